@@ -1,5 +1,5 @@
-"""The measurements of `manage.py bench`: each against an alternative, in pairs, as medians.
+"""The measurements of `manage.py bench`. Each compares Drover with an alternative, in pairs, and prints a median.
 
-No test asserts them, because machines differ. Each figure is a ratio or a percentile measured on the machine
-that prints it.
+No test asserts the results, because machines differ. Each figure is a ratio or a percentile on the machine that
+prints it.
 """

@@ -1,6 +1,6 @@
-"""The engine compared with plain `bizon` and raw writers, in pairs, one after the other.
+"""Compare the engine with plain `bizon` and raw writers, in pairs of runs, one after the other.
 
-Ours always uses all parts: supervisor, fork server, child, checkpoints, publication.
+The runs of the engine use all its parts: supervisor, fork server, child, checkpoints and publishing.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from apps.engine.contract import (
 )
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync.state import install
-from bench.engine_rivals import raw_seconds, stock_numbers, stock_tales
-from bench.figures import Figure, Taken, ratio
-from bench.scratch import Scratch
+from bench.engine_rivals import run_plain_bizon_to_file, run_plain_bizon_to_log, run_raw_writer
+from bench.figures import Execution, Figure, figure_of_ratio
+from bench.scratch import Installation
 from config.env import database_parts
 
 MILLION = 1_000_000
 PAGE = 10_000  # rows per frame
 RECORD_PAGE = 1_000  # records per page, as is common in APIs
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Yield paired rounds of a million rows each."""
-    install(place.owner_url(), role="app_engine")
-    with psycopg.connect(place.database_url, autocommit=True) as admin:
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Yield the figures of the engine. Most rounds move a million rows."""
+    install(installation.owner_url(), role="app_engine")
+    with psycopg.connect(installation.database_url, autocommit=True) as admin:
         admin.execute("CREATE SCHEMA bench")
-    parts = database_parts(place.database_url)
+    parts = database_parts(installation.database_url)
     settings = {
         "host": parts["HOST"],
         "port": int(parts["PORT"]),
@@ -51,45 +51,45 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
         "password": parts["PASSWORD"],
         "schema": "bench",
     }
-    with warm_engine(place.engine_url()) as engine:
-        yield start_up(engine, rounds=rounds)
-        yield frames_to_postgres(engine, settings, place.database_url, rounds=rounds)
-        yield frames_to_parquet(engine, rounds=rounds)
-        yield from records_to_jsonl(engine, rounds=rounds)
+    with warm_engine(installation.engine_url()) as engine:
+        yield measure_start_up(engine, rounds=rounds)
+        yield measure_frames_to_postgres(engine, settings, installation.database_url, rounds=rounds)
+        yield measure_frames_to_parquet(engine, rounds=rounds)
+        yield from measure_records_to_jsonl(engine, rounds=rounds)
 
 
 class WarmEngine:
-    """A started engine that runs each measurement in a new folder."""
+    """An engine that has started. It runs each measurement in a new folder."""
 
     def __init__(self, supervisor: EngineSupervisor, state_dsn: str, folder: Path) -> None:
         self._supervisor = supervisor
         self._state_dsn = state_dsn
         self._folder = folder
 
-    def run(self, source: SourceSpec, target: DestinationSpec) -> Taken:
-        """Run once to the end. Raises RuntimeError unless every row was written."""
-        spec = self._spec(source, target)
+    def run(self, source: SourceSpec, target: DestinationSpec) -> Execution:
+        """Run a stream to its end and measure it. Raises RuntimeError if a row was not written."""
+        spec = self._run_spec(source, target)
         peaks: list[int] = []
 
-        def hear(event: Event) -> None:
+        def collect_peak(event: Event) -> None:
             if isinstance(event, LogLine) and "peak_memory_bytes" in event.fields:
                 peaks.append(int(event.fields["peak_memory_bytes"]))
 
-        began = time.perf_counter()
-        outcome = self._supervisor.run(spec, on_event=hear, should_stop=lambda: None)
-        seconds = time.perf_counter() - began
+        started = time.perf_counter()
+        outcome = self._supervisor.run(spec, on_event=collect_peak, should_stop=lambda: None)
+        seconds = time.perf_counter() - started
         if not isinstance(outcome, Succeeded):
             raise RuntimeError("\n".join([outcome.message, *outcome.evidence]))
         expected = source.config.get("rows", outcome.written)
         if outcome.written != expected:
             raise RuntimeError(f"the measured run wrote {outcome.written} of {expected} rows")
-        return Taken(seconds, max(peaks))
+        return Execution(seconds, max(peaks))
 
-    def fresh_folder(self) -> Path:
+    def create_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
-        root = StorageRoot(self.fresh_folder().as_uri(), "bench")
+    def _run_spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
+        root = StorageRoot(self.create_folder().as_uri(), "bench")
         return RunSpec(
             run_id=str(uuid.uuid4()),
             org_id="bench",
@@ -108,7 +108,7 @@ class WarmEngine:
 
 @contextmanager
 def warm_engine(state_dsn: str) -> Iterator[WarmEngine]:
-    """Start an engine; `state_dsn` is that of the engine's role, whose schema is installed."""
+    """Start an engine. `state_dsn` is the database URL of the engine's role. Its schema must be installed."""
     supervisor = EngineSupervisor(preload=("bench.flights",))
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
         try:
@@ -118,37 +118,40 @@ def warm_engine(state_dsn: str) -> Iterator[WarmEngine]:
             supervisor.close()
 
 
-def start_up(engine: WarmEngine, *, rounds: int) -> Figure:
-    """Measure the seconds of a run of five records to the log, from the call to its end."""
+def measure_start_up(engine: WarmEngine, *, rounds: int) -> Figure:
+    """Measure the seconds of a run of five records to the log."""
     source = SourceSpec("dummy", {}, "creatures")
 
-    def ours() -> float:
+    def run_ours() -> float:
         return engine.run(source, DestinationSpec("logger", {}, "tales")).seconds
 
-    def rival() -> float:
-        return stock_tales(engine.fresh_folder()).seconds
+    def run_rival() -> float:
+        return run_plain_bizon_to_log(engine.create_folder()).seconds
 
-    against = "`bizon run` of the same config as a fresh process"
-    pairs = _pairs(ours, rival, rounds)
-    return ratio("engine start-up", against, *pairs, at_most=0.15, unit="s")
-
-
-def frames_to_parquet(engine: WarmEngine, *, rounds: int, rows: int = MILLION) -> Figure:
-    """Measure rows per second."""
-
-    def ours() -> float:
-        return rows / engine.run(_frames(rows), DestinationSpec("parquet", {}, "numbers")).seconds
-
-    def rival() -> float:
-        folder = str(engine.fresh_folder())
-        return rows / raw_seconds("parquet", rows=rows, page=PAGE, target=folder)
-
-    against = "polars write_parquet, same reader on a thread"
-    pairs = _pairs(ours, rival, rounds)
-    return ratio("frames to Parquet", against, *pairs, at_least=0.85, unit="rows/s")
+    comparison = "`bizon run` of the same config as a fresh process"
+    pairs = _run_pairs(run_ours, run_rival, rounds)
+    return figure_of_ratio("engine start-up", comparison, *pairs, at_most=0.15, unit="s")
 
 
-def frames_to_postgres(
+def measure_frames_to_parquet(engine: WarmEngine, *, rounds: int, rows: int = MILLION) -> Figure:
+    """Measure the rows per second to the `parquet` destination."""
+
+    def run_ours() -> float:
+        return (
+            rows
+            / engine.run(_flights_source(rows), DestinationSpec("parquet", {}, "numbers")).seconds
+        )
+
+    def run_rival() -> float:
+        folder = str(engine.create_folder())
+        return rows / run_raw_writer("parquet", rows=rows, page=PAGE, target=folder)
+
+    comparison = "polars write_parquet, same reader on a thread"
+    pairs = _run_pairs(run_ours, run_rival, rounds)
+    return figure_of_ratio("frames to Parquet", comparison, *pairs, at_least=0.85, unit="rows/s")
+
+
+def measure_frames_to_postgres(
     engine: WarmEngine,
     settings: Mapping[str, Any],
     dsn: str,
@@ -156,58 +159,63 @@ def frames_to_postgres(
     rounds: int,
     rows: int = MILLION,
 ) -> Figure:
-    """Measure rows per second. `settings` of the `postgres` destination and `dsn` refer to the same database."""
+    """Measure the rows per second to the `postgres` destination. `settings` and `dsn` name the same database."""
 
-    def ours() -> float:
+    def run_ours() -> float:
         target = DestinationSpec("postgres", settings, "drover_bench")
-        return rows / engine.run(_frames(rows), target).seconds
+        return rows / engine.run(_flights_source(rows), target).seconds
 
-    def rival() -> float:
-        return rows / raw_seconds("postgres", rows=rows, page=PAGE, target=dsn)
+    def run_rival() -> float:
+        return rows / run_raw_writer("postgres", rows=rows, page=PAGE, target=dsn)
 
-    against = "raw COPY, same reader on a thread"
-    pairs = _pairs(ours, rival, rounds)
-    return ratio("frames to PostgreSQL", against, *pairs, at_least=0.85, unit="rows/s")
+    comparison = "raw COPY, same reader on a thread"
+    pairs = _run_pairs(run_ours, run_rival, rounds)
+    return figure_of_ratio("frames to PostgreSQL", comparison, *pairs, at_least=0.85, unit="rows/s")
 
 
-def records_to_jsonl(
+def measure_records_to_jsonl(
     engine: WarmEngine, *, rounds: int, rows: int = MILLION
 ) -> tuple[Figure, Figure]:
-    """Measure rows per second, and the peak memory in bytes."""
+    """Measure the rows per second to the `jsonl` destination, and the peak memory in bytes."""
     config = {"rows": rows, "page_size": RECORD_PAGE, "format": "rows"}
     source = SourceSpec("dummy", config, "generated")
 
-    def ours() -> Taken:
+    def run_ours() -> Execution:
         return engine.run(source, DestinationSpec("jsonl", {}, "numbers"))
 
-    def rival() -> Taken:
-        return stock_numbers(engine.fresh_folder(), rows=rows, page=RECORD_PAGE)
+    def run_rival() -> Execution:
+        return run_plain_bizon_to_file(engine.create_folder(), rows=rows, page=RECORD_PAGE)
 
-    mine, theirs = _pairs(ours, rival, rounds)
-    speed = ratio(
+    our_executions, their_executions = _run_pairs(run_ours, run_rival, rounds)
+    speed_figure = figure_of_ratio(
         "records to JSONL",
-        "stock bizon with its file destination",
-        [rows / taken.seconds for taken in mine],
-        [rows / taken.seconds for taken in theirs],
+        "plain bizon with its file destination",
+        [rows / execution.seconds for execution in our_executions],
+        [rows / execution.seconds for execution in their_executions],
         at_least=1.8,
         unit="rows/s",
     )
-    peak = ratio(
+    peak_figure = figure_of_ratio(
         "peak memory",
-        "stock bizon, same input",
-        [taken.peak for taken in mine],
-        [taken.peak for taken in theirs],
+        "plain bizon, same input",
+        [execution.peak_memory for execution in our_executions],
+        [execution.peak_memory for execution in their_executions],
         at_most=0.7,
         unit="bytes",
     )
-    return speed, peak
+    return speed_figure, peak_figure
 
 
-def _frames(rows: int) -> SourceSpec:
-    """A kind that only the preloaded fork server knows: importing it here would add it to our catalogue."""
+def _flights_source(rows: int) -> SourceSpec:
+    """Return a source of the kind `bench_flights`.
+
+    Only the fork server imports `bench.flights`. An import here would add the kind to the catalogue of this process.
+    """
     return SourceSpec("bench_flights", {"rows": rows, "page_size": PAGE}, "generated")
 
 
-def _pairs(ours: Callable[[], T], rival: Callable[[], T], rounds: int) -> tuple[list[T], list[T]]:
-    pairs = [(ours(), rival()) for _ in range(rounds)]
-    return [mine for mine, _ in pairs], [other for _, other in pairs]
+def _run_pairs(
+    run_ours: Callable[[], Result], run_rival: Callable[[], Result], rounds: int
+) -> tuple[list[Result], list[Result]]:
+    pairs = [(run_ours(), run_rival()) for _ in range(rounds)]
+    return [our_result for our_result, _ in pairs], [their_result for _, their_result in pairs]

@@ -1,4 +1,4 @@
-"""The alternatives to the engine, each in a new process: plain `bizon`, and raw writers."""
+"""Run the alternatives to the engine, each in a new process: plain `bizon`, and raw writers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.engine.process import confinement
-from bench.figures import Taken
+from bench.figures import Execution
 from bench.scratch import ROOT
 
 _NUMBERS = """
@@ -52,8 +52,8 @@ class Numbers(AbstractSource):
         )
 """
 
-# Short waits in plain bizon: without any, its reader and writer threads sometimes conflict at the start, because
-# both parse the source file, and the run fails or never ends.
+# Plain bizon needs short waits. Without them, its reader and writer threads sometimes conflict at the start, because
+# both parse the source file, and then the run fails or never ends.
 _ENGINE = {
     "backend": {"type": "sqlite", "config": {"database": "state", "schema": "none"}},
     "runner": {
@@ -63,19 +63,19 @@ _ENGINE = {
 }
 
 
-def stock_tales(folder: Path) -> Taken:
-    """Measure `bizon run` of five records to its log, imports included, as its users experience it."""
+def run_plain_bizon_to_log(folder: Path) -> Execution:
+    """Measure `bizon run` of five records to its log. The time includes the imports, for which a user waits too."""
     token = {"type": "api_key", "params": {"token": "none"}}
     config = {
         "name": "tales",
         "source": {"name": "dummy", "stream": "creatures", "authentication": token},
         "destination": {"name": "logger", "config": {}},
     }
-    return _bizon(folder, config)
+    return _run_bizon(folder, config)
 
 
-def stock_numbers(folder: Path, *, rows: int, page: int) -> Taken:
-    """Measure `bizon run` of the dummy source's rows to its file destination, imports included."""
+def run_plain_bizon_to_file(folder: Path, *, rows: int, page: int) -> Execution:
+    """Measure `bizon run` of the rows of the dummy source to its file destination, including the imports."""
     source = folder / "numbers.py"
     source.write_text(_NUMBERS.format(rows=rows, page=page))
     config = {
@@ -83,16 +83,16 @@ def stock_numbers(folder: Path, *, rows: int, page: int) -> Taken:
         "source": {"name": "numbers", "stream": "numbers"},
         "destination": {"name": "file", "config": {"destination_id": "out"}},
     }
-    taken = _bizon(folder, config, "--custom-source", str(source))
+    execution = _run_bizon(folder, config, "--custom-source", str(source))
     with (folder / "out.json").open("rb") as lines:
         if sum(1 for _ in lines) != rows:
-            raise RuntimeError("stock bizon did not write every row")
-    return taken
+            raise RuntimeError("plain bizon did not write every row")
+    return execution
 
 
-def raw_seconds(kind: str, *, rows: int, page: int, target: str) -> float:
-    """Measure `bench.raw_writers`, imports excluded."""
-    done = subprocess.run(
+def run_raw_writer(kind: str, *, rows: int, page: int, target: str) -> float:
+    """Run `bench.raw_writers` and return its seconds, without the imports."""
+    process = subprocess.run(
         [sys.executable, "-m", "bench.raw_writers", kind, str(rows), str(page), target],
         cwd=ROOT,
         env=_environment(),
@@ -100,26 +100,30 @@ def raw_seconds(kind: str, *, rows: int, page: int, target: str) -> float:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return float(done.stdout)
+    return float(process.stdout)
 
 
-def _bizon(folder: Path, config: dict[str, Any], *options: str) -> Taken:
+def _run_bizon(folder: Path, config: dict[str, Any], *options: str) -> Execution:
     (folder / "bench.yml").write_text(json.dumps({**config, "engine": _ENGINE}))
     bizon = str(Path(sys.executable).with_name("bizon"))
     command = [bizon, "run", "bench.yml", *options, "--log-level", "WARNING"]
-    began = time.perf_counter()
+    started = time.perf_counter()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=_environment(), stdout=log, stderr=subprocess.STDOUT
         )
         _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        said = (folder / "log").read_text(errors="replace").splitlines()[-5:]
-        raise RuntimeError("\n".join(["stock bizon failed:", *said]))
-    return Taken(seconds, usage.ru_maxrss * 1024)
+        last_lines = (folder / "log").read_text(errors="replace").splitlines()[-5:]
+        raise RuntimeError("\n".join(["plain bizon failed:", *last_lines]))
+    return Execution(seconds, usage.ru_maxrss * 1024)
 
 
 def _environment() -> dict[str, str]:
-    return {**confinement.environment(), "PYTHONPATH": str(ROOT), "HOME": tempfile.gettempdir()}
+    return {
+        **confinement.child_environment(),
+        "PYTHONPATH": str(ROOT),
+        "HOME": tempfile.gettempdir(),
+    }

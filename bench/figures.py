@@ -1,4 +1,4 @@
-"""The results of measurements, and how they are printed."""
+"""The results of measurements, as rows of a table."""
 
 from __future__ import annotations
 
@@ -9,63 +9,77 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One printed row: what was measured, against what, the median and its target."""
+    """One row of the table: what was measured, the alternative, the median and its target."""
 
     name: str
-    against: str
+    compared_with: str
     value: str
-    bar: str
+    target: str
     reached: bool
-    runs: str  # all values, so that a reader sees the spread
+    runs: str  # all values, which show the spread
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One measured execution."""
+class Execution:
+    """The time and the memory of one measured execution."""
 
     seconds: float
-    peak: int  # bytes of memory
+    peak_memory: int  # bytes of memory
 
 
-def ratio(
+def figure_of_ratio(
     name: str,
-    against: str,
-    ours: Sequence[float],
-    theirs: Sequence[float],
+    compared_with: str,
+    our_values: Sequence[float],
+    their_values: Sequence[float],
     *,
     at_least: float | None = None,
     at_most: float | None = None,
     unit: str,
 ) -> Figure:
-    """Return the median of the pairwise ratios ours/theirs. Pass one target."""
-    pairs = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    middle = median(pairs)
-    reached = middle >= at_least if at_least is not None else middle <= (at_most or 0.0)
-    bar = f">= {at_least:g} x" if at_least is not None else f"<= {at_most:g} x"
-    spread = ", ".join(f"{m:.4g}/{o:.4g}" for m, o in zip(ours, theirs, strict=True))
-    return Figure(name, against, f"{middle:.3f} x", bar, reached, f"{spread} {unit}")
+    """Return the median of the ratios of our values to their values, pair by pair. Pass either target."""
+    pairs = [
+        our_value / their_value
+        for our_value, their_value in zip(our_values, their_values, strict=True)
+    ]
+    median_ratio = median(pairs)
+    reached = median_ratio >= at_least if at_least is not None else median_ratio <= (at_most or 0.0)
+    target = f">= {at_least:g} x" if at_least is not None else f"<= {at_most:g} x"
+    spread = ", ".join(f"{m:.4g}/{o:.4g}" for m, o in zip(our_values, their_values, strict=True))
+    return Figure(name, compared_with, f"{median_ratio:.3f} x", target, reached, f"{spread} {unit}")
 
 
-def bound(name: str, against: str, values: Sequence[float], *, at_most: float, unit: str) -> Figure:
-    """Compare the median of plain values with an upper bound."""
-    middle = median(values)
+def figure_with_upper_bound(
+    name: str, compared_with: str, values: Sequence[float], *, at_most: float, unit: str
+) -> Figure:
+    """Compare the median of the values with an upper bound."""
+    median_value = median(values)
     spread = ", ".join(f"{value:.4g}" for value in values)
     return Figure(
         name,
-        against,
-        f"{middle:.4g} {unit}",
+        compared_with,
+        f"{median_value:.4g} {unit}",
         f"<= {at_most:g} {unit}",
-        middle <= at_most,
+        median_value <= at_most,
         f"{spread} {unit}",
     )
 
 
-def at_least(name: str, against: str, values: Sequence[float], *, bar: float, unit: str) -> Figure:
-    """Compare the median of plain values with a lower bound."""
-    middle = median(values)
+def figure_with_lower_bound(
+    name: str, compared_with: str, values: Sequence[float], *, target: float, unit: str
+) -> Figure:
+    """Compare the median of the values with a lower bound."""
+    median_value = median(values)
     spread = ", ".join(f"{value:,.0f}" for value in values)
-    reached = middle >= bar
-    return Figure(name, against, f"{middle:,.0f} {unit}", f">= {bar:,.0f} {unit}", reached, spread)
+    reached = median_value >= target
+    return Figure(
+        name,
+        compared_with,
+        f"{median_value:,.0f} {unit}",
+        f">= {target:,.0f} {unit}",
+        reached,
+        spread,
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

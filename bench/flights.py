@@ -1,6 +1,6 @@
-"""The rows for the measurements: made-up flights in the shape of nycflights13 (19 columns, ~150 bytes).
+"""The rows for the measurements: generated flights with the columns of nycflights13 (19 columns, about 150 bytes).
 
-Imported in the fork server of a measurement, it registers them as the source kind `bench_flights`.
+The fork server of a measurement imports this module, which registers the source kind `bench_flights`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ KIND = "bench_flights"
 _CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX")
 _AIRPORTS = ("ATL", "BOS", "DEN", "FLL", "IAH", "LAX", "MCO", "MIA", "ORD", "SEA", "SFO", "TPA")
 _ORIGINS = ("EWR", "JFK", "LGA")
-_FIRST = datetime(2013, 1, 1)  # noqa: DTZ001 - a column's origin; the zone is added to the column
+_FIRST = datetime(2013, 1, 1)  # noqa: DTZ001 - the time zone is added to the column
 
 
 def flights(first: int, count: int) -> pl.DataFrame:
-    """Return rows first .. first + count - 1, deterministically."""
+    """Return `count` rows, beginning with the row number `first`. The same numbers return the same rows."""
     n = pl.col("id")
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     hour = pl.lit(_FIRST, pl.Datetime("us")) + pl.duration(minutes=n)
@@ -42,11 +42,11 @@ def flights(first: int, count: int) -> pl.DataFrame:
         (n * 17 % 2400).alias("arr_time"),
         (n * 19 % 2400).alias("sched_arr_time"),
         pl.when(n % 40 != 0).then(delay * 1.5).alias("arr_delay"),
-        _chosen(_CARRIERS, ids).alias("carrier"),
+        _pick_values(_CARRIERS, ids).alias("carrier"),
         (n % 6000).alias("flight"),
         pl.format("N{}UA", n % 4000 + 10_000).alias("tailnum"),
-        _chosen(_ORIGINS, ids).alias("origin"),
-        _chosen(_AIRPORTS, ids).alias("dest"),
+        _pick_values(_ORIGINS, ids).alias("origin"),
+        _pick_values(_AIRPORTS, ids).alias("dest"),
         (n % 400 + 20).cast(pl.Float64).alias("air_time"),
         (n % 2500 + 80).alias("distance"),
         (n % 24).alias("hour"),
@@ -55,7 +55,7 @@ def flights(first: int, count: int) -> pl.DataFrame:
     )
 
 
-def _chosen(names: tuple[str, ...], ids: pl.Series) -> pl.Series:
+def _pick_values(names: tuple[str, ...], ids: pl.Series) -> pl.Series:
     return pl.Series(names).gather((ids % len(names)).cast(pl.UInt32))
 
 
@@ -69,11 +69,11 @@ class FlightsSource(ConnectorSource[Config]):
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         token: dict[str, Any] = pagination or {}
-        after = int(token.get("after", 0))
-        count = min(self.settings.page_size, self.settings.rows - after)
-        reached = after + count
-        more = {"after": reached} if reached < self.settings.rows else {}
-        return frame_page(flights(after + 1, count), more)
+        previous_rows = int(token.get("after", 0))
+        count = min(self.settings.page_size, self.settings.rows - previous_rows)
+        last_row = previous_rows + count
+        next_page = {"after": last_row} if last_row < self.settings.rows else {}
+        return frame_page(flights(previous_rows + 1, count), next_page)
 
 
 Source = FlightsSource

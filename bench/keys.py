@@ -1,5 +1,6 @@
-"""The cost of an API key per request: its first use, later ones, and a wrong secret; compared with bcrypt each
-time.
+"""The cost of an API key per request, compared with one bcrypt per request.
+
+Measures the first use of a key, its later uses, and a key with a wrong secret.
 """
 
 from __future__ import annotations
@@ -10,27 +11,35 @@ from collections.abc import Iterator
 
 import orjson
 
-from bench.figures import Figure, bound
-from bench.scratch import ROOT, Scratch
+from bench.figures import Figure, figure_with_upper_bound
+from bench.scratch import ROOT, Installation
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Measure each round in a new process, whose cache of verified keys is empty."""
-    taken = [_round(place) for _ in range(rounds)]
-    each = {name: [one[name] for one in taken] for name in taken[0]}
-    rival = f"bcrypt each time: {sorted(each['bcrypt'])[rounds // 2]:.0f} ms of CPU"
-    yield bound("API key, first use", rival, each["first"], at_most=400, unit="ms")
-    yield bound("API key, later uses, CPU", rival, each["later"], at_most=2, unit="ms")
-    yield bound("API key, wrong secret, CPU", rival, each["wrong"], at_most=2, unit="ms")
+    results = [_run_round(installation) for _ in range(rounds)]
+    values_by_name = {name: [result[name] for result in results] for name in results[0]}
+    comparison = (
+        f"one bcrypt per request: {sorted(values_by_name['bcrypt'])[rounds // 2]:.0f} ms of CPU"
+    )
+    yield figure_with_upper_bound(
+        "API key, first use", comparison, values_by_name["first"], at_most=400, unit="ms"
+    )
+    yield figure_with_upper_bound(
+        "API key, later uses, CPU", comparison, values_by_name["later"], at_most=2, unit="ms"
+    )
+    yield figure_with_upper_bound(
+        "API key, wrong secret, CPU", comparison, values_by_name["wrong"], at_most=2, unit="ms"
+    )
 
 
-def _round(place: Scratch) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.use_keys"],
-        env=dict(place.environment),
+def _run_round(installation: Installation) -> dict[str, float]:
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.time_key_uses"],
+        env=dict(installation.environment),
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
     )
-    found: dict[str, float] = orjson.loads(done.stdout)
-    return found
+    times: dict[str, float] = orjson.loads(process.stdout)
+    return times

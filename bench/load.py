@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 load generator: keep-alive clients on one event loop, so that it uses little CPU."""
+"""A small HTTP/1.1 load generator. Its keep-alive clients share one event loop, so that it uses little CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.figures import percentile
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The result of a test: responses per second, latencies in milliseconds, one body to compare."""
+    """The result of a load test: responses per second, latencies in milliseconds, and one response body."""
 
     per_second: float
     p50: float
@@ -21,12 +21,15 @@ class Load:
     body: bytes
 
 
-def drive(url: str, *, headers: Mapping[str, str], clients: int, seconds: float) -> Load:
-    """GET `url` from `clients` connections for `seconds`. Raises RuntimeError on any status except 200."""
-    return asyncio.run(_drive(url, dict(headers), clients, seconds))
+def measure_load(url: str, *, headers: Mapping[str, str], clients: int, seconds: float) -> Load:
+    """Send GET requests for `url` from `clients` connections for `seconds`.
+
+    Raises RuntimeError for a status other than 200.
+    """
+    return asyncio.run(_measure_load(url, dict(headers), clients, seconds))
 
 
-async def _drive(url: str, headers: dict[str, str], clients: int, seconds: float) -> Load:
+async def _measure_load(url: str, headers: dict[str, str], clients: int, seconds: float) -> Load:
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     lines = [
@@ -43,15 +46,15 @@ async def _drive(url: str, headers: dict[str, str], clients: int, seconds: float
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         while (started := time.perf_counter()) < deadline:
             writer.write(request)
-            body = await _answer(reader)
+            body = await _read_body(reader)
             latencies.append((time.perf_counter() - started) * 1000)
             if not bodies:
                 bodies.append(body)
         writer.close()
 
-    begun = time.perf_counter()
+    started_all = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    elapsed = time.perf_counter() - begun
+    elapsed = time.perf_counter() - started_all
     return Load(
         per_second=len(latencies) / elapsed,
         p50=percentile(latencies, 0.5),
@@ -60,7 +63,7 @@ async def _drive(url: str, headers: dict[str, str], clients: int, seconds: float
     )
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
+async def _read_body(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     status, _, fields = head.partition(b"\r\n")
     if b" 200 " not in status + b" ":

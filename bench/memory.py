@@ -1,7 +1,7 @@
-"""Idle memory of everything `make up` starts: the proportional set size of its process tree, summed.
+"""The idle memory of all processes that `make up` starts: the sum of their proportional set sizes (PSS).
 
-PSS counts a page shared by n processes as 1/n in each, so the sum is the memory that is really used.
-Source: /proc/<pid>/smaps_rollup, Linux 4.14 or later.
+PSS counts a page that n processes share as 1/n in each, so the sum is the memory that the processes really use.
+It is read from /proc/<pid>/smaps_rollup, which needs Linux 4.14 or later.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.figures import Figure, bound
-from bench.scratch import ROOT, Scratch
+from bench.figures import Figure, figure_with_upper_bound
+from bench.scratch import ROOT, Installation
 
 SETTLE_SECONDS = 20.0
 START_SECONDS = 600.0
 
 
-def measure(_place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Start `make up`'s supervisor in an empty home, wait until the demo is done and idle, and measure `rounds`
-    times.
-    """
+def measure(_installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Start the supervisor of `make up` in an empty home, wait until the demo has ended, and measure `rounds` times."""
     with tempfile.TemporaryDirectory(prefix="drover-bench-home-") as home, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,41 +43,41 @@ def measure(_place: Scratch, rounds: int) -> Iterator[Figure]:
             time.sleep(SETTLE_SECONDS)
             values = []
             for _ in range(rounds):
-                values.append(sum(pss_bytes(pid) for pid in tree(process.pid)) / 2**20)
+                values.append(sum(pss_bytes(pid) for pid in process_tree(process.pid)) / 2**20)
                 time.sleep(1)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-    yield bound(
+    yield figure_with_upper_bound(
         "idle memory of everything `make up` starts", "PSS summed", values, at_most=700, unit="MB"
     )
 
 
-def tree(root: int) -> list[int]:
+def process_tree(root: int) -> list[int]:
     """Return a process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (found := _parent(entry)) is not None:
-            parents.setdefault(found, []).append(int(entry.name))
-    found_pids, queue = [], [root]
+        if entry.name.isdigit() and (parent := _parent_pid(entry)) is not None:
+            parents.setdefault(parent, []).append(int(entry.name))
+    pids, queue = [], [root]
     while queue:
         pid = queue.pop()
-        found_pids.append(pid)
+        pids.append(pid)
         queue.extend(parents.get(pid, []))
-    return found_pids
+    return pids
 
 
 def pss_bytes(pid: int) -> int:
-    """Return the PSS; 0 if the process has just ended."""
+    """Return the PSS of a process in bytes, or 0 if the process has just ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+    match = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
 
 
-def _parent(entry: Path) -> int | None:
+def _parent_pid(entry: Path) -> int | None:
     try:
         return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):

@@ -1,5 +1,6 @@
-"""`GET /pipelines`, 1,000 pipelines, 50 per page, compared with FastAPI over the same rows; both with two
-processes.
+"""`GET /pipelines` with 1,000 pipelines and 50 per page, compared with FastAPI on the same rows.
+
+Both servers have two processes.
 """
 
 from __future__ import annotations
@@ -13,71 +14,81 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from bench.figures import Figure, ratio
-from bench.load import drive
-from bench.scratch import ROOT, Scratch, server
+from bench.figures import Figure, figure_of_ratio
+from bench.load import measure_load
+from bench.scratch import ROOT, Installation, server
 
 CLIENTS = 16
 SECONDS = 4.0
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Yield the ratio of requests per second, in paired rounds."""
-    few, many = plant(place, 10), plant(place, 1000)
-    with psycopg.connect(place.owner_url(), autocommit=True) as owner:
-        owner.execute(
-            "ANALYZE"
-        )  # As autovacuum does within a minute; otherwise the query plan would depend on its timing.
+    small_org, large_org = create_pipelines(installation, 10), create_pipelines(installation, 1000)
+    with psycopg.connect(installation.owner_url(), autocommit=True) as owner:
+        # Autovacuum does this within a minute. Without it, the query plan would depend on the timing.
+        owner.execute("ANALYZE")
     yield Figure(
         "queries of GET /pipelines with 1,000 pipelines",
         "with 10 pipelines",
-        f"{many['queries']} and {few['queries']}",
+        f"{large_org['queries']} and {small_org['queries']}",
         "equal",
-        many["queries"] == few["queries"],
+        large_org["queries"] == small_org["queries"],
         "",
     )
-    token, key = many["token"], many["jwt_key"]
-    rival = {
-        **place.environment,
-        "RIVAL_DATABASE_URL": place.owner_url().replace("postgresql://", "postgresql+asyncpg://"),
+    token, key = large_org["token"], large_org["jwt_key"]
+    rival_environment = {
+        **installation.environment,
+        "RIVAL_DATABASE_URL": installation.owner_url().replace(
+            "postgresql://", "postgresql+asyncpg://"
+        ),
         "RIVAL_JWT_KEY": key,
     }
     headers = {"Authorization": f"Bearer {token}"}
-    ours, theirs = [], []
+    drover_rates, fastapi_rates = [], []
     with (
         server(
             "config.asgi:application",
-            environment=place.environment,
+            environment=installation.environment,
             processes=2,
             ready="/api/v1/health/live",
         ) as drover,
-        server("bench.rival:app", environment=rival, processes=2, ready="/docs") as fastapi,
+        server(
+            "bench.rival:app", environment=rival_environment, processes=2, ready="/docs"
+        ) as fastapi,
     ):
-        same_rows(drover, fastapi, headers)
+        require_same_rows(drover, fastapi, headers)
         for address in (drover, fastapi):
-            drive(_list(address), headers=headers, clients=CLIENTS, seconds=1.0)  # warm-up
+            # A warm-up whose result is not used
+            measure_load(_list_url(address), headers=headers, clients=CLIENTS, seconds=1.0)
         for _ in range(rounds):
-            ours.append(
-                drive(_list(drover), headers=headers, clients=CLIENTS, seconds=SECONDS).per_second
+            drover_rates.append(
+                measure_load(
+                    _list_url(drover), headers=headers, clients=CLIENTS, seconds=SECONDS
+                ).per_second
             )
-            theirs.append(
-                drive(_list(fastapi), headers=headers, clients=CLIENTS, seconds=SECONDS).per_second
+            fastapi_rates.append(
+                measure_load(
+                    _list_url(fastapi), headers=headers, clients=CLIENTS, seconds=SECONDS
+                ).per_second
             )
-    yield ratio(
+    yield figure_of_ratio(
         "GET /pipelines, 1,000 pipelines, 50 a page, 16 clients",
         "FastAPI + async SQLAlchemy + asyncpg, same rows, 2 processes each",
-        ours,
-        theirs,
+        drover_rates,
+        fastapi_rates,
         at_least=1.5,
         unit="requests/s",
     )
 
 
-def same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
-    """Raise if the responses differ, because the comparison would be invalid."""
+def require_same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
+    """Raise RuntimeError if the two servers return different rows."""
     pages = []
     for address in (drover, fastapi):
-        page = orjson.loads(drive(_list(address), headers=headers, clients=1, seconds=0.05).body)
+        page = orjson.loads(
+            measure_load(_list_url(address), headers=headers, clients=1, seconds=0.05).body
+        )
         pages.append([UUID(row["id"]) for row in page["results"]] + [page["count"]])
     if pages[0] != pages[1] or len(pages[0]) != 51:
         raise RuntimeError(
@@ -85,18 +96,18 @@ def same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
         )
 
 
-def plant(place: Scratch, count: int) -> dict[str, Any]:
-    """Create an org with `count` pipelines; see bench.plant."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.plant", str(count)],
+def create_pipelines(installation: Installation, count: int) -> dict[str, Any]:
+    """Create an org with `count` pipelines, and return what `bench.create_pipelines` prints."""
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.create_pipelines", str(count)],
         cwd=ROOT,
-        env={**place.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        env={**installation.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
         check=True,
         stdout=subprocess.PIPE,
     )
-    answer: dict[str, Any] = orjson.loads(done.stdout)
-    return answer
+    output: dict[str, Any] = orjson.loads(process.stdout)
+    return output
 
 
-def _list(address: str) -> str:
+def _list_url(address: str) -> str:
     return f"{address}/api/v1/pipelines?limit=50"

@@ -1,7 +1,7 @@
-"""`python -m bench.publish URL SECONDS`: two events per second to every run, as 1,000 busy workers would.
+"""`python -m bench.publish URL SECONDS`: publish two events per second to every run, like 1,000 busy workers.
 
-They are spread evenly: every 50 ms a tenth of the runs get one, with one statement that does the same as
-apps.live.events.publish does for one run.
+The events are spread evenly: every 50 ms a tenth of the runs receive one event. One statement publishes them in the
+same way as apps.live.events.publish does for one run.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ FROM made
 def main(url: str, seconds: float) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         runs = [row[0] for row in connection.execute("SELECT id FROM runs_run ORDER BY id")]
-        began = time.monotonic()
-        turn = 0
-        while (due := turn * EVERY) < seconds:
-            time.sleep(max(0.0, began + due - time.monotonic()))
-            body = orjson.dumps({"read": turn, "sent": time.time()}).decode()
-            connection.execute(PUBLISH, {"runs": runs[turn % GROUPS :: GROUPS], "body": body})
-            turn += 1
+        started = time.monotonic()
+        tick = 0
+        while (due_seconds := tick * EVERY) < seconds:
+            time.sleep(max(0.0, started + due_seconds - time.monotonic()))
+            body = orjson.dumps({"read": tick, "sent": time.time()}).decode()
+            connection.execute(PUBLISH, {"runs": runs[tick % GROUPS :: GROUPS], "body": body})
+            tick += 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The limit for a destination: the same reader in a thread, with the simplest possible writer.
+"""The fastest possible writer for a destination, with the same reader in a thread.
 
-`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds it took, without imports. It
-does not checkpoint, stage or publish.
+`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds that it took, without imports.
+There are no checkpoints, no staging and no publishing.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _TYPES = {
 
 
 def frames(rows: int, page: int) -> Iterator[pl.DataFrame]:
-    """Yield batches of FLUSH_ROWS, read a few pages ahead."""
+    """Yield batches of FLUSH_ROWS. A thread reads a few pages ahead."""
     pages: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=8)
 
-    def read() -> None:
+    def read_pages() -> None:
         for first in range(1, rows + 1, page):
             pages.put(flights(first, min(page, rows + 1 - first)))
         pages.put(None)
 
-    threading.Thread(target=read, daemon=True).start()
-    gathered: list[pl.DataFrame] = []
+    threading.Thread(target=read_pages, daemon=True).start()
+    waiting_frames: list[pl.DataFrame] = []
     while (frame := pages.get()) is not None:
-        gathered.append(frame)
-        if sum(part.height for part in gathered) >= FLUSH_ROWS:
-            yield pl.concat(gathered)
-            gathered = []
-    if gathered:
-        yield pl.concat(gathered)
+        waiting_frames.append(frame)
+        if sum(part.height for part in waiting_frames) >= FLUSH_ROWS:
+            yield pl.concat(waiting_frames)
+            waiting_frames = []
+    if waiting_frames:
+        yield pl.concat(waiting_frames)
 
 
 def to_parquet(rows: int, page: int, folder: str) -> None:
@@ -57,20 +57,22 @@ def to_postgres(rows: int, page: int, dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("drop table if exists drover_bench_raw")
         columns = flights(1, 1).schema
-        listed = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in columns.items())
-        connection.execute(f"create table drover_bench_raw ({listed})".encode())
+        column_definitions = ", ".join(
+            f'"{name}" {_TYPES[dtype]}' for name, dtype in columns.items()
+        )
+        connection.execute(f"create table drover_bench_raw ({column_definitions})".encode())
         with connection.cursor().copy("copy drover_bench_raw from stdin (format csv)") as copy:
             for frame in frames(rows, page):
-                text = io.BytesIO()
-                frame.write_csv(text, include_header=False)
-                copy.write(text.getbuffer())
+                csv = io.BytesIO()
+                frame.write_csv(csv, include_header=False)
+                copy.write(csv.getbuffer())
 
 
 def main(kind: str, rows: str, page: str, target: str) -> None:
     write = {"parquet": to_parquet, "postgres": to_postgres}[kind]
-    began = time.perf_counter()
+    started = time.perf_counter()
     write(int(rows), int(page), target)
-    sys.stdout.write(f"{time.perf_counter() - began}\n")
+    sys.stdout.write(f"{time.perf_counter() - started}\n")
 
 
 if __name__ == "__main__":

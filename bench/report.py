@@ -10,27 +10,29 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Figure
-from bench.scratch import Scratch, scratch
+from bench.scratch import Installation, temporary_installation
 
-Measurement = Callable[[Scratch, int], Iterator[Figure]]
+Measurement = Callable[[Installation, int], Iterator[Figure]]
 
 
-def run(names: Sequence[str], *, rounds: int, say: Callable[[str], object]) -> bool:
-    """Measure, print each figure and a table at the end. Returns False if a figure missed its target."""
-    say(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+def run(names: Sequence[str], *, rounds: int, print_line: Callable[[str], object]) -> bool:
+    """Run the measurements, and print each figure and a table. Returns False if a figure missed its target."""
+    print_line(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     figures = []
     for name in names:
-        say(f"\n{name}: measuring")
-        with scratch() as place:
-            for figure in _measurement(name)(place, rounds):
+        print_line(f"\n{name}: measuring")
+        with temporary_installation() as installation:
+            for figure in _import_measurement(name)(installation, rounds):
                 figures.append(figure)
-                say(f"  {figure.name}: {figure.value} (target {figure.bar}) [{figure.runs}]")
-    _print(figures)
+                print_line(
+                    f"  {figure.name}: {figure.value} (target {figure.target}) [{figure.runs}]"
+                )
+    _print_table(figures)
     return all(figure.reached for figure in figures)
 
 
-def _measurement(name: str) -> Measurement:
-    """Import a measurement only when requested, because the alternatives have large imports."""
+def _import_measurement(name: str) -> Measurement:
+    """Import the measurement and return its function. The import is late, because some modules are large."""
     match name:
         case "engine":
             from bench import engine
@@ -62,16 +64,16 @@ def _measurement(name: str) -> Measurement:
             return streams.measure
 
 
-def _print(figures: Sequence[Figure]) -> None:
-    table = Table(title="Drover, measured")
-    for column in ("what", "against", "median", "bar", ""):
+def _print_table(figures: Sequence[Figure]) -> None:
+    table = Table(title="Measurements of Drover")
+    for column in ("measured", "compared with", "median", "target", ""):
         table.add_column(column)
     for figure in figures:
         table.add_row(
             figure.name,
-            figure.against,
+            figure.compared_with,
             figure.value,
-            figure.bar,
+            figure.target,
             "reached" if figure.reached else "missed",
         )
     Console().print(table)

@@ -1,8 +1,8 @@
 """The alternative for the list of pipelines: FastAPI, async SQLAlchemy and asyncpg over the same tables.
 
-It is the stack of the design that Drover replaces, written as is usual: token, user and membership look-up, an
-ORM query with its joins, a count, and a response model. It connects as the tables' owner, so unlike Drover it
-has no cost for row-level security.
+This is the stack that Drover replaces, used in the common way: look-ups of token, user and membership, an ORM query
+with joins, a count, and a response model. It connects as the owner of the tables, so it has no cost for row-level
+security, while Drover has.
 """
 
 from __future__ import annotations
@@ -153,33 +153,33 @@ async def membership(db: Db, authorization: Annotated[str, Header()]) -> Members
     user = await db.get(User, UUID(claims["sub"]))
     if user is None or not user.is_active or user.token_version != claims["tv"]:
         raise HTTPException(401)
-    found = await db.scalar(
+    membership_row = await db.scalar(
         select(Membership).where(
             Membership.user_id == user.id, Membership.org_id == UUID(claims["org"])
         )
     )
-    if found is None:
+    if membership_row is None:
         raise HTTPException(401)
-    return found
+    return membership_row
 
 
 @app.get("/api/v1/pipelines", response_model=PageOut)
 async def pipelines(
     db: Db, member: Annotated[Membership, Depends(membership)], limit: int = 50
 ) -> dict[str, Any]:
-    mine = Pipeline.org_id == member.org_id
+    is_in_org = Pipeline.org_id == member.org_id
     rows = await db.scalars(
         select(Pipeline)
-        .where(mine)
+        .where(is_in_org)
         .options(selectinload(Pipeline.domain), selectinload(Pipeline.schedule))
         .order_by(Pipeline.created_at.desc(), Pipeline.id.desc())
         .limit(limit)
     )
-    count = await db.scalar(select(func.count()).select_from(Pipeline).where(mine))
-    return {"results": [shown(row) for row in rows], "count": count}
+    count = await db.scalar(select(func.count()).select_from(Pipeline).where(is_in_org))
+    return {"results": [pipeline_fields(row) for row in rows], "count": count}
 
 
-def shown(row: Pipeline) -> dict[str, Any]:
+def pipeline_fields(row: Pipeline) -> dict[str, Any]:
     schedule, domain = row.schedule, row.domain
     return {
         **{name: getattr(row, name) for name in ("id", "name", "description", "tags", "enabled")},

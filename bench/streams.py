@@ -1,7 +1,7 @@
-"""1,000 streams of run events on one web process, two events per second each: delays, and lost or duplicate events.
+"""Measure 1,000 streams of run events on one web process: the delays, and the lost or duplicate events.
 
-In addition some streams disconnect and reconnect with Last-Event-ID every second, on the same events. They must
-receive the same events; their longer delays are the cost of reconnecting.
+Each stream receives two events per second. Some more streams reconnect with Last-Event-ID every second. They must
+receive the same events. Their delays are longer, because they have to reconnect.
 """
 
 from __future__ import annotations
@@ -17,154 +17,163 @@ from urllib.parse import urlsplit
 import orjson
 import psycopg
 
-from bench.figures import Figure, bound, percentile
-from bench.scratch import ROOT, Scratch, server
-from bench.start import plant
+from bench.figures import Figure, figure_with_upper_bound, percentile
+from bench.scratch import ROOT, Installation, server
+from bench.start import create_runs
 
 STREAMS = 1000
 RECONNECTING = 25
 SECONDS = 12.0
 OPENING_AT_ONCE = 20
-MANY = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
+HIGH_LIMITS = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
 
-def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Yield the 99th percentile of the delay from publishing to arrival, and the lost or duplicate events."""
-    planted = plant(place, STREAMS, "--runs")
-    late, late_reconnecting, lost, doubled = [], [], 0, 0
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Yield the 99th percentile of the delay from publishing to arrival, and the number of lost or duplicate events."""
+    created = create_runs(installation, STREAMS, "--runs")
+    delays, reconnecting_delays, lost, duplicates = [], [], 0, 0
     with server(
         "config.asgi:application",
-        environment={**place.environment, **MANY},
+        environment={**installation.environment, **HIGH_LIMITS},
         processes=1,
         ready="/api/v1/health/live",
     ) as address:
         for _ in range(rounds):
-            before = _numbers(place)
-            steady, returning = asyncio.run(_listen(place, address, planted))
-            after = _numbers(place)
-            for one in (*steady, *returning):
-                missing, twice = one.faults(before[one.run], after[one.run])
-                lost, doubled = lost + missing, doubled + twice
-            late.append(_p99(steady))
-            late_reconnecting.append(_p99(returning))
+            numbers_before = _newest_event_numbers(installation)
+            steady_listeners, reconnecting_listeners = asyncio.run(
+                _receive_events(installation, address, created)
+            )
+            numbers_after = _newest_event_numbers(installation)
+            for listener in (*steady_listeners, *reconnecting_listeners):
+                missing_events, duplicate_events = listener.count_faults(
+                    numbers_before[listener.run], numbers_after[listener.run]
+                )
+                lost, duplicates = lost + missing_events, duplicates + duplicate_events
+            delays.append(_p99_delay(steady_listeners))
+            reconnecting_delays.append(_p99_delay(reconnecting_listeners))
     name = f"{STREAMS:,} run-event streams, 2 events/s each, p99 from publishing to arrival"
-    shown = ", ".join(f"{value:.0f}" for value in late_reconnecting)
-    against = f"{RECONNECTING} that reconnect every second: p99 {shown} ms"
-    yield bound(name, against, late, at_most=100, unit="ms")
+    reconnecting_text = ", ".join(f"{value:.0f}" for value in reconnecting_delays)
+    comparison = f"{RECONNECTING} that reconnect every second: p99 {reconnecting_text} ms"
+    yield figure_with_upper_bound(name, comparison, delays, at_most=100, unit="ms")
     yield Figure(
-        "events of those streams lost, doubled",
+        "lost and duplicate events of these streams",
         "the rows of the table",
-        f"{lost}, {doubled}",
+        f"{lost}, {duplicates}",
         "0, 0",
-        lost == doubled == 0,
-        "both kinds of stream counted",
+        lost == duplicates == 0,
+        "counted on all streams",
     )
 
 
 @dataclass
 class Listener(asyncio.Protocol):
-    """One stream as its client sees it."""
+    """The client of one stream, which counts the events that it receives."""
 
     run: str
     address: str
     token: str
     numbers: list[int] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)  # milliseconds
-    last: int | None = None
-    _rest: bytes = b""
+    last_number: int | None = None
+    _unfinished_line: bytes = b""
 
-    async def connect(self, last: int | None) -> None:
-        """Request the stream, after `last` if set; returns when the server has responded."""
+    async def connect(self, last_number: int | None) -> None:
+        """Request the events after the number `last_number`, or all if it is None. Returns when the stream is open."""
         parts = urlsplit(self.address)
         loop = asyncio.get_running_loop()
-        self.open = loop.create_future()
-        self._rest = b""
+        self.opened = loop.create_future()
+        self._unfinished_line = b""
         self._transport, _ = await loop.create_connection(
             lambda: self, parts.hostname or "", parts.port or 0
         )
-        resume = f"Last-Event-ID: {last}\r\n" if last is not None else ""
+        resume = f"Last-Event-ID: {last_number}\r\n" if last_number is not None else ""
         request = (
             f"GET /api/v1/runs/{self.run}/events HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Authorization: Bearer {self.token}\r\n{resume}\r\n"
         )
         self._transport.write(request.encode())
-        await self.open
+        await self.opened
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, self._unfinished_line = (self._unfinished_line + data).split(b"\n")
         for line in lines:
             if line.startswith(b"HTTP/1.1 ") and b" 200 " not in line:
-                self.open.set_exception(RuntimeError(line.decode()))
+                self.opened.set_exception(RuntimeError(line.decode()))
             elif line.startswith(b"id: "):
-                self.last = int(line[4:])
+                self.last_number = int(line[4:])
             elif line.startswith(b"data: "):
-                self._hear(orjson.loads(line[6:]), now)
-            elif line.startswith(b"retry: ") and not self.open.done():
-                self.open.set_result(None)
+                self._record_event(orjson.loads(line[6:]), now)
+            elif line.startswith(b"retry: ") and not self.opened.done():
+                self.opened.set_result(None)
 
-    def faults(self, before: int, after: int) -> tuple[int, int]:
-        """Return (lost, duplicate) events numbered after `before` up to `after`."""
+    def count_faults(self, before: int, after: int) -> tuple[int, int]:
+        """Return the numbers of lost and duplicate events among those numbered `before` + 1 to `after`."""
         distinct = set(self.numbers)
         return after - before - len(distinct), len(self.numbers) - len(distinct)
 
-    def _hear(self, body: dict[str, Any], now: float) -> None:
-        if "sent" in body and self.last is not None:
-            self.numbers.append(self.last)
+    def _record_event(self, body: dict[str, Any], now: float) -> None:
+        if "sent" in body and self.last_number is not None:
+            self.numbers.append(self.last_number)
             self.delays.append((now - body["sent"]) * 1000)
 
 
-async def _listen(
-    place: Scratch, address: str, planted: dict[str, Any]
+async def _receive_events(
+    installation: Installation, address: str, created: dict[str, Any]
 ) -> tuple[Sequence[Listener], Sequence[Listener]]:
-    """Open all streams, publish for a while, wait until no more events arrive."""
-    token, runs = planted["token"], planted["runs"]
-    steady = [Listener(run, address, token) for run in runs]
-    returning = [Listener(run, address, token) for run in runs[:RECONNECTING]]
-    for at in range(0, STREAMS, OPENING_AT_ONCE):
-        await asyncio.gather(*(one.connect(None) for one in steady[at : at + OPENING_AT_ONCE]))
-    await asyncio.gather(*(one.connect(None) for one in returning))
+    """Open all streams, publish events for SECONDS, and wait until all events have arrived."""
+    token, runs = created["token"], created["runs"]
+    steady_listeners = [Listener(run, address, token) for run in runs]
+    reconnecting_listeners = [Listener(run, address, token) for run in runs[:RECONNECTING]]
+    for start in range(0, STREAMS, OPENING_AT_ONCE):
+        await asyncio.gather(
+            *(
+                listener.connect(None)
+                for listener in steady_listeners[start : start + OPENING_AT_ONCE]
+            )
+        )
+    await asyncio.gather(*(listener.connect(None) for listener in reconnecting_listeners))
     publisher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.publish", place.owner_url(), str(SECONDS)), cwd=ROOT
+        *(sys.executable, "-m", "bench.publish", installation.owner_url(), str(SECONDS)), cwd=ROOT
     )
-    comings = [
-        asyncio.create_task(_come_and_go(one, number / RECONNECTING))
-        for number, one in enumerate(returning)
+    reconnect_tasks = [
+        asyncio.create_task(_reconnect_every_second(listener, number / RECONNECTING))
+        for number, listener in enumerate(reconnecting_listeners)
     ]
     await publisher.wait()
     if publisher.returncode:
         raise RuntimeError("the publisher failed")
     await asyncio.sleep(1.5)
-    for task in comings:
+    for task in reconnect_tasks:
         task.cancel()
-    await asyncio.gather(*comings, return_exceptions=True)
-    for one in returning:
-        one.hang_up()
-        await one.connect(one.last)  # once more, for events that arrived while it was disconnected
+    await asyncio.gather(*reconnect_tasks, return_exceptions=True)
+    for listener in reconnecting_listeners:
+        listener.disconnect()
+        await listener.connect(listener.last_number)  # Receive the events that it has missed.
     await asyncio.sleep(0.5)
-    for one in (*steady, *returning):
-        one.hang_up()
-    return steady, returning
+    for listener in (*steady_listeners, *reconnecting_listeners):
+        listener.disconnect()
+    return steady_listeners, reconnecting_listeners
 
 
-async def _come_and_go(one: Listener, offset: float) -> None:
+async def _reconnect_every_second(listener: Listener, offset: float) -> None:
     """Disconnect and reconnect every second, `offset` seconds after the full second."""
     await asyncio.sleep(offset)
     while True:
         await asyncio.sleep(1)
-        one.hang_up()
-        await one.connect(one.last)
+        listener.disconnect()
+        await listener.connect(listener.last_number)
 
 
-def _p99(listeners: Sequence[Listener]) -> float:
-    return percentile([delay for one in listeners for delay in one.delays], 0.99)
+def _p99_delay(listeners: Sequence[Listener]) -> float:
+    return percentile([delay for listener in listeners for delay in listener.delays], 0.99)
 
 
-def _numbers(place: Scratch) -> dict[str, int]:
-    """Return the newest number of each run's events."""
-    with psycopg.connect(place.owner_url()) as connection:
+def _newest_event_numbers(installation: Installation) -> dict[str, int]:
+    """Return the number of the newest event of each run."""
+    with psycopg.connect(installation.owner_url()) as connection:
         rows = connection.execute("SELECT id, event_sequence FROM runs_run").fetchall()
     return {str(run): number for run, number in rows}

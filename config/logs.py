@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import structlog
 
-from apps.engine.reporting.terminal import printable
+from apps.engine.reporting.terminal import printable_text
 
 CHAIN: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -21,7 +21,7 @@ CHAIN: list[structlog.types.Processor] = [
 
 def _dumps(value: Any, **_: Any) -> str:
     """Encode JSON without characters that a terminal interprets or that change the displayed order."""
-    return printable(orjson.dumps(value, default=str).decode())
+    return printable_text(orjson.dumps(value, default=str).decode())
 
 
 class ServiceUnavailableFilter(logging.Filter):

@@ -484,7 +484,7 @@ MUTANTS = [
     Mutant(
         "any member can allow all hosts",
         "apps/connectors/custom_sources/edits.py",
-        "if ANY in hosts and not ",
+        "if ANY_HOST in hosts and not ",
         "if False and not ",
         CUSTOM_SOURCES,
     ),
@@ -512,8 +512,8 @@ MUTANTS = [
     Mutant(
         "a push can approve new hosts",
         "apps/connectors/repositories/syncs.py",
-        "if ANY in new or not new <= old:",
-        "if ANY in new:",
+        "if ANY_HOST in new or not new <= old:",
+        "if ANY_HOST in new:",
         REPOSITORIES,
     ),
     Mutant(

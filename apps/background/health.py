@@ -81,12 +81,12 @@ def ready() -> list[Finding]:
 
 def isolation() -> Finding:
     """Check how strongly this machine isolates custom code, and whether that is sufficient to run it."""
-    found = layers.isolation()
+    found = layers.choose_isolation()
     least = settings.SANDBOX_LEAST_ISOLATION
-    enough = layers.reaches(found.level, least)
-    seen = found.explained if enough else f"{found.explained}: custom code will not run"
-    if enough and found.left_open:
-        seen = f"{seen}; left open: {found.left_open} (docs/howto/custom-sources.md)"
+    enough = layers.is_at_least(found.level, least)
+    seen = found.summary if enough else f"{found.summary}: custom code will not run"
+    if enough and found.open_risks:
+        seen = f"{seen}; left open: {found.open_risks} (docs/howto/custom-sources.md)"
     missing = "; ".join(f"{layer}: {why}" for layer, why in found.machine.missing.items())
     return Finding("isolation", enough, seen, f"It has to be {least}. Missing: {missing}.")
 

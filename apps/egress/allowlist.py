@@ -1,4 +1,4 @@
-"""The hosts that code may connect to: `api.example.com`, `*.example.com`, `api.example.com:8443`, `*`."""
+"""The list of hosts to which code may connect: `api.example.com`, `*.example.com`, `api.example.com:8443`, `*`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.egress.exceptions import NotAHost
 from apps.json import JsonObject
 
 USUAL_PORTS = frozenset({80, 443})
-ANY = "*"
+ANY_HOST = "*"
 MAX_HOSTS = 50
 _NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(\*\.)?{_NAME}(\.{_NAME})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
@@ -20,7 +20,7 @@ _SETTING = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Entries as written, matched without DNS queries."""
+    """A list of entries, which are compared with host names without DNS queries."""
 
     entries: tuple[str, ...]
 
@@ -29,27 +29,27 @@ class AllowList:
         return any(_matches(entry, name, port) for entry in self.entries)
 
 
-def problem(entry: str) -> str | None:
-    """Return the reason why an entry is invalid, or None. `{setting}` stands for that setting's host."""
-    if entry == ANY or _SETTING.fullmatch(entry):
+def entry_problem(entry: str) -> str | None:
+    """Return the reason why an entry is invalid, or None. `{setting}` stands for the host in that setting."""
+    if entry == ANY_HOST or _SETTING.fullmatch(entry):
         return None
-    host, port = _parts(entry)
+    host, port = _split_entry(entry)
     if len(host) > 253 or not _HOST.fullmatch(host):
-        return f"{entry[:100]!r} is not a host name, with *. in front for its subdomains"
+        return f"{entry[:100]!r} is neither a host name nor *. followed by a domain name"
     if host.startswith("*.") and "." not in host[2:].rstrip("."):
-        return f"{entry[:100]!r} would open a whole top-level domain"
+        return f"{entry[:100]!r} would allow a whole top-level domain"
     if port is not None and not 1 <= port <= 65535:
-        return f"{entry[:100]!r} names a port that is not between 1 and 65535"
+        return f"{entry[:100]!r} has a port that is not between 1 and 65535"
     return None
 
 
-def resolved(entries: Iterable[str], config: JsonObject) -> AllowList:
-    """Return the list with each `{setting}` replaced by that setting's host. Raises NotAHost."""
-    return AllowList(tuple(_settled(entry, config) for entry in entries))
+def resolve_settings(entries: Iterable[str], config: JsonObject) -> AllowList:
+    """Return the allow-list with each `{setting}` replaced by the host in that setting. Raises NotAHost."""
+    return AllowList(tuple(_resolve_entry(entry, config) for entry in entries))
 
 
 def host_of(url: str) -> str | None:
-    """Return the entry for a URL: its host, with the port if it is not the default."""
+    """Return the allow-list entry for a URL: its host, and its port if that is not 80 or 443."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
         port = parts.port
@@ -61,22 +61,22 @@ def host_of(url: str) -> str | None:
     return name if port is None or port in USUAL_PORTS else f"{name}:{port}"
 
 
-def _settled(entry: str, config: JsonObject) -> str:
+def _resolve_entry(entry: str, config: JsonObject) -> str:
     setting = _SETTING.fullmatch(entry)
     if setting is None:
         return entry
     value = config.get(setting[1])
     host = host_of(value) if isinstance(value, str) and value else None
-    if host is None or "*" in host or problem(host) is not None:
-        raise NotAHost(f"the setting {setting[1]!r} does not name a host")
+    if host is None or "*" in host or entry_problem(host) is not None:
+        raise NotAHost(f"the setting {setting[1]!r} is not a host or a URL")
     return host
 
 
 def _matches(entry: str, name: str, port: int) -> bool:
-    if entry == ANY:
+    if entry == ANY_HOST:
         return port in USUAL_PORTS
-    host, wanted = _parts(entry.lower())
-    if (port != wanted) if wanted is not None else (port not in USUAL_PORTS):
+    host, allowed_port = _split_entry(entry.lower())
+    if (port != allowed_port) if allowed_port is not None else (port not in USUAL_PORTS):
         return False
     host = host.rstrip(".").strip("[]")
     if host.startswith("*."):
@@ -84,7 +84,7 @@ def _matches(entry: str, name: str, port: int) -> bool:
     return name == host
 
 
-def _parts(entry: str) -> tuple[str, int | None]:
+def _split_entry(entry: str) -> tuple[str, int | None]:
     host, colon, port = entry.rpartition(":")
     if colon and port.isdigit() and (":" not in host or host.endswith("]")):
         return host, int(port)

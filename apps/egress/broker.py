@@ -1,9 +1,10 @@
 """The broker opens all network connections of a sandbox, if they are allowed.
 
-The sandboxed process has no INET socket. It sends `{"host", "port"}` over a SEQPACKET socket pair; the
-broker checks the allow-list before any DNS query, checks every address (`egress.policy`), connects to the
-checked one, and passes back one end of a UNIX socket pair whose other end it relays. TLS is end-to-end between
-the sandboxed process and the server. Every allowed and refused connection is reported to `seen`.
+The sandboxed process has no INET socket. It sends `{"host", "port"}` over a SEQPACKET socket pair. The broker
+checks the allow-list before any DNS query, checks every address (`egress.policy`), and connects to a checked
+address. It passes one end of a UNIX socket pair to the sandboxed process, and relays data between the other end and
+the server. TLS is end-to-end between the sandboxed process and the server. The broker reports every allowed and
+refused connection to `on_attempt`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from functools import partial
 
 from apps.egress.allowlist import AllowList
 from apps.egress.exceptions import EgressError
-from apps.egress.policy import judge
+from apps.egress.policy import allowed_addresses
 from apps.egress.traffic import traffic
 
 CONNECT_SECONDS = 10.0
 RESOLVE_SECONDS = 10.0
-QUESTION = 2048  # bytes
+MAX_REQUEST = 2048  # bytes
 CHUNK = 1 << 16
 TRIED_ADDRESSES = 3
 QUIT_SECONDS = 3.0
@@ -35,19 +36,22 @@ Resolve = Callable[..., list[str]]
 
 @dataclass(frozen=True, slots=True)
 class EgressLimits:
-    """Limits: hosts, total and concurrent connections, bytes in both directions."""
+    """The allowed hosts, and limits for all connections, open connections, and bytes in both directions."""
 
     hosts: AllowList
     allow_private: bool = False
-    most_connections: int = 10_000
-    most_at_once: int = 32
-    most_bytes: int = 64 << 30
-    resolve: Resolve = judge
+    max_connections: int = 10_000
+    max_open_connections: int = 32
+    max_bytes: int = 64 << 30
+    resolve: Resolve = allowed_addresses
 
 
 @dataclass(slots=True)
 class ConnectionAttempt:
-    """One request for a connection; `refused` is the reason for a refusal. Bytes are known once it is closed."""
+    """One request for a connection. `refused` is the reason for a refusal.
+
+    `sent` and `received` are bytes, and are final when the connection is closed.
+    """
 
     host: str
     port: int
@@ -56,7 +60,7 @@ class ConnectionAttempt:
     sent: int = 0
     received: int = 0
     closed: bool = False
-    verdict: str = "refused"  # also "unreachable", when a retry may help
+    verdict: str = "refused"  # or "unreachable", if a retry may help
 
 
 @dataclass(slots=True)
@@ -64,47 +68,51 @@ class Totals:
     connections: int = 0
     open: int = 0
     bytes: int = 0
-    over: str = ""  # the limit that was reached
+    limit_reached: str = ""  # the limit that was reached
 
 
 class Broker:
     """The broker of one sandbox, on a separate thread.
 
-    `seen` is called from that thread: when a connection is refused, opened, and closed.
+    `on_attempt` is called in that thread when a connection is refused, opened or closed.
     """
 
-    def __init__(self, door: EgressLimits, seen: Callable[[ConnectionAttempt], None]) -> None:
-        self._door = door
-        self._seen = seen
+    def __init__(
+        self, limits: EgressLimits, on_attempt: Callable[[ConnectionAttempt], None]
+    ) -> None:
+        self._limits = limits
+        self._on_attempt = on_attempt
         self.totals = Totals()
-        self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ours.setblocking(False)
+        self._own_socket, self.code_socket = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET
+        )
+        self._own_socket.setblocking(False)
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="egress", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Close every connection. Safe to call twice."""
+        """Close every connection. A second call does nothing."""
         if self._loop.is_closed():
             return
-        with contextlib.suppress(RuntimeError):  # It ended meanwhile.
+        with contextlib.suppress(RuntimeError):  # The thread has just ended.
             self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(QUIT_SECONDS)
-        self.theirs.close()
+        self.code_socket.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.add_reader(self._ours, self._asked)
+        self._loop.add_reader(self._own_socket, self._receive_request)
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(self._end_tasks())
         finally:
-            self._ours.close()
+            self._own_socket.close()
             self._loop.close()
 
     def _stop(self) -> None:
-        self._loop.remove_reader(self._ours)
+        self._loop.remove_reader(self._own_socket)
         self._loop.stop()
 
     async def _end_tasks(self) -> None:
@@ -112,107 +120,112 @@ class Broker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _asked(self) -> None:
-        """Use a plain recv, so that the kernel drops any descriptors that were sent too."""
+    def _receive_request(self) -> None:
+        """Receive one request. A plain recv makes the kernel drop descriptors that were sent with it."""
         try:
-            data = self._ours.recv(QUESTION)
+            data = self._own_socket.recv(MAX_REQUEST)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self._loop.remove_reader(self._ours)
+            self._loop.remove_reader(self._own_socket)
             return
-        task = self._loop.create_task(self._serve(data))
+        task = self._loop.create_task(self._handle_request(data))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, data: bytes) -> None:
-        passage = _question(data)
-        if passage is None:
+    async def _handle_request(self, data: bytes) -> None:
+        attempt = _parse_request(data)
+        if attempt is None:
             self._reply({"refused": "not a valid request"})
             return
         totals = self.totals
         totals.connections += 1
         totals.open += 1
         try:
-            passage.refused = self._quota() or await self._pass(passage)
-            if passage.refused:
-                self._reply({passage.verdict: passage.refused})
+            attempt.refused = self._reached_limit() or await self._connect_and_relay(attempt)
+            if attempt.refused:
+                self._reply({attempt.verdict: attempt.refused})
         finally:
             totals.open -= 1
-            passage.closed = True
-            self._seen(passage)
+            attempt.closed = True
+            self._on_attempt(attempt)
 
-    def _quota(self) -> str:
-        """Return the limit that is reached, or an empty string."""
-        totals, door = self.totals, self._door
-        if totals.connections > door.most_connections:
-            totals.over = f"more than {door.most_connections:,} connections"
-            return totals.over
-        if totals.bytes > door.most_bytes:
-            return totals.over
-        if totals.open > door.most_at_once:
-            return f"more than {door.most_at_once} connections at once"
+    def _reached_limit(self) -> str:
+        """Return a description of the limit that is reached, or an empty string."""
+        totals, limits = self.totals, self._limits
+        if totals.connections > limits.max_connections:
+            totals.limit_reached = f"more than {limits.max_connections:,} connections"
+            return totals.limit_reached
+        if totals.bytes > limits.max_bytes:
+            return totals.limit_reached
+        if totals.open > limits.max_open_connections:
+            return f"more than {limits.max_open_connections} connections at once"
         return ""
 
-    async def _pass(self, passage: ConnectionAttempt) -> str:
-        """Connect and relay until both sides are done. Returns the reason if it is refused."""
-        if not self._door.hosts.allows(passage.host, passage.port):
+    async def _connect_and_relay(self, attempt: ConnectionAttempt) -> str:
+        """Connect, and relay data until both sides close. Returns the reason if the connection is refused."""
+        if not self._limits.hosts.allows(attempt.host, attempt.port):
             return "this host is not on the source's allow-list"
         try:
-            addresses = await self._addresses(passage)
+            addresses = await self._resolve_addresses(attempt)
         except EgressError as error:
-            passage.verdict = "unreachable" if error.retryable else "refused"
+            attempt.verdict = "unreachable" if error.retryable else "refused"
             return error.message
         except TimeoutError:
-            passage.verdict = "unreachable"
+            attempt.verdict = "unreachable"
             return "the name could not be resolved in time"
-        streams = await _connected(addresses, passage)
+        streams = await _connect(addresses, attempt)
         if streams is None:
-            passage.verdict = "unreachable"
+            attempt.verdict = "unreachable"
             return "no address accepts connections"
-        self._seen(passage)
-        await self._relay(passage, *streams)
+        self._on_attempt(attempt)
+        await self._relay(attempt, *streams)
         return ""
 
-    async def _addresses(self, passage: ConnectionAttempt) -> list[str]:
-        door = self._door
-        ask = partial(door.resolve, passage.host, passage.port, allow_private=door.allow_private)
+    async def _resolve_addresses(self, attempt: ConnectionAttempt) -> list[str]:
+        limits = self._limits
+        resolve = partial(
+            limits.resolve, attempt.host, attempt.port, allow_private=limits.allow_private
+        )
         return await asyncio.wait_for(
-            self._loop.run_in_executor(None, ask), timeout=RESOLVE_SECONDS
+            self._loop.run_in_executor(None, resolve), timeout=RESOLVE_SECONDS
         )
 
     async def _relay(
-        self, passage: ConnectionAttempt, far: asyncio.StreamReader, to_far: asyncio.StreamWriter
+        self,
+        attempt: ConnectionAttempt,
+        server_reader: asyncio.StreamReader,
+        server_writer: asyncio.StreamWriter,
     ) -> None:
-        ours, theirs = socket.socketpair()
+        own_end, code_end = socket.socketpair()
         try:
-            self._reply({"address": passage.address}, theirs.fileno())
+            self._reply({"address": attempt.address}, code_end.fileno())
         finally:
-            theirs.close()
-        near, to_near = await asyncio.open_connection(sock=ours)
+            code_end.close()
+        code_reader, code_writer = await asyncio.open_connection(sock=own_end)
         try:
             await asyncio.gather(
-                self._pump(near, to_far, passage, outward=True),
-                self._pump(far, to_near, passage, outward=False),
+                self._pump(code_reader, server_writer, attempt, is_outgoing=True),
+                self._pump(server_reader, code_writer, attempt, is_outgoing=False),
             )
         finally:
-            for writer in (to_near, to_far):
+            for writer in (code_writer, server_writer):
                 writer.close()
 
     async def _pump(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        passage: ConnectionAttempt,
+        attempt: ConnectionAttempt,
         *,
-        outward: bool,
+        is_outgoing: bool,
     ) -> None:
         try:
             while data := await reader.read(CHUNK):
-                self._count(passage, len(data), outward=outward)
-                if self.totals.over:
+                self._count_bytes(attempt, len(data), is_outgoing=is_outgoing)
+                if self.totals.limit_reached:
                     writer.transport.abort()
                     return
                 writer.write(data)
@@ -222,31 +235,33 @@ class Broker:
         except OSError:
             writer.transport.abort()
 
-    def _count(self, passage: ConnectionAttempt, size: int, *, outward: bool) -> None:
-        traffic.moved()
-        if outward:
-            passage.sent += size
+    def _count_bytes(self, attempt: ConnectionAttempt, size: int, *, is_outgoing: bool) -> None:
+        traffic.report_transfer()
+        if is_outgoing:
+            attempt.sent += size
         else:
-            passage.received += size
+            attempt.received += size
         self.totals.bytes += size
-        if self.totals.bytes > self._door.most_bytes:
-            self.totals.over = f"more than {self._door.most_bytes:,} bytes over the network"
+        if self.totals.bytes > self._limits.max_bytes:
+            self.totals.limit_reached = (
+                f"more than {self._limits.max_bytes:,} bytes over the network"
+            )
 
-    def _reply(self, answer: dict[str, str], fd: int | None = None) -> None:
-        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd else []
-        with contextlib.suppress(OSError):  # The sandboxed process has ended, or does not read.
-            self._ours.sendmsg([json.dumps(answer).encode()], passed)
+    def _reply(self, response: dict[str, str], fd: int | None = None) -> None:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd else []
+        with contextlib.suppress(OSError):  # The sandboxed process has ended or does not read.
+            self._own_socket.sendmsg([json.dumps(response).encode()], ancillary)
 
 
-def _question(data: bytes) -> ConnectionAttempt | None:
-    """Parse a request; None for anything but `{"host": text, "port": number}`."""
+def _parse_request(data: bytes) -> ConnectionAttempt | None:
+    """Parse a request. Returns None if it is not `{"host": text, "port": number}`."""
     try:
-        asked = json.loads(data)
+        request = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(asked, dict):
+    if not isinstance(request, dict):
         return None
-    host, port = asked.get("host"), asked.get("port")
+    host, port = request.get("host"), request.get("port")
     if not isinstance(host, str) or not 0 < len(host) <= 253:
         return None
     if type(port) is not int or not 0 <= port <= 65535:
@@ -254,16 +269,16 @@ def _question(data: bytes) -> ConnectionAttempt | None:
     return ConnectionAttempt(host.lower().rstrip("."), port)
 
 
-async def _connected(
-    addresses: Sequence[str], passage: ConnectionAttempt
+async def _connect(
+    addresses: Sequence[str], attempt: ConnectionAttempt
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     for address in addresses[:TRIED_ADDRESSES]:
         try:
-            opened = await asyncio.wait_for(
-                asyncio.open_connection(address, passage.port), CONNECT_SECONDS
+            streams = await asyncio.wait_for(
+                asyncio.open_connection(address, attempt.port), CONNECT_SECONDS
             )
         except (OSError, TimeoutError):
             continue
-        passage.address = address
-        return opened
+        attempt.address = address
+        return streams
     return None

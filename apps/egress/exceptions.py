@@ -1,13 +1,13 @@
-"""The reasons why a connection is not allowed. The engine reports each as a configuration failure."""
+"""The exceptions for connections that are not allowed. The engine reports them as configuration failures."""
 
 from __future__ import annotations
 
 
 class EgressError(Exception):
-    """Base of the exceptions of egress.
+    """Base class of the exceptions in this module.
 
-    `evidence` are short lines that support the message, free of secrets. `retryable` says whether a retry
-    without changes can help.
+    `evidence` has short lines without secrets that support the message. `retryable` says whether a retry without
+    changes can help.
     """
 
     retryable: bool = False
@@ -27,10 +27,10 @@ class HostRefused(EgressError):
 
 
 class HostNotFound(EgressError):
-    """The host's name has no address now; DNS may resolve it later."""
+    """The name of the host has no address now. A later DNS query may find one."""
 
     retryable = True
 
 
 class ProxyRefused(EgressError):
-    """Proxies are not used: they would connect to hosts that the policy has not checked."""
+    """Proxies are not used, because they would connect to hosts that the policy has not checked."""

@@ -1,4 +1,4 @@
-"""HTTP under the egress policy: every connection, redirects included, goes to a checked address."""
+"""HTTP under the egress policy: every connection, also after a redirect, uses a checked address."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
 CHUNK = 1 << 16
 
-# Headers that a request may send to another host after a redirect; all others could contain credentials.
+# Headers that a request may send to another host after a redirect. Other headers may contain credentials.
 HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "connection", "host", "user-agent", "range"}
 )
 
 
 class BodyTooLargeError(requests.RequestException):
-    """The body is larger than the caller allows; `limit` is in bytes."""
+    """The body is larger than the `limit` of the caller, in bytes."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the response is larger than {limit:,} bytes")
@@ -39,53 +39,60 @@ class BodyTooLargeError(requests.RequestException):
 
 
 class BodyTooSlowError(requests.RequestException):
-    """The whole body did not arrive within the time limit, in seconds."""
+    """The complete body did not arrive within `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the response was not complete after {seconds:g} s")
 
 
-class _JudgedConnection(HTTPConnection):
+class _CheckedConnection(HTTPConnection):
     """Connects to an address that `check_host` returned, never to a name."""
 
     allow_private: ClassVar[bool] = False
 
     def _new_conn(self) -> socket.socket:
         addresses = check_host(self._dns_host, self.port, allow_private=self.allow_private)
-        last: OSError | None = None
+        last_error: OSError | None = None
         for address in addresses:
             try:
                 return create_connection(
                     (address, self.port), self.timeout, self.source_address, self.socket_options
                 )
             except OSError as error:
-                last = error
-        if isinstance(last, TimeoutError):
+                last_error = error
+        if isinstance(last_error, TimeoutError):
             raise ConnectTimeoutError(
-                self, f"connecting to {self._dns_host} timed out after {_seconds(self.timeout)} s"
-            ) from last
-        reason = last.strerror if last is not None and last.strerror else str(last)
-        raise NewConnectionError(self, f"connecting to {self._dns_host} failed: {reason}") from last
+                self,
+                f"connecting to {self._dns_host} timed out after {_timeout_text(self.timeout)} s",
+            ) from last_error
+        reason = (
+            last_error.strerror
+            if last_error is not None and last_error.strerror
+            else str(last_error)
+        )
+        raise NewConnectionError(
+            self, f"connecting to {self._dns_host} failed: {reason}"
+        ) from last_error
 
 
-class _JudgedTLSConnection(_JudgedConnection, HTTPSConnection):
-    """The same with TLS; the certificate is still checked against the name."""
+class _CheckedTLSConnection(_CheckedConnection, HTTPSConnection):
+    """A checked connection with TLS. The certificate must be valid for the name of the host."""
 
 
-class _PrivateConnection(_JudgedConnection):
+class _PrivateConnection(_CheckedConnection):
     allow_private = True
 
 
-class _PrivateTLSConnection(_JudgedTLSConnection):
+class _PrivateTLSConnection(_CheckedTLSConnection):
     allow_private = True
 
 
 class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _JudgedConnection
+    ConnectionCls = _CheckedConnection
 
 
 class _PublicTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _JudgedTLSConnection
+    ConnectionCls = _CheckedTLSConnection
 
 
 class _PrivatePool(HTTPConnectionPool):
@@ -97,7 +104,7 @@ class _PrivateTLSPool(HTTPSConnectionPool):
 
 
 class PolicyAdapter(HTTPAdapter):
-    """A transport adapter of `requests` whose connections obey the egress policy."""
+    """A transport adapter of `requests` whose connections follow the egress policy."""
 
     def __init__(self, *, allow_private: bool, **options: Any) -> None:
         self.allow_private = allow_private
@@ -122,8 +129,8 @@ class PolicyAdapter(HTTPAdapter):
 class PolicySession(requests.Session):
     """A `requests.Session` under the egress policy. It ignores proxies, netrc and environment variables.
 
-    Redirects are followed at most five times; to another host they carry no credentials. Refused hosts raise
-    EgressError. Requests without a timeout get (connect, read) seconds.
+    It follows at most five redirects, and sends no credentials to another host. It raises EgressError for hosts that
+    are not allowed. `timeout` is (connect, read) in seconds, for requests without a timeout.
     """
 
     def __init__(
@@ -146,13 +153,13 @@ class PolicySession(requests.Session):
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
         if response.request.url and prepared_request.url:
-            drop_credentials(prepared_request, came_from=response.request.url)
+            drop_credentials(prepared_request, previous_url=response.request.url)
 
 
 def obey_policy(
     session: requests.Session, *, allow_private: bool, pool_maxsize: int = 10, **options: Any
 ) -> None:
-    """Apply the policy to any `requests.Session`: its adapters, proxies and redirect limit."""
+    """Apply the policy to a `requests.Session`: set its adapters, proxies and redirect limit."""
     session.trust_env = False
     session.max_redirects = MAX_REDIRECTS
     session.adapters.clear()
@@ -163,16 +170,16 @@ def obey_policy(
         )
 
 
-def drop_credentials(request: requests.PreparedRequest, *, came_from: str) -> None:
-    """Before a redirect to another origin, drop every header that may be a secret."""
-    if _origin(request.url or "") == _origin(came_from):
+def drop_credentials(request: requests.PreparedRequest, *, previous_url: str) -> None:
+    """Remove the headers that may contain secrets, if the request goes to another origin than the previous URL."""
+    if _origin(request.url or "") == _origin(previous_url):
         return
     for name in [name for name in request.headers if name.lower() not in HARMLESS_HEADERS]:
         del request.headers[name]
 
 
 def read_body(response: requests.Response, *, limit: int, seconds: float) -> bytes:
-    """Read the whole body of a streamed response, at most `limit` bytes within `seconds`.
+    """Read the complete body of a streamed response, at most `limit` bytes within `seconds`.
 
     Raises BodyTooLargeError, BodyTooSlowError and the exceptions of `requests` for a broken connection.
     """
@@ -181,7 +188,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
     size = 0
     for chunk in response.iter_content(CHUNK):
         size += len(chunk)
-        traffic.moved()
+        traffic.report_transfer()
         if size > limit:
             response.close()
             raise BodyTooLargeError(limit)
@@ -192,7 +199,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
     return b"".join(parts)
 
 
-def shown_url(url: str) -> str:
+def url_without_secrets(url: str) -> str:
     """Return the URL without user, password, query and fragment, which may contain secrets."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -206,5 +213,5 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, port
 
 
-def _seconds(timeout: float | Timeout | _TYPE_DEFAULT | None) -> str:
+def _timeout_text(timeout: float | Timeout | _TYPE_DEFAULT | None) -> str:
     return f"{timeout:g}" if isinstance(timeout, int | float) else "?"

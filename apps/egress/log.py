@@ -1,4 +1,4 @@
-"""Record the hosts that this process connected to or was refused: one entry per host, port and result."""
+"""Record the hosts to which this process connected or was not allowed to connect."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MAX_LINES = 300  # Code that tries many hosts must not fill our memory.
+MAX_ENTRIES = 300  # Limits the memory when code tries many hosts.
 
 
 @dataclass(slots=True)
 class HostUsage:
-    """Connections to one host. `sent` and `received` are bytes, if they are counted."""
+    """The connections to one host and port, or the refused attempts. `refused` is the reason for a refusal.
+
+    `sent` and `received` are bytes. They are 0 if the bytes are not counted.
+    """
 
     host: str
     port: int
@@ -23,49 +26,49 @@ class HostUsage:
 
 
 class EgressLog:
-    """The log of one process. Thread-safe. `changed` increases with every new fact."""
+    """The egress log of one process. Thread-safe. `change_count` increases with every change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[tuple[str, int, str], HostUsage] = {}
-        self.changed = 0
+        self._entries: dict[tuple[str, int, str], HostUsage] = {}
+        self.change_count = 0
 
-    def passed(self, host: str, port: int, address: str) -> bool:
-        """Record a connection; returns whether it is the first to this host."""
+    def record_connection(self, host: str, port: int, address: str) -> bool:
+        """Record a connection. Returns whether it is the first one to this host and port."""
         return self._add(HostUsage(host, port, address))
 
-    def refused(self, host: str, port: int, why: str) -> bool:
-        return self._add(HostUsage(host, port, refused=why))
+    def record_refusal(self, host: str, port: int, reason: str) -> bool:
+        return self._add(HostUsage(host, port, refused=reason))
 
-    def carried(self, host: str, port: int, *, sent: int, received: int) -> None:
-        """Add the bytes of a recorded connection."""
+    def record_bytes(self, host: str, port: int, *, sent: int, received: int) -> None:
+        """Add the transferred bytes of a recorded connection."""
         with self._lock:
-            line = self._lines.get((_shown(host), port, ""))
-            if line is not None:
-                line.sent += sent
-                line.received += received
-                self.changed += 1
+            entry = self._entries.get((_printable_host(host), port, ""))
+            if entry is not None:
+                entry.sent += sent
+                entry.received += received
+                self.change_count += 1
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the entries, ordered by the first attempt at each."""
+        """Return the entries in the order of the first attempt of each."""
         with self._lock:
-            return [asdict(line) for line in self._lines.values()]
+            return [asdict(entry) for entry in self._entries.values()]
 
-    def _add(self, line: HostUsage) -> bool:
-        line.host = _shown(line.host)
-        key = (line.host, line.port, line.refused)
+    def _add(self, entry: HostUsage) -> bool:
+        entry.host = _printable_host(entry.host)
+        key = (entry.host, entry.port, entry.refused)
         with self._lock:
-            known = self._lines.get(key)
-            if known is None and len(self._lines) >= MAX_LINES:
+            existing = self._entries.get(key)
+            if existing is None and len(self._entries) >= MAX_ENTRIES:
                 return False
-            self._lines.setdefault(key, line).connections += 1
-            self.changed += 1
-        return known is None
+            self._entries.setdefault(key, entry).connections += 1
+            self.change_count += 1
+        return existing is None
 
 
-def _shown(host: str) -> str:
-    """Escape a host name of untrusted code or servers for databases and pages."""
+def _printable_host(host: str) -> str:
+    """Replace unprintable characters in the host name, which untrusted code or a server may have chosen."""
     return "".join(char if char.isprintable() else "\ufffd" for char in host[:253])
 
 
-log = EgressLog()  # The log of this process, which serves one run or one call.
+log = EgressLog()  # The log of this process, which executes one run or one call.

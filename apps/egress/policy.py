@@ -1,7 +1,7 @@
-"""Decide which addresses the engine may connect to.
+"""Decide to which addresses the engine may connect.
 
-Every connection of a source or destination uses `check_host`: a name is resolved once, every address is
-checked, and the caller connects to a checked address, so a later DNS answer cannot change the result.
+Every connection of a source or destination uses `check_host`. It resolves a name once and checks every address.
+The caller connects to a checked address, so a later DNS answer cannot change the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IPv4Address = ipaddress.IPv4Address
 IPv6Address = ipaddress.IPv6Address
 Address = IPv4Address | IPv6Address
 
-# Addresses at which clouds provide machine credentials. No setting allows these.
+# Addresses at which cloud providers offer credentials of the machine. No setting allows connections to them.
 METADATA_ADDRESSES: frozenset[Address] = frozenset(
     ipaddress.ip_address(text)
     for text in (
@@ -35,7 +35,7 @@ METADATA_ADDRESSES: frozenset[Address] = frozenset(
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 
 NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
-# Special ranges by RFC 6890 and its successors; Python's own table differs between patch releases.
+# Special ranges of RFC 6890 and its successors. Python has such a table too, but it differs between patch releases.
 SPECIAL_V4 = tuple(
     ipaddress.IPv4Network(text)
     for text in (
@@ -59,62 +59,62 @@ HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
 
 
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Like `judge`, and recorded in this process's egress log."""
+    """Like `allowed_addresses`, but record the result in the egress log of this process."""
     try:
-        addresses = judge(host, port, allow_private=allow_private)
+        addresses = allowed_addresses(host, port, allow_private=allow_private)
     except EgressError as error:
-        log.refused(host, port, error.message)
+        log.record_refusal(host, port, error.message)
         raise
-    log.passed(host, port, addresses[0])
+    log.record_connection(host, port, addresses[0])
     return addresses
 
 
-def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Return the addresses that `host` resolves to, all of which are allowed.
+def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Return the addresses of `host`, if connections to all of them are allowed.
 
-    Raises HostRefused and NotAHost with the reason, and HostNotFound if it has no address. With
-    `allow_private`, private addresses are allowed; metadata addresses never are.
+    Raises HostRefused or NotAHost with the reason, or HostNotFound if it has no address. `allow_private` allows
+    private addresses. Metadata addresses are never allowed.
     """
     if not 1 <= port <= 65535:
         raise NotAHost(f"port {port} is not between 1 and 65535")
     name = host.strip().removeprefix("[").removesuffix("]")
-    literal = _literal(name)
-    if literal is not None:
-        _require_fit(host, literal, allow_private=allow_private)
-        return [str(literal)]
-    _require_name(host, name)
+    address_literal = _parse_address(name)
+    if address_literal is not None:
+        _require_allowed_address(host, address_literal, allow_private=allow_private)
+        return [str(address_literal)]
+    _require_host_name(host, name)
     addresses = resolve(name, port)
     for address in addresses:
-        _require_fit(host, ipaddress.ip_address(address), allow_private=allow_private)
+        _require_allowed_address(host, ipaddress.ip_address(address), allow_private=allow_private)
     return addresses
 
 
 def resolve(name: str, port: int) -> list[str]:
-    """Return every address of the name, without scopes, in the resolver's order. Raises HostNotFound."""
+    """Return every address of the name, without scopes, in the order of the resolver. Raises HostNotFound."""
     try:
-        answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        results = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a valid name"
         raise HostNotFound(f"host {name!r} cannot be found", evidence=(str(reason),)) from error
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    return list(dict.fromkeys(str(result[4][0]) for result in results))
 
 
-def refusal(address: Address, *, allow_private: bool) -> str | None:
-    """Return why connections to the address are not allowed, or None if they are."""
-    inner = embedded(address)
-    meant = inner if inner is not None else address
-    if meant in METADATA_ADDRESSES:
+def refusal_reason(address: Address, *, allow_private: bool) -> str | None:
+    """Return the reason why connections to the address are not allowed, or None if they are allowed."""
+    embedded_address = embedded_ipv4(address)
+    target = embedded_address if embedded_address is not None else address
+    if target in METADATA_ADDRESSES:
         return "a cloud metadata address"
-    if address.is_link_local or meant.is_link_local or getattr(address, "scope_id", None):
+    if address.is_link_local or target.is_link_local or getattr(address, "scope_id", None):
         return "a link-local address"
-    if address.is_unspecified or meant.is_unspecified or meant.is_multicast:
+    if address.is_unspecified or target.is_unspecified or target.is_multicast:
         return "not an address of one host"
     if allow_private:
         return None
-    return _not_public(address, inner)
+    return _not_public(address, embedded_address)
 
 
-def embedded(address: Address) -> IPv4Address | None:
+def embedded_ipv4(address: Address) -> IPv4Address | None:
     """Return the IPv4 address inside an IPv6 transition address: mapped, compatible, 6to4, Teredo, NAT64."""
     if not isinstance(address, IPv6Address):
         return None
@@ -129,45 +129,45 @@ def embedded(address: Address) -> IPv4Address | None:
     return None
 
 
-def _not_public(address: Address, inner: IPv4Address | None) -> str | None:
+def _not_public(address: Address, embedded_address: IPv4Address | None) -> str | None:
     if isinstance(address, IPv4Address):
         return None if _is_public_v4(address) else "not a public address"
-    if inner is not None and address.ipv4_mapped is not None:
-        return None if _is_public_v4(inner) else "not a public address"
-    if inner is not None:
-        # A tunnel may end anywhere inside the network where it starts.
+    if embedded_address is not None and address.ipv4_mapped is not None:
+        return None if _is_public_v4(embedded_address) else "not a public address"
+    if embedded_address is not None:
+        # The other end of a tunnel may be any host in the network where the tunnel starts.
         return "an IPv6 transition address"
-    special = any(address in network for network in SPECIAL_V6)
-    public = address in GLOBAL_UNICAST and address.is_global and not special
-    return None if public else "not a public address"
+    is_special = any(address in network for network in SPECIAL_V6)
+    is_public = address in GLOBAL_UNICAST and address.is_global and not is_special
+    return None if is_public else "not a public address"
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
-    special = any(address in network for network in SPECIAL_V4)
-    return address.is_global and not special and not address.is_multicast
+    is_special = any(address in network for network in SPECIAL_V4)
+    return address.is_global and not is_special and not address.is_multicast
 
 
-def _literal(name: str) -> Address | None:
+def _parse_address(name: str) -> Address | None:
     try:
         return ipaddress.ip_address(name)
     except ValueError:
         return None
 
 
-def _require_fit(host: str, address: Address, *, allow_private: bool) -> None:
-    why = refusal(address, allow_private=allow_private)
-    if why is None:
+def _require_allowed_address(host: str, address: Address, *, allow_private: bool) -> None:
+    reason = refusal_reason(address, allow_private=allow_private)
+    if reason is None:
         return
-    shown = host if str(address) == host.strip("[] ") else f"{host} ({address})"
-    raise HostRefused(f"host {shown} is refused: {why}")
+    host_text = host if str(address) == host.strip("[] ") else f"{host} ({address})"
+    raise HostRefused(f"host {host_text} is refused: {reason}")
 
 
-def _require_name(host: str, name: str) -> None:
+def _require_host_name(host: str, name: str) -> None:
     if len(name) > 253 or not HOST_NAME.match(name):
         raise NotAHost(f"host {host[:100]!r} is not a host name or address")
     labels = name.rstrip(".").split(".")
     if all(NUMBER_LABEL.match(label) for label in labels):
-        # The C library accepts 2130706433, 0x7f.1 and 0177.0.0.1 as 127.0.0.1.
+        # The C library reads 2130706433, 0x7f.1 and 0177.0.0.1 as 127.0.0.1.
         raise HostRefused(
             f"host {host[:100]!r} is refused: write the address in its usual dotted form"
         )

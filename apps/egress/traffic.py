@@ -1,4 +1,4 @@
-"""Notify this process when bytes were transferred, so that its progress can be monitored."""
+"""Report each transfer of bytes, so that the progress of this process can be monitored."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 class Traffic:
-    """The traffic of one process. `moved` is called for each piece, from any thread; by default it does nothing."""
+    """The traffic of one process. `report_transfer` is called for each piece of data, from any thread."""
 
     def __init__(self) -> None:
-        self.moved: Callable[[], None] = _ignored
+        self.report_transfer: Callable[[], None] = _ignore_transfer
 
 
-def _ignored() -> None:
-    """The default: ignore the notification."""
+def _ignore_transfer() -> None:
+    """Do nothing. The engine replaces this function in a run."""
 
 
 traffic = Traffic()

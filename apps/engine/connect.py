@@ -28,8 +28,8 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames.decoding import Decoded, StreamSchema
-from apps.engine.frames.shown import shown_rows
+from apps.engine.frames.decoding import DecodedPage, StreamSchema
+from apps.engine.frames.display import display_rows
 from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
@@ -75,7 +75,7 @@ def preview(payload: Payload) -> dict[str, Any]:
     columns = first.schema.columns.items()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return asdict(PreviewResult(tuple(shown_rows(first.frame)), first.rejected, fields, ms))
+    return asdict(PreviewResult(tuple(display_rows(first.frame)), first.rejected, fields, ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def first_records(
 ) -> FirstRecords:
     """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
-    pages: list[Decoded] = []
+    pages: list[DecodedPage] = []
     token: dict[str, Any] = {}
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
@@ -118,9 +118,9 @@ def _transform(payload: Payload) -> Transform:
     return Transform(CodeSpec.from_json(payload["transform"]), sandbox)
 
 
-def _typed(page: Any, schema: StreamSchema, limit: int) -> Decoded:
+def _typed(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
     if isinstance(page, FrameIteration):
-        return Decoded(schema.conform(page.frame.head(limit)), [])
+        return DecodedPage(schema.conform(page.frame.head(limit)), [])
     rows = page.rows if isinstance(page, RowsIteration) else page.records
     return schema.decode(rows[:limit])
 

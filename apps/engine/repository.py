@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.egress import allowlist
-from apps.engine.authoring.bundles import MAX_FILES, reported, storable
+from apps.engine.authoring.bundles import MAX_FILES, add_reports, replace_nul
 from apps.engine.connect import opened_source
 from apps.engine.contract import SandboxSpec
 from apps.engine.failures import ConfigurationError
@@ -36,7 +36,7 @@ def read_repository(payload: Payload) -> Answer:
     Returns `{"files"}` and `{"commit", "author", "subject", "committed_at"}` of the branch.
     """
     host = allowlist.host_of(payload["config"]["url"])
-    if host is None or allowlist.problem(host) is not None:
+    if host is None or allowlist.entry_problem(host) is not None:
         raise ConfigurationError("the address has no host")
     sandbox = SandboxSpec(**payload.get("sandbox") or {})
     limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
@@ -53,7 +53,7 @@ def read_repository(payload: Payload) -> Answer:
         raise BrokenOutput("The repository reader returned something other than files.")
     if len(page.rows) > MAX_FILES:
         raise BrokenOutput("The repository reader returned more files than allowed.")
-    return {**commit_of(page.next_state), "files": list(reported(page.rows))}
+    return {**commit_of(page.next_state), "files": list(add_reports(page.rows))}
 
 
 def commit_of(state: Mapping[str, Any] | None) -> Answer:
@@ -66,7 +66,7 @@ def commit_of(state: Mapping[str, Any] | None) -> Answer:
         raise BrokenOutput("The repository reader returned no commit.")
     return {
         "commit": found["commit"],
-        **{name: storable(found.get(name))[:200] for name in ("author", "subject")},
+        **{name: replace_nul(found.get(name))[:200] for name in ("author", "subject")},
         "committed_at": _moment(found.get("committed_at")),
     }
 

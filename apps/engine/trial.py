@@ -13,7 +13,7 @@ from typing import Any
 from apps.egress.log import log as egress
 from apps.engine import connect
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames.shown import shown_rows
+from apps.engine.frames.display import display_rows
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor, redactor_of_payload
 from apps.engine.sources.custom import SandboxedSource
@@ -45,7 +45,7 @@ def try_source(payload: Payload) -> Answer:
                 happened |= _happened(source, redactor)
         answer |= {
             "ok": True,
-            "records": shown_rows(first.frame),
+            "records": display_rows(first.frame),
             "rejected": first.rejected,
             "columns": [asdict(one) for one in first.schema.fields()],
         }

@@ -66,7 +66,7 @@ class JSONParser(BaseParser):
 
 def loads(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in `raw`. Raises ParseError (400), or a 422 Problem for NUL characters."""
-    if json_values.count(raw, MAX_VALUES) > MAX_VALUES:
+    if json_values.count_values(raw, MAX_VALUES) > MAX_VALUES:
         raise drf.ParseError(f"The body contains more than {MAX_VALUES:,} values.")
     try:
         value = orjson.loads(raw)

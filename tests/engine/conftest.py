@@ -63,8 +63,10 @@ def supervisor() -> Iterator[EngineSupervisor]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was told to stop is killed almost at once, for tests of children that cannot react."""
-    assert conversation.GRACE + conversation.UNKILLABLE < 10, "which is what a run promises"
-    monkeypatch.setattr(conversation, "GRACE", 0.1)
+    assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10, (
+        "which is what a run promises"
+    )
+    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.1)
 
 
 @dataclass

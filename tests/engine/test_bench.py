@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bench.engine import (
-    frames_to_parquet,
-    frames_to_postgres,
-    records_to_jsonl,
-    start_up,
+    measure_frames_to_parquet,
+    measure_frames_to_postgres,
+    measure_records_to_jsonl,
+    measure_start_up,
     warm_engine,
 )
 from local.database.postgres import EmbeddedPostgres
@@ -21,10 +21,10 @@ def test_every_figure_of_the_engine_can_be_taken(
     settings, dsn = postgres_settings(engine_postgres), engine_postgres.url()
     with warm_engine(state_dsn) as engine:
         taken = [
-            start_up(engine, rounds=1),
-            frames_to_postgres(engine, settings, dsn, rounds=1, rows=ROWS),
-            frames_to_parquet(engine, rounds=1, rows=ROWS),
-            *records_to_jsonl(engine, rounds=1, rows=ROWS),
+            measure_start_up(engine, rounds=1),
+            measure_frames_to_postgres(engine, settings, dsn, rounds=1, rows=ROWS),
+            measure_frames_to_parquet(engine, rounds=1, rows=ROWS),
+            *measure_records_to_jsonl(engine, rounds=1, rows=ROWS),
         ]
     for figure in taken:
         assert float(figure.value.removesuffix(" x")) > 0

@@ -23,7 +23,7 @@ from apps.engine import sandbox
 from apps.engine.contract import Failed
 from apps.engine.failures import LACKS_PERMISSION, NO_SUCH, FailureClass, RateLimitError
 from apps.engine.reporting import classify as rules
-from apps.engine.reporting.classify import classify, retry_after
+from apps.engine.reporting.classify import classify, parse_retry_after
 from apps.engine.reporting.redaction import Redactor
 from local.database.postgres import EmbeddedPostgres
 
@@ -135,11 +135,11 @@ def test_the_sandbox_tells_the_errors_of_http_libraries_apart_in_the_same_way() 
         for one in ast.parse(contract.read_text()).body
         if isinstance(one, ast.Assign)
         and isinstance(one.targets[0], ast.Name)
-        and one.targets[0].id in {"NOT_OF_NETWORK", "UNREADABLE_RESPONSE"}
+        and one.targets[0].id in {"REQUEST_ERRORS", "UNREADABLE_RESPONSE"}
         and isinstance(one.value, ast.Call)
     }
     assert values == {
-        "NOT_OF_NETWORK": rules.NOT_AN_ADDRESS | rules.NOT_RETRYABLE,
+        "REQUEST_ERRORS": rules.NOT_AN_ADDRESS | rules.NOT_RETRYABLE,
         "UNREADABLE_RESPONSE": rules.UNREADABLE_RESPONSE,
     }
 
@@ -246,10 +246,12 @@ def test_a_failure_of_the_state_is_never_blamed_on_the_user() -> None:
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
-    assert retry_after("120") == 120
-    assert retry_after("-5") == 0
-    assert retry_after("soon") is None
-    assert retry_after(None) is None
-    wait = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True))
+    assert parse_retry_after("120") == 120
+    assert parse_retry_after("-5") == 0
+    assert parse_retry_after("soon") is None
+    assert parse_retry_after(None) is None
+    wait = parse_retry_after(
+        format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    )
     assert wait is not None
     assert 80 < wait <= 90

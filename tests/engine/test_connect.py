@@ -19,7 +19,7 @@ from apps.engine.failures import (
     FailureClass,
     SourceError,
 )
-from apps.engine.frames.shown import shown_rows
+from apps.engine.frames.display import display_rows
 from apps.engine.process.supervisor import EngineSupervisor
 from tests.engine.sources.api import Reply, always, serving
 
@@ -82,7 +82,7 @@ def test_values_are_shown_without_losing_a_digit() -> None:
             "text": ["ü"],
         }
     )
-    assert shown_rows(frame) == [
+    assert display_rows(frame) == [
         {
             "at": "2024-01-01T12:00:00.000005Z",
             "local": "2024-01-01T00:00:00",
@@ -101,7 +101,7 @@ def test_values_are_shown_without_losing_a_digit() -> None:
             "text": "ü",
         }
     ]
-    assert shown_rows(frame.head(0)) == []
+    assert display_rows(frame.head(0)) == []
 
 
 def test_discovery_answers_streams_as_json(area: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ def batches(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [rows[start:end] for start, end in pairwise(edges)]
 
 
-def written(decoded: list[frames.Decoded], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
+def written(decoded: list[frames.DecodedPage], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
     """Return the rows of all batches, each value as text of the final schema."""
     found: Counter[tuple[Any, ...]] = Counter()
     for page in decoded:

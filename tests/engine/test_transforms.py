@@ -42,7 +42,7 @@ TYPED = {
 @contextmanager
 def transform(code: str, tmp_path: Path, **limits: Any) -> Iterator[Transform]:
     report = transforms.validate(code)
-    assert report.valid, report.messages
+    assert report.is_valid, report.messages
     with Transform(CodeSpec(code), SandboxSpec(home=str(tmp_path), limits=limits)) as made:
         yield made
 
@@ -105,7 +105,7 @@ def transform(record):
     )
     with transform(code, tmp_path) as made:
         rows = rows_of(made.apply(frame_page(frame, {})))
-        assert (made.received, made.made) == (3, 4)
+        assert (made.received, made.returned) == (3, 4)
     assert [row["id"] for row in rows] == [2, 2, 2, 3]
     assert rows[3] == {"id": 3, "day": date(2027, 1, 1), "price": Decimal("2.50")}
 
@@ -310,7 +310,7 @@ def test_a_transform_that_writes_too_much_fails_the_run_after_its_last_page(
 )
 def test_code_that_cannot_work_is_reported_with_its_line(code: str, says: str) -> None:
     report = transforms.validate(code)
-    assert not report.valid
+    assert not report.is_valid
     assert any(says in one.message for one in report.messages), report.messages
     assert all(one.line >= 1 and one.column >= 1 for one in report.messages)
 
@@ -326,10 +326,10 @@ def test_code_that_cannot_work_is_reported_with_its_line(code: str, says: str) -
     ],
 )
 def test_what_can_work_is_let_through(code: str) -> None:
-    assert transforms.validate(code).valid
+    assert transforms.validate(code).is_valid
 
 
 def test_a_client_of_the_network_is_warned_of() -> None:
     report = transforms.validate("import requests\n" + SAME)
-    assert report.valid
+    assert report.is_valid
     assert "no network" in report.messages[0].message

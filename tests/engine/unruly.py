@@ -13,7 +13,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration, SourceR
 from loguru import logger
 
 from apps.engine.failures import PositionGone
-from apps.engine.process.signs import signs
+from apps.engine.process.progress import progress
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -98,8 +98,8 @@ def _slow(source: UnrulySource, after: int) -> SourcePage:
 def _drip(source: UnrulySource, after: int) -> SourcePage:
     """A slow page that makes progress all the time."""
     for _ in range(8):
-        time.sleep(0.12)  # longer than `signs.EVERY` of a rehearsal
-        signs.moved()
+        time.sleep(0.12)  # longer than `progress.MIN_INTERVAL` of a rehearsal
+        progress.report()
     return source._rows(after)
 
 

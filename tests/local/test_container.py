@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from apps.engine.sandbox.layers import NEEDED_FOR_A_USER
+from apps.engine.sandbox.layers import USER_CAPABILITIES
 from config.env import role_url
 from local.backups import databases
 from local.database.binaries import wheel_binaries
@@ -99,7 +99,7 @@ def test_the_programs_for_backups_run_without_the_rest_of_their_package(tmp_path
 def test_the_worker_alone_keeps_capabilities(compose: dict[str, Any]) -> None:
     ours = {name: one for name, one in compose["services"].items() if name != "db"}
     assert {name for name, one in ours.items() if "cap_add" in one or "user" in one} == {"worker"}
-    assert set(ours["worker"]["cap_add"]) == set(NEEDED_FOR_A_USER)
+    assert set(ours["worker"]["cap_add"]) == set(USER_CAPABILITIES)
     for service in ours.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]

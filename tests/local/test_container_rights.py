@@ -43,7 +43,7 @@ class Trying(Source):
 
 def running_for_sandboxes() -> set[int]:
     """Return the processes whose user is one of the sandboxes'."""
-    numbers = range(users.FIRST, users.FIRST + users.COUNT)
+    numbers = range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -89,7 +89,7 @@ def test_the_workers_code_has_a_user_of_its_own(worker: OrdinaryUser, world: Wor
     answer = worker.tried(source("return Page([{'user': os.getuid()}])"), world)
     assert answer["level"] == "strong"
     assert answer["uid"] == ordinary.USER
-    assert answer["user"] in range(users.FIRST, users.FIRST + users.COUNT)
+    assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
     for name in WAYS:
         answer = worker.attacked(name, world)
         assert not answer["won"]

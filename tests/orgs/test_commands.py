@@ -150,10 +150,10 @@ def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
 
 
 def test_doctor_reports_the_risks_of_a_shared_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = layers.isolation
-    monkeypatch.setattr(layers, "isolation", lambda: real(("landlock", "seccomp")))
+    real = layers.choose_isolation
+    monkeypatch.setattr(layers, "choose_isolation", lambda: real(("landlock", "seccomp")))
     assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
-    monkeypatch.setattr(layers, "isolation", lambda: real(("seccomp", "root", "uid")))
+    monkeypatch.setattr(layers, "choose_isolation", lambda: real(("seccomp", "root", "uid")))
     assert "left open" not in diagnosis.isolation().seen
 
 

@@ -255,7 +255,7 @@ class TestLookingAtAnOrg:
 
 def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> None:
     shown = operator.get("/operators/").content.decode()
-    assert f"Isolation of custom code: {layers.isolation().level}" in shown
+    assert f"Isolation of custom code: {layers.choose_isolation().level}" in shown
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_mistake_of_ours_on_a_page_stays_a_500(
         raise ProgrammingError("no such column")
 
     operator.raise_request_exception = False
-    monkeypatch.setattr(layers, "isolation", broken)
+    monkeypatch.setattr(layers, "choose_isolation", broken)
     answer = operator.get("/operators/")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
 

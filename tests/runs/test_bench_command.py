@@ -20,7 +20,7 @@ FIGURES = {
     "start": "POST run -> child is running, p50",
     "list": "GET /pipelines, 1,000 pipelines",
     "keys": "API key, later uses, CPU",
-    "streams": "events of those streams lost, doubled: 0, 0",
+    "streams": "lost and duplicate events of these streams: 0, 0",
     "memory": "idle memory of everything `make up` starts",
     "sandbox": "Sandbox, records",
 }

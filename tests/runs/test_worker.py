@@ -12,7 +12,7 @@ from tests.world import World
 
 def test_a_run_ends_with_its_rows_its_log_and_its_outputs(acme: World) -> None:
     run_id = start(acme, make_pipeline(acme, source={"rows": 5000, "page_size": 1000}))
-    left = settings.SANDBOX_HOME / roots.WORK / f"{workdirs.WORK}left"
+    left = settings.SANDBOX_HOME / roots.WORK_FOLDER / f"{workdirs.WORK_PREFIX}left"
     left.mkdir(parents=True)
 
     with worker():

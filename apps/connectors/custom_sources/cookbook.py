@@ -32,7 +32,7 @@ def entries() -> list[dict[str, Any]]:
 
 def packages() -> list[str]:
     """Return the packages that code can import, besides the standard library."""
-    return [name for name in paths.readable().modules if not name.startswith("_")]
+    return [name for name in paths.find_python_files().modules if not name.startswith("_")]
 
 
 def _entry(name: str) -> dict[str, Any]:

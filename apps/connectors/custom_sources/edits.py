@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.connectors.custom_sources.texts import Text
 from apps.connectors.exceptions import CustomSourceNameTaken, OpenHostsNeedAnAdmin
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
-from apps.egress.allowlist import ANY
+from apps.egress.allowlist import ANY_HOST
 from apps.orgs import audit
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
@@ -108,7 +108,7 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
 
 def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
     """Raise OpenHostsNeedAnAdmin if the code may connect to any host and `by` may not change the org's settings."""
-    if ANY in hosts and not by.may(Permission.SETTINGS_EDIT):
+    if ANY_HOST in hosts and not by.may(Permission.SETTINGS_EDIT):
         raise OpenHostsNeedAnAdmin
 
 

@@ -35,7 +35,7 @@ class UrlField(NameField):
             host is None
             or "*" in host
             or parts.scheme not in schemes
-            or allowlist.problem(host) is not None
+            or allowlist.entry_problem(host) is not None
         ):
             message = "Enter the https clone URL, like https://git.example.com/team/sources.git."
             raise serializers.ValidationError(message, code="invalid")

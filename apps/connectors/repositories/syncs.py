@@ -21,7 +21,7 @@ from apps.connectors.custom_sources.texts import Text
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
 from apps.connectors.repositories import sealed
-from apps.egress.allowlist import ANY
+from apps.egress.allowlist import ANY_HOST
 from apps.engine.answers import File
 from apps.engine.failures import EngineError
 from apps.orgs.models import Org
@@ -175,7 +175,7 @@ class _Taking:
             set(edits.version(self._org, source, number).report["hosts"])
             for number in (source.approved, source.latest)
         )
-        if ANY in new or not new <= old:
+        if ANY_HOST in new or not new <= old:
             return False
         edits.approve_version(org=self._org, by=SYSTEM, source=source, number=source.latest)
         return True

@@ -1,1 +1,1 @@
-"""Read what a custom source declares from its source text, without running any of it."""
+"""Validate the code of custom sources and read its declarations, without running the code."""

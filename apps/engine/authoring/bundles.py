@@ -1,4 +1,4 @@
-"""Validate several files at once: the contents of an archive, or the files read from a Git repository.
+"""Validate several files at once: the files of an archive or of a Git repository.
 
 Each file becomes `{"path", "text", "report"}`, or `{"path", "problem"}` if it cannot be used.
 """
@@ -24,12 +24,12 @@ Payload = Mapping[str, Any]
 
 MAX_FILES = 200
 MAX_BYTES = 512 * 1024  # bytes per file
-MAX_TOGETHER = 8 * 1024 * 1024  # bytes of all files of an archive together
-MAX_ENTRIES = 10_000  # Python files per archive
-ENTRY = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
-# zipfile decompresses these methods in pieces, so a limit can be enforced; others are decompressed at once.
-INFLATED_BY_THE_PIECE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-UNREADABLE = (
+MAX_TOTAL_BYTES = 8 * 1024 * 1024  # bytes of all files of an archive
+MAX_ENTRIES = 10_000  # files and folders per archive
+ENTRY_SIGNATURE = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
+# With these methods zipfile decompresses in pieces, so a limit can be enforced. With others it decompresses at once.
+STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     NotImplementedError,
     EOFError,
@@ -38,13 +38,13 @@ UNREADABLE = (
     struct.error,
     zlib.error,
 )
-PATH = 500  # characters
+MAX_PATH = 500  # characters
 
 
 def unpack(payload: Payload) -> Unpacked:
-    """Return `{"files"}` for the `{"filename", "content"}` (base64) of a `.py` or `.zip` file.
+    """Return `{"files"}` for a `.py` or `.zip` file, which is `{"filename", "content"}` with base64 content.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError if the archive cannot be read.
     """
     name = payload["filename"]
     try:
@@ -52,45 +52,44 @@ def unpack(payload: Payload) -> Unpacked:
     except binascii.Error as error:
         raise ConfigurationError("the content is not valid base64") from error
     if name.lower().endswith(".zip"):
-        return {"files": list(reported(_unzipped(content)))}
-    return {"files": list(reported([_row(name, content)]))}
+        return {"files": list(add_reports(_unzip(content)))}
+    return {"files": list(add_reports([_file_row(name, content)]))}
 
 
-def _unzipped(content: bytes) -> list[File]:
-    if (
-        content.count(ENTRY) > MAX_ENTRIES
-    ):  # Check the count before zipfile creates an object per entry.
+def _unzip(content: bytes) -> list[File]:
+    # Check the number of entries before zipfile creates an object for each entry.
+    if content.count(ENTRY_SIGNATURE) > MAX_ENTRIES:
         raise ConfigurationError(f"the archive has more than {MAX_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [one for one in archive.infolist() if _is_source(one)]
+            members = [member for member in archive.infolist() if _is_source_member(member)]
             if len(members) > MAX_FILES:
                 raise ConfigurationError(
                     f"the archive has {len(members):,} Python files; {MAX_FILES} may be read"
                 )
-            return list(_members(archive, members))
-    except UNREADABLE as error:
+            return list(_read_members(archive, members))
+    except ARCHIVE_ERRORS as error:
         raise ConfigurationError(f"the archive cannot be read: {error}") from error
 
 
-def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> Iterator[File]:
-    together = 0
+def _read_members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> Iterator[File]:
+    total_size = 0
     for member in members:
-        row = _member(archive, member)
-        together += len(row.get("text", ""))
-        if together > MAX_TOGETHER:
+        row = _read_member(archive, member)
+        total_size += len(row.get("text", ""))
+        if total_size > MAX_TOTAL_BYTES:
             raise ConfigurationError(
-                f"the files of the archive are larger than {MAX_TOGETHER:,} bytes together"
+                f"the files of the archive are larger than {MAX_TOTAL_BYTES:,} bytes together"
             )
         yield row
 
 
-def _is_source(member: zipfile.ZipInfo) -> bool:
+def _is_source_member(member: zipfile.ZipInfo) -> bool:
     name = member.filename.rpartition("/")[2]
     return is_source_file(name) and not member.filename.startswith("__MACOSX/")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
     path = member.filename
     if path.startswith("/") or "\\" in path or ".." in path.split("/"):
         return {"path": path, "problem": "Its path points outside the archive."}
@@ -98,16 +97,17 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
         return {"path": path, "problem": "It is a symbolic link, which is not followed."}
     if member.flag_bits & 1:
         return {"path": path, "problem": "It is encrypted."}
-    if member.compress_type not in INFLATED_BY_THE_PIECE:
+    if member.compress_type not in STREAMED_METHODS:
         return {"path": path, "problem": "Its compression method is not supported: use deflate."}
     try:
         with archive.open(member) as file:
-            return _row(path, file.read(MAX_BYTES + 1))  # Never decompress more than this.
-    except UNREADABLE as error:
+            # Decompress at most one byte more than allowed.
+            return _file_row(path, file.read(MAX_BYTES + 1))
+    except ARCHIVE_ERRORS as error:
         return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
-def _row(path: str, data: bytes) -> File:
+def _file_row(path: str, data: bytes) -> File:
     if len(data) > MAX_BYTES:
         return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
     try:
@@ -116,22 +116,22 @@ def _row(path: str, data: bytes) -> File:
         return {"path": path, "problem": "It is not UTF-8 text."}
 
 
-def reported(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
-    """Add a report to each file. The rows may come from untrusted code, so their shape is checked first."""
-    seen: set[str] = set()
+def add_reports(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
+    """Add a report to each file. The shape of the rows is checked first, because untrusted code may return them."""
+    seen_paths: set[str] = set()
     for row in rows:
         path, text, problem = row.get("path"), row.get("text"), row.get("problem")
-        if not isinstance(path, str) or not path or len(path) > PATH or path in seen:
+        if not isinstance(path, str) or not path or len(path) > MAX_PATH or path in seen_paths:
             raise ConfigurationError("two files have the same path, or a path is empty or too long")
-        seen.add(path)
+        seen_paths.add(path)
         if not isinstance(text, str):
-            yield {"path": storable(path), "problem": storable(problem)[:PATH]}
+            yield {"path": replace_nul(path), "problem": replace_nul(problem)[:MAX_PATH]}
         elif "\0" in text or "\0" in path:
-            yield {"path": storable(path), "problem": "It contains the NUL character."}
+            yield {"path": replace_nul(path), "problem": "It contains the NUL character."}
         else:
             yield {"path": path, "text": text, "report": validate(text).to_json()}
 
 
-def storable(value: Any) -> str:
-    """Replace NUL characters, which PostgreSQL cannot store, with a visible placeholder."""
+def replace_nul(value: Any) -> str:
+    """Replace NUL characters, which PostgreSQL cannot store, with a visible character."""
     return value.replace("\0", "␀") if isinstance(value, str) else ""

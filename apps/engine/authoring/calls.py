@@ -1,6 +1,6 @@
-"""Validate code and extract what it declares: JSON in, JSON out. The code is not run.
+"""Validate code and read its declarations, with JSON as argument and result. The code is not run.
 
-Both functions are called in a child of the fork server, because even parsing hostile text may crash a process.
+Both functions are called in a child of the fork server, because hostile text may crash a process that parses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Analyse a module's classes: find the source class, and read the attributes and methods of its body."""
+"""Analyse the classes of a module: find the source class, and read its attributes and methods."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ UNKNOWN = object()
 
 @dataclass(frozen=True)
 class SourceClass:
-    """The class that a run instantiates, with those base classes that are in the same module."""
+    """The class of which a run creates an instance, with its base classes in the same module."""
 
     node: ast.ClassDef
     contract: str
-    bodies: tuple[ast.ClassDef, ...]  # the class itself first, then its bases
+    class_nodes: tuple[ast.ClassDef, ...]  # first the class itself, then its base classes
 
     def method(self, name: str) -> ast.FunctionDef | None:
-        for body in self.bodies:
-            for node in body.body:
+        for class_node in self.class_nodes:
+            for node in class_node.body:
                 if isinstance(node, ast.FunctionDef) and node.name == name:
                     return node
         return None
 
-    def value(self, name: str) -> ast.expr | None:
+    def attribute(self, name: str) -> ast.expr | None:
         """Return the expression assigned to a class attribute, or None."""
-        for body in self.bodies:
-            for node in body.body:
+        for class_node in self.class_nodes:
+            for node in class_node.body:
                 if isinstance(node, ast.Assign):
                     targets: list[ast.expr] = node.targets
                 elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -44,25 +44,25 @@ class SourceClass:
                     return node.value
         return None
 
-    def inner(self, name: str) -> ast.ClassDef | None:
-        for body in self.bodies:
-            for node in body.body:
+    def inner_class(self, name: str) -> ast.ClassDef | None:
+        for class_node in self.class_nodes:
+            for node in class_node.body:
                 if isinstance(node, ast.ClassDef) and node.name == name:
                     return node
         return None
 
-    def has(self, name: str) -> bool:
-        return self.method(name) is not None or self.value(name) is not None
+    def defines(self, name: str) -> bool:
+        return self.method(name) is not None or self.attribute(name) is not None
 
 
 class Classes:
-    """The module's top-level classes, and the dotted names behind imported names."""
+    """The top-level classes of a module, and the dotted origins of its imported names."""
 
     def __init__(self, tree: ast.Module, imported: Mapping[str, str]) -> None:
         self._imported = imported
         self._by_name = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
-    def named(self, name: str) -> ast.ClassDef | None:
+    def find(self, name: str) -> ast.ClassDef | None:
         return self._by_name.get(name)
 
     def origin(self, node: ast.expr) -> str:
@@ -74,56 +74,58 @@ class Classes:
         first = self._imported.get(node.id, node.id) if isinstance(node, ast.Name) else ""
         return ".".join([first, *reversed(names)])
 
-    def sources(self) -> Iterator[SourceClass]:
-        """Return the source classes that no other class inherits from."""
+    def source_classes(self) -> Iterator[SourceClass]:
+        """Yield the source classes from which no other class inherits."""
         bases = {self.origin(base) for node in self._by_name.values() for base in node.bases}
         for name, contract in self._contracts().items():
             if name not in bases:
                 node = self._by_name[name]
-                yield SourceClass(node, contract, tuple(self.line(node)))
+                yield SourceClass(node, contract, tuple(self.with_bases(node)))
 
-    def line(self, node: ast.ClassDef) -> list[ast.ClassDef]:
-        """Return the class and its bases in this module, each once: the class first, then its bases depth first."""
-        found: dict[str, ast.ClassDef] = {}
-        left = [node]
-        while left:
-            body = left.pop()
-            if body.name not in found:
-                found[body.name] = body
-                left.extend(reversed(self._above(body)))
-        return list(found.values())
+    def with_bases(self, node: ast.ClassDef) -> list[ast.ClassDef]:
+        """Return the class and its base classes in this module, without duplicates, in depth-first order."""
+        classes_by_name: dict[str, ast.ClassDef] = {}
+        pending = [node]
+        while pending:
+            class_node = pending.pop()
+            if class_node.name not in classes_by_name:
+                classes_by_name[class_node.name] = class_node
+                pending.extend(reversed(self._bases_of(class_node)))
+        return list(classes_by_name.values())
 
-    def _above(self, node: ast.ClassDef) -> list[ast.ClassDef]:
-        named = (self._by_name.get(self.origin(base)) for base in node.bases)
-        return [base for base in named if base is not None]
+    def _bases_of(self, node: ast.ClassDef) -> list[ast.ClassDef]:
+        bases = (self._by_name.get(self.origin(base)) for base in node.bases)
+        return [base for base in bases if base is not None]
 
     def _contracts(self) -> dict[str, str]:
-        """Map the names of the classes that implement a contract to it, in the order of the module.
+        """Return the contract of each class that implements one, in the order of the module.
 
-        Each class passes its contract on to its subclasses, so the work grows linearly with the text, however
-        deeply the classes inherit.
+        Each class passes its contract to its subclasses. So the time is linear in the size of the code, however deep
+        the inheritance is.
         """
-        derived: dict[str, list[str]] = {}
-        found: dict[str, str] = {}
+        subclasses: dict[str, list[str]] = {}
+        contracts: dict[str, str] = {}
         for node in self._by_name.values():
             origins = [self.origin(base) for base in node.bases]
-            own = next((CONTRACTS[origin] for origin in origins if origin in CONTRACTS), None)
-            if own is not None:
-                found[node.name] = own
+            own_contract = next(
+                (CONTRACTS[origin] for origin in origins if origin in CONTRACTS), None
+            )
+            if own_contract is not None:
+                contracts[node.name] = own_contract
             for origin in origins:
-                derived.setdefault(origin, []).append(node.name)
-        left = list(found)
-        while left:
-            name = left.pop()
-            for below in derived.get(name, ()):
-                if below not in found:
-                    found[below] = found[name]
-                    left.append(below)
-        return {name: found[name] for name in self._by_name if name in found}
+                subclasses.setdefault(origin, []).append(node.name)
+        pending = list(contracts)
+        while pending:
+            name = pending.pop()
+            for subclass in subclasses.get(name, ()):
+                if subclass not in contracts:
+                    contracts[subclass] = contracts[name]
+                    pending.append(subclass)
+        return {name: contracts[name] for name in self._by_name if name in contracts}
 
 
-def literal(node: ast.AST | None) -> Any:
-    """Return the value of a literal, or UNKNOWN for an expression that would have to be run."""
+def literal_value(node: ast.AST | None) -> Any:
+    """Return the value of a literal, or UNKNOWN for an expression whose value only running the code would show."""
     if node is None:
         return UNKNOWN
     try:
@@ -133,6 +135,6 @@ def literal(node: ast.AST | None) -> Any:
 
 
 def arguments(call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr]:
-    """Return a call's arguments by name; `names` are the names of its positional parameters."""
-    given = dict(zip(names, call.args, strict=False))
-    return given | {word.arg: word.value for word in call.keywords if word.arg}
+    """Return the arguments of a call by name. `names` are the names of the positional parameters."""
+    values = dict(zip(names, call.args, strict=False))
+    return values | {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}

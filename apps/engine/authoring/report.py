@@ -1,4 +1,4 @@
-"""The result of validation: messages with line numbers, and what the source declares."""
+"""The result of a validation: messages with line numbers, and the declarations of the source."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from apps.engine import answers
 
 Severity = Literal["error", "warning"]
 MAX_MESSAGES = 100
-LONGEST_MESSAGE = 500  # characters; a message may quote names from the code
+MAX_MESSAGE_LENGTH = 500  # characters; a message may quote names from the code
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`line` and `column` count from 1."""
+    """A message about one place in the code. `line` and `column` count from 1."""
 
     line: int
     column: int
@@ -25,10 +25,10 @@ class Message:
 
 @dataclass(slots=True)
 class Report:
-    """Everything that was extracted; with errors some of it may be missing.
+    """The messages, and the declarations of the source. If there are errors, some declarations may be missing.
 
-    `streams` are `{name, sync_modes, primary_key, cursor_field}`, `config_schema` is JSON Schema whose secrets
-    are `writeOnly`, and `hosts` is the allow-list that the code declares.
+    A stream is `{name, sync_modes, primary_key, cursor_field}`. `config_schema` is a JSON Schema in which secrets are
+    `writeOnly`. `hosts` is the allow-list that the code declares.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -42,13 +42,13 @@ class Report:
     hosts: list[str] = field(default_factory=list)
 
     @property
-    def full(self) -> bool:
-        """Whether the limit of messages is reached."""
+    def is_full(self) -> bool:
+        """Whether the report has the greatest allowed number of messages."""
         return len(self.messages) >= MAX_MESSAGES
 
     @property
-    def valid(self) -> bool:
-        return not self._of("error")
+    def is_valid(self) -> bool:
+        return not self._with_severity("error")
 
     def error(self, node: ast.AST | None, message: str) -> None:
         self._add(node, message, "error")
@@ -57,19 +57,19 @@ class Report:
         self._add(node, message, "warning")
 
     def to_json(self) -> answers.Report:
-        shown = asdict(self)
-        messages: list[answers.Message] = shown.pop("messages")
-        shown["valid"] = self.valid
-        shown["errors"] = [one for one in messages if one["severity"] == "error"]
-        shown["warnings"] = [one for one in messages if one["severity"] == "warning"]
-        return cast(answers.Report, shown)
+        body = asdict(self)
+        messages: list[answers.Message] = body.pop("messages")
+        body["valid"] = self.is_valid
+        body["errors"] = [message for message in messages if message["severity"] == "error"]
+        body["warnings"] = [message for message in messages if message["severity"] == "warning"]
+        return cast(answers.Report, body)
 
-    def _of(self, severity: Severity) -> list[Message]:
-        return [one for one in self.messages if one.severity == severity]
+    def _with_severity(self, severity: Severity) -> list[Message]:
+        return [message for message in self.messages if message.severity == severity]
 
     def _add(self, node: ast.AST | None, message: str, severity: Severity) -> None:
         line = getattr(node, "lineno", 1) or 1
         column = (getattr(node, "col_offset", 0) or 0) + 1
-        made = Message(line, column, message[:LONGEST_MESSAGE], severity)
-        if not self.full and made not in self.messages:
-            self.messages.append(made)
+        entry = Message(line, column, message[:MAX_MESSAGE_LENGTH], severity)
+        if not self.is_full and entry not in self.messages:
+            self.messages.append(entry)

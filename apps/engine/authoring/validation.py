@@ -1,6 +1,6 @@
 """Validate the code of a custom source: syntax, imports, structure, streams, settings, hosts.
 
-This helps the author; it is not a security boundary. The sandbox decides what the code may do.
+The validation helps the author. It is not a security boundary: the sandbox limits what the code can do.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from apps.engine.authoring import hosts, imports, settings, streams, text
 from apps.engine.authoring.classes import Classes, SourceClass
 from apps.engine.authoring.report import Report
 
-DESCRIPTION = 1000  # characters
-NAME = 200
+MAX_DESCRIPTION = 1000  # characters
+MAX_NAME = 200
 
 BIZON_METHODS = (
     "streams",
@@ -27,47 +27,50 @@ BIZON_METHODS = (
 def validate(code: str) -> Report:
     """Return the report. Never raises because of the contents of `code`."""
     report = Report()
-    with text.bounded(report):
-        tree = text.parsed(code, report)
+    with text.reporting_exhaustion(report):
+        tree = text.parse_code(code, report)
         if tree is not None:
-            _read(tree, report)
-    report.messages.sort(key=lambda one: (one.line, one.column))
+            _validate_tree(tree, report)
+    report.messages.sort(key=lambda message: (message.line, message.column))
     return report
 
 
-def _read(tree: ast.Module, report: Report) -> None:
-    known = imports.check(tree, report)
-    classes = Classes(tree, known)
-    found = list(classes.sources())
-    if not found:
-        report.error(None, "There is no source class; derive one from drover.RestSource or Source.")
-    for extra in found[1:]:
+def _validate_tree(tree: ast.Module, report: Report) -> None:
+    imported_names = imports.check_imports(tree, report)
+    classes = Classes(tree, imported_names)
+    source_classes = list(classes.source_classes())
+    if not source_classes:
         report.error(
-            extra.node, "A custom source must have exactly one source class; this is a second one."
+            None, "There is no source class. Derive a class from drover.RestSource or Source."
         )
-    if found:
-        _describe(found[0], classes, report)
-    report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
+    for extra_class in source_classes[1:]:
+        report.error(
+            extra_class.node,
+            "A custom source must have exactly one source class. Remove this second source class.",
+        )
+    if source_classes:
+        _describe_source(source_classes[0], classes, report)
+    report.hosts = hosts.find_hosts(tree, source_classes[0] if source_classes else None, report)
     text.warn_of_unsupported_calls(tree, report)
 
 
-def _describe(source: SourceClass, classes: Classes, report: Report) -> None:
-    report.source_name = source.node.name[:NAME]
+def _describe_source(source: SourceClass, classes: Classes, report: Report) -> None:
+    report.source_name = source.node.name[:MAX_NAME]
     report.contract = source.contract
-    report.description = (ast.get_docstring(source.node) or "")[:DESCRIPTION]
-    report.streams = streams.declared(source, report)
-    settings.read(source, classes, report)
+    report.description = (ast.get_docstring(source.node) or "")[:MAX_DESCRIPTION]
+    report.streams = streams.read_streams(source, report)
+    settings.read_settings(source, classes, report)
     _require_methods(source, report)
 
 
 def _require_methods(source: SourceClass, report: Report) -> None:
     if source.contract == "bizon":
         for name in BIZON_METHODS:
-            if not source.has(name):
+            if not source.defines(name):
                 report.error(source.node, f"AbstractSource requires a method {name}.")
-    elif source.contract == "source" and not source.has("get"):
+    elif source.contract == "source" and not source.defines("get"):
         report.error(source.node, "A Source must define get(pagination).")
-    elif source.contract == "rest" and source.value("base_url") is None:
+    elif source.contract == "rest" and source.attribute("base_url") is None:
         report.error(source.node, 'A RestSource must define base_url = "https://…".')
     get = source.method("get")
     if get is not None and len(get.args.args) < 2 and get.args.vararg is None:

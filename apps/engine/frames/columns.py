@@ -1,12 +1,12 @@
-"""Drover's column types, and how two of them widen to a type that loses no value.
+"""Drover's column types, and rules by which two types widen to a type that can store every value of both.
 
     null -> anything
     integer -> number -> string      integer -> decimal -> string
     date -> timestamp -> string      everything else -> string
 
-Integers beyond +-2**53 never become floats, decimals never exceed 38 digits, and a timestamp never
-loses its time zone: such columns become strings with the exact text instead.
-Nested lists and objects are columns of JSON text.
+Integers beyond +-2**53 never become floats, decimals never exceed 38 digits, and a timestamp never loses its time
+zone. A column that would break one of these rules becomes a string column with the exact text of the values.
+Nested lists and objects become columns of JSON text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Literal, TypedDict
 
 import polars as pl
 
-EXACT_INTEGERS = 2**53  # every integer up to this one, positive or negative, is exactly a float
+EXACT_INTEGERS = 2**53  # floats represent every integer from -2**53 to 2**53 exactly
 DECIMAL_DIGITS = 38  # the precision of 128-bit decimals
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
 
 
 class ColumnType(StrEnum):
-    """The type of a column; `null` means that the column has had no values yet."""
+    """The type of a column. `null` means that the column has had no values yet."""
 
     NULL = "null"
     BOOLEAN = "boolean"
@@ -35,7 +35,7 @@ class ColumnType(StrEnum):
     JSON = "json"
     DATE = "date"
     TIMESTAMP = "timestamp"  # without time zone
-    INSTANT = "instant"  # with time zone, kept in UTC
+    INSTANT = "instant"  # with time zone, stored in UTC
     TIME = "time"
     BINARY = "binary"
 
@@ -75,10 +75,10 @@ class ColumnJson(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's type, and what was seen in it that decides how it may widen.
+    """The type of a column, and facts about its values so far, which decide how the column may widen.
 
-    `scale` and `digits` are the most digits seen after and before the decimal point (integers and decimals);
-    `exact` is false once an integer was seen that no float equals.
+    For integers and decimals, `digits` and `scale` are the greatest numbers of digits before and after the decimal
+    point. `exact` is false if the column has had an integer that no float represents exactly.
     """
 
     type: ColumnType
@@ -97,18 +97,18 @@ class Column:
         return FIELD_TYPES.get(self.type, "string")
 
     def widen(self, other: Column) -> Column:
-        """Return the narrowest column that holds every value of both."""
+        """Return the narrowest column that can store every value of both columns."""
         if self.type is ColumnType.NULL:
             return other
         if other.type is ColumnType.NULL:
             return self
-        seen = replace(
+        combined = replace(
             self,
             scale=max(self.scale, other.scale),
             digits=max(self.digits, other.digits),
             exact=self.exact and other.exact,
         )
-        return _holding(seen, {self.type, other.type})
+        return _column_for_types(combined, {self.type, other.type})
 
     def to_json(self) -> ColumnJson:
         return {
@@ -127,29 +127,29 @@ STRING = Column(ColumnType.STRING)
 NULL = Column(ColumnType.NULL)
 
 
-def _holding(seen: Column, types: set[ColumnType]) -> Column:
+def _column_for_types(combined: Column, types: set[ColumnType]) -> Column:
     if types <= {ColumnType.INTEGER, ColumnType.DECIMAL} and ColumnType.DECIMAL in types:
-        fits = seen.digits + seen.scale <= DECIMAL_DIGITS
-        return replace(seen, type=ColumnType.DECIMAL) if fits else STRING
+        fits_decimal = combined.digits + combined.scale <= DECIMAL_DIGITS
+        return replace(combined, type=ColumnType.DECIMAL) if fits_decimal else STRING
     if len(types) == 1:
-        return seen
-    if types == {ColumnType.INTEGER, ColumnType.NUMBER} and seen.exact:
-        return replace(seen, type=ColumnType.NUMBER)
+        return combined
+    if types == {ColumnType.INTEGER, ColumnType.NUMBER} and combined.exact:
+        return replace(combined, type=ColumnType.NUMBER)
     if types == {ColumnType.DATE, ColumnType.TIMESTAMP}:
-        return replace(seen, type=ColumnType.TIMESTAMP)
+        return replace(combined, type=ColumnType.TIMESTAMP)
     return STRING
 
 
 def column_of(dtype: pl.DataType) -> Column:
-    """Return the column for the dtype of a conformed frame (JSON text counts as string).
+    """Return the column type for a dtype of a conformed frame. JSON text counts as a string.
 
     Raises TypeError for a dtype that no conformed frame has.
     """
     if isinstance(dtype, pl.Decimal):
         return Column(ColumnType.DECIMAL, scale=dtype.scale)
-    for kind, candidate in DTYPES.items():
-        if dtype == candidate:
-            return Column(kind)
+    for column_type, column_dtype in DTYPES.items():
+        if dtype == column_dtype:
+            return Column(column_type)
     raise TypeError(f"{dtype} is not a dtype of a conformed frame")
 
 
@@ -163,7 +163,7 @@ def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
 
 
 class InexactCast(Exception):
-    """A value of the column would change in the wanted type; the column must become text."""
+    """The conversion would change a value of the column, so the column must become text."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -171,20 +171,20 @@ class InexactCast(Exception):
 
 
 def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
-    """Cast data that may contain values the schema has not seen. Raises InexactCast."""
+    """Cast a series that may have values that do not fit the target type. Raises InexactCast for such a value."""
     try:
-        made = cast(series, target)
+        converted = cast(series, target)
     except pl.exceptions.PolarsError as error:
         raise InexactCast(series.name) from error
     if series.dtype.is_integer() and target == pl.Float64():
-        outside = (series > EXACT_INTEGERS) | (series < -EXACT_INTEGERS)
-        if outside.any():
+        inexact = (series > EXACT_INTEGERS) | (series < -EXACT_INTEGERS)
+        if inexact.any():
             raise InexactCast(series.name)
-    return made
+    return converted
 
 
-def fitted(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
-    """Return the frame with the target's columns, with nulls in those it lacks. Raises InexactCast."""
+def fit_frame(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
+    """Return the frame with the columns of the target. Missing columns are filled with nulls. Raises InexactCast."""
     return pl.DataFrame(
         {
             name: cast_exactly(frame[name], dtype)
@@ -196,7 +196,10 @@ def fitted(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
 
 
 def as_text(series: pl.Series) -> pl.Series:
-    """Convert to exact text: ISO 8601 for times, `true`/`false`, base64 for bytes, shortest round trip for floats."""
+    """Convert values to their exact text.
+
+    Times become ISO 8601, booleans `true` or `false`, bytes base64, and floats the shortest text with the same value.
+    """
     if series.dtype.is_temporal():
         return series.dt.to_string("iso:strict")
     if series.dtype == pl.Binary():

@@ -1,7 +1,7 @@
-"""Decode pages of records to typed polars frames, batch by batch, under one schema that only widens.
+"""Decode pages of records to typed polars frames with one schema, whose columns only widen.
 
-A `StreamSchema` keeps the columns of a stream across batches and restarts. Every record of a page is
-either in the frame or rejected: read == frame.height + len(rejected).
+A `StreamSchema` stores the columns of a stream over all batches and attempts. Every record of a page is either in
+the frame or rejected.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ import polars as pl
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import ContractError
 from apps.engine.frames.columns import NULL, Column, ColumnJson, cast
-from apps.engine.frames.values import Typed, Unrepresentable, normal_series, series_of
+from apps.engine.frames.values import TypedSeries, Unrepresentable, series_of, to_column_type
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600
 MAX_NAME_BYTES = 1024
 
 Record = Mapping[str, object]
 
-_sample = reprlib.Repr()  # orjson accepts such limits as arguments only from Python 3.12 on.
-_sample.maxdict, _sample.maxstring, _sample.maxother, _sample.maxlevel = 8, 60, 60, 3
+_sample_text = reprlib.Repr()  # Python 3.12 has constructor arguments for these limits.
+_sample_text.maxdict, _sample_text.maxlevel = 8, 3
+_sample_text.maxstring = _sample_text.maxother = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that cannot become a typed row: the reason, and the beginning of its text."""
+    """A record that cannot become a row of the frame: the reason, and the beginning of its text."""
 
     reason: str
     sample: str
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """A page as a frame with the stream's columns, and the records that are not in it."""
+class DecodedPage:
+    """A page as a frame with the columns of the stream, and the rejected records."""
 
     frame: pl.DataFrame
     rejected: list[Rejected]
@@ -50,7 +51,7 @@ class NamedColumn(ColumnJson):
 
 
 class SchemaJson(TypedDict):
-    """A stream's columns as the engine's state keeps them."""
+    """The columns of a stream, in the form in which the engine's state stores them."""
 
     version: int
     columns: list[NamedColumn]
@@ -62,23 +63,23 @@ class StreamSchema:
     def __init__(self, columns: Mapping[str, Column] | None = None) -> None:
         self.columns: dict[str, Column] = dict(columns or {})
 
-    def decode(self, rows: Sequence[Any]) -> Decoded:
-        """Convert a page of dicts, or of objects with a dict as `data`, and widen the schema to hold it."""
+    def decode(self, rows: Sequence[Any]) -> DecodedPage:
+        """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values."""
         records, rejected = _records(rows)
-        typed = self._typed(records, rejected)
-        return Decoded(self._conformed(typed), rejected)
+        typed = self._typed_columns(records, rejected)
+        return DecodedPage(self._conformed_frame(typed), rejected)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Convert a frame of any dtypes to the stream's columns, widening the schema to hold it.
+        """Convert a frame of any dtypes to the columns of the stream. Widens the schema for its values.
 
         Raises ContractError if the stream would have more than MAX_COLUMNS columns.
         """
         if len(self.columns.keys() | set(frame.columns)) > MAX_COLUMNS:
             raise ContractError(f"The stream has more than {MAX_COLUMNS:,} columns")
-        return self._conformed([normal_series(series) for series in frame.iter_columns()])
+        return self._conformed_frame([to_column_type(series) for series in frame.iter_columns()])
 
     def fields(self) -> tuple[FieldInfo, ...]:
-        """Return the columns as the catalogue describes them."""
+        """Return the columns in the form of the catalogue."""
         return tuple(FieldInfo(name, column.field_type) for name, column in self.columns.items())
 
     def to_json(self) -> SchemaJson:
@@ -91,46 +92,48 @@ class StreamSchema:
     def from_json(cls, value: SchemaJson) -> StreamSchema:
         return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
 
-    def _typed(self, records: list[Record], rejected: list[Rejected]) -> list[Typed]:
-        """Return one series per column; records that do not fit are moved to `rejected`."""
+    def _typed_columns(self, records: list[Record], rejected: list[Rejected]) -> list[TypedSeries]:
+        """Return one series per column. Records that do not fit are added to `rejected`."""
         try:
-            return self._inferred(records)
+            return self._infer_columns(records)
         except (Unrepresentable, UnicodeError):
-            kept = self._sift(records, rejected)
-            return self._inferred(kept)
+            accepted = self._reject_unfit_records(records, rejected)
+            return self._infer_columns(accepted)
 
-    def _inferred(self, records: list[Record]) -> list[Typed]:
-        names, complete = _names(records)
-        if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(map(_nameable, names)):
+    def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
+        names, are_complete = _column_names(records)
+        if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(
+            map(_is_column_name, names)
+        ):
             raise Unrepresentable("a column cannot be created")
-        if complete:
+        if are_complete:
             return [series_of(name, list(map(itemgetter(name), records))) for name in names]
         return [series_of(name, [record.get(name) for record in records]) for name in names]
 
-    def _sift(self, records: Iterable[Record], rejected: list[Rejected]) -> list[Record]:
-        kept, names = [], set(self.columns)
+    def _reject_unfit_records(
+        self, records: Iterable[Record], rejected: list[Rejected]
+    ) -> list[Record]:
+        accepted, names = [], set(self.columns)
         for record in records:
-            reason = _too_wide(names, record) or _unfit(
-                record
-            )  # the second check examines each field
+            reason = _too_many_columns_reason(names, record) or _unfit_reason(record)
             if reason:
-                rejected.append(Rejected(reason, _sample.repr(record)))
+                rejected.append(Rejected(reason, _sample_text.repr(record)))
                 continue
             names.update(record)
-            kept.append(record)
-        return kept
+            accepted.append(record)
+        return accepted
 
-    def _conformed(self, typed: list[Typed]) -> pl.DataFrame:
+    def _conformed_frame(self, typed: list[TypedSeries]) -> pl.DataFrame:
         height = len(typed[0][0]) if typed else 0
-        found = {}
+        series_by_name = {}
         for series, column in typed:
-            known = self.columns.get(series.name, NULL)
-            self.columns[series.name] = known.widen(column)
-            found[series.name] = series
+            known_column = self.columns.get(series.name, NULL)
+            self.columns[series.name] = known_column.widen(column)
+            series_by_name[series.name] = series
         return pl.DataFrame(
             {
-                name: cast(found[name], column.dtype)
-                if name in found
+                name: cast(series_by_name[name], column.dtype)
+                if name in series_by_name
                 else pl.Series([None], dtype=column.dtype).new_from_index(0, height)
                 for name, column in self.columns.items()
             }
@@ -138,7 +141,7 @@ class StreamSchema:
 
 
 def _records(rows: Sequence[Any]) -> tuple[list[Record], list[Rejected]]:
-    """Unwrap source records. Anything that is not an object with at least one field is rejected."""
+    """Unwrap source records. A row that is not an object with at least one field is rejected."""
     if set(map(type, rows)) == {dict} and all(rows):
         return list(rows), []
     records: list[Record] = []
@@ -149,19 +152,19 @@ def _records(rows: Sequence[Any]) -> tuple[list[Record], list[Rejected]]:
             records.append(record)
             continue
         reason = "the record has no fields" if isinstance(record, Mapping) else "not an object"
-        rejected.append(Rejected(reason, _sample.repr(record)))
+        rejected.append(Rejected(reason, _sample_text.repr(record)))
     return records, rejected
 
 
-def _names(records: list[Record]) -> tuple[list[str], bool]:
-    """Return the column names in order of appearance, and whether every record has all of them."""
+def _column_names(records: list[Record]) -> tuple[list[str], bool]:
+    """Return the column names in the order of the records, and whether every record has all columns."""
     if not records:
         return [], True
     names = dict.fromkeys(chain.from_iterable(records))
     return list(names), set(map(len, records)) == {len(names)}
 
 
-def _nameable(name: Any) -> bool:
+def _is_column_name(name: Any) -> bool:
     try:
         # PostgreSQL cannot store NUL, not even in JSON, where the columns of a stream are stored.
         return type(name) is str and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES
@@ -169,10 +172,10 @@ def _nameable(name: Any) -> bool:
         return False
 
 
-def _unfit(record: Record) -> str | None:
-    """Return the reason why this record cannot be a row, or None."""
+def _unfit_reason(record: Record) -> str | None:
+    """Return the reason why the record cannot become a row, or None if it can."""
     for name, value in record.items():
-        if not _nameable(name):
+        if not _is_column_name(name):
             return "a field's name cannot be a column name"
         try:
             series_of(name, [value])
@@ -183,7 +186,7 @@ def _unfit(record: Record) -> str | None:
     return None
 
 
-def _too_wide(names: set[str], record: Record) -> str | None:
+def _too_many_columns_reason(names: set[str], record: Record) -> str | None:
     if len(names) + len(record.keys() - names) <= MAX_COLUMNS:
         return None
     return f"the stream would have more than {MAX_COLUMNS:,} columns"

@@ -1,4 +1,4 @@
-"""Count the values of a JSON text before it is parsed: `{}` is 2 bytes of text and 64 bytes of memory."""
+"""Count the values of a JSON text before it is parsed, because `{}` has 2 bytes of text but needs 64 bytes of memory."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ import re
 
 from apps.engine.failures import SourceError
 
-MOST = 5_000_000  # values; as objects of one field each they use a gigabyte
-# The quantifiers are possessive and a string's end is optional, so that no byte is matched twice.
+MAX_VALUES = 5_000_000  # as many objects of one field use a gigabyte of memory
+# The quantifiers are possessive and the end of a string is optional, so that no byte is matched twice.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class TooManyValues(SourceError):
-    """The source sends more values at once than fit in memory; retrying without changes cannot help."""
+    """The source sends more values at once than fit in memory. A retry without changes cannot help."""
 
     retryable = False
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The source sends more than {most:,} values at once: request smaller pages or files."
+            f"The source sends more than {limit:,} values at once: request smaller pages or files."
         )
 
 
-def require_few(text: bytes, most: int = MOST) -> None:
-    """Raise TooManyValues if the text has more than `most` values."""
-    if count(text, most) > most:
-        raise TooManyValues(most)
+def require_few_values(text: bytes, limit: int = MAX_VALUES) -> None:
+    """Raise TooManyValues if the text has more than `limit` values."""
+    if count_values(text, limit) > limit:
+        raise TooManyValues(limit)
 
 
-def count(text: bytes, enough: int = MOST) -> int:
-    """Return an upper bound of the number of values. Beyond `enough` the count is exact, except for object keys."""
-    found = _marks(text)
-    return found if found <= enough else _marks(_STRINGS.sub(b"", text))
+def count_values(text: bytes, exact_above: int = MAX_VALUES) -> int:
+    """Return an upper bound for the number of values.
+
+    If the bound is above `exact_above`, characters in strings are not counted. Then the result is exact, except that
+    an empty object or list counts as two values.
+    """
+    upper_bound = _count_separators(text)
+    return upper_bound if upper_bound <= exact_above else _count_separators(_STRINGS.sub(b"", text))
 
 
-def _marks(text: bytes) -> int:
-    """Count the characters after which a value can follow, plus one."""
+def _count_separators(text: bytes) -> int:
+    """Return one plus the number of characters after which a value can follow."""
     return 1 + text.count(b",") + text.count(b"[") + text.count(b"{")

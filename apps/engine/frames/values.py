@@ -1,4 +1,4 @@
-"""Convert a column of Python values to one typed series, without losing any of them."""
+"""Convert a column of Python values to one typed series, without losing a value."""
 
 from __future__ import annotations
 
@@ -25,12 +25,25 @@ from apps.engine.frames.columns import (
     as_text,
 )
 
-Typed = tuple[pl.Series, Column]
+TypedSeries = tuple[pl.Series, Column]
 
-_NESTED = {list, dict, tuple}
-_PLAIN = {bool, int, float, str, Decimal, date, datetime, time, timedelta, bytes, UUID} | _NESTED
+_NESTED_TYPES = {list, dict, tuple}
+_BUILTIN_TYPES = {
+    bool,
+    int,
+    float,
+    str,
+    Decimal,
+    date,
+    datetime,
+    time,
+    timedelta,
+    bytes,
+    UUID,
+} | _NESTED_TYPES
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
-_CALENDAR = {  # Python and most databases cannot read later years.
+# The first and the last value, by whether the values are dates. Most databases cannot store other years.
+_CALENDAR_RANGES = {
     True: (date(1, 1, 1), date(9999, 12, 31)),
     False: (
         datetime.fromisoformat("0001-01-01"),
@@ -40,55 +53,55 @@ _CALENDAR = {  # Python and most databases cannot read later years.
 
 
 class Unrepresentable(ValueError):
-    """No column type, not even text, can hold this value."""
+    """No column type, not even text, can represent this value."""
 
 
-def series_of(name: str, values: Sequence[Any]) -> Typed:
-    """Convert the values to the narrowest column. Raises Unrepresentable or UnicodeError."""
+def series_of(name: str, values: Sequence[Any]) -> TypedSeries:
+    """Convert the values to a series of the narrowest column type. Raises Unrepresentable or UnicodeError."""
     kinds = set(map(type, values))
     kinds.discard(type(None))
-    if not kinds <= _PLAIN:
-        values = [plain(value) for value in values]
+    if not kinds <= _BUILTIN_TYPES:
+        values = [to_builtin(value) for value in values]
         kinds = set(map(type, values)) - {type(None)}
     if not kinds:
         return pl.Series(name, values, dtype=pl.Null), NULL
-    if kinds <= _NESTED:
-        return _strings(name, values, json_text), Column(ColumnType.JSON)
+    if kinds <= _NESTED_TYPES:
+        return _text_series(name, values, json_text), Column(ColumnType.JSON)
     build = _BUILDERS.get(frozenset(kinds))
     typed = build(name, values) if build else None
-    return typed or (_strings(name, values, text), STRING)
+    return typed or (_text_series(name, values, exact_text), STRING)
 
 
-def _strings(name: str, values: Sequence[Any], write: Callable[[Any], str]) -> pl.Series:
-    texts = [None if value is None else write(value) for value in values]
+def _text_series(name: str, values: Sequence[Any], to_text: Callable[[Any], str]) -> pl.Series:
+    texts = [None if value is None else to_text(value) for value in values]
     return pl.Series(name, texts, dtype=pl.String)
 
 
-def _booleans(name: str, values: Sequence[Any]) -> Typed:
+def _build_booleans(name: str, values: Sequence[Any]) -> TypedSeries:
     return pl.Series(name, values, dtype=pl.Boolean), Column(ColumnType.BOOLEAN)
 
 
-def _texts(name: str, values: Sequence[Any]) -> Typed:
+def _build_texts(name: str, values: Sequence[Any]) -> TypedSeries:
     return pl.Series(name, values, dtype=pl.String), STRING
 
 
-def _floats(name: str, values: Sequence[Any]) -> Typed:
+def _build_floats(name: str, values: Sequence[Any]) -> TypedSeries:
     return pl.Series(name, values, dtype=pl.Float64), Column(ColumnType.NUMBER)
 
 
-def _bytes(name: str, values: Sequence[Any]) -> Typed:
+def _build_binary(name: str, values: Sequence[Any]) -> TypedSeries:
     return pl.Series(name, values, dtype=pl.Binary), Column(ColumnType.BINARY)
 
 
-def _dates(name: str, values: Sequence[Any]) -> Typed:
+def _build_dates(name: str, values: Sequence[Any]) -> TypedSeries:
     return pl.Series(name, values, dtype=pl.Date), Column(ColumnType.DATE)
 
 
-def _integers(name: str, values: Sequence[Any]) -> Typed | None:
+def _build_integers(name: str, values: Sequence[Any]) -> TypedSeries | None:
     try:
         series = pl.Series(name, values, dtype=pl.Int64, strict=True)
     except (TypeError, OverflowError):
-        return _decimals(name, values)
+        return _build_decimals(name, values)
     return series, integer_column(series)
 
 
@@ -98,29 +111,32 @@ def integer_column(series: pl.Series) -> Column:
     return Column(ColumnType.INTEGER, digits=len(str(largest)), exact=largest <= EXACT_INTEGERS)
 
 
-def _numbers(name: str, values: Sequence[Any]) -> Typed | None:
+def _build_numbers(name: str, values: Sequence[Any]) -> TypedSeries | None:
     limit = EXACT_INTEGERS
     if not all(-limit <= value <= limit for value in values if type(value) is int):
         return None
     return pl.Series(name, values, dtype=pl.Float64, strict=True), Column(ColumnType.NUMBER)
 
 
-def _decimals(name: str, values: Sequence[Any]) -> Typed | None:
+def _build_decimals(name: str, values: Sequence[Any]) -> TypedSeries | None:
     scale = digits = 0
     for value in values:
         if value is None:
             continue
-        whole, fraction = _digits(value)
-        digits, scale = max(digits, whole), max(scale, fraction)
+        whole_digits, fraction_digits = _count_digits(value)
+        digits, scale = max(digits, whole_digits), max(scale, fraction_digits)
         if digits + scale > DECIMAL_DIGITS:
             return None
-    exact = [value if value is None else Decimal(value) for value in values]
-    series = pl.Series(name, exact, dtype=pl.Decimal(DECIMAL_DIGITS, scale), strict=True)
+    decimals = [value if value is None else Decimal(value) for value in values]
+    series = pl.Series(name, decimals, dtype=pl.Decimal(DECIMAL_DIGITS, scale), strict=True)
     return series, Column(ColumnType.DECIMAL, scale=scale, digits=digits)
 
 
-def _digits(value: int | Decimal) -> tuple[int, int]:
-    """Return the digits before and after the decimal point; NaN and infinities count as too many."""
+def _count_digits(value: int | Decimal) -> tuple[int, int]:
+    """Return the numbers of digits before and after the decimal point.
+
+    NaN, infinities and very large integers have 99 digits, which is more than a column accepts.
+    """
     if isinstance(value, int):
         return (len(str(abs(value))), 0) if abs(value) < 10**DECIMAL_DIGITS else (99, 0)
     if not value.is_finite():
@@ -130,63 +146,63 @@ def _digits(value: int | Decimal) -> tuple[int, int]:
     return max(value.adjusted() + 1, 1), fraction
 
 
-def _timestamps(name: str, values: Sequence[Any]) -> Typed | None:
-    zoned = {value.tzinfo is not None for value in values if value is not None}
-    if len(zoned) > 1:
+def _build_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
+    time_zone_flags = {value.tzinfo is not None for value in values if value is not None}
+    if len(time_zone_flags) > 1:
         return None
-    kind = ColumnType.INSTANT if zoned == {True} else ColumnType.TIMESTAMP
+    kind = ColumnType.INSTANT if time_zone_flags == {True} else ColumnType.TIMESTAMP
     series = pl.Series(name, values, dtype=Column(kind).dtype)
-    return (series, Column(kind)) if in_calendar(series) else None
+    return (series, Column(kind)) if is_in_calendar(series) else None
 
 
-def _dates_and_timestamps(name: str, values: Sequence[Any]) -> Typed | None:
-    at_midnight = [
+def _build_dates_and_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
+    timestamps = [
         datetime.combine(value, time()) if type(value) is date else value for value in values
     ]
-    typed = _timestamps(name, at_midnight)
+    typed = _build_timestamps(name, timestamps)
     return typed if typed and typed[1].type is ColumnType.TIMESTAMP else None
 
 
-def _times(name: str, values: Sequence[Any]) -> Typed | None:
+def _build_times(name: str, values: Sequence[Any]) -> TypedSeries | None:
     if any(value.tzinfo is not None for value in values if value is not None):
         return None
     return pl.Series(name, values, dtype=pl.Time), Column(ColumnType.TIME)
 
 
-_BUILDERS: dict[Set[type], Callable[[str, Sequence[Any]], Typed | None]] = {
-    frozenset({bool}): _booleans,
-    frozenset({str}): _texts,
-    frozenset({int}): _integers,
-    frozenset({float}): _floats,
-    frozenset({int, float}): _numbers,
-    frozenset({Decimal}): _decimals,
-    frozenset({int, Decimal}): _decimals,
-    frozenset({bytes}): _bytes,
-    frozenset({date}): _dates,
-    frozenset({datetime}): _timestamps,
-    frozenset({date, datetime}): _dates_and_timestamps,
-    frozenset({time}): _times,
+_BUILDERS: dict[Set[type], Callable[[str, Sequence[Any]], TypedSeries | None]] = {
+    frozenset({bool}): _build_booleans,
+    frozenset({str}): _build_texts,
+    frozenset({int}): _build_integers,
+    frozenset({float}): _build_floats,
+    frozenset({int, float}): _build_numbers,
+    frozenset({Decimal}): _build_decimals,
+    frozenset({int, Decimal}): _build_decimals,
+    frozenset({bytes}): _build_binary,
+    frozenset({date}): _build_dates,
+    frozenset({datetime}): _build_timestamps,
+    frozenset({date, datetime}): _build_dates_and_timestamps,
+    frozenset({time}): _build_times,
 }
 
 
-def in_calendar(series: pl.Series) -> bool:
-    """Whether every date or timestamp lies in the years 1 to 9999."""
-    bare = series.dt.replace_time_zone(None) if series.dtype != pl.Date() else series
-    first, last = _CALENDAR[series.dtype == pl.Date()]
-    return bool(bare.is_between(first, last).all())
+def is_in_calendar(series: pl.Series) -> bool:
+    """Whether every date or timestamp is in the years 1 to 9999."""
+    local_times = series.dt.replace_time_zone(None) if series.dtype != pl.Date() else series
+    first, last = _CALENDAR_RANGES[series.dtype == pl.Date()]
+    return bool(local_times.is_between(first, last).all())
 
 
-def normal_series(series: pl.Series) -> Typed:
+def to_column_type(series: pl.Series) -> TypedSeries:
     """Convert a series of any polars dtype to one of Drover's column types."""
     dtype = series.dtype
     if dtype.is_integer():
-        return _normal_integers(series)
+        return _to_integer_column(series)
     if dtype.is_float():
         return series.cast(pl.Float64), Column(ColumnType.NUMBER)
     if dtype.is_decimal():
-        return _normal_decimals(series)
+        return _to_decimal_column(series)
     if dtype.is_temporal():
-        return _normal_times(series)
+        return _to_temporal_column(series)
     if dtype.is_nested() or dtype == pl.Object():
         return series_of(series.name, series.to_list())
     if dtype in (pl.Categorical, pl.Enum):
@@ -198,14 +214,14 @@ def normal_series(series: pl.Series) -> Typed:
     return series, NULL if dtype == pl.Null() else STRING
 
 
-def _normal_integers(series: pl.Series) -> Typed:
-    narrow = series.cast(pl.Int64, strict=False)
-    if narrow.null_count() == series.null_count():
-        return narrow, integer_column(narrow)
+def _to_integer_column(series: pl.Series) -> TypedSeries:
+    integers = series.cast(pl.Int64, strict=False)
+    if integers.null_count() == series.null_count():
+        return integers, integer_column(integers)
     return series_of(series.name, series.to_list())
 
 
-def _normal_decimals(series: pl.Series) -> Typed:
+def _to_decimal_column(series: pl.Series) -> TypedSeries:
     dtype = series.dtype
     scale = dtype.scale if isinstance(dtype, pl.Decimal) else 0
     largest = max(
@@ -219,47 +235,47 @@ def _normal_decimals(series: pl.Series) -> Typed:
     return series.cast(column.dtype), column
 
 
-def _normal_times(series: pl.Series) -> Typed:
+def _to_temporal_column(series: pl.Series) -> TypedSeries:
     dtype = series.dtype
-    if dtype == pl.Duration or (dtype == pl.Time() and not _whole_microseconds(series)):
+    if dtype == pl.Duration or (dtype == pl.Time() and not _has_whole_microseconds(series)):
         return as_text(series), STRING
     if dtype == pl.Time():
         return series, Column(ColumnType.TIME)
     if isinstance(dtype, pl.Datetime):
-        if dtype.time_unit == "ns" and not _whole_microseconds(series):
+        if dtype.time_unit == "ns" and not _has_whole_microseconds(series):
             return as_text(series), STRING
         kind = ColumnType.INSTANT if dtype.time_zone else ColumnType.TIMESTAMP
         series = series.cast(Column(kind).dtype)
     else:
         kind = ColumnType.DATE
-    return (series, Column(kind)) if in_calendar(series) else (as_text(series), STRING)
+    return (series, Column(kind)) if is_in_calendar(series) else (as_text(series), STRING)
 
 
-def _whole_microseconds(series: pl.Series) -> bool:
+def _has_whole_microseconds(series: pl.Series) -> bool:
     return bool((series.to_physical() % 1000 == 0).all())
 
 
-def plain(value: Any) -> Any:
-    """Return the built-in value for an instance of a subclass or a similar type. Raises Unrepresentable."""
-    if value is None or type(value) in _PLAIN:
+def to_builtin(value: Any) -> Any:
+    """Convert an instance of a subclass or of a similar type to the built-in type. Raises Unrepresentable."""
+    if value is None or type(value) in _BUILTIN_TYPES:
         return value
     if isinstance(value, Enum):
-        return plain(value.value)
+        return to_builtin(value.value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (Set, list, tuple)):
         return list(value)
-    if isinstance(value, datetime):  # Test before date: every datetime is also a date.
+    if isinstance(value, datetime):  # Test this before date, because every datetime is also a date.
         return datetime.fromisoformat(value.isoformat())
     for base in (int, float, str, bytes, Decimal, date, time, timedelta, UUID):
         if isinstance(value, base):
-            return _as_base(base, value)
+            return _to_base_type(base, value)
     raise Unrepresentable(f"a value of type {type(value).__name__} has no column type")
 
 
-def _as_base(base: type, value: Any) -> Any:
+def _to_base_type(base: type, value: Any) -> Any:
     if base in (date, time):
         return base.fromisoformat(value.isoformat())
     if base is timedelta:
@@ -269,8 +285,8 @@ def _as_base(base: type, value: Any) -> Any:
     return base(str(value)) if base is UUID else base(value)
 
 
-def text(value: Any) -> str:
-    """Return the exact text of a value in a column of mixed types. Raises Unrepresentable."""
+def exact_text(value: Any) -> str:
+    """Return the exact text of a value, for a column of mixed types. Raises Unrepresentable."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -289,20 +305,20 @@ def text(value: Any) -> str:
         return base64.b64encode(value).decode()
     if isinstance(value, (Decimal, UUID)):
         return str(value)
-    return text(plain(value))
+    return exact_text(to_builtin(value))
 
 
 def _integer_text(value: int) -> str:
     try:
         return str(value)
-    except ValueError as error:  # Python refuses to convert integers of more than 4,300 digits.
+    except ValueError as error:  # Python cannot convert integers of more than 4,300 digits.
         raise Unrepresentable("an integer has too many digits") from error
 
 
 def json_text(value: Any) -> str:
-    """Return the JSON of a nested value; NaN and infinities become the strings NaN, inf, -inf."""
+    """Return the JSON text of a nested value. NaN and infinities become the strings NaN, inf and -inf."""
     try:
-        encoded = orjson.dumps(value, default=text, option=_JSON_OPTIONS)
+        encoded = orjson.dumps(value, default=exact_text, option=_JSON_OPTIONS)
     except orjson.JSONEncodeError:  # integers beyond 64 bits, deep nesting, lone surrogates
         return _slow_json_text(value)
     if b"null" in encoded and _has_non_finite(value):
@@ -312,17 +328,21 @@ def json_text(value: Any) -> str:
 
 def _slow_json_text(value: Any) -> str:
     try:
-        written = json.dumps(
-            _finite(value), default=text, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        encoded = json.dumps(
+            _with_finite_floats(value),
+            default=exact_text,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
         )
-        written.encode()
+        encoded.encode()
     except UnicodeEncodeError:
         raise
     except RecursionError as error:
         raise Unrepresentable("nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise Unrepresentable(str(error)) from error
-    return written
+    return encoded
 
 
 def _has_non_finite(value: Any) -> bool:
@@ -333,9 +353,13 @@ def _has_non_finite(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(map(_has_non_finite, value))
 
 
-def _finite(value: Any) -> Any:
+def _with_finite_floats(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        return text(value)
+        return exact_text(value)
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {key: _with_finite_floats(inner) for key, inner in value.items()}
+    return (
+        [_with_finite_floats(inner) for inner in value]
+        if isinstance(value, (list, tuple))
+        else value
+    )

@@ -1,4 +1,4 @@
-"""The code of a forked child: read the request, do the work, report the result."""
+"""The code of a forked child: read the request, run it, and send the result."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from loguru import logger
 from apps.egress.traffic import traffic
 from apps.engine.contract import ChildLimits, Event, Failed, LogLevel, LogLine, RunSpec, Started
 from apps.engine.process import confinement
+from apps.engine.process.progress import progress
 from apps.engine.process.protocol import VERSION, Message, ProtocolError, Result, encode
-from apps.engine.process.signs import signs
 from apps.engine.reporting.classify import Side, classify
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.engine.sync.runner import Runner
@@ -54,7 +54,7 @@ _LEVELS: dict[str, LogLevel] = {
 
 
 class Channel:
-    """The pipe to the supervisor. Lines are written whole, from whichever thread."""
+    """The pipe to the supervisor. Thread-safe: lines of different threads are not mixed."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -62,7 +62,7 @@ class Channel:
         self._closed = False
 
     def close(self) -> None:
-        """Close the pipe: no message follows, so the reader need not wait for this process to exit."""
+        """Close the pipe, so that the reader does not wait until this process exits."""
         with self._lock:
             os.close(self._fd)
             self._closed = True
@@ -71,74 +71,77 @@ class Channel:
         line = memoryview(encode(message))
         with self._lock:
             if self._closed:
-                return  # A thread outlived the run.
+                return  # A thread is still running after the end of the run.
             try:
                 while line:
                     line = line[os.write(self._fd, line) :]
             except BrokenPipeError:
-                os._exit(EXIT_PARENT_GONE)  # The reader is gone; the last checkpoint remains valid.
+                # The supervisor has exited. The last checkpoint stays valid.
+                os._exit(EXIT_PARENT_GONE)
 
 
 def serve(request_fd: int, events_fd: int) -> None:
-    """Do the work that the request on `request_fd` asks for, reporting on `events_fd`. Returns when it is done."""
+    """Read the request from `request_fd`, run it, and send events and the result to `events_fd`."""
     channel = Channel(events_fd)
     stop = threading.Event()
 
-    def asked_to_stop(_signal: int, _frame: FrameType | None) -> None:
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, asked_to_stop)
+    signal.signal(signal.SIGTERM, request_stop)
     try:
         request = _read_request(request_fd)
-        confinement.limit(ChildLimits(**request["limits"]))
+        confinement.set_limits(ChildLimits(**request["limits"]))
         if request["do"] == "run":
-            _run(RunSpec.from_json(request["spec"]), channel, stop)
+            _run_attempt(RunSpec.from_json(request["spec"]), channel, stop)
         else:
-            _call(request["name"], request["payload"], channel)
+            _run_call(request["name"], request["payload"], channel)
     except Exception as error:  # outermost handler of the process
         channel.send(classify(error, side="state", redactor=Redactor()))
     _flush_standard_streams()
     channel.close()
 
 
-def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
+def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
     redactor = redactor_of(spec)
-    _log_to(channel, redactor, spec.log_level)
+    _send_logs_to(channel, redactor, spec.log_level)
     channel.send(Started(os.getpid()))
-    signs.tell = channel.send
-    traffic.moved = signs.moved
+    progress.send = channel.send
+    traffic.report_transfer = progress.report
 
     def emit(event: Event) -> None:
         channel.send(event)
 
     outcome = Runner(spec, emit=emit, stop=stop, redactor=redactor).run()
     if isinstance(outcome, Failed):
-        # How the attempt ended is logged by the worker, which knows why a child was stopped.
+        # The worker logs how the attempt ended, because it knows why a child was stopped.
         for line in outcome.evidence:
             logger.error("{}", line)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    logger.bind(peak_memory_bytes=peak).debug("Peak memory: {:,} MB", peak // 1_000_000)
+    peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    logger.bind(peak_memory_bytes=peak_memory).debug(
+        "Peak memory: {:,} MB", peak_memory // 1_000_000
+    )
     channel.send(outcome)
 
 
-def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
+def _run_call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
     redactor = redactor_of_payload(payload)
-    _log_to(channel, redactor, "warning")
+    _send_logs_to(channel, redactor, "warning")
     try:
-        answer = _callable(name)(payload)
+        response = _find_function(name)(payload)
     except Exception as error:  # outermost handler of the call
         side: Side = "destination" if payload.get("role") == "destination" else "source"
         channel.send(classify(error, side=side, redactor=redactor))
         return
-    channel.send(Result(answer))
+    channel.send(Result(response))
 
 
-def _callable(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+def _find_function(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     if name not in CALLS:
         raise ProtocolError(f"There is no function {name!r}.")
-    found: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-    found = getattr(importlib.import_module(CALLS[name]), name)
-    return found
+    function: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    function = getattr(importlib.import_module(CALLS[name]), name)
+    return function
 
 
 def _read_request(fd: int) -> Mapping[str, Any]:
@@ -155,10 +158,10 @@ def _read_request(fd: int) -> Mapping[str, Any]:
     return request
 
 
-def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
-    """Send everything that is logged in this process as `LogLine`s without secrets."""
+def _send_logs_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
+    """Send all log messages of this process as `LogLine`s without secrets."""
 
-    def say(name: str, text: str, fields: Mapping[str, Any]) -> None:
+    def send_line(name: str, text: str, fields: Mapping[str, Any]) -> None:
         channel.send(
             LogLine.now(
                 _LEVELS.get(name, "info"),
@@ -172,24 +175,24 @@ def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
         fields = dict(record["extra"])
         if record["exception"] is not None:
             fields["exception"] = repr(record["exception"].value)
-        say(record["level"].name, record["message"], fields)
+        send_line(record["level"].name, record["message"], fields)
 
     logger.remove()
     logger.add(from_loguru, level=level.upper(), format="{message}")
     root = logging.getLogger()
-    root.handlers[:] = [_Forward(say)]
+    root.handlers[:] = [_ForwardHandler(send_line)]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))
 
 
-class _Forward(logging.Handler):
-    """Forwards records of standard logging as the same log lines."""
+class _ForwardHandler(logging.Handler):
+    """Sends the records of the standard library's logging as log lines."""
 
-    def __init__(self, say: Any) -> None:
+    def __init__(self, send_line: Any) -> None:
         super().__init__()
-        self._say = say
+        self._send_line = send_line
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(record.levelname, record.getMessage(), {"logger": record.name})
+        self._send_line(record.levelname, record.getMessage(), {"logger": record.name})
 
 
 def _flush_standard_streams() -> None:

@@ -1,4 +1,4 @@
-"""Talk to one child: send the request, receive its events, stop it, and report how it ended."""
+"""Communicate with one child: send the request, receive its events, stop it, and report how it ended."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from typing import Self
 from apps.engine.contract import Failed, LogLine, Outcome, Succeeded
 from apps.engine.failures import FailureClass, too_much_memory
 from apps.engine.process.forks import Child, ForkServerProcess
-from apps.engine.process.pipes import TAIL, Pipes, PrintedLines, signal_name
+from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signal_name
 from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
 from apps.engine.reporting.redaction import Redactor
 
-GRACE = 5.0  # seconds between the request to stop and the kill
-UNKILLABLE = 3.0  # seconds after the kill before we stop waiting for a process stuck in the kernel
-_NO_MEMORY = re.compile(
+GRACE_SECONDS = 5.0  # seconds between the request to stop a child and its kill
+KILL_SECONDS = 3.0  # seconds to wait for a killed process, which may hang in the kernel
+_MEMORY_ERROR = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
 )
 
 
 class Conversation:
-    """One child from request to exit. Not thread-safe: only the thread that runs it may use it."""
+    """One child, from its request to its exit. Not thread-safe."""
 
     def __init__(self, server: ForkServerProcess, request: bytes, redactor: Redactor) -> None:
         self._redactor = redactor
         self._server = server
         self._reader = LineReader()
-        self._tail: deque[str] = deque(maxlen=TAIL)
-        self._printed = PrintedLines()
+        self._last_lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
+        self._printed_lines = PrintedLines()
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
-        self.last_word: Outcome | Result | None = None
-        self._garbled = False
+        self.result: Outcome | Result | None = None
+        self._broke_protocol = False
         request_read, self._request_fd = os.pipe2(os.O_CLOEXEC)
         self._events_fd, events_write = os.pipe2(os.O_CLOEXEC)
         self._stderr_fd, stderr_write = os.pipe2(os.O_CLOEXEC)
         self._pipes = Pipes(self._events_fd, self._stderr_fd)
-        self._pipes.tell(self._request_fd, request, then_close=True)
-        theirs = (request_read, events_write, stderr_write)
+        self._pipes.write(self._request_fd, request, close_after=True)
+        child_fds = (request_read, events_write, stderr_write)
         try:
-            self._child: Child = server.fork(*theirs)
+            self._child: Child = server.fork(*child_fds)
         except BaseException:
             self._close_all()
             raise
         finally:
-            for fd in theirs:
+            for fd in child_fds:
                 os.close(fd)
 
     def __enter__(self) -> Self:
@@ -58,112 +58,112 @@ class Conversation:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         if not self._child.ended.is_set():
             self._server.signal(self._child, signal.SIGKILL)
         self._close_all()
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more will be received: the result has arrived, the child has exited, or it cannot be
-        killed.
+    def is_over(self) -> bool:
+        """Whether no more messages will arrive.
+
+        The child has sent its result, has exited, or cannot be killed.
         """
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
-        ended = self.last_word is not None or self._child.ended.is_set()
-        return ended and not self._pipes.is_open(self._events_fd)
+        has_ended = self.result is not None or self._child.ended.is_set()
+        return has_ended and not self._pipes.is_open(self._events_fd)
 
     def stop(self) -> None:
-        """Ask the child to stop at its next checkpoint. It is killed if it does not stop in time."""
+        """Request the child to stop at its next checkpoint. It is killed if it does not stop within GRACE_SECONDS."""
         if self._kill_at is None:
             self._server.signal(self._child, signal.SIGTERM)
-            self._kill_at = time.monotonic() + GRACE
+            self._kill_at = time.monotonic() + GRACE_SECONDS
 
     def kill(self) -> None:
         self._server.signal(self._child, signal.SIGKILL)
         self._kill_at = self._kill_at or time.monotonic()
-        self._give_up_at = self._give_up_at or time.monotonic() + UNKILLABLE
+        self._give_up_at = self._give_up_at or time.monotonic() + KILL_SECONDS
 
-    def listen(self, seconds: float) -> Iterator[Message]:
-        """Yield the messages that arrive within `seconds`.
+    def receive(self, seconds: float) -> Iterator[Message]:
+        """Wait at most `seconds`, and yield the messages that arrive.
 
         An invalid message ends the conversation and kills the child.
         """
         self._enforce_grace()
-        was_over = self._child.ended.is_set()
-        if self._pipes.are_all_forgotten:
+        has_exited = self._child.ended.is_set()
+        if self._pipes.is_empty:
             self._child.ended.wait(seconds)
             return
-        for fd in self._pipes.ready(0 if was_over else seconds):
+        for fd in self._pipes.wait_readable(0 if has_exited else seconds):
             if fd == self._events_fd:
-                yield from self._hear_events()
+                yield from self._receive_events()
             else:
-                yield from self._hear_standard()
-        if was_over:
-            yield from self._hear_rest()
+                yield from self._receive_standard_output()
+        if has_exited:
+            yield from self._receive_remaining()
 
     def outcome(self) -> Outcome | Result:
-        """Return the child's result. A child that sent none has crashed."""
-        if self.last_word is not None:
-            return self.last_word
-        return _ended(self._child, tuple(self._tail))
+        """Return the result of the child. If it sent no result, return a failure that says how it crashed."""
+        if self.result is not None:
+            return self.result
+        return _exit_failure(self._child, tuple(self._last_lines))
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether the child did not start, was killed from outside or broke the protocol, so the request is not to
-        blame.
-        """
+        """Whether the child did not start, was killed or broke the protocol, so that a retry may help."""
         child, status = self._child, self._child.status
-        if self.last_word is not None:
-            return self._garbled
-        killed = (
+        if self.result is not None:
+            return self._broke_protocol
+        was_killed = (
             status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         )
-        return child.refused is not None or status is None or killed
+        return child.refused is not None or status is None or was_killed
 
-    # Receiving.
+    # Receiving messages
 
-    def _hear_events(self) -> Iterator[Message]:
+    def _receive_events(self) -> Iterator[Message]:
         data = self._pipes.read(self._events_fd)
         if data == b"":
-            yield from self._hear_standard()  # Read what it printed before.
+            # The child has closed the pipe. Read what it has printed before.
+            yield from self._receive_standard_output()
         if not data:
             return
         try:
             for line in self._reader.feed(data):
                 message = decode(line)
                 if isinstance(message, (Succeeded, Failed, Result)):
-                    self.last_word = message
+                    self.result = message
                     continue
                 if isinstance(message, LogLine):
-                    self._tail.append(message.message)
+                    self._last_lines.append(message.message)
                 yield message
         except ProtocolError as error:
-            self.last_word = _crashed(error.message, error.evidence)
-            self._garbled = True
+            self.result = _crashed(error.message, error.evidence)
+            self._broke_protocol = True
             self.kill()
             self._pipes.forget(self._events_fd)
 
-    def _hear_standard(self) -> Iterator[Message]:
+    def _receive_standard_output(self) -> Iterator[Message]:
         data = self._pipes.read(self._stderr_fd) if self._pipes.is_open(self._stderr_fd) else None
         if data is None:
             return
-        for line in self._printed.feed(data):
+        for line in self._printed_lines.feed(data):
             if text := self._redactor.text(line).rstrip():
-                self._tail.append(text)
+                self._last_lines.append(text)
                 yield LogLine.now("info", text, {"stream": "output"})
 
-    def _hear_rest(self) -> Iterator[Message]:
-        """Read the rest of the pipes after the exit, without waiting for grandchildren to close them."""
+    def _receive_remaining(self) -> Iterator[Message]:
+        """Read the remaining data of the pipes after the exit. Does not wait until grandchildren close the pipes."""
         while self._pipes.is_open(self._events_fd):
-            yield from self._hear_events()
+            yield from self._receive_events()
             if not self._pipes.can_be_read(self._events_fd):
                 self._pipes.forget(self._events_fd)
         if self._pipes.is_open(self._stderr_fd):
-            yield from self._hear_standard()
+            yield from self._receive_standard_output()
 
     def _enforce_grace(self) -> None:
         now = time.monotonic()
@@ -171,44 +171,47 @@ class Conversation:
             self.kill()
 
     def _close_all(self) -> None:
-        if self._pipes.is_open(
-            self._request_fd
-        ):  # Otherwise it was closed after the request was sent.
+        if self._pipes.is_open(self._request_fd):  # If not, it was closed after the last write.
             os.close(self._request_fd)
         self._pipes.close()
         os.close(self._events_fd)
         os.close(self._stderr_fd)
 
 
-def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
-    """Return the reason why the child sent no result."""
+def _exit_failure(child: Child, evidence: tuple[str, ...]) -> Failed:
+    """Return the failure of a child that sent no result."""
     if child.refused is not None:
         return _crashed("The process could not be started.", (child.refused,))
     if child.orphaned:
-        return _crashed("The engine's fork server ended, which also ended this run.", tail)
+        return _crashed("The engine's fork server ended, which also ended this run.", evidence)
     if child.status is None:
-        return _crashed("The process cannot be killed.", tail)
+        return _crashed("The process cannot be killed.", evidence)
     if not os.WIFSIGNALED(child.status):
-        code = os.WEXITSTATUS(child.status)
-        how = f"The process ended without a result (exit code {code})."
-        return _out_of_memory(tail) or _crashed(how, (f"exit code {code}", *tail))
-    number = os.WTERMSIG(child.status)
-    name = signal_name(number)
-    tail = (f"signal {number} ({name})", *tail)
-    if number == signal.SIGXCPU:
+        exit_code = os.WEXITSTATUS(child.status)
+        message = f"The process ended without a result (exit code {exit_code})."
+        return _out_of_memory(evidence) or _crashed(message, (f"exit code {exit_code}", *evidence))
+    signal_number = os.WTERMSIG(child.status)
+    name = signal_name(signal_number)
+    evidence = (f"signal {signal_number} ({name})", *evidence)
+    if signal_number == signal.SIGXCPU:
         message = "The process used all its CPU time."
-        return Failed(FailureClass.TIMEOUT, message, tail, retryable=False)
-    if number == signal.SIGKILL:
+        return Failed(FailureClass.TIMEOUT, message, evidence, retryable=False)
+    if signal_number == signal.SIGKILL:
         hint = " Perhaps the machine ran out of memory."
-        return _crashed(f"The process was ended by {name}.{hint}", tail)
-    return _out_of_memory(tail) or _crashed(f"The process was ended by {name}.", tail)
+        return _crashed(f"The process was ended by {name}.{hint}", evidence)
+    return _out_of_memory(evidence) or _crashed(f"The process was ended by {name}.", evidence)
 
 
-def _out_of_memory(tail: tuple[str, ...]) -> Failed | None:
-    """Libraries in Rust and C++ abort the process where Python raises MemoryError."""
-    if not any(_NO_MEMORY.search(line) for line in tail):
+def _out_of_memory(evidence: tuple[str, ...]) -> Failed | None:
+    """Return the failure if the evidence shows a lack of memory, else None.
+
+    Libraries in Rust and C++ abort the process where Python code would raise MemoryError.
+    """
+    if not any(_MEMORY_ERROR.search(line) for line in evidence):
         return None
-    return Failed(FailureClass.MEMORY, too_much_memory("the data it read"), tail, retryable=False)
+    return Failed(
+        FailureClass.MEMORY, too_much_memory("the data it read"), evidence, retryable=False
+    )
 
 
 def _crashed(message: str, evidence: tuple[str, ...]) -> Failed:

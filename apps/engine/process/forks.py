@@ -1,4 +1,4 @@
-"""The owner's side of a fork server: start the process, request children, receive their exits."""
+"""The owner's side of a fork server: start its process, request children, and receive their exit statuses."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ QUIT_SECONDS = 3.0
 
 
 class ForkServerGone(Unavailable):
-    """The fork server has ended; a new one can be started."""
+    """The fork server has ended. A new fork server can be started."""
 
 
 class Child:
-    """A forked child as its owner sees it. `status` is the result of waitpid, None while unknown."""
+    """A forked child, as the owner of the fork server sees it. `status` is the result of waitpid, None if unknown."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.pid: int | None = None
         self.status: int | None = None
         self.refused: str | None = None
-        self.orphaned = False  # The fork server died, so the kernel killed the child too.
+        self.orphaned = False  # The fork server exited, so the kernel killed the child.
         self.ended = threading.Event()
 
 
 class ForkServerProcess:
-    """One fork server process. Thread-safe. With `idle_timeout` (seconds) it ends when unused."""
+    """One fork server process. Thread-safe.
+
+    With `idle_timeout` (seconds) the process ends if it is not used for that time.
+    """
 
     def __init__(self, *, idle_timeout: float | None, preload: Sequence[str]) -> None:
         self._idle_timeout = idle_timeout
@@ -49,14 +52,14 @@ class ForkServerProcess:
         self._children: dict[int, Child] = {}
         self._last_used = time.monotonic()
         self.ready = threading.Event()
-        self.gone = threading.Event()  # No more requests are accepted.
-        self.buried = threading.Event()  # The reason for its end is known.
-        self._last_words: tuple[str, ...] = ()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = _spawn(theirs, self._stderr.fileno(), preload)
-        self._socket = ours
+        self.ended = threading.Event()  # No more requests are accepted.
+        self.exit_status_known = threading.Event()  # The exit code and the last output are known.
+        self._last_output: tuple[str, ...] = ()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - is closed when the server has ended
+        own_socket, server_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with server_socket:
+            self._process = _spawn(server_socket, self._stderr.fileno(), preload)
+        self._socket = own_socket
         self._socket.settimeout(idle_timeout / 4 if idle_timeout else None)
         threading.Thread(target=self._listen, name="engine-forks", daemon=True).start()
 
@@ -65,10 +68,10 @@ class ForkServerProcess:
         return self._process.pid
 
     def fork(self, request_fd: int, events_fd: int, stderr_fd: int) -> Child:
-        """Fork a new child that gets the three descriptors. Raises `ForkServerGone`."""
+        """Fork a new child that receives the three descriptors. Raises `ForkServerGone`."""
         with self._lock:
-            if self.gone.is_set():
-                raise ForkServerGone("The engine's fork server ended.")
+            if self.ended.is_set():
+                raise ForkServerGone("The engine's fork server has ended.")
             child = Child(next(self._numbers))
             self._children[child.number] = child
             self._last_used = time.monotonic()
@@ -83,9 +86,9 @@ class ForkServerProcess:
         return child
 
     def signal(self, child: Child, signum: int) -> None:
-        """Signal the child and all processes in its session. Does nothing if the child has ended."""
+        """Send a signal to the child and all processes in its session. Does nothing if the child has ended."""
         message = json.dumps({"op": "signal", "id": child.number, "signal": int(signum)}).encode()
-        with self._lock, contextlib.suppress(OSError):  # Without the server there is no child.
+        with self._lock, contextlib.suppress(OSError):  # If the server has ended, so has the child.
             self._socket.send(message)
 
     def close(self) -> None:
@@ -97,9 +100,9 @@ class ForkServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self.buried.wait(QUIT_SECONDS)
+        self.exit_status_known.wait(QUIT_SECONDS)
 
-    # the listening thread
+    # The listening thread
 
     def _listen(self) -> None:
         while not self._is_idle():
@@ -111,22 +114,22 @@ class ForkServerProcess:
                 break
             if not data:
                 break
-            self._hear(json.loads(data))
+            self._handle_message(json.loads(data))
         self._mark_ended()
 
     def _is_idle(self) -> bool:
         if self._idle_timeout is None or not self.ready.is_set():
             return False
         with self._lock:
-            idle = time.monotonic() - self._last_used > self._idle_timeout
-            if idle and not self._children:
-                self.gone.set()  # Checked under the lock, so that no request can arrive in between.
+            is_idle = time.monotonic() - self._last_used > self._idle_timeout
+            if is_idle and not self._children:
+                self.ended.set()  # Set while the lock is held, so that no request can arrive in between.
                 return True
         return False
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: dict[str, Any]) -> None:
         if message["op"] == "ready":
-            self._last_used = time.monotonic()  # Another thread may be waiting for it.
+            self._last_used = time.monotonic()  # A thread may wait for the server and use it next.
             self.ready.set()
             return
         with self._lock:
@@ -143,7 +146,7 @@ class ForkServerProcess:
 
     def _mark_ended(self) -> None:
         with self._lock:
-            self.gone.set()
+            self.ended.set()
             orphans = list(self._children.values())
             self._children.clear()
             self._socket.close()
@@ -154,29 +157,29 @@ class ForkServerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(QUIT_SECONDS)
         self._stderr.seek(0)
-        said = self._stderr.read().decode(errors="replace").strip().splitlines()
-        self._last_words = tuple(said[-5:])
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._last_output = tuple(lines[-5:])
         self._stderr.close()
-        self.buried.set()
+        self.exit_status_known.set()
 
     def exit_error(self) -> ForkServerGone:
-        """Return the error for its end, with the exit code and its last output as evidence."""
-        self.buried.wait(QUIT_SECONDS)
+        """Wait for the end of the server, and return an error with its exit code and its last output."""
+        self.exit_status_known.wait(QUIT_SECONDS)
         code = self._process.returncode
         return ForkServerGone(
-            f"The engine's fork server ended ({code}).", evidence=self._last_words
+            f"The engine's fork server ended ({code}).", evidence=self._last_output
         )
 
 
 def _spawn(
-    theirs: socket.socket, stderr_fd: int, preload: Sequence[str]
+    server_socket: socket.socket, stderr_fd: int, preload: Sequence[str]
 ) -> subprocess.Popen[bytes]:
-    fd = theirs.fileno()
+    fd = server_socket.fileno()
     path = os.pathsep.join(dict.fromkeys([str(ROOT), *(p for p in sys.path if p)]))
     return subprocess.Popen(
         [sys.executable, "-m", "apps.engine.process.forkserver", str(fd), *preload],
         cwd=ROOT,
-        env={**confinement.environment(), "PYTHONPATH": path},
+        env={**confinement.child_environment(), "PYTHONPATH": path},
         pass_fds=[fd],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,12 +1,12 @@
-"""A process that has imported all modules and only forks: `python -m apps.engine.process.forkserver FD`.
+"""A process that imports all modules and then only forks: `python -m apps.engine.process.forkserver FD`.
 
 It exchanges JSON datagrams with its owner over a SOCK_SEQPACKET socket:
-    owner -> {"op": "fork", "id": 7} with three descriptors: request (read), events (write), stderr (write)
-    owner -> {"op": "signal", "id": 7, "signal": 15}
-    us    -> {"op": "ready"}, {"op": "forked", "id": 7, "pid": 123},
-             {"op": "refused", "id": 7, "error": "..."}, {"op": "exited", "id": 7, "status": 0}
-Signals are sent by this process because only the parent knows that a child's pid has not been reused.
-When the owner exits, every child is killed; when this process dies, the kernel kills them.
+    owner  -> {"op": "fork", "id": 7} with three descriptors: request (read), events (write), stderr (write)
+    owner  -> {"op": "signal", "id": 7, "signal": 15}
+    server -> {"op": "ready"}, {"op": "forked", "id": 7, "pid": 123},
+              {"op": "refused", "id": 7, "error": "..."}, {"op": "exited", "id": 7, "status": 0}
+This process sends the signals, because only the parent knows that the pid of a child was not reused.
+When the owner exits, this process kills every child. When this process exits, the kernel kills them.
 """
 
 from __future__ import annotations
@@ -32,43 +32,44 @@ PRELOADED = (
     "apps.engine.process.child",
     "psycopg",
 )
-# These modules use tens of megabytes that most runs do not need; the children that need them import them.
+# These modules use tens of megabytes, and most runs do not need them. A child that needs one imports it.
 COSTLY = {
     "apps.engine.destinations.duckdb",
     "apps.engine.sources.files",
     "apps.engine.sources.gsheets",
     "apps.engine.sources.kafka",
 }
-# polars starts one thread at import (its spill cleaner), which holds no locks and is never woken.
+# Importing polars starts one thread, its spill cleaner. The thread has no locks and is never woken.
 HARMLESS_THREADS = {"polars-ooc-clea"}
 EXIT_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
 class ThreadsStarted(RuntimeError):
-    """An import started threads; a fork could copy a lock that is never released."""
+    """An import has started threads. A fork could copy a lock that is never released."""
 
 
 def preload(extra: list[str]) -> None:
-    """Import the modules that children need, `extra` first, so that a wrong name fails at once.
+    """Import the modules that children need. `extra` is imported first, so that a wrong name fails at once.
 
     Raises `ThreadsStarted`.
     """
     for name in (*extra, *PRELOADED):
         importlib.import_module(name)
     for name in _connectors():
-        with contextlib.suppress(ImportError):  # an optional dependency of one connector
+        with contextlib.suppress(ImportError):  # A connector may lack its optional dependency.
             importlib.import_module(name)
-    layers.probe()  # The result is the same for every child, and computing it takes tens of milliseconds.
-    paths.readable()
+    # The children inherit these two results, which take tens of milliseconds to compute.
+    layers.probe()
+    paths.find_python_files()
     require_single_thread()
     gc.collect()
     gc.freeze()
 
 
 def require_single_thread() -> None:
-    others = [name for name in _other_threads() if name not in HARMLESS_THREADS]
-    if others:
-        raise ThreadsStarted(f"Threads run before the fork: {', '.join(sorted(others))}")
+    unexpected = [name for name in _other_threads() if name not in HARMLESS_THREADS]
+    if unexpected:
+        raise ThreadsStarted(f"Threads run before the fork: {', '.join(sorted(unexpected))}")
 
 
 def _connectors() -> list[str]:
@@ -90,31 +91,31 @@ def _other_threads() -> list[str]:
 class ForkServer:
     """The main loop: receive requests, fork children, report exits."""
 
-    def __init__(self, owner: socket.socket) -> None:
-        self._owner = owner
+    def __init__(self, owner_socket: socket.socket) -> None:
+        self._owner_socket = owner_socket
         self._children: dict[int, int] = {}  # pid -> id
 
     def serve(self) -> None:
         """Run until the owner exits."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGCHLD, _ignore_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._say(op="ready")
+        self._send(op="ready")
         try:
             while True:
-                ready, _, _ = select.select([self._owner.fileno(), wake_read], [], [])
+                ready, _, _ = select.select([self._owner_socket.fileno(), wake_read], [], [])
                 if wake_read in ready:
                     os.read(wake_read, 4096)
                     self._reap()
-                if self._owner.fileno() in ready and not self._handle():
+                if self._owner_socket.fileno() in ready and not self._handle_request():
                     return
         finally:
             self._kill_all()
 
-    def _handle(self) -> bool:
+    def _handle_request(self) -> bool:
         try:
-            data, fds, _, _ = socket.recv_fds(self._owner, 4096, 3)
+            data, fds, _, _ = socket.recv_fds(self._owner_socket, 4096, 3)
         except ConnectionResetError:
             return False
         if not data:
@@ -130,33 +131,32 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:
-            self._say(op="refused", id=number, error=str(error))
+            self._send(op="refused", id=number, error=str(error))
         else:
             if pid == 0:
                 _become_child(*fds)
             self._children[pid] = number
-            self._say(op="forked", id=number, pid=pid)
+            self._send(op="forked", id=number, pid=pid)
         finally:
             for fd in fds:
                 os.close(fd)
 
     def _signal(self, number: int, signum: int) -> None:
-        for pid, known in self._children.items():
-            if known == number:
+        for pid, child_number in self._children.items():
+            if child_number == number:
                 _signal_group(pid, signum)
 
     def _reap(self) -> None:
         while self._children:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None:
+            exited_child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if exited_child is None:
                 return
-            _signal_group(
-                ended.si_pid, signal.SIGKILL
-            )  # Kill processes that it left running in its session.
-            pid, status = os.waitpid(ended.si_pid, 0)
+            # Kill the processes that still run in the session of the child.
+            _signal_group(exited_child.si_pid, signal.SIGKILL)
+            pid, status = os.waitpid(exited_child.si_pid, 0)
             number = self._children.pop(pid, None)
             if number is not None:
-                self._say(op="exited", id=number, status=status)
+                self._send(op="exited", id=number, status=status)
 
     def _kill_all(self) -> None:
         for pid in self._children:
@@ -169,11 +169,10 @@ class ForkServer:
             else:
                 time.sleep(0.01)
 
-    def _say(self, **message: Any) -> None:
-        with contextlib.suppress(
-            BrokenPipeError, ConnectionResetError
-        ):  # The main loop will see the end of file.
-            self._owner.send(json.dumps(message).encode())
+    def _send(self, **message: Any) -> None:
+        # If the owner has closed the socket, the main loop ends when it reads the end of file.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._owner_socket.send(json.dumps(message).encode())
 
 
 def _signal_group(pid: int, signum: int) -> None:
@@ -183,8 +182,8 @@ def _signal_group(pid: int, signum: int) -> None:
         os.kill(pid, signum)  # The child may not have created its session yet.
 
 
-def _noticed(_signal: int, _frame: FrameType | None) -> None:
-    """Does nothing: a handler must exist so that the wake-up descriptor is written to."""
+def _ignore_signal(_signal: int, _frame: FrameType | None) -> None:
+    """Do nothing. Python writes to the wake-up descriptor only for signals that have a handler."""
 
 
 def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
@@ -201,16 +200,17 @@ def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
         traceback.print_exc()
         sys.stderr.flush()
     finally:
-        os._exit(status)  # Skip the server's finalizers and do not wait for threads in the child.
+        # Exit without the exit handlers of the server, and without waiting for threads of the child.
+        os._exit(status)
 
 
 def main(arguments: list[str]) -> None:
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
     fd, *extra = arguments
-    owner = socket.socket(fileno=int(fd))
-    owner.set_inheritable(False)
+    owner_socket = socket.socket(fileno=int(fd))
+    owner_socket.set_inheritable(False)
     preload(extra)
-    ForkServer(owner).serve()
+    ForkServer(owner_socket).serve()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Non-blocking communication with a process through pipes, in lines of bounded length.
+"""Communicate with a process through pipes, without blocking, in lines of limited length.
 
-Used for the engine's own children and for sandboxed code. The input is not trusted: the length of a line is
+Used for the children of the engine and for sandboxed code. The input is not trusted, so the length of a line is
 checked before the line is parsed.
 """
 
@@ -11,43 +11,49 @@ import selectors
 import signal
 from collections.abc import Callable, Iterator
 
-READ = 1 << 18  # bytes read from a pipe at a time
-PRINTED_LINE = 8_000  # bytes kept of a line of standard output
-SHOWN = 200  # bytes kept of a line that is too long
-TAIL = 8  # printed or logged lines kept as evidence
+READ_BYTES = 1 << 18  # bytes read from a pipe at a time
+MAX_PRINTED_LINE = 8_000  # bytes of a line of standard output; a longer line is cut
+SHOWN_BYTES = 200  # bytes that the error shows of a line that is too long
+EVIDENCE_LINES = 8  # the last printed or logged lines that a failure shows as evidence
 
 
 class Pipes:
-    """Our ends of one process's pipes. The caller opens and closes them; `tell` closes its pipe if asked to."""
+    """Our ends of the pipes to one process. The caller opens and closes them.
 
-    def __init__(self, *heard: int) -> None:
+    Only `write` closes a pipe, if it is called with `close_after`.
+    """
+
+    def __init__(self, *readable: int) -> None:
         self._selector = selectors.DefaultSelector()
-        self._untold: dict[int, memoryview] = {}
+        self._unwritten: dict[int, memoryview] = {}
         self._closing: set[int] = set()
-        for fd in heard:
+        for fd in readable:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
 
-    def tell(self, fd: int, text: bytes, *, then_close: bool = False) -> None:
-        """Write the text in pieces during calls of `ready`, then forget the pipe."""
+    def write(self, fd: int, text: bytes, *, close_after: bool = False) -> None:
+        """Write the text in pieces during later calls of `wait_readable`, then forget the pipe."""
         os.set_blocking(fd, False)
-        if then_close:
+        if close_after:
             self._closing.add(fd)
-        self._untold[fd] = memoryview(text)
+        self._unwritten[fd] = memoryview(text)
         self._selector.register(fd, selectors.EVENT_WRITE)
 
-    def ready(self, seconds: float) -> Iterator[int]:
-        """Return the pipes that have data to read within `seconds`."""
+    def wait_readable(self, seconds: float) -> Iterator[int]:
+        """Wait at most `seconds`, and yield the pipes that have data to read."""
         for key, _ in self._selector.select(seconds):
-            if key.fd in self._untold:
+            if key.fd in self._unwritten:
                 self._write(key.fd)
             elif self.is_open(key.fd):
                 yield key.fd
 
     def read(self, fd: int) -> bytes | None:
-        """Return data, None if there is none now, or empty bytes at the end, when the pipe is forgotten."""
+        """Return the available data, or None if there is none now.
+
+        At the end of the data, returns empty bytes and forgets the pipe.
+        """
         try:
-            data = os.read(fd, READ)
+            data = os.read(fd, READ_BYTES)
         except BlockingIOError:
             return None
         if not data:
@@ -58,16 +64,16 @@ class Pipes:
         return any(key.fd == fd for key, _ in self._selector.select(0))
 
     def is_open(self, fd: int) -> bool:
-        """Whether the pipe is still in use, for reading or writing."""
+        """Whether the pipe is in use, for reading or writing."""
         return fd in (self._selector.get_map() or ())
 
     @property
-    def are_all_forgotten(self) -> bool:
+    def is_empty(self) -> bool:
         return not self._selector.get_map()
 
     def forget(self, fd: int) -> None:
-        """Stop reading the pipe, or discard the rest of what was to be written to it."""
-        self._untold.pop(fd, None)
+        """Stop reading the pipe, or discard the text that is not written yet."""
+        self._unwritten.pop(fd, None)
         if self.is_open(fd):
             self._selector.unregister(fd)
 
@@ -75,62 +81,62 @@ class Pipes:
         self._selector.close()
 
     def _write(self, fd: int) -> None:
-        text = self._untold[fd]
+        text = self._unwritten[fd]
         try:
             text = text[os.write(fd, text) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # The reader has exited; the exit status tells why.
+        except BrokenPipeError:  # The reader has exited. Its exit status shows why.
             text = text[len(text) :]
-        self._untold[fd] = text
+        self._unwritten[fd] = text
         if not text:
             self.forget(fd)
             if fd in self._closing:
                 os.close(fd)
 
 
-class Lines:
-    """Splits bytes into lines, and keeps at most one unfinished line of `limit` bytes.
+class LineSplitter:
+    """Splits bytes into lines of at most `limit` bytes, and stores an unfinished line.
 
-    `too_long` creates the error for a longer line, from the beginning of the line.
+    `make_error` creates the error for a longer line from the beginning of the line.
     """
 
-    def __init__(self, limit: int, too_long: Callable[[bytes], Exception]) -> None:
+    def __init__(self, limit: int, make_error: Callable[[bytes], Exception]) -> None:
         self._limit = limit
-        self._too_long = too_long
-        self._held = bytearray()
-        self._searched = 0  # there is no newline before this position
+        self._make_error = make_error
+        self._buffer = bytearray()
+        self._searched = 0  # The buffer has no newline before this position.
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return the lines that are complete now, without their newlines."""
-        self._held += data
-        while (end := self._held.find(b"\n", self._searched)) >= 0:
-            line = bytes(self._held[:end])
-            del self._held[: end + 1]
+        """Add data and yield the lines that are now complete, without their newlines."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
             self._searched = 0
             self._check(line)
             yield line
-        self._searched = len(self._held)
-        self._check(self._held)
+        self._searched = len(self._buffer)
+        self._check(self._buffer)
 
     def _check(self, line: bytes | bytearray) -> None:
         if len(line) > self._limit:
-            raise self._too_long(bytes(line[:SHOWN]))
+            raise self._make_error(bytes(line[:SHOWN_BYTES]))
 
 
 class PrintedLines:
-    """Splits standard output into lines. A line that is too long is shortened, because printing is not an error."""
+    """Splits standard output into lines, and cuts a line that is too long."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._unfinished = b""
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Return the lines that are complete now; empty `data` means the end."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > PRINTED_LINE or not data:
-            lines, self._rest = [*lines, self._rest], b""
+        """Add data and yield the lines that are now complete. Empty `data` means the end of the output."""
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        if len(self._unfinished) > MAX_PRINTED_LINE or not data:
+            lines, self._unfinished = [*lines, self._unfinished], b""
         for line in lines:
-            yield line[:PRINTED_LINE].decode(errors="replace")
+            yield line[:MAX_PRINTED_LINE].decode(errors="replace")
 
 
 def signal_name(number: int) -> str:

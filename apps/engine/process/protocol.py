@@ -1,7 +1,8 @@
-"""The line protocol between a child process and the supervisor: one versioned JSON object per line.
+"""The line protocol between a child process and the supervisor: one JSON object with a version per line.
 
-Child to parent:  {"v":1,"type":"progress","read":...}   parent to child: one JSON document, then EOF.
-The reader validates everything: a line that is too long, another version or an unknown shape is a `ProtocolError`.
+Child to parent:  {"v":1,"type":"progress","read":...}   parent to child: one JSON document, then the end of file.
+The reader validates every line. It raises `ProtocolError` for a line that is too long, another version, or an
+unknown shape.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from apps.engine.contract import (
     Working,
 )
 from apps.engine.failures import EngineError, FailureClass
-from apps.engine.process.pipes import Lines
+from apps.engine.process.pipes import LineSplitter
 
 VERSION = 1
 MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
-MAX_DECIMAL = 10_000  # bits; Python refuses to write more than 4,300 digits
+MAX_DECIMAL = (
+    10_000  # bits; Python cannot convert integers of more than 4,300 digits to decimal text
+)
 
 
 class ProtocolError(EngineError):
-    """The child process sent something that does not follow the line protocol."""
+    """The child process sent a line that does not follow the line protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,12 @@ _CLASSES = {member.value for member in FailureClass}
 
 
 def encode(message: Message) -> bytes:
-    """Encode a message as one line with its newline.
-
-    Raises `ProtocolError` if it is longer than a reader accepts.
-    """
+    """Encode a message as one line with its newline. Raises `ProtocolError` if it is longer than MAX_LINE."""
     body = {"v": VERSION, "type": _NAMES[type(message)], **asdict(message)}
     try:
         line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, orjson.JSONEncodeError):
-        line = orjson.dumps(_printable(body), option=orjson.OPT_NON_STR_KEYS, default=str)
+        line = orjson.dumps(_json_safe(body), option=orjson.OPT_NON_STR_KEYS, default=str)
     if len(line) > MAX_LINE:
         raise ProtocolError(f"A message of {len(line)} bytes is longer than {MAX_LINE}.")
     return line + b"\n"
@@ -110,49 +110,52 @@ def decode(line: bytes) -> Message:
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _garbage("not JSON", line) from error
+        raise _protocol_error("not JSON", line) from error
     if not isinstance(body, dict):
-        raise _garbage("not an object", line)
+        raise _protocol_error("not an object", line)
     if body.pop("v", None) != VERSION:
-        raise _garbage("another protocol version", line)
+        raise _protocol_error("another protocol version", line)
     kind = body.pop("type", None)
     if not isinstance(kind, str) or kind not in _SHAPES:
-        raise _garbage("unknown type", line)
-    make, shape = _SHAPES[kind]
+        raise _protocol_error("unknown type", line)
+    message_class, shape = _SHAPES[kind]
     _check_shape(body, shape, line)
-    return make(**_typed(kind, body, line))
+    return message_class(**_checked_fields(kind, body, line))
 
 
 class LineReader:
-    """Splits a child's output into lines of at most `limit` bytes."""
+    """Splits the output of a child into lines of at most `limit` bytes."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
-        why = f"a line longer than {limit} bytes"
-        self._lines = Lines(limit, lambda line: _garbage(why, line))
+        problem = f"a line longer than {limit} bytes"
+        self._lines = LineSplitter(limit, lambda line: _protocol_error(problem, line))
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return the complete lines, without empty ones. Raises `ProtocolError` if a line is too long."""
+        """Add data and return the lines that are now complete, without empty lines.
+
+        Raises `ProtocolError` if a line is too long.
+        """
         return filter(None, self._lines.feed(data))
 
 
 def _check_shape(body: Mapping[str, Any], shape: Shape, line: bytes) -> None:
     if body.keys() != shape.keys():
-        raise _garbage("missing or unknown fields", line)
+        raise _protocol_error("missing or unknown fields", line)
     for name, types in shape.items():
         value = body[name]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise _garbage(f"field {name} has a wrong type", line)
+            raise _protocol_error(f"field {name} has a wrong type", line)
 
 
-def _typed(kind: str, body: dict[str, Any], line: bytes) -> dict[str, Any]:
+def _checked_fields(kind: str, body: dict[str, Any], line: bytes) -> dict[str, Any]:
     if kind == "log" and body["level"] not in _LEVELS:
-        raise _garbage("unknown log level", line)
+        raise _protocol_error("unknown log level", line)
     if kind != "failed":
         return body
     if not all(isinstance(item, str) for item in body["evidence"]):
-        raise _garbage("evidence is not text", line)
+        raise _protocol_error("evidence is not text", line)
     if body["failure_class"] not in _CLASSES:
-        raise _garbage("unknown failure class", line)
+        raise _protocol_error("unknown failure class", line)
     return {
         **body,
         "failure_class": FailureClass(body["failure_class"]),
@@ -160,20 +163,20 @@ def _typed(kind: str, body: dict[str, Any], line: bytes) -> dict[str, Any]:
     }
 
 
-def _garbage(why: str, line: bytes) -> ProtocolError:
+def _protocol_error(problem: str, line: bytes) -> ProtocolError:
     return ProtocolError(
-        f"The child process broke the line protocol: {why}.", evidence=(repr(line[:200]),)
+        f"The child process broke the line protocol: {problem}.", evidence=(repr(line[:200]),)
     )
 
 
-def _printable(value: Any) -> Any:
-    """Replace what orjson refuses: invalid Unicode and integers that are too large."""
+def _json_safe(value: Any) -> Any:
+    """Convert what orjson cannot encode: invalid Unicode, and integers that are too large."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
-        return {_printable(str(key)): _printable(item) for key, item in value.items()}
+        return {_json_safe(str(key)): _json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_printable(item) for item in value]
+        return [_json_safe(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
         return str(value) if value.bit_length() < MAX_DECIMAL else hex(value)
     return value

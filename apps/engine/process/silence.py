@@ -1,4 +1,4 @@
-"""Detect a child that hangs: it has sent no news for too long."""
+"""Detect a child that hangs, because it has reported no progress for too long."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import time
 from apps.engine.contract import Network, Progress, Working
 from apps.engine.process.protocol import Message
 
-SILENCE = 900.0  # seconds
+SILENCE_SECONDS = 900.0
 
 
-class Watch:
-    """Watches a child's messages, and knows the time by which the next news is due.
+class SilenceWatch:
+    """Watches the messages of a child, and expires when they show no progress for too long.
 
-    Repeated counts without a change are not news: a child sends them from a thread that keeps running when its
-    source hangs.
+    A message with unchanged counts shows no progress, because a child sends such messages from another thread
+    while its source hangs.
     """
 
     def __init__(self, silence: float) -> None:
-        self.doing = ""  # the operation that the child announced as slow
+        self.operation = ""  # the slow operation that the child has announced
         self._silence = silence
         self._counts: dict[type, Message] = {}
-        self._until = time.monotonic() + silence
+        self._deadline = time.monotonic() + silence
 
-    def hear(self, message: Message) -> None:
+    def record(self, message: Message) -> None:
         if isinstance(message, Working):
-            self.doing = message.doing
-            self._until = time.monotonic() + self._silence + message.seconds
-        elif self._is_news(message):
-            self._until = max(self._until, time.monotonic() + self._silence)
+            self.operation = message.doing
+            self._deadline = time.monotonic() + self._silence + message.seconds
+        elif self._shows_progress(message):
+            self._deadline = max(self._deadline, time.monotonic() + self._silence)
 
-    def _is_news(self, message: Message) -> bool:
+    def _shows_progress(self, message: Message) -> bool:
         if not isinstance(message, Progress | Network):
             return True
-        before = self._counts.get(type(message))
+        previous = self._counts.get(type(message))
         self._counts[type(message)] = message
-        return before != message
+        return previous != message
 
     @property
-    def is_over(self) -> bool:
-        """Whether the child has sent no news for longer than allowed."""
-        return time.monotonic() > self._until
+    def is_expired(self) -> bool:
+        """Whether the child has reported no progress for longer than allowed."""
+        return time.monotonic() > self._deadline

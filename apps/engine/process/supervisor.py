@@ -1,4 +1,4 @@
-"""Run streams and connection calls in child processes of a preloaded fork server."""
+"""Run attempts and calls in child processes of a fork server."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from apps.engine.failures import (
 from apps.engine.process.conversation import Conversation
 from apps.engine.process.forks import ForkServerGone, ForkServerProcess
 from apps.engine.process.protocol import VERSION, Result
-from apps.engine.process.silence import SILENCE, Watch
+from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.json import JsonObject, JsonValue
 
-LOOK_EVERY = 0.2  # seconds between calls of `should_stop`
-START_SECONDS = 20.0  # how long a call waits for a fork server that is starting
+CHECK_EVERY = 0.2  # seconds between calls of `should_stop`
+START_SECONDS = 20.0  # the longest time that a call waits for the start of the fork server
 
-_STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
+_STOP_FAILURES: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
     "timeout": (FailureClass.TIMEOUT, "The run took longer than its pipeline allows.", True),
     "limit": (FailureClass.CONFIGURATION, "The run reached a limit of its organization.", False),
@@ -54,7 +54,7 @@ _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "lease_lost": (FailureClass.CRASHED, "Another worker took this run over.", True),
     "shutdown": (FailureClass.CRASHED, "The worker is shutting down.", True),
 }
-_ERRORS: dict[FailureClass, type[EngineError]] = {
+_ERROR_CLASSES: dict[FailureClass, type[EngineError]] = {
     kind.failure_class: kind
     for kind in (
         EngineError,
@@ -73,11 +73,11 @@ _ERRORS: dict[FailureClass, type[EngineError]] = {
 
 
 class EngineSupervisor:
-    """The public interface of the engine. Thread-safe; runs any number of runs and calls at once.
+    """The public interface of the engine. Thread-safe: any number of runs and calls may run at the same time.
 
-    Nothing is started before `start()` or the first use. With `idle_timeout` (seconds) the fork server ends
-    when it was not used for so long. `preload` names additional modules to import in it. `memory` limits the
-    address space of each child, in bytes; `silence` is how long a run may make no progress, in seconds.
+    The fork server starts with `start()` or at the first use. With `idle_timeout` (seconds) it ends if it is not
+    used for that time. `preload` names additional modules that it imports. `memory` limits the address space of
+    each child, in bytes. `silence` is the longest time that a run may make no progress, in seconds.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EngineSupervisor:
         *,
         preload: Sequence[str] = (),
         memory: int = CHILD_MEMORY,
-        silence: float = SILENCE,
+        silence: float = SILENCE_SECONDS,
     ) -> None:
         self._idle_timeout = idle_timeout
         self._silence = silence
@@ -99,11 +99,11 @@ class EngineSupervisor:
     def start(self, *, wait: float = 0) -> None:
         """Start the fork server and wait at most `wait` seconds until it is ready.
 
-        Raises `ForkServerGone` if it ends meanwhile.
+        Raises `ForkServerGone` if it ends during that time.
         """
-        server = self._server()
+        server = self._running_server()
         server.ready.wait(wait)
-        if server.gone.is_set():
+        if server.ended.is_set():
             raise server.exit_error()
 
     def run(
@@ -115,29 +115,30 @@ class EngineSupervisor:
     ) -> Outcome:
         """Run one attempt to its end and return the result.
 
-        `on_event` gets all other events, in this thread; an exception from it kills the child and is raised
-        here. `should_stop` is called every 0.25 s or less; after it returns a reason, the run ends within 10 s
-        whatever the child does. A child that reports no progress for too long fails with the class `timeout`.
+        `on_event` receives each event before the result, in this thread. If it raises an exception, the child is
+        killed, and this method raises the exception. `should_stop` is called at least every 0.25 s. After it has
+        returned a reason, the run ends within 10 s, whatever the child does. A child that reports no progress for
+        too long fails with the class `timeout`.
         """
-        request = {"do": "run", "spec": spec.to_json(), **self._limits()}
+        request = {"do": "run", "spec": spec.to_json(), **self._request_limits()}
         reason: StopReason | None = None
-        watch = Watch(self._silence)
-        with self._conversation(request, redactor_of(spec)) as conversation:
-            while not conversation.over:
-                for message in conversation.listen(LOOK_EVERY):
-                    watch.hear(message)
+        watch = SilenceWatch(self._silence)
+        with self._start_conversation(request, redactor_of(spec)) as conversation:
+            while not conversation.is_over:
+                for message in conversation.receive(CHECK_EVERY):
+                    watch.record(message)
                     if not isinstance(message, Result | Working):
                         on_event(message)
                 if reason is None:
-                    reason = should_stop() or ("silent" if watch.is_over else None)
+                    reason = should_stop() or ("silent" if watch.is_expired else None)
                     if reason is not None:
                         conversation.stop()
             outcome = conversation.outcome()
-        if reason == "silent" and watch.doing and isinstance(outcome, Failed):
-            outcome = replace(outcome, evidence=(f"it was {watch.doing}", *outcome.evidence))
+        if reason == "silent" and watch.operation and isinstance(outcome, Failed):
+            outcome = replace(outcome, evidence=(f"it was {watch.operation}", *outcome.evidence))
         if isinstance(outcome, Result):
             return Failed(FailureClass.INTERNAL, "The run returned the result of a call.")
-        return _because(reason, outcome)
+        return _with_stop_reason(reason, outcome)
 
     def call(
         self,
@@ -147,35 +148,40 @@ class EngineSupervisor:
         *,
         cpu_seconds: int | None = None,
     ) -> dict[str, JsonValue]:
-        """Call a function of `apps.engine.process.child` in a child and return its result (`apps.engine.answers`).
+        """Call one of the functions in `apps.engine.process.child.CALLS` in a child, and return its result.
 
-        Raises the child's `EngineError`, `TimedOut` after `timeout` seconds, or `Unavailable` when no child
-        could be started.
+        `apps.engine.answers` has the types of the results. Raises the `EngineError` of the child, `TimedOut` after
+        `timeout` seconds, or `Unavailable` if no child could be started.
         """
-        request = {"do": "call", "name": name, "payload": payload, **self._limits(cpu_seconds)}
+        request = {
+            "do": "call",
+            "name": name,
+            "payload": payload,
+            **self._request_limits(cpu_seconds),
+        }
         self._wait_for_server()
         deadline = time.monotonic() + timeout
-        late = False
-        with self._conversation(request, redactor_of_payload(payload)) as conversation:
-            while not conversation.over:
-                for _ in conversation.listen(LOOK_EVERY):
+        has_timed_out = False
+        with self._start_conversation(request, redactor_of_payload(payload)) as conversation:
+            while not conversation.is_over:
+                for _ in conversation.receive(CHECK_EVERY):
                     pass
-                if not late and time.monotonic() > deadline:
-                    late = True
+                if not has_timed_out and time.monotonic() > deadline:
+                    has_timed_out = True
                     conversation.kill()
             outcome = conversation.outcome()
         if isinstance(outcome, Result):
             return dict(outcome.value)
         if isinstance(outcome, Succeeded):
             raise EngineError("The call returned the result of a run.")
-        if late:
+        if has_timed_out:
             raise TimedOut(f"No result within {timeout:g} seconds.")
         if conversation.was_interrupted:
             raise Unavailable(outcome.message, evidence=outcome.evidence)
-        raise _raised(outcome)
+        raise _error_of(outcome)
 
     def close(self) -> None:
-        """End the fork server and every child. The supervisor cannot be used again."""
+        """End the fork server and every child. Later uses of the supervisor raise `Unavailable`."""
         with self._lock:
             self._closed = True
             server, self._current = self._current, None
@@ -184,49 +190,49 @@ class EngineSupervisor:
 
     @property
     def server_pid(self) -> int | None:
-        """The fork server's process id while it is alive."""
+        """The process id of the fork server, or None if it is not running."""
         with self._lock:
-            alive = self._current is not None and not self._current.gone.is_set()
-            return self._current.pid if self._current is not None and alive else None
+            is_alive = self._current is not None and not self._current.ended.is_set()
+            return self._current.pid if self._current is not None and is_alive else None
 
-    def _server(self) -> ForkServerProcess:
+    def _running_server(self) -> ForkServerProcess:
         with self._lock:
             if self._closed:
                 raise Unavailable("The engine was closed.")
-            if self._current is None or self._current.gone.is_set():
+            if self._current is None or self._current.ended.is_set():
                 self._current = ForkServerProcess(
                     idle_timeout=self._idle_timeout, preload=self._preload
                 )
             return self._current
 
-    def _limits(self, cpu_seconds: int | None = None) -> dict[str, Any]:
+    def _request_limits(self, cpu_seconds: int | None = None) -> dict[str, Any]:
         return {"limits": asdict(ChildLimits(self._memory, cpu_seconds))}
 
     def _wait_for_server(self) -> None:
-        """Wait for the fork server to start; this does not count against the call's timeout.
+        """Wait until the fork server has started. This wait is not part of the call's timeout.
 
         Raises `Unavailable`.
         """
-        with _starting():
-            server = self._server()
-            if server.ready.wait(START_SECONDS) and server.gone.is_set():
-                server = self._server()  # The previous one ended because it was idle.
+        with _start_errors_as_unavailable():
+            server = self._running_server()
+            if server.ready.wait(START_SECONDS) and server.ended.is_set():
+                server = self._running_server()  # The previous server ended because it was idle.
             if not server.ready.wait(START_SECONDS):
                 raise Unavailable("The engine is still starting; try again in a few seconds.")
-            if server.gone.is_set():
+            if server.ended.is_set():
                 raise server.exit_error()
 
-    def _conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
-        """A conversation with a child of the running fork server, or of a new one if that has just died."""
-        body = _written({"v": VERSION, **request})
-        with _starting():
+    def _start_conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
+        """Start a child and return the conversation with it. Starts a new fork server if the present one has ended."""
+        body = _encode_request({"v": VERSION, **request})
+        with _start_errors_as_unavailable():
             try:
-                return Conversation(self._server(), body, redactor)
+                return Conversation(self._running_server(), body, redactor)
             except ForkServerGone:
-                return Conversation(self._server(), body, redactor)
+                return Conversation(self._running_server(), body, redactor)
 
 
-def _written(request: Mapping[str, Any]) -> bytes:
+def _encode_request(request: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(request, option=orjson.OPT_NON_STR_KEYS, default=str)
     except orjson.JSONEncodeError as error:
@@ -234,8 +240,8 @@ def _written(request: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def _starting() -> Iterator[None]:
-    """Convert a lack of memory, processes or descriptors to `Unavailable`: the request is not to blame."""
+def _start_errors_as_unavailable() -> Iterator[None]:
+    """Convert a lack of memory, processes or descriptors to `Unavailable`, because the request did not cause it."""
     try:
         yield
     except (OSError, MemoryError) as error:
@@ -244,11 +250,11 @@ def _starting() -> Iterator[None]:
         ) from error
 
 
-def _because(reason: StopReason | None, outcome: Outcome) -> Outcome:
-    """Return the reason of the stop as the result of a stopped run, unless the run had finished before."""
+def _with_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
+    """Return a failure with the reason for the stop, unless the run has succeeded or was not stopped."""
     if reason is None or not isinstance(outcome, Failed):
         return outcome
-    failure_class, message, retryable = _STOPPED[reason]
+    failure_class, message, retryable = _STOP_FAILURES[reason]
     return replace(
         outcome,
         failure_class=failure_class,
@@ -258,8 +264,8 @@ def _because(reason: StopReason | None, outcome: Outcome) -> Outcome:
     )
 
 
-def _raised(outcome: Failed) -> EngineError:
-    kind = _ERRORS[outcome.failure_class]
-    error = kind(outcome.message, evidence=outcome.evidence, retry_after=outcome.retry_after)
+def _error_of(outcome: Failed) -> EngineError:
+    error_class = _ERROR_CLASSES[outcome.failure_class]
+    error = error_class(outcome.message, evidence=outcome.evidence, retry_after=outcome.retry_after)
     error.retryable = outcome.retryable
     return error

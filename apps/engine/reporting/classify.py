@@ -1,6 +1,6 @@
-"""Convert an exception to a failure that its user understands: class, message and evidence.
+"""Convert an exception to a failure that a user can understand: class, message and evidence.
 
-Libraries are recognised without importing them: a library that was never imported cannot raise.
+Exceptions of libraries are recognised without importing the library. A library that was not imported cannot raise.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from apps.engine.reporting.redaction import Redactor
 
 Side = Literal["source", "destination", "state"]
 
-BODY = 300  # characters of a response that are shown
-MESSAGE = 500
+MAX_BODY = 300  # characters of a response that the evidence shows
+MAX_MESSAGE = 500
 EVIDENCE_LINES = 12
 
 _BUGS = (
@@ -49,7 +49,7 @@ _SIDE_CLASS = {
     "destination": FailureClass.DESTINATION,
     "state": FailureClass.INTERNAL,
 }
-_HANDLED = {
+_DATA_NAME = {
     "source": "the source's data",
     "destination": "the data for the destination",
     "state": "this run",
@@ -59,6 +59,8 @@ _SIDE_NAME = {"source": "source", "destination": "destination", "state": "engine
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """What is known about the failure of a run."""
+
     failure_class: FailureClass
     message: str
     evidence: tuple[str, ...] = ()
@@ -67,40 +69,51 @@ class Finding:
 
 
 def classify(error: BaseException, *, side: Side, redactor: Redactor) -> Failed:
-    """Return the failure of a run that ended with this exception, without the secrets that `redactor` knows."""
-    finding = _find(error, side)
+    """Return the failure of a run that ended with this exception. `redactor` masks secrets in its texts."""
+    finding = _first_finding(error, side)
     return Failed(
         failure_class=finding.failure_class,
-        message=redactor.text(finding.message)[:MESSAGE],
-        evidence=tuple(redactor.text(line)[:MESSAGE] for line in finding.evidence[:EVIDENCE_LINES]),
+        message=redactor.text(finding.message)[:MAX_MESSAGE],
+        evidence=tuple(
+            redactor.text(line)[:MAX_MESSAGE] for line in finding.evidence[:EVIDENCE_LINES]
+        ),
         retryable=finding.retryable,
         retry_after=finding.retry_after,
     )
 
 
-def _find(error: BaseException, side: Side) -> Finding:
-    for link in _chain(error):
-        for look in (_ours, _http, _postgres, _object_store, _system, _embedded):
-            finding = look(link, side)
+def _first_finding(error: BaseException, side: Side) -> Finding:
+    for cause in _error_chain(error):
+        for recognise in (
+            _recognise_own_error,
+            _recognise_http_error,
+            _recognise_postgres_error,
+            _recognise_object_store_error,
+            _recognise_system_error,
+            _recognise_library_error,
+        ):
+            finding = recognise(cause, side)
             if finding is not None:
                 return finding
-    return _unknown(error, side)
+    return _finding_of_unknown_error(error, side)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Return the exception, the exceptions it wraps, and those it was raised from."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        held = getattr(link, "orig", None)  # SQLAlchemy keeps the driver's exception here.
-        if isinstance(held, BaseException):
-            yield held
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+def _error_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exception, the exceptions it wraps, and the exceptions it was raised from."""
+    seen_ids: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen_ids:
+        seen_ids.add(id(current))
+        yield current
+        driver_error = getattr(current, "orig", None)  # set by SQLAlchemy
+        if isinstance(driver_error, BaseException):
+            yield driver_error
+        current = current.__cause__ or (
+            None if current.__suppress_context__ else current.__context__
+        )
 
 
-def _ours(error: BaseException, _side: Side) -> Finding | None:
+def _recognise_own_error(error: BaseException, _side: Side) -> Finding | None:
     if isinstance(error, EgressError):
         return Finding(FailureClass.CONFIGURATION, error.message, error.evidence, error.retryable)
     if not isinstance(error, EngineError):
@@ -110,103 +123,113 @@ def _ours(error: BaseException, _side: Side) -> Finding | None:
     )
 
 
-# HTTP: requests, httpx, urllib3, google-api-core, botocore.
+# HTTP: requests, httpx, urllib3, google-api-core, botocore
 
 NOT_AN_ADDRESS = frozenset(
     {"InvalidSchema", "InvalidURL", "LocationParseError", "MissingSchema", "UnsupportedProtocol"}
 )
-# Errors that repeat for the same request: the connection itself did not fail.
+# Errors that are not failures of the connection. The same request would fail again.
 NOT_RETRYABLE = frozenset(
     {
         "CookieConflict", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "LocalProtocolError", "StreamClosed",
         "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
     }
 )  # fmt: skip
-# Retried, as the REST source does: it may be the page of a server under maintenance, or cut off.
+# These errors are retried, because the response may be incomplete or the page of a server under maintenance.
 UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
 
 
-def _http(error: BaseException, side: Side) -> Finding | None:
+def _recognise_http_error(error: BaseException, side: Side) -> Finding | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
-        return _botocore(response, side)
+        return _finding_of_botocore(response, side)
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
-        return _answered(response, status, side)
+        return _finding_of_response(response, status, side)
     module = type(error).__module__.partition(".")[0]
     code = getattr(error, "code", None)
     if module == "google" and isinstance(code, int):
-        return replace(_by_status(code, side), evidence=(f"{code} {str(error)[:BODY]}",))
+        return replace(
+            _finding_of_status(code, side), evidence=(f"{code} {str(error)[:MAX_BODY]}",)
+        )
     if module in {"requests", "httpx", "httpcore", "urllib3"}:
-        return _unanswered(error, side)
+        return _finding_without_response(error, side)
     return None
 
 
-def _answered(response: Any, status: int, side: Side) -> Finding:
+def _finding_of_response(response: Any, status: int, side: Side) -> Finding:
     request = getattr(response, "request", None)
-    target = _without_query(str(getattr(request, "url", "") or getattr(response, "url", "")))
+    url = _without_query(str(getattr(request, "url", "") or getattr(response, "url", "")))
     method = getattr(request, "method", "") or ""
     reason = getattr(response, "reason", None) or getattr(response, "reason_phrase", "")
-    body = " ".join(_body(response).split())[:BODY]
-    evidence = [f"{method} {target}".strip(), f"{status} {reason}".strip()]
-    wait = retry_after(response.headers.get("Retry-After"))
-    if wait is not None:
+    body = " ".join(_response_text(response).split())[:MAX_BODY]
+    evidence = [f"{method} {url}".strip(), f"{status} {reason}".strip()]
+    retry_seconds = parse_retry_after(response.headers.get("Retry-After"))
+    if retry_seconds is not None:
         evidence.append(f"Retry-After: {response.headers['Retry-After']}")
     if body:
         evidence.append(body)
-    return replace(_by_status(status, side), evidence=tuple(evidence), retry_after=wait)
+    return replace(
+        _finding_of_status(status, side), evidence=tuple(evidence), retry_after=retry_seconds
+    )
 
 
-def _by_status(status: int, side: Side) -> Finding:
-    where = _SIDE_NAME[side]
+def _finding_of_status(status: int, side: Side) -> Finding:
+    side_name = _SIDE_NAME[side]
     if status in {401, 403, 407}:
         return Finding(
             FailureClass.AUTHENTICATION,
-            f"The {where} refused the credentials ({status}).",
+            f"The {side_name} refused the credentials ({status}).",
             (),
             False,
         )
     if status == 429:
-        return Finding(FailureClass.RATE_LIMIT, f"The {where} rate-limits our requests (429).")
+        return Finding(FailureClass.RATE_LIMIT, f"The {side_name} rate-limits our requests (429).")
     if status in {408, 425} or status >= 500:
-        return Finding(_SIDE_CLASS[side], f"The {where} returned an error ({status}).")
-    return Finding(_SIDE_CLASS[side], f"The {where} rejected the request ({status}).", (), False)
+        return Finding(_SIDE_CLASS[side], f"The {side_name} returned an error ({status}).")
+    return Finding(
+        _SIDE_CLASS[side], f"The {side_name} rejected the request ({status}).", (), False
+    )
 
 
-def _botocore(response: dict[str, Any], side: Side) -> Finding | None:
+def _finding_of_botocore(response: dict[str, Any], side: Side) -> Finding | None:
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    said = response.get("Error", {})
+    error = response.get("Error", {})
     if not isinstance(status, int):
         return None
     return replace(
-        _by_status(status, side), evidence=(f"{status} {said.get('Code')}: {said.get('Message')}",)
+        _finding_of_status(status, side),
+        evidence=(f"{status} {error.get('Code')}: {error.get('Message')}",),
     )
 
 
-def _unanswered(error: BaseException, side: Side) -> Finding:
+def _finding_without_response(error: BaseException, side: Side) -> Finding:
     text = str(error)
     repeated = re.search(r"too many (\d{3}) error responses", text)
     if repeated:
-        return replace(_by_status(int(repeated[1]), side), evidence=(text[:BODY],))
+        return replace(_finding_of_status(int(repeated[1]), side), evidence=(text[:MAX_BODY],))
     name = type(error).__name__
     if name in NOT_AN_ADDRESS:
         return Finding(
-            FailureClass.CONFIGURATION, "The address is not valid.", (text[:BODY],), False
+            FailureClass.CONFIGURATION, "The address is not valid.", (text[:MAX_BODY],), False
         )
     if name in NOT_RETRYABLE:
         message = f"The request to the {_SIDE_NAME[side]} failed."
-        return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:BODY]}",), False)
+        return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:MAX_BODY]}",), False)
     if name in UNREADABLE_RESPONSE:
-        what = "sent a response that cannot be read"
+        problem = "sent a response that cannot be read"
     else:
-        what = "did not respond in time" if "Timeout" in name else "could not be reached"
+        problem = "did not respond in time" if "Timeout" in name else "could not be reached"
     return Finding(
-        _SIDE_CLASS[side], f"The {_SIDE_NAME[side]} {what}.", (f"{name}: {text[:BODY]}",)
+        _SIDE_CLASS[side], f"The {_SIDE_NAME[side]} {problem}.", (f"{name}: {text[:MAX_BODY]}",)
     )
 
 
-def retry_after(header: str | None) -> float | None:
-    """Return the seconds to wait, from a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
+def parse_retry_after(header: str | None) -> float | None:
+    """Return the seconds to wait, from a number or an HTTP date (RFC 9110, section 10.2.3), at least 0.
+
+    Returns None if the header is missing or invalid.
+    """
     if not header:
         return None
     try:
@@ -214,15 +237,15 @@ def retry_after(header: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        moment = parsedate_to_datetime(header)
+        retry_at = parsedate_to_datetime(header)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(tz=UTC)).total_seconds())
+    if retry_at.tzinfo is None:
+        retry_at = retry_at.replace(tzinfo=UTC)
+    return max(0.0, (retry_at - datetime.now(tz=UTC)).total_seconds())
 
 
-def _body(response: Any) -> str:
+def _response_text(response: Any) -> str:
     try:
         return str(response.text)
     except Exception as error:
@@ -238,91 +261,100 @@ def _without_query(url: str) -> str:
 
 # PostgreSQL
 
-_REFUSED = re.compile(
+_CREDENTIALS_REFUSED = re.compile(
     r"password authentication failed|no pg_hba\.conf entry|role \S+ does not exist"
     r"|no password supplied|authentication failed|is not permitted to log in",
     re.IGNORECASE,
 )
-_MISSING = re.compile(r"database \S+ does not exist", re.IGNORECASE)
+_DATABASE_MISSING = re.compile(r"database \S+ does not exist", re.IGNORECASE)
 WRONG_NAMES = {"3D000", "3F000", "42P01", "42703"}
 
 
-def _postgres(error: BaseException, side: Side) -> Finding | None:
+def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | None:
     psycopg = sys.modules.get("psycopg")
     if psycopg is None or not isinstance(error, psycopg.Error):
         return None
-    state = error.sqlstate or ""
+    sqlstate = error.sqlstate or ""
     text = " ".join(str(error).split())
-    evidence = tuple(filter(None, (f"SQLSTATE {state}" if state else "", text)))
-    where = _SIDE_NAME[side]
-    if state == "42501":
-        message = f"The user of the {where} {LACKS_PERMISSION}."
+    evidence = tuple(filter(None, (f"SQLSTATE {sqlstate}" if sqlstate else "", text)))
+    side_name = _SIDE_NAME[side]
+    if sqlstate == "42501":
+        message = f"The user of the {side_name} {LACKS_PERMISSION}."
         return Finding(FailureClass.AUTHENTICATION, message, evidence, False)
-    if state.startswith("28") or (not state and _REFUSED.search(text)):
+    if sqlstate.startswith("28") or (not sqlstate and _CREDENTIALS_REFUSED.search(text)):
         return Finding(
-            FailureClass.AUTHENTICATION, f"The {where} refused the credentials.", evidence, False
+            FailureClass.AUTHENTICATION,
+            f"The {side_name} refused the credentials.",
+            evidence,
+            False,
         )
-    if side != "state" and (state in WRONG_NAMES or (not state and _MISSING.search(text))):
-        message = f"The {where} has {NO_SUCH} database, schema, table or column."
+    if side != "state" and (
+        sqlstate in WRONG_NAMES or (not sqlstate and _DATABASE_MISSING.search(text))
+    ):
+        message = f"The {side_name} has {NO_SUCH} database, schema, table or column."
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
-    if state in {"53100", "58030"}:
-        return Finding(_SIDE_CLASS[side], f"The disk of the {where} is full.", evidence)
-    if not state or state[:2] in {"08", "57"}:
-        return Finding(_SIDE_CLASS[side], f"The connection to the {where} was lost.", evidence)
-    bad_data = state.startswith(("22", "23", "42", "0A"))
-    return Finding(_SIDE_CLASS[side], f"The {where} refused: {text}", evidence, not bad_data)
+    if sqlstate in {"53100", "58030"}:
+        return Finding(_SIDE_CLASS[side], f"The disk of the {side_name} is full.", evidence)
+    if not sqlstate or sqlstate[:2] in {"08", "57"}:
+        return Finding(_SIDE_CLASS[side], f"The connection to the {side_name} was lost.", evidence)
+    is_bad_data = sqlstate.startswith(("22", "23", "42", "0A"))
+    return Finding(_SIDE_CLASS[side], f"The {side_name} refused: {text}", evidence, not is_bad_data)
 
 
-# files, object stores, embedded databases
+# Files, object stores, embedded databases
 
-_STORE_REFUSED = re.compile(
+_STORE_CREDENTIALS_REFUSED = re.compile(
     r"ACCESS_DENIED|Access ?Denied|InvalidAccessKeyId|SignatureDoesNotMatch|HTTP (?:response code|status) 40[13]"
     r"|Permission denied|credentials",
     re.IGNORECASE,
 )
-_STORE_MISSING = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist", re.IGNORECASE)
+_BUCKET_MISSING = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 
-def _object_store(error: BaseException, side: Side) -> Finding | None:
+def _recognise_object_store_error(error: BaseException, side: Side) -> Finding | None:
     """Recognise errors of S3 and Google Cloud Storage, which pyarrow raises as OSError without an errno."""
     if not isinstance(error, OSError) or error.errno is not None:
         return None
     text = " ".join(str(error).split())
-    if _STORE_REFUSED.search(text):
+    if _STORE_CREDENTIALS_REFUSED.search(text):
         message = f"The {_SIDE_NAME[side]} refused the credentials."
         return Finding(FailureClass.AUTHENTICATION, message, (text,), False)
-    if _STORE_MISSING.search(text):
+    if _BUCKET_MISSING.search(text):
         return Finding(FailureClass.CONFIGURATION, "There is no such bucket.", (text,), False)
     return Finding(_SIDE_CLASS[side], f"The {_SIDE_NAME[side]} could not be used.", (text,))
 
 
-def _system(error: BaseException, side: Side) -> Finding | None:
+def _recognise_system_error(error: BaseException, side: Side) -> Finding | None:
     if isinstance(error, MemoryError) or str(error) == "can't start new thread":
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return Finding(FailureClass.MEMORY, too_much_memory(_HANDLED[side]), (said,), False)
+        description = f"{type(error).__name__}: {error}".rstrip(": ")
+        return Finding(
+            FailureClass.MEMORY, too_much_memory(_DATA_NAME[side]), (description,), False
+        )
     if not isinstance(error, OSError) or error.errno is None:
         return None
     text = f"{errno.errorcode.get(error.errno, error.errno)}: {error}"
-    where = _SIDE_NAME[side]
+    side_name = _SIDE_NAME[side]
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        target = FailureClass.DESTINATION if side != "state" else FailureClass.INTERNAL
-        return Finding(target, "The disk is full.", (text,))
+        failure_class = FailureClass.DESTINATION if side != "state" else FailureClass.INTERNAL
+        return Finding(failure_class, "The disk is full.", (text,))
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return Finding(
-            FailureClass.CONFIGURATION, f"No permission to use the {where}.", (text,), False
+            FailureClass.CONFIGURATION, f"No permission to use the {side_name}.", (text,), False
         )
-    return Finding(_SIDE_CLASS[side], f"The {where} could not be used: {error.strerror}.", (text,))
+    return Finding(
+        _SIDE_CLASS[side], f"The {side_name} could not be used: {error.strerror}.", (text,)
+    )
 
 
-def _embedded(error: BaseException, side: Side) -> Finding | None:
-    """DuckDB, pyarrow, polars: use the exception's own message."""
+def _recognise_library_error(error: BaseException, side: Side) -> Finding | None:
+    """Recognise errors of DuckDB, pyarrow and polars. The failure shows the message of the exception."""
     library = type(error).__module__.partition(".")[0].lstrip("_")
     if library not in {"duckdb", "pyarrow", "polars"}:
         return None
     text = " ".join(str(error).split())
     evidence = (f"{library}.{type(error).__name__}: {text}",)
     if type(error).__name__ == "OutOfMemoryException":
-        return Finding(FailureClass.MEMORY, too_much_memory(_HANDLED[side]), evidence, False)
+        return Finding(FailureClass.MEMORY, too_much_memory(_DATA_NAME[side]), evidence, False)
     if re.search(r"no space left|disk is full|could not write", text, re.IGNORECASE):
         return Finding(FailureClass.DESTINATION, "The disk is full.", evidence)
     retryable = bool(re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE))
@@ -330,14 +362,14 @@ def _embedded(error: BaseException, side: Side) -> Finding | None:
     return Finding(_SIDE_CLASS[side], message, evidence, retryable)
 
 
-def _unknown(error: BaseException, side: Side) -> Finding:
+def _finding_of_unknown_error(error: BaseException, side: Side) -> Finding:
     name, text = type(error).__name__, " ".join(str(error).split())
-    said = f"{name}: {text}" if text else name
-    place = "".join(traceback.format_tb(error.__traceback__)[-2:])
-    lines = tuple(line.strip() for line in place.splitlines() if line.strip(" ^~"))
+    description = f"{name}: {text}" if text else name
+    traceback_text = "".join(traceback.format_tb(error.__traceback__)[-2:])
+    lines = tuple(line.strip() for line in traceback_text.splitlines() if line.strip(" ^~"))
     return Finding(
         _SIDE_CLASS[side],
-        f"The {_SIDE_NAME[side]} raised {said}",
-        (said, *lines),
+        f"The {_SIDE_NAME[side]} raised {description}",
+        (description, *lines),
         not isinstance(error, _BUGS),
     )

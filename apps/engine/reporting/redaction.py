@@ -13,11 +13,11 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import orjson
 
 from apps.engine.contract import RunSpec
-from apps.engine.reporting.terminal import printable
+from apps.engine.reporting.terminal import printable_text
 from apps.json import JsonObject
 
 MASK = "•••"
-SHORTEST = 4  # characters; masking shorter secrets would mask common words
+MIN_SECRET_LENGTH = 4  # characters; to mask shorter secrets would also mask common words
 _NAMED_SECRET = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|(api|access|private|service_account|signing)_?key|^key$"
     r"|credential|authorization|cookie|session",
@@ -28,23 +28,26 @@ _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
 
 class Redactor:
-    """Masks every known secret, and the `user:password@` of any URL.
+    """Masks every known secret, and the `user:password@` of every URL.
 
-    All text that others control passes through here on its way to logs and responses, so control characters are
-    escaped here too.
+    It also escapes control characters, because all untrusted text in logs and responses passes through it.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-        found = sorted((s for s in spellings if len(s) >= SHORTEST), key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, found))) if found else None
+        longest_first = sorted(
+            (s for s in spellings if len(s) >= MIN_SECRET_LENGTH), key=len, reverse=True
+        )
+        self._pattern = (
+            re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        )
 
     def text(self, value: str) -> str:
-        masked = self._known.sub(MASK, value) if self._known else value
-        return printable(_USERINFO.sub(MASK, masked))
+        masked = self._pattern.sub(MASK, value) if self._pattern else value
+        return printable_text(_USERINFO.sub(MASK, masked))
 
     def value(self, value: Any) -> Any:
-        """Apply `text` to all strings in lists and mappings."""
+        """Mask all strings in a value of lists and mappings."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -55,7 +58,7 @@ class Redactor:
 
 
 def redactor_of(spec: RunSpec) -> Redactor:
-    """Return a redactor that knows every secret this run was given."""
+    """Return a redactor for every secret in the specification of the run."""
     return Redactor(
         secret
         for config in (
@@ -71,26 +74,27 @@ def redactor_of(spec: RunSpec) -> Redactor:
 
 
 def redactor_of_payload(payload: JsonObject) -> Redactor:
-    """Return a redactor that knows every secret a call was given."""
+    """Return a redactor for every secret in the payload of a call."""
     return Redactor([*secrets_of(payload), *secrets_of(declared_secrets(payload))])
 
 
 def secrets_of(config: Any) -> Iterator[str]:
-    """Return the values of settings whose names suggest a secret, at any depth, and passwords in URLs."""
+    """Yield the values of settings whose names suggest a secret, at any depth, and passwords in URLs."""
     if isinstance(config, Mapping):
-        yield from _basic_login(config)
+        yield from _basic_credentials(config)
         for name, value in config.items():
-            yield from _strings(value) if is_secret_name(str(name)) else secrets_of(value)
+            yield from _texts_in(value) if is_secret_name(str(name)) else secrets_of(value)
     elif isinstance(config, (list, tuple)):
         for item in config:
             yield from secrets_of(item)
     elif isinstance(config, str):
-        yield from _password_of(config)
+        yield from _passwords_in(config)
 
 
 def declared_secrets(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that the source's code (as JSON) declares as secret, under a name that always counts as
-    secret.
+    """Return the values of the settings that the code of the source declares as secret.
+
+    They are in a list under the name `secret`, which `secrets_of` recognises.
     """
     code, config = source.get("code") or {}, source.get("config") or {}
     return {"secret": [config[name] for name in code.get("secret_names", ()) if name in config]}
@@ -101,7 +105,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def without_secrets(config: Any) -> Any:
-    """Return the settings without secrets, for a digest that a changed password does not change."""
+    """Return the settings without secrets, for a digest that does not depend on passwords."""
     if isinstance(config, Mapping):
         return {
             name: without_secrets(value)
@@ -113,8 +117,8 @@ def without_secrets(config: Any) -> Any:
     return _USERINFO.sub("", config) if isinstance(config, str) else config
 
 
-def _basic_login(config: Mapping[Any, Any]) -> Iterator[str]:
-    """Return a user name and password encoded for HTTP's Basic scheme (RFC 7617), because servers echo headers."""
+def _basic_credentials(config: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield the user name and password as HTTP's Basic scheme encodes them (RFC 7617), because servers echo headers."""
     password = config.get("password")
     for name in ("username", "user"):
         if isinstance(config.get(name), str) and isinstance(password, str) and password:
@@ -122,27 +126,27 @@ def _basic_login(config: Mapping[Any, Any]) -> Iterator[str]:
             yield base64.b64encode(pair).decode()
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for item in value.values():
-            yield from _strings(item)
+            yield from _texts_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _strings(item)
+            yield from _texts_in(item)
     elif isinstance(value, str):
-        yield from _parts(value)
+        yield from _secret_parts(value)
 
 
-def _parts(secret: str) -> Iterator[str]:
-    """Return the secret, the values in a service account's JSON, and the lines of a key."""
+def _secret_parts(secret: str) -> Iterator[str]:
+    """Yield the secret, the secret values if it is the JSON of a service account, and the lines if it is a key."""
     if secret.lstrip().startswith("{"):
-        yield from _of_json(secret)
+        yield from _secrets_in_json(secret)
     yield secret
     if "\n" in secret:
         yield from (line for line in secret.splitlines() if len(line) >= 16)
 
 
-def _of_json(text: str) -> Iterator[str]:
+def _secrets_in_json(text: str) -> Iterator[str]:
     try:
         parsed = json.loads(text)
     except ValueError:
@@ -151,10 +155,10 @@ def _of_json(text: str) -> Iterator[str]:
         yield from secrets_of(parsed)
 
 
-def _password_of(text: str) -> Iterator[str]:
-    """Return the password of a URL, secrets in its query, or the password of a keyword connection string."""
-    for found in _KEYWORD_PASSWORD.findall(text):
-        yield found.strip("'")
+def _passwords_in(text: str) -> Iterator[str]:
+    """Yield the password of a URL, the secrets in its query, and the password of a keyword connection string."""
+    for quoted in _KEYWORD_PASSWORD.findall(text):
+        yield quoted.strip("'")
     if "://" not in text:
         return
     try:
@@ -173,7 +177,7 @@ def _password_of(text: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Return the secret as it is, as JSON encodes it, and as a URL encodes it."""
+    """Yield the secret unchanged, and in the encodings of URLs, JSON and Python."""
     yield secret
     yield quote(secret, safe="")
     yield quote_plus(secret)

@@ -1,1 +1,1 @@
-"""Run untrusted code: an isolated process, a broker for its connections, and a bounded protocol."""
+"""Run untrusted code in an isolated process that connects through a broker and answers in a bounded protocol."""

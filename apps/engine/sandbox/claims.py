@@ -1,7 +1,7 @@
-"""Claims on names in a folder that several processes share. A claim lasts until its owner releases it or dies.
+"""Claims on names in a folder that several processes share. A claim ends when its owner releases it or exits.
 
-A claim is a file lock, in a folder that sandboxed code cannot access. The kernel releases the lock when the owner
-dies. Process ids would not work: they mean nothing in another container.
+A claim is a file lock in a folder that sandboxed code cannot access. The kernel releases the lock when the owner
+exits. A process id would not work as a claim, because it is not valid in another container.
 """
 
 from __future__ import annotations
@@ -13,58 +13,58 @@ from pathlib import Path
 
 SUFFIX = ".lock"
 
-_held: dict[Path, int] = {}  # this process's claims, each with the descriptor that holds its lock
+_own_locks: dict[Path, int] = {}  # the claims of this process, each with the descriptor of its lock
 
 
 def claim(folder: Path, prefix: str) -> Path:
-    """Claim a new name in the folder. It is ours before anything can be created under it."""
+    """Claim a new name in the folder, before a file of that name exists, and return its path."""
     while True:
         path = folder / f"{prefix}{secrets.token_hex(8)}"
         if _lock(path, os.O_CREAT | os.O_EXCL):
             return path
-        # A sweep locked or removed the file before we locked it: try another name.
+        # A sweep locked or removed the lock file first, so try another name.
 
 
 def claim_exactly(path: Path) -> bool:
-    """Claim this name. Returns whether it was free."""
+    """Claim this name. Returns whether the name was free."""
     return _lock(path, os.O_CREAT)
 
 
 def take_over(path: Path) -> bool:
-    """Claim the name of a dead owner. Returns whether it is ours now."""
+    """Claim a name whose owner has exited. Returns whether the claim succeeded."""
     return _lock(path, 0)
 
 
 def release(path: Path) -> None:
-    """Release a claim of ours. Does nothing if there is none."""
-    held = _held.pop(path, None)
-    if held is not None:
+    """Release a claim of this process. Does nothing if this process has no such claim."""
+    lock = _own_locks.pop(path, None)
+    if lock is not None:
         _lock_file(path).unlink(missing_ok=True)
-        os.close(held)
+        os.close(lock)
 
 
 def exists(path: Path) -> bool:
-    """Whether somebody has claimed the name, alive or dead."""
+    """Whether the name has a claim, even of an owner that has exited."""
     return _lock_file(path).exists()
 
 
 def _lock(path: Path, flags: int) -> bool:
-    file = _lock_file(path)
+    lock_path = _lock_file(path)
     try:
-        lock = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+        descriptor = os.open(lock_path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), os.stat(file)):
-            _held[path] = lock
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(lock_path)):
+            _own_locks[path] = descriptor
             return True
     except (BlockingIOError, FileNotFoundError):
-        pass  # Another process holds it, or has removed it together with what it protected.
+        pass  # Another process has the lock, or has removed the lock file with the claimed folder.
     except BaseException:
-        os.close(lock)
+        os.close(descriptor)
         raise
-    os.close(lock)
+    os.close(descriptor)
     return False
 
 

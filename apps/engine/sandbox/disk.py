@@ -1,4 +1,4 @@
-"""Measure and limit the disk space that sandboxed code uses, also between questions."""
+"""Measure and limit the disk space that sandboxed code uses, also between two calls."""
 
 from __future__ import annotations
 
@@ -15,62 +15,66 @@ from pathlib import Path
 from loguru import logger
 
 from apps.engine.sandbox import owners
-from apps.engine.sandbox.removal import FOLDER, PLACE
+from apps.engine.sandbox.removal import OPEN_FOLDER, OPEN_PATH_ONLY
 
-BLOCK = 512  # bytes per unit of st_blocks, whatever the file system's block size
-ENTRY = (
-    4096  # bytes counted at least per file or folder, because a million empty ones fill a disk too
+BLOCK = 512  # bytes per unit of st_blocks, on every file system
+MIN_ENTRY_SIZE = (
+    4096  # bytes that even an empty file counts, because a million empty files fill a disk too
 )
 MAX_NESTED = 64  # levels of nested folders
 MEASURING_SECONDS = 5.0
-LOOK_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
-LOOK_CLOSELY = 0.05
-UNSEEN_SECONDS = 2.0  # /proc/PID is closed while a process exits
+MEASURE_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
+MEASURE_EVERY_WHEN_FULL = 0.05
+UNSEEN_SECONDS_ALLOWED = 2.0  # /proc/PID is not accessible while a process exits
 MAX_MAPS = 32 << 20  # bytes of /proc/PID/maps
-MAX_THREADS = 80  # bubblewrap's own are among them; for a separate user the kernel stops at 64
-DELETED = b" (deleted)\n"
+MAX_THREADS = 80  # includes the threads of bubblewrap; a separate user may have only 64
+DELETED_SUFFIX = b" (deleted)\n"
+HIDDEN_FILES = "The code hides files it wrote."
 
 
 class Unmeasurable(Exception):
-    """The code's files cannot be measured. The message tells the author of the code why."""
+    """The files of the code cannot be measured. The message is for the author of the code."""
 
 
-class Watch:
-    """Measures the files of a sandboxed process until it ends, and kills it above `limit` bytes.
+class DiskWatch:
+    """Measures the files of a sandboxed process until it ends, and kills it if they exceed `limit` bytes.
 
-    `work` is None if the folder, which the process sees as `inside`, is a file system of its own.
+    The process sees its work folder as `path_inside`. `work` is None if that folder is a separate file system.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], work: Path | None, inside: str, limit: int
+        self, process: subprocess.Popen[bytes], work: Path | None, path_inside: str, limit: int
     ) -> None:
-        self.over = ""  # why the process was killed
+        self.kill_reason = ""  # empty unless the process was killed
         self._process = process
         self._work = work
-        self._inside = inside
+        self._path_inside = path_inside
         self._limit = limit
-        self._unseen_since: float | None = None
-        self._wanted = threading.Event()
-        self._looked = threading.Event()
+        self._incomplete_since: float | None = None
+        self._measure_requested = threading.Event()
+        self._is_measured = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
 
     def start(self) -> None:
-        """Start watching, once the process has its final user and before it runs the code. Safe to call twice."""
+        """Start watching. Call it when the process has its final user, and before it runs the code.
+
+        A second call does nothing.
+        """
         if self._thread.ident is None:
             self._thread.start()
 
-    def look(self) -> None:
+    def measure_now(self) -> None:
         """Measure now and wait for the result."""
-        self._looked.clear()
-        self._wanted.set()
-        while self._thread.is_alive() and not self._looked.wait(LOOK_EVERY):
+        self._is_measured.clear()
+        self._measure_requested.set()
+        while self._thread.is_alive() and not self._is_measured.wait(MEASURE_EVERY):
             pass
 
     def stop(self) -> None:
-        """Stop watching. Safe to call twice, and without a start."""
+        """Stop watching. Does nothing if the watch was not started or has stopped."""
         self._stopped = True
-        self._wanted.set()
+        self._measure_requested.set()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -79,238 +83,252 @@ class Watch:
             self._watch()
         except (
             Exception
-        ) as error:  # outermost handler of a thread: an unwatched process must not continue
-            logger.exception("The code's files could not be measured")
-            self._end(f"The files of the code could not be measured ({type(error).__name__}).")
+        ) as error:  # Outermost handler of the thread: kill a process that is not watched.
+            logger.exception("The files of the code could not be measured")
+            self._kill_process(
+                f"The files of the code could not be measured ({type(error).__name__})."
+            )
 
     def _watch(self) -> None:
         if self._work is None:
-            self._look_until_the_end(None)
+            self._measure_until_exit(None)
             return
-        place = WorkFolder(os.path.realpath(self._work))
+        folder = WorkFolder(os.path.realpath(self._work))
         owners.act_as_owner(self._work)
         try:
-            self._look_until_the_end(place)
+            self._measure_until_exit(folder)
         finally:
-            place.close()
+            folder.close()
 
-    def _look_until_the_end(self, place: WorkFolder | None) -> None:
-        pause = LOOK_CLOSELY
-        while self._process.poll() is None and not self.over:
-            if wanted := self._wanted.wait(pause):
-                self._wanted.clear()
+    def _measure_until_exit(self, folder: WorkFolder | None) -> None:
+        pause = MEASURE_EVERY_WHEN_FULL
+        while self._process.poll() is None and not self.kill_reason:
+            if is_requested := self._measure_requested.wait(pause):
+                self._measure_requested.clear()
             if self._stopped:
                 return
-            pause = self._look(place)
-            if wanted:
-                self._looked.set()
+            pause = self._measure_once(folder)
+            if is_requested:
+                self._is_measured.set()
 
-    def _look(self, place: WorkFolder | None) -> float:
-        """Measure once. Returns the seconds until the next measurement."""
+    def _measure_once(self, folder: WorkFolder | None) -> float:
+        """Measure once and return the seconds until the next measurement."""
         started = time.monotonic()
         try:
             _require_few_threads(self._process.pid)
-            used = self._used(place)
+            used = self._used_bytes(folder)
         except Unmeasurable as error:
-            self._end(str(error))
+            self._kill_process(str(error))
             return 0
         if used > self._limit:
-            self._end(f"The code wrote more than {self._limit:,} bytes of files.")
-        pause = LOOK_EVERY if used < self._limit // 4 else LOOK_CLOSELY
+            self._kill_process(f"The code wrote more than {self._limit:,} bytes of files.")
+        pause = MEASURE_EVERY if used < self._limit // 4 else MEASURE_EVERY_WHEN_FULL
         return max(pause, time.monotonic() - started)
 
-    def _used(self, place: WorkFolder | None) -> int:
-        if place is None:
-            return _on_file_system(self._process.pid, self._inside)
-        found = Measurement(self._process.pid, place, self._limit)
-        found.take()
+    def _used_bytes(self, folder: WorkFolder | None) -> int:
+        if folder is None:
+            return _used_on_file_system(self._process.pid, self._path_inside)
+        measurement = Measurement(self._process.pid, folder, self._limit)
+        measurement.measure()
         now = time.monotonic()
-        if not found.unseen:
-            self._unseen_since = None
-        elif self._unseen_since is None:
-            self._unseen_since = now
-        elif now - self._unseen_since > UNSEEN_SECONDS:
-            raise Unmeasurable("The code hides files it wrote.")
-        return found.bytes
+        if not measurement.is_incomplete:
+            self._incomplete_since = None
+        elif self._incomplete_since is None:
+            self._incomplete_since = now
+        elif now - self._incomplete_since > UNSEEN_SECONDS_ALLOWED:
+            raise Unmeasurable(HIDDEN_FILES)
+        return measurement.bytes
 
-    def _end(self, why: str) -> None:
-        self.over = why
+    def _kill_process(self, reason: str) -> None:
+        self.kill_reason = reason
         self._process.kill()
 
 
 class WorkFolder:
-    """A work folder, opened as ourselves, because its owner may not have access to the folders above it.
+    """A work folder, opened with our own rights, because its owner may have no access to the folders above it.
 
-    `path` has no links.
+    `path` must not contain links.
     """
 
     def __init__(self, path: str) -> None:
-        self.fd = os.open(path, PLACE)
-        self.start = os.fsencode(path) + b"/"  # device of the path's file system
+        self.fd = os.open(path, OPEN_PATH_ONLY)
+        self.path_prefix = os.fsencode(path) + b"/"  # for a comparison with /proc/PID/maps
 
     def close(self) -> None:
         os.close(self.fd)
 
 
 class Measurement:
-    """The `bytes` in a work folder and in deleted files that the process still has open.
+    """The size of a work folder, and of deleted files that the process still has open, in `bytes`.
 
-    Counting stops at `limit`. `unseen` means that a part of /proc was not accessible.
+    Measuring stops above `limit`. `is_incomplete` means that a part of /proc was not accessible.
     """
 
-    def __init__(self, pid: int, place: WorkFolder, limit: int) -> None:
+    def __init__(self, pid: int, folder: WorkFolder, limit: int) -> None:
         self.bytes = 0
-        self.unseen = False
+        self.is_incomplete = False
         self._tasks = f"/proc/{pid}/task"
-        self._place = place
+        self._folder = folder
         self._limit = limit
-        self._until = time.monotonic() + MEASURING_SECONDS
-        self._kept: set[int] = set()  # inodes that have no name any more
+        self._deadline = time.monotonic() + MEASURING_SECONDS
+        self._counted_inodes: set[int] = set()  # inodes of deleted files that were counted
 
-    def take(self) -> None:
-        """Measure. Raises Unmeasurable."""
-        for weight in self._weights():
-            self.bytes += weight
+    def measure(self) -> None:
+        """Add up the sizes of all files. Raises Unmeasurable."""
+        for size in self._file_sizes():
+            self.bytes += size
             if self.bytes > self._limit:
                 return
-            if time.monotonic() > self._until:
+            if time.monotonic() > self._deadline:
                 raise Unmeasurable("The code wrote so many files that they cannot be measured.")
 
-    def _weights(self) -> Iterator[int]:
+    def _file_sizes(self) -> Iterator[int]:
         try:
-            for found in _below(self._place.fd):
-                yield _weight(found)
+            for file_stat in _walk(self._folder.fd):
+                yield _disk_size(file_stat)
         except PermissionError:
-            raise Unmeasurable("The code hides files it wrote.") from None
-        tasks = self._listed(self._tasks)
-        for task in tasks:  # A thread may have its own descriptors.
-            yield from self._deleted(f"{self._tasks}/{task}/fd")
+            raise Unmeasurable(HIDDEN_FILES) from None
+        tasks = self._list_folder(self._tasks)
+        for task in tasks:  # Each thread may have separate descriptors.
+            yield from self._deleted_file_sizes(f"{self._tasks}/{task}/fd")
         self._require_nothing_mapped(tasks)
 
-    def _deleted(self, folder: str) -> Iterator[int]:
-        """Return the sizes of open files that were deleted."""
-        for fd in self._listed(folder):
-            with self._noting_closed_parts():
-                found = os.stat(f"{folder}/{fd}")
-                if found.st_nlink or found.st_ino in self._kept or not _is_stored(found):
+    def _deleted_file_sizes(self, descriptors_folder: str) -> Iterator[int]:
+        """Yield the sizes of open files that were deleted."""
+        for fd in self._list_folder(descriptors_folder):
+            with self._noting_inaccessible_parts():
+                file_stat = os.stat(f"{descriptors_folder}/{fd}")
+                if (
+                    file_stat.st_nlink
+                    or file_stat.st_ino in self._counted_inodes
+                    or not _is_file_or_folder(file_stat)
+                ):
                     yield 0
                     continue
-                self._kept.add(found.st_ino)
-                yield _weight(found)
+                self._counted_inodes.add(file_stat.st_ino)
+                yield _disk_size(file_stat)
 
     def _require_nothing_mapped(self, tasks: list[str]) -> None:
         """Raise Unmeasurable if a deleted file is mapped but not open, because its size cannot be determined."""
-        maps = next(filter(None, map(self._maps, tasks)), b"")
+        maps = next(filter(None, map(self._read_maps, tasks)), b"")
         if len(maps) > MAX_MAPS:
             raise Unmeasurable("The code mapped so many files that they cannot be measured.")
-        for line in maps.splitlines(keepends=True) if DELETED in maps else ():
-            if line.endswith(DELETED):
+        for line in maps.splitlines(keepends=True) if DELETED_SUFFIX in maps else ():
+            if line.endswith(DELETED_SUFFIX):
                 *_, inode, path = line.split(maxsplit=5)
-                if path.startswith(self._place.start) and int(inode) not in self._kept:
-                    raise Unmeasurable("The code hides files it wrote.")
+                if (
+                    path.startswith(self._folder.path_prefix)
+                    and int(inode) not in self._counted_inodes
+                ):
+                    raise Unmeasurable(HIDDEN_FILES)
 
-    def _maps(self, task: str) -> bytes:
-        """Return the mappings of a process, the same for all its threads. Empty if it has ended."""
-        with self._noting_closed_parts(), open(f"{self._tasks}/{task}/maps", "rb") as file:
+    def _read_maps(self, task: str) -> bytes:
+        """Return the memory mappings of the process, which all threads share. Empty if the thread has ended."""
+        with self._noting_inaccessible_parts(), open(f"{self._tasks}/{task}/maps", "rb") as file:
             return file.read(MAX_MAPS + 1)
         return b""
 
-    def _listed(self, folder: str) -> list[str]:
-        with self._noting_closed_parts():
+    def _list_folder(self, folder: str) -> list[str]:
+        with self._noting_inaccessible_parts():
             return os.listdir(folder)
         return []
 
     @contextlib.contextmanager
-    def _noting_closed_parts(self) -> Iterator[None]:
+    def _noting_inaccessible_parts(self) -> Iterator[None]:
+        """Ignore files that no longer exist, and set `is_incomplete` if a file is not accessible."""
         try:
             yield
         except (FileNotFoundError, ProcessLookupError):
-            pass  # It has ended.
+            pass  # The thread has ended, or the file was closed.
         except PermissionError:
-            self.unseen = True
+            self.is_incomplete = True
 
 
-def _weight(found: os.stat_result) -> int:
-    """Return the larger of a file's apparent size and its allocated size."""
-    return max(found.st_size, found.st_blocks * BLOCK, ENTRY)
+def _disk_size(file_stat: os.stat_result) -> int:
+    """Return the bytes that count for the file: its apparent size or its allocated size, whichever is larger."""
+    return max(file_stat.st_size, file_stat.st_blocks * BLOCK, MIN_ENTRY_SIZE)
 
 
-def _is_stored(found: os.stat_result) -> bool:
-    return stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+def _is_file_or_folder(file_stat: os.stat_result) -> bool:
+    return stat.S_ISREG(file_stat.st_mode) or stat.S_ISDIR(file_stat.st_mode)
 
 
-def _below(place: int) -> Iterator[os.stat_result]:
-    """Yield everything in a folder, even if it changes meanwhile.
+def _walk(folder_fd: int) -> Iterator[os.stat_result]:
+    """Yield every file and folder below a folder, even if other processes change it at the same time.
 
-    Uses one descriptor per level, of which there are few.
+    Opens one descriptor per level of nesting, at most MAX_NESTED.
     """
     levels: list[tuple[int, list[str]]] = []
     try:
-        folder: int | None = os.open(".", FOLDER, dir_fd=place)
+        folder: int | None = os.open(".", OPEN_FOLDER, dir_fd=folder_fd)
         while folder is not None:
             levels.append((folder, []))
             if len(levels) > MAX_NESTED:
                 raise Unmeasurable(
                     f"The code created more than {MAX_NESTED} levels of nested folders."
                 )
-            yield from _entries(*levels[-1])
+            yield from _list_entries(*levels[-1])
             folder = _next_folder(levels)
     finally:
         for folder, _ in levels:
             os.close(folder)
 
 
-def _entries(folder: int, folders: list[str]) -> Iterator[os.stat_result]:
-    """Yield the folder's entries; names of subfolders are added to `folders`."""
-    with os.scandir(folder) as entries:
+def _list_entries(folder_fd: int, subfolders: list[str]) -> Iterator[os.stat_result]:
+    """Yield the entries of the folder, and add the names of its subfolders to `subfolders`."""
+    with os.scandir(folder_fd) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
-                found = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(found.st_mode):
-                    folders.append(entry.name)
-                yield found
+                entry_stat = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(entry_stat.st_mode):
+                    subfolders.append(entry.name)
+                yield entry_stat
 
 
 def _next_folder(levels: list[tuple[int, list[str]]]) -> int | None:
-    """Open the next folder that was not visited. Closes the levels that have none left."""
+    """Open the next folder that was not visited. Closes each level whose subfolders were all visited."""
     while levels:
-        folder, names = levels[-1]
+        folder_fd, names = levels[-1]
         while names:
             try:
-                return os.open(names.pop(), FOLDER, dir_fd=folder)
+                return os.open(names.pop(), OPEN_FOLDER, dir_fd=folder_fd)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                    raise  # Otherwise it was removed or replaced meanwhile.
+                    raise  # The other errors mean that the folder was removed or replaced.
         levels.pop()
-        os.close(folder)
+        os.close(folder_fd)
     return None
 
 
-def _on_file_system(pid: int, inside: str) -> int:
-    """Return the used bytes of the file system of a process below `pid`, deleted files included.
+def _used_on_file_system(pid: int, path_inside: str) -> int:
+    """Return the used bytes of the file system of a descendant of `pid`, deleted files included.
 
-    Returns 0 if it is not accessible: the file system's own size limits it in any case.
+    Returns 0 if the file system is not accessible. Its size limits the code in any case.
     """
-    for process in _processes_below(pid):
+    for process in _descendants(pid):
         with contextlib.suppress(OSError):
-            found = os.statvfs(f"/proc/{process}/root{inside}")
-            files = found.f_files - found.f_ffree
-            return max((found.f_blocks - found.f_bfree) * found.f_frsize, files * ENTRY)
+            file_system = os.statvfs(f"/proc/{process}/root{path_inside}")
+            files = file_system.f_files - file_system.f_ffree
+            return max(
+                (file_system.f_blocks - file_system.f_bfree) * file_system.f_frsize,
+                files * MIN_ENTRY_SIZE,
+            )
     return 0
 
 
 def _require_few_threads(pid: int) -> None:
-    """Raise Unmeasurable for too many threads. The kernel's limit is per user, and the code may share ours."""
-    found = 0
-    for process in (pid, *_processes_below(pid)):
+    """Raise Unmeasurable for too many threads. The kernel limits them per user, and the code may have our user."""
+    threads = 0
+    for process in (pid, *_descendants(pid)):
         with contextlib.suppress(OSError):
-            found += os.stat(f"/proc/{process}/task").st_nlink - 2  # a folder per thread
-    if found > MAX_THREADS:
+            subfolders = os.stat(f"/proc/{process}/task").st_nlink - 2  # one for each thread
+            threads += subfolders
+    if threads > MAX_THREADS:
         raise Unmeasurable(f"The code started more than {MAX_THREADS} threads.")
 
 
-def _processes_below(pid: int) -> Iterator[int]:
+def _descendants(pid: int) -> Iterator[int]:
     with contextlib.suppress(OSError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             yield int(child)
-            yield from _processes_below(int(child))
+            yield from _descendants(int(child))

@@ -1,4 +1,4 @@
-"""Determine which isolation layers this machine supports, how strong they are together, and what is missing."""
+"""Determine which isolation layers this machine supports, the level they reach together, and which are missing."""
 
 from __future__ import annotations
 
@@ -20,114 +20,121 @@ RANK: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
 SYS_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_CREATE_RULESET_VERSION = 1
 ABI_TRUNCATE = 3  # the first Landlock ABI that controls truncate(2)
-# Bits of <linux/capability.h>. Root has them; another user has them if they are ambient, as in the worker's
-# container.
-NEEDED_FOR_A_USER = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
+# Numbers of capabilities in <linux/capability.h>. Root has these capabilities. Another user has them if they are
+# ambient, as in the container of the worker.
+USER_CAPABILITIES = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
 BWRAP_SECONDS = 5.0
 SYSTEM_PATH = "/usr/bin:/bin"
 
-WHAT = {
+LAYER_DESCRIPTIONS = {
     "landlock": "Landlock: no files except Python's own, no TCP, no signals to other processes",
     "seccomp": "seccomp: a list of allowed system calls",
-    "root": "a file system of its own (chroot)",
-    "uid": "a user of its own",
-    "bwrap": "bubblewrap: namespaces of its own",
+    "root": "a separate file system (chroot)",
+    "uid": "a separate user",
+    "bwrap": "bubblewrap: separate namespaces",
 }
 
 SHARED_USER = (
-    "code runs as Drover's own user, so it can learn names, sizes and times of that user's files"
-    " and uses up what the system grants each user"
+    "code runs as Drover's own user, so it can see the names, sizes and times of that user's files"
+    " and shares the limits that the system sets for each user"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the kernel and this process's privileges support.
+    """Which layers the kernel and the privileges of this process support.
 
     `missing` gives the reason for each unsupported layer.
     """
 
-    landlock: int  # version of its ABI, 0 if not available
+    landlock: int  # version of the Landlock ABI; 0 if Landlock is not available
     seccomp: bool
-    users: bool  # whether this process may give the code its own user and root, and kill it
+    may_change_user: (
+        bool  # whether this process may give the code a separate user and root, and kill it
+    )
     bwrap: str | None
     missing: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """The layers that will be used. If one of them cannot be applied, the code is not run."""
+    """The layers that will be used, and their level. If one of them cannot be applied, the code is not run."""
 
     layers: tuple[Layer, ...]
     level: Level
     machine: Machine
 
     @property
-    def left_open(self) -> str:
+    def open_risks(self) -> str:
         """Return the risks that these layers do not cover; empty at level strong."""
         return SHARED_USER if self.level == "good" else ""
 
     @property
-    def explained(self) -> str:
-        """Return one line for people: the level and its layers."""
+    def summary(self) -> str:
+        """Return the level and the layers as one line of text."""
         return f"{self.level} ({', '.join(self.layers) or 'no layer'})"
 
 
-def isolation(only: Collection[str] | None = None) -> Isolation:
-    """Return all layers of this machine, or those of them that are in `only`."""
+def choose_isolation(only: Collection[str] | None = None) -> Isolation:
+    """Choose all layers that this machine supports, or only those that are in `only`."""
     machine = probe()
-    offered: list[Layer] = []
+    available: list[Layer] = []
     if machine.landlock:
-        offered.append("landlock")
+        available.append("landlock")
     if machine.seccomp:
-        offered.append("seccomp")
-    own_files = machine.bwrap is not None and (only is None or "bwrap" in only)
-    if own_files:
-        offered.append("bwrap")
-    elif machine.users:
-        offered += ["root", "uid"]
-    layers = tuple(layer for layer in offered if only is None or layer in only)
+        available.append("seccomp")
+    uses_bwrap = machine.bwrap is not None and (only is None or "bwrap" in only)
+    if uses_bwrap:
+        available.append("bwrap")
+    elif machine.may_change_user:
+        available += ["root", "uid"]
+    layers = tuple(layer for layer in available if only is None or layer in only)
     return Isolation(layers, level_of(layers), machine)
 
 
 def level_of(layers: Collection[str]) -> Level:
-    """strong: files closed, system calls filtered, and a separate user or namespaces. good: only the first two."""
-    held = set(layers)
-    own_root = {"root", "uid"} <= held
-    closed = own_root or bool(held & {"landlock", "bwrap"})
-    if not closed or "seccomp" not in held:
+    """Return the level of these layers.
+
+    `good` means no access to files and filtered system calls. `strong` adds a separate user or namespaces.
+    """
+    chosen = set(layers)
+    has_own_root = {"root", "uid"} <= chosen
+    has_closed_files = has_own_root or bool(chosen & {"landlock", "bwrap"})
+    if not has_closed_files or "seccomp" not in chosen:
         return "weak"
-    return "strong" if own_root or "bwrap" in held else "good"
+    return "strong" if has_own_root or "bwrap" in chosen else "good"
 
 
-def reaches(level: str, least: str) -> bool:
-    """Whether `level` is at least `least`; an unknown level never is."""
-    return RANK.get(level, -1) >= RANK.get(least, len(RANK))
+def is_at_least(level: str, required: str) -> bool:
+    """Whether `level` is `required` or stronger. The result is False for an unknown level."""
+    return RANK.get(level, -1) >= RANK.get(required, len(RANK))
 
 
 @lru_cache(maxsize=1)
 def probe() -> Machine:
-    """Probe the machine, once per process; takes a few milliseconds."""
+    """Test which layers this machine supports. Cached in this process; takes a few milliseconds."""
     missing: dict[str, str] = {}
-    landlock = _landlock()
+    landlock = _landlock_abi()
     if not landlock:
         missing["landlock"] = "the kernel is older than 5.13, or starts without lsm=landlock"
     seccomp = True
     try:
-        syscalls.compiled(truncate=landlock >= ABI_TRUNCATE)
+        syscalls.compile_filter(truncate=landlock >= ABI_TRUNCATE)
     except syscalls.FilterUnavailable as error:
         seccomp = False
         missing["seccomp"] = f"{error}; install libseccomp2"
-    users = _may_change_user()
-    if not users:
-        missing["uid"] = f"this process lacks a capability of {', '.join(NEEDED_FOR_A_USER)}"
-    bwrap, why = _bwrap()
+    may_change_user = _may_change_user()
+    if not may_change_user:
+        missing["uid"] = (
+            f"this process lacks one of the capabilities {', '.join(USER_CAPABILITIES)}"
+        )
+    bwrap, reason = _find_bwrap()
     if bwrap is None:
-        missing["bwrap"] = why
-    return Machine(landlock, seccomp, users, bwrap, missing)
+        missing["bwrap"] = reason
+    return Machine(landlock, seccomp, may_change_user, bwrap, missing)
 
 
-def _landlock() -> int:
+def _landlock_abi() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     version = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
     abi: int = libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version)
@@ -137,21 +144,21 @@ def _landlock() -> int:
 def _may_change_user() -> bool:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
-            held = int(line.split()[1], 16)
-            return all(held >> bit & 1 for bit in NEEDED_FOR_A_USER.values())
+            capabilities = int(line.split()[1], 16)
+            return all(capabilities >> bit & 1 for bit in USER_CAPABILITIES.values())
     return False
 
 
-def _bwrap() -> tuple[str | None, str]:
-    found = shutil.which("bwrap", path=SYSTEM_PATH)
-    if found is None:
+def _find_bwrap() -> tuple[str | None, str]:
+    path = shutil.which("bwrap", path=SYSTEM_PATH)
+    if path is None:
         return None, "bubblewrap is not installed"
-    trial = [found, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "/bin/true"]
+    command = [path, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "/bin/true"]
     try:
-        ended = subprocess.run(trial, capture_output=True, timeout=BWRAP_SECONDS, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=BWRAP_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"bubblewrap does not start: {error}"
-    if ended.returncode == 0:
-        return found, ""
-    said = ended.stderr.decode(errors="replace").strip().partition("\n")[0]
-    return None, f"bubblewrap may not create namespaces here: {said[:200]}"
+    if result.returncode == 0:
+        return path, ""
+    error_line = result.stderr.decode(errors="replace").strip().partition("\n")[0]
+    return None, f"bubblewrap may not create namespaces here: {error_line[:200]}"

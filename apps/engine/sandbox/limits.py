@@ -13,13 +13,13 @@ MEGABYTE = 1 << 20
 
 
 class LimitExceeded(SourceError):
-    """The code exceeded a limit; retrying without changes cannot help."""
+    """The code exceeded a limit. A retry of the same code cannot help."""
 
     retryable = False
 
 
 class TookTooLong(TimedOut):
-    """The code exceeded its time; retrying without changes cannot help."""
+    """The code exceeded its time limit. A retry of the same code cannot help."""
 
     retryable = False
 
@@ -30,19 +30,22 @@ class BrokenOutput(ContractError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds. `wall_seconds` is None where the caller limits the time."""
+    """The limits of one sandbox: sizes in bytes, times in seconds.
+
+    `wall_seconds` is None if the caller limits the time itself.
+    """
 
     memory: int = 1024 * MEGABYTE
     cpu_seconds: int = 3600
     wall_seconds: float | None = None
-    silence_seconds: float = 300.0  # without a line from the code
+    silence_seconds: float = 300.0  # the longest time without a line from the code
     disk: int = 256 * MEGABYTE
     page: int = 128 * MEGABYTE  # bytes of one answer
-    values: int = json_values.MOST  # values in one answer, rows included
+    values: int = json_values.MAX_VALUES  # values in one answer, rows included
     rows: int = 1_000_000  # rows in one answer
     output: int = 64 << 30  # rows in all answers
     line: int = 8 * MEGABYTE
-    log: int = 1 * MEGABYTE  # log lines kept; later ones are only counted
+    log: int = 1 * MEGABYTE  # bytes of log lines that are reported; later lines are only counted
     connections: int = 100_000
     connections_at_once: int = 32
     network: int = 64 << 30
@@ -52,10 +55,10 @@ class Limits:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Limits:
-        given: dict[str, Any] = dict(value)
-        return cls(**given)
+        fields: dict[str, Any] = dict(value)
+        return cls(**fields)
 
 
-def too_many(what: str, most: int) -> str:
-    """Return the message for an answer that has more than `most` of something."""
-    return f"The code returned more than {most:,} {what} at once: return smaller pages."
+def too_many_message(items: str, limit: int) -> str:
+    """Return the message for an answer that has more than `limit` items."""
+    return f"The code returned more than {limit:,} {items} at once: return smaller pages."

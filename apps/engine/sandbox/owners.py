@@ -1,4 +1,4 @@
-"""Access files as the user who owns them: even root may have no access to another user's folders."""
+"""Access files with the rights of their owner, because even root may have no access to another user's folders."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _libc = ctypes.CDLL(None)
 def act_as_owner(path: Path) -> None:
     """Give this thread the rights of the owner of `path`, for files and /proc.
 
-    Only for a thread that does nothing else, because it is never undone. Without the necessary privilege
-    nothing changes, and the thread keeps our own rights.
+    Call this only in a thread that does nothing else, because the change is never undone. If this process lacks
+    the privilege, the thread keeps the rights of the process.
     """
-    found = os.lstat(path)
-    if found.st_uid != os.geteuid():
-        _libc.setfsgid(found.st_gid)
-        _libc.setfsuid(found.st_uid)  # On Linux these two calls affect only the calling thread.
+    owner = os.lstat(path)
+    if owner.st_uid != os.geteuid():
+        _libc.setfsgid(owner.st_gid)
+        _libc.setfsuid(owner.st_uid)  # On Linux these two calls affect only the calling thread.
 
 
-def as_owner(path: Path, work: Callable[[], Result]) -> Result:
-    """Run `work` with the rights of the owner of `path` and return its result or raise its exception."""
+def run_as_owner(path: Path, function: Callable[[], Result]) -> Result:
+    """Run `function` with the rights of the owner of `path`. Returns its result or raises its exception."""
     if os.lstat(path).st_uid == os.geteuid():
-        return work()
-    with ThreadPoolExecutor(1, initializer=act_as_owner, initargs=(path,)) as one:
-        return one.submit(work).result()
+        return function()
+    with ThreadPoolExecutor(1, initializer=act_as_owner, initargs=(path,)) as executor:
+        return executor.submit(function).result()

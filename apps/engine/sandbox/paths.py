@@ -1,4 +1,4 @@
-"""The files of this machine that a sandboxed Python needs."""
+"""Find the files of this machine that a Python in a sandbox needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent / "inside"  # the package `drover` for authors
-# Packages that custom sources and transforms can import, with their dependencies.
+# Packages that custom sources and transforms can import
 DISTRIBUTIONS = (
     "requests",
     "httpx",
@@ -26,26 +26,34 @@ DISTRIBUTIONS = (
     "loguru",
     "polars",
 )
-NEEDED_BY_THEM = (
+# Packages that DISTRIBUTIONS need
+DEPENDENCIES = (
     *("annotated-types", "anyio", "backoff", "certifi", "charset-normalizer", "dpath", "dulwich"),
     "h11",
     *("httpcore", "idna", "polars-runtime-32", "pydantic-core", "pydantic-extra-types", "six"),
     *("sniffio", "typing-extensions", "typing-inspection", "tzdata", "urllib3", "exceptiongroup"),
 )
-SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
-DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
+SYSTEM_FILES = (
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/usr/share/zoneinfo",
+)
+DEVICE_FILES = ("/dev/null", "/dev/urandom", "/dev/zero")
 UNUSED_STDLIB = frozenset(
     {"ensurepip", "idlelib", "lib2to3", "site-packages", "test", "tkinter", "turtledemo"}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
-    """Where Python is installed. `packages` are top-level files and folders below `sites`."""
+class PythonFiles:
+    """Where Python and its packages are installed. `packages` are top-level files and folders below `sites`."""
 
-    python: str  # the executable, outside any virtual environment
+    executable: str  # the base interpreter, outside any virtual environment
     stdlib: tuple[str, ...]
-    linked: tuple[str, ...]  # Python's shared library, if it is built with one
+    shared_libraries: tuple[str, ...]  # Python's own shared library, if this Python has one
     sites: tuple[str, ...]
     packages: tuple[str, ...]
     modules: tuple[str, ...]  # names that can be imported, besides the standard library
@@ -53,22 +61,22 @@ class Readable:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Return all files of Python, as folders and files."""
-        return (*self.stdlib, *self.linked, *self.packages, str(LIBRARY))
+        """Return all files and folders of Python and its packages."""
+        return (*self.stdlib, *self.shared_libraries, *self.packages, str(LIBRARY))
 
 
 @lru_cache(maxsize=1)
-def readable() -> Readable:
-    """Find the files; cached per process."""
+def find_python_files() -> PythonFiles:
+    """Find the files. The result is cached in this process."""
     import certifi
 
     _compile_library()
-    packages = sorted({str(path) for path in _packages()})
+    packages = sorted({str(path) for path in _package_paths()})
     names = {Path(path).name.partition(".")[0] for path in packages if "-info" not in path}
-    return Readable(
-        python=_python(),
-        stdlib=tuple(_stdlib()),
-        linked=tuple(_linked()),
+    return PythonFiles(
+        executable=_python_executable(),
+        stdlib=tuple(_stdlib_folders()),
+        shared_libraries=tuple(_shared_libraries()),
         sites=tuple(dict.fromkeys(str(Path(path).parent) for path in packages)),
         packages=tuple(packages),
         modules=tuple(sorted(name for name in names if name.isidentifier())),
@@ -77,39 +85,41 @@ def readable() -> Readable:
 
 
 def _compile_library() -> None:
-    """Compile the standard library once: a sandboxed Python cannot write there, and would compile it at each start."""
+    """Compile the package `drover`, because a sandboxed Python cannot store compiled files and would compile it again."""
     if not sys.dont_write_bytecode:
         compileall.compile_dir(LIBRARY, quiet=2)
 
 
-def _python() -> str:
-    base = getattr(sys, "_base_executable", sys.executable)
-    return os.path.realpath(base)
+def _python_executable() -> str:
+    executable = getattr(sys, "_base_executable", sys.executable)
+    return os.path.realpath(executable)
 
 
-def _stdlib() -> list[str]:
-    """Return the folder of the standard library, and that of its compiled modules if it is elsewhere."""
+def _stdlib_folders() -> list[str]:
+    """Return the folder of the standard library, and the folder of its compiled modules if that is elsewhere."""
     library = os.path.realpath(os.path.dirname(os.__file__))
-    # A relocated Python still has the path it was built for in its configuration.
-    found = next((path for path in sys.path if path.endswith("/lib-dynload")), None)
-    compiled = os.path.realpath(found or sysconfig.get_config_var("DESTSHARED") or library)
-    return [library] if compiled.startswith(f"{library}/") else [library, compiled]
+    # If Python was moved after its installation, its configuration still names the old path.
+    lib_dynload = next((path for path in sys.path if path.endswith("/lib-dynload")), None)
+    compiled_modules = os.path.realpath(
+        lib_dynload or sysconfig.get_config_var("DESTSHARED") or library
+    )
+    return [library] if compiled_modules.startswith(f"{library}/") else [library, compiled_modules]
 
 
-def _linked() -> list[str]:
+def _shared_libraries() -> list[str]:
     name = sysconfig.get_config_var("INSTSONAME") or ""
-    folders = (sysconfig.get_config_var("LIBDIR"), Path(_python()).parents[1] / "lib")
-    found = [os.path.join(str(folder), name) for folder in folders if folder and ".so" in name]
-    return list(dict.fromkeys(path for path in found if os.path.isfile(path)))
+    folders = (sysconfig.get_config_var("LIBDIR"), Path(_python_executable()).parents[1] / "lib")
+    candidates = [os.path.join(str(folder), name) for folder in folders if folder and ".so" in name]
+    return list(dict.fromkeys(path for path in candidates if os.path.isfile(path)))
 
 
-def _packages() -> Iterator[Path]:
-    """Return the top-level entries of each installed distribution."""
-    for name in (*DISTRIBUTIONS, *NEEDED_BY_THEM):
+def _package_paths() -> Iterator[Path]:
+    """Yield the top-level files and folders of each installed distribution."""
+    for name in (*DISTRIBUTIONS, *DEPENDENCIES):
         try:
-            found = importlib.metadata.distribution(name)
+            distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        for top in {file.parts[0] for file in found.files or ()}:
-            if top not in {"..", "bin", "__pycache__"}:
-                yield Path(str(found.locate_file(top)))
+        for entry in {file.parts[0] for file in distribution.files or ()}:
+            if entry not in {"..", "bin", "__pycache__"}:
+                yield Path(str(distribution.locate_file(entry)))

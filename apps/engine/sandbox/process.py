@@ -1,4 +1,4 @@
-"""Start a sandboxed Python process and clean up after it."""
+"""Start a sandboxed Python process, and remove its folder and user id afterwards."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ import orjson
 
 from apps.engine.failures import ConfigurationError
 from apps.engine.sandbox import claims, disk, paths, roots, syscalls, users, workdirs
-from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, isolation, reaches
+from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, choose_isolation, is_at_least
 from apps.engine.sandbox.limits import Limits
 
 LAUNCHER = paths.LIBRARY / "drover" / "_launcher.py"
-WORK_INSIDE = f"/{roots.WORK}"
-USERS = "users"
+WORK_INSIDE = f"/{roots.WORK_FOLDER}"
+USERS_FOLDER = "users"
 OPEN_FILES = 64
 STACK = 8 << 20
-MORE = (
+EXTRA_BYTES = (
     1 << 20
-)  # extra bytes of a file system, so that exceeding the limit is detected and ends the code
+)  # A file system is larger than the limit by this, so that the watch ends the code.
 THREADS = 64
-TICKS = os.sysconf("SC_CLK_TCK")  # clock ticks per second in /proc
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")  # clock ticks per second in /proc
 
 
-class TooWeak(ConfigurationError):
+class IsolationTooWeak(ConfigurationError):
     """This machine cannot provide the isolation that its operator requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfinedProcess:
-    """A started process and its resources. `work` is None where the folder disappears with the process.
+    """A started process and its resources.
 
-    `user` is the claim of its user; None if it has our user or bubblewrap's.
+    `work` is its work folder; None if the folder disappears with the process. `user` is the claim on its user id;
+    None if it runs as our user or as bubblewrap's user.
     """
 
     process: subprocess.Popen[bytes]
@@ -47,9 +48,9 @@ class ConfinedProcess:
     isolation: Isolation
     user: Path | None
 
-    def watched(self, limit: int) -> disk.Watch:
-        """Return the watch for the process's files; `limit` is in bytes."""
-        return disk.Watch(self.process, self.work, WORK_INSIDE, limit)
+    def disk_watch(self, limit: int) -> disk.DiskWatch:
+        """Return a watch that limits the process's files to `limit` bytes."""
+        return disk.DiskWatch(self.process, self.work, WORK_INSIDE, limit)
 
     def remove(self) -> None:
         if self.work is not None:
@@ -60,183 +61,198 @@ class ConfinedProcess:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSite:
-    """Where sandboxes are created: a folder for prepared roots and work folders, and the least level accepted.
+    """Where sandboxes are created, and the isolation that they must have.
 
-    `only` restricts the layers that are used, for tests.
+    `home` is the folder for roots and work folders, `min_level` the weakest level that is accepted. In tests, `only`
+    restricts the layers that are used.
     """
 
     home: str = ""
-    least: str = "good"
+    min_level: str = "good"
     only: tuple[str, ...] | None = None
 
 
 def start(
-    code: str, *, ground: SandboxSite, limits: Limits, control_fd: int | None
+    code: str, *, site: SandboxSite, limits: Limits, control_fd: int | None
 ) -> ConfinedProcess:
-    """Start a confined process that will load `code`. Raises TooWeak."""
-    chosen = isolation(ground.only)
-    if not reaches(chosen.level, ground.least):
-        raise _too_weak(chosen, ground.least)
-    home = Path(ground.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"
+    """Start a confined process that will load `code`. Raises IsolationTooWeak."""
+    chosen = choose_isolation(site.only)
+    if not is_at_least(chosen.level, site.min_level):
+        raise _too_weak_error(chosen, site.min_level)
+    home = Path(site.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"
     user = None
-    output, theirs = os.pipe2(os.O_CLOEXEC)
+    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     try:
         if "uid" in chosen.layers:
-            user = users.claimed(home / USERS)
-        return _started(code, chosen, home, limits, (output, theirs), control_fd, user)
+            user = users.claim_user_id(home / USERS_FOLDER)
+        return _start_process(code, chosen, home, limits, (read_fd, write_fd), control_fd, user)
     except BaseException:
-        os.close(output)
+        os.close(read_fd)
         if user is not None:
             claims.release(user)
         raise
     finally:
-        os.close(theirs)
+        os.close(write_fd)
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of the process and its children so far; 0 if it has ended."""
-    used = 0.0
+    seconds = 0.0
     try:
-        # Read bytes: the code chooses the process name in it, which need not be valid text.
-        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        used += (int(stat[11]) + int(stat[12])) / TICKS
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # Read bytes, because the code chooses the process name in this file, and it may be invalid text.
+        stat_fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        seconds += (int(stat_fields[11]) + int(stat_fields[12])) / TICKS_PER_SECOND
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
-        return used
-    return used + sum(cpu_seconds(int(child)) for child in below)
+        return seconds
+    return seconds + sum(cpu_seconds(int(child)) for child in children)
 
 
-def _started(
+def _start_process(
     code: str,
     chosen: Isolation,
     home: Path,
     limits: Limits,
-    pipe: tuple[int, int],
+    output_pipe: tuple[int, int],
     control_fd: int | None,
     user: Path | None,
 ) -> ConfinedProcess:
-    output, theirs = pipe
-    found = paths.readable()
+    read_fd, write_fd = output_pipe
+    python_files = paths.find_python_files()
     layers = set(chosen.layers)
     uid = int(user.name) if user is not None else None
-    root = roots.prepared(home, found) if "root" in layers else None
+    root = roots.prepare_root(home, python_files) if "root" in layers else None
     work = None
     if "bwrap" not in layers:
-        work = workdirs.create((root or home) / roots.WORK, uid)
-    inside = _inside(work, root)
+        work = workdirs.create((root or home) / roots.WORK_FOLDER, uid)
+    work_inside = _path_inside(work, root)
     spec = {
         "layers": chosen.layers,
         "parent": None if "bwrap" in layers else os.getpid(),
         "root": str(root) if root else None,
         "uid": uid,
-        "work": inside,
+        "work": work_inside,
         "library": str(paths.LIBRARY),
-        "sites": found.sites,
-        "packages": found.modules,
-        "readable": [*found.files, found.certificates, *paths.SYSTEM, *paths.DEVICES],
-        "listable": [*found.sites],
-        "limits": _rlimits(limits, alone="uid" in layers),
-        "filter": _filter(chosen),
-        "output_fd": theirs,
+        "sites": python_files.sites,
+        "packages": python_files.modules,
+        "readable": _readable_paths(python_files),
+        "listable": [*python_files.sites],
+        "limits": _rlimits(limits, has_own_user="uid" in layers),
+        "filter": _encoded_filter(chosen),
+        "output_fd": write_fd,
         "control_fd": control_fd,
         "code": code,
     }
-    passed = [theirs] if control_fd is None else [theirs, control_fd]
-    command = [found.python, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
+    passed_fds = [write_fd] if control_fd is None else [write_fd, control_fd]
+    command = [python_files.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
     if "bwrap" in layers:
-        command = [*_bwrap(chosen, found, limits), *command]
+        command = [*_bwrap_command(chosen, python_files, limits), *command]
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment(found, inside),
+            env=_environment(python_files, work_inside),
             cwd="/",
-            pass_fds=passed,
+            pass_fds=passed_fds,
             bufsize=0,
         )
     except BaseException:
         if work is not None:
             workdirs.remove(work)
         raise
-    _tell(process, spec)
-    return ConfinedProcess(process, output, work, chosen, user)
+    _send_spec(process, spec)
+    return ConfinedProcess(process, read_fd, work, chosen, user)
 
 
-def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
-    """Write the specification. The child reads while we write, so this cannot deadlock."""
+def _readable_paths(python_files: paths.PythonFiles) -> list[str]:
+    system_paths = (*paths.SYSTEM_FILES, *paths.DEVICE_FILES)
+    return [*python_files.files, python_files.certificates, *system_paths]
+
+
+def _send_spec(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
+    """Write the specification. The child reads it at the same time, so this cannot deadlock."""
     line = memoryview(orjson.dumps(spec) + b"\n")
-    assert process.stdin is not None  # noqa: S101 - it was asked for
+    assert process.stdin is not None  # noqa: S101 - Popen was called with a pipe
     try:
         while line:
             line = line[os.write(process.stdin.fileno(), line) :]
     except BrokenPipeError:
-        return  # It ended before it read; its exit status tells why.
+        return  # The process ended before it read the line. Its exit status shows why.
 
 
-def _inside(work: Path | None, root: Path | None) -> str:
+def _path_inside(work: Path | None, root: Path | None) -> str:
     """Return the work folder's path as the process sees it."""
     if work is None:
         return WORK_INSIDE
     return str(work) if root is None else f"/{work.relative_to(root)}"
 
 
-def _filter(chosen: Isolation) -> str:
+def _encoded_filter(chosen: Isolation) -> str:
     if "seccomp" not in chosen.layers:
         return ""
-    governed = "landlock" in chosen.layers and chosen.machine.landlock >= ABI_TRUNCATE
-    relayed = "bwrap" in chosen.layers
-    governed = governed or relayed or "uid" in chosen.layers
-    return base64.b64encode(syscalls.compiled(truncate=governed, relayed=relayed)).decode()
+    truncate_is_controlled = "landlock" in chosen.layers and chosen.machine.landlock >= ABI_TRUNCATE
+    uses_bwrap = "bwrap" in chosen.layers
+    truncate_is_controlled = truncate_is_controlled or uses_bwrap or "uid" in chosen.layers
+    return base64.b64encode(
+        syscalls.compile_filter(truncate=truncate_is_controlled, reported_by_bwrap=uses_bwrap)
+    ).decode()
 
 
-def _rlimits(limits: Limits, *, alone: bool) -> dict[str, int]:
+def _rlimits(limits: Limits, *, has_own_user: bool) -> dict[str, int]:
     return {
         "memory": limits.memory,
         "cpu": limits.cpu_seconds,
         "file": limits.disk,
         "files": OPEN_FILES,
         "stack": STACK,
-        "threads": THREADS if alone else 0,
+        "threads": THREADS if has_own_user else 0,
     }
 
 
-def _environment(found: paths.Readable, work: str) -> dict[str, str]:
-    """Return the complete environment. Nothing of ours is inherited."""
+def _environment(python_files: paths.PythonFiles, work: str) -> dict[str, str]:
+    """Return the complete environment of the process. It inherits no variable of ours."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "HOME": work,
         "TMPDIR": work,
-        "SSL_CERT_FILE": found.certificates,
+        "SSL_CERT_FILE": python_files.certificates,
         "MALLOC_ARENA_MAX": "2",
         "POLARS_MAX_THREADS": "1",
     }
 
 
-def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence[str]:
+def _bwrap_command(
+    chosen: Isolation, python_files: paths.PythonFiles, limits: Limits
+) -> Sequence[str]:
     command = [str(chosen.machine.bwrap), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if os.geteuid() == 0:
-        command += ["--unshare-user", "--uid", str(users.FIRST), "--gid", str(users.FIRST)]
+        command += ["--unshare-user", "--uid", str(users.FIRST_UID), "--gid", str(users.FIRST_UID)]
     for name in ("/lib", "/lib64", "/bin"):
         if os.path.islink(name):
             command += ["--symlink", os.readlink(name), name]
-    for path in (found.python, *found.files, found.certificates, *paths.SYSTEM):
+    for path in (
+        python_files.executable,
+        *python_files.files,
+        python_files.certificates,
+        *paths.SYSTEM_FILES,
+    ):
         if not os.path.islink(path):
             command += ["--ro-bind-try", path, path]
-    size = str(limits.disk + MORE)
+    size = str(limits.disk + EXTRA_BYTES)
     command += ["--dev", "/dev", "--size", size, "--tmpfs", WORK_INSIDE]
-    for path in ("/", "/dev"):  # These are in-memory file systems too, without a size.
-        command += ["--remount-ro", path]
+    # The file systems of / and /dev are in memory and have no size limit, so make them read-only.
+    command += ["--remount-ro", "/", "--remount-ro", "/dev"]
     return [*command, "--chdir", WORK_INSIDE, "--"]
 
 
-def _too_weak(chosen: Isolation, least: str) -> TooWeak:
-    missing = tuple(f"{layer}: {why}" for layer, why in chosen.machine.missing.items())
-    return TooWeak(
-        f"This machine can isolate code only at level {chosen.level}, but {least} is required;"
+def _too_weak_error(chosen: Isolation, min_level: str) -> IsolationTooWeak:
+    missing = tuple(f"{layer}: {reason}" for layer, reason in chosen.machine.missing.items())
+    return IsolationTooWeak(
+        f"This machine can isolate code only at level {chosen.level}, but {min_level} is required;"
         " `manage.py doctor` says what is missing",
         evidence=missing,
     )

@@ -1,4 +1,4 @@
-"""Read the sandbox's output: lines of limited length with strict JSON, each of a known shape."""
+"""Read the output of the sandbox: lines of limited length, each a JSON object of a known shape."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 
 from apps.engine.frames import json_values
-from apps.engine.process.pipes import Lines
+from apps.engine.process.pipes import LineSplitter
 from apps.engine.sandbox import typed
-from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
+from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many_message
 
-TEXT = 8_000  # characters kept of one text field
-SHOWN = 120  # bytes shown of an invalid line
+MAX_TEXT = 8_000  # characters of one text field; longer text is cut
+SHOWN_BYTES = 120  # bytes of an invalid line that the error shows
 EVIDENCE_LINES = 12
 MAX_TYPES = 1500
 MAX_TYPED_ROWS = 1000
@@ -27,7 +27,7 @@ KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message: its kind and its other fields, checked by `decoded`; `size` is the number of values in it."""
+    """One message: its kind and its other fields, which were validated. `size` is the number of values in it."""
 
     kind: str
     values: Mapping[str, Any]
@@ -35,57 +35,55 @@ class Line:
 
 
 class BoundedReader:
-    """Splits bytes into lines, keeping at most one unfinished line of `limit` bytes; a line may have at most
-    `values` values.
-    """
+    """Splits bytes into lines and decodes them. A line may have at most `limit` bytes and `values` values."""
 
-    def __init__(self, limit: int, values: int = json_values.MOST) -> None:
+    def __init__(self, limit: int, values: int = json_values.MAX_VALUES) -> None:
         self._values = values
-        why = f"a line longer than {limit:,} bytes"
-        self._lines = Lines(limit, lambda line: _broken(why, line))
+        problem = f"a line longer than {limit:,} bytes"
+        self._lines = LineSplitter(limit, lambda line: _broken_output(problem, line))
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """Return the messages that are complete now. Raises BrokenOutput."""
+        """Add data and yield the messages that are now complete. Raises BrokenOutput."""
         for line in self._lines.feed(data):
-            yield decoded(line, self._values)
+            yield decode_line(line, self._values)
 
 
-def decoded(line: bytes, most: int = json_values.MOST) -> Line:
-    """Return the message of one line. Raises BrokenOutput if it is invalid, or has more than `most` values."""
-    size = json_values.count(line, most)
-    if size > most:
-        raise LimitExceeded(too_many("values", most))
+def decode_line(line: bytes, max_values: int = json_values.MAX_VALUES) -> Line:
+    """Return the message of one line. Raises BrokenOutput, or LimitExceeded for more than `max_values` values."""
+    size = json_values.count_values(line, max_values)
+    if size > max_values:
+        raise LimitExceeded(too_many_message("values", max_values))
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _broken("not JSON", line) from error
+        raise _broken_output("not JSON", line) from error
     if not isinstance(body, dict):
-        raise _broken("not an object", line)
+        raise _broken_output("not an object", line)
     kind = body.pop("t", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise _broken("an unknown kind of message", line)
+        raise _broken_output("an unknown kind of message", line)
     check = _CHECKS[kind]
     if not check(body):
-        raise _broken(f"a {kind} message of the wrong shape", line)
+        raise _broken_output(f"a {kind} message of the wrong shape", line)
     return Line(kind, body, size)
 
 
-def _ready(body: Mapping[str, Any]) -> bool:
-    return body.keys() == {"layers"} and _texts(body["layers"])
+def _is_valid_ready(body: Mapping[str, Any]) -> bool:
+    return body.keys() == {"layers"} and _is_list_of_texts(body["layers"])
 
 
-def _rows(body: dict[str, Any]) -> bool:
+def _is_valid_rows(body: dict[str, Any]) -> bool:
     rows, types = body.get("rows"), body.setdefault("types", {})
     if body.keys() != {"rows", "types"} or not isinstance(rows, list):
         return False
-    if not isinstance(types, dict) or not typed.TAGS.issuperset(_texts_in(types)):
+    if not isinstance(types, dict) or not typed.TAGS.issuperset(_tag_texts(types)):
         return False
     if types and (len(types) > MAX_TYPES or len(rows) > MAX_TYPED_ROWS):
-        return False  # Each type is checked in each row.
+        return False  # Every typed column is converted in every row, so their number is limited.
     return all(type(row) is dict for row in rows)
 
 
-def _log(body: Mapping[str, Any]) -> bool:
+def _is_valid_log(body: Mapping[str, Any]) -> bool:
     return (
         body.keys() == {"level", "message"}
         and isinstance(body["level"], str)
@@ -93,7 +91,7 @@ def _log(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _request(body: Mapping[str, Any]) -> bool:
+def _is_valid_request(body: Mapping[str, Any]) -> bool:
     return (
         body.keys() == {"method", "url", "status", "ms"}
         and isinstance(body["method"], str)
@@ -103,45 +101,49 @@ def _request(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _answer(body: Mapping[str, Any]) -> bool:
-    return True  # Its shape depends on the question, so the caller checks it.
+def _is_valid_answer(body: Mapping[str, Any]) -> bool:
+    return True  # The shape depends on the called operation, so the caller validates it.
 
 
-def _error(body: Mapping[str, Any]) -> bool:
-    wait, line = body.get("retry_after"), body.get("line")
+def _is_valid_error(body: Mapping[str, Any]) -> bool:
+    retry_after, line = body.get("retry_after"), body.get("line")
     return (
         body.keys() == {"failure", "message", "evidence", "retry_after", "retryable", "line"}
         and isinstance(body["failure"], str)
         and body["failure"] in FAILURES
         and isinstance(body["message"], str)
-        and _texts(body["evidence"])
+        and _is_list_of_texts(body["evidence"])
         and len(body["evidence"]) <= EVIDENCE_LINES
-        and (wait is None or (isinstance(wait, int | float) and 0 <= wait <= 86_400))
+        and (retry_after is None or _is_valid_wait(retry_after))
         and isinstance(body["retryable"], bool)
         and (line is None or type(line) is int)
     )
 
 
+def _is_valid_wait(seconds: Any) -> bool:
+    return isinstance(seconds, int | float) and 0 <= seconds <= 86_400
+
+
 _CHECKS = {
-    "ready": _ready,
-    "rows": _rows,
-    "log": _log,
-    "request": _request,
-    "answer": _answer,
-    "error": _error,
+    "ready": _is_valid_ready,
+    "rows": _is_valid_rows,
+    "log": _is_valid_log,
+    "request": _is_valid_request,
+    "answer": _is_valid_answer,
+    "error": _is_valid_error,
 }
 
 
-def _texts_in(types: Mapping[str, Any]) -> list[str]:
+def _tag_texts(types: Mapping[str, Any]) -> list[str]:
     return [tag if isinstance(tag, str) else "" for tag in types.values()]
 
 
-def _texts(value: Any) -> bool:
+def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _broken(why: str, line: bytes) -> BrokenOutput:
+def _broken_output(problem: str, line: bytes) -> BrokenOutput:
     return BrokenOutput(
-        f"The code wrote {why} to the channel reserved for its answers.",
-        evidence=(repr(line[:SHOWN]),),
+        f"The code wrote {problem} to the channel reserved for its answers.",
+        evidence=(repr(line[:SHOWN_BYTES]),),
     )

@@ -1,7 +1,7 @@
-"""Remove a folder with contents from hostile code, in bounded time, whatever its depth, names, modes and links.
+"""Remove a folder that hostile code has filled, in limited time, whatever its depth, names, modes and links.
 
-There is no recursion and no long path: a nested folder is moved to the top of the tree, so that only two levels
-are ever visited. Links are removed, never followed.
+There is no recursion and no long path. A nested folder is moved to the top of the tree, so that only two levels
+are visited. Links are removed and never followed.
 """
 
 from __future__ import annotations
@@ -17,123 +17,123 @@ from pathlib import Path
 
 from apps.engine.sandbox import owners
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-OPEN_TO_ITS_OWNER = 0o700
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_PATH_ONLY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OWNER_ACCESS = 0o700
 
 
 class OutOfTime(Exception):
-    """Not everything is removed yet; calling again continues."""
+    """The time was over before everything was removed. Another call continues the removal."""
 
 
-def remove(tree: Path, *, seconds: float) -> None:
-    """Remove a folder, link or file, with the rights of its owner or else ours. A missing path is not an error.
+def remove(path: Path, *, seconds: float) -> None:
+    """Remove a folder, link or file, with the rights of its owner or of this process. The path may be missing.
 
-    Raises OutOfTime, or OSError for what cannot be removed, after everything else was removed.
+    Raises OutOfTime. Raises OSError if an entry cannot be removed, after all other entries were removed.
     """
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     try:
-        if stat.S_ISDIR(os.lstat(tree).st_mode):
-            _empty(tree, until)
-            os.rmdir(tree)
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            _remove_contents(path, deadline)
+            os.rmdir(path)
         else:
-            os.unlink(tree)
+            os.unlink(path)
     except FileNotFoundError:
-        return  # Another process removes it too.
+        return  # Another process has removed the path.
 
 
-def _empty(tree: Path, until: float) -> None:
-    found = os.open(
-        tree, PLACE
-    )  # Opened by us: its owner may not have access to the folders above it.
+def _remove_contents(folder: Path, deadline: float) -> None:
+    # Open the folder with our rights, because its owner may have no access to the folders above it.
+    folder_fd = os.open(folder, OPEN_PATH_ONLY)
     try:
-        owners.as_owner(tree, lambda: _Emptying(found, until).run())
+        owners.run_as_owner(folder, lambda: _FolderEmptier(folder_fd, deadline).run())
     except PermissionError:
-        _Emptying(found, until).run()  # Some of its contents may belong to other users.
+        _FolderEmptier(folder_fd, deadline).run()  # Some of the entries may belong to other users.
     finally:
-        os.close(found)
+        os.close(folder_fd)
 
 
-def _opened(name: str, folder: int) -> int:
+def _open_subfolder(name: str, folder: int) -> int:
     """Open the subfolder of that name."""
-    found = os.open(name, PLACE, dir_fd=folder)
+    path_fd = os.open(name, OPEN_PATH_ONLY, dir_fd=folder)
     try:
-        return _usable(found)
+        return _open_with_owner_access(path_fd)
     finally:
-        os.close(found)
+        os.close(path_fd)
 
 
-def _usable(place: int) -> int:
-    """Open the folder and give its owner access, which the owner may have removed."""
-    if stat.S_IMODE(os.fstat(place).st_mode) & OPEN_TO_ITS_OWNER != OPEN_TO_ITS_OWNER:
-        os.chmod(f"/proc/self/fd/{place}", OPEN_TO_ITS_OWNER)
-    return os.open(".", FOLDER, dir_fd=place)
+def _open_with_owner_access(path_fd: int) -> int:
+    """Open the folder. If its owner has no access, give the owner access first."""
+    if stat.S_IMODE(os.fstat(path_fd).st_mode) & OWNER_ACCESS != OWNER_ACCESS:
+        os.chmod(f"/proc/self/fd/{path_fd}", OWNER_ACCESS)
+    return os.open(".", OPEN_FOLDER, dir_fd=path_fd)
 
 
-class _Emptying:
-    """Empties one folder. Other processes may do so at the same time."""
+class _FolderEmptier:
+    """Empties one folder. Other processes may empty the same folder at the same time."""
 
-    def __init__(self, place: int, until: float) -> None:
-        self._top = _usable(place)
-        self._until = until
-        self._names = (f"{secrets.token_hex(8)}-{number}" for number in count())
+    def __init__(self, path_fd: int, deadline: float) -> None:
+        self._top = _open_with_owner_access(path_fd)
+        self._deadline = deadline
+        self._new_names = (f"{secrets.token_hex(8)}-{number}" for number in count())
         self._removed = 0
-        self._error: OSError | None = None
+        self._first_error: OSError | None = None
 
     def run(self) -> None:
         try:
-            self._empty()
+            self._empty_folder()
         finally:
             os.close(self._top)
 
-    def _empty(self) -> None:
-        """Repeat until empty, since each pass moves up folders that it does not visit itself."""
+    def _empty_folder(self) -> None:
+        """Repeat until the folder is empty, because each pass moves nested folders to the top for the next pass."""
         while True:
-            before, self._error, found = self._removed, None, False
-            for entry in self._entries(self._top):
-                found = True
+            removed_before, self._first_error, has_entries = self._removed, None, False
+            for entry in self._list_entries(self._top):
+                has_entries = True
                 with self._collecting_errors():
-                    self._remove(entry)
-            if not found:
+                    self._remove_entry(entry)
+            if not has_entries:
                 return
-            if self._removed == before:
-                raise self._error or OSError(
+            if self._removed == removed_before:
+                raise self._first_error or OSError(
                     "The contents of the folder change while it is being removed."
                 )
 
-    def _entries(self, folder: int) -> Iterator[os.DirEntry[str]]:
+    def _list_entries(self, folder: int) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if time.monotonic() > self._until:
+                if time.monotonic() > self._deadline:
                     raise OutOfTime
                 yield entry
 
-    def _remove(self, entry: os.DirEntry[str]) -> None:
+    def _remove_entry(self, entry: os.DirEntry[str]) -> None:
         if not entry.is_dir(follow_symlinks=False):
             self._unlink(entry.name, self._top)
             return
-        folder = _opened(entry.name, self._top)
+        folder = _open_subfolder(entry.name, self._top)
         try:
-            for inner in self._entries(folder):
+            for inner in self._list_entries(folder):
                 with self._collecting_errors():
-                    self._remove_inner(inner, folder)
+                    self._remove_inner_entry(inner, folder)
         finally:
             os.close(folder)
         self._rmdir(entry.name, self._top)
 
-    def _remove_inner(self, entry: os.DirEntry[str], folder: int) -> None:
+    def _remove_inner_entry(self, entry: os.DirEntry[str], folder: int) -> None:
         if not entry.is_dir(follow_symlinks=False):
             self._unlink(entry.name, folder)
             return
         try:
-            self._rmdir(entry.name, folder)  # Most are empty, or will be by the next pass.
-        except OSError:
+            self._rmdir(entry.name, folder)
+        except OSError:  # The folder is not empty.
             self._move_up(entry.name, folder)
 
     def _move_up(self, name: str, folder: int) -> None:
-        os.close(_opened(name, folder))  # Only a folder that its owner may write to can be moved.
-        os.rename(name, next(self._names), src_dir_fd=folder, dst_dir_fd=self._top)
-        self._removed += 1  # Remove it from its old position.
+        # A folder can be moved only if its owner has write access, so open it to give the owner access.
+        os.close(_open_subfolder(name, folder))
+        os.rename(name, next(self._new_names), src_dir_fd=folder, dst_dir_fd=self._top)
+        self._removed += 1  # The folder is no longer in its old position.
 
     def _unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
@@ -145,10 +145,10 @@ class _Emptying:
 
     @contextlib.contextmanager
     def _collecting_errors(self) -> Iterator[None]:
-        """Continue with the rest if one entry cannot be removed."""
+        """Continue with the next entry if one cannot be removed, and store the first error."""
         try:
             yield
         except FileNotFoundError:
-            self._removed += 1  # Another process has removed it.
+            self._removed += 1  # Another process has removed the entry.
         except OSError as error:
-            self._error = self._error or error
+            self._first_error = self._first_error or error

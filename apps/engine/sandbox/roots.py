@@ -1,7 +1,7 @@
-"""A root folder for chroot that contains only Python: hard links where possible, else copies.
+"""Create a root folder for chroot that contains only Python. Files are hard links, or copies where links fail.
 
-Created below `home`, once for each version of the packages. The folders are readable by every user, because
-the sandboxed process has its own user.
+One root is created below `home` for each version of the packages. Every user may read its folders, because
+the sandboxed process has a separate user.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from apps.engine.sandbox import claims, workdirs
-from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, Readable
+from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, PythonFiles
 
-WORK = "drover-scratch"
-OLD = 86_400  # seconds
-LINKER = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
-_LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
+WORK_FOLDER = "drover-scratch"
+UNUSED_SECONDS = 86_400  # An old root is removed if it was not used for this time.
+LINKER_FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+_LIBRARY_PATH = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
 
 
-def prepared(home: Path, readable: Readable) -> Path:
-    """Return the root for these packages, creating it if necessary. Raises OSError."""
-    root = home / f"root-{_fingerprint(readable)}"
+def prepare_root(home: Path, python_files: PythonFiles) -> Path:
+    """Return the root for these packages, and create it if it does not exist. Raises OSError."""
+    root = home / f"root-{_fingerprint(python_files)}"
     home.mkdir(parents=True, exist_ok=True)
     workdirs.sweep(home)
     if root.is_dir():
         return root
-    draft = claims.claim(home, workdirs.DRAFT)
+    draft = claims.claim(home, workdirs.DRAFT_PREFIX)
     try:
         draft.mkdir()
         draft.chmod(0o755)
-        _fill(draft, readable)
-        with contextlib.suppress(OSError):  # Another process was faster.
+        _fill_root(draft, python_files)
+        with contextlib.suppress(OSError):  # Another process has just created the same root.
             draft.rename(root)
     finally:
         workdirs.remove(draft)
@@ -46,53 +46,63 @@ def prepared(home: Path, readable: Readable) -> Path:
 
 
 def sweep(home: Path) -> None:
-    """Remove leftovers of dead processes, in the roots of all versions of the packages. Never raises."""
-    for base in (home, home / WORK, *(root / WORK for root in home.glob("root-*"))):
+    """Remove the folders of processes that have exited, in the roots of all package versions. Never raises."""
+    for base in (home, home / WORK_FOLDER, *(root / WORK_FOLDER for root in home.glob("root-*"))):
         if base.is_dir():
             workdirs.sweep(base)
 
 
-def _remove_old(home: Path, kept: Path) -> None:
-    """Remove roots of other package versions unused for a day; an upgrade leaves one behind."""
-    for old in home.glob("root-*"):
-        with contextlib.suppress(OSError):  # Another process removes it too.
-            idle = time.time() - (old / WORK).stat().st_mtime
-            if old != kept and idle > OLD and not workdirs.in_use(old / WORK):
-                workdirs.remove(old)
+def _remove_old(home: Path, current_root: Path) -> None:
+    """Remove the roots of other package versions that were not used for a day. Each upgrade leaves one."""
+    for root in home.glob("root-*"):
+        with contextlib.suppress(OSError):  # Another process has removed the root.
+            unused_seconds = time.time() - (root / WORK_FOLDER).stat().st_mtime
+            if (
+                root != current_root
+                and unused_seconds > UNUSED_SECONDS
+                and not workdirs.is_in_use(root / WORK_FOLDER)
+            ):
+                workdirs.remove(root)
 
 
-def _fingerprint(readable: Readable) -> str:
-    state = hashlib.sha256()
-    for path in (readable.python, *readable.files, *_below(LIBRARY)):
-        state.update(f"{path}:{os.stat(path).st_mtime_ns};".encode())
-    return state.hexdigest()[:16]
+def _fingerprint(python_files: PythonFiles) -> str:
+    digest = hashlib.sha256()
+    for path in (python_files.executable, *python_files.files, *_python_files_below(LIBRARY)):
+        digest.update(f"{path}:{os.stat(path).st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]
 
 
-def _below(folder: Path) -> Iterator[str]:
+def _python_files_below(folder: Path) -> Iterator[str]:
     return (str(path) for path in sorted(folder.rglob("*.py")))
 
 
-def _fill(root: Path, readable: Readable) -> None:
+def _fill_root(root: Path, python_files: PythonFiles) -> None:
     umask = os.umask(0o022)
     try:
         root.chmod(0o755)
-        for path in readable.files:
-            _link(path, root, skip=UNUSED_STDLIB if path in readable.stdlib else frozenset())
+        for path in python_files.files:
+            _link_files(
+                path, root, skip=UNUSED_STDLIB if path in python_files.stdlib else frozenset()
+            )
         compiled = [str(p) for p in root.rglob("*.so*") if p.is_file()]
-        for path in (readable.python, *_libraries((readable.python, *compiled)), *LINKER):
+        for path in (
+            python_files.executable,
+            *_find_libraries((python_files.executable, *compiled)),
+            *LINKER_FILES,
+        ):
             if os.path.exists(path):
-                _link(path, root, skip=frozenset())
+                _link_files(path, root, skip=frozenset())
         for name in ("lib", "lib64"):
             if os.path.islink(f"/{name}") and not (root / name).exists():
                 (root / name).symlink_to(os.readlink(f"/{name}"))
-        (root / WORK).mkdir(mode=0o711)
+        (root / WORK_FOLDER).mkdir(mode=0o711)
     finally:
         os.umask(umask)
 
 
-def _libraries(binaries: Iterable[str]) -> set[str]:
-    """Return the shared libraries that they are linked with, as this machine's loader finds them."""
-    said = subprocess.run(
+def _find_libraries(binaries: Iterable[str]) -> set[str]:
+    """Return the shared libraries of the binaries, as the loader of this machine finds them."""
+    output = subprocess.run(
         ["/usr/bin/ldd", *binaries],
         capture_output=True,
         text=True,
@@ -100,11 +110,11 @@ def _libraries(binaries: Iterable[str]) -> set[str]:
         check=False,
         env={"PATH": "/usr/bin:/bin", "LANG": "C"},
     ).stdout
-    found = {match[1] for line in said.splitlines() if (match := _LIBRARY.search(line))}
-    return {os.path.realpath(os.path.dirname(p)) + "/" + os.path.basename(p) for p in found}
+    paths = {match[1] for line in output.splitlines() if (match := _LIBRARY_PATH.search(line))}
+    return {os.path.realpath(os.path.dirname(p)) + "/" + os.path.basename(p) for p in paths}
 
 
-def _link(path: str, root: Path, *, skip: frozenset[str]) -> None:
+def _link_files(path: str, root: Path, *, skip: frozenset[str]) -> None:
     target = root / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.isdir(path):
@@ -116,21 +126,21 @@ def _link(path: str, root: Path, *, skip: frozenset[str]) -> None:
             ignore=lambda folder, _: skip if folder == path else (),
         )
         for folder, _, _ in os.walk(target):
-            os.chmod(folder, 0o755)  # noqa: S103 - the sandboxed user reads it, and only reads
+            os.chmod(folder, 0o755)  # noqa: S103 - the sandboxed user may only read the folder
     elif not target.exists():
         _hard_link(os.path.realpath(path), str(target))
 
 
 def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str:
-    """Link only files that everyone may already read, because changing the mode would change the original too."""
+    """Link a file that everyone may read, else copy it. A link shares its mode with the original file."""
     try:
         if os.stat(source).st_mode & 0o004:
             os.link(os.path.realpath(source), target)
             return target
     except OSError:
-        pass  # It is on another file system.
+        pass  # The file is on another file system.
     shutil.copyfile(source, target)
     os.chmod(target, 0o644)
-    found = os.stat(source)  # A compiled module is valid only for its source's modification time.
-    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+    source_stat = os.stat(source)  # A compiled module is valid only with its source's time.
+    os.utime(target, ns=(source_stat.st_atime_ns, source_stat.st_mtime_ns))
     return target

@@ -1,4 +1,4 @@
-"""Test this machine's sandbox: code tries some simple escapes and reports which succeeded."""
+"""Test the sandbox of this machine: run code that tries to escape in simple ways and reports which succeeded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from apps.engine.sandbox.limits import Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 
-SECONDS = 20.0
-TRIES = """
+TIME_LIMIT = 20.0  # seconds
+ESCAPE_ATTEMPTS = """
 import _socket, os
 from drover import Page, Source
 
@@ -32,53 +32,56 @@ def forks():
     return True
 
 
-class Trying(Source):
-    streams = ["tries"]
+class Escaping(Source):
+    streams = ["attempts"]
 
     def get(self, pagination=None):
-        tries = {
+        attempts = {
             "read a file of the system": lambda: opens("/etc/passwd"),
             "read a file of Drover": lambda: opens(self.config.platform),
             "open a socket": connects,
             "start a process": forks,
         }
-        won = []
-        for name, attempt in tries.items():
+        escapes = []
+        for name, attempt in attempts.items():
             try:
                 if attempt():
-                    won.append(name)
+                    escapes.append(name)
             except OSError:
                 pass
-        return Page([{"won": won}])
+        return Page([{"escapes": escapes}])
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """`holds` with the level and layers in `isolation`, or else `why` not; `ms` is the time to set up the sandbox."""
+class SelfTestResult:
+    """The result of the test. If the sandbox is not secure, `reason` says why.
 
-    holds: bool
+    `isolation` names the level and the layers. `start_ms` is the time to set up the sandbox.
+    """
+
+    is_secure: bool
     isolation: str
-    ms: float
-    why: str = ""
+    start_ms: float
+    reason: str = ""
 
 
-def test(ground: SandboxSite) -> Tested:
-    """Start a sandbox as runs do and let the code try to escape."""
+def test(site: SandboxSite) -> SelfTestResult:
+    """Start a sandbox in the same way as a run does, and let the code try to escape."""
     started = time.perf_counter()
-    bound = {
+    settings = {
         "config": {"platform": __file__},
-        "stream": "tries",
+        "stream": "attempts",
         "sync_mode": "full_refresh",
         "cursor": None,
     }
     try:
-        with Sandbox(TRIES, ground=ground, limits=Limits(wall_seconds=SECONDS)) as sandbox:
-            sandbox.wait_ready()
-            ms = round((time.perf_counter() - started) * 1000, 1)
-            answer = sandbox.ask("page", bound=bound, pagination=None, since=None, limit=None)
-            won = answer.rows[0]["won"]
-            why = f"code could {', '.join(won)}" if won else ""
-            return Tested(not won, sandbox.isolation.explained, ms, why)
+        with Sandbox(ESCAPE_ATTEMPTS, site=site, limits=Limits(wall_seconds=TIME_LIMIT)) as sandbox:
+            sandbox.wait_until_ready()
+            start_ms = round((time.perf_counter() - started) * 1000, 1)
+            answer = sandbox.call("page", bound=settings, pagination=None, since=None, limit=None)
+            escapes = answer.rows[0]["escapes"]
+            reason = f"code could {', '.join(escapes)}" if escapes else ""
+            return SelfTestResult(not escapes, sandbox.isolation.summary, start_ms, reason)
     except EngineError as error:
-        return Tested(False, "", 0.0, " ".join((error.message, *error.evidence)))
+        return SelfTestResult(False, "", 0.0, " ".join((error.message, *error.evidence)))

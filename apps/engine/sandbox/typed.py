@@ -1,6 +1,6 @@
-"""Decode columns of types that JSON lacks: the sandbox sends them as text with the name of their type.
+"""Decode columns whose types JSON lacks. The sandbox sends their values as text, with the name of the type.
 
-`drover._typed` is the other side of this protocol. Its output is not trusted, so every value is validated.
+`drover._typed` encodes them in the sandbox. Its output is not trusted, so every value is validated.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from typing import Any
 import polars as pl
 
 Row = dict[str, Any]
-LONGEST = 100  # characters of a number or a timestamp
+MAX_TEXT = 100  # characters of a number or a timestamp
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
         raise ValueError from error
 
 
-def _binary(text: str) -> bytes:
+def _parse_binary(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError from error
 
 
-_READ: dict[str, Callable[[str], Any]] = {
+_PARSERS: dict[str, Callable[[str], Any]] = {
     "timestamp": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time.fromisoformat,
-    "decimal": _decimal,
-    "binary": _binary,
+    "decimal": _parse_decimal,
+    "binary": _parse_binary,
 }
-TAGS = frozenset(_READ)
-_TAGS: dict[type, str] = {
+TAGS = frozenset(_PARSERS)
+_TAG_OF_TYPE: dict[type, str] = {
     datetime: "timestamp",
     date: "date",
     time: "time",
@@ -50,45 +50,49 @@ _TAGS: dict[type, str] = {
 
 
 def restore(rows: list[Row], types: Mapping[str, str]) -> None:
-    """Convert typed columns in place; text that is not valid for its type stays text."""
+    """Convert typed columns in place. Text that is not valid for its type is not converted."""
     for name, tag in types.items():
-        read, longest = _READ[tag], None if tag == "binary" else LONGEST
+        parse, max_length = _PARSERS[tag], None if tag == "binary" else MAX_TEXT
         for row in rows:
             value = row.get(name)
-            if type(value) is str and (longest is None or len(value) <= longest):
-                row[name] = _read(read, value)
+            if type(value) is str and (max_length is None or len(value) <= max_length):
+                row[name] = _parse_or_keep(parse, value)
 
 
-def _read(read: Callable[[str], Any], text: str) -> Any:
+def _parse_or_keep(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return read(text)
+        return parse(text)
     except ValueError:
         return text
 
 
 def tags_of_rows(rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
-    """Return the types of the columns whose values all have the same type that JSON lacks, or None."""
-    seen: dict[str, set[str]] = {}
+    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks."""
+    tags_by_column: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.items():
-            if type(value) in _TAGS:
-                seen.setdefault(name, set()).add(_TAGS[type(value)])
-    pure = {name: tags.pop() for name, tags in seen.items() if len(tags) == 1}
-    return {name: tag for name, tag in pure.items() if _is_pure(rows, name)}
+            if type(value) in _TAG_OF_TYPE:
+                tags_by_column.setdefault(name, set()).add(_TAG_OF_TYPE[type(value)])
+    single_tags = {
+        name: column_tags.pop()
+        for name, column_tags in tags_by_column.items()
+        if len(column_tags) == 1
+    }
+    return {name: tag for name, tag in single_tags.items() if _has_only_typed_values(rows, name)}
 
 
-def _is_pure(rows: Sequence[Mapping[str, object]], name: str) -> bool:
+def _has_only_typed_values(rows: Sequence[Mapping[str, object]], name: str) -> bool:
     values = (row.get(name) for row in rows)
-    return all(value is None or type(value) in _TAGS for value in values)
+    return all(value is None or type(value) in _TAG_OF_TYPE for value in values)
 
 
-def tags_of(frame: pl.DataFrame) -> dict[str, str]:
-    """Return the types of a frame's columns that JSON lacks."""
-    found = {name: _tag(dtype) for name, dtype in frame.schema.items()}
-    return {name: tag for name, tag in found.items() if tag is not None}
+def tags_of_frame(frame: pl.DataFrame) -> dict[str, str]:
+    """Return the type tag of each column of the frame whose type JSON lacks."""
+    tags = {name: _tag_of_dtype(dtype) for name, dtype in frame.schema.items()}
+    return {name: tag for name, tag in tags.items() if tag is not None}
 
 
-def _tag(dtype: pl.DataType) -> str | None:
+def _tag_of_dtype(dtype: pl.DataType) -> str | None:
     if isinstance(dtype, pl.Datetime):
         return "timestamp"
     if dtype.is_decimal():

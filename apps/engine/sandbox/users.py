@@ -1,6 +1,7 @@
-"""User ids for sandboxed code: ids without an account on this machine, each used by one sandbox at a time.
+"""Claim user ids for sandboxed code. No account on this machine has one of these ids.
 
-They are claimed in a folder shared by all workers, so that two containers do not use the same id.
+Two sandboxes never have the same id at the same time. A sandbox claims its id in a folder that all workers share,
+also workers in other containers.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from pathlib import Path
 from apps.engine.failures import SourceError
 from apps.engine.sandbox import claims
 
-FIRST, COUNT = 61_184, 4_336  # systemd's range for dynamic users of services
+FIRST_UID, UID_COUNT = 61_184, 4_336  # systemd's range for dynamic users of services
 
 
-def claimed(folder: Path) -> Path:
-    """Claim a user id that nobody else uses; the claim's name is the id. Raises SourceError when all are in use."""
+def claim_user_id(folder: Path) -> Path:
+    """Claim an unused user id and return the path of the claim, whose name is the id.
+
+    Raises SourceError when all ids are in use.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    first = secrets.randbelow(COUNT)
-    for number in range(COUNT):
-        path = folder / str(FIRST + (first + number) % COUNT)
+    start = secrets.randbelow(UID_COUNT)
+    for offset in range(UID_COUNT):
+        path = folder / str(FIRST_UID + (start + offset) % UID_COUNT)
         if claims.claim_exactly(path):
             return path
-    raise SourceError("Too many sandboxes are running on this machine; try again later.")
+    raise SourceError("Too many sandboxes are running on this machine. Try again later.")

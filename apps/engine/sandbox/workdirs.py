@@ -1,7 +1,6 @@
-"""Work folders of sandboxed processes: create them, remove them, and sweep those of killed owners.
+"""Create and remove the work folders of sandboxed processes, and sweep the folders of processes that were killed.
 
-A folder is renamed before it is removed, so that it is not in the way of sweeps and new folders, however long its
-removal takes.
+A folder is renamed before it is removed, so that a slow removal does not delay sweeps and new folders.
 """
 
 from __future__ import annotations
@@ -17,70 +16,69 @@ from loguru import logger
 
 from apps.engine.sandbox import claims, removal
 
-MODE = 0o700
-WORK = "work-"
-DRAFT = ".draft-"  # name within a prepared root
-CLAIMED = (WORK, DRAFT)
-ASIDE = ".removed-"
-REMOVAL_SECONDS = 10.0  # seconds that the folder's owner spends removing it; sweeps remove the rest
-SWEEP_SECONDS = 0.5  # seconds; a new sandbox waits for this
-UNCLAIMED = re.compile(
-    r"(\d+)-[0-9a-f]+"
-)  # names used by an earlier release, with the id of their process
+OWNER_ONLY = 0o700
+WORK_PREFIX = "work-"
+DRAFT_PREFIX = ".draft-"  # name within a prepared root
+CLAIMED_PREFIXES = (WORK_PREFIX, DRAFT_PREFIX)
+REMOVED_PREFIX = ".removed-"
+REMOVAL_SECONDS = 10.0  # time for the owner to remove its folder; sweeps remove what is left
+SWEEP_SECONDS = 0.5  # time of one sweep, for which a new sandbox waits
+# The folder names of an earlier release: the id of the process, and a random number
+OLD_NAME = re.compile(r"(\d+)-[0-9a-f]+")
 
 
 def create(base: Path, uid: int | None) -> Path:
-    """Create an empty folder below `base`, owned by the user `uid` if given. Sweeps leftovers of dead processes."""
+    """Sweep `base` and create an empty folder below it, which the user `uid`, if set, will own."""
     base.mkdir(parents=True, exist_ok=True)
     sweep(base)
-    made = claims.claim(base, WORK)
+    folder = claims.claim(base, WORK_PREFIX)
     try:
-        made.mkdir(mode=MODE)
+        folder.mkdir(mode=OWNER_ONLY)
         if uid is not None:
-            os.chown(made, uid, uid)
+            os.chown(folder, uid, uid)
     except BaseException:
-        remove(made)
+        remove(folder)
         raise
-    return made
+    return folder
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder with all its contents. Never raises: what cannot be removed now is left to the sweeps."""
-    aside = _set_aside(folder)
+    """Remove the folder with all its contents. Never raises, because sweeps remove what cannot be removed now."""
+    renamed = _rename_for_removal(folder)
     claims.release(folder)
-    if aside is not None:
-        why = _removed(aside, REMOVAL_SECONDS)
-        if why:
-            logger.warning("Some files of the code could not be removed yet: {}", why)
+    if renamed is not None:
+        reason = _try_to_remove(renamed, REMOVAL_SECONDS)
+        if reason:
+            logger.warning("Some files of the code could not be removed yet: {}", reason)
 
 
 def sweep(base: Path) -> None:
-    """Remove leftovers of dead processes, which cannot do it themselves. Never raises."""
+    """Remove the folders of processes that have exited without removing them. Never raises."""
     try:
-        for folder in _abandoned(base):
-            _set_aside(folder)
+        for folder in _abandoned_folders(base):
+            _rename_for_removal(folder)
             claims.release(folder)
-        _remove_set_aside(base, time.monotonic() + SWEEP_SECONDS)
-    except OSError as error:  # Leftovers must not prevent new sandboxes.
-        logger.warning("Leftover work folders could not be examined: {}", error.strerror)
+        _remove_renamed(base, time.monotonic() + SWEEP_SECONDS)
+    except OSError as error:  # A sweep that fails must not prevent new sandboxes.
+        logger.warning("Old work folders could not be removed: {}", error.strerror)
 
 
-def _remove_set_aside(base: Path, until: float) -> None:
-    for left in _named(base, ASIDE):
-        why = _removed(left, until - time.monotonic())
-        if why:
-            logger.debug("{} is not removed yet: {}", left.name, why)
+def _remove_renamed(base: Path, deadline: float) -> None:
+    for leftover in _entries_with_prefix(base, REMOVED_PREFIX):
+        reason = _try_to_remove(leftover, deadline - time.monotonic())
+        if reason:
+            logger.debug("{} is not removed yet: {}", leftover.name, reason)
 
 
-def in_use(base: Path) -> bool:
-    """Whether anything is left below `base` after a sweep: folders in use, or folders that cannot be removed yet."""
+def is_in_use(base: Path) -> bool:
+    """Sweep `base`. Returns whether it still has folders that are in use or cannot be removed yet."""
     sweep(base)
     return any(True for _ in base.iterdir())
 
 
-def _abandoned(base: Path) -> Iterator[Path]:
-    """Take over and return the folders whose owners are dead."""
-    for path in _named(base, CLAIMED):
+def _abandoned_folders(base: Path) -> Iterator[Path]:
+    """Take over and yield the folders whose owners have exited."""
+    for path in _entries_with_prefix(base, CLAIMED_PREFIXES):
         if path.name.endswith(claims.SUFFIX):
             folder = path.with_name(path.name.removesuffix(claims.SUFFIX))
             if claims.take_over(folder):
@@ -88,34 +86,34 @@ def _abandoned(base: Path) -> Iterator[Path]:
         elif not claims.exists(path):
             yield path
     for path in base.iterdir():
-        old = UNCLAIMED.fullmatch(path.name)
-        if old and not os.path.exists(f"/proc/{old[1]}"):
+        old_name = OLD_NAME.fullmatch(path.name)
+        if old_name and not os.path.exists(f"/proc/{old_name[1]}"):
             yield path
 
 
-def _set_aside(folder: Path) -> Path | None:
-    """Rename the folder so that it counts as removed; None if it is gone or cannot be renamed."""
-    aside = folder.with_name(f"{ASIDE}{secrets.token_hex(8)}")
+def _rename_for_removal(folder: Path) -> Path | None:
+    """Rename the folder, so that it counts as removed. Returns None if it does not exist or cannot be renamed."""
+    renamed = folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}")
     try:
-        folder.rename(aside)
+        folder.rename(renamed)
     except FileNotFoundError:
         return None
     except OSError as error:
-        logger.warning("{} could not be set aside: {}", folder.name, error.strerror)
+        logger.warning("{} could not be renamed for removal: {}", folder.name, error.strerror)
         return None
-    return aside
+    return renamed
 
 
-def _removed(aside: Path, seconds: float) -> str:
-    """Remove it. Returns the reason if it could not be removed, else an empty string."""
+def _try_to_remove(folder: Path, seconds: float) -> str:
+    """Remove the folder. Returns the reason if it could not be removed, else an empty string."""
     try:
-        removal.remove(aside, seconds=seconds)
+        removal.remove(folder, seconds=seconds)
     except removal.OutOfTime:
-        return "it takes longer"
+        return "the removal takes too long"
     except OSError as error:
         return error.strerror or str(error)
     return ""
 
 
-def _named(base: Path, prefix: str | tuple[str, ...]) -> list[Path]:
+def _entries_with_prefix(base: Path, prefix: str | tuple[str, ...]) -> list[Path]:
     return [base / name for name in os.listdir(base) if name.startswith(prefix)]

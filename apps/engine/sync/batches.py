@@ -1,7 +1,7 @@
 """Combine pages into batches that are large enough to stage.
 
-Pages are typed early, so that only a few thousand rows are kept as Python objects. All frames of a batch
-have the same schema: when it widens, the current batch is returned first.
+Pages are converted to typed frames early, so that only a few thousand rows are stored as Python objects. All frames
+of a batch have the same schema. When the schema changes, the current batch is returned first.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import polars as pl
 from apps.engine.frames.decoding import Rejected, StreamSchema
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
-MAX_OBJECTS = 10_000  # rows kept as Python objects before they are typed
-FLUSH_ROWS = 200_000  # bytes of frames
-FLUSH_RECORDS = 50_000  # bytes of pages of records, which use more memory
+MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
+FLUSH_ROWS = 200_000  # rows of frames
+FLUSH_RECORDS = 50_000  # rows of pages of records, which use more memory
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
-# The rows of a slow source are shown soon; the interval doubles from here.
+# The first interval is short, so that the progress of a slow source is shown soon. Each interval doubles.
 FIRST_FLUSH_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """A batch ready to be staged: pages `first` to `last` as one typed frame."""
+class GatheredBatch:
+    """A complete batch: the pages `first` to `last` as one typed frame."""
 
     first: int
     last: int
@@ -38,15 +38,15 @@ class Gathered:
 
 
 @dataclass(slots=True)
-class _Span:
-    """Consecutive pages, and the token of the page after them."""
+class _PageRange:
+    """A range of consecutive pages, and the token of the page after them."""
 
     first: int | None = None
     last: int = -1
     pagination: Mapping[str, Any] = field(default_factory=dict)
     next_state: Mapping[str, Any] | None = None
 
-    def reach(self, first: int, last: int, pagination: Mapping[str, Any], state: Any) -> None:
+    def extend_to(self, first: int, last: int, pagination: Mapping[str, Any], state: Any) -> None:
         if self.first is None:
             self.first = first
         self.last, self.pagination = last, pagination
@@ -54,15 +54,15 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _Raw(_Span):
-    """Pages as the source returned them."""
+class _UntypedPages(_PageRange):
+    """Pages in the form in which the source returned them."""
 
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
     fullness: float = 0.0
 
     def add(self, page: QueuedPage) -> None:
-        self.reach(page.iteration, page.iteration, page.next, page.next_state)
+        self.extend_to(page.iteration, page.iteration, page.next, page.next_state)
         self.fullness += _fullness(page)
         if page.frame is None:
             self.rows.extend(page.rows)
@@ -70,80 +70,80 @@ class _Raw(_Span):
             self.frames.append(page.frame)
 
     def accepts(self, page: QueuedPage) -> bool:
-        """Frames and rows are not mixed, nor are frames of different schemas."""
+        """Whether the page can be added. Frames are not mixed with rows, or with frames of another schema."""
         if page.frame is None:
             return not self.frames
         return not self.rows and (not self.frames or self.frames[0].schema == page.frame.schema)
 
 
 @dataclass(slots=True)
-class _Batch(_Span):
-    """Typed pages since the last checkpoint."""
+class _TypedPages(_PageRange):
+    """The pages since the last checkpoint that were converted to typed frames."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     fullness: float = 0.0  # a checkpoint is due at 1
-    since: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
         return not frame.width or not self.frames or self.frames[0].schema == frame.schema
 
-    def add(self, raw: _Raw, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
-        assert raw.first is not None  # noqa: S101 - only pages that were read are typed
-        self.reach(raw.first, raw.last, raw.pagination, raw.next_state)
+    def add(self, untyped: _UntypedPages, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
+        assert untyped.first is not None  # noqa: S101 - the caller passes at least one page
+        self.extend_to(untyped.first, untyped.last, untyped.pagination, untyped.next_state)
         self.rejected.extend(rejected)
-        self.fullness += raw.fullness
+        self.fullness += untyped.fullness
         if frame.width:
             self.frames.append(frame)
 
 
-class Gathering:
-    """Pages since the last checkpoint."""
+class BatchBuilder:
+    """Builds batches from the pages since the last checkpoint."""
 
     def __init__(self, schema: StreamSchema) -> None:
         self._schema = schema
         self._interval = FIRST_FLUSH_SECONDS
-        self._raw = _Raw()
-        self._batch = _Batch()
+        self._untyped = _UntypedPages()
+        self._batch = _TypedPages()
 
-    def add(self, page: QueuedPage) -> Iterator[Gathered]:
-        """Add a page. Returns the current batch if the page's columns do not fit into it."""
-        if not self._raw.accepts(page):
-            yield from self._settle()
-        self._raw.add(page)
-        if len(self._raw.rows) >= MAX_OBJECTS:
-            yield from self._settle()
+    def add(self, page: QueuedPage) -> Iterator[GatheredBatch]:
+        """Add a page. Yields the current batch if the columns of the page do not fit into it."""
+        if not self._untyped.accepts(page):
+            yield from self._type_pages()
+        self._untyped.add(page)
+        if len(self._untyped.rows) >= MAX_OBJECTS:
+            yield from self._type_pages()
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether a checkpoint is due."""
-        batch, raw = self._batch, self._raw
-        if batch.fullness + raw.fullness >= 1:
+        batch, untyped = self._batch, self._untyped
+        if batch.fullness + untyped.fullness >= 1:
             return True
-        waiting = batch.first is not None or raw.first is not None
-        return waiting and time.monotonic() - batch.since >= self._interval
+        has_pages = batch.first is not None or untyped.first is not None
+        return has_pages and time.monotonic() - batch.started_at >= self._interval
 
-    def take(self) -> Iterator[Gathered]:
-        """Return everything gathered, as one batch or, if the columns have just changed, two."""
-        yield from self._settle()
-        yield from self._given_out()
+    def take_all(self) -> Iterator[GatheredBatch]:
+        """Yield all pages that were added, as one batch, or as two batches if the columns have just changed."""
+        yield from self._type_pages()
+        yield from self._release_batch()
         self._interval = min(self._interval * 2, FLUSH_SECONDS)
 
-    def _settle(self) -> Iterator[Gathered]:
-        """Type the pages and append them to the batch."""
-        raw, self._raw = self._raw, _Raw()
-        if raw.first is None:
+    def _type_pages(self) -> Iterator[GatheredBatch]:
+        """Convert the untyped pages and append them to the batch. Yields the batch first if they do not fit."""
+        untyped, self._untyped = self._untyped, _UntypedPages()
+        if untyped.first is None:
             return
-        frame, rejected = self._typed(raw)
+        frame, rejected = self._type_rows(untyped)
         if not self._batch.accepts(frame):
-            yield from self._given_out()
-        self._batch.add(raw, frame, rejected)
+            yield from self._release_batch()
+        self._batch.add(untyped, frame, rejected)
 
-    def _given_out(self) -> Iterator[Gathered]:
-        batch, self._batch = self._batch, _Batch()
+    def _release_batch(self) -> Iterator[GatheredBatch]:
+        batch, self._batch = self._batch, _TypedPages()
         if batch.first is None:
             return
-        yield Gathered(
+        yield GatheredBatch(
             first=batch.first,
             last=batch.last,
             frame=pl.concat(batch.frames) if batch.frames else pl.DataFrame(),
@@ -152,17 +152,17 @@ class Gathering:
             next_state=batch.next_state,
         )
 
-    def _typed(self, raw: _Raw) -> tuple[pl.DataFrame, list[Rejected]]:
-        if raw.rows:
-            decoded = self._schema.decode(raw.rows)
+    def _type_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[Rejected]]:
+        if untyped.rows:
+            decoded = self._schema.decode(untyped.rows)
             return decoded.frame, decoded.rejected
-        if not raw.frames:
+        if not untyped.frames:
             return pl.DataFrame(), []
-        return self._schema.conform(pl.concat(raw.frames)), []
+        return self._schema.conform(pl.concat(untyped.frames)), []
 
 
 def _fullness(page: QueuedPage) -> float:
-    """Return the fraction of a full batch that the page makes up."""
+    """Return the fraction of a full batch that the page fills."""
     if page.frame is None:
         return max(page.count / FLUSH_RECORDS, page.size / OBJECT_FACTOR / FLUSH_BYTES)
     return max(page.count / FLUSH_ROWS, page.size / FLUSH_BYTES)

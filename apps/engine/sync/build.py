@@ -14,7 +14,7 @@ from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
 from apps.engine.sources.connector import BoundConfig, ConnectorSource, SourceSettings
 
-Model = TypeVar("Model", bound=BaseModel)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def build_source(
@@ -24,25 +24,30 @@ def build_source(
     allow_private_networks: bool = False,
     sandbox: SandboxSpec | None = None,
 ) -> ConnectorSource[Any]:
-    """Create the source of the specification, not yet connected. Raises ConfigurationError."""
+    """Create the source of the specification without connecting it. Raises ConfigurationError."""
     if spec.code is not None:
-        return _sandboxed(spec, files, allow_private_networks, sandbox or SandboxSpec())
+        return _build_sandboxed_source(
+            spec, files, allow_private_networks, sandbox or SandboxSpec()
+        )
     if spec.kind not in sources.SOURCES:
         raise ConfigurationError(f"there is no source of kind {spec.kind!r}")
-    made = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
-    settings = parsed(cast("type[SourceSettings]", made.Config), spec.config)
-    return made(
-        bound(spec, settings), spec=spec, files=files, allow_private_networks=allow_private_networks
+    source_class = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
+    settings = parse_settings(cast("type[SourceSettings]", source_class.Config), spec.config)
+    return source_class(
+        bind_stream(spec, settings),
+        spec=spec,
+        files=files,
+        allow_private_networks=allow_private_networks,
     )
 
 
-def _sandboxed(
+def _build_sandboxed_source(
     spec: SourceSpec, files: StorageRoot, allow_private: bool, sandbox: SandboxSpec
 ) -> ConnectorSource[Any]:
     from apps.engine.sources.custom import SandboxedSource
 
     return SandboxedSource(
-        bound(spec, SourceSettings()),
+        bind_stream(spec, SourceSettings()),
         spec=spec,
         files=files,
         allow_private_networks=allow_private,
@@ -57,12 +62,12 @@ def build_destination(
     data: StorageRoot,
     allow_private_networks: bool = False,
 ) -> Destination:
-    """Create the destination of the specification, not yet connected. Raises ConfigurationError."""
+    """Create the destination of the specification without connecting it. Raises ConfigurationError."""
     if spec.kind not in destinations.DESTINATIONS:
         raise ConfigurationError(f"there is no destination of kind {spec.kind!r}")
-    made = cast("type[Destination]", destinations.load(spec.kind).Destination)
-    return made(
-        parsed(made.Config, spec.config),
+    destination_class = cast("type[Destination]", destinations.load(spec.kind).Destination)
+    return destination_class(
+        parse_settings(destination_class.Config, spec.config),
         spec=spec,
         job_id=job_id,
         data=data,
@@ -70,8 +75,8 @@ def build_destination(
     )
 
 
-def bound(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
-    """Add the fields that bizon's producer needs about the stream to the settings."""
+def bind_stream(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
+    """Return the settings with the fields of the stream that bizon's producer needs."""
     return BoundConfig(
         name=spec.kind,
         stream=spec.stream,
@@ -81,8 +86,11 @@ def bound(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
     )
 
 
-def parsed(model: type[Model], config: Mapping[str, Any]) -> Model:
-    """Parse the settings into their model. Raises ConfigurationError naming each invalid field, never its value."""
+def parse_settings(model: type[Settings], config: Mapping[str, Any]) -> Settings:
+    """Parse the settings into their model.
+
+    Raises ConfigurationError, which names each invalid field and never shows its value.
+    """
     try:
         return model.model_validate(dict(config))
     except ValidationError as error:

@@ -1,9 +1,9 @@
 """Jobs, leases and checkpoints of one stream, in bizon's tables and ours.
 
-Everything uses one connection: the stream's advisory lock lives exactly as long as the session that
-commits the checkpoints, so losing one means losing the other. Every write first locks the row of
-`engine_stream` if it still has our lease; otherwise it raises `StreamTakenOver`. We use our own SQL,
-because bizon's backend commits after each statement; bizon's backend can read the result.
+One connection commits the checkpoints and holds the advisory lock of the stream, so an attempt that loses the
+connection also loses the lock. Every write first locks the row of `engine_stream`, if the row still has our lease.
+If it has not, the write raises `StreamTakenOver`. The SQL is ours, because bizon's backend commits after each
+statement, but bizon's backend can read the result.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ from apps.engine.frames.decoding import SchemaJson
 from apps.engine.sync import statements
 from apps.engine.sync.state import engine_conninfo
 
-# A backup locks the tables while it copies files. A frozen process keeps its locks for seconds only.
-_PATIENT = "-c lock_timeout=0"
-_PLACE_WAIT = 60.0  # seconds to wait for a free connection of the server
-_FULL = re.compile("too many (clients|connections)|connection slots are reserved")
-_LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to release the lock
+# Wait for locks without a limit: a backup locks the tables while it copies files. The locks of a frozen process
+# last only seconds.
+_WITHOUT_LOCK_TIMEOUT = "-c lock_timeout=0"
+_CONNECT_SECONDS = 60.0  # the longest wait for a free connection of the server
+_NO_FREE_CONNECTION = re.compile("too many (clients|connections)|connection slots are reserved")
+_LOCK_SECONDS = 10.0  # the longest wait until the session of the previous owner releases the lock
 
 
 @dataclass(frozen=True, slots=True)
 class StreamIdentity:
-    """The stream, and digests of the settings that decide whether its staged batches can be continued."""
+    """The stream, with digests of settings. If the digests change, its unfinished job cannot be continued."""
 
     key: str
     source: str
@@ -46,12 +47,12 @@ class StreamIdentity:
     sync_mode: str
     destination_kind: str
     destination: str  # digest of the destination
-    fingerprint: str  # digest of the destination and of how the rows are read
+    fingerprint: str  # digest of the destination, the source and the modes
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write a stream's state, held by one attempt of one run."""
+    """The right of one attempt of one run to write the state of a stream."""
 
     token: str
     run_id: str
@@ -60,17 +61,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sync, over as many attempts as it takes, as it was when this attempt resolved it."""
+    """One sync of a stream, which may take several attempts, in its state at the start of this attempt."""
 
     id: str
     resumed: bool
-    replaces: bool  # publishing replaces the table even if the stream normally appends or merges
-    since: SourceIncrementalState | None  # None reads from the beginning
+    replaces: bool  # Publishing replaces the table, even if the write mode is append or merge.
+    since: SourceIncrementalState | None  # None means that the sync reads from the beginning
     total: int | None
     columns: SchemaJson | None
     next_iteration: int = 0
     pagination: Mapping[str, Any] = field(default_factory=dict)
-    exhausted: bool = False  # the last page is committed: nothing left to read
+    exhausted: bool = False  # the last page was committed, so there is nothing more to read
     batches: tuple[Batch, ...] = ()
     written: int = 0
     rejected: int = 0
@@ -79,13 +80,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The contents of one commit: the cursor, and its batch in the manifest."""
+    """The contents of one commit: the batch for the manifest, and the cursor."""
 
     batch: Batch
-    staged: bool  # a batch without rows is counted but has nothing to publish
+    staged: bool  # False for a batch without rows, which has nothing to publish
     rejected: int
     bytes: int
-    pagination: Mapping[str, Any]  # token of the page after the batch; empty if there is none
+    pagination: Mapping[str, Any]  # token of the page after the batch; empty after the last page
     columns: SchemaJson | None  # set if they changed since the last checkpoint
     next_state: Mapping[str, Any] | None
     total: int | None
@@ -95,27 +96,26 @@ class StateBackend:
     """Access to the state of one stream while this process runs it."""
 
     def __init__(self, state_dsn: str) -> None:
-        """Connect, waiting for a free connection of the server. Raises psycopg.OperationalError."""
-        self._conninfo = engine_conninfo(state_dsn, settings=_PATIENT)
-        self._connection = _connected(self._conninfo)
+        """Connect. Waits if the server has no free connection. Raises psycopg.OperationalError."""
+        self._conninfo = engine_conninfo(state_dsn, settings=_WITHOUT_LOCK_TIMEOUT)
+        self._connection = _connect(self._conninfo)
         self._identity: StreamIdentity | None = None
         self._lease: Lease | None = None
 
     def close(self) -> None:
+        """Close the connection, which releases the lock of the stream."""
         self._connection.close()
 
-    # Releases the lock.
-
     def take_stream(self, identity: StreamIdentity, lease: Lease) -> None:
-        """Become the stream's only writer; a previous owner loses its lease and is disconnected.
+        """Become the only writer of the stream. A previous owner loses its lease and its connection.
 
-        Raises `StreamTakenOver` when a later attempt of the same run was faster.
+        Raises `StreamTakenOver` if a later attempt of the same run owns the stream already.
         """
         self._identity, self._lease = identity, lease
         with self._connection.transaction():
-            if self._one(statements.TAKE, attempt=lease.attempt) is None:
+            if self._fetch_one(statements.TAKE_STREAM, attempt=lease.attempt) is None:
                 raise StreamTakenOver("A later attempt of this run owns this stream already.")
-        deadline = time.monotonic() + _LOCK_WAIT
+        deadline = time.monotonic() + _LOCK_SECONDS
         while not self._try_lock():
             if time.monotonic() > deadline:
                 raise StreamTakenOver(
@@ -125,89 +125,106 @@ class StateBackend:
 
     def _try_lock(self) -> bool:
         with self._connection.transaction():
-            if self._one(statements.TRY_LOCK).locked:
+            if self._fetch_one(statements.TRY_LOCK).locked:
                 return True
-            self._all(statements.DISCONNECT_HOLDERS)
+            self._execute(statements.DISCONNECT_HOLDERS)
         return False
 
     def check_lease(self) -> None:
         """Raise `StreamTakenOver` unless this attempt still owns the stream."""
-        with self._fenced():
+        with self._owned_transaction():
             pass
 
     def was_taken_over(self) -> bool:
-        """Check on a new connection after a failure, because a new owner disconnects the previous one."""
+        """Whether another attempt owns the stream now. Call it after a failure.
+
+        It uses a new connection, because a new owner ends the connection of the previous owner.
+        """
         if self._identity is None or self._lease is None:
             return False
         try:
-            with psycopg.connect(self._conninfo) as fresh:
-                row = fresh.execute(statements.OWNER, {"key": self._identity.key}).fetchone()
+            with psycopg.connect(self._conninfo) as connection:
+                row = connection.execute(
+                    statements.CURRENT_LEASE, {"key": self._identity.key}
+                ).fetchone()
         except psycopg.Error:
-            return False  # It cannot be determined, so the first failure is reported.
+            return False  # The owner is unknown, so the original failure is reported.
         return row is None or row[0] != self._lease.token
 
     @contextmanager
-    def _fenced(self) -> Iterator[None]:
+    def _owned_transaction(self) -> Iterator[None]:
         with self._connection.transaction():
-            if self._one(statements.HOLD) is None:
+            if self._fetch_one(statements.LOCK_OWN_STREAM) is None:
                 raise StreamTakenOver("Another attempt owns this stream now.")
             yield
 
-    # Jobs.
+    # Jobs
 
     def resolve_job(self) -> Job:
-        """Continue the stream's unfinished job if its settings are unchanged, else create a new one.
+        """Continue the unfinished job of the stream if its settings are unchanged, else create a new job.
 
-        If an earlier attempt of this run has finished a job, return that job, so that publishing it again
-        changes nothing: the worker died before it could report the end of the run.
+        If an earlier attempt of this run has finished a job, its worker died before it reported the end of the run.
+        That job is returned. Publishing it again changes nothing.
         """
-        with self._fenced():
-            live = self._one(statements.LIVE_JOB)
-            asked = self._one(statements.PENDING_RESET) is not None
-            if live is not None and not asked and live.fingerprint == self._mine.fingerprint:
-                self._all(statements.RESUME, job=live.id)
-                return self._load(live.id, resumed=True)
-            finished = self._one(statements.FINISHED) if live is None and not asked else None
+        with self._owned_transaction():
+            unfinished = self._fetch_one(statements.LIVE_JOB)
+            reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
+            if (
+                unfinished is not None
+                and not reset_requested
+                and unfinished.fingerprint == self._own_identity.fingerprint
+            ):
+                self._execute(statements.RESUME_JOB, job=unfinished.id)
+                return self._load_job(unfinished.id, resumed=True)
+            finished = (
+                self._fetch_one(statements.JOB_FINISHED_BY_RUN)
+                if unfinished is None and not reset_requested
+                else None
+            )
             if finished is not None:
-                return replace(self._load(finished.id, resumed=True), exhausted=True)
-            again = asked or (live is not None and live.is_reset)
-            if live is not None:
-                self._all(statements.CANCEL, job=live.id)
-            return self._load(self._created(from_start=again), resumed=False)
+                return replace(self._load_job(finished.id, resumed=True), exhausted=True)
+            from_start = reset_requested or (unfinished is not None and unfinished.is_reset)
+            if unfinished is not None:
+                self._execute(statements.CANCEL_JOB, job=unfinished.id)
+            return self._load_job(self._create_job(from_start=from_start), resumed=False)
 
     def restart(self, job: Job) -> Job:
-        """Cancel an unfinished job whose position is gone, and create a new one of the same kind."""
-        with self._fenced():
-            live = self._one(statements.LIVE_JOB)
-            self._all(statements.CANCEL, job=job.id)
-            return self._load(
-                self._created(from_start=live is not None and live.is_reset), resumed=False
+        """Cancel an unfinished job whose position no longer exists in the source, and create a new job for it."""
+        with self._owned_transaction():
+            unfinished = self._fetch_one(statements.LIVE_JOB)
+            self._execute(statements.CANCEL_JOB, job=job.id)
+            return self._load_job(
+                self._create_job(from_start=unfinished is not None and unfinished.is_reset),
+                resumed=False,
             )
 
-    def _created(self, *, from_start: bool) -> str:
-        incremental = self._mine.sync_mode == "incremental"
-        previous = self._one(statements.PREVIOUS) if incremental and not from_start else None
-        unknown = incremental and previous is None
+    def _create_job(self, *, from_start: bool) -> str:
+        is_incremental = self._own_identity.sync_mode == "incremental"
+        previous = (
+            self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
+        )
+        has_no_position = is_incremental and previous is None
         job_id = uuid4().hex
-        self._all(statements.CREATE_JOB, job=job_id)
-        self._all(
+        self._execute(statements.CREATE_JOB, job=job_id)
+        self._execute(
             statements.DESCRIBE_JOB,
             job=job_id,
-            replaces=unknown and self._one(statements.IS_OURS) is not None,
+            replaces=has_no_position
+            and self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None,
             since=previous.id if previous is not None else None,
         )
-        if from_start and not self._all(statements.BIND_RESET, job=job_id):
-            self._all(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
+        if from_start and not self._execute(statements.LINK_RESET_TO_JOB, job=job_id):
+            self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
         return job_id
 
-    def _load(self, job_id: str, *, resumed: bool) -> Job:
-        job = self._one(statements.JOB, job=job_id)
-        batches = self._all(statements.BATCHES, job=job_id)
+    def _load_job(self, job_id: str, *, resumed: bool) -> Job:
+        job = self._fetch_one(statements.JOB, job=job_id)
+        batches = self._execute(statements.BATCHES, job=job_id)
         return Job(
             id=job_id,
             resumed=resumed,
             replaces=job.replaces,
-            since=self._since(job.since_job, job.created_at),
+            since=self._starting_state(job.since_job, job.created_at),
             total=job.total_records_to_fetch,
             columns=job.columns,
             next_iteration=0 if job.last is None else job.last + 1,
@@ -219,9 +236,11 @@ class StateBackend:
             bytes=sum(b.bytes for b in batches),
         )
 
-    def _since(self, since_job: str | None, started: datetime) -> SourceIncrementalState | None:
-        """Return the state from which an incremental source continues; None if the sync starts at the beginning."""
-        previous = self._one(statements.POSITION, job=since_job)
+    def _starting_state(
+        self, since_job: str | None, started: datetime
+    ) -> SourceIncrementalState | None:
+        """Return the state from which an incremental source continues, or None to read from the beginning."""
+        previous = self._fetch_one(statements.JOB_POSITION, job=since_job)
         if previous is None:
             return None
         return SourceIncrementalState(
@@ -230,14 +249,17 @@ class StateBackend:
             run_started_at=started,
         )
 
-    # Checkpoints.
+    # Checkpoints
 
     def commit(self, job: Job, checkpoint: Checkpoint) -> None:
-        """Commit batch and cursor in one statement, if the stream is still ours. Raises `StreamTakenOver`."""
+        """Commit the batch and the cursor in one statement.
+
+        Raises `StreamTakenOver` if another attempt owns the stream.
+        """
         batch = checkpoint.batch
         with self._connection.transaction():
-            committed = self._one(
-                statements.COMMIT,
+            committed = self._fetch_one(
+                statements.COMMIT_BATCH,
                 id=batch.id,
                 job=job.id,
                 first=batch.first,
@@ -246,75 +268,75 @@ class StateBackend:
                 rejected=checkpoint.rejected,
                 bytes=checkpoint.bytes,
                 staged=checkpoint.staged,
-                columns=_json(checkpoint.columns),
-                state=_json(checkpoint.next_state),
+                columns=_to_json(checkpoint.columns),
+                state=_to_json(checkpoint.next_state),
                 total=checkpoint.total,
                 cursor=uuid4().hex,
-                pagination=_json(checkpoint.pagination),
+                pagination=_to_json(checkpoint.pagination),
             )
             if committed is None:
                 raise StreamTakenOver("Another attempt owns this stream now.")
 
     def succeed(self, job: Job) -> None:
-        """Finish the published job and store its state for the next one, in one transaction."""
-        with self._fenced():
-            self._all(statements.SUCCEED, job=job.id)
+        """Finish the published job and store its state for the next job, in one transaction."""
+        with self._owned_transaction():
+            self._execute(statements.FINISH_JOB, job=job.id)
 
-    # Cancelled jobs.
+    # Cancelled jobs
 
     def unswept_jobs(self) -> Sequence[str]:
-        """Return cancelled jobs whose staging in the present destination was not removed yet."""
+        """Return the ids of cancelled jobs whose staging in the present destination was not removed yet."""
         with self._connection.transaction():
-            return [row.id for row in self._all(statements.UNSWEPT)]
+            return [row.id for row in self._execute(statements.UNSWEPT_JOBS)]
 
     def mark_swept(self, job_id: str) -> None:
-        with self._fenced():
-            self._all(statements.FORGET_BATCHES, job=job_id)
-            self._all(statements.MARK_SWEPT, job=job_id)
+        with self._owned_transaction():
+            self._execute(statements.DELETE_BATCHES, job=job_id)
+            self._execute(statements.MARK_SWEPT, job=job_id)
 
-    # Statements.
+    # Statements
 
     @property
-    def _mine(self) -> StreamIdentity:
+    def _own_identity(self) -> StreamIdentity:
         if self._identity is None:
             raise StreamTakenOver("The stream was not taken.")
         return self._identity
 
-    def _one(self, statement: LiteralString, **values: Any) -> Any:
-        """Return the only row, or None."""
-        rows = self._all(statement, **values)
+    def _fetch_one(self, statement: LiteralString, **values: Any) -> Any:
+        """Run the statement and return its first row, or None."""
+        rows = self._execute(statement, **values)
         return rows[0] if rows else None
 
-    def _all(self, statement: LiteralString, **values: Any) -> list[Any]:
-        """Return every row; none for a statement without result. The stream's parameters are added."""
-        mine, lease = self._mine, self._lease
-        named = {
-            "key": mine.key,
+    def _execute(self, statement: LiteralString, **values: Any) -> list[Any]:
+        """Run the statement with the parameters of the stream and `values`. Returns its rows, if it has any."""
+        identity, lease = self._own_identity, self._lease
+        parameters = {
+            "key": identity.key,
             "lease": lease.token if lease else None,
             "run_id": lease.run_id if lease else None,
-            "source": mine.source,
-            "stream": mine.stream,
-            "mode": mine.sync_mode,
-            "kind": mine.destination_kind,
-            "destination": mine.destination,
-            "fingerprint": mine.fingerprint,
+            "source": identity.source,
+            "stream": identity.stream,
+            "mode": identity.sync_mode,
+            "kind": identity.destination_kind,
+            "destination": identity.destination,
+            "fingerprint": identity.fingerprint,
             **values,
         }
-        cursor = self._connection.execute(statement, named)
+        cursor = self._connection.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
 
-def _json(value: Mapping[str, Any] | None) -> str | None:
+def _to_json(value: Mapping[str, Any] | None) -> str | None:
     return json.dumps(value) if value else None
 
 
-def _connected(conninfo: str) -> psycopg.Connection[Any]:
-    """Connect. If the server has no free connection, wait for one instead of failing."""
-    deadline = time.monotonic() + _PLACE_WAIT
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    """Connect to the server. If it has no free connection, wait for one, at most _CONNECT_SECONDS."""
+    deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
         try:
             return psycopg.connect(conninfo, row_factory=namedtuple_row)
         except psycopg.OperationalError as error:
-            if not _FULL.search(str(error)) or time.monotonic() > deadline:
+            if not _NO_FREE_CONNECTION.search(str(error)) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.5, 1.5))  # noqa: S311 - spreads load

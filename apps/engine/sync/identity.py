@@ -1,4 +1,4 @@
-"""Identify the stream of a run, and decide whether an unfinished job of it can be continued."""
+"""Compute the identity of a run's stream, which decides whether its unfinished job can be continued."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from apps.engine.sync.checkpoints import StreamIdentity
 
 
 def identity_of(spec: RunSpec) -> StreamIdentity:
-    """Compute the identity.
+    """Compute the identity from the settings without secrets.
 
-    Secrets are left out, so that a job that failed for a wrong password can be continued.
+    A job that failed because of a wrong password can thus be continued with another password.
     """
     source, target = spec.source, spec.destination
-    place = _digest(
+    destination_digest = _digest(
         [target.kind, without_secrets(target.config), target.table, spec.data.url, spec.data.prefix]
     )
-    reading = [source.kind, without_secrets(source.config), source.stream]
-    mode = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]
+    source_settings = [source.kind, without_secrets(source.config), source.stream]
+    modes = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]
     return StreamIdentity(
         key=spec.stream_key,
         source=source.kind,
         stream=source.stream,
         sync_mode=source.sync_mode,
         destination_kind=target.kind,
-        destination=place,
-        fingerprint=_digest([place, reading, mode]),
+        destination=destination_digest,
+        fingerprint=_digest([destination_digest, source_settings, modes]),
     )
 
 

@@ -1,9 +1,10 @@
-"""Run one stream: read ahead, stage batch by batch, checkpoint each, publish once.
+"""Run one stream: read ahead, stage batch by batch, commit a checkpoint for each batch, and publish once.
 
-The order guarantees that no row is lost or duplicated if the process is killed at any moment and the run is
-retried, provided that the source's pages can be repeated: a batch is staged, then its id and the cursor are
-committed together while the stream is ours; a later attempt rolls back batches that were staged but not
-committed; publishing is idempotent by job id; and only a published job is finished.
+If the process is killed at any moment and the run is retried, no row is lost or duplicated, provided that the
+source returns the same page again. This follows from the order of the steps:
+- A batch is staged. Then its id and the cursor are committed together, if this attempt still owns the stream.
+- A later attempt removes batches that were staged but not committed.
+- Publishing a job a second time changes nothing. A job is finished after it was published.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 
 from loguru import logger
 
-from apps.egress.log import log as egress
+from apps.egress.log import log as egress_log
 from apps.engine.contract import (
     DestinationSpec,
     Event,
@@ -28,7 +29,7 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, Crashed, PositionGone, StreamTakenOver
-from apps.engine.process.signs import signs
+from apps.engine.process.progress import progress
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
 from apps.engine.sources.base import StreamSource
@@ -37,18 +38,18 @@ from apps.engine.sync.checkpoints import Job, Lease, StateBackend
 from apps.engine.sync.identity import identity_of
 from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
-from apps.engine.sync.writer import Blame, Writer
+from apps.engine.sync.writer import SideTracker, Writer
 
 POLL = 0.2  # seconds between checks of the stop flag while the source sends nothing
 PROGRESS_EVERY = 0.5  # seconds
 
 
 class Stopped(Crashed):
-    """The process was told to stop; everything read so far is checkpointed."""
+    """The process received a signal to stop. Everything that it has read is in a checkpoint."""
 
 
 class Runner:
-    """One attempt at one stream. `emit` receives its events; set `stop` to end it at the next checkpoint."""
+    """One attempt at one stream. `emit` receives its events. Set `stop` to end it at the next checkpoint."""
 
     def __init__(
         self,
@@ -62,10 +63,10 @@ class Runner:
         self._emit = emit
         self._stop = stop
         self._redactor = redactor
-        self._blame = Blame()
+        self._side_tracker = SideTracker()
         self._backend: StateBackend | None = None
-        self._reported = 0.0
-        self._told = 0  # entries of the egress log
+        self._reported_at = 0.0
+        self._emitted_changes = 0  # of the egress log
 
     def run(self) -> Outcome:
         """Run the attempt.
@@ -75,17 +76,17 @@ class Runner:
         try:
             return self._run()
         except Exception as error:  # outermost handler of the run
-            reason = self._taken_over() or error
-            return classify(reason, side=self._blame.side, redactor=self._redactor)
+            cause = self._takeover_error() or error
+            return classify(cause, side=self._side_tracker.side, redactor=self._redactor)
         finally:
-            self._tell_network()
+            self._emit_network()
             if self._backend is not None:
                 self._backend.close()
 
-    def _taken_over(self) -> StreamTakenOver | None:
-        """Whether a new owner took the stream.
+    def _takeover_error(self) -> StreamTakenOver | None:
+        """Return the error that a new owner has taken the stream, or None.
 
-        It removes our staging and our connection, which explains any other error.
+        A new owner removes our staging and ends our connection, which explains any other error.
         """
         if self._backend is None or not self._backend.was_taken_over():
             return None
@@ -93,20 +94,20 @@ class Runner:
 
     def _run(self) -> Succeeded:
         spec = self._spec
-        source = self._source()
+        source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
         job = backend.resolve_job()
         try:
             return self._sync(source, backend, job)
-        except PositionGone as gone:
-            logger.warning("Reading from the beginning, since {}", gone.message)
-            self._blame.side = "state"
-            return self._sync(self._source(), backend, backend.restart(job))
+        except PositionGone as error:
+            logger.warning("Reading from the beginning, since {}", error.message)
+            self._side_tracker.side = "state"
+            return self._sync(self._build_source(), backend, backend.restart(job))
 
-    def _source(self) -> StreamSource:
+    def _build_source(self) -> StreamSource:
         spec = self._spec
-        with self._blame.on("source"):
+        with self._side_tracker.using("source"):
             source = build_source(
                 spec.source,
                 files=spec.files,
@@ -115,39 +116,39 @@ class Runner:
             )
             if source.repeats and spec.destination.write_mode == "append":
                 raise ConfigurationError(
-                    "With lookback_seconds rows are read again, and appending would duplicate them: choose the"
-                    " write mode merge"
+                    "With lookback_seconds some rows are read again, and write mode append would duplicate them:"
+                    " choose the write mode merge"
                 )
             return source
 
     def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec
-        self._sweep(backend)
-        with self._blame.on("destination"):
-            destination = self._destination(job)
-            with signs.waiting("opening the destination", destination.longest_step):
+        self._sweep_cancelled_jobs(backend)
+        with self._side_tracker.using("destination"):
+            destination = self._build_destination(job)
+            with progress.expect_silence("opening the destination", destination.longest_step):
                 destination.open(job.batches)
-        _say_where(spec, job)
-        writer = Writer(destination, backend, job, self._blame)
+        _log_start(spec, job)
+        writer = Writer(destination, backend, job, self._side_tracker)
         if not job.exhausted:
             try:
                 self._transfer(source, writer, job)
             except PositionGone:
-                destination.close()  # The new job opens it again.
+                destination.close()  # The new job opens the destination again.
                 raise
         self._publish(destination, backend, job, writer)
         totals = writer.totals
         return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes)
 
-    # The destination, and leftovers of earlier jobs in it.
+    # The destination, and the staging of cancelled jobs in it
 
-    def _destination(self, job: Job) -> Destination:
+    def _build_destination(self, job: Job) -> Destination:
         target = self._spec.destination
         if job.replaces and target.write_mode != "replace":
             target = replace(target, write_mode="replace", spares_others=True)
-        return self._bound(target, job.id)
+        return self._build_for_job(target, job.id)
 
-    def _bound(self, target: DestinationSpec, job_id: str) -> Destination:
+    def _build_for_job(self, target: DestinationSpec, job_id: str) -> Destination:
         return build_destination(
             target,
             job_id=job_id,
@@ -155,24 +156,24 @@ class Runner:
             allow_private_networks=self._spec.allow_private_networks,
         )
 
-    def _sweep(self, backend: StateBackend) -> None:
-        """Remove the staging of cancelled jobs, those of earlier runs included."""
+    def _sweep_cancelled_jobs(self, backend: StateBackend) -> None:
+        """Remove the staging of cancelled jobs, including the jobs of earlier runs."""
         for job_id in backend.unswept_jobs():
-            with self._blame.on("destination"):
-                destination = self._bound(self._spec.destination, job_id)
-                with signs.waiting("removing staged data", destination.longest_step):
+            with self._side_tracker.using("destination"):
+                destination = self._build_for_job(self._spec.destination, job_id)
+                with progress.expect_silence("removing staged data", destination.longest_step):
                     destination.abandon()
                 destination.close()
             backend.mark_swept(job_id)
 
-    # Reading and writing.
+    # Reading and writing
 
     def _transfer(self, source: StreamSource, writer: Writer, job: Job) -> None:
         since = job.since
         if since is not None:
             since = since.model_copy(update={"cursor_field": self._spec.source.cursor_field})
         queue = PageQueue()
-        transform = self._transform()
+        transform = self._create_transform()
         reader = PageReader(
             source,
             queue,
@@ -184,56 +185,56 @@ class Runner:
         )
         reader.start()
         try:
-            self._pump(queue, reader, writer)
-            source.close()  # Not when a failure is being raised: the reader may still be using it.
+            self._move_pages(queue, reader, writer)
+            source.close()  # After a failure it is not closed, because the reader may still use it.
             if transform is not None:
                 transform.close()
         finally:
             queue.close()
 
-    def _transform(self) -> Transform | None:
-        """Create the transform.
+    def _create_transform(self) -> Transform | None:
+        """Create the transform, if the run has one.
 
-        A sandbox ends with the thread that starts it, so this thread does, not the reader's.
+        A sandbox ends with the thread that starts it, so the main thread starts it and not the reader's thread.
         """
         code = self._spec.transform
         if code is None:
             return None
-        with self._blame.on("source"):
+        with self._side_tracker.using("source"):
             return Transform(code, self._spec.sandbox)
 
-    def _pump(self, queue: PageQueue, reader: PageReader, writer: Writer) -> None:
+    def _move_pages(self, queue: PageQueue, reader: PageReader, writer: Writer) -> None:
         while True:
             page = queue.get(POLL)
-            writer.expected = reader.total
+            writer.expected_rows = reader.total
             if page is not None:
-                writer.take(page)
+                writer.add_page(page)
             if self._stop.is_set():
                 writer.flush()
-                raise Stopped("The run was told to stop; its checkpoint is kept.")
-            if queue.ended:
+                raise Stopped("The run received a signal to stop. Its checkpoint is stored.")
+            if queue.is_finished:
                 writer.flush()
                 self._check_reader(queue)
                 return
             writer.flush_if_due()
-            self._report(writer)
+            self._report_progress(writer)
 
     def _check_reader(self, queue: PageQueue) -> None:
-        with self._blame.on("source"):
+        with self._side_tracker.using("source"):
             if queue.error is not None:
                 raise queue.error
 
-    def _tell_network(self) -> None:
-        if egress.changed != self._told:
-            self._told = egress.changed
-            self._emit(Network(self._redactor.value(egress.to_json())))
+    def _emit_network(self) -> None:
+        if egress_log.change_count != self._emitted_changes:
+            self._emitted_changes = egress_log.change_count
+            self._emit(Network(self._redactor.value(egress_log.to_json())))
 
-    def _report(self, writer: Writer, *, at_once: bool = False) -> None:
-        moment = time.monotonic()
-        if not at_once and moment - self._reported < PROGRESS_EVERY:
+    def _report_progress(self, writer: Writer, *, immediately: bool = False) -> None:
+        now = time.monotonic()
+        if not immediately and now - self._reported_at < PROGRESS_EVERY:
             return
-        self._reported = moment
-        self._tell_network()
+        self._reported_at = now
+        self._emit_network()
         totals = writer.totals
         self._emit(
             Progress(
@@ -242,17 +243,17 @@ class Runner:
                 rejected=totals.rejected,
                 bytes=totals.bytes,
                 iterations=totals.iterations,
-                total=writer.expected,
+                total=writer.expected_rows,
             )
         )
 
     def _publish(
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> None:
-        self._report(writer, at_once=True)
+        self._report_progress(writer, immediately=True)
         backend.check_lease()
-        with self._blame.on("destination"):
-            with signs.waiting("publishing", destination.longest_step):
+        with self._side_tracker.using("destination"):
+            with progress.expect_silence("publishing", destination.longest_step):
                 publication = destination.publish(writer.committed)
             destination.forget_older()
             destination.close()
@@ -264,7 +265,7 @@ class Runner:
         logger.info("Published {:,} rows", publication.rows)
 
 
-def _say_where(spec: RunSpec, job: Job) -> None:
+def _log_start(spec: RunSpec, job: Job) -> None:
     source, target = spec.source, spec.destination
     logger.info(
         "{} of {} ({}) to {} of {} ({})",
@@ -274,7 +275,7 @@ def _say_where(spec: RunSpec, job: Job) -> None:
     if not job.resumed:
         logger.info("Starting a new sync")
     elif job.exhausted:
-        logger.info("An earlier attempt has read the source to its end: publishing the staged data")
+        logger.info("An earlier attempt has read the whole source: publishing the staged data")
     elif not job.next_iteration:
         logger.info("Starting from the beginning: nothing was staged before")
     else:

@@ -1,9 +1,9 @@
-"""The engine's state in PostgreSQL: its schema `engine`, its role, and functions to read and reset it.
+"""The state of the engine in PostgreSQL: install its schema `engine`, and read and reset the state of a stream.
 
-Four tables are bizon's (jobs, cursors, resets), with the indexes and 64-bit counters it lacks;
-three are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and
-the committed batches (`engine_batch`, the manifest). This module needs only psycopg, so the web process
-can read and reset state without loading the engine.
+Four tables are those of bizon (jobs, cursors, resets), with added indexes and 64-bit counters. Three tables are
+ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and the committed batches
+(`engine_batch`, the manifest). This module needs only psycopg, so the web process can use it without loading the
+engine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
 SCHEMA = "engine"
-_INSTALL_LOCK = (
-    0x64726F7665725F65  # "drover_e" as a number: two concurrent installations wait for each other
-)
+_INSTALL_LOCK = 0x64726F7665725F65  # "drover_e" as a number; concurrent installations lock it
 
 _TABLES = """
 create schema if not exists engine;
@@ -140,7 +138,7 @@ grant select, insert, update, delete on all tables in schema engine to {role};
 def install(owner_dsn: str, *, role: str) -> None:
     """Create or complete the schema as its owner, and give `role` the right to read and write it.
 
-    Safe to run again and concurrently. `role` must exist.
+    `role` must exist. The function may be called again, also by several processes at the same time.
     """
     from psycopg import sql
 
@@ -152,23 +150,23 @@ def install(owner_dsn: str, *, role: str) -> None:
 
 
 def engine_conninfo(dsn: str, *, settings: str = "") -> str:
-    """Return the connection string with the engine's search path and a connect timeout.
+    """Return the connection string with the search path of the engine and a connect timeout.
 
-    `settings` are further session settings, as `-c name=value`.
+    `settings` are additional settings of the session, in the form `-c name=value`.
     """
-    given = conninfo_to_dict(dsn)
-    options = f"{given.get('options') or ''} -c search_path={SCHEMA} {settings}".strip()
+    parameters = conninfo_to_dict(dsn)
+    options = f"{parameters.get('options') or ''} -c search_path={SCHEMA} {settings}".strip()
     return make_conninfo(
         dsn,
         options=options,
-        connect_timeout=str(given.get("connect_timeout") or 10),
+        connect_timeout=str(parameters.get("connect_timeout") or 10),
         application_name="drover-engine",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """The engine's state of a stream: its newest job. Times are naive UTC, as bizon stores them."""
+    """The newest job of a stream. Times are UTC without a time zone, as bizon stores them."""
 
     job_id: str
     source: str
@@ -205,17 +203,16 @@ order by j.created_at desc limit 1
 
 
 def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
-    """Return the newest job of the stream, or None if it never ran."""
+    """Return the newest job of the stream, or None if the stream never ran."""
     with psycopg.connect(engine_conninfo(state_dsn)) as connection:
         cursor = connection.cursor(row_factory=class_row(StreamState))
         return cursor.execute(_NEWEST_JOB, (stream_key,)).fetchone()
 
 
 def reset(state_dsn: str, stream_key: str) -> bool:
-    """Forget the stream's position: the next run reads everything again and replaces the rows we wrote.
+    """Request a reset of the stream: its next run reads everything again and replaces the rows it has published.
 
-    A running attempt loses its lease and stops at its next checkpoint. Returns whether there was anything to
-    forget.
+    A running attempt loses its lease and stops at its next checkpoint. Returns False if the stream never ran.
     """
     with _transaction(state_dsn) as connection:
         connection.execute(
@@ -239,10 +236,10 @@ def reset(state_dsn: str, stream_key: str) -> bool:
 
 
 def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
-    """Make the next incremental sync continue from `position` (JSON), and withdraw a pending reset.
+    """Make the next incremental sync continue from `position` (JSON), and delete a pending reset.
 
-    Returns False if the stream has no finished sync whose position could be changed. An unfinished sync is
-    cancelled, because it continues the old position.
+    Returns False if the stream has no finished sync, whose position could be changed. An unfinished sync is
+    cancelled, because it continues from the old position.
     """
     with _transaction(state_dsn) as connection:
         changed = connection.execute(
@@ -264,7 +261,7 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
     return True
 
 
-def forget(state_dsn: str, stream_key: str) -> None:
+def delete_stream_state(state_dsn: str, stream_key: str) -> None:
     """Delete all state of a stream whose pipeline was deleted."""
     with _transaction(state_dsn) as connection:
         connection.execute("delete from engine_stream where stream_key = %s", (stream_key,))
@@ -273,7 +270,10 @@ def forget(state_dsn: str, stream_key: str) -> None:
 
 
 def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
-    """Delete finished jobs that are neither recent nor among the newest of their stream. Returns their number."""
+    """Delete finished jobs older than `keep_days`, except the newest `keep_jobs` of each stream and status.
+
+    Returns the number of deleted jobs.
+    """
     with _transaction(state_dsn) as connection:
         return connection.execute(
             """

@@ -1,8 +1,8 @@
-"""The SQL of a running stream. The parameters of the stream's identity and lease are always passed."""
+"""The SQL statements of a running stream. The parameters of its identity and lease are always passed."""
 
 from __future__ import annotations
 
-TAKE = """
+TAKE_STREAM = """
 insert into engine_stream as mine (stream_key, lease, run_id, attempt)
 values (%(key)s, %(lease)s, %(run_id)s, %(attempt)s)
 on conflict (stream_key) do update
@@ -20,9 +20,11 @@ where locktype = 'advisory' and objsubid = 1 and granted and pid <> pg_backend_p
   and database = (select oid from pg_database where datname = current_database())
 """
 
-OWNER = "select lease from engine_stream where stream_key = %(key)s"
+CURRENT_LEASE = "select lease from engine_stream where stream_key = %(key)s"
 
-HOLD = "select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update"
+LOCK_OWN_STREAM = (
+    "select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update"
+)
 
 LIVE_JOB = """
 select j.id, e.fingerprint,
@@ -33,14 +35,14 @@ where j.name = %(key)s and j.status in ('started', 'running')
 
 PENDING_RESET = "select 1 from stream_resets where name = %(key)s and consumed_at is null limit 1"
 
-RESUME = """
+RESUME_JOB = """
 with job as (update engine_job set run_id = %(run_id)s where job_id = %(job)s)
 update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
 where id = %(job)s
 """
 
-# The newest finished job, if this same run finished it: the worker died before it recorded the end of the run.
-FINISHED = """
+# The newest finished job, if this run finished it. This means that the worker died before it recorded the end.
+JOB_FINISHED_BY_RUN = """
 select newest.id from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
     order by created_at desc limit 1
@@ -48,14 +50,14 @@ select newest.id from (
 where e.run_id = %(run_id)s and e.fingerprint = %(fingerprint)s
 """
 
-CANCEL = """
+CANCEL_JOB = """
 update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'utc'
 where id = %(job)s
 """
 
-# The job whose state an incremental one continues from: always the newest, because the destination now contains
-# what the newest published.
-PREVIOUS = """
+# The job from whose state an incremental job continues. It is always the newest job, because the destination
+# contains what the newest job published.
+PREVIOUS_JOB = """
 select id from (
     select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
@@ -64,8 +66,8 @@ where source_name = %(source)s and stream_name = %(stream)s
   and (sync_mode = 'incremental' or incremental_state is not null)
 """
 
-# Whether an earlier job published to this same destination, so that replacing its data loses nothing.
-IS_OURS = """
+# Whether an earlier job published to the same destination, so that its data may be replaced.
+PUBLISHED_HERE_BEFORE = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status = 'succeeded' and e.destination = %(destination)s limit 1
 """
@@ -81,8 +83,8 @@ values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(s
         (select columns from engine_job where job_id = %(since)s))
 """
 
-# Link the requested reset to the job that performs it, so that the request survives a crash.
-BIND_RESET = """
+# Link the requested reset to the job that performs it, so that a crash does not lose the request.
+LINK_RESET_TO_JOB = """
 update stream_resets set consumed_at = now() at time zone 'utc', consumed_by_job_id = %(job)s
 where name = %(key)s and consumed_at is null returning id
 """
@@ -111,9 +113,9 @@ select id, first, last, rows, rejected, bytes, staged from engine_batch
 where job_id = %(job)s order by first
 """
 
-POSITION = "select created_at, incremental_state from stream_jobs where id = %(job)s"
+JOB_POSITION = "select created_at, incremental_state from stream_jobs where id = %(job)s"
 
-COMMIT = """
+COMMIT_BATCH = """
 with mine as (
     select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update
 ), batch as (
@@ -139,7 +141,7 @@ from mine
 returning 1
 """
 
-SUCCEED = """
+FINISH_JOB = """
 update stream_jobs j
    set status = 'succeeded', updated_at = now() at time zone 'utc',
        incremental_state = coalesce(e.next_state::text,
@@ -147,12 +149,12 @@ update stream_jobs j
 from engine_job e where e.job_id = j.id and j.id = %(job)s
 """
 
-UNSWEPT = """
+UNSWEPT_JOBS = """
 select j.id from stream_jobs j join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status = 'cancelled' and not e.swept
   and e.destination = %(destination)s
 """
 
-FORGET_BATCHES = "delete from engine_batch where job_id = %(job)s"
+DELETE_BATCHES = "delete from engine_batch where job_id = %(job)s"
 
 MARK_SWEPT = "update engine_job set swept = true where job_id = %(job)s"

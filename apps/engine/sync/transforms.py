@@ -12,7 +12,7 @@ from loguru import logger
 
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
-from apps.engine.frames.values import Unrepresentable, text
+from apps.engine.frames.values import Unrepresentable, exact_text
 from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
@@ -21,29 +21,29 @@ from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import rows_page
 from apps.engine.sources.custom.source import LEVELS
 
-SLICE = 2_000  # records sent at once
+SLICE_ROWS = 2_000  # records sent at once
 
 Row = dict[str, Any]
 
 
 class TransformFailed(ContractError):
-    """The transform raised or exceeded a limit: a record or the code is wrong."""
+    """The transform raised an exception or exceeded a limit, so a record or the code is wrong."""
 
 
 class Transform:
-    """Uses one sandbox from creation to `close`. The sandbox ends with the thread that creates this object.
+    """Runs the code in one sandbox from creation to `close`. The sandbox ends with the thread that creates it.
 
-    A page without records is not changed, and neither are non-objects among the records: the stream's schema
-    rejects them. NaN and infinities become None, since JSON cannot represent them.
+    A page without records is not changed. A record that is not an object is not sent to the code, because the
+    schema of the stream rejects it later. NaN and infinities become None, because JSON cannot represent them.
     """
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
-        self.received = self.made = 0  # records
+        self.received = self.returned = 0  # records
         self._sandbox = Sandbox(
             code.text,
-            ground=SandboxSite(sandbox.home, sandbox.least),
+            site=SandboxSite(sandbox.home, sandbox.least),
             limits=Limits.from_json(sandbox.limits),
-            heard=Callbacks(log=_log),
+            callbacks=Callbacks(log=_log),
         )
 
     def __enter__(self) -> Self:
@@ -53,41 +53,43 @@ class Transform:
         self.close()
 
     def apply(self, page: SourceIteration) -> SourceIteration:
-        """Return the page with its records transformed. Raises EngineError."""
-        made: list[Any] = []
+        """Return the page with transformed records. Raises EngineError."""
+        transformed: list[Any] = []
         for rows, types in _slices(page):
             records = [row for row in rows if isinstance(row, Mapping)]
-            made += [row for row in rows if not isinstance(row, Mapping)]
+            transformed += [row for row in rows if not isinstance(row, Mapping)]
             types = typed.tags_of_rows(records) if types is None else types
-            made += self._transformed(records, types)
-        if not made and isinstance(page, FrameIteration) and not page.frame.height:
-            return page  # An empty stream still has columns.
-        return rows_page(made, page.next_pagination, page.next_state)
+            transformed += self._transform_records(records, types)
+        if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
+            return page  # The frame still has the columns of an empty stream.
+        return rows_page(transformed, page.next_pagination, page.next_state)
 
     def conclude(self) -> None:
-        """Call after the last page. Raises EngineError if the code exceeded a limit, and logs the totals."""
+        """End the code and log the totals. Call it after the last page. Raises EngineError if a limit was exceeded."""
         try:
             self._sandbox.conclude()
         except EngineError as error:
-            raise _as_transform(error) from error
-        logger.info("The transform returned {:,} records for {:,}", self.made, self.received)
+            raise _to_transform_failure(error) from error
+        logger.info("The transform returned {:,} records for {:,}", self.returned, self.received)
 
     def close(self) -> None:
         self._sandbox.close()
 
-    def _transformed(self, records: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Any:
+    def _transform_records(
+        self, records: Sequence[Mapping[str, Any]], types: Mapping[str, str]
+    ) -> Any:
         if not records:
             return []
         try:
-            answer = self._sandbox.ask("transform", rows=_json(records), types=types)
+            answer = self._sandbox.call("transform", rows=_encode_records(records), types=types)
         except EngineError as error:
-            raise _as_transform(error) from error
+            raise _to_transform_failure(error) from error
         if answer.values.get("rows") != len(answer.rows):
             raise BrokenOutput(
                 "The transform returned another number of records than it announced."
             )
         self.received += len(records)
-        self.made += len(answer.rows)
+        self.returned += len(answer.rows)
         return answer.rows
 
 
@@ -96,44 +98,46 @@ def _log(level: str, message: str) -> None:
 
 
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:
-    """Yield a page's records in slices, with the types of a frame's columns that JSON lacks."""
+    """Yield the records of a page in slices, with the column types that JSON lacks, or None for a page of rows."""
     if isinstance(page, FrameIteration):
-        types = typed.tags_of(page.frame)
-        for part in page.frame.iter_slices(SLICE):
+        types = typed.tags_of_frame(page.frame)
+        for part in page.frame.iter_slices(SLICE_ROWS):
             yield part.to_dicts(), types
         return
     rows = page.rows if isinstance(page, RowsIteration) else page.records
-    for start in range(0, len(rows), SLICE):
-        yield [getattr(row, "data", row) for row in rows[start : start + SLICE]], None
+    for start in range(0, len(rows), SLICE_ROWS):
+        yield [getattr(row, "data", row) for row in rows[start : start + SLICE_ROWS]], None
 
 
-def _json(records: Sequence[Mapping[str, Any]]) -> orjson.Fragment:
+def _encode_records(records: Sequence[Mapping[str, Any]]) -> orjson.Fragment:
     options = orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.Fragment(orjson.dumps(records, default=_word, option=options))
-    except TypeError:  # including integers of more than 64 bits
-        plain = [{name: _exact(value) for name, value in row.items()} for row in records]
-        return orjson.Fragment(orjson.dumps(plain, default=_word, option=options))
+        return orjson.Fragment(orjson.dumps(records, default=_to_text, option=options))
+    except TypeError:  # orjson also raises it for integers of more than 64 bits.
+        exact_records = [
+            {name: _exact_value(value) for name, value in row.items()} for row in records
+        ]
+        return orjson.Fragment(orjson.dumps(exact_records, default=_to_text, option=options))
 
 
-def _word(value: Any) -> str:
-    """Convert values that JSON lacks: bytes to base64, everything else to its exact text."""
-    return b64encode(value).decode() if isinstance(value, bytes) else text(value)
+def _to_text(value: Any) -> str:
+    """Convert a value that JSON lacks: bytes to base64, every other value to its exact text."""
+    return b64encode(value).decode() if isinstance(value, bytes) else exact_text(value)
 
 
-def _exact(value: Any) -> Any:
+def _exact_value(value: Any) -> Any:
     try:
-        orjson.dumps(value, default=_word, option=orjson.OPT_NON_STR_KEYS)
+        orjson.dumps(value, default=_to_text, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         try:
-            return text(value).encode("utf-8", "replace").decode()
+            return exact_text(value).encode("utf-8", "replace").decode()
         except Unrepresentable as error:
             raise TransformFailed(f"A record cannot be sent to the transform: {error}.") from error
     return value
 
 
-def _as_transform(error: EngineError) -> EngineError:
-    """Convert failures in the sandbox to failures of the transform, because they are not the source's."""
+def _to_transform_failure(error: EngineError) -> EngineError:
+    """Convert a failure of the sandbox to a failure of the transform, because the source did not cause it."""
     if error.failure_class is not FailureClass.SOURCE:
         return error
     message = error.message.replace("The code", "The transform", 1)

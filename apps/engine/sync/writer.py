@@ -1,4 +1,4 @@
-"""Stage gathered pages and commit each batch with its cursor."""
+"""Stage pages in batches, and commit each batch with its cursor."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from loguru import logger
 from apps.engine.destinations.base import Batch, Destination
 from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.reporting.classify import Side
-from apps.engine.sync.batches import Gathered, Gathering
+from apps.engine.sync.batches import BatchBuilder, GatheredBatch
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
 from apps.engine.sync.pages import QueuedPage
 
-SHOWN_REJECTS = 5  # samples logged per batch
-SAY_EVERY = 5.0  # seconds between log lines about progress
+SHOWN_REJECTS = 5  # rejected records that are logged per batch
+LOG_EVERY = 5.0  # seconds between log lines about progress
 
 
-class Blame:
-    """Records which side is being used, so that an unexpected exception is attributed to that side."""
+class SideTracker:
+    """Records which side is in use, so that an unexpected exception is attributed to that side."""
 
     def __init__(self) -> None:
         self.side: Side = "state"
 
     @contextmanager
-    def on(self, side: Side) -> Iterator[None]:
-        """Attribute failures to the side. It stays set when the block raises."""
-        before, self.side = self.side, side
+    def using(self, side: Side) -> Iterator[None]:
+        """Attribute failures in the block to the side. The side stays set if the block raises an exception."""
+        previous, self.side = self.side, side
         yield
-        self.side = before
+        self.side = previous
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counted over the whole sync, earlier attempts included."""
+    """The counts of the whole sync, including earlier attempts."""
 
     written: int
     rejected: int
@@ -46,54 +46,54 @@ class Totals:
 
     @property
     def read(self) -> int:
-        """Rows that were written or rejected: read == written + rejected at every moment."""
+        """The number of rows that were written or rejected."""
         return self.written + self.rejected
 
 
 class Writer:
-    """The writing half of a run, on the main thread."""
+    """Writes the pages of a run to its destination, on the main thread."""
 
     def __init__(
-        self, destination: Destination, backend: StateBackend, job: Job, blame: Blame
+        self, destination: Destination, backend: StateBackend, job: Job, side_tracker: SideTracker
     ) -> None:
         self.committed: list[Batch] = list(job.batches)
         self.totals = Totals(job.written, job.rejected, job.bytes, job.next_iteration)
-        self.expected: int | None = job.total  # rows in the source, if known
+        self.expected_rows: int | None = job.total  # rows in the source, if known
         self._destination = destination
         self._backend = backend
         self._job = job
-        self._blame = blame
+        self._side_tracker = side_tracker
         columns = job.columns
         self._known_columns = columns
         self._schema = StreamSchema.from_json(columns) if columns else StreamSchema()
-        self._gathering = Gathering(self._schema)
-        self._said = time.monotonic()
+        self._builder = BatchBuilder(self._schema)
+        self._logged_at = time.monotonic()
 
-    def take(self, page: QueuedPage) -> None:
-        """Gather a page. Writes the current batch if the page does not fit into it."""
-        self._write_all(self._gathering.add(page))
+    def add_page(self, page: QueuedPage) -> None:
+        """Add a page to the current batch. If the page does not fit into the batch, write the batch first."""
+        self._write_all(self._builder.add(page))
 
     def flush_if_due(self) -> None:
-        if self._gathering.due:
+        if self._builder.is_due:
             self.flush()
 
     def flush(self) -> None:
-        """Stage and commit everything gathered. Raises `StreamTakenOver` if another attempt owns the stream."""
-        self._write_all(self._gathering.take())
+        """Stage and commit all pages that were added. Raises `StreamTakenOver` if another attempt owns the stream."""
+        self._write_all(self._builder.take_all())
 
-    def _write_all(self, batches: Iterator[Gathered]) -> None:
+    def _write_all(self, batches: Iterator[GatheredBatch]) -> None:
         while True:
-            with self._blame.on("source"):  # typing the records is the source's side
+            with self._side_tracker.using("source"):  # `next` converts the records of the source.
                 gathered = next(batches, None)
             if gathered is None:
                 return
             self._write(gathered)
 
-    def _write(self, gathered: Gathered) -> None:
+    def _write(self, gathered: GatheredBatch) -> None:
         batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.frame.height)
         staged = self._stage(gathered, batch)
         size = int(gathered.frame.estimated_size()) if staged else 0
-        with self._blame.on("state"):
+        with self._side_tracker.using("state"):
             self._backend.commit(
                 self._job,
                 Checkpoint(
@@ -104,10 +104,10 @@ class Writer:
                     pagination=gathered.pagination,
                     columns=self._changed_columns(),
                     next_state=gathered.next_state,
-                    total=self.expected,
+                    total=self.expected_rows,
                 ),
             )
-        self._count(gathered, batch, size, staged=staged)
+        self._count_batch(gathered, batch, size, staged=staged)
 
     def _changed_columns(self) -> SchemaJson | None:
         columns = self._schema.to_json()
@@ -116,15 +116,20 @@ class Writer:
         self._known_columns = columns
         return columns
 
-    def _stage(self, gathered: Gathered, batch: Batch) -> bool:
-        """Stage a batch. An empty batch is staged only to tell the destination an empty stream's columns."""
+    def _stage(self, gathered: GatheredBatch, batch: Batch) -> bool:
+        """Stage a batch and return whether it was staged.
+
+        An empty batch is staged only if it is the first one, so that the destination receives the columns.
+        """
         if not gathered.frame.height and (not gathered.frame.width or self.committed):
             return False
-        with self._blame.on("destination"):
+        with self._side_tracker.using("destination"):
             self._destination.stage(gathered.frame, batch)
         return True
 
-    def _count(self, gathered: Gathered, batch: Batch, size: int, *, staged: bool) -> None:
+    def _count_batch(
+        self, gathered: GatheredBatch, batch: Batch, size: int, *, staged: bool
+    ) -> None:
         if staged:
             self.committed.append(batch)
         self.totals.written += batch.rows
@@ -134,15 +139,15 @@ class Writer:
         logger.debug(
             "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
         )
-        self._say_now_and_then()
+        self._log_progress()
         for rejected in gathered.rejected[:SHOWN_REJECTS]:
             logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.sample)
         if len(gathered.rejected) > SHOWN_REJECTS:
             logger.warning("{} records of this batch were rejected", len(gathered.rejected))
 
-    def _say_now_and_then(self) -> None:
-        moment = time.monotonic()
-        if moment - self._said < SAY_EVERY:
+    def _log_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._logged_at < LOG_EVERY:
             return
-        self._said = moment
+        self._logged_at = now
         logger.info("{:,} rows read, {:,} of them staged", self.totals.read, self.totals.written)

@@ -66,11 +66,11 @@ def isolation() -> Finding:
         return found
     ground = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
     tested = selftest.test(ground)
-    if not tested.holds:
+    if not tested.is_secure:
         return Finding(
-            "isolation", False, tested.why, "Do not run custom code here, and report this."
+            "isolation", False, tested.reason, "Do not run custom code here, and report this."
         )
-    seen = f"{found.seen}; self-test passed, ready in {tested.ms:.0f} ms"
+    seen = f"{found.seen}; self-test passed, ready in {tested.start_ms:.0f} ms"
     return Finding("isolation", True, seen)
 
 

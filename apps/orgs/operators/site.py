@@ -57,10 +57,10 @@ class OperatorSite(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """Also show how strongly this process isolates custom code, and what is missing."""
-        found = layers.isolation()
+        found = layers.choose_isolation()
         shown = {
             "isolation": found,
-            "isolation_layers": [layers.WHAT[name] for name in found.layers],
+            "isolation_layers": [layers.LAYER_DESCRIPTIONS[name] for name in found.layers],
             "isolation_missing": found.machine.missing,
             "isolation_least": settings.SANDBOX_LEAST_ISOLATION,
         }

@@ -33,7 +33,7 @@ def remove_everything(org_id: UUID) -> bool:
     with org_scope(org_id):
         pipelines = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
     for pipeline_id in pipelines:
-        state.forget(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+        state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(f"org/{org_id}")
     return True
 

@@ -35,7 +35,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     if _exists(org_id, pipeline_id):
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
-    state.forget(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
     for run_id in _gone_runs(org_id):
         storage.remove(storage.run_folder(org_id, run_id))

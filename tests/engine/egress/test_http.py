@@ -16,7 +16,7 @@ from apps.egress.http import (
     BodyTooSlowError,
     PolicySession,
     read_body,
-    shown_url,
+    url_without_secrets,
 )
 
 
@@ -165,4 +165,4 @@ def test_an_endless_slow_body_is_cut_off(server: Server, private: PolicySession)
 
 def test_a_shown_url_holds_no_secret() -> None:
     url = "https://user:s3cret@api.test:8443/v1/items?key=s3cret#s3cret"
-    assert shown_url(url) == "https://api.test:8443/v1/items"
+    assert url_without_secrets(url) == "https://api.test:8443/v1/items"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.egress.exceptions import EgressError, HostNotFound, HostRefused, NotAHost
-from apps.egress.policy import METADATA_ADDRESSES, check_host, refusal
+from apps.egress.policy import METADATA_ADDRESSES, check_host, refusal_reason
 
 NEVER_PUBLIC = [
     "127.0.0.1",
@@ -184,7 +184,7 @@ def test_a_port_out_of_range_is_refused(port: int) -> None:
 def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
     address: ipaddress.IPv4Address,
 ) -> None:
-    if refusal(address, allow_private=False) is None:
+    if refusal_reason(address, allow_private=False) is None:
         return
     number = int(address)
     disguises = [
@@ -193,7 +193,7 @@ def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
         ipaddress.IPv6Address((0x64FF9B << 96) | number),
         ipaddress.IPv6Address(number),
     ]
-    assert all(refusal(disguise, allow_private=False) for disguise in disguises)
+    assert all(refusal_reason(disguise, allow_private=False) for disguise in disguises)
 
 
 @settings(deadline=None)
@@ -201,8 +201,8 @@ def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
 def test_what_is_public_is_also_fine_when_private_is_allowed(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    if refusal(address, allow_private=False) is None:
-        assert refusal(address, allow_private=True) is None
+    if refusal_reason(address, allow_private=False) is None:
+        assert refusal_reason(address, allow_private=True) is None
 
 
 @settings(deadline=None)

@@ -146,7 +146,7 @@ def test_the_state_of_a_stream_can_be_read_and_forgotten(rehearse: Rehearse) -> 
     assert seen is not None
     assert (seen.status, seen.written, seen.source) == ("succeeded", 120, "unruly")
     assert seen.incremental_state == '{"after": 120}'
-    state.forget(run.spec.state_dsn, run.spec.stream_key)
+    state.delete_stream_state(run.spec.state_dsn, run.spec.stream_key)
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
 
 

@@ -12,7 +12,7 @@ import pytest
 from apps.engine.contract import Event, Failed, Network, Progress, Succeeded, Working
 from apps.engine.failures import FailureClass
 from apps.engine.process.protocol import Message
-from apps.engine.process.silence import SILENCE, Watch
+from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
 from tests.engine.conftest import Rehearsal
 
 Rehearse = Callable[..., Rehearsal]
@@ -43,7 +43,7 @@ def attempt_until_silent(
 
     def look() -> None:
         if is_hung():
-            clock.now += SILENCE / 2
+            clock.now += SILENCE_SECONDS / 2
             looks.append(clock.now)
             assert len(looks) < 20, "it is never ended"
 
@@ -86,7 +86,7 @@ def test_a_frozen_child_ends_as_timed_out(rehearse: Rehearse, clock: Clock, at_o
 @pytest.mark.parametrize(
     ("source", "destination", "silences"),
     [
-        ({"rows": 100}, {"fault": "slow_publish"}, 4 * 3600 / SILENCE),
+        ({"rows": 100}, {"fault": "slow_publish"}, 4 * 3600 / SILENCE_SECONDS),
         ({"rows": 100, "answer": "drip"}, {}, 3),
         ({"rows": 1600, "delay": 0.05}, {}, 3),
     ],
@@ -103,38 +103,38 @@ def test_a_run_at_work_is_left_alone(
 ) -> None:
     """After each progress message, almost the allowed time passes."""
 
-    class Slow(Watch):
+    class Slow(SilenceWatch):
         iterations = -1
 
-        def hear(self, message: Message) -> None:
-            super().hear(message)
+        def record(self, message: Message) -> None:
+            super().record(message)
             if isinstance(message, Working):
-                clock.now += 0.9 * SILENCE + message.seconds
+                clock.now += 0.9 * SILENCE_SECONDS + message.seconds
             elif isinstance(message, Progress) and message.iterations > self.iterations:
                 self.iterations = message.iterations
-                clock.now += 0.9 * SILENCE
+                clock.now += 0.9 * SILENCE_SECONDS
 
-    monkeypatch.setattr("apps.engine.process.supervisor.Watch", Slow)
+    monkeypatch.setattr("apps.engine.process.supervisor.SilenceWatch", Slow)
     outcome = rehearse(source, destination).attempt()
     assert isinstance(outcome, Succeeded), outcome
-    assert clock.now > silences * SILENCE
+    assert clock.now > silences * SILENCE_SECONDS
 
 
 def test_counts_repeated_are_no_sign_and_a_long_wait_is_granted_once(clock: Clock) -> None:
-    watch = Watch(10)
+    watch = SilenceWatch(10)
     for moment in range(0, 14, 2):
         clock.now = float(moment)
-        watch.hear(Progress(1, 1, 0, 8, 1))
-        watch.hear(Network([]))
-    assert watch.is_over
-    watch.hear(Progress(2, 1, 0, 8, 1))
-    assert not watch.is_over
-    watch.hear(Working("publishing", 100))
+        watch.record(Progress(1, 1, 0, 8, 1))
+        watch.record(Network([]))
+    assert watch.is_expired
+    watch.record(Progress(2, 1, 0, 8, 1))
+    assert not watch.is_expired
+    watch.record(Working("publishing", 100))
     clock.now = 115.0
-    watch.hear(Progress(2, 1, 0, 8, 1))
-    assert not watch.is_over
+    watch.record(Progress(2, 1, 0, 8, 1))
+    assert not watch.is_expired
     clock.now = 123.0
-    assert watch.is_over
-    watch.hear(Working())
+    assert watch.is_expired
+    watch.record(Working())
     clock.now = 134.0
-    assert watch.is_over
+    assert watch.is_expired

@@ -35,7 +35,7 @@ def available() -> list[str]:
     offered = {
         *(["landlock"] if machine.landlock else []),
         *(["seccomp"] if machine.seccomp else []),
-        *(["root", "uid"] if machine.users else []),
+        *(["root", "uid"] if machine.may_change_user else []),
         *(["bwrap"] if machine.bwrap else []),
     }
     found = [name for name, layers in LAYERS.items() if offered.issuperset(layers)]

@@ -20,7 +20,7 @@ from typing import Any
 import pyseccomp
 
 from apps.engine.sandbox import paths, roots
-from apps.engine.sandbox.layers import isolation
+from apps.engine.sandbox.layers import choose_isolation
 from apps.engine.sandbox.process import SandboxSite
 from tests.engine.sandbox import attacks
 
@@ -75,8 +75,8 @@ def installed() -> Iterator[Installation]:
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
-        found = paths.readable()
-        root = roots.prepared(home / "root", found)
+        found = paths.find_python_files()
+        root = roots.prepare_root(home / "root", found)
         (home / "root").chmod(0o755)
         code = home / "code"
         for part in ("apps/egress", "apps/engine", "tests/engine/sandbox"):
@@ -89,7 +89,7 @@ def installed() -> Iterator[Installation]:
         (home / "user").mkdir()
         os.chown(home / "user", USER, USER)
         sites = [str(root / site.lstrip("/")) for site in found.sites]
-        python = str(root / found.python.lstrip("/"))
+        python = str(root / found.executable.lstrip("/"))
         _require_its_library(python)
         yield Installation(python, (str(code), *sites), code, home / "user")
 
@@ -138,7 +138,7 @@ def main() -> None:
     status = dict(line.split(":\t", 1) for line in lines)
     who = {
         "uid": os.geteuid(),
-        "level": isolation(ground.only).level,
+        "level": choose_isolation(ground.only).level,
         "capabilities": int(status["CapEff"], 16),
     }
     for line in sys.stdin:

@@ -58,6 +58,6 @@ def test_where_landlock_does_not_govern_truncation_the_filter_does(
     answer = worlds.attacked(name, world, alone)
     assert not answer["won"]
     assert answer.get("ended") != "ConfigurationError", answer["why"]
-    governed = base64.b64encode(syscalls.compiled(truncate=True)).decode()
-    monkeypatch.setattr(process, "_filter", lambda chosen: governed)
+    governed = base64.b64encode(syscalls.compile_filter(truncate=True)).decode()
+    monkeypatch.setattr(process, "_encoded_filter", lambda chosen: governed)
     assert worlds.attacked(name, world, alone)["won"]

@@ -98,7 +98,7 @@ SAYS = "more than 2,097,152 bytes of files|hides files|nested folders"
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files without access end the code sooner than `MODEST` is done."""
-    monkeypatch.setattr(disk, "UNSEEN_SECONDS", 0.2)
+    monkeypatch.setattr(disk, "UNSEEN_SECONDS_ALLOWED", 0.2)
 
 
 def written(body: str) -> str:
@@ -106,7 +106,7 @@ def written(body: str) -> str:
 
 
 def asked(sandbox: Sandbox) -> None:
-    sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+    sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
 
 
 def wait_for_its_end(sandbox: Sandbox) -> None:
@@ -129,7 +129,7 @@ def test_whatever_it_writes_counts(
     name: str, mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     with (
-        Sandbox(written(WRITES[name] + WAIT), ground=ground(mode), limits=LIMITS) as sandbox,
+        Sandbox(written(WRITES[name] + WAIT), site=ground(mode), limits=LIMITS) as sandbox,
         pytest.raises(LimitExceeded, match=SAYS),
     ):
         asked(sandbox)
@@ -140,7 +140,7 @@ def test_however_it_hides_what_it_writes(
     name: str, mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     with (
-        Sandbox(written(HIDES[name] + WAIT), ground=ground(mode), limits=LIMITS) as sandbox,
+        Sandbox(written(HIDES[name] + WAIT), site=ground(mode), limits=LIMITS) as sandbox,
         pytest.raises(LimitExceeded, match=SAYS),
     ):
         asked(sandbox)
@@ -150,7 +150,7 @@ def test_however_it_hides_what_it_writes(
 def test_between_two_questions_it_is_watched_too(
     mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
-    with Sandbox(written(KEEPS_WRITING), ground=ground(mode), limits=LIMITS) as sandbox:
+    with Sandbox(written(KEEPS_WRITING), site=ground(mode), limits=LIMITS) as sandbox:
         asked(sandbox)
         wait_for_its_end(sandbox)
         with pytest.raises(LimitExceeded, match="bytes of files"):
@@ -164,9 +164,9 @@ def test_what_it_wrote_before_its_last_answer_counts(
     mode: str, ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if no regular measurement would have happened before."""
-    monkeypatch.setattr(disk, "LOOK_CLOSELY", 60.0)
+    monkeypatch.setattr(disk, "MEASURE_EVERY_WHEN_FULL", 60.0)
     body = WRITES["empty files"] + "\nreturn Page([{'id': 1}])"
-    with Sandbox(written(body), ground=ground(mode), limits=LIMITS) as sandbox:
+    with Sandbox(written(body), site=ground(mode), limits=LIMITS) as sandbox:
         asked(sandbox)
         with pytest.raises(LimitExceeded, match="bytes of files"):
             sandbox.conclude()
@@ -176,7 +176,7 @@ def test_what_it_wrote_before_its_last_answer_counts(
 def test_use_below_the_limit_is_allowed(
     mode: str, ground: Callable[[str], SandboxSite], impatient: None
 ) -> None:
-    with Sandbox(written(MODEST), ground=ground(mode), limits=LIMITS) as sandbox:
+    with Sandbox(written(MODEST), site=ground(mode), limits=LIMITS) as sandbox:
         asked(sandbox)
         sandbox.conclude()
 
@@ -188,7 +188,7 @@ def test_no_other_file_system_in_memory_can_be_filled(
 ) -> None:
     body = f"open(os.path.join({folder!r}, 'x'), 'wb')"
     with (
-        Sandbox(written(body), ground=ground(mode), limits=LIMITS) as sandbox,
+        Sandbox(written(body), site=ground(mode), limits=LIMITS) as sandbox,
         pytest.raises(EngineError, match=r"Permission|Read-only"),
     ):
         asked(sandbox)
@@ -215,7 +215,7 @@ def test_a_worker_without_power_over_files_sees_what_there_is(
 
     def ask() -> None:
         ends = pytest.raises(LimitExceeded, match=says) if says else nullcontext()
-        with Sandbox(code, ground=stands, limits=LIMITS) as sandbox, ends:
+        with Sandbox(code, site=stands, limits=LIMITS) as sandbox, ends:
             asked(sandbox)
             sandbox.conclude()
 
@@ -227,7 +227,7 @@ def test_files_that_cannot_be_counted_in_time_end_it(
 ) -> None:
     monkeypatch.setattr(disk, "MEASURING_SECONDS", 0.0)
     with (
-        Sandbox(written("open('x', 'wb')" + WAIT), ground=ground(FIRST), limits=LIMITS) as sandbox,
+        Sandbox(written("open('x', 'wb')" + WAIT), site=ground(FIRST), limits=LIMITS) as sandbox,
         pytest.raises(EngineError, match="cannot be measured"),
     ):
         asked(sandbox)

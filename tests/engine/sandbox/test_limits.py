@@ -13,7 +13,7 @@ import pytest
 from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, EngineError, SourceError
 from apps.engine.sandbox import claims, process, roots
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
-from apps.engine.sandbox.process import SandboxSite, TooWeak
+from apps.engine.sandbox.process import IsolationTooWeak, SandboxSite
 from apps.engine.sandbox.session import Callbacks, CodeFailed, Sandbox
 from tests.engine.sandbox import modes
 from tests.engine.sandbox.worlds import BOUND, SMALL
@@ -166,7 +166,7 @@ import gc, os
 OUTPUT = next(o for o in gc.get_objects() if type(o).__name__ == "Output")
 
 def say(kind, **values):
-    OUTPUT.say(kind, **values)
+    OUTPUT.send(kind, **values)
 
 def raw(data):
     OUTPUT._file.write(data)
@@ -205,9 +205,9 @@ def test_greedy_code_ends_with_a_reason(
     greedy, stands = GREEDY[name], ground(mode)
     if mode not in modes.ROOTS:  # preparing another root takes seconds
         stands = replace(stands, home=str(tmp_path))
-    with Sandbox(code(greedy.body), ground=stands, limits=greedy.limits) as sandbox:
+    with Sandbox(code(greedy.body), site=stands, limits=greedy.limits) as sandbox:
         with pytest.raises(greedy.raises, match=greedy.says):
-            sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+            sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
         pid = sandbox.pid
     assert not os.path.exists(f"/proc/{pid}")
     assert work_folders(Path(stands.home)) == []
@@ -215,7 +215,7 @@ def test_greedy_code_ends_with_a_reason(
 
 def work_folders(home: Path) -> list[Path]:
     """Return what is left below `home`, with and without a prepared root, besides the locks."""
-    found = [*home.glob(f"*/{roots.WORK}/*"), *home.glob(f"*/root-*/{roots.WORK}/*")]
+    found = [*home.glob(f"*/{roots.WORK_FOLDER}/*"), *home.glob(f"*/root-*/{roots.WORK_FOLDER}/*")]
     return [path for path in found if path.suffix != claims.SUFFIX]
 
 
@@ -225,8 +225,8 @@ def test_an_undecodable_name_is_handled(ground: Callable[[str], SandboxSite]) ->
         "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
         "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # longer than until its clock is checked
     )
-    with Sandbox(code(body), ground=ground(modes.available()[0]), limits=SMALL) as sandbox:
-        answer = sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+    with Sandbox(code(body), site=ground(modes.available()[0]), limits=SMALL) as sandbox:
+        answer = sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
         assert process.cpu_seconds(sandbox.pid) > 0
     assert answer.rows == [{"id": 1}]
 
@@ -236,11 +236,11 @@ def test_a_page_that_fails_does_not_end_the_conversation(
 ) -> None:
     mode = modes.available()[0]
     body = "if pagination is None: raise ValueError('once')\nreturn Page([{'id': 1}])"
-    with Sandbox(code(body), ground=ground(mode), limits=SMALL) as sandbox:
+    with Sandbox(code(body), site=ground(mode), limits=SMALL) as sandbox:
         with pytest.raises(CodeFailed, match="ValueError: once") as failed:
-            sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+            sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
         assert "source.py, line 19" in " ".join(failed.value.evidence)
-        answer = sandbox.ask("page", bound=BOUND, pagination={"n": 1}, since=None, limit=None)
+        answer = sandbox.call("page", bound=BOUND, pagination={"n": 1}, since=None, limit=None)
     assert answer.rows == [{"id": 1}]
 
 
@@ -252,13 +252,13 @@ def test_lines_printed_before_the_last_answer_are_kept(
     with (
         Sandbox(
             code("print('the last line')\n" + end),
-            ground=ground(modes.available()[0]),
+            site=ground(modes.available()[0]),
             limits=SMALL,
-            heard=Callbacks(log=lambda level, message: heard.append(message)),
+            callbacks=Callbacks(log=lambda level, message: heard.append(message)),
         ) as sandbox,
         contextlib.suppress(CodeFailed),
     ):
-        sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
     assert heard == ["the last line"]
 
 
@@ -267,35 +267,35 @@ def test_its_log_lines_are_kept_up_to_a_limit(ground: Callable[[str], SandboxSit
     body = "for n in range(5000): print('line', n)\nreturn Page([])"
     with Sandbox(
         code(body),
-        ground=ground(modes.available()[0]),
+        site=ground(modes.available()[0]),
         limits=replace(SMALL, log=10_000),
-        heard=Callbacks(log=lambda level, message: heard.append(message)),
+        callbacks=Callbacks(log=lambda level, message: heard.append(message)),
     ) as sandbox:
-        sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
     assert heard[0] == "line 0"
     assert "logged too much" in heard[-1]
     assert sum(map(len, heard[:-1])) <= 10_000
 
 
 def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
-    with pytest.raises(TooWeak, match="only at level weak, but good is required"):
-        Sandbox("", ground=SandboxSite(home, "good", ("seccomp",)), limits=SMALL)
+    with pytest.raises(IsolationTooWeak, match="only at level weak, but good is required"):
+        Sandbox("", site=SandboxSite(home, "good", ("seccomp",)), limits=SMALL)
 
 
 def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
     ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_filter", lambda chosen: "AAAA")  # no filter at all
+    monkeypatch.setattr(process, "_encoded_filter", lambda chosen: "AAAA")  # no filter at all
     heard: list[str] = []
     with (
         Sandbox(
             "print('I ran')",
-            ground=ground(modes.available()[0]),
+            site=ground(modes.available()[0]),
             limits=SMALL,
-            heard=Callbacks(log=lambda level, message: heard.append(message)),
+            callbacks=Callbacks(log=lambda level, message: heard.append(message)),
         ) as sandbox,
         pytest.raises(EngineError, match="could not be set up"),
     ):
-        sandbox.wait_ready()
+        sandbox.wait_until_ready()
     assert "seccomp is not available" in " ".join(heard)
     assert "I ran" not in heard

@@ -55,11 +55,13 @@ class Trial:
         heard = Callbacks(
             log=lambda level, message: self.logged.append(message),
             request=self.requests.append,
-            passage=self.passages.append,
+            connection=self.passages.append,
         )
-        with Sandbox(code, ground=self.ground, limits=limits, door=door, heard=heard) as sandbox:
+        with Sandbox(
+            code, site=self.ground, limits=limits, egress_limits=door, callbacks=heard
+        ) as sandbox:
             bound = {**BOUND, "config": {"port": self.port, **config}}
-            return sandbox.ask("page", bound=bound, pagination=None, since=None, limit=None).rows
+            return sandbox.call("page", bound=bound, pagination=None, since=None, limit=None).rows
 
     def door(self, *hosts: str, **options: Any) -> EgressLimits:
         entries = tuple(f"{host}:{self.port}" if host != "*" else host for host in hosts)
@@ -306,7 +308,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
 
     from apps.egress import broker
 
-    monkeypatch.setattr(broker, "_connected", connect)
+    monkeypatch.setattr(broker, "_connect", connect)
     with pytest.raises(EngineError, match="no address accepts"):
         trial.fetch(FETCH, trial.door("rebinding.test"), url=f"http://rebinding.test:{trial.port}/")
     assert asked == ["rebinding.test"]
@@ -436,7 +438,7 @@ def test_too_many_connections_end_the_code(trial: Trial) -> None:
             _sockets._broker.recv(4096)
     """
     with pytest.raises(LimitExceeded, match="more than 500 connections"):
-        trial.fetch(body, trial.door("shop.test", most_connections=500))
+        trial.fetch(body, trial.door("shop.test", max_connections=500))
 
 
 def test_a_flooded_control_channel_does_no_harm(trial: Trial) -> None:
@@ -448,7 +450,7 @@ def test_a_flooded_control_channel_does_no_harm(trial: Trial) -> None:
         return Page([{"flooded": True}])
     """
     limits = replace(SMALL, silence_seconds=2)
-    door = trial.door("shop.test", most_connections=100)
+    door = trial.door("shop.test", max_connections=100)
     ended = _outcome(lambda: trial.fetch(body, door, limits=limits))
     assert ended in ("flooded", "LimitExceeded", "TookTooLong")
     body = BENIGN["requests"]
@@ -468,7 +470,7 @@ def test_too_many_bytes_end_the_code(trial: Trial) -> None:
             self.session.post(f"http://shop.test:{self.config.port}/in", data=b"x" * 1_000_000)
         return Page([])
     """
-    door = trial.door("shop.test", resolve=naive, most_bytes=5_000_000)
+    door = trial.door("shop.test", resolve=naive, max_bytes=5_000_000)
     with pytest.raises((LimitExceeded, EngineError), match=r"bytes over the network|Connection"):
         trial.fetch(body, door)
     assert sum({id(p): p.sent for p in trial.passages}.values()) < 8_000_000
@@ -487,7 +489,7 @@ def test_without_a_broker_there_is_no_network(ground: Callable[[str], SandboxSit
     code = "import requests\nfrom drover import Page, Source\n\nclass S(Source):\n    streams = ['a']\n"
     code += "    def get(self, pagination=None):\n        return Page(requests.get('http://shop.test').json())\n"
     with (
-        Sandbox(code, ground=ground(MODES[0]), limits=SMALL) as sandbox,
+        Sandbox(code, site=ground(MODES[0]), limits=SMALL) as sandbox,
         pytest.raises(EngineError, match="no network"),
     ):
-        sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.engine.sandbox.limits import BrokenOutput
-from apps.engine.sandbox.reader import KINDS, BoundedReader, decoded
+from apps.engine.sandbox.reader import KINDS, BoundedReader, decode_line
 
 GOOD = [
     b'{"t":"ready","layers":["landlock"]}',
@@ -29,7 +29,7 @@ TOKENS = [
 
 @pytest.mark.parametrize("line", GOOD)
 def test_every_known_message_is_read(line: bytes) -> None:
-    read = decoded(line)
+    read = decode_line(line)
     assert read.kind == json.loads(line)["t"]
 
 
@@ -40,7 +40,7 @@ def test_fuzzed_lines_are_read_or_refused_and_nothing_else(tries: int) -> None:
     for _ in range(tries):
         line = _mutated(chance)
         try:
-            message = decoded(line)
+            message = decode_line(line)
         except BrokenOutput:
             refused += 1
         else:

@@ -19,33 +19,33 @@ from apps.engine.sandbox import paths, roots, workdirs
 
 def planted(home: Path, name: str, *, idle: float) -> Path:
     """Create a root of other packages that was last used `idle` seconds ago."""
-    work = home / name / roots.WORK
+    work = home / name / roots.WORK_FOLDER
     work.mkdir(parents=True)
     os.utime(work, (time.time() - idle, time.time() - idle))
     return home / name
 
 
 def test_a_new_root_is_made_once_and_old_ones_go(tmp_path: Path) -> None:
-    old = planted(tmp_path, "root-0123456789abcdef", idle=roots.OLD + 60)
+    old = planted(tmp_path, "root-0123456789abcdef", idle=roots.UNUSED_SECONDS + 60)
     used = planted(tmp_path, "root-fedcba9876543210", idle=60)
-    made = roots.prepared(tmp_path, paths.readable())
-    assert (made / roots.WORK).is_dir()
+    made = roots.prepare_root(tmp_path, paths.find_python_files())
+    assert (made / roots.WORK_FOLDER).is_dir()
     assert not old.exists()
     assert used.exists()
-    python = Path(paths.readable().python)
+    python = Path(paths.find_python_files().executable)
     assert python.exists(), "what was only linked stays"
-    again = roots.prepared(tmp_path, paths.readable())
+    again = roots.prepare_root(tmp_path, paths.find_python_files())
     assert again == made
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([made.name, used.name])
 
 
 def test_a_sweep_visits_every_root_and_keeps_those_in_use(tmp_path: Path) -> None:
     roots.sweep(tmp_path / "never made")
-    bases = [tmp_path / roots.WORK, tmp_path / "root-0123456789abcdef" / roots.WORK]
+    bases = [tmp_path / roots.WORK_FOLDER, tmp_path / "root-0123456789abcdef" / roots.WORK_FOLDER]
     for base in bases:
-        (base / f"{workdirs.WORK}left").mkdir(parents=True)
+        (base / f"{workdirs.WORK_PREFIX}left").mkdir(parents=True)
     used = workdirs.create(bases[1], None)
-    (bases[1] / f"{workdirs.WORK}left").mkdir()
+    (bases[1] / f"{workdirs.WORK_PREFIX}left").mkdir()
     roots.sweep(tmp_path)
     left = {path.name for base in bases for path in base.iterdir() if path.is_dir()}
     assert left == {used.name}
@@ -61,7 +61,7 @@ def test_the_authors_package_is_compiled_where_python_may_keep_it(
     )
     monkeypatch.setattr(paths, "LIBRARY", library)
     monkeypatch.setattr(sys, "dont_write_bytecode", not kept)
-    paths.readable.__wrapped__()
+    paths.find_python_files.__wrapped__()
     modules = sorted(library.rglob("*.py"))
     assert library / "drover" / "_serving.py" in modules
     assert [_has_compiled(module) for module in modules] == [kept] * len(modules)

@@ -143,7 +143,7 @@ def test_a_slow_removal_continues_with_the_next_sweeps(
     monkeypatch.setattr(workdirs, "REMOVAL_SECONDS", 0.0)
     workdirs.remove(made)
     (left,) = tmp_path.iterdir()
-    assert left.name.startswith(workdirs.ASIDE)
+    assert left.name.startswith(workdirs.REMOVED_PREFIX)
     monkeypatch.setattr(workdirs, "SWEEP_SECONDS", 60.0)
     workdirs.sweep(tmp_path)
     assert os.listdir(tmp_path) == []
@@ -161,8 +161,8 @@ def test_what_an_earlier_release_left_goes_and_what_it_uses_stays(tmp_path: Path
 def test_sandboxed_code_does_not_inherit_the_lock(
     mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
-    with Sandbox("", ground=ground(mode), limits=SMALL) as sandbox:
-        sandbox.wait_ready()
+    with Sandbox("", site=ground(mode), limits=SMALL) as sandbox:
+        sandbox.wait_until_ready()
         opened = [os.readlink(fd) for fd in Path(f"/proc/{sandbox.pid}/fd").iterdir()]
     assert opened
     assert not [path for path in opened if claims.SUFFIX in path]
@@ -188,9 +188,9 @@ def test_code_that_nests_folders_leaves_nothing_to_others(
     mode: str, ground: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
     stands = ground(mode) if mode in modes.ROOTS else replace(ground(mode), home=str(tmp_path))
-    with Sandbox(NESTS, ground=stands, limits=SMALL) as hostile, suppress(EngineError):
-        hostile.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
-    with Sandbox("", ground=stands, limits=SMALL) as another:
-        another.wait_ready()
+    with Sandbox(NESTS, site=stands, limits=SMALL) as hostile, suppress(EngineError):
+        hostile.call("page", bound=BOUND, pagination=None, since=None, limit=None)
+    with Sandbox("", site=stands, limits=SMALL) as another:
+        another.wait_until_ready()
         assert len(work_folders(Path(stands.home))) <= 1
     assert work_folders(Path(stands.home)) == []

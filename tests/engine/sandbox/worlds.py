@@ -110,9 +110,9 @@ def tried(code: str, world: World, ground: SandboxSite, limits: Limits = SMALL) 
     printed: list[str] = []
     heard = Callbacks(log=lambda level, message: printed.append(message))
     try:
-        with Sandbox(code, ground=ground, limits=limits, heard=heard) as sandbox:
+        with Sandbox(code, site=ground, limits=limits, callbacks=heard) as sandbox:
             bound = {**BOUND, "config": {"world": world}}
-            answer = sandbox.ask("page", bound=bound, pagination=None, since=None, limit=None)
+            answer = sandbox.call("page", bound=bound, pagination=None, since=None, limit=None)
     except EngineError as error:
         why = f"{error.message} {' '.join(error.evidence)}"
         return {"won": "WON" in printed, "why": why, "ended": type(error).__name__}

@@ -88,7 +88,7 @@ class Numbers(AbstractSource):
 def custom(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
     """A run with this code as its source."""
     report = validate(text)
-    assert report.valid, report.messages
+    assert report.is_valid, report.messages
     code = CodeSpec(text, tuple(report.hosts), tuple(report.secret_names))
     run.spec = replace(
         run.spec,

@@ -31,7 +31,7 @@ from apps.engine.failures import (
 )
 from apps.engine.process import conversation, silence, supervisor
 from apps.engine.process.protocol import Message
-from apps.engine.sandbox.limits import too_many
+from apps.engine.sandbox.limits import too_many_message
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, services, snapshots
 from apps.runs.claiming import retries
@@ -97,8 +97,8 @@ def has_read(count: int) -> Any:
 def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_seconds(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert conversation.GRACE + conversation.UNKILLABLE < 10
-    monkeypatch.setattr(conversation, "GRACE", 0.5)  # which this child cannot use
+    assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10
+    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.5)  # which this child cannot use
     run_id = start(acme, make_pipeline(acme, source=HANGS))
 
     with in_background(this_worker):
@@ -131,19 +131,19 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
     assert last_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
 
 
-class SilentFromNow(silence.Watch):
+class SilentFromNow(silence.SilenceWatch):
     """Patient until the child has read everything it can read, and hardly after that."""
 
-    def hear(self, message: Message) -> None:
-        super().hear(message)
+    def record(self, message: Message) -> None:
+        super().record(message)
         if isinstance(message, Progress) and message.read >= HANGS["hang_after"]:
-            self._silence, self._until = 0.5, min(self._until, time.monotonic() + 0.5)
+            self._silence, self._deadline = 0.5, min(self._deadline, time.monotonic() + 0.5)
 
 
 def test_a_silent_run_is_tried_again(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "Watch", SilentFromNow)
+    monkeypatch.setattr(supervisor, "SilenceWatch", SilentFromNow)
     run_id = start(acme, make_pipeline(acme, source=HANGS, max_attempts=1))
     work_until_idle(this_worker)
 
@@ -210,7 +210,7 @@ def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
         (FailureClass.SOURCE, "The code ended its process with exit status 3.", CODE_ADVICE),
         (FailureClass.SOURCE, "The code raised KeyError: 'id'", CODE_ADVICE),
-        (FailureClass.SOURCE, too_many("rows", 10_000), CODE_ADVICE),
+        (FailureClass.SOURCE, too_many_message("rows", 10_000), CODE_ADVICE),
         (FailureClass.CONTRACT, "The code wrote not JSON to the channel.", CODE_ADVICE),
         (FailureClass.CONTRACT, "The transform raised KeyError: 'id'", CODE_ADVICE),
     ],

@@ -18,7 +18,7 @@ from apps.connectors import engine, schemas
 from apps.engine.answers import Failure, Report
 from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
-from apps.engine.reporting.terminal import printable
+from apps.engine.reporting.terminal import printable_text
 
 NOBODY = UUID(int=0)  # the org used for the run; it has no files
 UNREADABLE = 2
@@ -105,7 +105,7 @@ class Command(BaseCommand):
             if step["ok"]:
                 self._good(step["step"], f"{step['message']} ({step['ms']:.0f} ms)")
             else:
-                message = printable(f"{step['step']}: {step['message']}")
+                message = printable_text(f"{step['step']}: {step['message']}")
                 raise CommandError(message, returncode=1)
 
     def _list_streams(self, spec: SourceSpec) -> None:
@@ -144,7 +144,7 @@ class Command(BaseCommand):
 
 def _indented(text: str) -> str:
     """Indent further lines, so that the tested code cannot imitate lines of this command."""
-    return printable(text).replace("\n", "\n    ")
+    return printable_text(text).replace("\n", "\n    ")
 
 
 def _files(path: Path) -> list[Path]:
@@ -212,11 +212,11 @@ def _stream(report: Report, wanted: str | None) -> str:
         return str(names[0])
     if wanted is None or (names and wanted not in names):
         known = ", ".join(names) or "none that can be read without running it; name one"
-        message = printable(f"Name a --stream; it has {known}.")
+        message = printable_text(f"Name a --stream; it has {known}.")
         raise CommandError(message, returncode=UNREADABLE)
     return wanted
 
 
 def _failed(step: str, failure: Failure) -> CommandError:
     lines = "".join(f"\n  {line}" for line in failure["evidence"])
-    return CommandError(printable(f"{step}: {failure['message']}{lines}"), returncode=1)
+    return CommandError(printable_text(f"{step}: {failure['message']}{lines}"), returncode=1)

@@ -1,7 +1,7 @@
 """Anything else in Python
 
-A source declares its streams and returns pages. It gets a page's `next` back as `pagination`, also when a
-run is retried, and must then return the same page again.
+A source declares its streams and returns pages. It receives the token of the next page as `pagination`. A run
+that is retried sends the same token again, and the source must return the same page.
 """
 
 import csv

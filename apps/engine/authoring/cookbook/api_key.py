@@ -1,6 +1,6 @@
 """A key in a header
 
-The API expects its key in a custom header; use `param="api_key"` to send it as a query parameter.
+The API expects its key in a custom header. Use `param="api_key"` to send the key as a query parameter.
 """
 
 from drover import ApiKey, RestSource, Secret, Stream

@@ -1,6 +1,6 @@
 """A child stream of another stream
 
-Comments are requested once per post, with their own pagination; each comment gets the post's id.
+The comments of each post are requested with the id of the post in the path. They have a separate pagination.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Offset pagination, user name and password
 
-Requests pages of 500 records until a page has fewer.
+Pages of 500 records are requested until a page has fewer records.
 """
 
 from drover import Basic, Field, Offset, RestSource, Secret, Stream

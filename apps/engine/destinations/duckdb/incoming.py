@@ -10,7 +10,7 @@ import polars as pl
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.file_sets.formats import physical
 from apps.engine.destinations.file_sets.staging import Staging
-from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fitted
+from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores.local import LocalStore
 
 
@@ -46,7 +46,7 @@ class Incoming:
             key = self._staging.key(batch)
             renamed = self.stored.keys() != set(self.stored.values())
             if renamed or not self._staging.is_finished(batch, target):
-                frame = fitted(self._staging.frame(batch), target).rename(self.stored)
+                frame = fit_frame(self._staging.frame(batch), target).rename(self.stored)
                 key = key.replace(".parquet", ".fitted.parquet")
                 with self._store.sink(key) as sink:
                     frame.write_parquet(sink, compression="lz4")

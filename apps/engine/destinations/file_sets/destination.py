@@ -29,7 +29,7 @@ from apps.engine.destinations.file_sets.manifest import Manifest, Part, Publishe
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import file_set, key_part
 from apps.engine.failures import ConfigurationError, DestinationError
-from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fitted
+from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores import Store, SwapConflict
 
 SWAPS = 10  # attempts, if other pipelines publish to the same folder at the same time
@@ -197,7 +197,7 @@ class FilesDestination(Destination):
         )
 
     def _rendered(self, name: str, batch: Batch, target: pl.Schema) -> Part:
-        frame = fitted(self._staging.frame(batch), target)
+        frame = fit_frame(self._staging.frame(batch), target)
         return self._written(name, frame, batch.rows, self.job_id)
 
     def _older_parts(

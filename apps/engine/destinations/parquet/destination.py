@@ -10,7 +10,7 @@ import polars as pl
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.parquet.config import ParquetConfig
-from apps.engine.frames.columns import fitted
+from apps.engine.frames.columns import fit_frame
 
 
 class ParquetFormat(FileFormat):
@@ -31,7 +31,7 @@ class ParquetFormat(FileFormat):
         frame.write_parquet(sink, compression=self._compression)
 
     def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
-        return fitted(pl.read_parquet(part), target)
+        return fit_frame(pl.read_parquet(part), target)
 
 
 class ParquetDestination(FilesDestination):

@@ -19,7 +19,7 @@ from apps.engine.destinations.postgres.tables import Table, add_column, look, wi
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.postgres import Cursor
-from apps.engine.process.signs import signs
+from apps.engine.process.progress import progress
 
 MAKE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -80,7 +80,7 @@ class Staging:
         with cursor.copy(command.format(self.name.quoted(), names)) as copy:
             for piece in csv_slices(frame):
                 copy.write(piece)
-                signs.moved()
+                progress.report()
         cursor.execute(
             sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches),
             (self.name.name, mark, frame.height),

@@ -22,7 +22,7 @@ from apps.egress.http import (
     drop_credentials,
     obey_policy,
     read_body,
-    shown_url,
+    url_without_secrets,
 )
 from apps.engine.failures import AuthenticationError, EngineError
 from apps.engine.frames import json_values
@@ -89,7 +89,7 @@ class WatchingAdapter(PolicyAdapter):
 def _hold(response: requests.Response) -> None:
     """Read the body, with limits on bytes and values, before bizon parses it as JSON."""
     response._content = read_body(response, limit=MAX_BODY, seconds=BODY_SECONDS)
-    json_values.require_few(response._content)
+    json_values.require_few_values(response._content)
 
 
 class GuardMixin:
@@ -129,7 +129,7 @@ class RenewingAuth(Oauth2Authenticator):
         try:
             response = self._session.post(url, data=self.build_refresh_request_body())
         except requests.RequestException as error:
-            raise unanswered(error, f"POST {shown_url(url)}") from error
+            raise unanswered(error, f"POST {url_without_secrets(url)}") from error
         if response.status_code in {400, 401, 403}:
             evidence = answer_of(response).evidence
             raise AuthenticationError("the access token could not be renewed", evidence=evidence)
@@ -153,20 +153,20 @@ def explained(failed: requests.Response | requests.RequestException) -> EngineEr
     request = failed.request
     url = request.url if request is not None else None
     method = request.method if request is not None else ""
-    return unanswered(failed, f"{method} {shown_url(str(url or ''))}")
+    return unanswered(failed, f"{method} {url_without_secrets(str(url or ''))}")
 
 
 def answer_of(response: requests.Response) -> Answer:
     """Convert a response of `requests` to an `Answer`, with only the shown part of its body."""
     request = response.request
-    asked = f"{request.method} {shown_url(request.url or '')}"
+    asked = f"{request.method} {url_without_secrets(request.url or '')}"
     return Answer(status_line(response), asked, response.headers, response.content[:SHOWN_BODY], {})
 
 
 def _without_credentials_elsewhere(
     request: requests.PreparedRequest, response: requests.Response
 ) -> None:
-    drop_credentials(request, came_from=response.request.url or "")
+    drop_credentials(request, previous_url=response.request.url or "")
 
 
 def _retries() -> CappedRetry:

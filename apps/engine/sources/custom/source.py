@@ -68,22 +68,22 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         # A sandbox ends with the thread that starts it, so the thread that reads pages must not start it.
         self._sandbox = Sandbox(
             spec.code.text,
-            ground=SandboxSite(sandbox.home, sandbox.least),
+            site=SandboxSite(sandbox.home, sandbox.least),
             limits=limits,
-            door=EgressLimits(
-                hosts=allowlist.resolved(spec.code.hosts, spec.config),
+            egress_limits=EgressLimits(
+                hosts=allowlist.resolve_settings(spec.code.hosts, spec.config),
                 allow_private=allow_private_networks,
-                most_connections=limits.connections,
-                most_at_once=limits.connections_at_once,
-                most_bytes=limits.network,
+                max_connections=limits.connections,
+                max_open_connections=limits.connections_at_once,
+                max_bytes=limits.network,
             ),
-            heard=Callbacks(log=self._logged, request=self._requested, passage=_passed),
+            callbacks=Callbacks(log=self._logged, request=self._requested, connection=_passed),
         )
 
     @property
     def isolation(self) -> str:
         """Describe the isolation of the code."""
-        return self._sandbox.isolation.explained
+        return self._sandbox.isolation.summary
 
     def check(self) -> Iterator[CheckStep]:
         return checked([("isolate", self._check_isolation), ("connect", self._check_connection)])
@@ -92,7 +92,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return [self._discovered(stream) for stream in self._declared]
 
     def get_total_records_count(self) -> int | None:
-        total = self._sandbox.ask("total", bound=self._bound).values.get("total")
+        total = self._sandbox.call("total", bound=self._bound).values.get("total")
         return total if type(total) is int else None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
@@ -121,7 +121,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         }
 
     def _page(self, pagination: Pagination, since: Mapping[str, Any] | None) -> SourcePage:
-        answer = self._sandbox.ask(
+        answer = self._sandbox.call(
             "page",
             bound=self._bound,
             pagination=dict(pagination) if pagination else None,
@@ -136,7 +136,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
 
     @cached_property
     def _declared(self) -> list[dict[str, Any]]:
-        streams = self._sandbox.ask("streams").values.get("streams")
+        streams = self._sandbox.call("streams").values.get("streams")
         if not isinstance(streams, list) or not all(_is_stream(one) for one in streams):
             raise BrokenOutput("The code does not declare its streams correctly.")
         return streams
@@ -158,11 +158,11 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return schema.fields()
 
     def _check_isolation(self) -> str:
-        self._sandbox.wait_ready()
+        self._sandbox.wait_until_ready()
         return f"runs in a sandbox of level {self.isolation}"
 
     def _check_connection(self) -> str:
-        values = self._sandbox.ask("check", bound=self._bound).values
+        values = self._sandbox.call("check", bound=self._bound).values
         message = _text(values.get("message"))[:500]
         if values.get("ok") is not True:
             raise SourceError(message)
@@ -185,11 +185,11 @@ def _passed(passage: ConnectionAttempt) -> None:
     """Report the connection for the egress log; a refused one also goes to the run's log."""
     host, port = passage.host, passage.port
     if passage.refused:
-        if log.refused(host, port, passage.refused):
+        if log.record_refusal(host, port, passage.refused):
             logger.warning("Refused a connection to {}:{}: {}", host, port, passage.refused)
     elif passage.closed:
-        log.carried(host, port, sent=passage.sent, received=passage.received)
-    elif log.passed(host, port, passage.address):
+        log.record_bytes(host, port, sent=passage.sent, received=passage.received)
+    elif log.record_connection(host, port, passage.address):
         logger.info("Connected to {}:{} ({})", host, port, passage.address)
 
 

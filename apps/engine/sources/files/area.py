@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 from pyarrow import fs
 
-from apps.egress.http import shown_url
+from apps.egress.http import url_without_secrets
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, SourceError
 from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
@@ -116,7 +116,7 @@ class WebArea:
         return copy
 
     def _download(self, url: str) -> Found:
-        asked = f"GET {shown_url(url)}"
+        asked = f"GET {url_without_secrets(url)}"
         try:
             with self._session.get(url, stream=True) as response:
                 if response.status_code >= 400:
@@ -134,14 +134,14 @@ class WebArea:
                 file.close()
                 raise UnhelpfulSourceError(
                     f"the file is larger than {self._max_bytes >> 20:,} MB (`max_download_mb`)",
-                    evidence=(f"GET {shown_url(url)}",),
+                    evidence=(f"GET {url_without_secrets(url)}",),
                 )
             file.write(chunk)
         file.flush()
         self._file = file
         headers = response.headers
         mark = headers.get("ETag") or headers.get("Last-Modified") or ""
-        return Found(shown_url(url), size, f"{size}-{mark}")
+        return Found(url_without_secrets(url), size, f"{size}-{mark}")
 
 
 def unpacked(file: BinaryIO, path: str) -> BinaryIO:

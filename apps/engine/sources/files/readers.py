@@ -87,7 +87,7 @@ class JsonLinesReader:
     def read(self, place: Place, rows: int) -> Piece:
         offset = int(place.get("offset", 0))
         data, end = piece(self._file, offset, rows, None)
-        json_values.require_few(data)
+        json_values.require_few_values(data)
         exact = LONG_NUMBER.search(data) is not None
         return Piece(list(_objects(data, offset, exact=exact)), end)
 

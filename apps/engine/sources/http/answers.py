@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from apps.egress.http import BodyTooLargeError, BodyTooSlowError, read_body, shown_url
+from apps.egress.http import BodyTooLargeError, BodyTooSlowError, read_body, url_without_secrets
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
@@ -18,8 +18,8 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
-from apps.engine.process.signs import signs
-from apps.engine.reporting.classify import retry_after
+from apps.engine.process.progress import progress
+from apps.engine.reporting.classify import parse_retry_after
 
 Read = TypeVar("Read")
 
@@ -86,12 +86,12 @@ class Asker:
                 wait = self._wait(attempt, error)
                 if wait is None:
                     raise
-            with signs.waiting("waiting to retry", wait):
+            with progress.expect_silence("waiting to retry", wait):
                 self._sleep(wait)
             attempt += 1
 
     def _ask_once(self, method: str, url: str, **options: Any) -> Answer:
-        asked = f"{method} {shown_url(url)}"
+        asked = f"{method} {url_without_secrets(url)}"
         try:
             response = self._session.request(method, url, stream=True, **options)
             with response:
@@ -136,7 +136,7 @@ def refused(status: int, answer: Answer) -> EngineError:
         return AuthenticationError(
             f"the source refused the credentials ({status})", evidence=evidence
         )
-    wait = retry_after(answer.headers.get("Retry-After"))
+    wait = parse_retry_after(answer.headers.get("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(
             "the source rate-limits requests (429)", evidence=evidence, retry_after=wait

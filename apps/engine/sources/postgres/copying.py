@@ -12,7 +12,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 
-from apps.engine.process.signs import signs
+from apps.engine.process.progress import progress
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
@@ -47,7 +47,7 @@ def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int
     while True:
         size, line = connection.get_copy_data(1)
         if size == 0:
-            signs.moved()
+            progress.report()
             line = copy.read()
             size = len(line)
             if size == 0:

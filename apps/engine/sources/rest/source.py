@@ -264,7 +264,7 @@ def parsed(answer: Answer) -> Any:
     """
     if not answer.body.strip():
         raise SourceError("the source returned an empty body", evidence=answer.evidence)
-    json_values.require_few(answer.body)
+    json_values.require_few_values(answer.body)
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:

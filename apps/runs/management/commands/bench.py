@@ -44,5 +44,5 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{missing.name} is not installed: `make install-dev` installs the tools to compare with."
             ) from missing
-        if not report.run(names or list(NAMES), rounds=rounds, say=self.stdout.write):
+        if not report.run(names or list(NAMES), rounds=rounds, print_line=self.stdout.write):
             raise CommandError("Some figures missed their target; see the table.")

@@ -64,7 +64,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the REST parts only when used: they import `requests`, which takes a tenth of a second."""
+    """Import the REST classes when they are first used, because importing `requests` takes a tenth of a second."""
     if name in __all__:
         from drover import _rest
 

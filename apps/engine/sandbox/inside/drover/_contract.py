@@ -1,6 +1,6 @@
-"""The interface of sources: bizon's `AbstractSource`, or `drover.Source`, which has the same methods.
+"""Call sources through their interface: bizon's `AbstractSource`, or `drover.Source`, which has the same methods.
 
-This module runs in the sandbox, on objects that the user's code created.
+This module runs in the sandbox, with objects that the user's code created.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from drover._failures import (
     ContractError,
     EgressRefused,
     SourceFailure,
-    refusal,
+    innermost_cause,
 )
 from drover._source import Page, SettingValues, Source, StreamSettings
 
 Json = dict[str, Any]
-MESSAGE = 500  # characters
-EVIDENCE = 12  # lines
-OF_NETWORK = frozenset({"httpcore", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"})
-# Errors of these libraries that come back whenever the same request is sent: the connection itself did not fail.
-NOT_OF_NETWORK = frozenset(
+MAX_MESSAGE = 500  # characters
+EVIDENCE_LINES = 12  # lines
+NETWORK_LIBRARIES = frozenset(
+    {"httpcore", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"}
+)
+# Errors of these libraries that are not failures of the connection. The same request would fail again.
+REQUEST_ERRORS = frozenset(
     {
         "CookieConflict", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "InvalidSchema", "InvalidURL",
         "LocalProtocolError", "LocationParseError", "MissingSchema", "StreamClosed", "StreamConsumed",
@@ -38,30 +40,34 @@ NOT_OF_NETWORK = frozenset(
     }
 )  # fmt: skip
 UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
-UNREACHABLE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
+UNREACHABLE_ERRNOS = frozenset(
+    {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
 
 
-def source_class(module: types.ModuleType) -> type[Any]:
-    """Return the module's only source class. Raises ConfigurationError."""
-    bases: tuple[type[Any], ...] = (Source, *_bizon_base())
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, bases)
-        and value.__module__ == module.__name__
+def find_source_class(module: types.ModuleType) -> type[Any]:
+    """Return the only source class of the module. Raises ConfigurationError if it has none or several."""
+    bases: tuple[type[Any], ...] = (Source, *_bizon_bases())
+    candidates = [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, bases) and item.__module__ == module.__name__
     ]
-    leaves = [one for one in found if not any(one in other.__mro__[1:] for other in found)]
-    if len(leaves) != 1:
-        names = ", ".join(one.__name__ for one in leaves) or "none"
+    source_classes = [
+        candidate
+        for candidate in candidates
+        if not any(candidate in other.__mro__[1:] for other in candidates)
+    ]
+    if len(source_classes) != 1:
+        names = ", ".join(candidate.__name__ for candidate in source_classes) or "none"
         raise ConfigurationError(
             f"A custom source must have exactly one source class; found {names}."
         )
-    return leaves[0]
+    return source_classes[0]
 
 
-def streams_of(made: type[Any]) -> list[Json]:
-    """Return each stream's name, and its other declared properties."""
+def list_streams(source_class: type[Any]) -> list[Json]:
+    """Return the name, sync modes, primary key and cursor field of each stream."""
     return [
         {
             "name": stream.name,
@@ -69,68 +75,70 @@ def streams_of(made: type[Any]) -> list[Json]:
             "primary_key": list(stream.primary_key),
             "cursor_field": stream.cursor_field,
         }
-        for stream in _declared(made)
+        for stream in _declared_streams(source_class)
     ]
 
 
-def instance(made: type[Any], *, config: Json, stream: str, sync_mode: str, cursor: str) -> Any:
-    """Return the source bound to one stream, as bizon binds it."""
-    if issubclass(made, Source):
-        settings = _settings(made, config)
-        return made(settings, StreamSettings(stream or "", sync_mode, cursor))
+def create_source(
+    source_class: type[Any], *, config: Json, stream: str, sync_mode: str, cursor: str
+) -> Any:
+    """Create the source for one stream, with the same arguments as bizon."""
+    if issubclass(source_class, Source):
+        settings = _create_settings(source_class, config)
+        return source_class(settings, StreamSettings(stream or "", sync_mode, cursor))
     values = {**config, "name": "custom", "stream": stream, "sync_mode": sync_mode}
-    return made(made.get_config_class()(**values, cursor_field=cursor))
+    return source_class(source_class.get_config_class()(**values, cursor_field=cursor))
 
 
-def checked(source: Any) -> tuple[bool, str]:
-    answer = source.check_connection()
-    ok, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    default = "The source is reachable." if ok else "The source reports that it cannot connect."
-    return bool(ok), str(message or default)[:MESSAGE]
+def check_connection(source: Any) -> tuple[bool, str]:
+    result = source.check_connection()
+    is_ok, message = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+    default = "The source is reachable." if is_ok else "The source reports that it cannot connect."
+    return bool(is_ok), str(message or default)[:MAX_MESSAGE]
 
 
-def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
-    """Return the page at `pagination`. With `since`, return only what came after that state."""
+def get_page(source: Any, pagination: Json | None, since: Json | None) -> Page:
+    """Return the page at `pagination`. With `since`, return only records newer than that state."""
     if since is None:
-        answer = source.get(pagination or None)
+        result = source.get(pagination or None)
     else:
-        answer = source.get_records_after(_state(source, since), pagination or None)
-    return _paged(answer)
+        result = source.get_records_after(_incremental_state(source, since), pagination or None)
+    return _to_page(result)
 
 
-def transform_of(module: types.ModuleType) -> Callable[[Json], Any]:
-    """Return the module's `transform(record)`. Raises ConfigurationError."""
-    found = getattr(module, "transform", None)
-    if not callable(found):
+def find_transform(module: types.ModuleType) -> Callable[[Json], Any]:
+    """Return the function `transform(record)` of the module. Raises ConfigurationError if it has none."""
+    function = getattr(module, "transform", None)
+    if not callable(function):
         raise ConfigurationError("A transform must define a function transform(record).")
-    return found  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]
 
 
-def transformed(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterator[Any]:
-    """Yield the results of the function for each record: one, several or, for None, nothing."""
+def transform_rows(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterator[Any]:
+    """Yield the records that the function returns for each row: one, several, or none if it returns None."""
     for row in rows:
         try:
-            made = function(row)
-            if isinstance(made, Mapping):
-                yield made
-            elif made is not None:
-                yield from _several(made)
+            result = function(row)
+            if isinstance(result, Mapping):
+                yield result
+            elif result is not None:
+                yield from _result_records(result)
         except Exception as error:
-            error.add_note(f"with the record {repr(row)[:MESSAGE]}")
+            error.add_note(f"with the record {repr(row)[:MAX_MESSAGE]}")
             raise
 
 
-def _several(made: Any) -> Iterable[Any]:
-    if isinstance(made, list | tuple | types.GeneratorType):
-        return made
+def _result_records(result: Any) -> Iterable[Any]:
+    if isinstance(result, list | tuple | types.GeneratorType):
+        return result
     message = (
-        f"transform must return a record, a list of records or None, not {type(made).__name__}."
+        f"transform must return a record, a list of records or None, not {type(result).__name__}."
     )
     raise ContractError(message)
 
 
-def plain(row: Any) -> Any:
-    """Return the record as a dict; of bizon's `SourceRecord`, its data."""
+def record_dict(row: Any) -> Any:
+    """Return the record as a dict. A `SourceRecord` of bizon has the dict as `data`."""
     if type(row) is dict:
         return row
     data = getattr(row, "data", row)
@@ -139,8 +147,8 @@ def plain(row: Any) -> Any:
     return dict(data)
 
 
-def simple(value: Any) -> Any:
-    """Convert a value that JSON cannot represent; called by orjson."""
+def to_json_value(value: Any) -> Any:
+    """Convert a value that JSON cannot represent. orjson calls this function."""
     if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta | complex):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -157,8 +165,8 @@ def simple(value: Any) -> Any:
     raise ContractError(f"A {type(value).__name__} cannot be part of a record.")
 
 
-def printable(value: Any) -> Any:
-    """Replace what orjson refuses: integers over 64 bits and invalid Unicode become text."""
+def to_json_safe(value: Any) -> Any:
+    """Convert what orjson cannot encode: integers over 64 bits become text, invalid Unicode is replaced."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, bool | float) or value is None:
@@ -166,25 +174,27 @@ def printable(value: Any) -> Any:
     if isinstance(value, int):
         return value if -(1 << 63) <= value < 1 << 64 else str(value)
     if isinstance(value, Mapping):
-        return {printable(str(key)): printable(item) for key, item in value.items()}
+        return {to_json_safe(str(key)): to_json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [printable(item) for item in value]
+        return [to_json_safe(item) for item in value]
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
-    return printable(simple(value))
+    return to_json_safe(to_json_value(value))
 
 
-def explained(error: BaseException, trace: tuple[list[str], int | None]) -> Json:
-    """Return the error as a run's failure: class, message, evidence, and when to retry."""
-    lines, number = trace
-    failure, message, evidence, wait, retry = _explained(error)
+def describe_error(error: BaseException, own_trace: tuple[list[str], int | None]) -> Json:
+    """Describe the error as the failure of a run: class, message, evidence, and when to retry."""
+    lines, line_number = own_trace
+    failure, message, evidence, retry_after, retryable = _failure_fields(error)
     return {
         "failure": failure,
-        "message": message[:MESSAGE],
-        "evidence": [line[:MESSAGE] for line in (*evidence, *lines, *_notes(error))][:EVIDENCE],
-        "retry_after": wait,
-        "retryable": retry,
-        "line": number,
+        "message": message[:MAX_MESSAGE],
+        "evidence": [line[:MAX_MESSAGE] for line in (*evidence, *lines, *_notes(error))][
+            :EVIDENCE_LINES
+        ],
+        "retry_after": retry_after,
+        "retryable": retryable,
+        "line": line_number,
     }
 
 
@@ -192,44 +202,46 @@ def _notes(error: BaseException) -> Sequence[str]:
     return [str(note) for note in getattr(error, "__notes__", ())]
 
 
-def _explained(
+def _failure_fields(
     error: BaseException,
 ) -> tuple[str, str, Sequence[str], float | None, bool]:
     if isinstance(error, SourceFailure):
         return error.failure, str(error), error.evidence, error.retry_after, error.retryable
     if isinstance(error, MemoryError):
         return "memory", "The code needed more memory than allowed.", (), None, False
-    answered = _answered(error)
-    if answered is not None:
-        return answered
+    failure = _response_failure(error)
+    if failure is not None:
+        return failure
     name = type(error).__name__
-    said = " ".join(str(error).split())
-    if _is_of_network(error):
-        inner = refusal(error) or error
-        why = " ".join(str(inner).split()).removeprefix("[Errno 111] ")
-        if isinstance(inner, EgressRefused):
-            return "configuration", f"The connection to {why}.", (), None, False
-        what = (
+    text = " ".join(str(error).split())
+    if _is_network_error(error):
+        cause = innermost_cause(error) or error
+        reason = " ".join(str(cause).split()).removeprefix("[Errno 111] ")
+        if isinstance(cause, EgressRefused):
+            return "configuration", f"The connection to {reason}.", (), None, False
+        problem = (
             "sent a response that cannot be read"
             if name in UNREADABLE_RESPONSE
             else "could not be reached"
         )
-        return "source", f"The source {what}: {why}", (f"{name}: {said}",), None, True
-    return "source", f"The code raised {name}: {said}", (), None, False
+        return "source", f"The source {problem}: {reason}", (f"{name}: {text}",), None, True
+    return "source", f"The code raised {name}: {text}", (), None, False
 
 
-def _is_of_network(error: BaseException) -> bool:
-    """Whether a connection failed. Other OSErrors, of files or processes, are the code's own."""
+def _is_network_error(error: BaseException) -> bool:
+    """Whether the error is the failure of a connection. Other OSErrors concern files or processes."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
-    if isinstance(error, OSError) and error.errno in UNREACHABLE:
+    if isinstance(error, OSError) and error.errno in UNREACHABLE_ERRNOS:
         return True
     library = type(error).__module__.partition(".")[0]
-    return library in OF_NETWORK and type(error).__name__ not in NOT_OF_NETWORK
+    return library in NETWORK_LIBRARIES and type(error).__name__ not in REQUEST_ERRORS
 
 
-def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | None, bool] | None:
-    """Recognise an HTTP client's error that has a response."""
+def _response_failure(
+    error: BaseException,
+) -> tuple[str, str, Sequence[str], float | None, bool] | None:
+    """Return the failure for an error that has an HTTP response, or None for another error."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if not isinstance(status, int):
@@ -237,47 +249,57 @@ def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | No
     evidence = [f"{status} {getattr(response, 'reason', '') or ''}".strip()]
     body = " ".join(str(getattr(response, "text", ""))[:300].split())
     evidence += [body] if body else []
-    wait = _seconds(getattr(response, "headers", {}).get("Retry-After"))
+    retry_after = _retry_after(getattr(response, "headers", {}).get("Retry-After"))
     if status in {401, 403, 407}:
         message = f"The source refused the credentials ({status})."
         return "authentication", message, evidence, None, False
     if status == 429:
-        return "rate_limit", "The source rate-limits requests (429).", evidence, wait, True
-    passes = status >= 500 or status in {408, 425}
-    return "source", f"The source returned an error ({status}).", evidence, wait, passes
+        return "rate_limit", "The source rate-limits requests (429).", evidence, retry_after, True
+    is_temporary = status >= 500 or status in {408, 425}
+    return (
+        "source",
+        f"The source returned an error ({status}).",
+        evidence,
+        retry_after,
+        is_temporary,
+    )
 
 
-def _seconds(header: Any) -> float | None:
+def _retry_after(header: Any) -> float | None:
     try:
         return max(0.0, min(float(header), 86_400.0))
     except (TypeError, ValueError):
         return None
 
 
-def _bizon_base() -> tuple[type[Any], ...]:
+def _bizon_bases() -> tuple[type[Any], ...]:
     bizon = sys.modules.get("bizon.source.source")
     return (bizon.AbstractSource,) if bizon is not None else ()
 
 
-def _declared(made: type[Any]) -> list[Any]:
+def _declared_streams(source_class: type[Any]) -> list[Any]:
     from drover._source import Stream
 
-    if issubclass(made, Source):
-        return made.declared_streams()
-    after = inspect.getattr_static(made, "get_records_after", None)
-    base = inspect.getattr_static(_bizon_base()[0], "get_records_after", None)
-    modes = ("full_refresh", "incremental") if after is not base else ("full_refresh",)
-    return [Stream(str(name), sync_modes=modes) for name in made.streams()]
+    if issubclass(source_class, Source):
+        return source_class.declared_streams()
+    records_after = inspect.getattr_static(source_class, "get_records_after", None)
+    base_records_after = inspect.getattr_static(_bizon_bases()[0], "get_records_after", None)
+    modes = (
+        ("full_refresh", "incremental")
+        if records_after is not base_records_after
+        else ("full_refresh",)
+    )
+    return [Stream(str(name), sync_modes=modes) for name in source_class.streams()]
 
 
-def _settings(made: type[Source], config: Json) -> Any:
-    declared = getattr(made, "Config", None)
+def _create_settings(source_class: type[Source], config: Json) -> Any:
+    declared = getattr(source_class, "Config", None)
     if declared is not None and hasattr(declared, "model_validate"):
         return declared.model_validate(config)
     return SettingValues(declared, config)
 
 
-def _state(source: Any, since: Json) -> Any:
+def _incremental_state(source: Any, since: Json) -> Any:
     if isinstance(source, Source):
         return since
     from bizon.source.models import SourceIncrementalState
@@ -285,13 +307,13 @@ def _state(source: Any, since: Json) -> Any:
     return SourceIncrementalState(**since)
 
 
-def _paged(answer: Any) -> Page:
-    if isinstance(answer, Page):
-        return answer
-    if isinstance(answer, tuple) and len(answer) == 2:
-        rows, following = answer
-        return Page(rows, following)
-    records = getattr(answer, "records", None)
+def _to_page(result: Any) -> Page:
+    if isinstance(result, Page):
+        return result
+    if isinstance(result, tuple) and len(result) == 2:
+        rows, next_pagination = result
+        return Page(rows, next_pagination)
+    records = getattr(result, "records", None)
     if records is None:
-        raise ContractError(f"get() must return a page, not {type(answer).__name__}.")
-    return Page(records, answer.next_pagination, getattr(answer, "next_state", None))
+        raise ContractError(f"get() must return a page, not {type(result).__name__}.")
+    return Page(records, result.next_pagination, getattr(result, "next_state", None))

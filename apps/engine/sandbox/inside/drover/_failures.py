@@ -1,4 +1,4 @@
-"""Exceptions by which a source tells why it failed, and whether a retry can help."""
+"""Exceptions with which a source reports why it failed, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class SourceFailure(Exception):
 
 
 class AuthenticationError(SourceFailure):
-    """The other side refused the credentials."""
+    """The server rejected the credentials."""
 
     failure = "authentication"
     retryable = False
 
 
 class RateLimitError(SourceFailure):
-    """The other side asks us to send fewer requests."""
+    """The server limits the rate of requests."""
 
     failure = "rate_limit"
 
@@ -50,14 +50,18 @@ class EgressRefused(ConnectionRefusedError):
     """The egress broker refused this connection, and would refuse it again."""
 
 
-def refusal(error: BaseException | None) -> BaseException | None:
-    """Return the innermost cause of an HTTP client's exception if it is an EgressRefused."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen and not isinstance(error, EgressRefused):
-        seen.add(id(error))
-        held = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        inner = held if isinstance(held, BaseException) else error.__cause__ or error.__context__
-        if inner is None:
+def innermost_cause(error: BaseException | None) -> BaseException | None:
+    """Follow the causes of an HTTP client's exception and return the EgressRefused among them, or else the last."""
+    seen_ids: set[int] = set()
+    while error is not None and id(error) not in seen_ids and not isinstance(error, EgressRefused):
+        seen_ids.add(id(error))
+        argument = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        cause = (
+            argument
+            if isinstance(argument, BaseException)
+            else error.__cause__ or error.__context__
+        )
+        if cause is None:
             return error
-        error = inner
+        error = cause
     return error

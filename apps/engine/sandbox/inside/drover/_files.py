@@ -1,7 +1,7 @@
-"""Ignore changes of modes and times of the code's own files, which the kernel refuses in a sandbox.
+"""Ignore failed changes of the modes and times of files in the work folder.
 
-Libraries change them when they copy or unpack files. The files are deleted after the run, so such a change is
-skipped there; for all other files the error is raised.
+The kernel rejects these changes in a sandbox, and libraries make them when they copy or unpack files. The work
+folder is deleted after the run, so the changes do not matter there. For all other files the error is raised.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-Changing = Callable[..., None]
+ChangeFunction = Callable[..., None]
 
 
 def install(folder: str) -> None:
-    """Patch the functions of `os`; `folder` is the work folder."""
-    own = os.path.realpath(folder) + os.sep
+    """Patch the functions of `os`. `folder` is the work folder."""
+    own_folder = os.path.realpath(folder) + os.sep
     for name in ("chmod", "utime"):
-        setattr(os, name, _lenient(getattr(os, name), own))
+        setattr(os, name, _tolerate_own_files(getattr(os, name), own_folder))
 
 
-def _lenient(change: Changing, own: str) -> Changing:
+def _tolerate_own_files(change: ChangeFunction, own_folder: str) -> ChangeFunction:
     @wraps(change)
-    def changed(path: Any, *values: Any, **options: Any) -> None:
+    def tolerant_change(path: Any, *values: Any, **options: Any) -> None:
         try:
             change(path, *values, **options)
         except PermissionError:
-            if not _is_below(own, path, options.get("dir_fd")):
+            if not _is_below(own_folder, path, options.get("dir_fd")):
                 raise
 
-    return changed
+    return tolerant_change
 
 
-def _is_below(own: str, path: Any, dir_fd: int | None) -> bool:
-    """Raises FileNotFoundError for a missing file, as the patched function does."""
+def _is_below(own_folder: str, path: Any, dir_fd: int | None) -> bool:
+    """Whether the path is in the folder. Raises FileNotFoundError for a missing file, as the original function does."""
     if isinstance(path, int) or dir_fd is not None:
         return False
     os.lstat(path)
-    return os.path.realpath(os.fsdecode(path)).startswith(own)
+    return os.path.realpath(os.fsdecode(path)).startswith(own_folder)

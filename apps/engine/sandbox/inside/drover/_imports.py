@@ -1,4 +1,4 @@
-"""Import hooks: explain that a module is not available, and run code after another module is imported."""
+"""Import hooks: explain that a module is not available, and call a function after a module is imported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 
-class _Explaining:
-    """Raises a clear error for a module that is not available, instead of a file error deep inside an import."""
+class _UnavailableModuleFinder:
+    """Raises an error that names a module that is not available, instead of a file error inside the import."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names) | sys.stdlib_module_names | {"drover", "source"}
@@ -17,45 +17,45 @@ class _Explaining:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        private = fullname.startswith("_")  # parts of the standard library that are not listed
-        if path is None and fullname not in self._names and not private:
+        is_private = fullname.startswith("_")  # parts of the standard library that are not listed
+        if path is None and fullname not in self._names and not is_private:
             raise ModuleNotFoundError(
                 f"{fullname!r} is not among what a custom source can import", name=fullname
             )
         return None
 
 
-class _Following:
-    """Calls `then` with the module `name` after it was imported, whoever imports it."""
+class _ImportWatcher:
+    """Calls `callback` with the module `name` after any code has imported it."""
 
-    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+    def __init__(self, name: str, callback: Callable[[ModuleType], None]) -> None:
         self._name = name
-        self._then = then
+        self._callback = callback
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        found = PathFinder.find_spec(fullname, path) if fullname == self._name else None
-        if found is None or found.loader is None:
+        spec = PathFinder.find_spec(fullname, path) if fullname == self._name else None
+        if spec is None or spec.loader is None:
             return None
-        load = found.loader.exec_module
+        load = spec.loader.exec_module
 
         def load_and_call(module: ModuleType) -> None:
             load(module)
-            self._then(module)
+            self._callback(module)
 
-        found.loader.exec_module = load_and_call  # type: ignore[method-assign]
-        return found
-
-
-def explain(names: Iterable[str]) -> None:
-    """Install the explaining hook; `names` are the importable top-level modules outside the standard library."""
-    sys.meta_path.insert(0, _Explaining(names))
+        spec.loader.exec_module = load_and_call  # type: ignore[method-assign]
+        return spec
 
 
-def follow(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Call `then` with the module after it is imported, which may be now, later or never."""
+def explain_unavailable_modules(names: Iterable[str]) -> None:
+    """Install the hook that explains. `names` are the importable top-level modules outside the standard library."""
+    sys.meta_path.insert(0, _UnavailableModuleFinder(names))
+
+
+def call_after_import(name: str, callback: Callable[[ModuleType], None]) -> None:
+    """Call `callback` with the module: at once if it is imported already, else when code imports it."""
     if name in sys.modules:
-        then(sys.modules[name])
+        callback(sys.modules[name])
     else:
-        sys.meta_path.insert(0, _Following(name, then))
+        sys.meta_path.insert(0, _ImportWatcher(name, callback))

@@ -1,9 +1,9 @@
 """The entry point of a sandboxed process: confine this process, then serve the source.
 
-Started as a script by `python -I -S -B`. One JSON line on standard input describes the confinement. The order
-matters: limits, own root, own user, no new privileges, Landlock, seccomp, and only then the user's code.
-If a requested layer is not available, the process ends with exit code 97. After `ready` was sent this exit
-code means nothing, because the user's code can use it too.
+It is started as a script with `python -I -S -B`. One JSON line on standard input describes the confinement. The
+order matters: limits, separate root, separate user, no new privileges, Landlock, seccomp, and then the user's code.
+If a requested layer is not available, the process exits with code 97. After `ready` was sent, this exit code has no
+meaning, because the user's code can use it too.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ LINUX_CAPABILITY_VERSION_3 = 0x20080522
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
-OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-OF_WORK = READ_FILE | READ_DIR | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG
-OF_WORK |= MAKE_SYM | TRUNCATE
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+WORK_RIGHTS = READ_FILE | READ_DIR | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG
+WORK_RIGHTS |= MAKE_SYM | TRUNCATE
 # <linux/seccomp.h>
 PR_SET_SECCOMP = 22
 SECCOMP_MODE_FILTER = 2
@@ -53,18 +53,18 @@ def main() -> None:
     layers: set[str] = set(spec["layers"])
     _die_with_parent(spec)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Ignore signals meant for the supervisor, which kills this process in time.
+        # Ignore signals that are for the supervisor. The supervisor kills this process itself.
         signal.signal(number, signal.SIG_IGN)
-    _need("limits", lambda: _limit(spec["limits"]))
+    _apply_or_exit("limits", lambda: _set_limits(spec["limits"]))
     if "root" in layers:
-        _need("root", lambda: _enter(spec["root"]))
+        _apply_or_exit("root", lambda: _enter_root(spec["root"]))
     if "uid" in layers:
-        _need("uid", lambda: _become(spec["uid"]))
-        # Changing the user reset both: the parent-death signal, and access to /proc for measuring.
+        _apply_or_exit("uid", lambda: _become_user(spec["uid"]))
+        # The change of user has reset the parent-death signal, and the access to /proc that measuring needs.
         _die_with_parent(spec)
-        _need("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))
-    _need("capabilities", _drop_capabilities)
-    _need("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
+        _apply_or_exit("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))
+    _apply_or_exit("capabilities", _drop_capabilities)
+    _apply_or_exit("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
     sys.path[:] = [spec["library"], *sys.path[1:], *spec["sites"]]
     os.chdir(spec["work"] or "/")
     from drover import _files, _serving, _sockets
@@ -72,15 +72,15 @@ def main() -> None:
     _sockets.install(spec["control_fd"])
     _files.install(spec["work"])
     if "landlock" in layers:
-        _need("landlock", lambda: _landlock(spec))
+        _apply_or_exit("landlock", lambda: _apply_landlock(spec))
     if "seccomp" in layers:
-        _need("seccomp", lambda: _seccomp(base64.b64decode(spec["filter"])))
+        _apply_or_exit("seccomp", lambda: _apply_seccomp(base64.b64decode(spec["filter"])))
     _serving.serve(requests, spec)
 
 
-def _need(layer: str, confine: Callable[[], None]) -> None:
+def _apply_or_exit(layer: str, apply: Callable[[], None]) -> None:
     try:
-        confine()
+        apply()
     except Exception as error:
         os.write(2, f"sandbox: {layer} is not available: {error!r}\n".encode())
         os._exit(EXIT_UNCONFINED)
@@ -89,12 +89,12 @@ def _need(layer: str, confine: Callable[[], None]) -> None:
 def _die_with_parent(spec: dict[str, Any]) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if spec["parent"] is not None and os.getppid() != spec["parent"]:
-        os._exit(EXIT_ORPHANED)  # The parent died before PR_SET_PDEATHSIG was in effect.
+        os._exit(EXIT_ORPHANED)  # The parent exited before PR_SET_PDEATHSIG was in effect.
 
 
-def _limit(limits: dict[str, int]) -> None:
-    """Set limits: `memory`, `file` and `stack` in bytes, `cpu` in seconds; `files` and `threads` are counts."""
-    hard = {
+def _set_limits(limits: dict[str, int]) -> None:
+    """Set the limits. `memory`, `file` and `stack` are in bytes, `cpu` is in seconds, `files` and `threads` are counts."""
+    hard_limits = {
         resource.RLIMIT_AS: limits["memory"],
         resource.RLIMIT_FSIZE: limits["file"],
         resource.RLIMIT_NOFILE: limits["files"],
@@ -103,24 +103,24 @@ def _limit(limits: dict[str, int]) -> None:
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
     }
-    for what, value in hard.items():
-        resource.setrlimit(what, (value, value))
+    for resource_id, value in hard_limits.items():
+        resource.setrlimit(resource_id, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu"], limits["cpu"] + 1))
     if limits["threads"]:
         resource.setrlimit(resource.RLIMIT_NPROC, (limits["threads"], limits["threads"]))
-    os.nice(5)  # the worker's own threads count too
+    os.nice(5)  # The threads of the worker get the CPU first.
 
 
-def _enter(root: str) -> None:
+def _enter_root(root: str) -> None:
     os.chroot(root)
     os.chdir("/")
 
 
-def _become(uid: int) -> None:
+def _become_user(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    _drop_capabilities()  # Only root loses its capabilities by changing the user.
+    _drop_capabilities()  # A change of user drops the capabilities of root only.
     try:
         os.setuid(0)
     except PermissionError:
@@ -129,10 +129,10 @@ def _become(uid: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Drop all capabilities where the process has to stay root."""
+    """Drop all capabilities, because the process may still be root."""
     header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _checked(_libc.capset(header, nothing))
+    no_capabilities = (ctypes.c_uint32 * 6)()
+    _check_result(_libc.capset(header, no_capabilities))
 
 
 def _prctl(option: int, value: int) -> None:
@@ -150,21 +150,21 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
 
-def _landlock(spec: dict[str, Any]) -> None:
-    """Allow reading Python's files and writing the work folder.
+def _apply_landlock(spec: dict[str, Any]) -> None:
+    """Allow the process to read Python's files and to write the work folder.
 
-    No TCP; no signals or sockets of other processes.
+    Forbid TCP, signals to other processes, and their abstract sockets, as far as the kernel supports it.
     """
     version = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
     abi = _libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version)
     if abi < 1:
         raise OSError(ctypes.get_errno(), "Landlock is not available")
-    handled = (1 << 13) - 1
-    for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
-        handled |= right if abi >= since else 0
-    rules = _Ruleset(handled, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    handled_rights = (1 << 13) - 1
+    for first_abi, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
+        handled_rights |= right if abi >= first_abi else 0
+    rules = _Ruleset(handled_rights, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
-    ruleset = _checked(
+    ruleset = _check_result(
         _libc.syscall(
             SYS_LANDLOCK_CREATE_RULESET,
             ctypes.byref(rules),
@@ -177,8 +177,8 @@ def _landlock(spec: dict[str, Any]) -> None:
     for path in spec["listable"]:
         _allow(ruleset, path, READ_DIR)
     if spec["work"]:
-        _allow(ruleset, spec["work"], OF_WORK & handled)
-    _checked(_libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
+        _allow(ruleset, spec["work"], WORK_RIGHTS & handled_rights)
+    _check_result(_libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
     os.close(ruleset)
 
 
@@ -188,9 +188,9 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     except FileNotFoundError:
         return
     if not os.path.isdir(path):
-        access &= OF_FILES
+        access &= FILE_RIGHTS
     rule = _PathBeneath(access, fd)
-    _checked(
+    _check_result(
         _libc.syscall(
             SYS_LANDLOCK_ADD_RULE,
             ruleset,
@@ -202,7 +202,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     os.close(fd)
 
 
-def _checked(result: int) -> int:
+def _check_result(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -213,10 +213,10 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
-def _seccomp(instructions: bytes) -> None:
-    held = ctypes.create_string_buffer(instructions, len(instructions))
-    program = _Program(len(instructions) // 8, ctypes.addressof(held))
-    _checked(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
+def _apply_seccomp(instructions: bytes) -> None:
+    buffer = ctypes.create_string_buffer(instructions, len(instructions))
+    program = _Program(len(instructions) // 8, ctypes.addressof(buffer))
+    _check_result(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Report each HTTP request of the source, for common clients.
+"""Report each HTTP request that the source sends with a common client.
 
-It informs the author; it is not a security control.
+The reports inform the author of the source. They are not a security control.
 """
 
 from __future__ import annotations
@@ -11,32 +11,36 @@ from typing import Any
 
 from drover import _imports
 
-_tell: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before any code runs
+_report: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before any code runs
 
 
-def watch(tell: Callable[..., None]) -> None:
-    """Call `tell(method=, url=, status=, ms=)` per request. The URL has no query, which may contain secrets.
+def report_requests(report: Callable[..., None]) -> None:
+    """Call `report(method=, url=, status=, ms=)` for each request. The URL is without its query, because a query may
+    contain secrets.
 
-    Each client is patched when it is imported, because importing unused clients would take time.
+    Each client is patched when it is imported, so that unused clients are not imported.
     """
-    global _tell
-    _tell = tell
-    _imports.follow("http.client", _watch_http_client)
-    _imports.follow("httpx", _watch_httpx)
+    global _report
+    _report = report
+    _imports.call_after_import("http.client", _watch_http_client)
+    _imports.call_after_import("httpx", _watch_httpx)
 
 
 def _watch_http_client(client: Any) -> None:
-    put, answered = client.HTTPConnection.putrequest, client.HTTPConnection.getresponse
+    original_putrequest, original_getresponse = (
+        client.HTTPConnection.putrequest,
+        client.HTTPConnection.getresponse,
+    )
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        self._drover_asked = (method, _shown(self, url), time.monotonic())
-        put(self, method, url, *args, **kwargs)
+        self._drover_request = (method, _url_without_query(self, url), time.monotonic())
+        original_putrequest(self, method, url, *args, **kwargs)
 
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        response = answered(self, *args, **kwargs)
-        asked = getattr(self, "_drover_asked", None)
-        if asked is not None:
-            _said(*asked, status=response.status)
+        response = original_getresponse(self, *args, **kwargs)
+        started_request = getattr(self, "_drover_request", None)
+        if started_request is not None:
+            _report_response(*started_request, status=response.status)
         return response
 
     client.HTTPConnection.putrequest = putrequest
@@ -44,12 +48,12 @@ def _watch_http_client(client: Any) -> None:
 
 
 def _watch_httpx(httpx: Any) -> None:
-    once, later = httpx.Client.send, httpx.AsyncClient.send
+    original_send, original_send_async = httpx.Client.send, httpx.AsyncClient.send
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
         start = time.monotonic()
-        response = once(self, request, **kwargs)
-        _said(
+        response = original_send(self, request, **kwargs)
+        _report_response(
             request.method,
             str(request.url.copy_with(query=None)),
             start,
@@ -59,8 +63,8 @@ def _watch_httpx(httpx: Any) -> None:
 
     async def send_async(self: Any, request: Any, **kwargs: Any) -> Any:
         start = time.monotonic()
-        response = await later(self, request, **kwargs)
-        _said(
+        response = await original_send_async(self, request, **kwargs)
+        _report_response(
             request.method,
             str(request.url.copy_with(query=None)),
             start,
@@ -72,12 +76,12 @@ def _watch_httpx(httpx: Any) -> None:
     httpx.AsyncClient.send = send_async
 
 
-def _said(method: str, url: str, start: float, *, status: int) -> None:
-    _tell(method=method, url=url, status=status, ms=round((time.monotonic() - start) * 1000, 1))
+def _report_response(method: str, url: str, start: float, *, status: int) -> None:
+    _report(method=method, url=url, status=status, ms=round((time.monotonic() - start) * 1000, 1))
 
 
-def _shown(connection: Any, path: str) -> str:
+def _url_without_query(connection: Any, path: str) -> str:
     scheme = "https" if connection.default_port == 443 else "http"
-    usual = {"https": 443, "http": 80}[scheme]
-    port = "" if connection.port == usual else f":{connection.port}"
+    default_port = {"https": 443, "http": 80}[scheme]
+    port = "" if connection.port == default_port else f":{connection.port}"
     return f"{scheme}://{connection.host}{port}{path.partition('?')[0]}"[:500]

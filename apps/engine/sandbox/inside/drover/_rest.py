@@ -1,4 +1,4 @@
-"""Write a REST source in ten lines: base URL, authentication, pagination, streams."""
+"""Write a REST source in ten lines: declare its base URL, authentication, pagination and streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drover._source import Json, Page, Source, Stream
 
 
 class Auth:
-    """Base of the authentication methods. Their parameters are names of settings, never values."""
+    """Base class of the authentication methods. Their parameters are names of settings, never values."""
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
         raise NotImplementedError
@@ -30,12 +30,12 @@ class Bearer(Auth):
     token: str = "token"
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
-        request.headers["Authorization"] = f"Bearer {setting(source, self.token)}"
+        request.headers["Authorization"] = f"Bearer {setting_value(source, self.token)}"
 
 
 @dataclass(frozen=True)
 class ApiKey(Auth):
-    """A key in a header, or in the query if `param` is given."""
+    """A key in a header, or in the query if `param` is set."""
 
     key: str = "api_key"
     header: str = "X-API-Key"
@@ -43,9 +43,9 @@ class ApiKey(Auth):
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
         if self.param:
-            request.prepare_url(request.url, {self.param: setting(source, self.key)})
+            request.prepare_url(request.url, {self.param: setting_value(source, self.key)})
         else:
-            request.headers[self.header] = str(setting(source, self.key))
+            request.headers[self.header] = str(setting_value(source, self.key))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Basic(Auth):
     password: str = "password"
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
-        pair = f"{setting(source, self.user)}:{setting(source, self.password)}"
+        pair = f"{setting_value(source, self.user)}:{setting_value(source, self.password)}"
         request.headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
@@ -70,55 +70,55 @@ class OAuthRefresh(Auth):
     refresh_token: str = "refresh_token"
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
-        held = source.__dict__.setdefault("_oauth", {"token": "", "until": 0.0})
-        if time.monotonic() > held["until"]:
-            held.update(self._fresh(source))
-        request.headers["Authorization"] = f"Bearer {held['token']}"
+        access = source.__dict__.setdefault("_oauth", {"token": "", "until": 0.0})
+        if time.monotonic() > access["until"]:
+            access.update(self._fetch_access_token(source))
+        request.headers["Authorization"] = f"Bearer {access['token']}"
 
-    def _fresh(self, source: Source) -> Json:
+    def _fetch_access_token(self, source: Source) -> Json:
         response = source.session.post(
-            filled(self.token_url, source),
+            fill_in(self.token_url, source),
             data={
                 "grant_type": "refresh_token",
-                "refresh_token": setting(source, self.refresh_token),
-                "client_id": setting(source, self.client_id),
-                "client_secret": setting(source, self.client_secret),
+                "refresh_token": setting_value(source, self.refresh_token),
+                "client_id": setting_value(source, self.client_id),
+                "client_secret": setting_value(source, self.client_secret),
             },
         )
-        answer = response.json()
-        if not isinstance(answer, dict) or "access_token" not in answer:
+        body = response.json()
+        if not isinstance(body, dict) or "access_token" not in body:
             raise AuthenticationError("The token endpoint returned no access_token.")
-        lifetime = float(answer.get("expires_in") or 300)
-        return {"token": answer["access_token"], "until": time.monotonic() + lifetime - 60}
+        lifetime = float(body.get("expires_in") or 300)
+        return {"token": body["access_token"], "until": time.monotonic() + lifetime - 60}
 
 
 class Paging:
-    """Base of the pagination methods.
+    """Base class of the pagination methods.
 
-    A page token is query parameters or a URL, as JSON; None after the last page.
+    The token of a page is JSON with query parameters or a URL. It is None after the last page.
     """
 
-    def first(self) -> Json:
+    def first_token(self) -> Json:
         return {}
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
         return None
 
 
 @dataclass(frozen=True)
 class Cursor(Paging):
-    """The response has the next page's token at `field` (names joined by dots); it is sent back as `param`."""
+    """The response has a cursor at `field` (names joined by dots). The next request sends it as `param`."""
 
     field: str
     param: str = "cursor"
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
-        token = at(answer, self.field)
-        return {"params": {self.param: token}} if token else None
+        cursor = value_at(body, self.field)
+        return {"params": {self.param: cursor}} if cursor else None
 
 
 @dataclass(frozen=True)
@@ -129,37 +129,37 @@ class Offset(Paging):
     param: str = "offset"
     size_param: str = "limit"
 
-    def first(self) -> Json:
+    def first_token(self) -> Json:
         return {"params": {self.size_param: self.size, self.param: 0}}
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
         if len(rows) < self.size:
             return None
-        params = asked["params"]
+        params = token["params"]
         return {"params": {**params, self.param: params[self.param] + self.size}}
 
 
 @dataclass(frozen=True)
 class PageNumber(Paging):
-    """`?page=2`, until a page is empty, or has fewer records than `size` if given."""
+    """`?page=2`, until a page is empty, or has fewer records than `size` if that is set."""
 
     size: int = 0
     param: str = "page"
     size_param: str = "per_page"
     start: int = 1
 
-    def first(self) -> Json:
-        sized = {self.size_param: self.size} if self.size else {}
-        return {"params": {**sized, self.param: self.start}}
+    def first_token(self) -> Json:
+        size_params = {self.size_param: self.size} if self.size else {}
+        return {"params": {**size_params, self.param: self.start}}
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
         if not rows or len(rows) < self.size:
             return None
-        params = asked["params"]
+        params = token["params"]
         return {"params": {**params, self.param: params[self.param] + 1}}
 
 
@@ -167,8 +167,8 @@ class PageNumber(Paging):
 class LinkHeader(Paging):
     """The `Link: <…>; rel="next"` header (RFC 8288)."""
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
         url = response.links.get("next", {}).get("url")
         return {"url": urljoin(response.url, url)} if url else None
@@ -176,14 +176,14 @@ class LinkHeader(Paging):
 
 @dataclass(frozen=True)
 class NextUrl(Paging):
-    """The response has the next page's URL at `field` (names joined by dots)."""
+    """The response has the URL of the next page at `field` (names joined by dots)."""
 
     field: str = "next"
 
-    def following(
-        self, asked: Json, answer: Any, rows: list[Any], response: requests.Response
+    def next_token(
+        self, token: Json, body: Any, rows: list[Any], response: requests.Response
     ) -> Json | None:
-        url = at(answer, self.field)
+        url = value_at(body, self.field)
         return {"url": urljoin(response.url, url)} if url else None
 
 
@@ -196,18 +196,18 @@ class RestSource(Source):
     headers: ClassVar[Mapping[str, str]] = {}
 
     def get(self, pagination: Json | None = None) -> Page:
-        return self._page(pagination, since=None)
+        return self._read_page(pagination, since=None)
 
     def get_records_after(self, state: Json, pagination: Json | None = None) -> Page:
         stream = self.stream
         if not stream.since or not stream.cursor_field:
             return super().get_records_after(state, pagination)
-        reached = (state.get("state") or {}).get("cursor") or state.get("last_run")
-        return self._page(pagination, since=reached)
+        cursor = (state.get("state") or {}).get("cursor") or state.get("last_run")
+        return self._read_page(pagination, since=cursor)
 
     def ask(self, path: str, **options: Any) -> requests.Response:
         """Send an authenticated GET request below the base URL. Raises for statuses of 400 and above."""
-        url = filled(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
+        url = fill_in(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
         return self.session.get(
             path if "://" in path else url, headers=headers, auth=self._authorize, **options
@@ -215,7 +215,7 @@ class RestSource(Source):
 
     @cached_property
     def _origin(self) -> str:
-        return filled(self.base_url, self).partition("://")[2].partition("/")[0].lower()
+        return fill_in(self.base_url, self).partition("://")[2].partition("/")[0].lower()
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add credentials only for requests to the base URL's host."""
@@ -224,91 +224,94 @@ class RestSource(Source):
             self.auth.apply(request, self)
         return request
 
-    def _page(self, pagination: Json | None, since: Any) -> Page:
+    def _read_page(self, pagination: Json | None, since: Any) -> Page:
         stream = self.stream
-        asked = dict(pagination or {})
-        extra = {stream.since: since} if since is not None else {}
+        page_token = dict(pagination or {})
+        extra_params = {stream.since: since} if since is not None else {}
         if stream.parent:
-            return self._children(stream, asked, extra)
-        rows, following = self._rows(stream, asked.get("at"), {}, extra)
-        state = self._state(stream, rows, asked.get("most", since))
-        token = {"at": following} if following else None
-        if token and state:
-            token["most"] = state["cursor"]
-        return Page(rows, token, state)
+            return self._child_page(stream, page_token, extra_params)
+        rows, next_token = self._read_rows(stream, page_token.get("at"), {}, extra_params)
+        state = self._incremental_state(stream, rows, page_token.get("most", since))
+        next_page = {"at": next_token} if next_token else None
+        if next_page and state:
+            next_page["most"] = state["cursor"]
+        return Page(rows, next_page, state)
 
-    def _rows(
-        self, stream: Stream, at_page: Json | None, names: Json, extra: Json
+    def _read_rows(
+        self, stream: Stream, at_page: Json | None, parent_record: Json, extra_params: Json
     ) -> tuple[list[Any], Json | None]:
         paging: Paging = stream.paging or self.paging
-        asked = at_page or paging.first()
-        if "url" in asked:
-            response = self.ask(asked["url"])
+        token = at_page or paging.first_token()
+        if "url" in token:
+            response = self.ask(token["url"])
         else:
-            params = {**stream.params, **extra, **asked.get("params", {})}
-            response = self.ask(filled(stream.path or stream.name, self, names), params=params)
-        answer = response.json()
-        rows = at(answer, stream.records) if stream.records else answer
+            params = {**stream.params, **extra_params, **token.get("params", {})}
+            response = self.ask(
+                fill_in(stream.path or stream.name, self, parent_record), params=params
+            )
+        body = response.json()
+        rows = value_at(body, stream.records) if stream.records else body
         if rows is None:
             rows = []
         if not isinstance(rows, list):
-            where = f"at {stream.records!r} " if stream.records else ""
-            raise ContractError(f"The response of {stream.name} {where}is not a list of records.")
-        return rows, paging.following(asked, answer, rows, response)
+            place = f"at {stream.records!r} " if stream.records else ""
+            raise ContractError(f"The response of {stream.name} {place}is not a list of records.")
+        return rows, paging.next_token(token, body, rows, response)
 
-    def _children(self, stream: Stream, asked: Json, extra: Json) -> Page:
-        """Return the child records of one page of parents; the page token is that of the parents."""
+    def _child_page(self, stream: Stream, token: Json, extra_params: Json) -> Page:
+        """Return the child records of one page of parent records, with the token of the next page of parents."""
         parent = next((s for s in self.declared_streams() if s.name == stream.parent), None)
         if parent is None or parent.parent:
             raise ConfigurationError(
                 f"{stream.name} needs a parent stream that has no parent itself."
             )
-        parents, following = self._rows(parent, asked.get("at"), {}, {})
+        parents, next_token = self._read_rows(parent, token.get("at"), {}, {})
         return Page(
-            self._of_parents(stream, parents, extra), {"at": following} if following else None
+            self._child_rows(stream, parents, extra_params),
+            {"at": next_token} if next_token else None,
         )
 
-    def _of_parents(self, stream: Stream, parents: list[Any], extra: Json) -> Iterator[Any]:
+    def _child_rows(self, stream: Stream, parents: list[Any], extra_params: Json) -> Iterator[Any]:
         for parent in parents:
             at_page: Json | None = None
             while True:
-                rows, at_page = self._rows(stream, at_page, parent, extra)
+                rows, at_page = self._read_rows(stream, at_page, parent, extra_params)
                 yield from rows
                 if at_page is None:
                     break
 
-    def _state(self, stream: Stream, rows: list[Any], before: Any) -> Json | None:
+    def _incremental_state(self, stream: Stream, rows: list[Any], previous: Any) -> Json | None:
         if not stream.cursor_field:
             return None
         values = [row[stream.cursor_field] for row in rows if row.get(stream.cursor_field)]
-        most = max([*values, *([before] if before is not None else [])], default=None)
-        return {"cursor": most} if most is not None else None
+        greatest = max([*values, *([previous] if previous is not None else [])], default=None)
+        return {"cursor": greatest} if greatest is not None else None
 
 
-def setting(source: Source, name: str) -> Any:
-    """Return the value of a setting. Raises ConfigurationError if it was left empty."""
+def setting_value(source: Source, name: str) -> Any:
+    """Return the value of a setting. Raises ConfigurationError if the setting is empty."""
     value = getattr(source.config, name, None)
     if value in (None, ""):
         raise ConfigurationError(f"The setting {name!r} is required.")
     return value
 
 
-def filled(text: str, source: Source, names: Mapping[str, Any] | None = None) -> str:
-    """Return `text` with each {name} replaced from `names`, or else from the settings."""
+def fill_in(text: str, source: Source, names: Mapping[str, Any] | None = None) -> str:
+    """Return `text` with each {name} replaced by its value in `names`, or else in the settings."""
     if "{" not in text:
         return text
-    of_record = {name: quote(str(value), safe="") for name, value in (names or {}).items()}
-    known = {**vars(source.config), **of_record}
+    quoted_names = {name: quote(str(value), safe="") for name, value in (names or {}).items()}
+    values = {**vars(source.config), **quoted_names}
     try:
-        return text.format_map(known)
+        return text.format_map(values)
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigurationError(f"{text} cannot be filled in: {error}") from error
 
 
-def at(answer: Any, path: str) -> Any:
-    """Return the value at names joined by dots, None if there is none."""
+def value_at(value: Any, path: str) -> Any:
+    """Return the value at the path of names joined by dots, or None if it does not exist."""
     for name in path.split("."):
-        if not isinstance(answer, Mapping):
+        if not isinstance(value, Mapping):
             return None
-        answer = answer.get(name)
-    return answer
+        value = value.get(name)
+    return value

@@ -1,8 +1,8 @@
-"""Process the supervisor's requests to the source: one JSON line in, JSON lines out.
+"""Process the requests of the supervisor to the source. Requests and messages are JSON lines.
 
-in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", ...}
-out: {"t": "ready"} once; then for each request any number of {"t": "log"}, {"t": "request"} and
-     {"t": "rows", "rows": [...], "types": {...}}, and one {"t": "answer", ...} or {"t": "error", ...}.
+requests: {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", ...}
+messages: {"t": "ready"} once, then for each request any number of {"t": "log"}, {"t": "request"} and
+          {"t": "rows", "rows": [...], "types": {...}}, and at the end {"t": "answer", ...} or {"t": "error", ...}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import orjson
 from drover import _contract, _imports, _requests, _typed
 
 ROWS_IN_A_LINE = 500
-LINE = 1 << 20  # approximate bytes of a line of rows
+LINE_BYTES = 1 << 20  # approximate bytes of a line of rows
 FILE_NAME = "source.py"
 TRACE_LINES = 8
 
@@ -32,147 +32,154 @@ Json = dict[str, Any]
 
 
 class Output:
-    """Writes lines to the supervisor. Each line is written whole, from whichever thread."""
+    """Writes lines to the supervisor. Thread-safe: lines of different threads are not mixed."""
 
     def __init__(self, fd: int) -> None:
         self._file = os.fdopen(fd, "wb", buffering=1 << 18)
         self._lock = threading.Lock()
 
-    def say(self, kind: str, *, flush: bool = True, **values: Any) -> None:
-        line = encoded({"t": kind, **values})
+    def send(self, kind: str, *, flush: bool = True, **values: Any) -> None:
+        line = encode({"t": kind, **values})
         with self._lock:
             self._file.write(line + b"\n")
             if flush:
                 self._file.flush()
 
-    def rows(self, rows: Iterable[Any]) -> int:
-        """Write all rows, several per line. Returns the number of rows."""
+    def send_rows(self, rows: Iterable[Any]) -> int:
+        """Write all rows, several per line, and return the number of rows."""
         count = 0
-        left = map(_contract.plain, rows)
-        while chunk := list(itertools.islice(left, ROWS_IN_A_LINE)):
-            self._rows(chunk)
+        remaining_rows = map(_contract.record_dict, rows)
+        while chunk := list(itertools.islice(remaining_rows, ROWS_IN_A_LINE)):
+            self._send_chunk(chunk)
             count += len(chunk)
         return count
 
-    def _rows(self, chunk: list[Json]) -> None:
-        types = _typed.tags(chunk)
-        line = encoded({"t": "rows", "rows": _typed.written(chunk, types), "types": types})
-        if len(line) > LINE and len(chunk) > 1:
+    def _send_chunk(self, chunk: list[Json]) -> None:
+        types = _typed.column_tags(chunk)
+        line = encode({"t": "rows", "rows": _typed.encode_rows(chunk, types), "types": types})
+        if len(line) > LINE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
-            self._rows(chunk[:half])
-            self._rows(chunk[half:])
+            self._send_chunk(chunk[:half])
+            self._send_chunk(chunk[half:])
             return
         with self._lock:
             self._file.write(line + b"\n")
 
 
-def encoded(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, default=_contract.simple, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, default=_contract.to_json_value, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, orjson.JSONEncodeError):
-        return orjson.dumps(_contract.printable(value))
+        return orjson.dumps(_contract.to_json_safe(value))
 
 
-class LogLines(logging.Handler):
-    """Sends the source's log records as log lines of the run."""
+class LogLineHandler(logging.Handler):
+    """Sends the log records of the source as log lines of the run."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._output.say("log", level=record.levelname.lower(), message=record.getMessage()[:8000])
+        self._output.send("log", level=record.levelname.lower(), message=record.getMessage()[:8000])
 
 
 def serve(requests: BinaryIO, spec: Json) -> None:
-    """Process requests until there are no more. Never returns."""
+    """Process requests until the input ends. Never returns."""
     output = Output(spec["output_fd"])
     sys.stdin = io.StringIO("")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    logging.basicConfig(level=logging.INFO, handlers=[LogLines(output)])
-    for noisy in ("urllib3", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    _imports.explain(spec["packages"])
-    _requests.watch(lambda **seen: output.say("request", **seen))
-    code = spec.pop("code")
-    output.say("ready", layers=spec["layers"])
+    logging.basicConfig(level=logging.INFO, handlers=[LogLineHandler(output)])
+    for logger_name in ("urllib3", "httpx", "httpcore"):
+        logging.getLogger(logger_name).setLevel(logging.WARNING)
+    _imports.explain_unavailable_modules(spec["packages"])
+    _requests.report_requests(lambda **request_fields: output.send("request", **request_fields))
+    source_code = spec.pop("code")
+    output.send("ready", layers=spec["layers"])
     spec.clear()
-    served: Served | None = None
+    source_server: SourceServer | None = None
     for line in requests:
         try:
-            if served is None:
-                served = Served(_loaded(code), output)
-            served.answer(orjson.loads(line))
+            if source_server is None:
+                source_server = SourceServer(_load_module(source_code), output)
+            source_server.process(orjson.loads(line))
         except BaseException as error:
-            output.say("error", **_contract.explained(error, _trace(error)))
+            output.send("error", **_contract.describe_error(error, _own_trace(error)))
     sys.stdout.flush()
     os._exit(0)
 
 
-def _loaded(code: str) -> types.ModuleType:
+def _load_module(source_code: str) -> types.ModuleType:
     module = types.ModuleType("source")
     module.__file__ = FILE_NAME
     sys.modules["source"] = module
-    linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
-    exec(compile(code, FILE_NAME, "exec"), module.__dict__)  # noqa: S102 - this is what we are for
+    linecache.cache[FILE_NAME] = (
+        len(source_code),
+        None,
+        source_code.splitlines(keepends=True),
+        FILE_NAME,
+    )
+    exec(compile(source_code, FILE_NAME, "exec"), module.__dict__)  # noqa: S102 - the sandbox exists to run this code
     return module
 
 
-class Served:
-    """A source, created when it is first needed."""
+class SourceServer:
+    """Calls the operations of a source, which is created when it is first used."""
 
     def __init__(self, module: types.ModuleType, output: Output) -> None:
         self._module = module
         self._output = output
         self._source: Any = None
 
-    def answer(self, request: Json) -> None:
+    def process(self, request: Json) -> None:
         operation = getattr(self, f"_{request.pop('op')}")
-        self._output.say("answer", **operation(**request))
+        self._output.send("answer", **operation(**request))
 
     def _streams(self) -> Json:
-        made = _contract.source_class(self._module)
-        return {"streams": _contract.streams_of(made)}
+        source_class = _contract.find_source_class(self._module)
+        return {"streams": _contract.list_streams(source_class)}
 
     def _check(self, bound: Json) -> Json:
-        ok, message = _contract.checked(self._bound(bound))
-        return {"ok": ok, "message": message}
+        is_ok, message = _contract.check_connection(self._get_source(bound))
+        return {"ok": is_ok, "message": message}
 
     def _total(self, bound: Json) -> Json:
-        total = self._bound(bound).get_total_records_count()
+        total = self._get_source(bound).get_total_records_count()
         return {"total": total if isinstance(total, int) else None}
 
     def _page(
         self, bound: Json, pagination: Json | None, since: Json | None, limit: int | None
     ) -> Json:
-        page = _contract.page(self._bound(bound), pagination, since)
-        count = self._output.rows(_limited(page.rows, limit))
+        page = _contract.get_page(self._get_source(bound), pagination, since)
+        count = self._output.send_rows(_first_rows(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
 
     def _transform(self, rows: list[Json], types: dict[str, str]) -> Json:
-        function = _contract.transform_of(self._module)
-        made = _contract.transformed(function, _typed.restored(rows, types))
-        return {"rows": self._output.rows(made)}
+        function = _contract.find_transform(self._module)
+        transformed_rows = _contract.transform_rows(function, _typed.decode_rows(rows, types))
+        return {"rows": self._output.send_rows(transformed_rows)}
 
-    def _bound(self, bound: Json) -> Any:
+    def _get_source(self, bound: Json) -> Any:
         if self._source is None:
-            made = _contract.source_class(self._module)
-            self._source = _contract.instance(made, **bound)
+            source_class = _contract.find_source_class(self._module)
+            self._source = _contract.create_source(source_class, **bound)
         return self._source
 
 
-def _limited(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
+def _first_rows(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
     for number, row in enumerate(rows):
         if limit is not None and number >= limit:
             return
         yield row
 
 
-def _trace(error: BaseException) -> tuple[list[str], int | None]:
-    """Return the lines of the user's code that led to the error, and the number of the last one."""
+def _own_trace(error: BaseException) -> tuple[list[str], int | None]:
+    """Return the lines of the user's code in the traceback, and the number of the last of them."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == FILE_NAME]
-    lines = [f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}" for f in own[-TRACE_LINES:]]
+    own_frames = [frame for frame in frames if frame.filename == FILE_NAME]
+    lines = [
+        f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}" for f in own_frames[-TRACE_LINES:]
+    ]
     if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
         return [f"{FILE_NAME}, line {error.lineno}: {(error.text or '').strip()}"], error.lineno
-    return lines, own[-1].lineno if own else None
+    return lines, own_frames[-1].lineno if own_frames else None

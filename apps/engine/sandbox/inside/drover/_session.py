@@ -8,27 +8,27 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from drover._failures import EgressRefused, refusal
+from drover._failures import EgressRefused, innermost_cause
 
-RETRIED = (429, 500, 502, 503, 504)
-LONGEST_WAIT = 60  # seconds; a longer Retry-After fails the run with that advice instead of waiting
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+MAX_WAIT_SECONDS = 60  # seconds before a retry, even if Retry-After is longer
 
 
-class _PatientRetry(Retry):
-    """Waits as Retry-After says, unless that is longer than a run may wait."""
+class _BoundedRetry(Retry):
+    """Waits for the time in the Retry-After header, but at most MAX_WAIT_SECONDS."""
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         return super().is_retry(method, status_code, False)
 
     def increment(self, *args: Any, **kwargs: Any) -> Any:
         error = kwargs.get("error")
-        if isinstance(error, Exception) and isinstance(refusal(error), EgressRefused):
+        if isinstance(error, Exception) and isinstance(innermost_cause(error), EgressRefused):
             raise error  # The broker would refuse the connection again.
         return super().increment(*args, **kwargs)
 
     def get_retry_after(self, response: Any) -> float | None:
         wait = super().get_retry_after(response)
-        return None if wait is None else min(wait, LONGEST_WAIT)
+        return None if wait is None else min(wait, MAX_WAIT_SECONDS)
 
 
 class _Session(requests.Session):
@@ -45,15 +45,15 @@ class _Session(requests.Session):
 
 
 def make_session(timeout: tuple[float, float]) -> requests.Session:
-    """Create a session that raises `requests.HTTPError` for statuses of 400 and above, after three retries of
-    temporary errors.
+    """Create a session that retries temporary errors three times and raises `requests.HTTPError` for statuses of
+    400 and above.
     """
     session = _Session(timeout)
     session.trust_env = False
-    retry = _PatientRetry(
+    retry = _BoundedRetry(
         total=3,
         backoff_factor=0.5,
-        status_forcelist=RETRIED,
+        status_forcelist=RETRIED_STATUSES,
         allowed_methods=None,
         raise_on_status=False,
     )

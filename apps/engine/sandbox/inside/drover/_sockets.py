@@ -1,8 +1,8 @@
-"""Replace `socket`: the egress broker opens each connection and passes one end of a socket pair.
+"""Replace `socket`: the egress broker opens each connection and passes one end of a socket pair to this process.
 
-This process never has an INET socket. Code that bypasses this module cannot connect: the broker decides about
-connections, and the kernel refuses everything else. Names are not resolved here; each gets a placeholder
-address from 198.18.0.0/16 (RFC 2544) that only this process can map back.
+This process never has an INET socket. Code that bypasses this module cannot connect, because the broker decides
+about connections and the kernel rejects everything else. This module does not resolve names. It gives each name a
+placeholder address from 198.18.0.0/16 (RFC 2544) and maps the address back to the name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from drover._failures import EgressRefused
 
 Address = tuple[Any, ...]
 
-_Real = socket.socket
+_OriginalSocket = socket.socket
 _lock = threading.Lock()
 _names: dict[str, str] = {}  # address -> name
 _addresses: dict[str, str] = {}  # name -> address
@@ -33,8 +33,8 @@ BUFFERS = {socket.SO_SNDBUF, socket.SO_RCVBUF}
 MAX_NAMES = 65_000
 
 
-class _Joining(_Real):
-    """Implements `sendmsg` as one send: the kernel refuses sendmsg, which could pass descriptors as well."""
+class _JoiningSocket(_OriginalSocket):
+    """Implements `sendmsg` as one `send`, because the kernel rejects sendmsg, which can also pass descriptors."""
 
     def sendmsg(
         self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None
@@ -44,8 +44,8 @@ class _Joining(_Real):
         return self.send(b"".join(buffers), flags)
 
 
-class BrokeredSocket(_Joining):
-    """Behaves like a TCP socket; the underlying descriptor is one end of a UNIX socket pair."""
+class BrokeredSocket(_JoiningSocket):
+    """Behaves like a TCP socket, but its descriptor is one end of a UNIX socket pair."""
 
     _peer: Address | None = None
     _internet = False
@@ -58,9 +58,9 @@ class BrokeredSocket(_Joining):
             return
         if type != -1 and type & 0xF != socket.SOCK_STREAM:
             raise PermissionError(1, "a custom source can only use TCP")
-        ours, other = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        other.close()
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, 0, ours.detach())
+        own_end, other_end = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        other_end.close()
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, 0, own_end.detach())
         self._internet = True
 
     @property
@@ -71,7 +71,7 @@ class BrokeredSocket(_Joining):
         if not self._internet:
             raise PermissionError(1, "a custom source can only use TCP")
         host, port = str(address[0]), int(address[1])
-        fd = _ask(_names.get(host, host), port)
+        fd = _request_connection(_names.get(host, host), port)
         timeout = self.gettimeout()
         os.dup2(fd, self.fileno(), inheritable=False)
         os.close(fd)
@@ -95,28 +95,28 @@ class BrokeredSocket(_Joining):
         return ("198.18.0.0", 0) if self._internet else super().getsockname()
 
     def setsockopt(self, level: int, *options: Any) -> None:
-        # The kernel refuses these options, so they are ignored.
-        sizes = level == socket.SOL_SOCKET and options[0] in BUFFERS
-        if level not in INTERNET_LEVELS and not sizes:
+        # The kernel rejects options of the internet levels and buffer sizes, so ignore them.
+        is_buffer_size = level == socket.SOL_SOCKET and options[0] in BUFFERS
+        if level not in INTERNET_LEVELS and not is_buffer_size:
             super().setsockopt(level, *options)
 
 
-def _ask(host: str, port: int) -> int:
-    """Return the descriptor of a connection opened by the broker. Raises ConnectionRefusedError with its reason."""
+def _request_connection(host: str, port: int) -> int:
+    """Let the broker open a connection, and return its descriptor. Raises ConnectionRefusedError with the reason."""
     if _broker is None:
         raise ConnectionRefusedError(111, "this code has no network access")
     with _lock:
         _broker.sendall(json.dumps({"host": host, "port": port}).encode())
-        data, extra, _, _ = _broker.recvmsg(4096, socket.CMSG_SPACE(4))
+        data, ancillary, _, _ = _broker.recvmsg(4096, socket.CMSG_SPACE(4))
     if not data:
         raise ConnectionRefusedError(111, "the network was closed")
-    answer = json.loads(data)
-    if "refused" in answer:
-        raise EgressRefused(111, f"{host}:{port} was refused: {answer['refused']}")
-    if "unreachable" in answer:
-        raise ConnectionRefusedError(111, f"{host}:{port}: {answer['unreachable']}")
+    response = json.loads(data)
+    if "refused" in response:
+        raise EgressRefused(111, f"{host}:{port} was refused: {response['refused']}")
+    if "unreachable" in response:
+        raise ConnectionRefusedError(111, f"{host}:{port}: {response['unreachable']}")
     fds = array.array("i")
-    fds.frombytes(extra[0][2][:4])
+    fds.frombytes(ancillary[0][2][:4])
     return fds[0]
 
 
@@ -125,34 +125,34 @@ def getaddrinfo(
 ) -> list[Any]:
     name = host.decode("ascii") if isinstance(host, bytes) else str(host or "localhost")
     number = int(port) if str(port).isdigit() else PORTS.get(str(port), 0)
-    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (_address_of(name), number))]
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (_placeholder_address(name), number))]
 
 
-def _address_of(name: str) -> str:
+def _placeholder_address(name: str) -> str:
     name = name.lower().rstrip(".")
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:
         pass
     with _lock:
-        known = _addresses.get(name)
-        if known is None:
+        address = _addresses.get(name)
+        if address is None:
             if len(_addresses) >= MAX_NAMES:
                 raise socket.gaierror(socket.EAI_MEMORY, "too many host names")
             number = len(_addresses) + 1
-            known = f"198.18.{number >> 8}.{number & 255}"
-            _addresses[name] = known
-            _names[known] = name
-    return known
+            address = f"198.18.{number >> 8}.{number & 255}"
+            _addresses[name] = address
+            _names[address] = name
+    return address
 
 
 def _socketpair(
     family: int | None = None, type: int = socket.SOCK_STREAM, proto: int = 0
 ) -> tuple[socket.socket, socket.socket]:
-    one, other = _socket.socketpair(socket.AF_UNIX, type, proto)
+    first, second = _socket.socketpair(socket.AF_UNIX, type, proto)
     return (
-        _Joining(socket.AF_UNIX, type, proto, one.detach()),
-        _Joining(socket.AF_UNIX, type, proto, other.detach()),
+        _JoiningSocket(socket.AF_UNIX, type, proto, first.detach()),
+        _JoiningSocket(socket.AF_UNIX, type, proto, second.detach()),
     )
 
 
@@ -160,8 +160,8 @@ def install(control_fd: int | None) -> None:
     """Patch the module `socket`. Without a control descriptor all connections fail."""
     global _broker
     if control_fd is not None:
-        _broker = _Real(fileno=control_fd)
-    replaced: dict[str, Any] = {
+        _broker = _OriginalSocket(fileno=control_fd)
+    replacements: dict[str, Any] = {
         "socket": BrokeredSocket,
         "SocketType": BrokeredSocket,
         "socketpair": _socketpair,
@@ -170,5 +170,5 @@ def install(control_fd: int | None) -> None:
         "gethostname": lambda: "sandbox",
         "getfqdn": lambda name="": name or "sandbox",
     }
-    for name, value in replaced.items():
+    for name, value in replacements.items():
         setattr(socket, name, value)

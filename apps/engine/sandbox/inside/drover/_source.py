@@ -1,4 +1,4 @@
-"""The thin base class: a source declares its streams and settings, and implements how to get a page."""
+"""The base class of sources. A source declares its streams and settings, and implements how to get a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import requests
 
 Json = dict[str, Any]
-TIMEOUT = (10.0, 60.0)  # seconds: to connect, between two bytes
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds between two bytes
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class Page:
 class Stream:
     """One stream of records.
 
-    `path` is below the source's base URL; `records` is where the response has the records, as names joined by
-    dots, empty if the response is the list itself. `paging` overrides the source's own. With `parent` the path
-    is requested once per record of that stream: `/posts/{id}/comments`. `cursor_field` with `since` makes it
-    incremental: the query parameter `since` is sent with the greatest value of that field so far.
+    `path` is below the base URL of the source. `records` is the place of the records in the response, as names
+    joined by dots. It is empty if the response is the list of records. `paging` replaces the paging of the source.
+
+    If `parent` names another stream, the path is requested once for each record of that stream, with the record's
+    fields in braces: `/posts/{id}/comments`. With `cursor_field` and `since` the stream is incremental: each
+    request has the query parameter that `since` names, with the greatest value of `cursor_field` so far.
     """
 
     name: str
@@ -63,29 +65,29 @@ class StreamSettings:
 
 
 @dataclass(frozen=True)
-class Declared:
-    """The class attribute that Field and Secret create."""
+class SettingDeclaration:
+    """The value of the class attribute that Field or Secret declares."""
 
     description: str
     default: Any
     secret: bool
 
 
-def Field(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like pydantic's
+def Field(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - named as in pydantic
     """Declare a setting that users fill in. `default` makes it optional."""
-    return Declared(description, default, secret=False)
+    return SettingDeclaration(description, default, secret=False)
 
 
-def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like Field
+def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - named like Field
     """Declare a setting that is stored encrypted and never shown again."""
-    return Declared(description, default, secret=True)
+    return SettingDeclaration(description, default, secret=True)
 
 
 class SettingValues:
     """The settings of one connector as attributes: `self.config.api_key`."""
 
     def __init__(self, declared: type[Any] | None, values: Mapping[str, Any]) -> None:
-        for name, default in _defaults(declared).items():
+        for name, default in _setting_defaults(declared).items():
             setattr(self, name, default)
         for name, value in values.items():
             setattr(self, name, value)
@@ -99,11 +101,11 @@ class SettingValues:
 
 
 class Source:
-    """The base class of sources. It implements the methods of bizon's `AbstractSource` with less code to write.
+    """The base class of sources. It has the methods of bizon's `AbstractSource`, but needs less code.
 
     A subclass defines `streams` (a list of Stream, or of names), an inner class `Config` whose annotated
     attributes are the settings, and `get(pagination)`. It runs in a sandbox: it can connect only to the hosts
-    of its base URLs and of `hosts`; files live in the current folder until the run ends.
+    of its base URLs and of `hosts`. It can write files to the current folder, which is deleted after the run.
     """
 
     streams: ClassVar[Any] = []
@@ -116,15 +118,15 @@ class Source:
 
     @classmethod
     def declared_streams(cls) -> list[Stream]:
-        listed = cls.streams() if callable(cls.streams) else cls.streams
-        return [one if isinstance(one, Stream) else Stream(str(one)) for one in listed]
+        streams = cls.streams() if callable(cls.streams) else cls.streams
+        return [stream if isinstance(stream, Stream) else Stream(str(stream)) for stream in streams]
 
     @property
     def stream(self) -> Stream:
-        """The stream that this run reads. Raises ConfigurationError."""
-        for one in self.declared_streams():
-            if one.name == self.bound.stream:
-                return one
+        """Return the stream that this run reads. Raises ConfigurationError if there is no such stream."""
+        for stream in self.declared_streams():
+            if stream.name == self.bound.stream:
+                return stream
         raise ConfigurationError(f"There is no stream {self.bound.stream!r}.")
 
     @cached_property
@@ -135,11 +137,17 @@ class Source:
         return make_session(TIMEOUT)
 
     def get(self, pagination: Json | None = None) -> Page:
-        """Return the page at `pagination`, the first when it is None. A repeated call must return the same page."""
+        """Return the page at `pagination`, or the first page if it is None.
+
+        A call with the same `pagination` must return the same page.
+        """
         raise NotImplementedError("A source must define get(pagination).")
 
     def get_records_after(self, state: Json, pagination: Json | None = None) -> Page:
-        """Like `get`, for records newer than `state`: `{"last_run", "state", "cursor_field", "run_started_at"}`."""
+        """Like `get`, but return only records newer than the state.
+
+        `state` is `{"last_run", "state", "cursor_field", "run_started_at"}`.
+        """
         raise ConfigurationError("This source does not support incremental syncs.")
 
     def check_connection(self) -> tuple[bool, str | None]:
@@ -153,15 +161,15 @@ class Source:
         return True, f"{self.bound.stream} was read: {rows:,} records in its first page."
 
     def get_total_records_count(self) -> int | None:
-        """Return the number of records, if known."""
+        """Return the number of records, or None if it is unknown."""
         return None
 
 
-def _defaults(declared: type[Any] | None) -> Json:
-    found: Json = {}
-    for one in reversed(declared.__mro__[:-1] if declared else ()):
-        for name in getattr(one, "__annotations__", {}):
-            value = vars(one).get(name, ...)
-            default = value.default if isinstance(value, Declared) else value
-            found[name] = None if default is ... else default
-    return found
+def _setting_defaults(declared: type[Any] | None) -> Json:
+    defaults: Json = {}
+    for config_class in reversed(declared.__mro__[:-1] if declared else ()):
+        for name in getattr(config_class, "__annotations__", {}):
+            value = vars(config_class).get(name, ...)
+            default = value.default if isinstance(value, SettingDeclaration) else value
+            defaults[name] = None if default is ... else default
+    return defaults

@@ -1,6 +1,6 @@
-"""Send columns of types that JSON lacks out of the sandbox as text with the name of their type.
+"""Encode columns whose types JSON lacks: their values are sent as text, with the name of the type.
 
-`apps.engine.sandbox.typed` is the other side of this protocol.
+`apps.engine.sandbox.typed` decodes them outside of the sandbox.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ TAGS: dict[type, str] = {
     decimal.Decimal: "decimal",
     bytes: "binary",
 }
-_PLAIN = frozenset({str, int, float, bool, type(None), list, dict})
-_READ: dict[str, Callable[[str], Any]] = {
+_JSON_TYPES = frozenset({str, int, float, bool, type(None), list, dict})
+_PARSERS: dict[str, Callable[[str], Any]] = {
     "timestamp": datetime.datetime.fromisoformat,
     "date": datetime.date.fromisoformat,
     "time": datetime.time.fromisoformat,
@@ -30,35 +30,35 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-def tags(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the types of the columns whose values all have the same type that JSON lacks, or None."""
-    seen: dict[str, str] = {}
+def column_tags(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks."""
+    tags: dict[str, str] = {}
     for row in rows:
-        if not _PLAIN.issuperset(map(type, row.values())):
-            seen.update({name: TAGS[type(v)] for name, v in row.items() if type(v) in TAGS})
-    return {name: tag for name, tag in seen.items() if _is_pure(rows, name, tag)}
+        if not _JSON_TYPES.issuperset(map(type, row.values())):
+            tags.update({name: TAGS[type(v)] for name, v in row.items() if type(v) in TAGS})
+    return {name: tag for name, tag in tags.items() if _has_only_type(rows, name, tag)}
 
 
-def written(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
-    """Return the rows with binary columns as base64; orjson encodes the other types itself."""
-    binary = [name for name, tag in types.items() if tag == "binary"]
-    if not binary:
+def encode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
+    """Return the rows with binary columns as base64. orjson encodes the other types."""
+    binary_columns = [name for name, tag in types.items() if tag == "binary"]
+    if not binary_columns:
         return rows
-    return [{**row, **{name: _base64(row.get(name)) for name in binary}} for row in rows]
+    return [{**row, **{name: _base64(row.get(name)) for name in binary_columns}} for row in rows]
 
 
-def restored(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
-    """Undo `written`, changing the rows in place."""
+def decode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
+    """Convert the typed columns of rows from JSON back to Python values, in place."""
     for name, tag in types.items():
-        read = _READ[tag]
+        parse = _PARSERS[tag]
         for row in rows:
             value = row.get(name)
             if value is not None:
-                row[name] = read(value)
+                row[name] = parse(value)
     return rows
 
 
-def _is_pure(rows: Sequence[Row], name: str, tag: str) -> bool:
+def _has_only_type(rows: Sequence[Row], name: str, tag: str) -> bool:
     values = (row.get(name) for row in rows)
     return all(value is None or TAGS.get(type(value)) == tag for value in values)
 

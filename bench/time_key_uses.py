@@ -1,8 +1,8 @@
-"""`python -m bench.use_keys`: use an API key as requests do; prints JSON of milliseconds.
+"""`python -m bench.time_key_uses`: use an API key in the same way as a request, and print the times as JSON.
 
-Prints {"first", "later", "wrong", "bcrypt"}: the wall time of the first use; the CPU of a later one, of one with
-a wrong secret, and of one bcrypt at the cost of API keys. Each includes everything from the header to the
-principal, with database queries.
+Prints {"first", "later", "wrong", "bcrypt"} in milliseconds: the wall time of the first use, and the CPU times of a
+later use, of a use with a wrong secret, and of one bcrypt at the cost of API keys. A use includes everything from
+the header to the principal, with the database queries.
 """
 
 from __future__ import annotations
@@ -42,50 +42,50 @@ def main() -> None:
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
     org = create_org(name="Bench", owner=user, by=SYSTEM)
     with org_scope(org.pk):
-        mine = Membership.objects.for_org(org).get(user=user)
-        by = Principal(org.pk, user.pk, Role.OWNER, SYSTEM.actor, membership_id=mine.pk)
-        made = api_keys.create(org=org, by=by, name="Bench", role=Role.ADMIN)
-    wrong = _with_another_secret(made.text)
+        membership = Membership.objects.for_org(org).get(user=user)
+        by = Principal(org.pk, user.pk, Role.OWNER, SYSTEM.actor, membership_id=membership.pk)
+        key = api_keys.create(org=org, by=by, name="Bench", role=Role.ADMIN)
+    wrong_key = _with_another_secret(key.text)
 
-    def use(text: str) -> None:
+    def use_key(text: str) -> None:
         request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {text}")
         credential = authentication.read(request)
         with org_scope(credentials.org_of(credential)):
             credentials.load(credential)
 
-    def use_wrong() -> None:
+    def use_wrong_key() -> None:
         with suppress(AuthenticationFailed):
-            use(wrong)
+            use_key(wrong_key)
 
-    use_wrong()  # connects to the database; verifies nothing
-    began = time.perf_counter()
-    use(made.text)
-    first = time.perf_counter() - began
+    use_wrong_key()  # The first use connects to the database, and no key is verified.
+    started = time.perf_counter()
+    use_key(key.text)
+    first_seconds = time.perf_counter() - started
     salt = bcrypt.gensalt(keys.BCRYPT_COST)
-    answer = {
-        "first": first * 1000,
-        "later": _cpu(lambda: use(made.text), USES),
-        "wrong": _cpu(use_wrong, USES),
-        "bcrypt": _cpu(lambda: bcrypt.hashpw(b"secret", salt), 5),
+    results = {
+        "first": first_seconds * 1000,
+        "later": _median_cpu(lambda: use_key(key.text), USES),
+        "wrong": _median_cpu(use_wrong_key, USES),
+        "bcrypt": _median_cpu(lambda: bcrypt.hashpw(b"secret", salt), 5),
     }
-    sys.stdout.write(orjson.dumps(answer).decode())
+    sys.stdout.write(orjson.dumps(results).decode())
 
 
 def _with_another_secret(text: str) -> str:
-    """Return another key with the same prefix and format."""
+    """Return a key with the same prefix and format, but another secret."""
     scheme, prefix, _ = text.split("_", 2)
     body = f"{scheme}_{prefix}_{'A' * 43}"
     return f"{body}_{zlib.crc32(body.encode()):08x}"
 
 
-def _cpu(act: Callable[[], object], times: int) -> float:
-    """Return the median milliseconds of CPU of one call."""
-    taken = []
+def _median_cpu(function: Callable[[], object], times: int) -> float:
+    """Return the median CPU time of one call, in milliseconds."""
+    durations = []
     for _ in range(times):
-        began = time.process_time()
-        act()
-        taken.append(time.process_time() - began)
-    return median(taken) * 1000
+        started = time.process_time()
+        function()
+        durations.append(time.process_time() - started)
+    return median(durations) * 1000
 
 
 if __name__ == "__main__":

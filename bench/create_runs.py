@@ -1,6 +1,6 @@
-"""`python -m bench.plant_runs N [--runs]`: an org with N pipelines, or N waiting runs; prints JSON.
+"""`python -m bench.create_runs N [--runs]`: create an org with N pipelines, and with --runs a pending run of each.
 
-Prints {"token", "pipelines", "runs"}: an access token of a member, and ids.
+Prints the JSON {"token", "pipelines", "runs"}: an access token of a member, and the ids.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(count: int, *, with_runs: bool) -> None:
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
     org = create_org(name="Bench", owner=user, by=SYSTEM)
     with org_scope(org.pk):
-        pipelines = [_pipeline(org, f"pipeline {n:04}") for n in range(count)]
+        pipelines = [_create_pipeline(org, f"pipeline {n:04}") for n in range(count)]
         runs = [
             Run(org=org, pipeline=pipeline, version=1, trigger=Trigger.MANUAL)
             for pipeline in (pipelines if with_runs else ())
@@ -38,15 +38,15 @@ def main(count: int, *, with_runs: bool) -> None:
     claims = tokens.Claims(
         user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
     )
-    answer = {
+    output = {
         "token": tokens.issue(claims),
         "pipelines": [str(pipeline.pk) for pipeline in pipelines],
         "runs": [str(run.pk) for run in runs],
     }
-    sys.stdout.write(orjson.dumps(answer).decode())
+    sys.stdout.write(orjson.dumps(output).decode())
 
 
-def _pipeline(org: Any, name: str) -> Any:
+def _create_pipeline(org: Any, name: str) -> Any:
     from apps.orgs.principals import SYSTEM
     from apps.pipelines import services
 

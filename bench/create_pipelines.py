@@ -1,7 +1,7 @@
-"""`python -m bench.plant N`: create an org with N pipelines in the temporary installation; prints JSON.
+"""`python -m bench.create_pipelines N`: create an org with N pipelines in the temporary installation.
 
-Prints {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the alternative),
-and the number of queries of the list.
+Prints the JSON {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the
+alternative), and the number of queries of one `GET /pipelines`.
 """
 
 from __future__ import annotations
@@ -59,26 +59,26 @@ def main(count: int) -> None:
             user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
         )
     )
-    answer = {
+    output = {
         "token": token,
         "jwt_key": settings.SIMPLE_JWT["SIGNING_KEY"],
-        "queries": queries_of_list(token),
+        "queries": count_list_queries(token),
     }
-    sys.stdout.write(orjson.dumps(answer).decode())
+    sys.stdout.write(orjson.dumps(output).decode())
 
 
-def queries_of_list(token: str) -> int:
-    """Count the statements of one `GET /pipelines`, at the driver."""
+def count_list_queries(token: str) -> int:
+    """Count the database queries of one `GET /pipelines`."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    with CaptureQueriesContext(connection) as captured:
+    with CaptureQueriesContext(connection) as queries:
         client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {token}"})
-        answer = client.get("/api/v1/pipelines?limit=50")
-    if answer.status_code != 200:
-        raise RuntimeError(f"the list answered {answer.status_code}: {answer.content[:300]!r}")
-    return len(captured)
+        response = client.get("/api/v1/pipelines?limit=50")
+    if response.status_code != 200:
+        raise RuntimeError(f"the list answered {response.status_code}: {response.content[:300]!r}")
+    return len(queries)
 
 
 if __name__ == "__main__":
