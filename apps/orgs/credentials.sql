@@ -1,6 +1,7 @@
--- What every request asks first: the membership, and what the session was begun with, for the org's own rules.
--- It is written in PL/pgSQL because a session keeps the plan of such a function: to plan the statement took longer
--- than to run it. It runs with the rights of the caller, so row-level security holds.
+-- Returns the data that every request needs first: the membership, the org, and how the user logged in, which the
+-- access rules of the org need. It is written in PL/pgSQL, because a database session caches the plans of PL/pgSQL
+-- functions, and planning this statement takes longer than running it. It runs with the rights of the caller, so
+-- row-level security applies.
 CREATE OR REPLACE FUNCTION org_access(wanted_org uuid, wanted_user uuid, wanted_session uuid)
 RETURNS TABLE (
     membership_id uuid, role varchar, email varchar, token_version integer, domain_roles json,
@@ -25,7 +26,7 @@ BEGIN
           AND (f.only_org IS NULL OR f.only_org = wanted_org)));
 END $$;
 
--- The one row that an API key needs before its org is known.
+-- Returns the row of the API key with this prefix. It is SECURITY DEFINER because the org is not known yet.
 CREATE OR REPLACE FUNCTION auth_key_by_prefix(wanted text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT jsonb_build_object(
@@ -36,7 +37,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM orgs_apikey k WHERE k.prefix = wanted
 $$;
 
--- Notes when a key was used. It does not wait for somebody who holds the key's row: the next use is noted then.
+-- Records that a key was used now. If another transaction has locked the row of the key, it records nothing.
 CREATE OR REPLACE FUNCTION auth_key_used(key_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE orgs_apikey SET last_used_at = now()

@@ -1,11 +1,11 @@
--- Orgs whose day of deletion has come.
+-- Returns the orgs whose time of deletion has passed.
 CREATE OR REPLACE FUNCTION orgs_to_erase() RETURNS TABLE (org_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT o.id FROM orgs_org o WHERE o.deletion_at <= now()
 $$;
 
--- Deletes every row with this org, then the org, if its day of deletion has come. Only this function can delete
--- the audit trail of an org.
+-- Deletes every row of this org, and then the org. Fails if its time of deletion has not passed. Besides
+-- orgs_prune_audit, only this function can delete audit events.
 CREATE OR REPLACE FUNCTION erase_org(wanted uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE owned text;

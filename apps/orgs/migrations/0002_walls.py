@@ -2,7 +2,8 @@ from django.db import migrations
 
 from apps.orgs.walls import rls
 
-# Memberships and orgs are read before an org is chosen (log in, switch): a user sees their own, writes need the org.
+# Logging in and switching read memberships and orgs before an org is chosen. So the policies let users read their own
+# rows without a scope. Writing needs the scope of the org.
 MEMBERSHIP = """
 ALTER TABLE orgs_membership ADD CONSTRAINT orgs_membership_org_key UNIQUE (org_id, id);
 ALTER TABLE orgs_membership ENABLE ROW LEVEL SECURITY;
@@ -19,7 +20,8 @@ CREATE POLICY own ON orgs_org FOR SELECT TO app_user
 CREATE POLICY operators ON orgs_org TO app_ops USING (true) WITH CHECK (true);
 """
 
-# The one row an API key needs before its org is known. Pinned search_path: the caller cannot redirect it.
+# auth_key_by_prefix finds the row of an API key before the org is known. The fixed search_path prevents callers from
+# replacing its tables.
 KEY_BY_PREFIX = """
 CREATE FUNCTION auth_key_by_prefix(wanted text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

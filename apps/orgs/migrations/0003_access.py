@@ -1,7 +1,8 @@
 from django.db import migrations
 
-# What every request asks first. In PL/pgSQL, because a session keeps the plan of such a function: planning the
-# statement anew took longer than running it. It runs with the caller's rights, so row-level security holds.
+# Every request calls this function first. It is written in PL/pgSQL, because a database session caches the plans of
+# PL/pgSQL functions, and planning this statement takes longer than running it. It runs with the rights of the caller,
+# so row-level security applies.
 ACCESS = """
 CREATE FUNCTION org_access(wanted_org uuid, wanted_user uuid, wanted_session uuid)
 RETURNS TABLE (

@@ -2,7 +2,7 @@ from django.db import migrations
 
 from apps.orgs.walls import rls
 
-# As 0003, and what the session was begun with: the org's own rules ask for it.
+# The function of 0003, which now also returns how the user logged in. The access rules of the org need this.
 ACCESS = """
 DROP FUNCTION org_access(uuid, uuid, uuid);
 CREATE FUNCTION org_access(wanted_org uuid, wanted_user uuid, wanted_session uuid)
@@ -29,7 +29,7 @@ BEGIN
           AND (f.only_org IS NULL OR f.only_org = wanted_org)));
 END $$;
 """
-ACCESS_BEFORE = """
+OLD_ACCESS = """
 DROP FUNCTION org_access(uuid, uuid, uuid);
 CREATE FUNCTION org_access(wanted_org uuid, wanted_user uuid, wanted_session uuid)
 RETURNS TABLE (
@@ -53,7 +53,7 @@ BEGIN
 END $$;
 """
 
-# Whoever follows the link of an invitation belongs to no org of it yet: one id, for a digest of 256 bits.
+# The user who opens the link of an invitation is not a member yet, so this function finds the invitation by its digest.
 INVITATION = """
 CREATE FUNCTION invitation_by_digest(wanted bytea) RETURNS TABLE (org_id uuid, invitation_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -67,6 +67,6 @@ class Migration(migrations.Migration):
 
     operations = [
         rls.protect("orgs_invitation"),
-        migrations.RunSQL(ACCESS, ACCESS_BEFORE),
+        migrations.RunSQL(ACCESS, OLD_ACCESS),
         migrations.RunSQL(INVITATION, "DROP FUNCTION invitation_by_digest(bytea);"),
     ]

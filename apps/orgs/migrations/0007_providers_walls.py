@@ -2,7 +2,7 @@ from django.db import migrations
 
 from apps.orgs.walls import rls
 
-# Whoever types an org's short name to log in belongs to none yet: one id, where there is something to go to.
+# A user who enters the slug of an org to log in has no session yet, so this function finds the org.
 BY_SLUG = """
 CREATE FUNCTION org_with_provider(wanted text) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-# Whoever gives an address up may be invited by orgs they do not belong to. Answers nothing.
+# The invitations to an old address may belong to orgs of which the user is not a member.
 FORGET = """
 CREATE FUNCTION forget_invitation_links(address text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$

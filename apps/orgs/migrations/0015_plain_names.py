@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 from apps.auth.name_cleaning import clean
 
-# What no name of any script needs: control, format and bidi characters.
+# Control, format and bidirectional characters, which no name of any script needs.
 NOT_STORED = (
     "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
     "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"

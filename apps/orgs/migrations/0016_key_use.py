@@ -1,14 +1,14 @@
 from django.db import migrations
 
-# Noting when a key was used waits for nobody who holds the key's row: the next use notes it.
-USED = """
+# Recording the use of a key must not wait for a transaction that has locked the row of the key.
+RECORD_USE = """
 CREATE OR REPLACE FUNCTION auth_key_used(key_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE orgs_apikey SET last_used_at = now()
     WHERE id = (SELECT k.id FROM orgs_apikey k WHERE k.id = key_id FOR NO KEY UPDATE SKIP LOCKED)
 $$;
 """
-BEFORE = """
+OLD_RECORD_USE = """
 CREATE OR REPLACE FUNCTION auth_key_used(key_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE orgs_apikey SET last_used_at = now() WHERE id = key_id
@@ -19,4 +19,4 @@ $$;
 class Migration(migrations.Migration):
     dependencies = [("orgs", "0015_plain_names")]
 
-    operations = [migrations.RunSQL(USED, BEFORE)]
+    operations = [migrations.RunSQL(RECORD_USE, OLD_RECORD_USE)]

@@ -1,7 +1,7 @@
 from django.db import migrations, models
 
-# The only way to remove events of a trail while its org lives: those older than the org keeps, never younger than
-# a year, a bounded number at a time. What was removed is itself an event.
+# Deletes audit events that are older than the retention of their org, and at least a year old. Each call deletes at
+# most `most` events, and records the number of deleted events as a new event.
 PRUNE = """
 CREATE FUNCTION orgs_prune_audit(most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
             model_name='scimuser',
             constraint=models.UniqueConstraint(condition=models.Q(('email', ''), _negated=True), fields=('org', 'email'), name='orgs_scimuser_email'),
         ),
-        migrations.RunSQL(  # until now every userName was an address
+        migrations.RunSQL(  # before this migration every userName was an address
             "UPDATE orgs_scimuser SET email = lower(user_name)", migrations.RunSQL.noop
         ),
     ]

@@ -2,8 +2,8 @@ from django.db import migrations, models
 
 from apps.auth import names
 
-# Sessions that an org's issuer began are told what it says. It has not been kept, so they begin anew.
-END = "UPDATE identity_refreshfamily SET revoked_at = now() WHERE only_org IS NOT NULL AND revoked_at IS NULL"
+# Sessions of an org's issuer show the issuer's claims. Earlier sessions have no stored claims, so end them.
+END_SESSIONS = "UPDATE identity_refreshfamily SET revoked_at = now() WHERE only_org IS NOT NULL AND revoked_at IS NULL"
 
 
 class Migration(migrations.Migration):
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, db_default="", max_length=120),
         ),
         migrations.AddConstraint(
-            "federatedidentity", names.plain("name", name="orgs_federated_name_plain")
+            "federatedidentity", names.plain_text_check("name", name="orgs_federated_name_plain")
         ),
-        migrations.RunSQL(END, migrations.RunSQL.noop),
+        migrations.RunSQL(END_SESSIONS, migrations.RunSQL.noop),
     ]

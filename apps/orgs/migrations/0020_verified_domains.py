@@ -5,7 +5,7 @@ from django.db import migrations, models
 import apps.auth.models
 from apps.orgs.walls import rls
 
-# The round over all orgs knows none of them: ids alone.
+# The hourly task checks domains of all orgs without a scope, so this function returns only ids.
 DUE = """
 CREATE FUNCTION verified_domains_due(before timestamptz, most integer) RETURNS TABLE (org_id uuid, domain_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
