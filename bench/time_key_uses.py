@@ -49,9 +49,9 @@ def main() -> None:
 
     def use_key(text: str) -> None:
         request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {text}")
-        credential = authentication.read(request)
-        with org_scope(credentials.org_of(credential)):
-            credentials.load(credential)
+        credential = authentication.read_credential(request)
+        with org_scope(credentials.org_id_of(credential)):
+            credentials.load_principal(credential)
 
     def use_wrong_key() -> None:
         with suppress(AuthenticationFailed):

@@ -253,7 +253,7 @@ MUTANTS = [
     Mutant(
         "the network rule allows every address",
         "apps/orgs/rules.py",
-        "    if org.networks and not within(ip, org.networks):",
+        "    if org.networks and not is_in_networks(ip, org.networks):",
         "    if False:",
         "tests/orgs/test_rules.py",
     ),
@@ -261,15 +261,15 @@ MUTANTS = [
     Mutant(
         "members can grant roles above their own",
         "apps/orgs/members/services.py",
-        "    require_rank(by, before, role)\n",
+        "    require_rank(by, old_role, role)\n",
         "",
         MEMBERS,
     ),
     Mutant(
         "admins can remove owners",
         "apps/orgs/members/services.py",
-        '    require_rank(by, Role(member.role))\n    _end(org, by, member, "member.remove")',
-        '    _end(org, by, member, "member.remove")',
+        '    require_rank(by, Role(member.role))\n    _end_membership(org, by, member, "member.remove")',
+        '    _end_membership(org, by, member, "member.remove")',
         MEMBERS,
     ),
     Mutant(
@@ -340,7 +340,7 @@ MUTANTS = [
     Mutant(
         "a key keeps a role that its creator has lost",
         "apps/orgs/credentials.py",
-        "    role = min(credential.role, creators, key=RANK.__getitem__)\n",
+        "    role = min(credential.role, creator_role, key=RANK.__getitem__)\n",
         "    role = credential.role\n",
         KEYS,
     ),
@@ -354,7 +354,7 @@ MUTANTS = [
     Mutant(
         "a key works after the membership of its creator has ended",
         "apps/orgs/members/services.py",
-        "    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())\n",
+        "    own_keys.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())\n",
         "",
         KEYS,
     ),
@@ -425,7 +425,7 @@ MUTANTS = [
     Mutant(
         "a caller who was demoted meanwhile gets the response",
         "apps/orgs/http/views.py",
-        '            self._allow((request.method or "").lower())\n',
+        '            self._check_permission((request.method or "").lower())\n',
         "",
         "tests/api/test_rights_after_a_wait.py",
     ),
@@ -468,7 +468,7 @@ MUTANTS = [
     Mutant(
         "operators need no second factor",
         "apps/orgs/operators/site.py",
-        "    def has_permission(self, request: HttpRequest) -> bool:\n        return has_shown(request)",
+        "    def has_permission(self, request: HttpRequest) -> bool:\n        return has_verified_factor(request)",
         "    def has_permission(self, request: HttpRequest) -> bool:\n"
         "        return request.user.is_active and request.user.is_staff",
         OPERATORS,
@@ -527,7 +527,7 @@ MUTANTS = [
     Mutant(
         "an issuer adds users who have not agreed",
         "apps/orgs/sign_in/sso.py",
-        "if not (agreed or verified_domains.proves(org, email)):",
+        "if not (has_agreed or verified_domains.has_verified_domain_of(org, email)):",
         "if False:",
         SSO,
     ),
@@ -541,14 +541,14 @@ MUTANTS = [
     Mutant(
         "any DNS record verifies a domain",
         "apps/orgs/members/verified_domains.py",
-        "elif value_of(row) in seen:",
-        "elif seen:",
+        "elif record_value(row) in lookup:",
+        "elif lookup:",
         VERIFIED_DOMAINS,
     ),
     Mutant(
         "an alias in DNS verifies a domain",
         "apps/orgs/members/dns_records.py",
-        "or answer.canonical_name != name",
+        "or response.canonical_name != name",
         "",
         VERIFIED_DOMAINS,
     ),
@@ -561,9 +561,9 @@ MUTANTS = [
     ),
     Mutant(
         "an issuer's log-in response contains data of the account",
-        "apps/orgs/sign_in/answers.py",
-        '"email": "", "name": ""}), **UNTOLD}',
-        '"email": "", "name": ""}), **person(session.user)}',
+        "apps/orgs/sign_in/responses.py",
+        '"email": "", "name": ""}), **HIDDEN_ACCOUNT_FIELDS}',
+        '"email": "", "name": ""}), **user_fields(session.user)}',
         SSO,
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""Actions on accounts: create one, check a password, change the password and the address."""
+"""Actions on accounts: create an account, check a password, change the password or the e-mail address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.auth.mailing import links, mail
 from apps.auth.models import MailedLink, User
 
 Purpose = MailedLink.Purpose
-RECENT = timedelta(minutes=10)
+RECENT_LOGIN = timedelta(minutes=10)  # maximum age of a session that replaces the password
 
 
 def create_account(*, email: str, password: str | None, name: str) -> User:
@@ -37,34 +37,35 @@ def password_faults(password: str, *, email: str, name: str) -> list[str]:
     return []
 
 
-def recognise(*, email: str, password: str, ip: str | None) -> User:
-    """Return the user with this address and password.
+def authenticate(*, email: str, password: str, ip: str | None) -> User:
+    """Return the user with this e-mail address and password.
 
-    Takes the same time whether or not the address exists. Raises BadCredentials and TooManyAttempts.
+    The call takes the same time whether or not the address exists. Raises BadCredentials and TooManyAttempts.
     """
     email = email.strip().lower()
-    tries = attempts.begin_login(email, ip)
+    recorded_attempts = attempts.record_login(email, ip)
     user = User.objects.filter(email=email).first()
     if user is None:
         User().set_password(password)  # one bcrypt computation, as for an existing address
         raise BadCredentials
     if not user.check_password(password) or not user.is_active:  # a service account has no password
         raise BadCredentials
-    attempts.clear_attempts(tries)
+    attempts.delete_login_attempts(recorded_attempts)
     return user
 
 
-def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None) -> bool:
-    """Check again that the same person is using the session.
+def reauthenticate(*, user: User, password: str, session_began: datetime, ip: str | None) -> bool:
+    """Return whether the person who uses this session is still its owner.
 
-    By password; a user without one needs a session younger than 10 minutes. Raises TooManyAttempts.
+    The password proves it. For a user without a password, a session younger than 10 minutes is enough. Raises
+    TooManyAttempts.
     """
     if not user.has_usable_password():
-        return timezone.now() - began < RECENT
-    tries = attempts.begin_login(user.email, ip)
+        return timezone.now() - session_began < RECENT_LOGIN
+    recorded_attempts = attempts.record_login(user.email, ip)
     if not user.check_password(password):
         return False
-    attempts.clear_attempts(tries)
+    attempts.delete_login_attempts(recorded_attempts)
     return True
 
 
@@ -73,41 +74,41 @@ def change_password(*, user: User, password: str, keep_session: UUID | None) -> 
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
-        sessions.end_all(user.pk, reason="password change", but=keep_session)
-        mail.ask_for_notice(user.email, "password-changed")
+        sessions.end_all(user.pk, reason="password change", keep_session=keep_session)
+        mail.request_notice(user.email, "password-changed")
 
 
-def note_changed_password(*, email: str) -> None:
-    """Notify the owner that the password was set without the old one, and end every session."""
+def end_sessions_after_password_change(*, email: str) -> None:
+    """End every session of this user, after a command has set the password."""
     user = User.objects.get_by_natural_key(email)
     sessions.end_all(user.pk, reason="password change")
 
 
-def ask_to_reset(email: str, ip: str | None) -> None:
+def request_password_reset(email: str, ip: str | None) -> None:
     """Mail a link for setting a new password if the account exists; otherwise do the same amount of work.
 
-    Raises TooManyAttempts for the requester's IP address. If the account was mailed too often, nothing is sent
-    and no error is raised.
+    Raises TooManyAttempts if the requester's IP address has sent too many requests. If this address has already
+    received too many mails, the function sends nothing and raises nothing.
     """
     email = email.strip().lower()
-    attempts.begin_mail(ip)
+    attempts.record_mail_request(ip)
     user = User.objects.filter(email=email, kind=User.Kind.PERSON, is_active=True).first()
-    spared = attempts.mailed_enough(email)
-    mail.ask_for_link(None if spared else user, Purpose.RESET, email)
+    is_suppressed = attempts.has_reached_mail_limit(email)
+    mail.request_link(None if is_suppressed else user, Purpose.RESET, email)
 
 
 def reset_password(*, token: str, password: str, ip: str | None) -> None:
-    """Use a reset link.
+    """Set a new password with the token of a reset link.
 
-    Every session ends; the address is verified. Raises LinkSpent, WeakPassword, TooManyAttempts.
+    Ends every session and marks the e-mail address as verified. Raises LinkSpent, WeakPassword, TooManyAttempts.
     """
-    attempts.begin_mail(ip)
+    attempts.record_mail_request(ip)
     _reset_password(token, password)
 
 
 @transaction.atomic
 def _reset_password(token: str, password: str) -> None:
-    proof = links.spend(token, Purpose.RESET)
+    proof = links.use_link(token, Purpose.RESET)
     user = proof.user
     if faults := password_faults(password, email=user.email, name=user.name):
         raise WeakPassword(faults)
@@ -118,62 +119,66 @@ def _reset_password(token: str, password: str) -> None:
     change_password(user=user, password=password, keep_session=None)
 
 
-def awaits_owner(email: str) -> bool:
-    """Whether this account's address is not verified and nobody can log in: an org's identity provider named it
-    first.
+def is_unclaimed(email: str) -> bool:
+    """Whether nobody can log in to the account with this address yet.
+
+    Such an account was created by the single sign-on of an org. It has no password, and its address is not
+    verified.
     """
-    found = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
-    return found is not None and not found.email_verified_at and not found.has_usable_password()
+    user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
+    return user is not None and not user.email_verified_at and not user.has_usable_password()
 
 
-def ask_to_verify(user: User) -> None:
-    """Mail a link that verifies the account's address, unless enough were sent recently."""
-    if not attempts.mailed_enough(user.email):
-        mail.ask_for_link(user, Purpose.VERIFY, user.email)
+def request_verification(user: User) -> None:
+    """Mail a link that verifies the account's address, unless too many mails were sent to it recently."""
+    if not attempts.has_reached_mail_limit(user.email):
+        mail.request_link(user, Purpose.VERIFY, user.email)
 
 
-def ask_to_verify_again(*, user: User, ip: str | None) -> None:
-    """Like `ask_to_verify`, on the user's request; does nothing if the address is verified.
+def resend_verification(*, user: User, ip: str | None) -> None:
+    """Mail the verification link again because the user requested it. Does nothing if the address is verified.
 
     Raises TooManyAttempts.
     """
-    attempts.begin_mail(ip)
+    attempts.record_mail_request(ip)
     if user.email_verified_at is None:
-        ask_to_verify(user)
+        request_verification(user)
 
 
-def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
-    """Mail a link to the new address; nothing changes until it is opened.
+def request_email_change(*, user: User, email: str, ip: str | None) -> None:
+    """Mail a link to the new address. The address of the account changes when the link is opened.
 
-    Raises TooManyAttempts for the requester's IP address. If the new address was mailed too often or is in use,
-    nothing is sent and no error is raised.
+    Raises TooManyAttempts if the requester's IP address has sent too many requests. If the new address is in use
+    or has already received too many mails, the function does not send the link and raises nothing.
     """
-    attempts.begin_mail(ip)
+    attempts.record_mail_request(ip)
     email = email.strip().lower()
-    spared = attempts.mailed_enough(email) or User.objects.filter(email=email).exists()
-    mail.ask_for_link(None if spared else user, Purpose.CHANGE, email)
-    mail.ask_for_notice(user.email, "email-changing")
+    is_suppressed = (
+        attempts.has_reached_mail_limit(email) or User.objects.filter(email=email).exists()
+    )
+    mail.request_link(None if is_suppressed else user, Purpose.CHANGE, email)
+    mail.request_notice(user.email, "email-changing")
 
 
 @transaction.atomic
 def verify_email(token: str) -> str | None:
-    """Use a link of either kind: the address is verified, and replaces the account's if it was a change.
+    """Verify an e-mail address with the token of a mailed link.
 
-    A changed address ends every session. Returns the verified address that was replaced, if any. Raises
-    LinkSpent, also if another account has taken the address meanwhile.
+    A link for a new address also replaces the account's address and ends every session. Returns the old address
+    if it was verified and has been replaced. Raises LinkSpent, also if another account uses the address now.
     """
-    proof = links.spend(token, Purpose.VERIFY, Purpose.CHANGE)
-    user, changes = proof.user, proof.purpose is Purpose.CHANGE
-    before = user.email if changes and user.email_verified_at else None
+    proof = links.use_link(token, Purpose.VERIFY, Purpose.CHANGE)
+    user, is_change = proof.user, proof.purpose is Purpose.CHANGE
+    replaced_address = user.email if is_change and user.email_verified_at else None
     user.email, user.email_verified_at = proof.email, timezone.now()
     try:
         with transaction.atomic():
             user.save(update_fields=["email", "email_verified_at"])
     except IntegrityError:
         raise LinkSpent from None
-    if changes:
+    if is_change:
         sessions.end_all(user.pk, reason="e-mail change")
-    return before
+    return replaced_address
 
 
 def rename(*, user: User, name: str) -> None:

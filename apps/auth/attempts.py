@@ -1,7 +1,7 @@
-"""Rate limits for credentials: counted per account and IP address, and per IP address.
+"""Rate limits for credentials: per IP address, and per pair of account and IP address.
 
-They are not counted per account alone, so that nobody can lock another user out. An attempt is recorded before
-the password is checked, so that parallel attempts count; a successful one is deleted again.
+Passwords have no limit per account alone, so that nobody can lock another user out. An attempt is recorded before
+the password is checked, so that parallel attempts count. If the password is right, its attempt is deleted again.
 """
 
 from __future__ import annotations
@@ -28,108 +28,116 @@ class Limit:
     window: timedelta
 
 
-ACCOUNT = Limit("account", tries=5, window=timedelta(minutes=5))
-ADDRESS = Limit("address", tries=30, window=timedelta(minutes=1))
-REGISTRATION = Limit("registration", tries=30, window=timedelta(hours=1))
-MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # per IP address
-MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # per recipient
-CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # per account, from any IP address
-INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # per org
-INVITED = Limit("invited", tries=5, window=timedelta(hours=1))  # per recipient and org
-DOMAIN_CHECK = Limit("domain check", tries=60, window=timedelta(hours=1))  # per org
-LONGEST = max(
+ACCOUNT_LIMIT = Limit("account", tries=5, window=timedelta(minutes=5))
+IP_LIMIT = Limit("address", tries=30, window=timedelta(minutes=1))
+REGISTRATION_LIMIT = Limit("registration", tries=30, window=timedelta(hours=1))
+MAIL_LIMIT = Limit("mail", tries=20, window=timedelta(hours=1))  # per IP address
+MAILBOX_LIMIT = Limit("mailbox", tries=5, window=timedelta(hours=1))  # per recipient
+# Per account, from any IP address.
+CODE_LIMIT = Limit("code", tries=10, window=timedelta(minutes=15))
+ORG_INVITATION_LIMIT = Limit("invitation", tries=100, window=timedelta(days=1))  # per org
+# Per recipient and org.
+RECIPIENT_INVITATION_LIMIT = Limit("invited", tries=5, window=timedelta(hours=1))
+DOMAIN_CHECK_LIMIT = Limit("domain check", tries=60, window=timedelta(hours=1))  # per org
+LONGEST_WINDOW = max(
     each.window
     for each in (
-        ACCOUNT,
-        ADDRESS,
-        REGISTRATION,
-        MAIL,
-        MAILBOX,
-        CODE,
-        INVITATION,
-        INVITED,
-        DOMAIN_CHECK,
+        ACCOUNT_LIMIT,
+        IP_LIMIT,
+        REGISTRATION_LIMIT,
+        MAIL_LIMIT,
+        MAILBOX_LIMIT,
+        CODE_LIMIT,
+        ORG_INVITATION_LIMIT,
+        RECIPIENT_INVITATION_LIMIT,
+        DOMAIN_CHECK_LIMIT,
     )
 )
 
 
-def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
-    """Record the attempt. Raises TooManyAttempts if it exceeds a limit."""
-    return [_begin(ADDRESS, _place(ip)), _begin(ACCOUNT, f"{email}|{_place(ip)}")]
+def record_login(email: str, ip: str | None) -> list[LoginAttempt]:
+    """Record an attempt to log in. Raises TooManyAttempts if it exceeds a limit."""
+    return [
+        _record_attempt(IP_LIMIT, _client_network(ip)),
+        _record_attempt(ACCOUNT_LIMIT, f"{email}|{_client_network(ip)}"),
+    ]
 
 
-def begin_registration(ip: str | None) -> None:
+def record_registration(ip: str | None) -> None:
     """Record a registration.
 
-    Raises TooManyAttempts. Successful ones count too, because each computes a bcrypt hash.
+    Raises TooManyAttempts. Successful registrations count too, because each one computes a bcrypt hash.
     """
-    _begin(REGISTRATION, _place(ip))
+    _record_attempt(REGISTRATION_LIMIT, _client_network(ip))
 
 
-def begin_mail(ip: str | None) -> None:
+def record_mail_request(ip: str | None) -> None:
     """Record a request for a mail. Raises TooManyAttempts for too many from one IP address."""
-    _begin(MAIL, _place(ip))
+    _record_attempt(MAIL_LIMIT, _client_network(ip))
 
 
-def begin_passkey(ip: str | None) -> None:
+def record_passkey_attempt(ip: str | None) -> None:
     """Record a passkey attempt. Raises TooManyAttempts."""
-    _begin(ADDRESS, _place(ip))
+    _record_attempt(IP_LIMIT, _client_network(ip))
 
 
-def begin_code(user_id: UUID, ip: str | None) -> None:
+def record_code_attempt(user_id: UUID, ip: str | None) -> None:
     """Record a second-factor attempt. Raises TooManyAttempts.
 
-    Counted per account too: at this point the password was right, so only the owner or an attacker who knows it
-    can use up the attempts.
+    There is also a limit per account. Only a person who knows the password can reach it, because the password was
+    checked before.
     """
-    _begin(ADDRESS, _place(ip))
-    _begin(CODE, str(user_id))
+    _record_attempt(IP_LIMIT, _client_network(ip))
+    _record_attempt(CODE_LIMIT, str(user_id))
 
 
-def clear_code_attempts(user_id: UUID) -> None:
-    """Delete the failed attempts before a correct code."""
-    LoginAttempt.objects.filter(key=_key(CODE, str(user_id))).delete()
+def delete_code_attempts(user_id: UUID) -> None:
+    """Delete the failed attempts of this user after a correct code."""
+    LoginAttempt.objects.filter(key=_key(CODE_LIMIT, str(user_id))).delete()
 
 
-def begin_invitation(org_id: UUID, email: str) -> None:
-    """Record an org's invitation.
+def record_invitation(org_id: UUID, email: str) -> None:
+    """Record an invitation of an org.
 
-    Raises TooManyAttempts, so that nobody can send mass mail or flood one mailbox.
+    Raises TooManyAttempts, so that nobody can send mass mail or flood a mailbox.
     """
-    _begin(INVITED, f"{org_id}|{email}")
-    _begin(INVITATION, str(org_id))
+    _record_attempt(RECIPIENT_INVITATION_LIMIT, f"{org_id}|{email}")
+    _record_attempt(ORG_INVITATION_LIMIT, str(org_id))
 
 
-def begin_domain_check(org_id: UUID) -> None:
+def record_domain_check(org_id: UUID) -> None:
     """Record a DNS check of an org. Raises TooManyAttempts."""
-    _begin(DOMAIN_CHECK, str(org_id))
+    _record_attempt(DOMAIN_CHECK_LIMIT, str(org_id))
 
 
-def mailed_enough(email: str) -> bool:
-    """Whether this mailbox got enough mail recently. Never expose: reveals whether the account exists."""
+def has_reached_mail_limit(email: str) -> bool:
+    """Record a mail to this address, and return whether too many were sent to it recently.
+
+    Never expose the result, because it reveals whether the account exists.
+    """
     try:
-        _begin(MAILBOX, email)
+        _record_attempt(MAILBOX_LIMIT, email)
     except TooManyAttempts:
         return True
     return False
 
 
-def clear_attempts(tries: list[LoginAttempt]) -> None:
-    """Delete this attempt and the failed ones before it, because the credential was right."""
-    address, account = tries
-    LoginAttempt.objects.filter(key=account.key).delete()
-    address.delete()
+def delete_login_attempts(recorded_attempts: list[LoginAttempt]) -> None:
+    """Delete this attempt and the earlier failed attempts of the account, because the password was right."""
+    by_ip, by_account = recorded_attempts
+    LoginAttempt.objects.filter(key=by_account.key).delete()
+    by_ip.delete()
 
 
-def _begin(limit: Limit, subject: str) -> LoginAttempt:
+def _record_attempt(limit: Limit, subject: str) -> LoginAttempt:
     key = _key(limit, subject)
     now = timezone.now()
     attempt = LoginAttempt.objects.create(key=key)
     recent = LoginAttempt.objects.filter(key=key, at__gt=now - limit.window, id__lte=attempt.pk)
-    newest = list(recent.order_by("-id").values_list("at", flat=True)[: limit.tries + 1])
-    if len(newest) > limit.tries:
-        attempt.delete()  # Refused attempts do not prolong the wait.
-        raise TooManyAttempts(_seconds_until(newest[-1] + limit.window, now))
+    newest_times = list(recent.order_by("-id").values_list("at", flat=True)[: limit.tries + 1])
+    if len(newest_times) > limit.tries:
+        attempt.delete()  # A rejected attempt does not make the wait longer.
+        raise TooManyAttempts(_seconds_until(newest_times[-1] + limit.window, now))
     return attempt
 
 
@@ -141,8 +149,8 @@ def _seconds_until(moment: datetime, now: datetime) -> int:
     return max(1, math.ceil((moment - now).total_seconds()))
 
 
-def _place(ip: str | None) -> str:
-    """Return the IP address, or the /64 of an IPv6 address, because a customer has at least that many."""
+def _client_network(ip: str | None) -> str:
+    """Return the IP address, or the /64 network of an IPv6 address: one client usually has a whole /64 network."""
     if not ip:
         return "unknown"
     address = ipaddress.ip_address(ip)

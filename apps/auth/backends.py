@@ -1,4 +1,4 @@
-"""The login of operators' pages: the same check of credentials, and the same rate limits, as everywhere."""
+"""Log in to the operators' pages, with the same password check and the same rate limits as in the API."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from apps.auth.accounts import recognise
+from apps.auth import accounts
 from apps.auth.exceptions import BadCredentials, TooManyAttempts
 from apps.auth.models import User
 from apps.web.addresses import client_ip
 
 
 class PasswordBackend(BaseBackend):
-    """E-mail address and password, limited per account and IP address."""
+    """Check an e-mail address and a password, with rate limits."""
 
     def authenticate(
         self,
@@ -27,7 +27,7 @@ class PasswordBackend(BaseBackend):
         if request is None or not username or not password:
             return None
         try:
-            return recognise(email=username, password=password, ip=client_ip(request))
+            return accounts.authenticate(email=username, password=password, ip=client_ip(request))
         except BadCredentials:
             return None
         except TooManyAttempts as error:

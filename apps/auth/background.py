@@ -9,4 +9,4 @@ from apps.background.registry import Queue, add_queue, swept
 add_queue(Queue(mail.QUEUE, slots=2, handed_on=True))
 
 
-swept(expiry.forget)
+swept(expiry.delete_expired)

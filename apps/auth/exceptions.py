@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 
-class _Documented(Exception):
-    """Its message is its docstring."""
+class _MessageIsDocstring(Exception):
+    """An exception whose message is its docstring."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
-class BadCredentials(_Documented):
+class BadCredentials(_MessageIsDocstring):
     """The e-mail address or the password is wrong."""
 
 
-class SessionEnded(_Documented):
+class SessionEnded(_MessageIsDocstring):
     """This session has ended: log in again."""
 
 
-class RegistrationRefused(_Documented):
+class RegistrationRefused(_MessageIsDocstring):
     """An account cannot be created with these details. If you already have one, log in."""
 
 
@@ -30,19 +30,19 @@ class WeakPassword(Exception):
         self.faults = faults
 
 
-class NotVerified(_Documented):
+class NotVerified(_MessageIsDocstring):
     """Confirm your e-mail address first: we have sent you a link."""
 
 
-class WrongCode(_Documented):
+class WrongCode(_MessageIsDocstring):
     """This code is wrong or was already used."""
 
 
-class TooManyPasskeys(_Documented):
+class TooManyPasskeys(_MessageIsDocstring):
     """You have the maximum number of passkeys: remove one first."""
 
 
-class SecondFactorNeeded(_Documented):
+class SecondFactorNeeded(_MessageIsDocstring):
     """A second factor is required."""
 
     def __init__(self, methods: list[str]) -> None:
@@ -50,7 +50,7 @@ class SecondFactorNeeded(_Documented):
         self.methods = methods
 
 
-class LinkSpent(_Documented):
+class LinkSpent(_MessageIsDocstring):
     """This link was already used or has expired: ask for a new one."""
 
 

@@ -9,15 +9,15 @@ from django.utils import timezone
 from apps.auth import factors, sessions
 from apps.auth.models import LoginAttempt, MailedLink, StreamTicket
 
-LOGINS_KEPT = timedelta(days=1)
-SESSIONS_KEPT = timedelta(days=30)
+LOGIN_ATTEMPT_RETENTION = timedelta(days=1)
+SESSION_RETENTION = timedelta(days=30)
 
 
-def forget() -> None:
-    """Delete everything that has expired."""
+def delete_expired() -> None:
+    """Delete all expired rows of this app."""
     now = timezone.now()
     StreamTicket.objects.filter(expires_at__lt=now).delete()
-    LoginAttempt.objects.filter(at__lt=now - LOGINS_KEPT).delete()
+    LoginAttempt.objects.filter(at__lt=now - LOGIN_ATTEMPT_RETENTION).delete()
     MailedLink.objects.filter(expires_at__lt=now).delete()
-    factors.forget_old_challenges(now)
-    sessions.forget_dead(now - SESSIONS_KEPT)
+    factors.delete_expired_challenges(now)
+    sessions.delete_ended_sessions(now - SESSION_RETENTION)

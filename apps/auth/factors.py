@@ -1,7 +1,7 @@
 """Second factors: one-time codes of an authenticator app, passkeys, recovery codes.
 
-allauth.mfa provides the cryptography and the models. It expects a web session between the two requests of a
-WebAuthn ceremony; a single-use challenge replaces it here, because the API has no web sessions.
+allauth.mfa provides the cryptography and the models. For the two requests of a WebAuthn ceremony it needs a web
+session. The API has no web sessions, so a single-use challenge stores that state instead.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from apps.auth import attempts, proofs, sessions
 from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
 from apps.auth.mailing import links, mail
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
-from apps.auth.sealing import platform
+from apps.auth.sealing import platform_keys
 from apps.json import JsonObject
 
-LIFETIME = timedelta(minutes=10)
+CHALLENGE_LIFETIME = timedelta(minutes=10)
 TOTP, PASSKEY, RECOVERY = (
     Authenticator.Type.TOTP,
     Authenticator.Type.WEBAUTHN,
     Authenticator.Type.RECOVERY_CODES,
 )
-SET_UP_TOTP, ADD_PASSKEY, CHECK_PASSKEY = "totp", "passkey", "show passkey"  # as stored
-PENDING_LOGIN = "owes factor"  # as stored
+# Values of `Challenge.purpose`.
+SET_UP_TOTP, ADD_PASSKEY, CHECK_PASSKEY = "totp", "passkey", "show passkey"
+PENDING_LOGIN = "owes factor"
 MAX_PASSKEYS = 20
 
 Credential: TypeAlias = JsonObject  # a browser's response with a passkey, as WebAuthn defines it
 
 
-class TotpBegun(TypedDict):
+class TotpSetup(TypedDict):
     """The secret for an authenticator app: as text, as a URL and as that URL's QR code (SVG)."""
 
     challenge: str
@@ -54,27 +55,27 @@ class TotpBegun(TypedDict):
     qr_svg: str
 
 
-class PasskeyBegun(TypedDict):
-    """A challenge to send back with the browser's response, and the browser's options as WebAuthn defines them."""
+class PasskeyChallenge(TypedDict):
+    """WebAuthn options for the browser. `challenge` is sent back together with the browser's response."""
 
     challenge: str
     options: JsonObject
 
 
 class Adapter(DefaultMFAAdapter):
-    """The hooks of allauth.mfa: encryption of secrets, and our name."""
+    """Settings of allauth.mfa: how to encrypt secrets, and which name an authenticator app shows."""
 
     def encrypt(self, text: str) -> str:
-        return platform().encrypt(text.encode()).decode()
+        return platform_keys().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return platform().decrypt(encrypted_text.encode()).decode()
+        return platform_keys().decrypt(encrypted_text.encode()).decode()
 
     def get_totp_issuer(self) -> str:
         return "Drover"
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """Passkeys belong to the host of the public URL, whatever Host header a request has."""
+        """Bind passkeys to the host of the public URL, and not to the Host header of a request."""
         return {"id": urlsplit(settings.PUBLIC_URL).hostname or "localhost", "name": "Drover"}
 
 
@@ -95,63 +96,63 @@ class Factors:
     recovery_codes: int
 
     @property
-    def any(self) -> bool:
+    def has_any(self) -> bool:
         return self.totp_since is not None or bool(self.passkeys)
 
     def methods(self) -> list[str]:
-        """How a second factor can be verified, the preferred method first."""
-        found = []
+        """Return the methods by which the user can verify a second factor, the preferred method first."""
+        available = []
         if self.totp_since is not None:
-            found.append("totp")
+            available.append("totp")
         if self.passkeys:
-            found.append("passkey")
+            available.append("passkey")
         if self.recovery_codes:
-            found.append("recovery_code")
-        return found
+            available.append("recovery_code")
+        return available
 
 
-def of(user: User) -> Factors:
-    """Return the factors of a user."""
-    totp, passkeys, codes = None, [], 0
+def load_factors(user: User) -> Factors:
+    """Return the second factors of a user."""
+    totp, passkeys, unused_codes = None, [], 0
     for row in Authenticator.objects.filter(user=user).order_by("created_at", "pk"):
         if row.type == TOTP:
             totp = row.created_at
         elif row.type == RECOVERY:
-            codes = len(row.wrap().get_unused_codes())
+            unused_codes = len(row.wrap().get_unused_codes())
         else:
             passkeys.append(
                 Passkey(UUID(row.data["id"]), row.data["name"], row.created_at, row.last_used_at)
             )
-    return Factors(totp, tuple(passkeys), codes)
+    return Factors(totp, tuple(passkeys), unused_codes)
 
 
 def check_code(*, user: User, code: str, ip: str | None) -> None:
-    """Verify a one-time code or a recovery code; each works once. Raises WrongCode and TooManyAttempts.
+    """Verify a one-time code or a recovery code. Each code works once. Raises WrongCode and TooManyAttempts.
 
-    Attempts are limited per account too, because an attacker at this point already knows the password.
+    Attempts are also limited per account, because an attacker who comes this far knows the password.
     """
-    attempts.begin_code(user.pk, ip)
+    attempts.record_code_attempt(user.pk, ip)
     with transaction.atomic():
-        mine = Authenticator.objects.select_for_update().filter(user=user)
-        totp = mine.filter(type=TOTP).first()
-        codes = mine.filter(type=RECOVERY).first()
+        own_factors = Authenticator.objects.select_for_update().filter(user=user)
+        totp = own_factors.filter(type=TOTP).first()
+        recovery_codes = own_factors.filter(type=RECOVERY).first()
         code = code.replace(" ", "").replace("-", "")
-        good = bool(totp and _use_totp(totp, code)) or bool(
-            codes and codes.wrap().validate_code(code)
+        is_valid = bool(totp and _use_totp(totp, code)) or bool(
+            recovery_codes and recovery_codes.wrap().validate_code(code)
         )
-    if not good:
+    if not is_valid:
         raise WrongCode
-    attempts.clear_code_attempts(user.pk)
+    attempts.delete_code_attempts(user.pk)
 
 
-def begin_totp(user: User) -> TotpBegun:
+def begin_totp(user: User) -> TotpSetup:
     """Create a secret for an authenticator app."""
     from allauth.mfa.totp.internal.auth import generate_totp_secret
 
     secret, adapter = generate_totp_secret(), Adapter()
     uri = adapter.build_totp_url(user, secret)
     return {
-        "challenge": _remember(SET_UP_TOTP, user, {"secret": secret}),
+        "challenge": _store_challenge(SET_UP_TOTP, user, {"secret": secret}),
         "secret": secret,
         "uri": uri,
         "qr_svg": adapter.build_totp_svg(uri),
@@ -164,15 +165,15 @@ def confirm_totp(
 ) -> list[str]:
     """Save the secret if the code matches it. Returns new recovery codes if it is the first factor.
 
-    Ends every other session; if `session` is None, as for operators, ends all sessions. Raises WrongCode, after
-    which the same challenge can be used again, and LinkSpent for an expired challenge.
+    Ends all sessions except `session`. For operators `session` is None, so all sessions end. Raises WrongCode, after
+    which the same challenge can be used again, and LinkSpent if the challenge has expired.
     """
     from allauth.mfa.totp.internal import auth
 
-    secret = _recall(SET_UP_TOTP, challenge, user)["secret"]
-    if _counter(secret, code) is None:
+    secret = _load_challenge_state(SET_UP_TOTP, challenge, user)["secret"]
+    if _time_step(secret, code) is None:
         raise WrongCode
-    _forget(challenge)
+    _delete_challenge(challenge)
     Authenticator.objects.filter(user=user, type=TOTP).delete()
     row = auth.TOTP.activate(user, secret).instance
     _use_totp(row, code)
@@ -181,16 +182,16 @@ def confirm_totp(
 
 @transaction.atomic
 def remove_totp(*, user: User, session: RefreshFamily) -> None:
-    """Remove the authenticator app. If no passkeys are left, the recovery codes are removed too."""
+    """Remove the authenticator app. If the user has no passkeys, the recovery codes are removed too."""
     Authenticator.objects.filter(user=user, type=TOTP).delete()
     _finish_removing(user, session)
 
 
 @transaction.atomic
-def new_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
+def renew_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
     """Create ten new recovery codes; the old ones stop working."""
     Authenticator.objects.filter(user=user, type=RECOVERY).delete()
-    codes = _recovery_codes(user)
+    codes = _create_recovery_codes(user)
     _finish_change(user, session)
     return codes
 
@@ -201,13 +202,16 @@ def require_room_for_passkey(user: User) -> None:
         raise TooManyPasskeys
 
 
-def begin_passkey(user: User) -> PasskeyBegun:
+def begin_passkey(user: User) -> PasskeyChallenge:
     """Return the browser's options for creating a passkey."""
     from allauth.mfa.webauthn.internal.auth import begin_registration
 
-    with _ceremony({}) as state:
+    with _webauthn_ceremony({}) as state:
         options = begin_registration(user, passwordless=True)
-    return {"challenge": _remember(ADD_PASSKEY, user, state), "options": _plain(options)}
+    return {
+        "challenge": _store_challenge(ADD_PASSKEY, user, state),
+        "options": _plain_json(options),
+    }
 
 
 @transaction.atomic
@@ -220,9 +224,9 @@ def add_passkey(
     """
     from allauth.mfa.webauthn.internal.auth import WebAuthn, complete_registration
 
-    state = _recall(ADD_PASSKEY, challenge, user)
-    _forget(challenge)
-    with _ceremony(state), _wrong_code():
+    state = _load_challenge_state(ADD_PASSKEY, challenge, user)
+    _delete_challenge(challenge)
+    with _webauthn_ceremony(state), _errors_as_wrong_code():
         complete_registration(dict(credential))
     row = WebAuthn.add(user, name, dict(credential)).instance
     row.data["id"] = str(new_id())
@@ -233,24 +237,27 @@ def add_passkey(
 @transaction.atomic
 def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool:
     """Remove a passkey. Returns whether the user had it."""
-    mine = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
-    if not mine.delete()[0]:
+    own_passkeys = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
+    if not own_passkeys.delete()[0]:
         return False
     _finish_removing(user, session)
     return True
 
 
-def begin_passkey_check(*, ip: str | None) -> PasskeyBegun:
-    """Return the browser's options for using a passkey; its response then identifies the passkey and the user.
+def begin_passkey_check(*, ip: str | None) -> PasskeyChallenge:
+    """Return the browser's options for using any passkey. The browser's response identifies the user.
 
     Raises TooManyAttempts.
     """
     from allauth.mfa.webauthn.internal.auth import begin_authentication
 
-    attempts.begin_passkey(ip)
-    with _ceremony({}) as state:
+    attempts.record_passkey_attempt(ip)
+    with _webauthn_ceremony({}) as state:
         options = begin_authentication()
-    return {"challenge": _remember(CHECK_PASSKEY, None, state), "options": _plain(options)}
+    return {
+        "challenge": _store_challenge(CHECK_PASSKEY, None, state),
+        "options": _plain_json(options),
+    }
 
 
 @transaction.atomic
@@ -263,12 +270,12 @@ def check_passkey(*, challenge: str, credential: Credential) -> User:
     )
 
     try:
-        state = _recall(CHECK_PASSKEY, challenge)
+        state = _load_challenge_state(CHECK_PASSKEY, challenge)
     except LinkSpent:
         raise BadCredentials from None
-    _forget(challenge)
+    _delete_challenge(challenge)
     try:
-        with _ceremony(state), _wrong_code():
+        with _webauthn_ceremony(state), _errors_as_wrong_code():
             parse_authentication_response(dict(credential))
             user = extract_user_from_response(dict(credential))
             complete_authentication(user, dict(credential)).record_usage()
@@ -280,26 +287,27 @@ def check_passkey(*, challenge: str, credential: Credential) -> User:
 
 
 def begin_pending_login(user: User, method: str) -> str:
-    """Create a challenge for a user whose provider login still needs a second factor."""
-    return _remember(PENDING_LOGIN, user, {"method": method})
+    """Create a challenge for a user who logged in by an identity provider and must verify a second factor."""
+    return _store_challenge(PENDING_LOGIN, user, {"method": method})
 
 
 def complete_challenge(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
-    held = Challenge.objects.select_related("user").filter(
+    pending_challenges = Challenge.objects.select_related("user").filter(
         purpose=PENDING_LOGIN, digest=links.digest(challenge), expires_at__gt=timezone.now()
     )
-    found = held.first()
-    if found is None or found.user is None or not found.user.is_active:
+    pending = pending_challenges.first()
+    if pending is None or pending.user is None or not pending.user.is_active:
         raise BadCredentials
-    check_code(user=found.user, code=code, ip=ip)
-    if not held.delete()[0]:  # It was used meanwhile, or deleted because the account has changed.
+    check_code(user=pending.user, code=code, ip=ip)
+    # The challenge no longer exists if another request has used it or if the account has changed.
+    if not pending_challenges.delete()[0]:
         raise BadCredentials
-    return found.user, str(_decrypted(found)["method"])
+    return pending.user, str(_decrypt_state(pending)["method"])
 
 
 def mark_second_factor(session: RefreshFamily) -> None:
-    """Mark the session as having verified a second factor."""
+    """Record that the user of this session has verified a second factor."""
     session.second_factor_at = timezone.now()
     session.save(update_fields=["second_factor_at"])
 
@@ -312,42 +320,45 @@ def reset(user: User) -> int:
     return number
 
 
-def forget_old_challenges(before: datetime) -> None:
+def delete_expired_challenges(before: datetime) -> None:
     Challenge.objects.filter(expires_at__lt=before).delete()
 
 
 def _use_totp(row: Authenticator, code: str) -> bool:
-    """Use up a code and return whether it is valid: its time step must be later than the last one used."""
-    counter = _counter(Adapter().decrypt(row.data["secret"]), code)
-    if counter is None or counter <= row.data.get("last_step", -1):
+    """Return whether the code is valid, and store its time step.
+
+    A code whose time step is not later than the stored one was used before, so it is not valid.
+    """
+    time_step = _time_step(Adapter().decrypt(row.data["secret"]), code)
+    if time_step is None or time_step <= row.data.get("last_step", -1):
         return False
-    row.data["last_step"] = counter
+    row.data["last_step"] = time_step
     row.last_used_at = timezone.now()
     row.save(update_fields=["data", "last_used_at"])
     return True
 
 
-def _counter(secret: str, code: str) -> int | None:
+def _time_step(secret: str, code: str) -> int | None:
     """Return the time step of the code, if any (RFC 6238); one step of clock difference is allowed."""
     from allauth.mfa.totp.internal import auth
 
-    for counter in auth.yield_hotp_counters_from_time():
-        expected = auth.format_hotp_value(auth.hotp_value(secret, counter))
+    for time_step in auth.yield_hotp_counters_from_time():
+        expected = auth.format_hotp_value(auth.hotp_value(secret, time_step))
         if secrets.compare_digest(expected.encode(), code.encode()):
-            return int(counter)
+            return int(time_step)
     return None
 
 
 def _finish_adding(user: User, session: RefreshFamily | None) -> list[str]:
-    """Return new recovery codes if this is the first factor. Ends other sessions and notifies the user."""
-    first = not Authenticator.objects.filter(user=user, type=RECOVERY).exists()
-    codes = _recovery_codes(user) if first else []
+    """End all other sessions and notify the user. Returns new recovery codes if this is the first factor."""
+    is_first = not Authenticator.objects.filter(user=user, type=RECOVERY).exists()
+    codes = _create_recovery_codes(user) if is_first else []
     _finish_change(user, session)
     return codes
 
 
 def _finish_removing(user: User, session: RefreshFamily) -> None:
-    """Remove the recovery codes with the last factor. Ends other sessions and notifies the user."""
+    """End all other sessions and notify the user. If no factor is left, also remove the recovery codes."""
     if not Authenticator.objects.filter(user=user, type__in=(TOTP, PASSKEY)).exists():
         Authenticator.objects.filter(user=user, type=RECOVERY).delete()
         session.second_factor_at = None
@@ -356,69 +367,71 @@ def _finish_removing(user: User, session: RefreshFamily) -> None:
 
 
 def _finish_change(user: User, session: RefreshFamily | None, *, verified: bool = True) -> None:
-    """End every other session and notify the user."""
+    """End all other sessions and notify the user. With `verified`, call `mark_second_factor` for this session."""
     if session and verified:
         mark_second_factor(session)
-    sessions.end_all(user.pk, reason="second factor change", but=session.pk if session else None)
-    mail.ask_for_notice(user.email, "second-factor-changed")
+    sessions.end_all(
+        user.pk, reason="second factor change", keep_session=session.pk if session else None
+    )
+    mail.request_notice(user.email, "second-factor-changed")
 
 
-def _recovery_codes(user: User) -> list[str]:
+def _create_recovery_codes(user: User) -> list[str]:
     from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 
     return list(RecoveryCodes.activate(user).generate_codes())
 
 
 @contextmanager
-def _ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Let allauth keep its state in this dict instead of a web session."""
+def _webauthn_ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Let allauth store its state in this dict instead of a web session."""
     request: Any = SimpleNamespace(session=state)
     with context.request_context(request):
         yield state
 
 
 @contextmanager
-def _wrong_code() -> Iterator[None]:
-    """Convert errors of parsing or verifying a browser's response to WrongCode: the response may have any content."""
+def _errors_as_wrong_code() -> Iterator[None]:
+    """Convert every error of a browser's invalid response to WrongCode."""
     try:
         yield
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WrongCode from error
 
 
-def _plain(options: Any) -> JsonObject:
+def _plain_json(options: Any) -> JsonObject:
     """Convert WebAuthn options to plain JSON."""
     plain: JsonObject = orjson.loads(orjson.dumps(options, default=dict))
     return plain
 
 
-def _remember(purpose: str, user: User | None, state: dict[str, Any]) -> str:
-    text = links.secret()
+def _store_challenge(purpose: str, user: User | None, state: dict[str, Any]) -> str:
+    text = links.new_secret()
     Challenge.objects.create(
         digest=links.digest(text),
         purpose=purpose,
         user=user,
-        state=platform().encrypt(orjson.dumps(state)).decode(),
-        expires_at=timezone.now() + LIFETIME,
+        state=platform_keys().encrypt(orjson.dumps(state)).decode(),
+        expires_at=timezone.now() + CHALLENGE_LIFETIME,
     )
     return text
 
 
-def _recall(purpose: str, text: str, user: User | None = None) -> dict[str, Any]:
-    """Return the state of a challenge, locked with its user until the transaction ends. Raises LinkSpent."""
-    if user is not None and proofs.hold(user.pk, user.proof_version) is None:
+def _load_challenge_state(purpose: str, text: str, user: User | None = None) -> dict[str, Any]:
+    """Lock a challenge and its user until the transaction ends, and return the state. Raises LinkSpent."""
+    if user is not None and proofs.lock_user(user.pk, user.proof_version) is None:
         raise LinkSpent
-    alive = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())
-    found = alive.select_for_update().filter(digest=links.digest(text)).first()
-    if found is None:
+    unexpired = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())
+    challenge = unexpired.select_for_update().filter(digest=links.digest(text)).first()
+    if challenge is None:
         raise LinkSpent
-    return _decrypted(found)
+    return _decrypt_state(challenge)
 
 
-def _decrypted(challenge: Challenge) -> dict[str, Any]:
-    state: dict[str, Any] = orjson.loads(platform().decrypt(challenge.state.encode()))
+def _decrypt_state(challenge: Challenge) -> dict[str, Any]:
+    state: dict[str, Any] = orjson.loads(platform_keys().decrypt(challenge.state.encode()))
     return state
 
 
-def _forget(text: str) -> None:
+def _delete_challenge(text: str) -> None:
     Challenge.objects.filter(digest=links.digest(text)).delete()

@@ -1,8 +1,8 @@
 """API keys: `drv_<prefix>_<secret>_<crc>`.
 
-The row has the prefix (for look-up), a bcrypt hash (the canonical check) and an 8-byte keyed tag. The tag
-rejects a wrong secret without bcrypt, and a cache of verified keys makes later checks fast. Both are safe,
-because the secret has 256 bits and the pepper is not stored in the database.
+The row stores the prefix, which finds the row, a bcrypt hash, and an 8-byte keyed tag. A wrong secret is rejected
+by the tag, without computing a bcrypt hash. A right secret is checked with bcrypt once, and then by a cache of
+verified keys. Tag and cache are safe, because the secret has 256 bits and the database does not store the pepper.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SCHEME = "drv_"
 BCRYPT_COST = 12
 CACHE_SECONDS = 300.0
 CACHE_SIZE = 10_000
-_SHAPE = re.compile(r"drv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})_([0-9a-f]{8})", re.ASCII)
+_KEY_PATTERN = re.compile(r"drv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})_([0-9a-f]{8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just created. `text` is shown only once; the rest is stored."""
+    """A key that was just created. `text` is shown only once and not stored; the other fields are stored."""
 
     text: str
     prefix: str
@@ -47,29 +47,29 @@ def generate() -> NewKey:
     return NewKey(text=text, prefix=prefix, hash=hashed, tag=_tag(text))
 
 
-def prefix_of(text: str) -> str | None:
-    """Return the prefix of a well-formed key, None for a mistyped or invalid one."""
-    shape = _SHAPE.fullmatch(text)
-    if shape is None or _checksum(text.rpartition("_")[0]) != shape[3]:
+def parse_prefix(text: str) -> str | None:
+    """Return the prefix of a key. Returns None if the text is not a well-formed key."""
+    match = _KEY_PATTERN.fullmatch(text)
+    if match is None or _checksum(text.rpartition("_")[0]) != match[3]:
         return None
-    return shape[1]
+    return match[1]
 
 
 def matches(text: str, *, hashed: str, tag: bytes, version: int) -> bool:
-    """Whether this is the key of that row. The caller checks revocation and expiry each time."""
+    """Whether `text` is the key with this hash, tag and version. The caller must check revocation and expiry."""
     if not hmac.compare_digest(_tag(text), tag):
         return False
     proof = _mac(text, b"verified:%d:" % version + hashed.encode())
-    if _verified.holds(proof):
+    if _verified_keys.holds(proof):
         return True
     if not bcrypt.checkpw(_prehash(text), hashed.encode()):
         return False
-    _verified.add(proof)
+    _verified_keys.add(proof)
     return True
 
 
-class _Verified:
-    """Recently verified keys, as MACs; limited in number and age."""
+class _VerifiedKeys:
+    """A cache of recently verified keys, stored as MACs. Their number and age are limited."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[bytes, float] = OrderedDict()
@@ -87,7 +87,7 @@ class _Verified:
                 self._until.popitem(last=False)
 
 
-_verified = _Verified()
+_verified_keys = _VerifiedKeys()
 
 
 def _mac(text: str, purpose: bytes) -> bytes:
@@ -99,7 +99,7 @@ def _tag(text: str) -> bytes:
 
 
 def _prehash(text: str) -> bytes:
-    """Hash the whole key, because bcrypt reads only 72 bytes."""
+    """Hash the whole key, because bcrypt ignores all bytes after the first 72."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest())
 
 

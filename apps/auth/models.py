@@ -18,7 +18,7 @@ from apps.auth import names
 
 
 def new_id() -> UUID:
-    """Return a UUIDv7, which is hard to guess and good to index."""
+    """Return a UUIDv7, which is hard to guess and fast to index."""
     return uuid7()
 
 
@@ -36,7 +36,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, or a service account, as which no one can log in.
+    """A person, or a service account. Nobody can log in as a service account.
 
     `token_version` increases to invalidate all access tokens; `proof_version` increases to invalidate all
     links, challenges and tickets (`apps.auth.proofs`).
@@ -67,26 +67,27 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="identity_user_email_lower"
             ),
-            names.plain("name", name="identity_user_name_plain"),
+            names.plain_text_check("name", name="identity_user_name_plain"),
         ]
 
     def __str__(self) -> str:
         return self.email
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Return the hash that a web session of the operators' site must match, so that it ends with the other
-        sessions.
+        """Return the hash that a web session of the operators' site must match.
+
+        The hash contains `proof_version`, so that web sessions end together with all other sessions.
         """
         key = "apps.auth.models.User.session"
-        about = f"{self.password} {self.proof_version}"
-        return salted_hmac(key, about, secret=secret, algorithm="sha256").hexdigest()
+        content = f"{self.password} {self.proof_version}"
+        return salted_hmac(key, content, secret=secret, algorithm="sha256").hexdigest()
 
 
 class RefreshFamily(models.Model):
     """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens.
 
-    `only_org` limits it to the org whose own identity provider logged the user in: that provider is not trusted
-    for other orgs, nor for the account itself.
+    `only_org` is set if an org's own identity provider logged the user in. The session is then limited to this org,
+    because the provider is trusted only there. It cannot change the account either.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -103,7 +104,7 @@ class RefreshFamily(models.Model):
 
     class Meta:
         verbose_name = "session"
-        constraints = [names.plain("user_agent", name="identity_session_agent_plain")]
+        constraints = [names.plain_text_check("user_agent", name="identity_session_agent_plain")]
 
 
 class RefreshToken(models.Model):
@@ -147,7 +148,7 @@ class Challenge(models.Model):
 class StreamTicket(models.Model):
     """A single-use token, valid for 30 s, for EventSource, which cannot send headers.
 
-    It stores the claims it represents.
+    `claims` are the claims of the access token with which it was requested.
     """
 
     digest = models.BinaryField(primary_key=True, max_length=32)
@@ -156,7 +157,7 @@ class StreamTicket(models.Model):
 
 
 class LoginAttempt(models.Model):
-    """A failed attempt, counted per key (account and IP address) to respond with 429 and Retry-After."""
+    """A failed attempt to log in, or another action with a rate limit. `key` is what the limit applies to."""
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=80)

@@ -1,4 +1,4 @@
-"""The platform's keys: they encrypt secrets that belong to no org, and each org's data key."""
+"""Encryption with the platform's keys: for each org's data key, and for secrets that belong to no org."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from django.conf import settings
 
 
 @lru_cache(maxsize=1)
-def _platform(keys: tuple[str, ...]) -> MultiFernet:
+def _load_platform_keys(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-def platform() -> MultiFernet:
-    """Return the platform's keys, newest first; the newest encrypts, all can decrypt."""
-    return _platform(tuple(settings.ENCRYPTION_KEYS))
+def platform_keys() -> MultiFernet:
+    """Return the platform's keys. The first, newest key encrypts; all keys can decrypt."""
+    return _load_platform_keys(tuple(settings.ENCRYPTION_KEYS))
 
 
-def rewrap(sealed: str) -> str:
-    """Encrypt the same content with the newest platform key."""
-    return platform().rotate(sealed.encode()).decode()
+def encrypt_with_newest_key(sealed: str) -> str:
+    """Decrypt the text, and encrypt its content with the newest platform key."""
+    return platform_keys().rotate(sealed.encode()).decode()
 
 
-def is_newest(sealed: str) -> bool:
+def uses_newest_key(sealed: str) -> bool:
     """Whether the text was encrypted with the newest platform key."""
     try:
         Fernet(settings.ENCRYPTION_KEYS[0]).decrypt(sealed.encode())

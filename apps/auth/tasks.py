@@ -1,4 +1,4 @@
-"""Procrastinate tasks that send mail. They are retried for a day if the mail server is not available."""
+"""Procrastinate tasks that send mail. They are retried for over an hour if the mail server is not available."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from procrastinate.contrib.django import app
 from apps.auth.mailing import links, mail
 from apps.auth.mailing.links import Purpose
 
-PATIENTLY = RetryStrategy(max_attempts=12, exponential_wait=2)  # seconds: 2, 4 ... over an hour
+# Waits of 2, 4, 8 ... seconds.
+RETRY_FOR_AN_HOUR = RetryStrategy(max_attempts=12, exponential_wait=2)
 
 
-@app.task(name=mail.LINK, queue=mail.QUEUE, retry=PATIENTLY)
+@app.task(name=mail.LINK_TASK, queue=mail.QUEUE, retry=RETRY_FOR_AN_HOUR)
 def mail_link(*, user_id: str, purpose: str, email: str, version: int = 1) -> None:
-    """`version` identifies the state that the link proves; jobs of older releases have none."""
+    """Mail a link. `version` is the user's `proof_version`; jobs of older releases do not have it."""
     links.deliver(user_id=user_id, purpose=Purpose(purpose), email=email, version=version)
 
 
-@app.task(name=mail.NOTICE, queue=mail.QUEUE, retry=PATIENTLY)
+@app.task(name=mail.NOTICE_TASK, queue=mail.QUEUE, retry=RETRY_FOR_AN_HOUR)
 def mail_notice(*, email: str, template: str) -> None:
     """Send a notice without a link."""
     mail.send(email, template, email=email)

@@ -11,9 +11,9 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a verified token. Role and membership are read from the database, not from here.
+    """The claims of a verified token. Role and membership are not claims; they are read from the database.
 
-    `org_id` is None for a user without orgs: the token then works for the account only.
+    `org_id` is None for a user without orgs. Such a token works only for the account.
     """
 
     user_id: UUID
@@ -35,7 +35,7 @@ def issue(claims: Claims) -> str:
 def verify(text: str) -> Claims | None:
     """Return the claims of a token with a valid signature and lifetime, else None."""
     try:
-        token = AccessToken(text)  # type: ignore[arg-type]  # the stubs want Token, the library takes text
+        token = AccessToken(text)  # type: ignore[arg-type]  # the stubs declare Token, but the library accepts text
         return Claims(
             user_id=UUID(token["sub"]),
             org_id=UUID(token["org"]) if token["org"] else None,

@@ -75,10 +75,10 @@ class Repository(OrgOwned):
             models.UniqueConstraint(
                 fields=["org", "url", "branch", "path"], name="connectors_repository_place"
             ),
-            names.plain("path", name="connectors_repository_path_plain"),
-            names.plain("username", name="connectors_repository_user_plain"),
-            names.plain("author", name="connectors_repository_author_plain"),
-            names.plain("subject", name="connectors_repository_subject_plain"),
+            names.plain_text_check("path", name="connectors_repository_path_plain"),
+            names.plain_text_check("username", name="connectors_repository_user_plain"),
+            names.plain_text_check("author", name="connectors_repository_author_plain"),
+            names.plain_text_check("subject", name="connectors_repository_subject_plain"),
         ]
 
     def __str__(self) -> str:
@@ -144,9 +144,11 @@ class CustomSource(OrgOwned):
             models.UniqueConstraint(
                 fields=["org", "repository", "repository_path"], name="connectors_customsource_file"
             ),
-            names.plain("name", name="connectors_custom_name_plain"),
-            names.plain("description", name="connectors_custom_text_plain", lines=True),
-            names.plain("repository_path", name="connectors_custom_path_plain"),
+            names.plain_text_check("name", name="connectors_custom_name_plain"),
+            names.plain_text_check(
+                "description", name="connectors_custom_text_plain", multiline=True
+            ),
+            names.plain_text_check("repository_path", name="connectors_custom_path_plain"),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="connectors_custom_newest")
@@ -182,8 +184,8 @@ class CustomSourceVersion(OrgOwned):
             models.UniqueConstraint(
                 fields=["org", "source", "number"], name="connectors_customsource_number"
             ),
-            names.plain("note", name="connectors_custom_note_plain"),
-            names.plain("author", name="connectors_custom_author_plain"),
+            names.plain_text_check("note", name="connectors_custom_note_plain"),
+            names.plain_text_check("author", name="connectors_custom_author_plain"),
         ]
 
 
@@ -261,8 +263,10 @@ class Connector(OrgOwned):
             models.CheckConstraint(
                 condition=models.Q(role__in=ConnectorRole.values), name="connectors_connector_role"
             ),
-            names.plain("name", name="connectors_connector_name_plain"),
-            names.plain("description", name="connectors_connector_text_plain", lines=True),
+            names.plain_text_check("name", name="connectors_connector_name_plain"),
+            names.plain_text_check(
+                "description", name="connectors_connector_text_plain", multiline=True
+            ),
         ]
         indexes = [models.Index(fields=["org", "-created_at", "-id"], name="connectors_newest")]
 

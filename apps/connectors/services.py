@@ -23,7 +23,7 @@ from apps.json import JsonObject, JsonValue
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.placement import one, placed, sees, visible
+from apps.orgs.placement import can_see, find_object, require_placement, visible_objects
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
@@ -154,12 +154,12 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
 
 def connectors(org: Org, by: Principal) -> ConnectorQuerySet:
     """Return the connectors of the org that the principal can see."""
-    return visible(Connector.objects.for_org(org), by)
+    return visible_objects(Connector.objects.for_org(org), by)
 
 
 def readable(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
     """Return the connector with its domain. Raises NotFound."""
-    found: Connector = one(connectors(org, by).select_related("domain"), connector_id)
+    found: Connector = find_object(connectors(org, by).select_related("domain"), connector_id)
     return found
 
 
@@ -208,7 +208,7 @@ def checked(
 def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
     """Lock and return the connector, if the principal may edit it and it has not changed since the caller read it."""
     rows = connectors(org, by).select_related("domain")
-    found = one(rows, connector_id, lock=True)
+    found = find_object(rows, connector_id, lock=True)
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
     require_match(match, found.version)
     return found
@@ -218,7 +218,9 @@ def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
     """Name the pipelines that the principal can see, and count the others."""
     pipelines: list[Any] = list(error.protected_objects)
     seen = [
-        {"id": str(row.pk), "name": str(row.name)} for row in pipelines if sees(by, row.domain_id)
+        {"id": str(row.pk), "name": str(row.name)}
+        for row in pipelines
+        if can_see(by, row.domain_id)
     ]
     seen.sort(key=lambda row: row["name"])
     users = [", ".join(row["name"] for row in seen[:5])] if seen else []
@@ -228,7 +230,9 @@ def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
 
 
 def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:
-    placed(org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id)
+    require_placement(
+        org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id
+    )
 
 
 def _hold(org: Org, connector: Connector, built: StoredSettings) -> None:

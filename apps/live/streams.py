@@ -73,7 +73,7 @@ class Opening:
 
     @property
     def org_id(self) -> UUID:
-        return credentials.org_of(self.credential)
+        return credentials.org_id_of(self.credential)
 
     @property
     def names(self) -> frozenset[UUID]:
@@ -90,7 +90,7 @@ class Opening:
         """
         try:
             if isinstance(self.credential, credentials.KeyCredential):
-                authentication.read(self.request)
+                authentication.read_credential(self.request)
             with org_scope(self.org_id):
                 feed_for(_check(self.credential), self.asked)
         except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
@@ -127,7 +127,7 @@ def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
     Raises exceptions that become problem responses.
     """
     credential = tickets.read_credential(request)
-    with org_scope(credentials.org_of(credential)):
+    with org_scope(credentials.org_id_of(credential)):
         feed = feed_for(_check(credential), asked)
     return Opening(feed, last_event_id(request), credential, request, asked)
 
@@ -291,7 +291,7 @@ class Streams:
 
 
 def _check(credential: credentials.Credential) -> Principal:
-    _, principal = credentials.load(credential)
+    _, principal = credentials.load_principal(credential)
     principal.require(Permission.READ)
     return principal
 

@@ -78,8 +78,8 @@ def read_credential(request: HttpRequest) -> credentials.Credential:
     """
     ticket = request.GET.get("ticket")
     if ticket is None:
-        return authentication.read(request)
+        return authentication.read_credential(request)
     claims = redeem(ticket)
     if claims is None:
         raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")
-    return authentication.of_claims(claims, client_ip(request))
+    return authentication.credential_from_claims(claims, client_ip(request))

@@ -85,7 +85,7 @@ class StreamTicketAnswer(serializers.Serializer[Any]):
 
 class StreamTicket(OrgView):
     session_methods = frozenset({"post"})
-    always_methods = frozenset({"post"})
+    methods_while_read_only = frozenset({"post"})
     permissions = {"post": Permission.READ}
 
     @operation(

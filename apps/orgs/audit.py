@@ -1,4 +1,4 @@
-"""Record audit events. Call it inside the transaction of the change, so that neither exists without the other."""
+"""Record audit events. Call `record` inside the transaction of the change, so that both are stored or neither is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.json import JsonObject
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Actor, Principal
 
-LABEL = 254  # characters
+LABEL_LENGTH = 254  # characters
 
 
 def record(
@@ -22,32 +22,32 @@ def record(
     object_label: str = "",
     changes: JsonObject | None = None,
 ) -> None:
-    """Add one event. `changes` is {field: [before, after]}, with secrets already replaced by their hints."""
+    """Add one event. `changes` is {field: [before, after]}, and must not contain secrets: only their hints."""
     actor = by.actor
     AuditEvent.unscoped.create(
         org_id=org if isinstance(org, UUID) else org.pk,
         actor_kind=actor.kind,
         actor_id=actor.id,
-        actor_label=_label(actor),
-        on_behalf_of=_person(actor.on_behalf_of),
+        actor_label=_clean_label(actor),
+        on_behalf_of=_represented_person(actor.on_behalf_of),
         action=action,
         object_kind=object_kind,
         object_id=object_id,
-        object_label=names.cleaned(object_label, longest=LABEL),
+        object_label=names.clean_name(object_label, longest=LABEL_LENGTH),
         changes=dict(changes or {}),
         ip=actor.ip,
     )
 
 
-def _label(actor: Actor) -> str:
-    return names.cleaned(actor.label, longest=LABEL)
+def _clean_label(actor: Actor) -> str:
+    return names.clean_name(actor.label, longest=LABEL_LENGTH)
 
 
-def _person(actor: Actor | None) -> dict[str, str | None] | None:
+def _represented_person(actor: Actor | None) -> dict[str, str | None] | None:
     if actor is None:
         return None
     return {
         "kind": actor.kind,
         "id": str(actor.id) if actor.id else None,
-        "name": _label(actor),
+        "name": _clean_label(actor),
     }

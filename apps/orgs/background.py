@@ -11,7 +11,7 @@ from apps.background.sweeping import remove_in_batches
 from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 
-ANSWERS_KEPT = timedelta(hours=24)  # stored responses to Idempotency-Keys
+RESPONSE_RETENTION = timedelta(hours=24)  # stored responses to Idempotency-Keys
 
 exported(
     Export(
@@ -40,9 +40,9 @@ exported(
         ),
     ),
 )
-swept(erasure.erase_due)
+swept(erasure.erase_due_orgs)
 
 
 @swept
-def forget_answers() -> None:
-    remove_in_batches("orgs_remove_old_idempotency", timezone.now() - ANSWERS_KEPT)
+def delete_old_responses() -> None:
+    remove_in_batches("orgs_remove_old_idempotency", timezone.now() - RESPONSE_RETENTION)

@@ -1,4 +1,7 @@
-"""Convert a credential to the principal it stands for now; `apps.orgs.http.authentication` reads it from a request."""
+"""Convert a verified credential to a principal, with the current role and permissions.
+
+`apps.orgs.http.authentication` reads the credential from a request.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class TokenCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyCredential:
-    """A verified API key, with the current values of its row."""
+    """A verified API key, with the values of its row."""
 
     org_id: UUID
     user_id: UUID  # the user who created it
@@ -46,7 +49,7 @@ Credential = TokenCredential | KeyCredential
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A logged-in user, independent of orgs, for routes about the account itself."""
+    """A logged-in user, for the routes about the account, which belong to no org."""
 
     user: User
     session: RefreshFamily
@@ -59,13 +62,16 @@ class Account:
 
 
 def load_account(credential: Credential) -> Account:
-    """Return the user of an access token. Raises 401 if the session has ended, SessionNeeded for an API key."""
+    """Return the user of an access token. Raises AuthenticationFailed if the session has ended.
+
+    Raises SessionNeeded for an API key.
+    """
     if isinstance(credential, KeyCredential):
         raise SessionNeeded
-    alive = RefreshFamily.objects.filter(
+    active_sessions = RefreshFamily.objects.filter(
         pk=credential.session_id, user_id=credential.user_id, revoked_at__isnull=True
     )
-    session = alive.select_related("user").first()
+    session = active_sessions.select_related("user").first()
     if session is None or not session.user.is_active:
         raise AuthenticationFailed("Log in again: this session was ended.")
     if session.user.token_version != credential.token_version:
@@ -73,53 +79,54 @@ def load_account(credential: Credential) -> Account:
     return Account(session.user, session, credential.org_id, credential.ip)
 
 
-def org_of(credential: Credential) -> UUID:
+def org_id_of(credential: Credential) -> UUID:
     """Return the org id of a credential. Raises NoOrganization if it has none."""
     if credential.org_id is None:
         raise NoOrganization
     return credential.org_id
 
 
-def load(credential: Credential, *, changing: bool = False) -> tuple[Org, Principal]:
-    """Load the org and the principal inside the org's scope. Raises 401 if access has ended.
+def load_principal(credential: Credential, *, changing: bool = False) -> tuple[Org, Principal]:
+    """Load the org and the principal inside the org's scope. Raises AuthenticationFailed if access has ended.
 
-    Raises OrgClosed when a rule of the org denies access and, for a request that is `changing` something,
-    OrgReadOnly. It calls one database function (migration 0005), because every request pays for this query, and
-    building and planning it each time takes longer than running it.
+    Raises OrgClosed if a rule of the org denies access. If the request is `changing` something, also raises
+    OrgReadOnly while the org is read-only. Every request runs this query. It is one database function (see
+    credentials.sql), because building and planning the query each time would take longer than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:
         cursor.execute(
-            ACCESS,
+            ACCESS_QUERY,
             {"org": credential.org_id, "user": credential.user_id, "session": session_id},
         )
         row = cursor.fetchone()
     if row is None:
         raise AuthenticationFailed("This credential no longer gives access to the organization.")
-    access, org = _Access(*row[:7]), Org.from_db("default", ORG_FIELDS, row[7:])
+    access, org = _MemberAccess(*row[:7]), Org.from_db("default", ORG_FIELDS, row[7:])
     if isinstance(credential, KeyCredential):
-        principal = _key_holder(access, credential)
+        principal = _key_principal(access, credential)
     elif access.token_version != credential.token_version:
         raise AuthenticationFailed("Log in again: this session was ended.")
     else:
-        principal = _member(access, credential)
-    reason = rules.closed(
+        principal = _member_principal(access, credential)
+    denial = rules.find_denial(
         org,
         role=principal.role,
-        session=session_id is not None,
+        has_session=session_id is not None,
         by_sso=access.session_org is not None,
         second_factor=access.second_factor,
         ip=credential.ip,
     )
-    rules.refuse_closed(reason)
+    rules.raise_denial(denial)
     if changing:
-        rules.refuse_changes(org)
+        rules.require_writable(org)
     return org, principal
 
 
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
-# An ended session returns no row; an API key has no session. Role overrides exist only for viewers and members.
-ACCESS = f"""
+# The query returns no row if the session has ended. For an API key the session is NULL. Only viewers and members have
+# domain roles.
+ACCESS_QUERY = f"""
     SELECT a.membership_id, a.role, a.email, a.token_version, a.domain_roles,
            a.session_org, a.second_factor,
            {", ".join(f"(a.org).{field.column}" for field in Org._meta.concrete_fields)}
@@ -128,8 +135,8 @@ ACCESS = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class _Access:
-    """A member's current data in the database."""
+class _MemberAccess:
+    """The current data of a member and of the session, from the database."""
 
     membership_id: UUID
     role: str
@@ -140,25 +147,25 @@ class _Access:
     second_factor: bool
 
 
-def _member(access: _Access, credential: TokenCredential) -> Principal:
-    org_id = org_of(credential)
-    raised = (access.domain_roles or {}).items()
+def _member_principal(access: _MemberAccess, credential: TokenCredential) -> Principal:
+    org_id = org_id_of(credential)
+    domain_roles = (access.domain_roles or {}).items()
     return Principal(
         org_id=org_id,
         user_id=credential.user_id,
         role=Role(access.role),
         actor=Actor("user", credential.user_id, access.email, credential.ip),
         membership_id=access.membership_id,
-        domain_roles={UUID(domain): Role(role) for domain, role in raised},
+        domain_roles={UUID(domain): Role(role) for domain, role in domain_roles},
         session_id=credential.session_id,
         second_factor=access.second_factor,
         by_sso=access.session_org is not None,
     )
 
 
-def _key_holder(access: _Access, credential: KeyCredential) -> Principal:
-    creators = Role(access.role)
-    role = min(credential.role, creators, key=RANK.__getitem__)
+def _key_principal(access: _MemberAccess, credential: KeyCredential) -> Principal:
+    creator_role = Role(access.role)
+    role = min(credential.role, creator_role, key=RANK.__getitem__)
     return Principal(
         org_id=credential.org_id,
         user_id=credential.user_id,

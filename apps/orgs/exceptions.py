@@ -49,7 +49,7 @@ class OrgClosed(Exception):
 
 
 class OrgReadOnly(Exception):
-    """Nothing can be changed in this organization now; `code` says why."""
+    """Nothing can be changed in this organization now; `code` is the reason."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -57,10 +57,10 @@ class OrgReadOnly(Exception):
 
 
 class CheckFirst(Exception):
-    """Something must be checked outside every transaction before this can be done.
+    """A slow check must run outside every transaction before an action can continue.
 
-    An action raises it before it changes anything. The caller leaves the transaction, calls `check`, and calls
-    the action again with the result; the action then repeats all its work, with the data stored by then.
+    An action raises this before it changes anything. The caller ends the transaction, calls `check`, and calls the
+    action again with the result. The action then does all its work from the start, with the current data.
     """
 
     def check(self) -> Any:
@@ -144,7 +144,7 @@ class Unreadable(Exception):
 
 
 class Invalid(Exception):
-    """Valid JSON with invalid content; `errors` are (field path, message, code)."""
+    """The request is valid JSON, but its content is invalid. `errors` are (field path, message, code)."""
 
     def __init__(self, errors: list[tuple[str, str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message, _ in errors))
@@ -152,7 +152,7 @@ class Invalid(Exception):
 
 
 class WrongPassword(Invalid):
-    """A logged-in user was asked for the password again, and it is wrong."""
+    """The password that confirms an action of a logged-in user is wrong."""
 
     def __init__(self, message: str) -> None:
         super().__init__([("current_password", message, "invalid")])

@@ -23,47 +23,42 @@ from apps.orgs.tenancy import OrgOwned
 
 
 class Org(models.Model):
-    """A team whose members share all its objects, and share nothing with other orgs."""
+    """An organization. Its members share its objects, and members of other orgs see none of them."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=80, unique=True)
-    data_key = models.TextField(
-        editable=False
-    )  # this org's Fernet key, encrypted with the platform's
+    # The Fernet key of this org, encrypted with the platform's key.
+    data_key = models.TextField(editable=False)
     max_running = models.PositiveIntegerField(default=5)  # concurrent runs
-    max_pipelines = models.PositiveIntegerField(
-        null=True, blank=True
-    )  # null means no limit, as below
+    # In this field and in the next three fields, null means no limit.
+    max_pipelines = models.PositiveIntegerField(null=True, blank=True)
     max_members = models.PositiveIntegerField(null=True, blank=True)
     max_rows_month = models.PositiveBigIntegerField(null=True, blank=True)
     max_bytes_month = models.PositiveBigIntegerField(null=True, blank=True)
-    # Days that things are kept; null means forever. apps.runs.keeping.retention removes older ones.
+    # Rows older than this number of days are deleted by apps.runs.keeping.retention; null means never.
     keep_logs_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_events_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_runs_days = models.PositiveIntegerField(null=True, blank=True)
     keep_audit_days = models.PositiveIntegerField(default=365, null=True, blank=True)
     require_second_factor = models.BooleanField(default=False)
-    require_sso = models.BooleanField(
-        default=False
-    )  # does not apply to owners, so that a broken issuer locks nobody out
-    email_domains = ArrayField(
-        models.CharField(max_length=253), default=list
-    )  # domains that may be invited; empty means any
-    # CIDR blocks from which requests are allowed; empty means any
+    # The rule does not apply to owners, so that they can still log in if the issuer fails.
+    require_sso = models.BooleanField(default=False)
+    # Domains of the addresses that may be invited; empty means every domain.
+    email_domains = ArrayField(models.CharField(max_length=253), default=list)
+    # CIDR blocks from which requests are allowed; empty means every address.
     networks = ArrayField(models.CharField(max_length=50), default=list)
     suspended_at = models.DateTimeField(null=True, blank=True)  # set by an operator
     suspended_because = models.CharField(max_length=500, blank=True)
-    deletion_at = models.DateTimeField(
-        null=True, blank=True
-    )  # erased after this time; until then it can be restored
+    # The org is erased after this time and can be restored before it.
+    deletion_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = [
-            names.plain("name", name="orgs_org_name_plain"),
-            names.plain("suspended_because", name="orgs_org_because_plain"),
+            names.plain_text_check("name", name="orgs_org_name_plain"),
+            names.plain_text_check("suspended_because", name="orgs_org_because_plain"),
             models.CheckConstraint(
                 condition=models.Q(keep_audit_days__gte=365) | models.Q(keep_audit_days=None),
                 name="orgs_org_keeps_audit_a_year",
@@ -77,7 +72,7 @@ class Org(models.Model):
 class Membership(OrgOwned):
     """A user in an org, with a role.
 
-    Read from the database on every request, so that removal takes effect at once.
+    Every request reads it from the database, so that removing a member takes effect at once.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
@@ -107,7 +102,7 @@ class Domain(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name"),
-            names.plain("name", name="orgs_domain_name_plain"),
+            names.plain_text_check("name", name="orgs_domain_name_plain"),
         ]
 
     def __str__(self) -> str:
@@ -115,7 +110,7 @@ class Domain(OrgOwned):
 
 
 class DomainRole(OrgOwned):
-    """Grants one member a higher role for the objects of one domain; it never lowers the role."""
+    """A higher role of one member for the objects of one domain. It never lowers the member's role."""
 
     domain = models.ForeignKey(Domain, models.CASCADE, related_name="+", db_constraint=False)
     membership = models.ForeignKey(
@@ -136,16 +131,15 @@ class DomainRole(OrgOwned):
 
 
 class Invitation(OrgOwned):
-    """Invites the owner of an address to join.
+    """An invitation of the owner of an e-mail address to join the org.
 
-    Its link works once, for that address; only its SHA-256 is stored.
+    Its link works once, for that address. Only the SHA-256 of the link's secret is stored.
     """
 
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=10, choices=Role.choices)
-    digest = models.BinaryField(
-        max_length=32, unique=True, null=True
-    )  # null until the mail is created
+    # The digest is null until the mail is created.
+    digest = models.BinaryField(max_length=32, unique=True, null=True)
     invited_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True)
@@ -174,9 +168,8 @@ class IdentityProvider(OrgOwned):
     client_id = models.CharField(max_length=191)
     sealed = models.TextField()  # the encrypted client secret
     secret_last4 = models.CharField(max_length=4, blank=True)
-    join_role = models.CharField(
-        max_length=10, blank=True
-    )  # role of users who were not invited; empty means that they are refused
+    # The role of users who were not invited; empty means that they cannot join.
+    join_role = models.CharField(max_length=10, blank=True)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -192,9 +185,9 @@ class IdentityProvider(OrgOwned):
 
 
 class FederatedIdentity(OrgOwned):
-    """Maps a subject of the org's issuer to a member. Deleted with the membership.
+    """A subject of the org's issuer and the member that it identifies. Deleted with the membership.
 
-    A session of the issuer shows only the issuer's claims, which are stored here, and no data of the account.
+    A session that the issuer began shows the issuer's claims, which are stored here. It shows no data of the account.
     """
 
     subject = models.CharField(max_length=191)
@@ -209,20 +202,20 @@ class FederatedIdentity(OrgOwned):
         constraints = [
             models.UniqueConstraint(fields=["org", "subject"], name="orgs_federated_subject"),
             models.UniqueConstraint(fields=["org", "membership"], name="orgs_federated_member"),
-            names.plain("name", name="orgs_federated_name_plain"),
+            names.plain_text_check("name", name="orgs_federated_name_plain"),
         ]
 
 
 class VerifiedDomain(OrgOwned):
     """An e-mail domain of an org, verified by a TXT record or not verified yet.
 
-    Only one org can have it at a time.
+    Only one org at a time can have verified a domain.
     """
 
     domain = models.CharField(max_length=253)  # in the form used by DNS
     token = models.CharField(max_length=64)  # the record's value, for this org and domain only
     verified_at = models.DateTimeField(null=True, blank=True)
-    # While it is still verified: since when the record is missing, and since when the name servers do not respond.
+    # For a verified domain: when the record was first missing, and when the name servers first did not respond.
     missing_since = models.DateTimeField(null=True, blank=True)
     unanswered_since = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
@@ -246,10 +239,10 @@ class VerifiedDomain(OrgOwned):
 class ScimUser(OrgOwned):
     """A user provisioned by the org's directory.
 
-    SCIM responses use only this row and never the account, which other orgs may share.
+    SCIM responses contain only data of this row, because other orgs may share the account of the user.
     """
 
-    # `user_name` is the directory's own value. `email` identifies the person, and is empty while it is unknown.
+    # The directory chooses `user_name`. `email` identifies the account; it is empty while the address is unknown.
     user_name = models.CharField(max_length=254)
     email = models.EmailField(max_length=254, blank=True, default="", db_default="")
     external_id = models.CharField(max_length=200, blank=True)
@@ -269,20 +262,19 @@ class ScimUser(OrgOwned):
                 condition=~models.Q(email=""),
                 name="orgs_scimuser_email",
             ),
-            names.plain("user_name", name="orgs_scimuser_user_plain"),
-            names.plain("display_name", name="orgs_scimuser_name_plain"),
-            names.plain("external_id", name="orgs_scimuser_external_plain"),
+            names.plain_text_check("user_name", name="orgs_scimuser_user_plain"),
+            names.plain_text_check("display_name", name="orgs_scimuser_name_plain"),
+            names.plain_text_check("external_id", name="orgs_scimuser_external_plain"),
         ]
 
 
 class ScimGroup(OrgOwned):
-    """A group of the org's directory. An admin of Drover, not the directory, decides about its role."""
+    """A group of the org's directory. An admin of the org sets its role; the directory cannot."""
 
     display_name = models.CharField(max_length=200)
     external_id = models.CharField(max_length=200, blank=True)
-    role = models.CharField(
-        max_length=10, blank=True
-    )  # role in the org; empty means that the group grants none
+    # The role in the org that the group grants; empty means none.
+    role = models.CharField(max_length=10, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -290,8 +282,8 @@ class ScimGroup(OrgOwned):
         verbose_name = "SCIM group"
         constraints = [
             models.UniqueConstraint(fields=["org", "display_name"], name="orgs_scimgroup_name"),
-            names.plain("display_name", name="orgs_scimgroup_name_plain"),
-            names.plain("external_id", name="orgs_scimgroup_external_plain"),
+            names.plain_text_check("display_name", name="orgs_scimgroup_name_plain"),
+            names.plain_text_check("external_id", name="orgs_scimgroup_external_plain"),
             models.CheckConstraint(
                 condition=models.Q(role__in=["", Role.VIEWER, Role.MEMBER, Role.ADMIN]),
                 name="orgs_scimgroup_role",
@@ -314,7 +306,7 @@ class ScimMembership(OrgOwned):
 
 
 class ApiKey(OrgOwned):
-    """A credential for programs: shown once, found by its prefix, stored as a bcrypt hash and a keyed tag (ADR)."""
+    """A credential for programs. Only its prefix, a bcrypt hash and a keyed tag are stored, see `apps.auth.keys`."""
 
     name = models.CharField(max_length=120)
     prefix = models.CharField(max_length=12, unique=True)
@@ -340,12 +332,12 @@ class ApiKey(OrgOwned):
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="orgs_apikey_role"
             ),
-            names.plain("name", name="orgs_apikey_name_plain"),
+            names.plain_text_check("name", name="orgs_apikey_name_plain"),
         ]
 
 
 class SupportAccess(OrgOwned):
-    """An operator's access to this org's rows until a time, with a reason that owners see in the audit log."""
+    """An operator's access to the rows of this org until a time. The audit log shows its reason to the owners."""
 
     operator = models.ForeignKey(User, models.CASCADE, related_name="+")
     reason = models.CharField(max_length=500)
@@ -354,11 +346,14 @@ class SupportAccess(OrgOwned):
 
     class Meta(OrgOwned.Meta):
         verbose_name_plural = "support accesses"
-        constraints = [names.plain("reason", name="orgs_support_reason_plain")]
+        constraints = [names.plain_text_check("reason", name="orgs_support_reason_plain")]
 
 
 class AuditEvent(OrgOwned):
-    """Who did what to which object, with secrets masked. The runtime role can only add and read events."""
+    """One action: its actor, its object and the changes. Secrets are masked.
+
+    The runtime role of the database can add and read events, but not change or delete them.
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     actor_kind = models.CharField(max_length=12)  # user | api_key | system | operator
@@ -380,7 +375,10 @@ class AuditEvent(OrgOwned):
 
 
 class IdempotencyRecord(OrgOwned):
-    """The first response to an Idempotency-Key, repeated for 24 h. `status` is null until there is a response."""
+    """The first response to an Idempotency-Key, which is sent again to each repeated request for 24 h.
+
+    `status` is null until there is a response.
+    """
 
     key = models.CharField(max_length=200)
     operation = models.CharField(max_length=200)  # method and path

@@ -1,4 +1,4 @@
-"""Which objects a principal can see, how one of them is found, and in which domain it may be placed."""
+"""Find the objects that a principal can see, and check in which domain the principal may place an object."""
 
 from __future__ import annotations
 
@@ -16,40 +16,46 @@ M = TypeVar("M", bound=Model)
 Q = TypeVar("Q", bound=QuerySet[Any])
 
 
-def visible(queryset: Q, principal: Principal) -> Q:
-    """An API key limited to a domain sees only that domain's objects; all others see the whole org's."""
+def visible_objects(queryset: Q, principal: Principal) -> Q:
+    """Return the objects that the principal can see.
+
+    An API key that is limited to a domain sees only the objects of this domain. Every other principal sees all objects.
+    """
     if principal.only_domain is None:
         return queryset
     return queryset.filter(domain_id=principal.only_domain)
 
 
-def sees(principal: Principal, domain_id: UUID | None) -> bool:
-    """Whether an object of this domain is visible to the principal."""
+def can_see(principal: Principal, domain_id: UUID | None) -> bool:
+    """Whether the principal can see the objects of this domain."""
     return principal.only_domain in (None, domain_id)
 
 
-def one(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
-    """Return the object with this id in an org's QuerySet.
+def find_object(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
+    """Return the object with this id from the QuerySet of an org.
 
-    Raises NotFound, alike for unknown objects and those of others.
+    Raises NotFound if there is none, also if another org has an object with this id.
     """
     rows = queryset.select_for_update(of=("self",)) if lock else queryset
-    found = rows.filter(pk=pk).first()
-    if found is None:
+    row = rows.filter(pk=pk).first()
+    if row is None:
         raise NotFound
-    return found
+    return row
 
 
-def placed(
+def require_placement(
     *, org: Org, principal: Principal, permission: Permission, domain_id: UUID | None
 ) -> UUID | None:
-    """Return `domain_id`, if the principal has `permission` there.
+    """Return `domain_id` if the principal has `permission` in this domain.
 
-    Raises Invalid if the domain is not the org's.
+    Raises PermissionMissing, and Invalid if the org has no such domain.
     """
-    elsewhere = principal.only_domain is not None and domain_id not in (None, principal.only_domain)
+    is_other_domain = principal.only_domain is not None and domain_id not in (
+        None,
+        principal.only_domain,
+    )
     if domain_id is not None and (
-        elsewhere or not Domain.objects.for_org(org).filter(pk=domain_id).exists()
+        is_other_domain or not Domain.objects.for_org(org).filter(pk=domain_id).exists()
     ):
         raise Invalid([("domain_id", "There is no such domain in this organization.", "unknown")])
     principal.require(permission, domain_id=domain_id)

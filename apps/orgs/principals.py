@@ -1,6 +1,7 @@
-"""Principals: a member, an API key, an operator, or Drover itself, with their permissions.
+"""Principals: members, API keys, operators and Drover itself, with their permissions.
 
-Every action takes a principal as `by`. It decides what is allowed, and the audit log names its actor.
+Every action takes a principal as its argument `by`. The principal's permissions decide whether the action is allowed,
+and the audit log records the principal's actor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from apps.orgs.roles import DOMAIN_PERMISSIONS, Permission, Role, allows, higher
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The actor named by an audit event. `kind` is user, api_key, system or operator."""
+    """The actor in an audit event. `kind` is user, api_key, system or operator."""
 
     kind: str
     id: UUID | None
@@ -25,17 +26,17 @@ class Actor:
 
     @property
     def is_key(self) -> bool:
-        """Whether an API key acts, directly or through a program."""
-        asked_by = self.on_behalf_of
-        return self.kind == "api_key" or (asked_by is not None and asked_by.is_key)
+        """Whether the actor is an API key, or a program that acts for an API key."""
+        represented = self.on_behalf_of
+        return self.kind == "api_key" or (represented is not None and represented.is_key)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A member, or an API key, in one org. Created for every request.
 
-    Drover itself and operators work in every org (`org_id` is None) and may do everything; see `system`,
-    `operator`.
+    The functions `system` and `operator` return principals for Drover itself and for operators. Their `org_id` is
+    None, because they may do everything in every org.
     """
 
     org_id: UUID | None
@@ -49,7 +50,7 @@ class Principal:
     )
     only_domain: UUID | None = None  # the domain to which an API key is limited
     session_id: UUID | None = None
-    second_factor: bool = False  # of the session
+    second_factor: bool = False  # whether the session has verified a second factor
     by_sso: bool = False  # whether the session began with the org's own identity provider
 
     def may(self, permission: Permission, *, domain_id: UUID | None = None) -> bool:
@@ -64,12 +65,12 @@ class Principal:
         return allows(self.role_in(domain_id, permission), permission)
 
     def require(self, permission: Permission, *, domain_id: UUID | None = None) -> None:
-        """Raise PermissionMissing unless `may`."""
+        """Raise PermissionMissing if `may` returns False."""
         if not self.may(permission, domain_id=domain_id):
             raise PermissionMissing(permission)
 
     def require_org(self) -> UUID:
-        """Return the org of a request. Raises NoOrganization for a principal without a single org."""
+        """Return the org of a request. Raises NoOrganization if the principal has no org."""
         if self.org_id is None:
             raise NoOrganization
         return self.org_id
@@ -81,7 +82,10 @@ class Principal:
         return self.user_id
 
     def require_person(self) -> None:
-        """Raise SessionNeeded for an API key, because the effect must not outlive the key's limits."""
+        """Raise SessionNeeded for an API key.
+
+        Used for actions whose effect would continue after the key has expired or was revoked.
+        """
         if self.actor.is_key:
             raise SessionNeeded
 
@@ -92,18 +96,18 @@ class Principal:
         return self.session_id
 
     def may_somewhere(self, permission: Permission) -> bool:
-        """Whether the principal has this permission for any object; the view's first check."""
+        """Whether the principal has this permission for at least one object. A view checks this first."""
         domains: list[UUID | None] = [None, *self.domain_roles]
         if self.only_domain is not None:
             domains = [self.only_domain]
         return any(self.may(permission, domain_id=domain) for domain in domains)
 
     def permissions(self, *, domain_id: UUID | None = None) -> list[str]:
-        """Return the names of all permissions that `may` allows, in the table's order."""
+        """Return the names of the principal's permissions, in the order of `Permission`."""
         return [each.value for each in Permission if self.may(each, domain_id=domain_id)]
 
     def domains(self) -> list[UUID]:
-        """Return the domains in which the permissions differ from those in the rest of the org."""
+        """Return the domains in which the principal has other permissions than in the org."""
         return [*self.domain_roles, *([self.only_domain] if self.only_domain else [])]
 
     def role_in(self, domain_id: UUID | None, permission: Permission) -> Role:
@@ -112,19 +116,22 @@ class Principal:
             return self.role
         return higher(self.role, override)
 
-    def through(self, program: Actor) -> Principal:
-        """Return a principal with the same rights, used by a program for this person: the audit log names both."""
+    def acting_through(self, program: Actor) -> Principal:
+        """Return the principal of a program that acts for this principal, with the same permissions.
+
+        The audit log records the program and the person.
+        """
         acting = replace(program, ip=program.ip or self.actor.ip, on_behalf_of=self.actor)
         return replace(self, actor=acting)
 
 
 def system(label: str, *, ip: str | None = None) -> Principal:
-    """Return the principal for a part of Drover, with this name in the audit log. It may do everything."""
+    """Return the principal for a part of Drover. The audit log shows `label`. It may do everything."""
     return Principal(None, None, Role.OWNER, Actor("system", None, label, ip))
 
 
 def operator(label: str, *, user_id: UUID | None = None, ip: str | None = None) -> Principal:
-    """Return the principal for the operator of this installation, on an operator's page or by a command.
+    """Return the principal for an operator, who uses an operator's page or a command.
 
     It may do everything.
     """
@@ -132,7 +139,7 @@ def operator(label: str, *, user_id: UUID | None = None, ip: str | None = None) 
 
 
 def person(user_id: UUID, email: str, ip: str | None = None) -> Principal:
-    """Return the principal for a user who does not act as a member, such as when joining an org.
+    """Return the principal for a user who does not act as a member, for example a user who joins an org.
 
     It has no permissions.
     """

@@ -1,12 +1,12 @@
-"""Map the exceptions of this app, and exceptions of other apps derived from them, to HTTP responses."""
+"""Map the exceptions of this app to HTTP responses. Subclasses in other apps use the same responses."""
 
 from __future__ import annotations
 
 from apps.orgs import exceptions
-from apps.orgs.scim import errors as scim
+from apps.orgs.scim import errors as scim_errors
 from apps.web.problems import NOT_FOUND, Problem, register, register_form
 
-register_form(f"{scim.BASE}/", scim.answer)
+register_form(f"{scim_errors.BASE}/", scim_errors.error_response)
 
 
 @register(exceptions.Invalid)

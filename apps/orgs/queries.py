@@ -1,4 +1,4 @@
-"""Queries of orgs: methods of QuerySets that are already limited to one org."""
+"""QuerySets of org-owned models. Their managers limit them to one org."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class InvitationColumns(TypedDict):
 
 class InvitationQuerySet(OrgQuerySet["Invitation"]):
     def open(self) -> InvitationQuerySet:
-        """Return pending invitations, including expired ones, which can be sent again."""
+        """Return the invitations that were not accepted yet. Some have expired; they can be sent again."""
         return self.filter(accepted_at__isnull=True)
 
     def rows(self) -> Rows[Invitation, InvitationColumns]:
@@ -93,8 +93,8 @@ class ApiKeyColumns(TypedDict):
 
 
 class ApiKeyQuerySet(OrgQuerySet["ApiKey"]):
-    def seen_by(self, principal: Principal) -> ApiKeyQuerySet:
-        """Return all keys for a principal who may manage keys, else the principal's own."""
+    def visible_to(self, principal: Principal) -> ApiKeyQuerySet:
+        """Return all keys if the principal may manage keys, else only the principal's own keys."""
         if principal.may(Permission.API_KEYS_MANAGE):
             return self
         return self.filter(created_by_id=principal.user_id)
@@ -127,7 +127,7 @@ class AuditEventColumns(TypedDict):
 
 
 class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
-    def matching(self, **wanted: Any) -> AuditEventQuerySet:
+    def matching(self, **filters: Any) -> AuditEventQuerySet:
         """Filter the audit log: actor and object by id, action by name, `since` <= at < `until`."""
         columns = {
             "actor": "actor_id",
@@ -137,7 +137,7 @@ class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
             "since": "at__gte",
             "until": "at__lt",
         }
-        return self.filter(**{columns[name]: value for name, value in wanted.items()})
+        return self.filter(**{columns[name]: value for name, value in filters.items()})
 
     def rows(self) -> Rows[AuditEvent, AuditEventColumns]:
         return self.columns(AuditEventColumns)

@@ -1,4 +1,4 @@
-"""The table of roles and permissions, printed by `manage.py print_roles`, tested cell by cell."""
+"""The table of roles and permissions. `manage.py print_roles` prints it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ TABLE: dict[Permission, frozenset[Role]] = {
     for permission, least in _LEAST_ROLE.items()
 }
 
-# A domain role raises a member's role for the objects of one domain; it never grants these permissions.
+# A domain role grants these permissions for the objects of its domain, and no others.
 DOMAIN_PERMISSIONS = frozenset(
     {
         Permission.CONNECTORS_EDIT,
@@ -84,7 +84,7 @@ DOMAIN_PERMISSIONS = frozenset(
 )
 
 
-# The roles that a domain role may grant: ownership always concerns the whole org.
+# The possible domain roles. An owner always owns the whole org.
 DOMAIN_ROLES = (Role.ADMIN, Role.MEMBER)
 
 
@@ -97,14 +97,14 @@ def higher(one: Role, other: Role) -> Role:
 
 
 def explain(
-    permission: Permission, *, role: Role, raised: Role | None, domain: str
+    permission: Permission, *, role: Role, domain_role: Role | None, domain: str
 ) -> tuple[bool, str]:
-    """Return (allowed, reason) for a member with this role, and the role `raised` in the domain of that name."""
+    """Return (allowed, reason) for a member with this role, and with `domain_role` in the domain named `domain`."""
     least = _LEAST_ROLE[permission]
     if RANK[role] >= RANK[least]:
         return True, f"Allowed for the role {role}."
-    if raised is not None and permission not in DOMAIN_PERMISSIONS:
+    if domain_role is not None and permission not in DOMAIN_PERMISSIONS:
         return False, f"Needs {least}; a domain role applies only to the domain's own objects."
-    if raised is not None and RANK[raised] >= RANK[least]:
-        return True, f"The domain role in {domain} raises {role} to {raised}."
-    return False, f"Needs {least}; this member's role here is {raised or role}."
+    if domain_role is not None and RANK[domain_role] >= RANK[least]:
+        return True, f"The domain role in {domain} raises {role} to {domain_role}."
+    return False, f"Needs {least}; this member's role here is {domain_role or role}."

@@ -1,7 +1,7 @@
-"""An org's access rules, and restrictions while it is suspended or scheduled for deletion.
+"""An org's access rules, and its read-only state while it is suspended or scheduled for deletion.
 
-Checked on every request after the credential. A rule denies access to the org, not to the account: the user can
-still see why, set up a second factor, or work in another org.
+Every request checks them after the credential. A rule denies access to the org only. The user can still use the
+account: see the reason, set up a second factor, or work in another org.
 """
 
 from __future__ import annotations
@@ -15,55 +15,52 @@ from apps.orgs.models import Org
 from apps.orgs.roles import Role
 
 
-class Closed(StrEnum):
-    """The reason why a member has no access now."""
+class AccessDenial(StrEnum):
+    """The rule that denies a member access to the org."""
 
     NETWORK = "network_not_allowed"
     SSO = "sso_required"
     SECOND_FACTOR = "second_factor_required"
 
 
-def closed(
-    org: Org, *, role: Role, session: bool, by_sso: bool, second_factor: bool, ip: str | None
-) -> Closed | None:
+def find_denial(
+    org: Org, *, role: Role, has_session: bool, by_sso: bool, second_factor: bool, ip: str | None
+) -> AccessDenial | None:
     """Return the first rule of this org that denies access, or None.
 
-    `session` is False for API keys, for which only the rule about networks applies.
+    `has_session` is False for API keys. Only the rule about networks applies to them.
     """
-    if org.networks and not within(ip, org.networks):
-        return Closed.NETWORK
-    if not session:
+    if org.networks and not is_in_networks(ip, org.networks):
+        return AccessDenial.NETWORK
+    if not has_session:
         return None
     if org.require_sso and not by_sso and role is not Role.OWNER:
-        return Closed.SSO
+        return AccessDenial.SSO
     if org.require_second_factor and not second_factor and not by_sso:
-        return (
-            Closed.SECOND_FACTOR
-        )  # With single sign-on, the issuer is responsible for second factors.
+        # The issuer is responsible for second factors of single sign-on.
+        return AccessDenial.SECOND_FACTOR
     return None
 
 
-def refuse_closed(reason: Closed | None) -> None:
+def raise_denial(denial: AccessDenial | None) -> None:
     """Raise OrgClosed if a rule denies access."""
-    if reason is not None:
-        raise OrgClosed(reason.value, MESSAGES[reason])
+    if denial is not None:
+        raise OrgClosed(denial.value, DENIAL_MESSAGES[denial])
 
 
-def refuse_changes(org: Org) -> None:
+def require_writable(org: Org) -> None:
     """Raise OrgReadOnly while the org is suspended or scheduled for deletion."""
     if org.suspended_at is not None:
         message = "This organization is suspended: nothing can be changed or run."
         raise OrgReadOnly("org_suspended", f"{message} {org.suspended_because}".strip())
     if org.deletion_at is not None:
-        when = f"{org.deletion_at:%Y-%m-%d %H:%M} UTC"
-        message = (
-            f"This organization will be deleted on {when}; an owner can restore it until then."
-        )
+        deletion_time = f"{org.deletion_at:%Y-%m-%d %H:%M} UTC"
+        message = f"This organization will be deleted on {deletion_time}; an owner can restore it until then."
         raise OrgReadOnly("org_deleting", message)
 
 
-def within(ip: str | None, networks: Sequence[str]) -> bool:
-    """Whether an address is in one of these CIDR blocks; an unknown address is in none."""
+def is_in_networks(ip: str | None, networks: Sequence[str]) -> bool:
+    """Whether the address is in one of these CIDR blocks. An unknown address is in none of them."""
     if not ip:
         return False
     address = ipaddress.ip_address(ip)
@@ -72,8 +69,8 @@ def within(ip: str | None, networks: Sequence[str]) -> bool:
     return any(address in ipaddress.ip_network(network) for network in networks)
 
 
-MESSAGES = {
-    Closed.NETWORK: "This organization does not accept requests from your address.",
-    Closed.SSO: "This organization requires its members to log in with its own identity provider.",
-    Closed.SECOND_FACTOR: "This organization requires a second factor: set one up, or log in with it.",
+DENIAL_MESSAGES = {
+    AccessDenial.NETWORK: "This organization does not accept requests from your address.",
+    AccessDenial.SSO: "This organization requires its members to log in with its own identity provider.",
+    AccessDenial.SECOND_FACTOR: "This organization requires a second factor: set one up, or log in with it.",
 }

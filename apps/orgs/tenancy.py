@@ -1,6 +1,6 @@
-"""The first barrier between orgs: models that cannot be read without naming the org.
+"""The first barrier between orgs: a query of an org-owned model must name the org.
 
-The second barrier is row-level security (`apps.orgs.walls.rls`), which reads what `apps.orgs.walls.scope` sets.
+The second barrier is row-level security (`apps.orgs.walls.rls`). It uses the org that `apps.orgs.walls.scope` sets.
 """
 
 from __future__ import annotations
@@ -17,27 +17,30 @@ if TYPE_CHECKING:
 
 
 class OrgScopeMissing(Exception):
-    """An org-owned table was read without naming the org: use objects.for_org(org)."""
+    """A query of an org-owned model does not name the org. Use objects.for_org(org)."""
 
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 ColumnsT = TypeVar("ColumnsT")
-Rows = models.QuerySet[M, ColumnsT]  # of `.values()`
+Rows = models.QuerySet[M, ColumnsT]  # the type of `.values()`
 
 
 class OrgQuerySet(models.QuerySet[M, M], Generic[M]):
-    """Base of the QuerySets of org-owned models, whose queries are its methods."""
+    """The base class of the QuerySets of org-owned models."""
 
-    def columns(self, wanted: type[ColumnsT]) -> Rows[M, ColumnsT]:
-        """`.values()` of the columns that the TypedDict `wanted` names."""
-        return cast("Rows[M, ColumnsT]", self.values(*wanted.__annotations__))
+    def columns(self, columns_type: type[ColumnsT]) -> Rows[M, ColumnsT]:
+        """Return `.values()` of the columns that the TypedDict `columns_type` declares."""
+        return cast("Rows[M, ColumnsT]", self.values(*columns_type.__annotations__))
 
 
 Q = TypeVar("Q", bound=OrgQuerySet[Any], covariant=True)
 
 
 class OrgManager(models.Manager[M], Generic[M, Q]):
-    """A manager whose only access is `for_org`. A model whose QuerySet has methods has a subclass that names it."""
+    """A manager whose only way to read rows is `for_org`.
+
+    A model that has its own QuerySet class sets it as `queryset_class` in a subclass.
+    """
 
     queryset_class: type[OrgQuerySet[Any]] = OrgQuerySet
 
@@ -51,10 +54,10 @@ class OrgManager(models.Manager[M], Generic[M, Q]):
 
 
 class OrgOwned(models.Model):
-    """A row that belongs to one org and is deleted with it.
+    """The base class of models whose rows belong to one org. The rows are deleted with the org.
 
-    Read it with `objects.for_org(org)`. `unscoped` bypasses the org; it is easy to search for, and allowed only
-    where tests/guards lists a reason.
+    Read rows with `objects.for_org(org)`. `unscoped` reads the rows of all orgs. A guard test allows it only in files
+    that are listed with a reason.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -1,7 +1,8 @@
-"""Envelope encryption: the platform's keys encrypt a key per org, and the org's key encrypts its secrets.
+"""Envelope encryption: the platform's keys encrypt the data key of each org, and the data key encrypts its secrets.
 
-Fernet authenticates the text but not its context. So the plaintext contains `[org, kind, id]`, and a text that was
-copied to another row or org is refused. Source of the format: cryptography's Fernet and MultiFernet (AES-128-CBC, HMAC-SHA256).
+Fernet authenticates the text but not its context. So the plaintext contains `[org, kind, id]`, and decrypting a text
+that was copied to another row or org fails. The format is that of cryptography's Fernet and MultiFernet (AES-128-CBC,
+HMAC-SHA256).
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from uuid import UUID
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
-from apps.auth.sealing import platform
+from apps.auth.sealing import platform_keys
 from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import Org
 
 
 def new_data_key(org_id: UUID) -> str:
     """Return an encrypted data key for a new org."""
-    return platform().encrypt(org_id.bytes + Fernet.generate_key()).decode()
+    return platform_keys().encrypt(org_id.bytes + Fernet.generate_key()).decode()
 
 
 def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:
-    """Encrypt `value` (JSON) as text that can be decrypted only for this org, kind and object."""
+    """Encrypt `value` (JSON). The result can be decrypted only for this org, kind and object."""
     context = [str(org.pk), kind, str(object_id)]
     return _data_key(org).encrypt(orjson.dumps({"for": context, "value": value})).decode()
 
 
 def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
-    """Decrypt the value for exactly this org, kind and object.
+    """Decrypt the value.
 
-    Raises Unreadable for any other, or with unknown keys.
+    Raises Unreadable if it was encrypted for another org, kind or object, or with an unknown key.
     """
     try:
         content = orjson.loads(_data_key(org).decrypt(sealed.encode()))
@@ -46,7 +47,7 @@ def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
 
 def _data_key(org: Org) -> Fernet:
     try:
-        unwrapped = platform().decrypt(org.data_key.encode())
+        unwrapped = platform_keys().decrypt(org.data_key.encode())
     except InvalidToken:
         raise Unreadable("no platform key opens this organization's data key") from None
     if unwrapped[:16] != org.pk.bytes:

@@ -1,4 +1,4 @@
-"""A change may name the version that its caller has read: it is refused if the object has changed since."""
+"""Versions of objects. A caller can send the version that it has read; if the object has changed, the change fails."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Match = frozenset[str] | None  # the versions that the caller accepts; None acce
 
 
 def require_match(match: Match, version: int | str) -> None:
-    """Raise ChangedMeanwhile unless this version, of a locked object, is one that the caller accepts."""
+    """Raise ChangedMeanwhile unless the caller accepts this version. Lock the object before."""
     if match is not None and str(version) not in match:
         raise ChangedMeanwhile
 
 
-def of_time(changed: datetime) -> str:
-    """Return the version of a row that stores only when it was last changed: that time, in microseconds."""
-    return f"{changed.timestamp():.6f}"
+def version_of_time(changed_at: datetime) -> str:
+    """Return the version of a row that has no version number: the time of its last change, in microseconds."""
+    return f"{changed_at.timestamp():.6f}"

@@ -54,9 +54,11 @@ class Pipeline(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name"),
-            names.plain("name", name="pipelines_pipeline_name_plain"),
-            names.plain("description", name="pipelines_pipeline_text_plain", lines=True),
-            names.plain_list("tags", name="pipelines_pipeline_tags_plain"),
+            names.plain_text_check("name", name="pipelines_pipeline_name_plain"),
+            names.plain_text_check(
+                "description", name="pipelines_pipeline_text_plain", multiline=True
+            ),
+            names.plain_list_check("tags", name="pipelines_pipeline_tags_plain"),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),
@@ -84,7 +86,7 @@ class PipelineVersion(OrgOwned):
             models.UniqueConstraint(
                 fields=["org", "pipeline", "number"], name="pipelines_version_number"
             ),
-            names.plain("note", name="pipelines_version_note_plain"),
+            names.plain_text_check("note", name="pipelines_version_note_plain"),
             # Prevents processes of a release before streams from writing definitions that this release cannot read.
             models.CheckConstraint(
                 condition=models.Q(definition__has_key="streams"), name="pipelines_version_streams"
@@ -127,7 +129,7 @@ class Schedule(OrgOwned):
                 | (~models.Q(cron="") & models.Q(interval_seconds__isnull=True)),
                 name="pipelines_schedule_cron_or_interval",
             ),
-            names.plain("paused_note", name="pipelines_schedule_note_plain"),
+            names.plain_text_check("paused_note", name="pipelines_schedule_note_plain"),
         ]
         indexes = [
             models.Index(

@@ -107,7 +107,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
         if any(len(tag) > 4 * LONGEST_TAG for tag in data):
             self.fail("tag")
         try:
-            tags = list(dict.fromkeys(names.read(tag).lower() for tag in data))
+            tags = list(dict.fromkeys(names.parse_name(tag).lower() for tag in data))
         except names.InvalidName as error:
             raise serializers.ValidationError(str(error), code="characters") from None
         if len(tags) > MAX_TAGS:

@@ -126,7 +126,9 @@ def update(
             _save(pipeline)
             _record(org, by, "pipeline.update", pipeline, changed)
         if "domain_id" in changed:
-            access_notices.changed(org.pk)  # a key of the former domain may be following a run
+            access_notices.recheck_streams(
+                org.pk
+            )  # a key of the former domain may be following a run
     return pipeline
 
 

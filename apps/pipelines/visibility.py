@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
-from apps.orgs.placement import one, placed, visible
+from apps.orgs.placement import find_object, require_placement, visible_objects
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
@@ -17,12 +17,12 @@ from apps.pipelines.models import Pipeline, Schedule
 
 def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
     """Return the pipelines of the org that the principal can see."""
-    return visible(Pipeline.objects.for_org(org), by)
+    return visible_objects(Pipeline.objects.for_org(org), by)
 
 
 def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Return the pipeline with its domain. Raises NotFound."""
-    return one(pipelines(org, by).select_related("domain"), pipeline_id)
+    return find_object(pipelines(org, by).select_related("domain"), pipeline_id)
 
 
 def named(org: Org, by: Principal, name: str) -> Pipeline:
@@ -43,7 +43,7 @@ def locked(
     """
     list(Schedule.objects.for_org(org).filter(pipeline_id=pipeline_id).select_for_update())
     rows = pipelines(org, by).select_related("domain")
-    found = one(rows, pipeline_id, lock=True)
+    found = find_object(rows, pipeline_id, lock=True)
     by.require(permission, domain_id=found.domain_id)
     require_match(match, found.etag)
     return found
@@ -51,4 +51,6 @@ def locked(
 
 def place(org: Org, by: Principal, domain_id: UUID | None) -> None:
     """Raise Invalid or PermissionMissing for a domain in which the principal may not have pipelines."""
-    placed(org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id)
+    require_placement(
+        org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id
+    )

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.orgs.models import Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
@@ -25,7 +25,7 @@ def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
 
 def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
     """Return the run if it is visible. Raises NotFound."""
-    found: Run = one(runs(org, by), run_id)
+    found: Run = find_object(runs(org, by), run_id)
     return found
 
 
@@ -36,7 +36,7 @@ def pipeline_for(
 
     Raises NotFound and PermissionMissing.
     """
-    found = one(pipelines(org, by), pipeline_id, lock=lock)
+    found = find_object(pipelines(org, by), pipeline_id, lock=lock)
     by.require(permission, domain_id=found.domain_id)
     return found
 
@@ -46,6 +46,6 @@ def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) ->
 
     Raises as `pipeline_for` does.
     """
-    found = one(runs(org, by).select_related("pipeline"), run_id)
+    found = find_object(runs(org, by).select_related("pipeline"), run_id)
     by.require(permission, domain_id=found.pipeline.domain_id)
     return found

@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from apps.auth import factors, sessions
 from apps.auth.exceptions import SessionEnded
 from apps.auth.mailing import links
-from apps.auth.mailing.mail import LINK
+from apps.auth.mailing.mail import LINK_TASK
 from apps.auth.models import Challenge, MailedLink, RefreshFamily, StreamTicket, User
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
@@ -311,7 +311,7 @@ class TestChangeOfAccount:
         """The mail server was unavailable: the mail was requested before the change, and its job runs after it."""
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
-        waiting = [job for job in mailbox.waiting_jobs() if job.task_name == LINK]
+        waiting = [job for job in mailbox.waiting_jobs() if job.task_name == LINK_TASK]
         assert len(waiting) == 2
         change(client, ada)
         count_before = len(django_mail.outbox)
@@ -328,7 +328,7 @@ class TestChangeOfAccount:
         if change is not add_factor:
             change(client, ada)
         else:
-            factors.new_recovery_codes(user=ada, session=RefreshFamily.objects.get(user=ada))
+            factors.renew_recovery_codes(user=ada, session=RefreshFamily.objects.get(user=ada))
         answer = post("login/continue", {"challenge": challenge, "mfa_code": codes[0]})
         assert answer.status_code == 401
         assert not Challenge.objects.filter(user=ada).exists()

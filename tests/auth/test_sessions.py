@@ -65,13 +65,13 @@ def test_a_session_of_one_orgs_identity_provider_cannot_use_the_account_or_other
 ) -> None:
     from apps.auth import sessions as families
     from apps.orgs.models import Membership
-    from apps.orgs.sign_in import answers as sign_in
+    from apps.orgs.sign_in import responses as sign_in
 
     ada = world.users[Role.MEMBER]
     with stranger.scope():
         Membership.unscoped.create(org=stranger.org, user=ada, role=Role.OWNER)
     session = families.begin(user=ada, ip=None, user_agent="", method="sso", only_org=world.org.pk)
-    body = sign_in.answer(session)
+    body = sign_in.login_response(session)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
     assert [org["id"] for org in body["organizations"]] == [world.org.pk]

@@ -165,10 +165,14 @@ def test_a_correct_password_resets_the_number_of_failed_attempts(
 
 
 def test_addresses_of_one_ipv6_network_count_as_one(db: None) -> None:
-    from apps.auth.attempts import _place
+    from apps.auth.attempts import _client_network
 
-    assert _place("2001:db8::1") == _place("2001:db8::ffff:2") != _place("2001:db8:0:1::1")
-    assert _place("::ffff:192.0.2.1") != _place("::ffff:192.0.2.2")
+    assert (
+        _client_network("2001:db8::1")
+        == _client_network("2001:db8::ffff:2")
+        != _client_network("2001:db8:0:1::1")
+    )
+    assert _client_network("::ffff:192.0.2.1") != _client_network("::ffff:192.0.2.2")
 
 
 def test_refreshing_rotates_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
@@ -452,6 +456,6 @@ def test_ended_and_expired_sessions_are_deleted_and_active_ones_are_not(
     RefreshFamily.objects.filter(pk=first.pk).update(revoked_at=long_ago)
     RefreshFamily.objects.filter(pk=second.pk).update(last_used_at=long_ago)
     RefreshToken.objects.filter(family=second).update(expires_at=long_ago)
-    sessions.forget_dead(timezone.now() - timedelta(days=30))
+    sessions.delete_ended_sessions(timezone.now() - timedelta(days=30))
     assert RefreshFamily.objects.count() == 1
     assert refresh(ada[0]).status_code == 401

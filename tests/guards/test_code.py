@@ -12,7 +12,7 @@ from tests.guards.source import ROOT, Mention, called, compare, mentions
 # `Model.unscoped.create(org=...)` names its org and is checked by row-level security; anything else is listed.
 UNSCOPED = {
     "apps/orgs/members/domains.py:set_role": "update_or_create with org= among the look-up values.",
-    "apps/orgs/sign_in/answers.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
+    "apps/orgs/sign_in/responses.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
     "apps/orgs/operators/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org; the row names its org.",

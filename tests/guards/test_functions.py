@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from apps.orgs.walls.sql_functions import APPS, InstallFunctions, digest, text
+from apps.orgs.walls.sql_functions import APPS, InstallFunctions, digest, read_sql
 from local.database.roles import prepare_database
 from tests import database
 
@@ -49,7 +49,7 @@ def test_a_file_that_was_changed_is_installed_by_a_new_migration() -> None:
     for _, _, operation in installs():
         newest |= operation.files
     for path in sql_files():
-        wanted = digest(text(path))
+        wanted = digest(read_sql(path))
         assert newest.get(path) == wanted, (
             f"apps/{path} has changed: add a migration with"
             f' InstallFunctions({{"{path}": "{wanted}"}})'
@@ -58,7 +58,7 @@ def test_a_file_that_was_changed_is_installed_by_a_new_migration() -> None:
 
 def test_every_function_is_defined_in_one_file(db: None) -> None:
     pattern = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)\(", re.M)
-    defined = [name for path in sql_files() for name in pattern.findall(text(path))]
+    defined = [name for path in sql_files() for name in pattern.findall(read_sql(path))]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {OURS}"

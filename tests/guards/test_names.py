@@ -119,10 +119,10 @@ def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Mo
     def checked(field: models.Field[Any, Any]) -> bool:
         """Return the constraint by `names` on this column, whatever its name."""
         if isinstance(field, ArrayField):
-            wanted = [names.plain_list(field.name, name="")]
+            wanted = [names.plain_list_check(field.name, name="")]
         else:
             several = field.name == "description"
-            wanted = [names.plain(field.name, name="", lines=several)]
+            wanted = [names.plain_text_check(field.name, name="", multiline=several)]
         return any(rule.condition == one.condition for rule in rules for one in wanted)
 
     for field in model._meta.local_fields:
@@ -139,7 +139,7 @@ def test_a_mail_contains_only_the_listed_user_supplied_texts() -> None:
         "hours": "a number",
         "days": "a number",
         "role": "one of four words",
-        "organization": "quoted by apps.auth.mailing.mail.quoted",
+        "organization": "quoted by apps.auth.mailing.mail.quote_name",
         "invited_by.email": "an address without quotes or spaces",
     }
     folder = settings.BASE_DIR / "templates" / "mail"

@@ -16,8 +16,8 @@ ACTS = {"by", "account", "operator", "client"}
 CHANGING = {"post", "put", "patch", "delete"}
 # Names of functions that find, lock, permit, write or record. Such an action has one of the arguments above.
 RULES = {
-    "atomic", "cursor", "delete", "for_org", "may", "may_somewhere", "one", "placed", "record", "require",
-    "require_match", "save", "select_for_update", "visible",
+    "atomic", "cursor", "delete", "for_org", "may", "may_somewhere", "find_object", "require_placement", "record", "require",
+    "require_match", "save", "select_for_update", "visible_objects",
 }  # fmt: skip
 MANAGERS = {"objects", "unscoped"}
 WITH_RULES = {
@@ -25,8 +25,8 @@ WITH_RULES = {
     "apps/orgs/management/commands/migrate.py": "Django's own command, with one transaction around each migration.",
 }
 WITHOUT_A_VERB = {
-    "apps/orgs/sign_in/invitation_views.py:ShownInvitation.post": "Reads; the secret of the link belongs in no URL.",
-    "apps/orgs/sign_in/account_views.py:EmailProof.post": "The secret of the mailed link says all there is to say.",
+    "apps/orgs/sign_in/invitation_views.py:InvitationDetails.post": "Reads; the secret of the link belongs in no URL.",
+    "apps/orgs/sign_in/account_views.py:EmailConfirmation.post": "The secret of the mailed link says all there is to say.",
     "apps/orgs/sign_in/provider_views.py:OwnProviderCheck.post": "Asks the issuer that is in the body itself.",
     "apps/connectors/custom_sources/views.py:Validate.post": "What is wrong with code that is in the body itself.",
     "apps/connectors/repositories/views.py:Hook.post": "A Git server has no principal: its signature is checked.",

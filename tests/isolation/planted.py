@@ -105,7 +105,7 @@ def _create_people(world: World, removed: User) -> dict[str, UUID]:
     user = make_user("spare")
     member = Membership.unscoped.create(org=world.org, user=user, role=Role.VIEWER)
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
-    own_provider.save(
+    own_provider.save_provider(
         org=world.org,
         by=principal(world, Role.OWNER),
         fields={
@@ -171,7 +171,7 @@ def _create_keys(
 ) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
 
-    def create_key(name: str, role: Role, **limits: Any) -> api_keys.MadeKey:
+    def create_key(name: str, role: Role, **limits: Any) -> api_keys.CreatedKey:
         return api_keys.create(
             org=world.org, by=owner, name=f"{canary} {name}", role=role, **limits
         )
@@ -351,7 +351,7 @@ def issue_verify_link(planted: Planted) -> str:
 
 def issue_invitation(planted: Planted) -> str:
     """Create an invitation to the owner's own address and return its secret."""
-    secret = links.secret()
+    secret = links.new_secret()
     email = planted.world.users[Role.OWNER].email
     with planted.world.scope():
         Invitation.objects.for_org(planted.world.org).filter(email=email).delete()

@@ -176,7 +176,7 @@ def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
     page.get_by_label("Client ID").fill("drover")
     page.get_by_label("Client secret").fill("a secret of the issuer")
     page.get_by_role("button", name="Test issuer").click()
-    expect(page.get_by_text("It names this issuer.")).to_be_visible()
+    expect(page.get_by_text("The document names this issuer.")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     start = page.get_by_text(re.compile("/sso/start"))
     expect(start).to_be_visible()

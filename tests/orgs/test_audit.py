@@ -49,7 +49,7 @@ def test_the_newest_event_comes_first_with_who_and_from_where(world: World) -> N
 def test_what_a_program_does_for_a_person_names_both(world: World) -> None:
     with world.scope():
         admin = principal(world, Role.ADMIN)
-        program = admin.through(Actor("system", None, "Agent"))
+        program = admin.acting_through(Actor("system", None, "Agent"))
         assert program.permissions() == admin.permissions()
         domains.create(org=world.org, by=program, name="Of both")
     make_domain(world, "Of one")
@@ -126,7 +126,7 @@ def test_a_spreadsheet_runs_nothing_of_an_export(world: World, name: str) -> Non
 def test_an_export_is_whole_and_is_itself_in_the_trail(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "CHUNK", 3)
+    monkeypatch.setattr(exports, "CHUNK_SIZE", 3)
     for number in range(10):
         make_domain(world, f"Domain {number}")
     lines = [orjson.loads(line) for line in export(world, format="jsonl").splitlines()]

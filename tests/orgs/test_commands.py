@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from apps.auth.accounts import recognise
+from apps.auth.accounts import authenticate
 from apps.auth.models import User
 from apps.background import health
 from apps.engine.sandbox import layers
@@ -21,7 +21,7 @@ from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import AuditEvent, Membership, Org
 from apps.orgs.operators import diagnosis
 from apps.orgs.roles import Role
-from apps.orgs.sign_in.answers import memberships_of
+from apps.orgs.sign_in.responses import memberships_of
 from tests import database
 from tests.world import World, make_world
 
@@ -35,7 +35,7 @@ def run(name: str, *arguments: Any) -> str:
 def test_create_org_makes_an_owner_who_can_log_in_with_what_was_printed(db: None) -> None:
     said = run("create_org", "Analytics", "--owner", "Ada@Example.com")
     password = said.rpartition(": ")[2].strip()
-    ada = recognise(email="ada@example.com", password=password, ip=None)
+    ada = authenticate(email="ada@example.com", password=password, ip=None)
     (membership,) = memberships_of(ada.pk)
     assert (membership.org.name, membership.role) == ("Analytics", Role.OWNER)
 
@@ -51,7 +51,7 @@ def test_create_operator_reads_its_password_from_a_file(db: None, tmp_path: Path
     file.write_text("correct horse battery staple\n")
     said = run("create_operator", "op@example.com", "--password-file", str(file))
     assert "correct horse" not in said
-    user = recognise(email="op@example.com", password="correct horse battery staple", ip=None)
+    user = authenticate(email="op@example.com", password="correct horse battery staple", ip=None)
     assert user.is_staff
     assert not Membership.unscoped.filter(user=user).exists()
 
@@ -98,8 +98,8 @@ class TestKeyRotation:
     def test_the_old_key_can_be_removed_afterwards(
         self, worlds: list[World], settings: Any
     ) -> None:
-        assert "2 re-wrapped, 0 already" in run("rotate_keys")
-        assert "0 re-wrapped, 2 already" in run("rotate_keys")
+        assert "2 re-encrypted, 0 already" in run("rotate_keys")
+        assert "0 re-encrypted, 2 already" in run("rotate_keys")
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
         assert [self.opened(world) for world in worlds] == ["secret", "secret"]
 
@@ -186,7 +186,7 @@ def test_the_doctor_names_a_role_that_is_too_strong(committed_db: None) -> None:
             finding = findings()["roles"]
         finally:
             admin.execute("ALTER ROLE app_ops NOCREATEROLE")
-    assert (finding.ok, finding.seen) == (False, "too strong: app_ops")
+    assert (finding.ok, finding.seen) == (False, "too many privileges: app_ops")
 
 
 def test_doctor_reports_why_storage_cannot_be_used(

@@ -82,7 +82,7 @@ def test_a_role_is_raised_for_one_domain_only(world: World) -> None:
 
     def may(permission: Permission, domain: str | None) -> bool:
         with world.scope():
-            _, principal = credentials.load(credential)
+            _, principal = credentials.load_principal(credential)
         return principal.may(permission, domain_id=UUID(domain) if domain else None)
 
     assert may(Permission.PIPELINES_EDIT, here)

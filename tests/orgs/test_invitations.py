@@ -203,7 +203,7 @@ def test_one_org_cannot_mail_the_world(world: World, monkeypatch: pytest.MonkeyP
     from apps.auth import attempts
 
     few = attempts.Limit("invitation", tries=2, window=timedelta(days=1))
-    monkeypatch.setattr(attempts, "INVITATION", few)
+    monkeypatch.setattr(attempts, "ORG_INVITATION_LIMIT", few)
     statuses = [invite(world, email=f"{uuid4().hex}@example.com").status_code for _ in range(3)]
     assert statuses == [201, 201, 429]
     assert invite(make_world(), email="x@example.com").status_code == 201

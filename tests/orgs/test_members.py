@@ -47,7 +47,7 @@ def principal(world: World, role: Role) -> Principal:
     """Return the principal of the member with this role, as for a new request."""
     claims = claims_for(world.users[role], world.org)
     with world.scope():
-        return credentials.load(authentication.of_claims(claims, None))[1]
+        return credentials.load_principal(authentication.credential_from_claims(claims, None))[1]
 
 
 def test_who_is_demoted_while_waiting_for_the_org_changes_nothing(world: World) -> None:
@@ -56,7 +56,7 @@ def test_who_is_demoted_while_waiting_for_the_org_changes_nothing(world: World) 
     with world.scope():
         Membership.objects.for_org(world.org).filter(pk=mine).update(role=Role.VIEWER)
         with pytest.raises(PermissionMissing):
-            services.transfer(org=world.org, by=by, member_id=victim)
+            services.transfer_ownership(org=world.org, by=by, member_id=victim)
         with pytest.raises(PermissionMissing):
             services.change_role(org=world.org, by=by, member_id=victim, role=Role.OWNER)
         roles = dict(Membership.objects.for_org(world.org).values_list("pk", "role"))

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
-from apps.orgs.management.commands.migrate import WholeExecutor
+from apps.orgs.management.commands.migrate import OneTransactionExecutor
 from tests import database
 
 
@@ -42,7 +42,9 @@ class Migration(migrations.Migration):
     ]
 
 
-@pytest.mark.parametrize(("executor", "left"), [(MigrationExecutor, True), (WholeExecutor, False)])
+@pytest.mark.parametrize(
+    ("executor", "left"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
+)
 def test_a_migration_that_is_cut_before_it_is_recorded_leaves_nothing(
     may_create: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -65,4 +67,4 @@ def test_the_command_migrates_that_way(monkeypatch: pytest.MonkeyPatch) -> None:
         migrate.Command, "handle", lambda *_, **__: used.append(vars(migrate)["MigrationExecutor"])
     )
     load_command_class(get_commands()["migrate"], "migrate").handle()
-    assert used == [WholeExecutor]
+    assert used == [OneTransactionExecutor]

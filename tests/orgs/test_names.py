@@ -76,22 +76,22 @@ UNSEEN = ["", "   ", "\u00a0\u3000", "\ufe0f", "\u0301"]
 
 @pytest.mark.parametrize("text", GOOD)
 def test_a_name_of_any_script_is_kept_normalised_and_trimmed(text: str) -> None:
-    assert names.read(text) == GOOD[text]
-    assert names.cleaned(text, longest=120) == GOOD[text]
+    assert names.parse_name(text) == GOOD[text]
+    assert names.clean_name(text, longest=120) == GOOD[text]
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_what_hides_or_writes_elsewhere_is_refused_and_cleaned_away(text: str) -> None:
     with pytest.raises(names.InvalidName):
-        names.read(text)
-    kept = names.cleaned(text, longest=120)
-    assert names.read(kept) == kept
+        names.parse_name(text)
+    kept = names.clean_name(text, longest=120)
+    assert names.parse_name(kept) == kept
 
 
 @pytest.mark.parametrize("text", UNSEEN)
 def test_a_name_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
-    assert names.read(text) == ""
-    assert names.cleaned(text, longest=120) == ""
+    assert names.parse_name(text) == ""
+    assert names.clean_name(text, longest=120) == ""
 
 
 @given(
@@ -99,10 +99,10 @@ def test_a_name_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
     | st.text("a\u200d\u200cم\u094d\u0301 \n\u202e👩", max_size=60)
 )
 def test_what_is_cleaned_can_be_read_and_stays_the_same(text: str) -> None:
-    kept = names.cleaned(text, longest=40)
+    kept = names.clean_name(text, longest=40)
     assert len(kept) <= 40
-    assert names.read(kept) == kept
-    assert names.cleaned(kept, longest=40) == kept
+    assert names.parse_name(kept) == kept
+    assert names.clean_name(kept, longest=40) == kept
 
 
 def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -191,8 +191,8 @@ def test_no_mail_to_an_address_greets_with_a_name_a_stranger_chose(db: None) -> 
     user = User.objects.create_user(
         email="victim@example.com", password=None, name="Closed! See evil.example"
     )
-    accounts.ask_to_verify(user)
-    accounts.ask_to_reset(user.email, None)
+    accounts.request_verification(user)
+    accounts.request_password_reset(user.email, None)
     deliver()
     assert len(outbox.outbox) == 2
     for sent in outbox.outbox:
@@ -200,11 +200,11 @@ def test_no_mail_to_an_address_greets_with_a_name_a_stranger_chose(db: None) -> 
 
 
 def test_a_quoted_name_is_a_quotation_and_no_link() -> None:
-    assert mail.quoted("Acme") == "“Acme”"
-    assert mail.quoted("Dr. Who & Sons, Inc.") == "“Dr. Who & Sons, Inc.”"
-    assert mail.quoted("a\r\nBcc: x@y.example") == "“a Bcc: x[@]y[.]example”"
-    assert mail.quoted("“nested”") == "“'nested'”"
-    assert len(mail.quoted("x" * 500)) == mail.LONGEST_NAME + 2
+    assert mail.quote_name("Acme") == "“Acme”"
+    assert mail.quote_name("Dr. Who & Sons, Inc.") == "“Dr. Who & Sons, Inc.”"
+    assert mail.quote_name("a\r\nBcc: x@y.example") == "“a Bcc: x[@]y[.]example”"
+    assert mail.quote_name("“nested”") == "“'nested'”"
+    assert len(mail.quote_name("x" * 500)) == mail.MAX_NAME_LENGTH + 2
 
 
 @pytest.mark.parametrize("address", ['"a b"@example.com', '"\x01"@example.com', "<a@example.com"])

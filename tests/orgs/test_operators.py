@@ -19,7 +19,7 @@ from apps.auth import factors, sessions
 from apps.auth.models import User
 from apps.engine.sandbox import layers
 from apps.orgs.models import AuditEvent, Org, SupportAccess
-from apps.orgs.operators.site import NEVER_SHOWN, OperatorAdmin
+from apps.orgs.operators.site import HIDDEN_FIELDS, OperatorAdmin
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from tests import database
@@ -110,7 +110,7 @@ def test_every_page_opens_and_shows_nothing_that_seals_or_proves(operator: Clien
         shown = operator.get(f"{path}{row.pk}/change/").content.decode()
         for field in model._meta.concrete_fields:
             value = getattr(row, field.attname)
-            if field.name in NEVER_SHOWN and isinstance(value, str) and value:
+            if field.name in HIDDEN_FIELDS and isinstance(value, str) and value:
                 assert value not in shown, (path, field.name)
                 sealed.add(field.name)
     assert {"password", "hash"} <= sealed

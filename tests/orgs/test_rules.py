@@ -15,14 +15,14 @@ from apps.auth import sessions
 from apps.orgs import rules
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
-from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import responses as sign_in
 from tests import mailbox
 from tests.world import World
 
 
 def session_client(world: World, role: Role, **how: Any) -> APIClient:
     session = sessions.begin(user=world.users[role], ip=None, user_agent="", **how)
-    body = sign_in.answer(session, world.org.pk)
+    body = sign_in.login_response(session, world.org.pk)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
     return client
@@ -132,7 +132,7 @@ def test_within_agrees_with_arithmetic(address: Any, network: Any, bits: int) ->
     mapped = address.version == 6 and address.ipv4_mapped
     if mapped:
         inside = int(address.ipv4_mapped) >> (32 - bits) == int(network) >> (32 - bits)
-    assert rules.within(str(address), [canonical]) == inside
+    assert rules.is_in_networks(str(address), [canonical]) == inside
 
 
 def test_a_suspended_org_can_be_read_and_not_changed(world: World) -> None:

@@ -105,19 +105,19 @@ def test_after_the_grace_period_every_trace_is_gone_and_nothing_of_others(
     assert folder.is_dir()
     assert owned_rows(acme.org)
     close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
-    assert erasure.erase_due() == 1
+    assert erasure.erase_due_orgs() == 1
     assert owned_rows(acme.org) == {}
     assert not Org.objects.using("ops").filter(pk=acme.org.pk).exists()
     assert not folder.exists()
     assert not User.objects.filter(pk=robot.user_id).exists()
     assert User.objects.filter(pk=acme.users[Role.OWNER].pk).exists()
     assert owned_rows(other.world.org) == before
-    assert erasure.erase_due() == 0
+    assert erasure.erase_due_orgs() == 0
 
 
 def test_nothing_is_erased_before_its_time_not_even_by_asking_the_database(acme: World) -> None:
     close(acme, deletion_at=timezone.now() + timedelta(days=1))
-    assert erasure.erase_due() == 0
+    assert erasure.erase_due_orgs() == 0
     with pytest.raises(utils.ProgrammingError, match="not due"), connection.cursor() as cursor:
         cursor.execute("SELECT erase_org(%s)", [acme.org.pk])
     with acme.scope():
@@ -127,8 +127,8 @@ def test_nothing_is_erased_before_its_time_not_even_by_asking_the_database(acme:
 def test_a_live_run_is_asked_to_end_first(acme: World) -> None:
     start(acme, make_pipeline(acme))
     close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
-    assert erasure.erase_due() == 0
-    assert erasure.erase_due() == 1
+    assert erasure.erase_due_orgs() == 0
+    assert erasure.erase_due_orgs() == 1
 
 
 class TestExport:

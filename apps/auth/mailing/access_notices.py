@@ -12,7 +12,7 @@ from django.db import connection
 CHANNEL = "drover_access"
 
 
-def changed(of: UUID) -> None:
-    """Make the streams that were opened for this id check their access again."""
+def recheck_streams(subject_id: UUID) -> None:
+    """Make the open streams of this user, session, key or org check their access again."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(of)])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(subject_id)])

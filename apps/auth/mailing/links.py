@@ -31,7 +31,7 @@ PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The facts that a used link proves: this user asked for it, and reads mail at this address."""
+    """What a used link proves: this user requested it, and the user receives mail at this address."""
 
     user: User
     purpose: MailedLink.Purpose
@@ -40,14 +40,14 @@ class Proof:
 
 @transaction.atomic
 def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
-    """Create a link and return its secret; earlier links of the same purpose stop working.
+    """Create a link and return its secret. Earlier links of the same purpose stop working.
 
     Raises LinkSpent if the account has changed since `user` was read.
     """
-    if proofs.hold(user.pk, user.proof_version) is None:
+    if proofs.lock_user(user.pk, user.proof_version) is None:
         raise LinkSpent
     MailedLink.objects.filter(user=user, purpose=purpose).delete()
-    text = secret()
+    text = new_secret()
     MailedLink.objects.create(
         user=user,
         purpose=purpose,
@@ -61,43 +61,43 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
 def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
     """Mail a new link to this user.
 
-    Does nothing if there is no user, or the account has changed since the request.
+    Does nothing if there is no such user, or if the account has changed since the link was requested.
     """
-    alive = User.objects.filter(is_active=True, proof_version=version)
-    user = alive.filter(pk=user_id).first() if user_id else None
+    users = User.objects.filter(is_active=True, proof_version=version)
+    user = users.filter(pk=user_id).first() if user_id else None
     if user is None or (purpose is Purpose.VERIFY and user.email_verified_at is not None):
         return
     try:
-        link = mail.page(PAGES[purpose], issue(user, purpose, email))
+        link = mail.page_url(PAGES[purpose], issue(user, purpose, email))
     except LinkSpent:
         return
     hours = int(LIFETIMES[purpose].total_seconds() // 3600)
     mail.send(email, purpose.value, link=link, hours=hours)
 
 
-def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
-    """Use a link, and lock its user: call it in a transaction.
+def use_link(text: str, *purposes: MailedLink.Purpose) -> Proof:
+    """Mark a link as used, and lock its user until the transaction ends.
 
-    Raises LinkSpent if it is unknown, used, expired or has another purpose, and if the account's address has
-    changed since the link was sent.
+    Raises LinkSpent if the link is unknown, used, expired or has another purpose. Also raises it if the address of
+    the account has changed since the link was sent.
     """
-    wanted = MailedLink.objects.filter(
+    usable_links = MailedLink.objects.filter(
         digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
     )
-    link = wanted.first()
+    link = usable_links.first()
     if link is None:
         raise LinkSpent
-    alive = User.objects.filter(pk=link.user_id, is_active=True)
-    # Lock the user before the link, as in `proofs.forget`, to avoid deadlocks.
-    user = alive.select_for_update(no_key=True).first()
-    if user is None or not wanted.filter(pk=link.pk).delete()[0]:
+    users = User.objects.filter(pk=link.user_id, is_active=True)
+    # Lock the user before the link, as `proofs.invalidate_proofs` does, to avoid deadlocks.
+    user = users.select_for_update(no_key=True).first()
+    if user is None or not usable_links.filter(pk=link.pk).delete()[0]:
         raise LinkSpent
     if link.purpose != Purpose.CHANGE and link.email != user.email:
         raise LinkSpent
     return Proof(user, MailedLink.Purpose(link.purpose), link.email)
 
 
-def secret() -> str:
+def new_secret() -> str:
     """Return 256 random bits, encoded for URLs."""
     return secrets.token_urlsafe(32)
 

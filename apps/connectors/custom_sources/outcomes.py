@@ -29,9 +29,9 @@ def outcome(
 ) -> Outcome:
     """Return the result for the file at `path`. `word` is one of OUTCOMES."""
     return {
-        "path": names.cleaned(path, longest=PATH),
+        "path": names.clean_name(path, longest=PATH),
         "outcome": word,
-        "message": names.cleaned(message, longest=MESSAGE),
+        "message": names.clean_name(message, longest=MESSAGE),
         "source_id": str(source.pk) if source else None,
         "version": source.latest if source else None,
     }
@@ -40,9 +40,9 @@ def outcome(
 def problem(file: File) -> str | None:
     """Return why the file is not a valid custom source, with the line; None if it is valid."""
     try:
-        if not names.read(name_of(file["path"])):
+        if not names.parse_name(name_of(file["path"])):
             return "Its name has no visible characters."
-        names.read(file["path"])
+        names.parse_name(file["path"])
     except names.InvalidName as error:
         return f"Its path is not plain text. {error}"
     if "report" not in file:
@@ -53,7 +53,7 @@ def problem(file: File) -> str | None:
 
 def name_of(path: str) -> str:
     """Return the name of the custom source in this file: the file's name without `.py`."""
-    return names.cleaned(path.rpartition("/")[2].removesuffix(".py"), longest=120)
+    return names.clean_name(path.rpartition("/")[2].removesuffix(".py"), longest=120)
 
 
 def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Text:
@@ -61,7 +61,7 @@ def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Tex
     return Text(
         file["text"],
         file["report"],
-        note=names.cleaned(note, longest=200),
+        note=names.clean_name(note, longest=200),
         commit=commit,
-        author=names.cleaned(author, longest=200),
+        author=names.clean_name(author, longest=200),
     )

@@ -18,7 +18,7 @@ from apps.connectors.custom_sources.texts import Text, require_checked
 from apps.connectors.exceptions import ComesFromRepository, CustomSourceInUse
 from apps.connectors.models import CustomSource, CustomSourceQuerySet
 from apps.orgs.models import Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
@@ -35,7 +35,7 @@ def sources(org: Org, by: Principal) -> CustomSourceQuerySet:
 
 def readable(*, org: Org, by: Principal, source_id: UUID) -> CustomSource:
     """Return the source. Raises NotFound."""
-    found: CustomSource = one(sources(org, by), source_id)
+    found: CustomSource = find_object(sources(org, by), source_id)
     return found
 
 
@@ -129,7 +129,7 @@ def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> 
 
 def _editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:
     """Lock and return the source, if the principal may edit it and it has not changed since the caller read it."""
-    found = one(sources(org, by), source_id, lock=True)
+    found = find_object(sources(org, by), source_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)
     return found

@@ -23,7 +23,7 @@ from apps.connectors.repositories.syncs import PLACE
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
@@ -44,7 +44,7 @@ def repositories(org: Org, by: Principal) -> QuerySet[Repository]:
 
 def readable(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
     """Return the repository. Raises NotFound."""
-    found: Repository = one(repositories(org, by), repository_id)
+    found: Repository = find_object(repositories(org, by), repository_id)
     return found
 
 
@@ -151,7 +151,7 @@ def ask(*, org: Org, by: Principal, repository: Repository) -> None:
 
 def _editable(org: Org, by: Principal, repository_id: UUID, match: Match = None) -> Repository:
     """Lock and return the repository, if the principal may edit it and it has not changed since the caller read it."""
-    found = one(repositories(org, by), repository_id, lock=True)
+    found = find_object(repositories(org, by), repository_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)
     return found

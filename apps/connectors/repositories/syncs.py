@@ -84,7 +84,7 @@ def _conclude(
 
 
 def _failed(message: str) -> dict[str, Any]:
-    return {"status": SyncStatus.FAILED, "message": names.cleaned(message, longest=1000)}
+    return {"status": SyncStatus.FAILED, "message": names.clean_name(message, longest=1000)}
 
 
 def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[s
         "message": "",
         "outcomes": done,
         **{name: found[name] for name in ("commit", "committed_at")},
-        **{name: names.cleaned(found[name], longest=200) for name in ("author", "subject")},
+        **{name: names.clean_name(found[name], longest=200) for name in ("author", "subject")},
     }
 
 

@@ -13,7 +13,7 @@ from apps.connectors.models import Repository
 from apps.connectors.repositories import sealed, services
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import system
 from apps.orgs.walls.scope import org_scope
 
@@ -30,7 +30,7 @@ def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], bod
         org = Org.objects.filter(pk=org_id).first()
         if org is None:
             raise NotFound
-        repository = one(Repository.objects.for_org(org), repository_id)
+        repository = find_object(Repository.objects.for_org(org), repository_id)
         if not _is_signed(org, repository, headers, body):
             raise NotFound
         if org.suspended_at or org.deletion_at or not _concerns(repository.branch, body):

@@ -1,4 +1,4 @@
-"""Read the credential of a request: an access token or an API key, each for one org."""
+"""Read the credential of a request: an access token or an API key. Each is for one org."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from apps.orgs.roles import Role
 from apps.web.addresses import client_ip
 
 
-def read(request: HttpRequest) -> Credential:
-    """Return the credential of a request. Raises 401 if it is missing or invalid."""
+def read_credential(request: HttpRequest) -> Credential:
+    """Return the credential of a request. Raises NotAuthenticated or AuthenticationFailed."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
         text = value.strip()
-    elif given := request.headers.get("X-API-Key"):
-        text = given.strip()
+    elif key := request.headers.get("X-API-Key"):
+        text = key.strip()
     else:
         raise NotAuthenticated("Send Authorization: Bearer with an access token or an API key.")
     ip = client_ip(request)
@@ -35,10 +35,10 @@ def read_token(text: str, ip: str | None) -> TokenCredential:
     claims = tokens.verify(text)
     if claims is None:
         raise AuthenticationFailed("The access token is invalid or has expired.")
-    return of_claims(claims, ip)
+    return credential_from_claims(claims, ip)
 
 
-def of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
+def credential_from_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
     """Return the credential for claims that were already verified."""
     return TokenCredential(
         org_id=claims.org_id,
@@ -50,15 +50,15 @@ def of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
 
 
 def _read_key(text: str, ip: str | None) -> KeyCredential:
-    prefix = keys.prefix_of(text)
-    row = _row_by_prefix(prefix) if prefix else None
+    prefix = keys.parse_prefix(text)
+    row = _load_key_row(prefix) if prefix else None
     if row is None or not keys.matches(
         text, hashed=row["hash"], tag=bytes(row["tag"]), version=row["version"]
     ):
         raise AuthenticationFailed("The API key is not valid.")
     if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= timezone.now()):
         raise AuthenticationFailed("The API key was revoked or has expired.")
-    _note_use(row["id"], row["last_used_at"])
+    _record_use(row["id"], row["last_used_at"])
     return KeyCredential(
         org_id=row["org_id"],
         user_id=row["created_by_id"],
@@ -71,15 +71,15 @@ def _read_key(text: str, ip: str | None) -> KeyCredential:
     )
 
 
-def _row_by_prefix(prefix: str) -> dict[str, Any] | None:
+def _load_key_row(prefix: str) -> dict[str, Any] | None:
     """Look up the row with a SECURITY DEFINER function, because the org is not known yet."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT auth_key_by_prefix(%s)", [prefix])
         (row,) = cursor.fetchone() or (None,)
-    return _typed(orjson.loads(row)) if row else None  # Django returns jsonb as text.
+    return _convert_types(orjson.loads(row)) if row else None  # Django returns jsonb as text.
 
 
-def _typed(row: dict[str, Any]) -> dict[str, Any]:
+def _convert_types(row: dict[str, Any]) -> dict[str, Any]:
     for name in ("id", "org_id", "created_by_id", "domain_id"):
         row[name] = UUID(row[name]) if row[name] else None
     for name in ("expires_at", "revoked_at", "last_used_at"):
@@ -88,10 +88,10 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _note_use(key_id: UUID, last: datetime | None) -> None:
-    """Update last_used_at once per minute, because an update on every request would be expensive."""
+def _record_use(key_id: UUID, last_used_at: datetime | None) -> None:
+    """Update `last_used_at` at most once per minute, because an update on every request would be expensive."""
     now = timezone.now()
-    if last and (now - last).total_seconds() < 60:
+    if last_used_at and (now - last_used_at).total_seconds() < 60:
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT auth_key_used(%s)", [key_id])

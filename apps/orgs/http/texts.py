@@ -1,4 +1,4 @@
-"""Serializer fields for names, texts of several lines, and addresses."""
+"""Serializer fields for names, texts of several lines, and e-mail addresses."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from apps.auth import names
 
 
 class NameField(serializers.CharField):
-    """A name, label or note on one line, see `apps.auth.names`. It needs a `max_length`, in characters."""
+    """A name, label or note on one line, see `apps.auth.names`. `max_length` is in characters."""
 
-    lines = False
+    multiline = False
 
     def __init__(self, *, max_length: int, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if len(text) > 4 * (self.max_length or 0):  # Normalising shortens a text by less than that.
+        # Normalising a text never makes it more than four times shorter.
+        if len(text) > 4 * (self.max_length or 0):
             self.fail("max_length", max_length=self.max_length)
         try:
-            text = names.read(text, lines=self.lines)
+            text = names.parse_name(text, multiline=self.multiline)
         except names.InvalidName as error:
             raise serializers.ValidationError(str(error), code="characters") from None
         if not text and not self.allow_blank:
@@ -31,9 +32,9 @@ class NameField(serializers.CharField):
 
 
 class ProseField(NameField):
-    """A description of several lines, with the same allowed characters."""
+    """A description, which may have several lines. It allows the same characters as a name."""
 
-    lines = True
+    multiline = True
 
 
 class AsciiEmailField(serializers.EmailField):

@@ -1,8 +1,8 @@
-"""The base classes of all views inside an org.
+"""The base classes of all views of accounts and orgs.
 
-`OrgView` reads the credential, opens the org's scope (one transaction), loads the principal, checks the one
-permission that the method names, and only then calls the handler. A view that names none fails a guard test. An
-exception rolls everything back and becomes a problem response; a returned response commits, whatever its status.
+`OrgView` reads the credential, opens the org's scope (one transaction) and loads the principal. Then it checks the
+permission of the method and calls the handler. A guard test fails for a view without a permission. An exception rolls
+the transaction back and becomes a problem response. A returned response commits the transaction, whatever its status.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from apps.web.slow import SlowResponse
 
 
 class AccountView(APIView):
-    """A route about the logged-in user, independent of orgs: for sessions, never for API keys.
+    """A route about the account of the logged-in user. API keys cannot use it.
 
-    A session that began with an org's own identity provider may use only the methods in `limited_methods`.
+    A session that began with an org's own identity provider may use only `single_sign_on_methods`.
     """
 
-    limited_methods: ClassVar[frozenset[str]] = frozenset()
+    single_sign_on_methods: ClassVar[frozenset[str]] = frozenset()
     account: credentials.Account
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -49,40 +49,41 @@ class AccountView(APIView):
         self.headers = self.default_response_headers
         try:
             with transaction.atomic():
-                response = self._answer(drf_request, authentication.read(request))
+                response = self._respond(drf_request, authentication.read_credential(request))
         # outermost handler: the exception becomes a problem response, or is raised again
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
-    def _answer(self, request: Request, credential: credentials.Credential) -> Response:
+    def _respond(self, request: Request, credential: credentials.Credential) -> Response:
         handler, method = _handler(self, request)
         if isinstance(credential, credentials.KeyCredential):
-            return self.answer_key(request, credential)
+            return self.respond_to_key(request, credential)
         self.account = credentials.load_account(credential)
         self.initial(request, *self.args, **self.kwargs)
-        if self.account.session.only_org is not None and method not in self.limited_methods:
+        if self.account.session.only_org is not None and method not in self.single_sign_on_methods:
             raise SessionLimited
         try:
-            answer: Response = handler(request, *self.args, **self.kwargs)
-        except (WrongPassword, WrongCode) as wrong:
-            return self.handle_exception(wrong)  # Commit, so that the attempt is recorded.
-        return answer
+            response: Response = handler(request, *self.args, **self.kwargs)
+        except (WrongPassword, WrongCode) as error:
+            # Returning commits the transaction, so the failed attempt is recorded.
+            return self.handle_exception(error)
+        return response
 
-    def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
-        """Respond to an API key: by default with SessionNeeded."""
+    def respond_to_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
+        """Return the response to an API key. By default raises SessionNeeded."""
         raise SessionNeeded
 
 
 class OrgView(APIView):
-    """A route inside one org. `permissions` names one permission per method; the default for GET is `read`.
+    """A route inside one org. `permissions` has one permission per method; the default for GET is `read`.
 
-    `session_methods` are for logged-in users: an API key gets 403. `always_methods` work even while the org is
-    suspended or scheduled for deletion, when other changes are refused.
+    `session_methods` are for logged-in users only: an API key gets 403. `methods_while_read_only` are also allowed
+    while the org is suspended or scheduled for deletion.
     """
 
-    always_methods: ClassVar[frozenset[str]] = frozenset({"get", "head"})
+    methods_while_read_only: ClassVar[frozenset[str]] = frozenset({"get", "head"})
     permissions: ClassVar[Mapping[str, Permission]] = {}
     session_methods: ClassVar[frozenset[str]] = frozenset()
     principal: Principal
@@ -94,11 +95,11 @@ class OrgView(APIView):
         self.request = drf_request
         self.headers = self.default_response_headers
         try:
-            credential = authentication.read(request)
+            credential = authentication.read_credential(request)
             with self._scope(request, credential):
                 self.initial(drf_request, *args, **kwargs)
-                answer = self._answer(drf_request)
-            response = slow.finish(answer, partial(self._scope_again, request, credential))
+                answer = self._respond(drf_request)
+            response = slow.finish(answer, partial(self._reopen_scope, request, credential))
         # outermost handler: the exception becomes a problem response, or is raised again
         except Exception as error:
             response = self.handle_exception(error)
@@ -107,28 +108,28 @@ class OrgView(APIView):
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:
-        """Open the org's scope, for a credential that has access now."""
-        changing = (request.method or "").lower() not in self.always_methods
-        with org_scope(credentials.org_of(credential)):
-            self.org, self.principal = credentials.load(credential, changing=changing)
+        """Open the org's scope. Raises if the credential gives no access now."""
+        changing = (request.method or "").lower() not in self.methods_while_read_only
+        with org_scope(credentials.org_id_of(credential)):
+            self.org, self.principal = credentials.load_principal(credential, changing=changing)
             yield
 
     @contextmanager
-    def _scope_again(
+    def _reopen_scope(
         self, request: HttpRequest, credential: credentials.Credential
     ) -> Iterator[None]:
-        """Open the scope again after a wait.
+        """Open the org's scope again after a slow call.
 
-        An API key is read again, because it may have been revoked meanwhile or have lost permissions.
+        An API key is read again, because it may have been revoked or have lost permissions during the call.
         """
         if isinstance(credential, credentials.KeyCredential):
-            credential = authentication.read(request)
+            credential = authentication.read_credential(request)
         with self._scope(request, credential):
-            self._allow((request.method or "").lower())
+            self._check_permission((request.method or "").lower())
             yield
 
-    def _allow(self, method: str) -> None:
-        """Raise unless the principal could use this method on some object."""
+    def _check_permission(self, method: str) -> None:
+        """Raise unless the principal has the permission of this method for at least one object."""
         if method in self.session_methods:
             self.principal.require_session()
         permission = self.permission_for(method)
@@ -138,47 +139,48 @@ class OrgView(APIView):
     def wait_for(
         self, call: SlowCall[ResultT], render: Callable[[ResultT], Response] = Response
     ) -> SlowResponse:
-        """Run a slow call, and render its result if the principal may still see it afterwards."""
+        """Run a slow call, and render its result if the principal may still see it after the call."""
         return SlowResponse(call.run, then=lambda found: render(call.finish(self.principal, found)))
 
-    def _answer(self, request: Request) -> Response | SlowResponse:
+    def _respond(self, request: Request) -> Response | SlowResponse:
         handler, method = _handler(self, request)
-        self._allow(method)
+        self._check_permission(method)
         key = idempotency.key_of(request) if method == "post" else None
 
-        def act() -> Response | SlowResponse:
+        def call_handler() -> Response | SlowResponse:
             answer: Response | SlowResponse = handler(request, *self.args, **self.kwargs)
             return answer
 
         if key is None:
-            return act()
+            return call_handler()
         caller = str(self.principal.actor.id)
-        return idempotency.answer_once(request, key, caller, OrgStore(self.org), act)
+        return idempotency.answer_once(request, key, caller, OrgStore(self.org), call_handler)
 
     @classmethod
     def permission_for(cls, method: str) -> Permission:
-        """Return the permission that this method needs. Raises LookupError if the class does not name one."""
+        """Return the permission that this method needs. Raises LookupError if the class has none for it."""
         method = "get" if method == "head" else method
         if method in cls.permissions:
             return cls.permissions[method]
         if method == "get":
             return Permission.READ
-        raise LookupError(f"{cls.__name__}.{method} names no permission")
+        raise LookupError(f"{cls.__name__}.{method} has no permission")
 
 
 def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | SlowResponse:
-    """Return the response of `change(None)`; if its action raises CheckFirst, run the check and call `change` with
-    its result.
+    """Return the response of `change(None)`.
+
+    If the action raises CheckFirst, run its check outside the transaction, and then call `change` with the result.
     """
     try:
         with transaction.atomic():
             return change(None)
-    except CheckFirst as first:
-        return SlowResponse(first.check, then=change, once=once)
+    except CheckFirst as needed:
+        return SlowResponse(needed.check, then=change, once=once)
 
 
 def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
-    """Return the view's method for this request, and its name. Raises 405."""
+    """Return the view's handler for this request, and the name of the method. Raises MethodNotAllowed."""
     method = (request.method or "").lower()
     handler = getattr(view, method, None) if method in view.http_method_names else None
     if handler is None or method == "options":

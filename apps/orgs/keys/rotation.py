@@ -1,6 +1,6 @@
-"""Encrypt every org's data key, and users' second factors, with the newest platform key.
+"""Encrypt every org's data key, and the secrets of second factors, with the newest platform key.
 
-The secrets that are encrypted with data keys do not change.
+The data keys themselves do not change, so the secrets that they encrypt do not change either.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.db import connections, transaction
 
-from apps.auth.sealing import is_newest, rewrap
+from apps.auth.sealing import encrypt_with_newest_key, uses_newest_key
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
@@ -23,31 +23,31 @@ from apps.orgs.walls.scope import org_scope
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The number of secrets per outcome: one per org, and those of second factors."""
+    """The number of data keys and second factors for each outcome."""
 
     rewrapped: int
-    already: int
+    already_newest: int
     unreadable: int
 
 
 def rotate_all() -> Rotation:
-    """Rotate each org in its own short transaction; safe to stop, to repeat, and to run concurrently."""
+    """Rotate each key in its own short transaction. It is safe to stop, to repeat, and to run concurrently."""
     try:
-        ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
+        org_ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
     finally:
         connections["ops"].close()
-    outcomes = Counter(_rotate(org_id) for org_id in ids)
+    outcomes = Counter(_rotate_org(org_id) for org_id in org_ids)
     outcomes.update(_rotate_factors())
-    return Rotation(outcomes["rewrapped"], outcomes["already"], outcomes["unreadable"])
+    return Rotation(outcomes["rewrapped"], outcomes["already_newest"], outcomes["unreadable"])
 
 
-def _rotate(org_id: UUID) -> str:
+def _rotate_org(org_id: UUID) -> str:
     with org_scope(org_id):
         org = Org.objects.select_for_update().filter(pk=org_id).first()
-        if org is None or is_newest(org.data_key):
-            return "already"
+        if org is None or uses_newest_key(org.data_key):
+            return "already_newest"
         try:
-            wrapped = rewrap(org.data_key)
+            wrapped = encrypt_with_newest_key(org.data_key)
         except InvalidToken:
             return "unreadable"
         Org.objects.filter(pk=org_id).update(data_key=wrapped)
@@ -63,16 +63,16 @@ def _rotate(org_id: UUID) -> str:
 
 
 def _rotate_factors() -> Iterator[str]:
-    """Rotate the secrets of second factors, which belong to users and not to orgs."""
+    """Rotate the secrets of second factors. They belong to users and not to orgs."""
     for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
         with transaction.atomic():
             factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
-            name = SECRETS.get(factor.type) if factor else None
-            if factor is None or name is None or is_newest(factor.data[name]):
-                yield "already"
+            name = SECRET_FIELDS.get(factor.type) if factor else None
+            if factor is None or name is None or uses_newest_key(factor.data[name]):
+                yield "already_newest"
                 continue
             try:
-                factor.data[name] = rewrap(factor.data[name])
+                factor.data[name] = encrypt_with_newest_key(factor.data[name])
             except InvalidToken:
                 yield "unreadable"
                 continue
@@ -80,5 +80,5 @@ def _rotate_factors() -> Iterator[str]:
             yield "rewrapped"
 
 
-# The secret fields in allauth's data, by type of factor; a passkey's data is all public.
-SECRETS = {"totp": "secret", "recovery_codes": "seed"}
+# The secret field in allauth's data, by type of factor. The data of a passkey contains no secret.
+SECRET_FIELDS = {"totp": "secret", "recovery_codes": "seed"}

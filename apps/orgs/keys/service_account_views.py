@@ -1,4 +1,7 @@
-"""Service accounts over HTTP. Roles, domain roles and removal work as for other members (`/org/members`)."""
+"""Service accounts over HTTP.
+
+The routes under `/org/members` change the role and the domain roles of a service account, and remove it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
 from apps.orgs.keys import service_accounts
-from apps.orgs.keys.views import MADE_EXAMPLE, KeyView
+from apps.orgs.keys.views import CREATED_KEY_EXAMPLE, KeyView
 from apps.orgs.members import serializers as forms
 from apps.orgs.members import visibility
 from apps.orgs.members.views import (
     MEMBER_EXAMPLE,
     MEMBER_ORDERS,
     MEMBER_PAGE,
-    member_answer,
+    member_response,
     member_row,
     page_example,
 )
@@ -61,10 +64,10 @@ class ServiceAccounts(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.NewServiceAccount, request)
-        made = service_accounts.create(
+        account = service_accounts.create(
             org=self.org, by=self.principal, name=data["name"], role=Role(data["role"])
         )
-        return member_answer(made, status=201)
+        return member_response(account, status=201)
 
 
 class ServiceAccountKeys(KeyView):
@@ -76,15 +79,15 @@ class ServiceAccountKeys(KeyView):
         tag="service accounts",
         summary="Create a key of a service account, with at most its role; it is shown only once",
         request=forms.NewServiceAccountKey,
-        answer=forms.MadeApiKey,
+        answer=forms.CreatedApiKey,
         status=201,
         errors=(404,),
-        example=MADE_EXAMPLE,
+        example=CREATED_KEY_EXAMPLE,
         request_example={"name": "CI", "scopes": ["pipelines.run", "read"]},
     )
     def post(self, request: Request, pk: UUID) -> Response:
         data = data_of(forms.NewServiceAccountKey, request)
-        made = service_accounts.create_key(
+        created = service_accounts.create_key(
             org=self.org,
             by=self.principal,
             member_id=pk,
@@ -93,4 +96,4 @@ class ServiceAccountKeys(KeyView):
             domain_id=data["domain_id"],
             expires_at=data["expires_at"],
         )
-        return self.made(made)
+        return self.key_response(created)

@@ -1,7 +1,7 @@
-"""Service accounts: not tied to a person, so their role and keys outlive their creator.
+"""Actions on service accounts: create one, create a key of one.
 
-Each is a user without login, and a membership. So roles, domain roles, keys and the audit log need no special
-cases.
+A service account is a user without login, with a membership. So roles, domain roles, keys and the audit log need no
+special cases. It keeps its role and its keys when the member who created it leaves.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from uuid import UUID
 from apps.auth.models import User, new_id
 from apps.orgs import audit
 from apps.orgs.keys import services as api_keys
-from apps.orgs.keys.services import MadeKey
+from apps.orgs.keys.services import CreatedKey
 from apps.orgs.members.services import require_rank
 from apps.orgs.models import Membership, Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission, Role
 
@@ -56,15 +56,15 @@ def create_key(
     scopes: Sequence[Permission] = (),
     domain_id: UUID | None = None,
     expires_at: datetime | None = None,
-) -> MadeKey:
+) -> CreatedKey:
     """Create a key of the service account, with its role.
 
-    Raises NotFound, PermissionMissing if the account's role is above `by`'s own, and what creating a key
-    raises.
+    Raises NotFound, PermissionMissing if the account's role is above `by`'s own, and the exceptions of
+    `apps.orgs.keys.services.create`.
     """
     by.require(Permission.API_KEYS_MANAGE)
-    programs = Membership.objects.for_org(org).filter(user__kind=User.Kind.SERVICE)
-    member = one(programs.select_related("user"), member_id)
+    service_accounts = Membership.objects.for_org(org).filter(user__kind=User.Kind.SERVICE)
+    member = find_object(service_accounts.select_related("user"), member_id)
     require_rank(by, Role(member.role))
     return api_keys.create(
         org=org,

@@ -1,4 +1,4 @@
-"""Actions on API keys: create, rotate, revoke. Called inside the org's scope."""
+"""Actions on API keys: create, rotate, revoke. Call them inside the org's scope."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import ApiKey, Domain, Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.queries import ApiKeyColumns, ApiKeyQuerySet
 from apps.orgs.roles import RANK, Permission, Role, allows
 
 
 @dataclass(frozen=True, slots=True)
-class MadeKey:
+class CreatedKey:
     """A key that was just created. `text` is shown only once and stored nowhere."""
 
     row: ApiKey
@@ -40,77 +40,82 @@ def create(
     domain_id: UUID | None = None,
     expires_at: datetime | None = None,
     holder: User | None = None,
-) -> MadeKey:
-    """Create a key of the member behind `by`, or of the service account `holder`. Computes one bcrypt hash.
+) -> CreatedKey:
+    """Create a key for the member `by`, or for the service account `holder`. Computes one bcrypt hash.
 
-    Raises SessionNeeded if `by` is an API key, and Invalid for more than the creator's role allows.
+    Raises SessionNeeded if `by` is an API key. Raises Invalid if the role or a scope is above the role of `by`.
     """
     by.require_person()
     by.require(Permission.API_KEYS_OWN)
-    _refuse_excess(by, role, scopes)
+    _refuse_excess_rights(by, role, scopes)
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid([("expires_at", "This time is in the past.", "past")])
     _require_domain(org, domain_id)
     row = ApiKey(name=name, role=role, scopes=list(scopes), domain_id=domain_id)
-    made = _make(org, row, expires_at, holder.pk if holder else by.require_user())
+    created = _create_row(org, row, expires_at, holder.pk if holder else by.require_user())
     changes = {
         "role": [None, role],
         "scopes": [None, list(scopes)],
-        "prefix": [None, made.row.prefix],
+        "prefix": [None, created.row.prefix],
     }
-    _record(org, by, "api_key.create", made.row, changes)
-    return made
+    _record(org, by, "api_key.create", created.row, changes)
+    return created
 
 
-def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> MadeKey:
-    """Create a new key with the same limits, and at most its creator's role; the old one expires after `grace`.
+def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> CreatedKey:
+    """Create a new key with the same scopes and domain. The old key expires after `grace`.
 
-    A service account's key stays the account's; another member's key becomes the caller's. Raises NotFound.
+    The new key has at most the role of `by`. The new key of a service account belongs to the service account. Any other new key belongs to the caller. Raises
+    NotFound.
     """
     by.require_person()
-    key = _active(org, by, key_id)
+    key = _lock_active_key(org, by, key_id)
     role = min(Role(key.role), by.role, key=RANK.__getitem__)
-    copy = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
-    service = key.created_by.kind == User.Kind.SERVICE
-    made = _make(org, copy, key.expires_at, key.created_by_id if service else by.require_user())
+    new_row = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
+    is_service_key = key.created_by.kind == User.Kind.SERVICE
+    created = _create_row(
+        org, new_row, key.expires_at, key.created_by_id if is_service_key else by.require_user()
+    )
     now = timezone.now()
-    end = now + grace
+    grace_end = now + grace
     if grace:
-        key.expires_at = min(key.expires_at, end) if key.expires_at else end
+        key.expires_at = min(key.expires_at, grace_end) if key.expires_at else grace_end
     else:
         key.revoked_at = now
     key.save(update_fields=["expires_at", "revoked_at"])
     changes = {
-        "prefix": [key.prefix, made.row.prefix],
+        "prefix": [key.prefix, created.row.prefix],
         "grace_seconds": [None, int(grace.total_seconds())],
     }
-    access.changed(key.pk)
+    access.recheck_streams(key.pk)
     _record(org, by, "api_key.rotate", key, changes)
-    return made
+    return created
 
 
 def revoke(*, org: Org, by: Principal, key_id: UUID) -> None:
     """Revoke the key at once; its row is kept for the audit log. Raises NotFound."""
-    key = _active(org, by, key_id)
+    key = _lock_active_key(org, by, key_id)
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
-    access.changed(key.pk)
+    access.recheck_streams(key.pk)
     _record(org, by, "api_key.revoke", key, {"prefix": [key.prefix, None]})
 
 
-def seen(org: Org, by: Principal) -> ApiKeyQuerySet:
-    """Return the keys that the principal can see."""
-    return ApiKey.objects.for_org(org).seen_by(by)
+def visible_keys(org: Org, by: Principal) -> ApiKeyQuerySet:
+    """Return the keys that the principal may see."""
+    return ApiKey.objects.for_org(org).visible_to(by)
 
 
-def row(key: ApiKey) -> ApiKeyColumns:
-    """Return a key's columns for lists."""
+def key_columns(key: ApiKey) -> ApiKeyColumns:
+    """Return the columns of a key that lists show."""
     return ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
 
 
-def _active(org: Org, by: Principal, key_id: UUID) -> ApiKey:
+def _lock_active_key(org: Org, by: Principal, key_id: UUID) -> ApiKey:
     by.require(Permission.API_KEYS_OWN)
-    return one(seen(org, by).active().select_related("created_by"), key_id, lock=True)
+    return find_object(
+        visible_keys(org, by).active().select_related("created_by"), key_id, lock=True
+    )
 
 
 def _require_domain(org: Org, domain_id: UUID | None) -> None:
@@ -118,7 +123,7 @@ def _require_domain(org: Org, domain_id: UUID | None) -> None:
         raise Invalid([("domain_id", "There is no such domain in this organization.", "unknown")])
 
 
-def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> None:
+def _refuse_excess_rights(by: Principal, role: Role, scopes: Sequence[Permission]) -> None:
     if RANK[role] > RANK[by.role]:
         message = f"Your role is {by.role}, so your key cannot have the role {role}."
         raise Invalid([("role", message, "above_own_role")])
@@ -131,12 +136,12 @@ def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> N
         raise Invalid(errors)
 
 
-def _make(org: Org, row: ApiKey, expires_at: datetime | None, holder: UUID) -> MadeKey:
-    new = keys.generate()
+def _create_row(org: Org, row: ApiKey, expires_at: datetime | None, holder: UUID) -> CreatedKey:
+    new_key = keys.generate()
     row.org, row.created_by_id, row.expires_at = org, holder, expires_at
-    row.prefix, row.hash, row.tag = new.prefix, new.hash, new.tag
+    row.prefix, row.hash, row.tag = new_key.prefix, new_key.hash, new_key.tag
     row.save()
-    return MadeKey(row, new.text)
+    return CreatedKey(row, new_key.text)
 
 
 def _record(org: Org, by: Principal, action: str, key: ApiKey, changes: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """API keys over HTTP.
 
-Only users create and rotate them, so that a key cannot outlive its limits through another.
+Only users can create and rotate keys. Otherwise a key could create another key that has a later expiry.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ KEY_EXAMPLE: dict[str, Any] = {
     "last_used_at": None,
     "revoked_at": None,
 }
-MADE_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
+CREATED_KEY_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
 ORDERS = {"newest": newest(), "name": Order("name")}
 
 
 def key_row(row: ApiKeyColumns) -> dict[str, object]:
-    maker = {"id": row["created_by_id"], "email": row["created_by__email"]}
-    own = {name: value for name, value in row.items() if not name.startswith("created_by_")}
-    return {**own, "created_by": maker}
+    creator = {"id": row["created_by_id"], "email": row["created_by__email"]}
+    columns = {name: value for name, value in row.items() if not name.startswith("created_by_")}
+    return {**columns, "created_by": creator}
 
 
 class KeyView(OrgView):
-    def made(self, made: api_keys.MadeKey) -> Response:
-        row = api_keys.row(made.row)
-        return Response({**key_row(row), "key": made.text}, status=201)
+    def key_response(self, created: api_keys.CreatedKey) -> Response:
+        row = api_keys.key_columns(created.row)
+        return Response({**key_row(row), "key": created.text}, status=201)
 
 
 class ApiKeys(KeyView):
@@ -57,16 +57,16 @@ class ApiKeys(KeyView):
     @operation(
         "api_keys_list",
         tag="api keys",
-        summary="List your keys, or all keys if you may manage keys; never the secrets",
+        summary="List your keys, or all keys if you may manage keys, without their secrets",
         answer=page_of(forms.ApiKeyRow),
         parameters=[forms.ApiKeyFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [KEY_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        wanted = query_of(forms.ApiKeyFilter, request)
-        rows = api_keys.seen(self.org, self.principal).rows()
-        if "revoked" in wanted:
-            rows = rows.filter(revoked_at__isnull=not wanted["revoked"])
+        filters = query_of(forms.ApiKeyFilter, request)
+        rows = api_keys.visible_keys(self.org, self.principal).rows()
+        if "revoked" in filters:
+            rows = rows.filter(revoked_at__isnull=not filters["revoked"])
         return page(request, rows, orders=ORDERS, default="newest", render=key_row)
 
     @operation(
@@ -74,14 +74,14 @@ class ApiKeys(KeyView):
         tag="api keys",
         summary="Create a key, with at most your own role; it is shown only once",
         request=forms.NewApiKey,
-        answer=forms.MadeApiKey,
+        answer=forms.CreatedApiKey,
         status=201,
-        example=MADE_EXAMPLE,
+        example=CREATED_KEY_EXAMPLE,
         request_example={"name": "Nightly loader", "role": "member", "scopes": ["pipelines.run"]},
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.NewApiKey, request)
-        made = api_keys.create(
+        created = api_keys.create(
             org=self.org,
             by=self.principal,
             name=data["name"],
@@ -90,7 +90,7 @@ class ApiKeys(KeyView):
             domain_id=data["domain_id"],
             expires_at=data["expires_at"],
         )
-        return self.made(made)
+        return self.key_response(created)
 
 
 class OneApiKey(KeyView):
@@ -108,7 +108,7 @@ class OneApiKey(KeyView):
         return Response(status=204)
 
 
-class Rotation(KeyView):
+class ApiKeyRotation(KeyView):
     permissions = {"post": Permission.API_KEYS_OWN}
     session_methods = frozenset({"post"})
 
@@ -117,13 +117,13 @@ class Rotation(KeyView):
         tag="api keys",
         summary="Rotate a key: the old one keeps working for `grace_seconds`",
         request=forms.Rotation,
-        answer=forms.MadeApiKey,
+        answer=forms.CreatedApiKey,
         status=201,
         errors=(404,),
-        example=MADE_EXAMPLE,
+        example=CREATED_KEY_EXAMPLE,
         request_example={"grace_seconds": 3600},
     )
     def post(self, request: Request, pk: UUID) -> Response:
         grace = timedelta(seconds=data_of(forms.Rotation, request)["grace_seconds"])
-        made = api_keys.rotate(org=self.org, by=self.principal, key_id=pk, grace=grace)
-        return self.made(made)
+        created = api_keys.rotate(org=self.org, by=self.principal, key_id=pk, grace=grace)
+        return self.key_response(created)

@@ -36,12 +36,12 @@ EVENT_EXAMPLE = {
 }
 ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
 COLUMNS = (*EVENT_EXAMPLE, "on_behalf_of")
-DOCUMENTS = ("changes", "on_behalf_of")  # columns that contain JSON
-# Characters that begin a formula in a spreadsheet, and their full-width forms = + - @.
-FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+JSON_COLUMNS = ("changes", "on_behalf_of")  # columns that contain JSON
+# Characters with which a formula begins in a spreadsheet, and the full-width forms of = + - @.
+FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
-class AuditTrail(OrgView):
+class AuditLog(OrgView):
     permissions = {"get": Permission.AUDIT_VIEW}
 
     @operation(
@@ -53,9 +53,9 @@ class AuditTrail(OrgView):
         example={"results": [EVENT_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        wanted = query_of(forms.AuditFilter, request)
-        rows = exports.events(self.org).matching(**wanted).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=_event)
+        filters = query_of(forms.AuditFilter, request)
+        rows = exports.events(self.org).matching(**filters).rows()
+        return page(request, rows, orders=ORDERS, default="newest", render=_render_event)
 
 
 class AuditExport(OrgView):
@@ -72,42 +72,44 @@ class AuditExport(OrgView):
         example="id,at,actor_kind,actor_id,actor_label,action",
     )
     def get(self, request: Request) -> Any:
-        wanted = query_of(forms.AuditExportFilter, request)
-        kind = wanted.pop("format")
-        rows = exports.trail(org=self.org, by=self.principal, kind=kind, wanted=wanted)
-        media_type, lines = ("text/csv", _csv) if kind == "csv" else ("application/jsonl", _jsonl)
-        answer = StreamingHttpResponse(lines(rows), content_type=f"{media_type}; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="audit.{kind}"'
-        return answer
+        filters = query_of(forms.AuditExportFilter, request)
+        kind = filters.pop("format")
+        rows = exports.export_audit_log(org=self.org, by=self.principal, kind=kind, filters=filters)
+        media_type, lines = (
+            ("text/csv", _csv_lines) if kind == "csv" else ("application/jsonl", _json_lines)
+        )
+        response = StreamingHttpResponse(lines(rows), content_type=f"{media_type}; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="audit.{kind}"'
+        return response
 
 
-def _event(row: AuditEventColumns) -> dict[str, object]:
-    """Render an event; `on_behalf_of` is left out if nobody was represented."""
+def _render_event(row: AuditEventColumns) -> dict[str, object]:
+    """Render an event. `on_behalf_of` is left out if it is null."""
     return {
         name: value for name, value in row.items() if name != "on_behalf_of" or value is not None
     }
 
 
-def _jsonl(rows: Iterator[AuditEventColumns]) -> Iterator[bytes]:
+def _json_lines(rows: Iterator[AuditEventColumns]) -> Iterator[bytes]:
     for row in rows:
-        yield dumps(_event(row)) + b"\n"
+        yield dumps(_render_event(row)) + b"\n"
 
 
-def _csv(rows: Iterator[AuditEventColumns]) -> Iterator[str]:
-    yield _line(COLUMNS)
+def _csv_lines(rows: Iterator[AuditEventColumns]) -> Iterator[str]:
+    yield _csv_line(COLUMNS)
     for event in rows:
         row: dict[str, object] = {**event}
-        texts = {name: dumps(row[name]).decode() for name in DOCUMENTS if row[name] is not None}
-        yield _line([_cell({**row, **texts}[column]) for column in COLUMNS])
+        texts = {name: dumps(row[name]).decode() for name in JSON_COLUMNS if row[name] is not None}
+        yield _csv_line([_csv_cell({**row, **texts}[column]) for column in COLUMNS])
 
 
-def _line(cells: Any) -> str:
+def _csv_line(cells: Any) -> str:
     text = io.StringIO()
     csv.writer(text).writerow(cells)
     return text.getvalue()
 
 
-def _cell(value: Any) -> str:
+def _csv_cell(value: Any) -> str:
     """Return the value as text that a spreadsheet does not evaluate as a formula (OWASP: CSV injection)."""
     text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -1,4 +1,7 @@
-"""Look up TXT records at the configured name servers, or the system's. Slow: call outside every transaction."""
+"""Query TXT records at the configured name servers, or at those of the system.
+
+Queries are slow: make them outside every transaction.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from django.conf import settings
 LOOKUP_SECONDS = 5.0  # for all servers and retries together
 
 
-class LookUpFailed(Exception):
-    """The name servers could not be queried; the message says why."""
+class LookupFailed(Exception):
+    """The name servers could not be queried. The message is the reason."""
 
 
 def ascii_domain(text: str) -> str:
@@ -26,48 +29,48 @@ def ascii_domain(text: str) -> str:
         name = dns.name.from_unicode(text.strip(), idna_codec=dns.name.IDNA_2008_UTS_46)
     except (dns.exception.DNSException, UnicodeError) as error:
         raise ValueError(text) from error
-    found = name.to_text(omit_final_dot=True).lower()
-    labels = found.split(".")
+    domain = name.to_text(omit_final_dot=True).lower()
+    labels = domain.split(".")
     if (
         len(labels) < 2
         or not all(labels)
         or labels[-1].isdigit()
-        or len(found) > 253
-        or "\\" in found
+        or len(domain) > 253
+        or "\\" in domain
     ):
         raise ValueError(text)
-    return found
+    return domain
 
 
-def txt_at(domain: str) -> frozenset[str]:
-    """Return the TXT records of exactly this name, as text. The set is empty if it has none.
+def query_txt_records(domain: str) -> frozenset[str]:
+    """Return the TXT records of this name as texts. The set is empty if there are none.
 
-    An alias (CNAME) is not followed, because its target is another domain's. Raises LookUpFailed.
+    Does not follow an alias (CNAME), because its target may belong to somebody else. Raises LookupFailed.
     """
     name = dns.name.from_text(domain)
     try:
-        answer = _resolver().resolve(name, "TXT", raise_on_no_answer=False, search=False)
+        response = _create_resolver().resolve(name, "TXT", raise_on_no_answer=False, search=False)
     except dns.resolver.NXDOMAIN:
         return frozenset()
     except dns.resolver.LifetimeTimeout as error:
-        raise LookUpFailed("no response in time") from error
+        raise LookupFailed("no response in time") from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
-        raise LookUpFailed("no server responded") from error
-    if answer.rrset is None or answer.canonical_name != name:
+        raise LookupFailed("no server responded") from error
+    if response.rrset is None or response.canonical_name != name:
         return frozenset()
-    return frozenset(b"".join(row.strings).decode("ascii", "replace") for row in answer.rrset)
+    return frozenset(b"".join(row.strings).decode("ascii", "replace") for row in response.rrset)
 
 
-def _resolver() -> dns.resolver.Resolver:
+def _create_resolver() -> dns.resolver.Resolver:
     servers = settings.DNS_SERVERS
     resolver = dns.resolver.Resolver(configure=not servers)
     if servers:
-        resolver.nameservers = [_server(text) for text in servers]
+        resolver.nameservers = [_parse_server(text) for text in servers]
     resolver.lifetime = LOOKUP_SECONDS
     return resolver
 
 
-def _server(text: str) -> dns.nameserver.Nameserver:
+def _parse_server(text: str) -> dns.nameserver.Nameserver:
     """Parse `192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`."""
     parts = urlsplit(f"//{text}")
     return dns.nameserver.Do53Nameserver(parts.hostname or text, parts.port or 53)

@@ -9,12 +9,12 @@ from django.db import IntegrityError, transaction
 
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken, NotFound
-from apps.orgs.members.services import address
+from apps.orgs.members.services import audit_label
 from apps.orgs.models import Domain, DomainRole, Membership, Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Permission, Role
-from apps.orgs.versions import Match, of_time, require_match
+from apps.orgs.versions import Match, require_match, version_of_time
 
 
 def create(*, org: Org, by: Principal, name: str) -> Domain:
@@ -28,19 +28,19 @@ def create(*, org: Org, by: Principal, name: str) -> Domain:
 
 def rename(*, org: Org, by: Principal, domain_id: UUID, name: str, match: Match = None) -> Domain:
     """Rename a domain. Raises NotFound, ChangedMeanwhile and NameTaken."""
-    domain = _locked(org, by, domain_id, match)
-    before, domain.name = domain.name, name
+    domain = _lock_domain(org, by, domain_id, match)
+    old_name, domain.name = domain.name, name
     _save(domain)
-    _record(org, by, "domain.rename", domain, {"name": [before, name]})
+    _record(org, by, "domain.rename", domain, {"name": [old_name, name]})
     return domain
 
 
 def delete(*, org: Org, by: Principal, domain_id: UUID, match: Match = None) -> None:
-    """Delete a domain: its objects stay in the org; keys limited to it are deleted.
+    """Delete a domain, and the API keys that are limited to it. Its other objects stay in the org.
 
     Raises NotFound and ChangedMeanwhile.
     """
-    domain = _locked(org, by, domain_id, match)
+    domain = _lock_domain(org, by, domain_id, match)
     _record(org, by, "domain.delete", domain, {"name": [domain.name, None]})
     domain.delete()
 
@@ -50,24 +50,24 @@ def set_role(
 ) -> DomainRole:
     """Grant a member a higher role for one domain. Raises NotFound, and Invalid if the role is not higher."""
     by.require(Permission.DOMAINS_MANAGE)
-    domain = one(Domain.objects.for_org(org), domain_id)
-    member = one(Membership.objects.for_org(org).select_related("user"), member_id)
+    domain = find_object(Domain.objects.for_org(org), domain_id)
+    member = find_object(Membership.objects.for_org(org).select_related("user"), member_id)
     if RANK[role] <= RANK[Role(member.role)]:
         message = f"A domain role must be higher than the member's role, which is {member.role}."
         raise Invalid([("role", message, "not_higher")])
-    mine = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
-    before = mine.values_list("role", flat=True).first()
+    existing = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
+    old_role = existing.values_list("role", flat=True).first()
     override: DomainRole
     override, _ = DomainRole.unscoped.update_or_create(
         org=org, domain=domain, membership=member, defaults={"role": role}
     )
     override.membership = member
-    _record(org, by, "domain.set_role", domain, {address(member): [before, role]})
+    _record(org, by, "domain.set_role", domain, {audit_label(member): [old_role, role]})
     return override
 
 
 def clear_role(*, org: Org, by: Principal, domain_id: UUID, member_id: UUID) -> None:
-    """Remove a domain role: the member's own role applies again. Raises NotFound."""
+    """Remove a domain role, so that the member's role in the org applies again. Raises NotFound."""
     by.require(Permission.DOMAINS_MANAGE)
     overrides = DomainRole.objects.for_org(org).select_related("domain", "membership__user")
     override: DomainRole | None = overrides.filter(
@@ -75,15 +75,15 @@ def clear_role(*, org: Org, by: Principal, domain_id: UUID, member_id: UUID) -> 
     ).first()
     if override is None:
         raise NotFound
-    changes = {address(override.membership): [override.role, None]}
+    changes = {audit_label(override.membership): [override.role, None]}
     override.delete()
     _record(org, by, "domain.clear_role", override.domain, changes)
 
 
-def _locked(org: Org, by: Principal, domain_id: UUID, match: Match) -> Domain:
+def _lock_domain(org: Org, by: Principal, domain_id: UUID, match: Match) -> Domain:
     by.require(Permission.DOMAINS_MANAGE)
-    domain = one(Domain.objects.for_org(org), domain_id, lock=True)
-    require_match(match, of_time(domain.updated_at))
+    domain = find_object(Domain.objects.for_org(org), domain_id, lock=True)
+    require_match(match, version_of_time(domain.updated_at))
     return domain
 
 

@@ -1,6 +1,6 @@
-"""Erase an org whose grace period is over: first each app's data outside the database, then every row.
+"""Erase an org whose grace period is over: first each app's data outside the database, then all rows.
 
-Safe to repeat and to continue after a crash, because the org's own row is deleted last.
+It is safe to repeat and to continue after a crash, because the row of the org is deleted last.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from apps.background.patience import each
 logger = structlog.get_logger(__name__)
 
 
-def erase_due() -> int:
+def erase_due_orgs() -> int:
     """Erase the orgs that are due. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_to_erase()")
-        due = cursor.fetchall()
-    return each(due, erase)
+        due_orgs = cursor.fetchall()
+    return each(due_orgs, erase)
 
 
 def erase(org_id: UUID) -> bool:
@@ -29,7 +29,8 @@ def erase(org_id: UUID) -> bool:
     if not all(eraser(org_id) for eraser in registry.erasers()):
         return False
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")  # Deleting all rows of an org takes long.
+        # Deleting all rows of an org may take long.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SELECT erase_org(%s)", [org_id])
     logger.info("organization erased", org=str(org_id))
     return True

@@ -1,4 +1,4 @@
-"""Export an org over HTTP: one JSON Lines file without secrets."""
+"""Export an org over HTTP, as one JSON Lines file without secrets."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class OrgExportView(OrgView):
     )
     def get(self, request: Request) -> Any:
         """Available until the organization is erased, even while it is suspended."""
-        records = exports.everything(org=self.org, by=self.principal)
-        answer = StreamingHttpResponse(
+        records = exports.export_org(org=self.org, by=self.principal)
+        response = StreamingHttpResponse(
             (dumps(record) + b"\n" for record in records),
             content_type="application/jsonl; charset=utf-8",
         )
-        answer["Content-Disposition"] = f'attachment; filename="{self.org.slug}.jsonl"'
-        return answer
+        response["Content-Disposition"] = f'attachment; filename="{self.org.slug}.jsonl"'
+        return response

@@ -1,4 +1,4 @@
-"""Export an org's audit log, and everything except its secrets. An export is recorded in the audit log too."""
+"""Export an org's audit log, or the whole org except its secrets. The audit log records each export."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from apps.orgs.roles import Permission
 from apps.orgs.walls.scope import org_scope
 from apps.web.paging import RowT
 
-CHUNK = 1000  # rows per transaction
+CHUNK_SIZE = 1000  # rows per transaction
 
 Row = dict[str, Any]
 
 
 def events(org: Org) -> AuditEventQuerySet:
-    """The audit log of the org."""
+    """Return the audit events of the org."""
     return AuditEvent.objects.for_org(org)
 
 
-def trail(
-    *, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]
+def export_audit_log(
+    *, org: Org, by: Principal, kind: str, filters: Mapping[str, Any]
 ) -> Iterator[AuditEventColumns]:
-    """Yield the events that match `wanted` up to now, oldest first.
+    """Yield the events that match `filters` up to now, oldest first.
 
     The rows are read while the caller iterates, each chunk in its own transaction.
     """
@@ -46,12 +46,12 @@ def trail(
         object_id=None,
         changes={"format": [None, kind]},
     )
-    until: datetime = wanted.get("until") or timezone.now()
-    return _in_chunks(org.pk, events(org).matching(**{**wanted, "until": until}).rows())
+    until: datetime = filters.get("until") or timezone.now()
+    return _read_in_chunks(org.pk, events(org).matching(**{**filters, "until": until}).rows())
 
 
-def everything(*, org: Org, by: Principal) -> Iterator[Row]:
-    """Yield the records: the org, then what each app has registered.
+def export_org(*, org: Org, by: Principal) -> Iterator[Row]:
+    """Yield the record of the org, then the records that each app has registered for exports.
 
     The rows are read while the caller iterates, each chunk in its own transaction.
     """
@@ -65,30 +65,33 @@ def everything(*, org: Org, by: Principal) -> Iterator[Row]:
         object_id=org.pk,
         object_label=org.name,
     )
-    head = {"record": "organization", "id": org.pk, "name": org.name, "at": timezone.now()}
-    return _records(org.pk, head)
+    org_record = {"record": "organization", "id": org.pk, "name": org.name, "at": timezone.now()}
+    return _records(org.pk, org_record)
 
 
-def _records(org_id: UUID, head: Row) -> Iterator[Row]:
-    yield head
+def _records(org_id: UUID, org_record: Row) -> Iterator[Row]:
+    yield org_record
     for export in registry.exports():
-        for row in _in_chunks(org_id, _rows(org_id, export)):
+        for row in _read_in_chunks(org_id, _rows(org_id, export)):
             yield {"record": export.record, **row}
 
 
 def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:
-    found: QuerySet[Any, Row] = export.model.objects.for_org(org_id).values(*export.columns)
-    return found
+    columns: QuerySet[Any, Row] = export.model.objects.for_org(org_id).values(*export.columns)
+    return columns
 
 
-def _in_chunks(org_id: UUID, rows: QuerySet[Any, RowT]) -> Iterator[RowT]:
-    """Read by keyset, in one short transaction per chunk, so that a slow reader holds no locks."""
-    last: UUID | None = None
+def _read_in_chunks(org_id: UUID, rows: QuerySet[Any, RowT]) -> Iterator[RowT]:
+    """Yield the rows in the order of their ids, and read each chunk in its own short transaction.
+
+    So a slow reader holds no locks.
+    """
+    last_id: UUID | None = None
     while True:
         with org_scope(org_id):
-            following = rows.filter(id__gt=last) if last else rows
-            chunk = list(following.order_by("id")[:CHUNK])
+            next_rows = rows.filter(id__gt=last_id) if last_id else rows
+            chunk = list(next_rows.order_by("id")[:CHUNK_SIZE])
         yield from chunk
-        if len(chunk) < CHUNK:
+        if len(chunk) < CHUNK_SIZE:
             return
-        last = chunk[-1]["id"]
+        last_id = chunk[-1]["id"]

@@ -1,4 +1,4 @@
-"""Invitations inside an org over HTTP. Recipients open their links in `apps.orgs.sign_in.invitation_views`."""
+"""Invitations over HTTP, for the members of the org. `apps.orgs.sign_in.invitation_views` is for the recipients."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ INVITATION_EXAMPLE = {
 ORDERS = {"newest": newest(), "email": Order("email")}
 
 
-def row_of(row: InvitationColumns) -> dict[str, object]:
-    own = {name: value for name, value in row.items() if name != "invited_by__email"}
-    return {**own, "invited_by": row["invited_by__email"]}
+def render_row(row: InvitationColumns) -> dict[str, object]:
+    columns = {name: value for name, value in row.items() if name != "invited_by__email"}
+    return {**columns, "invited_by": row["invited_by__email"]}
 
 
 class InvitationView(OrgView):
-    def answer(self, invitation: Invitation, status: int) -> Response:
+    def respond(self, invitation: Invitation, status: int) -> Response:
         row = visibility.open_invitations(self.org).rows().get(pk=invitation.pk)
-        return Response(row_of(row), status=status)
+        return Response(render_row(row), status=status)
 
 
 class Invitations(InvitationView):
@@ -53,7 +53,7 @@ class Invitations(InvitationView):
     )
     def get(self, request: Request) -> Response:
         rows = visibility.open_invitations(self.org).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=row_of)
+        return page(request, rows, orders=ORDERS, default="newest", render=render_row)
 
     @operation(
         "invitations_create",
@@ -68,10 +68,10 @@ class Invitations(InvitationView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.NewInvitation, request)
-        made = invitations.invite(
+        invitation = invitations.invite(
             org=self.org, by=self.principal, email=data["email"], role=Role(data["role"])
         )
-        return self.answer(made, 201)
+        return self.respond(invitation, 201)
 
 
 class OneInvitation(InvitationView):
@@ -89,7 +89,7 @@ class OneInvitation(InvitationView):
         return Response(status=204)
 
 
-class Resend(InvitationView):
+class InvitationResending(InvitationView):
     permissions = {"post": Permission.INVITATIONS_MANAGE}
 
     @operation(
@@ -101,5 +101,5 @@ class Resend(InvitationView):
         example=INVITATION_EXAMPLE,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        sent = invitations.resend(org=self.org, by=self.principal, invitation_id=pk)
-        return self.answer(sent, 200)
+        invitation = invitations.resend(org=self.org, by=self.principal, invitation_id=pk)
+        return self.respond(invitation, 200)

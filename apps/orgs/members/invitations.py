@@ -1,6 +1,6 @@
 """Actions on invitations: invite, resend, withdraw, accept.
 
-An invitation is bound to an address. Its link is created with its mail, works once, and verifies the address.
+An invitation is for one e-mail address. Its link is created with its mail, works once, and verifies the address.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAd
 from apps.orgs.members import limits
 from apps.orgs.members.services import require_rank
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.walls.scope import org_scope
 
 LIFETIME = timedelta(days=7)
-MAIL = "orgs.mail_invitation"
+MAIL_TASK = "orgs.mail_invitation"
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationDetails:
-    """What a user with the link sees before accepting the invitation."""
+    """The data of an invitation that its page shows before the user accepts."""
 
     organization: str
     email: str
@@ -43,17 +43,17 @@ class InvitationDetails:
 
 
 def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    """Invite an address to join.
+    """Invite an address to join the org.
 
-    Raises Invalid for an address outside the org's e-mail domains, AlreadyMember, AlreadyInvited, LimitReached,
-    TooManyAttempts, and PermissionMissing for a role above `by`'s own.
+    Raises Invalid for an address outside the org's e-mail domains, and PermissionMissing for a role above `by`'s own.
+    Also raises AlreadyMember, AlreadyInvited, LimitReached and TooManyAttempts.
     """
     by.require(Permission.INVITATIONS_MANAGE)
     return _invite(org, by, email, role)
 
 
 def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    """Invite on behalf of the org's directory, whose key may manage members, with at most the key's role."""
+    """Invite an address that the org's directory provisioned. The key of the directory may manage members."""
     by.require(Permission.MEMBERS_MANAGE)
     return _invite(org, by, email, role)
 
@@ -64,45 +64,45 @@ def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
     members = Membership.objects.for_org(org)
     if members.filter(user__email=email).exists():
         raise AlreadyMember
-    if pending_for(org, email) is not None:
+    if lock_pending_invitation(org, email) is not None:
         raise AlreadyInvited
-    return _make(org, by, email, role, invited_by=by.user_id)
+    return _create(org, by, email, role, invited_by=by.user_id)
 
 
-def ask_for_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
-    """Ask the owner of this address by mail whether to join, unless a valid invitation was sent before.
+def request_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
+    """Invite the owner of this address by mail, unless a valid invitation exists.
 
-    Used at a log-in by single sign-on: an identity provider can name any address. Raises LimitReached and
-    TooManyAttempts.
+    Used after a login by single sign-on, because an identity provider can claim any address. Raises LimitReached
+    and TooManyAttempts.
     """
-    if pending_for(org, email) is None:
-        _make(org, by, email, role, invited_by=None)
+    if lock_pending_invitation(org, email) is None:
+        _create(org, by, email, role, invited_by=None)
 
 
-def proves_consent(*, org: Org, token: str, email: str) -> bool:
-    """Whether the token is the one of a valid invitation that this org sent to this address."""
-    invitation = pending_for(org, email)
+def is_token_of_invitation(*, org: Org, token: str, email: str) -> bool:
+    """Whether this is the token of a valid invitation that the org sent to this address."""
+    invitation = lock_pending_invitation(org, email)
     return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)
 
 
-def pending_for(org: Org, email: str) -> Invitation | None:
-    """Return the org's invitation for this address and lock it. None if there is none, or if it has expired."""
-    opened = Invitation.objects.for_org(org).open().filter(email=email)
+def lock_pending_invitation(org: Org, email: str) -> Invitation | None:
+    """Lock and return the org's valid invitation for this address. Returns None if there is none."""
+    unaccepted = Invitation.objects.for_org(org).open().filter(email=email)
     found: Invitation | None = (
-        opened.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
+        unaccepted.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
     )
     return found
 
 
 def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
-    """Send a new link with a new expiry; the old one stops working. Raises NotFound and TooManyAttempts."""
+    """Send a new link with a new expiry. The old link stops working. Raises NotFound and TooManyAttempts."""
     by.require(Permission.INVITATIONS_MANAGE)
-    invitation = _locked(org, invitation_id)
+    invitation = _lock_unaccepted(org, invitation_id)
     require_rank(by, Role(invitation.role))
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.digest = None
     invitation.save(update_fields=["expires_at", "digest"])
-    _send(org, invitation)
+    _request_mail(org, invitation)
     _record(org, by, "invitation.resend", invitation, {})
     return invitation
 
@@ -110,19 +110,19 @@ def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
 def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
     """Withdraw an invitation: its link stops working. Raises NotFound."""
     by.require(Permission.INVITATIONS_MANAGE)
-    _withdraw(org, by, _locked(org, invitation_id))
+    _withdraw(org, by, _lock_unaccepted(org, invitation_id))
 
 
-def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
-    """Withdraw all invitations of an address, because the org's directory has removed its owner."""
+def withdraw_all_for(*, org: Org, by: Principal, email: str) -> None:
+    """Withdraw all invitations of an address, because the org's directory has removed the user."""
     by.require(Permission.MEMBERS_MANAGE)
     for invitation in Invitation.objects.for_org(org).open().filter(email=email):
         _withdraw(org, by, invitation)
 
 
-def _locked(org: Org, invitation_id: UUID) -> Invitation:
-    """Return an invitation that was not accepted yet, locked. Raises NotFound."""
-    return one(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
+def _lock_unaccepted(org: Org, invitation_id: UUID) -> Invitation:
+    """Lock and return an invitation that was not accepted yet. Raises NotFound."""
+    return find_object(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
 
 
 def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
@@ -130,11 +130,11 @@ def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
     invitation.delete()
 
 
-def show(token: str) -> InvitationDetails:
-    """Return the content of an invitation. Raises LinkSpent."""
-    org_id, invitation_id = _find(token)
+def load_details(token: str) -> InvitationDetails:
+    """Return the details of the invitation with this token. Raises LinkSpent."""
+    org_id, invitation_id = _find_ids(token)
     with org_scope(org_id):
-        invitation = _pending(org_id, invitation_id, lock=False)
+        invitation = _load_acceptable(org_id, invitation_id, lock=False)
         provider = IdentityProvider.objects.for_org(org_id).filter(enabled=True)
         return InvitationDetails(
             organization=invitation.org.name,
@@ -147,21 +147,22 @@ def show(token: str) -> InvitationDetails:
 
 
 def accept(*, token: str, user: User, by: Principal) -> Membership:
-    """Join with the invitation's role; a member keeps a higher one. The address counts as verified.
+    """Make the user a member with the invitation's role. The user's address is then verified.
 
-    Call it outside every org_scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
+    If the user is a member with a higher role, the role does not change. Call this outside every `org_scope`.
+    Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
     """
-    org_id, invitation_id = _find(token)
+    org_id, invitation_id = _find_ids(token)
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
-        invitation = _pending(org_id, invitation_id, lock=True)
+        invitation = _load_acceptable(org_id, invitation_id, lock=True)
         if user.email != invitation.email:
             raise OtherAddress
-        rules.refuse_changes(org)
+        rules.require_writable(org)
         role = Role(invitation.role)
         member = Membership.objects.for_org(org).filter(user=user).first()
         if member is None:
-            limits.require_room_for_members(org, besides=invitation)
+            limits.require_room_for_members(org, except_invitation=invitation)
             member = Membership.unscoped.create(org=org, user=user, role=role)
         elif RANK[role] > RANK[Role(member.role)]:
             member.role = role
@@ -176,10 +177,10 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
     return found
 
 
-def forget_links_to(email: str) -> None:
-    """Invalidate, in all orgs, the invitation links that were mailed to a user's previous address.
+def invalidate_links_to(email: str) -> None:
+    """Invalidate the invitation links that any org has mailed to a user's previous address.
 
-    The orgs can send them again. A SECURITY DEFINER function does it, because the org is not known.
+    The orgs can send new links. A SECURITY DEFINER function updates the rows, because the orgs are not known.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT forget_invitation_links(%s)", [email])
@@ -188,28 +189,30 @@ def forget_links_to(email: str) -> None:
 def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
     """Create the link and mail it. Does nothing if the invitation was deleted or accepted."""
     with org_scope(org_id):
-        opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
-        invitation = opened.filter(pk=invitation_id).select_for_update(of=("self",)).first()
+        unaccepted = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+        invitation = unaccepted.filter(pk=invitation_id).select_for_update(of=("self",)).first()
         if invitation is None:
             return
-        secret = links.secret()
+        secret = links.new_secret()
         invitation.digest, invitation.sent_at = links.digest(secret), timezone.now()
         invitation.save(update_fields=["digest", "sent_at"])
         mail.send(
             invitation.email,
             "invitation",
-            organization=mail.quoted(invitation.org.name),
+            organization=mail.quote_name(invitation.org.name),
             invited_by=invitation.invited_by,
             role=invitation.role,
-            link=mail.page("invitation", secret),
+            link=mail.page_url("invitation", secret),
             days=LIFETIME.days,
         )
 
 
-def _make(
+def _create(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    Invitation.objects.for_org(org).open().filter(email=email).delete()  # It has expired.
+    Invitation.objects.for_org(org).open().filter(
+        email=email
+    ).delete()  # An existing invitation has expired.
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,
@@ -218,7 +221,7 @@ def _make(
         invited_by_id=invited_by,
         expires_at=timezone.now() + LIFETIME,
     )
-    _send(org, invitation)
+    _request_mail(org, invitation)
     _record(org, by, "invitation.create", invitation, {"role": [None, role]})
     return invitation
 
@@ -229,8 +232,11 @@ def _refuse_other_domains(org: Org, email: str) -> None:
         raise Invalid([("email", message, "domain_not_allowed")])
 
 
-def _find(token: str) -> tuple[UUID, UUID]:
-    """Return the ids of org and invitation, from a SECURITY DEFINER function, because the org is not known yet."""
+def _find_ids(token: str) -> tuple[UUID, UUID]:
+    """Return the ids of the org and the invitation. Raises LinkSpent.
+
+    A SECURITY DEFINER function finds them, because the org is not known yet.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM invitation_by_digest(%s)", [links.digest(token)])
         row = cursor.fetchone()
@@ -239,12 +245,12 @@ def _find(token: str) -> tuple[UUID, UUID]:
     return row[0], row[1]
 
 
-def _pending(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
+def _load_acceptable(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
     """Return an invitation that can be accepted. Raises LinkSpent."""
-    opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+    unaccepted = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
     if lock:
-        opened = opened.select_for_update(of=("self",))
-    found: Invitation | None = opened.filter(
+        unaccepted = unaccepted.select_for_update(of=("self",))
+    found: Invitation | None = unaccepted.filter(
         pk=invitation_id, expires_at__gt=timezone.now()
     ).first()
     if found is None:
@@ -252,9 +258,9 @@ def _pending(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
     return found
 
 
-def _send(org: Org, invitation: Invitation) -> None:
-    attempts.begin_invitation(org.pk, invitation.email)
-    mail.ask(MAIL, org_id=str(org.pk), invitation_id=str(invitation.pk))
+def _request_mail(org: Org, invitation: Invitation) -> None:
+    attempts.record_invitation(org.pk, invitation.email)
+    mail.defer_mail(MAIL_TASK, org_id=str(org.pk), invitation_id=str(invitation.pk))
 
 
 def _record(

@@ -9,13 +9,16 @@ from apps.orgs.exceptions import LimitReached
 from apps.orgs.models import Invitation, Membership, Org
 
 
-def require_room_for_members(org: Org, *, besides: Invitation | None = None) -> None:
-    """Raise LimitReached unless one more member fits, counting all invitations `besides` this one."""
+def require_room_for_members(org: Org, *, except_invitation: Invitation | None = None) -> None:
+    """Raise LimitReached unless the org may have one more member.
+
+    Valid invitations count as members, except `except_invitation`.
+    """
     if org.max_members is None:
         return
-    people = Membership.objects.for_org(org).filter(user__kind=User.Kind.PERSON).count()
-    opened = Invitation.objects.for_org(org).open().filter(expires_at__gt=timezone.now())
-    if besides is not None:
-        opened = opened.exclude(pk=besides.pk)
-    if people + opened.count() >= org.max_members:
+    person_count = Membership.objects.for_org(org).filter(user__kind=User.Kind.PERSON).count()
+    pending = Invitation.objects.for_org(org).open().filter(expires_at__gt=timezone.now())
+    if except_invitation is not None:
+        pending = pending.exclude(pk=except_invitation.pk)
+    if person_count + pending.count() >= org.max_members:
         raise LimitReached("members", org.max_members)

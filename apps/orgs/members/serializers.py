@@ -14,7 +14,7 @@ from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]
 SERVICE_ROLES = [(role.value, role.label) for role in Role if role is not Role.OWNER]
-MAX_GRACE = 7 * 24 * 3600  # seconds
+MAX_GRACE_SECONDS = 7 * 24 * 3600  # seconds
 
 
 class Organization(serializers.Serializer[Any]):
@@ -32,13 +32,16 @@ class Organization(serializers.Serializer[Any]):
     max_bytes_month = serializers.IntegerField(
         allow_null=True, help_text="Maximum bytes per month."
     )
-    keep_logs_days = serializers.IntegerField(allow_null=True, help_text="null means forever.")
+    keep_logs_days = serializers.IntegerField(
+        allow_null=True, help_text="After this many days logs are deleted; null means never."
+    )
     keep_events_days = serializers.IntegerField(
-        allow_null=True, help_text="Days that events of the organization's stream are kept."
+        allow_null=True,
+        help_text="After this many days the events of the organization's stream are deleted.",
     )
     keep_runs_days = serializers.IntegerField(
         allow_null=True,
-        help_text="Runs with existing files are kept, and each pipeline's newest run.",
+        help_text="Runs with existing files and the newest run of each pipeline are never deleted.",
     )
     keep_audit_days = serializers.IntegerField(allow_null=True)
     require_second_factor = serializers.BooleanField()
@@ -81,7 +84,7 @@ class NetworkField(serializers.CharField):
 
 
 class DaysField(serializers.IntegerField):
-    """The number of days that something is kept."""
+    """The number of days after which something is deleted."""
 
     def __init__(self, *, min_value: int = 1) -> None:
         super().__init__(
@@ -89,11 +92,11 @@ class DaysField(serializers.IntegerField):
             max_value=36_500,
             allow_null=True,
             required=False,
-            help_text="Days to keep them; null means forever.",
+            help_text="Delete them after this many days; null means never.",
         )
 
 
-MOST = 2**53 - 1  # the largest integer that JSON numbers represent exactly
+MAX_EXACT_INTEGER = 2**53 - 1  # the largest integer that JSON numbers represent exactly
 
 
 class OrganizationChange(serializers.Serializer[Any]):
@@ -108,10 +111,10 @@ class OrganizationChange(serializers.Serializer[Any]):
         min_value=1, max_value=1_000_000, allow_null=True, required=False
     )
     max_rows_month = serializers.IntegerField(
-        min_value=0, max_value=MOST, allow_null=True, required=False
+        min_value=0, max_value=MAX_EXACT_INTEGER, allow_null=True, required=False
     )
     max_bytes_month = serializers.IntegerField(
-        min_value=0, max_value=MOST, allow_null=True, required=False
+        min_value=0, max_value=MAX_EXACT_INTEGER, allow_null=True, required=False
     )
     keep_logs_days = DaysField()
     keep_events_days = DaysField()
@@ -119,7 +122,7 @@ class OrganizationChange(serializers.Serializer[Any]):
     keep_audit_days = DaysField(min_value=365)
     require_second_factor = serializers.BooleanField(
         required=False,
-        help_text="Members without a second factor must set one up before they can work here.",
+        help_text="Members without a second factor must set one up before they can use this organization.",
     )
     require_sso = serializers.BooleanField(
         required=False,
@@ -129,13 +132,13 @@ class OrganizationChange(serializers.Serializer[Any]):
         child=EmailDomainField(max_length=253),
         max_length=50,
         required=False,
-        help_text="Domains that may be invited; empty means any.",
+        help_text="Domains of the addresses that may be invited; empty means any domain.",
     )
     networks = serializers.ListField(
         child=NetworkField(max_length=50),
         max_length=200,
         required=False,
-        help_text="CIDR blocks from which requests are allowed; empty means any. Must include your own address.",
+        help_text="CIDR blocks from which requests are allowed; empty means any address. Must include your own address.",
     )
 
 
@@ -164,7 +167,7 @@ class InvitationToken(serializers.Serializer[Any]):
     token = serializers.CharField(max_length=200, help_text="The secret of the link.")
 
 
-class ShownInvitation(serializers.Serializer[Any]):
+class InvitationDetails(serializers.Serializer[Any]):
     organization = serializers.CharField()
     email = serializers.EmailField()
     role = serializers.ChoiceField(choices=Role.choices)
@@ -208,14 +211,14 @@ class DomainMember(serializers.Serializer[Any]):
 
 
 class DomainDetail(DomainRow):
-    members = DomainMember(many=True, help_text="Members with a domain role here.")
+    members = DomainMember(many=True, help_text="Members with a domain role in this domain.")
 
 
 class DomainRoleChange(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=DOMAIN_ROLE_CHOICES)
 
 
-class Maker(serializers.Serializer[Any]):
+class KeyCreator(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     email = serializers.EmailField()
 
@@ -232,7 +235,7 @@ class ApiKeyRow(serializers.Serializer[Any]):
         help_text="Empty means all permissions of the role.",
     )
     domain_id = serializers.UUIDField(allow_null=True)
-    created_by = Maker()
+    created_by = KeyCreator()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
@@ -279,7 +282,7 @@ class AccessQuery(serializers.Serializer[Any]):
 class AccessRow(serializers.Serializer[Any]):
     permission = serializers.ChoiceField(choices=PERMISSIONS)
     allowed = serializers.BooleanField()
-    because = serializers.CharField(help_text="A sentence.")
+    because = serializers.CharField(help_text="The reason, as a sentence.")
 
 
 class MemberAccess(serializers.Serializer[Any]):
@@ -292,14 +295,14 @@ class MemberAccess(serializers.Serializer[Any]):
     permissions = AccessRow(many=True)
 
 
-class MadeApiKey(ApiKeyRow):
+class CreatedApiKey(ApiKeyRow):
     key = serializers.CharField(help_text="The key itself; it is never shown again.")
 
 
 class Rotation(serializers.Serializer[Any]):
     grace_seconds = serializers.IntegerField(
         min_value=0,
-        max_value=MAX_GRACE,
+        max_value=MAX_GRACE_SECONDS,
         default=0,
         help_text="How long the old key keeps working, in seconds.",
     )
@@ -313,7 +316,9 @@ class ApiKeyFilter(serializers.Serializer[Any]):
 
 class AuditFilter(serializers.Serializer[Any]):
     actor = serializers.UUIDField(required=False, help_text="Id of the user or API key.")
-    action = serializers.CharField(max_length=60, required=False, help_text="Like domain.create.")
+    action = serializers.CharField(
+        max_length=60, required=False, help_text="For example domain.create."
+    )
     object = serializers.UUIDField(required=False, help_text="Id of the changed object.")
     object_kind = serializers.CharField(max_length=40, required=False)
     since = serializers.DateTimeField(required=False)
@@ -343,5 +348,5 @@ class AuditRow(serializers.Serializer[Any]):
     object_kind = serializers.CharField()
     object_id = serializers.UUIDField(allow_null=True)
     object_label = serializers.CharField()
-    changes = serializers.DictField(help_text="{field: [before, after]}, secrets as hints.")
+    changes = serializers.DictField(help_text="{field: [before, after]}; for secrets only hints.")
     ip = serializers.IPAddressField(allow_null=True)

@@ -1,7 +1,7 @@
 """Actions on orgs and their members, each in one transaction with one audit event.
 
-All except `create_org` are called inside the org's scope. Actions that change who owns an org first lock its
-row, so that two owners cannot remove each other at the same moment.
+Call all actions except `create_org` inside the org's scope. Actions that change the owners of an org lock its row
+first, so that two owners cannot remove each other at the same moment.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import DeletionBegun, Invalid, LastOwner, NotFound, PermissionMissing
 from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.queries import MembershipQuerySet
 from apps.orgs.roles import RANK, Permission, Role
-from apps.orgs.versions import Match, of_time, require_match
+from apps.orgs.versions import Match, require_match, version_of_time
 from apps.orgs.walls.scope import org_scope
 
-RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
+ACCESS_RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
 
 
 def create_org(*, name: str, owner: User, by: Principal) -> Org:
@@ -47,48 +47,49 @@ def create_org(*, name: str, owner: User, by: Principal) -> Org:
 def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Match = None) -> Org:
     """Change the org's name, limits or rules.
 
-    Raises ChangedMeanwhile, Invalid for a rule that would lock out the caller, and SessionNeeded for an API key
-    that changes rules.
+    Raises ChangedMeanwhile. Raises Invalid if a rule would lock out the caller, and SessionNeeded if an API key
+    changes an access rule.
     """
     by.require(Permission.ORG_UPDATE)
-    org = _locked(org, by, Permission.ORG_UPDATE, match)
-    before = {field: getattr(org, field) for field in changes}
+    org = _lock_org(org, by, Permission.ORG_UPDATE, match)
+    old_values = {field: getattr(org, field) for field in changes}
     for field, value in changes.items():
         setattr(org, field, value)
-    if RULES.intersection(changes):
+    if ACCESS_RULES.intersection(changes):
         by.require_person()
-        _refuse_locking_out(org, by)
-        access.changed(
-            org.pk
-        )  # Close open streams, because the new rule may deny their users access.
+        _refuse_lockout(org, by)
+        # Close open streams, because the new rule may deny their users access.
+        access.recheck_streams(org.pk)
     org.save(update_fields=[*changes, "updated_at"])
     _record_org(
         org,
         by,
         "org.update",
-        {field: [before[field], value] for field, value in changes.items()},
+        {field: [old_values[field], value] for field, value in changes.items()},
     )
     return org
 
 
-def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
-    """Make another person an owner and the caller an admin, at once.
+def transfer_ownership(*, org: Org, by: Principal, member_id: UUID) -> None:
+    """Make another person an owner, and make the caller an admin.
 
-    Raises NotFound, and Invalid for the caller.
+    Raises NotFound, and Invalid if the other person is the caller.
     """
     by.require_person()
     by.require(Permission.ORG_TRANSFER)
-    _locked(org, by, Permission.ORG_TRANSFER)
-    mine = _mine(org, by)
-    member = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
-    if member.pk == mine.pk:
+    _lock_org(org, by, Permission.ORG_TRANSFER)
+    own_membership = _own_membership(org, by)
+    member = find_object(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
+    if member.pk == own_membership.pk:
         raise Invalid([("member_id", "You are already an owner.", "self")])
-    before = member.role
-    member.role, mine.role = Role.OWNER, Role.ADMIN
+    old_role = member.role
+    member.role, own_membership.role = Role.OWNER, Role.ADMIN
     member.save(update_fields=["role"])
-    mine.save(update_fields=["role"])
-    _record_member(org, by, "org.transfer", member, {"role": [before, Role.OWNER]})
-    _record_member(org, by, "member.change_role", mine, {"role": [Role.OWNER, Role.ADMIN]})
+    own_membership.save(update_fields=["role"])
+    _record_member(org, by, "org.transfer", member, {"role": [old_role, Role.OWNER]})
+    _record_member(
+        org, by, "member.change_role", own_membership, {"role": [Role.OWNER, Role.ADMIN]}
+    )
 
 
 def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
@@ -98,26 +99,26 @@ def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
     """
     by.require_person()
     by.require(Permission.ORG_DELETE)
-    org = _locked(org, by, Permission.ORG_DELETE, match)
+    org = _lock_org(org, by, Permission.ORG_DELETE, match)
     if org.deletion_at is None:
         org.deletion_at = timezone.now() + settings.ORG_DELETION_GRACE
         org.save(update_fields=["deletion_at", "updated_at"])
         _record_org(org, by, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]})
-        _tell_owners(org)
+        _notify_owners(org)
     return org
 
 
 def restore_org(*, org: Org, by: Principal) -> Org:
-    """Cancel the deletion. Raises DeletionBegun when its time has come, because files may be deleted already."""
+    """Cancel the deletion. Raises DeletionBegun after the time of deletion, because files may be deleted already."""
     by.require_person()
     by.require(Permission.ORG_DELETE)
-    org = _locked(org, by, Permission.ORG_DELETE)
+    org = _lock_org(org, by, Permission.ORG_DELETE)
     if org.deletion_at is not None:
         if org.deletion_at <= timezone.now():
             raise DeletionBegun
-        before, org.deletion_at = org.deletion_at.isoformat(), None
+        old_deletion_at, org.deletion_at = org.deletion_at.isoformat(), None
         org.save(update_fields=["deletion_at", "updated_at"])
-        _record_org(org, by, "org.restore", {"deletion_at": [before, None]})
+        _record_org(org, by, "org.restore", {"deletion_at": [old_deletion_at, None]})
     return org
 
 
@@ -127,80 +128,79 @@ def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Memb
     Raises NotFound, PermissionMissing for a role above the caller's own, and LastOwner.
     """
     by.require(Permission.MEMBERS_MANAGE)
-    _locked(org, by, Permission.MEMBERS_MANAGE)
-    member = one(_members(org), member_id)
-    before = Role(member.role)
-    require_rank(by, before, role)
+    _lock_org(org, by, Permission.MEMBERS_MANAGE)
+    member = find_object(_members(org), member_id)
+    old_role = Role(member.role)
+    require_rank(by, old_role, role)
     if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
         raise Invalid(
             [("role", "A service account cannot own an organization.", "service_account")]
         )
-    if before is Role.OWNER and role is not Role.OWNER:
-        _keep_an_owner(org, without=member)
+    if old_role is Role.OWNER and role is not Role.OWNER:
+        _require_another_owner(org, leaving=member)
     member.role = role
     member.save(update_fields=["role"])
-    _record_member(org, by, "member.change_role", member, {"role": [before, role]})
+    _record_member(org, by, "member.change_role", member, {"role": [old_role, role]})
     return member
 
 
 def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
-    """Delete a membership and its API keys. Raises NotFound, PermissionMissing and LastOwner."""
+    """Delete a membership and revoke its API keys. Raises NotFound, PermissionMissing and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
-    _locked(org, by, Permission.MEMBERS_MANAGE)
-    member = one(_members(org), member_id)
+    _lock_org(org, by, Permission.MEMBERS_MANAGE)
+    member = find_object(_members(org), member_id)
     require_rank(by, Role(member.role))
-    _end(org, by, member, "member.remove")
+    _end_membership(org, by, member, "member.remove")
 
 
 def leave(*, org: Org, by: Principal) -> None:
-    """Delete the caller's own membership. Raises LastOwner."""
+    """Delete the caller's membership. Raises LastOwner."""
     by.require_person()
-    _locked(org, by, Permission.READ)
-    _end(org, by, _mine(org, by), "member.leave")
+    _lock_org(org, by, Permission.READ)
+    _end_membership(org, by, _own_membership(org, by), "member.leave")
 
 
-def _locked(org: Org, by: Principal, permission: Permission, match: Match = None) -> Org:
-    """Return the org, locked. Raises ChangedMeanwhile.
+def _lock_org(org: Org, by: Principal, permission: Permission, match: Match = None) -> Org:
+    """Lock and return the org. Raises ChangedMeanwhile.
 
-    Raises NotFound or PermissionMissing if another owner removed or demoted the caller while this waited for
-    the lock.
+    Raises NotFound or PermissionMissing if the caller was removed or demoted while this call waited for the lock.
     """
-    found = Org.objects.select_for_update().get(pk=org.pk)
-    require_match(match, of_time(found.updated_at))
-    if by.membership_id is not None and RANK[Role(_mine(org, by).role)] < RANK[by.role]:
+    locked = Org.objects.select_for_update().get(pk=org.pk)
+    require_match(match, version_of_time(locked.updated_at))
+    if by.membership_id is not None and RANK[Role(_own_membership(org, by).role)] < RANK[by.role]:
         raise PermissionMissing(permission)
-    return found
+    return locked
 
 
 def _members(org: Org) -> MembershipQuerySet:
     return Membership.objects.for_org(org).select_related("user")
 
 
-def _mine(org: Org, by: Principal) -> Membership:
-    """Return the membership behind a principal. Raises NotFound if there is none."""
+def _own_membership(org: Org, by: Principal) -> Membership:
+    """Return the membership of a principal. Raises NotFound if there is none."""
     if by.membership_id is None:
         raise NotFound
-    return one(_members(org), by.membership_id)
+    return find_object(_members(org), by.membership_id)
 
 
 def require_rank(by: Principal, *roles: Role) -> None:
-    """Raise PermissionMissing for a role above the caller's own. Only an owner may grant or remove the role owner."""
+    """Raise PermissionMissing if a role is above the caller's own. Only an owner may grant or remove the role owner."""
     if Role.OWNER in roles:
         by.require(Permission.OWNERS_MANAGE)
     if any(RANK[role] > RANK[by.role] for role in roles):
         by.require(Permission.OWNERS_MANAGE)
 
 
-def _keep_an_owner(org: Org, *, without: Membership) -> None:
-    owners = Membership.objects.for_org(org).filter(role=Role.OWNER).exclude(pk=without.pk)
+def _require_another_owner(org: Org, *, leaving: Membership) -> None:
+    owners = Membership.objects.for_org(org).filter(role=Role.OWNER).exclude(pk=leaving.pk)
     if not owners.exists():
         raise LastOwner
 
 
-def _refuse_locking_out(org: Org, by: Principal) -> None:
+def _refuse_lockout(org: Org, by: Principal) -> None:
     """Raise Invalid for a rule that would lock out the caller."""
     ip = by.actor.ip
-    if org.networks and not rules.within(ip, org.networks):
+    if org.networks and not rules.is_in_networks(ip, org.networks):
         message = f"This would lock you out: your own address is {ip or 'unknown'}."
         raise Invalid([("networks", message, "locks_out")])
     if org.require_sso and not IdentityProvider.objects.for_org(org).filter(enabled=True).exists():
@@ -211,10 +211,10 @@ def _refuse_locking_out(org: Org, by: Principal) -> None:
         raise Invalid([("require_second_factor", message, "locks_out")])
 
 
-def _tell_owners(org: Org) -> None:
+def _notify_owners(org: Org) -> None:
     owners = Membership.objects.for_org(org).filter(role=Role.OWNER)
     for email in owners.values_list("user__email", flat=True):
-        mail.ask_for_notice(email, "org-deleting")
+        mail.request_notice(email, "org-deleting")
 
 
 def _record_org(org: Org, by: Principal, action: str, changes: dict[str, Any]) -> None:
@@ -229,25 +229,24 @@ def _record_org(org: Org, by: Principal, action: str, changes: dict[str, Any]) -
     )
 
 
-def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
+def _end_membership(org: Org, by: Principal, member: Membership, action: str) -> None:
     if member.role == Role.OWNER:
-        _keep_an_owner(org, without=member)
-    made_by = ApiKey.objects.for_org(org).filter(created_by_id=member.user_id)
-    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+        _require_another_owner(org, leaving=member)
+    own_keys = ApiKey.objects.for_org(org).filter(created_by_id=member.user_id)
+    own_keys.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
     _record_member(org, by, action, member, {"role": [member.role, None]})
     user = member.user
     member.delete()
-    if (
-        user.kind == User.Kind.SERVICE
-    ):  # The address belonged only to this member's identity in this org.
+    # A service account belongs to one org only, so its user is not needed any more.
+    if user.kind == User.Kind.SERVICE:
         User.objects.filter(pk=user.pk).update(is_active=False)
-    access.changed(user.pk)
+    access.recheck_streams(user.pk)
 
 
-def address(member: Membership) -> str:
-    """Return the member's name in the audit log."""
-    service = member.user.kind == User.Kind.SERVICE
-    return member.user.name if service else member.user.email
+def audit_label(member: Membership) -> str:
+    """Return the label of this member in the audit log: a name or an e-mail address."""
+    is_service = member.user.kind == User.Kind.SERVICE
+    return member.user.name if is_service else member.user.email
 
 
 def _record_member(
@@ -259,6 +258,6 @@ def _record_member(
         action=action,
         object_kind="member",
         object_id=member.pk,
-        object_label=address(member),
+        object_label=audit_label(member),
         changes=changes,
     )

@@ -36,7 +36,7 @@ CHECKED_EXAMPLE = {
 
 
 class DomainNameField(serializers.CharField):
-    """A domain with at least two labels, stored in the form used by DNS."""
+    """A domain with at least two labels, converted to the form used by DNS."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).removeprefix("@")
@@ -59,11 +59,11 @@ class VerifiedDomainRow(serializers.Serializer[Any]):
     verified_at = serializers.DateTimeField(allow_null=True, help_text="null while not verified.")
     missing_since = serializers.DateTimeField(
         allow_null=True,
-        help_text="Since when the record is missing: after three days the verification is lost.",
+        help_text="When the record was first found missing. After three days the domain is no longer verified.",
     )
     unanswered_since = serializers.DateTimeField(
         allow_null=True,
-        help_text="Since when its name servers do not respond: after two weeks the verification is lost.",
+        help_text="When its name servers first did not respond. After two weeks the domain is no longer verified.",
     )
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -73,15 +73,18 @@ class VerifiedDomainList(serializers.Serializer[Any]):
     domains = VerifiedDomainRow(many=True)
 
 
-class DomainChecked(serializers.Serializer[Any]):
+class DomainCheckResult(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     message = serializers.CharField(help_text="The result, and the next step.")
     domain = VerifiedDomainRow()
 
 
-def row_of(row: VerifiedDomain) -> dict[str, Any]:
-    shown = {"record_name": row.domain, "record_value": verified_domains.value_of(row)}
-    return {**{name: getattr(row, name) for name in ROW_EXAMPLE if name not in shown}, **shown}
+def render_row(row: VerifiedDomain) -> dict[str, Any]:
+    record_fields = {"record_name": row.domain, "record_value": verified_domains.record_value(row)}
+    return {
+        **{name: getattr(row, name) for name in ROW_EXAMPLE if name not in record_fields},
+        **record_fields,
+    }
 
 
 class VerifiedDomains(OrgView):
@@ -97,7 +100,7 @@ class VerifiedDomains(OrgView):
     )
     def get(self, request: Request) -> Response:
         rows = visibility.verified_domains(self.org)
-        return Response({"domains": [row_of(row) for row in rows]})
+        return Response({"domains": [render_row(row) for row in rows]})
 
     @operation(
         "verified_domains_add",
@@ -112,8 +115,8 @@ class VerifiedDomains(OrgView):
     )
     def post(self, request: Request) -> Response:
         domain = data_of(NewVerifiedDomain, request)["domain"]
-        made = verified_domains.add(org=self.org, by=self.principal, domain=domain)
-        return Response(row_of(made), status=201)
+        row = verified_domains.add(org=self.org, by=self.principal, domain=domain)
+        return Response(render_row(row), status=201)
 
 
 class OneVerifiedDomain(OrgView):
@@ -139,17 +142,19 @@ class VerifiedDomainCheck(OrgView):
         "verified_domains_check",
         tag="single sign-on",
         summary="Check the TXT record now",
-        answer=DomainChecked,
+        answer=DomainCheckResult,
         errors=(404,),
         example=CHECKED_EXAMPLE,
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
-        domain = verified_domains.to_check(self.org, self.principal, pk)
+        domain = verified_domains.begin_check(self.org, self.principal, pk)
 
-        def then(seen: Any) -> Response:
-            done = verified_domains.store_result(
-                org=self.org, by=self.principal, domain_id=pk, seen=seen
+        def respond(lookup: Any) -> Response:
+            result = verified_domains.store_result(
+                org=self.org, by=self.principal, domain_id=pk, lookup=lookup
             )
-            return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
+            return Response(
+                {"ok": result.ok, "message": result.message, "domain": render_row(result.row)}
+            )
 
-        return SlowResponse(lambda: verified_domains.look_up(domain), then=then)
+        return SlowResponse(lambda: verified_domains.look_up(domain), then=respond)

@@ -1,7 +1,8 @@
-"""E-mail domains that an org has verified by a TXT record, which only the domain's owner can publish.
+"""E-mail domains that an org has verified by a TXT record, which only the owner of the domain can publish.
 
-For addresses of such a domain the org's own identity provider and its directory are trusted without a mail. This is
-neither a domain (a group inside an org), nor the rule `email_domains`, which limits invitations.
+Users with an address of such a domain join through the org's own identity provider and directory without confirming a
+mail. A verified domain is different from a domain (a group inside an org) and from the rule `email_domains` (which
+limits invitations).
 """
 
 from __future__ import annotations
@@ -19,25 +20,24 @@ from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
 from apps.orgs.members import dns_records
-from apps.orgs.members.dns_records import LookUpFailed
+from apps.orgs.members.dns_records import LookupFailed
 from apps.orgs.models import Org, VerifiedDomain
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Permission
 from apps.orgs.walls.scope import org_scope
 
-PREFIX = "drover-domain-verification="
-MOST = 50  # per org
-EVERY = timedelta(days=1)  # interval between checks of a verified domain
-GRACE = timedelta(days=3)  # time without the record until the verification is lost
-UNANSWERED_GRACE = timedelta(
-    days=14
-)  # time without any response; the org's administrators must repair the name servers
-RECHECK = "orgs.recheck_domain"
-AT_ONCE = 200  # domains checked by one task
+RECORD_PREFIX = "drover-domain-verification="
+MAX_DOMAINS = 50  # per org
+CHECK_INTERVAL = timedelta(days=1)  # interval between checks of a verified domain
+MISSING_GRACE = timedelta(days=3)  # time without the record until the verification is lost
+# Time without a response until the verification is lost. It is long, because repairing name servers may take long.
+UNANSWERED_GRACE = timedelta(days=14)
+RECHECK_TASK = "orgs.recheck_domain"
+MAX_RECHECKS_PER_TASK = 200  # domains checked by one task
 
-# Public mail providers. No customer could publish a record there, so this only reports the error early.
-SHARED = frozenset(
+# No org can publish a record at these domains. This list only makes the error appear earlier.
+PUBLIC_MAIL_PROVIDERS = frozenset(
     [
         "126.com",
         "163.com",
@@ -79,37 +79,37 @@ SHARED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """The result of a DNS check. `message` says what to do next."""
+class CheckResult:
+    """The result of a DNS check. `message` contains the next step."""
 
     ok: bool
     message: str
     row: VerifiedDomain
 
 
-def value_of(row: VerifiedDomain) -> str:
-    """Return the value to publish as a TXT record at the domain."""
-    return PREFIX + row.token
+def record_value(row: VerifiedDomain) -> str:
+    """Return the value of the TXT record to publish at the domain."""
+    return RECORD_PREFIX + row.token
 
 
-def proves(org: Org, email: str) -> bool:
+def has_verified_domain_of(org: Org, email: str) -> bool:
     """Whether the org has verified the domain of this address."""
-    mine = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
-    return bool(mine.filter(domain=email.rpartition("@")[2]).exists())
+    verified = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
+    return bool(verified.filter(domain=email.rpartition("@")[2]).exists())
 
 
 def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     """Add a domain that is not verified yet. Raises Invalid, NameTaken and LimitReached."""
     by.require_person()
     by.require(Permission.ORG_UPDATE)
-    if domain in SHARED:
+    if domain in PUBLIC_MAIL_PROVIDERS:
         message = (
             f"{domain} is a public mail provider. Enter a domain that belongs to your organization."
         )
         raise Invalid([("domain", message, "shared")])
-    if VerifiedDomain.objects.for_org(org).count() >= MOST:
-        raise LimitReached("e-mail domains", MOST)
-    row = VerifiedDomain(org=org, domain=domain, token=links.secret())
+    if VerifiedDomain.objects.for_org(org).count() >= MAX_DOMAINS:
+        raise LimitReached("e-mail domains", MAX_DOMAINS)
+    row = VerifiedDomain(org=org, domain=domain, token=links.new_secret())
     try:
         with transaction.atomic():
             row.save()
@@ -123,141 +123,146 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
 def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
     """Remove a verified domain; members stay members. Raises NotFound."""
     by.require_person()
-    row = _row(org, by, domain_id, lock=True)
+    row = _get_domain(org, by, domain_id, lock=True)
     _record(org, by, "verified_domain.remove", row, {"domain": [row.domain, None]})
     row.delete()
 
 
-def to_check(org: Org, by: Principal, domain_id: UUID) -> str:
-    """Return the domain for `look_up` and then `store_result`. Raises NotFound and TooManyAttempts."""
-    row = _row(org, by, domain_id)
-    attempts.begin_domain_check(org.pk)
+def begin_check(org: Org, by: Principal, domain_id: UUID) -> str:
+    """Record a check, and return the domain to pass to `look_up`. Raises NotFound and TooManyAttempts."""
+    row = _get_domain(org, by, domain_id)
+    attempts.record_domain_check(org.pk)
     return row.domain
 
 
-def look_up(domain: str) -> frozenset[str] | LookUpFailed:
-    """Query DNS for the domain's records, or return why that failed. Slow: call it outside every transaction."""
+def look_up(domain: str) -> frozenset[str] | LookupFailed:
+    """Return the TXT records of the domain, or the failure of the query. Slow: call it outside every transaction."""
     try:
-        return dns_records.txt_at(domain)
-    except LookUpFailed as failure:
+        return dns_records.query_txt_records(domain)
+    except LookupFailed as failure:
         return failure
 
 
 def store_result(
-    *, org: Org, by: Principal, domain_id: UUID, seen: frozenset[str] | LookUpFailed
-) -> Checked:
+    *, org: Org, by: Principal, domain_id: UUID, lookup: frozenset[str] | LookupFailed
+) -> CheckResult:
     """Store the result of a DNS query. Raises NotFound.
 
-    The verification is lost if the record is missing for longer than GRACE, or if the name servers do not
-    respond for longer than UNANSWERED_GRACE.
+    The domain is no longer verified if the record is missing for longer than MISSING_GRACE, or if the name servers
+    do not respond for longer than UNANSWERED_GRACE.
     """
-    return _store_result(org, by, _row(org, by, domain_id, lock=True), seen)
+    return _store_result(org, by, _get_domain(org, by, domain_id, lock=True), lookup)
 
 
-def _row(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> VerifiedDomain:
+def _get_domain(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> VerifiedDomain:
     by.require(Permission.ORG_UPDATE)
-    return one(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
+    return find_object(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
 
 
 def _store_result(
-    org: Org, by: Principal, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
-) -> Checked:
+    org: Org, by: Principal, row: VerifiedDomain, lookup: frozenset[str] | LookupFailed
+) -> CheckResult:
     row.checked_at = timezone.now()
-    if isinstance(seen, LookUpFailed):
-        outcome = _unanswered(org, by, row, seen)
-    elif value_of(row) in seen:
-        outcome = _found(org, by, row)
+    if isinstance(lookup, LookupFailed):
+        result = _handle_failed_lookup(org, by, row, lookup)
+    elif record_value(row) in lookup:
+        result = _handle_found_record(org, by, row)
     else:
-        outcome = _missing(org, by, row)
+        result = _handle_missing_record(org, by, row)
     row.save(update_fields=["checked_at", "missing_since", "unanswered_since", "updated_at"])
-    return outcome
+    return result
 
 
-FAILED = "The name servers of {domain} could not be queried: {why}. Nothing has changed; try again in a minute."
-LOST = (
+FAILED_MESSAGE = "The name servers of {domain} could not be queried: {why}. Nothing has changed; try again in a minute."
+LOST_MESSAGE = (
     "The name servers of {domain} have not responded for two weeks ({why}), so the domain is no longer verified. "
     "Have them repaired, then check again."
 )
-FOUND = "The record was found: {domain} is verified for your organization."
-MISSING = (
+FOUND_MESSAGE = "The record was found: {domain} is verified for your organization."
+MISSING_MESSAGE = (
     "{domain} has no TXT record with this value yet. Publish it at {domain} itself, not behind an alias, wait until "
     "DNS shows it, which may take an hour, and check again."
 )
-TAKEN = (
+TAKEN_MESSAGE = (
     "The record was found, but {domain} was verified before by another organization. Remove its TXT record; the domain "
     "is released within four days, then check again. The operator of this installation can help."
 )
 
 
-def _found(org: Org, by: Principal, row: VerifiedDomain) -> Checked:
+def _handle_found_record(org: Org, by: Principal, row: VerifiedDomain) -> CheckResult:
     row.missing_since = row.unanswered_since = None
     if row.verified_at is None:
         row.verified_at = timezone.now()
         try:
             with transaction.atomic():
                 row.save(update_fields=["verified_at"])
-        except IntegrityError:  # It belongs to another org, of which nothing may be revealed.
+        # Another org has verified this domain. The message must not reveal which org.
+        except IntegrityError:
             row.verified_at = None
-            return Checked(False, TAKEN.format(domain=row.domain), row)
+            return CheckResult(False, TAKEN_MESSAGE.format(domain=row.domain), row)
         _record(org, by, "verified_domain.verify", row, {"verified": [False, True]})
-    return Checked(True, FOUND.format(domain=row.domain), row)
+    return CheckResult(True, FOUND_MESSAGE.format(domain=row.domain), row)
 
 
-def _missing(org: Org, by: Principal, row: VerifiedDomain) -> Checked:
+def _handle_missing_record(org: Org, by: Principal, row: VerifiedDomain) -> CheckResult:
     now = timezone.now()
     row.unanswered_since = None
     if row.verified_at is not None:
         row.missing_since = row.missing_since or now
-        if now - row.missing_since >= GRACE:
-            _lapse(org, by, row)
-    return Checked(False, MISSING.format(domain=row.domain), row)
+        if now - row.missing_since >= MISSING_GRACE:
+            _revoke_verification(org, by, row)
+    return CheckResult(False, MISSING_MESSAGE.format(domain=row.domain), row)
 
 
-def _unanswered(org: Org, by: Principal, row: VerifiedDomain, why: LookUpFailed) -> Checked:
-    now, message = timezone.now(), FAILED
+def _handle_failed_lookup(
+    org: Org, by: Principal, row: VerifiedDomain, failure: LookupFailed
+) -> CheckResult:
+    now, message = timezone.now(), FAILED_MESSAGE
     if row.verified_at is not None:
         row.unanswered_since = row.unanswered_since or now
         if now - row.unanswered_since >= UNANSWERED_GRACE:
-            _lapse(org, by, row)
-            message = LOST
-    return Checked(False, message.format(domain=row.domain, why=why), row)
+            _revoke_verification(org, by, row)
+            message = LOST_MESSAGE
+    return CheckResult(False, message.format(domain=row.domain, why=failure), row)
 
 
-def _lapse(org: Org, by: Principal, row: VerifiedDomain) -> None:
-    """Make the domain available to others. Owners see this in the audit log."""
+def _revoke_verification(org: Org, by: Principal, row: VerifiedDomain) -> None:
+    """Mark the domain as not verified, so that another org can verify it. The audit log records this."""
     row.verified_at = row.missing_since = row.unanswered_since = None
     row.save(update_fields=["verified_at"])
     _record(org, by, "verified_domain.lapse", row, {"verified": [True, False]})
 
 
-def ask_to_recheck() -> int:
-    """Defer one job for each verified domain that was not checked for a day. Returns their number.
+def defer_rechecks() -> int:
+    """Defer one job for each verified domain whose last check is over a day ago. Returns the number of jobs.
 
-    A SECURITY DEFINER function returns the ids, because no org is known.
+    A SECURITY DEFINER function returns the ids, because no org is in scope.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, domain_id FROM verified_domains_due(%s, %s)",
-            [timezone.now() - EVERY, AT_ONCE],
+            [timezone.now() - CHECK_INTERVAL, MAX_RECHECKS_PER_TASK],
         )
-        due: list[tuple[UUID, UUID]] = cursor.fetchall()
-    for org_id, domain_id in due:
-        mail.ask(RECHECK, org_id=str(org_id), domain_id=str(domain_id))
-    return len(due)
+        due_domains: list[tuple[UUID, UUID]] = cursor.fetchall()
+    for org_id, domain_id in due_domains:
+        mail.defer_mail(RECHECK_TASK, org_id=str(org_id), domain_id=str(domain_id))
+    return len(due_domains)
 
 
 def recheck(*, org_id: UUID, domain_id: UUID) -> None:
-    """Check a verified domain again. Does nothing if it was removed or never verified."""
+    """Check a verified domain again. Does nothing if the domain was removed or is not verified."""
     with org_scope(org_id):
         verified = VerifiedDomain.objects.for_org(org_id).filter(verified_at__isnull=False)
         row = verified.filter(pk=domain_id).first()
     if row is None:
         return
-    seen = look_up(row.domain)
+    lookup = look_up(row.domain)
     with org_scope(org_id):
-        again = verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
-        if (row := again.first()) is not None:
-            _store_result(row.org, SYSTEM, row, seen)
+        still_verified = (
+            verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
+        )
+        if (row := still_verified.first()) is not None:
+            _store_result(row.org, SYSTEM, row, lookup)
 
 
 def _record(org: Org, by: Principal, action: str, row: VerifiedDomain, changes: JsonObject) -> None:

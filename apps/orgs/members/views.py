@@ -1,4 +1,4 @@
-"""The org itself, its members and its domains: parse, one service call, render."""
+"""Routes about the org, its members and its domains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.orgs.members import serializers as forms
 from apps.orgs.models import Domain, Membership, Org
 from apps.orgs.queries import MembershipColumns
 from apps.orgs.roles import Permission, Role
-from apps.orgs.versions import of_time
+from apps.orgs.versions import version_of_time
 from apps.web.paging import Order, newest, oldest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of, etag, match_of, query_of
@@ -88,7 +88,7 @@ def page_example(row: JsonObject) -> JsonObject:
 class Organization(OrgView):
     permissions = {"patch": Permission.ORG_UPDATE, "delete": Permission.ORG_DELETE}
     session_methods = frozenset({"delete"})
-    always_methods = frozenset({"get", "head", "delete"})
+    methods_while_read_only = frozenset({"get", "head", "delete"})
 
     @operation(
         "org_get",
@@ -98,7 +98,7 @@ class Organization(OrgView):
         example=ORG_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return org_answer(self.org)
+        return org_response(self.org)
 
     @operation(
         "org_update",
@@ -114,8 +114,8 @@ class Organization(OrgView):
     def patch(self, request: Request) -> Response:
         data = data_of(forms.OrganizationChange, request)
         match = match_of(request)
-        changed = services.update_org(org=self.org, by=self.principal, changes=data, match=match)
-        return org_answer(changed)
+        org = services.update_org(org=self.org, by=self.principal, changes=data, match=match)
+        return org_response(org)
 
     @operation(
         "org_delete",
@@ -128,24 +128,24 @@ class Organization(OrgView):
         example={**ORG_EXAMPLE, "deletion_at": "2026-12-06T09:00:00Z"},
     )
     def delete(self, request: Request) -> Response:
-        """From now on nothing can be changed or run there; everything can be read and exported.
+        """From now on nothing in the organization can be changed or run. Everything can still be read and exported.
 
-        An owner can cancel this with `org_restore` until the time in the response.
+        An owner can cancel the deletion with `org_restore` until the time in the response.
         """
         match = match_of(request)
-        return org_answer(services.delete_org(org=self.org, by=self.principal, match=match), 202)
+        return org_response(services.delete_org(org=self.org, by=self.principal, match=match), 202)
 
 
-def org_answer(org: Org, status: int = 200) -> Response:
+def org_response(org: Org, status: int = 200) -> Response:
     body = {name: getattr(org, name) for name in ORG_EXAMPLE}
     body["id"] = org.pk
-    return Response(body, status=status, headers={"ETag": etag(of_time(org.updated_at))})
+    return Response(body, status=status, headers={"ETag": etag(version_of_time(org.updated_at))})
 
 
-class Restoration(OrgView):
+class OrgRestoration(OrgView):
     permissions = {"post": Permission.ORG_DELETE}
     session_methods = frozenset({"post"})
-    always_methods = frozenset({"post"})
+    methods_while_read_only = frozenset({"post"})
 
     @operation(
         "org_restore",
@@ -156,10 +156,10 @@ class Restoration(OrgView):
         example=ORG_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
-        return org_answer(services.restore_org(org=self.org, by=self.principal))
+        return org_response(services.restore_org(org=self.org, by=self.principal))
 
 
-class Transfer(OrgView):
+class OwnershipTransfer(OrgView):
     permissions = {"post": Permission.ORG_TRANSFER}
     session_methods = frozenset({"post"})
 
@@ -173,8 +173,8 @@ class Transfer(OrgView):
         request_example={"member_id": MEMBER_EXAMPLE["id"]},
     )
     def post(self, request: Request) -> Response:
-        wanted = data_of(forms.Transfer, request)["member_id"]
-        services.transfer(org=self.org, by=self.principal, member_id=wanted)
+        member_id = data_of(forms.Transfer, request)["member_id"]
+        services.transfer_ownership(org=self.org, by=self.principal, member_id=member_id)
         return Response(status=204)
 
 
@@ -192,7 +192,7 @@ class Members(OrgView):
         return page(request, rows, orders=MEMBER_ORDERS, default="oldest", render=member_row)
 
 
-class MemberShown(TypedDict):
+class RenderedMember(TypedDict):
     id: UUID
     user_id: UUID
     email: str
@@ -202,7 +202,7 @@ class MemberShown(TypedDict):
     created_at: datetime
 
 
-def member_row(row: MembershipColumns) -> MemberShown:
+def member_row(row: MembershipColumns) -> RenderedMember:
     return {
         "id": row["id"],
         "user_id": row["user_id"],
@@ -214,7 +214,7 @@ def member_row(row: MembershipColumns) -> MemberShown:
     }
 
 
-def member_answer(member: Membership, status: int = 200) -> Response:
+def member_response(member: Membership, status: int = 200) -> Response:
     rows = visibility.members(member.org).rows()
     return Response(member_row(rows.get(pk=member.pk)), status=status)
 
@@ -237,7 +237,7 @@ class Member(OrgView):
         member = services.change_role(
             org=self.org, by=self.principal, member_id=pk, role=Role(data["role"])
         )
-        return member_answer(member)
+        return member_response(member)
 
     @operation(
         "members_remove",
@@ -262,18 +262,21 @@ class MemberAccess(OrgView):
         example=ACCESS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        """For objects of a domain, or of objects without one: "why may this member run this pipeline?"."""
-        wanted = query_of(forms.AccessQuery, request).get("domain")
-        found = visibility.access(self.org, pk, wanted)
+        """Answers questions like "why may this member run this pipeline?".
+
+        The permissions apply to the objects of one domain, or to the objects without a domain.
+        """
+        domain_id = query_of(forms.AccessQuery, request).get("domain")
+        access = visibility.explain_access(self.org, pk, domain_id)
         return Response(
-            {"role": found.role, "role_here": found.role_here, "permissions": found.permissions}
+            {"role": access.role, "role_here": access.role_here, "permissions": access.permissions}
         )
 
 
-class Leave(OrgView):
+class OrgLeaving(OrgView):
     permissions = {"post": Permission.READ}
     session_methods = frozenset({"post"})
-    always_methods = frozenset({"post"})
+    methods_while_read_only = frozenset({"post"})
 
     @operation(
         "org_leave",
@@ -316,18 +319,18 @@ class Domains(OrgView):
     def post(self, request: Request) -> Response:
         data = data_of(forms.DomainChange, request)
         domain = domains.create(org=self.org, by=self.principal, name=data["name"])
-        return domain_answer(domain, status=201)
+        return domain_response(domain, status=201)
 
 
-def domain_answer(domain: Domain, status: int = 200) -> Response:
+def domain_response(domain: Domain, status: int = 200) -> Response:
     body = {
         "id": domain.pk,
         "name": domain.name,
         "created_at": domain.created_at,
         "updated_at": domain.updated_at,
-        "members": visibility.raised_in(domain),
+        "members": visibility.domain_roles(domain),
     }
-    return Response(body, status=status, headers={"ETag": etag(of_time(domain.updated_at))})
+    return Response(body, status=status, headers={"ETag": etag(version_of_time(domain.updated_at))})
 
 
 class OneDomain(OrgView):
@@ -342,7 +345,7 @@ class OneDomain(OrgView):
         example=DOMAIN_DETAIL_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return domain_answer(visibility.domain(self.org, pk))
+        return domain_response(visibility.domain(self.org, pk))
 
     @operation(
         "domains_update",
@@ -361,7 +364,7 @@ class OneDomain(OrgView):
         renamed = domains.rename(
             org=self.org, by=self.principal, domain_id=pk, name=data["name"], match=match
         )
-        return domain_answer(renamed)
+        return domain_response(renamed)
 
     @operation(
         "domains_delete",

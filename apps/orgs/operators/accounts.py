@@ -1,4 +1,4 @@
-"""Actions of operators' commands: create an operator, or an org with its owner, and reset second factors."""
+"""Actions of the operators' commands: create an operator, create an org with its owner, reset second factors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AccountExists(Conflict):
     code = "account_exists"
 
 
-def make_operator(*, email: str, password: str) -> User:
+def create_operator(*, email: str, password: str) -> User:
     """Create an operator. Raises AccountExists."""
     if User.objects.filter(email=email).exists():
         raise AccountExists
@@ -28,12 +28,12 @@ def make_operator(*, email: str, password: str) -> User:
 
 
 @transaction.atomic
-def make_org(
+def create_org_with_owner(
     *, name: str, owner: str, new_password: Callable[[], str], by: Principal
 ) -> tuple[Org, str | None]:
-    """Return the new org, and the password of its owner if the account is created too.
+    """Create an org. Returns the org, and the password of its owner if the owner's account was created too.
 
-    Only then `new_password` is called.
+    `new_password` is called only if the account must be created.
     """
     user, password = User.objects.filter(email=owner).first(), None
     if user is None:
@@ -45,8 +45,7 @@ def make_org(
 def reset_second_factor(*, email: str) -> int:
     """Delete the second factors of the account with this address, and end its sessions.
 
-    Returns the number of factors.
-    Raises NotFound.
+    Returns the number of factors. Raises NotFound.
     """
     user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
     if user is None:

@@ -1,6 +1,4 @@
-"""The checks of `manage.py doctor`, one function each: database, roles, row security, keys, queue, storage,
-isolation, time, space.
-"""
+"""The checks of `manage.py doctor`. Each function is one check, and its docstring says what must be true."""
 
 from __future__ import annotations
 
@@ -25,17 +23,17 @@ from apps.engine.sandbox.process import SandboxSite
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 
-SKEW_ALLOWED = 2.0  # seconds
-MAX_SHOWN = 5
-_CLOSE = "Restart Drover as the user who owns them, which fixes this; or run chmod -R go= on them."
-SPACE_WANTED = 1 << 30  # bytes
-PREPARE = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
+MAX_CLOCK_SKEW = 2.0  # seconds
+MAX_FILES_SHOWN = 5
+_PERMISSIONS_STEP = "Restart Drover as the owner of these files, which corrects their modes, or run chmod -R go= on them."
+MIN_FREE_BYTES = 1 << 30
+PREPARE_STEP = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
 
 
 def all_findings() -> Iterator[Finding]:
-    """Run all checks, the database first, because most others need it."""
-    first = health.database()
-    yield first
+    """Run all checks. The database is checked first, because most other checks need it."""
+    database = health.database()
+    yield database
     yield deployment()
     yield health.try_storage()
     yield space()
@@ -43,9 +41,9 @@ def all_findings() -> Iterator[Finding]:
     yield room_for_runs()
     yield mail()
     yield isolation()
-    if not first.ok:
+    if not database.ok:
         return
-    looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("roles", roles),
         ("log-ins", logins),
         ("row security", row_security),
@@ -54,28 +52,28 @@ def all_findings() -> Iterator[Finding]:
         ("clock", clock),
         ("connections", connection_needs.finding),
     )
-    for part, look in looks:
-        yield attempt(part, look, PREPARE)
+    for part, check in checks:
+        yield attempt(part, check, PREPARE_STEP)
     yield from health.queue_findings()
 
 
 def isolation() -> Finding:
-    """Custom code is isolated strongly enough, and a test escape fails."""
-    found = health.isolation()
-    if not found.ok:
-        return found
-    ground = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
-    tested = selftest.test(ground)
-    if not tested.is_secure:
+    """Custom code is isolated as strongly as the settings require, and an attempt to escape fails."""
+    configured = health.isolation()
+    if not configured.ok:
+        return configured
+    site = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
+    result = selftest.test(site)
+    if not result.is_secure:
         return Finding(
-            "isolation", False, tested.reason, "Do not run custom code here, and report this."
+            "isolation", False, result.reason, "Do not run custom code here, and report this."
         )
-    seen = f"{found.seen}; self-test passed, ready in {tested.start_ms:.0f} ms"
+    seen = f"{configured.seen}; self-test passed, ready in {result.start_ms:.0f} ms"
     return Finding("isolation", True, seen)
 
 
 def mail() -> Finding:
-    """There is a mail server that accepts our login; for local use, files are sufficient."""
+    """There is a mail server that accepts our login. A local installation may write mail to files instead."""
     step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
     if not settings.MAIL_URL:
         seen = f"no mail server: mail goes to files in {settings.EMAIL_FILE_PATH}"
@@ -84,7 +82,7 @@ def mail() -> Finding:
         server = get_connection()
         server.open()
         server.close()
-    except OSError as error:  # smtplib's errors are OSErrors.
+    except OSError as error:  # The errors of smtplib are OSErrors too.
         return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
     return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
 
@@ -92,21 +90,21 @@ def mail() -> Finding:
 def roles() -> Finding:
     """The four roles exist, and none can bypass row-level security."""
     names = list(settings.DATABASE_ROLES.values())
-    found = dict(
+    privileges = dict(
         health.rows(
             """SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb
                FROM pg_roles WHERE rolname = ANY (%s)""",
             names,
         )
     )
-    missing = sorted(set(names) - set(found))
-    strong = sorted(name for name, too_strong in found.items() if too_strong)
+    missing = sorted(set(names) - set(privileges))
+    privileged = sorted(name for name, is_privileged in privileges.items() if is_privileged)
     if missing:
-        return Finding("roles", False, f"missing: {', '.join(missing)}", PREPARE)
-    if strong:
+        return Finding("roles", False, f"missing: {', '.join(missing)}", PREPARE_STEP)
+    if privileged:
         step = "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB for each."
-        return Finding("roles", False, f"too strong: {', '.join(strong)}", step)
-    return Finding("roles", True, f"{', '.join(sorted(found))}; none bypasses row security")
+        return Finding("roles", False, f"too many privileges: {', '.join(privileged)}", step)
+    return Finding("roles", True, f"{', '.join(sorted(privileges))}; none bypasses row security")
 
 
 def logins() -> Finding:
@@ -117,7 +115,7 @@ def logins() -> Finding:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError:
             refused.append(role)
-    step = "Is SECRET_KEY the one this database was prepared with? " + PREPARE
+    step = "Use the SECRET_KEY with which this database was prepared. " + PREPARE_STEP
     seen = f"refused: {', '.join(refused)}" if refused else "every role logs in"
     return Finding("log-ins", not refused, seen, step)
 
@@ -125,43 +123,48 @@ def logins() -> Finding:
 def row_security() -> Finding:
     """Every table of an org has row-level security, and a policy for the runtime role."""
     tables = sorted(m._meta.db_table for m in apps.get_models() if issubclass(m, OrgOwned))
-    open_ones = health.rows(
+    unprotected = health.rows(
         """SELECT t.name FROM unnest(%s::text[]) t (name)
            LEFT JOIN pg_class c ON c.oid = to_regclass('public.' || t.name) AND c.relrowsecurity
            LEFT JOIN pg_policies p ON p.tablename = t.name AND 'app_user' = ANY (p.roles)
            WHERE c.oid IS NULL OR p.policyname IS NULL GROUP BY 1 ORDER BY 1""",
         tables,
     )
-    names = ", ".join(name for (name,) in open_ones)
+    names = ", ".join(name for (name,) in unprotected)
     step = "Run `manage.py migrate`; if that does not help, restore the policies from a backup's schema."
     seen = f"not protected: {names}" if names else f"on for all {len(tables)} tables of orgs"
     return Finding("row security", not names, seen, step)
 
 
 def keys() -> Finding:
-    """Every org's data key can be decrypted with the platform keys of the settings."""
+    """The platform keys in the settings can decrypt every org's data key."""
     newest = Fernet(settings.ENCRYPTION_KEYS[0])
-    lost, old, count = 0, 0, 0
+    unreadable, outdated, count = 0, 0, 0
     try:
         for data_key in Org.objects.using("ops").values_list("data_key", flat=True).iterator():
             count += 1
-            if _opens(newest, data_key):
+            if _can_decrypt(newest, data_key):
                 continue
-            old += 1
-            lost += not _opens(sealing.platform(), data_key)
+            outdated += 1
+            unreadable += not _can_decrypt(sealing.platform_keys(), data_key)
     finally:
         connections["ops"].close()
-    if lost:
+    if unreadable:
         step = "Add the key they were encrypted with to ENCRYPTION_KEYS, after the newest."
         return Finding(
-            "keys", False, f"the keys of {lost} of {count} organizations cannot be decrypted", step
+            "keys",
+            False,
+            f"the keys of {unreadable} of {count} organizations cannot be decrypted",
+            step,
         )
-    later = f"; {old} use an older key, run `manage.py rotate_keys`" if old else ""
+    rotation_hint = (
+        f"; {outdated} use an older key, run `manage.py rotate_keys`" if outdated else ""
+    )
     organizations = "1 organization" if count == 1 else f"{count} organizations"
-    return Finding("keys", True, f"{organizations} can be opened{later}")
+    return Finding("keys", True, f"{organizations} can be opened{rotation_hint}")
 
 
-def _opens(key: Fernet | MultiFernet, wrapped: str) -> bool:
+def _can_decrypt(key: Fernet | MultiFernet, wrapped: str) -> bool:
     try:
         key.decrypt(wrapped.encode())
     except InvalidToken:
@@ -171,14 +174,14 @@ def _opens(key: Fernet | MultiFernet, wrapped: str) -> bool:
 
 def clock() -> Finding:
     """The clocks of this machine and the database agree, because leases and schedules depend on them."""
-    ((theirs,),) = health.rows("SELECT clock_timestamp()")
-    skew = abs((datetime.now(UTC) - theirs).total_seconds())
+    ((database_time,),) = health.rows("SELECT clock_timestamp()")
+    skew = abs((datetime.now(UTC) - database_time).total_seconds())
     step = "Synchronize both clocks with NTP."
-    return Finding("clock", skew <= SKEW_ALLOWED, f"{skew:.3f} s from the database's", step)
+    return Finding("clock", skew <= MAX_CLOCK_SKEW, f"{skew:.3f} s from the database's", step)
 
 
 def deployment() -> Finding:
-    """Find settings that must not be used in production."""
+    """No setting is unsafe in production."""
     faults = []
     if settings.DEPLOYMENT not in {"local", "production"}:
         faults.append(f"DROVER_DEPLOYMENT is {settings.DEPLOYMENT!r}, not local or production")
@@ -193,33 +196,37 @@ def deployment() -> Finding:
 
 
 def room_for_runs() -> Finding:
-    """The memory of a worker on this machine, and the resulting concurrency."""
+    """This machine has enough memory for at least one run."""
     child, sandbox = settings.CHILD_MEMORY, settings.SANDBOX_LIMITS["memory"]
-    total, each = memory.available(), child + sandbox
+    total, memory_per_run = memory.available(), child + sandbox
     seen = (
         f"{total >> 20:,} MB; a worker here runs {settings.WORKER_CONCURRENCY} at once, and of one organization"
         f" {settings.WORKER_ORG_RUNS} (up to {child >> 20:,} + {sandbox >> 20:,} MB each)"
     )
     step = "Lower DROVER_CHILD_MEMORY_MB and DROVER_SANDBOX_MEMORY_MB, or give this machine more memory."
-    return Finding("memory", total >= each, seen, "" if total >= each else step)
+    return Finding("memory", total >= memory_per_run, seen, "" if total >= memory_per_run else step)
 
 
 def files() -> Finding:
-    """No other user of this machine can read the files below Drover's home."""
+    """No other user of this machine can read the files in Drover's home."""
     try:
-        found = list(islice(private.open_to_others(settings.DROVER_HOME), MAX_SHOWN))
+        readable = list(islice(private.open_to_others(settings.DROVER_HOME), MAX_FILES_SHOWN))
     except OSError as error:
-        return Finding("files", False, f"{settings.DROVER_HOME}: {error.strerror}", _CLOSE)
-    seen = f"readable by others: {', '.join(found)}" if found else "for their owner only"
-    return Finding("files", not found, seen, _CLOSE if found else "")
+        return Finding(
+            "files", False, f"{settings.DROVER_HOME}: {error.strerror}", _PERMISSIONS_STEP
+        )
+    seen = (
+        f"readable by others: {', '.join(readable)}" if readable else "readable by their owner only"
+    )
+    return Finding("files", not readable, seen, _PERMISSIONS_STEP if readable else "")
 
 
 def space() -> Finding:
-    """There is free space on the disk with keys, files and the local database."""
+    """The disk with the keys, the files and the local database has free space."""
     try:
         free = shutil.disk_usage(settings.DROVER_HOME).free
     except OSError as error:
         step = "Create the folder, or set DROVER_HOME."
         return Finding("disk", False, f"{settings.DROVER_HOME}: {error.strerror}", step)
     step = "Free some space, or set DROVER_HOME to another disk."
-    return Finding("disk", free >= SPACE_WANTED, f"{free / (1 << 30):.1f} GB free", step)
+    return Finding("disk", free >= MIN_FREE_BYTES, f"{free / (1 << 30):.1f} GB free", step)

@@ -1,4 +1,4 @@
-"""Find the org that an operator's command names."""
+"""Find an org by the slug or name in an operator's command."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from itertools import islice
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 
-SLUGS_SHOWN = 10
+MAX_SLUGS_SHOWN = 10
 
 
-class NotOneOrg(Exception):
+class NoSingleOrg(Exception):
     """No org has this name, or several have."""
 
 
-def org_named(named: str) -> Org:
-    """Return the org with this slug or, if it is unique, this name; operators may search all orgs.
+def find_org(name: str) -> Org:
+    """Return the org with this slug or, if only one org has it, this name. Searches all orgs.
 
-    Raises NotOneOrg, with some slugs to choose from.
+    Raises NoSingleOrg. Its message lists some slugs to choose from.
     """
-    every = Org.objects.using("ops")
-    found = list(every.filter(slug=named)) or list(every.filter(name__iexact=named))
-    if not found:
-        slugs = _slugs(every.order_by("name"))
-        raise NotOneOrg(f"There is no organization {named!r}. {slugs}")
-    if len(found) > 1:
-        raise NotOneOrg(
-            f"{len(found)} organizations are named {named!r}: use the slug instead. {_slugs(found)}"
+    all_orgs = Org.objects.using("ops")
+    matching = list(all_orgs.filter(slug=name)) or list(all_orgs.filter(name__iexact=name))
+    if not matching:
+        slugs = _list_slugs(all_orgs.order_by("name"))
+        raise NoSingleOrg(f"There is no organization {name!r}. {slugs}")
+    if len(matching) > 1:
+        raise NoSingleOrg(
+            f"{len(matching)} organizations are named {name!r}: use the slug instead. {_list_slugs(matching)}"
         )
-    with org_scope(found[0].pk):
-        return Org.objects.get(pk=found[0].pk)
+    with org_scope(matching[0].pk):
+        return Org.objects.get(pk=matching[0].pk)
 
 
-def _slugs(orgs: Iterable[Org]) -> str:
-    """List the first few slugs, to copy one of them."""
-    known = [org.slug for org in islice(orgs, SLUGS_SHOWN + 1)]
-    more = ", …" if len(known) > SLUGS_SHOWN else ""
-    return f"Slugs: {', '.join(known[:SLUGS_SHOWN]) or 'none yet'}{more}."
+def _list_slugs(orgs: Iterable[Org]) -> str:
+    """List the first few slugs, so that the operator can copy one."""
+    slugs = [org.slug for org in islice(orgs, MAX_SLUGS_SHOWN + 1)]
+    more = ", …" if len(slugs) > MAX_SLUGS_SHOWN else ""
+    return f"Slugs: {', '.join(slugs[:MAX_SLUGS_SHOWN]) or 'none yet'}{more}."

@@ -1,27 +1,27 @@
-"""The second factor that every operator must have: set up at the first login, required at each."""
+"""The second factor of operators. An operator sets it up at the first login, and needs it at every login."""
 
 from __future__ import annotations
 
 from apps.auth import factors
-from apps.auth.factors import TotpBegun
+from apps.auth.factors import TotpSetup
 from apps.auth.models import User
 
 
-def has_one(operator: User) -> bool:
-    return factors.of(operator).any
+def has_factor(operator: User) -> bool:
+    return factors.load_factors(operator).has_any
 
 
-def begin(*, operator: User) -> TotpBegun | None:
-    """Return a secret for an authenticator app; None if the operator already has a factor."""
-    return None if has_one(operator) else factors.begin_totp(operator)
+def begin_setup(*, operator: User) -> TotpSetup | None:
+    """Create a secret for an authenticator app. Returns None if the operator already has a second factor."""
+    return None if has_factor(operator) else factors.begin_totp(operator)
 
 
-def show(*, operator: User, code: str, challenge: str, ip: str | None) -> list[str]:
-    """Verify a code, or set up the secret of `challenge`. Returns new recovery codes if it was set up.
+def verify(*, operator: User, code: str, challenge: str, ip: str | None) -> list[str]:
+    """Verify a code. If the operator has no factor yet, first set up the one of `challenge` and return recovery codes.
 
     Raises WrongCode, TooManyAttempts and LinkSpent.
     """
-    if has_one(operator):
+    if has_factor(operator):
         factors.check_code(user=operator, code=code, ip=ip)
         return []
     codes = factors.confirm_totp(

@@ -1,6 +1,6 @@
-"""The operators' site: read-only pages about the whole installation. Each access to an org is recorded.
+"""The operators' site: read-only pages about the whole installation. Audit logs record each view of an org's rows.
 
-Rows are read with the database role app_ops, which can do nothing else. Keys, hashes and secrets are never shown.
+The database role app_ops reads the rows. The pages never show keys, hashes and secrets.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from apps.engine.sandbox import layers
 from apps.orgs import audit
 from apps.orgs.operators import support
 from apps.orgs.operators import views as operator_views
-from apps.orgs.operators.views import has_shown
+from apps.orgs.operators.views import has_verified_factor
 from apps.orgs.principals import operator
 from apps.orgs.walls.scope import org_scope
 from apps.web.addresses import client_ip
 
-NEVER_SHOWN = frozenset(
+HIDDEN_FIELDS = frozenset(
     {
         "password",
         "hash",
@@ -45,7 +45,7 @@ NEVER_SHOWN = frozenset(
 
 
 class OperatorSite(admin.AdminSite):
-    """For active staff with a second factor. Members of orgs have no access."""
+    """The site for operators: active users with `is_staff` who have verified a second factor."""
 
     site_header = "Drover operators"
     site_title = "Drover"
@@ -56,43 +56,48 @@ class OperatorSite(admin.AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Also show how strongly this process isolates custom code, and what is missing."""
-        found = layers.choose_isolation()
-        shown = {
-            "isolation": found,
-            "isolation_layers": [layers.LAYER_DESCRIPTIONS[name] for name in found.layers],
-            "isolation_missing": found.machine.missing,
+        """Show the index page, with the isolation of custom code in this process."""
+        isolation = layers.choose_isolation()
+        isolation_context = {
+            "isolation": isolation,
+            "isolation_layers": [layers.LAYER_DESCRIPTIONS[name] for name in isolation.layers],
+            "isolation_missing": isolation.machine.missing,
             "isolation_least": settings.SANDBOX_LEAST_ISOLATION,
         }
-        return super().index(request, {**shown, **(extra_context or {})})
+        return super().index(request, {**isolation_context, **(extra_context or {})})
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return has_shown(request)
+        return has_verified_factor(request)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Ask for the password, then for the second factor."""
+        """Show the form for the password, and then redirect to the form for the second factor."""
         user = request.user
-        if user.is_authenticated and user.is_active and user.is_staff and not has_shown(request):
+        if (
+            user.is_authenticated
+            and user.is_active
+            and user.is_staff
+            and not has_verified_factor(request)
+        ):
             return HttpResponseRedirect(reverse("admin:second_factor"))
         return super().login(request, extra_context)
 
     def get_urls(self) -> list[Any]:
-        guarded = [
+        org_pages = [
             path("orgs/org/<uuid:pk>/access/", operator_views.open_access, name="orgs_org_access"),
             path("orgs/org/<uuid:pk>/suspend/", operator_views.suspend, name="orgs_org_suspend"),
             path("orgs/org/<uuid:pk>/resume/", operator_views.resume, name="orgs_org_resume"),
         ]
-        for each in guarded:
-            each.callback = self.admin_view(each.callback)
-        own = path(
+        for page in org_pages:
+            page.callback = self.admin_view(page.callback)
+        second_factor_page = path(
             "second-factor/", never_cache(operator_views.second_factor), name="second_factor"
         )
-        return [own, *guarded, *super().get_urls()]
+        return [second_factor_page, *org_pages, *super().get_urls()]
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register read-only pages; pages that other packages would add to change things are left out."""
+        """Register only our read-only pages, and not the pages of other packages."""
         if admin_class is not None and issubclass(admin_class, OperatorAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
@@ -104,7 +109,7 @@ else:
 
 
 class OperatorAdmin(ReadOnly):
-    """Read-only, and rows of an org only while the operator has requested access to it."""
+    """Read-only pages of a model. They show rows of an org only while the operator has access to the org."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -121,22 +126,22 @@ class OperatorAdmin(ReadOnly):
         return rows.order_by("-pk")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Whether a URL may filter by this field. Others could be used to guess hidden values letter by letter."""
-        if NEVER_SHOWN.intersection(lookup.split("__")):
+        """Whether a URL may filter by this field. Filters by a hidden field could reveal its value letter by letter."""
+        if HIDDEN_FIELDS.intersection(lookup.split("__")):
             return False
         return super().lookup_allowed(lookup, value, request)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [f.name for f in self.model._meta.concrete_fields if f.name not in NEVER_SHOWN]
+        return [f.name for f in self.model._meta.concrete_fields if f.name not in HIDDEN_FIELDS]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.get_fields(request, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return has_shown(request)
+        return has_verified_factor(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return has_shown(request)
+        return has_verified_factor(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -150,10 +155,10 @@ class OperatorAdmin(ReadOnly):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            self.note(request, [found], "operator.view", found.pk)
-        return found
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.record_view(request, [row], "operator.view", row.pk)
+        return row
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -161,13 +166,13 @@ class OperatorAdmin(ReadOnly):
         if self.org_column == "org_id":
             hint = "Only rows of organizations you have requested access to: request it under Orgs, with a reason."
             extra_context = {**(extra_context or {}), "subtitle": hint}
-        answer: HttpResponseBase = super().changelist_view(request, extra_context)
-        shown: ChangeList | None = getattr(answer, "context_data", {}).get("cl")
-        if shown is not None:
-            self.note(request, list(shown.result_list), "operator.list", None)
-        return answer
+        response: HttpResponseBase = super().changelist_view(request, extra_context)
+        change_list: ChangeList | None = getattr(response, "context_data", {}).get("cl")
+        if change_list is not None:
+            self.record_view(request, list(change_list.result_list), "operator.list", None)
+        return response
 
-    def note(
+    def record_view(
         self, request: HttpRequest, rows: list[Any], action: str, object_id: UUID | None
     ) -> None:
         """Add one event to the audit log of each org whose rows were viewed."""

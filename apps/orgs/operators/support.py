@@ -1,6 +1,4 @@
-"""Operators' actions on an org: request access, suspend, resume. Each has a reason, which is recorded in the org's
-audit log.
-"""
+"""Operators' actions on an org: request access, suspend, resume. The org's audit log records each with its reason."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from apps.orgs import audit, principals
 from apps.orgs.models import Org, SupportAccess
 from apps.orgs.walls.scope import org_scope
 
-LASTS = timedelta(hours=1)
+ACCESS_LIFETIME = timedelta(hours=1)
 
 
 def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> SupportAccess:
@@ -23,7 +21,7 @@ def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) ->
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
         row: SupportAccess = SupportAccess.unscoped.create(
-            org=org, operator=operator, reason=reason, until=timezone.now() + LASTS
+            org=org, operator=operator, reason=reason, until=timezone.now() + ACCESS_LIFETIME
         )
         _record(org, operator, "operator.access", ip, {"reason": [None, reason]})
     return row
@@ -35,23 +33,23 @@ def orgs_open_to(operator: User) -> list[UUID]:
     return list(rows.values_list("org_id", flat=True).distinct())
 
 
-def org_of_page(pk: UUID) -> Org | None:
-    """Return the org that an operator's page is about."""
+def find_org(pk: UUID) -> Org | None:
+    """Return the org with this id, read as an operator."""
     return Org.objects.using("ops").filter(pk=pk).first()
 
 
 def suspend(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
-    """Make the org read-only; the reconciler ends its runs within seconds."""
+    """Make the org read-only. The reconciler ends its runs within seconds."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         org.suspended_at, org.suspended_because = timezone.now(), reason
         org.save(update_fields=["suspended_at", "suspended_because", "updated_at"])
         _record(org, operator, "operator.suspend", ip, {"reason": [None, reason]})
-        access.changed(org_id)
+        access.recheck_streams(org_id)
 
 
 def resume(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
-    """End the suspension; schedules continue with their next time."""
+    """End the suspension. Schedules continue with their next slot."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         org.suspended_at, org.suspended_because = None, ""

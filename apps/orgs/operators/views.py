@@ -1,4 +1,4 @@
-"""Other pages of the operators' site: second factor, access to an org, suspension."""
+"""Pages of the operators' site for the second factor, for access to an org, and for suspending an org."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from apps.auth.models import User
 from apps.orgs.operators import second_factors, support
 from apps.web.addresses import client_ip
 
-SHOWN = (
-    "operator_second_factor"  # set in the web session once this login has passed the second factor
+VERIFIED_KEY = (
+    "operator_second_factor"  # key in the web session, set when the second factor was verified
 )
 
 
@@ -33,11 +33,11 @@ class CodeForm(forms.Form):
 
 
 class ReasonField(forms.CharField):
-    """One line of visible text: owners read it in the audit log, and it is logged."""
+    """A reason, as one line of visible text. The owners of the org read it in their audit log."""
 
     def to_python(self, value: Any) -> str:
         try:
-            return names.read(str(super().to_python(value)))
+            return names.parse_name(str(super().to_python(value)))
         except names.InvalidName as error:
             raise forms.ValidationError(str(error), code="characters") from None
 
@@ -52,9 +52,9 @@ class ReasonForm(forms.Form):
 
 
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Verify a code.
+    """Show a form for a code of the second factor, and verify the code.
 
-    An operator without a factor first sets up an authenticator app, and sees the recovery codes.
+    An operator without a factor sets up an authenticator app here, and then sees the recovery codes.
     """
     user: Any = request.user
     if not (user.is_authenticated and user.is_active and user.is_staff):
@@ -62,97 +62,98 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _shown(request, user, form.cleaned_data)
+            return _verify_code(request, user, form.cleaned_data)
         except (WrongCode, TooManyAttempts, LinkSpent) as error:
             form.add_error("code", str(error))
-    # After a wrong first code, the same secret can be tried again.
-    begun = second_factors.begin(operator=user) if request.method == "GET" else None
-    if begun:
-        form.initial["challenge"] = begun["challenge"]
-    svg = mark_safe(begun["qr_svg"].partition("?>")[2]) if begun else ""  # noqa: S308 - made by us
-    return _page(
+    # After a wrong code the form keeps its challenge, so the operator can try the same secret again.
+    setup = second_factors.begin_setup(operator=user) if request.method == "GET" else None
+    if setup:
+        form.initial["challenge"] = setup["challenge"]
+    svg = mark_safe(setup["qr_svg"].partition("?>")[2]) if setup else ""  # noqa: S308 - our own SVG
+    return _render_page(
         request,
         "operators/second_factor.html",
         form=form,
-        begun=begun,
+        setup=setup,
         svg=svg,
-        known=second_factors.has_one(user),
+        has_factor=second_factors.has_factor(user),
         title="Second factor",
     )
 
 
-def _shown(request: HttpRequest, user: User, data: dict[str, str]) -> HttpResponse:
-    """Return the site, or the new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
-    codes = second_factors.show(
+def _verify_code(request: HttpRequest, user: User, data: dict[str, str]) -> HttpResponse:
+    """Redirect to the index page, or show new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
+    codes = second_factors.verify(
         operator=user, code=data["code"], challenge=data["challenge"], ip=client_ip(request)
     )
     if codes:
-        update_session_auth_hash(request, user)  # Every session was ended, so keep this one.
-    request.session[SHOWN] = True
+        # Setting up the factor ended every session, so renew this one.
+        update_session_auth_hash(request, user)
+    request.session[VERIFIED_KEY] = True
     request.session.cycle_key()
     if not codes:
         return HttpResponseRedirect(reverse("admin:index"))
-    return _page(request, "operators/recovery_codes.html", codes=codes)
+    return _render_page(request, "operators/recovery_codes.html", codes=codes)
 
 
 def open_access(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Request access to an org's rows."""
-    return _with_reason(
+    return _reason_page(
         request,
         pk,
         title="Access this organization for an hour",
-        act=support.open_access,
-        done="You have access to this organization for an hour.",
+        action=support.open_access,
+        success_message="You have access to this organization for an hour.",
     )
 
 
 def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _with_reason(
+    return _reason_page(
         request,
         pk,
         title="Suspend this organization",
-        act=support.suspend,
-        done="The organization is suspended; its runs are being ended.",
+        action=support.suspend,
+        success_message="The organization is suspended; its runs are being ended.",
     )
 
 
 def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _with_reason(
+    return _reason_page(
         request,
         pk,
         title="Resume this organization",
-        act=support.resume,
-        done="The organization is active again.",
+        action=support.resume,
+        success_message="The organization is active again.",
     )
 
 
-def _with_reason(
-    request: HttpRequest, pk: UUID, *, title: str, act: Callable[..., Any], done: str
+def _reason_page(
+    request: HttpRequest, pk: UUID, *, title: str, action: Callable[..., Any], success_message: str
 ) -> HttpResponse:
-    org = support.org_of_page(pk)
+    org = support.find_org(pk)
     if org is None:
         raise Http404
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         operator: Any = request.user
-        act(
+        action(
             org_id=pk,
             operator=operator,
             reason=form.cleaned_data["reason"],
             ip=client_ip(request),
         )
-        messages.success(request, done)
+        messages.success(request, success_message)
         return HttpResponseRedirect(reverse("admin:orgs_org_change", args=[pk]))
-    return _page(request, "operators/reason.html", form=form, org=org, title=title)
+    return _render_page(request, "operators/reason.html", form=form, org=org, title=title)
 
 
-def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+def _render_page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
     """Render a page with the site's own header and menu."""
     return render(request, template, {**admin.site.each_context(request), **context})
 
 
-def has_shown(request: HttpRequest) -> bool:
-    """Whether this login of an active operator has passed the second factor."""
+def has_verified_factor(request: HttpRequest) -> bool:
+    """Whether an active operator is logged in and has verified a second factor in this web session."""
     user = request.user
-    staff = isinstance(user, User) and user.is_active and user.is_staff
-    return staff and bool(request.session.get(SHOWN))
+    is_staff = isinstance(user, User) and user.is_active and user.is_staff
+    return is_staff and bool(request.session.get(VERIFIED_KEY))

@@ -12,15 +12,15 @@ from scim2_models import Context
 from apps.orgs.exceptions import NotFound
 from apps.orgs.scim.errors import BASE
 from apps.orgs.scim.resources import EnterpriseUser, FullUser, Group, User
-from apps.orgs.scim.search import LIST, PAGE, PAGE_LIMIT
+from apps.orgs.scim.search import DEFAULT_PAGE_SIZE, LIST_SCHEMA, MAX_PAGE_SIZE
 
 
 @cache
 def config() -> dict[str, Any]:
-    described = scim.ServiceProviderConfig(
+    document = scim.ServiceProviderConfig(
         patch=scim.Patch(supported=True),
         bulk=scim.Bulk(supported=False, max_operations=0, max_payload_size=0),
-        filter=scim.Filter(supported=True, max_results=PAGE_LIMIT),
+        filter=scim.Filter(supported=True, max_results=MAX_PAGE_SIZE),
         change_password=scim.ChangePassword(supported=False),
         sort=scim.Sort(supported=True),
         etag=scim.ETag(supported=False),
@@ -28,8 +28,8 @@ def config() -> dict[str, Any]:
             cursor=False,
             index=True,
             default_pagination_method=scim.Pagination.DefaultPaginationMethod.index,
-            default_page_size=PAGE,
-            max_page_size=PAGE_LIMIT,
+            default_page_size=DEFAULT_PAGE_SIZE,
+            max_page_size=MAX_PAGE_SIZE,
         ),
         authentication_schemes=[
             scim.AuthenticationScheme(
@@ -40,40 +40,40 @@ def config() -> dict[str, Any]:
             )
         ],
     )
-    return _shown(described, "ServiceProviderConfig", "/ServiceProviderConfig")
+    return _render(document, "ServiceProviderConfig", "/ServiceProviderConfig")
 
 
 @cache
 def resource_types() -> tuple[dict[str, Any], ...]:
-    found = [scim.ResourceType.from_resource(model) for model in (FullUser, Group)]
-    return tuple(_shown(each, "ResourceType", f"/ResourceTypes/{each.id}") for each in found)
+    documents = [scim.ResourceType.from_resource(model) for model in (FullUser, Group)]
+    return tuple(_render(each, "ResourceType", f"/ResourceTypes/{each.id}") for each in documents)
 
 
 @cache
 def schemas() -> tuple[dict[str, Any], ...]:
-    found = [model.to_schema() for model in (User, EnterpriseUser, Group)]
-    return tuple(_shown(each, "Schema", f"/Schemas/{each.id}") for each in found)
+    documents = [model.to_schema() for model in (User, EnterpriseUser, Group)]
+    return tuple(_render(each, "Schema", f"/Schemas/{each.id}") for each in documents)
 
 
-def listed(all_of_them: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    total = len(all_of_them)
+def list_response(documents: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    total = len(documents)
     return {
-        "schemas": [LIST],
+        "schemas": [LIST_SCHEMA],
         "totalResults": total,
         "startIndex": 1,
         "itemsPerPage": total,
-        "Resources": list(all_of_them),
+        "Resources": list(documents),
     }
 
 
-def one_of(all_of_them: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
-    for each in all_of_them:
-        if each["id"] == name:
-            return each
+def find_document(documents: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
+    for document in documents:
+        if document["id"] == name:
+            return document
     raise NotFound
 
 
-def _shown(resource: scim.Resource[Any], kind: str, path: str) -> dict[str, Any]:
-    where = f"{settings.PUBLIC_URL.rstrip('/')}{BASE}{path}"
-    resource.meta = scim.Meta(resource_type=kind, location=where)
+def _render(resource: scim.Resource[Any], kind: str, path: str) -> dict[str, Any]:
+    location = f"{settings.PUBLIC_URL.rstrip('/')}{BASE}{path}"
+    resource.meta = scim.Meta(resource_type=kind, location=location)
     return resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)

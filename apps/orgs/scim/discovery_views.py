@@ -12,17 +12,17 @@ from apps.orgs.scim.examples import (
     CONFIG_EXAMPLE,
     RESOURCE_TYPE_EXAMPLE,
     SCHEMA_EXAMPLE,
-    listed,
+    list_example,
 )
-from apps.orgs.scim.views import ScimView, described, query
+from apps.orgs.scim.views import ScimView, described, query_parameters
 from apps.web.problems import Problem
 
 
 class DiscoveryView(ScimView):
-    """Query parameters are ignored, but a filter is refused: RFC 7644, section 4."""
+    """A discovery route. It ignores query parameters but rejects a filter (RFC 7644, section 4)."""
 
-    def descriptions(self, request: Request) -> Any:
-        if "filter" in query(request):
+    def load_discovery(self, request: Request) -> Any:
+        if "filter" in query_parameters(request):
             raise Problem(403, "Discovery documents cannot be filtered.", "not_filtered")
         from apps.orgs.scim import discovery
 
@@ -37,7 +37,7 @@ class ServiceProviderConfig(DiscoveryView):
         example=CONFIG_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return Response(self.descriptions(request).config())
+        return Response(self.load_discovery(request).config())
 
 
 class ResourceTypes(DiscoveryView):
@@ -45,11 +45,11 @@ class ResourceTypes(DiscoveryView):
         "scim_resource_types",
         summary="List the resource types",
         answer=forms.ScimObjectList,
-        example=listed(RESOURCE_TYPE_EXAMPLE),
+        example=list_example(RESOURCE_TYPE_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        found = self.descriptions(request)
-        return Response(found.listed(found.resource_types()))
+        discovery = self.load_discovery(request)
+        return Response(discovery.list_response(discovery.resource_types()))
 
 
 class OneResourceType(DiscoveryView):
@@ -61,8 +61,8 @@ class OneResourceType(DiscoveryView):
         example=RESOURCE_TYPE_EXAMPLE,
     )
     def get(self, request: Request, name: str) -> Response:
-        found = self.descriptions(request)
-        return Response(found.one_of(found.resource_types(), name))
+        discovery = self.load_discovery(request)
+        return Response(discovery.find_document(discovery.resource_types(), name))
 
 
 class Schemas(DiscoveryView):
@@ -70,11 +70,11 @@ class Schemas(DiscoveryView):
         "scim_schemas",
         summary="List the schemas of users and groups",
         answer=forms.ScimObjectList,
-        example=listed(SCHEMA_EXAMPLE),
+        example=list_example(SCHEMA_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        found = self.descriptions(request)
-        return Response(found.listed(found.schemas()))
+        discovery = self.load_discovery(request)
+        return Response(discovery.list_response(discovery.schemas()))
 
 
 class OneSchema(DiscoveryView):
@@ -86,5 +86,5 @@ class OneSchema(DiscoveryView):
         example=SCHEMA_EXAMPLE,
     )
     def get(self, request: Request, name: str) -> Response:
-        found = self.descriptions(request)
-        return Response(found.one_of(found.schemas(), name))
+        discovery = self.load_discovery(request)
+        return Response(discovery.find_document(discovery.schemas(), name))

@@ -10,8 +10,8 @@ from apps.web.problems import Problem, as_problem
 
 BASE = "/api/v1/scim/v2"
 MEDIA_TYPE = "application/scim+json"
-ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-# SCIM's keyword for a problem's code, if it has one.
+ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
+# SCIM's keyword (`scimType`) for each code of a problem. Other codes have no keyword.
 KEYWORDS = {
     "malformed": "invalidSyntax",
     "invalid": "invalidValue",
@@ -24,31 +24,31 @@ KEYWORDS = {
         )
     },
 }
-STATUSES = {422: 400}  # SCIM responds with 400 to every invalid request.
+STATUSES = {422: 400}  # SCIM's status for an invalid request is 400.
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler for SCIM views.
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the response to an exception of a SCIM view.
 
-    Returns None for unknown exceptions, so that DRF logs them as a 500.
+    Returns None for unknown exceptions. DRF then raises them again, which gives status 500.
     """
     problem = as_problem(error)
-    return answer(problem) if problem else None
+    return error_response(problem) if problem else None
 
 
-def answer(problem: Problem) -> Response:
-    shown = Response(body(problem), status=status(problem), headers=problem.headers)
-    shown.content_type = MEDIA_TYPE
-    return shown
+def error_response(problem: Problem) -> Response:
+    response = Response(error_body(problem), status=http_status(problem), headers=problem.headers)
+    response.content_type = MEDIA_TYPE
+    return response
 
 
-def status(problem: Problem) -> int:
+def http_status(problem: Problem) -> int:
     return STATUSES.get(problem.status, problem.status)
 
 
-def body(problem: Problem) -> dict[str, Any]:
-    found: dict[str, Any] = {"schemas": [ERROR], "status": str(status(problem))}
+def error_body(problem: Problem) -> dict[str, Any]:
+    fields: dict[str, Any] = {"schemas": [ERROR_SCHEMA], "status": str(http_status(problem))}
     if keyword := KEYWORDS.get(problem.code):
-        found["scimType"] = keyword
+        fields["scimType"] = keyword
     reasons = [f"{field}: {message}" for field, message, _ in problem.errors]
-    return {**found, "detail": " ".join([problem.detail, *reasons]).strip()}
+    return {**fields, "detail": " ".join([problem.detail, *reasons]).strip()}

@@ -73,7 +73,7 @@ SCHEMA_EXAMPLE = {
 }
 
 
-def listed(example: dict[str, Any]) -> dict[str, Any]:
+def list_example(example: dict[str, Any]) -> dict[str, Any]:
     return {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": 1,

@@ -1,7 +1,7 @@
 """Patches of groups.
 
-Members are computed with sets: copying and comparing thousands of members for each operation would take
-seconds.
+Operations on members use sets, because scim2_models copies and compares all members for each operation. With thousands
+of members this would take seconds.
 """
 
 from __future__ import annotations
@@ -19,74 +19,76 @@ from apps.web.problems import Problem
 Op = PatchOperation.Op
 MEMBERS = re.compile(rf"(?:{re.escape(str(Group.__schema__))}:)?members", re.IGNORECASE)
 ONE_MEMBER = re.compile(rf'{MEMBERS.pattern}\[value eq "([^"\\]*)"\]', re.IGNORECASE)
-COMPARISON_LIMIT = 100_000  # operations times members, for a patch that only the library can apply
+COMPARISON_LIMIT = (
+    100_000  # maximum of operations times members, for a patch that scim2_models must apply
+)
 
 
-def divided(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]] | None:
-    """Split into operations on other attributes, and those on members as (op, value).
+def split_operations(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]] | None:
+    """Return the operations on other attributes, and the operations on members as (op, value).
 
-    None if a path is not simple.
+    Returns None if a path on members is too complex for this module.
     """
-    others, changes = [], []
+    other_operations, member_changes = [], []
     for operation in operations:
         path = str(operation.path or "")
         if MEMBERS.fullmatch(path):
-            changes.append((operation.op, operation.value))
-        elif operation.op == Op.remove and (found := ONE_MEMBER.fullmatch(path)):
-            changes.append((Op.remove, [{"value": found[1]}]))
+            member_changes.append((operation.op, operation.value))
+        elif operation.op == Op.remove and (match := ONE_MEMBER.fullmatch(path)):
+            member_changes.append((Op.remove, [{"value": match[1]}]))
         elif "members" in path.lower():
             return None
         elif not path and isinstance(operation.value, dict):
-            rest = {}
+            other_values = {}
             for name, value in operation.value.items():
                 if MEMBERS.fullmatch(name):
-                    changes.append((operation.op, value))
+                    member_changes.append((operation.op, value))
                 else:
-                    rest[name] = value
-            others.append(operation.model_copy(update={"value": rest}))
+                    other_values[name] = value
+            other_operations.append(operation.model_copy(update={"value": other_values}))
         else:
-            others.append(operation)
-    return others, changes
+            other_operations.append(operation)
+    return other_operations, member_changes
 
 
-def people_after(before: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]:
+def members_after(members: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]:
     """Return the members of the group after these operations."""
-    people = set(before)
+    result = set(members)
     for op, value in changes:
         if op == Op.remove and value is None:
-            people = set()
+            result = set()
             continue
-        named = {member_id(each) for each in _listed(value)}
+        ids = {member_id(each) for each in _parse_members(value)}
         if op == Op.remove:
-            people -= named
+            result -= ids
         else:
-            people = named if op == Op.replace_ else people | named
-    return people
+            result = ids if op == Op.replace_ else result | ids
+    return result
 
 
-def refuse_too_much(operations: int, members: int) -> None:
+def refuse_complex_patch(operations: int, members: int) -> None:
     if operations * members > COMPARISON_LIMIT:
         message = 'This patch is too complex; refer to members by `members[value eq "id"]`, or send fewer operations.'
         raise Problem(400, message, "tooMany")
 
 
-def _listed(value: Any) -> list[Member]:
+def _parse_members(value: Any) -> list[Member]:
     values = value if isinstance(value, list) else [] if value is None else [value]
     try:
         return [Member.model_validate(each, scim_policy=POLICY) for each in values]
     except ValidationError:
-        raise _not_a_member() from None
+        raise _invalid_member() from None
 
 
-def member_id(said: Member) -> UUID:
+def member_id(member: Member) -> UUID:
     try:
-        if (said.type or "User").lower() == "user":
-            return UUID(said.value)
+        if (member.type or "User").lower() == "user":
+            return UUID(member.value)
     except (TypeError, ValueError):
         pass
-    raise _not_a_member()
+    raise _invalid_member()
 
 
-def _not_a_member() -> Problem:
+def _invalid_member() -> Problem:
     message = "members: each value must be the id of a user of this directory."
     return Problem(400, message, "invalidValue")

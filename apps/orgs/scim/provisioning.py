@@ -1,8 +1,8 @@
 """Apply an org's directory (SCIM 2.0, RFC 7643 and 7644) as invitations and memberships.
 
-A directory knows addresses, but not whether their owners agree: so a user it adds is invited, and joins with
-the mailed link. A user it deactivates loses access at once. Only owners grant and remove ownership, never a
-directory.
+A directory knows the addresses of users, but not whether the users agree to join. So a user that the directory adds is
+invited, and joins with the mailed link. A user that the directory deactivates loses access at once. A directory cannot
+grant or remove the role owner.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from apps.orgs.roles import RANK, Role
 def save_user(
     *, org: Org, by: Principal, row: ScimUser, fields: Mapping[str, Any], action: str
 ) -> ScimUser:
-    """Store a user's attributes and apply them. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
+    """Store a user's attributes and apply them. Raises NameTaken and LimitReached.
+
+    Raises PermissionMissing if the change would remove or demote an owner.
+    """
     if row.email and row.email != fields["email"]:
         _remove_access(org, by, row)  # Another address means another person.
     changed = _store(row, fields)
@@ -42,7 +45,7 @@ def save_user(
         changed["attributes"] = _changed_names(*changed.pop("claims"))
     if changed:
         _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
-    apply(org, by, row)
+    apply_user(org, by, row)
     return row
 
 
@@ -53,10 +56,11 @@ def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
     row.delete()
 
 
-def apply(org: Org, by: Principal, row: ScimUser) -> None:
-    """Make the membership, or the invitation, match the directory: active with the role of the groups, or removed.
+def apply_user(org: Org, by: Principal, row: ScimUser) -> None:
+    """Make the membership or the invitation match the directory.
 
-    A member without a role from groups keeps the current one, unless a group had granted it.
+    An active user gets the highest role of their groups, an inactive user loses access. If no group grants a role, a
+    member becomes a viewer if a group granted the old role. Otherwise the member's role does not change.
     """
     if not row.email:
         return  # The directory has not sent an address yet.
@@ -64,123 +68,128 @@ def apply(org: Org, by: Principal, row: ScimUser) -> None:
         _remove_access(org, by, row)
         return
     # Lock the row: two of the user's groups may change at the same time.
-    locked = ScimUser.objects.for_org(org).select_for_update()
-    before, row.given = locked.get(pk=row.pk).given, _given(org, row)
-    if row.given != before:
+    locked_users = ScimUser.objects.for_org(org).select_for_update()
+    old_role, row.given = locked_users.get(pk=row.pk).given, _highest_group_role(org, row)
+    if row.given != old_role:
         row.save(update_fields=["given"])
-    member = _member(org, row)
+    member = _find_member(org, row)
     if member is None:
         _invite(org, by, row)
-    elif (role := row.given or (before and Role.VIEWER)) and member.role not in (role, Role.OWNER):
+    elif (role := row.given or (old_role and Role.VIEWER)) and member.role not in (
+        role,
+        Role.OWNER,
+    ):
         services.change_role(org=org, by=by, member_id=member.pk, role=Role(role))
 
 
-def provisioned(org: Org, email: str) -> ScimUser | None:
+def find_by_address(org: Org, email: str) -> ScimUser | None:
     """Return the provisioned user with this address."""
     return ScimUser.objects.for_org(org).filter(email=email).first()
 
 
 def _changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return only the names of the changed attributes, because values such as addresses are not put into the audit log."""
+    """Return the names of the changed attributes. The audit log must not contain values such as postal addresses."""
     return sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
 
 
-def role_of(row: ScimUser) -> Role:
-    """Return the role with which a provisioned user joins: viewer unless a group grants more."""
+def joining_role(row: ScimUser) -> Role:
+    """Return the role with which a provisioned user joins: the highest role of the groups, or viewer."""
     return Role(row.given or Role.VIEWER)
 
 
-def _given(org: Org, row: ScimUser) -> str:
-    """Return the highest role of the groups of a user; empty if none grants one."""
+def _highest_group_role(org: Org, row: ScimUser) -> str:
+    """Return the highest role that the groups of the user grant. It is empty if no group grants a role."""
     groups = ScimMembership.objects.for_org(org).filter(user=row)
     roles = [Role(role) for role in groups.values_list("group__role", flat=True) if role]
     return max(roles, key=RANK.__getitem__) if roles else ""
 
 
 def _invite(org: Org, by: Principal, row: ScimUser) -> None:
-    """Invite by mail, because the user has to agree.
+    """Invite the user by mail, because the user must agree to join.
 
-    Sends nothing if the org has verified the domain of the address and has its own identity provider: the user
-    then joins by logging in there.
+    Sends no mail if the org has its own identity provider and has verified the domain of the address. The user then
+    joins by logging in with this provider.
     """
-    let_in = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
-    if let_in and verified_domains.proves(org, row.email):
+    has_provider = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
+    if has_provider and verified_domains.has_verified_domain_of(org, row.email):
         return
-    role = role_of(row)
-    opened = Invitation.objects.for_org(org).open().filter(email=row.email)
-    invitation = opened.filter(expires_at__gt=timezone.now()).first()
+    role = joining_role(row)
+    pending = Invitation.objects.for_org(org).open().filter(email=row.email)
+    invitation = pending.filter(expires_at__gt=timezone.now()).first()
     if invitation is None:
         invitations.invite_provisioned(org=org, by=by, email=row.email, role=role)
     elif invitation.role != role:
-        opened.filter(pk=invitation.pk).update(role=role)
+        pending.filter(pk=invitation.pk).update(role=role)
 
 
 def save_group(
     *, org: Org, by: Principal, row: ScimGroup, fields: Mapping[str, Any], action: str
 ) -> ScimGroup:
-    """Store a group's name, id or role, and update all its members. Raises NameTaken."""
+    """Store a group's name, external id or role. A new role is applied to all members. Raises NameTaken."""
     changed = _store(row, fields)
     if changed:
         _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
     if "role" in changed:
-        _apply_all(org, by, people_of(org, row))
+        _apply_users(org, by, member_ids(org, row))
     return row
 
 
-def set_people(*, org: Org, by: Principal, group: ScimGroup, wanted: Iterable[UUID]) -> None:
+def set_members(*, org: Org, by: Principal, group: ScimGroup, user_ids: Iterable[UUID]) -> None:
     """Set the members of the group. Raises Invalid for a user that the directory did not provision."""
-    ids = set(wanted)
-    people = {row.pk: row for row in ScimUser.objects.for_org(org).filter(pk__in=ids)}
-    if ids - people.keys():
+    new_ids = set(user_ids)
+    users = {row.pk: row for row in ScimUser.objects.for_org(org).filter(pk__in=new_ids)}
+    if new_ids - users.keys():
         raise Invalid(
             [("members", "One of the members is not a user of this directory.", "unknown")]
         )
-    mine = ScimMembership.objects.for_org(org).filter(group=group)
-    before = set(mine.values_list("user_id", flat=True))
-    mine.exclude(user_id__in=ids).delete()
-    for user_id in ids - before:
-        ScimMembership.unscoped.create(org=org, group=group, user=people[user_id])
-    changed = before ^ ids
-    if changed:
+    memberships = ScimMembership.objects.for_org(org).filter(group=group)
+    old_ids = set(memberships.values_list("user_id", flat=True))
+    memberships.exclude(user_id__in=new_ids).delete()
+    for user_id in new_ids - old_ids:
+        ScimMembership.unscoped.create(org=org, group=group, user=users[user_id])
+    changed_ids = old_ids ^ new_ids
+    if changed_ids:
         names = sorted(
-            ScimUser.objects.for_org(org).filter(pk__in=changed).values_list("user_name", flat=True)
+            ScimUser.objects.for_org(org)
+            .filter(pk__in=changed_ids)
+            .values_list("user_name", flat=True)
         )
         label = group.display_name
         _record(org, by, "scim_group.members", "scim_group", group.pk, label, {"people": names})
         ScimGroup.objects.for_org(org).filter(pk=group.pk).update(updated_at=timezone.now())
-        _apply_all(org, by, changed)
+        _apply_users(org, by, changed_ids)
 
 
 def remove_group(*, org: Org, by: Principal, group: ScimGroup) -> None:
-    people = people_of(org, group)
+    former_member_ids = member_ids(org, group)
     _record(org, by, "scim_group.delete", "scim_group", group.pk, group.display_name, {})
     ScimMembership.objects.for_org(org).filter(group=group).delete()
     group.delete()
-    _apply_all(org, by, people)
+    _apply_users(org, by, former_member_ids)
 
 
-def people_of(org: Org, group: ScimGroup) -> set[UUID]:
+def member_ids(org: Org, group: ScimGroup) -> set[UUID]:
     rows = ScimMembership.objects.for_org(org).filter(group=group)
     return set(rows.values_list("user_id", flat=True))
 
 
-def _apply_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
-    for row in ScimUser.objects.for_org(org).filter(pk__in=list(people)).order_by("pk"):
-        apply(org, by, row)
+def _apply_users(org: Org, by: Principal, user_ids: Iterable[UUID]) -> None:
+    for row in ScimUser.objects.for_org(org).filter(pk__in=list(user_ids)).order_by("pk"):
+        apply_user(org, by, row)
 
 
 def _remove_access(org: Org, by: Principal, row: ScimUser) -> None:
     """Withdraw the invitations of the user's address and end the membership."""
     if not row.email:
         return
-    invitations.withdraw_all_of(org=org, by=by, email=row.email)
-    if (member := _member(org, row)) is not None:
+    invitations.withdraw_all_for(org=org, by=by, email=row.email)
+    if (member := _find_member(org, row)) is not None:
         services.remove_member(org=org, by=by, member_id=member.pk)
 
 
-def _member(org: Org, row: ScimUser) -> Membership | None:
+def _find_member(org: Org, row: ScimUser) -> Membership | None:
     return (
         Membership.objects.for_org(org)
         .select_related("user")
@@ -190,7 +199,7 @@ def _member(org: Org, row: ScimUser) -> Membership | None:
 
 
 def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Store the changes and return them as old and new value by field. Raises NameTaken."""
+    """Store the changed fields. Returns {field: [old value, new value]}. Raises NameTaken."""
     changed = {
         name: [getattr(row, name), value]
         for name, value in fields.items()

@@ -21,8 +21,8 @@ from scim2_models import (
 TEXT_LIMIT = 1000  # characters per value
 ENTRY_LIMIT = 100  # values of one attribute of a user
 
-# Accept requests of Okta and Entra ID that deviate from the RFCs: undeclared attributes, `remove` with a value, and
-# `add` with a filter that has no match yet.
+# Accept requests of Okta and Entra ID that differ from the RFCs: undeclared attributes, `remove` with a value, and
+# `add` with a filter that matches nothing.
 POLICY = scim.ScimPolicy(
     unknown=scim.ScimPolicy.Unknown.ignore,
     remove_value_as_filter=scim.ScimPolicy.RemoveValue.apply,
@@ -36,21 +36,21 @@ class Email(scim.Email):
 
 
 class Manager(ComplexAttribute):
-    """The manager as in the enterprise extension, except that `$ref` is optional: directories leave it out."""
+    """The manager of the enterprise extension. Here `$ref` is optional, because directories do not send it."""
 
     value: Annotated[str | None, CaseExact.true] = None
     """The id of the SCIM resource representing the user's manager."""
 
-    ref: Reference["User"] | None = Field(  # type: ignore[type-arg] # noqa: UP037 - a name, not a type
+    ref: Reference["User"] | None = Field(  # type: ignore[type-arg] # noqa: UP037 - the name of a resource, not a type
         None, serialization_alias="$ref", validation_alias="$ref"
     )
     """The URI of the SCIM resource representing the user's manager."""
 
     @model_validator(mode="before")
     @classmethod
-    def accept_a_bare_id(cls, said: Any) -> Any:
+    def accept_plain_id(cls, value: Any) -> Any:
         """Accept a plain id, which Entra ID sends."""
-        return {"value": said} if isinstance(said, str) else said
+        return {"value": value} if isinstance(value, str) else value
 
 
 class EnterpriseUser(scim.Extension):

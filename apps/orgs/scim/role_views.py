@@ -38,7 +38,9 @@ class GroupRoles(OrgView):
         example=GROUPS_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return Response({"groups": [asdict(group) for group in group_roles.of(self.org)]})
+        return Response(
+            {"groups": [asdict(group) for group in group_roles.list_group_roles(self.org)]}
+        )
 
 
 class GroupRole(OrgView):
@@ -58,5 +60,5 @@ class GroupRole(OrgView):
     def put(self, request: Request, pk: UUID) -> Response:
         """Only for users: a directory's key cannot raise the roles of its own groups."""
         role = data_of(forms.ScimGroupRole, request)["role"]
-        group = group_roles.give(org=self.org, by=self.principal, group_id=pk, role=role)
+        group = group_roles.set_group_role(org=self.org, by=self.principal, group_id=pk, role=role)
         return Response(asdict(group))

@@ -14,15 +14,15 @@ from scim2_models import Context
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from apps.orgs.scim.resources import POLICY
-from apps.orgs.scim.store import Store, refusing
+from apps.orgs.scim.store import Store, errors_as_problems
 from apps.web.problems import Problem
 
-LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-PAGE = 100  # resources per page, if `count` is not sent
-PAGE_LIMIT = 200
-LAST_INDEX = 1_000_000_000
+LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+DEFAULT_PAGE_SIZE = 100  # resources per page, if `count` is not sent
+MAX_PAGE_SIZE = 200
+MAX_START_INDEX = 1_000_000_000
 SCAN_LIMIT = 10_000  # resources that one filter or sort may examine in Python
-# Attributes with a column for equality queries. These ignore case, so they find at least what the filter matches.
+# Attributes that the database can compare. It ignores case, so it finds every match of the filter, and perhaps more.
 COLUMNS = {
     "username": "user_name__iexact",
     "externalid": "external_id__iexact",
@@ -30,59 +30,65 @@ COLUMNS = {
 }
 
 
-def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ListResponse of one type of resource, or of several, as for a search at the base URL."""
+def search(stores: Sequence[Store], query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ListResponse with resources of one type, or of several types for a search at the base URL."""
     models: Any = reduce(operator.or_, [store.model for store in stores])
-    with refusing():
-        request = scim.SearchRequest[models].model_validate(dict(asked), scim_policy=POLICY)
-    start = min(request.start_index_0 or 0, LAST_INDEX)
-    stop = start + min(PAGE if request.count is None else request.count, PAGE_LIMIT)
+    with errors_as_problems():
+        request = scim.SearchRequest[models].model_validate(dict(query), scim_policy=POLICY)
+    start = min(request.start_index_0 or 0, MAX_START_INDEX)
+    stop = start + min(DEFAULT_PAGE_SIZE if request.count is None else request.count, MAX_PAGE_SIZE)
     if request.filter is None and request.sort_by is None:
-        total, page = _page(stores, request, start, stop)
+        total, page = _load_page(stores, request, start, stop)
     else:
-        found = _matching(stores, request)
-        total, page = len(found), _loaded(stores, request, found[start:stop])
+        matching = _find_matching(stores, request)
+        total, page = len(matching), _reload_page(stores, request, matching[start:stop])
     return {
-        "schemas": [LIST],
+        "schemas": [LIST_SCHEMA],
         "totalResults": total,
         "startIndex": start + 1,
         "itemsPerPage": len(page),
-        "Resources": [shown(resource, request) for resource in page],
+        "Resources": [render(resource, request) for resource in page],
     }
 
 
-def shown(resource: scim.Resource[Any], asked: Any = None) -> dict[str, Any]:
-    """Render a resource with the requested attributes, or all."""
+def render(resource: scim.Resource[Any], parameters: Any = None) -> dict[str, Any]:
+    """Render a resource with the requested attributes, or with all attributes."""
     return resource.model_dump(
-        scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=asked, scim_policy=POLICY
+        scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=parameters, scim_policy=POLICY
     )
 
 
-def wanted(store: Store, query: Mapping[str, Any]) -> Any:
+def requested_attributes(store: Store, query: Mapping[str, Any]) -> Any:
     """Return `attributes` and `excludedAttributes` of a request for one resource."""
-    given = {name: query[name] for name in ("attributes", "excludedAttributes") if name in query}
-    with refusing():
-        return scim.ResponseParameters[store.model].model_validate(given)  # type: ignore[name-defined]
+    parameters = {
+        name: query[name] for name in ("attributes", "excludedAttributes") if name in query
+    }
+    with errors_as_problems():
+        return scim.ResponseParameters[store.model].model_validate(parameters)  # type: ignore[name-defined]
 
 
-def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple[int, list[Any]]:
-    """Return the total and one page of an unfiltered list, which the database counts and slices."""
+def _load_page(
+    stores: Sequence[Store], request: Any, start: int, stop: int
+) -> tuple[int, list[Any]]:
+    """Return the total and one page of a list without filter. The database counts and slices it."""
     total, page = 0, []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         count = rows.count()
-        here = rows[max(start - total, 0) : max(stop - total, 0)]
-        page += store.resources(here, joined=_includes(request, store.joined))
+        page_rows = rows[max(start - total, 0) : max(stop - total, 0)]
+        page += store.resources(
+            page_rows, with_memberships=_includes(request, store.memberships_attribute)
+        )
         total += count
     return total, page
 
 
-def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
+def _find_matching(stores: Sequence[Store], request: Any) -> list[Any]:
     """Return all resources that match a filter, in the requested order.
 
-    Raises a Problem if it would examine more than SCAN_LIMIT.
+    Raises a Problem if more than SCAN_LIMIT resources must be examined.
     """
-    found: list[Any] = []
+    resources: list[Any] = []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         if request.filter is not None:
@@ -90,21 +96,28 @@ def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
         if rows.count() > SCAN_LIMIT:
             message = f"This query would examine more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
-        found += store.resources(rows, joined=_depends_on(request, store.joined))
+        resources += store.resources(
+            rows, with_memberships=_depends_on(request, store.memberships_attribute)
+        )
     with POLICY:
         if request.filter is not None:
-            found = [resource for resource in found if request.filter.match(resource)]
-        return list(request.sort(found))
+            resources = [resource for resource in resources if request.filter.match(resource)]
+        return list(request.sort(resources))
 
 
-def _loaded(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
-    """Load the complete resources of a page, in its order. The search may have loaded only parts of them."""
-    whole: dict[str, Any] = {}
+def _reload_page(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
+    """Load the resources of a page with all attributes, in the same order.
+
+    The search may have loaded them without memberships.
+    """
+    complete: dict[str, Any] = {}
     for store in stores:
         rows = store.rows().filter(pk__in=[each.id for each in page])
-        for each in store.resources(rows, joined=_includes(request, store.joined)):
-            whole[each.id] = each
-    return [whole[each.id] for each in page if each.id in whole]
+        for each in store.resources(
+            rows, with_memberships=_includes(request, store.memberships_attribute)
+        ):
+            complete[each.id] = each
+    return [complete[each.id] for each in page if each.id in complete]
 
 
 def _depends_on(request: Any, attribute: str) -> bool:
@@ -116,12 +129,15 @@ def _includes(request: Any, attribute: str) -> bool:
     """Whether a response may contain an attribute."""
     included = [str(path).lower() for path in request.attributes or []]
     excluded = [str(path).lower() for path in request.excluded_attributes or []]
-    named = not included or any(attribute in path for path in included)
-    return named and not any(path.rpartition(":")[2] == attribute for path in excluded)
+    is_included = not included or any(attribute in path for path in included)
+    return is_included and not any(path.rpartition(":")[2] == attribute for path in excluded)
 
 
 def _prefilter(node: FilterNode, store: Store) -> Q:
-    """Return the part of a filter that the database can apply. It keeps all matches; Python then applies the rest."""
+    """Return the part of a filter that the database can apply.
+
+    It finds every match of the filter, and perhaps more. Python then applies the whole filter.
+    """
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
         return reduce(operator.and_, (_prefilter(term, store) for term in node.terms), Q())
     if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
@@ -132,7 +148,7 @@ def _prefilter(node: FilterNode, store: Store) -> Q:
         return Q()
     name = node.attr_path.attr.lower()
     if name == "id":
-        return Q(pk=_uuid(node.value))
+        return Q(pk=_parse_uuid(node.value))
     lookup = COLUMNS.get(name)
     if lookup is None:
         return Q()
@@ -141,7 +157,7 @@ def _prefilter(node: FilterNode, store: Store) -> Q:
     return Q(**{lookup: node.value})
 
 
-def _uuid(text: str) -> UUID | None:
+def _parse_uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

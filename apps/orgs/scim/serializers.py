@@ -18,7 +18,7 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
-text = partial(serializers.CharField, required=False)
+text_field = partial(serializers.CharField, required=False)
 
 
 class Texts(serializers.ListField):
@@ -32,27 +32,27 @@ class Objects(serializers.ListField):
 class ScimError(serializers.Serializer[Any]):
     schemas = Texts()
     status = serializers.CharField()
-    scimType = text(help_text="SCIM's keyword for the error, if it has one.")
+    scimType = text_field(help_text="SCIM's keyword for the error, if it has one.")
     detail = serializers.CharField()
 
 
 class ScimMeta(serializers.Serializer[Any]):
-    resourceType = text()
+    resourceType = text_field()
     created = serializers.DateTimeField(required=False)
     lastModified = serializers.DateTimeField(required=False)
-    location = text()
+    location = text_field()
 
 
 class ScimUserIn(serializers.Serializer[Any]):
     schemas = Texts()
     userName = NameField(max_length=254, required=False, help_text="The directory's user name.")
-    externalId = text()
+    externalId = text_field()
     name = serializers.DictField(required=False)
     displayName = NameField(max_length=200, required=False)
     active = serializers.BooleanField(required=False)
     emails = Objects(
         required=False,
-        help_text="The primary one identifies the person if userName is not an address.",
+        help_text="The primary address identifies the person if userName is not an address.",
     )
 
 
@@ -65,7 +65,7 @@ class ScimUserOut(ScimUserIn):
 class ScimGroupIn(serializers.Serializer[Any]):
     schemas = Texts()
     displayName = NameField(max_length=200, required=False)
-    externalId = text()
+    externalId = text_field()
     members = Objects(required=False, help_text="Each value is the id of a user.")
 
 
@@ -76,7 +76,7 @@ class ScimGroupOut(ScimGroupIn):
 
 class ScimOperation(serializers.Serializer[Any]):
     op = serializers.CharField(help_text="add, replace or remove; case-insensitive.")
-    path = text()
+    path = text_field()
     value = serializers.JSONField(required=False)
 
 
@@ -86,25 +86,25 @@ class ScimPatch(serializers.Serializer[Any]):
 
 
 class ScimAttributes(serializers.Serializer[Any]):
-    attributes = text(help_text="Only these attributes, separated by commas.")
-    excludedAttributes = text(help_text="All except these attributes.")
+    attributes = text_field(help_text="Return only these attributes; separate them by commas.")
+    excludedAttributes = text_field(help_text="Return all attributes except these.")
 
 
 class ScimQuery(ScimAttributes):
-    filter = text(help_text='Like `userName eq "ada@example.com"`.')
-    sortBy = text()
+    filter = text_field(help_text='For example `userName eq "ada@example.com"`.')
+    sortBy = text_field()
     sortOrder = serializers.ChoiceField(["ascending", "descending"], required=False)
     startIndex = serializers.IntegerField(required=False)
-    count = serializers.IntegerField(required=False, help_text="At most 200.")
+    count = serializers.IntegerField(required=False, help_text="Resources per page, at most 200.")
 
 
 class ScimSearch(serializers.Serializer[Any]):
     schemas = Texts()
-    filter = text()
+    filter = text_field()
     attributes = Texts(required=False)
     excludedAttributes = Texts(required=False)
-    sortBy = text()
-    sortOrder = text()
+    sortBy = text_field()
+    sortOrder = text_field()
     startIndex = serializers.IntegerField(required=False)
     count = serializers.IntegerField(required=False)
 
@@ -132,7 +132,7 @@ class ScimObject(serializers.Serializer[Any]):
     """One of SCIM's discovery documents."""
 
     schemas = Texts()
-    id = text()
+    id = text_field()
     meta = ScimMeta()
 
 

@@ -1,6 +1,6 @@
 """Users and groups of one org's directory as SCIM resources: read, write, patch and search.
 
-A resource is created only from the org's own rows; `provisioning` applies the consequences of a change.
+A resource contains only data of the org's own rows. `provisioning` applies each change to memberships and invitations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scim2_models import Context
 
 from apps.auth import names
 from apps.orgs.models import Org, ScimGroup, ScimMembership, ScimUser
-from apps.orgs.placement import one
+from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.scim import group_patches, provisioning
 from apps.orgs.scim.errors import BASE
@@ -35,22 +35,28 @@ OPERATION_LIMIT = 1000  # operations per PATCH
 COLUMNS = {"userName": "user_name", "externalId": "external_id", "displayName": "display_name"}
 LENGTHS = {"userName": 254, "externalId": 200, "displayName": 200}
 VERBS = {"create": "create", "replace": "update", "patch": "update"}  # names in the audit log
-SERVERS_OWN = {"schemas", "id", "meta", "groups"}  # attributes that the directory cannot set
+# Attributes that the directory cannot set.
+READ_ONLY_ATTRIBUTES = {
+    "schemas",
+    "id",
+    "meta",
+    "groups",
+}
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def errors_as_problems() -> Iterator[None]:
     """Convert errors of scim2_models to problems with SCIM's own keyword."""
     try:
         yield
     except ValidationError as error:
         raise problem_of(scim.Error.from_validation_errors(error)) from None
     except scim.SCIMException as error:
-        inner = error.__cause__
-        found = (
-            scim.Error.from_validation_errors(inner) if isinstance(inner, ValidationError) else []
+        cause = error.__cause__
+        errors = (
+            scim.Error.from_validation_errors(cause) if isinstance(cause, ValidationError) else []
         )
-        raise problem_of(found or [error.to_error()]) from None
+        raise problem_of(errors or [error.to_error()]) from None
 
 
 def problem_of(errors: list[scim.Error]) -> Problem:
@@ -61,16 +67,16 @@ def problem_of(errors: list[scim.Error]) -> Problem:
     )
 
 
-def invalid(detail: str) -> Problem:
+def invalid_value(detail: str) -> Problem:
     return Problem(400, detail, "invalidValue")
 
 
 class Store(ABC):
-    """Shared by users and groups."""
+    """The base class of the stores of users and of groups."""
 
     name: ClassVar[str]  # name of the resource type
     model: ClassVar[type[scim.Resource[Any]]]
-    joined: ClassVar[str]  # the attribute with the memberships in groups
+    memberships_attribute: ClassVar[str]  # the attribute that contains memberships in groups
 
     def __init__(self, org: Org, by: Principal) -> None:
         self.org, self.by = org, by
@@ -79,58 +85,58 @@ class Store(ABC):
     def rows(self) -> QuerySet[Any]: ...
 
     @abstractmethod
-    def new(self) -> Any: ...
+    def new_row(self) -> Any: ...
 
     @abstractmethod
-    def resources(self, rows: Iterable[Any], *, joined: bool = True) -> list[Any]:
+    def resources(self, rows: Iterable[Any], *, with_memberships: bool = True) -> list[Any]:
         """Convert rows to resources, with the same number of queries for any number of rows.
 
-        `joined` includes group memberships, which can be thousands per resource.
+        `with_memberships` includes the memberships in groups. There can be thousands per resource.
         """
 
     @abstractmethod
-    def save(self, row: Any, said: Any, action: str) -> None: ...
+    def save(self, row: Any, resource: Any, action: str) -> None: ...
 
     def read(self, pk: UUID) -> Any:
-        return self.resources([one(self.rows(), pk)])[0]
+        return self.resources([find_object(self.rows(), pk)])[0]
 
-    def locked(self, pk: UUID) -> Any:
-        return one(self.rows(), pk, lock=True)
+    def lock_row(self, pk: UUID) -> Any:
+        return find_object(self.rows(), pk, lock=True)
 
     def create(self, data: dict[str, Any]) -> Any:
-        row = self.new()
-        self.save(row, self.parsed(data, Context.RESOURCE_CREATION_REQUEST), "create")
+        row = self.new_row()
+        self.save(row, self.parse(data, Context.RESOURCE_CREATION_REQUEST), "create")
         return self.read(row.pk)
 
     def replace(self, pk: UUID, data: dict[str, Any]) -> Any:
-        row = self.locked(pk)
-        self.save(row, self.parsed(data, Context.RESOURCE_REPLACEMENT_REQUEST), "replace")
+        row = self.lock_row(pk)
+        self.save(row, self.parse(data, Context.RESOURCE_REPLACEMENT_REQUEST), "replace")
         return self.read(pk)
 
     def patch(self, pk: UUID, data: dict[str, Any]) -> Any:
-        row = self.locked(pk)
-        with refusing():
-            said = scim.PatchOp[self.model].model_validate(  # type: ignore[name-defined]
+        row = self.lock_row(pk)
+        with errors_as_problems():
+            patch = scim.PatchOp[self.model].model_validate(  # type: ignore[name-defined]
                 without_own_id(data, str(pk)),
                 scim_ctx=Context.RESOURCE_PATCH_REQUEST,
                 scim_policy=POLICY,
             )
-            resource = self.patched(row, said)
+            resource = self.apply_patch(row, patch)
         self.save(row, resource, "patch")
         return self.read(pk)
 
-    def patched(self, row: Any, said: Any) -> Any:
+    def apply_patch(self, row: Any, patch: Any) -> Any:
         resource = self.resources([row])[0]
-        said.patch(resource, scim_policy=POLICY)
+        patch.patch(resource, scim_policy=POLICY)
         return resource
 
     @abstractmethod
     def remove(self, pk: UUID) -> None: ...
 
-    def parsed(self, data: dict[str, Any], context: Context) -> Any:
+    def parse(self, data: dict[str, Any], context: Context) -> Any:
         if not data.get("schemas"):
             raise Problem(400, "The body has no schemas.", "invalidSyntax")
-        with refusing():
+        with errors_as_problems():
             return self.model.model_validate(data, scim_ctx=context, scim_policy=POLICY)
 
     def meta(self, row: ScimUser | ScimGroup) -> scim.Meta:
@@ -142,88 +148,94 @@ class Store(ABC):
         )
 
 
-class People(Store):
+class UserStore(Store):
     name = "User"
     model = FullUser
-    joined = "groups"
+    memberships_attribute = "groups"
 
     def rows(self) -> QuerySet[ScimUser]:
         return ScimUser.objects.for_org(self.org)
 
-    def new(self) -> ScimUser:
+    def new_row(self) -> ScimUser:
         return ScimUser(org=self.org)
 
-    def resources(self, rows: Iterable[ScimUser], *, joined: bool = True) -> list[Any]:
+    def resources(self, rows: Iterable[ScimUser], *, with_memberships: bool = True) -> list[Any]:
         rows = list(rows)
-        groups = self._groups(rows if joined else [])
+        groups = self._groups(rows if with_memberships else [])
         return [self._resource(row, groups[row.pk]) for row in rows]
 
     def _groups(self, rows: list[ScimUser]) -> dict[UUID, list[dict[str, str]]]:
-        found: dict[UUID, list[dict[str, str]]] = defaultdict(list)
-        inside = ScimMembership.objects.for_org(self.org).filter(user__in=rows)
-        named = inside.order_by("group__display_name", "id").values_list(
+        groups: dict[UUID, list[dict[str, str]]] = defaultdict(list)
+        memberships = ScimMembership.objects.for_org(self.org).filter(user__in=rows)
+        columns = memberships.order_by("group__display_name", "id").values_list(
             "user_id", "group_id", "group__display_name"
         )
-        for user_id, group_id, name in named:
-            where = {"value": str(group_id), "$ref": location("Group", group_id)}
-            found[user_id].append({**where, "display": name, "type": "direct"})
-        return found
+        for user_id, group_id, name in columns:
+            reference = {"value": str(group_id), "$ref": location("Group", group_id)}
+            groups[user_id].append({**reference, "display": name, "type": "direct"})
+        return groups
 
     def _resource(self, row: ScimUser, groups: list[dict[str, str]]) -> Any:
-        said = {"active": row.active, **row.claims}
+        attributes = {"active": row.active, **row.claims}
         if not row.active:
-            said["active"] = False
+            attributes["active"] = False
         for name, column in COLUMNS.items():
-            said[name] = getattr(row, column) or None
-        user = self.model.model_validate({**said, "id": str(row.pk), "groups": groups or None})
+            attributes[name] = getattr(row, column) or None
+        user = self.model.model_validate(
+            {**attributes, "id": str(row.pk), "groups": groups or None}
+        )
         user.meta = self.meta(row)
         return user
 
-    def save(self, row: ScimUser, said: Any, action: str) -> None:
-        if said.active is None and action != "patch":
-            said.active = True
+    def save(self, row: ScimUser, resource: Any, action: str) -> None:
+        if resource.active is None and action != "patch":
+            resource.active = True
         provisioning.save_user(
             org=self.org,
             by=self.by,
             row=row,
-            fields=user_fields(said),
+            fields=user_fields(resource),
             action=f"scim_user.{VERBS[action]}",
         )
 
     def remove(self, pk: UUID) -> None:
-        provisioning.remove_user(org=self.org, by=self.by, row=self.locked(pk))
+        provisioning.remove_user(org=self.org, by=self.by, row=self.lock_row(pk))
 
 
-class Groups(Store):
+class GroupStore(Store):
     name = "Group"
     model = Group
-    joined = "members"
+    memberships_attribute = "members"
 
     def rows(self) -> QuerySet[ScimGroup]:
         return ScimGroup.objects.for_org(self.org)
 
-    def new(self) -> ScimGroup:
+    def new_row(self) -> ScimGroup:
         return ScimGroup(org=self.org)
 
-    def resources(self, rows: Iterable[ScimGroup], *, joined: bool = True) -> list[Any]:
+    def resources(self, rows: Iterable[ScimGroup], *, with_memberships: bool = True) -> list[Any]:
         rows = list(rows)
         members: dict[UUID, list[Member]] = defaultdict(list)
-        of = rows if joined else []
-        inside = ScimMembership.objects.for_org(self.org).filter(group__in=of)
-        for group_id, user_id in inside.order_by("id").values_list("group_id", "user_id"):
-            members[group_id].append(member(user_id))
+        queried = rows if with_memberships else []
+        memberships = ScimMembership.objects.for_org(self.org).filter(group__in=queried)
+        for group_id, user_id in memberships.order_by("id").values_list("group_id", "user_id"):
+            members[group_id].append(member_reference(user_id))
         return [self._resource(row, members[row.pk]) for row in rows]
 
-    def patched(self, row: ScimGroup, said: Any) -> Any:
-        plain = group_patches.divided(said.operations)
-        before = provisioning.people_of(self.org, row)
-        if plain is None:
-            group_patches.refuse_too_much(len(said.operations), len(before))
-            return super().patched(row, said)
-        others, changes = plain
-        resource = self.resources([row], joined=False)[0]
-        said.model_copy(update={"operations": others}).patch(resource, scim_policy=POLICY)
-        resource.members = [member(pk) for pk in group_patches.people_after(before, changes)]
+    def apply_patch(self, row: ScimGroup, patch: Any) -> Any:
+        parts = group_patches.split_operations(patch.operations)
+        old_members = provisioning.member_ids(self.org, row)
+        if parts is None:
+            group_patches.refuse_complex_patch(len(patch.operations), len(old_members))
+            return super().apply_patch(row, patch)
+        other_operations, member_changes = parts
+        resource = self.resources([row], with_memberships=False)[0]
+        patch.model_copy(update={"operations": other_operations}).patch(
+            resource, scim_policy=POLICY
+        )
+        resource.members = [
+            member_reference(pk) for pk in group_patches.members_after(old_members, member_changes)
+        ]
         return resource
 
     def _resource(self, row: ScimGroup, members: list[Member]) -> Any:
@@ -235,49 +247,55 @@ class Groups(Store):
             meta=self.meta(row),
         )
 
-    def save(self, row: ScimGroup, said: Any, action: str) -> None:
+    def save(self, row: ScimGroup, resource: Any, action: str) -> None:
         fields = {
-            "display_name": text(said.display_name, "displayName", required=True),
-            "external_id": external_id(said),
+            "display_name": validate_text(resource.display_name, "displayName", required=True),
+            "external_id": external_id(resource),
         }
-        wanted = [group_patches.member_id(each) for each in said.members or []]
+        user_ids = [group_patches.member_id(each) for each in resource.members or []]
         provisioning.save_group(
             org=self.org, by=self.by, row=row, fields=fields, action=f"scim_group.{VERBS[action]}"
         )
-        provisioning.set_people(org=self.org, by=self.by, group=row, wanted=wanted)
+        provisioning.set_members(org=self.org, by=self.by, group=row, user_ids=user_ids)
 
     def remove(self, pk: UUID) -> None:
-        provisioning.remove_group(org=self.org, by=self.by, group=self.locked(pk))
+        provisioning.remove_group(org=self.org, by=self.by, group=self.lock_row(pk))
 
 
 def user_fields(user: Any) -> dict[str, Any]:
-    """Return the columns of a user for the directory's current attributes."""
-    said = user.model_dump()
-    others = {name: said[name] for name in said if name not in {*SERVERS_OWN, *COLUMNS, "active"}}
-    claims = names.cleaned_json(others)
+    """Return the columns of a user row for these attributes."""
+    attributes = user.model_dump()
+    others = {
+        name: attributes[name]
+        for name in attributes
+        if name not in {*READ_ONLY_ATTRIBUTES, *COLUMNS, "active"}
+    }
+    claims = names.clean_json_texts(others)
     if user.active is None:
-        claims["active"] = None  # A patch removed the attribute, which deactivates nobody.
+        claims["active"] = None  # A patch removed the attribute. This does not deactivate the user.
     if len(dumps(claims)) > CLAIMS_LIMIT:
-        raise invalid(f"The attributes of a user may take {CLAIMS_LIMIT // 1024} KiB together.")
+        raise invalid_value(
+            f"The attributes of a user may have at most {CLAIMS_LIMIT // 1024} KiB in total."
+        )
     return {
-        "user_name": text(user.user_name, "userName", required=True),
+        "user_name": validate_text(user.user_name, "userName", required=True),
         "external_id": external_id(user),
-        "display_name": text(user.display_name, "displayName"),
+        "display_name": validate_text(user.display_name, "displayName"),
         "active": user.active is not False,
-        "email": address_of(user),
+        "email": user_address(user),
         "claims": claims,
     }
 
 
-def address_of(user: Any) -> str:
-    """Return the user's address: `userName` if it is an address, else the primary or first of `emails`."""
+def user_address(user: Any) -> str:
+    """Return the user's e-mail address: `userName` if it is one, else the primary or the first of `emails`."""
     emails = sorted(user.emails or [], key=lambda email: not email.primary)
     candidates = [user.user_name, *(email.value for email in emails)]
-    return next((found for text in candidates if (found := as_address(text or ""))), "")
+    return next((address for text in candidates if (address := parse_address(text or ""))), "")
 
 
-def as_address(text: str) -> str:
-    """Return the address in lower case; empty if it is not an ASCII address."""
+def parse_address(text: str) -> str:
+    """Return the address in lower case, or an empty text if it is not an ASCII address."""
     try:
         validate_email(text)
     except InvalidAddress:
@@ -285,29 +303,29 @@ def as_address(text: str) -> str:
     return text.lower() if text.isascii() and len(text) <= 254 else ""
 
 
-def text(value: str | None, name: str, *, required: bool = False) -> str:
-    """Validate a text for its column and for display on one line, as `names` does."""
+def validate_text(value: str | None, name: str, *, required: bool = False) -> str:
+    """Return a valid text of one line, as `apps.auth.names` defines it. Raises a Problem if it is invalid."""
     try:
-        found = names.read(value or "")
+        valid_text = names.parse_name(value or "")
     except names.InvalidName as error:
-        raise invalid(f"{name}: {error}") from None
-    if len(found) > LENGTHS[name]:
-        raise invalid(f"{name} may have {LENGTHS[name]} characters.")
-    if not found and required:
-        raise invalid(f"{name} is required, and it must contain visible characters.")
-    return found
+        raise invalid_value(f"{name}: {error}") from None
+    if len(valid_text) > LENGTHS[name]:
+        raise invalid_value(f"{name} may have at most {LENGTHS[name]} characters.")
+    if not valid_text and required:
+        raise invalid_value(f"{name} is required, and it must contain visible characters.")
+    return valid_text
 
 
-def external_id(said: Any) -> str:
-    """Validate the directory's own key. It is stored exactly, but must not contain invisible characters."""
-    found = str(said.external_id or "")
-    if len(found) > LENGTHS["externalId"]:
-        raise invalid(f"externalId may have {LENGTHS['externalId']} characters.")
-    text(found, "externalId")
-    return found
+def external_id(resource: Any) -> str:
+    """Return the `externalId`, unchanged. Raises a Problem if it contains invisible characters or is too long."""
+    value = str(resource.external_id or "")
+    if len(value) > LENGTHS["externalId"]:
+        raise invalid_value(f"externalId may have at most {LENGTHS['externalId']} characters.")
+    validate_text(value, "externalId")
+    return value
 
 
-def member(user_id: UUID) -> Member:
+def member_reference(user_id: UUID) -> Member:
     return Member(value=str(user_id), ref=location("User", user_id), type="User")
 
 
@@ -316,12 +334,12 @@ def location(name: str, pk: UUID) -> str:
 
 
 def without_own_id(data: dict[str, Any], own: str) -> dict[str, Any]:
-    """Okta repeats the resource's id in the value of a patch; only another id would be a change."""
+    """Remove the resource's own id from the values of a patch. Okta sends it, but it changes nothing."""
     operations = data.get("Operations")
     if not isinstance(operations, list):
         return data
     if len(operations) > OPERATION_LIMIT:
-        raise invalid(f"A patch takes at most {OPERATION_LIMIT} operations.")
+        raise invalid_value(f"A patch may have at most {OPERATION_LIMIT} operations.")
     return {**data, "Operations": [_without_own_id(each, own) for each in operations]}
 
 

@@ -1,6 +1,6 @@
-"""SCIM 2.0 for an org's directory: users and groups, with an API key that manages members (RFC 7644).
+"""SCIM 2.0 for an org's directory: users and groups (RFC 7644). The directory uses an API key that may manage members.
 
-`scim2_models` takes half a second to import, so modules that need it are imported by the first request.
+Importing `scim2_models` takes half a second, so only the first request imports the modules that need it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from apps.orgs.scim.examples import (
     PATCH_EXAMPLE,
     SEARCH_EXAMPLE,
     USER_EXAMPLE,
-    listed,
+    list_example,
 )
 from apps.web.schema import operation
 from apps.web.wire import JSONParser, JSONRenderer, refuse_nul_in_query
@@ -31,7 +31,7 @@ from apps.web.wire import JSONParser, JSONRenderer, refuse_nul_in_query
 if TYPE_CHECKING:
     from apps.orgs.scim.store import Store
 
-MANAGING = dict.fromkeys(("get", "post", "put", "patch", "delete"), Permission.MEMBERS_MANAGE)
+PERMISSIONS = dict.fromkeys(("get", "post", "put", "patch", "delete"), Permission.MEMBERS_MANAGE)
 
 described = partial(
     operation, tag="scim", media_type=MEDIA_TYPE, error=(MEDIA_TYPE, forms.ScimError)
@@ -47,66 +47,66 @@ class ScimRenderer(JSONRenderer):
 
 
 class ScimView(OrgView):
-    """A SCIM route: its media type, its error format, and its resources."""
+    """The base class of SCIM routes, with SCIM's media type and error format."""
 
-    permissions = MANAGING
+    permissions = PERMISSIONS
     parser_classes = [JSONParser, ScimParser]
     renderer_classes = [ScimRenderer]
-    kinds: tuple[str, ...] = ()  # name of the resource type: Users, Groups
+    kinds: tuple[str, ...] = ()  # the types of its resources: Users, Groups
 
     def get_exception_handler(self) -> Any:
-        return errors.handle
+        return errors.handle_exception
 
     def stores(self) -> list[Store]:
         from apps.orgs.scim import store
 
-        found = {"Users": store.People, "Groups": store.Groups}
-        return [found[kind](org=self.org, by=self.principal) for kind in self.kinds]
+        stores = {"Users": store.UserStore, "Groups": store.GroupStore}
+        return [stores[kind](org=self.org, by=self.principal) for kind in self.kinds]
 
-    def found(self, asked: Mapping[str, Any]) -> Response:
+    def search_response(self, query: Mapping[str, Any]) -> Response:
         from apps.orgs.scim import search
 
-        return Response(search.search(self.stores(), asked))
+        return Response(search.search(self.stores(), query))
 
-    def shown(self, request: Request, resource: Any, status: int = 200) -> Response:
+    def resource_response(self, request: Request, resource: Any, status: int = 200) -> Response:
         from apps.orgs.scim import search
 
-        asked = search.wanted(self.stores()[0], query(request))
+        attributes = search.requested_attributes(self.stores()[0], query_parameters(request))
         headers = {"Location": resource.meta.location} if status == 201 else None
-        return Response(search.shown(resource, asked), status=status, headers=headers)
+        return Response(search.render(resource, attributes), status=status, headers=headers)
 
 
-def query(request: Request) -> dict[str, str]:
-    """Parse the query parameters; additional ones of directories are ignored."""
-    found = {str(name): str(value) for name, value in request.query_params.items()}
-    refuse_nul_in_query(found)
-    return found
+def query_parameters(request: Request) -> dict[str, str]:
+    """Return the query parameters. Unknown parameters are ignored, because directories may send some."""
+    parameters = {str(name): str(value) for name, value in request.query_params.items()}
+    refuse_nul_in_query(parameters)
+    return parameters
 
 
-class AllOf(ScimView):
+class CollectionView(ScimView):
     def list(self, request: Request) -> Response:
-        return self.found(query(request))
+        return self.search_response(query_parameters(request))
 
     def create(self, request: Request) -> Response:
-        return self.shown(request, self.stores()[0].create(dict(request.data)), 201)
+        return self.resource_response(request, self.stores()[0].create(dict(request.data)), 201)
 
 
-class OneOf(ScimView):
+class ResourceView(ScimView):
     def read(self, request: Request, pk: UUID) -> Response:
-        return self.shown(request, self.stores()[0].read(pk))
+        return self.resource_response(request, self.stores()[0].read(pk))
 
     def replace(self, request: Request, pk: UUID) -> Response:
-        return self.shown(request, self.stores()[0].replace(pk, dict(request.data)))
+        return self.resource_response(request, self.stores()[0].replace(pk, dict(request.data)))
 
     def change(self, request: Request, pk: UUID) -> Response:
-        return self.shown(request, self.stores()[0].patch(pk, dict(request.data)))
+        return self.resource_response(request, self.stores()[0].patch(pk, dict(request.data)))
 
     def remove(self, pk: UUID) -> Response:
         self.stores()[0].remove(pk)
         return Response(status=204)
 
 
-class Users(AllOf):
+class Users(CollectionView):
     kinds = ("Users",)
 
     @described(
@@ -114,7 +114,7 @@ class Users(AllOf):
         summary="List users",
         answer=forms.ScimUserList,
         parameters=[forms.ScimQuery],
-        example=listed(USER_EXAMPLE),
+        example=list_example(USER_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
         return self.list(request)
@@ -134,7 +134,7 @@ class Users(AllOf):
         return self.create(request)
 
 
-class OneUser(OneOf):
+class OneUser(ResourceView):
     kinds = ("Users",)
 
     @described(
@@ -163,7 +163,7 @@ class OneUser(OneOf):
 
     @described(
         "scim_users_patch",
-        summary="Patch a user: active false removes all access at once",
+        summary="Patch a user; `active` false removes all access at once",
         request=forms.ScimPatch,
         answer=forms.ScimUserOut,
         parameters=[forms.ScimAttributes],
@@ -184,7 +184,7 @@ class OneUser(OneOf):
         return self.remove(pk)
 
 
-class Groups(AllOf):
+class Groups(CollectionView):
     kinds = ("Groups",)
 
     @described(
@@ -192,7 +192,7 @@ class Groups(AllOf):
         summary="List groups",
         answer=forms.ScimGroupList,
         parameters=[forms.ScimQuery],
-        example=listed(GROUP_EXAMPLE),
+        example=list_example(GROUP_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
         return self.list(request)
@@ -212,7 +212,7 @@ class Groups(AllOf):
         return self.create(request)
 
 
-class OneGroup(OneOf):
+class OneGroup(ResourceView):
     kinds = ("Groups",)
 
     @described(
@@ -275,11 +275,11 @@ class UserSearch(ScimView):
         summary="Search users",
         request=forms.ScimSearch,
         answer=forms.ScimUserList,
-        example=listed(USER_EXAMPLE),
+        example=list_example(USER_EXAMPLE),
         request_example=SEARCH_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
-        return self.found(dict(request.data))
+        return self.search_response(dict(request.data))
 
 
 class GroupSearch(ScimView):
@@ -290,11 +290,11 @@ class GroupSearch(ScimView):
         summary="Search groups",
         request=forms.ScimSearch,
         answer=forms.ScimGroupList,
-        example=listed(GROUP_EXAMPLE),
+        example=list_example(GROUP_EXAMPLE),
         request_example=SEARCH_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
-        return self.found(dict(request.data))
+        return self.search_response(dict(request.data))
 
 
 class Search(ScimView):
@@ -305,8 +305,8 @@ class Search(ScimView):
         summary="Search users and groups together",
         request=forms.ScimSearch,
         answer=forms.ScimObjectList,
-        example=listed(USER_EXAMPLE),
+        example=list_example(USER_EXAMPLE),
         request_example=SEARCH_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
-        return self.found(dict(request.data))
+        return self.search_response(dict(request.data))

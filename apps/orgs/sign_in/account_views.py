@@ -1,4 +1,4 @@
-"""The user's own account: profile, password, address, sessions, and creating another organization."""
+"""Routes about the user's own account: profile, password, e-mail address, sessions, and new organizations."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from apps.auth import accounts, sessions
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound
 from apps.orgs.http.views import AccountView
-from apps.orgs.sign_in import answers, own_account
+from apps.orgs.sign_in import own_account, responses
 from apps.orgs.sign_in import serializers as forms
-from apps.orgs.sign_in.views import PROFILE, SIGNED_IN, ip_of
+from apps.orgs.sign_in.views import LOGIN_EXAMPLE, PROFILE_EXAMPLE, ip_of
 from apps.web.origin import refuse_cross_site
 from apps.web.paging import newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -34,18 +34,18 @@ SESSION_ORDERS = {"recent": newest("last_used_at")}
 
 
 class Me(AccountView):
-    limited_methods = frozenset({"get"})
+    single_sign_on_methods = frozenset({"get"})
 
     @operation(
         "auth_me",
         tag="auth",
         summary="Show the user, organization and permissions of this credential",
         answer=forms.Profile,
-        example=PROFILE,
+        example=PROFILE_EXAMPLE,
         account=True,
     )
     def get(self, request: Request) -> Response:
-        return Response(answers.profile_of(self.account))
+        return Response(responses.profile_of(self.account))
 
     @operation(
         "auth_me_update",
@@ -54,7 +54,7 @@ class Me(AccountView):
         request=forms.ProfileChange,
         answer=forms.Profile,
         errors=(422,),
-        example=PROFILE,
+        example=PROFILE_EXAMPLE,
         request_example={"name": "Ada L."},
         account=True,
     )
@@ -62,13 +62,13 @@ class Me(AccountView):
         data = data_of(forms.ProfileChange, request)
         if "name" in data:
             accounts.rename(user=self.account.user, name=data["name"])
-        return Response(answers.profile_of(self.account))
+        return Response(responses.profile_of(self.account))
 
-    def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
-        """A key's response contains only its own organization."""
+    def respond_to_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
+        """Return the response to an API key. It contains only the organization of the key."""
         if request.method != "GET":
-            return super().answer_key(request, credential)
-        return Response(answers.profile_of_key(credential))
+            return super().respond_to_key(request, credential)
+        return Response(responses.profile_of_key(credential))
 
 
 class Password(AccountView):
@@ -85,7 +85,9 @@ class Password(AccountView):
     def post(self, request: Request) -> Response:
         data = data_of(forms.PasswordChange, request)
         own_account.change_password(
-            account=self.account, current=data["current_password"], new=data["new_password"]
+            account=self.account,
+            current_password=data["current_password"],
+            new_password=data["new_password"],
         )
         return Response(status=204)
 
@@ -97,7 +99,7 @@ class ForgottenPassword(PublicView):
         "auth_password_forgot",
         tag="auth",
         summary="Mail a link that sets a new password, if the address has an account",
-        request=forms.Forgotten,
+        request=forms.ForgottenPassword,
         status=202,
         errors=(403, 422),
         request_example={"email": "ada@example.com"},
@@ -106,8 +108,8 @@ class ForgottenPassword(PublicView):
     def post(self, request: Request) -> Response:
         """The response, and its timing, are the same whether or not such an account exists."""
         refuse_cross_site(request, cookie=False)
-        data = data_of(forms.Forgotten, request)
-        accounts.ask_to_reset(data["email"], ip_of(request))
+        data = data_of(forms.ForgottenPassword, request)
+        accounts.request_password_reset(data["email"], ip_of(request))
         return Response(status=202)
 
 
@@ -131,23 +133,23 @@ class PasswordReset(PublicView):
         return Response(status=204)
 
 
-class EmailProof(PublicView):
+class EmailConfirmation(PublicView):
     public_because = "The secret of the mailed link is the credential."
 
     @operation(
         "auth_email_verify",
         tag="auth",
         summary="Verify an address with a mailed link",
-        request=forms.EmailProof,
+        request=forms.EmailToken,
         status=204,
         errors=(403, 410, 422),
         request_example={"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"},
         public=True,
     )
     def post(self, request: Request) -> Response:
-        """A new address replaces the old one, and every session ends."""
+        """If the link was for a new address, it replaces the old address, and every session ends."""
         refuse_cross_site(request, cookie=False)
-        own_account.prove_email(data_of(forms.EmailProof, request)["token"])
+        own_account.verify_email(data_of(forms.EmailToken, request)["token"])
         return Response(status=204)
 
 
@@ -160,7 +162,7 @@ class EmailVerification(AccountView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        accounts.ask_to_verify_again(user=self.account.user, ip=self.account.ip)
+        accounts.resend_verification(user=self.account.user, ip=self.account.ip)
         return Response(status=202)
 
 
@@ -168,7 +170,7 @@ class EmailChange(AccountView):
     @operation(
         "auth_email_change",
         tag="auth",
-        summary="Change your address: a link is mailed to the new one, and nothing changes before it is opened",
+        summary="Request a new e-mail address; it replaces the old one when the link in the mail is opened",
         request=forms.EmailChange,
         status=202,
         errors=(422,),
@@ -194,7 +196,7 @@ class Sessions(AccountView):
         account=True,
     )
     def get(self, request: Request) -> Response:
-        rows: Any = sessions.alive_of(self.account.user.pk).values(
+        rows: Any = sessions.active_sessions(self.account.user.pk).values(
             "id", "user_agent", "ip", "method", "second_factor_at", "created_at", "last_used_at"
         )
         return page(request, rows, orders=SESSION_ORDERS, default="recent", render=self.row)
@@ -202,20 +204,26 @@ class Sessions(AccountView):
     @operation(
         "auth_sessions_end_all",
         tag="auth",
-        summary="Log out everywhere else, or everywhere",
+        summary="End all your other sessions, or all your sessions",
         parameters=[forms.SessionsEnd],
         status=204,
         account=True,
     )
     def delete(self, request: Request) -> Response:
-        wanted = query_of(forms.SessionsEnd, request)
-        but = None if wanted["current"] else self.account.session.pk
-        sessions.end_all(self.account.user.pk, reason="logged out everywhere", but=but)
+        options = query_of(forms.SessionsEnd, request)
+        keep_session = None if options["current"] else self.account.session.pk
+        sessions.end_all(
+            self.account.user.pk, reason="logged out everywhere", keep_session=keep_session
+        )
         return Response(status=204)
 
     def row(self, row: dict[str, Any]) -> dict[str, Any]:
-        shown = row.pop("second_factor_at") is not None
-        return {**row, "second_factor": shown, "current": row["id"] == self.account.session.pk}
+        has_second_factor = row.pop("second_factor_at") is not None
+        return {
+            **row,
+            "second_factor": has_second_factor,
+            "current": row["id"] == self.account.session.pk,
+        }
 
 
 class OneSession(AccountView):
@@ -228,7 +236,7 @@ class OneSession(AccountView):
         account=True,
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        if not sessions.end_own(self.account.user.pk, pk):
+        if not sessions.end_own_session(self.account.user.pk, pk):
             raise NotFound
         return Response(status=204)
 
@@ -239,13 +247,13 @@ class Organizations(AccountView):
         tag="organization",
         summary="Create another organization, and get an access token for it",
         request=forms.NewOrganization,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         status=201,
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example={"name": "Analytics"},
         account=True,
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.NewOrganization, request)
-        made = own_account.create_org(account=self.account, name=data["name"])
-        return Response(made, status=201)
+        body = own_account.create_org(account=self.account, name=data["name"])
+        return Response(body, status=201)

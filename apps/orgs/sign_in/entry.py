@@ -1,4 +1,4 @@
-"""Actions to register, to log in by password, passkey or identity provider, and to refresh."""
+"""Actions to register, to log in by password, passkey or identity provider, and to refresh a session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apps.orgs import principals
 from apps.orgs.members import invitations
 from apps.orgs.members.services import create_org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.sign_in import answers, providers, sso
+from apps.orgs.sign_in import providers, responses, sso
 from apps.orgs.sign_in.providers import Identity, ProviderFailed
 
 
@@ -32,24 +32,24 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A session and its response."""
+class LoginResult:
+    """A session, and the body of the response."""
 
     session: Session
-    answer: dict[str, Any]
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderResult:
-    """The result of returning from an identity provider.
+    """The result after a user has returned from an identity provider.
 
-    Either a session; or a challenge for a required second factor; or neither, if the provider was linked to an
+    It is a session, or a challenge if a second factor is required. Both are None if the provider was linked to an
     account.
     """
 
     session: Session | None = None
     challenge: str | None = None
-    org_id: UUID | None = None  # the page to open
+    org_id: UUID | None = None  # the org that the dashboard opens
 
 
 def register(
@@ -60,16 +60,16 @@ def register(
     organization_name: str,
     invitation: str = "",
     client: Client,
-) -> Entry | None:
+) -> LoginResult | None:
     """Create a user and an org, or join the org that invited them, in one transaction.
 
-    Returns None if addresses must be verified first: a mail is sent, to an existing account too, so that the
-    response does not reveal who has an account. Also returns None for an account that awaits its owner, who
-    sets the password with the mailed link. Otherwise raises RegistrationRefused for an existing account,
-    LinkSpent for an invalid invitation, and TooManyAttempts.
+    Returns None and sends a mail if the address must be verified first. A mail is also sent if the address has an
+    account, so that the response does not reveal this. Also returns None for an unclaimed account. Its owner sets a
+    password with the mailed link. Raises RegistrationRefused for any other existing account, LinkSpent for an invalid
+    invitation, and TooManyAttempts.
     """
-    attempts.begin_registration(client.ip)
-    verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
+    attempts.record_registration(client.ip)
+    must_verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
     try:
         with transaction.atomic():
             user = accounts.create_account(email=email, password=password, name=name)
@@ -79,103 +79,111 @@ def register(
             else:
                 org_id = create_org(name=organization_name, owner=user, by=by).pk
     except RegistrationRefused:
-        awaits = accounts.awaits_owner(email)
-        if not (verify or awaits):
+        is_unclaimed = accounts.is_unclaimed(email)
+        if not (must_verify or is_unclaimed):
             raise
-        _create_and_roll_back(organization_name)
-        if awaits:
-            accounts.ask_to_reset(email, client.ip)
-        elif not attempts.mailed_enough(email):
-            mail.ask_for_notice(email, "account-exists")
+        _create_org_and_roll_back(organization_name)
+        if is_unclaimed:
+            accounts.request_password_reset(email, client.ip)
+        elif not attempts.has_reached_mail_limit(email):
+            mail.request_notice(email, "account-exists")
         return None
     if user.email_verified_at is None:
-        accounts.ask_to_verify(user)
-    return None if verify else _enter(user, client, org_id)
+        accounts.request_verification(user)
+    return None if must_verify else _create_login(user, client, org_id)
 
 
 def log_in(
     *, email: str, password: str, code: str | None, org_id: UUID | None, client: Client
-) -> Entry:
+) -> LoginResult:
     """Log in by password, and by a second factor if one is set up.
 
-    Raises BadCredentials, NotVerified, SecondFactorNeeded, WrongCode, TooManyAttempts, and NotFound for another
-    org.
+    Raises BadCredentials, NotVerified, SecondFactorNeeded, WrongCode and TooManyAttempts. Raises NotFound if the user
+    is not a member of `org_id`.
     """
-    user = accounts.recognise(email=email, password=password, ip=client.ip)
+    user = accounts.authenticate(email=email, password=password, ip=client.ip)
     if settings.REQUIRE_VERIFIED_EMAIL and user.email_verified_at is None:
-        accounts.ask_to_verify(user)
+        accounts.request_verification(user)
         raise NotVerified
-    mine = factors.of(user)
-    if mine.any:
+    user_factors = factors.load_factors(user)
+    if user_factors.has_any:
         if code is None:
-            raise SecondFactorNeeded(mine.methods())
+            raise SecondFactorNeeded(user_factors.methods())
         factors.check_code(user=user, code=code, ip=client.ip)
-    return _enter(user, client, org_id, second_factor=mine.any)
+    return _create_login(user, client, org_id, second_factor=user_factors.has_any)
 
 
 def log_in_with_passkey(
     *, challenge: str, credential: Credential, org_id: UUID | None, client: Client
-) -> Entry:
-    """Log in by passkey, which counts as both factors. Raises BadCredentials, and NotFound for another org."""
+) -> LoginResult:
+    """Log in by passkey, which counts as both factors.
+
+    Raises BadCredentials, and NotFound if the user is not a member of `org_id`.
+    """
     user = factors.check_passkey(challenge=challenge, credential=credential)
-    return _enter(user, client, org_id, method="passkey", second_factor=True)
+    return _create_login(user, client, org_id, method="passkey", second_factor=True)
 
 
-def show_second_factor(*, challenge: str, code: str, org_id: UUID | None, client: Client) -> Entry:
-    """Continue after `arrive` returned a challenge.
+def verify_second_factor(
+    *, challenge: str, code: str, org_id: UUID | None, client: Client
+) -> LoginResult:
+    """Complete a login after `finish_provider_login` has returned a challenge.
 
     Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound.
     """
     user, method = factors.complete_challenge(challenge=challenge, code=code, ip=client.ip)
-    return _enter(user, client, org_id, method=method, second_factor=True)
+    return _create_login(user, client, org_id, method=method, second_factor=True)
 
 
 @transaction.atomic
-def refresh(*, token: str, org_id: UUID | None, client: Client) -> Entry | None:
-    """Return a new access token for a refresh token; None if it belongs to no active session."""
+def refresh(*, token: str, org_id: UUID | None, client: Client) -> LoginResult | None:
+    """Return a new access token for a refresh token. Returns None if the token has no active session."""
     session = sessions.refresh(token, ip=client.ip)
-    return Entry(session, answers.answer(session, org_id)) if session else None
+    return LoginResult(session, responses.login_response(session, org_id)) if session else None
 
 
-def choose_provider(*, named: str, org_slug: str, client: Client) -> str:
-    """Return the provider that a user has chosen; `sso` means the org's own issuer.
+def choose_provider(*, provider: str, org_slug: str, client: Client) -> str:
+    """Return the name of the chosen provider. For `sso` it is the name of the org's own provider.
 
-    Raises ProviderFailed if the org has none, and TooManyAttempts.
+    Raises ProviderFailed if the org has no provider, and TooManyAttempts.
     """
-    attempts.begin_passkey(client.ip)
-    chosen = providers.by_slug(org_slug) if named == "sso" else named
+    attempts.record_passkey_attempt(client.ip)
+    chosen = providers.provider_by_slug(org_slug) if provider == "sso" else provider
     if chosen is None:
         raise ProviderFailed("provider_unknown")
     return chosen
 
 
 def finish_provider_login(*, identity: Identity, client: Client) -> ProviderResult:
-    """Handle a user's return from a provider. Raises what `sso.link` and `sso.sign_in` raise."""
+    """Complete the login of a user who has returned from a provider, or link the provider.
+
+    Raises the exceptions of `sso.link` and `sso.sign_in`.
+    """
     if "link" in identity.state:
         sso.link(identity)
         return ProviderResult()
-    welcome = sso.sign_in(identity, client.ip)
-    if welcome.only_org is None and factors.of(welcome.user).any:
-        return ProviderResult(challenge=factors.begin_pending_login(welcome.user, welcome.method))
-    session = _begin(welcome.user, client, method=welcome.method, only_org=welcome.only_org)
-    return ProviderResult(session, org_id=welcome.org_id)
+    login = sso.sign_in(identity, client.ip)
+    if login.only_org is None and factors.load_factors(login.user).has_any:
+        return ProviderResult(challenge=factors.begin_pending_login(login.user, login.method))
+    session = _begin_session(login.user, client, method=login.method, only_org=login.only_org)
+    return ProviderResult(session, org_id=login.org_id)
 
 
-def _enter(
+def _create_login(
     user: User,
     client: Client,
     org_id: UUID | None,
     *,
     method: str = "password",
     second_factor: bool = False,
-) -> Entry:
-    """Create a session and its response, or neither."""
+) -> LoginResult:
+    """Create a session and its response in one transaction."""
     with transaction.atomic():
-        session = _begin(user, client, method=method, second_factor=second_factor)
-        return Entry(session, answers.answer(session, org_id))
+        session = _begin_session(user, client, method=method, second_factor=second_factor)
+        return LoginResult(session, responses.login_response(session, org_id))
 
 
-def _begin(
+def _begin_session(
     user: User,
     client: Client,
     *,
@@ -193,11 +201,9 @@ def _begin(
     )
 
 
-def _create_and_roll_back(organization_name: str) -> None:
-    """Create an org and roll it back, so that a faster response does not reveal an existing account."""
+def _create_org_and_roll_back(organization_name: str) -> None:
+    """Create an org and roll it back. Otherwise a faster response would reveal that the account exists."""
     with transaction.atomic():
-        nobody = accounts.create_account(
-            email=f"{uuid4().hex}@nobody.invalid", password="", name=""
-        )
-        create_org(name=organization_name, owner=nobody, by=SYSTEM)
+        owner = accounts.create_account(email=f"{uuid4().hex}@nobody.invalid", password="", name="")
+        create_org(name=organization_name, owner=owner, by=SYSTEM)
         transaction.set_rollback(True)

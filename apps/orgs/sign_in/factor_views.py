@@ -1,4 +1,7 @@
-"""The user's second factors: set up, verify, remove. Changes require the password, and an existing factor."""
+"""Routes to set up, verify and remove the user's second factors.
+
+Changes require the password and, if the user has a second factor, a session that has verified one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from apps.auth import factors
 from apps.orgs.http.views import AccountView
 from apps.orgs.sign_in import own_factors
 from apps.orgs.sign_in import serializers as forms
-from apps.orgs.sign_in.views import PASSKEY_BEGUN
+from apps.orgs.sign_in.views import PASSKEY_CHALLENGE_EXAMPLE
 from apps.web.schema import operation
 from apps.web.views import data_of
 
@@ -48,11 +51,11 @@ class Factors(AccountView):
         account=True,
     )
     def get(self, request: Request) -> Response:
-        mine = factors.of(self.account.user)
-        return Response(asdict(mine))
+        user_factors = factors.load_factors(self.account.user)
+        return Response(asdict(user_factors))
 
 
-class Showing(AccountView):
+class FactorVerification(AccountView):
     @operation(
         "auth_factors_show",
         tag="second factors",
@@ -68,19 +71,19 @@ class Showing(AccountView):
         return Response(status=204)
 
 
-class ShowingPasskey(AccountView):
+class PasskeyVerification(AccountView):
     @operation(
         "auth_factors_show_passkey",
         tag="second factors",
         summary="Verify a passkey in a session that began without a second factor",
-        request=forms.PasskeyShown,
+        request=forms.PasskeyResponse,
         status=204,
         request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "credential": {}},
         account=True,
     )
     def post(self, request: Request) -> Response:
-        """Start with `auth_passkey_begin`."""
-        data = data_of(forms.PasskeyShown, request)
+        """Call `auth_passkey_begin` first, to get a challenge."""
+        data = data_of(forms.PasskeyResponse, request)
         own_factors.verify_passkey(
             account=self.account, challenge=data["challenge"], credential=data["credential"]
         )
@@ -93,7 +96,7 @@ class Totp(AccountView):
         tag="second factors",
         summary="Get a new secret for an authenticator app; it takes effect with its first code",
         request=forms.Reauthentication,
-        answer=forms.TotpBegun,
+        answer=forms.TotpSetup,
         example=TOTP_EXAMPLE,
         request_example=PASSWORD_EXAMPLE,
         account=True,
@@ -166,9 +169,9 @@ class Passkeys(AccountView):
         tag="second factors",
         summary="Get the browser's options for creating a passkey",
         request=forms.Reauthentication,
-        answer=forms.PasskeyBegun,
+        answer=forms.PasskeyChallenge,
         errors=(409,),
-        example=PASSKEY_BEGUN,
+        example=PASSKEY_CHALLENGE_EXAMPLE,
         request_example=PASSWORD_EXAMPLE,
         account=True,
     )
@@ -182,7 +185,7 @@ class PasskeyConfirmation(AccountView):
         "auth_passkeys_confirm",
         tag="second factors",
         summary="Save the passkey that the browser created; every other session ends",
-        request=forms.PasskeyMade,
+        request=forms.NewPasskey,
         answer=forms.RecoveryCodes,
         status=201,
         errors=(410,),
@@ -195,7 +198,7 @@ class PasskeyConfirmation(AccountView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        data = data_of(forms.PasskeyMade, request)
+        data = data_of(forms.NewPasskey, request)
         codes = factors.add_passkey(
             user=self.account.user,
             challenge=data["challenge"],

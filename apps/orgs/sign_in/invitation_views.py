@@ -1,4 +1,4 @@
-"""Show and accept invitations, for holders of the mailed link."""
+"""Routes to show and accept an invitation, for users who have received its link."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from apps.orgs.http.views import AccountView
 from apps.orgs.members import invitations
 from apps.orgs.members import serializers as forms
 from apps.orgs.sign_in import own_account
-from apps.orgs.sign_in.serializers import SignedIn
-from apps.orgs.sign_in.views import SIGNED_IN
+from apps.orgs.sign_in.serializers import LoginResponse
+from apps.orgs.sign_in.views import LOGIN_EXAMPLE
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import operation
 from apps.web.views import PublicView, data_of
@@ -26,7 +26,7 @@ SHOWN_EXAMPLE = {
 TOKEN_EXAMPLE = {"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"}
 
 
-class ShownInvitation(PublicView):
+class InvitationDetails(PublicView):
     public_because = "The secret of the mailed link is the credential."
 
     @operation(
@@ -34,7 +34,7 @@ class ShownInvitation(PublicView):
         tag="members",
         summary="Show an invitation by its link",
         request=forms.InvitationToken,
-        answer=forms.ShownInvitation,
+        answer=forms.InvitationDetails,
         errors=(403, 410, 422),
         example=SHOWN_EXAMPLE,
         request_example=TOKEN_EXAMPLE,
@@ -42,19 +42,19 @@ class ShownInvitation(PublicView):
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
-        shown = invitations.show(data_of(forms.InvitationToken, request)["token"])
-        return Response({name: getattr(shown, name) for name in SHOWN_EXAMPLE})
+        details = invitations.load_details(data_of(forms.InvitationToken, request)["token"])
+        return Response({name: getattr(details, name) for name in SHOWN_EXAMPLE})
 
 
-class Acceptance(AccountView):
+class InvitationAcceptance(AccountView):
     @operation(
         "invitations_accept",
         tag="members",
         summary="Accept an invitation to your address, and get an access token for the organization",
         request=forms.InvitationToken,
-        answer=SignedIn,
+        answer=LoginResponse,
         errors=(409, 410, 422, 423),
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example=TOKEN_EXAMPLE,
         account=True,
     )

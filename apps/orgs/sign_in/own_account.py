@@ -11,42 +11,42 @@ from apps.auth import accounts, attempts
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import Invalid
 from apps.orgs.members import invitations, services
-from apps.orgs.sign_in import answers
+from apps.orgs.sign_in import responses
 from apps.orgs.sign_in.reauthentication import require_password
 
 
-def change_password(*, account: Account, current: str, new: str) -> None:
-    """Change the password; every other session ends. Raises WrongPassword, and Invalid for a weak one."""
-    require_password(account, current)
+def change_password(*, account: Account, current_password: str, new_password: str) -> None:
+    """Change the password and end every other session. Raises WrongPassword, and Invalid for a weak password."""
+    require_password(account, current_password)
     user = account.user
-    if faults := accounts.password_faults(new, email=user.email, name=user.name):
+    if faults := accounts.password_faults(new_password, email=user.email, name=user.name):
         raise Invalid([("new_password", fault, "weak") for fault in faults])
-    accounts.change_password(user=user, password=new, keep_session=account.session.pk)
+    accounts.change_password(user=user, password=new_password, keep_session=account.session.pk)
 
 
 def ask_to_change_email(*, account: Account, password: str, email: str) -> None:
-    """Mail a link to the new address; nothing changes before it is opened. Raises WrongPassword."""
+    """Mail a link to the new address. The address changes when the link is opened. Raises WrongPassword."""
     require_password(account, password)
-    accounts.ask_to_change_email(user=account.user, email=email, ip=account.ip)
+    accounts.request_email_change(user=account.user, email=email, ip=account.ip)
 
 
 @transaction.atomic
-def prove_email(token: str) -> None:
-    """Verify an address with a mailed link. Invitations to the replaced address stop working. Raises LinkSpent."""
-    if given_up := accounts.verify_email(token):
-        invitations.forget_links_to(given_up)
+def verify_email(token: str) -> None:
+    """Verify an address with a mailed link. Links of invitations to the replaced address stop working. Raises LinkSpent."""
+    if old_address := accounts.verify_email(token):
+        invitations.invalidate_links_to(old_address)
 
 
-def switch(*, account: Account, org_id: UUID) -> dict[str, Any]:
+def switch_org(*, account: Account, org_id: UUID) -> dict[str, Any]:
     """Return an access token of the same session for another org. Raises NotFound."""
-    return answers.answer(answers.session_of(account), org_id)
+    return responses.login_response(responses.session_of(account), org_id)
 
 
 def create_org(*, account: Account, name: str) -> dict[str, Any]:
     """Create another org, and return an access token for it. Raises TooManyAttempts."""
-    attempts.begin_registration(account.ip)
+    attempts.record_registration(account.ip)
     org = services.create_org(name=name, owner=account.user, by=account.principal)
-    return switch(account=account, org_id=org.pk)
+    return switch_org(account=account, org_id=org.pk)
 
 
 def accept_invitation(*, account: Account, token: str) -> dict[str, Any]:
@@ -55,4 +55,4 @@ def accept_invitation(*, account: Account, token: str) -> dict[str, Any]:
     Raises LinkSpent and OtherAddress.
     """
     member = invitations.accept(token=token, user=account.user, by=account.principal)
-    return switch(account=account, org_id=member.org_id)
+    return switch_org(account=account, org_id=member.org_id)

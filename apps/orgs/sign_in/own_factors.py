@@ -1,4 +1,7 @@
-"""Actions on the user's second factors. Changes require the password, and an existing factor."""
+"""Actions on the user's second factors.
+
+Changes require the password and, if the user has a second factor, a session that has verified one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from uuid import UUID
 
 from apps.auth import factors
 from apps.auth.exceptions import BadCredentials
-from apps.auth.factors import Credential, PasskeyBegun, TotpBegun
+from apps.auth.factors import Credential, PasskeyChallenge, TotpSetup
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import NotFound
 from apps.orgs.sign_in.reauthentication import require_factor
@@ -19,15 +22,15 @@ def verify_code(*, account: Account, code: str) -> None:
 
 
 def verify_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
-    """Verify a passkey in this session. Raises BadCredentials, also for another user's passkey."""
+    """Verify a passkey in this session. Raises BadCredentials, also if the passkey belongs to another user."""
     user = factors.check_passkey(challenge=challenge, credential=credential)
     if user.pk != account.user.pk:
         raise BadCredentials
     factors.mark_second_factor(account.session)
 
 
-def begin_totp(*, account: Account, password: str) -> TotpBegun:
-    """Create a secret for an authenticator app; it takes effect with its first code."""
+def begin_totp(*, account: Account, password: str) -> TotpSetup:
+    """Create a secret for an authenticator app. It is saved when the user confirms it with a code."""
     require_factor(account, password)
     return factors.begin_totp(account.user)
 
@@ -38,14 +41,14 @@ def remove_totp(*, account: Account, password: str) -> None:
 
 
 def new_recovery_codes(*, account: Account, password: str) -> list[str]:
-    """Replace the recovery codes. Raises NotFound without a second factor."""
+    """Replace the recovery codes. Raises NotFound if the user has no second factor."""
     require_factor(account, password)
-    if not factors.of(account.user).any:
+    if not factors.load_factors(account.user).has_any:
         raise NotFound
-    return factors.new_recovery_codes(user=account.user, session=account.session)
+    return factors.renew_recovery_codes(user=account.user, session=account.session)
 
 
-def begin_passkey(*, account: Account, password: str) -> PasskeyBegun:
+def begin_passkey(*, account: Account, password: str) -> PasskeyChallenge:
     """Return the browser's options for creating a passkey. Raises TooManyPasskeys."""
     require_factor(account, password)
     factors.require_room_for_passkey(account.user)

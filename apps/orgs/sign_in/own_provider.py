@@ -1,4 +1,4 @@
-"""An org's own identity provider: set, check, remove. The module `sso` decides what it may vouch for."""
+"""Actions on an org's own identity provider: set, check, remove. The module `sso` uses it to log in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import providers
 from apps.orgs.sign_in.providers import ProviderFailed
-from apps.orgs.versions import Match, of_time, require_match
+from apps.orgs.versions import Match, require_match, version_of_time
 
-KIND = "identity_provider"
+SEAL_KIND = "identity_provider"
 
 
 class ProviderFields(TypedDict):
-    """An issuer's settings. A secret that is left out is kept."""
+    """An issuer's settings. Without `client_secret` the stored secret does not change."""
 
     issuer: str
     client_id: str
@@ -34,48 +34,52 @@ class SsoRequired(Conflict):
     code = "sso_required"
 
 
-def of(org: Org) -> IdentityProvider | None:
+def find_provider(org: Org) -> IdentityProvider | None:
     return IdentityProvider.objects.for_org(org).first()
 
 
-def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider:
-    """Set the org's own issuer. Without `client_secret` the stored one is kept.
+def save_provider(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider:
+    """Set the org's own issuer. Without `client_secret` the stored secret does not change.
 
-    With another issuer, the stored subjects are deleted, because they mean other people. Its sessions end then,
-    and when it is disabled.
+    If the issuer changes, the stored subjects are deleted, because the new issuer may use them for other people. All
+    sessions of the old issuer end if the issuer changes or is disabled.
     """
     by.require(Permission.OWNERS_MANAGE)
-    said: dict[str, Any] = {**fields}
-    secret = said.pop("client_secret", None)
+    values: dict[str, Any] = {**fields}
+    secret = values.pop("client_secret", None)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
-    before = {name: getattr(row, name) for name in said} if row else dict.fromkeys(said)
+    old_values = {name: getattr(row, name) for name in values} if row else dict.fromkeys(values)
     if row is None:
         row = IdentityProvider(org=org)
     if secret is None and not row.sealed:
         raise Invalid([("client_secret", "This field is required.", "required")])
-    if row.sealed and secret is None and before.get("issuer") != said["issuer"]:
+    if row.sealed and secret is None and old_values.get("issuer") != values["issuer"]:
         message = "Enter the secret again: it would be sent to another issuer."
         raise Invalid([("client_secret", message, "required")])
-    for name, value in said.items():
+    for name, value in values.items():
         setattr(row, name, value)
     if secret is not None:
-        row.sealed = vault.seal(org, KIND, row.pk, secret)
+        row.sealed = vault.seal(org, SEAL_KIND, row.pk, secret)
         row.secret_last4 = secret[-4:] if len(secret) >= 12 else ""
     row.save()
-    if before.get("issuer") not in (None, row.issuer):
+    if old_values.get("issuer") not in (None, row.issuer):
         FederatedIdentity.objects.for_org(org).delete()
-    if before.get("issuer") not in (None, row.issuer) or not row.enabled:
-        sessions.end_of_org(org.pk, reason="identity provider changed")
-    changes = {name: [before[name], value] for name, value in said.items() if before[name] != value}
+    if old_values.get("issuer") not in (None, row.issuer) or not row.enabled:
+        sessions.end_single_sign_on_sessions(org.pk, reason="identity provider changed")
+    changes = {
+        name: [old_values[name], value]
+        for name, value in values.items()
+        if old_values[name] != value
+    }
     if secret is not None:
-        changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
+        changes["client_secret"] = ["set" if old_values.get("issuer") else None, "set"]
     _record(org, by, "identity_provider.save", row.pk, changes)
-    found: IdentityProvider = row
-    return found
+    saved: IdentityProvider = row
+    return saved
 
 
-def remove(*, org: Org, by: Principal, match: Match) -> None:
-    """Remove the provider. Its known subjects are deleted, and its sessions end; members log in another way.
+def remove_provider(*, org: Org, by: Principal, match: Match) -> None:
+    """Remove the provider, delete its stored subjects, and end its sessions. Members must log in another way.
 
     Raises NotFound, ChangedMeanwhile and SsoRequired.
     """
@@ -83,40 +87,47 @@ def remove(*, org: Org, by: Principal, match: Match) -> None:
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
     if row is None:
         raise NotFound
-    require_match(match, of_time(row.updated_at))
+    require_match(match, version_of_time(row.updated_at))
     if org.require_sso:
         raise SsoRequired
     _record(org, by, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
     FederatedIdentity.objects.for_org(org).delete()
-    sessions.end_of_org(org.pk, reason="identity provider removed")
+    sessions.end_single_sign_on_sessions(org.pk, reason="identity provider removed")
     row.delete()
 
 
-def check(issuer: str) -> dict[str, Any]:
-    """Return the check's steps: the discovery document exists, names this issuer, and has everything a login needs."""
+def check_issuer(issuer: str) -> dict[str, Any]:
+    """Check the discovery document of an issuer. Returns the result of each step.
+
+    The steps are: the document exists, it names this issuer, and it contains the endpoints for a login.
+    """
     try:
-        found = providers.look_up(issuer)
+        document = providers.fetch_discovery_document(issuer)
     except ProviderFailed:
-        message = f"No document at {issuer.rstrip('/')}/.well-known/openid-configuration."
+        message = f"There is no document at {issuer.rstrip('/')}/.well-known/openid-configuration."
         return {"ok": False, "steps": [{"step": "discovery", "ok": False, "message": message}]}
-    named = str(found.get("issuer", ""))[:500]
-    same = named.rstrip("/") == issuer.rstrip("/")
-    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-    missing = [name for name in needed if not isinstance(found.get(name), str)]
+    document_issuer = str(document.get("issuer", ""))[:500]
+    is_same_issuer = document_issuer.rstrip("/") == issuer.rstrip("/")
+    required_names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    missing = [name for name in required_names if not isinstance(document.get(name), str)]
     steps = [
         {"step": "discovery", "ok": True, "message": "The document was found."},
         {
             "step": "issuer",
-            "ok": same,
-            "message": "It names this issuer." if same else f"It names another issuer: {named}",
+            "ok": is_same_issuer,
+            "message": "The document names this issuer."
+            if is_same_issuer
+            else f"The document names another issuer: {document_issuer}",
         },
         {
             "step": "endpoints",
             "ok": not missing,
-            "message": f"Missing: {', '.join(missing)}" if missing else "All are present.",
+            "message": f"Missing: {', '.join(missing)}"
+            if missing
+            else "All endpoints are present.",
         },
     ]
-    return {"ok": same and not missing, "steps": steps}
+    return {"ok": is_same_issuer and not missing, "steps": steps}
 
 
 def _record(

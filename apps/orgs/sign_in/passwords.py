@@ -1,4 +1,4 @@
-"""Passwords for commands: read from a file, or generated."""
+"""Read the password of a new account from a file, or generate one, for commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from django.core.management.base import CommandError
 from apps.auth.accounts import password_faults
 
 
-def new_password(file: str | None, email: str) -> str:
-    """Return the first line of `file` (`-` is stdin), or a random password. Raises CommandError for a weak one."""
-    if file is None:
+def new_password(path: str | None, email: str) -> str:
+    """Return the first line of the file (`-` is stdin), or a random password without a file.
+
+    Raises CommandError if the file cannot be read or its password is too weak.
+    """
+    if path is None:
         return secrets.token_urlsafe(15)
     try:
-        text = sys.stdin.readline() if file == "-" else Path(file).read_text()
+        text = sys.stdin.readline() if path == "-" else Path(path).read_text()
     except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
     password = text.partition("\n")[0]
     if faults := password_faults(password, email=email, name=""):
         raise CommandError(" ".join(faults))

@@ -11,9 +11,9 @@ from rest_framework import serializers
 from apps.orgs.http.texts import NameField
 from apps.orgs.roles import Role
 from apps.orgs.sign_in.own_provider import ProviderFields
-from apps.orgs.sign_in.serializers import Reauthentication, SignedIn
+from apps.orgs.sign_in.serializers import LoginResponse, Reauthentication
 
-__all__ = ["Reauthentication", "SignedIn"]
+__all__ = ["LoginResponse", "Reauthentication"]
 
 JOIN_ROLES = [(role.value, role.label) for role in (Role.VIEWER, Role.MEMBER)]
 
@@ -39,7 +39,7 @@ class Start(serializers.Serializer[Any]):
     )
 
 
-class GoOn(serializers.Serializer[Any]):
+class LoginContinuation(serializers.Serializer[Any]):
     challenge = serializers.CharField(max_length=200)
     mfa_code = serializers.CharField(max_length=40)
     org = serializers.UUIDField(required=False, help_text="Organization to work in.")
@@ -59,17 +59,17 @@ class Location(serializers.Serializer[Any]):
 
 
 class IssuerField(NameField):
-    """An https URL without query; http only if private networks are allowed."""
+    """An https URL without query. An http URL is allowed only if private networks are allowed."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip().rstrip("/")
         schemes = {"https", "http"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}
         try:
             parts = urlsplit(text)
-            fine = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            is_valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
         except ValueError:
-            fine = False
-        if not fine or parts.query or parts.fragment or parts.username or not text.isascii():
+            is_valid = False
+        if not is_valid or parts.query or parts.fragment or parts.username or not text.isascii():
             message = "Enter the issuer's URL, like https://login.example.com."
             raise serializers.ValidationError(message, code="invalid")
         return text
@@ -98,7 +98,7 @@ class OwnProviderChange(serializers.Serializer[ProviderFields]):
         max_length=500,
         required=False,
         trim_whitespace=False,
-        help_text="If left out, the stored secret is kept.",
+        help_text="If left out, the stored secret does not change.",
     )
     join_role = serializers.ChoiceField(
         choices=JOIN_ROLES,
@@ -116,12 +116,12 @@ class IssuerCheck(serializers.Serializer[Any]):
     issuer = IssuerField(max_length=500)
 
 
-class CheckedStep(serializers.Serializer[Any]):
+class IssuerCheckStep(serializers.Serializer[Any]):
     step = serializers.CharField()
     ok = serializers.BooleanField()
     message = serializers.CharField()
 
 
-class Checked(serializers.Serializer[Any]):
+class IssuerCheckResult(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
-    steps = CheckedStep(many=True)
+    steps = IssuerCheckStep(many=True)

@@ -1,4 +1,4 @@
-"""Log in through identity providers, and manage an org's own issuer."""
+"""Routes to log in through identity providers, and to manage an org's own issuer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from apps.orgs.sign_in import entry, own_provider, providers, sso
 from apps.orgs.sign_in import provider_serializers as forms
 from apps.orgs.sign_in.entry import ProviderResult
 from apps.orgs.sign_in.providers import ProviderFailed
-from apps.orgs.sign_in.views import SIGNED_IN, client_of, keep, signed_in
-from apps.orgs.versions import of_time
+from apps.orgs.sign_in.views import LOGIN_EXAMPLE, client_of, login_response, set_refresh_cookie
+from apps.orgs.versions import version_of_time
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import IF_MATCH, operation
 from apps.web.slow import SlowResponse
@@ -29,7 +29,7 @@ from apps.web.views import PublicView, data_of, etag, match_of, query_of
 
 PROVIDERS_EXAMPLE = {"providers": [{"id": "google", "name": "Google"}]}
 LINKS_EXAMPLE = {"links": [{"provider": "google", "linked_at": "2026-11-22T09:00:00Z"}]}
-OWN_EXAMPLE = {
+OWN_PROVIDER_EXAMPLE = {
     "issuer": "https://login.example.com",
     "client_id": "drover",
     "client_secret": {"set": True, "last4": "3f9a"},
@@ -44,7 +44,7 @@ OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 
 
 class Providers(PublicView):
-    public_because = "The login page shows a button for each."
+    public_because = "The login page shows a button for each provider."
 
     @operation(
         "auth_providers",
@@ -55,11 +55,13 @@ class Providers(PublicView):
         public=True,
     )
     def get(self, request: Request) -> Response:
-        found = [{"id": name, "name": app.name} for name, app in providers.installed().items()]
-        return Response({"providers": found})
+        installed = [
+            {"id": name, "name": app.name} for name, app in providers.installed_providers().items()
+        ]
+        return Response({"providers": installed})
 
 
-class Start(PublicView):
+class ProviderStart(PublicView):
     public_because = "Used to log in; the response redirects to the provider."
 
     @operation(
@@ -72,19 +74,19 @@ class Start(PublicView):
         public=True,
     )
     def get(self, request: Request, provider: str) -> HttpResponseBase:
-        """`sso` with `org` redirects to that organization's own issuer. Errors are shown at /login?problem=."""
-        wanted = query_of(forms.Start, request)
-        state = {"next": own_path(wanted["next"]), "invitation": wanted["invitation"]}
+        """The provider `sso` with `org` redirects to that organization's own issuer. Errors redirect to /login?problem=."""
+        parameters = query_of(forms.Start, request)
+        state = {"next": safe_path(parameters["next"]), "invitation": parameters["invitation"]}
         try:
             chosen = entry.choose_provider(
-                named=provider, org_slug=wanted["org"], client=client_of(request)
+                provider=provider, org_slug=parameters["org"], client=client_of(request)
             )
-            return providers.begin(request._request, chosen, state)
+            return providers.redirect_to_provider(request._request, chosen, state)
         except ProviderFailed as failure:
-            return problem_page(failure.code)
+            return redirect_to_problem(failure.code)
 
 
-class Callback(PublicView):
+class ProviderCallback(PublicView):
     public_because = "The provider redirects here; the state cookie and the provider's response are the credential."
 
     @operation(
@@ -99,45 +101,47 @@ class Callback(PublicView):
         try:
             identity = providers.handle_callback(request._request, provider)
             result = entry.finish_provider_login(identity=identity, client=client_of(request))
-            answer = page_after(result, next_page=str(identity.state.get("next") or "/"))
+            response = redirect_after_login(
+                result, next_page=str(identity.state.get("next") or "/")
+            )
         except (ProviderFailed, sso.SignInRefused, sso.LinkedElsewhere, OrgReadOnly) as failure:
-            answer = problem_page(failure.code)
+            response = redirect_to_problem(failure.code)
         except LinkSpent:
-            answer = problem_page("link_spent")
+            response = redirect_to_problem("link_spent")
         except OtherAddress:
-            answer = problem_page("other_address")
+            response = redirect_to_problem("other_address")
         except LimitReached:
-            answer = problem_page("limit_reached")
+            response = redirect_to_problem("limit_reached")
         except TooManyAttempts:
-            answer = problem_page("too_many_attempts")
-        providers.forget(answer)
-        return answer
+            response = redirect_to_problem("too_many_attempts")
+        providers.delete_state_cookie(response)
+        return response
 
 
-class GoOn(PublicView):
+class LoginContinuation(PublicView):
     public_because = "Used to log in: the challenge represents the provider's confirmation."
 
     @operation(
         "auth_login_continue",
         tag="auth",
         summary="Complete a provider login with the second factor",
-        request=forms.GoOn,
-        answer=forms.SignedIn,
+        request=forms.LoginContinuation,
+        answer=forms.LoginResponse,
         errors=(401, 403, 404),
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "mfa_code": "123456"},
         public=True,
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
-        data = data_of(forms.GoOn, request)
-        entered = entry.show_second_factor(
+        data = data_of(forms.LoginContinuation, request)
+        login = entry.verify_second_factor(
             challenge=data["challenge"],
             code=data["mfa_code"],
             org_id=data.get("org"),
             client=client_of(request),
         )
-        return signed_in(entered)
+        return login_response(login)
 
 
 class Links(AccountView):
@@ -169,12 +173,12 @@ class OneLink(AccountView):
         password = data_of(forms.Reauthentication, request)["current_password"]
         state = sso.begin_link(account=self.account, password=password, provider=provider)
         try:
-            leading = providers.begin(request._request, provider, state)
+            redirect = providers.redirect_to_provider(request._request, provider, state)
         except ProviderFailed:
             raise NotFound from None
-        answer = Response({"location": leading["Location"]})
-        answer.cookies = leading.cookies
-        return answer
+        response = Response({"location": redirect["Location"]})
+        response.cookies = redirect.cookies
+        return response
 
 
 class LinkRemoval(AccountView):
@@ -195,7 +199,7 @@ class LinkRemoval(AccountView):
 
 
 class OwnProvider(OrgView):
-    """Only for owners: whoever chooses the issuer can impersonate any member of the org."""
+    """An org's own provider. Only owners can set it, because its issuer can impersonate any member of the org."""
 
     permissions = {
         "get": Permission.SETTINGS_EDIT,
@@ -210,11 +214,11 @@ class OwnProvider(OrgView):
         summary="Show the organization's own identity provider",
         answer=forms.OwnProvider,
         also={204: "The organization has no identity provider."},
-        example=OWN_EXAMPLE,
+        example=OWN_PROVIDER_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        row = own_provider.of(self.org)
-        return self.answer(row) if row else Response(status=204)
+        row = own_provider.find_provider(self.org)
+        return self.respond(row) if row else Response(status=204)
 
     @operation(
         "identity_provider_put",
@@ -222,7 +226,7 @@ class OwnProvider(OrgView):
         summary="Set the organization's own identity provider (OpenID Connect)",
         request=forms.OwnProviderChange,
         answer=forms.OwnProvider,
-        example=OWN_EXAMPLE,
+        example=OWN_PROVIDER_EXAMPLE,
         request_example={
             "issuer": "https://login.example.com",
             "client_id": "drover",
@@ -232,7 +236,9 @@ class OwnProvider(OrgView):
     )
     def put(self, request: Request) -> Response:
         data = data_of(forms.OwnProviderChange, request)
-        return self.answer(own_provider.save(org=self.org, by=self.principal, fields=data))
+        return self.respond(
+            own_provider.save_provider(org=self.org, by=self.principal, fields=data)
+        )
 
     @operation(
         "identity_provider_remove",
@@ -243,10 +249,10 @@ class OwnProvider(OrgView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request) -> Response:
-        own_provider.remove(org=self.org, by=self.principal, match=match_of(request))
+        own_provider.remove_provider(org=self.org, by=self.principal, match=match_of(request))
         return Response(status=204)
 
-    def answer(self, row: IdentityProvider) -> Response:
+    def respond(self, row: IdentityProvider) -> Response:
         start = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/sso/start"
         body = {
             "issuer": row.issuer,
@@ -254,11 +260,11 @@ class OwnProvider(OrgView):
             "client_secret": {"set": True, "last4": row.secret_last4},
             "join_role": row.join_role or None,
             "enabled": row.enabled,
-            "callback_url": providers.callback_url(providers.of_org(self.org.pk)),
+            "callback_url": providers.callback_url(providers.provider_of_org(self.org.pk)),
             "start_url": f"{start}?{urlencode({'org': self.org.slug})}",
             "updated_at": row.updated_at,
         }
-        return Response(body, headers={"ETag": etag(of_time(row.updated_at))})
+        return Response(body, headers={"ETag": etag(version_of_time(row.updated_at))})
 
 
 class OwnProviderCheck(OrgView):
@@ -267,40 +273,40 @@ class OwnProviderCheck(OrgView):
     @operation(
         "identity_provider_check",
         tag="single sign-on",
-        summary="Check an issuer, in named steps",
+        summary="Check an issuer, with a result for each step",
         request=forms.IssuerCheck,
-        answer=forms.Checked,
+        answer=forms.IssuerCheckResult,
         example=STEPS_EXAMPLE,
         request_example={"issuer": "https://login.example.com"},
     )
     def post(self, request: Request) -> SlowResponse:
         issuer = data_of(forms.IssuerCheck, request)["issuer"]
-        return SlowResponse(lambda: own_provider.check(issuer), then=Response)
+        return SlowResponse(lambda: own_provider.check_issuer(issuer), then=Response)
 
 
-def own_path(path: str) -> str:
-    """Accept only a path of our own pages: with a full URL, a link could send users elsewhere."""
+def safe_path(path: str) -> str:
+    """Return the path if it is a path of our own pages, else an empty text. A full URL could lead to another site."""
     return path if OWN_PATH.fullmatch(path) else ""
 
 
-def page_after(result: ProviderResult, *, next_page: str) -> HttpResponseBase:
-    """Return the page for a user who returned from a provider."""
+def redirect_after_login(result: ProviderResult, *, next_page: str) -> HttpResponseBase:
+    """Redirect a user who returned from a provider to the next page."""
     if result.challenge is not None:
-        return page("/login", second_factor=result.challenge)
+        return redirect_to_page("/login", second_factor=result.challenge)
     if result.session is None:
-        return page("/settings/account")
-    where = {"next": next_page}
+        return redirect_to_page("/settings/account")
+    data = {"next": next_page}
     if result.org_id is not None:
-        where["org"] = str(result.org_id)
-    answer = page("/welcome", **where)
-    keep(result.session, answer)
-    return answer
+        data["org"] = str(result.org_id)
+    response = redirect_to_page("/welcome", **data)
+    set_refresh_cookie(result.session, response)
+    return response
 
 
-def page(path: str, **query: str) -> HttpResponseRedirect:
-    """Return the URL of a dashboard page. Its data follows `#`, so that no server or log sees it."""
+def redirect_to_page(path: str, **query: str) -> HttpResponseRedirect:
+    """Redirect to a dashboard page. The query follows `#`, so that browsers do not send it to a server."""
     return HttpResponseRedirect(f"{path}#{urlencode(query)}" if query else path)
 
 
-def problem_page(code: str) -> HttpResponseRedirect:
+def redirect_to_problem(code: str) -> HttpResponseRedirect:
     return HttpResponseRedirect(f"/login?{urlencode({'problem': code})}")

@@ -1,7 +1,7 @@
-"""Identity providers: allauth's OAuth 2 and OpenID Connect, under our egress policy and without web sessions.
+"""Identity providers: allauth's OAuth 2 and OpenID Connect, with our egress policy and without web sessions.
 
-The installation's own (Google, GitHub, one issuer) come from the settings; an org's issuer from its row, as the
-provider `org-<id>`. The state of a redirect is kept in a signed cookie for ten minutes.
+The settings contain the installation's own providers (Google, GitHub, one issuer). The provider `org-<id>` is the
+issuer of an org, from a row of its table. A signed cookie stores the state of a redirect for ten minutes.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ logger = structlog.get_logger(__name__)
 
 COOKIE = "drover_provider"
 COOKIE_SECONDS = 600
-ORG = "org-"
-LARGEST_ANSWER = 1 << 20  # bytes
+ORG_PREFIX = "org-"
+MAX_RESPONSE_BYTES = 1 << 20
 TIMEOUT = (5.0, 10.0)  # seconds to connect, and for a response
 
 
 class ProviderFailed(Exception):
-    """A provider cannot be used; `code` says why."""
+    """A provider cannot be used. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -54,7 +54,7 @@ class ProviderFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A provider's claims about the user who returned from it. `state` is what we had stored in the browser."""
+    """A provider's claims about the user who returned from it. `state` comes from the state cookie."""
 
     provider: str
     subject: str
@@ -65,15 +65,15 @@ class Identity:
 
 
 class IdentityReceived(Exception):
-    """Raised to stop allauth once an identity is known, because our own code does the rest."""
+    """Raised in allauth when the identity is known, because our own code completes the login."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity.provider)
         self.identity = identity
 
 
-class Failed(Exception):
-    """Raised to stop allauth where it would show its own page."""
+class AllauthFailed(Exception):
+    """Raised where allauth would show its own error page. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -81,25 +81,24 @@ class Failed(Exception):
 
 
 class Adapter(DefaultSocialAccountAdapter):
-    """The hooks of allauth.socialaccount."""
+    """Settings of allauth.socialaccount: our providers, our HTTP client, and our code after a callback."""
 
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Return our providers, never allauth's own rows, whose secrets are not encrypted."""
-        if provider is not None and (org_id := org_of(provider)):
-            found = _app_of_org(org_id)
-            return [found] if found else []
-        return [app for name, app in installed().items() if provider in (None, name)]
+        """Return our providers. Rows of allauth are not used, because their secrets are not encrypted."""
+        if provider is not None and (org_id := org_of_provider(provider)):
+            app = _app_of_org(org_id)
+            return [app] if app else []
+        return [app for name, app in installed_providers().items() if provider in (None, name)]
 
     def get_requests_session(self) -> requests.Session:
         return _ProviderSession(allow_private=settings.ALLOW_PRIVATE_NETWORKS, timeout=TIMEOUT)
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         account = sociallogin.account
-        if (
-            account.pk
-        ):  # Delete the claims that allauth has just stored, because they are not needed again.
+        # Delete the claims that allauth has just stored, because they are not needed again.
+        if account.pk:
             account.extra_data = {}
             account.save(update_fields=["extra_data"])
         address = next(iter(sociallogin.email_addresses), None)
@@ -111,7 +110,7 @@ class Adapter(DefaultSocialAccountAdapter):
                 subject=account.uid,
                 email=address.email.strip().lower() if address else None,
                 verified=bool(address and address.verified),
-                name=_name(sociallogin),
+                name=_claimed_name(sociallogin),
                 state=sociallogin.state.get("data") or {},
             )
         )
@@ -124,22 +123,22 @@ class Adapter(DefaultSocialAccountAdapter):
         exception: Any = None,
         extra_context: Any = None,
     ) -> None:
-        raise Failed("cancelled" if error == AuthError.CANCELLED else "provider_failed")
+        raise AllauthFailed("cancelled" if error == AuthError.CANCELLED else "provider_failed")
 
 
 class _ProviderSession(PolicySession):
-    """Limits the size of responses, and connects only to addresses that the egress policy allows."""
+    """An HTTP client that limits the size of responses and connects only to addresses that the egress policy allows."""
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["stream"] = True
         response = super().request(method, url, *args, **kwargs)
-        body = read_body(response, limit=LARGEST_ANSWER, seconds=sum(TIMEOUT))
+        body = read_body(response, limit=MAX_RESPONSE_BYTES, seconds=sum(TIMEOUT))
         response._content = body  # as `requests` does when it reads a body itself
         return response
 
 
-class _Ours:
-    """Uses our own callback URL, whatever Host header a request has."""
+class _OwnCallbackUrl:
+    """Makes an allauth adapter use our own callback URL, and not the Host header of a request."""
 
     provider_id: str
 
@@ -147,80 +146,84 @@ class _Ours:
         return callback_url(self.provider_id)
 
 
-class _Google(_Ours, GoogleOAuth2Adapter):
+class _Google(_OwnCallbackUrl, GoogleOAuth2Adapter):
     pass
 
 
-class _GitHub(_Ours, GitHubOAuth2Adapter):
+class _GitHub(_OwnCallbackUrl, GitHubOAuth2Adapter):
     pass
 
 
-class _OpenID(_Ours, OpenIDConnectOAuth2Adapter):
+class _OpenID(_OwnCallbackUrl, OpenIDConnectOAuth2Adapter):
     pass
 
 
 class _CallbackView(OAuth2CallbackView):
     def _redirect_strict_samesite(self, request: HttpRequest, provider: Any) -> None:
-        """Do not retry: our cookie is Lax, so a missing state stays missing."""
+        """Do not repeat the request. Our cookie is Lax, so a missing state would be missing again."""
 
 
-def installed() -> dict[str, SocialApp]:
+def installed_providers() -> dict[str, SocialApp]:
     """Return the installation's providers, by name."""
-    return {name: _app(name, **about) for name, about in settings.IDENTITY_PROVIDERS.items()}
+    return {
+        name: _social_app(name, **settings_of_app)
+        for name, settings_of_app in settings.IDENTITY_PROVIDERS.items()
+    }
 
 
-def org_of(provider: str) -> UUID | None:
-    """Return the org of this provider, if it is an org's."""
-    if not provider.startswith(ORG):
+def org_of_provider(provider: str) -> UUID | None:
+    """Return the id of the org whose own provider this is, or None."""
+    if not provider.startswith(ORG_PREFIX):
         return None
     try:
-        return UUID(provider.removeprefix(ORG))
+        return UUID(provider.removeprefix(ORG_PREFIX))
     except ValueError:
         return None
 
 
-def of_org(org_id: UUID) -> str:
-    return f"{ORG}{org_id}"
+def provider_of_org(org_id: UUID) -> str:
+    return f"{ORG_PREFIX}{org_id}"
 
 
-def by_slug(slug: str) -> str | None:
-    """Return the enabled provider of the org with this slug, if any.
+def provider_by_slug(slug: str) -> str | None:
+    """Return the name of the enabled provider of the org with this slug, or None.
 
-    A SECURITY DEFINER function returns its id, because the org is not known yet.
+    A SECURITY DEFINER function returns the id of the org, because no org is in scope.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_with_provider(%s)", [slug])
-        (found,) = cursor.fetchone() or (None,)
-    return of_org(found) if found else None
+        (org_id,) = cursor.fetchone() or (None,)
+    return provider_of_org(org_id) if org_id else None
 
 
 def callback_url(provider: str) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/{provider}/callback"
 
 
-def begin(request: HttpRequest, provider: str, state: Mapping[str, Any]) -> HttpResponseBase:
+def redirect_to_provider(
+    request: HttpRequest, provider: str, state: Mapping[str, Any]
+) -> HttpResponseBase:
     """Redirect to the provider. Raises ProviderFailed."""
     session = SessionStore()
     request.session = session
-    with context.request_context(request), _translated():
-        chosen = _provider(request, provider)
-        adapter = _adapter(request, provider)
-        chosen.oauth2_adapter_class = lambda *_, **__: adapter
-        answer: HttpResponseBase = chosen.redirect(request, "login", None, dict(state))
-    _keep(answer, str(request.session.session_key))
-    return answer
+    with context.request_context(request), _errors_as_provider_failed():
+        allauth_provider = _allauth_provider(request, provider)
+        adapter = _create_adapter(request, provider)
+        allauth_provider.oauth2_adapter_class = lambda *_, **__: adapter
+        response: HttpResponseBase = allauth_provider.redirect(request, "login", None, dict(state))
+    _set_state_cookie(response, str(request.session.session_key))
+    return response
 
 
 def handle_callback(request: HttpRequest, provider: str) -> Identity:
     """Return the identity of the user who returned from the provider. Raises ProviderFailed."""
-    if (
-        request.GET.get("error") == "access_denied"
-    ):  # The response has an error, with or without our state.
+    # The user cancelled. Providers may then leave out the state.
+    if request.GET.get("error") == "access_denied":
         raise ProviderFailed("cancelled")
     request.session = SessionStore(request.COOKIES.get(COOKIE))
-    with context.request_context(request), _translated():
+    with context.request_context(request), _errors_as_provider_failed():
         view = _CallbackView()
-        view.request, view.adapter = request, _adapter(request, provider)
+        view.request, view.adapter = request, _create_adapter(request, provider)
         try:
             view.dispatch(request)
         except IdentityReceived as received:
@@ -228,26 +231,26 @@ def handle_callback(request: HttpRequest, provider: str) -> Identity:
     raise ProviderFailed("provider_failed")
 
 
-def forget(answer: HttpResponseBase) -> None:
+def delete_state_cookie(response: HttpResponseBase) -> None:
     """Delete the state cookie."""
-    answer.delete_cookie(COOKIE, path="/api/v1/auth/", samesite="Lax")
+    response.delete_cookie(COOKIE, path="/api/v1/auth/", samesite="Lax")
 
 
-def look_up(issuer: str) -> dict[str, Any]:
+def fetch_discovery_document(issuer: str) -> dict[str, Any]:
     """Return the issuer's discovery document. Raises ProviderFailed."""
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
-    with _translated():
-        answer = Adapter().get_requests_session().get(url)
-        answer.raise_for_status()
-        found = answer.json()
-    if not isinstance(found, dict):
+    with _errors_as_provider_failed():
+        response = Adapter().get_requests_session().get(url)
+        response.raise_for_status()
+        document = response.json()
+    if not isinstance(document, dict):
         raise ProviderFailed("provider_failed")
-    return found
+    return document
 
 
-def _keep(answer: HttpResponseBase, state: str) -> None:
-    """Set the state cookie as Lax, because the return is a navigation from another site."""
-    answer.set_cookie(
+def _set_state_cookie(response: HttpResponseBase, state: str) -> None:
+    """Set the state cookie. It is Lax, because the user returns by a navigation from another site."""
+    response.set_cookie(
         COOKIE,
         state,
         max_age=COOKIE_SECONDS,
@@ -258,8 +261,8 @@ def _keep(answer: HttpResponseBase, state: str) -> None:
     )
 
 
-# Errors of `requests`, of our policy, and of allauth with invalid documents.
-BROKEN = (
+# Errors of `requests`, of the egress policy, and of allauth when it reads invalid documents.
+PROVIDER_ERRORS = (
     requests.RequestException,
     EgressError,
     BodyTooLargeError,
@@ -272,24 +275,24 @@ BROKEN = (
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Convert all errors of a provider to one exception."""
+def _errors_as_provider_failed() -> Iterator[None]:
+    """Convert all errors of a provider to ProviderFailed."""
     try:
         yield
-    except Failed as error:
+    except AllauthFailed as error:
         raise ProviderFailed(error.code) from error
     except SocialApp.DoesNotExist as error:
         raise ProviderFailed("provider_unknown") from error
-    except BROKEN as error:
+    except PROVIDER_ERRORS as error:
         logger.warning("identity provider failed", error=str(error).partition("\n")[0])
         raise ProviderFailed("provider_failed") from error
 
 
-def _provider(request: HttpRequest, provider: str) -> Any:
+def _allauth_provider(request: HttpRequest, provider: str) -> Any:
     return Adapter(request).get_provider(request, provider=provider)
 
 
-def _adapter(request: HttpRequest, provider: str) -> OAuth2Adapter:
+def _create_adapter(request: HttpRequest, provider: str) -> OAuth2Adapter:
     if provider == "google":
         return _Google(request)
     if provider == "github":
@@ -303,8 +306,8 @@ def _app_of_org(org_id: UUID) -> SocialApp | None:
         if row is None:
             return None
         secret = vault.unseal(Org.objects.get(pk=org_id), "identity_provider", row.pk, row.sealed)
-        return _app(
-            of_org(org_id),
+        return _social_app(
+            provider_of_org(org_id),
             kind="openid_connect",
             label="single sign-on",
             client_id=row.client_id,
@@ -313,7 +316,7 @@ def _app_of_org(org_id: UUID) -> SocialApp | None:
         )
 
 
-def _app(
+def _social_app(
     name: str, *, kind: str, label: str, client_id: str, secret: str, issuer: str
 ) -> SocialApp:
     """Create allauth's model of an app, which is never saved."""
@@ -327,9 +330,9 @@ def _app(
     )
 
 
-def _name(sociallogin: SocialLogin) -> str:
+def _claimed_name(sociallogin: SocialLogin) -> str:
     claims = sociallogin.account.extra_data
     for source in (claims.get("userinfo"), claims.get("id_token"), claims):
         if isinstance(source, dict) and isinstance(source.get("name"), str):
-            return names.cleaned(source["name"], longest=120)
+            return names.clean_name(source["name"], longest=120)
     return ""

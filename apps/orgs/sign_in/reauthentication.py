@@ -1,4 +1,7 @@
-"""Ask for credentials again before a user changes how to log in, because another person may use an open session."""
+"""Require the password and a second factor again before a user changes how to log in.
+
+Otherwise another person at an open session could do it.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from apps.orgs.exceptions import WrongPassword
 def require_password(account: Account, password: str) -> None:
     """Raise WrongPassword unless the password is right.
 
-    A user without one must have logged in within a few minutes.
+    A user without a password must have logged in within the last 10 minutes.
     """
-    user, began = account.user, account.session.created_at
-    if accounts.reauthenticate(user=user, password=password, began=began, ip=account.ip):
+    user, session_began = account.user, account.session.created_at
+    if accounts.reauthenticate(
+        user=user, password=password, session_began=session_began, ip=account.ip
+    ):
         return
     if user.has_usable_password():
         raise WrongPassword("This is not your password.")
@@ -29,6 +34,6 @@ def require_factor(account: Account, password: str) -> None:
     Raises WrongPassword and SecondFactorNeeded.
     """
     require_password(account, password)
-    mine = factors.of(account.user)
-    if mine.any and account.session.second_factor_at is None:
-        raise SecondFactorNeeded(mine.methods())
+    user_factors = factors.load_factors(account.user)
+    if user_factors.has_any and account.session.second_factor_at is None:
+        raise SecondFactorNeeded(user_factors.methods())

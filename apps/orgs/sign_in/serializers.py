@@ -10,9 +10,9 @@ from rest_framework import serializers
 from apps.auth.accounts import password_faults
 from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import Permission, Role
-from apps.orgs.rules import Closed
+from apps.orgs.rules import AccessDenial
 
-PASSWORD_MAX = 1024  # characters; hashing a longer password only takes time
+MAX_PASSWORD_LENGTH = 1024  # characters; hashing a longer password only takes time
 
 
 class NewAccount(TypedDict):
@@ -25,7 +25,7 @@ class NewAccount(TypedDict):
 
 class Registration(serializers.Serializer[NewAccount]):
     email = AsciiEmailField(max_length=254)
-    password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+    password = serializers.CharField(max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False)
     name = NameField(max_length=120, allow_blank=True, default="")
     organization_name = NameField(
         max_length=120,
@@ -57,7 +57,7 @@ class Credentials(TypedDict):
 
 class Login(serializers.Serializer[Credentials]):
     email = serializers.CharField(max_length=254)
-    password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+    password = serializers.CharField(max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False)
     mfa_code = serializers.CharField(
         max_length=40,
         required=False,
@@ -85,15 +85,15 @@ class ProfileChange(serializers.Serializer[Any]):
 class Reauthentication(serializers.Serializer[Any]):
     """Requires the password, because another person may use an open session.
 
-    A user without one logs in again first.
+    A user without a password must log in again first.
     """
 
     current_password = serializers.CharField(
-        max_length=PASSWORD_MAX, trim_whitespace=False, allow_blank=True, default=""
+        max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, allow_blank=True, default=""
     )
 
 
-class Forgotten(serializers.Serializer[Any]):
+class ForgottenPassword(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254)
 
 
@@ -114,7 +114,7 @@ class Factors(serializers.Serializer[Any]):
     recovery_codes = serializers.IntegerField(help_text="Number of unused recovery codes.")
 
 
-class TotpBegun(serializers.Serializer[Any]):
+class TotpSetup(serializers.Serializer[Any]):
     challenge = serializers.CharField(
         help_text="Send it back with the first code within 10 minutes."
     )
@@ -130,27 +130,27 @@ class TotpConfirmation(Code):
 class RecoveryCodes(serializers.Serializer[Any]):
     recovery_codes = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Shown only once; empty if there were some already.",
+        help_text="Shown only once; empty if the user already has recovery codes.",
     )
 
 
-class PasskeyBegun(serializers.Serializer[Any]):
+class PasskeyChallenge(serializers.Serializer[Any]):
     challenge = serializers.CharField(
         help_text="Send it back with the browser's response within 10 minutes."
     )
     options = serializers.DictField(help_text="For navigator.credentials, as WebAuthn's JSON.")
 
 
-class PasskeyShown(serializers.Serializer[Any]):
+class PasskeyResponse(serializers.Serializer[Any]):
     challenge = serializers.CharField(max_length=200)
     credential = serializers.DictField(help_text="The browser's response, as WebAuthn's JSON.")
 
 
-class PasskeyMade(PasskeyShown):
+class NewPasskey(PasskeyResponse):
     name = NameField(max_length=80)
 
 
-class PasskeyLogin(PasskeyShown):
+class PasskeyLogin(PasskeyResponse):
     org = serializers.UUIDField(
         required=False, help_text="Organization to log in to; by default the one joined first."
     )
@@ -158,10 +158,10 @@ class PasskeyLogin(PasskeyShown):
 
 class PasswordReset(serializers.Serializer[Any]):
     token = serializers.CharField(max_length=200)
-    password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+    password = serializers.CharField(max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False)
 
 
-class EmailProof(serializers.Serializer[Any]):
+class EmailToken(serializers.Serializer[Any]):
     token = serializers.CharField(max_length=200)
 
 
@@ -191,7 +191,7 @@ class SessionsEnd(serializers.Serializer[Any]):
 
 
 class PasswordChange(Reauthentication):
-    new_password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+    new_password = serializers.CharField(max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False)
 
 
 class UserSummary(serializers.Serializer[Any]):
@@ -225,14 +225,14 @@ class PermissionList(serializers.ListField):
 
 class DomainPermissions(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    permissions = PermissionList(help_text="For objects of this domain.")
+    permissions = PermissionList(help_text="Permissions for objects of this domain.")
 
 
 class CurrentOrganization(OrganizationSummary):
     permissions = PermissionList(
-        help_text="For objects without a domain, and of domains not listed."
+        help_text="Permissions for objects without a domain, and for objects of domains that are not in `domains`."
     )
-    domains = DomainPermissions(many=True, help_text="Domains with other permissions.")
+    domains = DomainPermissions(many=True, help_text="Domains in which the permissions differ.")
     suspended_at = serializers.DateTimeField(
         allow_null=True,
         help_text="Since when the organization is suspended: nothing can be changed or run.",
@@ -241,7 +241,7 @@ class CurrentOrganization(OrganizationSummary):
         allow_null=True, help_text="Time after which the organization is erased."
     )
     closed = serializers.ChoiceField(
-        choices=[(each.value, each.value) for each in Closed],
+        choices=[(each.value, each.value) for each in AccessDenial],
         allow_null=True,
         help_text="The organization's rule that denies this session access; null if access is allowed.",
     )
@@ -255,6 +255,8 @@ class Profile(serializers.Serializer[Any]):
     organizations = OrganizationSummary(many=True)
 
 
-class SignedIn(Profile):
-    access = serializers.CharField(help_text="Send as Authorization: Bearer.")
-    expires_in = serializers.IntegerField(help_text="Seconds.")
+class LoginResponse(Profile):
+    access = serializers.CharField(
+        help_text="Access token; send it in the header Authorization: Bearer."
+    )
+    expires_in = serializers.IntegerField(help_text="Lifetime of the access token, in seconds.")

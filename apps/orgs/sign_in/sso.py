@@ -36,7 +36,7 @@ from apps.orgs.walls.scope import org_scope
 
 
 class SignInRefused(Exception):
-    """The identity is known, but the user may not log in; `code` says why."""
+    """The identity is known, but the user may not log in. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class SignInRefused(Exception):
 
 
 class LastWayIn(Conflict):
-    """Without it you could not log in any more: set a password first."""
+    """Without this provider you could not log in any more: set a password first."""
 
     code = "last_way_in"
 
@@ -57,49 +57,49 @@ class LinkedElsewhere(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLogin:
-    """The user who gets a session, and its kind."""
+    """The user for whom a session may begin, and the kind of the session."""
 
     user: User
     method: str
-    org_id: UUID | None = None  # the page to open
-    only_org: UUID | None = None
+    org_id: UUID | None = None  # the org that the dashboard opens
+    only_org: UUID | None = None  # the org to which the session is limited
 
 
 def sign_in(identity: Identity, ip: str | None) -> AcceptedLogin:
-    """Return the login for an identity. Raises SignInRefused, and what accepting an invitation raises."""
-    org_id = providers.org_of(identity.provider)
+    """Return the login for an identity. Raises SignInRefused and the exceptions of `invitations.accept`."""
+    org_id = providers.org_of_provider(identity.provider)
     if org_id is None:
-        return _into_account(identity, ip)
-    welcome = _into_org(org_id, identity, ip)
-    if welcome is None:  # Raised outside the transaction, so that the mail is sent.
+        return _log_in_to_account(identity, ip)
+    login = _log_in_to_org(org_id, identity, ip)
+    if login is None:  # Raise after the transaction is committed, so that the mail is sent.
         raise SignInRefused("consent_needed")
-    return welcome
+    return login
 
 
 @transaction.atomic
-def _into_account(identity: Identity, ip: str | None) -> AcceptedLogin:
+def _log_in_to_account(identity: Identity, ip: str | None) -> AcceptedLogin:
     linked = SocialAccount.objects.select_related("user").filter(
         provider=identity.provider, uid=identity.subject
     )
-    if found := linked.first():
-        user = found.user
+    if social_account := linked.first():
+        user = social_account.user
         if not isinstance(user, User) or not user.is_active:
             raise SignInRefused("account_disabled")
         return AcceptedLogin(user, identity.provider)
-    return _newcomer(identity, ip)
+    return _create_account(identity, ip)
 
 
 def begin_link(*, account: Account, password: str, provider: str) -> dict[str, Any]:
-    """Return the state to keep in the browser while a provider is being linked to this account.
+    """Return the state for the state cookie while a provider is being linked to this account.
 
     Raises WrongPassword and NotFound.
     """
     require_password(account, password)
-    if provider not in providers.installed():
+    if provider not in providers.installed_providers():
         raise NotFound
     user = account.user
-    about = {"session": str(account.session.pk), "version": user.proof_version}
-    return {"link": {"user": str(user.pk), **about}}
+    session_state = {"session": str(account.session.pk), "version": user.proof_version}
+    return {"link": {"user": str(user.pk), **session_state}}
 
 
 @transaction.atomic
@@ -108,21 +108,24 @@ def link(identity: Identity) -> None:
 
     Raises LinkedElsewhere, and LinkSpent if the session has ended or the account has changed since.
     """
-    asked = identity.state["link"]
-    user = proofs.hold(UUID(asked["user"]), asked["version"])
-    if user is None or not sessions.alive_of(user.pk).filter(pk=asked["session"]).exists():
+    link_state = identity.state["link"]
+    user = proofs.lock_user(UUID(link_state["user"]), link_state["version"])
+    if (
+        user is None
+        or not sessions.active_sessions(user.pk).filter(pk=link_state["session"]).exists()
+    ):
         raise LinkSpent
-    about = {"provider": identity.provider, "uid": identity.subject}
-    other = SocialAccount.objects.filter(**about).first()
-    if other is not None and other.user_id != user.pk:
+    subject = {"provider": identity.provider, "uid": identity.subject}
+    existing = SocialAccount.objects.filter(**subject).first()
+    if existing is not None and existing.user_id != user.pk:
         raise LinkedElsewhere
     SocialAccount.objects.filter(user=user, provider=identity.provider).exclude(
         uid=identity.subject
     ).delete()
-    if other is None:
-        SocialAccount.objects.create(user=user, extra_data={}, **about)
-    proofs.forget(user.pk)
-    mail.ask_for_notice(user.email, "provider-linked")
+    if existing is None:
+        SocialAccount.objects.create(user=user, extra_data={}, **subject)
+    proofs.invalidate_proofs(user.pk)
+    mail.request_notice(user.email, "provider-linked")
 
 
 def links_of(user: User) -> list[dict[str, Any]]:
@@ -132,9 +135,9 @@ def links_of(user: User) -> list[dict[str, Any]]:
 
 
 def unlink(*, account: Account, password: str, provider: str) -> None:
-    """Unlink this provider; logins by it that are not completed yet fail.
+    """Unlink this provider. Logins that it has begun but not completed fail.
 
-    Raises WrongPassword, NotFound, and LastWayIn if the user could not log in any more.
+    Raises WrongPassword and NotFound. Raises LastWayIn if the user could not log in any more.
     """
     require_password(account, password)
     _unlink(account.user, provider)
@@ -142,25 +145,24 @@ def unlink(*, account: Account, password: str, provider: str) -> None:
 
 @transaction.atomic
 def _unlink(user: User, provider: str) -> None:
-    mine = SocialAccount.objects.filter(user=user)
-    if not mine.filter(provider=provider).exists():
+    own_links = SocialAccount.objects.filter(user=user)
+    if not own_links.filter(provider=provider).exists():
         raise NotFound
-    others = mine.exclude(provider=provider).exists()
-    if not (others or user.has_usable_password() or factors.of(user).passkeys):
+    has_others = own_links.exclude(provider=provider).exists()
+    if not (has_others or user.has_usable_password() or factors.load_factors(user).passkeys):
         raise LastWayIn
-    mine.filter(provider=provider).delete()
-    proofs.forget(user.pk)
+    own_links.filter(provider=provider).delete()
+    proofs.invalidate_proofs(user.pk)
 
 
-def _newcomer(identity: Identity, ip: str | None) -> AcceptedLogin:
+def _create_account(identity: Identity, ip: str | None) -> AcceptedLogin:
     if not identity.email or not identity.email.isascii():
         raise SignInRefused("email_missing")
     if not identity.verified:
         raise SignInRefused("email_not_verified")
     if User.objects.filter(email=identity.email).exists():
-        raise SignInRefused(
-            "link_first"
-        )  # An address alone does not prove that it is the same account.
+        # The same address does not prove that it is the same person.
+        raise SignInRefused("link_first")
     user = create_account(email=identity.email, password=None, name=identity.name)
     user.email_verified_at = timezone.now()
     user.save(update_fields=["email_verified_at"])
@@ -171,33 +173,36 @@ def _newcomer(identity: Identity, ip: str | None) -> AcceptedLogin:
     if token := identity.state.get("invitation"):
         org_id = invitations.accept(token=str(token), user=user, by=by).org_id
     else:
-        org_id = create_org(name=_first_org(user), owner=user, by=by).pk
+        org_id = create_org(name=_first_org_name(user), owner=user, by=by).pk
     return AcceptedLogin(user, identity.provider, org_id)
 
 
-def _first_org(user: User) -> str:
+def _first_org_name(user: User) -> str:
     return f"{user.name or user.email.partition('@')[0]}'s organization"[:120]
 
 
-def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> AcceptedLogin | None:
-    """Log in to an org. Returns None for a user who was asked by mail whether to join."""
+def _log_in_to_org(org_id: UUID, identity: Identity, ip: str | None) -> AcceptedLogin | None:
+    """Log in to an org. Returns None if the user must first accept a mailed invitation."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
-        known = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
-        found = known.select_related("membership__user").first() or _recognise(org, identity, ip)
-        if found is None:
+        identities = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
+        federated = identities.select_related("membership__user").first() or _link_subject(
+            org, identity, ip
+        )
+        if federated is None:
             return None
-        user = found.membership.user
+        user = federated.membership.user
         if not user.is_active:
             raise SignInRefused("account_disabled")
-        found.email, found.name = identity.email or found.email, identity.name
-        found.save(update_fields=["email", "name"])
+        federated.email, federated.name = identity.email or federated.email, identity.name
+        federated.save(update_fields=["email", "name"])
         return AcceptedLogin(user, "sso", org.pk, only_org=org.pk)
 
 
-def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:
-    """Return the member for a new subject: by address, or by joining now. Returns None for a user who has to agree
-    first.
+def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:
+    """Link a new subject to the member with its address, or to a new member.
+
+    Returns None if the user must first accept a mailed invitation.
     """
     email = identity.email
     if not email or not email.isascii():
@@ -209,11 +214,11 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentit
         user__email=email, user__kind=User.Kind.PERSON
     ).first()
     if member is None:
-        member = _join(org, email, identity, ip)
+        member = _join_org(org, email, identity, ip)
     if member is None:
         return None
-    others = FederatedIdentity.objects.for_org(org).filter(membership=member)
-    if others.exists():
+    existing = FederatedIdentity.objects.for_org(org).filter(membership=member)
+    if existing.exists():
         raise SignInRefused("linked_elsewhere")
     linked: FederatedIdentity = FederatedIdentity.unscoped.create(
         org=org, membership=member, subject=identity.subject
@@ -231,27 +236,29 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentit
     return linked
 
 
-def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
-    """Make a user a member whom the org accepts.
+def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
+    """Make a user a member if the org accepts the user.
 
-    The user must have agreed with the mailed secret, or have an address of a domain that the org has verified.
-    All others are asked by mail: an issuer can name anybody, and the result must not depend on whether the
-    address has an account.
+    The user must have the secret of a mailed invitation, or an address of a domain that the org has verified.
+    Otherwise the function mails an invitation and returns None, because an issuer can claim any address. The result
+    does not depend on whether the address has an account.
     """
-    rules.refuse_changes(org)
-    invitation = invitations.pending_for(org, email)
-    role = _role_wanted(org, email, invitation)
+    rules.require_writable(org)
+    invitation = invitations.lock_pending_invitation(org, email)
+    role = _joining_role(org, email, invitation)
     token = str(identity.state.get("invitation") or "")
-    agreed = bool(token) and invitations.proves_consent(org=org, token=token, email=email)
-    if not (agreed or verified_domains.proves(org, email)):
+    has_agreed = bool(token) and invitations.is_token_of_invitation(
+        org=org, token=token, email=email
+    )
+    if not (has_agreed or verified_domains.has_verified_domain_of(org, email)):
         by = system("Single sign-on", ip=ip)
-        invitations.ask_for_consent(org=org, by=by, email=email, role=role)
+        invitations.request_consent(org=org, by=by, email=email, role=role)
         return None
-    limits.require_room_for_members(org, besides=invitation)
-    user = _owner_of(email, identity.name, agreed=agreed)
+    limits.require_room_for_members(org, except_invitation=invitation)
+    user = _account_of(email, identity.name, has_agreed=has_agreed)
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
-    opened = Invitation.objects.for_org(org).open().filter(email=email)
-    opened.update(accepted_at=timezone.now(), digest=None)
+    unaccepted = Invitation.objects.for_org(org).open().filter(email=email)
+    unaccepted.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,
         by=person(user.pk, email, ip),
@@ -264,37 +271,38 @@ def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membershi
     return member
 
 
-def _role_wanted(org: Org, email: str, invitation: Invitation | None) -> Role:
-    """Return the role of a user whom the org has invited or provisioned, or accepts as any user of its issuer.
+def _joining_role(org: Org, email: str, invitation: Invitation | None) -> Role:
+    """Return the role with which the user joins: from an invitation, the directory, or the provider's `join_role`.
 
-    Raises SignInRefused for all others.
+    Raises SignInRefused if none of them allows the user to join.
     """
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")
-    directory = provisioning.provisioned(org, email)
-    if directory is not None and not directory.active:
+    provisioned = provisioning.find_by_address(org, email)
+    if provisioned is not None and not provisioned.active:
         raise SignInRefused("not_a_member")
     if invitation is not None:
         return Role(invitation.role)
-    if directory is not None:
-        return provisioning.role_of(directory)
+    if provisioned is not None:
+        return provisioning.joining_role(provisioned)
     role = IdentityProvider.objects.for_org(org).get().join_role
     if not role:
         raise SignInRefused("not_a_member")
     return Role(role)
 
 
-def _owner_of(email: str, name: str, *, agreed: bool) -> User:
-    """Return the account with this address, creating it if necessary. It is verified if its owner agreed by mail.
+def _account_of(email: str, name: str, *, has_agreed: bool) -> User:
+    """Return the account with this address. Creates it if it does not exist.
 
-    Raises SignInRefused if its password was set by someone who registered the address without verifying it.
+    Marks the address as verified if `has_agreed`. Raises SignInRefused if the account has a password but its address
+    is not verified, because another person may have registered it.
     """
     user = User.objects.filter(email=email).first()
     if user is None:
         user = create_account(email=email, password=None, name=name)
     if user.email_verified_at is None and user.has_usable_password():
         raise SignInRefused("confirm_first")
-    if agreed and user.email_verified_at is None:
+    if has_agreed and user.email_verified_at is None:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])
     return user

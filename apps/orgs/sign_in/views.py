@@ -1,4 +1,4 @@
-"""Register, log in, refresh, log out, switch: the routes under /auth that need users and orgs."""
+"""Routes to register, to log in and out, to refresh a session, and to switch the org."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.auth.exceptions import SessionEnded
 from apps.orgs.http.views import AccountView
 from apps.orgs.sign_in import entry, own_account
 from apps.orgs.sign_in import serializers as forms
-from apps.orgs.sign_in.entry import Client, Entry
+from apps.orgs.sign_in.entry import Client, LoginResult
 from apps.web.addresses import client_ip
 from apps.web.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from apps.web.schema import header, operation
@@ -22,7 +22,7 @@ from apps.web.views import PublicView, data_of
 COOKIE = "drover_refresh"
 COOKIE_PATH = "/api/v1/auth/"
 
-USER = {
+USER_EXAMPLE = {
     "id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a",
     "email": "ada@example.com",
     "name": "Ada",
@@ -31,32 +31,32 @@ USER = {
     "limited": False,
     "second_factor": False,
 }
-ORGANIZATION = {
+ORGANIZATION_EXAMPLE = {
     "id": "01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f",
     "name": "Analytics",
     "slug": "analytics-3f9a1c",
     "role": "owner",
 }
-PROFILE = {
-    "user": USER,
+PROFILE_EXAMPLE = {
+    "user": USER_EXAMPLE,
     "organization": {
-        **ORGANIZATION,
+        **ORGANIZATION_EXAMPLE,
         "permissions": ["org.update", "pipelines.run", "read"],
         "domains": [],
         "suspended_at": None,
         "deletion_at": None,
         "closed": None,
     },
-    "organizations": [ORGANIZATION],
+    "organizations": [ORGANIZATION_EXAMPLE],
 }
-SIGNED_IN = {"access": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "expires_in": 600, **PROFILE}
-PASSKEY_BEGUN = {
+LOGIN_EXAMPLE = {"access": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "expires_in": 600, **PROFILE_EXAMPLE}
+PASSKEY_CHALLENGE_EXAMPLE = {
     "challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA",
     "options": {"publicKey": {"challenge": "c2lnbiB0aGlz", "rpId": "drover.example"}},
 }
-OUR_PAGE = header(
+ORIGIN_HEADER = header(
     HEADER,
-    "Always `drover`: a form on another site cannot send it.",
+    "Always `drover`. A form on another site cannot send this header.",
     required=True,
     only=HEADER_VALUE,
 )
@@ -70,13 +70,13 @@ class Register(PublicView):
         tag="auth",
         summary="Register an account and an organization, or accept an invitation",
         request=forms.Registration,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         status=201,
         errors=(403, 409, 410, 422, 423),
         also={
-            202: "The address must be verified first: a mail is sent, whether or not it has an account"
+            202: "The address must be verified first. A mail is sent, whether or not the address has an account"
         },
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example={
             "email": "ada@example.com",
             "password": "correct horse battery",
@@ -88,8 +88,8 @@ class Register(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Registration, request)
-        made = entry.register(**data, client=client_of(request))
-        return signed_in(made, status=201) if made else Response(status=202)
+        result = entry.register(**data, client=client_of(request))
+        return login_response(result, status=201) if result else Response(status=202)
 
 
 class Login(PublicView):
@@ -100,23 +100,23 @@ class Login(PublicView):
         tag="auth",
         summary="Log in",
         request=forms.Login,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         errors=(401, 403, 404, 422),
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example={"email": "ada@example.com", "password": "correct horse battery"},
         public=True,
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Login, request)
-        entered = entry.log_in(
+        result = entry.log_in(
             email=data["email"],
             password=data["password"],
             code=data.get("mfa_code"),
             org_id=data.get("org"),
             client=client_of(request),
         )
-        return signed_in(entered)
+        return login_response(result)
 
 
 class PasskeyBegin(PublicView):
@@ -126,9 +126,9 @@ class PasskeyBegin(PublicView):
         "auth_passkey_begin",
         tag="auth",
         summary="Get the browser's options for logging in with a passkey",
-        answer=forms.PasskeyBegun,
+        answer=forms.PasskeyChallenge,
         errors=(403,),
-        example=PASSKEY_BEGUN,
+        example=PASSKEY_CHALLENGE_EXAMPLE,
         public=True,
     )
     def post(self, request: Request) -> Response:
@@ -144,22 +144,22 @@ class PasskeyLogin(PublicView):
         tag="auth",
         summary="Log in with a passkey, which counts as both factors",
         request=forms.PasskeyLogin,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         errors=(401, 403, 404, 422),
-        example=SIGNED_IN,
+        example=LOGIN_EXAMPLE,
         request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "credential": {}},
         public=True,
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.PasskeyLogin, request)
-        entered = entry.log_in_with_passkey(
+        result = entry.log_in_with_passkey(
             challenge=data["challenge"],
             credential=data["credential"],
             org_id=data.get("org"),
             client=client_of(request),
         )
-        return signed_in(entered)
+        return login_response(result)
 
 
 class Refresh(PublicView):
@@ -170,10 +170,10 @@ class Refresh(PublicView):
         tag="auth",
         summary="Get a new access token with the refresh cookie",
         request=forms.Refresh,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         errors=(401, 403, 404, 422),
-        parameters=[OUR_PAGE],
-        example=SIGNED_IN,
+        parameters=[ORIGIN_HEADER],
+        example=LOGIN_EXAMPLE,
         request_example={},
         public=True,
     )
@@ -181,9 +181,9 @@ class Refresh(PublicView):
         refuse_cross_site(request, cookie=True)
         data = data_of(forms.Refresh, request)
         token = request.COOKIES.get(COOKIE, "")
-        entered = entry.refresh(token=token, org_id=data.get("org"), client=client_of(request))
-        if entered is not None:
-            return signed_in(entered)
+        result = entry.refresh(token=token, org_id=data.get("org"), client=client_of(request))
+        if result is not None:
+            return login_response(result)
         response = self.handle_exception(SessionEnded())
         response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")
         return response
@@ -198,7 +198,7 @@ class Logout(PublicView):
         summary="End the session of the refresh cookie",
         status=204,
         errors=(403,),
-        parameters=[OUR_PAGE],
+        parameters=[ORIGIN_HEADER],
         public=True,
     )
     def post(self, request: Request) -> Response:
@@ -210,22 +210,22 @@ class Logout(PublicView):
 
 
 class Switch(AccountView):
-    limited_methods = frozenset({"post"})
+    single_sign_on_methods = frozenset({"post"})
 
     @operation(
         "auth_switch",
         tag="auth",
         summary="Get an access token of the same session for another organization",
         request=forms.Switch,
-        answer=forms.SignedIn,
+        answer=forms.LoginResponse,
         errors=(404, 422),
-        example=SIGNED_IN,
-        request_example={"org": ORGANIZATION["id"]},
+        example=LOGIN_EXAMPLE,
+        request_example={"org": ORGANIZATION_EXAMPLE["id"]},
         account=True,
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.Switch, request)
-        return Response(own_account.switch(account=self.account, org_id=data["org"]))
+        return Response(own_account.switch_org(account=self.account, org_id=data["org"]))
 
 
 def client_of(request: Request) -> Client:
@@ -236,14 +236,14 @@ def ip_of(request: HttpRequest | Request) -> str | None:
     return client_ip(request._request if isinstance(request, Request) else request)
 
 
-def signed_in(entered: Entry, status: int = 200) -> Response:
-    response = Response(entered.answer, status=status)
-    keep(entered.session, response)
+def login_response(result: LoginResult, status: int = 200) -> Response:
+    response = Response(result.body, status=status)
+    set_refresh_cookie(result.session, response)
     return response
 
 
-def keep(session: sessions.Session, response: HttpResponseBase) -> None:
-    """Set the refresh token, if it is new, in a cookie that scripts cannot read."""
+def set_refresh_cookie(session: sessions.Session, response: HttpResponseBase) -> None:
+    """Store a new refresh token in a cookie that scripts cannot read. Does nothing if there is no new token."""
     if session.refresh_token:
         response.set_cookie(
             COOKIE,

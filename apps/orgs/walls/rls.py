@@ -1,14 +1,14 @@
 """Migration operations for the second and third barrier between orgs: row-level security and composite keys.
 
-Every table with an `org_id` goes through `protect`; every reference between two of them through
-`same_org`. Guard tests walk the catalogue of the database and fail on one that did not.
+Every table with an `org_id` needs `protect`. Every reference between two such tables needs `same_org`. Guard tests read
+the catalogue of the database and fail if one is missing.
 """
 
 from __future__ import annotations
 
 from django.db.migrations.operations import RunSQL
 
-CURRENT_ORG = """
+CREATE_FUNCTIONS = """
 CREATE FUNCTION app_current_org() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE value text := current_setting('app.current_org', true);
 BEGIN
@@ -25,15 +25,15 @@ CREATE FUNCTION app_user_or_null() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAF
 
 
 def functions() -> RunSQL:
-    """The functions that policies call; `app_current_org` raises if no org is set, so that bugs are noticed."""
+    """Create the functions that policies call. `app_current_org` raises if no org is set, so that bugs are noticed."""
     return RunSQL(
-        CURRENT_ORG,
+        CREATE_FUNCTIONS,
         "DROP FUNCTION app_current_org(); DROP FUNCTION app_org_or_null(); DROP FUNCTION app_user_or_null();",
     )
 
 
 def protect(table: str) -> RunSQL:
-    """Row-level security by org for the runtime role, read access for operators, and the key for references."""
+    """Add row-level security by org for the runtime role, a policy for operators, and the key for `same_org`."""
     return RunSQL(
         f"""
         ALTER TABLE {table} ADD CONSTRAINT {table}_org_key UNIQUE (org_id, id);
@@ -50,9 +50,9 @@ def protect(table: str) -> RunSQL:
 
 
 def same_org(table: str, column: str, target: str, *, on_delete: str = "NO ACTION") -> RunSQL:
-    """A composite foreign key, so that a row of one org cannot refer to another's.
+    """Add a composite foreign key, so that a row cannot refer to a row of another org.
 
-    `on_delete` is the database's own action; a nullable reference uses `SET NULL (column)`.
+    `on_delete` is the action of the database. A nullable reference uses `SET NULL (column)`.
     """
     return RunSQL(
         f"""ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_same_org FOREIGN KEY (org_id, {column})
@@ -62,7 +62,7 @@ def same_org(table: str, column: str, target: str, *, on_delete: str = "NO ACTIO
 
 
 def append_only(table: str) -> RunSQL:
-    """The runtime role may add rows and read them, but not change or delete them."""
+    """Allow the runtime role to add and read rows, but not to change or delete them."""
     return RunSQL(
         f"REVOKE UPDATE, DELETE ON {table} FROM app_user;",
         f"GRANT UPDATE, DELETE ON {table} TO app_user;",

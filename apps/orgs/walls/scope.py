@@ -1,7 +1,7 @@
-"""The org of a transaction, which row-level security compares with every row (`apps.orgs.walls.rls`).
+"""Set the org of a transaction. Row-level security compares it with every row (`apps.orgs.walls.rls`).
 
-A scope sets `app.current_org` with `SET LOCAL` inside one transaction inside ONE synchronous function. Never hold it
-across `await`: two tasks may share a connection, and one would read the other's org.
+A scope is one transaction inside one synchronous function. It sets `app.current_org` with `SET LOCAL`. Never use
+`await` inside a scope: two tasks may share a connection, and one task would read rows of the other task's org.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class NestedOrgScope(Exception):
 
 
 class ScopeInAsyncCode(Exception):
-    """A scope was opened on an event loop; open it inside one synchronous function instead."""
+    """A scope was opened on an event loop. Open it inside one synchronous function instead."""
 
 
 _current_org: ContextVar[UUID | None] = ContextVar("current_org", default=None)
@@ -40,7 +40,7 @@ def org_scope(org_id: UUID) -> Iterator[None]:
         return
     if current is not None:
         raise NestedOrgScope(f"scope of {org_id} opened inside the scope of {current}")
-    nested = connection.in_atomic_block
+    is_nested = connection.in_atomic_block
     with transaction.atomic():
         _set_local("app.current_org", str(org_id))
         token = _current_org.set(org_id)
@@ -48,24 +48,24 @@ def org_scope(org_id: UUID) -> Iterator[None]:
             yield
         finally:
             _current_org.reset(token)
-        if nested:  # SET LOCAL outlives a savepoint; an outer transaction must not keep the org.
+        if is_nested:  # SET LOCAL stays after the savepoint, so reset it for the outer transaction.
             _set_local("app.current_org", "")
 
 
 @contextmanager
 def user_scope(user_id: UUID) -> Iterator[None]:
-    """Run one transaction in which a user may read their own memberships and orgs, whatever the org."""
+    """Run one transaction in which a user can read their memberships and orgs, without the scope of an org."""
     _refuse_event_loop()
-    nested = connection.in_atomic_block
+    is_nested = connection.in_atomic_block
     with transaction.atomic():
         _set_local("app.current_user", str(user_id))
         yield
-        if nested:
+        if is_nested:
             _set_local("app.current_user", "")
 
 
 def current_org_id() -> UUID | None:
-    """Return the id of the org whose scope is open here, if any."""
+    """Return the id of the org whose scope is open, or None."""
     return _current_org.get()
 
 

@@ -1,7 +1,7 @@
-"""Migration operation for the database functions in `.sql` files, next to the Python code that calls them.
+"""Migration operation for the database functions in `.sql` files, which are next to the Python code that calls them.
 
-Each file has the newest definition of its functions. A change of a file needs a migration that installs it
-again; a guard test fails until there is one, and shows the digest it has to name.
+Each file contains the newest definition of its functions. After a file has changed, a new migration must install it
+again. A guard test fails until there is one, and shows the digest for it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,23 @@ APPS = Path(__file__).resolve().parents[2]
 class InstallFunctions(RunSQL):
     """Create the functions of these files, or replace those of the same name and arguments.
 
-    `files` maps paths below `apps` to the `digest` that each file has when the migration is written. A file that
-    has changed since is left to the later migration that names its new digest: the new functions may need columns
-    that do not exist yet. A migration that changes the arguments or the result of a function drops the earlier
-    one first (`DROP FUNCTION IF EXISTS`).
+    `files` maps paths in `apps` to the `digest` that each file had when the migration was written. A file with another
+    digest now is skipped here, because its new functions may need columns that do not exist yet. The later migration
+    with the new digest installs it. A migration that changes the arguments or the result of a function first drops
+    the old function (`DROP FUNCTION IF EXISTS`).
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
-        newest = [path for path, written_for in files.items() if digest(text(path)) == written_for]
-        super().__init__("\n".join(text(path) for path in newest), RunSQL.noop)
+        newest = [
+            path
+            for path, written_digest in files.items()
+            if digest(read_sql(path)) == written_digest
+        ]
+        super().__init__("\n".join(read_sql(path) for path in newest), RunSQL.noop)
 
 
-def text(path: str) -> str:
+def read_sql(path: str) -> str:
     return (APPS / path).read_text()
 
 

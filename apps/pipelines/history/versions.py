@@ -12,7 +12,7 @@ from apps.connectors.models import Connector
 from apps.orgs import vault
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
-from apps.orgs.placement import visible
+from apps.orgs.placement import visible_objects
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.definition import Connectors, Definition, Sent, connector_ids
@@ -95,7 +95,7 @@ def usable_connectors(org: Org, by: Principal, *documents: Sent) -> Connectors:
     rows = rows.select_for_update(no_key=True)
     allowed = [
         row
-        for row in visible(rows, by)
+        for row in visible_objects(rows, by)
         if row.domain_id is None or by.may(Permission.PIPELINES_EDIT, domain_id=row.domain_id)
     ]
     return Connectors(allowed, _kinds(org, allowed, documents))

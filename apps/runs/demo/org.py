@@ -13,7 +13,7 @@ from apps.orgs.members.services import create_org
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal, person
 from apps.orgs.roles import Role
-from apps.orgs.sign_in.answers import memberships_of
+from apps.orgs.sign_in.responses import memberships_of
 
 EMAIL = "demo@drover.example"
 NAME = "Dana Demo"

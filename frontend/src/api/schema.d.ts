@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Redirect the browser to an identity provider
-         * @description `sso` with `org` redirects to that organization's own issuer. Errors are shown at /login?problem=.
+         * @description The provider `sso` with `org` redirects to that organization's own issuer. Errors redirect to /login?problem=.
          */
         get: operations["auth_provider_start"];
         put?: never;
@@ -54,8 +54,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change your address: a link is mailed to the new one, and nothing changes before it is opened
-         * @description Change your address: a link is mailed to the new one, and nothing changes before it is opened.
+         * Request a new e-mail address; it replaces the old one when the link in the mail is opened
+         * @description Request a new e-mail address; it replaces the old one when the link in the mail is opened.
          */
         post: operations["auth_email_change"];
         delete?: never;
@@ -95,7 +95,7 @@ export interface paths {
         put?: never;
         /**
          * Verify an address with a mailed link
-         * @description A new address replaces the old one, and every session ends.
+         * @description If the link was for a new address, it replaces the old address, and every session ends.
          */
         post: operations["auth_email_verify"];
         delete?: never;
@@ -235,7 +235,7 @@ export interface paths {
         put?: never;
         /**
          * Verify a passkey in a session that began without a second factor
-         * @description Start with `auth_passkey_begin`.
+         * @description Call `auth_passkey_begin` first, to get a challenge.
          */
         post: operations["auth_factors_show_passkey"];
         delete?: never;
@@ -623,8 +623,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Log out everywhere else, or everywhere
-         * @description Log out everywhere else, or everywhere.
+         * End all your other sessions, or all your sessions
+         * @description End all your other sessions, or all your sessions.
          */
         delete: operations["auth_sessions_end_all"];
         options?: never;
@@ -1279,9 +1279,9 @@ export interface paths {
         post?: never;
         /**
          * Schedule the organization for deletion after a grace period
-         * @description From now on nothing can be changed or run there; everything can be read and exported.
+         * @description From now on nothing in the organization can be changed or run. Everything can still be read and exported.
          *
-         *     An owner can cancel this with `org_restore` until the time in the response.
+         *     An owner can cancel the deletion with `org_restore` until the time in the response.
          */
         delete: operations["org_delete"];
         options?: never;
@@ -1301,8 +1301,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List your keys, or all keys if you may manage keys; never the secrets
-         * @description List your keys, or all keys if you may manage keys; never the secrets.
+         * List your keys, or all keys if you may manage keys, without their secrets
+         * @description List your keys, or all keys if you may manage keys, without their secrets.
          */
         get: operations["api_keys_list"];
         put?: never;
@@ -1531,8 +1531,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Check an issuer, in named steps
-         * @description Check an issuer, in named steps.
+         * Check an issuer, with a result for each step
+         * @description Check an issuer, with a result for each step.
          */
         post: operations["identity_provider_check"];
         delete?: never;
@@ -1678,7 +1678,9 @@ export interface paths {
         };
         /**
          * Show a member's permissions, with reasons
-         * @description For objects of a domain, or of objects without one: "why may this member run this pipeline?".
+         * @description Answers questions like "why may this member run this pipeline?".
+         *
+         *     The permissions apply to the objects of one domain, or to the objects without a domain.
          */
         get: operations["members_access"];
         put?: never;
@@ -2843,8 +2845,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Patch a user: active false removes all access at once
-         * @description Patch a user: active false removes all access at once.
+         * Patch a user; `active` false removes all access at once
+         * @description Patch a user; `active` false removes all access at once.
          */
         patch: operations["scim_users_patch"];
         trace?: never;
@@ -2896,7 +2898,7 @@ export interface components {
         AccessRow: {
             permission: components["schemas"]["PermissionEnum"];
             allowed: boolean;
-            /** @description A sentence. */
+            /** @description The reason, as a sentence. */
             because: string;
         };
         /** @enum {string} */
@@ -2917,7 +2919,7 @@ export interface components {
             scopes: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id: string | null;
-            created_by: components["schemas"]["Maker"];
+            created_by: components["schemas"]["KeyCreator"];
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -2979,7 +2981,7 @@ export interface components {
             /** Format: uuid */
             object_id: string | null;
             object_label: string;
-            /** @description {field: [before, after]}, secrets as hints. */
+            /** @description {field: [before, after]}; for secrets only hints. */
             changes: {
                 [key: string]: unknown;
             };
@@ -3039,15 +3041,6 @@ export interface components {
              * @description Duration in milliseconds.
              */
             ms: number;
-        };
-        Checked: {
-            ok: boolean;
-            steps: components["schemas"]["CheckedStep"][];
-        };
-        CheckedStep: {
-            step: string;
-            ok: boolean;
-            message: string;
         };
         /** @enum {string} */
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";
@@ -3179,15 +3172,38 @@ export interface components {
             title: string;
             code: string;
         };
+        CreatedApiKey: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description The key's second part, which identifies it. It is not secret. */
+            prefix: string;
+            role: components["schemas"]["RoleEnum"];
+            /** @description Empty means all permissions of the role. */
+            scopes: components["schemas"]["PermissionEnum"][];
+            /** Format: uuid */
+            domain_id: string | null;
+            created_by: components["schemas"]["KeyCreator"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description The key itself; it is never shown again. */
+            key: string;
+        };
         CurrentOrganization: {
             /** Format: uuid */
             id: string;
             name: string;
             slug: string;
             role: components["schemas"]["RoleEnum"];
-            /** @description For objects without a domain, and of domains not listed. */
+            /** @description Permissions for objects without a domain, and for objects of domains that are not in `domains`. */
             permissions: components["schemas"]["PermissionEnum"][];
-            /** @description Domains with other permissions. */
+            /** @description Domains in which the permissions differ. */
             domains: components["schemas"]["DomainPermissions"][];
             /**
              * Format: date-time
@@ -3317,7 +3333,7 @@ export interface components {
         DomainChangeRequest: {
             name: string;
         };
-        DomainChecked: {
+        DomainCheckResult: {
             ok: boolean;
             /** @description The result, and the next step. */
             message: string;
@@ -3331,7 +3347,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Members with a domain role here. */
+            /** @description Members with a domain role in this domain. */
             members: components["schemas"]["DomainMember"][];
         };
         DomainLabel: {
@@ -3349,7 +3365,7 @@ export interface components {
         DomainPermissions: {
             /** Format: uuid */
             id: string;
-            /** @description For objects of this domain. */
+            /** @description Permissions for objects of this domain. */
             permissions: components["schemas"]["PermissionEnum"][];
         };
         DomainRoleChangeRequest: {
@@ -3379,7 +3395,7 @@ export interface components {
         /**
          * @description Requires the password, because another person may use an open session.
          *
-         *     A user without one logs in again first.
+         *     A user without a password must log in again first.
          */
         EmailChangeRequest: {
             /** @default  */
@@ -3387,7 +3403,7 @@ export interface components {
             /** Format: email */
             email: string;
         };
-        EmailProofRequest: {
+        EmailTokenRequest: {
             token: string;
         };
         Factors: {
@@ -3419,17 +3435,8 @@ export interface components {
             source_id: string | null;
             version: number | null;
         };
-        ForgottenRequest: {
+        ForgottenPasswordRequest: {
             email: string;
-        };
-        GoOnRequest: {
-            challenge: string;
-            mfa_code: string;
-            /**
-             * Format: uuid
-             * @description Organization to work in.
-             */
-            org?: string;
         };
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
@@ -3440,6 +3447,18 @@ export interface components {
             field: string;
             message: string;
             code: string;
+        };
+        InvitationDetails: {
+            organization: string;
+            /** Format: email */
+            email: string;
+            role: components["schemas"]["RoleEnum"];
+            /** Format: email */
+            invited_by: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description Slug of the organization, if the invitation can be accepted with its identity provider. */
+            single_sign_on: string | null;
         };
         InvitationRow: {
             /** Format: uuid */
@@ -3473,6 +3492,15 @@ export interface components {
         IssuerCheckRequest: {
             issuer: string;
         };
+        IssuerCheckResult: {
+            ok: boolean;
+            steps: components["schemas"]["IssuerCheckStep"][];
+        };
+        IssuerCheckStep: {
+            step: string;
+            ok: boolean;
+            message: string;
+        };
         /** @enum {string} */
         JoinRoleEnum: "viewer" | "member";
         Kept: {
@@ -3485,6 +3513,12 @@ export interface components {
         };
         /** @enum {string} */
         KeptNameEnum: "logs" | "outputs" | "events" | "runs" | "audit";
+        KeyCreator: {
+            /** Format: uuid */
+            id: string;
+            /** Format: email */
+            email: string;
+        };
         /** @enum {string} */
         KindEnum: "person" | "service";
         LastRun: {
@@ -3536,6 +3570,15 @@ export interface components {
             /** @description A sentence about removed lines; empty if none were removed. */
             note: string;
         };
+        LoginContinuationRequest: {
+            challenge: string;
+            mfa_code: string;
+            /**
+             * Format: uuid
+             * @description Organization to work in.
+             */
+            org?: string;
+        };
         LoginRequest: {
             email: string;
             password: string;
@@ -3547,34 +3590,15 @@ export interface components {
              */
             org?: string;
         };
-        MadeApiKey: {
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @description The key's second part, which identifies it. It is not secret. */
-            prefix: string;
-            role: components["schemas"]["RoleEnum"];
-            /** @description Empty means all permissions of the role. */
-            scopes: components["schemas"]["PermissionEnum"][];
-            /** Format: uuid */
-            domain_id: string | null;
-            created_by: components["schemas"]["Maker"];
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            expires_at: string | null;
-            /** Format: date-time */
-            last_used_at: string | null;
-            /** Format: date-time */
-            revoked_at: string | null;
-            /** @description The key itself; it is never shown again. */
-            key: string;
-        };
-        Maker: {
-            /** Format: uuid */
-            id: string;
-            /** Format: email */
-            email: string;
+        LoginResponse: {
+            user: components["schemas"]["UserSummary"];
+            /** @description null for a user without organizations. */
+            organization: components["schemas"]["CurrentOrganization"] | null;
+            organizations: components["schemas"]["OrganizationSummary"][];
+            /** @description Access token; send it in the header Authorization: Bearer. */
+            access: string;
+            /** @description Lifetime of the access token, in seconds. */
+            expires_in: number;
         };
         Measure: {
             name: components["schemas"]["MeasureNameEnum"];
@@ -3663,6 +3687,14 @@ export interface components {
         NewOrganizationRequest: {
             name: string;
         };
+        NewPasskeyRequest: {
+            challenge: string;
+            /** @description The browser's response, as WebAuthn's JSON. */
+            credential: {
+                [key: string]: unknown;
+            };
+            name: string;
+        };
         NewServiceAccountKeyRequest: {
             name: string;
             /** @description Empty means all permissions of the service account's role. */
@@ -3695,11 +3727,11 @@ export interface components {
             max_rows_month: number | null;
             /** @description Maximum bytes per month. */
             max_bytes_month: number | null;
-            /** @description null means forever. */
+            /** @description After this many days logs are deleted; null means never. */
             keep_logs_days: number | null;
-            /** @description Days that events of the organization's stream are kept. */
+            /** @description After this many days the events of the organization's stream are deleted. */
             keep_events_days: number | null;
-            /** @description Runs with existing files are kept, and each pipeline's newest run. */
+            /** @description Runs with existing files and the newest run of each pipeline are never deleted. */
             keep_runs_days: number | null;
             keep_audit_days: number | null;
             require_second_factor: boolean;
@@ -3772,7 +3804,7 @@ export interface components {
         OwnProviderChangeRequest: {
             issuer: string;
             client_id: string;
-            /** @description If left out, the stored secret is kept. */
+            /** @description If left out, the stored secret does not change. */
             client_secret?: string;
             /** @description Role of users who were not invited; null means that they are denied. */
             join_role?: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
@@ -3793,7 +3825,7 @@ export interface components {
             /** Format: date-time */
             last_used_at: string | null;
         };
-        PasskeyBegun: {
+        PasskeyChallenge: {
             /** @description Send it back with the browser's response within 10 minutes. */
             challenge: string;
             /** @description For navigator.credentials, as WebAuthn's JSON. */
@@ -3813,15 +3845,7 @@ export interface components {
              */
             org?: string;
         };
-        PasskeyMadeRequest: {
-            challenge: string;
-            /** @description The browser's response, as WebAuthn's JSON. */
-            credential: {
-                [key: string]: unknown;
-            };
-            name: string;
-        };
-        PasskeyShownRequest: {
+        PasskeyResponseRequest: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -3831,7 +3855,7 @@ export interface components {
         /**
          * @description Requires the password, because another person may use an open session.
          *
-         *     A user without one logs in again first.
+         *     A user without a password must log in again first.
          */
         PasswordChangeRequest: {
             /** @default  */
@@ -3873,21 +3897,21 @@ export interface components {
             max_rows_month?: number | null;
             /** Format: int64 */
             max_bytes_month?: number | null;
-            /** @description Days to keep them; null means forever. */
+            /** @description Delete them after this many days; null means never. */
             keep_logs_days?: number | null;
-            /** @description Days to keep them; null means forever. */
+            /** @description Delete them after this many days; null means never. */
             keep_events_days?: number | null;
-            /** @description Days to keep them; null means forever. */
+            /** @description Delete them after this many days; null means never. */
             keep_runs_days?: number | null;
-            /** @description Days to keep them; null means forever. */
+            /** @description Delete them after this many days; null means never. */
             keep_audit_days?: number | null;
-            /** @description Members without a second factor must set one up before they can work here. */
+            /** @description Members without a second factor must set one up before they can use this organization. */
             require_second_factor?: boolean;
             /** @description Owners may still log in another way, so that a broken issuer cannot lock you out. */
             require_sso?: boolean;
-            /** @description Domains that may be invited; empty means any. */
+            /** @description Domains of the addresses that may be invited; empty means any domain. */
             email_domains?: string[];
-            /** @description CIDR blocks from which requests are allowed; empty means any. Must include your own address. */
+            /** @description CIDR blocks from which requests are allowed; empty means any address. Must include your own address. */
             networks?: string[];
         };
         PatchedPipelineUpdateRequest: {
@@ -4330,14 +4354,14 @@ export interface components {
         /**
          * @description Requires the password, because another person may use an open session.
          *
-         *     A user without one logs in again first.
+         *     A user without a password must log in again first.
          */
         ReauthenticationRequest: {
             /** @default  */
             current_password?: string;
         };
         RecoveryCodes: {
-            /** @description Shown only once; empty if there were some already. */
+            /** @description Shown only once; empty if the user already has recovery codes. */
             recovery_codes: string[];
         };
         RefreshRequest: {
@@ -4673,7 +4697,7 @@ export interface components {
             };
             displayName?: string;
             active?: boolean;
-            /** @description The primary one identifies the person if userName is not an address. */
+            /** @description The primary address identifies the person if userName is not an address. */
             emails?: {
                 [key: string]: unknown;
             }[];
@@ -4695,7 +4719,7 @@ export interface components {
             };
             displayName?: string;
             active?: boolean;
-            /** @description The primary one identifies the person if userName is not an address. */
+            /** @description The primary address identifies the person if userName is not an address. */
             emails?: {
                 [key: string]: unknown;
             }[];
@@ -4736,28 +4760,6 @@ export interface components {
         };
         /** @enum {string} */
         SeverityEnum: "error" | "warning";
-        ShownInvitation: {
-            organization: string;
-            /** Format: email */
-            email: string;
-            role: components["schemas"]["RoleEnum"];
-            /** Format: email */
-            invited_by: string | null;
-            /** Format: date-time */
-            expires_at: string;
-            /** @description Slug of the organization, if the invitation can be accepted with its identity provider. */
-            single_sign_on: string | null;
-        };
-        SignedIn: {
-            user: components["schemas"]["UserSummary"];
-            /** @description null for a user without organizations. */
-            organization: components["schemas"]["CurrentOrganization"] | null;
-            organizations: components["schemas"]["OrganizationSummary"][];
-            /** @description Send as Authorization: Bearer. */
-            access: string;
-            /** @description Seconds. */
-            expires_in: number;
-        };
         SourcePerson: {
             /** Format: uuid */
             id: string;
@@ -4854,18 +4856,18 @@ export interface components {
             set: boolean;
             last4: string;
         };
-        TotpBegun: {
+        TotpConfirmationRequest: {
+            /** @description A one-time or recovery code. */
+            code: string;
+            challenge: string;
+        };
+        TotpSetup: {
             /** @description Send it back with the first code within 10 minutes. */
             challenge: string;
             secret: string;
             uri: string;
             /** @description The URL as a QR code. */
             qr_svg: string;
-        };
-        TotpConfirmationRequest: {
-            /** @description A one-time or recovery code. */
-            code: string;
-            challenge: string;
         };
         TransferRequest: {
             /**
@@ -4992,12 +4994,12 @@ export interface components {
             verified_at: string | null;
             /**
              * Format: date-time
-             * @description Since when the record is missing: after three days the verification is lost.
+             * @description When the record was first found missing. After three days the domain is no longer verified.
              */
             missing_since: string | null;
             /**
              * Format: date-time
-             * @description Since when its name servers do not respond: after two weeks the verification is lost.
+             * @description When its name servers first did not respond. After two weeks the domain is no longer verified.
              */
             unanswered_since: string | null;
             /** Format: date-time */
@@ -5225,7 +5227,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change your address: a link is mailed to the new one, and nothing changes before it is opened */
+            /** @description Request a new e-mail address; it replaces the old one when the link in the mail is opened */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5387,7 +5389,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EmailProofRequest"];
+                "application/json": components["schemas"]["EmailTokenRequest"];
             };
         };
         responses: {
@@ -5565,7 +5567,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyBegun"];
+                    "application/json": components["schemas"]["PasskeyChallenge"];
                 };
             };
             /** @description The request is malformed */
@@ -5783,7 +5785,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyMadeRequest"];
+                "application/json": components["schemas"]["NewPasskeyRequest"];
             };
         };
         responses: {
@@ -6114,7 +6116,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyShownRequest"];
+                "application/json": components["schemas"]["PasskeyResponseRequest"];
             };
         };
         responses: {
@@ -6227,7 +6229,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TotpBegun"];
+                    "application/json": components["schemas"]["TotpSetup"];
                 };
             };
             /** @description The request is malformed */
@@ -6853,7 +6855,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -6957,7 +6959,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["GoOnRequest"];
+                "application/json": components["schemas"]["LoginContinuationRequest"];
             };
         };
         responses: {
@@ -6967,7 +6969,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -7066,7 +7068,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Always `drover`: a form on another site cannot send it. */
+                /** @description Always `drover`. A form on another site cannot send this header. */
                 "X-Requested-With": "drover";
             };
             path?: never;
@@ -7304,7 +7306,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyBegun"];
+                    "application/json": components["schemas"]["PasskeyChallenge"];
                 };
             };
             /** @description The request is malformed */
@@ -7364,7 +7366,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -7571,7 +7573,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ForgottenRequest"];
+                "application/json": components["schemas"]["ForgottenPasswordRequest"];
             };
         };
         responses: {
@@ -7810,7 +7812,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Always `drover`: a form on another site cannot send it. */
+                /** @description Always `drover`. A form on another site cannot send this header. */
                 "X-Requested-With": "drover";
             };
             path?: never;
@@ -7828,7 +7830,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -7942,10 +7944,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
-            /** @description The address must be verified first: a mail is sent, whether or not it has an account */
+            /** @description The address must be verified first. A mail is sent, whether or not the address has an account */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -8136,7 +8138,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Log out everywhere else, or everywhere */
+            /** @description End all your other sessions, or all your sessions */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -8360,7 +8362,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -11362,7 +11364,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -11494,7 +11496,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShownInvitation"];
+                    "application/json": components["schemas"]["InvitationDetails"];
                 };
             };
             /** @description The request is malformed */
@@ -11912,7 +11914,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description List your keys, or all keys if you may manage keys; never the secrets */
+            /** @description List your keys, or all keys if you may manage keys, without their secrets */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11990,7 +11992,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MadeApiKey"];
+                    "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
             /** @description The request is malformed */
@@ -12174,7 +12176,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MadeApiKey"];
+                    "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
             /** @description The request is malformed */
@@ -12272,7 +12274,7 @@ export interface operations {
     audit_list: {
         parameters: {
             query?: {
-                /** @description Like domain.create. */
+                /** @description For example domain.create. */
                 action?: string;
                 /** @description Id of the user or API key. */
                 actor?: string;
@@ -12352,7 +12354,7 @@ export interface operations {
     audit_export: {
         parameters: {
             query?: {
-                /** @description Like domain.create. */
+                /** @description For example domain.create. */
                 action?: string;
                 /** @description Id of the user or API key. */
                 actor?: string;
@@ -13456,13 +13458,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Check an issuer, in named steps */
+            /** @description Check an issuer, with a result for each step */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Checked"];
+                    "application/json": components["schemas"]["IssuerCheckResult"];
                 };
             };
             /** @description The request is malformed */
@@ -14810,7 +14812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MadeApiKey"];
+                    "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
             /** @description The request is malformed */
@@ -15426,7 +15428,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DomainChecked"];
+                    "application/json": components["schemas"]["DomainCheckResult"];
                 };
             };
             /** @description The request is malformed */
@@ -15513,7 +15515,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["LoginResponse"];
                 };
             };
             /** @description The request is malformed */
@@ -19781,13 +19783,13 @@ export interface operations {
     scim_groups_list: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description At most 200. */
+                /** @description Resources per page, at most 200. */
                 count?: number;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
-                /** @description Like `userName eq "ada@example.com"`. */
+                /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
                 sortOrder?: "ascending" | "descending";
@@ -19858,9 +19860,9 @@ export interface operations {
     scim_groups_create: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: {
@@ -19980,9 +19982,9 @@ export interface operations {
     scim_groups_get: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -20061,9 +20063,9 @@ export interface operations {
     scim_groups_replace: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -20274,9 +20276,9 @@ export interface operations {
     scim_groups_patch: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -20859,13 +20861,13 @@ export interface operations {
     scim_users_list: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description At most 200. */
+                /** @description Resources per page, at most 200. */
                 count?: number;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
-                /** @description Like `userName eq "ada@example.com"`. */
+                /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
                 sortOrder?: "ascending" | "descending";
@@ -20936,9 +20938,9 @@ export interface operations {
     scim_users_create: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: {
@@ -21058,9 +21060,9 @@ export interface operations {
     scim_users_get: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21139,9 +21141,9 @@ export interface operations {
     scim_users_replace: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21352,9 +21354,9 @@ export interface operations {
     scim_users_patch: {
         parameters: {
             query?: {
-                /** @description Only these attributes, separated by commas. */
+                /** @description Return only these attributes; separate them by commas. */
                 attributes?: string;
-                /** @description All except these attributes. */
+                /** @description Return all attributes except these. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21369,7 +21371,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Patch a user: active false removes all access at once */
+            /** @description Patch a user; `active` false removes all access at once */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -4,7 +4,7 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type AuditEvent = Schemas["AuditRow"];
-export type Session = Schemas["SignedIn"];
+export type Session = Schemas["LoginResponse"];
 export type Permission = Schemas["PermissionEnum"];
 export type PipelineRow = Schemas["PipelineRow"];
 export type PipelineRowPage = Schemas["PipelineRowPage"];

@@ -372,7 +372,7 @@ def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -
     with world.scope():
         by = principal(world, Role.OWNER)
         leaving = ScimGroup.objects.for_org(world.org).get(pk=groups["admin"])
-        provisioning.set_people(org=world.org, by=by, group=leaving, wanted=[])
+        provisioning.set_members(org=world.org, by=by, group=leaving, user_ids=[])
         other.start()
         other.join(1)
         assert other.is_alive(), "it waits for this transaction"
@@ -384,6 +384,6 @@ def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -
 def test_a_member_gives_no_group_a_role_whoever_calls(world: World) -> None:
     """The verb asks itself: callers need not be views."""
     with world.scope(), pytest.raises(PermissionMissing):
-        group_roles.give(
+        group_roles.set_group_role(
             org=world.org, by=principal(world, Role.MEMBER), group_id=uuid4(), role="admin"
         )

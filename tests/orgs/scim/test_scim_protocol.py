@@ -334,7 +334,7 @@ def test_every_error_has_scims_form(
     assert answers[401]["WWW-Authenticate"] == "Bearer"
     assert answers[400].json()["scimType"] == "invalidSyntax"
     directory.raise_request_exception = False
-    monkeypatch.setattr("apps.orgs.scim.views.query", lambda request: 1 / 0)
+    monkeypatch.setattr("apps.orgs.scim.views.query_parameters", lambda request: 1 / 0)
     broken = directory.get(f"{BASE}/Users")
     assert (broken.status_code, broken.json()["schemas"]) == (500, [ERROR])
 

@@ -261,7 +261,7 @@ def set_up_app(user: User) -> list[str]:
 def own_issuer(world: World, issuer: Issuer) -> None:
     """The org's own identity provider."""
     with world.scope():
-        own_provider.save(
+        own_provider.save_provider(
             org=world.org,
             by=principal(world, Role.OWNER),
             fields={
@@ -279,7 +279,7 @@ def test_an_admin_neither_sets_nor_removes_the_provider_whoever_calls(world: Wor
     with world.scope():
         admin = principal(world, Role.ADMIN)
         with pytest.raises(PermissionMissing):
-            own_provider.save(
+            own_provider.save_provider(
                 org=world.org,
                 by=admin,
                 fields={
@@ -291,7 +291,7 @@ def test_an_admin_neither_sets_nor_removes_the_provider_whoever_calls(world: Wor
                 },
             )
         with pytest.raises(PermissionMissing):
-            own_provider.remove(org=world.org, by=admin, match=None)
+            own_provider.remove_provider(org=world.org, by=admin, match=None)
 
 
 class TestAnOrgsOwn:
@@ -613,4 +613,4 @@ def test_sessions_say_how_they_began(installed: Issuer) -> None:
     installed.know("how", email="how@example.com", email_verified=True)
     log_in(APIClient(), installed, "oidc", "how")
     assert RefreshFamily.objects.get().method == "oidc"
-    assert factors.of(make_user()).any is False
+    assert factors.load_factors(make_user()).has_any is False

@@ -74,9 +74,9 @@ def test_a_domain_counts_once_its_record_is_published(world: World, dns: NameSer
             "verified_domain.add",
             "verified_domain.verify",
         ]
-        assert verified_domains.proves(world.org, f"ada@{DOMAIN}")
+        assert verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
         for other in ("ada@sub.acme.example", "ada@xacme.example", f"{DOMAIN}@evil.example"):
-            assert not verified_domains.proves(world.org, other)
+            assert not verified_domains.has_verified_domain_of(world.org, other)
 
 
 def test_strangers_see_nothing_and_members_may_not(
@@ -155,13 +155,13 @@ def test_dns_is_asked_without_a_transaction(
     world = make_world()
     pk = name(world).json()["id"]
     held: list[bool] = []
-    real = dns_records.txt_at
+    real = dns_records.query_txt_records
 
     def asking(domain: str) -> frozenset[str]:
         held.append(connection.in_atomic_block)
         return real(domain)
 
-    monkeypatch.setattr(dns_records, "txt_at", asking)
+    monkeypatch.setattr(dns_records, "query_txt_records", asking)
     assert check(world, pk).status_code == 200
     prove(world, dns, "second.example")
     with world.scope():
@@ -210,7 +210,7 @@ def test_the_same_domain_twice_and_too_many_are_conflicts(world: World) -> None:
     assert again["code"] == "name_taken"
     assert again["detail"].startswith("acme.example is already in your organization's list")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verified_domains, "MOST", 1)
+        patch.setattr(verified_domains, "MAX_DOMAINS", 1)
         assert name(world, "b.example").json()["code"] == "limit_reached"
 
 
@@ -222,7 +222,7 @@ class TestLookingAgain:
             )
 
     def look(self) -> int:
-        asked = verified_domains.ask_to_recheck()
+        asked = verified_domains.defer_rechecks()
         mailbox.deliver()
         return asked
 
@@ -265,7 +265,7 @@ class TestLookingAgain:
             assert (row_of(world).verified_at is not None) is kept
         assert row_of(world).unanswered_since is None
         with world.scope():
-            assert not verified_domains.proves(world.org, f"ada@{DOMAIN}")
+            assert not verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
             (event,) = AuditEvent.objects.for_org(world.org).filter(action="verified_domain.lapse")
             assert event.actor_kind == "system"
 
@@ -390,5 +390,5 @@ def test_where_servers_are_named_with_and_without_a_port(world: World, dns: Name
         ([dns.address], [f"Do53:{dns.address.replace(':', '@')}"]),
     ):
         with override_settings(DNS_SERVERS=servers):
-            assert [str(each) for each in dns_records._resolver().nameservers] == found
+            assert [str(each) for each in dns_records._create_resolver().nameservers] == found
     assert [dns.address] == settings.DNS_SERVERS

@@ -33,7 +33,9 @@ def bearer_of(world: World) -> tuple[str, UUID]:
     """Return (an access token of the viewer, its session)."""
     viewer = world.users[Role.VIEWER]
     token = token_for(viewer, world.org)
-    return token, sessions.alive_of(viewer.pk).values_list("pk", flat=True).latest("created_at")
+    return token, sessions.active_sessions(viewer.pk).values_list("pk", flat=True).latest(
+        "created_at"
+    )
 
 
 def end_one(world: World, session: UUID, token: str) -> None:

@@ -8,11 +8,11 @@ from apps.auth import accounts
 
 
 class Command(changepassword.Command):
-    """Set the password of a user, by address. All sessions end, and links that were mailed before stop working."""
+    """Set the password of the user with this address. All sessions end, and links mailed before stop working."""
 
     help = __doc__ or ""
 
     def handle(self, *args: Any, **options: Any) -> str:
-        said = str(super().handle(*args, **options))  # Raises if no password was set.
-        accounts.note_changed_password(email=options["username"])
-        return said
+        result = str(super().handle(*args, **options))  # Raises if no password was set.
+        accounts.end_sessions_after_password_change(email=options["username"])
+        return result

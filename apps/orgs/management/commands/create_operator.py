@@ -7,17 +7,17 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
-from apps.orgs.operators.accounts import AccountExists, make_operator
+from apps.orgs.operators.accounts import AccountExists, create_operator
 from apps.orgs.sign_in.passwords import new_password
 
 
 class Command(BaseCommand):
-    """Create an operator, who may view everything under /operators/. The password is printed once."""
+    """Create an operator, who may log in to the pages under /operators/. The password is printed once."""
 
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="address that is not a member of any organization")
+        parser.add_argument("email", help="e-mail address that has no account yet")
         parser.add_argument("--password-file", help="read the password from a file; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"{email!r} is not an e-mail address.") from None
         password = new_password(options["password_file"], email)
         try:
-            make_operator(email=email, password=password)
+            create_operator(email=email, password=password)
         except AccountExists:
             raise CommandError(
                 f"{email} already has an account: operators need a separate one."

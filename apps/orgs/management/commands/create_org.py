@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.auth import names
-from apps.orgs.operators.accounts import make_org
+from apps.orgs.operators.accounts import create_org_with_owner
 from apps.orgs.principals import SYSTEM
 from apps.orgs.sign_in.passwords import new_password
 
 
 class Command(BaseCommand):
-    """Create an organization. Its owner is created too if necessary, with a password that is printed once."""
+    """Create an organization. If the owner has no account, create it with a password that is printed once."""
 
     help = __doc__ or ""
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         email = options["owner"].strip().lower()
         try:
-            name = names.read(options["name"])
+            name = names.parse_name(options["name"])
         except names.InvalidName as error:
             raise CommandError(str(error)) from None
         if not 1 <= len(name) <= 120:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             validate_email(email)
         except ValidationError:
             raise CommandError(f"{email!r} is not an e-mail address.") from None
-        org, password = make_org(
+        org, password = create_org_with_owner(
             name=name,
             owner=email,
             new_password=partial(new_password, options["password_file"], email),

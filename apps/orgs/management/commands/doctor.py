@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    """Check everything Drover needs, and print the next step for each problem. The exit code is 1 if there are any."""
+    """Check everything Drover needs, and print the next step for each problem. The exit code is 1 if a check fails."""
 
     help = __doc__ or ""
     requires_system_checks = ()
@@ -17,8 +17,8 @@ class Command(BaseCommand):
         findings = list(diagnosis.all_findings())
         width = max(len(finding.part) for finding in findings)
         for finding in findings:
-            word = self.style.SUCCESS("ok    ") if finding.ok else self.style.ERROR("failed")
-            self.stdout.write(f"{word}  {finding.part.ljust(width)}  {finding.seen}")
+            outcome = self.style.SUCCESS("ok    ") if finding.ok else self.style.ERROR("failed")
+            self.stdout.write(f"{outcome}  {finding.part.ljust(width)}  {finding.seen}")
             if not finding.ok:
                 self.stdout.write(f"        {' ' * width}  -> {finding.next_step}")
         failed = sum(not finding.ok for finding in findings)

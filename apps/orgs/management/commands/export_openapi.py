@@ -16,13 +16,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from apps.web import openapi  # Imports every view.
 
-        present = openapi.as_yaml()
+        current = openapi.as_yaml()
         path = openapi.COMMITTED
         if options["check"]:
-            if not path.exists() or path.read_text() != present:
+            if not path.exists() or path.read_text() != current:
                 raise CommandError(f"{path} is out of date: run `manage.py export_openapi`.")
             self.stdout.write(f"{path} is up to date.")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(present)
+        path.write_text(current)
         self.stdout.write(f"Wrote {path}.")

@@ -1,4 +1,4 @@
-"""Django's `migrate`, which can be repeated if the database connection was lost."""
+"""Django's `migrate`, changed so that it can be repeated after a lost database connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
 
-class WholeExecutor(MigrationExecutor):
+class OneTransactionExecutor(MigrationExecutor):
     """Runs a migration and records it in one transaction.
 
-    Django records a migration with deferred statements (indexes, keys) in a second transaction. If the
-    connection is lost in between, the migration would run again although its tables exist.
+    Django uses a second transaction to record a migration with deferred statements (indexes, keys). If the
+    connection is lost between the two transactions, the next `migrate` fails because the tables exist already.
     """
 
     def apply_migration(
@@ -27,5 +27,5 @@ class WholeExecutor(MigrationExecutor):
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        setattr(migrate, "MigrationExecutor", WholeExecutor)  # noqa: B010 - Django offers no other way in
+        setattr(migrate, "MigrationExecutor", OneTransactionExecutor)  # noqa: B010 - Django has no setting for it
         super().handle(*args, **options)

@@ -15,9 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         width = max(len(permission.value) for permission in TABLE)
-        heads = [role.value for role in Role]
-        self._row("permission".ljust(width), heads)
-        self._row("-" * width, ["-" * len(head) for head in heads])
+        headings = [role.value for role in Role]
+        self._row("permission".ljust(width), headings)
+        self._row("-" * width, ["-" * len(head) for head in headings])
         for permission, roles in TABLE.items():
             cells = [("x" if role in roles else " ").center(len(role.value)) for role in Role]
             self._row(permission.value.ljust(width), cells)

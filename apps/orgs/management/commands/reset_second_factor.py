@@ -9,8 +9,9 @@ from apps.orgs.operators.accounts import reset_second_factor
 
 
 class Command(BaseCommand):
-    """Take the second factors of someone who lost them, recovery codes included. Make sure who asks: afterwards
-    the password alone logs in. All their sessions end, and they are told by mail."""
+    """Remove all second factors of a user who lost them, including the recovery codes. First verify the identity of
+    the person who requests this, because the password alone is enough to log in afterwards. All sessions of the
+    user end, and the user is notified by mail."""
 
     help = __doc__ or ""
 

@@ -8,20 +8,20 @@ from apps.orgs.keys import rotation as key_rotation
 
 
 class Command(BaseCommand):
-    """Encrypt every organization's data key with the newest platform key. Runs continue meanwhile.
+    """Encrypt every organization's data key with the newest platform key. Runs continue while it works.
 
-    Put the new key first in ENCRYPTION_KEYS, restart every process, run this, then remove the old key.
+    Put the new key first in ENCRYPTION_KEYS, restart every process, run this command, then remove the old key.
     """
 
     help = __doc__ or ""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = key_rotation.rotate_all()
+        counts = key_rotation.rotate_all()
         self.stdout.write(
-            f"{done.rewrapped} re-wrapped, {done.already} already under the newest key, "
-            f"{done.unreadable} could not be decrypted."
+            f"{counts.rewrapped} re-encrypted, {counts.already_newest} already encrypted with the newest key, "
+            f"{counts.unreadable} could not be decrypted."
         )
-        if done.unreadable:
+        if counts.unreadable:
             self.stdout.write("Add the key they were encrypted with to ENCRYPTION_KEYS and repeat.")
             raise SystemExit(1)
         self.stdout.write("The older keys can be removed from ENCRYPTION_KEYS.")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from apps.orgs.exceptions import Conflict, Disabled, NotFound
 from apps.orgs.models import Org
-from apps.orgs.operators.lookup import NotOneOrg, org_named
+from apps.orgs.operators.lookup import NoSingleOrg, find_org
 from apps.orgs.principals import operator
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import visibility
@@ -54,8 +54,8 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         try:
-            owner = org_named(org)
-        except NotOneOrg as error:
+            owner = find_org(org)
+        except NoSingleOrg as error:
             raise CommandError(str(error), returncode=UNKNOWN) from error
         run_id = _start(owner, name, force=force)
         if not wait:
