@@ -61,23 +61,23 @@ def supervisor() -> Iterator[EngineSupervisor]:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that was told to stop is killed almost at once, for tests of children that cannot react."""
+def quick_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill a child 0.1 seconds after the request to stop, for tests of children that cannot react."""
     assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10, (
-        "which is what a run promises"
+        "a stop takes at most ten seconds"
     )
     monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.1)
 
 
 @dataclass
 class Rehearsal:
-    """One pipeline whose run can be attempted repeatedly, and the events of its last attempt."""
+    """A pipeline whose run a test can attempt repeatedly, and the events of its last attempt."""
 
     spec: RunSpec
     engine: EngineSupervisor
     folder: Path
     events: list[Event] = field(default_factory=list)
-    was_hit: bool = False  # whether the last `attempt_killed` has killed the child
+    child_was_killed: bool = False  # by the last `attempt_with_kill`
 
     def attempt(
         self,
@@ -86,72 +86,76 @@ class Rehearsal:
         on_event: Callable[[Event], None] = lambda event: None,
         **changes: Any,
     ) -> Outcome:
-        """Make the next attempt, with changed source or destination settings."""
-        self.change(**changes)
+        """Make the next attempt. `changes` are new source or destination settings."""
+        self.change_settings(**changes)
         self.spec = replace(self.spec, attempt=self.spec.attempt + 1, lease=uuid4().hex)
         self.events = []
 
-        def hear(event: Event) -> None:
+        def record_event(event: Event) -> None:
             self.events.append(event)
             on_event(event)
 
-        return self.engine.run(self.spec, on_event=hear, should_stop=stop)
+        return self.engine.run(self.spec, on_event=record_event, should_stop=stop)
 
-    def attempt_killed(self, moment: str) -> Outcome:
+    def attempt_with_kill(self, moment: str) -> Outcome:
         """Make an attempt whose child is killed at the moment, if it reaches it (see tests/engine/faults.py)."""
-        faults.arm(self.spec, f"kill {moment}")
+        faults.place_fault(self.spec, f"kill {moment}")
         outcome = self.attempt()
-        self.was_hit = faults.disarm(self.spec)
+        self.child_was_killed = faults.remove_fault(self.spec)
         return outcome
 
-    def resume(self) -> Outcome:
+    def kill_and_resume(self) -> Outcome:
         """Make two attempts: the first child is killed after its first checkpoint, from which the second continues."""
-        killed = self.attempt_killed("checkpoint done 1")
-        assert self.was_hit, "the fault never fired"
-        assert isinstance(killed, Failed), "it ended although it was killed"
+        killed = self.attempt_with_kill("checkpoint done 1")
+        assert self.child_was_killed, "the child was not killed"
+        assert isinstance(killed, Failed), "the killed attempt did not fail"
         outcome = self.attempt()
-        assert any("Continuing at page" in line.message for line in self.log), "it began anew"
+        assert any("Continuing at page" in line.message for line in self.log), (
+            "the second attempt did not continue"
+        )
         return outcome
 
-    def attempt_held(
+    def attempt_with_hold(
         self,
         moment: str,
-        act: Callable[[], None],
+        action: Callable[[], None],
         *,
-        afterwards: Callable[[], None] = lambda: None,
+        after_release: Callable[[], None] = lambda: None,
     ) -> Outcome:
-        """Make an attempt whose child waits at the moment until `act` is done. Fails if it never reaches it.
+        """Make an attempt whose child waits at the moment until `action` has returned.
 
-        `afterwards` is done when the child continues.
+        `after_release` is called when the child continues. Fail if the child does not reach the moment.
         """
-        faults.arm(self.spec, f"hold {moment}")
+        faults.place_fault(self.spec, f"hold {moment}")
         with ThreadPoolExecutor(1) as pool:
             ended = threading.Event()
-            acting = pool.submit(faults.act_when_held, self.spec, act, afterwards, ended.is_set)
+            finished_action = pool.submit(
+                faults.call_when_held, self.spec, action, after_release, ended.is_set
+            )
             outcome = self.attempt()
             ended.set()
-            acting.result()
-        assert faults.disarm(self.spec), f"{moment} never came: {outcome}"
+            finished_action.result()
+        assert faults.remove_fault(self.spec), f"the child did not reach {moment}: {outcome}"
         return outcome
 
-    def change(
+    def change_settings(
         self, source: dict[str, Any] | None = None, destination: dict[str, Any] | None = None
     ) -> None:
         if source is not None:
-            config = {**self.spec.source.config, **source}
-            self.spec = replace(self.spec, source=replace(self.spec.source, config=config))
+            changed_config = {**self.spec.source.config, **source}
+            self.spec = replace(self.spec, source=replace(self.spec.source, config=changed_config))
         if destination is not None:
-            config = {**self.spec.destination.config, **destination}
-            target = replace(self.spec.destination, config=config)
-            self.spec = replace(self.spec, destination=target)
+            changed_config = {**self.spec.destination.config, **destination}
+            changed_destination = replace(self.spec.destination, config=changed_config)
+            self.spec = replace(self.spec, destination=changed_destination)
 
     @property
-    def trouble(self) -> Path:
-        """While this file exists, connectors that get its path as `while_exists` misbehave."""
+    def trouble_file(self) -> Path:
+        """Connectors that get this path as `while_exists` fail while the file exists."""
         return self.folder / "trouble"
 
-    def next_run(self) -> None:
-        """A new run of the same pipeline."""
+    def start_new_run(self) -> None:
+        """Make the next attempt the first one of a new run."""
         self.spec = replace(self.spec, run_id=uuid4().hex, attempt=0)
 
     @property
@@ -172,12 +176,12 @@ class Rehearsal:
 
 
 @pytest.fixture
-def rehearse(
+def make_rehearsal(
     tmp_path: Path, state_dsn: str, supervisor: EngineSupervisor
 ) -> Callable[..., Rehearsal]:
-    """Create a pipeline from an unruly source to a ledger, or of the given kinds."""
+    """Return a function that creates a pipeline, from the unruly source to the ledger by default."""
 
-    def make(
+    def build(
         source: dict[str, Any] | None = None,
         destination: dict[str, Any] | None = None,
         *,
@@ -188,11 +192,11 @@ def rehearse(
     ) -> Rehearsal:
         folder = tmp_path / uuid4().hex
         folder.mkdir()
-        (folder / "trouble").touch()
+        (folder / "trouble").touch()  # see `trouble_file`
         for config in (source, destination):
             if config is not None and config.get("while_exists"):
                 config["while_exists"] = str(folder / "trouble")
-        target = {"folder": str(folder)} if destination_kind == "ledger" else {}
+        folder_setting = {"folder": str(folder)} if destination_kind == "ledger" else {}
         spec = RunSpec(
             run_id=uuid4().hex,
             org_id=str(uuid4()),
@@ -203,7 +207,7 @@ def rehearse(
                 source_kind, source or {}, stream, modes.pop("sync_mode", "full_refresh")
             ),
             destination=DestinationSpec(
-                destination_kind, {**target, **(destination or {})}, "numbers", **modes
+                destination_kind, {**folder_setting, **(destination or {})}, "numbers", **modes
             ),
             state_dsn=state_dsn,
             data=StorageRoot(f"file://{folder}", "org/x/pipeline/y"),
@@ -212,4 +216,4 @@ def rehearse(
         )
         return Rehearsal(spec, supervisor, folder)
 
-    return make
+    return build

@@ -1,4 +1,7 @@
-"""A `validate` that ends in every way a call can end. Preload it into a fork server; the text selects the way."""
+"""Replace `validate` by a call that fails in a chosen way, in a fork server that preloads this module.
+
+The payload's `text` chooses the way, by its name in `ENDINGS`.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ def _recurse() -> None:
 
 
 def _take_memory() -> None:
-    kept = []
+    blocks = []
     while True:
-        kept.append(bytearray(1 << 20))
+        blocks.append(bytearray(1 << 20))
 
 
 def _write_garbage() -> None:
@@ -35,16 +38,16 @@ def _kill_the_fork_server() -> None:
     time.sleep(60)
 
 
-def _compute() -> None:
+def _loop_forever() -> None:
     while True:
         pass
 
 
-WAYS: dict[str, Callable[[], object]] = {
+ENDINGS: dict[str, Callable[[], object]] = {
     "recursion": _recurse,
     "memory": _take_memory,
     "garbage": _write_garbage,
-    "cpu": _compute,
+    "cpu": _loop_forever,
     "silence": lambda: time.sleep(60),
     "exit": lambda: os._exit(3),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -56,8 +59,8 @@ WAYS: dict[str, Callable[[], object]] = {
 
 
 def validate(payload: Mapping[str, Any]) -> dict[str, Any]:
-    WAYS[payload["text"]]()
-    raise AssertionError("it ended otherwise")
+    ENDINGS[payload["text"]]()
+    raise AssertionError("the chosen ending did not end the call")
 
 
 child.CALLS["validate"] = __name__

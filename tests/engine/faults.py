@@ -1,8 +1,8 @@
 """Inject faults at a chosen moment of a run, inside the child that moves the records.
 
 A moment is the n-th time that an operation begins or is done in one child: `page 7`, `page done 7`,
-`checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once:
-`kill page 7` ends the process with SIGKILL, `hold page 7` makes it wait until the file `held` is gone.
+`checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once.
+`kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file `held`.
 """
 
 from __future__ import annotations
@@ -21,95 +21,98 @@ from apps.engine.sync.checkpoints import StateBackend
 from apps.engine.sync.pages import PageReader
 from apps.engine.sync.runner import Runner
 
-PATIENCE = 60.0  # seconds to wait for a moment
-WATCHED: tuple[tuple[type, str, str], ...] = (
+MOMENT_TIMEOUT = 60.0  # seconds to wait for a moment
+COUNTED_METHODS: tuple[tuple[type, str, str], ...] = (
     (PageReader, "_fetch", "page"),
     (StateBackend, "commit", "checkpoint"),
     (Runner, "_publish", "publish"),
 )
-_folder: list[Path] = []
+_run_folder: list[Path] = []
 _counts: Counter[str] = Counter()
 
 
 def install() -> None:
     """Count the moments of every run in this process and its forks."""
-    begin = Runner.__init__
+    original_init = Runner.__init__
 
-    def begun(runner: Runner, spec: RunSpec, **more: Any) -> None:
-        _folder[:] = [folder_of(spec)]
-        begin(runner, spec, **more)
+    def init_with_folder(runner: Runner, spec: RunSpec, **kwargs: Any) -> None:
+        _run_folder[:] = [run_folder(spec)]
+        original_init(runner, spec, **kwargs)
 
-    Runner.__init__ = begun  # type: ignore[method-assign,assignment]
-    for owner, method, name in WATCHED:
-        setattr(owner, method, _watched(getattr(owner, method), name))
-
-
-def _watched(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def watched(*arguments: Any, **named: Any) -> Any:
-        _reach(name)
-        answer = function(*arguments, **named)
-        _reach(f"{name} done")
-        return answer
-
-    return watched
+    Runner.__init__ = init_with_folder  # type: ignore[method-assign,assignment]
+    for owner, method, name in COUNTED_METHODS:
+        setattr(owner, method, _count_calls(getattr(owner, method), name))
 
 
-def _reach(name: str) -> None:
+def _count_calls(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        _reach_moment(name)
+        result = function(*args, **kwargs)
+        _reach_moment(f"{name} done")
+        return result
+
+    return counted
+
+
+def _reach_moment(name: str) -> None:
     _counts[name] += 1
-    fault = _folder[0] / "fault"
+    fault = _run_folder[0] / "fault"
     try:
-        what, _, moment = fault.read_text().partition(" ")
+        kind, _, moment = fault.read_text().partition(" ")
     except FileNotFoundError:
         return
     if moment != f"{name} {_counts[name]}":
         return
-    if what == "kill":
+    if kind == "kill":
         fault.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
     held = fault.rename(fault.with_name("held"))
-    _wait(lambda: not held.exists())
+    _wait_until(lambda: not held.exists())
 
 
-def folder_of(spec: RunSpec) -> Path:
-    """The folder of the run's files, and the fault to inject."""
+def run_folder(spec: RunSpec) -> Path:
+    """Return the folder of the run's files and of its `fault` file."""
     return Path(urlsplit(spec.files.url).path)
 
 
-def arm(spec: RunSpec, fault: str) -> None:
+def place_fault(spec: RunSpec, fault: str) -> None:
     """Inject this fault into the run's next child."""
-    (folder_of(spec) / "fault").write_text(fault)
+    (run_folder(spec) / "fault").write_text(fault)
 
 
-def disarm(spec: RunSpec) -> bool:
+def remove_fault(spec: RunSpec) -> bool:
     """Remove the fault. Returns whether it has happened."""
     try:
-        (folder_of(spec) / "fault").unlink()
+        (run_folder(spec) / "fault").unlink()
     except FileNotFoundError:
         return True
     return False
 
 
-def act_when_held(
+def call_when_held(
     spec: RunSpec,
-    act: Callable[[], None],
-    afterwards: Callable[[], None],
+    action: Callable[[], None],
+    after_release: Callable[[], None],
     has_ended: Callable[[], bool],
 ) -> None:
-    """Wait until the child is held, act, let it continue, and call `afterwards`. Does nothing if it ends before."""
-    held = folder_of(spec) / "held"
-    _wait(lambda: held.exists() or has_ended())
+    """Wait until the child is held, call `action`, let the child continue, and call `after_release`.
+
+    Do nothing if the child ends before it is held.
+    """
+    held = run_folder(spec) / "held"
+    _wait_until(lambda: held.exists() or has_ended())
     if not held.exists():
         return
     try:
-        act()
+        action()
     finally:
         held.unlink()
-        afterwards()
+        after_release()
 
 
-def _wait(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not done():
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + MOMENT_TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("The moment of the fault did not come.")
+            raise TimeoutError("The child did not reach the moment of the fault.")
         time.sleep(0.005)

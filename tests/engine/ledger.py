@@ -1,6 +1,6 @@
 """A destination of JSON lines in a folder: each batch is a file, publishing writes `published.jsonl`.
 
-It can be told to fail, to hang, to be slow, or to skip the roll-back (the negative control).
+Its settings make it fail, hang, publish slowly, or skip the roll-back, which is the negative control.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
 
-SLOW = 0.7  # seconds: several checks of the supervisor
+SLOW_PUBLISH_SECONDS = 0.7  # the supervisor checks several times meanwhile
 
 
 class LedgerConfig(BaseModel):
@@ -43,31 +43,31 @@ class LedgerDestination(Destination):
         return Path(self.config.folder) / "published.jsonl"
 
     @property
-    def forgets_to_roll_back(self) -> bool:
-        """For the negative control; a file, because changed settings would create a new job."""
+    def skips_roll_back(self) -> bool:
+        """Whether to skip the roll-back. A file decides it, because changed settings would start a new job."""
         return (Path(self.config.folder) / "no_rollback").exists()
 
     @property
     def fault(self) -> str:
-        trouble = self.config.while_exists
-        return self.config.fault if not trouble or os.path.exists(trouble) else ""
+        trouble_file = self.config.while_exists
+        return self.config.fault if not trouble_file or os.path.exists(trouble_file) else ""
 
     def check(self) -> Iterator[CheckStep]:
         yield CheckStep("write", True, "always", 0.0)
 
     def open(self, committed: Sequence[Batch]) -> None:
         self.staging.mkdir(parents=True, exist_ok=True)
-        if self.forgets_to_roll_back:
+        if self.skips_roll_back:
             return
-        kept = {f"{batch.id}.jsonl" for batch in committed}
+        committed_names = {f"{batch.id}.jsonl" for batch in committed}
         for file in self.staging.iterdir():
-            if file.name not in kept:
+            if file.name not in committed_names:
                 file.unlink()
 
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
         time.sleep(self.config.delay)
         if len(list(self.staging.iterdir())) >= self.config.after:
-            self._misbehave()
+            self._apply_fault()
         draft = self.staging / f"{batch.id}.tmp"
         frame.write_ndjson(draft)
         draft.rename(self.staging / f"{batch.id}.jsonl")
@@ -76,18 +76,18 @@ class LedgerDestination(Destination):
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         if self.fault == "publish_fails":
-            raise RuntimeError("no room at the inn")
+            raise RuntimeError("publishing failed")
         if self.fault == "slow_publish":
-            time.sleep(SLOW)
+            time.sleep(SLOW_PUBLISH_SECONDS)
         marker = Path(self.config.folder) / f"published.{self.job_id}"
         names = [f"{batch.id}.jsonl" for batch in committed]
-        if self.forgets_to_roll_back:
+        if self.skips_roll_back:
             names = [file.name for file in sorted(self.staging.glob("*.jsonl"))]
         if not marker.exists():
-            old = self._old()
+            published_before = self._published_before()
             body = b"".join((self.staging / name).read_bytes() for name in names)
             draft = self.published.with_suffix(".tmp")
-            draft.write_bytes(old + body)
+            draft.write_bytes(published_before + body)
             draft.rename(self.published)
             marker.touch()
         if self.fault == "exit_after_publish":
@@ -104,11 +104,11 @@ class LedgerDestination(Destination):
         if self.staging.exists():
             self.staging.rmdir()
 
-    def _old(self) -> bytes:
-        keep = self.spec.write_mode != "replace" and self.published.exists()
-        return self.published.read_bytes() if keep else b""
+    def _published_before(self) -> bytes:
+        adds_to_published = self.spec.write_mode != "replace" and self.published.exists()
+        return self.published.read_bytes() if adds_to_published else b""
 
-    def _misbehave(self) -> None:
+    def _apply_fault(self) -> None:
         fault = self.fault
         if fault == "stage_fails":
             raise RuntimeError(f"refused with {self.config.password}")
@@ -120,8 +120,8 @@ class LedgerDestination(Destination):
                 time.sleep(60)
 
 
-def rows_of(folder: Path) -> list[int]:
-    """Return the visible ids, in order."""
+def published_ids(folder: Path) -> list[int]:
+    """Return the ids of the published rows, in order."""
     file = folder / "published.jsonl"
     lines = file.read_bytes().splitlines() if file.exists() else []
     return sorted(orjson.loads(line)["id"] for line in lines)

@@ -1,4 +1,4 @@
-"""Connectors for testing faults, registered in the fork server through `preload`."""
+"""Register the connectors that fail on request, in a fork server that preloads this module."""
 
 from apps.engine.destinations import DESTINATIONS
 from apps.engine.process import progress
@@ -9,7 +9,7 @@ from tests.engine import faults
 SOURCES["unruly"] = "tests.engine.unruly"
 DESTINATIONS["ledger"] = "tests.engine.ledger"
 
-# A test run lasts a second or two, so checkpoints and reports are more frequent.
+# A run of a test lasts only a second or two, so it needs more frequent checkpoints and reports.
 batches.FIRST_FLUSH_SECONDS = 0.02
 runner.PROGRESS_EVERY = 0.02
 progress.MIN_INTERVAL = 0.1

@@ -1,4 +1,4 @@
-"""The catalogue: the committed file matches the code, is complete and has its secrets marked."""
+"""The committed catalogue matches the code, lists every source and setting, and marks every secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.engine.catalogue import ConnectorKind
 KINDS = [*catalogue.sources(), *catalogue.destinations()]
 
 
-def named(kind: ConnectorKind) -> str:
+def kind_id(kind: ConnectorKind) -> str:
     return f"{kind.role}-{kind.kind}"
 
 
@@ -40,11 +40,13 @@ def test_reading_the_catalogue_imports_no_connector() -> None:
         "import sys; from apps.engine import catalogue; catalogue.sources();"
         "print([name for name in ('polars', 'bizon', 'pyarrow', 'duckdb') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=kind_id)
 def test_every_schema_is_valid_and_complete(kind: ConnectorKind) -> None:
     Draft202012Validator.check_schema(kind.config_schema)
     text = json.dumps(kind.config_schema)
@@ -56,39 +58,48 @@ def test_every_schema_is_valid_and_complete(kind: ConnectorKind) -> None:
     assert kind.icon
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=kind_id)
 def test_every_field_is_described(kind: ConnectorKind) -> None:
     objects = [kind.config_schema, *kind.config_schema.get("$defs", {}).values()]
     for schema in objects:
         for name, field in schema.get("properties", {}).items():
-            chooses = "const" in field
-            assert chooses or "description" in field or "$ref" in field, f"{kind.kind}: {name}"
+            is_constant = "const" in field
+            assert is_constant or "description" in field or "$ref" in field, f"{kind.kind}: {name}"
 
 
-@pytest.mark.parametrize("kind", catalogue.sources(), ids=named)
-def test_no_setting_of_bizons_engine_leaks_in(kind: ConnectorKind) -> None:
-    engine = set(SourceConfig.model_fields) - {"authentication"}
-    assert engine == catalogue.ENGINE_FIELDS
+@pytest.mark.parametrize("kind", catalogue.sources(), ids=kind_id)
+def test_settings_of_bizons_engine_are_not_offered(kind: ConnectorKind) -> None:
+    engine_settings = set(SourceConfig.model_fields) - {"authentication"}
+    assert engine_settings == catalogue.ENGINE_FIELDS
     offered = set(kind.config_schema.get("properties", {}))
-    assert not offered & engine
+    assert not offered & engine_settings
     assert "transforms" not in offered
 
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "private_key", "service_account_key")
-NOT_SECRET = ("token_refresh_endpoint", "access_token_name", "cursor", "_param", "_path", "cookies")
+NOT_SECRET_WORDS = (
+    "token_refresh_endpoint",
+    "access_token_name",
+    "cursor",
+    "_param",
+    "_path",
+    "cookies",
+)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
-def test_every_field_that_sounds_secret_is_marked(kind: ConnectorKind) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=kind_id)
+def test_every_field_with_a_secret_word_in_its_name_is_marked_as_secret(
+    kind: ConnectorKind,
+) -> None:
     marked = {path.split(".")[-1] for path in kind.secret_paths}
     for schema in [kind.config_schema, *kind.config_schema.get("$defs", {}).values()]:
         for name in schema.get("properties", {}):
-            sounds = any(word in name for word in SECRET_WORDS)
-            if sounds and not any(word in name for word in NOT_SECRET):
+            looks_secret = any(word in name for word in SECRET_WORDS)
+            if looks_secret and not any(word in name for word in NOT_SECRET_WORDS):
                 assert name in marked, f"{kind.kind}: {name}"
 
 
-def test_secret_paths_reach_into_every_branch() -> None:
+def test_secret_paths_include_nested_settings() -> None:
     rest = catalogue.source("rest")
     assert rest is not None
     assert set(rest.secret_paths) == {"auth.key", "auth.token", "auth.password"}
@@ -106,14 +117,16 @@ def test_secret_paths_reach_into_every_branch() -> None:
         ("periscope", PeriscopeSourceConfig),
     ],
 )
-def test_no_setting_of_bizons_source_is_forgotten(kind: str, upstream: type[SourceConfig]) -> None:
-    known = catalogue.source(kind)
-    assert known is not None
-    own = set(upstream.model_fields) - set(SourceConfig.model_fields)
-    assert own <= set(known.config_schema["properties"])
+def test_every_setting_of_a_bizon_source_is_offered(
+    kind: str, upstream: type[SourceConfig]
+) -> None:
+    entry = catalogue.source(kind)
+    assert entry is not None
+    own_settings = set(upstream.model_fields) - set(SourceConfig.model_fields)
+    assert own_settings <= set(entry.config_schema["properties"])
 
 
-def test_streams_say_what_they_can_do() -> None:
+def test_streams_list_their_sync_modes() -> None:
     notion = catalogue.source("notion")
     assert notion is not None
     modes = {stream.name: stream.sync_modes for stream in notion.streams}

@@ -1,4 +1,4 @@
-"""Classify the exceptions of real libraries: HTTP, PostgreSQL, files."""
+"""Classify exceptions of real HTTP libraries, databases, files and the engine."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from apps.engine.reporting.redaction import Redactor
 from local.database.postgres import EmbeddedPostgres
 
 
-class Answers(BaseHTTPRequestHandler):
-    """Responds with the status in the path."""
+class StatusHandler(BaseHTTPRequestHandler):
+    """Respond with the status that is in the path."""
 
     def do_GET(self) -> None:
         html = self.path.endswith("?html")
@@ -46,7 +46,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), StatusHandler)
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{http.server_port}"
@@ -54,7 +54,7 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-def told(error: BaseException, side: str = "source") -> Failed:
+def classified(error: BaseException, side: str = "source") -> Failed:
     return classify(error, side=side, redactor=Redactor(["token-123456"]))  # type: ignore[arg-type]
 
 
@@ -71,13 +71,13 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "failure_class", "retryable"), STATUSES)
 @pytest.mark.parametrize("library", [requests, httpx])
-def test_an_http_status_decides_the_class_and_is_the_evidence(
+def test_an_http_status_decides_the_failure_class_and_is_evidence(
     server: str, library: object, status: int, failure_class: FailureClass, retryable: bool
 ) -> None:
-    answer = library.get(f"{server}/{status}?api_key=token-123456")  # type: ignore[attr-defined]
+    response = library.get(f"{server}/{status}?api_key=token-123456")  # type: ignore[attr-defined]
     with pytest.raises(Exception, match=str(status)) as raised:
-        answer.raise_for_status()
-    failed = told(raised.value)
+        response.raise_for_status()
+    failed = classified(raised.value)
     assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
     assert failed.retry_after == 7
     assert any(line.startswith(str(status)) for line in failed.evidence)
@@ -90,7 +90,7 @@ def test_a_status_wrapped_in_another_exception_is_found(server: str) -> None:
         requests.get(f"{server}/401", timeout=5).raise_for_status()
     wrapper = RuntimeError("could not list the customers")
     wrapper.__cause__ = raised.value
-    assert told(wrapper).failure_class is FailureClass.AUTHENTICATION
+    assert classified(wrapper).failure_class is FailureClass.AUTHENTICATION
 
 
 def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None:
@@ -101,42 +101,42 @@ def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
     with pytest.raises(requests.exceptions.RetryError) as raised:
         session.get(f"{server}/429", timeout=5)
-    assert told(raised.value).failure_class is FailureClass.RATE_LIMIT
+    assert classified(raised.value).failure_class is FailureClass.RATE_LIMIT
 
 
-def test_a_server_that_is_not_there_is_worth_a_retry() -> None:
+def test_an_unreachable_server_is_a_retryable_source_failure_of_requests() -> None:
     with pytest.raises(requests.ConnectionError) as raised:
         requests.get("http://127.0.0.1:1/", timeout=2)
-    failed = told(raised.value)
+    failed = classified(raised.value)
     assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
     assert "could not be reached" in failed.message
 
 
-def test_an_address_that_is_none_is_a_configuration_failure() -> None:
+def test_an_invalid_address_is_a_configuration_failure() -> None:
     with pytest.raises(requests.exceptions.MissingSchema) as raised:
         requests.get("example.com/customers", timeout=2)
-    assert told(raised.value).failure_class is FailureClass.CONFIGURATION
+    assert classified(raised.value).failure_class is FailureClass.CONFIGURATION
 
 
-def test_a_response_that_is_not_json_is_retried_and_named_as_what_it_is(server: str) -> None:
-    answer = requests.get(f"{server}/200?html", timeout=5)
+def test_a_response_that_is_not_json_is_a_retryable_source_failure(server: str) -> None:
+    response = requests.get(f"{server}/200?html", timeout=5)
     with pytest.raises(requests.exceptions.JSONDecodeError) as raised:
-        answer.json()
-    failed = told(raised.value)
+        response.json()
+    failed = classified(raised.value)
     assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
     assert failed.message == "The source sent a response that cannot be read."
 
 
-def test_the_sandbox_tells_the_errors_of_http_libraries_apart_in_the_same_way() -> None:
-    """Its code is copied into the sandbox, where nothing else of the engine is."""
+def test_the_sandbox_has_the_same_lists_of_http_errors_as_the_engine() -> None:
+    """The sandbox has a copy of these lists, because its code cannot import the engine."""
     contract = Path(sandbox.__file__).parent / "inside" / "drover" / "_contract.py"
     values = {
-        one.targets[0].id: set(ast.literal_eval(one.value.args[0]))
-        for one in ast.parse(contract.read_text()).body
-        if isinstance(one, ast.Assign)
-        and isinstance(one.targets[0], ast.Name)
-        and one.targets[0].id in {"REQUEST_ERRORS", "UNREADABLE_RESPONSE"}
-        and isinstance(one.value, ast.Call)
+        node.targets[0].id: set(ast.literal_eval(node.value.args[0]))
+        for node in ast.parse(contract.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in {"REQUEST_ERRORS", "UNREADABLE_RESPONSE"}
+        and isinstance(node.value, ast.Call)
     }
     assert values == {
         "REQUEST_ERRORS": rules.NOT_AN_ADDRESS | rules.NOT_RETRYABLE,
@@ -147,7 +147,7 @@ def test_the_sandbox_tells_the_errors_of_http_libraries_apart_in_the_same_way() 
 def test_a_wrong_password_is_an_authentication_failure(engine_postgres: EmbeddedPostgres) -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect(engine_postgres.url(password="token-123456"))
-    failed = told(raised.value, "destination")
+    failed = classified(raised.value, "destination")
     assert failed.failure_class is FailureClass.AUTHENTICATION
     assert not failed.retryable
 
@@ -157,7 +157,7 @@ def test_a_database_that_does_not_exist_is_a_configuration_failure(
 ) -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect(engine_postgres.url("nowhere"))
-    assert told(raised.value, "destination").failure_class is FailureClass.CONFIGURATION
+    assert classified(raised.value, "destination").failure_class is FailureClass.CONFIGURATION
 
 
 @pytest.mark.parametrize(
@@ -169,43 +169,43 @@ def test_a_database_that_does_not_exist_is_a_configuration_failure(
         ("select pg_terminate_backend(pg_backend_pid())", FailureClass.DESTINATION, True),
     ],
 )
-def test_what_postgresql_refuses_has_its_sqlstate_as_evidence(
+def test_an_error_of_postgresql_has_its_sqlstate_as_evidence(
     engine_postgres: EmbeddedPostgres, query: str, failure_class: FailureClass, retryable: bool
 ) -> None:
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
         with pytest.raises(psycopg.Error) as raised:
             connection.execute(query.encode())
-        failed = told(raised.value, "destination")
+        failed = classified(raised.value, "destination")
     assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
     assert any(str(raised.value.sqlstate) in line for line in failed.evidence)
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "expected_text"),
     [
         ("set role pg_monitor; create table pg_catalog.mine ()", LACKS_PERMISSION),
         ("create table nowhere.mine ()", NO_SUCH),
         ("select * from nothing_here", NO_SUCH),
     ],
 )
-def test_a_lacking_permission_or_schema_is_not_called_wrong_credentials(
-    engine_postgres: EmbeddedPostgres, query: str, words: str
+def test_a_missing_permission_or_schema_has_its_own_message(
+    engine_postgres: EmbeddedPostgres, query: str, expected_text: str
 ) -> None:
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
         with pytest.raises(psycopg.Error) as raised:
             connection.execute(query.encode())
-        failed = told(raised.value, "destination")
-    assert words in failed.message
+        failed = classified(raised.value, "destination")
+    assert expected_text in failed.message
     assert "credentials" not in failed.message
 
 
-def test_a_full_disk_is_the_destinations_and_worth_a_retry() -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.fail("this system has no /dev/full to rehearse a full disk with")
+def test_a_full_disk_is_a_retryable_failure_of_the_destination() -> None:
+    full_disk = Path("/dev/full")
+    if not full_disk.exists():
+        pytest.fail("this system has no /dev/full, which simulates a full disk")
     with pytest.raises(OSError, match="No space left") as raised:
-        full.write_text("x")
-    failed = told(raised.value, "destination")
+        full_disk.write_text("x")
+    failed = classified(raised.value, "destination")
     assert (failed.failure_class, failed.retryable) == (FailureClass.DESTINATION, True)
     assert failed.message == "The disk is full."
     assert "ENOSPC" in failed.evidence[0]
@@ -213,36 +213,38 @@ def test_a_full_disk_is_the_destinations_and_worth_a_retry() -> None:
 
 def test_a_folder_without_permission_is_a_configuration_failure() -> None:
     error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/data")
-    assert told(error, "destination").failure_class is FailureClass.CONFIGURATION
+    assert classified(error, "destination").failure_class is FailureClass.CONFIGURATION
 
 
-def test_embedded_databases_and_frames_say_their_own_message(tmp_path: Path) -> None:
+def test_errors_of_duckdb_and_polars_are_classified(tmp_path: Path) -> None:
     with pytest.raises(duckdb.Error) as raised:
         duckdb.sql("select * from nothing_here")
-    assert "nothing_here" in told(raised.value, "destination").message
+    assert "nothing_here" in classified(raised.value, "destination").message
     with pytest.raises(pl.exceptions.PolarsError) as failed:
         pl.DataFrame({"a": ["x"]}).select(pl.col("a").cast(pl.Int64))
-    assert told(failed.value).failure_class is FailureClass.SOURCE
+    assert classified(failed.value).failure_class is FailureClass.SOURCE
 
 
-def test_our_own_exceptions_keep_what_they_say() -> None:
-    failed = told(RateLimitError("slow down", evidence=("429",), retry_after=3.5))
+def test_exceptions_of_the_engine_keep_their_message_and_evidence() -> None:
+    failed = classified(RateLimitError("slow down", evidence=("429",), retry_after=3.5))
     assert failed == Failed(FailureClass.RATE_LIMIT, "slow down", ("429",), True, 3.5)
 
 
 @pytest.mark.parametrize(
     ("error", "retryable"),
-    [(ZeroDivisionError("division by zero"), False), (ValueError("odd answer"), True)],
+    [(ZeroDivisionError("division by zero"), False), (ValueError("invalid answer"), True)],
 )
-def test_a_bug_is_not_worth_a_retry_but_an_odd_answer_is(error: Exception, retryable: bool) -> None:
-    failed = told(error)
+def test_a_bug_is_not_retryable_and_an_invalid_value_is(error: Exception, retryable: bool) -> None:
+    failed = classified(error)
     assert failed.failure_class is FailureClass.SOURCE
     assert failed.retryable is retryable
     assert type(error).__name__ in failed.message
 
 
-def test_a_failure_of_the_state_is_never_blamed_on_the_user() -> None:
-    assert told(psycopg.OperationalError("gone"), "state").failure_class is FailureClass.INTERNAL
+def test_a_failure_of_the_state_database_is_internal() -> None:
+    assert (
+        classified(psycopg.OperationalError("gone"), "state").failure_class is FailureClass.INTERNAL
+    )
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:

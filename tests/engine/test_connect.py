@@ -1,4 +1,4 @@
-"""Checks, discovery and previews in a real child, as the web process calls them."""
+"""Checks, discovery and previews, called directly and in a real child process."""
 
 from __future__ import annotations
 
@@ -21,48 +21,51 @@ from apps.engine.failures import (
 )
 from apps.engine.frames.display import display_rows
 from apps.engine.process.supervisor import EngineSupervisor
-from tests.engine.sources.api import Reply, always, serving
+from tests.engine.sources.api import Reply, always_reply, serve_api
 
 SECRET = "s3cret-canary"
 
 
-def asking(kind: str, config: dict[str, Any], stream: str = "", **more: Any) -> dict[str, Any]:
+def make_payload(
+    kind: str, config: dict[str, Any], stream: str = "", **options: Any
+) -> dict[str, Any]:
     base = {"role": "source", "kind": kind, "config": config, "stream": stream}
-    return {**base, "allow_private_networks": True, **more}
+    return {**base, "allow_private_networks": True, **options}
 
 
 @pytest.fixture
-def area(tmp_path: Path) -> dict[str, Any]:
+def upload_area(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "org").mkdir()
     (tmp_path / "org" / "a.csv").write_text("n,x\n" + "\n".join(f"{n},{n / 4}" for n in range(500)))
     return {"url": tmp_path.as_uri(), "prefix": "org"}
 
 
-def test_a_preview_shows_at_most_a_hundred_records(area: dict[str, Any]) -> None:
-    found = connect.preview(asking("files", {"path": "a.csv"}, "a", files=area))
-    assert [row["n"] for row in found["records"]] == list(range(100))
-    assert [(field["name"], field["type"]) for field in found["fields"]] == [
+def test_a_preview_shows_at_most_a_hundred_records(upload_area: dict[str, Any]) -> None:
+    result = connect.preview(make_payload("files", {"path": "a.csv"}, "a", files=upload_area))
+    assert [row["n"] for row in result["records"]] == list(range(100))
+    assert [(field["name"], field["type"]) for field in result["fields"]] == [
         ("n", "integer"),
         ("x", "number"),
     ]
-    assert json.dumps(found)
+    assert json.dumps(result)
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(1, 1), (7, 7), (100, 100), (10**6, 100), (None, 100)])
-def test_a_preview_honours_its_limit_over_pages(limit: int | None, rows: int) -> None:
-    payload = asking("dummy", {"rows": 5000, "page_size": 3}, "generated", limit=limit)
-    found = connect.preview(payload)
-    assert len(found["records"]) == min(rows, 60)  # twenty pages of three
-    assert found["records"][0]["created_at"] == "2024-01-01T00:01:00Z"
+def test_a_preview_applies_its_limit_over_several_pages(limit: int | None, rows: int) -> None:
+    payload = make_payload("dummy", {"rows": 5000, "page_size": 3}, "generated", limit=limit)
+    result = connect.preview(payload)
+    # A preview reads at most twenty pages, of three rows here.
+    assert len(result["records"]) == min(rows, 60)
+    assert result["records"][0]["created_at"] == "2024-01-01T00:01:00Z"
 
 
-def test_a_preview_of_rows_is_typed_like_one_of_frames() -> None:
-    frames = connect.preview(asking("dummy", {"rows": 9}, "generated"))
-    rows = connect.preview(asking("dummy", {"rows": 9, "format": "rows"}, "generated"))
+def test_a_preview_of_rows_has_the_same_types_as_one_of_frames() -> None:
+    frames = connect.preview(make_payload("dummy", {"rows": 9}, "generated"))
+    rows = connect.preview(make_payload("dummy", {"rows": 9, "format": "rows"}, "generated"))
     assert rows["records"] == frames["records"]
 
 
-def test_values_are_shown_without_losing_a_digit() -> None:
+def test_values_in_a_preview_keep_every_digit() -> None:
     frame = pl.DataFrame(
         {
             "at": [datetime(2024, 1, 1, 12, 0, 0, 5, tzinfo=UTC)],
@@ -104,67 +107,69 @@ def test_values_are_shown_without_losing_a_digit() -> None:
     assert display_rows(frame.head(0)) == []
 
 
-def test_discovery_answers_streams_as_json(area: dict[str, Any]) -> None:
-    found = connect.discover(asking("files", {"path": "a.csv"}, files=area))
-    assert found["streams"][0]["name"] == "a"
-    assert json.dumps(found)
+def test_discovery_returns_streams_as_json(upload_area: dict[str, Any]) -> None:
+    result = connect.discover(make_payload("files", {"path": "a.csv"}, files=upload_area))
+    assert result["streams"][0]["name"] == "a"
+    assert json.dumps(result)
 
 
-def test_checks_answer_their_steps() -> None:
-    found = connect.check(asking("dummy", {}))
-    assert found["ok"] is True
-    assert [step["step"] for step in found["steps"]] == ["read"]
-    refused = connect.check(
-        asking(
+def test_a_check_returns_whether_each_step_succeeded() -> None:
+    result = connect.check(make_payload("dummy", {}))
+    assert result["ok"] is True
+    assert [step["step"] for step in result["steps"]] == ["read"]
+    refused_result = connect.check(
+        make_payload(
             "rest",
             {"base_url": "http://10.0.0.1", "streams": [{"name": "a"}]},
             allow_private_networks=False,
         )
     )
-    assert refused["ok"] is False
-    assert [step["ok"] for step in refused["steps"]] == [False]
+    assert refused_result["ok"] is False
+    assert [step["ok"] for step in refused_result["steps"]] == [False]
 
 
-def test_the_output_of_a_check_contains_no_control_characters(area: dict[str, Any]) -> None:
-    found = connect.check(asking("files", {"path": "a\u202e.csv"}, files=area))
-    assert found["ok"] is False
-    assert "a\\u202e.csv" in found["steps"][-1]["message"]
+def test_the_output_of_a_check_contains_no_control_characters(upload_area: dict[str, Any]) -> None:
+    result = connect.check(make_payload("files", {"path": "a\u202e.csv"}, files=upload_area))
+    assert result["ok"] is False
+    assert "a\\u202e.csv" in result["steps"][-1]["message"]
 
 
-def test_destinations_are_checked_too(tmp_path: Path) -> None:
+def test_a_destination_can_be_checked(tmp_path: Path) -> None:
     payload = {
         "role": "destination",
         "kind": "jsonl",
         "config": {},
         "data": {"url": tmp_path.as_uri(), "prefix": "org/1"},
     }
-    found = connect.check(payload)
-    assert found["ok"] is True
-    assert found["steps"]
+    result = connect.check(payload)
+    assert result["ok"] is True
+    assert result["steps"]
 
 
 @pytest.mark.parametrize(
     "payload",
     [
-        asking("nope", {}),
-        asking("dummy", {"rows": SECRET}),
-        asking("dummy", {"name": "x", "source_file_path": "/etc/passwd"}),
-        asking("dummy", {"max_iterations": 1}),
-        {**asking("jsonl", {}), "role": "destination"},
+        make_payload("nope", {}),
+        make_payload("dummy", {"rows": SECRET}),
+        make_payload("dummy", {"name": "x", "source_file_path": "/etc/passwd"}),
+        make_payload("dummy", {"max_iterations": 1}),
+        {**make_payload("jsonl", {}), "role": "destination"},
     ],
 )
-def test_a_failed_preview_has_a_reason(payload: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        connect.preview(payload)
-    assert SECRET not in f"{caught.value.message} {caught.value.evidence}"
-
-
-def test_a_child_answers_what_the_function_answers(
-    supervisor: EngineSupervisor, area: dict[str, Any]
+def test_a_preview_with_invalid_settings_is_a_configuration_failure(
+    payload: dict[str, Any],
 ) -> None:
-    payload = asking("files", {"path": "a.csv"}, "a", files=area, limit=3)
-    found: Any = supervisor.call("preview", payload, timeout=30)
-    assert [row["n"] for row in found["records"]] == [0, 1, 2]
+    with pytest.raises(ConfigurationError) as raised:
+        connect.preview(payload)
+    assert SECRET not in f"{raised.value.message} {raised.value.evidence}"
+
+
+def test_a_call_in_a_child_returns_the_result_of_the_function(
+    supervisor: EngineSupervisor, upload_area: dict[str, Any]
+) -> None:
+    payload = make_payload("files", {"path": "a.csv"}, "a", files=upload_area, limit=3)
+    result: Any = supervisor.call("preview", payload, timeout=30)
+    assert [row["n"] for row in result["records"]] == [0, 1, 2]
     assert supervisor.call("check", payload, timeout=30)["ok"] is True
     assert supervisor.call("discover", payload, timeout=30)["streams"]
 
@@ -176,19 +181,19 @@ def test_a_child_answers_what_the_function_answers(
         (Reply(f"bad {SECRET}".encode(), 500), SourceError),
     ],
 )
-def test_a_failure_crosses_the_process_with_class_and_evidence_but_without_secrets(
+def test_a_failure_in_a_child_is_raised_with_its_class_and_evidence_and_without_secrets(
     supervisor: EngineSupervisor, reply: Reply, kind: type[EngineError]
 ) -> None:
-    with serving(always(reply)) as api:
+    with serve_api(always_reply(reply)) as api:
         config = {
             "base_url": api.url,
             "streams": [{"name": "items"}],
             "auth": {"type": "bearer", "token": SECRET},
             "retries": 0,
         }
-        with pytest.raises(EngineError) as caught:
-            supervisor.call("preview", asking("rest", config, "items"), timeout=30)
-        steps = supervisor.call("check", asking("rest", config, "items"), timeout=30)
-    assert FailureClass(caught.value.failure_class) is kind.failure_class
-    assert caught.value.evidence
-    assert SECRET not in f"{caught.value.message} {caught.value.evidence} {steps}"
+        with pytest.raises(EngineError) as raised:
+            supervisor.call("preview", make_payload("rest", config, "items"), timeout=30)
+        steps = supervisor.call("check", make_payload("rest", config, "items"), timeout=30)
+    assert FailureClass(raised.value.failure_class) is kind.failure_class
+    assert raised.value.evidence
+    assert SECRET not in f"{raised.value.message} {raised.value.evidence} {steps}"

@@ -1,4 +1,4 @@
-"""Decoding keeps every value of every record, whatever the batches."""
+"""Decoding keeps every value of every record, for any split into batches."""
 
 from __future__ import annotations
 
@@ -51,93 +51,93 @@ ROWS = st.lists(
 )
 
 
-def canonical(value: Any) -> str:
-    """Normalise values that are equal whatever their column type."""
+def normalized(value: Any) -> str:
+    """Return the same text for equal values of different column types."""
     if isinstance(value, (dict, list)):
-        value = frames_json(value)
+        value = normalized_json(value)
     if isinstance(value, bool):
         return str(value).lower()
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except ArithmeticError:
         return str(value)
-    short = number.is_finite() and abs(number.adjusted()) < 20
-    return str(number.normalize() if short else number).lower()
+    is_short = number.is_finite() and abs(number.adjusted()) < 20
+    return str(number.normalize() if is_short else number).lower()
 
 
-def frames_json(value: Any) -> str:
-    return json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
+def normalized_json(value: Any) -> str:
+    return json.dumps(_with_normalized_floats(value), ensure_ascii=False, separators=(",", ":"))
 
 
-def _spelled(value: Any) -> Any:
+def _with_normalized_floats(value: Any) -> Any:
     if isinstance(value, float):
-        return canonical(value)
+        return normalized(value)
     if isinstance(value, dict):
-        return {key: _spelled(inner) for key, inner in value.items()}
-    return [_spelled(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _with_normalized_floats(inner) for key, inner in value.items()}
+    return [_with_normalized_floats(inner) for inner in value] if isinstance(value, list) else value
 
 
-def batches(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
+def split_rows(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
     edges = [0, *sorted(cut % (len(rows) + 1) for cut in cuts), len(rows)]
     return [rows[start:end] for start, end in pairwise(edges)]
 
 
-def written(decoded: list[frames.DecodedPage], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
-    """Return the rows of all batches, each value as text of the final schema."""
-    found: Counter[tuple[Any, ...]] = Counter()
+def count_rows(decoded: list[frames.DecodedPage], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
+    """Count the rows of all batches, with their values in the form of the final schema."""
+    rows: Counter[tuple[Any, ...]] = Counter()
     for page in decoded:
         for row in schema.conform(page.frame).to_dicts():
-            cells = ((name, canonical(v)) for name, v in row.items() if v is not None)
-            found[tuple(sorted(cells))] += 1
-    return found
+            cells = ((name, normalized(v)) for name, v in row.items() if v is not None)
+            rows[tuple(sorted(cells))] += 1
+    return rows
 
 
 @settings(max_examples=300, deadline=None)
 @given(ROWS, st.lists(st.integers(0, 1000), max_size=4))
-def test_every_row_is_written_or_rejected_and_batches_do_not_matter(
+def test_every_row_is_written_or_rejected_for_any_split_into_batches(
     rows: list[Any], cuts: list[int]
 ) -> None:
-    schema, whole = StreamSchema(), StreamSchema()
+    schema, single_schema = StreamSchema(), StreamSchema()
     pages = []
-    for part in batches(rows, cuts):
-        page = schema.decode(part)
-        assert page.frame.height + len(page.rejected) == len(part)
+    for batch in split_rows(rows, cuts):
+        page = schema.decode(batch)
+        assert page.frame.height + len(page.rejected) == len(batch)
         pages.append(page)
         schema = StreamSchema.from_json(json.loads(json.dumps(schema.to_json())))
-    at_once = whole.decode(rows)
+    single_page = single_schema.decode(rows)
 
-    assert sum(len(page.rejected) for page in pages) == len(at_once.rejected)
-    kinds = {name: column.type for name, column in schema.columns.items()}
-    assert kinds == {name: column.type for name, column in whole.columns.items()}
-    if ColumnType.JSON in kinds.values() or ColumnType.STRING in kinds.values():
-        return  # JSON inside text is compared below, value by value
-    assert written(pages, schema) == written([at_once], whole)
+    assert sum(len(page.rejected) for page in pages) == len(single_page.rejected)
+    types = {name: column.type for name, column in schema.columns.items()}
+    assert types == {name: column.type for name, column in single_schema.columns.items()}
+    if ColumnType.JSON in types.values() or ColumnType.STRING in types.values():
+        return  # the next test compares these values
+    assert count_rows(pages, schema) == count_rows([single_page], single_schema)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(SCALARS, min_size=1, max_size=20), st.lists(st.integers(0, 1000), max_size=4))
-def test_no_scalar_changes_its_value_however_the_column_widens(
+def test_scalars_keep_their_value_when_the_column_widens(
     values: list[Any], cuts: list[int]
 ) -> None:
     schema, pages = StreamSchema(), []
-    for part in batches([{"row": i, "x": v} for i, v in enumerate(values)], cuts):
-        pages.append(schema.decode(part))
+    for batch in split_rows([{"row": i, "x": v} for i, v in enumerate(values)], cuts):
+        pages.append(schema.decode(batch))
     rejected = {sample for page in pages for sample in page.rejected}
-    table = {
+    values_by_row = {
         row["row"]: row["x"] for page in pages for row in schema.conform(page.frame).to_dicts()
     }
 
-    assert len(table) + sum(len(page.rejected) for page in pages) == len(values)
-    for index, value in table.items():
+    assert len(values_by_row) + sum(len(page.rejected) for page in pages) == len(values)
+    for index, value in values_by_row.items():
         if value is None:
             assert values[index] is None
             continue
-        assert canonical(value) == canonical(values[index])
+        assert normalized(value) == normalized(values[index])
     assert all(reason.reason == "text that is not valid Unicode" for reason in rejected)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "kind", "texts"),
+    ("first", "second", "kind", "expected"),
     [
         (1, 2.5, ColumnType.NUMBER, [1.0, 2.5]),
         (2**53 + 1, 2.5, ColumnType.STRING, ["9007199254740993", "2.5"]),
@@ -165,21 +165,21 @@ def test_no_scalar_changes_its_value_however_the_column_widens(
         (UUID(int=5), UUID(int=6), ColumnType.STRING, [str(UUID(int=5)), str(UUID(int=6))]),
     ],
 )
-@pytest.mark.parametrize("split", [False, True])
-def test_two_values_share_the_narrowest_column_that_loses_neither(
-    first: Any, second: Any, kind: ColumnType, texts: list[Any] | None, split: bool
+@pytest.mark.parametrize("is_split", [False, True])
+def test_two_values_get_the_narrowest_column_type_that_holds_both(
+    first: Any, second: Any, kind: ColumnType, expected: list[Any] | None, is_split: bool
 ) -> None:
     schema = StreamSchema()
-    parts = [[first], [second]] if split else [[first, second]]
-    pages = [schema.decode([{"x": value} for value in part]) for part in parts]
+    batches_of_values = [[first], [second]] if is_split else [[first, second]]
+    pages = [schema.decode([{"x": value} for value in batch]) for batch in batches_of_values]
 
     assert schema.columns["x"].type is kind
-    if texts is not None:
+    if expected is not None:
         joined = pl.concat([schema.conform(page.frame) for page in pages])
-        assert joined["x"].to_list() == texts
+        assert joined["x"].to_list() == expected
 
 
-def test_a_row_that_no_column_can_hold_is_rejected_with_its_reason() -> None:
+def test_an_invalid_row_is_rejected_with_a_reason() -> None:
     rows = [
         {"a": 1},
         "text",
@@ -212,7 +212,7 @@ def test_a_row_that_no_column_can_hold_is_rejected_with_its_reason() -> None:
     assert all(len(item.sample) < 500 for item in page.rejected)
 
 
-def test_rows_that_would_add_too_many_columns_are_rejected_not_the_page() -> None:
+def test_only_rows_that_would_add_too_many_columns_are_rejected() -> None:
     rows: list[dict[str, int]] = [{f"c{i}": i} for i in range(frames.MAX_COLUMNS + 5)]
     schema = StreamSchema()
     page = schema.decode(rows)
@@ -222,14 +222,14 @@ def test_rows_that_would_add_too_many_columns_are_rejected_not_the_page() -> Non
 
 
 @dataclass
-class Watched(Mapping[str, int]):
+class CountingRecord(Mapping[str, int]):
     """A record that counts how many of its values are read."""
 
     names: Sequence[str]
-    looked_at: int = 0
+    read_count: int = 0
 
     def __getitem__(self, name: str) -> int:
-        self.looked_at += 1
+        self.read_count += 1
         return 0
 
     def __iter__(self) -> Iterator[str]:
@@ -239,15 +239,15 @@ class Watched(Mapping[str, int]):
         return len(self.names)
 
 
-def test_no_value_of_a_too_wide_record_is_read() -> None:
-    """Its width is known at once; typing each field would take seconds."""
-    wide = Watched([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
-    narrow = Watched(["a", "b"])
+def test_values_of_a_record_with_too_many_columns_are_not_read() -> None:
+    """The number of fields is known without reading values. Reading them all would take seconds."""
+    wide = CountingRecord([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
+    narrow = CountingRecord(["a", "b"])
     page = StreamSchema().decode([wide, narrow])
     assert (page.frame.shape, len(page.rejected)) == ((1, 2), 1)
     assert "more than 1,500 columns" in page.rejected[0].reason
-    assert wide.looked_at == 0
-    assert narrow.looked_at > 0, "it counts"
+    assert wide.read_count == 0
+    assert narrow.read_count > 0, "the record did not count"
 
 
 def test_source_records_are_decoded_by_their_data() -> None:
@@ -255,7 +255,7 @@ def test_source_records_are_decoded_by_their_data() -> None:
     assert page.frame["a"].to_list() == [1, 2]
 
 
-def test_columns_that_a_batch_lacks_are_null_in_it() -> None:
+def test_missing_columns_of_a_batch_are_null() -> None:
     schema = StreamSchema()
     schema.decode([{"a": 1}])
     page = schema.decode([{"b": "x"}, {"b": "y", "a": 3}])
@@ -263,7 +263,7 @@ def test_columns_that_a_batch_lacks_are_null_in_it() -> None:
     assert schema.decode([]).frame.schema == page.frame.schema
 
 
-def test_frames_of_any_dtype_come_to_the_stream_s_types() -> None:
+def test_frames_are_converted_to_the_types_of_the_stream() -> None:
     frame = pl.DataFrame(
         {
             "small": pl.Series([1, 2], dtype=pl.UInt8),
@@ -309,6 +309,8 @@ COLUMNS = st.builds(
 
 
 @given(COLUMNS, COLUMNS)
-def test_widening_does_not_depend_on_which_column_came_first(one: Column, other: Column) -> None:
-    assert one.widen(other).type is other.widen(one).type
-    assert Column.from_json(one.to_json()) == one
+def test_widening_two_columns_gives_the_same_type_in_either_order(
+    first: Column, second: Column
+) -> None:
+    assert first.widen(second).type is second.widen(first).type
+    assert Column.from_json(first.to_json()) == first

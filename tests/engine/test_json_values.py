@@ -1,4 +1,4 @@
-"""Values are counted before they are parsed, wherever untrusted JSON or CSV is read."""
+"""The number of values is checked before untrusted JSON or CSV is parsed."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from apps.engine.sources.files.readers import CsvReader, JsonLinesReader
 from apps.engine.sources.http.answers import Answer
 from apps.engine.sources.rest.source import parsed
 
-MANY = 3_000_000
+MANY_VALUES = 3_000_000
 BOMBS = [
-    b"[" + b"{}," * MANY + b"{}]",
-    b"[" + b"[]," * MANY + b"[]]",
-    b"[" + b"1," * (2 * MANY) + b"1]",
+    b"[" + b"{}," * MANY_VALUES + b"{}]",
+    b"[" + b"[]," * MANY_VALUES + b"[]]",
+    b"[" + b"1," * (2 * MANY_VALUES) + b"1]",
 ]
-values = st.recursive(
+JSON_VALUES = st.recursive(
     st.none() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=30,
 )
 
 
-def held(value: Any) -> int:
+def value_count(value: Any) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(held, inner))
+    return 1 + sum(map(value_count, inner))
 
 
-@given(values)
-def test_the_count_is_never_too_small(value: Any) -> None:
+@given(JSON_VALUES)
+def test_the_count_is_at_least_the_number_of_values(value: Any) -> None:
     for ascii_only in (True, False):
         text = json.dumps(value, ensure_ascii=ascii_only).encode()
-        assert json_values.count_values(text) >= held(value)
-        assert json_values.count_values(text, exact_above=0) >= held(value)
+        assert json_values.count_values(text) >= value_count(value)
+        assert json_values.count_values(text, exact_above=0) >= value_count(value)
 
 
-def test_commas_in_texts_are_no_values() -> None:
+def test_commas_in_texts_are_not_counted_as_values() -> None:
     text = json.dumps(["1,2,{[" * 1000, 'a "quoted, \\" text', "\\"]).encode()
     assert json_values.count_values(text) > 3000
     assert json_values.count_values(text, exact_above=100) <= 2 * 4
 
 
 @pytest.mark.parametrize("body", BOMBS)
-def test_an_api_that_answers_too_many_values_is_refused_before_they_are_read(body: bytes) -> None:
+def test_a_response_with_too_many_values_is_refused_before_it_is_parsed(body: bytes) -> None:
     with pytest.raises(TooManyValues):
         parsed(Answer("200 OK", "http://a", {}, body, {}))
     response = requests.Response()
@@ -63,12 +63,12 @@ def test_an_api_that_answers_too_many_values_is_refused_before_they_are_read(bod
 
 
 @pytest.mark.parametrize("body", BOMBS)
-def test_a_line_of_too_many_values_is_refused(body: bytes) -> None:
+def test_a_line_with_too_many_values_is_refused(body: bytes) -> None:
     with pytest.raises(TooManyValues):
         JsonLinesReader(io.BytesIO(body)).read({}, 1000)
 
 
-def test_a_file_of_a_million_columns_is_refused() -> None:
+def test_a_file_with_a_million_columns_is_refused() -> None:
     header = ",".join(f"c{n}" for n in range(1_000_000)).encode()
     with pytest.raises(ContractError, match="columns"):
         CsvReader(io.BytesIO(header + b"\n"), CsvOptions()).read({}, 1000)
@@ -78,28 +78,28 @@ def test_a_file_of_a_million_columns_is_refused() -> None:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Byte by byte; a string without an end goes to the end of the text."""
-    kept, at = bytearray(), 0
-    while at < len(text):
-        if text[at : at + 1] != b'"':
-            kept += text[at : at + 1]
-            at += 1
+    """Remove strings from JSON. A string that is not closed ends with the text."""
+    remaining, position = bytearray(), 0
+    while position < len(text):
+        if text[position : position + 1] != b'"':
+            remaining += text[position : position + 1]
+            position += 1
             continue
-        at += 1
-        while at < len(text) and text[at : at + 1] != b'"':
-            at += 2 if text[at : at + 1] == b"\\" else 1
-        at += 1
-    return bytes(kept)
+        position += 1
+        while position < len(text) and text[position : position + 1] != b'"':
+            position += 2 if text[position : position + 1] == b"\\" else 1
+        position += 1
+    return bytes(remaining)
 
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"a", b",", b"[", b"{", b"\n"])).map(b"".join))
-def test_invalid_json_is_counted_the_same(text: bytes) -> None:
-    marks = without_strings(text)
+def test_values_of_invalid_json_are_counted_outside_strings(text: bytes) -> None:
+    structure = without_strings(text)
     assert json_values.count_values(text, 0) == 1 + sum(
-        marks.count(mark) for mark in (b",", b"[", b"{")
+        structure.count(mark) for mark in (b",", b"[", b"{")
     )
 
 
 def test_an_unterminated_string_is_scanned_once() -> None:
-    """Scanning again from each of its quotes would take days."""
+    """A search that started again at each quote would take days."""
     assert json_values.count_values(b'["' + b'\\"' * 4_000_000, 0) == 2

@@ -1,4 +1,4 @@
-"""The line protocol: messages are decoded as they were encoded, and anything else is refused."""
+"""The line protocol decodes messages as they were encoded, and refuses all other lines."""
 
 from __future__ import annotations
 
@@ -31,82 +31,84 @@ from apps.engine.process.protocol import (
     encode,
 )
 
-counts = st.integers(0, 2**53)
-words = st.text(st.characters(codec="utf-8"), max_size=60)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | words,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+COUNTS = st.integers(0, 2**53)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-mappings = st.dictionaries(words, values, max_size=4)
-messages = st.one_of(
-    st.builds(Started, pid=counts),
-    st.builds(Progress, counts, counts, counts, counts, counts, st.none() | counts),
+MAPPINGS = st.dictionaries(TEXTS, VALUES, max_size=4)
+MESSAGES = st.one_of(
+    st.builds(Started, pid=COUNTS),
+    st.builds(Progress, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.none() | COUNTS),
     st.builds(
-        LogLine, words, st.sampled_from(["debug", "info", "warning", "error"]), words, mappings
+        LogLine, TEXTS, st.sampled_from(["debug", "info", "warning", "error"]), TEXTS, MAPPINGS
     ),
-    st.builds(OutputFile, words, words, counts, counts, words),
-    st.builds(Withdrawn, words),
-    st.builds(Succeeded, counts, counts, counts, counts),
+    st.builds(OutputFile, TEXTS, TEXTS, COUNTS, COUNTS, TEXTS),
+    st.builds(Withdrawn, TEXTS),
+    st.builds(Succeeded, COUNTS, COUNTS, COUNTS, COUNTS),
     st.builds(
         Failed,
         st.sampled_from(FailureClass),
-        words,
-        st.lists(words, max_size=3).map(tuple),
+        TEXTS,
+        st.lists(TEXTS, max_size=3).map(tuple),
         st.booleans(),
         st.none() | st.floats(0, 1e6),
     ),
-    st.builds(Result, mappings),
+    st.builds(Result, MAPPINGS),
 )
 
 
-@given(messages)
-def test_every_message_survives_the_wire(message: Message) -> None:
+@given(MESSAGES)
+def test_every_message_is_decoded_as_it_was_encoded(message: Message) -> None:
     line = encode(message)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert decode(line[:-1]) == message
 
 
-@given(st.lists(messages, max_size=5), st.data())
-def test_lines_are_the_same_however_the_pipe_cuts_them(
-    sent: list[Message], data: st.DataObject
+@given(st.lists(MESSAGES, max_size=5), st.data())
+def test_lines_are_decoded_for_any_split_of_the_bytes(
+    encoded: list[Message], data: st.DataObject
 ) -> None:
-    stream = b"".join(map(encode, sent))
-    reader, heard = LineReader(), list[Message]()
+    stream = b"".join(map(encode, encoded))
+    reader, decoded = LineReader(), list[Message]()
     while stream:
         cut = data.draw(st.integers(1, len(stream)))
-        heard += [decode(line) for line in reader.feed(stream[:cut])]
+        decoded += [decode(line) for line in reader.feed(stream[:cut])]
         stream = stream[cut:]
-    assert heard == sent
+    assert decoded == encoded
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_a_protocol_error_and_never_anything_else(data: bytes) -> None:
+def test_random_bytes_raise_only_protocol_errors(data: bytes) -> None:
     reader = LineReader(limit=100)
     with contextlib.suppress(ProtocolError):
         for line in reader.feed(data):
             decode(line)
 
 
-@given(messages, st.data())
-def test_a_message_with_one_field_spoiled_is_refused(message: Message, data: st.DataObject) -> None:
+@given(MESSAGES, st.data())
+def test_a_message_with_a_missing_extra_or_wrong_field_is_refused(
+    message: Message, data: st.DataObject
+) -> None:
     body: dict[str, Any] = orjson.loads(encode(message))
     name = data.draw(st.sampled_from(sorted(body)))
-    kept = body.pop(name)
+    original = body.pop(name)
     with pytest.raises(ProtocolError):
         decode(orjson.dumps(body))
-    body[name] = kept
+    body[name] = original
     body["extra"] = 1
     with pytest.raises(ProtocolError):
         decode(orjson.dumps(body))
     del body["extra"]
-    body[name] = [object.__name__] if not isinstance(kept, list) else "text"
+    body[name] = [object.__name__] if not isinstance(original, list) else "text"
     with pytest.raises(ProtocolError):
         decode(orjson.dumps(body))
 
 
-def _hostile() -> Iterator[bytes]:
+def _invalid_lines() -> Iterator[bytes]:
     yield b'{"v":%d,"type":"started","pid":1}' % (VERSION + 1)
     yield b'{"v":1,"type":["started"],"pid":1}'
     yield b'{"v":1,"type":"started","pid":true}'
@@ -117,8 +119,8 @@ def _hostile() -> Iterator[bytes]:
     yield b"\xff\xfe"
 
 
-@pytest.mark.parametrize("line", list(_hostile()))
-def test_hostile_lines_are_refused(line: bytes) -> None:
+@pytest.mark.parametrize("line", list(_invalid_lines()))
+def test_invalid_lines_are_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode(line)
 
@@ -130,13 +132,15 @@ def test_a_line_without_an_end_is_cut_off_at_the_limit() -> None:
         list(reader.feed(b"x" * 200))
 
 
-def test_text_that_json_cannot_carry_is_made_harmless() -> None:
-    said = decode(encode(LogLine("", "info", "lone \ud800 surrogate", {"n": 2**80, "o": object})))
-    assert isinstance(said, LogLine)
-    assert said.message == "lone ? surrogate"
-    assert said.fields["n"] == str(2**80)
+def test_values_that_json_cannot_contain_are_replaced() -> None:
+    message = decode(
+        encode(LogLine("", "info", "lone \ud800 surrogate", {"n": 2**80, "o": object}))
+    )
+    assert isinstance(message, LogLine)
+    assert message.message == "lone ? surrogate"
+    assert message.fields["n"] == str(2**80)
 
 
-def test_a_message_too_long_for_any_reader_is_not_sent() -> None:
+def test_a_message_longer_than_the_limit_is_not_encoded() -> None:
     with pytest.raises(ProtocolError):
         encode(Result({"blob": "x" * (5 << 20)}))

@@ -1,4 +1,4 @@
-"""Secrets of the settings never appear in output, however they are encoded."""
+"""Secrets of the settings are masked in all output, in every encoding."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from apps.engine.reporting.redaction import (
     without_secrets,
 )
 
-secrets = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
+SECRETS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
 
 
-@given(secrets)
-def test_a_secret_is_masked_as_text_as_json_as_url_and_as_repr(secret: str) -> None:
+@given(SECRETS)
+def test_a_secret_is_masked_in_text_json_urls_and_reprs(secret: str) -> None:
     redactor = Redactor(secrets_of({"password": secret}))
-    for written in (secret, json.dumps(secret), quote(secret, safe=""), repr(secret)):
-        assert secret not in redactor.text(f"before {written} after")
-        assert MASK in redactor.text(f"before {written} after")
+    for encoded in (secret, json.dumps(secret), quote(secret, safe=""), repr(secret)):
+        assert secret not in redactor.text(f"before {encoded} after")
+        assert MASK in redactor.text(f"before {encoded} after")
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_secrets_are_found_at_any_depth(config: dict[str, object], secret: str) 
     assert secret not in Redactor(secrets_of(config)).text(f"it was {secret}!")
 
 
-def test_what_a_terminal_would_act_on_is_written_out_after_secrets_are_masked() -> None:
+def test_control_characters_are_escaped_after_secrets_are_masked() -> None:
     redactor = Redactor(["pass\x1bword"])
-    said = redactor.text("a pass\x1bword\tb\nc\r\x1b[2J\x9b1m\u202e é")
-    assert said == f"a {MASK}\tb\nc\\u000d\\u001b[2J\\u009b1m\\u202e é"
+    redacted = redactor.text("a pass\x1bword\tb\nc\r\x1b[2J\x9b1m\u202e é")
+    assert redacted == f"a {MASK}\tb\nc\\u000d\\u001b[2J\\u009b1m\\u202e é"
     assert redactor.value({"a\x1b": ["\x07"]}) == {"a\\u001b": ["\\u0007"]}
 
 
-def test_every_secret_of_the_catalogue_is_known_by_its_name() -> None:
+def test_every_secret_of_the_catalogue_has_the_name_of_a_secret() -> None:
     for kind in [*catalogue.sources(), *catalogue.destinations()]:
         for path in kind.secret_paths:
             assert any(map(is_secret_name, path.split("."))), f"{kind.kind}: {path}"
@@ -66,35 +66,35 @@ def test_every_secret_of_the_catalogue_is_known_by_its_name() -> None:
 def test_a_basic_login_that_a_server_echoes_is_masked() -> None:
     config = {"auth": {"type": "basic", "username": "ada", "password": "päss:word"}}
     header = base64.b64encode("ada:päss:word".encode()).decode()
-    said = Redactor(secrets_of(config)).text(f"you sent Authorization: Basic {header}")
-    assert header not in said
+    redacted = Redactor(secrets_of(config)).text(f"you sent Authorization: Basic {header}")
+    assert header not in redacted
 
 
-def test_the_place_of_a_database_stays_readable() -> None:
+def test_the_host_of_a_database_is_not_masked() -> None:
     redactor = Redactor(secrets_of({"url": "postgresql://u:p4ssw0rd@db.example.com/shop"}))
     assert "db.example.com" in redactor.text("could not connect to db.example.com")
 
 
-def test_credentials_of_any_url_are_masked_even_if_unknown() -> None:
+def test_unknown_credentials_in_a_url_are_masked() -> None:
     assert Redactor().text("GET https://me:unknown@h/x") == f"GET https://{MASK}@h/x"
 
 
-def test_text_inside_fields_is_masked_too() -> None:
+def test_text_inside_fields_is_masked() -> None:
     redactor = Redactor(["s3cret"])
     assert redactor.value({"a": ["s3cret", 1], "s3cret": None}) == {"a": [MASK, 1], MASK: None}
 
 
 @pytest.mark.parametrize("name", ["password", "apiKey", "api_key", "access_token", "client_secret"])
-def test_names_of_secrets_are_known(name: str) -> None:
+def test_names_of_secrets_are_recognised(name: str) -> None:
     assert is_secret_name(name)
 
 
 @pytest.mark.parametrize("name", ["table", "primary_key", "cursor_field", "monkey", "keyset"])
-def test_other_names_are_not(name: str) -> None:
+def test_other_names_are_not_names_of_secrets(name: str) -> None:
     assert not is_secret_name(name)
 
 
-def test_a_digest_ignores_secrets_and_sees_everything_else() -> None:
+def test_settings_that_differ_only_in_secrets_are_equal_without_them() -> None:
     first = {"host": "a", "password": "x", "auth": {"token": "y", "type": "bearer"}}
     second = {"host": "a", "password": "z", "auth": {"token": "w", "type": "bearer"}}
     assert without_secrets(first) == without_secrets(second)

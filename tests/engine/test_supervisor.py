@@ -1,4 +1,4 @@
-"""The fork server and its children: their cost, their environment, and that they leave nothing behind."""
+"""The fork server and its children: calls, runs, their environment, and how they end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from apps.engine.process.supervisor import EngineSupervisor
 from apps.json import JsonObject
 from tests.engine.conftest import Rehearsal
 
-Rehearse = Callable[..., Rehearsal]
+MakeRehearsal = Callable[..., Rehearsal]
 
 
 def test_importing_the_engine_loads_neither_polars_nor_bizon() -> None:
@@ -30,22 +30,22 @@ def test_importing_the_engine_loads_neither_polars_nor_bizon() -> None:
         "import apps.engine, sys; print([m for m in "
         "('polars', 'bizon', 'pyarrow', 'duckdb', 'sqlalchemy', 'django') if m in sys.modules])"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
-def test_a_call_answers_what_the_engine_answers(supervisor: EngineSupervisor) -> None:
+def test_a_call_returns_the_result_of_the_engine(supervisor: EngineSupervisor) -> None:
     payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     assert supervisor.call("check", payload, 30)["ok"]
-    found: Any = supervisor.call("discover", payload, 30)
-    assert "creatures" in [stream["name"] for stream in found["streams"]]
-    previewed: Any = supervisor.call("preview", payload, 30)
-    assert len(previewed["records"]) == 5
+    discovery: Any = supervisor.call("discover", payload, 30)
+    assert "creatures" in [stream["name"] for stream in discovery["streams"]]
+    preview: Any = supervisor.call("preview", payload, 30)
+    assert len(preview["records"]) == 5
 
 
-def test_a_call_raises_the_failure_it_ended_with(supervisor: EngineSupervisor) -> None:
+def test_a_call_raises_the_failure_of_the_child(supervisor: EngineSupervisor) -> None:
     payload: JsonObject = {
         "role": "source",
         "kind": "dummy",
@@ -56,7 +56,7 @@ def test_a_call_raises_the_failure_it_ended_with(supervisor: EngineSupervisor) -
         supervisor.call("check", payload, 30)
 
 
-def test_only_the_named_calls_exist(supervisor: EngineSupervisor) -> None:
+def test_a_call_of_an_unknown_function_fails(supervisor: EngineSupervisor) -> None:
     with pytest.raises(EngineError):
         supervisor.call("_source", {"role": "source", "kind": "dummy", "config": {}}, 30)
 
@@ -69,29 +69,29 @@ def test_a_call_that_takes_too_long_is_killed(supervisor: EngineSupervisor) -> N
         "config": config,
         "stream": "generated",
     }
-    began = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(TimedOut) as raised:
         supervisor.call("preview", payload, 0.5)
     assert raised.value.failure_class is FailureClass.TIMEOUT
-    assert time.monotonic() - began < 60, "the source hangs for ever"
+    assert time.monotonic() - started_at < 60, "the call was not ended"
 
 
-def test_many_runs_and_calls_at_once_do_not_disturb_each_other(
-    rehearse: Rehearse, supervisor: EngineSupervisor
+def test_many_concurrent_runs_and_calls_succeed(
+    make_rehearsal: MakeRehearsal, supervisor: EngineSupervisor
 ) -> None:
-    runs = [rehearse({"rows": 100 * n, "password": f"pass-{n}"}) for n in range(1, 9)]
+    runs = [make_rehearsal({"rows": 100 * n, "password": f"pass-{n}"}) for n in range(1, 9)]
     payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     with ThreadPoolExecutor(12) as pool:
         outcomes = [pool.submit(run.attempt) for run in runs]
         checks = [pool.submit(supervisor.call, "check", payload, 30) for _ in range(4)]
-        written = [future.result() for future in outcomes]
+        results = [future.result() for future in outcomes]
         assert all(check.result()["ok"] for check in checks)
-    assert [o.written for o in written if isinstance(o, Succeeded)] == [
+    assert [outcome.written for outcome in results if isinstance(outcome, Succeeded)] == [
         100 * n for n in range(1, 9)
     ]
 
 
-def test_a_request_larger_than_a_pipe_arrives_whole(supervisor: EngineSupervisor) -> None:
+def test_a_request_larger_than_a_pipe_buffer_arrives(supervisor: EngineSupervisor) -> None:
     payload: JsonObject = {
         "role": "source",
         "kind": "dummy",
@@ -102,44 +102,46 @@ def test_a_request_larger_than_a_pipe_arrives_whole(supervisor: EngineSupervisor
     assert supervisor.call("check", payload, 30)["ok"]
 
 
-def test_a_child_has_no_environment_no_descriptors_and_no_secret_in_its_arguments(
-    monkeypatch: pytest.MonkeyPatch, rehearse: Rehearse
+def test_a_child_inherits_no_environment_and_no_descriptors(
+    monkeypatch: pytest.MonkeyPatch, make_rehearsal: MakeRehearsal
 ) -> None:
     monkeypatch.setenv("DJANGO_SECRET_KEY", "canary-in-the-environment")
-    leaked = os.open(os.devnull, os.O_RDONLY)
-    os.set_inheritable(leaked, True)
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
     engine = EngineSupervisor(preload=("tests.engine.rehearsal",))
-    run = rehearse({"answer": "confess", "password": "canary-in-the-settings"})
+    run = make_rehearsal({"answer": "report", "password": "canary-in-the-settings"})
     run.engine = engine
     try:
         run.attempt()
     finally:
         engine.close()
-        os.close(leaked)
-    confession = next(line.message for line in run.log if line.message.startswith("confess"))
-    assert "canary" not in confession
-    assert "DJANGO" not in confession
-    assert "dumpable=0" in confession
-    assert "session=own" in confession
-    # standard input, output and error, the events, and the connection to the state
-    assert int(confession.rpartition("descriptors=")[2]) <= 6
+        os.close(descriptor)
+    report = next(line.message for line in run.log if line.message.startswith("report"))
+    assert "canary" not in report
+    assert "DJANGO" not in report
+    assert "dumpable=0" in report
+    assert "session=own" in report
+    # These are standard input, output and error, the pipe for events, and connections to the state database.
+    assert int(report.rpartition("descriptors=")[2]) <= 6
 
 
-def test_closing_the_supervisor_leaves_no_process(rehearse: Rehearse) -> None:
+def test_closing_the_supervisor_ends_all_its_processes(make_rehearsal: MakeRehearsal) -> None:
     engine = EngineSupervisor(preload=("tests.engine.rehearsal",))
-    run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.01})
+    run = make_rehearsal({"rows": 100_000, "page_size": 10, "delay": 0.01})
     run.engine = engine
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(run.attempt)
+        attempt = pool.submit(run.attempt)
         wait_until(lambda: bool(run.events))
         server = engine.server_pid
         engine.close()
-        waiting.result(60)
+        attempt.result(60)
     assert server is not None
     wait_until(lambda: not is_alive(run.pid) and not is_alive(server))
 
 
-def test_the_children_die_with_a_killed_owner(tmp_path: Path, rehearse: Rehearse) -> None:
+def test_children_end_when_the_supervisors_process_is_killed(
+    tmp_path: Path, make_rehearsal: MakeRehearsal
+) -> None:
     script = (
         "import sys, json, time\n"
         "from apps.engine import EngineSupervisor\n"
@@ -155,25 +157,25 @@ def test_the_children_die_with_a_killed_owner(tmp_path: Path, rehearse: Rehearse
     )
     assert owner.stdout is not None
     server = int(owner.stdout.readline())
-    wait_until(lambda: bool(children_of(server)))
-    child = children_of(server)[0]
+    wait_until(lambda: bool(child_pids(server)))
+    child = child_pids(server)[0]
     owner.kill()
     owner.wait()
     owner.stdout.close()
     wait_until(lambda: not is_alive(server) and not is_alive(child))
 
 
-def test_nothing_is_started_before_it_is_needed_and_it_ends_when_idle() -> None:
+def test_the_fork_server_starts_at_the_first_call_and_ends_when_idle() -> None:
     engine = EngineSupervisor(idle_timeout=2)
     assert engine.server_pid is None
     payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     assert engine.call("check", payload, 30)["ok"]
-    first = engine.server_pid
-    assert first is not None
+    first_pid = engine.server_pid
+    assert first_pid is not None
     wait_until(lambda: engine.server_pid is None)
-    wait_until(lambda: not is_alive(first))
+    wait_until(lambda: not is_alive(first_pid))
     assert engine.call("check", payload, 30)["ok"]
-    assert engine.server_pid not in {None, first}
+    assert engine.server_pid not in {None, first_pid}
     engine.close()
 
 
@@ -185,35 +187,35 @@ def test_a_fork_server_that_cannot_start_gives_a_reason() -> None:
     engine.close()
 
 
-def test_a_closed_supervisor_refuses() -> None:
+def test_a_closed_supervisor_cannot_be_started() -> None:
     engine = EngineSupervisor()
     engine.close()
     with pytest.raises(EngineError):
         engine.start()
 
 
-def test_a_signal_to_the_terminal_does_not_reach_the_runs(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 300, "page_size": 10, "delay": 0.01})
-    interrupted = threading.Event()
+def test_sigint_does_not_end_a_run(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 300, "page_size": 10, "delay": 0.01})
+    was_interrupted = threading.Event()
 
     def interrupt(event: object) -> None:
-        if run.events and not interrupted.is_set():
+        if run.events and not was_interrupted.is_set():
             os.kill(run.pid, signal.SIGINT)
-            interrupted.set()
+            was_interrupted.set()
 
     assert isinstance(run.attempt(on_event=interrupt), Succeeded)
-    assert interrupted.is_set()
+    assert was_interrupted.is_set()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:
-    """Not counting zombies that were not reaped yet."""
+    """Return whether the process runs. A zombie does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -221,7 +223,7 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def children_of(pid: int) -> list[int]:
+def child_pids(pid: int) -> list[int]:
     try:
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A source of numbered rows that can break its contract in many ways."""
+"""A source of numbered rows that breaks its contract in a chosen way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Config(SourceSettings):
     after: int = 0
     total: str = "none"
     password: str = ""
-    while_exists: str = ""  # misbehave only while this file exists
+    while_exists: str = ""  # the answer is wrong only while this file exists
 
 
 class UnrulySource(ConnectorSource[Config]):
@@ -57,13 +57,13 @@ class UnrulySource(ConnectorSource[Config]):
 
     def _page(self, after: int) -> Any:
         time.sleep(self.settings.delay)
-        if self._is_due(after):
-            return _MISBEHAVE[self.settings.answer](self, after)
+        if self._is_wrong_now(after):
+            return _ANSWERS[self.settings.answer](self, after)
         return self._rows(after)
 
-    def _is_due(self, after: int) -> bool:
-        trouble = self.settings.while_exists
-        if trouble and not os.path.exists(trouble):
+    def _is_wrong_now(self, after: int) -> bool:
+        trouble_file = self.settings.while_exists
+        if trouble_file and not os.path.exists(trouble_file):
             return False
         return self.settings.answer != "rows" and after >= self.settings.after
 
@@ -71,17 +71,17 @@ class UnrulySource(ConnectorSource[Config]):
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
         rows = [{"id": n, "name": f"row {n}"} for n in range(after + 1, after + count + 1)]
         reached = after + count
-        more = {"after": reached} if reached < self.settings.rows else {}
-        return rows_page(rows, more, None if more else {"after": reached})
+        next_token = {"after": reached} if reached < self.settings.rows else {}
+        return rows_page(rows, next_token, None if next_token else {"after": reached})
 
 
-def _records(source: UnrulySource, after: int) -> SourceIteration:
+def _page_of_records(source: UnrulySource, after: int) -> SourceIteration:
     page = source._rows(after)
     records = [SourceRecord(id=row["id"], data=row) for row in page.rows]  # type: ignore[union-attr]
     return SourceIteration(records=records, next_pagination=page.next_pagination)
 
 
-def _raise(error: BaseException) -> Any:
+def _raise_error(error: BaseException) -> Any:
     raise error
 
 
@@ -90,24 +90,24 @@ def _hang(source: UnrulySource, after: int) -> Any:
         time.sleep(60)
 
 
-def _slow(source: UnrulySource, after: int) -> SourcePage:
+def _slow_page(source: UnrulySource, after: int) -> SourcePage:
     time.sleep(0.1)
     return source._rows(after)
 
 
-def _drip(source: UnrulySource, after: int) -> SourcePage:
-    """A slow page that makes progress all the time."""
+def _slow_page_with_progress(source: UnrulySource, after: int) -> SourcePage:
+    """Return a page slowly, and signal progress meanwhile."""
     for _ in range(8):
-        time.sleep(0.12)  # longer than `progress.MIN_INTERVAL` of a rehearsal
+        time.sleep(0.12)  # longer than `progress.MIN_INTERVAL` in these tests
         progress.report()
     return source._rows(after)
 
 
-def _same_page(source: UnrulySource, after: int) -> Any:
+def _same_page_again(source: UnrulySource, after: int) -> Any:
     return rows_page([{"id": after}], {"after": after} if after else {"after": 0})
 
 
-def _some_rejected(source: UnrulySource, after: int) -> Any:
+def _page_with_rejected_rows(source: UnrulySource, after: int) -> Any:
     page = source._rows(after)
     rows: list[Any] = list(page.rows)  # type: ignore[union-attr]
     rows[0], rows[1] = "not an object", {}
@@ -115,19 +115,19 @@ def _some_rejected(source: UnrulySource, after: int) -> Any:
     return page
 
 
-def _gone(source: UnrulySource, after: int) -> Any:
-    """Once: the rows read so far are replaced during the sync."""
+def _lose_position(source: UnrulySource, after: int) -> Any:
+    """Raise once, as if the rows that were read had been replaced during the sync."""
     os.unlink(source.settings.while_exists)
     raise PositionGone("the rows were replaced")
 
 
-def _noisy_exit(source: UnrulySource, after: int) -> Any:
+def _print_and_exit(source: UnrulySource, after: int) -> Any:
     print("about to give up", flush=True)
     os._exit(41)
 
 
-def _confess(source: UnrulySource, after: int) -> Any:
-    """Return what this process can see."""
+def _report(source: UnrulySource, after: int) -> Any:
+    """Log what this process inherited and may do."""
     libc = ctypes.CDLL(None)
     facts = {
         "environment": sorted(os.environ),
@@ -137,28 +137,30 @@ def _confess(source: UnrulySource, after: int) -> Any:
         "session": "own" if os.getsid(0) == os.getpid() else "shared",
         "descriptors": len(os.listdir("/proc/self/fd")) - 1,
     }
-    logger.info("confess " + " ".join(f"{name}={value}" for name, value in facts.items()))
+    logger.info("report " + " ".join(f"{name}={value}" for name, value in facts.items()))
     return source._rows(after)
 
 
-_MISBEHAVE: dict[str, Any] = {
+_ANSWERS: dict[str, Any] = {
     "none": lambda source, after: None,
     "tuple": lambda source, after: ([], {}),
     "dict": lambda source, after: {"records": []},
     "rows_none": lambda source, after: rows_page(None, {}),  # type: ignore[arg-type]
     "bad_pagination": lambda source, after: rows_page([], {"when": object()}),  # type: ignore[dict-item]
-    "same_page": _same_page,
-    "records": _records,
-    "rejected": _some_rejected,
+    "same_page": _same_page_again,
+    "records": _page_of_records,
+    "rejected": _page_with_rejected_rows,
     "zero_division": lambda source, after: 1 / 0,
     "system_exit": lambda source, after: sys.exit(3),
-    "secret": lambda source, after: _raise(ValueError(f"bad password {source.settings.password}")),
+    "secret": lambda source, after: _raise_error(
+        ValueError(f"bad password {source.settings.password}")
+    ),
     "hang": _hang,
-    "drip": _drip,
-    "slow": _slow,
-    "exit": _noisy_exit,
-    "gone": _gone,
-    "confess": _confess,
+    "drip": _slow_page_with_progress,
+    "slow": _slow_page,
+    "exit": _print_and_exit,
+    "gone": _lose_position,
+    "report": _report,
 }
 
 Source = UnrulySource

@@ -11,7 +11,7 @@ from local import clean
 from tests.engine.sandbox import trees
 
 
-@pytest.mark.parametrize("tree", ["deep", "closed", "names", "things"])
+@pytest.mark.parametrize("tree", ["deep", "no access", "unprintable names", "special files"])
 def test_leftovers_of_code_are_removed_with_the_data(tree: str, tmp_path: Path) -> None:
     home, kept = tmp_path / "home", tmp_path / "kept"
     home.mkdir()

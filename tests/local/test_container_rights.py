@@ -66,14 +66,14 @@ WAYS = ("reads_keys", "changes_a_mode", "becomes_root", "changes_its_root", "sig
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with worlds.made() as made:
+    with worlds.create_world() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     """One for all containers, as they share a volume; copying Python into it takes seconds."""
-    with ordinary.installed() as made:
+    with ordinary.install_copy() as made:
         yield made
 
 
@@ -81,17 +81,17 @@ def installation() -> Iterator[Installation]:
 def worker(compose: dict[str, Any], installation: Installation) -> Iterator[OrdinaryUser]:
     """A process with the capabilities of the worker's container, which has no bubblewrap."""
     start = started_as(compose["services"]["worker"])
-    with ordinary.started(installation, start, modes.LAYERS["root"]) as made:
+    with ordinary.start_user_process(installation, start, modes.LAYERS["root"]) as made:
         yield made
 
 
 def test_the_workers_code_has_a_user_of_its_own(worker: OrdinaryUser, world: World) -> None:
-    answer = worker.tried(source("return Page([{'user': os.getuid()}])"), world)
+    answer = worker.run_code(source("return Page([{'user': os.getuid()}])"), world)
     assert answer["level"] == "strong"
     assert answer["uid"] == ordinary.USER
     assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
     for name in WAYS:
-        answer = worker.attacked(name, world)
+        answer = worker.run_attack(name, world)
         assert not answer["won"]
         assert "ended" not in answer, answer["why"]
 
@@ -101,7 +101,7 @@ def test_the_worker_removes_what_another_user_closed(worker: OrdinaryUser, world
         "for name in ('a', 'b'):\n    os.mkdir(name)\n    open(name + '/file', 'w').close()\n"
         "    os.mkdir(name + '/closed', 0)\nreturn Page([{'made': True}])"
     )
-    assert worker.tried(source(closed), world)["made"]
+    assert worker.run_code(source(closed), world)["made"]
     (base,) = worker.home.glob("*/root-*/drover-scratch")
     assert list(base.iterdir()) == []
 
@@ -111,19 +111,19 @@ def test_the_worker_counts_what_another_user_deleted(worker: OrdinaryUser, world
         "held = []\nfor _ in range(12):\n    held.append(open('f', 'w+b', buffering=0))\n"
         "    os.unlink('f')\n    held[-1].write(bytes(1 << 20))\ntime.sleep(60)"
     )
-    assert worker.tried(source(deleted), world)["ended"] == "LimitExceeded"
+    assert worker.run_code(source(deleted), world)["ended"] == "LimitExceeded"
 
 
 def test_the_worker_ends_code_of_another_user(worker: OrdinaryUser, world: World) -> None:
     before = running_for_sandboxes()
-    answer = worker.tried(source("time.sleep(60)"), world, silence_seconds=1)
+    answer = worker.run_code(source("time.sleep(60)"), world, silence_seconds=1)
     assert answer["ended"] == "TookTooLong"
     wait_for(lambda: running_for_sandboxes() <= before)
 
 
 def test_code_ends_with_the_worker(worker: OrdinaryUser, world: World) -> None:
     before = running_for_sandboxes()
-    worker.ask(source("time.sleep(60)"), world)
+    worker.send_code(source("time.sleep(60)"), world)
     wait_for(lambda: bool(running_for_sandboxes() - before))
     worker.process.kill()
     wait_for(lambda: running_for_sandboxes() <= before)
@@ -132,9 +132,9 @@ def test_code_ends_with_the_worker(worker: OrdinaryUser, world: World) -> None:
 def test_the_web_has_no_capabilities_and_isolates_code_all_the_same(
     compose: dict[str, Any], world: World, installation: Installation
 ) -> None:
-    with ordinary.started(installation, started_as(compose["services"]["web"])) as web:
+    with ordinary.start_user_process(installation, started_as(compose["services"]["web"])) as web:
         for name in WAYS:
-            answer = web.attacked(name, world)
+            answer = web.run_attack(name, world)
             assert (answer["level"], answer["capabilities"]) == ("good", 0)
             assert not answer["won"]
             assert "ended" not in answer, answer["why"]

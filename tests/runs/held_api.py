@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 
@@ -28,7 +28,7 @@ class HeldApi:
     def release(self) -> None:
         self._released.set()
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ReceivedRequest) -> Reply:
         start = int(asked.params.get("offset", 0))
         if start >= HELD_AFTER and not self._released.wait(self._patience):
             return Reply(status=500)
@@ -49,7 +49,7 @@ class HeldApi:
 def held_api(patience: float = PATIENCE) -> Iterator[HeldApi]:
     """Serve it on loopback until the block ends."""
     api = HeldApi(patience)
-    with serving(api.answer) as server:
+    with serve_api(api.answer) as server:
         api.url = server.url
         try:
             yield api

@@ -7,7 +7,7 @@ from apps.connectors.custom_sources.texts import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.execute import Worker
-from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import shown, start
@@ -19,11 +19,11 @@ SECRET = "canary-of-a-run-5t9w"
 def test_a_run_of_a_custom_source_shows_what_it_reached_and_not_its_secret(
     acme: World, this_worker: Worker
 ) -> None:
-    def script(asked: Asked) -> Reply:
+    def script(asked: ReceivedRequest) -> Reply:
         good = asked.headers.get("authorization") == f"Bearer {SECRET}"
         return Reply([{"id": n} for n in range(100)], 200 if good else 401)
 
-    with serving(script) as api:
+    with serve_api(script) as api:
         code = f"""
 from drover import Bearer, RestSource, Secret, Stream
 

@@ -1,4 +1,4 @@
-"""An API of many pages, for any number of pipelines: an action happens when a given page is requested."""
+"""An API with many pages, for many pipelines. It calls an action when a reader requests a chosen page."""
 
 from __future__ import annotations
 
@@ -8,88 +8,89 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 
-PAGE, PAGES = 50, 20
-ROWS = PAGE * PAGES
-PAUSE = 0.03  # seconds per page: several checkpoints per run
+PAGE_SIZE, PAGES = 50, 20
+ROWS = PAGE_SIZE * PAGES
+PAGE_SECONDS = 0.03  # seconds for each page, so that a run has several checkpoints
 
-Act = Callable[[], None]
+Action = Callable[[], None]
 
 
 class PagedApi:
-    """`url`/NAME serves the rows 1 to ROWS; a reader that waits for an action cannot end before it."""
+    """Serve the rows 1 to ROWS at `url`/NAME, where NAME is the reader. A response waits for the page's action."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.served: Counter[str] = Counter()  # pages per reader, and of all readers under ""
-        self.fired: list[str] = []
-        self.faults: list[BaseException] = []
-        self._acts: dict[tuple[str, int], Act] = {}
-        self._silent: dict[str, threading.Event] = {}
+        # The number of requested pages by reader. The reader "" stands for all readers.
+        self.request_counts: Counter[str] = Counter()
+        self.called_actions: list[str] = []
+        self.errors: list[BaseException] = []
+        self._actions: dict[tuple[str, int], Action] = {}
+        self._silent_readers: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
-        self._acting = threading.Lock()  # one at a time: they would disturb each other
+        self._action_lock = threading.Lock()  # only one action at a time
         self._open = threading.Event()
 
     def hold(self) -> None:
-        """Delay all responses, so that no page is returned before everything is prepared."""
+        """Delay all responses until `release`."""
         self._open.clear()
 
     def release(self) -> None:
         self._open.set()
 
     def stop_responding(self, reader: str) -> None:
-        """Send no more responses to this reader."""
-        self._silent[reader] = threading.Event()
+        """Send no responses to this reader until `resume`."""
+        self._silent_readers[reader] = threading.Event()
 
     def resume(self) -> None:
-        """Resume all responses."""
-        while self._silent:
-            self._silent.popitem()[1].set()
+        """Send responses to all readers again."""
+        while self._silent_readers:
+            self._silent_readers.popitem()[1].set()
 
-    def at(self, page: int, act: Act, *, reader: str = "") -> None:
-        """Call it after so many more pages, of this reader or of all together."""
+    def call_at_page(self, page: int, action: Action, *, reader: str = "") -> None:
+        """Call the action after `page` more requests, of this reader or of all readers."""
         with self._lock:
-            place = self.served[reader] + page
-            while (reader, place) in self._acts:
-                place += 1
-            self._acts[reader, place] = act
+            number = self.request_counts[reader] + page
+            while (reader, number) in self._actions:
+                number += 1
+            self._actions[reader, number] = action
 
     @property
-    def waiting(self) -> int:
-        """Return the actions whose page was not requested yet."""
-        return len(self._acts)
+    def waiting_action_count(self) -> int:
+        """The number of actions whose page was not requested yet."""
+        return len(self._actions)
 
-    def forget(self) -> None:
-        """Cancel the actions that have not happened."""
+    def remove_actions(self) -> None:
+        """Remove the actions that were not called."""
         with self._lock:
-            self._acts.clear()
+            self._actions.clear()
 
-    def answer(self, asked: Asked) -> Reply:
+    def respond(self, request: ReceivedRequest) -> Reply:
         self._open.wait()
-        name = asked.path.split("/")[1]
-        for act in self._count(name):
-            self._do(act, f"{name} {self.served[name]}")
-        if (silent := self._silent.get(name)) is not None:
+        name = request.path.split("/")[1]
+        for action in self._count_request(name):
+            self._call(action, f"{name} {self.request_counts[name]}")
+        if (silent := self._silent_readers.get(name)) is not None:
             silent.wait()
-        time.sleep(PAUSE)
-        start = int(asked.params.get("offset", 0))
-        return Reply([row(n) for n in range(start + 1, min(start + PAGE, ROWS) + 1)])
+        time.sleep(PAGE_SECONDS)
+        start = int(request.params.get("offset", 0))
+        return Reply([row(n) for n in range(start + 1, min(start + PAGE_SIZE, ROWS) + 1)])
 
-    def _count(self, name: str) -> list[Act]:
+    def _count_request(self, name: str) -> list[Action]:
         with self._lock:
-            self.served.update([name, ""])
-            places = ((reader, self.served[reader]) for reader in (name, ""))
-            return [self._acts.pop(place) for place in places if place in self._acts]
+            self.request_counts.update([name, ""])
+            numbers = ((reader, self.request_counts[reader]) for reader in (name, ""))
+            return [self._actions.pop(number) for number in numbers if number in self._actions]
 
-    def _do(self, act: Act, where: str) -> None:
+    def _call(self, action: Action, place: str) -> None:
         try:
-            with self._acting:
-                act()
-        except BaseException as error:  # the test raises it: this thread only responds
-            self.faults.append(error)
+            with self._action_lock:
+                action()
+        except BaseException as error:  # `Stage` raises it in the thread of the test
+            self.errors.append(error)
         else:
-            self.fired.append(where)
+            self.called_actions.append(place)
 
 
 def row(n: int) -> dict[str, object]:
@@ -98,9 +99,9 @@ def row(n: int) -> dict[str, object]:
 
 @contextmanager
 def paged_api() -> Iterator[PagedApi]:
-    """Serve it on loopback until the block ends."""
+    """Serve the API on loopback for the time of the block."""
     api = PagedApi()
-    with serving(api.answer) as server:
+    with serve_api(api.respond) as server:
         api.url = server.url
         try:
             yield api

@@ -1,4 +1,4 @@
-"""Storms: rounds of random faults at random events. DROVER_STORM_SEED repeats one, DROVER_STORM_ROUNDS adds rounds."""
+"""Storms are rounds of random faults. DROVER_STORM_SEED repeats a storm. DROVER_STORM_ROUNDS sets the rounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.storms.stage import Stage
 
 @pytest.fixture(scope="session")
 def storm_server(django_db_setup: None) -> Iterator[OwnServer]:
-    """A PostgreSQL for all storms of this process."""
+    """Start a PostgreSQL for all storms of this process."""
     with (
         TemporaryDirectory(prefix="drover-storms-") as folder,
         migrated_server(Path(folder)) as server,
@@ -28,8 +28,8 @@ def storm_server(django_db_setup: None) -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
-    """The source of all random choices of a storm; its seed is shown after the tests."""
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Return the random generator for all choices of a storm. Its seed is printed after the tests."""
     seed = os.environ.get("DROVER_STORM_SEED") or str(random.SystemRandom().randrange(10**9))
     print(f"DROVER_STORM_SEED={seed}")
     request.node.user_properties.append(("DROVER_STORM_SEED", seed))
@@ -43,21 +43,21 @@ def rounds() -> range:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The folder of the workers' files."""
-    made = tmp_path / "home"
-    made.mkdir()
-    return made
+    """Create the folder of the workers' files."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
 def stage(
     storm_server: OwnServer,
-    chance: random.Random,
+    rng: random.Random,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Stage]:
-    """Two workers, an API and a separate org; leftovers of the storm are checked at the end."""
+    """Prepare two workers, an API and an org. At the end, check that no process is left."""
     monkeypatch.setenv("DROVER_HOME", str(home))
     monkeypatch.setattr(settings, "DROVER_HOME", home)
     with (
@@ -65,8 +65,8 @@ def stage(
         pointed_at(storm_server.admin_url(), monkeypatch),
         paged_api() as api,
     ):
-        made = Stage(storm_server, api, chance, home)
+        new_stage = Stage(storm_server, api, rng, home)
         try:
-            yield made
+            yield new_stage
         finally:
-            made.end()
+            new_stage.stop()

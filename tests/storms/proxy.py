@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST, as a broken line or a firewall does
+LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing the socket sends RST, as a firewall may
 
 
 class Proxy:
-    """Listens on `port`; `cuts` is the number of connections it has cut."""
+    """Forward connections on `port` to the target. `cuts` is the number of connections that were cut."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.cuts = 0
@@ -28,8 +28,8 @@ class Proxy:
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
-            for end in pair:
-                _reset(end)
+            for connection in pair:
+                _reset(connection)
         self.cuts += len(pairs)
 
     def close(self) -> None:
@@ -37,49 +37,49 @@ class Proxy:
         self.cut()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
+        with suppress(OSError):  # the listener was closed
             while True:
-                near, _ = self._listener.accept()
-                self._join(near)
+                client, _ = self._listener.accept()
+                self._connect(client)
 
-    def _join(self, near: socket.socket) -> None:
+    def _connect(self, client: socket.socket) -> None:
         try:
-            far = socket.create_connection(self._target)
+            server = socket.create_connection(self._target)
         except OSError:
-            _reset(near)
+            _reset(client)
             return
-        pair = (near, far)
+        pair = (client, server)
         with self._lock:
             self._pairs.append(pair)
         for source, sink in (pair, pair[::-1]):
-            threading.Thread(target=self._pump, args=(source, sink, pair), daemon=True).start()
+            threading.Thread(target=self._forward, args=(source, sink, pair), daemon=True).start()
 
-    def _pump(
+    def _forward(
         self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, socket.socket]
     ) -> None:
-        with suppress(OSError):  # cut, or closed by the other thread
+        with suppress(OSError):  # the connection was cut, or the other thread closed it
             while data := source.recv(65536):
                 sink.sendall(data)
         with self._lock, suppress(ValueError):
             self._pairs.remove(pair)
-        for end in pair:
+        for connection in pair:
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
 
-def _reset(end: socket.socket) -> None:
+def _reset(connection: socket.socket) -> None:
     with suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        end.shutdown(socket.SHUT_RDWR)
-        end.close()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
 
 @contextmanager
-def proxy(port: int) -> Iterator[Proxy]:
-    """Forward to a port of loopback, until the block ends."""
-    made = Proxy(("127.0.0.1", port))
+def run_proxy(port: int) -> Iterator[Proxy]:
+    """Forward to a port on loopback for the time of the block."""
+    started_proxy = Proxy(("127.0.0.1", port))
     try:
-        yield made
+        yield started_proxy
     finally:
-        made.close()
+        started_proxy.close()

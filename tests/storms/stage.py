@@ -1,4 +1,4 @@
-"""The environment of a storm: workers that are restarted when they die, pipelines, and the checks afterwards."""
+"""The environment of a storm: workers that are restarted, pipelines, faults, and checks after the storm."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from local.supervision.processes import command_line
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
 from tests.runs.processes import ended, shown, start, start_worker, wait_for
-from tests.storms.api import PAGE, ROWS, PagedApi
+from tests.storms.api import PAGE_SIZE, ROWS, PagedApi
 from tests.world import make_world
 
-PATIENCE = 300.0  # seconds after which a storm has failed, even on a busy machine
-CODE = """
+STORM_TIMEOUT = 300.0  # enough for a busy machine
+CUSTOM_CODE = """
 from drover import Offset, RestSource, Stream
 
 
@@ -40,55 +40,59 @@ class Paged(RestSource):
     paging = Offset(size={page}, param="offset", size_param="limit")
     streams = [Stream("rows", primary_key="id")]
 """
-Place = tuple[str, str]  # destination and write mode
-PLACES: Sequence[Place] = (
+DestinationMode = tuple[str, str]  # destination kind and write mode
+DESTINATION_MODES: Sequence[DestinationMode] = (
     ("postgres", "replace"),
     ("postgres", "append"),
     ("postgres", "merge"),
     ("parquet", "replace"),
 )
-# The same concurrency on any machine, and leases that do not expire on a busy one: runs may die three times.
-WORKERS = {"DROVER_WORKER_ORG_RUNS": "8", "DROVER_RUN_LEASE_SECONDS": "8"}
-DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError)
+# The same concurrency on every machine, and leases that do not expire on a busy one.
+WORKER_SETTINGS = {"DROVER_WORKER_ORG_RUNS": "8", "DROVER_RUN_LEASE_SECONDS": "8"}
+DATABASE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 
 class Stage:
-    """Everything that a storm uses."""
+    """The server, the API, the org and the workers of a storm."""
 
-    def __init__(self, server: OwnServer, api: PagedApi, chance: random.Random, home: Path) -> None:
-        self.server, self.api, self.chance, self.home = server, api, chance, home
-        self.launch: Callable[[], subprocess.Popen[bytes]] = a_worker
-        self.wanted = 2
+    def __init__(self, server: OwnServer, api: PagedApi, rng: random.Random, home: Path) -> None:
+        self.server, self.api, self.rng, self.home = server, api, rng, home
+        self.start_process: Callable[[], subprocess.Popen[bytes]] = start_storm_worker
+        self.worker_count = 2
         self.world = make_world()
         self.world.org.max_running = 50
         with self.world.scope():
             self.world.org.save(update_fields=["max_running"])
         self.workers: list[subprocess.Popen[bytes]] = []
         self.warehouse = server.admin_url("postgres")
-        self._seen: set[tuple[int, str]] = (
-            set()
-        )  # every process that ever existed: its id and start time
+        # The id and the start time of every process of the storm.
+        self._known_processes: set[tuple[int, str]] = set()
         self._runs: list[tuple[UUID, Any]] = []
 
-    # Actions of a storm.
+    # Starting runs and choosing faults.
 
     def start(self, pipeline: Any) -> UUID:
-        """Start a run, which `settle` waits for and checks. No page is returned until somebody waits."""
+        """Start a run, which `settle` waits for and checks. The API holds its responses until then."""
         self.api.hold()
         run_id = start(self.world, pipeline)
-        self.expect(run_id, pipeline)
+        self.add_run(run_id, pipeline)
         return run_id
 
-    def expect(self, run_id: UUID, pipeline: Any) -> None:
-        """Have `settle` check this run."""
+    def add_run(self, run_id: UUID, pipeline: Any) -> None:
+        """Add a run that `settle` waits for and checks."""
         self._runs.append((run_id, pipeline))
 
     def pipeline(
-        self, kind: str = "rest", place: Place | None = None, *, api: str = "", **config: Any
+        self,
+        kind: str = "rest",
+        destination_mode: DestinationMode | None = None,
+        *,
+        api: str = "",
+        **config: Any,
     ) -> Any:
-        """Create a pipeline that reads everything from the API, to a destination with `config` added."""
-        destination, mode = place or self.chance.choice(PLACES)
-        name = f"p{self.chance.randrange(16**12):012x}"
+        """Create a pipeline that reads all rows of the API. `config` are more settings of its destination."""
+        destination, mode = destination_mode or self.rng.choice(DESTINATION_MODES)
+        name = f"p{self.rng.randrange(16**12):012x}"
         kind, source = self._source(kind, f"{api or self.api.url}/{name}")
         return make_pipeline(
             self.world,
@@ -96,7 +100,10 @@ class Stage:
             source=source,
             source_kind=kind,
             stream="rows",
-            destination={"kind": destination, "config": self._config(destination) | config},
+            destination={
+                "kind": destination,
+                "config": self._destination_config(destination) | config,
+            },
             table=name,
             write_mode=mode,
             max_attempts=10,
@@ -104,42 +111,42 @@ class Stage:
 
     def _source(self, kind: str, url: str) -> tuple[str, dict[str, Any]]:
         if kind == "custom":
-            return self._custom(CODE.format(url=url, page=PAGE)), {}
+            return self._create_custom_source(CUSTOM_CODE.format(url=url, page=PAGE_SIZE)), {}
         streams = [{"name": "rows", "primary_key": ["id"]}]
-        pages = {"type": "offset", "page_size": PAGE}
+        pages = {"type": "offset", "page_size": PAGE_SIZE}
         return "rest", {"base_url": url, "streams": streams, "pagination": pages}
 
-    def _custom(self, code: str) -> str:
-        """Return the kind of a new custom source."""
+    def _create_custom_source(self, code: str) -> str:
+        """Create a custom source. Return its kind."""
         text = Text(code, validate(code).to_json())
-        name = f"c{self.chance.randrange(16**12):012x}"
+        name = f"c{self.rng.randrange(16**12):012x}"
         with self.world.scope():
-            made = custom_sources.create(
+            source = custom_sources.create(
                 org=self.world.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
             )
-        return made.kind
+        return source.kind
 
-    def _config(self, destination: str) -> dict[str, Any]:
+    def _destination_config(self, destination: str) -> dict[str, Any]:
         return {} if destination == "parquet" else self.postgres_settings()
 
     def postgres_settings(self) -> dict[str, Any]:
-        given = conninfo_to_dict(self.warehouse)
+        parameters = conninfo_to_dict(self.warehouse)
         return {
             "host": "127.0.0.1",
-            "port": int(str(given["port"])),
-            "database": given["dbname"],
-            "user": given["user"],
-            "password": given["password"],
+            "port": int(str(parameters["port"])),
+            "database": parameters["dbname"],
+            "user": parameters["user"],
+            "password": parameters["password"],
             "schema": "arrivals",
         }
 
-    def moment(self, runs: int = 1) -> int:
-        """Choose a random page among those that so many runs will request."""
-        return self.chance.randint(1, runs * ROWS // PAGE)
+    def random_page(self, runs: int = 1) -> int:
+        """Return a random number of a page, among all pages that this number of runs will request."""
+        return self.rng.randint(1, runs * ROWS // PAGE_SIZE)
 
-    def admin(self) -> psycopg.Connection[Any]:
-        """Return a connection of the administrator, as soon as the server accepts one."""
-        deadline = time.monotonic() + PATIENCE
+    def connect_as_admin(self) -> psycopg.Connection[Any]:
+        """Connect as the administrator. Wait until the server accepts connections."""
+        deadline = time.monotonic() + STORM_TIMEOUT
         while True:
             try:
                 return psycopg.connect(self.warehouse, autocommit=True)
@@ -149,80 +156,79 @@ class Stage:
             time.sleep(0.1)
 
     def kill(self, choose: Callable[[], int]) -> None:
-        """kill -9, recording its descendants. If it ended by itself at this moment, choose again."""
-        self._remember()
+        """Kill the chosen process with SIGKILL. Choose again if it has just exited."""
+        self._record_processes()
         for _ in range(100):
             try:
                 return os.kill(choose(), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        raise AssertionError("nobody to kill")
+        raise AssertionError("there was no process to kill")
 
-    def a_worker(self) -> int:
-        """Return the id of a worker that has a run, else of any."""
-        return self.chance.choice(self._with_children() or self.alive("worker"))
+    def choose_worker(self) -> int:
+        """Return the process id of a worker with a run, or of any worker if none has a run."""
+        return self.rng.choice(self._busy_workers() or self.find_processes("worker"))
 
-    def a_fork_server(self) -> int:
-        """Return a child of a worker that has a run."""
-        return self.chance.choice([children(pid)[0] for pid in self._with_children()])
+    def choose_fork_server(self) -> int:
+        """Return the process id of the fork server of a worker with a run."""
+        return self.rng.choice([child_pids(pid)[0] for pid in self._busy_workers()])
 
-    def a_child(self) -> int:
-        """Return a child that moves records now."""
-        return self.chance.choice(self._run_children())
+    def choose_child(self) -> int:
+        """Return the process id of a child that moves records."""
+        return self.rng.choice(self._all_run_child_pids())
 
-    def _with_children(self) -> list[int]:
-        return [pid for pid in self.alive("worker") if run_children(pid)]
+    def _busy_workers(self) -> list[int]:
+        return [pid for pid in self.find_processes("worker") if run_child_pids(pid)]
 
-    def _run_children(self) -> list[int]:
-        return [child for pid in self.alive("worker") for child in run_children(pid)]
+    def _all_run_child_pids(self) -> list[int]:
+        return [child for pid in self.find_processes("worker") for child in run_child_pids(pid)]
 
-    def alive(self, word: str) -> list[int]:
-        """Return the processes that were started with this word."""
-        found = (pid for worker in self.workers for pid in below(worker.pid))
-        return sorted(pid for pid in found if f" {word} " in command_line(pid) + " ")
+    def find_processes(self, word: str) -> list[int]:
+        """Return the ids of processes with this word in their command."""
+        pids = (pid for worker in self.workers for pid in process_tree(worker.pid))
+        return sorted(pid for pid in pids if f" {word} " in command_line(pid) + " ")
 
-    # Checks.
+    # Checks after the storm.
 
     def settle(self, *, faults: bool = True) -> list[dict[str, Any]]:
-        """Wait for all runs, restarting what dies, and check every invariant.
+        """Wait for the end of all runs, restart processes that ended, and check every invariant.
 
-        Returns the runs, and resets the list.
-        The API's `faults` must all have happened.
+        Return the runs. With `faults`, check that all actions of the API were called.
         """
         runs, self._runs = self._runs, []
         self.wait(
             lambda: all(ended(shown(self.world, run)) for run, _ in runs), "the end of all runs"
         )
-        ends = [shown(self.world, run) for run, _ in runs]
+        ended_runs = [shown(self.world, run) for run, _ in runs]
         if faults:
-            self.check_acts()
-        for (run_id, pipeline), run in zip(runs, ends, strict=True):
+            self.check_actions()
+        for (run_id, pipeline), run in zip(runs, ended_runs, strict=True):
             self.check_rows(run_id, pipeline, run)
-        self.check_nothing_is_left()
-        return ends
+        self.check_cleanup()
+        return ended_runs
 
-    def check_acts(self) -> None:
-        """Every fault has happened, and none raised."""
-        if self.api.faults:
-            raise self.api.faults[0]
-        assert self.api.waiting == 0, "a fault never fired"
-        assert self.api.fired
+    def check_actions(self) -> None:
+        """Check that all actions of the API were called and none raised."""
+        if self.api.errors:
+            raise self.api.errors[0]
+        assert self.api.waiting_action_count == 0, "an action was not called"
+        assert self.api.called_actions
 
     def check_rows(self, run_id: UUID, pipeline: Any, run: dict[str, Any]) -> None:
-        """All rows or, for a cancelled run, none."""
+        """Check that all rows were published once, or none if the run was cancelled."""
         assert run["status"] in {"succeeded", "cancelled"}, run
-        found = self.rows_of(run_id, pipeline)
+        ids = self.published_ids_of_run(run_id, pipeline)
         if run["status"] == "cancelled":
-            assert found == [], run
+            assert ids == [], run
             return
         progress = run["progress"]
         assert progress["read"] == progress["written"] + progress["rejected"] == ROWS, run
-        assert found == list(range(1, ROWS + 1)), run
+        assert ids == list(range(1, ROWS + 1)), run
 
-    def rows_of(self, run_id: UUID, pipeline: Any) -> list[int]:
-        """Return the published keys, sorted; none if there is no table."""
+    def published_ids_of_run(self, run_id: UUID, pipeline: Any) -> list[int]:
+        """Return the published ids in order. Return none if there is no table."""
         if pipeline.destination_kind == "parquet":
-            return self._published(run_id)
+            return self._ids_in_outputs(run_id)
         table = sql.Identifier("arrivals", pipeline.name)
         with psycopg.connect(self.warehouse) as warehouse:
             try:
@@ -231,76 +237,83 @@ class Stage:
                 return []
             return [int(row[0]) for row in rows]
 
-    def _published(self, run_id: UUID) -> list[int]:
+    def _ids_in_outputs(self, run_id: UUID) -> list[int]:
         with self.world.scope():
             outputs = Output.objects.for_org(self.world.org).filter(run_id=run_id)
             keys = list(outputs.values_list("key", flat=True))
-        found = [polars.read_parquet(self.home / "storage" / key)["id"] for key in keys]
-        return sorted(polars.concat(found).to_list()) if found else []
+        columns = [polars.read_parquet(self.home / "storage" / key)["id"] for key in keys]
+        return sorted(polars.concat(columns).to_list()) if columns else []
 
-    def check_nothing_is_left(self) -> None:
-        """No run has an owner, and no child or work folder is left; and a new run ends."""
+    def check_cleanup(self) -> None:
+        """Check that no lease, child process or work folder is left, and that a new run succeeds."""
         with self.world.scope():
-            held = Run.objects.for_org(self.world.org).exclude(lease=None)
-            assert list(held.values("id", "status", "lease_until")) == []
-        self._remember()
-        self.wait(lambda: not self._left(), "the end of every child")
-        self.wait(lambda: not self.folders(), "the removal of every working folder")
-        after = start(self.world, make_pipeline(self.world, source={"rows": 10}))
-        assert wait_for(self.world, after, ended, PATIENCE)["status"] == "succeeded"
+            leased_runs = Run.objects.for_org(self.world.org).exclude(lease=None)
+            assert list(leased_runs.values("id", "status", "lease_until")) == []
+        self._record_processes()
+        self.wait(lambda: not self._remaining_processes(), "the end of every child")
+        self.wait(lambda: not self.work_folders(), "the removal of every work folder")
+        run_id = start(self.world, make_pipeline(self.world, source={"rows": 10}))
+        assert wait_for(self.world, run_id, ended, STORM_TIMEOUT)["status"] == "succeeded"
 
-    def folders(self) -> list[str]:
-        """Work folders of sandboxes and of children."""
+    def work_folders(self) -> list[str]:
+        """Return the names of the work folders of sandboxes and children."""
         sandboxes = self.home / "sandbox"
         return [path.name for path in sandboxes.glob("*")] if sandboxes.exists() else []
 
-    def _left(self) -> list[tuple[int, str]]:
-        """Return processes that still exist, except those waiting for work."""
-        idle = {pid for worker in self.workers for pid in below(worker.pid)}
-        idle -= {pid for child in self._run_children() for pid in below(child)}
-        return [one for one in self._seen if one[0] not in idle and began(one[0]) == one[1]]
+    def _remaining_processes(self) -> list[tuple[int, str]]:
+        """Return the processes that still exist, except those that wait for runs."""
+        idle = {pid for worker in self.workers for pid in process_tree(worker.pid)}
+        idle -= {pid for child in self._all_run_child_pids() for pid in process_tree(child)}
+        return [
+            (pid, start_time)
+            for pid, start_time in self._known_processes
+            if pid not in idle and process_start(pid) == start_time
+        ]
 
-    def _remember(self) -> None:
-        pids = [pid for worker in self.workers for pid in below(worker.pid)]
-        begun = {pid: began(pid) for pid in pids}  # read once: it may end between two reads
-        self._seen.update((pid, at) for pid, at in begun.items() if at)
+    def _record_processes(self) -> None:
+        pids = [pid for worker in self.workers for pid in process_tree(worker.pid)]
+        # Read each start time only once, because a process may end between two reads.
+        start_times = {pid: process_start(pid) for pid in pids}
+        self._known_processes.update(
+            (pid, start_time) for pid, start_time in start_times.items() if start_time
+        )
 
-    # Keep it running.
+    # Restarting processes.
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until it is true, restarting what died meanwhile."""
+    def wait(self, condition: Callable[[], bool], event: str) -> None:
+        """Wait until the condition is true. Restart processes that end meanwhile."""
         self.api.release()
-        deadline = time.monotonic() + PATIENCE
-        while not self._holds(condition):
-            assert time.monotonic() < deadline, f"still waiting for {what}"
-            if self.api.faults:
-                raise self.api.faults[0]
+        deadline = time.monotonic() + STORM_TIMEOUT
+        while not self._is_true(condition):
+            assert time.monotonic() < deadline, f"still waiting for {event}"
+            if self.api.errors:
+                raise self.api.errors[0]
             time.sleep(0.1)
 
-    def _holds(self, condition: Callable[[], bool]) -> bool:
+    def _is_true(self, condition: Callable[[], bool]) -> bool:
         self.keep_running()
         try:
             return condition()
-        except DATABASE_AWAY:
+        except DATABASE_ERRORS:
             connection.close()
             return False
 
     def keep_running(self) -> None:
-        """Restart as a supervisor does.
+        """Restart the server and the workers that ended, as a supervisor does.
 
-        In the main thread, because a server ends with the thread that started it.
+        Call it in the main thread, because the server ends with the thread that started it.
         """
         if not self.server.is_up:
             self.server.start_again()
         self.workers = [worker for worker in self.workers if worker.poll() is None]
-        while len(self.workers) < self.wanted:
-            self.workers.append(self.launch())
+        while len(self.workers) < self.worker_count:
+            self.workers.append(self.start_process())
 
-    def end(self) -> None:
-        """Tell all processes to exit; none may remain."""
-        self.api.forget()
+    def stop(self) -> None:
+        """Stop all processes, and check that none is left."""
+        self.api.remove_actions()
         self.api.release()
-        self._remember()
+        self._record_processes()
         for worker in self.workers:
             worker.send_signal(signal.SIGCONT)
             worker.terminate()
@@ -310,39 +323,39 @@ class Stage:
             finally:
                 worker.kill()
                 worker.wait()
-        deadline = time.monotonic() + PATIENCE
-        while self._left():
-            assert time.monotonic() < deadline, f"left behind: {self._left()}"
+        deadline = time.monotonic() + STORM_TIMEOUT
+        while self._remaining_processes():
+            assert time.monotonic() < deadline, f"still running: {self._remaining_processes()}"
             time.sleep(0.1)
 
 
-def a_worker(**environment: str) -> subprocess.Popen[bytes]:
-    return start_worker(**(WORKERS | environment))
+def start_storm_worker(**environment: str) -> subprocess.Popen[bytes]:
+    return start_worker(**(WORKER_SETTINGS | environment))
 
 
-def run_children(worker: int) -> list[int]:
+def run_child_pids(worker: int) -> list[int]:
     """Return the processes that move records: the children of the worker's fork server."""
-    return [pid for server in children(worker) for pid in children(server)]
+    return [pid for server in child_pids(worker) for pid in child_pids(server)]
 
 
-def children(pid: int) -> list[int]:
-    found: list[int] = []
+def child_pids(pid: int) -> list[int]:
+    pids: list[int] = []
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found += [int(child) for child in file.read_text().split()]
-        except OSError:  # it has just ended
+            pids += [int(child) for child in file.read_text().split()]
+        except OSError:  # the process has just ended
             continue
-    return found
+    return pids
 
 
-def below(pid: int) -> Iterator[int]:
+def process_tree(pid: int) -> Iterator[int]:
     yield pid
-    for child in children(pid):
-        yield from below(child)
+    for child in child_pids(pid):
+        yield from process_tree(child)
 
 
-def began(pid: int) -> str:
-    """Return the start of the process, in ticks; None if it does not exist or is a zombie."""
+def process_start(pid: int) -> str:
+    """Return the start time of the process in ticks, or an empty text if it has ended or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:

@@ -1,6 +1,4 @@
-"""Runs cancelled at random pages: they end within seconds, no rows are published, and a retry delivers every row
-once.
-"""
+"""Cancel runs at random pages. They end within seconds and publish no rows. A retry publishes every row once."""
 
 from __future__ import annotations
 
@@ -20,20 +18,23 @@ from apps.runs.models import Run
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long
-AT_ONCE = 10
-BOUND = timedelta(seconds=30)  # ten are promised; the machine may be busy
+RUN_COUNT = 10
+MAX_CANCEL_TIME = timedelta(seconds=30)  # the limit is ten seconds, but the machine may be busy
 
 
-def run_of(stage: Stage, run_id: UUID) -> Any:
+def get_run(stage: Stage, run_id: UUID) -> Any:
     with stage.world.scope():
         return Run.objects.for_org(stage.world.org).get(pk=run_id)
 
 
-def cancel(stage: Stage, runs: dict[str, UUID], name: str, silent: bool) -> None:
-    """Retry as a client does. A source that stops responding gives the run no chance to end first."""
-    if silent:
+def cancel(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> None:
+    """Cancel the run, and retry while the server is unavailable, as a client does.
+
+    If `is_silent`, the source stops responding first, so that the run cannot end before it is cancelled.
+    """
+    if is_silent:
         stage.api.stop_responding(name)
-    run = run_of(stage, runs[name])
+    run = get_run(stage, runs[name])
     retry_while_unavailable(partial(cancel_once, stage, run), give_up=threading.Event())
     connection.close()
 
@@ -43,31 +44,33 @@ def cancel_once(stage: Stage, run: Any) -> None:
         services.cancel(org=stage.world.org, by=SYSTEM, run_id=run.pk)
 
 
-def test_cancelled_at_random_moments(stage: Stage, rounds: range) -> None:
+def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
+    stage: Stage, rounds: range
+) -> None:
     for _ in rounds:
         runs: dict[str, UUID] = {}
-        pipelines = [stage.pipeline("custom" if n % 5 == 0 else "rest") for n in range(AT_ONCE)]
+        pipelines = [stage.pipeline("custom" if n % 5 == 0 else "rest") for n in range(RUN_COUNT)]
         for n, pipeline in enumerate(pipelines):
-            act = partial(cancel, stage, runs, pipeline.name, n % 2 == 0)
-            stage.api.at(stage.moment(), act, reader=pipeline.name)
+            action = partial(cancel, stage, runs, pipeline.name, n % 2 == 0)
+            stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
             runs[pipeline.name] = stage.start(pipeline)
-        ends = stage.settle()
+        ended_runs = stage.settle()
 
-        asked = stage.api.served.copy()
-        for shown in ends:
-            run = run_of(stage, shown["id"])
+        counts_before = stage.api.request_counts.copy()
+        for ended_run in ended_runs:
+            run = get_run(stage, ended_run["id"])
             assert run.cancel_requested_at is not None
-            assert run.finished_at - run.cancel_requested_at < BOUND
-        cancelled = [run["id"] for run in ends if run["status"] == "cancelled"]
-        assert len(cancelled) >= AT_ONCE // 2, "those whose source was silent"
-        assert stage.api.served == asked, "a cancelled run asked for more"
+            assert run.finished_at - run.cancel_requested_at < MAX_CANCEL_TIME
+        cancelled = [run["id"] for run in ended_runs if run["status"] == "cancelled"]
+        assert len(cancelled) >= RUN_COUNT // 2, "runs with a silent source were not cancelled"
+        assert stage.api.request_counts == counts_before, "a cancelled run requested another page"
         stage.api.resume()
-        retry_all(stage, [run_of(stage, run_id) for run_id in cancelled])
+        retry_all(stage, [get_run(stage, run_id) for run_id in cancelled])
 
 
 def retry_all(stage: Stage, runs: list[Any]) -> None:
     for run in runs:
         with stage.world.scope():
             services.retry(org=stage.world.org, by=SYSTEM, run_id=run.pk)
-            stage.expect(run.pk, run.pipeline)
+            stage.add_run(run.pk, run.pipeline)
     assert {run["status"] for run in stage.settle()} == {"succeeded"}

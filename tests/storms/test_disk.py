@@ -1,4 +1,4 @@
-"""A disk that becomes full during a run and gets free space again: the results are exact."""
+"""Fill the disk during a run and free it again. The run then publishes every row once."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from tests.runs.processes import shown
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long
-SIZE = 64 << 20
+DISK_BYTES = 64 << 20
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A separate disk, small enough to be filled."""
+    """Mount a separate disk that is small enough to be filled."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     folder = tmp_path / "home"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "drover-storm", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    command = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={DISK_BYTES},mode=0700",
+        "drover-storm",
+        str(folder),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {result.stderr.strip()}")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def fill(home: Path) -> None:
+def fill_disk(home: Path) -> None:
     """Fill the disk completely."""
     with (home / "filler").open("wb", buffering=0) as file:
         try:
@@ -43,12 +51,12 @@ def fill(home: Path) -> None:
                 while os.write(file.fileno(), bytes(size)) == size:
                     continue
         except OSError as error:
-            assert "space" in str(error)  # noqa: PT017 - it is meant to be full
+            assert "space" in str(error)  # noqa: PT017 - the loop ends with this error
     assert os.statvfs(home).f_bavail == 0
 
 
 def has_failed(stage: Stage, runs: list[UUID]) -> bool:
-    """One of them failed because of the full disk."""
+    """Return whether an attempt failed because of the full disk."""
     return any(
         attempt["status"] == "failed"
         for run in runs
@@ -56,13 +64,15 @@ def has_failed(stage: Stage, runs: list[UUID]) -> bool:
     )
 
 
-def test_filled_in_mid_run(stage: Stage, rounds: range, home: Path) -> None:
+def test_runs_succeed_after_the_disk_was_full(stage: Stage, rounds: range, home: Path) -> None:
     for _ in rounds:
-        stage.api.at(stage.moment(runs=4), partial(fill, home))
+        stage.api.call_at_page(stage.random_page(runs=4), partial(fill_disk, home))
         runs = [
             stage.start(stage.pipeline(kind, ("parquet", "replace")))
             for kind in ("rest", "rest", "rest", "custom")
         ]
-        stage.wait(partial(has_failed, stage, runs), "a run that met the full disk")
+        stage.wait(
+            partial(has_failed, stage, runs), "an attempt that fails because of the full disk"
+        )
         (home / "filler").unlink()
         assert {run["status"] for run in stage.settle()} == {"succeeded"}

@@ -1,4 +1,4 @@
-"""Workers and children that freeze for longer than their lease and resume: the new owner's result counts."""
+"""Freeze workers and children for longer than their lease. Only the result of the next attempt is published."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ import pytest
 
 from tests.runs.claiming.freezer import wait_until_frozen
 from tests.runs.processes import shown
-from tests.storms.stage import Stage, a_worker
+from tests.storms.stage import Stage, start_storm_worker
 
 pytestmark = pytest.mark.long
-CHOOSE: dict[str, Callable[[Stage], int]] = {"worker": Stage.a_worker, "child": Stage.a_child}
+CHOOSE_PROCESS: dict[str, Callable[[Stage], int]] = {
+    "worker": Stage.choose_worker,
+    "child": Stage.choose_child,
+}
 
 
-@pytest.mark.parametrize("victim", CHOOSE)
-def test_frozen_until_another_attempt_began(stage: Stage, rounds: range, victim: str) -> None:
-    stage.launch = lambda: a_worker(DROVER_RUN_SILENCE_SECONDS="10")
+@pytest.mark.parametrize("victim", CHOOSE_PROCESS)
+def test_runs_succeed_although_a_process_is_frozen_until_the_next_attempt(
+    stage: Stage, rounds: range, victim: str
+) -> None:
+    stage.start_process = lambda: start_storm_worker(DROVER_RUN_SILENCE_SECONDS="10")
     for _ in rounds:
-        frozen: list[int] = []
-        stage.api.at(stage.moment(runs=4), partial(freeze, stage, victim, frozen))
+        frozen_pids: list[int] = []
+        stage.api.call_at_page(
+            stage.random_page(runs=4), partial(freeze, stage, victim, frozen_pids)
+        )
         runs = [stage.start(stage.pipeline(kind)) for kind in ("rest", "rest", "rest", "custom")]
-        stage.wait(partial(another_attempt, stage, runs), "another attempt")
-        with suppress(ProcessLookupError):  # a child without progress was killed
-            os.kill(frozen[0], signal.SIGCONT)
+        stage.wait(partial(has_another_attempt, stage, runs), "another attempt")
+        with suppress(ProcessLookupError):  # the worker kills a child without progress
+            os.kill(frozen_pids[0], signal.SIGCONT)
         assert {run["status"] for run in stage.settle()} == {"succeeded"}
 
 
-def freeze(stage: Stage, victim: str, frozen: list[int]) -> None:
-    pid = CHOOSE[victim](stage)
+def freeze(stage: Stage, victim: str, frozen_pids: list[int]) -> None:
+    pid = CHOOSE_PROCESS[victim](stage)
     os.kill(pid, signal.SIGSTOP)
     wait_until_frozen(pid)
-    frozen.append(pid)
+    frozen_pids.append(pid)
 
 
-def another_attempt(stage: Stage, runs: list[UUID]) -> bool:
+def has_another_attempt(stage: Stage, runs: list[UUID]) -> bool:
     return any(shown(stage.world, run)["attempt"] > 1 for run in runs)

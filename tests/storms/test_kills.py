@@ -1,4 +1,4 @@
-"""kill -9 of any process that moves records, during runs: every run ends, every row arrives once, no leftovers."""
+"""Kill processes during runs. Every run succeeds, publishes every row once, and leaves no processes or folders."""
 
 from __future__ import annotations
 
@@ -11,72 +11,75 @@ from typing import Any
 
 import pytest
 
-from tests.storms.stage import PATIENCE, Stage
+from tests.storms.stage import STORM_TIMEOUT, Stage
 
 pytestmark = pytest.mark.long
 
 
-FAULTS = 2  # per round: a third death fails a run
+FAULTS_PER_ROUND = 2  # not more, because a run fails after three crashed attempts
 Fault = Callable[[Stage], None]
 PROCESSES: dict[str, Fault] = {
-    "child": lambda stage: stage.kill(stage.a_child),
-    "worker": lambda stage: stage.kill(stage.a_worker),
-    "fork server": lambda stage: stage.kill(stage.a_fork_server),
+    "child": lambda stage: stage.kill(stage.choose_child),
+    "worker": lambda stage: stage.kill(stage.choose_worker),
+    "fork server": lambda stage: stage.kill(stage.choose_fork_server),
 }
 SERVERS: dict[str, Fault] = {
-    "postmaster": lambda stage: postmaster(stage),
-    "a backend": lambda stage: backends(stage, 1),
-    "all backends": lambda stage: backends(stage, 100),
+    "postmaster": lambda stage: kill_postmaster(stage),
+    "a backend": lambda stage: kill_backends(stage, 1),
+    "all backends": lambda stage: kill_backends(stage, 100),
 }
 
 
-def postmaster(stage: Stage) -> None:
-    stage.admin().close()  # it exists
+def kill_postmaster(stage: Stage) -> None:
+    stage.connect_as_admin().close()  # waits until the server accepts connections
     stage.server.kill()
 
 
-def backends(stage: Stage, most: int) -> None:
-    """kill -9 of some server processes of Drover's sessions: the server ends all the others too, and recovers.
+def kill_backends(stage: Stage, count: int) -> None:
+    """Kill server processes of Drover's sessions. The server then ends all its sessions and recovers.
 
-    Repeated until the server's log confirms it: a connection may have ended just before, or the server may be
-    down already.
+    Repeat until the server's log shows the recovery, because a session may have ended just before.
     """
-    before, deadline = stage.server.recoveries, time.monotonic() + PATIENCE
+    before, deadline = stage.server.recoveries, time.monotonic() + STORM_TIMEOUT
     while stage.server.recoveries == before:
-        assert time.monotonic() < deadline, "no killed connection made the server recover"
-        kill_some(stage, most)
+        assert time.monotonic() < deadline, "the server did not recover"
+        kill_random_sessions(stage, count)
         time.sleep(0.2)
 
 
-def kill_some(stage: Stage, most: int) -> None:
+def kill_random_sessions(stage: Stage, count: int) -> None:
     query = "SELECT pid FROM pg_stat_activity WHERE datname = 'drover' AND pid <> pg_backend_pid()"
-    with stage.admin() as admin:
-        found = sorted(pid for (pid,) in admin.execute(query))
-    for pid in stage.chance.sample(found, min(most, len(found))):
-        with suppress(ProcessLookupError):  # the server was faster
+    with stage.connect_as_admin() as admin:
+        pids = sorted(pid for (pid,) in admin.execute(query))
+    for pid in stage.rng.sample(pids, min(count, len(pids))):
+        with suppress(ProcessLookupError):  # the process has just ended
             os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("victim", PROCESSES)
-def test_a_process_of_the_product_is_killed(stage: Stage, rounds: range, victim: str) -> None:
+def test_runs_succeed_although_processes_of_drover_are_killed(
+    stage: Stage, rounds: range, victim: str
+) -> None:
     for _ in rounds:
-        ends = a_round(stage, PROCESSES[victim])
-        assert sum(run["attempt"] for run in ends) > len(ends), "no attempt met a fault"
+        ended_runs = run_round(stage, PROCESSES[victim])
+        assert sum(run["attempt"] for run in ended_runs) > len(ended_runs), "no attempt was killed"
 
 
 @pytest.mark.parametrize("victim", SERVERS)
-def test_postgresql_is_killed(stage: Stage, rounds: range, victim: str) -> None:
+def test_runs_succeed_although_postgresql_is_killed(
+    stage: Stage, rounds: range, victim: str
+) -> None:
     for _ in rounds:
         before = stage.server.recoveries
-        a_round(stage, SERVERS[victim])
-        assert stage.server.recoveries >= before + FAULTS
+        run_round(stage, SERVERS[victim])
+        assert stage.server.recoveries >= before + FAULTS_PER_ROUND
 
 
-def a_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:
-    for _ in range(FAULTS):
-        stage.api.at(stage.moment(runs=4), lambda: fault(stage))
+def run_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:
+    for _ in range(FAULTS_PER_ROUND):
+        stage.api.call_at_page(stage.random_page(runs=4), lambda: fault(stage))
     for kind in ("rest", "rest", "rest", "custom"):
         stage.start(stage.pipeline(kind))
-    ends = stage.settle()
-    assert {run["status"] for run in ends} == {"succeeded"}
-    return ends
+    ended_runs = stage.settle()
+    assert {run["status"] for run in ended_runs} == {"succeeded"}
+    return ended_runs

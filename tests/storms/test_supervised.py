@@ -1,4 +1,4 @@
-"""kill -9 of the supervisor and of the web process below it, during runs and during requests."""
+"""Kill the supervisor, and the web process that it supervises, during runs and requests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from apps.orgs.roles import Role
 from apps.runs.models import Run
 from local import web
 from tests.runs.processes import QUICK, ROOT
-from tests.storms.stage import PATIENCE, WORKERS, Stage
+from tests.storms.stage import STORM_TIMEOUT, WORKER_SETTINGS, Stage
 from tests.web_server import free_port
 from tests.world import token_for
 
 pytestmark = pytest.mark.long
-SUPERVISE = """
+SUPERVISOR_SCRIPT = """
 import json, os, sys
 from pathlib import Path
 from local.supervision import children
 from local.supervision.supervisor import Stopped, Supervisor
 
 children.LONGEST_PAUSE = 2.0
-folder, commands, more = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+folder, commands, settings = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 try:
     with Supervisor() as supervisor:
         for name, command in commands.items():
-            env = {**os.environ, **more}
+            env = {**os.environ, **settings}
             supervisor.add(children.Child(name=name, command=command, env=env, log=folder / f"{name}.log"))
         supervisor.keep_running()
 except Stopped:
@@ -42,30 +42,32 @@ except Stopped:
 """
 
 
-def supervise(stage: Stage, port: int) -> subprocess.Popen[bytes]:
-    """As with `make up`: a web process and a worker below a supervisor that restarts them."""
+def start_supervisor(stage: Stage, port: int) -> subprocess.Popen[bytes]:
+    """Start a supervisor with a web process and a worker, as `make up` does."""
     commands = {
         "web": web.command(port=port),
         "worker": (sys.executable, "manage.py", "worker"),
     }
-    more = QUICK | WORKERS
-    arguments = [str(stage.home), json.dumps(commands), json.dumps(more)]
-    return subprocess.Popen([sys.executable, "-c", SUPERVISE, *arguments], cwd=ROOT)
+    settings = QUICK | WORKER_SETTINGS
+    arguments = [str(stage.home), json.dumps(commands), json.dumps(settings)]
+    return subprocess.Popen([sys.executable, "-c", SUPERVISOR_SCRIPT, *arguments], cwd=ROOT)
 
 
 @pytest.fixture
-def port(stage: Stage) -> int:
-    """The URL of the supervised web process."""
-    found = free_port()
-    stage.wanted = 1
-    stage.launch = partial(supervise, stage, found)
-    return found
+def web_port(stage: Stage) -> int:
+    """Return the port of the supervised web process."""
+    port = free_port()
+    stage.worker_count = 1
+    stage.start_process = partial(start_supervisor, stage, port)
+    return port
 
 
-def test_the_supervisor_is_killed(stage: Stage, rounds: range, port: int) -> None:
+def test_runs_succeed_although_the_supervisor_is_killed(
+    stage: Stage, rounds: range, web_port: int
+) -> None:
     for _ in rounds:
         for _ in range(2):
-            stage.api.at(stage.moment(runs=3), partial(kill_supervisor, stage))
+            stage.api.call_at_page(stage.random_page(runs=3), partial(kill_supervisor, stage))
         for kind in ("rest", "rest", "custom"):
             stage.start(stage.pipeline(kind))
         assert {run["status"] for run in stage.settle()} == {"succeeded"}
@@ -75,47 +77,49 @@ def kill_supervisor(stage: Stage) -> None:
     stage.kill(lambda: stage.workers[0].pid)
 
 
-def test_the_web_process_is_killed_in_mid_request(stage: Stage, rounds: range, port: int) -> None:
-    """A client that repeats a request with the same key starts one run, however often the response was lost."""
-    stage.wait(lambda: answers(port), "the web process")
-    kills = 0
+def test_a_repeated_request_starts_one_run_although_the_web_process_is_killed(
+    stage: Stage, rounds: range, web_port: int
+) -> None:
+    """A client that repeats a request with the same idempotency key starts only one run."""
+    stage.wait(lambda: is_up(web_port), "the web process")
+    kill_count = 0
     for _ in rounds:
         for _ in range(2):
-            stage.api.at(stage.moment(runs=4), partial(kill_web, stage))
+            stage.api.call_at_page(stage.random_page(runs=4), partial(kill_web, stage))
         pipelines = [stage.pipeline(kind) for kind in ("rest", "rest", "rest", "custom")]
         for pipeline in pipelines:
-            kills += start_while_killed(stage, port, pipeline)
+            kill_count += start_while_killed(stage, web_port, pipeline)
         for pipeline in pipelines:
-            (run,) = runs_of(stage, pipeline)
-            stage.expect(run, pipeline)
+            (run,) = run_ids(stage, pipeline)
+            stage.add_run(run, pipeline)
         assert {run["status"] for run in stage.settle()} == {"succeeded"}
-    assert kills
+    assert kill_count
 
 
 def kill_web(stage: Stage) -> None:
-    """It may still be down from the last time: then it is killed once it is up again."""
-    deadline = time.monotonic() + PATIENCE
-    while not stage.alive("uvicorn"):
+    """Kill the web process. Wait for it first if it is not up again after the previous kill."""
+    deadline = time.monotonic() + STORM_TIMEOUT
+    while not stage.find_processes("uvicorn"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stage.kill(lambda: stage.alive("uvicorn")[0])
+    stage.kill(lambda: stage.find_processes("uvicorn")[0])
 
 
 def start_while_killed(stage: Stage, port: int, pipeline: Any) -> bool:
-    """Start it over HTTP. Returns whether the web process was killed after the request."""
+    """Start a run over HTTP. Return whether the web process was killed after the first request."""
     key, path = uuid4().hex, f"/api/v1/pipelines/{pipeline.pk}/run"
     token = token_for(stage.world.users[Role.MEMBER], stage.world.org)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
-    stage.wait(lambda: answers(port), "the web process")
-    hits = stage.chance.random() < 0.5
-    if hits:
-        ask_and_go(port, path, headers)
+    stage.wait(lambda: is_up(port), "the web process")
+    kills_web = stage.rng.random() < 0.5
+    if kills_web:
+        send_request_only(port, path, headers)
         kill_web(stage)
-    stage.wait(lambda: accepted(port, path, headers), "the start of the run")
-    return hits
+    stage.wait(lambda: is_accepted(port, path, headers), "the start of the run")
+    return kills_web
 
 
-def ask_and_go(port: int, path: str, headers: dict[str, str]) -> None:
+def send_request_only(port: int, path: str, headers: dict[str, str]) -> None:
     """Send the request without waiting for the response."""
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 2"]
     lines += ["Content-Type: application/json", *(f"{n}: {v}" for n, v in headers.items())]
@@ -123,23 +127,25 @@ def ask_and_go(port: int, path: str, headers: dict[str, str]) -> None:
         client.sendall("\r\n".join([*lines, "", "{}"]).encode())
 
 
-def accepted(port: int, path: str, headers: dict[str, str]) -> bool:
+def is_accepted(port: int, path: str, headers: dict[str, str]) -> bool:
     try:
-        answer = httpx.post(f"http://127.0.0.1:{port}{path}", json={}, headers=headers, timeout=30)
+        response = httpx.post(
+            f"http://127.0.0.1:{port}{path}", json={}, headers=headers, timeout=30
+        )
     except httpx.TransportError:
         return False
-    assert answer.status_code in {201, 503}, answer.text
-    return answer.status_code == 201
+    assert response.status_code in {201, 503}, response.text
+    return response.status_code == 201
 
 
-def answers(port: int) -> bool:
+def is_up(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/api/v1/health/live").status_code == 200
     except httpx.TransportError:
         return False
 
 
-def runs_of(stage: Stage, pipeline: Any) -> list[UUID]:
+def run_ids(stage: Stage, pipeline: Any) -> list[UUID]:
     with stage.world.scope():
         runs = Run.objects.for_org(stage.world.org).filter(pipeline=pipeline)
         return list(runs.values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Tables that another session locks and changes: the runs wait or are retried, and every row is delivered once."""
+"""Another session locks and changes tables of runs. The runs wait or are retried, and publish every row once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tests.runs.conftest import make_pipeline
 from tests.storms.api import ROWS
-from tests.storms.stage import PATIENCE, Stage
+from tests.storms.stage import STORM_TIMEOUT, Stage
 
 pytestmark = pytest.mark.long
 CHANGES: Sequence[str] = (
@@ -26,65 +26,76 @@ CHANGES: Sequence[str] = (
 
 
 class Locker:
-    """Holds a table until another session waits for it, changes it, and releases it; `met` counts how often."""
+    """Lock a table, wait until another session waits for it, change it, and release it.
+
+    `changes` is the number of changes.
+    """
 
     def __init__(self, stage: Stage, table: sql.Identifier) -> None:
-        self.met = 0
-        self.failed: list[Exception] = []
+        self.changes = 0
+        self.errors: list[Exception] = []
         self.ended = threading.Event()
         self._stage, self._table = stage, table
 
-    def lock(self, change: str, held: float) -> None:
-        """Take the lock at once, and wait for the others in a separate thread."""
+    def lock(self, change: str, seconds: float) -> None:
+        """Take the lock now. Wait for another session, change the table and release it in a separate thread."""
         connection = psycopg.connect(self._stage.warehouse)
         connection.execute(sql.SQL("LOCK TABLE {}").format(self._table))
-        threading.Thread(target=self._let_go, args=(connection, change, held), daemon=True).start()
+        threading.Thread(
+            target=self._change_and_release, args=(connection, change, seconds), daemon=True
+        ).start()
 
-    def _let_go(self, connection: psycopg.Connection[Any], change: str, held: float) -> None:
+    def _change_and_release(
+        self, connection: psycopg.Connection[Any], change: str, seconds: float
+    ) -> None:
         try:
             with connection:
-                self._wait_for_others(connection)
-                time.sleep(held)
+                self._wait_for_other_session(connection)
+                time.sleep(seconds)
                 connection.execute(sql.SQL(change).format(table=self._table))
-        except Exception as error:  # the test raises it
-            self.failed.append(error)
+        except Exception as error:  # `check` raises it in the thread of the test
+            self.errors.append(error)
         else:
-            self.met += 1
+            self.changes += 1
         finally:
             self.ended.set()
 
-    def _wait_for_others(self, connection: psycopg.Connection[Any]) -> None:
-        mine = connection.info.backend_pid
+    def _wait_for_other_session(self, connection: psycopg.Connection[Any]) -> None:
+        own_pid = connection.info.backend_pid
         query = (
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid))"
         )
-        deadline = time.monotonic() + PATIENCE
-        while connection.execute(query, [mine]).fetchone() == (0,):
-            assert time.monotonic() < deadline, "nobody wanted the table"
+        deadline = time.monotonic() + STORM_TIMEOUT
+        while connection.execute(query, [own_pid]).fetchone() == (0,):
+            assert time.monotonic() < deadline, "no other session waited for the table"
             time.sleep(0.05)
 
-    def check(self, times: int) -> None:
-        assert self.ended.wait(PATIENCE)
-        if self.failed:
-            raise self.failed[0]
-        assert self.met == times
+    def check(self, expected_changes: int) -> None:
+        assert self.ended.wait(STORM_TIMEOUT)
+        if self.errors:
+            raise self.errors[0]
+        assert self.changes == expected_changes
 
 
-def test_a_destination_s_table_is_locked_and_changed(stage: Stage, rounds: range) -> None:
+def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
+    stage: Stage, rounds: range
+) -> None:
     pipelines = [
-        stage.pipeline(place=("postgres", mode), lock_timeout=2) for mode in ("merge", "replace")
+        stage.pipeline(destination_mode=("postgres", mode), lock_timeout=2)
+        for mode in ("merge", "replace")
     ]
     for pipeline in pipelines:
         stage.start(pipeline)
-    stage.settle(faults=False)  # the tables exist
+    stage.settle(faults=False)  # creates the tables
     for _ in rounds:
         lockers = []
         for pipeline in pipelines:
             locker = Locker(stage, sql.Identifier("arrivals", pipeline.name))
-            change = stage.chance.choice(CHANGES)
-            held = stage.chance.choice((0, 4))  # shorter or longer than the run waits for a lock
-            act = partial(locker.lock, change, held)
-            stage.api.at(stage.moment(), act, reader=pipeline.name)
+            change = stage.rng.choice(CHANGES)
+            # One is shorter, the other longer than the lock timeout of the run.
+            seconds = stage.rng.choice((0, 4))
+            action = partial(locker.lock, change, seconds)
+            stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
             stage.start(pipeline)
             lockers.append(locker)
         assert {run["status"] for run in stage.settle()} == {"succeeded"}
@@ -92,25 +103,27 @@ def test_a_destination_s_table_is_locked_and_changed(stage: Stage, rounds: range
             locker.check(1)
 
 
-def test_a_source_s_table_is_locked_and_changed(stage: Stage, rounds: range) -> None:
-    table = sql.Identifier("public", f"source_{stage.chance.randrange(10**9)}")
+def test_runs_succeed_although_their_source_table_is_locked_and_changed(
+    stage: Stage, rounds: range
+) -> None:
+    table = sql.Identifier("public", f"source_{stage.rng.randrange(10**9)}")
     with psycopg.connect(stage.warehouse, autocommit=True) as admin:
-        make = (
+        create_table = (
             "CREATE TABLE {} AS SELECT n AS id, 'row ' || n AS name FROM generate_series(1, {}) n"
         )
-        admin.execute(sql.SQL(make).format(table, sql.Literal(ROWS)))
+        admin.execute(sql.SQL(create_table).format(table, sql.Literal(ROWS)))
         admin.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (id)").format(table))
     for _ in rounds:
         locker = Locker(stage, table)
-        locker.lock(stage.chance.choice(CHANGES), held=stage.chance.choice((0, 2)))
-        stage.start(reader_of(stage, table.as_string().split('"')[3]))
+        locker.lock(stage.rng.choice(CHANGES), seconds=stage.rng.choice((0, 2)))
+        stage.start(make_reading_pipeline(stage, table.as_string().split('"')[3]))
         assert {run["status"] for run in stage.settle(faults=False)} == {"succeeded"}
         locker.check(1)
 
 
-def reader_of(stage: Stage, table: str) -> Any:
-    """A pipeline that reads the table in small pages."""
-    name = f"p{stage.chance.randrange(16**12):012x}"
+def make_reading_pipeline(stage: Stage, table: str) -> Any:
+    """Create a pipeline that reads the table in small pages."""
+    name = f"p{stage.rng.randrange(16**12):012x}"
     settings = stage.postgres_settings()
     del settings["schema"]
     return make_pipeline(

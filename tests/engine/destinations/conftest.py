@@ -7,30 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.destinations.killed import Zygote
+from tests.engine.destinations.fork_server import ForkServer
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.targets import TARGETS, Target
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Servers that are started on first use."""
-    started = Servers()
-    yield started
-    started.close()
+    """Return servers that start on first use."""
+    test_servers = Servers()
+    yield test_servers
+    test_servers.close()
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    """Forks processes that are killed, or run out of disk space, while they write."""
-    made = Zygote()
-    yield made
-    made.stop()
+def fork_server() -> Iterator[ForkServer]:
+    """Return a server that forks processes and kills them, or limits their disk space, while they write."""
+    server = ForkServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=list(TARGETS))
 def target(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Target]:
-    """Each destination in turn, empty."""
-    made = TARGETS[request.param](servers, tmp_path)
-    yield made
-    made.close()
+    """Return each destination in turn. It is empty."""
+    empty_target = TARGETS[request.param](servers, tmp_path)
+    yield empty_target
+    empty_target.close()

@@ -1,4 +1,4 @@
-"""Local servers that replace those of users."""
+"""Local servers that replace a user's PostgreSQL, S3 and Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BUCKET = "drover-tests"
 
 
 class Servers:
-    """Started on first use, stopped together."""
+    """Start each server on first use, and stop all of them together."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
 
     @cached_property
     def postgres_url(self) -> str:
-        """Return a database in the suite's server, or in a private one if these tests run alone."""
+        """Create a database in the test suite's server, or in a private server if there is none. Return its URL."""
         shared = os.environ.get("DROVER_TEST_ADMIN_URL")
         if not shared:
             return self._stack.enter_context(temporary_postgres()).url()
@@ -40,7 +40,7 @@ class Servers:
 
     @cached_property
     def s3(self) -> str:
-        """The URL of an S3 server that has BUCKET."""
+        """Start an S3 server with BUCKET. Return its URL."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
@@ -52,7 +52,7 @@ class Servers:
 
     @cached_property
     def gcs(self) -> str:
-        """The URL of a Google Cloud Storage server that has BUCKET."""
+        """Start a Google Cloud Storage server with BUCKET. Return its URL."""
         create: Callable[..., Any] = create_server
         server = create("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
         server.start()

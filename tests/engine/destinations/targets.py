@@ -1,4 +1,4 @@
-"""Each destination as a test uses it: create one for a job, and read the visible rows."""
+"""Each kind of destination, with what tests need: create one for a job, and read the visible rows."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ class Target(ABC):
         """Return the visible rows, or None if nothing is published yet."""
 
     @abstractmethod
-    def staged(self) -> int:
+    def count_staged(self) -> int:
         """Return the number of staged objects, of any job."""
 
-    def release(self) -> None:  # noqa: B027 - most targets hold nothing
-        """Release locks of reading, so that other processes can write."""
+    def release(self) -> None:  # noqa: B027 - most targets hold no locks
+        """Release the locks of readers, so that other processes can write."""
 
-    def close(self) -> None:  # noqa: B027 - most targets hold nothing
-        """Release the resources for reading."""
+    def close(self) -> None:  # noqa: B027 - most targets hold no resources
+        """Release the resources of readers."""
 
 
 class Sync:
-    """One job for a target: its rows, and batches committed as by the engine."""
+    """A job that writes to a target, with the list of batches that the engine would have committed."""
 
     def __init__(
         self, target: Target, mode: WriteMode = "replace", key: Sequence[str] = (), **settings: Any
@@ -87,25 +87,25 @@ class Sync:
         self.destination = self.attempt()
 
     def attempt(self) -> Destination:
-        """Open the job as a new process would, with the committed batches."""
+        """Open the destination again with the committed batches, as a new process would."""
         self.destination = self.target.make(self.job, self.mode, self.key, **self.settings)
         self.destination.open(tuple(self.committed))
         return self.destination
 
     def stage(self, rows: Sequence[Row] | pl.DataFrame) -> Batch:
-        """Stage without committing."""
-        conformed = (
+        """Stage a batch without committing it."""
+        frame = (
             self.schema.conform(rows)
             if isinstance(rows, pl.DataFrame)
             else self.schema.decode(rows).frame
         )
-        at = next(self._iterations)
-        batch = Batch(uuid4().hex, at, at, conformed.height)
-        self.destination.stage(conformed, batch)
+        iteration = next(self._iterations)
+        batch = Batch(uuid4().hex, iteration, iteration, frame.height)
+        self.destination.stage(frame, batch)
         return batch
 
     def write(self, rows: Sequence[Row] | pl.DataFrame) -> Batch:
-        """Stage and commit."""
+        """Stage and commit a batch."""
         batch = self.stage(rows)
         self.committed.append(batch)
         return batch
@@ -131,7 +131,7 @@ def sync(
 
 
 class FileTarget(Target):
-    """Files in Drover's own folder; read through the manifest."""
+    """Files in Drover's own folder, which readers find through the manifest."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)
@@ -142,20 +142,20 @@ class FileTarget(Target):
         return None if data is None else dict(orjson.loads(data))
 
     def parts(self) -> list[bytes] | None:
-        """Read the visible files of one manifest, again from a newer one if parts were removed."""
+        """Return the content of the visible files. Start again with a new manifest if a file was removed meanwhile."""
         while True:
             manifest = self.manifest()
             if manifest is None:
                 return None
-            found = [self.store.read(f"{self.name}/{part['key']}") for part in manifest["parts"]]
-            if None not in found:
-                return [part for part in found if part is not None]
+            contents = [self.store.read(f"{self.name}/{part['key']}") for part in manifest["parts"]]
+            if None not in contents:
+                return [part for part in contents if part is not None]
 
     def rows(self) -> list[dict[str, Any]] | None:
         parts = self.parts()
         return None if parts is None else [row for part in parts for row in self.decode(part)]
 
-    def staged(self) -> int:
+    def count_staged(self) -> int:
         return len(list(self.store.entries(f"{self.name}/_staging/")))
 
     @abstractmethod
@@ -221,7 +221,7 @@ class GcsTarget(ParquetTarget):
 
 
 class PostgresTarget(Target):
-    """A separate schema in a real server."""
+    """A separate schema of a real PostgreSQL server."""
 
     kind = "postgres"
 
@@ -232,18 +232,18 @@ class PostgresTarget(Target):
         self._reader = psycopg.connect(self.url, autocommit=True)
 
     def config(self) -> dict[str, Any]:
-        at = urlsplit(self.url)
+        address = urlsplit(self.url)
         return {
-            "host": at.hostname,
-            "port": at.port,
-            "database": at.path.strip("/"),
-            "user": at.username,
-            "password": at.password,
+            "host": address.hostname,
+            "port": address.port,
+            "database": address.path.strip("/"),
+            "user": address.username,
+            "password": address.password,
             "schema": self.schema,
         }
 
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
-        """Return the rows of a statement in which {schema} and {table} stand for the target's."""
+        """Run a statement and return its rows. Replace {schema} and {table} by the target's names."""
         names = {
             "schema": sql.Identifier(self.schema),
             "table": sql.Identifier(self.schema, self.name),
@@ -262,7 +262,7 @@ class PostgresTarget(Target):
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def staged(self) -> int:
+    def count_staged(self) -> int:
         found = self.query(
             "SELECT count(*) AS n FROM pg_tables WHERE schemaname = %s"
             " AND tablename LIKE '\\_drover\\_stg%%'",
@@ -291,7 +291,7 @@ class DuckdbTarget(Target):
     def rows(self) -> list[dict[str, Any]] | None:
         if not self.file.exists():
             return None
-        # An open reader shares the file with the writers of this process, as MVCC allows.
+        # DuckDB lets readers and writers of one process open the file at the same time.
         self._reader = self._reader or duckdb.connect(self.file, config=OPTIONS)
         try:
             cursor = self._reader.execute(f'FROM "{self.name}"')
@@ -300,7 +300,7 @@ class DuckdbTarget(Target):
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def staged(self) -> int:
+    def count_staged(self) -> int:
         return len(list(self.store.entries("warehouse.staging/")))
 
     def release(self) -> None:

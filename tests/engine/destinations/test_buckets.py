@@ -1,4 +1,4 @@
-"""Users' buckets: settings, refusals, and the allowed addresses of requests."""
+"""Buckets of users: their settings, the errors of their servers, and the addresses that requests may use."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from tests.engine.destinations.servers import BUCKET, Servers
 SECRET = "never-to-be-shown-secret"
 
 
-class Refusing(ThreadingHTTPServer):
-    """Responds to every request with `answer`: a status, headers and a body."""
+class FixedServer(ThreadingHTTPServer):
+    """Send the same `response` to every request: a status, headers and a body."""
 
-    answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
+    response: tuple[int, dict[str, str], bytes] = (200, {}, b"")
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), FixedResponseHandler)
+        self.requested_paths: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Answering(BaseHTTPRequestHandler):
-    def reply(self) -> None:
-        assert isinstance(self.server, Refusing)
-        self.server.asked.append(self.path)
-        status, headers, body = self.server.answer
+class FixedResponseHandler(BaseHTTPRequestHandler):
+    def send_fixed_response(self) -> None:
+        assert isinstance(self.server, FixedServer)
+        self.server.requested_paths.append(self.path)
+        status, headers, body = self.server.response
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
@@ -54,15 +54,15 @@ class Answering(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = reply  # noqa: N815 - http.server's names
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = send_fixed_response  # noqa: N815 - http.server's names
 
     def log_message(self, *_: Any) -> None:
         """Do not log."""
 
 
 @pytest.fixture
-def refusing() -> Iterator[Refusing]:
-    server = Refusing()
+def fixed_server() -> Iterator[FixedServer]:
+    server = FixedServer()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield server
@@ -71,7 +71,7 @@ def refusing() -> Iterator[Refusing]:
     server.server_close()
 
 
-def s3(endpoint: str, **settings: Any) -> dict[str, Any]:
+def s3_config(endpoint: str, **settings: Any) -> dict[str, Any]:
     return {
         "bucket_url": f"s3://{BUCKET}/x",
         "access_key_id": "test-key",
@@ -81,7 +81,7 @@ def s3(endpoint: str, **settings: Any) -> dict[str, Any]:
     }
 
 
-def made(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
+def build_bucket(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
     return build_destination(
         DestinationSpec("parquet", config, "flights"),
         job_id="a",
@@ -90,16 +90,16 @@ def made(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
     )
 
 
-def failure(destination: Destination) -> Any:
+def open_error(destination: Destination) -> Any:
     expected: Any = (EngineError, EgressError)
-    with pytest.raises(expected) as caught:
+    with pytest.raises(expected) as raised:
         destination.open(())
-    told = " ".join([str(caught.value), *caught.value.evidence])
-    assert SECRET not in told
-    return caught.value
+    shown_text = " ".join([str(raised.value), *raised.value.evidence])
+    assert SECRET not in shown_text
+    return raised.value
 
 
-def xml(code: str, message: str) -> bytes:
+def error_xml(code: str, message: str) -> bytes:
     return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
@@ -113,14 +113,14 @@ def xml(code: str, message: str) -> bytes:
         (507, "InsufficientStorage", DestinationError),
     ],
 )
-def test_what_s3_answers_decides_the_class(
-    refusing: Refusing, status: int, code: str, kind: type[EngineError]
+def test_the_error_code_of_s3_decides_the_failure_class(
+    fixed_server: FixedServer, status: int, code: str, kind: type[EngineError]
 ) -> None:
-    refusing.answer = (status, {}, xml(code, "because"))
-    error = failure(made(s3(refusing.url)))
+    fixed_server.response = (status, {}, error_xml(code, "because"))
+    error = open_error(build_bucket(s3_config(fixed_server.url)))
     assert type(error) is kind
     assert error.evidence == (f"HTTP {status} {code}: because",)
-    steps = list(made(s3(refusing.url)).check())
+    steps = list(build_bucket(s3_config(fixed_server.url)).check())
     assert [(step.step, step.ok) for step in steps] == [
         ("resolve", True),
         ("connect", True),
@@ -131,36 +131,38 @@ def test_what_s3_answers_decides_the_class(
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, AuthenticationError), (404, ConfigurationError)]
 )
-def test_what_gcs_answers_decides_the_class(
-    refusing: Refusing, status: int, kind: type[EngineError]
+def test_the_http_status_of_gcs_decides_the_failure_class(
+    fixed_server: FixedServer, status: int, kind: type[EngineError]
 ) -> None:
-    refusing.answer = (
+    fixed_server.response = (
         status,
         {"Content-Type": "application/json"},
         b'{"error": {"message": "no"}}',
     )
-    error = failure(made({"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": refusing.url}))
+    error = open_error(
+        build_bucket({"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url})
+    )
     assert type(error) is kind
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_a_redirect_is_not_followed(refusing: Refusing, scheme: str) -> None:
-    refusing.answer = (307, {"Location": f"{refusing.url}/stolen"}, b"")
+def test_a_redirect_is_not_followed(fixed_server: FixedServer, scheme: str) -> None:
+    fixed_server.response = (307, {"Location": f"{fixed_server.url}/stolen"}, b"")
     config = (
-        s3(refusing.url)
+        s3_config(fixed_server.url)
         if scheme == "s3"
-        else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": refusing.url}
+        else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url}
     )
-    failure(made(config))
-    assert refusing.asked
-    assert not [path for path in refusing.asked if "stolen" in path]
+    open_error(build_bucket(config))
+    assert fixed_server.requested_paths
+    assert not [path for path in fixed_server.requested_paths if "stolen" in path]
 
 
-def test_a_server_that_is_not_there_is_the_destination_s_failure() -> None:
+def test_an_unreachable_server_is_a_retryable_failure_of_the_destination() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    error = failure(made(s3(f"http://127.0.0.1:{port}")))
+    error = open_error(build_bucket(s3_config(f"http://127.0.0.1:{port}")))
     assert isinstance(error, DestinationError)
     assert error.retryable
 
@@ -168,48 +170,48 @@ def test_a_server_that_is_not_there_is_the_destination_s_failure() -> None:
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: str) -> None:
     config = (
-        s3(servers.s3)
+        s3_config(servers.s3)
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs}
     )
-    error = failure(made(config, allow_private=False))
+    error = open_error(build_bucket(config, allow_private=False))
     assert isinstance(error, EgressError)
     assert "refused" in error.message
-    steps = list(made(config, allow_private=False).check())
+    steps = list(build_bucket(config, allow_private=False).check())
     assert [(step.step, step.ok) for step in steps] == [("resolve", False)]
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
-    refusing: Refusing, monkeypatch: pytest.MonkeyPatch, scheme: str
+    fixed_server: FixedServer, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    """DNS returns a public address first and a private one later: every connection is checked again."""
-    refusing.answer = (200, {}, b"")
-    port = refusing.server_address[1]
+    """DNS returns a public address first and a private one later. Every connection checks the address again."""
+    fixed_server.response = (200, {}, b"")
+    port = fixed_server.server_address[1]
     answers = iter(["93.184.215.14"])
-    asked: list[str] = []
+    resolved_hosts: list[str] = []
 
     def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
-        asked.append(host)
+        resolved_hosts.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers, "127.0.0.1"), port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     endpoint = f"http://rebinding.example:{port}"
     config = (
-        s3(endpoint)
+        s3_config(endpoint)
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": endpoint}
     )
-    destination = made(config, allow_private=False)
-    first = next(iter(destination.check()))
-    assert (first.step, first.ok) == ("resolve", True)
-    assert "refused" in failure(destination).message
-    assert len(asked) > 1
-    assert refusing.asked == []
+    destination = build_bucket(config, allow_private=False)
+    first_step = next(iter(destination.check()))
+    assert (first_step.step, first_step.ok) == ("resolve", True)
+    assert "refused" in open_error(destination).message
+    assert len(resolved_hosts) > 1
+    assert fixed_server.requested_paths == []
 
 
 @pytest.mark.parametrize(
-    ("config", "about"),
+    ("config", "expected_text"),
     [
         ({"bucket_url": "https://example.com/x"}, "bucket_url"),
         ({"bucket_url": "s3://Bad_Bucket"}, "bucket_url"),
@@ -217,20 +219,20 @@ def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
         ({"bucket_url": "s3://good"}, "access_key_id"),
         ({"bucket_url": "gs://good"}, "service_account_key"),
         ({"access_key_id": "a"}, "needs bucket_url"),
-        (s3("http://x", region="evil.example/"), "region"),
-        (s3("http://user:pass@x"), "endpoint_url"),
-        (s3("file:///etc/passwd"), "endpoint_url"),
+        (s3_config("http://x", region="evil.example/"), "region"),
+        (s3_config("http://user:pass@x"), "endpoint_url"),
+        (s3_config("file:///etc/passwd"), "endpoint_url"),
         ({"unknown": 1}, "unknown"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(config: dict[str, Any], about: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        made(config)
-    assert about in " ".join(caught.value.evidence)
-    assert SECRET not in " ".join(caught.value.evidence)
+def test_invalid_bucket_settings_are_refused(config: dict[str, Any], expected_text: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        build_bucket(config)
+    assert expected_text in " ".join(raised.value.evidence)
+    assert SECRET not in " ".join(raised.value.evidence)
 
 
-def key_file(**changes: Any) -> str:
+def service_account_json(**changes: Any) -> str:
     pem = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -247,8 +249,8 @@ def key_file(**changes: Any) -> str:
     )
 
 
-def test_a_service_account_key_does_not_choose_where_it_is_sent() -> None:
-    assert service_account(key_file())._token_uri == TOKEN_URI
+def test_the_token_uri_of_a_service_account_key_is_ignored() -> None:
+    assert service_account(service_account_json())._token_uri == TOKEN_URI
 
 
 @pytest.mark.parametrize(
@@ -261,6 +263,6 @@ def test_other_kinds_of_google_keys_are_refused(key: str) -> None:
 
 
 def test_a_broken_private_key_is_refused_without_showing_it(tmp_path: Path) -> None:
-    key = key_file(private_key=f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n")
-    error = failure(made({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key}))
+    key = service_account_json(private_key=f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n")
+    error = open_error(build_bucket({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key}))
     assert isinstance(error, ConfigurationError)

@@ -14,70 +14,70 @@ import pytest
 
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import DestinationError
-from tests.engine.destinations.spelling import bag
+from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.targets import TARGETS, Sync, Target, sync
 
-# For tests of file formats: Parquet in a bucket is the same as in a folder.
-EACH_FORMAT = pytest.mark.parametrize(
+# Runs a test with each file format. A bucket adds nothing to the format, so buckets run in the long tests only.
+WITH_EACH_FORMAT = pytest.mark.parametrize(
     "target",
     [pytest.param(name, marks=[pytest.mark.long] * (" on " in name)) for name in TARGETS],
     indirect=True,
 )
 
 
-def numbered(start: int, stop: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"id": i, "name": f"user {i}", **more} for i in range(start, stop)]
+def user_rows(start: int, stop: int, **fields: Any) -> list[dict[str, Any]]:
+    return [{"id": i, "name": f"user {i}", **fields} for i in range(start, stop)]
 
 
-def test_replace_shows_the_new_rows_and_none_of_the_old(target: Target) -> None:
+def test_replace_shows_only_the_new_rows(target: Target) -> None:
     assert not target.rows()
-    assert sync(target, numbered(0, 5), numbered(5, 9)).rows == 9
-    assert bag(target.rows() or []) == bag(numbered(0, 9))
-    assert sync(target, numbered(100, 103)).rows == 3
-    assert bag(target.rows() or []) == bag(numbered(100, 103))
+    assert sync(target, user_rows(0, 5), user_rows(5, 9)).rows == 9
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 9))
+    assert sync(target, user_rows(100, 103)).rows == 3
+    assert multiset(target.rows() or []) == multiset(user_rows(100, 103))
 
 
-def test_append_keeps_what_is_there(target: Target) -> None:
-    sync(target, numbered(0, 5), mode="append")
-    assert sync(target, numbered(3, 8), mode="append").rows == 5
-    assert bag(target.rows() or []) == bag(numbered(0, 5) + numbered(3, 8))
+def test_append_keeps_the_earlier_rows(target: Target) -> None:
+    sync(target, user_rows(0, 5), mode="append")
+    assert sync(target, user_rows(3, 8), mode="append").rows == 5
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 5) + user_rows(3, 8))
 
 
-def test_nothing_staged_is_visible_before_publishing(target: Target) -> None:
-    sync(target, numbered(0, 2))
+def test_staged_rows_become_visible_only_by_publishing(target: Target) -> None:
+    sync(target, user_rows(0, 2))
     job = Sync(target)
-    job.write(numbered(10, 20))
-    assert bag(target.rows() or []) == bag(numbered(0, 2))
+    job.write(user_rows(10, 20))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
     job.publish()
-    assert bag(target.rows() or []) == bag(numbered(10, 20))
-    assert target.staged() == 0
+    assert multiset(target.rows() or []) == multiset(user_rows(10, 20))
+    assert target.count_staged() == 0
 
 
-def test_publishing_twice_changes_nothing_and_answers_the_same(target: Target) -> None:
+def test_publishing_twice_changes_nothing_and_returns_the_same_result(target: Target) -> None:
     job = Sync(target, "append")
-    job.write(numbered(0, 4))
+    job.write(user_rows(0, 4))
     first = job.publish()
     assert job.publish() == first
     job.attempt()
     assert job.publish() == first
-    assert bag(target.rows() or []) == bag(numbered(0, 4))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 4))
 
 
 def test_a_late_second_publish_of_an_older_job_changes_nothing(target: Target) -> None:
     older = Sync(target)
-    older.write(numbered(0, 4))
+    older.write(user_rows(0, 4))
     rows = older.publish().rows
-    sync(target, numbered(50, 60))
+    sync(target, user_rows(50, 60))
     older.attempt()
     assert older.publish().rows == rows
-    assert bag(target.rows() or []) == bag(numbered(50, 60))
+    assert multiset(target.rows() or []) == multiset(user_rows(50, 60))
 
 
-@pytest.mark.parametrize("rows", [numbered(0, 4), []], ids=["rows", "empty"])
-def test_a_publisher_that_froze_until_its_job_was_forgotten_changes_nothing(
+@pytest.mark.parametrize("rows", [user_rows(0, 4), []], ids=["rows", "empty"])
+def test_a_frozen_publisher_changes_nothing_after_its_job_was_forgotten(
     target: Target, rows: list[dict[str, Any]]
 ) -> None:
-    sync(target, numbered(90, 92))
+    sync(target, user_rows(90, 92))
     older = Sync(target)
     if rows:
         older.write(rows)
@@ -85,93 +85,96 @@ def test_a_publisher_that_froze_until_its_job_was_forgotten_changes_nothing(
     older.attempt()
     older.publish()
     newer = Sync(target)
-    newer.write(numbered(50, 60))
+    newer.write(user_rows(50, 60))
     newer.publish()
     newer.destination.forget_older()
     with contextlib.suppress(DestinationError):
         frozen.publish(tuple(older.committed))
-    assert bag(target.rows() or []) == bag(numbered(50, 60))
+    assert multiset(target.rows() or []) == multiset(user_rows(50, 60))
 
 
 def test_a_batch_that_was_never_committed_is_never_published(target: Target) -> None:
     job = Sync(target, "append")
-    job.write(numbered(0, 3))
-    job.stage(numbered(3, 6))  # the process dies before the commit
+    job.write(user_rows(0, 3))
+    job.stage(user_rows(3, 6))  # the process dies before the commit
     job.attempt()
-    job.write(numbered(3, 6))
+    job.write(user_rows(3, 6))
     job.publish()
-    assert bag(target.rows() or []) == bag(numbered(0, 6))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 6))
 
 
-def test_a_late_writer_of_a_lost_lease_publishes_nothing(target: Target) -> None:
+def test_rows_staged_after_the_lease_was_lost_are_not_published(target: Target) -> None:
     job = Sync(target, "append")
-    job.write(numbered(0, 3))
+    job.write(user_rows(0, 3))
     frozen = job.destination
     job.attempt()
-    frame = job.schema.decode(numbered(900, 905)).frame
-    frozen.stage(frame, Batch(uuid4().hex, 1, 1, 5))  # resumes after the new attempt has opened
-    job.write(numbered(3, 6))
+    frame = job.schema.decode(user_rows(900, 905)).frame
+    # The frozen writer continues after the new attempt has opened the job.
+    frozen.stage(frame, Batch(uuid4().hex, 1, 1, 5))
+    job.write(user_rows(3, 6))
     frozen.stage(frame, Batch(uuid4().hex, 2, 2, 5))
     assert job.publish().rows == 6
-    assert bag(target.rows() or []) == bag(numbered(0, 6))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 6))
 
 
-def test_the_crash_tests_would_notice_a_batch_published_twice(target: Target) -> None:
-    """The negative control of the two tests above: committing the missing step makes a difference."""
+def test_a_batch_that_is_committed_twice_is_published_twice(target: Target) -> None:
+    """This is the negative control of the two tests above: they would fail if a batch were published twice."""
     job = Sync(target, "append")
-    job.write(numbered(0, 3))
-    late = job.stage(numbered(3, 6))
-    job.committed.append(late)
-    job.write(numbered(3, 6))
+    job.write(user_rows(0, 3))
+    batch = job.stage(user_rows(3, 6))
+    job.committed.append(batch)
+    job.write(user_rows(3, 6))
     job.publish()
-    assert bag(target.rows() or []) == bag(numbered(0, 3) + 2 * numbered(3, 6))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 3) + 2 * user_rows(3, 6))
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
 def test_staged_and_committed_batches_survive_a_restart(target: Target, mode: Any) -> None:
-    sync(target, numbered(0, 2), mode=mode)
+    sync(target, user_rows(0, 2), mode=mode)
     job = Sync(target, mode)
     for start in (10, 20, 30):
-        job.write(numbered(start, start + 5))
+        job.write(user_rows(start, start + 5))
         job.attempt()
     assert job.publish().rows == 15
-    expected = numbered(10, 15) + numbered(20, 25) + numbered(30, 35)
-    assert bag(target.rows() or []) == bag(expected + (numbered(0, 2) if mode == "append" else []))
+    expected = user_rows(10, 15) + user_rows(20, 25) + user_rows(30, 35)
+    assert multiset(target.rows() or []) == multiset(
+        expected + (user_rows(0, 2) if mode == "append" else [])
+    )
 
 
-def test_abandoning_removes_all_staging_and_leaves_what_is_visible(target: Target) -> None:
-    sync(target, numbered(0, 2))
+def test_abandoning_removes_all_staging_and_keeps_the_visible_rows(target: Target) -> None:
+    sync(target, user_rows(0, 2))
     job = Sync(target)
-    job.write(numbered(5, 9))
-    assert target.staged() > 0
+    job.write(user_rows(5, 9))
+    assert target.count_staged() > 0
     job.destination.abandon()
     job.destination.abandon()
-    assert target.staged() == 0
-    assert bag(target.rows() or []) == bag(numbered(0, 2))
+    assert target.count_staged() == 0
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
 
 
-def test_an_empty_result_replaces_and_appends_nothing(target: Target) -> None:
-    sync(target, numbered(0, 2))
+def test_an_empty_job_appends_no_rows_and_replaces_all_rows(target: Target) -> None:
+    sync(target, user_rows(0, 2))
     assert sync(target, mode="append").rows == 0
-    assert bag(target.rows() or []) == bag(numbered(0, 2))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
     assert sync(target).rows == 0
     assert target.rows() == []
 
 
-@EACH_FORMAT
+@WITH_EACH_FORMAT
 def test_batches_without_rows_or_columns_are_harmless(target: Target) -> None:
     job = Sync(target)
     job.write(pl.DataFrame())
     job.write(pl.DataFrame({"id": []}, schema={"id": pl.Int64}))
-    job.write(numbered(0, 2))
+    job.write(user_rows(0, 2))
     job.write(pl.DataFrame())
     job.attempt()
     assert job.publish().rows == 2
-    assert bag(target.rows() or []) == bag(numbered(0, 2))
+    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
 
 
-@EACH_FORMAT
-def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) -> None:
+@WITH_EACH_FORMAT
+def test_a_sync_adds_columns_and_widens_types_between_batches(target: Target) -> None:
     first: list[dict[str, Any]] = [
         {"id": 1, "x": 1, "gone": "a", "empty": None},
         {"id": 2, "x": 2, "gone": "b"},
@@ -179,7 +182,7 @@ def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) ->
     second: list[dict[str, Any]] = [{"id": 3, "x": 2.5, "new": True}, {"id": 4, "x": 7}]
     third: list[dict[str, Any]] = [{"id": 5, "x": "text", "empty": 12}]
     sync(target, first, second, third)
-    assert bag(target.rows() or []) == bag(
+    assert multiset(target.rows() or []) == multiset(
         [
             {"id": 1, "x": "1", "gone": "a"},
             {"id": 2, "x": "2", "gone": "b"},
@@ -190,12 +193,12 @@ def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) ->
     )
 
 
-@EACH_FORMAT
-def test_appending_widens_what_is_there(target: Target) -> None:
+@WITH_EACH_FORMAT
+def test_appending_widens_the_types_of_earlier_rows(target: Target) -> None:
     sync(target, [{"id": 1, "x": 5, "big": 2**60, "y": None}], mode="append")
     sync(target, [{"id": 2, "x": 1.5, "big": 0.5, "y": 3, "z": date(2024, 1, 2)}], mode="append")
     sync(target, [{"id": "three", "x": None}], mode="append")
-    assert bag(target.rows() or []) == bag(
+    assert multiset(target.rows() or []) == multiset(
         [
             {"id": 1, "x": 5, "big": 2**60},
             {"id": 2, "x": 1.5, "big": 0.5, "y": 3, "z": date(2024, 1, 2)},
@@ -204,7 +207,7 @@ def test_appending_widens_what_is_there(target: Target) -> None:
     )
 
 
-ODD_TEXTS = [
+UNUSUAL_TEXTS = [
     "émoji 😀 ‮ right-to-left",
     'quotes " and , commas',
     "lines\r\nand\ttabs",
@@ -220,22 +223,22 @@ ODD_TEXTS = [
 ]
 
 
-@EACH_FORMAT
-def test_odd_text_arrives_as_it_was(target: Target) -> None:
-    rows = [{"id": i, "text": text} for i, text in enumerate(ODD_TEXTS)]
+@WITH_EACH_FORMAT
+def test_unusual_texts_arrive_unchanged(target: Target) -> None:
+    rows = [{"id": i, "text": text} for i, text in enumerate(UNUSUAL_TEXTS)]
     sync(target, rows)
-    assert bag(target.rows() or []) == bag(rows)
+    assert multiset(target.rows() or []) == multiset(rows)
 
 
-@EACH_FORMAT
-def test_odd_column_names_arrive(target: Target) -> None:
+@WITH_EACH_FORMAT
+def test_unusual_column_names_arrive_unchanged(target: Target) -> None:
     row = {'na"me': 1, "with, comma": 2, "naïve 😀": 3, "select": 4, "a'b": 5, "%s": 6, "{}": 7}
     sync(target, [row])
-    assert bag(target.rows() or []) == bag([row])
+    assert multiset(target.rows() or []) == multiset([row])
 
 
-@EACH_FORMAT
-def test_every_type_of_value_arrives(target: Target) -> None:
+@WITH_EACH_FORMAT
+def test_values_of_every_type_arrive(target: Target) -> None:
     rows = [
         {
             "integer": -(2**63),
@@ -270,47 +273,47 @@ def test_every_type_of_value_arrives(target: Target) -> None:
     sync(target, rows)
     expected = [dict(row) for row in rows]
     expected[0]["nested"], expected[1]["nested"] = '{"a":[1,null,"ü"]}', "[]"
-    assert bag(target.rows() or []) == bag(expected)
+    assert multiset(target.rows() or []) == multiset(expected)
 
 
-@EACH_FORMAT
-def test_a_hundred_columns(target: Target) -> None:
+@WITH_EACH_FORMAT
+def test_a_hundred_columns_arrive(target: Target) -> None:
     rows = [{f"column {i}": i * n if i % 3 else f"{i}-{n}" for i in range(100)} for n in range(50)]
     sync(target, rows[:30], rows[30:])
-    assert bag(target.rows() or []) == bag(rows)
+    assert multiset(target.rows() or []) == multiset(rows)
 
 
-def test_readers_see_all_or_nothing(target: Target) -> None:
-    sync(target, numbered(0, 50, generation=0))
-    seen: list[set[Any]] = []
-    counts: list[int] = []
-    done = threading.Event()
+def test_readers_see_all_rows_of_one_publication(target: Target) -> None:
+    sync(target, user_rows(0, 50, generation=0))
+    seen_generations: list[set[Any]] = []
+    seen_counts: list[int] = []
+    end_reading = threading.Event()
 
-    def read() -> None:
-        while not done.wait(0.001):
+    def read_until_done() -> None:
+        while not end_reading.wait(0.001):
             rows = target.rows() or []
-            seen.append({int(row["generation"]) for row in rows})
-            counts.append(len(rows))
+            seen_generations.append({int(row["generation"]) for row in rows})
+            seen_counts.append(len(rows))
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read_until_done)
     reader.start()
     try:
         for generation in range(1, 6):
             job = Sync(target)
-            job.write(numbered(0, 25, generation=generation))
-            job.write(numbered(25, 50, generation=generation))
+            job.write(user_rows(0, 25, generation=generation))
+            job.write(user_rows(25, 50, generation=generation))
             job.publish()
             job.destination.close()
     finally:
-        done.set()
+        end_reading.set()
         reader.join()
-    assert all(len(generations) == 1 for generations in seen)
-    assert set(counts) == {50}
+    assert all(len(generations) == 1 for generations in seen_generations)
+    assert set(seen_counts) == {50}
 
 
-def test_checking_writes_and_leaves_nothing(target: Target) -> None:
+def test_a_check_leaves_no_rows_and_no_staging(target: Target) -> None:
     steps = list(target.make(uuid4().hex).check())
     assert steps[-1].step == "write"
     assert all(step.ok and step.message and step.ms >= 0 for step in steps)
     assert not target.rows()
-    assert target.staged() == 0
+    assert target.count_staged() == 0

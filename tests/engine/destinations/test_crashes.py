@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment of staging or publishing and run again: no row is lost or duplicated."""
+"""Kill a process at any moment of staging or publishing. The next attempt loses and duplicates no row."""
 
 from __future__ import annotations
 
@@ -7,83 +7,93 @@ from typing import Any
 import pytest
 
 from apps.engine.contract import WriteMode
-from tests.engine.destinations.killed import AT_THE_END, Zygote
-from tests.engine.destinations.spelling import bag
+from tests.engine.destinations.fork_server import BEFORE_THE_RESULT, ForkServer
+from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.targets import Sync, Target, sync
 
 
-def rows(start: int, count: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"id": i, "name": f"user {i}", **more} for i in range(start, start + count)]
+def make_rows(start: int, count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [{"id": i, "name": f"user {i}", **fields} for i in range(start, start + count)]
 
 
-def job_of(target: Target, mode: WriteMode, start: int) -> tuple[Sync, list[dict[str, Any]]]:
-    """Two committed batches, the second wider, and one that was staged and never committed."""
+def make_job(target: Target, mode: WriteMode, start: int) -> tuple[Sync, list[dict[str, Any]]]:
+    """Return a job and its rows: two committed batches, the second with one more column, and one uncommitted batch."""
     job = Sync(target, mode)
-    first, second = rows(start, 5), rows(start + 5, 3, more=1.5)
+    first, second = make_rows(start, 5), make_rows(start + 5, 3, score=1.5)
     job.write(first)
     job.write(second)
-    job.stage(rows(start + 8, 2))
+    job.stage(make_rows(start + 8, 2))
     job.destination.close()
     target.release()
     return job, first + second
 
 
-TRIES = pytest.mark.parametrize("tries", [2, pytest.param(6, marks=pytest.mark.long)])
+KILLS = pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.long)])
 
 
-def moments(last: int, tries: int) -> list[int]:
-    """Spread over all moments, and the one after the last (their number differs slightly between attempts)."""
-    return [*sorted({1 + last * i // (tries + 1) for i in range(1, tries + 1)}), AT_THE_END]
+def choose_moments(moment_count: int, kills: int) -> list[int]:
+    """Return moments spread evenly over the attempt, and the moment after its end.
+
+    The number of moments differs slightly between attempts.
+    """
+    return [
+        *sorted({1 + moment_count * i // (kills + 1) for i in range(1, kills + 1)}),
+        BEFORE_THE_RESULT,
+    ]
 
 
-@TRIES
+@KILLS
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_killed_while_publishing(
-    target: Target, zygote: Zygote, mode: WriteMode, tries: int
+def test_a_job_killed_while_publishing_is_published_once_by_the_next_attempt(
+    target: Target, fork_server: ForkServer, mode: WriteMode, kills: int
 ) -> None:
-    sync(target, rows(0, 2), mode=mode)
-    job, expected = job_of(target, mode, 10)
-    last = zygote.publish(job, kill_at=0).moments
-    visible = expected if mode == "replace" else rows(0, 2) + expected
-    before = visible
+    sync(target, make_rows(0, 2), mode=mode)
+    job, expected = make_job(target, mode, 10)
+    moment_count = fork_server.publish(job, kill_at=0).moments
+    expected_visible = expected if mode == "replace" else make_rows(0, 2) + expected
+    before = expected_visible
 
-    for attempt, moment in enumerate(moments(last, tries), start=1):
-        job, new = job_of(target, mode, attempt * 100)
-        assert zygote.publish(job, kill_at=moment).killed
-        visible = new if mode == "replace" else before + new
-        found = bag(target.rows() or [])
-        assert found in (bag(before), bag(visible)), "half of a job is visible"
+    for attempt, moment in enumerate(choose_moments(moment_count, kills), start=1):
+        job, job_rows = make_job(target, mode, attempt * 100)
+        assert fork_server.publish(job, kill_at=moment).killed
+        expected_visible = job_rows if mode == "replace" else before + job_rows
+        visible_rows = multiset(target.rows() or [])
+        assert visible_rows in (multiset(before), multiset(expected_visible)), (
+            "a part of the job is visible"
+        )
         target.release()
         job.attempt()
         job.publish()
         job.destination.close()
-        assert bag(target.rows() or []) == bag(visible)
-        assert target.staged() == 0
+        assert multiset(target.rows() or []) == multiset(expected_visible)
+        assert target.count_staged() == 0
         target.release()
-        before = visible
+        before = expected_visible
 
 
-@TRIES
-def test_killed_while_staging(target: Target, zygote: Zygote, tries: int) -> None:
+@KILLS
+def test_a_batch_killed_while_staging_is_not_published(
+    target: Target, fork_server: ForkServer, kills: int
+) -> None:
     job = Sync(target, "append")
-    late = rows(50, 4, late=True)
-    job.write(rows(0, 3))
+    batch_rows = make_rows(50, 4, late=True)
+    job.write(make_rows(0, 3))
     target.release()
-    last = zygote.stage(job, late, kill_at=0).moments
-    for moment in moments(last, tries):
-        assert zygote.stage(job, late, kill_at=moment).killed
+    moment_count = fork_server.stage(job, batch_rows, kill_at=0).moments
+    for moment in choose_moments(moment_count, kills):
+        assert fork_server.stage(job, batch_rows, kill_at=moment).killed
     job.attempt()
-    job.write(rows(3, 3))
+    job.write(make_rows(3, 3))
     job.publish()
-    assert bag(target.rows() or []) == bag(rows(0, 6))
+    assert multiset(target.rows() or []) == multiset(make_rows(0, 6))
 
 
-def test_the_tests_above_would_notice_a_job_published_twice(target: Target, zygote: Zygote) -> None:
-    """The negative control: killed at the last moment, the rows are published; without the record of the job they
-    are duplicated.
-    """
-    job, expected = job_of(target, "append", 0)
-    again, _ = job_of(target, "append", 0)
-    assert not zygote.publish(again, kill_at=0).killed
-    assert zygote.publish(job, kill_at=AT_THE_END).killed
-    assert bag(target.rows() or []) == bag(2 * expected)
+def test_two_jobs_with_the_same_rows_double_the_rows(
+    target: Target, fork_server: ForkServer
+) -> None:
+    """This is the negative control: without the record of a published job, the test above would see double rows."""
+    job, expected = make_job(target, "append", 0)
+    same_rows_job, _ = make_job(target, "append", 0)
+    assert not fork_server.publish(same_rows_job, kill_at=0).killed
+    assert fork_server.publish(job, kill_at=BEFORE_THE_RESULT).killed
+    assert multiset(target.rows() or []) == multiset(2 * expected)

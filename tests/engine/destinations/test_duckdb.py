@@ -1,4 +1,4 @@
-"""Specific to DuckDB: one file, one writer, case-insensitive names, and no access to other files."""
+"""The DuckDB destination: one file, one writer, case-insensitive names, and no access to other files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from apps.engine.contract import StorageRoot
 from apps.engine.destinations.duckdb.database import database
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
-from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import DuckdbTarget, Sync, sync
 
-HOLD = """
+KEEP_OPEN_SCRIPT = """
 import duckdb, sys
 connection = duckdb.connect(sys.argv[1])
 print("open", flush=True)
@@ -28,44 +28,44 @@ sys.stdin.read()
 
 @pytest.fixture
 def target(servers: Servers, tmp_path: Path) -> Iterator[DuckdbTarget]:
-    made = DuckdbTarget(servers, tmp_path)
-    yield made
-    made.close()
+    duckdb_target = DuckdbTarget(servers, tmp_path)
+    yield duckdb_target
+    duckdb_target.close()
 
 
-def run(target: DuckdbTarget, statement: str) -> list[Any]:
+def run_statement(target: DuckdbTarget, statement: str) -> list[Any]:
     target.release()
     with duckdb.connect(target.file) as connection:
         return connection.execute(statement).fetchall()
 
 
-def test_a_file_that_another_program_holds_fails_the_publication_and_then_works(
+def test_publishing_fails_while_another_program_has_the_file_open(
     target: DuckdbTarget,
 ) -> None:
     sync(target, [{"id": 1}], mode="append")
     job = Sync(target, "append", lock_timeout=0)
     job.write([{"id": 2}])
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, target.file],
+    other_program = subprocess.Popen(
+        [sys.executable, "-c", KEEP_OPEN_SCRIPT, target.file],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert other.stdout is not None
-    assert other.stdout.readline() == "open\n"
+    assert other_program.stdout is not None
+    assert other_program.stdout.readline() == "open\n"
     with pytest.raises(DestinationError, match=r"Another program has warehouse\.duckdb open"):
         job.publish()
     steps = list(target.make("b", lock_timeout=0).check())
     assert [(step.step, step.ok) for step in steps] == [("write", True), ("lock", False)]
-    other.communicate()
+    other_program.communicate()
     job.publish()
-    assert bag(target.rows() or []) == bag([{"id": 1}, {"id": 2}])
+    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}])
 
 
-def test_the_published_file_is_whole_without_its_log(target: DuckdbTarget) -> None:
+def test_the_published_file_is_complete_without_a_write_ahead_log(target: DuckdbTarget) -> None:
     published = sync(target, [{"id": 1}])
     (output,) = published.outputs
-    assert published.withdrawn == output.key  # it does not belong to an earlier sync any more
+    assert published.withdrawn == output.key  # the file no longer belongs to an earlier sync
     assert (output.name, output.key) == ("warehouse.duckdb", "org/1/pipeline/2/warehouse.duckdb")
     assert output.bytes == target.file.stat().st_size
     assert not target.file.with_name("warehouse.duckdb.wal").exists()
@@ -88,7 +88,7 @@ def test_storage_in_a_bucket_is_refused(target: DuckdbTarget) -> None:
         "SELECT * FROM leaked",
     ],
 )
-def test_statements_reach_nothing_but_staging(tmp_path: Path, statement: str) -> None:
+def test_statements_cannot_access_files_outside_staging(tmp_path: Path, statement: str) -> None:
     leaked = [1]
     with (
         pytest.raises((ConfigurationError, DestinationError)),
@@ -102,27 +102,30 @@ def test_statements_reach_nothing_but_staging(tmp_path: Path, statement: str) ->
 def test_fields_that_differ_only_in_case_keep_their_own_columns(target: DuckdbTarget) -> None:
     for _ in range(2):
         sync(target, [{"Name": "a", "name": "b", "NAME": "c", "": "d"}], mode="append")
-    found = target.rows() or []
-    assert [sorted(row.values()) for row in found] == [["a", "b", "c", "d"]] * 2
+    rows = target.rows() or []
+    assert [sorted(row.values()) for row in rows] == [["a", "b", "c", "d"]] * 2
 
 
-def test_two_tables_share_a_file(target: DuckdbTarget) -> None:
+def test_two_tables_are_stored_in_one_file(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     target.name = "sales.airports"
     sync(target, [{"code": "x"}])
     sync(target, [{"code": "y"}], mode="append")
-    assert run(target, "SELECT code FROM sales.airports ORDER BY code") == [("x",), ("y",)]
-    assert run(target, "SELECT id FROM flights") == [(1,)]
+    assert run_statement(target, "SELECT code FROM sales.airports ORDER BY code") == [
+        ("x",),
+        ("y",),
+    ]
+    assert run_statement(target, "SELECT id FROM flights") == [(1,)]
 
 
-def test_types_that_a_person_chose_are_kept(target: DuckdbTarget) -> None:
+def test_column_types_chosen_by_a_person_are_kept(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
-    run(
+    run_statement(
         target, "CREATE OR REPLACE TABLE flights (id BIGINT, doc JSON, small INTEGER, note VARCHAR)"
     )
     sync(target, [{"id": 2, "doc": {"a": 1}, "small": 7}], mode="append")
     types = dict(
-        run(
+        run_statement(
             target,
             "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'flights'",
         )
@@ -132,35 +135,35 @@ def test_types_that_a_person_chose_are_kept(target: DuckdbTarget) -> None:
     job.write([{"id": 3, "small": 2**40}])
     with pytest.raises(ContractError):
         job.publish()
-    assert run(target, "SELECT id, small FROM flights") == [(2, 7)]
+    assert run_statement(target, "SELECT id, small FROM flights") == [(2, 7)]
 
 
 def test_a_view_is_not_a_table(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
-    run(target, "CREATE VIEW numbers AS SELECT 1 AS id")
+    run_statement(target, "CREATE VIEW numbers AS SELECT 1 AS id")
     target.name = "numbers"
     with pytest.raises(ConfigurationError, match="is not a table"):
         sync(target, [{"id": 1}])
 
 
-def test_failures_do_not_show_the_paths_of_the_machine(target: DuckdbTarget) -> None:
+def test_failures_do_not_show_paths_of_the_server(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     target.file.write_bytes(b"no database at all" * 1000)
     job = target.make("b")
-    with pytest.raises(DestinationError) as caught:
+    with pytest.raises(DestinationError) as raised:
         job.publish(())
-    assert str(target.file.parent) not in " ".join([str(caught.value), *caught.value.evidence])
+    assert str(target.file.parent) not in " ".join([str(raised.value), *raised.value.evidence])
 
 
 def test_the_newest_two_publications_of_a_table_are_remembered(target: DuckdbTarget) -> None:
-    jobs = []
+    job_ids = []
     for number in range(4):
         job = Sync(target)
         job.write([{"id": number}])
         job.publish()
-        jobs.append(job.job)
+        job_ids.append(job.job)
     with duckdb.connect(target.file) as connection:
-        found = connection.execute(
+        stored_job_ids = connection.execute(
             "SELECT job_id FROM _drover_publications ORDER BY published_at"
         ).fetchall()
-    assert found == [(job,) for job in jobs[-2:]]
+    assert stored_job_ids == [(job,) for job in job_ids[-2:]]

@@ -1,4 +1,4 @@
-"""Specific to files: the manifest, the formats, the folder and its limits."""
+"""The destinations that write files: the manifest, the formats, the folder and its limits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.stores import SwapConflict
 from apps.engine.stores.opening import open_root
 from apps.engine.sync.build import build_destination
-from tests.engine.destinations.killed import Zygote
+from tests.engine.destinations.fork_server import ForkServer
+from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
-from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import (
     TARGETS,
     CsvTarget,
@@ -35,15 +35,15 @@ from tests.engine.destinations.targets import (
     sync,
 )
 
-FILES = ["parquet", "parquet on s3", "parquet on gcs", "jsonl", "csv"]
+FILE_KINDS = ["parquet", "parquet on s3", "parquet on gcs", "jsonl", "csv"]
 
 
-@pytest.fixture(params=FILES)
+@pytest.fixture(params=FILE_KINDS)
 def files(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[FileTarget]:
-    made = TARGETS[request.param](servers, tmp_path)
-    assert isinstance(made, FileTarget)
-    yield made
-    made.close()
+    file_target = TARGETS[request.param](servers, tmp_path)
+    assert isinstance(file_target, FileTarget)
+    yield file_target
+    file_target.close()
 
 
 @pytest.fixture
@@ -63,19 +63,21 @@ def test_the_manifest_lists_exactly_what_is_visible(files: FileTarget) -> None:
     ]
     sizes = [len(part) for part in files.parts() or []]
     assert sizes == [part["bytes"] for part in manifest["parts"]]
-    there = {entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key}
-    listed = {f"{files.name}/{part['key']}" for part in manifest["parts"]}
-    assert there == listed | {f"{files.name}/manifest.json"}
+    stored_keys = {
+        entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key
+    }
+    listed_keys = {f"{files.name}/{part['key']}" for part in manifest["parts"]}
+    assert stored_keys == listed_keys | {f"{files.name}/manifest.json"}
 
 
-def test_replaced_files_are_gone(files: FileTarget) -> None:
+def test_replaced_files_are_deleted(files: FileTarget) -> None:
     sync(files, [{"id": 1}], [{"id": 2}])
     sync(files, [{"id": 3}])
     keys = [entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key]
     assert len(keys) == 2
 
 
-def test_starting_over_spares_the_files_of_another_pipeline(
+def test_starting_over_does_not_delete_the_files_of_another_pipeline(
     servers: Servers, tmp_path: Path
 ) -> None:
     bucket = S3Target(servers, tmp_path)
@@ -89,7 +91,7 @@ def test_starting_over_spares_the_files_of_another_pipeline(
     destination.open(())
     with pytest.raises(ConfigurationError, match="Another pipeline"):
         destination.publish(())
-    assert bag(bucket.rows() or []) == bag([{"id": 1}, {"id": 2}])
+    assert multiset(bucket.rows() or []) == multiset([{"id": 1}, {"id": 2}])
     bucket.close()
 
 
@@ -129,7 +131,9 @@ def test_an_empty_result_is_a_file_with_the_columns(files: FileTarget) -> None:
         assert pl.read_parquet_schema(io.BytesIO(parts[0])) == {"id": pl.Int64, "at": pl.Date}
 
 
-def test_outputs_lie_under_drover_s_prefix_and_a_user_s_bucket_has_none(files: FileTarget) -> None:
+def test_outputs_are_listed_under_drovers_prefix_and_not_for_a_users_bucket(
+    files: FileTarget,
+) -> None:
     outputs = sync(files, [{"id": 1}], [{"id": 2}, {"id": 3}]).outputs
     if isinstance(files, S3Target):
         assert outputs == ()
@@ -142,7 +146,9 @@ def test_outputs_lie_under_drover_s_prefix_and_a_user_s_bucket_has_none(files: F
     root.close()
 
 
-def test_a_publication_says_whether_earlier_files_were_withdrawn(files: FileTarget) -> None:
+def test_a_publication_returns_the_folder_whose_earlier_files_were_withdrawn(
+    files: FileTarget,
+) -> None:
     folder = None if isinstance(files, S3Target) else f"{files.data.prefix}/flights/"
     assert sync(files, [{"id": 1}]).withdrawn == folder
     assert sync(files, [{"id": 2}]).withdrawn == folder
@@ -161,12 +167,9 @@ def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) 
     assert first.withdrawn is not None
 
 
-@pytest.mark.parametrize(
-    "kind", ["parquet", "parquet on s3", "csv"]
-)  # the GCS emulator checks no generations
-def test_publications_at_the_same_time_lose_nothing(
-    kind: str, servers: Servers, tmp_path: Path
-) -> None:
+# Not with GCS, because its emulator does not check generations.
+@pytest.mark.parametrize("kind", ["parquet", "parquet on s3", "csv"])
+def test_concurrent_publications_lose_no_rows(kind: str, servers: Servers, tmp_path: Path) -> None:
     files = TARGETS[kind](servers, tmp_path)
     jobs = [Sync(files, "append") for _ in range(4)]
     for number, job in enumerate(jobs):
@@ -176,44 +179,51 @@ def test_publications_at_the_same_time_lose_nothing(
         thread.start()
     for thread in threads:
         thread.join()
-    assert bag(files.rows() or []) == bag({"id": n * 10 + i} for n in range(4) for i in range(3))
+    assert multiset(files.rows() or []) == multiset(
+        {"id": n * 10 + i} for n in range(4) for i in range(3)
+    )
     files.close()
 
 
 def test_a_swap_needs_the_version_that_was_read(files: FileTarget) -> None:
     store = files.store
     store.swap("x.json", b"1", None)
-    found = store.read_version("x.json")
-    assert found is not None
-    store.swap("x.json", b"2", found[1])
+    stored = store.read_version("x.json")
+    assert stored is not None
+    first_version = stored[1]
+    store.swap("x.json", b"2", first_version)
     if files.data.url.startswith("gs://"):
         return  # the emulator does not check generations
-    for version in (found[1], None):
+    for version in (first_version, None):
         with pytest.raises(SwapConflict):
             store.swap("x.json", b"3", version)
     assert store.read("x.json") == b"2"
 
 
-def test_a_folder_of_another_format(servers: Servers, tmp_path: Path) -> None:
-    parquet, lines = ParquetTarget(servers, tmp_path), JsonlTarget(servers, tmp_path)
+def test_a_folder_of_another_format_is_replaced_but_not_appended_to(
+    servers: Servers, tmp_path: Path
+) -> None:
+    parquet, jsonl = ParquetTarget(servers, tmp_path), JsonlTarget(servers, tmp_path)
     sync(parquet, [{"id": 1}])
     with pytest.raises(ConfigurationError, match="parquet"):
-        sync(lines, [{"id": 2}], mode="append")
-    sync(lines, [{"id": 2}])
-    assert lines.rows() == [{"id": 2}]
-    assert not [entry for entry in lines.store.entries("flights/") if "parquet" in entry.key]
+        sync(jsonl, [{"id": 2}], mode="append")
+    sync(jsonl, [{"id": 2}])
+    assert jsonl.rows() == [{"id": 2}]
+    assert not [entry for entry in jsonl.store.entries("flights/") if "parquet" in entry.key]
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../up", "a/b", "/etc", ".hidden", "a\0", "é" * 101]
 )
-def test_names_that_are_no_folder_are_refused(parquet: ParquetTarget, name: str) -> None:
+def test_table_names_that_cannot_be_folder_names_are_refused(
+    parquet: ParquetTarget, name: str
+) -> None:
     parquet.name = name
     with pytest.raises(ConfigurationError):
         Sync(parquet)
 
 
-def test_staged_data_that_vanished_is_an_error_not_a_shorter_result(files: FileTarget) -> None:
+def test_missing_staged_data_is_an_error(files: FileTarget) -> None:
     job = Sync(files)
     job.write([{"id": 1}])
     job.write([{"id": 2}])
@@ -225,7 +235,9 @@ def test_staged_data_that_vanished_is_an_error_not_a_shorter_result(files: FileT
     assert files.rows() is None
 
 
-def test_staging_of_others_is_swept_after_a_week(parquet: ParquetTarget, tmp_path: Path) -> None:
+def test_staging_of_other_jobs_is_removed_after_a_week(
+    parquet: ParquetTarget, tmp_path: Path
+) -> None:
     old, fresh = Sync(parquet), Sync(parquet)
     old.write([{"id": 1}])
     fresh.write([{"id": 2}])
@@ -246,69 +258,75 @@ def test_a_broken_manifest_is_not_overwritten(parquet: ParquetTarget) -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl", "duckdb"])
-def test_a_disk_that_takes_no_more_fails_the_batch_and_nothing_else(
-    kind: str, servers: Servers, tmp_path: Path, zygote: Zygote
+def test_a_full_disk_fails_only_the_batch_that_is_staged(
+    kind: str, servers: Servers, tmp_path: Path, fork_server: ForkServer
 ) -> None:
-    """The kernel refuses to write files above a size, as a full disk would, in the middle of a write."""
+    """The kernel refuses to write more than a number of bytes to a file, as if the disk were full."""
     target = TARGETS[kind](servers, tmp_path)
     job = Sync(target, "append")
     job.write([{"id": 1, "text": "fits"}])
-    large = [{"id": i, "text": os.urandom(40).hex()} for i in range(2000)]
-    ending = zygote.stage(job, large, kill_at=0, file_limit=20_000)
-    assert ending.failure is not None
-    assert ending.failure["class"] == "DestinationError"
-    assert ending.failure["evidence"] == ["EFBIG: File too large"]
+    large_rows = [{"id": i, "text": os.urandom(40).hex()} for i in range(2000)]
+    result = fork_server.stage(job, large_rows, kill_at=0, file_limit=20_000)
+    assert result.failure is not None
+    assert result.failure["class"] == "DestinationError"
+    assert result.failure["evidence"] == ["EFBIG: File too large"]
     job.attempt()
-    job.write(large)
+    job.write(large_rows)
     job.publish()
     assert len(target.rows() or []) == 2001
-    assert target.staged() == 0
+    assert target.count_staged() == 0
     target.close()
 
 
-def csv_of(servers: Servers, folder: Path, rows: list[dict[str, Any]], **settings: Any) -> bytes:
+def write_csv(servers: Servers, folder: Path, rows: list[dict[str, Any]], **settings: Any) -> bytes:
     target = CsvTarget(servers, folder)
     sync(target, rows, **settings)
     return (target.parts() or [b""])[0]
 
 
-def test_csv_distinguishes_nothing_from_empty_text(servers: Servers, tmp_path: Path) -> None:
-    written = csv_of(servers, tmp_path, [{"a": "", "b": None}, {"a": None, "b": ""}])
+def test_csv_distinguishes_null_from_empty_text(servers: Servers, tmp_path: Path) -> None:
+    written = write_csv(servers, tmp_path, [{"a": "", "b": None}, {"a": None, "b": ""}])
     assert written == b'a,b\r\n"",\r\n,""\r\n'
 
 
-def test_csv_of_one_column_has_no_empty_lines(servers: Servers, tmp_path: Path) -> None:
-    written = csv_of(servers, tmp_path, [{"a": "x"}, {"a": None}, {"a": ""}])
+def test_csv_with_one_column_has_no_empty_lines(servers: Servers, tmp_path: Path) -> None:
+    written = write_csv(servers, tmp_path, [{"a": "x"}, {"a": None}, {"a": ""}])
     assert len(list(csv.reader(io.StringIO(written.decode(), newline="")))) == 4
     assert b"\r\n\r\n" not in written
 
 
-def test_csv_escapes_formulas_when_asked_and_only_text(servers: Servers, tmp_path: Path) -> None:
+def test_csv_escapes_formulas_in_texts_if_the_setting_is_on(
+    servers: Servers, tmp_path: Path
+) -> None:
     rows = [{"=a": "=1+1", "n": -5}, {"=a": "@x", "n": 6}, {"=a": "plain - text", "n": 0}]
-    plain = csv_of(servers, tmp_path / "plain", rows)
-    escaped = csv_of(servers, tmp_path / "escaped", rows, escape_formulas=True)
+    plain = write_csv(servers, tmp_path / "plain", rows)
+    escaped = write_csv(servers, tmp_path / "escaped", rows, escape_formulas=True)
     assert plain == b"=a,n\r\n=1+1,-5\r\n@x,6\r\nplain - text,0\r\n"
     assert escaped == b"'=a,n\r\n'=1+1,-5\r\n'@x,6\r\nplain - text,0\r\n"
 
 
-def test_widening_csv_does_not_escape_twice(servers: Servers, tmp_path: Path) -> None:
+def test_adding_a_column_to_csv_does_not_escape_values_twice(
+    servers: Servers, tmp_path: Path
+) -> None:
     target = CsvTarget(servers, tmp_path)
     for row in ({"a": "=1"}, {"a": "=2", "b": 1}):
         sync(target, [row], mode="append", escape_formulas=True)
     assert [part.splitlines()[1] for part in target.parts() or []] == [b"'=1,", b"'=2,1"]
 
 
-def test_csv_takes_another_delimiter(servers: Servers, tmp_path: Path) -> None:
-    assert csv_of(servers, tmp_path, [{"a": "x;y", "b": 1}], delimiter=";") == b'a;b\r\n"x;y";1\r\n'
+def test_csv_uses_the_configured_delimiter(servers: Servers, tmp_path: Path) -> None:
+    assert (
+        write_csv(servers, tmp_path, [{"a": "x;y", "b": 1}], delimiter=";") == b'a;b\r\n"x;y";1\r\n'
+    )
 
 
-def test_json_lines_write_what_json_lacks_as_text(servers: Servers, tmp_path: Path) -> None:
+def test_json_lines_write_numbers_that_json_lacks_as_text(servers: Servers, tmp_path: Path) -> None:
     target = JsonlTarget(servers, tmp_path)
     sync(target, [{"f": float("nan"), "i": 1}, {"f": float("-inf"), "i": 2}, {"f": 0.5, "i": 3}])
     assert [row["f"] for row in target.rows() or []] == ["NaN", "-inf", 0.5]
 
 
-def test_parquet_is_compressed_as_asked(servers: Servers, tmp_path: Path) -> None:
+def test_parquet_uses_the_configured_compression(servers: Servers, tmp_path: Path) -> None:
     sizes = {}
     for compression in ("zstd", "uncompressed"):
         target = ParquetTarget(servers, tmp_path / compression)
@@ -317,7 +335,7 @@ def test_parquet_is_compressed_as_asked(servers: Servers, tmp_path: Path) -> Non
     assert sizes["zstd"] * 4 < sizes["uncompressed"]
 
 
-def test_a_manifest_stays_readable_json(parquet: ParquetTarget) -> None:
+def test_a_manifest_is_json_with_the_job_id(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1}])
     data = parquet.store.read("flights/manifest.json")
     assert data is not None

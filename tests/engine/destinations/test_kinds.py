@@ -1,4 +1,4 @@
-"""Every kind can be found and describes itself; the logger shows records without storing them."""
+"""Every kind of destination describes its settings. The logger logs records and stores none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.engine.sync.build import build_destination
 
 
 @pytest.mark.parametrize("kind", destinations.DESTINATIONS)
-def test_a_kind_describes_itself_and_every_setting(kind: str) -> None:
+def test_every_kind_has_a_description_of_itself_and_of_each_setting(kind: str) -> None:
     module = destinations.load(kind)
     assert kind == module.KIND
     assert module.TITLE
@@ -37,15 +37,15 @@ def test_a_kind_describes_itself_and_every_setting(kind: str) -> None:
 def test_secrets_are_marked_and_never_printed(kind: str) -> None:
     model = destinations.load(kind).Config
     schema = model.model_json_schema()
-    secret = [name for name in schema["properties"] if is_secret(schema["properties"][name])]
-    named = [
+    marked_names = [name for name in schema["properties"] if is_secret(schema["properties"][name])]
+    secret_names = [
         name
         for name in schema["properties"]
         if any(w in name for w in ("password", "secret", "token", "account"))
     ]
-    assert secret == named
-    made = model.model_construct(**dict.fromkeys(secret, SecretStr("hunter2")))
-    assert "hunter2" not in repr(made)
+    assert marked_names == secret_names
+    config = model.model_construct(**dict.fromkeys(marked_names, SecretStr("hunter2")))
+    assert "hunter2" not in repr(config)
 
 
 def is_secret(setting: dict[str, Any]) -> bool:
@@ -53,16 +53,17 @@ def is_secret(setting: dict[str, Any]) -> bool:
     return any(b.get("writeOnly") and b.get("format") == "password" for b in branches)
 
 
-def test_listing_the_kinds_imports_none_of_their_libraries() -> None:
+def test_listing_the_kinds_does_not_import_their_libraries() -> None:
     code = (
         "import sys, apps.engine.destinations;"
-        "print([m for m in ('duckdb', 'polars', 'boto3', 'botocore', 'google.cloud.storage', 'psycopg') if m in sys.modules])"
+        "names = ('duckdb', 'polars', 'boto3', 'botocore', 'google.cloud.storage', 'psycopg');"
+        "print([name for name in names if name in sys.modules])"
     )
     root = Path(__file__).resolve().parents[3]
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
 def test_building_a_local_destination_loads_no_bucket_client_and_no_duckdb() -> None:
@@ -72,43 +73,43 @@ def test_building_a_local_destination_loads_no_bucket_client_and_no_duckdb() -> 
         "print([m for m in ('duckdb', 'boto3', 'botocore', 'google.cloud.storage') if m in sys.modules])"
     )
     root = Path(__file__).resolve().parents[3]
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
-def test_the_logger_shows_some_rows_and_keeps_none(tmp_path: Path) -> None:
+def test_the_logger_logs_sample_rows_and_stores_none(tmp_path: Path) -> None:
     lines: list[str] = []
     sink = logger.add(lines.append, format="{message}")
-    made = build_destination(
+    destination = build_destination(
         DestinationSpec("logger", {"sample_rows": 2}, "flights"),
         job_id="a",
         data=StorageRoot(f"file://{tmp_path}", "x"),
     )
     batch = Batch("1", 0, 3, 4)
     try:
-        assert all(step.ok for step in made.check())
-        made.open(())
-        made.stage(pl.DataFrame({"id": [1, 2, 3, 4], "t": ["x" * 5000] * 4}), batch)
-        assert made.publish([batch]) == Publication(4)
-        assert made.publish([batch]) == Publication(4)
+        assert all(step.ok for step in destination.check())
+        destination.open(())
+        destination.stage(pl.DataFrame({"id": [1, 2, 3, 4], "t": ["x" * 5000] * 4}), batch)
+        assert destination.publish([batch]) == Publication(4)
+        assert destination.publish([batch]) == Publication(4)
     finally:
         logger.remove(sink)
-    shown = [line for line in lines if line.startswith("Sample row")]
-    assert len(shown) == 2
-    assert all(len(line) < 400 for line in shown)
+    sample_lines = [line for line in lines if line.startswith("Sample row")]
+    assert len(sample_lines) == 2
+    assert all(len(line) < 400 for line in sample_lines)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", destinations.DESTINATIONS)
 def test_unknown_settings_are_refused_by_name(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as raised:
         build_destination(
             DestinationSpec(kind, {"no_such_setting": "hunter2"}, "flights"),
             job_id="a",
             data=StorageRoot(f"file://{tmp_path}", "x"),
         )
-    told = " ".join(caught.value.evidence)
-    assert "config.no_such_setting" in told
-    assert "hunter2" not in told
+    evidence = " ".join(raised.value.evidence)
+    assert "config.no_such_setting" in evidence
+    assert "hunter2" not in evidence

@@ -1,4 +1,4 @@
-"""Specific to PostgreSQL: objects of other users, types, names and errors."""
+"""The PostgreSQL destination: objects of other users, types, names and errors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from apps.engine.failures import (
     EngineError,
 )
 from apps.engine.sync.build import build_destination
+from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
-from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import PostgresTarget, Sync, sync
 
 
 @pytest.fixture
 def target(servers: Servers, tmp_path: Path) -> Iterator[PostgresTarget]:
-    made = PostgresTarget(servers, tmp_path)
-    made.query("CREATE SCHEMA {schema}")
-    yield made
-    made.close()
+    postgres_target = PostgresTarget(servers, tmp_path)
+    postgres_target.query("CREATE SCHEMA {schema}")
+    yield postgres_target
+    postgres_target.close()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def role(target: PostgresTarget) -> Iterator[str]:
     target.query(f"DROP ROLE {name}")
 
 
-def oid(target: PostgresTarget) -> int:
+def table_oid(target: PostgresTarget) -> int:
     return int(
         target.query(
             "SELECT '{schema}.flights'::regclass::oid AS oid".replace("{schema}", target.schema)
@@ -56,39 +56,41 @@ def oid(target: PostgresTarget) -> int:
     )
 
 
-def types(target: PostgresTarget) -> dict[str, str]:
-    found = target.query(
+def column_types(target: PostgresTarget) -> dict[str, str]:
+    columns = target.query(
         "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
         " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
         f"{target.schema}.flights",
     )
-    return {row["attname"]: row["type"] for row in found}
+    return {row["attname"]: row["type"] for row in columns}
 
 
-def test_a_concurrently_created_schema_is_used(target: PostgresTarget, servers: Servers) -> None:
+def test_a_schema_that_another_process_creates_at_the_same_time_is_used(
+    target: PostgresTarget, servers: Servers
+) -> None:
     target.query("DROP SCHEMA {schema}")
-    with psycopg.connect(servers.postgres_url) as other, ThreadPoolExecutor(1) as pool:
-        other.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(target.schema)))
+    with psycopg.connect(servers.postgres_url) as other_session, ThreadPoolExecutor(1) as pool:
+        other_session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(target.schema)))
         writing = pool.submit(sync, target, [{"id": 1}])
         while not target.query(
             "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
         ):
             assert not writing.done(), writing.exception()
-        other.commit()
+        other_session.commit()
         writing.result(60)
-    assert bag(target.rows() or []) == bag([{"id": 1}])
+    assert multiset(target.rows() or []) == multiset([{"id": 1}])
 
 
-def test_a_table_of_drover_s_is_swapped_and_keeps_its_grants(
+def test_replacing_a_table_that_drover_created_swaps_it_and_keeps_its_grants(
     target: PostgresTarget, role: str
 ) -> None:
     sync(target, [{"id": 1}])
     target.query(f"GRANT SELECT ON {{table}} TO {role} WITH GRANT OPTION")
     target.query("GRANT INSERT ON {table} TO PUBLIC")
-    before = oid(target)
+    before = table_oid(target)
     sync(target, [{"id": 2}])
-    assert oid(target) != before
-    assert bag(target.rows() or []) == bag([{"id": 2}])
+    assert table_oid(target) != before
+    assert multiset(target.rows() or []) == multiset([{"id": 2}])
     granted = target.query(
         "SELECT has_table_privilege(%s, %s, 'SELECT WITH GRANT OPTION') AS reads,"
         " has_table_privilege(%s, %s, 'INSERT') AS writes,"
@@ -112,16 +114,16 @@ def test_a_table_of_drover_s_is_swapped_and_keeps_its_grants(
         "GRANT SELECT (id) ON {table} TO PUBLIC",
     ],
 )
-def test_replacing_keeps_what_others_attached_to_the_table(
+def test_replacing_keeps_objects_that_others_attached_to_the_table(
     target: PostgresTarget, attachment: str
 ) -> None:
     sync(target, [{"id": 1, "v": 1}])
     target.query(attachment)
-    before = oid(target)
+    before = table_oid(target)
     sync(target, [{"id": 2, "v": 2.5}], [{"id": 3, "w": "new"}])
-    assert oid(target) == before
+    assert table_oid(target) == before
     rows = [{k: v for k, v in row.items() if k != "note"} for row in target.rows() or []]
-    assert bag(rows) == bag([{"id": 2, "v": 2.5}, {"id": 3, "w": "new"}])
+    assert multiset(rows) == multiset([{"id": 2, "v": 2.5}, {"id": 3, "w": "new"}])
     if "note" in attachment:
         assert {row["note"] for row in target.rows() or []} == {"mine"}
 
@@ -133,10 +135,10 @@ def test_replacing_a_table_that_others_reference_deletes_instead_of_truncating(
     target.query("CREATE TABLE {schema}.booking (flight bigint REFERENCES {table})")
     sync(target, [{"id": 1}, {"id": 2}])
     sync(target, [{"id": 3}])
-    assert bag(target.rows() or []) == bag([{"id": 3}])
+    assert multiset(target.rows() or []) == multiset([{"id": 3}])
 
 
-def test_a_table_of_the_user_s_keeps_its_columns_and_types(target: PostgresTarget) -> None:
+def test_a_table_that_a_user_created_keeps_its_columns_and_types(target: PostgresTarget) -> None:
     target.query(
         "CREATE TABLE {table} (small smallint, whole integer, code varchar(5), price numeric(8, 2),"
         " doc jsonb, ref uuid, single real, at timestamptz(3), loaded timestamptz DEFAULT now())"
@@ -153,7 +155,7 @@ def test_a_table_of_the_user_s_keeps_its_columns_and_types(target: PostgresTarge
         "extra": True,
     }
     sync(target, [row], mode="append")
-    assert types(target) == {
+    assert column_types(target) == {
         "small": "smallint",
         "whole": "bigint",
         "code": "character varying(5)",
@@ -165,42 +167,42 @@ def test_a_table_of_the_user_s_keeps_its_columns_and_types(target: PostgresTarge
         "loaded": "timestamp with time zone",
         "extra": "boolean",
     }
-    found = (target.rows() or [])[0]
-    assert (found["whole"], found["single"], found["doc"]) == (2**40, 0.1, {"a": [1]})
-    assert found["loaded"] is not None
+    stored = (target.rows() or [])[0]
+    assert (stored["whole"], stored["single"], stored["doc"]) == (2**40, 0.1, {"a": [1]})
+    assert stored["loaded"] is not None
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [("code varchar(3)", "too long"), ("doc jsonb", "no json"), ("n integer NOT NULL", None)],
 )
-def test_a_value_that_the_user_s_table_refuses_breaks_the_contract(
+def test_a_value_that_a_users_table_refuses_is_a_contract_failure(
     target: PostgresTarget, column: str, value: Any
 ) -> None:
     target.query(f"CREATE TABLE {{table}} (id bigint, {column})")
     name = column.split()[0]
     job = Sync(target, "append")
     job.write([{"id": 1, name: value}, {"id": 2, "other": 1}])
-    with pytest.raises(ContractError) as caught:
+    with pytest.raises(ContractError) as raised:
         job.publish()
-    assert caught.value.evidence[0].startswith("SQLSTATE 2")
+    assert raised.value.evidence[0].startswith("SQLSTATE 2")
     assert target.rows() == []
 
 
-def test_a_column_without_values_takes_the_type_of_the_first_one(target: PostgresTarget) -> None:
+def test_a_column_without_values_takes_the_type_of_its_first_value(target: PostgresTarget) -> None:
     sync(target, [{"id": 1, "later": None}], mode="append")
-    assert types(target) == {"id": "bigint", "later": "text"}
+    assert column_types(target) == {"id": "bigint", "later": "text"}
     sync(target, [{"id": 2, "later": None}], mode="append")
     sync(target, [{"id": 3, "later": 5}], mode="append")
-    assert types(target) == {"id": "bigint", "later": "bigint"}
-    assert bag(target.rows() or []) == bag([{"id": 1}, {"id": 2}, {"id": 3, "later": 5}])
+    assert column_types(target) == {"id": "bigint", "later": "bigint"}
+    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}, {"id": 3, "later": 5}])
 
 
-def test_merging_keeps_the_user_s_other_columns(target: PostgresTarget) -> None:
+def test_merging_keeps_columns_that_only_the_users_table_has(target: PostgresTarget) -> None:
     target.query("CREATE TABLE {table} (id bigint, v text, note text)")
     target.query("INSERT INTO {table} VALUES (1, 'old', 'mine'), (2, 'old', 'mine')")
     sync(target, [{"id": 1, "v": "new"}, {"id": 3, "v": "new"}], mode="merge", key=["id"])
-    assert bag(target.rows() or []) == bag(
+    assert multiset(target.rows() or []) == multiset(
         [
             {"id": 1, "v": "new", "note": "mine"},
             {"id": 2, "v": "old", "note": "mine"},
@@ -209,11 +211,11 @@ def test_merging_keeps_the_user_s_other_columns(target: PostgresTarget) -> None:
     )
 
 
-def test_merging_into_a_table_that_holds_a_key_twice(target: PostgresTarget) -> None:
+def test_merging_replaces_all_rows_with_the_same_key(target: PostgresTarget) -> None:
     target.query("CREATE TABLE {table} (id bigint, v text)")
     target.query("INSERT INTO {table} VALUES (1, 'a'), (1, 'b'), (2, 'c'), (2, 'd')")
     sync(target, [{"id": 1, "v": "new"}], mode="merge", key=["id"])
-    assert bag(target.rows() or []) == bag(
+    assert multiset(target.rows() or []) == multiset(
         [{"id": 1, "v": "new"}, {"id": 2, "v": "c"}, {"id": 2, "v": "d"}]
     )
 
@@ -226,40 +228,40 @@ def test_characters_that_postgresql_lacks_are_replaced_and_logged(target: Postgr
     finally:
         logger.remove(sink)
     rows = [{"id": 1, "a": "x�y", "b": "�"}, {"id": 2, "a": "fine", "b": "z"}]
-    assert bag(target.rows() or []) == bag(rows)
+    assert multiset(target.rows() or []) == multiset(rows)
     assert next(line for line in lines if "U+0000" in line).endswith("in 2 values\n")
 
 
-def test_names_that_postgresql_cannot_have_get_another(target: PostgresTarget) -> None:
+def test_column_names_that_postgresql_does_not_allow_are_replaced(target: PostgresTarget) -> None:
     long = "é" * 40
     row = {long + "1": 1, long + "2": 2, "": 3, "ctid": 4, "_drover_batch": 5, "ok": 6}
     sync(target, [row])
     sync(target, [row], mode="append")
-    found = target.rows() or []
-    assert [sorted(each.values()) for each in found] == [[1, 2, 3, 4, 5, 6]] * 2
-    assert "ok" in found[0]
+    rows = target.rows() or []
+    assert [sorted(stored_row.values()) for stored_row in rows] == [[1, 2, 3, 4, 5, 6]] * 2
+    assert "ok" in rows[0]
 
 
-def test_one_column_whose_text_would_end_a_copy(target: PostgresTarget) -> None:
+def test_texts_that_would_end_a_copy_arrive_unchanged(target: PostgresTarget) -> None:
     texts = ["\\.", "", "\\N", None, " ", '"']
     sync(target, pl.DataFrame({"only": texts}).to_dicts())
-    found = [row["only"] for row in target.rows() or []]
-    assert sorted(map(repr, found)) == sorted(map(repr, texts))
+    stored_texts = [row["only"] for row in target.rows() or []]
+    assert sorted(map(repr, stored_texts)) == sorted(map(repr, texts))
 
 
-def test_rows_of_nothing_but_nulls_are_rows(target: PostgresTarget) -> None:
+def test_rows_with_only_nulls_arrive(target: PostgresTarget) -> None:
     for _ in range(2):
         sync(target, [{"a": None, "b": None}] * 3, mode="append")
     assert target.rows() == [{"a": None, "b": None}] * 6
 
 
-def test_quoting_holds(target: PostgresTarget) -> None:
+def test_names_with_sql_in_them_are_quoted(target: PostgresTarget) -> None:
     target.name = 'x"; DROP SCHEMA public; --'
     sync(target, [{'a"; DROP TABLE x; --': 1}])
     assert target.rows() == [{'a"; DROP TABLE x; --': 1}]
 
 
-def test_a_table_may_name_its_schema(target: PostgresTarget) -> None:
+def test_a_table_name_may_contain_its_schema(target: PostgresTarget) -> None:
     schema = target.schema
     target.name = f"{schema}_other.flights"
     sync(target, [{"id": 1}])
@@ -269,19 +271,21 @@ def test_a_table_may_name_its_schema(target: PostgresTarget) -> None:
     target.schema = schema
 
 
-def test_staging_survives_a_crash_of_the_server(target: PostgresTarget) -> None:
+def test_staging_tables_are_logged_so_they_survive_a_crash_of_the_server(
+    target: PostgresTarget,
+) -> None:
     job = Sync(target)
     job.write([{"id": 1}])
-    found = target.query(
+    tables = target.query(
         "SELECT relpersistence FROM pg_class WHERE relnamespace = %s::regnamespace"
         " AND relname LIKE '\\_drover\\_stg%%'",
         target.schema,
     )
-    assert found == [{"relpersistence": "p"}]
+    assert tables == [{"relpersistence": "p"}]
     job.destination.abandon()
 
 
-def test_a_lost_connection_costs_one_batch_and_no_row(target: PostgresTarget) -> None:
+def test_a_lost_connection_fails_one_batch_and_loses_no_row(target: PostgresTarget) -> None:
     job = Sync(target)
     job.write([{"id": 1}])
     killed = target.query(
@@ -294,26 +298,28 @@ def test_a_lost_connection_costs_one_batch_and_no_row(target: PostgresTarget) ->
     job.attempt()
     job.write([{"id": 2}])
     job.publish()
-    assert bag(target.rows() or []) == bag([{"id": 1}, {"id": 2}])
+    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}])
 
 
-def test_a_locked_table_fails_the_publication_whole(target: PostgresTarget) -> None:
+def test_publishing_to_a_locked_table_fails_and_changes_nothing(target: PostgresTarget) -> None:
     sync(target, [{"id": 1}])
     job = Sync(target, lock_timeout=1)
     job.write([{"id": 2}])
-    with psycopg.connect(target.url) as other:
-        other.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(target.schema, "flights")))
+    with psycopg.connect(target.url) as other_session:
+        other_session.execute(
+            sql.SQL("SELECT * FROM {}").format(sql.Identifier(target.schema, "flights"))
+        )
         with pytest.raises(DestinationError, match="locked"):
             job.publish()
-    assert bag(target.rows() or []) == bag([{"id": 1}])
+    assert multiset(target.rows() or []) == multiset([{"id": 1}])
     job.publish()
-    assert bag(target.rows() or []) == bag([{"id": 2}])
+    assert multiset(target.rows() or []) == multiset([{"id": 2}])
 
 
-def test_a_full_disk_is_the_destination_s_failure_and_publishes_nothing(
+def test_a_full_disk_is_a_failure_of_the_destination_and_publishes_nothing(
     target: PostgresTarget,
 ) -> None:
-    """Raise the server's own SQLSTATE in the middle of the insert."""
+    """A trigger raises the SQLSTATE of a full disk in the middle of the insert."""
     sync(target, [{"id": 1}], mode="append")
     target.query(
         "CREATE FUNCTION {schema}.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -325,34 +331,36 @@ def test_a_full_disk_is_the_destination_s_failure_and_publishes_nothing(
     )
     job = Sync(target, "append")
     job.write([{"id": 2}, {"id": 3}])
-    with pytest.raises(DestinationError, match="disk of the database is full") as caught:
+    with pytest.raises(DestinationError, match="disk of the database is full") as raised:
         job.publish()
-    assert caught.value.evidence[0] == "SQLSTATE 53100: could not extend file"
+    assert raised.value.evidence[0] == "SQLSTATE 53100: could not extend file"
     assert target.rows() == [{"id": 1}]
 
 
 def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresTarget) -> None:
-    theirs = replace(target.data, prefix="another pipeline")
-    for prefix in (target.data, theirs, target.data, target.data):
+    other_data = replace(target.data, prefix="another pipeline")
+    for prefix in (target.data, other_data, target.data, target.data):
         target.data = prefix
         job = Sync(target, "append")
         job.write([{"id": 1}])
         job.publish()
         job.destination.forget_older()
-    found = target.query("SELECT job_id, owner FROM {schema}._drover_publications ORDER BY at")
-    assert [row["owner"] for row in found] == [theirs.prefix, target.data.prefix]
-    assert found[-1]["job_id"] == job.job
+    publications = target.query(
+        "SELECT job_id, owner FROM {schema}._drover_publications ORDER BY at"
+    )
+    assert [row["owner"] for row in publications] == [other_data.prefix, target.data.prefix]
+    assert publications[-1]["job_id"] == job.job
 
 
-def test_an_empty_sync_does_not_hide_that_rows_of_ours_are_there(target: PostgresTarget) -> None:
+def test_an_empty_sync_does_not_remove_the_record_of_earlier_rows(target: PostgresTarget) -> None:
     for rows in ([{"id": 1}], [], []):
         job = Sync(target, "append")
         if rows:
             job.write(rows)
         job.publish()
         job.destination.forget_older()
-    found = target.query("SELECT rows FROM {schema}._drover_publications ORDER BY at")
-    assert [row["rows"] for row in found] == [1, 0]
+    publications = target.query("SELECT rows FROM {schema}._drover_publications ORDER BY at")
+    assert [row["rows"] for row in publications] == [1, 0]
 
 
 def test_a_view_is_not_a_table(target: PostgresTarget) -> None:
@@ -365,7 +373,9 @@ def test_a_view_is_not_a_table(target: PostgresTarget) -> None:
         job.publish()
 
 
-def made(target: PostgresTarget, *, allow_private: bool = True, **settings: Any) -> Destination:
+def build_postgres(
+    target: PostgresTarget, *, allow_private: bool = True, **settings: Any
+) -> Destination:
     spec = target.spec("replace", (), **settings)
     return build_destination(
         spec, job_id="a", data=target.data, allow_private_networks=allow_private
@@ -384,21 +394,21 @@ def made(target: PostgresTarget, *, allow_private: bool = True, **settings: Any)
         ({"host": "/var/run"}, EgressError, "resolve"),
     ],
 )
-def test_refusals_have_a_class_a_step_and_no_secret(
+def test_failed_connections_have_a_failure_class_a_step_and_no_secret(
     target: PostgresTarget, settings: dict[str, Any], failure: type[EngineError], step: str
 ) -> None:
-    destination = made(target, **settings)
-    with pytest.raises(failure) as caught:
+    destination = build_postgres(target, **settings)
+    with pytest.raises(failure) as raised:
         destination.open(())
-    told = " ".join([caught.value.message, *caught.value.evidence])
+    shown_text = " ".join([raised.value.message, *raised.value.evidence])
     secrets = [str(settings.get("password")), str(target.config()["password"])]
-    assert not any(secret in told for secret in secrets)
-    last = list(made(target, **settings).check())[-1]
-    assert (last.step, last.ok) == (step, False)
+    assert not any(secret in shown_text for secret in secrets)
+    last_step = list(build_postgres(target, **settings).check())[-1]
+    assert (last_step.step, last_step.ok) == (step, False)
 
 
 def test_private_addresses_are_refused_unless_allowed(target: PostgresTarget) -> None:
-    destination = made(target, allow_private=False)
+    destination = build_postgres(target, allow_private=False)
     with pytest.raises(EgressError, match="refused"):
         destination.open(())
     steps = list(destination.check())
@@ -408,7 +418,7 @@ def test_private_addresses_are_refused_unless_allowed(target: PostgresTarget) ->
 def test_a_user_without_create_permission_gets_an_error(target: PostgresTarget, role: str) -> None:
     target.query(f"ALTER ROLE {role} LOGIN PASSWORD 'reader-secret'")
     target.query(f"GRANT USAGE ON SCHEMA {{schema}} TO {role}")
-    steps = list(made(target, user=role, password="reader-secret").check())
+    steps = list(build_postgres(target, user=role, password="reader-secret").check())
     assert [(step.step, step.ok) for step in steps][-1] == ("write", False)
     assert "42501" in steps[-1].message
     assert LACKS_PERMISSION in steps[-1].message

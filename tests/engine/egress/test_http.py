@@ -1,4 +1,4 @@
-"""HTTP under the egress policy, over real local servers."""
+"""HTTP requests under the egress policy, with real local servers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from apps.egress.http import (
 
 
 class Server(ThreadingHTTPServer):
-    """Redirects `/to?<url>`, loops on `/loop`, sends endlessly on `/flood`, slowly on `/drip`, else responds ok."""
+    """Redirect `/to?<url>`, loop on `/loop`, send a large body on `/flood` and an endless one on `/drip`, else "ok"."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.requests_received: list[tuple[str, dict[str, str]]] = []
         self.stop = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -37,7 +37,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+        self.server.requests_received.append(
+            (self.path, {k.lower(): v for k, v in self.headers.items()})
+        )
         if self.path.startswith("/to?"):
             return self._redirect(self.path[4:])
         if self.path == "/loop":
@@ -60,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
-def serving() -> Iterator[Server]:
+def run_server() -> Iterator[Server]:
     server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -71,98 +73,104 @@ def serving() -> Iterator[Server]:
     thread.join()
 
 
-server = pytest.fixture(serving, name="server")
-other = pytest.fixture(serving, name="other")
+server = pytest.fixture(run_server, name="server")
+other_server = pytest.fixture(run_server, name="other_server")
 
 
 @pytest.fixture
-def private() -> PolicySession:
+def private_session() -> PolicySession:
     return PolicySession(allow_private=True, timeout=(2, 2))
 
 
 def test_a_private_server_is_reached_only_when_allowed(
-    server: Server, private: PolicySession
+    server: Server, private_session: PolicySession
 ) -> None:
-    assert private.get(server.url).text == "ok"
+    assert private_session.get(server.url).text == "ok"
     with pytest.raises(HostRefused, match=r"127\.0\.0\.1 is refused"):
         PolicySession(allow_private=False).get(server.url)
-    assert len(server.seen) == 1
+    assert len(server.requests_received) == 1
 
 
-def test_a_redirect_to_a_metadata_address_is_refused_at_that_hop(
-    server: Server, private: PolicySession
+def test_a_redirect_to_a_metadata_address_is_refused(
+    server: Server, private_session: PolicySession
 ) -> None:
     with pytest.raises(HostRefused, match="metadata"):
-        private.get(f"{server.url}/to?http://169.254.169.254/latest/meta-data")
-    assert server.seen[0][0].startswith("/to?")
+        private_session.get(f"{server.url}/to?http://169.254.169.254/latest/meta-data")
+    assert server.requests_received[0][0].startswith("/to?")
 
 
-def test_a_redirect_to_a_file_is_not_followed(server: Server, private: PolicySession) -> None:
+def test_a_redirect_to_a_file_is_not_followed(
+    server: Server, private_session: PolicySession
+) -> None:
     with pytest.raises(requests.exceptions.InvalidSchema):
-        private.get(f"{server.url}/to?file:///etc/passwd")
+        private_session.get(f"{server.url}/to?file:///etc/passwd")
 
 
-def test_the_sixth_redirect_is_one_too_many(server: Server, private: PolicySession) -> None:
+def test_a_request_follows_at_most_five_redirects(
+    server: Server, private_session: PolicySession
+) -> None:
     with pytest.raises(requests.exceptions.TooManyRedirects):
-        private.get(f"{server.url}/loop")
-    assert len(server.seen) == 6
+        private_session.get(f"{server.url}/loop")
+    assert len(server.requests_received) == 6
 
 
 def test_a_redirect_to_another_origin_carries_no_credentials(
-    server: Server, other: Server, private: PolicySession
+    server: Server, other_server: Server, private_session: PolicySession
 ) -> None:
     secrets = {"Authorization": "Bearer s3cret", "X-Api-Key": "s3cret", "Cookie": "s=s3cret"}
-    assert private.get(f"{server.url}/to?{other.url}/x", headers=secrets).text == "ok"
-    assert "s3cret" in str(server.seen)
-    assert "s3cret" not in str(other.seen)
+    assert (
+        private_session.get(f"{server.url}/to?{other_server.url}/x", headers=secrets).text == "ok"
+    )
+    assert "s3cret" in str(server.requests_received)
+    assert "s3cret" not in str(other_server.requests_received)
 
 
 def test_a_redirect_within_the_origin_keeps_credentials(
-    server: Server, private: PolicySession
+    server: Server, private_session: PolicySession
 ) -> None:
-    private.get(f"{server.url}/to?/x", headers={"X-Api-Key": "s3cret"})
-    assert server.seen[-1][1]["x-api-key"] == "s3cret"
+    private_session.get(f"{server.url}/to?/x", headers={"X-Api-Key": "s3cret"})
+    assert server.requests_received[-1][1]["x-api-key"] == "s3cret"
 
 
 def test_proxies_of_the_environment_are_ignored(
-    server: Server, private: PolicySession, monkeypatch: pytest.MonkeyPatch
+    server: Server, private_session: PolicySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert private.get(server.url).text == "ok"
+    assert private_session.get(server.url).text == "ok"
 
 
-def test_the_address_connected_to_is_the_one_that_was_judged(
-    server: Server, private: PolicySession, monkeypatch: pytest.MonkeyPatch
+def test_the_connection_uses_the_address_that_was_checked(
+    server: Server, private_session: PolicySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = socket.getaddrinfo
-    asked: list[object] = []
+    real_getaddrinfo = socket.getaddrinfo
+    resolved_hosts: list[object] = []
 
     def rebinding(host: object, *args: object, **kwargs: object) -> object:
         if host != "rebind.test":
-            return real(host, *args, **kwargs)  # type: ignore[arg-type]
-        asked.append(host)
-        answer = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, 80))]
+            return real_getaddrinfo(host, *args, **kwargs)  # type: ignore[arg-type]
+        resolved_hosts.append(host)
+        address = "127.0.0.1" if len(resolved_hosts) == 1 else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     url = server.url.replace("127.0.0.1", "rebind.test")
-    assert private.get(url).text == "ok"
-    assert len(asked) == 1
+    assert private_session.get(url).text == "ok"
+    assert len(resolved_hosts) == 1
 
 
-def test_a_body_over_the_limit_is_cut_off(server: Server, private: PolicySession) -> None:
-    response = private.get(f"{server.url}/flood", stream=True)
+def test_a_body_over_the_limit_is_cut_off(server: Server, private_session: PolicySession) -> None:
+    response = private_session.get(f"{server.url}/flood", stream=True)
     with pytest.raises(BodyTooLargeError, match="1,000 bytes"):
         read_body(response, limit=1000, seconds=5)
 
 
-def test_an_endless_slow_body_is_cut_off(server: Server, private: PolicySession) -> None:
-    response = private.get(f"{server.url}/drip", stream=True)
+def test_an_endless_slow_body_is_cut_off(server: Server, private_session: PolicySession) -> None:
+    response = private_session.get(f"{server.url}/drip", stream=True)
     with pytest.raises(BodyTooSlowError):
         read_body(response, limit=1 << 40, seconds=0.1)
 
 
-def test_a_shown_url_holds_no_secret() -> None:
+def test_the_url_for_display_contains_no_secret() -> None:
     url = "https://user:s3cret@api.test:8443/v1/items?key=s3cret#s3cret"
     assert url_without_secrets(url) == "https://api.test:8443/v1/items"

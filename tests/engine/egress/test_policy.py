@@ -1,4 +1,4 @@
-"""The addresses that the engine may connect to: the table, and properties over all addresses."""
+"""Which addresses the engine may connect to, by a table of cases and by rules for random addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from apps.egress.exceptions import EgressError, HostNotFound, HostRefused, NotAHost
 from apps.egress.policy import METADATA_ADDRESSES, check_host, refusal_reason
 
-NEVER_PUBLIC = [
+NOT_PUBLIC_ADDRESSES = [
     "127.0.0.1",
     "127.8.8.8",
     "10.0.0.1",
@@ -57,7 +57,7 @@ NEVER_PUBLIC = [
     "fec0::1",
     "5f00::1",
 ]
-SPELLINGS = [
+UNUSUAL_SPELLINGS = [
     "2130706433",
     "0x7f000001",
     "0x7f.1",
@@ -69,7 +69,7 @@ SPELLINGS = [
     "0",
     "2852039166",
 ]
-NOT_NAMES = [
+INVALID_HOST_NAMES = [
     "",
     " ",
     "a b",
@@ -82,16 +82,16 @@ NOT_NAMES = [
     "-x",
     "a%b",
 ]
-PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8"]
+PUBLIC_ADDRESSES = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8"]
 
 
-@pytest.mark.parametrize("host", NEVER_PUBLIC)
-def test_an_address_that_is_not_public_is_refused_by_name(host: str) -> None:
+@pytest.mark.parametrize("host", NOT_PUBLIC_ADDRESSES)
+def test_an_address_that_is_not_public_is_refused(host: str) -> None:
     with pytest.raises(HostRefused, match="is refused"):
         check_host(host, 443, allow_private=False)
 
 
-@pytest.mark.parametrize("host", SPELLINGS)
+@pytest.mark.parametrize("host", UNUSUAL_SPELLINGS)
 @pytest.mark.parametrize("allow_private", [True, False])
 def test_other_spellings_of_an_address_never_reach_the_resolver(
     host: str, allow_private: bool
@@ -100,18 +100,18 @@ def test_other_spellings_of_an_address_never_reach_the_resolver(
         check_host(host, 443, allow_private=allow_private)
 
 
-@pytest.mark.parametrize("host", NOT_NAMES)
-def test_what_is_not_a_host_name_is_refused(host: str) -> None:
+@pytest.mark.parametrize("host", INVALID_HOST_NAMES)
+def test_text_that_is_not_a_host_name_is_refused(host: str) -> None:
     with pytest.raises(NotAHost, match="not a host name"):
         check_host(host, 443, allow_private=True)
 
 
-@pytest.mark.parametrize("host", PUBLIC)
-def test_a_public_address_is_answered_as_it_is(host: str) -> None:
+@pytest.mark.parametrize("host", PUBLIC_ADDRESSES)
+def test_a_public_address_is_returned_unchanged(host: str) -> None:
     assert check_host(host, 443, allow_private=False) == [str(ipaddress.ip_address(host))]
 
 
-def test_brackets_around_an_ipv6_address_are_understood() -> None:
+def test_brackets_around_an_ipv6_address_are_removed() -> None:
     assert check_host("[2606:4700:4700::1111]", 443, allow_private=False) == [
         "2606:4700:4700::1111"
     ]
@@ -120,13 +120,13 @@ def test_brackets_around_an_ipv6_address_are_understood() -> None:
 def test_a_name_of_this_machine_is_refused_unless_private_networks_are_allowed() -> None:
     with pytest.raises(HostRefused, match=r"localhost \(.*\) is refused: not a public"):
         check_host("localhost", 80, allow_private=False)
-    answers = check_host("localhost", 80, allow_private=True)
-    assert answers
-    assert all(ipaddress.ip_address(answer).is_loopback for answer in answers)
+    addresses = check_host("localhost", 80, allow_private=True)
+    assert addresses
+    assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3", "192.168.0.9", "fc00::1", "::1"])
-def test_private_addresses_are_fine_when_allowed(host: str) -> None:
+def test_private_addresses_are_accepted_when_allowed(host: str) -> None:
     assert check_host(host, 5432, allow_private=True) == [host]
 
 
@@ -147,7 +147,9 @@ def test_private_addresses_are_fine_when_allowed(host: str) -> None:
         "fe80::1",
     ],
 )
-def test_metadata_and_no_host_addresses_are_refused_even_when_private_is_allowed(host: str) -> None:
+def test_metadata_and_non_host_addresses_are_refused_even_when_private_ones_are_allowed(
+    host: str,
+) -> None:
     with pytest.raises(HostRefused, match="is refused"):
         check_host(host, 80, allow_private=True)
 
@@ -155,22 +157,22 @@ def test_metadata_and_no_host_addresses_are_refused_even_when_private_is_allowed
 def test_one_private_answer_among_public_ones_refuses_the_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def answers(*_: object, **__: object) -> list[tuple[object, ...]]:
+    def mixed_addresses(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 80)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    monkeypatch.setattr(socket, "getaddrinfo", mixed_addresses)
     with pytest.raises(HostRefused, match=r"mixed\.test \(127\.0\.0\.1\) is refused"):
         check_host("mixed.test", 80, allow_private=False)
 
 
 def test_an_unknown_host_name_is_reported_and_may_be_retried() -> None:
-    with pytest.raises(HostNotFound, match="cannot be found") as caught:
+    with pytest.raises(HostNotFound, match="cannot be found") as raised:
         check_host("no-such-host.invalid", 443, allow_private=False)
-    assert caught.value.retryable
-    assert caught.value.evidence
+    assert raised.value.retryable
+    assert raised.value.evidence
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**26])
@@ -181,24 +183,24 @@ def test_a_port_out_of_range_is_refused(port: int) -> None:
 
 @settings(deadline=None)
 @given(st.ip_addresses(v=4))
-def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
+def test_a_refused_ipv4_address_is_also_refused_inside_an_ipv6_address(
     address: ipaddress.IPv4Address,
 ) -> None:
     if refusal_reason(address, allow_private=False) is None:
         return
     number = int(address)
-    disguises = [
+    ipv6_forms = [
         ipaddress.IPv6Address((0xFFFF << 32) | number),
         ipaddress.IPv6Address((0x2002 << 112) | (number << 80)),
         ipaddress.IPv6Address((0x64FF9B << 96) | number),
         ipaddress.IPv6Address(number),
     ]
-    assert all(refusal_reason(disguise, allow_private=False) for disguise in disguises)
+    assert all(refusal_reason(ipv6_form, allow_private=False) for ipv6_form in ipv6_forms)
 
 
 @settings(deadline=None)
 @given(st.ip_addresses())
-def test_what_is_public_is_also_fine_when_private_is_allowed(
+def test_public_addresses_are_also_accepted_when_private_ones_are_allowed(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     if refusal_reason(address, allow_private=False) is None:
@@ -207,11 +209,11 @@ def test_what_is_public_is_also_fine_when_private_is_allowed(
 
 @settings(deadline=None)
 @given(st.text(max_size=60), st.booleans())
-def test_no_text_reaches_the_resolver_unless_it_is_a_plain_name(host: str, private: bool) -> None:
-    asked: list[str] = []
+def test_only_plain_host_names_reach_the_resolver(host: str, private: bool) -> None:
+    resolved_names: list[str] = []
 
     def resolver(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
-        asked.append(name)
+        resolved_names.append(name)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 80))]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -219,5 +221,5 @@ def test_no_text_reaches_the_resolver_unless_it_is_a_plain_name(host: str, priva
         try:
             check_host(host, 80, allow_private=private)
         except EgressError:
-            assert not asked
-    assert all(name.isascii() and not set(name) & set(" /\\@%\0#?:") for name in asked)
+            assert not resolved_names
+    assert all(name.isascii() and not set(name) & set(" /\\@%\0#?:") for name in resolved_names)

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again: the destination's content equals the source's exactly."""
+"""Kill a run at any moment and attempt it again. The destination then has exactly the rows of the source."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
-from tests.engine.ledger import rows_of
+from tests.engine.ledger import published_ids
 
-Rehearse = Callable[..., Rehearsal]
+MakeRehearsal = Callable[..., Rehearsal]
 ROWS = 2000
-SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and some checkpoints
-WANTED = list(range(1, ROWS + 1))
-KEEPS_COMMITS = {"synchronous_commit": "on"}  # for a server that a test kills
+SLOW_SOURCE = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and several checkpoints
+ALL_IDS = list(range(1, ROWS + 1))
+# For a server that a test kills, so that it keeps committed rows.
+DURABLE_SETTINGS = {"synchronous_commit": "on"}
 
 
-MOMENTS = ("page", "page done", "checkpoint", "checkpoint done", "publish", "publish done")
+MOMENT_NAMES = ("page", "page done", "checkpoint", "checkpoint done", "publish", "publish done")
 
 
-def moments(seed: object, pages: int) -> Iterator[str]:
-    """Moments at which a child is killed: an early one, which is always reached, then random ones."""
-    chance = random.Random(str(seed))
-    yield f"page {chance.randint(2, pages // 2)}"
+def random_moments(seed: object, pages: int) -> Iterator[str]:
+    """Yield moments at which to kill a child: first an early one that every run reaches, then random ones."""
+    rng = random.Random(str(seed))
+    yield f"page {rng.randint(2, pages // 2)}"
     while True:
-        name = chance.choice(MOMENTS)
-        last = {"page": pages // 4, "checkpoint": 3, "publish": 1}[name.split()[0]]
-        yield f"{name} {chance.randint(1, last)}"
+        name = rng.choice(MOMENT_NAMES)
+        highest = {"page": pages // 4, "checkpoint": 3, "publish": 1}[name.split()[0]]
+        yield f"{name} {rng.randint(1, highest)}"
 
 
 @pytest.mark.parametrize(
@@ -51,62 +52,64 @@ def moments(seed: object, pages: int) -> Iterator[str]:
     ids=["full_refresh", "incremental"],
 )
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
-def test_a_child_killed_at_random_moments_resumes_without_losing_or_doubling_a_row(
-    rehearse: Rehearse, modes: dict[str, str], seed: int
+def test_a_child_killed_at_random_moments_loses_and_duplicates_no_row(
+    make_rehearsal: MakeRehearsal, modes: dict[str, str], seed: int
 ) -> None:
-    run = rehearse(SLOWLY, **modes)
-    hits = 0
-    for moment in islice(moments(seed, ROWS // 20), 6):
-        outcome = run.attempt_killed(moment)
+    run = make_rehearsal(SLOW_SOURCE, **modes)
+    kill_count = 0
+    for moment in islice(random_moments(seed, ROWS // 20), 6):
+        outcome = run.attempt_with_kill(moment)
         if isinstance(outcome, Succeeded):
             break
-        hits += run.was_hit
+        kill_count += run.child_was_killed
         assert outcome.failure_class is FailureClass.CRASHED, moment
     else:
         outcome = run.attempt()
-    assert hits >= 1, "the fault fired"
+    assert kill_count >= 1, "no attempt was killed"
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.read == outcome.written == ROWS
-    assert rows_of(run.folder) == WANTED
+    assert published_ids(run.folder) == ALL_IDS
 
 
-@pytest.mark.parametrize("point", ["exit_after_stage", "exit_after_publish"])
-def test_a_death_between_two_commits_is_made_good(rehearse: Rehearse, point: str) -> None:
-    run = rehearse({"rows": 300}, {"fault": point, "while_exists": "trouble"})
+@pytest.mark.parametrize("fault", ["exit_after_stage", "exit_after_publish"])
+def test_an_exit_between_two_commits_loses_and_duplicates_no_row(
+    make_rehearsal: MakeRehearsal, fault: str
+) -> None:
+    run = make_rehearsal({"rows": 300}, {"fault": fault, "while_exists": "trouble"})
     first = run.attempt()
     assert isinstance(first, Failed)
     assert "exit code 9" in first.evidence
-    run.trouble.unlink()
+    run.trouble_file.unlink()
     assert isinstance(run.attempt(), Succeeded)
-    assert rows_of(run.folder) == list(range(1, 301))
+    assert published_ids(run.folder) == list(range(1, 301))
 
 
 @pytest.mark.parametrize("rows", [300, 0])
 @pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
-def test_a_finished_sync_whose_end_was_not_recorded_is_not_run_again(
-    rehearse: Rehearse, sync_mode: str, rows: int
+def test_a_finished_sync_is_not_run_again_if_its_outcome_was_not_recorded(
+    make_rehearsal: MakeRehearsal, sync_mode: str, rows: int
 ) -> None:
-    """The worker died after the child's last message: the run's next attempt finds the work done."""
-    run = rehearse({"rows": rows}, sync_mode=sync_mode, write_mode="append")
+    """If the worker died after the child's last message, the next attempt returns the same outcome."""
+    run = make_rehearsal({"rows": rows}, sync_mode=sync_mode, write_mode="append")
     first = run.attempt()
     assert isinstance(first, Succeeded)
-    again = run.attempt()
-    assert again == first
-    assert rows_of(run.folder) == list(range(1, rows + 1))
+    second = run.attempt()
+    assert second == first
+    assert published_ids(run.folder) == list(range(1, rows + 1))
 
-    run.next_run()
+    run.start_new_run()
     assert isinstance(run.attempt(), Succeeded)
-    assert len(rows_of(run.folder)) == rows * (2 if sync_mode == "full_refresh" else 1)
+    assert len(published_ids(run.folder)) == rows * (2 if sync_mode == "full_refresh" else 1)
 
 
-def test_an_incremental_sync_does_not_continue_from_before_a_full_refresh(
-    rehearse: Rehearse,
+def test_an_incremental_sync_continues_from_a_later_full_refresh(
+    make_rehearsal: MakeRehearsal,
 ) -> None:
-    run = rehearse({"rows": 100}, sync_mode="incremental", write_mode="append")
+    run = make_rehearsal({"rows": 100}, sync_mode="incremental", write_mode="append")
     assert isinstance(run.attempt(), Succeeded)
     syncs: list[tuple[SyncMode, int]] = [("full_refresh", 150), ("incremental", 200)]
     for mode, rows in syncs:
-        run.next_run()
+        run.start_new_run()
         run.spec = replace(
             run.spec,
             source=replace(run.spec.source, sync_mode=mode),
@@ -115,62 +118,68 @@ def test_an_incremental_sync_does_not_continue_from_before_a_full_refresh(
             ),
         )
         assert isinstance(run.attempt(source={"rows": rows}), Succeeded)
-        assert rows_of(run.folder) == list(range(1, rows + 1))
+        assert published_ids(run.folder) == list(range(1, rows + 1))
 
 
 @pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
-def test_a_sync_whose_position_is_gone_starts_over_by_itself(
-    rehearse: Rehearse, sync_mode: str
+def test_a_sync_that_lost_its_position_starts_over_in_the_same_attempt(
+    make_rehearsal: MakeRehearsal, sync_mode: str
 ) -> None:
     source = {"rows": 900, "page_size": 100, "delay": 0.1, "answer": "gone", "after": 500}
-    run = rehearse({**source, "while_exists": "trouble"}, sync_mode=sync_mode, write_mode="append")
+    run = make_rehearsal(
+        {**source, "while_exists": "trouble"}, sync_mode=sync_mode, write_mode="append"
+    )
     outcome = run.attempt()
-    assert not run.trouble.exists(), "the fault fired"
+    assert not run.trouble_file.exists(), "the source did not lose its position"
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written) == (900, 900)
-    assert rows_of(run.folder) == list(range(1, 901))
+    assert published_ids(run.folder) == list(range(1, 901))
     assert any(
         "Reading from the beginning, since the rows were replaced" in line.message
         for line in run.log
     )
 
 
-def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -> None:
-    """The negative control: the test above can fail."""
-    run = rehearse({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})
+def test_without_the_roll_back_an_exit_between_two_commits_duplicates_rows(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    """This is the negative control: without the roll-back, an attempt that was killed leaves double rows."""
+    run = make_rehearsal({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})
     assert isinstance(run.attempt(), Failed)
-    run.trouble.unlink()
+    run.trouble_file.unlink()
     (run.folder / "no_rollback").touch()
     assert isinstance(run.attempt(), Succeeded)
-    rows = rows_of(run.folder)
+    rows = published_ids(run.folder)
     assert set(rows) == set(range(1, 301))
-    assert len(rows) > 300  # the rows staged before the death; on a busy machine not all of them
+    assert len(rows) > 300  # a busy machine may have staged only some rows before the exit
 
 
-def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
-    rehearse: Rehearse,
+def test_a_frozen_attempt_that_continues_after_its_successor_changes_nothing(
+    make_rehearsal: MakeRehearsal,
 ) -> None:
-    first = rehearse(SLOWLY)
+    first = make_rehearsal(SLOW_SOURCE)
     second = replace(first, events=[])
 
     def freeze_and_overtake() -> None:
         os.kill(first.pid, signal.SIGSTOP)
         second.spec = first.spec
         assert isinstance(second.attempt(), Succeeded)
-        assert rows_of(first.folder) == WANTED
+        assert published_ids(first.folder) == ALL_IDS
 
-    def thaw() -> None:
+    def resume_child() -> None:
         os.kill(first.pid, signal.SIGCONT)
 
-    outcome = first.attempt_held("page 50", freeze_and_overtake, afterwards=thaw)
+    outcome = first.attempt_with_hold("page 50", freeze_and_overtake, after_release=resume_child)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CRASHED
     assert outcome.retryable
-    assert rows_of(first.folder) == WANTED
+    assert published_ids(first.folder) == ALL_IDS
 
 
-def test_an_older_attempt_cannot_take_the_stream_from_a_newer_one(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 10})
+def test_an_older_attempt_fails_if_a_newer_one_owns_the_stream(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 10})
     run.spec = replace(run.spec, attempt=5)
     assert isinstance(run.attempt(), Succeeded)
     run.spec = replace(run.spec, attempt=2)
@@ -179,84 +188,86 @@ def test_an_older_attempt_cannot_take_the_stream_from_a_newer_one(rehearse: Rehe
     assert "owns this stream" in outcome.message
 
 
-def test_two_runs_of_one_stream_at_once_leave_one_winner_and_the_right_rows(
-    rehearse: Rehearse,
+def test_two_concurrent_runs_of_one_stream_publish_each_row_once(
+    make_rehearsal: MakeRehearsal,
 ) -> None:
-    first = rehearse(SLOWLY)
+    first = make_rehearsal(SLOW_SOURCE)
     second = replace(first, events=[])
-    second.next_run()
+    second.start_new_run()
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda run: run.attempt(), [first, second]))
     assert sum(isinstance(outcome, Succeeded) for outcome in outcomes) >= 1
-    assert rows_of(first.folder) == WANTED
+    assert published_ids(first.folder) == ALL_IDS
 
 
-def test_a_reset_stops_the_running_attempt_at_its_next_checkpoint(rehearse: Rehearse) -> None:
-    run = rehearse(SLOWLY)
+def test_a_reset_stops_the_running_attempt_at_its_next_checkpoint(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal(SLOW_SOURCE)
 
     def reset() -> None:
         state.reset(run.spec.state_dsn, run.spec.stream_key)
 
-    outcome = run.attempt_held("checkpoint 1", reset)
+    outcome = run.attempt_with_hold("checkpoint 1", reset)
     assert isinstance(outcome, Failed)
     assert "owns this stream" in outcome.message
     assert isinstance(run.attempt(), Succeeded)
-    assert rows_of(run.folder) == WANTED
+    assert published_ids(run.folder) == ALL_IDS
 
 
 def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
-    rehearse: Rehearse,
+    make_rehearsal: MakeRehearsal,
 ) -> None:
-    with temporary_postgres(KEEPS_COMMITS) as server:
+    with temporary_postgres(DURABLE_SETTINGS) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)
-        run = rehearse(SLOWLY)
+        run = make_rehearsal(SLOW_SOURCE)
         for moment in ("page 7", "checkpoint 1", "publish 1"):
-            # another process may have taken its port while it was down
+            # Another process may have taken the port while the server was down.
             address = server.url(user=ROLE, password=ROLE_PASSWORD)
             run.spec = replace(run.spec, state_dsn=address)
-            outcome = run.attempt_held(moment, lambda: kill(server))
+            outcome = run.attempt_with_hold(moment, lambda: kill_server(server))
             assert isinstance(outcome, Failed), outcome
             assert outcome.failure_class is FailureClass.INTERNAL
             assert outcome.retryable
             server.start()
         run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
         assert isinstance(run.attempt(), Succeeded)
-        assert rows_of(run.folder) == WANTED
+        assert published_ids(run.folder) == ALL_IDS
 
 
-def kill(server: EmbeddedPostgres) -> None:
-    """Kill the server as a power failure would; it is gone when this returns."""
+def kill_server(server: EmbeddedPostgres) -> None:
+    """Kill the server as a power failure would, and wait until its process has exited."""
     assert server.process is not None
     server.process.kill()
     server.process.wait(10)
 
 
-def test_a_killed_fork_server_takes_its_runs_with_it_and_the_next_one_continues(
-    rehearse: Rehearse,
+def test_killing_the_fork_server_ends_its_run_and_the_next_attempt_succeeds(
+    make_rehearsal: MakeRehearsal,
 ) -> None:
     engine = EngineSupervisor(preload=("tests.engine.rehearsal",))
     engine.start(wait=30)
     try:
-        run = rehearse(SLOWLY)
+        run = make_rehearsal(SLOW_SOURCE)
         run.engine = engine
         before = engine.server_pid
         assert before is not None
-        outcome = run.attempt_held("page 50", lambda: os.kill(before, signal.SIGKILL))
+        outcome = run.attempt_with_hold("page 50", lambda: os.kill(before, signal.SIGKILL))
         assert isinstance(outcome, Failed)
         assert outcome.failure_class is FailureClass.CRASHED
         assert "fork server" in outcome.message
-        _wait_until_gone(run.pid)
+        _wait_for_exit(run.pid)
         assert isinstance(run.attempt(), Succeeded)
         assert engine.server_pid not in {None, before}
-        assert rows_of(run.folder) == WANTED
+        assert published_ids(run.folder) == ALL_IDS
     finally:
         engine.close()
 
 
-def _wait_until_gone(pid: int) -> None:
-    """The kernel kills it a moment after its parent is gone."""
+def _wait_for_exit(pid: int) -> None:
+    """Wait until the process has exited. The kernel kills it shortly after its parent has exited."""
     for _ in range(500):
         try:
             os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""The same faults with real destinations: their content equals the source exactly."""
+"""Kill runs that write to real destinations. The destination then has exactly the rows of the source."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from apps.engine.sources.dummy import generated
 from apps.engine.sync import state
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
-from tests.engine.runs.test_faults import KEEPS_COMMITS, kill, moments
+from tests.engine.runs.test_faults import DURABLE_SETTINGS, kill_server, random_moments
 
-Rehearse = Callable[..., Rehearsal]
-ROWS, PAGE = 20_000, 250
-SOURCE = {"rows": ROWS, "page_size": PAGE, "delay": 0.005}  # some checkpoints
+MakeRehearsal = Callable[..., Rehearsal]
+ROWS, PAGE_SIZE = 20_000, 250
+# Slow enough for several checkpoints.
+SOURCE = {"rows": ROWS, "page_size": PAGE_SIZE, "delay": 0.005}
 COLUMNS = ["id", "name", "category", "amount", "active"]
 
 
@@ -41,40 +42,40 @@ def postgres_settings(server: EmbeddedPostgres) -> dict[str, Any]:
     }
 
 
-class Arrivals:
-    """A destination of one kind, and its visible rows."""
+class DestinationReader:
+    """Read the visible rows of a destination of one kind."""
 
     def __init__(self, kind: str, run: Rehearsal, server: EmbeddedPostgres) -> None:
         self.kind, self.run, self.server = kind, run, server
         self.files: list[OutputFile] = []
 
-    def remember(self) -> None:
+    def remember_outputs(self) -> None:
         self.files = self.run.outputs or self.files
 
-    def frame(self) -> pl.DataFrame:
-        return getattr(self, f"_{self.kind}")().select(COLUMNS).sort("id")  # type: ignore[no-any-return]
+    def read_frame(self) -> pl.DataFrame:
+        return getattr(self, f"_read_{self.kind}")().select(COLUMNS).sort("id")  # type: ignore[no-any-return]
 
-    def _paths(self) -> Sequence[Path]:
+    def _output_paths(self) -> Sequence[Path]:
         return [self.run.folder / file.key for file in self.files]
 
-    def _parquet(self) -> pl.DataFrame:
-        return pl.concat([pl.read_parquet(path) for path in self._paths()])
+    def _read_parquet(self) -> pl.DataFrame:
+        return pl.concat([pl.read_parquet(path) for path in self._output_paths()])
 
-    def _jsonl(self) -> pl.DataFrame:
-        lines = [line for path in self._paths() for line in path.read_bytes().splitlines()]
+    def _read_jsonl(self) -> pl.DataFrame:
+        lines = [line for path in self._output_paths() for line in path.read_bytes().splitlines()]
         return pl.DataFrame([orjson.loads(line) for line in lines])
 
-    def _csv(self) -> pl.DataFrame:
-        return pl.concat([pl.read_csv(path) for path in self._paths()])
+    def _read_csv(self) -> pl.DataFrame:
+        return pl.concat([pl.read_csv(path) for path in self._output_paths()])
 
-    def _duckdb(self) -> pl.DataFrame:
+    def _read_duckdb(self) -> pl.DataFrame:
         file = next(self.run.folder.rglob("*.duckdb"))
         with duckdb.connect(file, read_only=True) as connection:
             names = ", ".join(COLUMNS)
             rows = connection.execute(f"select {names} from numbers").fetchall()
         return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
-    def _postgres(self) -> pl.DataFrame:
+    def _read_postgres(self) -> pl.DataFrame:
         with psycopg.connect(self.server.url()) as connection:
             names = ", ".join(COLUMNS)
             rows = connection.execute(
@@ -83,19 +84,19 @@ class Arrivals:
         return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
-def expected(rows: int = ROWS) -> pl.DataFrame:
+def expected_frame(rows: int = ROWS) -> pl.DataFrame:
     return generated.frame(1, rows).select(COLUMNS)
 
 
-def prepared(
-    rehearse: Rehearse, server: EmbeddedPostgres, kind: str, write_mode: WriteMode
-) -> tuple[Rehearsal, Arrivals]:
+def prepare_run(
+    make_rehearsal: MakeRehearsal, server: EmbeddedPostgres, kind: str, write_mode: WriteMode
+) -> tuple[Rehearsal, DestinationReader]:
     modes = {
         "write_mode": write_mode,
         "sync_mode": "full_refresh" if write_mode == "replace" else "incremental",
     }
     config = postgres_settings(server) if kind == "postgres" else {}
-    run = rehearse(
+    run = make_rehearsal(
         SOURCE,
         config,
         source_kind="dummy",
@@ -111,10 +112,10 @@ def prepared(
             destination=replace(run.spec.destination, table=table),
             allow_private_networks=True,
         )
-    return run, Arrivals(kind, run, server)
+    return run, DestinationReader(kind, run, server)
 
 
-KINDS = [
+KINDS_AND_MODES = [
     ("parquet", "replace"),
     ("parquet", "append"),
     ("jsonl", "replace"),
@@ -128,97 +129,98 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.long)])
-@pytest.mark.parametrize(("kind", "write_mode"), KINDS)
-def test_kill_9_at_random_moments_and_the_content_is_exact(
-    rehearse: Rehearse,
+@pytest.mark.parametrize(("kind", "write_mode"), KINDS_AND_MODES)
+def test_killing_a_run_at_random_moments_loses_and_duplicates_no_row(
+    make_rehearsal: MakeRehearsal,
     engine_postgres: EmbeddedPostgres,
     kind: str,
     write_mode: WriteMode,
     kills: int,
 ) -> None:
-    run, arrivals = prepared(rehearse, engine_postgres, kind, write_mode)
-    hits = 0
-    for moment in islice(moments(f"{kind} {write_mode}", ROWS // PAGE), kills):
-        outcome = run.attempt_killed(moment)
+    run, reader = prepare_run(make_rehearsal, engine_postgres, kind, write_mode)
+    kill_count = 0
+    for moment in islice(random_moments(f"{kind} {write_mode}", ROWS // PAGE_SIZE), kills):
+        outcome = run.attempt_with_kill(moment)
         if isinstance(outcome, Succeeded):
             break
-        hits += run.was_hit
+        kill_count += run.child_was_killed
         assert outcome.failure_class is FailureClass.CRASHED, moment
     else:
         outcome = run.attempt()
-    arrivals.remember()
-    assert hits >= 1, "the fault fired"
+    reader.remember_outputs()
+    assert kill_count >= 1, "no attempt was killed"
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == ROWS
-    assert arrivals.frame().equals(expected())
-    _next_run_is_exact_too(run, arrivals, write_mode)
+    assert reader.read_frame().equals(expected_frame())
+    _assert_next_run_is_exact(run, reader, write_mode)
 
 
-def _next_run_is_exact_too(run: Rehearsal, arrivals: Arrivals, write_mode: WriteMode) -> None:
-    run.next_run()
+def _assert_next_run_is_exact(
+    run: Rehearsal, reader: DestinationReader, write_mode: WriteMode
+) -> None:
+    run.start_new_run()
     outcome = run.attempt(source={"rows": ROWS + 1000, "delay": 0})
     assert isinstance(outcome, Succeeded), outcome
-    arrivals.remember()
-    found = arrivals.frame() if arrivals.kind in {"duckdb", "postgres"} else None
-    if found is not None or write_mode == "replace":
-        assert arrivals.frame().equals(expected(ROWS + 1000))
+    reader.remember_outputs()
+    if reader.kind in {"duckdb", "postgres"} or write_mode == "replace":
+        assert reader.read_frame().equals(expected_frame(ROWS + 1000))
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
-def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_doubles_nothing(
-    rehearse: Rehearse, seed: int
+def test_killing_postgresql_with_the_state_and_the_table_loses_and_duplicates_no_row(
+    make_rehearsal: MakeRehearsal, seed: int
 ) -> None:
-    with temporary_postgres(KEEPS_COMMITS) as server:
+    with temporary_postgres(DURABLE_SETTINGS) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)
-        run, arrivals = prepared(rehearse, server, "postgres", "append")
-        point_at(run, server)
-        for moment in islice(moments(seed, ROWS // PAGE), 3):
-            _attempt_while_the_server_dies(run, server, moment)
+        run, reader = prepare_run(make_rehearsal, server, "postgres", "append")
+        use_current_port(run, server)
+        for moment in islice(random_moments(seed, ROWS // PAGE_SIZE), 3):
+            _attempt_with_killed_server(run, server, moment)
             server.start()
-            point_at(run, server)
+            use_current_port(run, server)
         outcome = run.attempt()
         assert isinstance(outcome, Succeeded), outcome
-        assert arrivals.frame().equals(expected())
+        assert reader.read_frame().equals(expected_frame())
 
 
-def point_at(run: Rehearsal, server: EmbeddedPostgres) -> None:
-    """Another process may have taken the server's port while it was down."""
+def use_current_port(run: Rehearsal, server: EmbeddedPostgres) -> None:
+    """Change the port in the settings: another process may have taken the old one while the server was down."""
     run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
-    run.change(destination={"port": server.port})
+    run.change_settings(destination={"port": server.port})
 
 
-def _attempt_while_the_server_dies(run: Rehearsal, server: EmbeddedPostgres, moment: str) -> None:
-    outcome = run.attempt_held(moment, lambda: kill(server))
+def _attempt_with_killed_server(run: Rehearsal, server: EmbeddedPostgres, moment: str) -> None:
+    outcome = run.attempt_with_hold(moment, lambda: kill_server(server))
     if isinstance(outcome, Failed):
         assert outcome.failure_class in {FailureClass.INTERNAL, FailureClass.DESTINATION}
         assert outcome.retryable
 
 
-def test_starting_over_spares_what_another_pipeline_wrote_to_the_same_table(
-    rehearse: Rehearse, engine_postgres: EmbeddedPostgres
+def test_starting_over_fails_if_another_pipeline_wrote_to_the_same_table(
+    make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres
 ) -> None:
-    mine, found = prepared(rehearse, engine_postgres, "postgres", "append")
-    theirs, _ = prepared(rehearse, engine_postgres, "postgres", "append")
-    theirs.spec = replace(
-        theirs.spec,
-        destination=mine.spec.destination,
-        data=replace(theirs.spec.data, prefix="org/x/pipeline/theirs"),
+    own_run, reader = prepare_run(make_rehearsal, engine_postgres, "postgres", "append")
+    other_run, _ = prepare_run(make_rehearsal, engine_postgres, "postgres", "append")
+    other_run.spec = replace(
+        other_run.spec,
+        destination=own_run.spec.destination,
+        data=replace(other_run.spec.data, prefix="org/x/pipeline/other"),
     )
-    assert isinstance(mine.attempt(), Succeeded)
-    assert isinstance(theirs.attempt(), Succeeded)
-    assert found.frame().height == 2 * ROWS
+    assert isinstance(own_run.attempt(), Succeeded)
+    assert isinstance(other_run.attempt(), Succeeded)
+    assert reader.read_frame().height == 2 * ROWS
 
-    state.reset(mine.spec.state_dsn, mine.spec.stream_key)
-    mine.next_run()
-    refused = mine.attempt()
-    assert isinstance(refused, Failed)
-    assert refused.failure_class is FailureClass.CONFIGURATION
-    assert "Another pipeline" in refused.message
-    assert found.frame().height == 2 * ROWS
+    state.reset(own_run.spec.state_dsn, own_run.spec.stream_key)
+    own_run.start_new_run()
+    outcome = own_run.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONFIGURATION
+    assert "Another pipeline" in outcome.message
+    assert reader.read_frame().height == 2 * ROWS
 
     with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
-        admin.execute(f"drop table arrivals.{mine.spec.destination.table}".encode())
-    assert isinstance(mine.attempt(), Succeeded)
-    assert found.frame().height == ROWS
+        admin.execute(f"drop table arrivals.{own_run.spec.destination.table}".encode())
+    assert isinstance(own_run.attempt(), Succeeded)
+    assert reader.read_frame().height == ROWS

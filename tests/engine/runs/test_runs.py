@@ -18,180 +18,200 @@ from apps.engine.contract import Failed, Started, Succeeded
 from apps.engine.failures import FailureClass
 from apps.engine.sync import state
 from tests.engine.conftest import Rehearsal
-from tests.engine.ledger import rows_of
+from tests.engine.ledger import published_ids
 
-Rehearse = Callable[..., Rehearsal]
+MakeRehearsal = Callable[..., Rehearsal]
 
 
-def test_every_row_arrives_and_is_accounted_for(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 1234})
+def test_every_row_arrives_and_is_counted(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 1234})
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written, outcome.rejected) == (1234, 1234, 0)
-    assert rows_of(run.folder) == list(range(1, 1235))
+    assert published_ids(run.folder) == list(range(1, 1235))
     assert [output.rows for output in run.outputs] == [1234]
 
 
-def test_the_childs_first_event_is_that_it_has_started(rehearse: Rehearse) -> None:
-    run = rehearse()
+def test_the_first_event_of_a_run_is_started_with_the_childs_pid(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal()
     run.attempt()
     assert isinstance(run.events[0], Started)
     assert run.pid != os.getpid()
 
 
 @pytest.mark.parametrize("total", ["none", "zero", "text", "true"])
-def test_any_total_a_source_may_give_does_no_harm(rehearse: Rehearse, total: str) -> None:
-    run = rehearse({"rows": 10, "total": total})
+def test_an_invalid_total_of_the_source_is_ignored(
+    make_rehearsal: MakeRehearsal, total: str
+) -> None:
+    run = make_rehearsal({"rows": 10, "total": total})
     assert isinstance(run.attempt(), Succeeded)
     assert run.progress[-1].total == (10 if total == "true" else None)
 
 
-def test_progress_never_claims_more_than_is_staged_and_only_grows(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 3000, "page_size": 100, "delay": 0.06})
+def test_progress_counts_only_staged_rows_and_never_decreases(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 3000, "page_size": 100, "delay": 0.06})
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded)
     assert len(run.progress) >= 3
-    assert all(p.read == p.written + p.rejected for p in run.progress)
-    assert all(a.written <= b.written for a, b in pairwise(run.progress))
+    assert all(progress.read == progress.written + progress.rejected for progress in run.progress)
+    assert all(earlier.written <= later.written for earlier, later in pairwise(run.progress))
     assert run.progress[-1].written == 3000
 
 
-def test_rejected_records_are_counted_and_the_rest_arrives(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 300, "answer": "rejected", "after": 100})
+def test_rejected_records_are_counted_and_valid_records_arrive(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 300, "answer": "rejected", "after": 100})
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written, outcome.rejected) == (300, 296, 4)
-    assert len(rows_of(run.folder)) == 296
+    assert len(published_ids(run.folder)) == 296
     assert any("Rejected a record" in line.message for line in run.log)
 
 
-def test_source_records_of_bizon_arrive_like_rows(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 250, "answer": "records"})
+def test_source_records_of_bizon_arrive_as_rows(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 250, "answer": "records"})
     assert isinstance(run.attempt(), Succeeded)
-    assert rows_of(run.folder) == list(range(1, 251))
+    assert published_ids(run.folder) == list(range(1, 251))
 
 
-def test_a_stream_without_rows_publishes_nothing_and_succeeds(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 0})
+def test_a_stream_without_rows_publishes_nothing_and_succeeds(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 0})
     assert run.attempt() == Succeeded(0, 0, 0, 0)
-    assert rows_of(run.folder) == []
+    assert published_ids(run.folder) == []
 
 
-def test_frames_of_a_built_in_source_arrive(rehearse: Rehearse) -> None:
+def test_frames_of_a_built_in_source_arrive(make_rehearsal: MakeRehearsal) -> None:
     config = {"rows": 5000, "page_size": 700, "format": "frames"}
-    run = rehearse(config, source_kind="dummy", stream="generated")
+    run = make_rehearsal(config, source_kind="dummy", stream="generated")
     assert isinstance(run.attempt(), Succeeded)
-    assert rows_of(run.folder) == list(range(1, 5001))
+    assert published_ids(run.folder) == list(range(1, 5001))
 
 
-def test_a_full_refresh_replaces_what_was_there(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 50})
+def test_a_full_refresh_replaces_earlier_rows(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 50})
     run.attempt()
-    run.next_run()
+    run.start_new_run()
     run.attempt(source={"rows": 30})
-    assert rows_of(run.folder) == list(range(1, 31))
+    assert published_ids(run.folder) == list(range(1, 31))
 
 
-def test_an_incremental_run_continues_from_the_state_of_the_last(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
+def test_an_incremental_run_continues_from_the_state_of_the_previous_run(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
     run.attempt()
-    run.next_run()
+    run.start_new_run()
     outcome = run.attempt(source={"rows": 80})
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 30
-    assert rows_of(run.folder) == list(range(1, 81))
+    assert published_ids(run.folder) == list(range(1, 81))
 
 
-def test_an_incremental_run_without_news_keeps_the_state(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
+def test_an_incremental_run_without_new_rows_keeps_the_state(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
     for _ in range(3):
         assert isinstance(run.attempt(), Succeeded)
-        run.next_run()
+        run.start_new_run()
     run.attempt(source={"rows": 60})
-    assert rows_of(run.folder) == list(range(1, 61))
+    assert published_ids(run.folder) == list(range(1, 61))
 
 
-def test_a_reset_reads_everything_again_and_replaces(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
+def test_a_reset_reads_all_rows_again_and_replaces_the_table(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
     run.attempt()
     assert state.reset(run.spec.state_dsn, run.spec.stream_key)
-    run.next_run()
+    run.start_new_run()
     outcome = run.attempt(source={"rows": 60})
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 60
-    assert rows_of(run.folder) == list(range(1, 61))
+    assert published_ids(run.folder) == list(range(1, 61))
 
 
-def test_a_reset_survives_the_failure_of_the_run_that_honours_it(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 500}, sync_mode="incremental", write_mode="append")
+def test_a_reset_still_applies_after_the_next_run_fails(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 500}, sync_mode="incremental", write_mode="append")
     run.attempt()
     state.reset(run.spec.state_dsn, run.spec.stream_key)
-    run.next_run()
+    run.start_new_run()
     failed = run.attempt(source={"answer": "zero_division", "after": 300})
     assert isinstance(failed, Failed)
-    assert rows_of(run.folder) == list(range(1, 501)), "the old rows stay until the new are there"
+    assert published_ids(run.folder) == list(range(1, 501)), (
+        "the old rows stay until the new ones are published"
+    )
     run.attempt(source={"answer": "rows"})
-    assert rows_of(run.folder) == list(range(1, 501))
+    assert published_ids(run.folder) == list(range(1, 501))
 
 
 def test_resetting_a_stream_that_never_ran_returns_false(state_dsn: str) -> None:
     assert not state.reset(state_dsn, "org:nothing")
 
 
-def test_the_state_of_a_stream_can_be_read_and_forgotten(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 120}, sync_mode="incremental", write_mode="append")
+def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 120}, sync_mode="incremental", write_mode="append")
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
     run.attempt()
-    seen = state.read_state(run.spec.state_dsn, run.spec.stream_key)
-    assert seen is not None
-    assert (seen.status, seen.written, seen.source) == ("succeeded", 120, "unruly")
-    assert seen.incremental_state == '{"after": 120}'
+    stream_state = state.read_state(run.spec.state_dsn, run.spec.stream_key)
+    assert stream_state is not None
+    assert (stream_state.status, stream_state.written, stream_state.source) == (
+        "succeeded",
+        120,
+        "unruly",
+    )
+    assert stream_state.incremental_state == '{"after": 120}'
     state.delete_stream_state(run.spec.state_dsn, run.spec.stream_key)
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
 
 
-def test_a_failed_run_is_continued_by_the_next_one(rehearse: Rehearse) -> None:
-    run = rehearse(
+def test_a_failed_run_is_continued_by_the_next_one(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal(
         {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "trouble"}
     )
     assert isinstance(run.attempt(), Failed)
-    assert rows_of(run.folder) == []
-    run.trouble.unlink()
-    run.next_run()
+    assert published_ids(run.folder) == []
+    run.trouble_file.unlink()
+    run.start_new_run()
     outcome = run.attempt()
     assert any("Continuing at page 6 with 600 rows" in line.message for line in run.log)
     assert isinstance(outcome, Succeeded)
-    assert outcome.read == 1000, "earlier attempts included"
-    assert rows_of(run.folder) == list(range(1, 1001))
+    assert outcome.read == 1000, "the count includes earlier attempts"
+    assert published_ids(run.folder) == list(range(1, 1001))
 
 
-def test_changed_settings_start_a_new_sync(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 1000, "answer": "zero_division", "after": 600})
+def test_changed_settings_start_a_new_sync(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 1000, "answer": "zero_division", "after": 600})
     assert isinstance(run.attempt(), Failed)
     assert isinstance(run.attempt(source={"answer": "rows", "page_size": 77}), Succeeded)
     assert any("Starting a new sync" in line.message for line in run.log)
-    assert rows_of(run.folder) == list(range(1, 1001))
+    assert published_ids(run.folder) == list(range(1, 1001))
 
 
 def test_a_changed_destination_starts_a_new_job_and_removes_the_old_staging(
-    rehearse: Rehearse,
+    make_rehearsal: MakeRehearsal,
 ) -> None:
-    run = rehearse({"rows": 500}, {"fault": "publish_fails"})
+    run = make_rehearsal({"rows": 500}, {"fault": "publish_fails"})
     assert isinstance(run.attempt(), Failed)
     assert any((run.folder / "staging").iterdir())
-    run.change(source={"page_size": 50})
+    run.change_settings(source={"page_size": 50})
     run.attempt()
     assert len(list((run.folder / "staging").iterdir())) == 1, "only the staging of the new job"
 
 
-def test_a_corrected_password_continues_the_job(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 500, "password": "wrong"}, {"fault": "publish_fails"})
+def test_a_changed_password_does_not_start_a_new_job(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 500, "password": "wrong"}, {"fault": "publish_fails"})
     run.attempt()
     run.attempt(source={"password": "right"})
     assert any("publishing the staged data" in line.message for line in run.log)
 
 
-def test_the_engine_role_sees_its_schema_and_nothing_else(
+def test_the_engine_role_can_access_only_its_schema(
     state_dsn: str, engine_postgres: object
 ) -> None:
     with psycopg.connect(state_dsn) as connection:
@@ -204,7 +224,7 @@ def test_the_engine_role_sees_its_schema_and_nothing_else(
             connection.execute("create table engine.mine ()")
 
 
-def test_installing_twice_changes_nothing(engine_postgres: object, state_dsn: str) -> None:
+def test_the_state_schema_can_be_installed_twice(engine_postgres: object, state_dsn: str) -> None:
     from local.database.postgres import EmbeddedPostgres
     from tests.engine.conftest import ROLE
 
@@ -226,66 +246,70 @@ def test_our_tables_have_every_column_that_bizon_maps(state_dsn: str) -> None:
             assert {row[0] for row in rows} == {column.name for column in table.columns}
 
 
-def test_an_unknown_kind_is_a_configuration_failure(rehearse: Rehearse) -> None:
-    run = rehearse(source_kind="telepathy")
+def test_an_unknown_kind_is_a_configuration_failure(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal(source_kind="telepathy")
     outcome = run.attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONFIGURATION
 
 
-def test_a_manually_set_position_is_where_the_next_run_continues(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
+def test_the_next_run_continues_from_a_position_that_was_set_by_hand(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
     assert not state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
     run.attempt()
     assert state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
-    run.next_run()
+    run.start_new_run()
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 10
-    assert rows_of(run.folder) == sorted([*range(1, 51), *range(41, 51)])
+    assert published_ids(run.folder) == sorted([*range(1, 51), *range(41, 51)])
 
 
-def test_old_jobs_are_pruned_and_the_newest_are_kept(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 5}, sync_mode="incremental", write_mode="append")
+def test_pruning_deletes_old_jobs_and_keeps_the_newest(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 5}, sync_mode="incremental", write_mode="append")
     for _ in range(3):
         run.attempt()
-        run.next_run()
-    where = "where name = %s"
+        run.start_new_run()
+    condition = "where name = %s"
     with psycopg.connect(run.spec.state_dsn) as connection:
         connection.execute(
-            f"update engine.stream_jobs set created_at = created_at - interval '90 days' {where}",
+            f"update engine.stream_jobs set created_at = created_at - interval '90 days' {condition}",
             (run.spec.stream_key,),
         )
     state.prune(run.spec.state_dsn, keep_jobs=2)
     with psycopg.connect(run.spec.state_dsn) as connection:
-        left = connection.execute(
-            f"select count(*) from engine.stream_jobs {where}", (run.spec.stream_key,)
+        remaining = connection.execute(
+            f"select count(*) from engine.stream_jobs {condition}", (run.spec.stream_key,)
         ).fetchone()
-    assert left == (2,)
+    assert remaining == (2,)
     run.attempt(source={"rows": 8})
-    assert rows_of(run.folder) == list(range(1, 9)), "the state of the newest was kept"
+    assert published_ids(run.folder) == list(range(1, 9)), "the state of the newest job was kept"
 
 
-def test_bizons_own_backend_reads_what_we_write(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "x"})
+def test_bizons_own_backend_can_read_the_engines_state(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal(
+        {"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "x"}
+    )
     run.attempt()
-    names = (run.spec.stream_key, "unruly", "numbers")
+    stream_names = (run.spec.stream_key, "unruly", "numbers")
     backend: Any = BizonsBackend(run.spec.state_dsn)
-    job = backend.get_running_stream_job(*names)
-    last = backend.get_last_cursor_by_job_id(job.id)
-    assert (last.to_source_iteration, last.pagination) == (1, '{"after": 200}')
+    job = backend.get_running_stream_job(*stream_names)
+    last_cursor = backend.get_last_cursor_by_job_id(job.id)
+    assert (last_cursor.to_source_iteration, last_cursor.pagination) == (1, '{"after": 200}')
     assert backend.get_number_of_written_rows_for_job(job.id) == 200
     backend.session.remove()
-    run.trouble.unlink()
+    run.trouble_file.unlink()
     run.attempt()
-    done = backend.get_last_successful_stream_job(*names)
-    assert (done.id, done.incremental_state) == (job.id, '{"after": 300}')
-    assert backend.get_running_stream_job(*names) is None
+    finished = backend.get_last_successful_stream_job(*stream_names)
+    assert (finished.id, finished.incremental_state) == (job.id, '{"after": 300}')
+    assert backend.get_running_stream_job(*stream_names) is None
     backend.session.remove()
 
 
 class BizonsBackend(SQLAlchemyBackend):
-    """bizon's function, with a connection string that allows any password."""
+    """Connect as bizon's backend does, with a connection string that allows any password."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn

@@ -1,4 +1,4 @@
-"""A run without progress is ended as timed out; one that makes progress, however slowly, continues."""
+"""A run without progress times out. A run with slow progress continues."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from apps.engine.process.protocol import Message
 from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
 from tests.engine.conftest import Rehearsal
 
-Rehearse = Callable[..., Rehearsal]
+MakeRehearsal = Callable[..., Rehearsal]
 
 
 class Clock:
-    """The time for the supervisor's watch: it advances only at events of the run."""
+    """Replace the time of the supervisor's watch. Only tests advance it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -30,80 +30,82 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr("apps.engine.process.silence.time", made)
-    return made
+    fake_clock = Clock()
+    monkeypatch.setattr("apps.engine.process.silence.time", fake_clock)
+    return fake_clock
 
 
 def attempt_until_silent(
-    run: Rehearsal, clock: Clock, is_hung: Callable[[], bool], **more: Any
+    run: Rehearsal, clock: Clock, is_hung: Callable[[], bool], **options: Any
 ) -> None:
-    """From the moment the run hangs, the time advances at each check of the run."""
-    looks: list[float] = []
+    """Attempt the run. After it hangs, advance the time at each check of the supervisor, until the run times out."""
+    check_times: list[float] = []
 
-    def look() -> None:
+    def advance_if_hung() -> None:
         if is_hung():
             clock.now += SILENCE_SECONDS / 2
-            looks.append(clock.now)
-            assert len(looks) < 20, "it is never ended"
+            check_times.append(clock.now)
+            assert len(check_times) < 20, "the run does not time out"
 
-    outcome = run.attempt(stop=look, **more)
-    assert looks, "it never hung"
+    outcome = run.attempt(stop=advance_if_hung, **options)
+    assert check_times, "the run did not hang"
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.retryable) == (FailureClass.TIMEOUT, True)
     assert "no sign of work" in outcome.message
 
 
-def test_a_hanging_source_times_out_and_the_run_continues_where_it_was(
-    rehearse: Rehearse, clock: Clock
+def test_a_hanging_source_times_out_and_the_next_attempt_continues(
+    make_rehearsal: MakeRehearsal, clock: Clock
 ) -> None:
-    run = rehearse({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
+    run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
     attempt_until_silent(run, clock, lambda: bool(run.progress) and run.progress[-1].written >= 400)
-    run.trouble.unlink()
+    run.trouble_file.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 
 
-def test_a_silent_destination_ends_as_timed_out(
-    rehearse: Rehearse, clock: Clock, at_once: None
+def test_a_hanging_destination_times_out(
+    make_rehearsal: MakeRehearsal, clock: Clock, quick_kill: None
 ) -> None:
-    run = rehearse({"rows": 1000}, {"fault": "hang"})
+    run = make_rehearsal({"rows": 1000}, {"fault": "hang"})
     attempt_until_silent(run, clock, (run.folder / "hanging").exists)
 
 
-def test_a_frozen_child_ends_as_timed_out(rehearse: Rehearse, clock: Clock, at_once: None) -> None:
-    run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
-    frozen: list[int] = []
+def test_a_frozen_child_times_out(
+    make_rehearsal: MakeRehearsal, clock: Clock, quick_kill: None
+) -> None:
+    run = make_rehearsal({"rows": 100_000, "page_size": 10, "delay": 0.02})
+    frozen_pids: list[int] = []
 
     def freeze(event: Event) -> None:
-        if isinstance(event, Progress) and event.written and not frozen:
-            frozen.append(run.pid)
+        if isinstance(event, Progress) and event.written and not frozen_pids:
+            frozen_pids.append(run.pid)
             os.kill(run.pid, signal.SIGSTOP)
 
-    attempt_until_silent(run, clock, lambda: bool(frozen), on_event=freeze)
+    attempt_until_silent(run, clock, lambda: bool(frozen_pids), on_event=freeze)
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "silences"),
+    ("source", "destination", "minimum_silences"),
     [
         ({"rows": 100}, {"fault": "slow_publish"}, 4 * 3600 / SILENCE_SECONDS),
         ({"rows": 100, "answer": "drip"}, {}, 3),
         ({"rows": 1600, "delay": 0.05}, {}, 3),
     ],
-    ids=["it publishes", "its one page drips in", "its pages come slowly"],
+    ids=["slow publishing", "one slow page", "many slow pages"],
 )
-def test_a_run_at_work_is_left_alone(
+def test_a_slow_run_with_progress_does_not_time_out(
     source: dict[str, Any],
     destination: dict[str, Any],
-    silences: float,
-    rehearse: Rehearse,
+    minimum_silences: float,
+    make_rehearsal: MakeRehearsal,
     clock: Clock,
-    at_once: None,
+    quick_kill: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After each progress message, almost the allowed time passes."""
+    """After each message of progress, 90% of the allowed time passes."""
 
-    class Slow(SilenceWatch):
+    class SlowWatch(SilenceWatch):
         iterations = -1
 
         def record(self, message: Message) -> None:
@@ -114,13 +116,13 @@ def test_a_run_at_work_is_left_alone(
                 self.iterations = message.iterations
                 clock.now += 0.9 * SILENCE_SECONDS
 
-    monkeypatch.setattr("apps.engine.process.supervisor.SilenceWatch", Slow)
-    outcome = rehearse(source, destination).attempt()
+    monkeypatch.setattr("apps.engine.process.supervisor.SilenceWatch", SlowWatch)
+    outcome = make_rehearsal(source, destination).attempt()
     assert isinstance(outcome, Succeeded), outcome
-    assert clock.now > silences * SILENCE_SECONDS
+    assert clock.now > minimum_silences * SILENCE_SECONDS
 
 
-def test_counts_repeated_are_no_sign_and_a_long_wait_is_granted_once(clock: Clock) -> None:
+def test_repeated_counts_are_not_progress_and_a_longer_wait_is_allowed_once(clock: Clock) -> None:
     watch = SilenceWatch(10)
     for moment in range(0, 14, 2):
         clock.now = float(moment)

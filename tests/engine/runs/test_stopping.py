@@ -1,4 +1,4 @@
-"""Stop a run: at a checkpoint if the child reacts, by force if it does not, within seconds in both cases."""
+"""Stop a run: at a checkpoint if the child reacts, or by killing the child. Both take only seconds."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from apps.engine.contract import Event, Failed, Progress, Started, StopReason, Succeeded
 from apps.engine.failures import FailureClass
 from tests.engine.conftest import Rehearsal
-from tests.engine.ledger import rows_of
+from tests.engine.ledger import published_ids
 
-Rehearse = Callable[..., Rehearsal]
-BOUND = 30.0  # seconds; ten are promised, and the machine may be busy
+MakeRehearsal = Callable[..., Rehearsal]
+MAX_STOP_SECONDS = 30.0  # the limit is ten, but the machine of the tests may be busy
 
 
 class AfterProgress:
-    """Asks to stop once rows are staged."""
+    """Request a stop for `reason` after the run has staged a number of rows."""
 
     def __init__(self, reason: StopReason, *, rows: int = 1) -> None:
         self.reason, self.rows, self.written = reason, rows, 0
 
-    def hear(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         if isinstance(event, Progress):
             self.written = event.written
 
@@ -42,56 +42,58 @@ class AfterProgress:
         ("shutdown", FailureClass.CRASHED, True),
     ],
 )
-def test_a_stopped_run_ends_for_its_reason_and_continues_where_it_was(
-    rehearse: Rehearse, reason: StopReason, failure_class: FailureClass, retryable: bool
+def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
+    make_rehearsal: MakeRehearsal, reason: StopReason, failure_class: FailureClass, retryable: bool
 ) -> None:
-    slowly = {
+    slow_answers = {
         "answer": "slow",
         "while_exists": "trouble",
-    }  # it cannot end before it receives the stop
-    run = rehearse({"rows": 20_000, "page_size": 50, **slowly})
+    }  # so the stop arrives before the end
+    run = make_rehearsal({"rows": 20_000, "page_size": 50, **slow_answers})
     stop = AfterProgress(reason)
-    outcome = run.attempt(stop=stop, on_event=stop.hear)
+    outcome = run.attempt(stop=stop, on_event=stop.record_event)
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.retryable) == (failure_class, retryable)
-    assert rows_of(run.folder) == []
-    run.trouble.unlink()
+    assert published_ids(run.folder) == []
+    run.trouble_file.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page" in line.message for line in run.log)
-    assert rows_of(run.folder) == list(range(1, 20_001))
+    assert published_ids(run.folder) == list(range(1, 20_001))
 
 
-def test_cancelling_a_hung_source_keeps_what_was_read(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
+def test_cancelling_a_hanging_source_keeps_the_staged_rows(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
     stop = AfterProgress("cancelled", rows=400)
-    began = time.monotonic()
-    outcome = run.attempt(stop=stop, on_event=stop.hear)
+    started_at = time.monotonic()
+    outcome = run.attempt(stop=stop, on_event=stop.record_event)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED
-    assert time.monotonic() - began < BOUND
-    run.trouble.unlink()
+    assert time.monotonic() - started_at < MAX_STOP_SECONDS
+    run.trouble_file.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 
 
-def test_a_destination_that_hangs_is_killed_within_the_promise(
-    rehearse: Rehearse, at_once: None
+def test_a_hanging_destination_is_killed_within_the_time_limit(
+    make_rehearsal: MakeRehearsal, quick_kill: None
 ) -> None:
-    run = rehearse({"rows": 1000}, {"fault": "hang"})
-    asked: list[float] = []
+    run = make_rehearsal({"rows": 1000}, {"fault": "hang"})
+    check_times: list[float] = []
 
     def stop() -> StopReason | None:
-        asked.append(time.monotonic())
-        return "cancelled" if len(asked) > 3 else None
+        check_times.append(time.monotonic())
+        return "cancelled" if len(check_times) > 3 else None
 
     outcome = run.attempt(stop=stop)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED
-    assert time.monotonic() - asked[-1] < BOUND
+    assert time.monotonic() - check_times[-1] < MAX_STOP_SECONDS
 
 
-def test_a_frozen_child_is_killed_too(rehearse: Rehearse, at_once: None) -> None:
-    run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
+def test_a_frozen_child_is_killed_when_the_run_is_cancelled(
+    make_rehearsal: MakeRehearsal, quick_kill: None
+) -> None:
+    run = make_rehearsal({"rows": 100_000, "page_size": 10, "delay": 0.02})
 
     def freeze(event: Event) -> None:
         if isinstance(event, Started):
@@ -104,26 +106,30 @@ def test_a_frozen_child_is_killed_too(rehearse: Rehearse, at_once: None) -> None
         os.kill(run.pid, 0)
 
 
-def test_a_run_that_finished_before_the_stop_has_succeeded(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 10})
-    done: list[bool] = []
+def test_a_run_that_finished_before_the_stop_succeeds(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 10})
+    has_outputs: list[bool] = []
 
     def stop() -> StopReason | None:
-        return "cancelled" if done else None
+        return "cancelled" if has_outputs else None
 
-    outcome = run.attempt(stop=stop, on_event=lambda e: done.append(True) if run.outputs else None)
+    outcome = run.attempt(
+        stop=stop, on_event=lambda event: has_outputs.append(True) if run.outputs else None
+    )
     assert isinstance(outcome, Succeeded)
 
 
-def test_what_a_listener_raises_kills_the_child_and_is_raised(rehearse: Rehearse) -> None:
-    run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
+def test_an_exception_of_the_event_callback_kills_the_child_and_is_raised(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 100_000, "page_size": 10, "delay": 0.02})
 
-    def refuse(event: Event) -> None:
-        raise LookupError("the run's row is gone")
+    def raise_error(event: Event) -> None:
+        raise LookupError("the run was deleted")
 
-    with pytest.raises(LookupError, match="row is gone"):
-        run.attempt(on_event=refuse)
-    deadline = time.monotonic() + BOUND
+    with pytest.raises(LookupError, match="run was deleted"):
+        run.attempt(on_event=raise_error)
+    deadline = time.monotonic() + MAX_STOP_SECONDS
     while _is_alive(run.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not _is_alive(run.pid)

@@ -1,7 +1,7 @@
-"""Hostile code, one function per attack: each returns whether it succeeded.
+"""Hostile code: each function is an attack and returns whether it succeeded.
 
-A function is sent into the sandbox as text, so it imports everything it uses. `world` names the targets of attacks
-(`tests.engine.sandbox.worlds`). Run outside the sandbox, each attack is its own negative control.
+The tests send a function into the sandbox as text, so it imports everything it uses. `world` names the targets of
+attacks (see `tests.engine.sandbox.worlds`). As the negative control, each attack also runs without a sandbox, and wins.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Attack = Callable[[World], Any]
 # files
 
 
-def reads_environments_of_others(world: World) -> Any:
+def reads_the_environment_of_another_process(world: World) -> Any:
     with open(f"/proc/{world['victim']}/environ", "rb") as file:
         return world["canary"].encode() in file.read()
 
 
-def reads_the_environment_it_was_given(world: World) -> Any:
+def reads_its_own_environment(world: World) -> Any:
     import os
 
     return world["canary"] in " ".join(os.environ.values())
@@ -33,7 +33,7 @@ def reads_platform_code(world: World) -> Any:
         return len(file.read()) > 0
 
 
-def lists_the_platform(world: World) -> Any:
+def lists_platform_code(world: World) -> Any:
     import os
 
     return "session.py" in os.listdir(os.path.dirname(world["platform_code"]))
@@ -70,12 +70,12 @@ def follows_a_hard_link(world: World) -> Any:
         return world["canary"] in file.read()
 
 
-def climbs_out_of_its_folder(world: World) -> Any:
+def opens_a_relative_path_out_of_its_folder(world: World) -> Any:
     with open("../" * 20 + world["key_file"].lstrip("/")) as file:
         return world["canary"] in file.read()
 
 
-def opens_by_directory_handle(world: World) -> Any:
+def opens_a_file_by_a_folder_descriptor(world: World) -> Any:
     import os
 
     folder = os.open(os.path.dirname(world["key_file"]), os.O_PATH)
@@ -83,8 +83,8 @@ def opens_by_directory_handle(world: World) -> Any:
     return world["canary"].encode() in os.read(fd, 1000)
 
 
-def moves_the_lock_of_its_folder(world: World) -> Any:
-    """Code that can move the folder, or lock it, controls when it is removed."""
+def renames_the_lock_file_of_its_folder(world: World) -> Any:
+    """Code that can rename or lock this file could prevent the removal of its folder."""
     import os
 
     lock = f"{os.getcwd()}.lock"
@@ -93,7 +93,7 @@ def moves_the_lock_of_its_folder(world: World) -> Any:
     return True
 
 
-def holds_the_lock_of_its_folder(world: World) -> Any:
+def locks_the_lock_file_of_its_folder(world: World) -> Any:
     import fcntl
     import os
 
@@ -101,7 +101,7 @@ def holds_the_lock_of_its_folder(world: World) -> Any:
     return True
 
 
-def writes_elsewhere(world: World) -> Any:
+def writes_outside_its_folder(world: World) -> Any:
     import os
 
     path = os.path.join(world["open_folder"], "planted")
@@ -119,7 +119,7 @@ def truncates_a_file(world: World) -> Any:
 
 
 def reserves_more_than_its_limit(world: World) -> Any:
-    """In one call, and beyond the limit on the size of a file."""
+    """Reserve disk space in one call, more than the limit on the size of a file."""
     import ctypes
     import os
 
@@ -130,28 +130,28 @@ def reserves_more_than_its_limit(world: World) -> Any:
     return os.fstat(fd).st_blocks * 512 >= 64 << 20
 
 
-def keeps_more_than_its_limit(world: World) -> Any:
+def stores_more_than_its_limit(world: World) -> Any:
     import os
     import time
 
     for number in range(24):
-        with open(f"kept-{number}", "wb") as file:
+        with open(f"stored-{number}", "wb") as file:
             file.write(bytes(1 << 20))
     time.sleep(1)
     for number in range(24):
-        os.unlink(f"kept-{number}")
+        os.unlink(f"stored-{number}")
     return True
 
 
-def keeps_more_than_its_limit_in_deleted_files(world: World) -> Any:
+def stores_more_than_its_limit_in_deleted_files(world: World) -> Any:
     import os
     import time
 
-    held = []
+    open_files = []
     for _ in range(24):
-        held.append(open("deleted", "wb", 0))  # noqa: SIM115 - closed with the process
+        open_files.append(open("deleted", "wb", 0))  # noqa: SIM115 - closed with the process
         os.unlink("deleted")
-        held[-1].write(bytes(1 << 20))
+        open_files[-1].write(bytes(1 << 20))
     time.sleep(1)
     return True
 
@@ -162,32 +162,32 @@ def keeps_more_than_its_limit_in_deleted_files(world: World) -> Any:
 def connects_to_the_database_socket(world: World) -> Any:
     import _socket
 
-    made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    made.connect(world["unix_socket"])
+    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    client.connect(world["unix_socket"])
     return True
 
 
 def connects_to_an_abstract_socket(world: World) -> Any:
     import _socket
 
-    made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    made.connect(f"\0{world['abstract_socket']}")
+    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    client.connect(f"\0{world['abstract_socket']}")
     return True
 
 
 def connects_by_tcp(world: World) -> Any:
     import _socket
 
-    made = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-    made.connect(("127.0.0.1", world["port"]))
+    client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    client.connect(("127.0.0.1", world["port"]))
     return True
 
 
 def sends_by_udp(world: World) -> Any:
     import _socket
 
-    made = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
-    return made.sendto(b"secret.attacker.example", ("127.0.0.1", world["port"])) > 0
+    client = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    return client.sendto(b"secret.attacker.example", ("127.0.0.1", world["port"])) > 0
 
 
 def makes_a_socket_with_libc(world: World) -> Any:
@@ -203,25 +203,25 @@ def makes_a_netlink_socket(world: World) -> Any:
 
 
 def makes_a_datagram_pair(world: World) -> Any:
-    """An unconnected end could send to any path."""
+    """An unconnected datagram socket could send to any path."""
     import _socket
 
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_DGRAM)[0].fileno() >= 0
 
 
-def listens(world: World) -> Any:
+def listens_on_a_port(world: World) -> Any:
     import _socket
 
-    made = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-    made.bind(("127.0.0.1", 0))
-    made.listen()
+    server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    server.bind(("127.0.0.1", 0))
+    server.listen()
     return True
 
 
 # processes
 
 
-def forks(world: World) -> Any:
+def forks_a_process(world: World) -> Any:
     import os
 
     pid = os.fork()
@@ -231,7 +231,7 @@ def forks(world: World) -> Any:
     return True
 
 
-def forks_with_libc(world: World) -> Any:
+def forks_a_process_with_libc(world: World) -> Any:
     import ctypes
     import os
 
@@ -247,15 +247,15 @@ def runs_a_program(world: World) -> Any:
     return subprocess.run(["/bin/true"], check=False).returncode == 0
 
 
-def becomes_a_program(world: World) -> Any:
+def replaces_itself_with_a_program(world: World) -> Any:
     import os
     import sys
 
-    os.execv("/bin/sh", ["sh", "-c", f"echo WON >&{world.get('told', 2)}"])  # noqa: S606
+    os.execv("/bin/sh", ["sh", "-c", f"echo WON >&{world.get('result_descriptor', 2)}"])  # noqa: S606
     sys.exit(1)
 
 
-def spawns(world: World) -> Any:
+def spawns_a_program(world: World) -> Any:
     import os
 
     pid = os.posix_spawn("/bin/true", ["true"], {})
@@ -263,7 +263,7 @@ def spawns(world: World) -> Any:
     return True
 
 
-def runs_from_memory(world: World) -> Any:
+def creates_a_file_in_memory(world: World) -> Any:
     import os
 
     return os.memfd_create("program") >= 0
@@ -272,14 +272,14 @@ def runs_from_memory(world: World) -> Any:
 def starts_a_thousand_threads(world: World) -> Any:
     import threading
 
-    done = threading.Event()
+    end_threads = threading.Event()
     started = 0
     try:
         for _ in range(1000):
-            threading.Thread(target=done.wait, daemon=True).start()
+            threading.Thread(target=end_threads.wait, daemon=True).start()
             started += 1
     finally:
-        done.set()
+        end_threads.set()
     return started == 1000
 
 
@@ -290,71 +290,71 @@ def signals_its_parent(world: World) -> Any:
     return True
 
 
-def signals_everybody(world: World) -> Any:
+def signals_all_processes(world: World) -> Any:
     import os
 
     os.kill(-1, 0)
     return True
 
 
-def opens_a_handle_of_another(world: World) -> Any:
+def opens_a_pidfd_of_another_process(world: World) -> Any:
     import os
 
     return os.pidfd_open(world["victim"]) >= 0
 
 
-def traces_another(world: World) -> Any:
+def traces_another_process(world: World) -> Any:
     import ctypes
 
     seize = 0x4206
     return ctypes.CDLL(None).ptrace(seize, world["victim"], None, None) == 0
 
 
-def reads_the_memory_of_another(world: World) -> Any:
+def reads_the_memory_of_another_process(world: World) -> Any:
     import ctypes
 
     buffer = ctypes.create_string_buffer(8)
-    local = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+    local_buffer = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
     with open(f"/proc/{world['victim']}/maps") as file:
         start = int(file.readline().split("-")[0], 16)
-    remote = (ctypes.c_void_p * 2)(start, 8)
+    remote_buffer = (ctypes.c_void_p * 2)(start, 8)
     return (
         ctypes.CDLL(None).process_vm_readv(
-            world["victim"], ctypes.byref(local), 1, ctypes.byref(remote), 1, 0
+            world["victim"], ctypes.byref(local_buffer), 1, ctypes.byref(remote_buffer), 1, 0
         )
         == 8
     )
 
 
-def opens_the_memory_of_another(world: World) -> Any:
+def opens_the_memory_of_another_process(world: World) -> Any:
     with open(f"/proc/{world['victim']}/mem", "rb") as file:
         return file.fileno() >= 0
 
 
-def slows_another(world: World) -> Any:
+def lowers_the_priority_of_another_process(world: World) -> Any:
     import os
 
     os.setpriority(os.PRIO_PROCESS, world["victim"], 19)
     return True
 
 
-def limits_another(world: World) -> Any:
+def limits_another_process(world: World) -> Any:
     import resource
 
     resource.prlimit(world["victim"], resource.RLIMIT_CORE, (0, 0))
     return True
 
 
-def lifts_its_own_limits(world: World) -> Any:
+def sets_its_own_limits(world: World) -> Any:
     import resource
 
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return True
 
 
-def takes_three_gigabytes(world: World) -> Any:
-    return len(bytes(3 << 30)) > 0  # zeros that are never touched use no memory of the machine
+def allocates_three_gigabytes(world: World) -> Any:
+    return len(bytes(3 << 30)) > 0  # the kernel provides memory only when it is written
 
 
 # the kernel
@@ -373,14 +373,14 @@ def makes_a_user_namespace(world: World) -> Any:
     return ctypes.CDLL(None).unshare(0x10000000) == 0
 
 
-def mounts(world: World) -> Any:
+def mounts_a_file_system(world: World) -> Any:
     import ctypes
 
     libc = ctypes.CDLL(None)
-    where = world["open_folder"].encode()
-    if libc.mount(b"none", where, b"tmpfs", 0, None) != 0:
+    path = world["open_folder"].encode()
+    if libc.mount(b"none", path, b"tmpfs", 0, None) != 0:
         return False
-    libc.umount2(where, 2)
+    libc.umount2(path, 2)
     return True
 
 
@@ -408,30 +408,30 @@ def uses_kernel_keys(world: World) -> Any:
 def loads_a_kernel_program(world: World) -> Any:
     import ctypes
 
-    array = (2, 4, 4, 1)  # its type, the sizes of key and value, one entry
+    array = (2, 4, 4, 1)  # map type, key size, value size, number of entries
     attributes = (ctypes.c_uint32 * 18)(*array)
     return ctypes.CDLL(None).syscall(321, 0, attributes, 72) >= 0
 
 
-def leaves_shared_memory(world: World) -> Any:
+def creates_shared_memory(world: World) -> Any:
     import ctypes
 
     libc = ctypes.CDLL(None)
-    made = libc.shmget(0, 4096, 0o1600)
-    if made < 0:
+    segment = libc.shmget(0, 4096, 0o1600)
+    if segment < 0:
         return False
-    libc.shmctl(made, 0, None)
+    libc.shmctl(segment, 0, None)
     return True
 
 
 def calls_as_i386(world: World) -> Any:
-    """int 0x80 with getpid of i386 (20)."""
+    """Call getpid (20) of i386 with int 0x80."""
     import ctypes
     import mmap
 
-    code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"  # mov eax, 20; int 0x80; ret
+    machine_code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"  # mov eax, 20; int 0x80; ret
     page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    page.write(code)
+    page.write(machine_code)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
     return ctypes.CFUNCTYPE(ctypes.c_int)(address)() > 0
 
@@ -448,21 +448,23 @@ def reads_an_inherited_descriptor(world: World) -> Any:
     return world["canary"].encode() in os.pread(world["inherited"], 1000, 0)
 
 
-def named() -> dict[str, Attack]:
-    """Return every attack of this module and of `ungoverned` by its name."""
+def attacks_by_name() -> dict[str, Attack]:
+    """Return the attacks of this module and of `ungoverned`, each by its name."""
     from tests.engine.sandbox import ungoverned
 
-    found = {**vars(ungoverned), **globals()}
-    here = {__name__, ungoverned.__name__}
+    values = {**vars(ungoverned), **globals()}
+    modules = {__name__, ungoverned.__name__}
     return {
         name: value
-        for name, value in found.items()
-        if inspect.isfunction(value) and value.__module__ in here and name not in {"named", "code"}
+        for name, value in values.items()
+        if inspect.isfunction(value)
+        and value.__module__ in modules
+        and name not in {"attacks_by_name", "attack_source"}
     }
 
 
-def code(attack: Attack) -> str:
-    """A custom source whose only record tells whether the attack succeeded."""
+def attack_source(attack: Attack) -> str:
+    """Return a custom source whose only record contains whether the attack succeeded."""
     return f"""from __future__ import annotations
 from typing import Any
 from drover import Page, Source

@@ -1,4 +1,4 @@
-"""One world to attack and one ordinary user per test process."""
+"""Create the targets of attacks and the process of an ordinary user, once for each test process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.engine.sandbox.attacks import World
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    with worlds.made() as made:
-        yield made
+    with worlds.create_world() as targets:
+        yield targets
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +24,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def ground(home: str) -> Callable[[str], SandboxSite]:
-    """Where a sandbox of a mode is created; a mode that is too weak is refused as usual."""
+def make_site(home: str) -> Callable[[str], SandboxSite]:
+    """Return a function that returns the site for sandboxes of a mode. Level "good" is required, as by default."""
     return lambda mode: SandboxSite(home, "good", modes.LAYERS[mode])
 
 
@@ -33,5 +33,5 @@ def ground(home: str) -> Callable[[str], SandboxSite]:
 def ordinary_user() -> Iterator[ordinary.OrdinaryUser]:
     if os.geteuid() != 0:
         raise RuntimeError("the tests themselves run as an ordinary user")
-    with ordinary.installed() as made, ordinary.started(made) as user:
+    with ordinary.install_copy() as installation, ordinary.start_user_process(installation) as user:
         yield user

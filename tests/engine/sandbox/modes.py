@@ -1,11 +1,10 @@
-"""The isolation modes of this machine, each with some layers left out.
+"""The isolation modes that this machine supports. Each mode is a choice of isolation layers.
 
-As root: Landlock and seccomp only, a root and user of its own without Landlock, all but bubblewrap, and with
-it. As an ordinary user the same without layers that need privileges; when the tests run as root, that mode is a
-process that dropped root, `tests.engine.sandbox.ordinary`.
+If the tests run as root, the modes are all those in `LAYERS` that the machine supports. If they run as an ordinary
+user, modes that need root are left out. `tests.engine.sandbox.ordinary` lets root test as an ordinary user too.
 
-`make test` runs everything in the modes of real installations, and each case in one of the others, which test single
-layers; `make test-long` runs every case in every mode.
+`make test` runs every case in the modes of real installations. It spreads the cases over the modes that test single
+layers. `make test-long` runs every case in every mode.
 """
 
 from __future__ import annotations
@@ -29,49 +28,54 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 
 @lru_cache(maxsize=1)
-def available() -> list[str]:
-    """The modes of this machine and this user; fails if there are none."""
+def available_modes() -> list[str]:
+    """Return the modes that this machine and this user support. Raise if there are none."""
     machine = probe()
-    offered = {
+    supported_layers = {
         *(["landlock"] if machine.landlock else []),
         *(["seccomp"] if machine.seccomp else []),
         *(["root", "uid"] if machine.may_change_user else []),
         *(["bwrap"] if machine.bwrap else []),
     }
-    found = [name for name, layers in LAYERS.items() if offered.issuperset(layers)]
-    if not found:
+    supported_modes = [
+        name for name, layers in LAYERS.items() if supported_layers.issuperset(layers)
+    ]
+    if not supported_modes:
         raise RuntimeError(f"this machine cannot isolate code: {machine.missing}")
-    return found
+    return supported_modes
 
 
-USUAL = ("root" if os.geteuid() == 0 else "landlock", "bubblewrap")
-ROOTS = [name for name, layers in LAYERS.items() if "root" in layers]  # a prepared file system
+USUAL_MODES = ("root" if os.geteuid() == 0 else "landlock", "bubblewrap")
+# Modes that prepare a root file system.
+ROOT_MODES = [name for name, layers in LAYERS.items() if "root" in layers]
 
 
-def each() -> list[Any]:
-    """Parameters `mode`: the usual ones, and with `long` the others."""
-    found = available()
-    first = USUAL if {*USUAL} & {*found} else found[:1]
-    return [pytest.param(mode, marks=_long_unless(mode in first)) for mode in found]
+def mode_params() -> list[Any]:
+    """Return a parameter `mode` for each mode. All but the usual modes are marked `long`."""
+    modes = available_modes()
+    usual_modes = USUAL_MODES if {*USUAL_MODES} & {*modes} else modes[:1]
+    return [pytest.param(mode, marks=_marks(mode in usual_modes)) for mode in modes]
 
 
-def spread(
-    names: Iterable[str], whole: Collection[str] = USUAL, among: Collection[str] = tuple(LAYERS)
+def case_params(
+    names: Iterable[str],
+    full_modes: Collection[str] = USUAL_MODES,
+    allowed_modes: Collection[str] = tuple(LAYERS),
 ) -> list[Any]:
-    """Parameters `name, mode`: each in every mode of `whole` and in one of the others in turn; with `long` in all.
+    """Return parameters `name, mode` for each name in each of the `allowed_modes`.
 
-    Only modes `among` these are used.
+    All `full_modes`, and one other mode for each name in turn, are not marked `long`.
     """
-    modes = [mode for mode in available() if mode in among]
-    others = [mode for mode in modes if mode not in whole]
-    found = []
+    modes = [mode for mode in available_modes() if mode in allowed_modes]
+    other_modes = [mode for mode in modes if mode not in full_modes]
+    params = []
     for number, name in enumerate(names):
-        turn = others[number % len(others)] if others else None
+        turn_mode = other_modes[number % len(other_modes)] if other_modes else None
         for mode in modes:
-            marks = _long_unless(mode in whole or mode == turn)
-            found.append(pytest.param(name, mode, marks=marks, id=f"{name}-{mode}"))
-    return found
+            marks = _marks(mode in full_modes or mode == turn_mode)
+            params.append(pytest.param(name, mode, marks=marks, id=f"{name}-{mode}"))
+    return params
 
 
-def _long_unless(usual: bool) -> Collection[pytest.MarkDecorator]:
-    return () if usual else (pytest.mark.long,)
+def _marks(is_usual: bool) -> Collection[pytest.MarkDecorator]:
+    return () if is_usual else (pytest.mark.long,)

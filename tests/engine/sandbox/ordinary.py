@@ -1,6 +1,7 @@
-"""Run attacks as another user: a process that dropped root, with a copy of the code that it may read.
+"""Run attacks as an ordinary user: in a process that gave up root, with a copy of Drover's code that it may read.
 
-`python -m tests.engine.sandbox.ordinary` reads lines with `{"code", "world", "limits"}` and prints one line each.
+`python -m tests.engine.sandbox.ordinary` reads requests as lines of JSON with `code`, `world` and `limits`, and
+prints one line of JSON for each.
 """
 
 from __future__ import annotations
@@ -24,34 +25,41 @@ from apps.engine.sandbox.layers import choose_isolation
 from apps.engine.sandbox.process import SandboxSite
 from tests.engine.sandbox import attacks
 
-ROOT = Path(__file__).resolve().parents[3]
-USER = 10_001  # the image's user
+REPOSITORY = Path(__file__).resolve().parents[3]
+USER = 10_001  # the user of the container image
 
 
 def setpriv(*, uid: int, capabilities: Sequence[str] = ()) -> list[str]:
-    """Run what follows as in a container: as `uid`, limited to these capabilities permanently."""
-    kept = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
-    who = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    return ["setpriv", "--no-new-privs", f"--bounding-set={kept}", "--inh-caps=-all", *who, "--"]
+    """Return a command that runs another command as a container does: as `uid`, with these capabilities at most."""
+    bounding_set = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
+    user_options = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    return [
+        "setpriv",
+        "--no-new-privs",
+        f"--bounding-set={bounding_set}",
+        "--inh-caps=-all",
+        *user_options,
+        "--",
+    ]
 
 
 class OrdinaryUser:
-    """The process of another user, which runs several pieces of code."""
+    """A process of an ordinary user, which runs code in sandboxes, one piece after another."""
 
     def __init__(self, process: subprocess.Popen[str], home: Path) -> None:
         self.process = process
         self.home = home
 
-    def attacked(self, name: str, world: dict[str, Any]) -> dict[str, Any]:
-        return self.tried(attacks.code(attacks.named()[name]), world)
+    def run_attack(self, name: str, world: dict[str, Any]) -> dict[str, Any]:
+        return self.run_code(attacks.attack_source(attacks.attacks_by_name()[name]), world)
 
-    def tried(self, code: str, world: dict[str, Any], **limits: Any) -> dict[str, Any]:
-        self.ask(code, world, **limits)
+    def run_code(self, code: str, world: dict[str, Any], **limits: Any) -> dict[str, Any]:
+        self.send_code(code, world, **limits)
         assert self.process.stdout is not None
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
+        result: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return result
 
-    def ask(self, code: str, world: dict[str, Any], **limits: Any) -> None:
+    def send_code(self, code: str, world: dict[str, Any], **limits: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(
             json.dumps({"code": code, "world": world, "limits": limits}) + "\n"
@@ -61,7 +69,7 @@ class OrdinaryUser:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Code, its interpreter and a home that another user may use."""
+    """A copy of the code and the interpreter, and a home folder, that an ordinary user may use."""
 
     python: str
     path: tuple[str, ...]
@@ -70,61 +78,72 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installed() -> Iterator[Installation]:
-    """As root only. Only root may have access to the interpreter's folder, so it is copied as for a chroot."""
+def install_copy() -> Iterator[Installation]:
+    """Create an installation for an ordinary user. Works as root only.
+
+    It copies the interpreter as for a chroot, because the interpreter's folder may be readable for root only.
+    """
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
-        found = paths.find_python_files()
-        root = roots.prepare_root(home / "root", found)
+        python_files = paths.find_python_files()
+        root = roots.prepare_root(home / "root", python_files)
         (home / "root").chmod(0o755)
         code = home / "code"
         for part in ("apps/egress", "apps/engine", "tests/engine/sandbox"):
-            shutil.copytree(ROOT / part, code / part)
-        shutil.copy(ROOT / "apps/json.py", code / "apps")
+            shutil.copytree(REPOSITORY / part, code / part)
+        shutil.copy(REPOSITORY / "apps/json.py", code / "apps")
         for part in ("apps", "tests", "tests/engine"):
             (code / part / "__init__.py").touch()
         shutil.copy(pyseccomp.__file__, code)
         subprocess.run(["chmod", "-R", "a+rX", str(code)], check=True)
         (home / "user").mkdir()
         os.chown(home / "user", USER, USER)
-        sites = [str(root / site.lstrip("/")) for site in found.sites]
-        python = str(root / found.executable.lstrip("/"))
-        _require_its_library(python)
+        sites = [str(root / site.lstrip("/")) for site in python_files.sites]
+        python = str(root / python_files.executable.lstrip("/"))
+        _skip_if_library_is_unreadable(python)
         yield Installation(python, (str(code), *sites), code, home / "user")
 
 
-def _require_its_library(python: str) -> None:
-    """Skip if the copied interpreter needs a shared library that was installed where only root may read."""
-    import pytest  # The process of the other user, which imports this module too, does not need it.
+def _skip_if_library_is_unreadable(python: str) -> None:
+    """Skip the test if the copied interpreter needs a shared library that only root may read."""
+    import pytest  # Not at the top, because the ordinary user has no pytest.
 
-    tried = subprocess.run(
+    result = subprocess.run(
         [*setpriv(uid=USER), python, "-S", "-c", ""], capture_output=True, text=True
     )
-    if "error while loading shared libraries" in tried.stderr:
-        pytest.skip(tried.stderr.strip())
+    if "error while loading shared libraries" in result.stderr:
+        pytest.skip(result.stderr.strip())
 
 
 @contextlib.contextmanager
-def started(
-    of: Installation, start: Sequence[str] = (), layers: Sequence[str] = ("landlock", "seccomp")
+def start_user_process(
+    installation: Installation,
+    start: Sequence[str] = (),
+    layers: Sequence[str] = ("landlock", "seccomp"),
 ) -> Iterator[OrdinaryUser]:
-    """`start` is the command that changes the user, and may keep capabilities."""
+    """Start the process of the ordinary user. `start` is the command that changes the user."""
     process = subprocess.Popen(
-        [*(start or setpriv(uid=USER)), of.python, "-m", "tests.engine.sandbox.ordinary", *layers],
+        [
+            *(start or setpriv(uid=USER)),
+            installation.python,
+            "-m",
+            "tests.engine.sandbox.ordinary",
+            *layers,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=of.code,
+        cwd=installation.code,
         umask=0o077,  # as in every process of Drover
         env={
-            "PYTHONPATH": os.pathsep.join(of.path),
+            "PYTHONPATH": os.pathsep.join(installation.path),
             "PATH": "/usr/bin:/bin",
-            "ORDINARY_HOME": str(of.home),
+            "ORDINARY_HOME": str(installation.home),
         },
     )
     try:
-        yield OrdinaryUser(process, of.home)
+        yield OrdinaryUser(process, installation.home)
     finally:
         process.stdin.close()  # type: ignore[union-attr]
         process.wait(10)
@@ -133,19 +152,19 @@ def started(
 def main() -> None:
     from tests.engine.sandbox import worlds
 
-    ground = SandboxSite(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
+    site = SandboxSite(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
-    who = {
+    identity = {
         "uid": os.geteuid(),
-        "level": choose_isolation(ground.only).level,
+        "level": choose_isolation(site.only).level,
         "capabilities": int(status["CapEff"], 16),
     }
     for line in sys.stdin:
-        asked = json.loads(line)
-        limits = replace(worlds.SMALL, **asked["limits"])
-        answer = worlds.tried(asked["code"], asked["world"], ground, limits)
-        sys.stdout.write(json.dumps({**answer, **who}) + "\n")
+        request = json.loads(line)
+        limits = replace(worlds.SMALL_LIMITS, **request["limits"])
+        result = worlds.run_code(request["code"], request["world"], site, limits)
+        sys.stdout.write(json.dumps({**result, **identity}) + "\n")
         sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""The disk limit applies for a sandbox's whole life, however code writes, hides or names its files."""
+"""The disk limit of a sandbox applies at all times, however the code writes, hides or names its files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from apps.engine.sandbox.limits import MEGABYTE, LimitExceeded
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
-from tests.engine.sandbox.test_limits import code
-from tests.engine.sandbox.test_removal import OF_A_WORKER
-from tests.engine.sandbox.worlds import BOUND, SMALL
+from tests.engine.sandbox.test_limits import source_code
+from tests.engine.sandbox.test_removal import WORKER_CAPABILITIES
+from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
-LIMITS = replace(SMALL, disk=2 * MEGABYTE)
-ENDED = 20.0  # seconds until it must be killed
-WAIT = "\ntime.sleep(25)\nreturn Page([{'id': 1}])"
-KEEPS_WRITING = """
+LIMITS = replace(SMALL_LIMITS, disk=2 * MEGABYTE)
+END_TIMEOUT = 20.0  # seconds
+SLEEP_AND_RETURN = "\ntime.sleep(25)\nreturn Page([{'id': 1}])"
+WRITES_AFTER_ITS_PAGE = """
 def write():
     for n in range(8):
         with open(f'{n}', 'wb') as file:
@@ -33,7 +33,7 @@ def write():
 threading.Thread(target=write, daemon=True).start()
 return Page([{'id': 1}])
 """
-WRITES = {
+WRITING_CODE = {
     "files": "for n in range(8): open(f'{n}', 'wb').write(bytes(1 << 20))",
     "empty files": "for n in range(600): open(f'{n}', 'wb').close()",
     "folders": "for n in range(600): os.mkdir(f'{n}')",
@@ -42,16 +42,16 @@ WRITES = {
         "os.makedirs('a/b/c')\nfor n in range(8): open(f'a/b/c/{n}', 'wb').write(bytes(1 << 20))"
     ),
 }
-# If the folder is a separate file system it has a size, and these do not apply.
-HIDES = {
+# These cases apply only if the folder is not a separate file system, which would have its own size.
+HIDING_CODE = {
     "holes": "for n in range(8):\n    with open(f'{n}', 'wb') as file: file.truncate(1 << 20)",
     "deleted files": (
         "held = [open('f', 'w+b', 0) for n in range(8) if n == 0 or os.unlink('f') is None]\n"
         "for file in held: file.write(bytes(1 << 20))"
     ),
-    "deleted files of a thread alone": """
+    "deleted files that only one thread has open": """
 def hold():
-    ctypes.CDLL(None).syscall(436, 60, 60, 2)  # close_range, which unshares the table of descriptors first
+    ctypes.CDLL(None).syscall(436, 60, 60, 2)  # close_range with a flag that gives the thread its own descriptors
     held = []
     for n in range(8):
         held.append(open('f', 'w+b', 0)); os.unlink('f'); held[-1].write(bytes(1 << 20))
@@ -65,17 +65,17 @@ for n in range(8):
         file.write(bytes(1 << 20))
         assert libc.mmap(None, ctypes.c_size_t(4096), 1, 1, file.fileno(), ctypes.c_long(0)) > 0
     os.unlink('f')""",
-    "folders too deep to look into": "for n in range(1_100): os.mkdir('a'); os.chdir('a')",
-    "with the first thread gone": """
+    "folders nested too deeply to measure": "for n in range(1_100): os.mkdir('a'); os.chdir('a')",
+    "files of a process whose first thread has exited": """
 def write():
     time.sleep(0.5)
     for n in range(8):
         with open(f'{n}', 'wb') as file: file.write(bytes(1 << 20))
     time.sleep(25)
 threading.Thread(target=write, daemon=True).start()
-ctypes.CDLL(None).syscall(60, 0)  # exit of x86_64, of this thread alone""",
+ctypes.CDLL(None).syscall(60, 0)  # exit of x86_64, which ends only this thread""",
 }
-MODEST = (
+BELOW_LIMIT = (
     "import mmap, tempfile\n"
     "file = tempfile.TemporaryFile()\n"
     "os.posix_fallocate(file.fileno(), 0, 1 << 19)\n"
@@ -84,151 +84,168 @@ MODEST = (
     "time.sleep(0.8)\n"
     "return Page([{'id': held[0]}])"
 )
-CLOSES = "os.umask(0o777); os.mkdir('closed')"
-FIRST = modes.available()[0]
-EVERYWHERE = ("files", "empty files")
-WRITING = modes.spread(EVERYWHERE)
-WRITING += [(name, FIRST) for name in WRITES if name not in EVERYWHERE]
-HIDING = modes.spread(
-    HIDES, whole=(), among=("landlock", "root")
-)  # there its files are on our file system
-SAYS = "more than 2,097,152 bytes of files|hides files|nested folders"
+CREATES_CLOSED_FOLDER = "os.umask(0o777); os.mkdir('closed')"
+FIRST_MODE = modes.available_modes()[0]
+IN_ALL_MODES = ("files", "empty files")
+WRITE_CASES = modes.case_params(IN_ALL_MODES)
+WRITE_CASES += [(name, FIRST_MODE) for name in WRITING_CODE if name not in IN_ALL_MODES]
+# In these modes the files of the code are in the file system of the platform.
+HIDE_CASES = modes.case_params(HIDING_CODE, full_modes=(), allowed_modes=("landlock", "root"))
+LIMIT_MESSAGES = "more than 2,097,152 bytes of files|hides files|nested folders"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files without access end the code sooner than `MODEST` is done."""
+def short_time_without_access(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the time that files may stay without access. `BELOW_LIMIT` takes longer."""
     monkeypatch.setattr(disk, "UNSEEN_SECONDS_ALLOWED", 0.2)
 
 
-def written(body: str) -> str:
-    return code(f"import ctypes, threading, time\n{body}")
+def with_imports(body: str) -> str:
+    return source_code(f"import ctypes, threading, time\n{body}")
 
 
-def asked(sandbox: Sandbox) -> None:
-    sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
+def request_page(sandbox: Sandbox) -> None:
+    sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
 
 
-def wait_for_its_end(sandbox: Sandbox) -> None:
-    """Even between questions."""
-    deadline = time.monotonic() + ENDED
-    while _runs(sandbox.pid):
-        assert time.monotonic() < deadline, "nobody ended it"
+def wait_until_ended(sandbox: Sandbox) -> None:
+    """Wait until Drover has ended the process, while no request is open."""
+    deadline = time.monotonic() + END_TIMEOUT
+    while _is_running(sandbox.pid):
+        assert time.monotonic() < deadline, "the process was not ended"
         time.sleep(0.05)
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-@pytest.mark.parametrize(("name", "mode"), WRITING)
-def test_whatever_it_writes_counts(
-    name: str, mode: str, ground: Callable[[str], SandboxSite]
+@pytest.mark.parametrize(("name", "mode"), WRITE_CASES)
+def test_code_that_writes_more_than_its_limit_is_ended(
+    name: str, mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     with (
-        Sandbox(written(WRITES[name] + WAIT), site=ground(mode), limits=LIMITS) as sandbox,
-        pytest.raises(LimitExceeded, match=SAYS),
+        Sandbox(
+            with_imports(WRITING_CODE[name] + SLEEP_AND_RETURN),
+            site=make_site(mode),
+            limits=LIMITS,
+        ) as sandbox,
+        pytest.raises(LimitExceeded, match=LIMIT_MESSAGES),
     ):
-        asked(sandbox)
+        request_page(sandbox)
 
 
-@pytest.mark.parametrize(("name", "mode"), HIDING)
-def test_however_it_hides_what_it_writes(
-    name: str, mode: str, ground: Callable[[str], SandboxSite]
+@pytest.mark.parametrize(("name", "mode"), HIDE_CASES)
+def test_code_that_hides_more_than_its_limit_is_ended(
+    name: str, mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     with (
-        Sandbox(written(HIDES[name] + WAIT), site=ground(mode), limits=LIMITS) as sandbox,
-        pytest.raises(LimitExceeded, match=SAYS),
+        Sandbox(
+            with_imports(HIDING_CODE[name] + SLEEP_AND_RETURN),
+            site=make_site(mode),
+            limits=LIMITS,
+        ) as sandbox,
+        pytest.raises(LimitExceeded, match=LIMIT_MESSAGES),
     ):
-        asked(sandbox)
+        request_page(sandbox)
 
 
-@pytest.mark.parametrize("mode", modes.each())
-def test_between_two_questions_it_is_watched_too(
-    mode: str, ground: Callable[[str], SandboxSite]
+@pytest.mark.parametrize("mode", modes.mode_params())
+def test_code_that_writes_between_two_requests_is_ended(
+    mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
-    with Sandbox(written(KEEPS_WRITING), site=ground(mode), limits=LIMITS) as sandbox:
-        asked(sandbox)
-        wait_for_its_end(sandbox)
+    with Sandbox(
+        with_imports(WRITES_AFTER_ITS_PAGE), site=make_site(mode), limits=LIMITS
+    ) as sandbox:
+        request_page(sandbox)
+        wait_until_ended(sandbox)
         with pytest.raises(LimitExceeded, match="bytes of files"):
-            asked(sandbox)
+            request_page(sandbox)
         with pytest.raises(LimitExceeded, match="bytes of files"):
             sandbox.conclude()
 
 
-@pytest.mark.parametrize("mode", modes.each())
-def test_what_it_wrote_before_its_last_answer_counts(
-    mode: str, ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", modes.mode_params())
+def test_files_written_before_the_last_response_count(
+    mode: str, make_site: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if no regular measurement would have happened before."""
+    """Drover measures once more at the end, even if no regular measurement was due."""
     monkeypatch.setattr(disk, "MEASURE_EVERY_WHEN_FULL", 60.0)
-    body = WRITES["empty files"] + "\nreturn Page([{'id': 1}])"
-    with Sandbox(written(body), site=ground(mode), limits=LIMITS) as sandbox:
-        asked(sandbox)
+    body = WRITING_CODE["empty files"] + "\nreturn Page([{'id': 1}])"
+    with Sandbox(with_imports(body), site=make_site(mode), limits=LIMITS) as sandbox:
+        request_page(sandbox)
         with pytest.raises(LimitExceeded, match="bytes of files"):
             sandbox.conclude()
 
 
-@pytest.mark.parametrize("mode", modes.available())
+@pytest.mark.parametrize("mode", modes.available_modes())
 def test_use_below_the_limit_is_allowed(
-    mode: str, ground: Callable[[str], SandboxSite], impatient: None
+    mode: str, make_site: Callable[[str], SandboxSite], short_time_without_access: None
 ) -> None:
-    with Sandbox(written(MODEST), site=ground(mode), limits=LIMITS) as sandbox:
-        asked(sandbox)
+    with Sandbox(with_imports(BELOW_LIMIT), site=make_site(mode), limits=LIMITS) as sandbox:
+        request_page(sandbox)
         sandbox.conclude()
 
 
-@pytest.mark.parametrize("mode", [mode for mode in modes.available() if "bubble" in mode])
+@pytest.mark.parametrize("mode", [mode for mode in modes.available_modes() if "bubble" in mode])
 @pytest.mark.parametrize("folder", ["/", "/dev", "/dev/shm"])  # noqa: S108
-def test_no_other_file_system_in_memory_can_be_filled(
-    folder: str, mode: str, ground: Callable[[str], SandboxSite]
+def test_code_cannot_write_to_other_file_systems_in_memory(
+    folder: str, mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     body = f"open(os.path.join({folder!r}, 'x'), 'wb')"
     with (
-        Sandbox(written(body), site=ground(mode), limits=LIMITS) as sandbox,
+        Sandbox(with_imports(body), site=make_site(mode), limits=LIMITS) as sandbox,
         pytest.raises(EngineError, match=r"Permission|Read-only"),
     ):
-        asked(sandbox)
+        request_page(sandbox)
 
 
-@pytest.mark.skipif("root" not in modes.available(), reason="only root gives code another user")
+@pytest.mark.skipif(
+    "root" not in modes.available_modes(), reason="only root gives code another user"
+)
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "expected_text"),
     [
-        (WRITES["files"], "bytes of files"),
-        (HIDES["deleted files"], "bytes of files"),
-        (CLOSES, "hides files"),
-        (MODEST, None),
+        (WRITING_CODE["files"], "bytes of files"),
+        (HIDING_CODE["deleted files"], "bytes of files"),
+        (CREATES_CLOSED_FOLDER, "hides files"),
+        (BELOW_LIMIT, None),
     ],
 )
-def test_a_worker_without_power_over_files_sees_what_there_is(
+def test_a_worker_measures_files_with_only_its_usual_capabilities(
     body: str,
-    says: str | None,
-    ground: Callable[[str], SandboxSite],
+    expected_text: str | None,
+    make_site: Callable[[str], SandboxSite],
     tmp_path: Path,
-    impatient: None,
+    short_time_without_access: None,
 ) -> None:
-    code, stands = written(body + WAIT if says else body), ground("root")
+    text, site = with_imports(body + SLEEP_AND_RETURN if expected_text else body), make_site("root")
 
-    def ask() -> None:
-        ends = pytest.raises(LimitExceeded, match=says) if says else nullcontext()
-        with Sandbox(code, site=stands, limits=LIMITS) as sandbox, ends:
-            asked(sandbox)
+    def request_and_conclude() -> None:
+        expected_failure = (
+            pytest.raises(LimitExceeded, match=expected_text) if expected_text else nullcontext()
+        )
+        with Sandbox(text, site=site, limits=LIMITS) as sandbox, expected_failure:
+            request_page(sandbox)
             sandbox.conclude()
 
-    trees.in_child(ask, where=tmp_path, capabilities=OF_A_WORKER)
+    trees.run_in_child(request_and_conclude, folder=tmp_path, capabilities=WORKER_CAPABILITIES)
 
 
-def test_files_that_cannot_be_counted_in_time_end_it(
-    ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
+def test_code_is_ended_if_its_files_cannot_be_measured_in_time(
+    make_site: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "MEASURING_SECONDS", 0.0)
     with (
-        Sandbox(written("open('x', 'wb')" + WAIT), site=ground(FIRST), limits=LIMITS) as sandbox,
+        Sandbox(
+            with_imports("open('x', 'wb')" + SLEEP_AND_RETURN),
+            site=make_site(FIRST_MODE),
+            limits=LIMITS,
+        ) as sandbox,
         pytest.raises(EngineError, match="cannot be measured"),
     ):
-        asked(sandbox)
+        request_page(sandbox)
     assert not os.path.exists(f"/proc/{sandbox.pid}")

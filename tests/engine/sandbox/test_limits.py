@@ -1,4 +1,4 @@
-"""Code that exceeds a limit, or sends invalid output, ends with a clear failure; nothing is left behind."""
+"""Code that exceeds a limit or sends invalid output ends with a clear failure. Its process and files are removed."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, Took
 from apps.engine.sandbox.process import IsolationTooWeak, SandboxSite
 from apps.engine.sandbox.session import Callbacks, CodeFailed, Sandbox
 from tests.engine.sandbox import modes
-from tests.engine.sandbox.worlds import BOUND, SMALL
+from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
 MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Greedy:
-    """`body` is the body of get(); `raises` is the expected exception, and `says` a part of its message."""
+    """The body of `get()`, the exception that the sandbox must raise, and a part of its message."""
 
     body: str
-    raises: type[EngineError] | tuple[type[EngineError], ...]
-    says: str | None = None
-    limits: Limits = SMALL
+    failure: type[EngineError] | tuple[type[EngineError], ...]
+    message_part: str | None = None
+    limits: Limits = SMALL_LIMITS
 
 
-# 109 MB of empty rows, in lines of the maximum length.
-ROWS = (
+# Sends 109 MB of empty rows in lines of the maximum length.
+MANY_EMPTY_ROWS = (
     'line = b\'{"t":"rows","rows":[\' + b"{}," * 2_600_000 + b"{}]}" + bytes([10])\n'
     "for _ in range(14): raw(line)"
 )
-GREEDY = {
-    "spins and ignores SIGXCPU": Greedy(
+GREEDY_CODE = {
+    "computes without end and ignores SIGXCPU": Greedy(
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
         TookTooLong,
         CODE_USED_CPU,
-        replace(SMALL, cpu_seconds=1),
+        replace(SMALL_LIMITS, cpu_seconds=1),
     ),
-    "sleeps": Greedy(
+    "sleeps without end": Greedy(
         "import time; time.sleep(60)",
         TookTooLong,
         CODE_WAS_SILENT,
-        replace(SMALL, silence_seconds=0.6),
+        replace(SMALL_LIMITS, silence_seconds=0.6),
     ),
-    "runs past the clock while it talks": Greedy(
-        "import time\nwhile True: time.sleep(0.01); say('log', level='info', message='still here')",
+    "exceeds its time while it logs": Greedy(
+        "import time\nwhile True: time.sleep(0.01); say('log', level='info', message='working')",
         TookTooLong,
         "did not finish within 1 seconds",
-        replace(SMALL, wall_seconds=1),
+        replace(SMALL_LIMITS, wall_seconds=1),
     ),
     "ignores every signal": Greedy(
         "import signal, time\n"
@@ -61,21 +61,21 @@ GREEDY = {
         "time.sleep(60)",
         TookTooLong,
         CODE_WAS_SILENT,
-        replace(SMALL, silence_seconds=0.6),
+        replace(SMALL_LIMITS, silence_seconds=0.6),
     ),
-    "allocates": Greedy(
+    "allocates memory without end": Greedy(
         "held = []\nwhile True: held.append(bytearray(1 << 20))",
         LimitExceeded,
         "memory",
-        replace(SMALL, memory=256 * MEGABYTE),
+        replace(SMALL_LIMITS, memory=256 * MEGABYTE),
     ),
-    "unpacks a bomb": Greedy(
+    "decompresses a bomb": Greedy(
         "import zlib; z = zlib.compressobj(1)\n"
         "bomb = b''.join(z.compress(bytes(1 << 20)) for _ in range(300)) + z.flush()\n"
         "zlib.decompress(bomb)",
         LimitExceeded,
         "memory",
-        replace(SMALL, memory=256 * MEGABYTE),
+        replace(SMALL_LIMITS, memory=256 * MEGABYTE),
     ),
     "fills the disk with many files": Greedy(
         "for n in range(4000): open(f'f{n}', 'wb').write(bytes(1 << 20))",
@@ -98,65 +98,65 @@ GREEDY = {
         "time.sleep(60)",
         (LimitExceeded, CodeFailed),
         "more than 80 threads|can't start new thread",
-        replace(SMALL, memory=1024 * MEGABYTE),
+        replace(SMALL_LIMITS, memory=1024 * MEGABYTE),
     ),
     "prints without end": Greedy("import os\nwhile True: os.write(1, b'x' * 65536)", LimitExceeded),
-    "answers a line without end": Greedy(
+    "sends a line without end": Greedy(
         "while True: raw(b'x' * 65536)", BrokenOutput, "longer than"
     ),
-    "answers garbage": Greedy("raw(b'\\xff\\x00garbage\\n')", BrokenOutput, "not JSON"),
-    "answers a pickle": Greedy(
+    "sends invalid bytes": Greedy("raw(b'\\xff\\x00garbage\\n')", BrokenOutput, "not JSON"),
+    "sends a pickle": Greedy(
         "import pickle; raw(pickle.dumps({'t': 'answer'}) + b'\\n')", BrokenOutput, "not JSON"
     ),
-    "answers JSON that is too deep": Greedy(
+    "sends JSON that is nested too deeply": Greedy(
         "raw(b'[' * 100_000 + b']' * 100_000 + b'\\n')", BrokenOutput
     ),
-    "answers NaN": Greedy('raw(b\'{"t":"rows","rows":[{"a":NaN}]}\\n\')', BrokenOutput),
-    "answers rows that are none": Greedy(
+    "sends NaN": Greedy('raw(b\'{"t":"rows","rows":[{"a":NaN}]}\\n\')', BrokenOutput),
+    "sends rows that are not objects": Greedy(
         'raw(b\'{"t":"rows","rows":[1]}\\n\')', BrokenOutput, "wrong shape"
     ),
-    "answers an unknown kind": Greedy(
+    "sends an unknown kind of message": Greedy(
         'raw(b\'{"t":"succeeded"}\\n\')', BrokenOutput, "unknown kind"
     ),
-    "answers an error of our own making": Greedy(
+    "sends an error of class internal": Greedy(
         'raw(b\'{"t":"error","failure":"internal","message":"","evidence":[],'
         '"retry_after":null,"retryable":true,"line":null}\\n\')',
         BrokenOutput,
     ),
-    "answers more than one page may hold": Greedy(
+    "sends more bytes than a page may have": Greedy(
         "return Page({'text': 'x' * 1000} for _ in iter(int, 1))", LimitExceeded, "one answer"
     ),
-    "answers more rows than one page may hold": Greedy(
+    "sends more rows than a page may have": Greedy(
         "return Page({} for _ in range(20_000))",
         LimitExceeded,
         "rows at once",
-        replace(SMALL, rows=10_000),
+        replace(SMALL_LIMITS, rows=10_000),
     ),
-    "answers more values than one page may hold": Greedy(
-        ROWS,
+    "sends more values than a page may have": Greedy(
+        MANY_EMPTY_ROWS,
         LimitExceeded,
         "values at once",
-        replace(SMALL, page=1 << 30, line=8 << 20),
+        replace(SMALL_LIMITS, page=1 << 30, line=8 << 20),
     ),
-    "closes its output and goes on": Greedy(
+    "closes its output and continues": Greedy(
         "import os, time\nfor fd in range(1, 64):\n    try: os.close(fd)\n    except OSError: pass\n"
         "time.sleep(60)",
         (LimitExceeded, SourceError),
     ),
-    "leaves without a word": Greedy("import os; os._exit(0)", CodeFailed, "exit status 0"),
-    "pretends that its walls did not stand": Greedy(
+    "exits without a message": Greedy("import os; os._exit(0)", CodeFailed, "exit status 0"),
+    "exits with the status of a failed isolation": Greedy(
         "import os; os._exit(97)", CodeFailed, "exit status 97"
     ),
-    "pretends that it was killed": Greedy(
+    "exits with the status of a killed process": Greedy(
         "import os; os._exit(137)", CodeFailed, r"exit status 137|SIGSEGV"
     ),
-    "says exit": Greedy("import sys; sys.exit(3)", CodeFailed),
-    "breaks the interpreter": Greedy("import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"),
-    "recurses": Greedy("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
+    "calls sys.exit": Greedy("import sys; sys.exit(3)", CodeFailed),
+    "crashes the interpreter": Greedy("import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"),
+    "recurses without end": Greedy("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
 }
 
 
-def code(body: str) -> str:
+def source_code(body: str) -> str:
     indented = "\n".join(f"        {line}" for line in body.splitlines())
     return f"""
 from drover import Page, Source
@@ -180,122 +180,132 @@ class Greedy(Source):
 """
 
 
-# The results of these depend on the layers; the others depend only on the reader, and run in one mode each.
-BY_THE_WALLS = (
-    "allocates",
-    "closes its output and goes on",
+# The results of these cases depend on the isolation layers. The results of all other cases depend only on the code
+# that reads the output, so each of those runs in one mode.
+DEPEND_ON_LAYERS = (
+    "allocates memory without end",
+    "closes its output and continues",
     "fills the disk with deleted files",
     "fills the disk with many files",
     "ignores every signal",
-    "leaves without a word",
-    "pretends that it was killed",
-    "pretends that its walls did not stand",
-    "spins and ignores SIGXCPU",
+    "exits without a message",
+    "exits with the status of a killed process",
+    "exits with the status of a failed isolation",
+    "computes without end and ignores SIGXCPU",
     "starts threads without end",
     "writes one file that is too large",
 )
-CASES = modes.spread(BY_THE_WALLS, whole=modes.USUAL[:1])
-CASES += modes.spread([name for name in GREEDY if name not in BY_THE_WALLS], whole=())
+CASES = modes.case_params(DEPEND_ON_LAYERS, full_modes=modes.USUAL_MODES[:1])
+CASES += modes.case_params(
+    [name for name in GREEDY_CODE if name not in DEPEND_ON_LAYERS], full_modes=()
+)
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_greedy_code_ends_with_a_reason(
-    name: str, mode: str, ground: Callable[[str], SandboxSite], tmp_path: Path
+def test_greedy_code_ends_with_a_clear_failure(
+    name: str, mode: str, make_site: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
-    greedy, stands = GREEDY[name], ground(mode)
-    if mode not in modes.ROOTS:  # preparing another root takes seconds
-        stands = replace(stands, home=str(tmp_path))
-    with Sandbox(code(greedy.body), site=stands, limits=greedy.limits) as sandbox:
-        with pytest.raises(greedy.raises, match=greedy.says):
-            sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
+    greedy, site = GREEDY_CODE[name], make_site(mode)
+    # In root modes, a new home needs a new root file system, which takes seconds.
+    if mode not in modes.ROOT_MODES:
+        site = replace(site, home=str(tmp_path))
+    with Sandbox(source_code(greedy.body), site=site, limits=greedy.limits) as sandbox:
+        with pytest.raises(greedy.failure, match=greedy.message_part):
+            sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
         pid = sandbox.pid
     assert not os.path.exists(f"/proc/{pid}")
-    assert work_folders(Path(stands.home)) == []
+    assert work_folders(Path(site.home)) == []
 
 
 def work_folders(home: Path) -> list[Path]:
-    """Return what is left below `home`, with and without a prepared root, besides the locks."""
-    found = [*home.glob(f"*/{roots.WORK_FOLDER}/*"), *home.glob(f"*/root-*/{roots.WORK_FOLDER}/*")]
-    return [path for path in found if path.suffix != claims.SUFFIX]
+    """Return the work folders that exist below `home`, with and without a prepared root, but not their locks."""
+    paths = [*home.glob(f"*/{roots.WORK_FOLDER}/*"), *home.glob(f"*/root-*/{roots.WORK_FOLDER}/*")]
+    return [path for path in paths if path.suffix != claims.SUFFIX]
 
 
-def test_an_undecodable_name_is_handled(ground: Callable[[str], SandboxSite]) -> None:
+def test_a_process_name_that_is_not_utf8_is_accepted(
+    make_site: Callable[[str], SandboxSite],
+) -> None:
     body = (
         "import ctypes, time\n"
         "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
-        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # longer than until its clock is checked
+        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # so that the reader of the clock meets this name
     )
-    with Sandbox(code(body), site=ground(modes.available()[0]), limits=SMALL) as sandbox:
-        answer = sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
+    with Sandbox(
+        source_code(body), site=make_site(modes.available_modes()[0]), limits=SMALL_LIMITS
+    ) as sandbox:
+        page = sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
         assert process.cpu_seconds(sandbox.pid) > 0
-    assert answer.rows == [{"id": 1}]
+    assert page.rows == [{"id": 1}]
 
 
-def test_a_page_that_fails_does_not_end_the_conversation(
-    ground: Callable[[str], SandboxSite],
+def test_code_can_return_another_page_after_an_exception(
+    make_site: Callable[[str], SandboxSite],
 ) -> None:
-    mode = modes.available()[0]
+    mode = modes.available_modes()[0]
     body = "if pagination is None: raise ValueError('once')\nreturn Page([{'id': 1}])"
-    with Sandbox(code(body), site=ground(mode), limits=SMALL) as sandbox:
-        with pytest.raises(CodeFailed, match="ValueError: once") as failed:
-            sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
-        assert "source.py, line 19" in " ".join(failed.value.evidence)
-        answer = sandbox.call("page", bound=BOUND, pagination={"n": 1}, since=None, limit=None)
-    assert answer.rows == [{"id": 1}]
+    with Sandbox(source_code(body), site=make_site(mode), limits=SMALL_LIMITS) as sandbox:
+        with pytest.raises(CodeFailed, match="ValueError: once") as raised:
+            sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        assert "source.py, line 19" in " ".join(raised.value.evidence)
+        page = sandbox.call(
+            "page", bound=SOURCE_SETTINGS, pagination={"n": 1}, since=None, limit=None
+        )
+    assert page.rows == [{"id": 1}]
 
 
 @pytest.mark.parametrize("end", ["return Page([])", "raise ValueError('no')"])
-def test_lines_printed_before_the_last_answer_are_kept(
-    ground: Callable[[str], SandboxSite], end: str
+def test_lines_printed_before_the_last_response_are_logged(
+    make_site: Callable[[str], SandboxSite], end: str
 ) -> None:
-    heard: list[str] = []
+    log_lines: list[str] = []
     with (
         Sandbox(
-            code("print('the last line')\n" + end),
-            site=ground(modes.available()[0]),
-            limits=SMALL,
-            callbacks=Callbacks(log=lambda level, message: heard.append(message)),
+            source_code("print('the last line')\n" + end),
+            site=make_site(modes.available_modes()[0]),
+            limits=SMALL_LIMITS,
+            callbacks=Callbacks(log=lambda level, message: log_lines.append(message)),
         ) as sandbox,
         contextlib.suppress(CodeFailed),
     ):
-        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
-    assert heard == ["the last line"]
+        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+    assert log_lines == ["the last line"]
 
 
-def test_its_log_lines_are_kept_up_to_a_limit(ground: Callable[[str], SandboxSite]) -> None:
-    heard: list[str] = []
+def test_log_lines_are_stored_up_to_a_limit(make_site: Callable[[str], SandboxSite]) -> None:
+    log_lines: list[str] = []
     body = "for n in range(5000): print('line', n)\nreturn Page([])"
     with Sandbox(
-        code(body),
-        site=ground(modes.available()[0]),
-        limits=replace(SMALL, log=10_000),
-        callbacks=Callbacks(log=lambda level, message: heard.append(message)),
+        source_code(body),
+        site=make_site(modes.available_modes()[0]),
+        limits=replace(SMALL_LIMITS, log=10_000),
+        callbacks=Callbacks(log=lambda level, message: log_lines.append(message)),
     ) as sandbox:
-        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
-    assert heard[0] == "line 0"
-    assert "logged too much" in heard[-1]
-    assert sum(map(len, heard[:-1])) <= 10_000
+        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+    assert log_lines[0] == "line 0"
+    assert "logged too much" in log_lines[-1]
+    assert sum(map(len, log_lines[:-1])) <= 10_000
 
 
-def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
+def test_a_sandbox_below_the_required_level_is_refused(home: str) -> None:
     with pytest.raises(IsolationTooWeak, match="only at level weak, but good is required"):
-        Sandbox("", site=SandboxSite(home, "good", ("seccomp",)), limits=SMALL)
+        Sandbox("", site=SandboxSite(home, "good", ("seccomp",)), limits=SMALL_LIMITS)
 
 
-def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
-    ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
+def test_code_does_not_run_if_a_layer_cannot_be_set_up(
+    make_site: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_encoded_filter", lambda chosen: "AAAA")  # no filter at all
-    heard: list[str] = []
+    monkeypatch.setattr(process, "_encoded_filter", lambda chosen: "AAAA")  # not a valid filter
+    log_lines: list[str] = []
     with (
         Sandbox(
             "print('I ran')",
-            site=ground(modes.available()[0]),
-            limits=SMALL,
-            callbacks=Callbacks(log=lambda level, message: heard.append(message)),
+            site=make_site(modes.available_modes()[0]),
+            limits=SMALL_LIMITS,
+            callbacks=Callbacks(log=lambda level, message: log_lines.append(message)),
         ) as sandbox,
         pytest.raises(EngineError, match="could not be set up"),
     ):
         sandbox.wait_until_ready()
-    assert "seccomp is not available" in " ".join(heard)
-    assert "I ran" not in heard
+    assert "seccomp is not available" in " ".join(log_lines)
+    assert "I ran" not in log_lines

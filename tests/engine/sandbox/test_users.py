@@ -1,4 +1,4 @@
-"""No two running sandboxes have the same user, whichever process or container started them."""
+"""Running sandboxes all have different users, also in different processes and containers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from apps.engine.failures import SourceError
 from apps.engine.sandbox import claims, users
 
 
-def test_two_of_one_process_are_different(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_sandboxes_of_one_process_have_different_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(users, "UID_COUNT", 2)
     first, second = users.claim_user_id(tmp_path), users.claim_user_id(tmp_path)
     assert {first.name, second.name} == {str(users.FIRST_UID), str(users.FIRST_UID + 1)}
@@ -22,21 +24,23 @@ def test_two_of_one_process_are_different(tmp_path: Path, monkeypatch: pytest.Mo
     assert users.claim_user_id(tmp_path) == first
 
 
-def hold(folder: Path, told: Connection) -> None:
-    told.send(users.claim_user_id(folder).name)
-    told.recv()
+def claim_user(folder: Path, connection: Connection) -> None:
+    connection.send(users.claim_user_id(folder).name)
+    connection.recv()
 
 
-def test_what_another_process_has_is_taken_until_it_dies(
+def test_a_user_of_another_process_is_free_after_that_process_exits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(users, "UID_COUNT", 1)
-    ours, theirs = multiprocessing.Pipe()
-    other = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path, theirs))
-    other.start()
-    assert ours.recv() == str(users.FIRST_UID)
+    own_end, other_end = multiprocessing.Pipe()
+    other_process = multiprocessing.get_context("fork").Process(
+        target=claim_user, args=(tmp_path, other_end)
+    )
+    other_process.start()
+    assert own_end.recv() == str(users.FIRST_UID)
     with pytest.raises(SourceError):
         users.claim_user_id(tmp_path)
-    other.kill()
-    other.join()
+    other_process.kill()
+    other_process.join()
     claims.release(users.claim_user_id(tmp_path))

@@ -1,4 +1,4 @@
-"""Work folders: those of living owners are kept, in whatever container; all others are removed."""
+"""Work folders are removed, except those of live processes in any container."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
 from tests.engine.sandbox.test_limits import work_folders
-from tests.engine.sandbox.worlds import BOUND, SMALL
+from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
-OWNER = """
+OWNER_SCRIPT = """
 import sys
 from pathlib import Path
 from apps.engine.sandbox import workdirs
-made = workdirs.create(Path(sys.argv[1]), None)
-print(made.name, flush=True)
+folder = workdirs.create(Path(sys.argv[1]), None)
+print(folder.name, flush=True)
 sys.stdin.read()
 """
-OF_ANOTHER_CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+IN_ANOTHER_CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
-def owner(base: Path, *before: str) -> subprocess.Popen[str]:
-    """Another process with a work folder; its first line of output names it."""
+def start_owner(base: Path, *command: str) -> subprocess.Popen[str]:
+    """Start another process with a work folder. The first line of its output is the folder's name."""
     return subprocess.Popen(
-        [*before, sys.executable, "-c", OWNER, str(base)],
+        [*command, sys.executable, "-c", OWNER_SCRIPT, str(base)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -43,91 +43,92 @@ def owner(base: Path, *before: str) -> subprocess.Popen[str]:
     )
 
 
-def named(process: subprocess.Popen[str]) -> str:
+def read_folder_name(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def ended(process: subprocess.Popen[str]) -> None:
+def kill_owner(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
 
 
-def test_what_a_killed_process_left_goes_with_the_next_start(tmp_path: Path) -> None:
-    killed = owner(tmp_path)
-    name = named(killed)
-    trees.TREES["closed"](tmp_path / name)
-    ended(killed)
-    made = workdirs.create(tmp_path, None)
-    assert sorted(os.listdir(tmp_path)) == [made.name, f"{made.name}.lock"]
-    workdirs.remove(made)
+def test_the_folder_of_a_killed_process_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    killed = start_owner(tmp_path)
+    name = read_folder_name(killed)
+    trees.TREES["no access"](tmp_path / name)
+    kill_owner(killed)
+    folder = workdirs.create(tmp_path, None)
+    assert sorted(os.listdir(tmp_path)) == [folder.name, f"{folder.name}.lock"]
+    workdirs.remove(folder)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root makes namespaces of processes, as containers have"
+    os.geteuid() != 0, reason="only root can create a namespace of processes, as a container has"
 )
-def test_the_folder_of_a_live_process_in_another_container_stays(tmp_path: Path) -> None:
-    """Both start in an empty container, so even their process ids are the same."""
-    one, other = owner(tmp_path, *OF_ANOTHER_CONTAINER), owner(tmp_path, *OF_ANOTHER_CONTAINER)
-    names = {named(one), named(other)}
-    ours = workdirs.create(tmp_path, None)
+def test_the_folder_of_a_live_process_in_another_container_is_kept(tmp_path: Path) -> None:
+    """Both processes have the same process id, because each is the first in its container."""
+    first = start_owner(tmp_path, *IN_ANOTHER_CONTAINER)
+    second = start_owner(tmp_path, *IN_ANOTHER_CONTAINER)
+    names = {read_folder_name(first), read_folder_name(second)}
+    own_folder = workdirs.create(tmp_path, None)
     workdirs.sweep(tmp_path)
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names, ours.name}
-    ended(one)
-    ended(other)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names, own_folder.name}
+    kill_owner(first)
+    kill_owner(second)
     workdirs.sweep(tmp_path)
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {ours.name}
-    workdirs.remove(ours)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {own_folder.name}
+    workdirs.remove(own_folder)
 
 
-def test_a_process_has_any_number_of_them(tmp_path: Path) -> None:
-    made = [workdirs.create(tmp_path, None) for _ in range(5)]
-    assert all(folder.is_dir() for folder in made)
-    for folder in made:
+def test_a_process_can_have_several_work_folders(tmp_path: Path) -> None:
+    folders = [workdirs.create(tmp_path, None) for _ in range(5)]
+    assert all(folder.is_dir() for folder in folders)
+    for folder in folders:
         workdirs.remove(folder)
     assert os.listdir(tmp_path) == []
 
 
-def test_an_owner_whose_claim_is_swept_before_it_is_locked_makes_another(
+def test_a_work_folder_is_created_again_if_a_sweep_removed_its_claim_before_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = fcntl.flock
-    swept: list[list[str]] = []
+    original_flock = fcntl.flock
+    files_before_sweep: list[list[str]] = []
 
-    def late(fd: int, how: int) -> None:
-        if not swept:
-            swept.append(os.listdir(tmp_path))
-            trees.in_child(lambda: _sweep_with(lock, tmp_path), where=tmp_path)
-        lock(fd, how)
+    def sweep_before_lock(fd: int, operation: int) -> None:
+        if not files_before_sweep:
+            files_before_sweep.append(os.listdir(tmp_path))
+            trees.run_in_child(lambda: _sweep_with(original_flock, tmp_path), folder=tmp_path)
+        original_flock(fd, operation)
 
-    monkeypatch.setattr(fcntl, "flock", late)
-    made = workdirs.create(tmp_path, None)
-    assert [[f"{made.name}.lock"]] != swept
-    assert sorted(os.listdir(tmp_path)) == [made.name, f"{made.name}.lock"]
-    workdirs.remove(made)
+    monkeypatch.setattr(fcntl, "flock", sweep_before_lock)
+    folder = workdirs.create(tmp_path, None)
+    assert [[f"{folder.name}.lock"]] != files_before_sweep
+    assert sorted(os.listdir(tmp_path)) == [folder.name, f"{folder.name}.lock"]
+    workdirs.remove(folder)
 
 
-def _sweep_with(lock: Callable[[int, int], None], base: Path) -> None:
-    fcntl.flock = lock  # type: ignore[assignment]
+def _sweep_with(original_flock: Callable[[int, int], None], base: Path) -> None:
+    fcntl.flock = original_flock  # type: ignore[assignment]
     workdirs.sweep(base)
     assert os.listdir(base) == []
 
 
-def test_a_folder_that_cannot_be_removed_prevents_no_start(
+def test_a_sandbox_starts_although_an_old_folder_cannot_be_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries = []
+    removals = []
 
-    def refuses(tree: Path, *, seconds: float) -> None:
-        tries.append(tree)
+    def fail_to_remove(tree: Path, *, seconds: float) -> None:
+        removals.append(tree)
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(removal, "remove", refuses)
+    monkeypatch.setattr(removal, "remove", fail_to_remove)
     first = workdirs.create(tmp_path, None)
     workdirs.remove(first)
     second = workdirs.create(tmp_path, None)
-    assert len(tries) == 2
+    assert len(removals) == 2
     assert second.is_dir()
     monkeypatch.undo()
     workdirs.remove(second)
@@ -138,18 +139,18 @@ def test_a_folder_that_cannot_be_removed_prevents_no_start(
 def test_a_slow_removal_continues_with_the_next_sweeps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = workdirs.create(tmp_path, None)
-    trees.wide(made)
+    folder = workdirs.create(tmp_path, None)
+    trees.create_many_folders(folder)
     monkeypatch.setattr(workdirs, "REMOVAL_SECONDS", 0.0)
-    workdirs.remove(made)
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(workdirs.REMOVED_PREFIX)
+    workdirs.remove(folder)
+    (remaining,) = tmp_path.iterdir()
+    assert remaining.name.startswith(workdirs.REMOVED_PREFIX)
     monkeypatch.setattr(workdirs, "SWEEP_SECONDS", 60.0)
     workdirs.sweep(tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def test_what_an_earlier_release_left_goes_and_what_it_uses_stays(tmp_path: Path) -> None:
+def test_unused_folders_of_an_earlier_release_are_removed(tmp_path: Path) -> None:
     dead, alive = tmp_path / "999999999-0123456789ab", tmp_path / f"{os.getpid()}-0123456789ab"
     for folder in (dead, alive):
         (folder / "inner").mkdir(parents=True)
@@ -157,18 +158,18 @@ def test_what_an_earlier_release_left_goes_and_what_it_uses_stays(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == [alive.name]
 
 
-@pytest.mark.parametrize("mode", modes.available())
+@pytest.mark.parametrize("mode", modes.available_modes())
 def test_sandboxed_code_does_not_inherit_the_lock(
-    mode: str, ground: Callable[[str], SandboxSite]
+    mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
-    with Sandbox("", site=ground(mode), limits=SMALL) as sandbox:
+    with Sandbox("", site=make_site(mode), limits=SMALL_LIMITS) as sandbox:
         sandbox.wait_until_ready()
-        opened = [os.readlink(fd) for fd in Path(f"/proc/{sandbox.pid}/fd").iterdir()]
-    assert opened
-    assert not [path for path in opened if claims.SUFFIX in path]
+        open_paths = [os.readlink(fd) for fd in Path(f"/proc/{sandbox.pid}/fd").iterdir()]
+    assert open_paths
+    assert not [path for path in open_paths if claims.SUFFIX in path]
 
 
-NESTS = """
+NESTING_CODE = """
 from drover import Page, Source
 import os
 
@@ -183,14 +184,18 @@ class Nests(Source):
 """
 
 
-@pytest.mark.parametrize("mode", modes.each())
-def test_code_that_nests_folders_leaves_nothing_to_others(
-    mode: str, ground: Callable[[str], SandboxSite], tmp_path: Path
+@pytest.mark.parametrize("mode", modes.mode_params())
+def test_the_next_sandbox_removes_deeply_nested_folders(
+    mode: str, make_site: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
-    stands = ground(mode) if mode in modes.ROOTS else replace(ground(mode), home=str(tmp_path))
-    with Sandbox(NESTS, site=stands, limits=SMALL) as hostile, suppress(EngineError):
-        hostile.call("page", bound=BOUND, pagination=None, since=None, limit=None)
-    with Sandbox("", site=stands, limits=SMALL) as another:
-        another.wait_until_ready()
-        assert len(work_folders(Path(stands.home))) <= 1
-    assert work_folders(Path(stands.home)) == []
+    site = (
+        make_site(mode)
+        if mode in modes.ROOT_MODES
+        else replace(make_site(mode), home=str(tmp_path))
+    )
+    with Sandbox(NESTING_CODE, site=site, limits=SMALL_LIMITS) as hostile, suppress(EngineError):
+        hostile.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+    with Sandbox("", site=site, limits=SMALL_LIMITS) as next_sandbox:
+        next_sandbox.wait_until_ready()
+        assert len(work_folders(Path(site.home))) <= 1
+    assert work_folders(Path(site.home)) == []

@@ -1,6 +1,7 @@
-"""Attacks that Landlock does not control: modes, owners, times, locks, signals of files, and reading about processes.
+"""Attacks that Landlock does not prevent, on files, sockets, and other processes.
 
-A process of the platform's own user could do each of them. They have the form of those in `attacks`, which lists them.
+Every process of the platform's own user can do these. The functions have the form of those in `attacks`, which lists
+them too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ def changes_a_mode(world: World) -> Any:
     import os
 
     libc, path = ctypes.CDLL(None), world["open_file"].encode()
-    fchmodat2, here = 452, -100
+    fchmodat2, current_folder = 452, -100
     for mode in (0o644, 0o666):
         if not any(
             (
                 libc.chmod(path, mode) == 0,
-                libc.fchmodat(here, path, mode, 0) == 0,
-                libc.syscall(fchmodat2, here, path, mode, 0) == 0,
+                libc.fchmodat(current_folder, path, mode, 0) == 0,
+                libc.syscall(fchmodat2, current_folder, path, mode, 0) == 0,
             )
         ):
             return False
@@ -29,22 +30,24 @@ def changes_a_mode(world: World) -> Any:
 
 
 def changes_a_mode_by_descriptor(world: World) -> Any:
-    """Python's own files can be opened; access mode 3 requests neither reading nor writing."""
+    """Use a file of Python, which the code may open, and access mode 3, which requests neither reading nor writing."""
     import ctypes
     import os
 
-    libc, won = ctypes.CDLL(None), []
-    for path, how in ((os.__file__, os.O_RDONLY), (world["open_file"], 3)):
+    libc, successes = ctypes.CDLL(None), []
+    for path, flags in ((os.__file__, os.O_RDONLY), (world["open_file"], 3)):
         try:
-            fd = os.open(path, how)
+            fd = os.open(path, flags)
         except OSError:
             continue
         mode = os.fstat(fd).st_mode & 0o777
-        won.append(libc.fchmod(fd, mode) == 0 or libc.syscall(452, fd, b"", mode, 0x1000) == 0)
-    return any(won)
+        successes.append(
+            libc.fchmod(fd, mode) == 0 or libc.syscall(452, fd, b"", mode, 0x1000) == 0
+        )
+    return any(successes)
 
 
-def changes_times(world: World) -> Any:
+def changes_file_times(world: World) -> Any:
     import ctypes
     import os
 
@@ -55,7 +58,7 @@ def changes_times(world: World) -> Any:
     return libc.utimensat(-100, path, now, 0) == 0 or libc.futimens(fd, omit) == 0
 
 
-def gives_a_file_away(world: World) -> Any:
+def changes_the_owner_of_a_file(world: World) -> Any:
     import ctypes
     import os
 
@@ -64,7 +67,7 @@ def gives_a_file_away(world: World) -> Any:
     return libc.lchown(path, -1, -1) == 0 or libc.fchown(fd, -1, -1) == 0
 
 
-def marks_a_file(world: World) -> Any:
+def sets_an_extended_attribute(world: World) -> Any:
     import os
 
     os.setxattr(world["open_file"], "user.drover", b"1")
@@ -72,8 +75,8 @@ def marks_a_file(world: World) -> Any:
     return True
 
 
-def opens_a_key_without_saying_what_for(world: World) -> Any:
-    """Landlock does not control access mode 3 and O_PATH, and changing a file works by its descriptor."""
+def opens_a_key_without_read_or_write_access(world: World) -> Any:
+    """Landlock does not prevent access mode 3 and O_PATH. With the descriptor, code could change the file's mode."""
     import os
 
     fd = os.open(world["key_file"], 3)
@@ -83,9 +86,9 @@ def opens_a_key_without_saying_what_for(world: World) -> Any:
 def truncates_while_opening(world: World) -> Any:
     import os
 
-    for how in (os.O_RDONLY, 3):
+    for flags in (os.O_RDONLY, 3):
         try:
-            os.close(os.open(world["open_file"], how | os.O_TRUNC))
+            os.close(os.open(world["open_file"], flags | os.O_TRUNC))
         except OSError:
             continue
         return True
@@ -99,14 +102,14 @@ def sends_signals_through_a_pipe(world: World) -> Any:
 
     end, _ = os.pipe()
     set_owner_ex, victim = 15, world["victim"]
-    for ask in (
+    for request in (
         lambda: fcntl.fcntl(end, fcntl.F_SETOWN, victim),
         lambda: fcntl.fcntl(end, set_owner_ex, struct.pack("ii", 1, victim)),
         lambda: fcntl.fcntl(end, fcntl.F_SETSIG, 9),
         lambda: fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC),
     ):
         try:
-            ask()
+            request()
         except OSError:
             continue
         return True
@@ -118,18 +121,18 @@ def sends_signals_through_a_socket(world: World) -> Any:
     import fcntl
     import struct
 
-    one, _ = _socket.socketpair()
+    first, _ = _socket.socketpair()
     set_owner, set_group = 0x8901, 0x8902
     for request in (set_owner, set_group):
         try:
-            fcntl.ioctl(one, request, struct.pack("i", world["victim"]))
+            fcntl.ioctl(first, request, struct.pack("i", world["victim"]))
         except OSError:
             continue
         return True
     return False
 
 
-def takes_a_lease(world: World) -> Any:
+def takes_a_file_lease(world: World) -> Any:
     import fcntl
     import os
 
@@ -151,7 +154,7 @@ def watches_a_folder(world: World) -> Any:
     return True
 
 
-def takes_the_room_for_pipes(world: World) -> Any:
+def enlarges_a_pipe_buffer(world: World) -> Any:
     import fcntl
     import os
 
@@ -159,13 +162,13 @@ def takes_the_room_for_pipes(world: World) -> Any:
     return fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
 
 
-def takes_the_room_for_sockets(world: World) -> Any:
-    """Data in a socket's buffer counts as no process's memory."""
+def enlarges_a_socket_buffer(world: World) -> Any:
+    """The kernel does not count the data in a socket's buffer as memory of a process."""
     import _socket
 
-    one, other = _socket.socketpair()
-    before = one.getsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF)
-    for end, option in ((one, _socket.SO_SNDBUF), (other, _socket.SO_RCVBUF)):
+    first, second = _socket.socketpair()
+    before = first.getsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF)
+    for end, option in ((first, _socket.SO_SNDBUF), (second, _socket.SO_RCVBUF)):
         try:
             end.setsockopt(_socket.SOL_SOCKET, option, 2 * before)
         except OSError:
@@ -174,22 +177,22 @@ def takes_the_room_for_sockets(world: World) -> Any:
     return False
 
 
-def hides_descriptors_between_sockets(world: World) -> Any:
+def sends_a_descriptor_through_a_socket(world: World) -> Any:
     import _socket
     import array
     import os
 
-    one, other = _socket.socketpair()
+    first, second = _socket.socketpair()
     fd = os.open("hidden", os.O_RDWR | os.O_CREAT)
     os.unlink("hidden")
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [fd]))
-    one.sendmsg([b"x"], [rights])
+    first.sendmsg([b"x"], [rights])
     os.close(fd)
-    return len(other.recvmsg(1, 100)[1]) == 1
+    return len(second.recvmsg(1, 100)[1]) == 1
 
 
-def stands_in_a_deleted_folder_of_its_own(world: World) -> Any:
-    """Start a thread with `clone` that shares no current folder; deleted folders that it keeps cannot be counted."""
+def starts_a_thread_with_its_own_current_folder(world: World) -> Any:
+    """Start a thread with `clone` that has its own current folder. Drover cannot measure it once it is deleted."""
     import ctypes
 
     libc = ctypes.CDLL(None)
@@ -201,49 +204,49 @@ def stands_in_a_deleted_folder_of_its_own(world: World) -> Any:
     return libc.clone(exit_thread, top, shared_but_folder, None) > 0
 
 
-def asks_about_another(world: World) -> Any:
+def reads_attributes_of_another_process(world: World) -> Any:
     import ctypes
     import os
     import time
 
     libc, victim = ctypes.CDLL(None), world["victim"]
     head, size = ctypes.c_void_p(), ctypes.c_size_t()
-    for ask in (
+    for read_attribute in (
         lambda: os.getpgid(victim) > 0,
         lambda: os.getpriority(os.PRIO_PROCESS, victim) >= 0,
         lambda: time.clock_gettime(~victim << 3 | 2) >= 0,
         lambda: libc.get_robust_list(victim, ctypes.byref(head), ctypes.byref(size)) == 0,
     ):
         try:
-            if ask():
+            if read_attribute():
                 return True
         except OSError:
             continue
     return False
 
 
-def gets_a_handle_of_its_peer(world: World) -> Any:
+def reads_the_credentials_of_its_peer(world: World) -> Any:
     import _socket
 
-    one, _ = _socket.socketpair()
-    return one.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12) != b""
+    first, _ = _socket.socketpair()
+    return first.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12) != b""
 
 
-def filters_a_socket(world: World) -> Any:
+def attaches_a_filter_to_a_socket(world: World) -> Any:
     import _socket
     import ctypes
     import struct
 
-    one, _ = _socket.socketpair()
+    first, _ = _socket.socketpair()
     accept_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xFFFF))
     program = struct.pack("HxxxxxxP", 1, ctypes.addressof(accept_all))
     attach_filter = 26
-    one.setsockopt(_socket.SOL_SOCKET, attach_filter, program)
+    first.setsockopt(_socket.SOL_SOCKET, attach_filter, program)
     return True
 
 
-def kills_itself_by_a_timer(world: World) -> Any:
-    """A way to look like a process that the machine killed."""
+def creates_a_timer_that_kills_its_process(world: World) -> Any:
+    """With such a timer, the code could look like a process that the machine killed."""
     import ctypes
     import struct
 

@@ -1,4 +1,4 @@
-"""The targets of an attacker, created for a test: files, sockets, a process, a descriptor."""
+"""Create the targets of attacks: files, sockets, a process and a descriptor. Run attacks with and without a sandbox."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from apps.engine.sandbox.session import Callbacks, Sandbox
 from tests.engine.sandbox import attacks
 from tests.engine.sandbox.attacks import World
 
-BOUND: dict[str, Any] = {
+SOURCE_SETTINGS: dict[str, Any] = {
     "config": {},
     "stream": "attack",
     "sync_mode": "full_refresh",
     "cursor": None,
 }
-SMALL = Limits(
+SMALL_LIMITS = Limits(
     memory=512 * MEGABYTE, cpu_seconds=20, wall_seconds=120, disk=8 * MEGABYTE, page=16 * MEGABYTE
 )
-CONTROL = """
+UNSANDBOXED_SCRIPT = """
 import json, sys
 sys.path[:0] = [{library!r}]
 world = json.load(sys.stdin)
@@ -45,22 +45,23 @@ print(json.dumps(list(source.get().rows)[0]))
 
 
 @contextlib.contextmanager
-def made() -> Iterator[World]:
-    """A world readable by every user of this machine, so that only the sandbox can stop an attack."""
+def create_world() -> Iterator[World]:
+    """Create targets that every user of this machine may access, so that only the sandbox can stop an attack."""
     canary = f"canary-{secrets.token_hex(8)}"
     folder = Path(tempfile.mkdtemp(prefix="drover-world-"))
     folder.chmod(0o755)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        key_file, other = folder / "keys" / "encryption", folder / "org" / "other" / "out.jsonl"
-        for path in (key_file, other):
+        key_file = folder / "keys" / "encryption"
+        other_output = folder / "org" / "other" / "out.jsonl"
+        for path in (key_file, other_output):
             path.parent.mkdir(parents=True)
             path.write_text(canary)
         open_folder, open_file = folder / "open", folder / "open-file"
         open_folder.mkdir()
         open_folder.chmod(0o777)
         open_file.write_text(canary)
-        (folder / "open.lock").touch()  # next to it, as next to every work folder
+        (folder / "open.lock").touch()  # as next to every work folder
         open_file.chmod(0o666)
         victim = subprocess.Popen(
             [sys.executable, "-c", "input()"],
@@ -70,11 +71,11 @@ def made() -> Iterator[World]:
         )
         stack.callback(victim.wait)
         stack.callback(victim.kill)
-        unix = _listening(stack, socket.AF_UNIX, str(folder / "db.sock"))
+        unix_server = _listen(stack, socket.AF_UNIX, str(folder / "db.sock"))
         (folder / "db.sock").chmod(0o777)
-        abstract = f"drover-{secrets.token_hex(6)}"
-        _listening(stack, socket.AF_UNIX, f"\0{abstract}")
-        tcp = _listening(stack, socket.AF_INET, ("127.0.0.1", 0))
+        abstract_name = f"drover-{secrets.token_hex(6)}"
+        _listen(stack, socket.AF_UNIX, f"\0{abstract_name}")
+        tcp_server = _listen(stack, socket.AF_INET, ("127.0.0.1", 0))
         inherited = os.open(key_file, os.O_RDONLY)
         stack.callback(os.close, inherited)
         os.set_inheritable(inherited, True)
@@ -82,49 +83,57 @@ def made() -> Iterator[World]:
             "canary": canary,
             "platform_code": str(Path(__file__).parents[3] / "apps/engine/sandbox/session.py"),
             "key_file": str(key_file),
-            "other_output": str(other),
+            "other_output": str(other_output),
             "open_folder": str(open_folder),
             "open_file": str(open_file),
             "victim": victim.pid,
-            "unix_socket": unix.getsockname(),
-            "abstract_socket": abstract,
-            "port": tcp.getsockname()[1],
+            "unix_socket": unix_server.getsockname(),
+            "abstract_socket": abstract_name,
+            "port": tcp_server.getsockname()[1],
             "inherited": inherited,
         }
 
 
-def _listening(stack: contextlib.ExitStack, family: int, address: Any) -> socket.socket:
+def _listen(stack: contextlib.ExitStack, family: int, address: Any) -> socket.socket:
     server = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
     server.bind(address)
     server.listen(64)
     return server
 
 
-def attacked(name: str, world: World, ground: SandboxSite) -> dict[str, Any]:
-    """Return `{"won", "why"}` of the attack inside the sandbox; code that was killed has not won."""
-    return tried(attacks.code(attacks.named()[name]), world, ground)
+def run_attack(name: str, world: World, site: SandboxSite) -> dict[str, Any]:
+    """Run the attack in a sandbox. Return whether it succeeded as `won`, and the reason as `why`."""
+    return run_code(attacks.attack_source(attacks.attacks_by_name()[name]), world, site)
 
 
-def tried(code: str, world: World, ground: SandboxSite, limits: Limits = SMALL) -> dict[str, Any]:
-    """Return the only record of the code, or the failure that ended it."""
-    printed: list[str] = []
-    heard = Callbacks(log=lambda level, message: printed.append(message))
+def run_code(
+    code: str, world: World, site: SandboxSite, limits: Limits = SMALL_LIMITS
+) -> dict[str, Any]:
+    """Run the code in a sandbox. Return its only record, or the failure that ended it."""
+    log_lines: list[str] = []
+    callbacks = Callbacks(log=lambda level, message: log_lines.append(message))
     try:
-        with Sandbox(code, site=ground, limits=limits, callbacks=heard) as sandbox:
-            bound = {**BOUND, "config": {"world": world}}
-            answer = sandbox.call("page", bound=bound, pagination=None, since=None, limit=None)
+        with Sandbox(code, site=site, limits=limits, callbacks=callbacks) as sandbox:
+            bound = {**SOURCE_SETTINGS, "config": {"world": world}}
+            page = sandbox.call("page", bound=bound, pagination=None, since=None, limit=None)
     except EngineError as error:
         why = f"{error.message} {' '.join(error.evidence)}"
-        return {"won": "WON" in printed, "why": why, "ended": type(error).__name__}
-    return dict(answer.rows[0])
+        return {"won": "WON" in log_lines, "why": why, "ended": type(error).__name__}
+    return dict(page.rows[0])
 
 
-def unsandboxed(name: str, world: World) -> bool:
-    """Whether the attack succeeds without a sandbox."""
+def run_without_sandbox(name: str, world: World) -> bool:
+    """Run the attack without a sandbox. Return whether it succeeded."""
     library = str(paths.LIBRARY)
-    ended = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", CONTROL.format(library=library)],
-        input=json.dumps({**world, "code": attacks.code(attacks.named()[name]), "told": 1}),
+    process = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", UNSANDBOXED_SCRIPT.format(library=library)],
+        input=json.dumps(
+            {
+                **world,
+                "code": attacks.attack_source(attacks.attacks_by_name()[name]),
+                "result_descriptor": 1,
+            }
+        ),
         capture_output=True,
         text=True,
         timeout=60,
@@ -133,7 +142,7 @@ def unsandboxed(name: str, world: World) -> bool:
         check=False,
         cwd=world["open_folder"],
     )
-    if "WON" in ended.stdout:
+    if "WON" in process.stdout:
         return True
-    lines = ended.stdout.splitlines()
+    lines = process.stdout.splitlines()
     return bool(lines) and bool(json.loads(lines[-1])["won"])

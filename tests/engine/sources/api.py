@@ -1,4 +1,4 @@
-"""A real HTTP server whose responses a test defines."""
+"""A real HTTP server that sends the responses that a test defines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass
-class Asked:
-    """A request as received by the server."""
+class ReceivedRequest:
+    """A request that the server received."""
 
     method: str
     path: str
@@ -29,12 +29,12 @@ class Asked:
 
 @dataclass
 class Reply:
-    """A response. `declared` is a Content-Length that may be wrong; `silent` never responds."""
+    """A response. `declared_length` is a wrong Content-Length. A `silent` reply is never sent."""
 
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    declared: int | None = None
+    declared_length: int | None = None
     silent: bool = False
 
     @property
@@ -42,17 +42,17 @@ class Reply:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
-Script = Callable[[Asked], Reply]
+Script = Callable[[ReceivedRequest], Reply]
 
 
 class Api(ThreadingHTTPServer):
-    """Serves the defined responses on loopback and records every request."""
+    """Send the replies of `script` on loopback, and record every request."""
 
     daemon_threads = True
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.asked: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.closing = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -67,22 +67,22 @@ class Api(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet
+    wbufsize = -1  # sends head and body in one packet
     server: Api
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(
+        request = ReceivedRequest(
             self.command,
             parts.path,
             dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers,
             self.rfile.read(length),
         )
-        self.server.asked.append(asked)
-        reply = self.server.script(asked)
+        self.server.requests.append(request)
+        reply = self.server.script(request)
         if reply.silent:
             self.server.closing.wait(30)
             self.close_connection = True
@@ -91,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(reply.declared or len(content)))
+        self.send_header("Content-Length", str(reply.declared_length or len(content)))
         self.end_headers()
         self.wfile.write(content)
-        if reply.declared:
+        if reply.declared_length:
             self.close_connection = True
 
     def do_POST(self) -> None:
@@ -105,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Api]:
-    """Run the server until the block ends."""
+def serve_api(script: Script) -> Iterator[Api]:
+    """Run the server for the time of the block."""
     api = Api(script)
     thread = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -119,5 +119,5 @@ def serving(script: Script) -> Iterator[Api]:
         thread.join()
 
 
-def always(reply: Reply) -> Script:
+def always_reply(reply: Reply) -> Script:
     return lambda _: reply

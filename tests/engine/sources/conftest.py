@@ -1,4 +1,4 @@
-"""Fixtures of the sources: a database to read from."""
+"""A database that the sources read from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READER_PASSWORD = "reader p@ss/word:%'"
 
 @dataclass
 class SourceDatabase:
-    """A database whose owner creates tables, and settings of a user who only reads them."""
+    """A database whose owner creates tables, and the settings of a user who may only read them."""
 
     admin: psycopg.Connection[tuple[Any, ...]]
     config: dict[str, Any]
@@ -41,7 +41,7 @@ def reader(engine_postgres: EmbeddedPostgres) -> str:
 
 @pytest.fixture(scope="module")
 def database(engine_postgres: EmbeddedPostgres, reader: str) -> Iterator[SourceDatabase]:
-    """A database for this module; all its tables may be read."""
+    """Create a database for the tests of one module. Grant the reader all its tables."""
     name = f"source_{uuid4().hex[:12]}"
     with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())

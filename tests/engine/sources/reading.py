@@ -1,4 +1,4 @@
-"""Read sources in tests as the engine does: page by page, with tokens converted through JSON."""
+"""Read sources as the engine does: page by page, storing the tokens and the state as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from apps.engine.sources.connector import ConnectorSource
 from apps.engine.sync.build import build_source
 
 NO_FILES = StorageRoot("file:///nonexistent", "none")
-MANY = 10_000  # pages; more than any test needs
+MAX_PAGES = 10_000  # more than any test needs
 
 
 @dataclass
 class ReadStream:
-    """The result of reading a stream: the rows of each page, the token of each page, the final state."""
+    """What a read of a stream returned: the rows and the token of each page, and the final state."""
 
     pages: list[list[dict[str, Any]]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class ReadStream:
         return [row[name] for row in self.rows]
 
 
-def build(
+def make_source(
     kind: str,
     config: Mapping[str, Any],
     stream: str = "",
@@ -45,39 +45,39 @@ def build(
     private: bool = True,
     **spec: Any,
 ) -> ConnectorSource[Any]:
-    """A source that may connect to this machine."""
+    """Build a source that may connect to this machine, unless `private` is false."""
     return build_source(
         SourceSpec(kind, config, stream, **spec), files=files, allow_private_networks=private
     )
 
 
-def read(
+def read_stream(
     source: ConnectorSource[Any],
     state: Mapping[str, Any] | None = None,
     token: Mapping[str, Any] | None = None,
 ) -> ReadStream:
-    """Read everything from the token on; with `state` only newer rows."""
+    """Read the stream to its end, from the token if there is one. With a `state`, read only newer rows."""
     result = ReadStream()
     pagination = stored(token or {})
     since = None
     if state is not None:
         since = SourceIncrementalState(last_run=datetime.now(UTC), state=stored(state))
-    for _ in range(MANY):
+    for _ in range(MAX_PAGES):
         result.tokens.append(pagination)
         page = (
             source.get(pagination) if since is None else source.get_records_after(since, pagination)
         )
-        result.pages.append(rows_of(page))
+        result.pages.append(page_rows(page))
         if page.next_state is not None:
             result.state = stored(page.next_state)
         pagination = stored(page.next_pagination)
         if not pagination:
             return result
-    raise AssertionError("the stream does not end")
+    raise AssertionError("the stream did not end")
 
 
-def rows_of(page: Any) -> list[dict[str, Any]]:
-    """Return the rows of a page, typed as for a destination."""
+def page_rows(page: Any) -> list[dict[str, Any]]:
+    """Return the rows of a page with the types that a destination receives."""
     if isinstance(page, FrameIteration):
         return StreamSchema().conform(page.frame).to_dicts()
     if isinstance(page, RowsIteration):
@@ -86,6 +86,6 @@ def rows_of(page: Any) -> list[dict[str, Any]]:
 
 
 def stored(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the value as the engine's database returns it."""
-    back: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
-    return back
+    """Return the value as the engine's database returns it: converted to JSON and back."""
+    parsed: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    return parsed

@@ -1,4 +1,4 @@
-"""Custom sources in runs: whole syncs, killed and resumed, incremental, and every example of the cookbook."""
+"""Runs of custom sources: complete, killed, incremental and failed ones, and every example of the cookbook."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from apps.engine.contract import (
 )
 from apps.engine.failures import EngineError, FailureClass
 from tests.engine.conftest import Rehearsal
-from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 
-Rehearse = Callable[..., Rehearsal]
-PAGES = """
+MakeRehearsal = Callable[..., Rehearsal]
+PAGES_CODE = """
 import time
 from drover import Page, Source
 
@@ -46,7 +46,7 @@ class Pages(Source):
         rows = [{"n": page * 20 + n} for n in range(20)]
         return Page(rows, {"page": page + 1} if page < 99 else None)
 """
-BIZON = """
+BIZON_CODE = """
 from bizon.source.config import SourceConfig
 from bizon.source.models import SourceIteration, SourceRecord
 from bizon.source.source import AbstractSource
@@ -85,8 +85,8 @@ class Numbers(AbstractSource):
 """
 
 
-def custom(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
-    """A run with this code as its source."""
+def with_custom_source(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
+    """Give the run a custom source with this code."""
     report = validate(text)
     assert report.is_valid, report.messages
     code = CodeSpec(text, tuple(report.hosts), tuple(report.secret_names))
@@ -99,102 +99,112 @@ def custom(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsa
     return run
 
 
-def published(run: Rehearsal) -> list[Any]:
+def published_rows(run: Rehearsal) -> list[Any]:
     return [json.loads(line) for line in (run.folder / "published.jsonl").read_text().splitlines()]
 
 
 def test_a_killed_sync_continues_without_lost_or_duplicate_rows(
-    rehearse: Rehearse, tmp_path: Path
+    make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = custom(rehearse({"pause": 0.01}), PAGES, tmp_path)
-    outcome = run.resume()
+    run = with_custom_source(make_rehearsal({"pause": 0.01}), PAGES_CODE, tmp_path)
+    outcome = run.kill_and_resume()
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == 2000
-    assert sorted(row["n"] for row in published(run)) == list(range(2000))
+    assert sorted(row["n"] for row in published_rows(run)) == list(range(2000))
 
 
-def test_when_the_run_is_killed_its_sandbox_dies_with_it(
-    rehearse: Rehearse, tmp_path: Path
-) -> None:
-    run = custom(rehearse({"pause": 0.05}), PAGES, tmp_path)
-    seen: list[int] = []
+def test_killing_a_run_ends_its_sandbox(make_rehearsal: MakeRehearsal, tmp_path: Path) -> None:
+    run = with_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
+    sandbox_pids: list[int] = []
 
-    def kill(event: Event) -> None:
-        if isinstance(event, Progress) and not seen:
-            seen.extend(_children(run.pid))
+    def kill_run(event: Event) -> None:
+        if isinstance(event, Progress) and not sandbox_pids:
+            sandbox_pids.extend(_descendants(run.pid))
             os.kill(run.pid, signal.SIGKILL)
 
-    run.attempt(on_event=kill)
-    assert seen, "there was no sandbox to die"
+    run.attempt(on_event=kill_run)
+    assert sandbox_pids, "the run had no sandbox"
     deadline = time.monotonic() + 60
-    while (left := [pid for pid in seen if _runs(pid)]) and time.monotonic() < deadline:
+    while any(map(_is_running, sandbox_pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not left
+    assert not any(map(_is_running, sandbox_pids))
 
 
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
+def _descendants(pid: int) -> list[int]:
+    pids: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
-    return found
+            pids += [int(child), *_descendants(int(child))]
+    return pids
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
 
 
-def test_bizons_own_contract_works_as_it_is(rehearse: Rehearse, tmp_path: Path) -> None:
-    run = custom(rehearse({"count": 1000}), BIZON, tmp_path)
+def test_a_custom_source_with_bizons_classes_works(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    run = with_custom_source(make_rehearsal({"count": 1000}), BIZON_CODE, tmp_path)
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
-    assert sorted(row["n"] for row in published(run)) == list(range(1000))
+    assert sorted(row["n"] for row in published_rows(run)) == list(range(1000))
 
 
-def test_an_incremental_sync_hands_its_state_to_the_next(
-    rehearse: Rehearse, tmp_path: Path
+def test_an_incremental_sync_continues_from_the_state_of_the_previous_sync(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = custom(
-        rehearse({"count": 3}, sync_mode="incremental", write_mode="append"), BIZON, tmp_path
+    run = with_custom_source(
+        make_rehearsal({"count": 3}, sync_mode="incremental", write_mode="append"),
+        BIZON_CODE,
+        tmp_path,
     )
     for expected in (3, 8, 13):
         outcome = run.attempt()
         assert isinstance(outcome, Succeeded), outcome
-        assert len(published(run)) == expected
-        run.next_run()
-    assert sorted(row["n"] for row in published(run)) == [0, 0, 1, 1, 2, 2, *range(3, 10)]
+        assert len(published_rows(run)) == expected
+        run.start_new_run()
+    assert sorted(row["n"] for row in published_rows(run)) == [0, 0, 1, 1, 2, 2, *range(3, 10)]
 
 
-def test_a_limit_ends_the_run_with_its_class(rehearse: Rehearse, tmp_path: Path) -> None:
-    greedy = PAGES.replace("time.sleep(self.config.pause)", "held = bytearray(2 << 30)")
-    outcome = custom(rehearse({"pause": 0}), greedy, tmp_path).attempt()
+def test_code_that_exceeds_a_limit_fails_the_run_with_a_failure_class(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    greedy_code = PAGES_CODE.replace("time.sleep(self.config.pause)", "held = bytearray(2 << 30)")
+    outcome = with_custom_source(make_rehearsal({"pause": 0}), greedy_code, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.SOURCE
     assert "memory" in outcome.message
     assert not outcome.retryable
-    silent = PAGES.replace("time.sleep(self.config.pause)", "time.sleep(60)")
-    outcome = custom(rehearse({"pause": 0}), silent, tmp_path, silence_seconds=1).attempt()
+    silent_code = PAGES_CODE.replace("time.sleep(self.config.pause)", "time.sleep(60)")
+    outcome = with_custom_source(
+        make_rehearsal({"pause": 0}), silent_code, tmp_path, silence_seconds=1
+    ).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.TIMEOUT
 
 
-def test_a_stop_ends_it_at_a_checkpoint(rehearse: Rehearse, tmp_path: Path) -> None:
-    run = custom(rehearse({"pause": 0.05}), PAGES, tmp_path)
+def test_cancelling_a_run_of_a_custom_source_ends_it(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    run = with_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
     outcome = run.attempt(stop=lambda: "cancelled" if run.progress else None)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED
 
 
-def test_connections_and_refusals_are_reported(rehearse: Rehearse, tmp_path: Path) -> None:
-    with serving(lambda asked: Reply([{"n": 1}])) as api:
+def test_accepted_and_refused_connections_are_reported(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    with serve_api(lambda request: Reply([{"n": 1}])) as api:
         text = f"""
 import requests
 from drover import Page, Source
 
-class Reaching(Source):
+class TwoHosts(Source):
     streams = ["numbers"]
     hosts = ["127.0.0.1:{api.port}"]
 
@@ -205,102 +215,102 @@ class Reaching(Source):
             pass
         return Page(self.session.get("http://127.0.0.1:{api.port}/").json())
 """
-        run = custom(rehearse({}), text, tmp_path)
+        run = with_custom_source(make_rehearsal({}), text, tmp_path)
         outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
-    told = [event for event in run.events if isinstance(event, Network)][-1].hosts
-    by_host = {place["host"]: place for place in told}
+    hosts = [event for event in run.events if isinstance(event, Network)][-1].hosts
+    by_host = {host["host"]: host for host in hosts}
     assert by_host["127.0.0.1"]["connections"] == 1
     assert by_host["127.0.0.1"]["received"] > 0
     assert "allow-list" in by_host["elsewhere.example"]["refused"]
     assert any("Refused a connection to elsewhere.example" in line.message for line in run.log)
 
 
-# The cookbook.
+# The examples of the cookbook.
 
 
-def answers(asked: Asked) -> Reply:
-    """The APIs that the examples of the cookbook use."""
-    script = {
-        "/v1/stations": _stations,
-        "/v2/orders": _orders,
-        "/oauth/token": _token,
-        "/api/contacts": _contacts,
-        "/api/v1/invoices": _invoices,
-        "/repos/acme/app/issues": _issues,
-        "/api/posts": _posts,
-        "/2026.csv": _csv,
-        "/2025.csv": _csv,
+def cookbook_api(request: ReceivedRequest) -> Reply:
+    """Respond as the APIs of the cookbook's examples do."""
+    replies = {
+        "/v1/stations": _stations_reply,
+        "/v2/orders": _orders_reply,
+        "/oauth/token": _token_reply,
+        "/api/contacts": _contacts_reply,
+        "/api/v1/invoices": _invoices_reply,
+        "/repos/acme/app/issues": _issues_reply,
+        "/api/posts": _posts_reply,
+        "/2026.csv": _csv_reply,
+        "/2025.csv": _csv_reply,
     }
-    if asked.path.startswith("/api/posts/"):
-        return _comments(asked)
-    return script[asked.path](asked)
+    if request.path.startswith("/api/posts/"):
+        return _comments_reply(request)
+    return replies[request.path](request)
 
 
-def _stations(asked: Asked) -> Reply:
-    if asked.headers.get("x-api-key") != "k-1":
+def _stations_reply(request: ReceivedRequest) -> Reply:
+    if request.headers.get("x-api-key") != "k-1":
         return Reply({}, 401)
     return Reply({"data": [{"id": 1}, {"id": 2}]})
 
 
-def _orders(asked: Asked) -> Reply:
-    if asked.headers.get("authorization") != "Bearer t-1":
+def _orders_reply(request: ReceivedRequest) -> Reply:
+    if request.headers.get("authorization") != "Bearer t-1":
         return Reply({}, 401)
     orders = [{"id": n, "updated_at": f"2026-01-0{n}"} for n in range(1, 6)]
-    since = asked.params.get("updated_since", "")
-    start = int(asked.params.get("cursor", 0))
-    left = [order for order in orders if str(order["updated_at"]) > since]
-    following = start + 2 if start + 2 < len(left) else None
-    return Reply({"data": left[start : start + 2], "next_cursor": following})
+    since = request.params.get("updated_since", "")
+    start = int(request.params.get("cursor", 0))
+    newer_orders = [order for order in orders if str(order["updated_at"]) > since]
+    next_cursor = start + 2 if start + 2 < len(newer_orders) else None
+    return Reply({"data": newer_orders[start : start + 2], "next_cursor": next_cursor})
 
 
-def _token(asked: Asked) -> Reply:
-    sent = asked.body.decode()
-    assert "grant_type=refresh_token" in sent
-    assert "refresh_token=r-1" in sent
+def _token_reply(request: ReceivedRequest) -> Reply:
+    body = request.body.decode()
+    assert "grant_type=refresh_token" in body
+    assert "refresh_token=r-1" in body
     return Reply({"access_token": "fresh", "expires_in": 3600})
 
 
-def _contacts(asked: Asked) -> Reply:
-    if asked.headers.get("authorization") != "Bearer fresh":
+def _contacts_reply(request: ReceivedRequest) -> Reply:
+    if request.headers.get("authorization") != "Bearer fresh":
         return Reply({}, 401)
-    page, size = int(asked.params["page"]), int(asked.params["per_page"])
+    page, size = int(request.params["page"]), int(request.params["per_page"])
     return Reply([{"id": n} for n in range(450)][(page - 1) * size : page * size])
 
 
-def _invoices(asked: Asked) -> Reply:
+def _invoices_reply(request: ReceivedRequest) -> Reply:
     pair = base64.b64encode(b"ada:p-1").decode()
-    if asked.headers.get("authorization") != f"Basic {pair}":
+    if request.headers.get("authorization") != f"Basic {pair}":
         return Reply({}, 401)
-    offset, limit = int(asked.params["offset"]), int(asked.params["limit"])
+    offset, limit = int(request.params["offset"]), int(request.params["limit"])
     return Reply({"items": [{"number": n} for n in range(1200)][offset : offset + limit]})
 
 
-def _issues(asked: Asked) -> Reply:
-    page = int(asked.params.get("page", 1))
-    link = {"Link": f'<{asked.path}?page={page + 1}>; rel="next"'} if page < 3 else {}
+def _issues_reply(request: ReceivedRequest) -> Reply:
+    page = int(request.params.get("page", 1))
+    link = {"Link": f'<{request.path}?page={page + 1}>; rel="next"'} if page < 3 else {}
     return Reply([{"id": page, "updated_at": f"2026-02-0{page}"}], headers=link)
 
 
-def _posts(asked: Asked) -> Reply:
-    page = int(asked.params.get("page", 1))
-    following = "/api/posts?page=2" if page == 1 else None
-    return Reply({"data": [{"id": page * 10}], "links": {"next": following}})
+def _posts_reply(request: ReceivedRequest) -> Reply:
+    page = int(request.params.get("page", 1))
+    next_page = "/api/posts?page=2" if page == 1 else None
+    return Reply({"data": [{"id": page * 10}], "links": {"next": next_page}})
 
 
-def _comments(asked: Asked) -> Reply:
-    post = asked.path.split("/")[3]
-    page = int(asked.params.get("page", 1))
-    following = f"{asked.path}?page=2" if page == 1 else None
+def _comments_reply(request: ReceivedRequest) -> Reply:
+    post = request.path.split("/")[3]
+    page = int(request.params.get("page", 1))
+    next_page = f"{request.path}?page=2" if page == 1 else None
     rows = [{"post": post, "n": page}, {"post": post, "n": page, "spam": True}]
-    return Reply({"data": rows, "links": {"next": following}})
+    return Reply({"data": rows, "links": {"next": next_page}})
 
 
-def _csv(asked: Asked) -> Reply:
+def _csv_reply(request: ReceivedRequest) -> Reply:
     return Reply(b"day,rate\n1,1.5\n2,1.6\n")
 
 
-RECIPES: dict[str, tuple[str, dict[str, Any], int]] = {
+EXAMPLES: dict[str, tuple[str, dict[str, Any], int]] = {
     "api_key": ("stations", {"api_key": "k-1"}, 2),
     "bearer_cursor": ("orders", {"token": "t-1"}, 5),
     "oauth_refresh": (
@@ -315,68 +325,74 @@ RECIPES: dict[str, tuple[str, dict[str, Any], int]] = {
 }
 
 
-def local(text: str, port: int) -> str:
-    """Return the example, with this machine instead of its host."""
+def with_local_urls(text: str, port: int) -> str:
+    """Return the example with a local URL instead of the URL of its API."""
     return re.sub(
         r"https://[\w.{}-]+\.example|https://api\.github\.com|data\.rates\.example(?=\")",
-        lambda found: (
-            f"127.0.0.1:{port}" if found[0].startswith("data") else f"http://127.0.0.1:{port}"
+        lambda match: (
+            f"127.0.0.1:{port}" if match[0].startswith("data") else f"http://127.0.0.1:{port}"
         ),
         text,
     )
 
 
 @pytest.mark.parametrize("name", cookbook.ORDER)
-def test_every_recipe_reads_its_api(rehearse: Rehearse, tmp_path: Path, name: str) -> None:
-    stream, config, rows = RECIPES[name]
+def test_every_example_of_the_cookbook_reads_its_api(
+    make_rehearsal: MakeRehearsal, tmp_path: Path, name: str
+) -> None:
+    stream, config, rows = EXAMPLES[name]
     text = next(entry["code"] for entry in cookbook.entries() if entry["name"] == name)
-    with serving(answers) as api:
-        run = custom(rehearse(config, stream=stream), local(text, api.port), tmp_path)
+    with serve_api(cookbook_api) as api:
+        run = with_custom_source(
+            make_rehearsal(config, stream=stream), with_local_urls(text, api.port), tmp_path
+        )
         outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == rows
-    assert len(published(run)) == rows
+    assert len(published_rows(run)) == rows
 
 
-def test_a_recipe_with_a_cursor_reads_only_what_is_new(rehearse: Rehearse, tmp_path: Path) -> None:
+def test_an_example_with_a_cursor_reads_only_new_records(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
     text = next(e["code"] for e in cookbook.entries() if e["name"] == "bearer_cursor")
-    asked: list[str] = []
+    since_values: list[str] = []
 
-    def script(request: Asked) -> Reply:
-        asked.append(request.params.get("updated_since", ""))
-        return answers(request)
+    def script(request: ReceivedRequest) -> Reply:
+        since_values.append(request.params.get("updated_since", ""))
+        return cookbook_api(request)
 
-    with serving(script) as api:
-        run = custom(
-            rehearse(
+    with serve_api(script) as api:
+        run = with_custom_source(
+            make_rehearsal(
                 {"token": "t-1"}, stream="orders", sync_mode="incremental", write_mode="append"
             ),
-            local(text, api.port),
+            with_local_urls(text, api.port),
             tmp_path,
         )
         assert isinstance(run.attempt(), Succeeded)
-        run.next_run()
+        run.start_new_run()
         outcome = run.attempt()
         assert isinstance(outcome, Succeeded), outcome
-    assert len(published(run)) == 5
-    assert asked[-1] == "2026-01-05"
+    assert len(published_rows(run)) == 5
+    assert since_values[-1] == "2026-01-05"
 
 
-def test_credentials_are_sent_to_the_base_urls_host_only(
-    rehearse: Rehearse, tmp_path: Path
+def test_credentials_are_sent_only_to_the_host_of_the_base_url(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    with serving(lambda asked: Reply([{"n": 1}])) as other:
+    with serve_api(lambda request: Reply([{"n": 1}])) as other_api:
 
-        def script(asked: Asked) -> Reply:
-            return Reply({"data": [], "next": f"http://127.0.0.1:{other.port}/stolen"})
+        def script(request: ReceivedRequest) -> Reply:
+            return Reply({"data": [], "next": f"http://127.0.0.1:{other_api.port}/stolen"})
 
-        with serving(script) as api:
+        with serve_api(script) as api:
             text = f"""
 from drover import Bearer, NextUrl, RestSource, Secret, Stream
 
-class Led(RestSource):
+class Redirected(RestSource):
     base_url = "http://127.0.0.1:{api.port}"
-    hosts = ["127.0.0.1:{other.port}"]
+    hosts = ["127.0.0.1:{other_api.port}"]
     auth = Bearer("token")
     paging = NextUrl("next")
     streams = [Stream("numbers", records="data")]
@@ -384,10 +400,10 @@ class Led(RestSource):
     class Config:
         token: str = Secret()
 """
-            run = custom(rehearse({"token": "t-1"}), text, tmp_path)
+            run = with_custom_source(make_rehearsal({"token": "t-1"}), text, tmp_path)
             run.attempt()
-            assert api.asked[0].headers["authorization"] == "Bearer t-1"
-    assert "authorization" not in other.asked[0].headers
+            assert api.requests[0].headers["authorization"] == "Bearer t-1"
+    assert "authorization" not in other_api.requests[0].headers
 
 
 @pytest.mark.parametrize(
@@ -404,14 +420,14 @@ class Led(RestSource):
         ("1 / 0", FailureClass.SOURCE, False),
     ],
 )
-def test_each_failure_of_the_code_has_its_class(
-    rehearse: Rehearse, tmp_path: Path, line: str, failure: FailureClass, retryable: bool
+def test_each_failure_of_custom_code_has_a_failure_class(
+    make_rehearsal: MakeRehearsal, tmp_path: Path, line: str, failure: FailureClass, retryable: bool
 ) -> None:
     text = (
         "import drover\n\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
         f"    def get(self, pagination=None):\n        {line}\n"
     )
-    outcome = custom(rehearse({}), text, tmp_path).attempt()
+    outcome = with_custom_source(make_rehearsal({}), text, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is failure, outcome
     assert outcome.retryable is retryable
@@ -420,7 +436,7 @@ def test_each_failure_of_the_code_has_its_class(
 
 
 @pytest.mark.parametrize(
-    ("line", "says", "retryable"),
+    ("line", "expected_text", "retryable"),
     [
         ("os.kill(os.getpid(), 9)", "The code raised PermissionError", False),
         ("raise ConnectionResetError(104, 'reset')", "The source could not be reached", True),
@@ -432,34 +448,34 @@ def test_each_failure_of_the_code_has_its_class(
         ),
     ],
 )
-def test_only_a_failed_connection_is_reported_as_one(
-    tmp_path: Path, line: str, says: str, retryable: bool
+def test_exceptions_of_custom_code_have_a_message_and_evidence(
+    tmp_path: Path, line: str, expected_text: str, retryable: bool
 ) -> None:
     text = (
         "import os, requests\nimport drover\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
         f"    def get(self, pagination=None):\n        {line}\n"
     )
-    with pytest.raises(EngineError, match=says) as failed:
-        connect.preview(asked_of(text, tmp_path))
-    assert failed.value.retryable is retryable
-    assert f"source.py, line 8, in get: {line}" in failed.value.evidence
+    with pytest.raises(EngineError, match=expected_text) as raised:
+        connect.preview(preview_payload(text, tmp_path))
+    assert raised.value.retryable is retryable
+    assert f"source.py, line 8, in get: {line}" in raised.value.evidence
 
 
-def test_a_preview_counts_what_a_run_would_reject(tmp_path: Path) -> None:
+def test_a_preview_counts_records_that_a_run_would_reject(tmp_path: Path) -> None:
     text = (
         "import drover\n\nclass Empty(drover.Source):\n    streams = ['numbers']\n\n"
         "    def get(self, pagination=None):\n        return drover.Page([{}, {'n': 1}, {}, {}])\n"
     )
     for answer in (
-        connect.preview(asked_of(text, tmp_path)),
-        trial.try_source(asked_of(text, tmp_path)),
+        connect.preview(preview_payload(text, tmp_path)),
+        trial.try_source(preview_payload(text, tmp_path)),
     ):
         assert list(answer["records"]) == [{"n": 1}]
         assert answer["rejected"] == 3
 
 
-def asked_of(text: str, home: Path) -> dict[str, Any]:
-    """Preview that code."""
+def preview_payload(text: str, home: Path) -> dict[str, Any]:
+    """Return the payload of a preview of the code."""
     return {
         "role": "source",
         "kind": "custom-1",
@@ -470,7 +486,7 @@ def asked_of(text: str, home: Path) -> dict[str, Any]:
     }
 
 
-DEEP = """
+DEEP_CODE = """
 from drover import Page, Source
 import gc, time
 
@@ -489,19 +505,19 @@ class Deep(Source):
 
 
 @pytest.mark.parametrize("name", ["next", "state"])
-def test_what_is_nested_too_deeply_to_be_handed_back_has_its_class(
-    name: str, rehearse: Rehearse, tmp_path: Path
+def test_a_token_or_state_that_is_nested_too_deeply_is_a_contract_failure(
+    name: str, make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
     values = {"next": b"null", "state": b"null", name: b'{"a":DEEP}'}
     line = b'{"t":"answer","rows":0,"next":%s,"state":%s}' % (values["next"], values["state"])
-    text = DEEP.replace("LINE", f"{line!r}.replace(b'DEEP', DEEP)")
-    outcome = custom(rehearse({}), text, tmp_path).attempt()
+    text = DEEP_CODE.replace("LINE", f"{line!r}.replace(b'DEEP', DEEP)")
+    outcome = with_custom_source(make_rehearsal({}), text, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert "nested too deeply" in outcome.message
     assert outcome.failure_class is FailureClass.CONTRACT
 
 
-def test_numbers_times_and_texts_arrive_as_they_are(tmp_path: Path) -> None:
+def test_values_of_custom_code_arrive_with_their_types(tmp_path: Path) -> None:
     text = """
 import datetime, decimal, uuid
 from drover import Page, Source
@@ -535,7 +551,7 @@ class Values(Source):
     assert (types["time"], types["price"], types["id"]) == ("timestamp", "number", "string")
 
 
-def test_a_host_from_the_settings_is_what_the_settings_say(tmp_path: Path) -> None:
+def test_a_host_can_come_from_the_settings(tmp_path: Path) -> None:
     text = """
 from drover import Field, RestSource, Stream
 
@@ -547,7 +563,7 @@ class Anywhere(RestSource):
         url: str = Field("Where it is")
 """
     assert validate(text).hosts == ["{url}"]
-    with serving(lambda asked: Reply([{"n": 1}])) as api:
+    with serve_api(lambda request: Reply([{"n": 1}])) as api:
         payload: dict[str, Any] = {
             "role": "source",
             "kind": "custom-1",

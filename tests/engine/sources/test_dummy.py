@@ -15,15 +15,18 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
-from tests.engine.sources.reading import build, read, rows_of
+from tests.engine.sources.reading import make_source, page_rows, read_stream
 
 
 @pytest.mark.parametrize("stream", ["creatures", "plants"])
-def test_bizons_own_records_are_there(stream: str) -> None:
-    found = read(build("dummy", {}, stream))
-    assert len(found.rows) == 5
-    assert len(found.pages) == 3
-    assert read(build("dummy", {}, stream), token=found.tokens[1]).rows == found.rows[2:]
+def test_records_of_bizons_dummy_source_are_read(stream: str) -> None:
+    result = read_stream(make_source("dummy", {}, stream))
+    assert len(result.rows) == 5
+    assert len(result.pages) == 3
+    assert (
+        read_stream(make_source("dummy", {}, stream), token=result.tokens[1]).rows
+        == result.rows[2:]
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -32,25 +35,27 @@ def test_generated_records_are_the_same_from_any_token(
     rows: int, page_size: int, format_: str
 ) -> None:
     config = {"rows": rows, "page_size": page_size, "format": format_}
-    whole = read(build("dummy", config, "generated"))
-    assert whole.column("id") == list(range(1, rows + 1))
-    for position, token in enumerate(whole.tokens):
-        rest = read(build("dummy", config, "generated"), token=token)
-        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+    full_read = read_stream(make_source("dummy", config, "generated"))
+    assert full_read.column("id") == list(range(1, rows + 1))
+    for position, token in enumerate(full_read.tokens):
+        resumed_read = read_stream(make_source("dummy", config, "generated"), token=token)
+        assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
 
 
-def test_frames_and_rows_hold_the_same() -> None:
-    frames = rows_of(build("dummy", {"rows": 50}, "generated").get())
-    rows = rows_of(build("dummy", {"rows": 50, "format": "rows"}, "generated").get())
+def test_frames_and_rows_have_the_same_values() -> None:
+    frames = page_rows(make_source("dummy", {"rows": 50}, "generated").get())
+    rows = page_rows(make_source("dummy", {"rows": 50, "format": "rows"}, "generated").get())
     for frame_row in frames:
         frame_row["created_at"] = frame_row["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
     assert frames == rows
 
 
-def test_incremental_runs_continue_where_the_last_ended() -> None:
-    state = read(build("dummy", {"rows": 10}, "generated")).state
-    grown = build("dummy", {"rows": 25, "page_size": 4}, "generated", sync_mode="incremental")
-    assert read(grown, state).column("id") == list(range(11, 26))
+def test_an_incremental_read_continues_from_the_state() -> None:
+    state = read_stream(make_source("dummy", {"rows": 10}, "generated")).state
+    source_with_more_rows = make_source(
+        "dummy", {"rows": 25, "page_size": 4}, "generated", sync_mode="incremental"
+    )
+    assert read_stream(source_with_more_rows, state).column("id") == list(range(11, 26))
 
 
 @pytest.mark.parametrize(
@@ -63,17 +68,17 @@ def test_incremental_runs_continue_where_the_last_ended() -> None:
         ("error", RuntimeError),
     ],
 )
-def test_it_fails_as_configured(failure: str, kind: type[Exception]) -> None:
+def test_the_source_raises_the_configured_failure(failure: str, kind: type[Exception]) -> None:
     config: dict[str, Any] = {
         "rows": 100,
         "page_size": 10,
         "fail_after": 30,
         "failure": failure,
     }
-    source = build("dummy", config, "generated")
-    last = source.get({"after": 20})
-    assert rows_of(last)[-1]["id"] == 30
-    with pytest.raises(kind) as caught:
-        source.get(last.next_pagination)
-    if isinstance(caught.value, EngineError):
-        assert caught.value.evidence
+    source = make_source("dummy", config, "generated")
+    last_page = source.get({"after": 20})
+    assert page_rows(last_page)[-1]["id"] == 30
+    with pytest.raises(kind) as raised:
+        source.get(last_page.next_pagination)
+    if isinstance(raised.value, EngineError):
+        assert raised.value.evidence

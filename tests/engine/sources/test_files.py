@@ -1,4 +1,4 @@
-"""The files source: CSV, JSON Lines and Parquet from a folder, a bucket and a web address."""
+"""The files source reads CSV, JSON Lines and Parquet from a folder, a bucket and a web address."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.files import readers
 from apps.engine.sources.files.delimited import record_end, typed, without_blank_lines
 from apps.engine.sources.files.patterns import check_path, format_of, matches, stream_name
-from tests.engine.sources.api import Asked, Reply, always, serving
-from tests.engine.sources.reading import build, read
+from tests.engine.sources.api import ReceivedRequest, Reply, always_reply, serve_api
+from tests.engine.sources.reading import make_source, read_stream
 
 
 @pytest.fixture
@@ -44,12 +44,14 @@ def folder(root: StorageRoot, tmp_path: Path) -> Path:
     return tmp_path / root.prefix
 
 
-def source(root: StorageRoot, path: str, bound_to: str | None = None, **config: Any) -> Any:
-    name = bound_to or config.get("stream_name") or stream_name(path)
-    return build("files", {"path": path, **config}, name, files=root)
+def make_files_source(
+    root: StorageRoot, path: str, stream: str | None = None, **config: Any
+) -> Any:
+    name = stream or config.get("stream_name") or stream_name(path)
+    return make_source("files", {"path": path, **config}, name, files=root)
 
 
-def table(rows: list[dict[str, Any]]) -> bytes:
+def make_csv(rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -63,14 +65,14 @@ ROWS = [
 ]
 
 
-def test_csv_arrives_typed(root: StorageRoot, folder: Path) -> None:
+def test_columns_of_a_csv_file_have_types(root: StorageRoot, folder: Path) -> None:
     (folder / "airports.csv").write_bytes(
         b"\xef\xbb\xbfcode,lat,alt,open,since,seen,seen_utc,note,nothing\r\n"
         b'007,1.5,10,true,2020-02-29,2020-01-01 10:00:00,2020-01-01T10:00:00Z,"a ""b"", c",\r\n'
         b"1e3,-2,NA,false,1999-12-31,2020-01-01T10:00:00.5,2020-01-01T12:00:00+02:00,,NA\r\n"
     )
-    found = read(source(root, "airports.csv", csv={"null_values": ["NA"]}))
-    assert found.rows == [
+    result = read_stream(make_files_source(root, "airports.csv", csv={"null_values": ["NA"]}))
+    assert result.rows == [
         {
             "code": "007",
             "lat": 1.5,
@@ -127,21 +129,20 @@ def test_a_column_is_typed_only_when_every_value_keeps_its_meaning(
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text("0123456789.-+eTZ: ", max_size=12)), max_size=6))
 def test_typing_loses_no_value_and_integers_keep_their_text(texts: list[str | None]) -> None:
-    found = typed(pl.Series(texts, dtype=pl.String))
-    assert found.is_null().to_list() == [text is None for text in texts]
-    if found.dtype == pl.Int64:
-        assert found.cast(pl.String).to_list() == texts
-    if found.dtype == pl.Float64:
-        assert found.to_list() == [None if text is None else float(text) for text in texts]
+    result = typed(pl.Series(texts, dtype=pl.String))
+    assert result.is_null().to_list() == [text is None for text in texts]
+    if result.dtype == pl.Int64:
+        assert result.cast(pl.String).to_list() == texts
+    if result.dtype == pl.Float64:
+        assert result.to_list() == [None if text is None else float(text) for text in texts]
 
 
-def test_a_late_word_among_numbers_widens_the_column_and_fails_nothing(
-    root: StorageRoot, folder: Path
-) -> None:
+def test_a_word_in_a_later_page_widens_a_column_of_numbers(root: StorageRoot, folder: Path) -> None:
     lines = [f"{n},x" for n in range(200_000)]
     lines[199_990] = "unknown,x"
     (folder / "late.csv").write_text("n,filler\n" + "\n".join(lines) + "\n")
-    reader, schema, frames = source(root, "late.csv", page_size=10_000), StreamSchema(), []
+    reader = make_files_source(root, "late.csv", page_size=10_000)
+    schema, frames = StreamSchema(), []
     token: dict[str, Any] = {}
     while True:
         page = reader.get(token)
@@ -151,22 +152,22 @@ def test_a_late_word_among_numbers_widens_the_column_and_fails_nothing(
             break
     assert len(frames) > 1
     assert frames[0]["n"].dtype == pl.Int64
-    whole = pl.concat([schema.conform(frame) for frame in frames])
-    assert whole.height == 200_000
-    assert whole["n"][199_990] == "unknown"
+    table = pl.concat([schema.conform(frame) for frame in frames])
+    assert table.height == 200_000
+    assert table["n"][199_990] == "unknown"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "options"),
     [
-        ("plain.csv", table(ROWS), {}),
-        ("packed.csv.gz", gzip.compress(table(ROWS)), {}),
-        ("semi.txt", table(ROWS).replace(b"plain", b"pl;n"), {"csv": {"delimiter": ","}}),
+        ("plain.csv", make_csv(ROWS), {}),
+        ("compressed.csv.gz", gzip.compress(make_csv(ROWS)), {}),
+        ("semi.txt", make_csv(ROWS).replace(b"plain", b"pl;n"), {"csv": {"delimiter": ","}}),
         ("lines.jsonl", b"\n".join(json.dumps(row).encode() for row in ROWS), {}),
         ("lines.ndjson.gz", gzip.compress(b"\n\n".join(json.dumps(r).encode() for r in ROWS)), {}),
     ],
 )
-def test_every_record_is_read_once_and_again_from_any_token(
+def test_every_record_is_read_once_and_reading_can_resume_at_any_token(
     root: StorageRoot,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -176,13 +177,15 @@ def test_every_record_is_read_once_and_again_from_any_token(
 ) -> None:
     monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
     (folder / name).write_bytes(content)
-    whole = read(source(root, name, page_size=40, **options))
-    assert [row["faa"] for row in whole.rows] == [row["faa"] for row in ROWS]
-    assert [row["note"] for row in whole.rows if row["alt"] % 5 == 0] == ['a,\n"b"'] * 400
-    assert len(whole.pages) > 5
-    for position in (1, len(whole.tokens) // 2, len(whole.tokens) - 1):
-        rest = read(source(root, name, page_size=40, **options), token=whole.tokens[position])
-        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+    full_read = read_stream(make_files_source(root, name, page_size=40, **options))
+    assert [row["faa"] for row in full_read.rows] == [row["faa"] for row in ROWS]
+    assert [row["note"] for row in full_read.rows if row["alt"] % 5 == 0] == ['a,\n"b"'] * 400
+    assert len(full_read.pages) > 5
+    for position in (1, len(full_read.tokens) // 2, len(full_read.tokens) - 1):
+        resumed_read = read_stream(
+            make_files_source(root, name, page_size=40, **options), token=full_read.tokens[position]
+        )
+        assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
@@ -192,7 +195,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_siz
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_any_text_in_any_piece_size_comes_back_as_it_was(
+def test_any_text_is_read_unchanged_for_any_size_of_pieces(
     root: StorageRoot, folder: Path, rows: list[tuple[str, str]], size: int
 ) -> None:
     text = io.StringIO()
@@ -201,11 +204,13 @@ def test_any_text_in_any_piece_size_comes_back_as_it_was(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "SMALLEST_PIECE", size)
         patch.setattr(readers, "BYTES_PER_ROW", 1)
-        found = read(source(root, "any.csv", page_size=1, csv={"infer_types": False}))
-    assert [(row["a"], row["b"]) for row in found.rows] == rows
+        result = read_stream(
+            make_files_source(root, "any.csv", page_size=1, csv={"infer_types": False})
+        )
+    assert [(row["a"], row["b"]) for row in result.rows] == rows
 
 
-def test_blank_lines_are_no_records() -> None:
+def test_blank_lines_are_ignored() -> None:
     data = b'\n1,"a\n\n b"\n\n\r\n  \n2,"x"\n\n'
     assert without_blank_lines(data, '"') == b'1,"a\n\n b"\n2,"x"\n'
     assert without_blank_lines(b"\n1,2\n\n\n3,4", None) == b"1,2\n3,4"
@@ -223,50 +228,54 @@ def test_a_record_never_ends_inside_quotes(data: bytes) -> None:
 @given(st.text('"\na,', max_size=30))
 def test_the_first_record_ends_at_the_first_line_break_outside_quotes(text: str) -> None:
     data = text.encode()
-    ends = [at + 1 for at, byte in enumerate(data) if byte == 10 and data[:at].count(b'"') % 2 == 0]
+    ends = [
+        position + 1
+        for position, byte in enumerate(data)
+        if byte == 10 and data[:position].count(b'"') % 2 == 0
+    ]
     assert readers.first_record(data, '"') == data[: ends[0] if ends else len(data)]
     assert record_end(data, '"') == (ends[-1] if ends else 0)
 
 
-class Counted(bytes):
-    """Counts the bytes that are scanned."""
+class CountingBytes(bytes):
+    """Bytes that count how often they are searched."""
 
-    looked_at = 0
+    searches = 0
 
-    def rfind(self, *where: Any) -> int:
-        type(self).looked_at += 1
-        return super().rfind(*where)
+    def rfind(self, *args: Any) -> int:
+        type(self).searches += 1
+        return super().rfind(*args)
 
 
-def test_line_breaks_inside_quotes_cost_no_search_each(folder: Path) -> None:
+def test_many_line_breaks_inside_quotes_are_scanned_once(folder: Path) -> None:
     data = b'"' + b"\n" * (8 << 20) + b'"\n1\n'
-    Counted.looked_at = 0
-    assert record_end(Counted(data[:-4]), '"') == 0
-    assert Counted.looked_at < 10
-    reads: list[int] = []
+    CountingBytes.searches = 0
+    assert record_end(CountingBytes(data[:-4]), '"') == 0
+    assert CountingBytes.searches < 10
+    read_sizes: list[int] = []
 
-    class Watched(io.BytesIO):
+    class RecordingFile(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
-            reads.append(size or 0)
+            read_sizes.append(size or 0)
             return super().read(size)
 
-    assert readers.piece(Watched(data), 0, 1, '"') == (data, None)
-    assert len(reads) < 20
+    assert readers.piece(RecordingFile(data), 0, 1, '"') == (data, None)
+    assert len(read_sizes) < 20
     assert readers.first_record(data, '"') == data[:-2]
 
 
 def test_a_file_without_a_header_has_numbered_columns(root: StorageRoot, folder: Path) -> None:
     (folder / "bare.csv").write_bytes(b"1,a\n2,b\n")
-    found = read(source(root, "bare.csv", csv={"header": False}))
-    assert found.rows == [
+    result = read_stream(make_files_source(root, "bare.csv", csv={"header": False}))
+    assert result.rows == [
         {"column_1": 1, "column_2": "a"},
         {"column_1": 2, "column_2": "b"},
     ]
 
 
-def test_other_encodings_and_tabs_are_read(root: StorageRoot, folder: Path) -> None:
+def test_a_tab_separated_file_in_latin_1_is_read(root: StorageRoot, folder: Path) -> None:
     (folder / "alt.tsv").write_bytes("n\tname\n1\tZürich\n".encode("latin-1"))
-    assert read(source(root, "alt.tsv", csv={"encoding": "latin-1"})).rows == [
+    assert read_stream(make_files_source(root, "alt.tsv", csv={"encoding": "latin-1"})).rows == [
         {"n": 1, "name": "Zürich"}
     ]
 
@@ -276,39 +285,41 @@ def test_a_file_without_records_is_one_empty_page(
     root: StorageRoot, folder: Path, content: bytes
 ) -> None:
     (folder / "empty.csv").write_bytes(content)
-    found = read(source(root, "empty.csv"))
-    assert (found.rows, len(found.pages)) == ([], 1)
+    result = read_stream(make_files_source(root, "empty.csv"))
+    assert (result.rows, len(result.pages)) == ([], 1)
 
 
-def parquet(rows: int, group: int) -> bytes:
+def make_parquet(rows: int, group_size: int) -> bytes:
     buffer = io.BytesIO()
     frame = pl.DataFrame({"n": range(rows), "at": [datetime(2024, 1, 1, tzinfo=UTC)] * rows})
-    frame.write_parquet(buffer, row_group_size=group)
+    frame.write_parquet(buffer, row_group_size=group_size)
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("page_size", [1, 30, 64, 100, 1000])
-def test_parquet_is_read_by_row_groups_from_any_token(
+def test_reading_parquet_can_resume_at_any_token(
     root: StorageRoot, folder: Path, page_size: int
 ) -> None:
-    (folder / "data.parquet").write_bytes(parquet(200, 64))
-    reader = source(root, "data.parquet", page_size=page_size)
+    (folder / "data.parquet").write_bytes(make_parquet(200, 64))
+    reader = make_files_source(root, "data.parquet", page_size=page_size)
     assert reader.get_total_records_count() == 200
-    whole = read(reader)
-    assert whole.column("n") == list(range(200))
-    for position in {0, 1, 2, len(whole.tokens) - 1} & set(range(len(whole.tokens))):
-        token = whole.tokens[position]
-        rest = read(source(root, "data.parquet", page_size=page_size), token=token)
-        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+    full_read = read_stream(reader)
+    assert full_read.column("n") == list(range(200))
+    for position in {0, 1, 2, len(full_read.tokens) - 1} & set(range(len(full_read.tokens))):
+        token = full_read.tokens[position]
+        resumed_read = read_stream(
+            make_files_source(root, "data.parquet", page_size=page_size), token=token
+        )
+        assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
 
 
-def test_a_token_of_another_page_size_still_reads_exactly_the_rest(
-    root: StorageRoot, folder: Path
-) -> None:
-    (folder / "data.parquet").write_bytes(parquet(200, 64))
-    whole = read(source(root, "data.parquet", page_size=30))
-    rest = read(source(root, "data.parquet", page_size=7), token=whole.tokens[2])
-    assert rest.column("n") == list(range(60, 200))
+def test_a_token_works_with_another_page_size(root: StorageRoot, folder: Path) -> None:
+    (folder / "data.parquet").write_bytes(make_parquet(200, 64))
+    full_read = read_stream(make_files_source(root, "data.parquet", page_size=30))
+    resumed_read = read_stream(
+        make_files_source(root, "data.parquet", page_size=7), token=full_read.tokens[2]
+    )
+    assert resumed_read.column("n") == list(range(60, 200))
 
 
 def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, folder: Path) -> None:
@@ -321,16 +332,20 @@ def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, fol
         "other.csv": b"n\n9\n",
     }.items():
         (folder / name).write_bytes(content)
-    flat = read(source(root, "logs/*.csv", "logs"))
-    assert flat.column("n") == [1, 2, 3, 4]
-    deep = read(source(root, "logs/**/*.csv", "logs"))
-    assert deep.column("n") == [1, 2, 3, 4, 5]
-    assert read(source(root, "logs/*.csv", "logs"), token=flat.tokens[1]).column("n") == [3, 4]
-    assert read(source(root, "logs/[b-z].csv", stream_name="mine")).column("n") == [3, 4]
+    one_folder = read_stream(make_files_source(root, "logs/*.csv", "logs"))
+    assert one_folder.column("n") == [1, 2, 3, 4]
+    all_folders = read_stream(make_files_source(root, "logs/**/*.csv", "logs"))
+    assert all_folders.column("n") == [1, 2, 3, 4, 5]
+    resumed_read = read_stream(
+        make_files_source(root, "logs/*.csv", "logs"), token=one_folder.tokens[1]
+    )
+    assert resumed_read.column("n") == [3, 4]
+    one_file = read_stream(make_files_source(root, "logs/[b-z].csv", stream_name="mine"))
+    assert one_file.column("n") == [3, 4]
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path", "fits"),
+    ("pattern", "path", "is_match"),
     [
         ("logs/*.csv", "logs/a.csv", True),
         ("logs/*.csv", "logs/x/a.csv", False),
@@ -346,8 +361,8 @@ def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, fol
         ("*", ".hidden", True),
     ],
 )
-def test_patterns_match_as_shells_do(pattern: str, path: str, fits: bool) -> None:
-    assert matches(pattern, path) is fits
+def test_patterns_match_paths_as_in_a_shell(pattern: str, path: str, is_match: bool) -> None:
+    assert matches(pattern, path) is is_match
 
 
 @pytest.mark.parametrize(
@@ -367,14 +382,14 @@ def test_patterns_match_as_shells_do(pattern: str, path: str, fits: bool) -> Non
         "[z-a].csv",
     ],
 )
-def test_paths_out_of_the_area_are_refused(path: str) -> None:
+def test_paths_outside_the_upload_area_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"must|wildcards|range"):
         check_path(path)
     with pytest.raises(ConfigurationError):
-        build("files", {"path": path}, "x")
+        make_source("files", {"path": path}, "x")
 
 
-def test_links_out_of_the_area_are_not_followed(
+def test_links_to_files_outside_the_upload_area_are_not_followed(
     root: StorageRoot, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.csv").write_bytes(b"n\n1\n")
@@ -385,24 +400,24 @@ def test_links_out_of_the_area_are_not_followed(
     (folder / "good.csv").write_bytes(b"n\n7\n")
     for path in ("link.csv", "inside/x.csv"):
         with pytest.raises(ConfigurationError, match="leads out"):
-            source(root, path).get()
-    assert read(source(root, "*.csv", "files")).column("n") == [7]
-    assert read(source(root, "**/*.csv", "files")).column("n") == [7]
+            make_files_source(root, path).get()
+    assert read_stream(make_files_source(root, "*.csv", "files")).column("n") == [7]
+    assert read_stream(make_files_source(root, "**/*.csv", "files")).column("n") == [7]
 
 
-def test_another_orgs_files_are_not_there(root: StorageRoot, folder: Path) -> None:
-    other = StorageRoot(root.url, "org/2")
+def test_files_of_another_org_are_not_found(root: StorageRoot, folder: Path) -> None:
+    other_root = StorageRoot(root.url, "org/2")
     (folder / "mine.csv").write_bytes(b"n\n1\n")
     with pytest.raises(ConfigurationError, match="no uploaded file"):
-        source(other, "mine.csv").get()
+        make_files_source(other_root, "mine.csv").get()
     with pytest.raises(ConfigurationError, match="no uploaded file matches"):
-        source(other, "**", "files", format="csv").get()
+        make_files_source(other_root, "**", "files", format="csv").get()
 
 
-def failure(reader: Any, kind: Any, token: dict[str, Any] | None = None) -> Any:
-    with pytest.raises(kind) as caught:
+def raised_error(reader: Any, kind: Any, token: dict[str, Any] | None = None) -> Any:
+    with pytest.raises(kind) as raised:
         reader.get(token or {})
-    return caught.value
+    return raised.value
 
 
 @pytest.mark.parametrize(
@@ -412,56 +427,58 @@ def failure(reader: Any, kind: Any, token: dict[str, Any] | None = None) -> Any:
         ("a.csv", b"a,b\n1,\xff\n", "utf-8"),
         ("a.jsonl", b'{"n": 1}\n{"n": \n', "at byte 9"),
         ("a.parquet", b"PAR1 not really", "Parquet"),
-        ("a.parquet", parquet(100, 100)[:-50], "Parquet"),
+        ("a.parquet", make_parquet(100, 100)[:-50], "Parquet"),
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999)[:-20], "end-of-stream"),
         ("a.csv.gz", b"a,b\n1,2\n", "gzip"),
     ],
 )
-def test_a_broken_file_is_a_source_failure_that_trying_again_does_not_help(
+def test_a_broken_file_is_a_source_failure_that_is_not_retryable(
     root: StorageRoot, folder: Path, name: str, content: bytes, evidence: str
 ) -> None:
     (folder / name).write_bytes(content)
-    error = failure(source(root, name), SourceError)
+    error = raised_error(make_files_source(root, name), SourceError)
     assert not error.retryable
     assert evidence.lower() in f"{error.message} {error.evidence}".lower()
 
 
-def test_a_record_without_end_is_given_up(
+def test_a_record_longer_than_the_limit_is_a_source_failure(
     root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readers, "LONGEST_RECORD", 200_000)
     (folder / "a.csv").write_bytes(b'a,b\n1,"' + b"x\n" * 500_000)
-    error = failure(source(root, "a.csv", page_size=1), SourceError)
+    error = raised_error(make_files_source(root, "a.csv", page_size=1), SourceError)
     assert "longer than" in error.message
 
 
 def test_a_missing_file_and_an_unknown_format_are_configuration_failures(
     root: StorageRoot, folder: Path
 ) -> None:
-    failure(source(root, "gone.csv"), ConfigurationError)
+    raised_error(make_files_source(root, "gone.csv"), ConfigurationError)
     (folder / "data.bin").write_bytes(b"?")
-    failure(source(root, "data.bin"), ConfigurationError)
+    raised_error(make_files_source(root, "data.bin"), ConfigurationError)
     (folder / "a.csv").write_bytes(b"a\n1\n")
-    assert "there is a" in failure(source(root, "a.csv", "b"), ConfigurationError).message
+    error = raised_error(make_files_source(root, "a.csv", "b"), ConfigurationError)
+    assert "there is a" in error.message
 
 
-def test_a_file_that_changed_is_not_read_on(
+def test_a_file_that_changed_between_two_pages_is_a_source_failure(
     root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readers, "SMALLEST_PIECE", 1000)
-    (folder / "a.csv").write_bytes(table(ROWS))
-    token = source(root, "a.csv", page_size=10).get().next_pagination
-    (folder / "a.csv").write_bytes(table(ROWS[:-1]))
-    assert "changed" in failure(source(root, "a.csv", page_size=10), SourceError, token).message
+    (folder / "a.csv").write_bytes(make_csv(ROWS))
+    token = make_files_source(root, "a.csv", page_size=10).get().next_pagination
+    (folder / "a.csv").write_bytes(make_csv(ROWS[:-1]))
+    error = raised_error(make_files_source(root, "a.csv", page_size=10), SourceError, token)
+    assert "changed" in error.message
     (folder / "a.csv").unlink()
-    (folder / "b.csv").write_bytes(table(ROWS))
-    gone = source(root, "*.csv", "files", page_size=10)
-    assert "was removed" in failure(gone, SourceError, token).message
+    (folder / "b.csv").write_bytes(make_csv(ROWS))
+    removed_source = make_files_source(root, "*.csv", "files", page_size=10)
+    assert "was removed" in raised_error(removed_source, SourceError, token).message
 
 
-def test_discovery_and_check_read_the_beginning(root: StorageRoot, folder: Path) -> None:
-    (folder / "a.csv").write_bytes(table(ROWS))
-    reader = build("files", {"path": "a.csv"}, files=root)
+def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: Path) -> None:
+    (folder / "a.csv").write_bytes(make_csv(ROWS))
+    reader = make_source("files", {"path": "a.csv"}, files=root)
     (stream,) = reader.discover()
     assert stream.name == "a"
     assert [(field.name, field.type) for field in stream.fields] == [
@@ -471,7 +488,7 @@ def test_discovery_and_check_read_the_beginning(root: StorageRoot, folder: Path)
         ("note", "string"),
     ]
     assert [(step.step, step.ok) for step in reader.check()] == [("find", True), ("read", True)]
-    missing = list(build("files", {"path": "b.csv"}, files=root).check())
+    missing = list(make_source("files", {"path": "b.csv"}, files=root).check())
     assert [(step.step, step.ok) for step in missing] == [("find", False)]
 
 
@@ -486,36 +503,41 @@ def test_discovery_and_check_read_the_beginning(root: StorageRoot, folder: Path)
         ("noending", None, "noending"),
     ],
 )
-def test_names_tell_format_and_stream(path: str, kind: str | None, name: str) -> None:
+def test_the_format_and_the_stream_name_come_from_the_path(
+    path: str, kind: str | None, name: str
+) -> None:
     assert format_of(path) == kind
     assert stream_name(path) == name
 
 
-def test_a_file_at_a_web_address_is_read_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_at_a_web_address_is_downloaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
-    content = table(ROWS)
-    with serving(always(Reply(content, headers={"ETag": '"1"'}))) as api:
+    content = make_csv(ROWS)
+    with serve_api(always_reply(Reply(content, headers={"ETag": '"1"'}))) as api:
         url = f"{api.url}/data/airports.csv?signature=s3cret-canary"
-        whole = read(build("files", {"path": url, "page_size": 40}, "airports"))
-        assert len(whole.rows) == len(ROWS)
-        assert len(api.asked) == 1
-        again = build("files", {"path": url, "page_size": 40}, "airports")
-        rest = read(again, token=whole.tokens[3])
-        assert rest.rows == [row for page in whole.pages[3:] for row in page]
-        assert "s3cret-canary" not in json.dumps(whole.tokens)
+        full_read = read_stream(make_source("files", {"path": url, "page_size": 40}, "airports"))
+        assert len(full_read.rows) == len(ROWS)
+        assert len(api.requests) == 1
+        second_source = make_source("files", {"path": url, "page_size": 40}, "airports")
+        resumed_read = read_stream(second_source, token=full_read.tokens[3])
+        assert resumed_read.rows == [row for page in full_read.pages[3:] for row in page]
+        assert "s3cret-canary" not in json.dumps(full_read.tokens)
 
 
-def test_a_web_file_that_changed_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
-    marks = ['"1"', '"2"']
+    etags = ['"1"', '"2"']
 
-    def script(_: Asked) -> Reply:
-        return Reply(table(ROWS), headers={"ETag": marks.pop(0)})
+    def script(_: ReceivedRequest) -> Reply:
+        return Reply(make_csv(ROWS), headers={"ETag": etags.pop(0)})
 
-    with serving(script) as api:
+    with serve_api(script) as api:
         config = {"path": f"{api.url}/a.csv", "page_size": 40}
-        token = build("files", config, "a").get().next_pagination
-        assert "changed" in failure(build("files", config, "a"), SourceError, token).message
+        token = make_source("files", config, "a").get().next_pagination
+        error = raised_error(make_source("files", config, "a"), SourceError, token)
+        assert "changed" in error.message
 
 
 @pytest.mark.parametrize(
@@ -524,24 +546,26 @@ def test_a_web_file_that_changed_is_not_read_on(monkeypatch: pytest.MonkeyPatch)
         (Reply(b"no", 403), AuthenticationError),
         (Reply(b"no", 404), ConfigurationError),
         (Reply(b"no", 500), SourceError),
-        (Reply(b"a,b\n", declared=999), SourceError),
+        (Reply(b"a,b\n", declared_length=999), SourceError),
         (Reply(b"x" * (2 << 20)), SourceError),
         (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), EgressError),
     ],
 )
-def test_a_failed_download_has_a_reason(reply: Reply, kind: type[EngineError]) -> None:
-    with serving(always(reply)) as api:
+def test_a_failed_download_has_a_failure_class_and_shows_no_secret(
+    reply: Reply, kind: type[EngineError]
+) -> None:
+    with serve_api(always_reply(reply)) as api:
         config = {"path": f"{api.url}/a.csv?key=s3cret-canary", "max_download_mb": 1}
-        error = failure(build("files", config, "a"), kind)
-        assert api.asked
+        error = raised_error(make_source("files", config, "a"), kind)
+        assert api.requests
     assert "s3cret-canary" not in f"{error.message} {error.evidence}"
 
 
 def test_a_private_web_address_is_refused() -> None:
-    with serving(always(Reply(b"a\n1\n"))) as api:
-        reader = build("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
-        failure(reader, EgressError)
-        assert api.asked == []
+    with serve_api(always_reply(Reply(b"a\n1\n"))) as api:
+        reader = make_source("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
+        raised_error(reader, EgressError)
+        assert api.requests == []
 
 
 @pytest.fixture(scope="module")
@@ -566,10 +590,10 @@ def s3_root() -> Iterator[StorageRoot]:
     )
     client.create_bucket(Bucket="uploads")
     for name, body in {
-        "org/1/a.csv": table(ROWS),
+        "org/1/a.csv": make_csv(ROWS),
         "org/1/logs/x.jsonl": b'{"n": 1}\n',
         "org/1/logs/y.jsonl": b'{"n": 2}\n',
-        "org/1/data.parquet": parquet(200, 64),
+        "org/1/data.parquet": make_parquet(200, 64),
         "org/2/secret.csv": b"n\n1\n",
     }.items():
         client.put_object(Bucket="uploads", Key=name, Body=body)
@@ -577,14 +601,15 @@ def s3_root() -> Iterator[StorageRoot]:
     server.stop()
 
 
-def test_files_in_a_bucket_are_read_like_those_in_a_folder(
-    s3_root: StorageRoot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_in_a_bucket_are_read(s3_root: StorageRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
-    whole = read(source(s3_root, "a.csv", page_size=40))
-    assert len(whole.rows) == len(ROWS)
-    rest = read(source(s3_root, "a.csv", page_size=40), token=whole.tokens[2])
-    assert rest.rows == [row for page in whole.pages[2:] for row in page]
-    assert read(source(s3_root, "logs/*.jsonl", "logs")).column("n") == [1, 2]
-    assert read(source(s3_root, "data.parquet", page_size=50)).column("n") == list(range(200))
-    failure(source(s3_root, "secret.csv"), ConfigurationError)
+    full_read = read_stream(make_files_source(s3_root, "a.csv", page_size=40))
+    assert len(full_read.rows) == len(ROWS)
+    resumed_read = read_stream(
+        make_files_source(s3_root, "a.csv", page_size=40), token=full_read.tokens[2]
+    )
+    assert resumed_read.rows == [row for page in full_read.pages[2:] for row in page]
+    assert read_stream(make_files_source(s3_root, "logs/*.jsonl", "logs")).column("n") == [1, 2]
+    parquet_read = read_stream(make_files_source(s3_root, "data.parquet", page_size=50))
+    assert parquet_read.column("n") == list(range(200))
+    raised_error(make_files_source(s3_root, "secret.csv"), ConfigurationError)

@@ -1,4 +1,4 @@
-"""The Google Sheets source with a server that imitates Google's; only the URLs are changed."""
+"""The Google Sheets source. A local server imitates Google's API, and the tests change only the URLs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources import gsheets
-from tests.engine.sources.api import Api, Asked, Reply, Script, always, serving
-from tests.engine.sources.reading import build, read
+from tests.engine.sources.api import Api, ReceivedRequest, Reply, Script, always_reply, serve_api
+from tests.engine.sources.reading import make_source, read_stream
 
 CELLS = [["Faa Code", "altitude"], ["JFK", 13], ["LGA", 22]]
 
@@ -41,20 +41,20 @@ def key() -> dict[str, str]:
     }
 
 
-def google(asked: Asked) -> Reply:
-    if asked.path == "/token":
+def google_api(request: ReceivedRequest) -> Reply:
+    if request.path == "/token":
         return Reply({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
-    assert asked.headers["authorization"] == "Bearer t"
-    if "/values/" in asked.path:
-        rows = CELLS[:1] if "!A1" in asked.path or "1:1" in asked.path else CELLS
+    assert request.headers["authorization"] == "Bearer t"
+    if "/values/" in request.path:
+        rows = CELLS[:1] if "!A1" in request.path or "1:1" in request.path else CELLS
         return Reply({"range": "Sheet1", "majorDimension": "ROWS", "values": rows})
     sheet = {"properties": {"sheetId": 0, "title": "Sheet1", "index": 0, "gridProperties": {}}}
     return Reply({"properties": {"title": "Airports"}, "sheets": [sheet]})
 
 
 @pytest.fixture
-def pointed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def point(api: Api) -> None:
+def use_google_api(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def set_urls(api: Api) -> None:
         monkeypatch.setattr(gsheets, "TOKEN_URI", f"{api.url}/token")
         for module in (gspread.http_client, gspread.urls):
             for name in dir(module):
@@ -63,87 +63,91 @@ def pointed(monkeypatch: pytest.MonkeyPatch) -> Any:
                     address = value.replace("https://sheets.googleapis.com", api.url)
                     monkeypatch.setattr(module, name, address)
 
-    return point
+    return set_urls
 
 
-def source(key: dict[str, str], worksheet: str = "Sheet1", *, private: bool = True) -> Any:
+def make_gsheets_source(
+    key: dict[str, str], worksheet: str = "Sheet1", *, private: bool = True
+) -> Any:
     config = {
         "spreadsheet_url": "https://docs.google.com/spreadsheets/d/1aBcDeFgHiJkLmNoPqRsTuVwXyZ/edit",
         "worksheet_name": worksheet,
         "service_account_key": json.dumps(key),
     }
-    return build("gsheets", config, "worksheet", private=private)
+    return make_source("gsheets", config, "worksheet", private=private)
 
 
-def test_a_worksheet_is_read_with_names_for_sql(key: dict[str, str], pointed: Any) -> None:
-    with serving(google) as api:
-        pointed(api)
-        assert read(source(key)).rows == [
+def test_a_worksheet_is_read_with_column_names_for_sql(
+    key: dict[str, str], use_google_api: Any
+) -> None:
+    with serve_api(google_api) as api:
+        use_google_api(api)
+        assert read_stream(make_gsheets_source(key)).rows == [
             {"faa__code": "JFK", "altitude": 13},
             {"faa__code": "LGA", "altitude": 22},
         ]
-        assert all(step.ok for step in source(key).check())
+        assert all(step.ok for step in make_gsheets_source(key).check())
 
 
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
-        (always(Reply({"error": "invalid_grant"}, 400)), AuthenticationError),
+        (always_reply(Reply({"error": "invalid_grant"}, 400)), AuthenticationError),
         (
-            lambda asked: (
-                google(asked)
-                if asked.path == "/token"
+            lambda request: (
+                google_api(request)
+                if request.path == "/token"
                 else Reply({"error": {"code": 403, "message": "no", "status": "DENIED"}}, 403)
             ),
             AuthenticationError,
         ),
         (
-            lambda asked: (
-                google(asked)
-                if asked.path == "/token"
+            lambda request: (
+                google_api(request)
+                if request.path == "/token"
                 else Reply({"error": {"code": 500, "message": "no", "status": "X"}}, 500)
             ),
             SourceError,
         ),
     ],
 )
-def test_what_google_refuses_has_its_class(
-    key: dict[str, str], pointed: Any, script: Script, kind: type[EngineError]
+def test_each_error_of_google_has_a_failure_class(
+    key: dict[str, str], use_google_api: Any, script: Script, kind: type[EngineError]
 ) -> None:
-    with serving(script) as api:
-        pointed(api)
-        with pytest.raises(kind) as caught:
-            source(key).get()
-    assert caught.value.evidence
+    with serve_api(script) as api:
+        use_google_api(api)
+        with pytest.raises(kind) as raised:
+            make_gsheets_source(key).get()
+    assert raised.value.evidence
 
 
-def test_a_worksheet_that_is_not_there_is_a_configuration_failure(
-    key: dict[str, str], pointed: Any
+def test_a_missing_worksheet_is_a_configuration_failure(
+    key: dict[str, str], use_google_api: Any
 ) -> None:
-    with serving(google) as api:
-        pointed(api)
+    with serve_api(google_api) as api:
+        use_google_api(api)
         with pytest.raises(ConfigurationError, match="cannot be read"):
-            source(key, "Sheet9").get()
+            make_gsheets_source(key, "Sheet9").get()
 
 
-def test_a_key_that_sends_its_token_request_elsewhere_is_refused(key: dict[str, str]) -> None:
+def test_a_key_with_another_token_uri_is_refused(key: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="token_uri"):
-        source({**key, "token_uri": "http://169.254.169.254/token"}).get()
+        make_gsheets_source({**key, "token_uri": "http://169.254.169.254/token"}).get()
 
 
 @pytest.mark.parametrize(
     "text", ["{}", "[]", "not json", '{"private_key": "x", "client_email": "y"}']
 )
-def test_a_broken_key_is_refused_without_repeating_it(text: str, key: dict[str, str]) -> None:
-    broken = source(key)
-    broken.settings.service_account_key = text
+def test_a_broken_key_is_refused(text: str, key: dict[str, str]) -> None:
+    source_with_broken_key = make_gsheets_source(key)
+    source_with_broken_key.settings.service_account_key = text
     with pytest.raises(ConfigurationError, match="service account key"):
-        broken.get()
+        source_with_broken_key.get()
 
 
-def test_private_addresses_are_refused(key: dict[str, str], pointed: Any) -> None:
-    with serving(google) as api:
-        pointed(api)
+def test_private_addresses_are_refused(key: dict[str, str], use_google_api: Any) -> None:
+    with serve_api(google_api) as api:
+        use_google_api(api)
         with pytest.raises(EgressError, match="refused"):
-            source(key, private=False).get()
-        assert api.asked == []
+            make_gsheets_source(key, private=False).get()
+        assert api.requests == []

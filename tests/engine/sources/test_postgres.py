@@ -1,4 +1,4 @@
-"""The PostgreSQL source with a real server: every row once, typed, from any token, and classified failures."""
+"""The PostgreSQL source with a real server: rows, types, tokens, cursors and failures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from apps.engine.failures import (
 from apps.engine.sources.postgres import pages
 from apps.engine.sources.postgres import source as postgres_source
 from tests.engine.sources.conftest import SourceDatabase
-from tests.engine.sources.reading import build, read
+from tests.engine.sources.reading import make_source, read_stream
 
-on_the_same_database = settings(
+FEW_EXAMPLES = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
-def reading(
+def make_postgres_source(
     database: SourceDatabase,
     stream: str,
     *,
@@ -40,13 +40,13 @@ def reading(
     **spec: Any,
 ) -> Any:
     settings = {"page_size": page_size, "lookback_seconds": lookback}
-    return build("postgres", {**database.config, **settings}, stream, **spec)
+    return make_source("postgres", {**database.config, **settings}, stream, **spec)
 
 
-def incremental(
+def make_incremental_source(
     database: SourceDatabase, stream: str, cursor: str, page_size: int = 3, **settings: Any
 ) -> Any:
-    return reading(
+    return make_postgres_source(
         database,
         stream,
         page_size=page_size,
@@ -106,7 +106,7 @@ def test_every_type_arrives_with_its_value(database: SourceDatabase) -> None:
             'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'wild', ROW(1,2)::point2, '[1,5)', '10.0.0.1/8', 12.3)""",
         "INSERT INTO types (id, words) VALUES (1, '')",
     )
-    blank, full = read(reading(database, "types")).rows
+    blank, full = read_stream(make_postgres_source(database, "types")).rows
     assert {name: value for name, value in blank.items() if value is not None} == {
         "id": 1,
         "words": "",
@@ -148,7 +148,7 @@ def test_values_beyond_a_type_become_their_exact_text(database: SourceDatabase) 
         """INSERT INTO extremes VALUES (1, 'infinity', '-infinity', 'NaN', 1e60),
             (2, '0044-03-15 BC', '0044-03-15 BC', 1.5, 0.25), (3, NULL, NULL, NULL, NULL)""",
     )
-    first, second, third = read(reading(database, "extremes")).rows
+    first, second, third = read_stream(make_postgres_source(database, "extremes")).rows
     assert (first["at"], first["day"], first["n"]) == ("infinity", "-infinity", "NaN")
     assert first["huge"] == "1" + "0" * 60
     assert second["day"] == "0044-03-15 BC"
@@ -168,62 +168,66 @@ def test_values_beyond_a_type_become_their_exact_text(database: SourceDatabase) 
     ],
 )
 @pytest.mark.parametrize("page_size", [1, 7, 100, 1000])
-def test_every_row_is_read_once_whatever_the_pages(
+def test_every_row_is_read_once_with_any_page_size(
     database: SourceDatabase, stream: str, column: str, expected: range, page_size: int
 ) -> None:
     if page_size == 1 and len(expected) > 100:
         page_size = 2
-    found = read(reading(database, stream, page_size=page_size))
-    assert sorted(found.column(column)) == list(expected)
+    result = read_stream(make_postgres_source(database, stream, page_size=page_size))
+    assert sorted(result.column(column)) == list(expected)
     if stream != "loose":
-        assert all(len(page) <= page_size for page in found.pages)
+        assert all(len(page) <= page_size for page in result.pages)
 
 
-@on_the_same_database
+@FEW_EXAMPLES
 @given(st.sampled_from(["numbers", "pairs", "loose", "seen", "parts"]), st.integers(2, 60))
-def test_reading_again_from_any_token_gives_exactly_the_rest(
+def test_reading_can_resume_at_any_token(
     database: SourceDatabase, stream: str, page_size: int
 ) -> None:
-    whole = read(reading(database, stream, page_size=page_size))
-    for position in {0, 1, len(whole.tokens) // 2, len(whole.tokens) - 1}:
-        if position >= len(whole.tokens):
+    full_read = read_stream(make_postgres_source(database, stream, page_size=page_size))
+    for position in {0, 1, len(full_read.tokens) // 2, len(full_read.tokens) - 1}:
+        if position >= len(full_read.tokens):
             continue
-        rest = read(reading(database, stream, page_size=page_size), token=whole.tokens[position])
-        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+        resumed_read = read_stream(
+            make_postgres_source(database, stream, page_size=page_size),
+            token=full_read.tokens[position],
+        )
+        assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 5])
-def test_rows_of_heirs_that_repeat_a_key_are_not_lost(
+def test_rows_of_child_tables_with_the_same_key_are_read(
     database: SourceDatabase, page_size: int
 ) -> None:
-    found = read(reading(database, "keyed_parent", page_size=page_size))
-    assert sorted(found.column("n")) == sorted([*range(1, 10), *range(5, 15)])
+    result = read_stream(make_postgres_source(database, "keyed_parent", page_size=page_size))
+    assert sorted(result.column("n")) == sorted([*range(1, 10), *range(5, 15)])
 
 
-def test_the_key_itself_can_be_the_cursor(database: SourceDatabase) -> None:
-    first = read(incremental(database, "pairs", "a", 10))
+def test_the_primary_key_can_be_the_cursor(database: SourceDatabase) -> None:
+    first = read_stream(make_incremental_source(database, "pairs", "a", 10))
     assert sorted(first.column("n")) == list(range(1, 98))
-    numbers = read(incremental(database, "numbers", "id", 7))
+    numbers = read_stream(make_incremental_source(database, "numbers", "id", 7))
     assert numbers.column("id") == list(range(1, 101))
     database.execute("INSERT INTO numbers VALUES (101, 'new')")
-    assert read(incremental(database, "numbers", "id"), numbers.state).column("id") == [101]
+    new_read = read_stream(make_incremental_source(database, "numbers", "id"), numbers.state)
+    assert new_read.column("id") == [101]
     database.execute("DELETE FROM numbers WHERE id = 101")
 
 
-def test_odd_names_are_names(database: SourceDatabase) -> None:
-    source = reading(database, 'odd % schema.od"d tab.le', page_size=1)
-    assert read(source).rows == [
+def test_unusual_names_of_schemas_tables_and_columns_work(database: SourceDatabase) -> None:
+    source = make_postgres_source(database, 'odd % schema.od"d tab.le', page_size=1)
+    assert read_stream(source).rows == [
         {"sel ect": 1, "a%b": '100% "sure"', "C": 7},
         {"sel ect": 2, "a%b": "a\nb", "C": 8},
     ]
 
 
 def test_an_empty_table_is_one_empty_page_with_its_columns(database: SourceDatabase) -> None:
-    page = reading(database, "empty").get()
+    page = make_postgres_source(database, "empty").get()
     assert (page.frame.columns, page.frame.height, page.next_pagination) == (["id", "at"], 0, {})
 
 
-def test_wide_rows_make_short_pages_and_none_is_lost(
+def test_wide_rows_are_read_in_shorter_pages(
     database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_source, "MAX_PAGE_BYTES", 20_000)
@@ -233,14 +237,14 @@ def test_wide_rows_make_short_pages_and_none_is_lost(
         "CREATE TABLE wide_loose AS TABLE wide",
     )
     for stream in ("wide", "wide_loose"):
-        found = read(reading(database, stream))
-        assert found.column("id") == list(range(1, 41))
-        assert len(found.pages) > 10, "the cut never happened"
+        result = read_stream(make_postgres_source(database, stream))
+        assert result.column("id") == list(range(1, 41))
+        assert len(result.pages) > 10, "the pages were not shorter"
 
 
-def test_a_keyless_table_that_was_rewritten_is_not_read_on(database: SourceDatabase) -> None:
+def test_a_rewritten_table_without_a_key_has_lost_its_position(database: SourceDatabase) -> None:
     database.execute("CREATE TABLE moved AS TABLE loose")
-    source = reading(database, "moved", page_size=10)
+    source = make_postgres_source(database, "moved", page_size=10)
     token = source.get().next_pagination
     assert token
     database.execute("VACUUM FULL moved")
@@ -256,64 +260,64 @@ def test_incremental_runs_read_each_change_once_even_with_equal_cursor_values(
         "INSERT INTO changes SELECT n, timestamptz '2024-01-01' + (n / 10) * interval '1 day', 'first' "
         "FROM generate_series(100, 134) n",
     )
-    first = read(incremental(database, "changes", "at"))
+    first = read_stream(make_incremental_source(database, "changes", "at"))
     assert sorted(first.column("id")) == list(range(100, 135))
     assert first.state is not None
-    # The same cursor value again, with keys before and after those already read.
+    # Add rows with a cursor value that was read before, and with keys below and above those that were read.
     database.execute(
         "INSERT INTO changes VALUES (1, '2024-01-14', 'late'), (999, '2024-01-14', 'late')",
         "UPDATE changes SET at = '2024-01-20', v = 'changed' WHERE id = 105",
     )
-    second = read(incremental(database, "changes", "at"), first.state)
+    second = read_stream(make_incremental_source(database, "changes", "at"), first.state)
     assert sorted(second.column("id")) == [1, 105, 999]
-    third = read(incremental(database, "changes", "at"), second.state)
+    third = read_stream(make_incremental_source(database, "changes", "at"), second.state)
     assert third.rows == []
     assert third.state == second.state
 
 
-@on_the_same_database
+@FEW_EXAMPLES
 @given(
     st.lists(st.lists(st.integers(0, 4), max_size=12), min_size=1, max_size=4), st.integers(1, 5)
 )
-def test_any_sequence_of_inserts_arrives_exactly_once(
-    database: SourceDatabase, rounds: list[list[int]], page_size: int
+def test_any_sequence_of_inserted_rows_is_read_once(
+    database: SourceDatabase, batches: list[list[int]], page_size: int
 ) -> None:
-    """Cursor values never decrease, but may repeat; keys arrive in any order."""
+    """Insert rows whose cursor values never decrease and may repeat. Their keys are in no order."""
     database.execute("TRUNCATE changes")
     state: dict[str, Any] | None = None
-    arrived: list[int] = []
+    read_ids: list[int] = []
     number = 0
     day = 0
-    for batch in rounds:
+    for batch in batches:
         for step in batch:
             day += step // 2
             number += 1
             key = number * 7919 % 10_007
             database.execute(f"INSERT INTO changes VALUES ({key}, date '2024-01-01' + {day}, '')")
-        found = read(incremental(database, "changes", "at", page_size), state)
-        arrived += found.column("id")
-        state = found.state or state
-    assert sorted(arrived) == sorted(row[0] for row in database.rows("SELECT id FROM changes"))
+        result = read_stream(make_incremental_source(database, "changes", "at", page_size), state)
+        read_ids += result.column("id")
+        state = result.state or state
+    assert sorted(read_ids) == sorted(row[0] for row in database.rows("SELECT id FROM changes"))
 
 
-def test_incremental_pages_can_be_read_again_from_any_token(database: SourceDatabase) -> None:
+def test_an_incremental_read_can_resume_at_any_token(database: SourceDatabase) -> None:
     database.execute(
         "TRUNCATE changes",
         "INSERT INTO changes SELECT n, date '2024-01-01' + n % 3, '' FROM generate_series(1, 40) n",
     )
-    state = read(incremental(database, "changes", "at")).state
+    state = read_stream(make_incremental_source(database, "changes", "at")).state
     database.execute(
         "INSERT INTO changes SELECT n, date '2024-01-03' + n % 3, '' FROM generate_series(41, 80) n"
     )
-    whole = read(incremental(database, "changes", "at"), state)
-    assert sorted(whole.column("id")) == list(range(41, 81))
-    for position, token in enumerate(whole.tokens):
-        rest = read(incremental(database, "changes", "at"), state, token)
-        assert rest.rows == [row for page in whole.pages[position:] for row in page]
-        assert rest.state == whole.state
+    full_read = read_stream(make_incremental_source(database, "changes", "at"), state)
+    assert sorted(full_read.column("id")) == list(range(41, 81))
+    for position, token in enumerate(full_read.tokens):
+        resumed_read = read_stream(make_incremental_source(database, "changes", "at"), state, token)
+        assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
+        assert resumed_read.state == full_read.state
 
 
-def test_more_equal_cursor_values_than_are_kept_are_distinguished_by_key(
+def test_many_rows_with_the_same_cursor_value_are_distinguished_by_key(
     database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "MAX_TIES", 5)
@@ -321,95 +325,96 @@ def test_more_equal_cursor_values_than_are_kept_are_distinguished_by_key(
         "TRUNCATE changes",
         "INSERT INTO changes SELECT n, '2024-01-01', '' FROM generate_series(1, 20) n",
     )
-    first = read(incremental(database, "changes", "at"))
+    first = read_stream(make_incremental_source(database, "changes", "at"))
     assert first.state is not None
     assert first.state["ties"] is None
     database.execute("INSERT INTO changes VALUES (21, '2024-01-01', ''), (22, '2024-01-02', '')")
-    second = read(incremental(database, "changes", "at"), first.state)
+    second = read_stream(make_incremental_source(database, "changes", "at"), first.state)
     assert second.column("id") == [21, 22]
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
-def test_with_a_lookback_rows_committed_late_are_read(database: SourceDatabase, key: str) -> None:
+def test_a_lookback_reads_rows_that_were_committed_late(database: SourceDatabase, key: str) -> None:
     database.execute(
         "DROP TABLE IF EXISTS late",
         f"CREATE TABLE late (id int {key}, at timestamptz)",
         "INSERT INTO late VALUES (1, '2024-01-01 10:00Z'), (3, '2024-01-01 10:05Z')",
     )
-    state = read(incremental(database, "late", "at")).state
+    state = read_stream(make_incremental_source(database, "late", "at")).state
     database.execute(
         "INSERT INTO late VALUES (2, '2024-01-01 10:04Z'), (4, '2024-01-01 10:06Z'),"
         " (5, '2024-01-01 09:00Z')"
     )
-    without = read(incremental(database, "late", "at"), state)
-    assert without.column("id") == [4]
-    source = incremental(database, "late", "at", 2, lookback=120)
+    without_lookback = read_stream(make_incremental_source(database, "late", "at"), state)
+    assert without_lookback.column("id") == [4]
+    source = make_incremental_source(database, "late", "at", 2, lookback=120)
     assert source.repeats
-    back = read(source, state)
-    assert back.column("id") == [2, 3, 4]
-    assert back.state == without.state
+    with_lookback = read_stream(source, state)
+    assert with_lookback.column("id") == [2, 3, 4]
+    assert with_lookback.state == without_lookback.state
 
 
-def test_rows_that_vanish_before_the_last_page_do_not_throw_the_position_back(
+def test_rows_deleted_before_the_last_page_do_not_move_the_position_back(
     database: SourceDatabase,
 ) -> None:
     database.execute(
         "TRUNCATE changes",
         "INSERT INTO changes SELECT n, date '2024-01-01' + n, '' FROM generate_series(1, 20) n",
     )
-    source = incremental(database, "changes", "at", 10)
+    source = make_incremental_source(database, "changes", "at", 10)
     first = source.get()
     database.execute("DELETE FROM changes WHERE id > 10")
-    last = source.get(first.next_pagination)
-    assert last.records == []
-    assert last.next_state == {"cursor_field": "at", **(first.next_pagination or {})}
-    assert read(incremental(database, "changes", "at"), last.next_state).rows == []
+    last_page = source.get(first.next_pagination)
+    assert last_page.records == []
+    assert last_page.next_state == {"cursor_field": "at", **(first.next_pagination or {})}
+    next_source = make_incremental_source(database, "changes", "at")
+    assert read_stream(next_source, last_page.next_state).rows == []
 
 
-def test_a_table_without_a_key_is_read_by_its_cursor_whole_values_at_a_time(
+def test_a_table_without_a_key_is_read_by_its_cursor(
     database: SourceDatabase,
 ) -> None:
     database.execute(
         "TRUNCATE stamps",
         "INSERT INTO stamps SELECT date '2024-01-01' + n / 10, n FROM generate_series(0, 54) n",
     )
-    first = read(incremental(database, "stamps", "at"))
+    first = read_stream(make_incremental_source(database, "stamps", "at"))
     assert sorted(first.column("n")) == list(range(55))
     database.execute("INSERT INTO stamps VALUES ('2024-02-01', 55), ('2024-02-01', 56)")
-    second = read(incremental(database, "stamps", "at"), first.state)
+    second = read_stream(make_incremental_source(database, "stamps", "at"), first.state)
     assert sorted(second.column("n")) == [55, 56]
-    assert read(incremental(database, "stamps", "at"), second.state).rows == []
-    # More rows with the newest value; only the new ones are read.
+    assert read_stream(make_incremental_source(database, "stamps", "at"), second.state).rows == []
+    # Add rows with the newest cursor value. The next read returns only these.
     database.execute("INSERT INTO stamps VALUES ('2024-02-01', 57), ('2024-02-02', 58)")
-    third = read(incremental(database, "stamps", "at", 1), second.state)
+    third = read_stream(make_incremental_source(database, "stamps", "at", 1), second.state)
     assert third.column("n") == [57, 58]
     database.execute("INSERT INTO stamps VALUES ('2024-02-02', 59)")
-    whole = read(incremental(database, "stamps", "at", 1), third.state)
-    assert whole.column("n") == [59]
+    fourth = read_stream(make_incremental_source(database, "stamps", "at", 1), third.state)
+    assert fourth.column("n") == [59]
 
 
-def test_an_empty_table_leaves_the_state_alone(database: SourceDatabase) -> None:
-    first = read(incremental(database, "empty", "at"))
+def test_an_empty_table_keeps_an_empty_state(database: SourceDatabase) -> None:
+    first = read_stream(make_incremental_source(database, "empty", "at"))
     assert first.state == {}
-    assert read(incremental(database, "empty", "at"), first.state).rows == []
+    assert read_stream(make_incremental_source(database, "empty", "at"), first.state).rows == []
 
 
-def test_another_cursor_field_asks_for_a_reset(database: SourceDatabase) -> None:
-    state = read(incremental(database, "changes", "at")).state
+def test_a_changed_cursor_field_needs_a_reset(database: SourceDatabase) -> None:
+    state = read_stream(make_incremental_source(database, "changes", "at")).state
     with pytest.raises(ConfigurationError, match="reset the stream"):
-        read(incremental(database, "changes", "id"), state)
+        read_stream(make_incremental_source(database, "changes", "id"), state)
 
 
-def test_another_key_asks_for_a_reset(database: SourceDatabase) -> None:
+def test_a_changed_primary_key_needs_a_reset(database: SourceDatabase) -> None:
     database.execute("CREATE TABLE rekeyed AS SELECT n, now() AS at FROM generate_series(1, 9) n")
-    state = read(incremental(database, "rekeyed", "at")).state
+    state = read_stream(make_incremental_source(database, "rekeyed", "at")).state
     database.execute("ALTER TABLE rekeyed ADD PRIMARY KEY (n)")
     with pytest.raises(ConfigurationError, match="key of the table changed"):
-        read(incremental(database, "rekeyed", "at"), state)
+        read_stream(make_incremental_source(database, "rekeyed", "at"), state)
 
 
-def test_discovery_tells_fields_keys_and_cursors(database: SourceDatabase) -> None:
-    streams = {stream.name: stream for stream in reading(database, "").discover()}
+def test_discovery_returns_fields_keys_and_cursor_fields(database: SourceDatabase) -> None:
+    streams = {stream.name: stream for stream in make_postgres_source(database, "").discover()}
     assert {"numbers", "seen", "parts", 'odd % schema.od"d tab.le'} <= streams.keys()
     assert "parts_1" not in streams
     changes = streams["changes"]
@@ -424,14 +429,14 @@ def test_discovery_tells_fields_keys_and_cursors(database: SourceDatabase) -> No
     assert streams["pairs"].primary_key == ("a", "b")
 
 
-def test_only_the_schemas_that_were_named_are_offered(database: SourceDatabase) -> None:
-    source = build("postgres", {**database.config, "schemas": ["odd % schema"]}, "")
+def test_discovery_returns_only_the_configured_schemas(database: SourceDatabase) -> None:
+    source = make_source("postgres", {**database.config, "schemas": ["odd % schema"]}, "")
     assert [stream.name for stream in source.discover()] == ['odd % schema.od"d tab.le']
 
 
-def test_the_number_of_rows_is_known_even_before_analyze(database: SourceDatabase) -> None:
-    assert reading(database, "numbers").get_total_records_count() == 100
-    assert reading(database, "empty").get_total_records_count() is None
+def test_the_total_is_the_exact_number_of_rows_of_a_small_table(database: SourceDatabase) -> None:
+    assert make_postgres_source(database, "numbers").get_total_records_count() == 100
+    assert make_postgres_source(database, "empty").get_total_records_count() is None
 
 
 def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabase) -> None:
@@ -441,10 +446,10 @@ def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabas
         f"REVOKE ALL ON guarded FROM {database.config['user']}",
         f"GRANT SELECT (id, open) ON guarded TO {database.config['user']}",
     )
-    assert read(reading(database, "guarded")).rows == [{"id": 1, "open": "a"}]
+    assert read_stream(make_postgres_source(database, "guarded")).rows == [{"id": 1, "open": "a"}]
 
 
-def test_what_the_user_may_not_read_says_that_a_permission_is_lacking(
+def test_a_table_that_the_user_may_not_read_is_a_failure_that_names_the_permission(
     database: SourceDatabase,
 ) -> None:
     database.execute(
@@ -453,41 +458,41 @@ def test_what_the_user_may_not_read_says_that_a_permission_is_lacking(
         "CREATE VIEW barred AS SELECT barred_value() AS id",
         f"GRANT SELECT ON barred TO {database.config['user']}",
     )
-    error = failing(database, AuthenticationError, "barred")
+    error = read_error(database, AuthenticationError, "barred")
     assert "42501" in error.evidence[0]
     assert LACKS_PERMISSION in error.message
 
 
-def test_the_check_names_its_steps(database: SourceDatabase) -> None:
-    steps = list(reading(database, "").check())
+def test_a_check_returns_its_steps(database: SourceDatabase) -> None:
+    steps = list(make_postgres_source(database, "").check())
     assert [step.step for step in steps] == ["resolve", "connect", "authenticate", "read"]
     assert all(step.ok for step in steps)
 
 
 def test_reading_leaves_no_transaction_open(database: SourceDatabase) -> None:
-    source = reading(database, "numbers", page_size=10)
+    source = make_postgres_source(database, "numbers", page_size=10)
     source.get()
     pid = source._connection.info.backend_pid
     assert database.rows(f"SELECT state FROM pg_stat_activity WHERE pid = {pid}") == [("idle",)]
 
 
-def failing(
-    where: SourceDatabase,
+def read_error(
+    source_database: SourceDatabase,
     kind: Any,
     stream: str = "numbers",
     **changes: Any,
 ) -> Any:
-    source = build("postgres", {**where.config, **changes}, stream)
-    with pytest.raises(kind) as caught:
+    source = make_source("postgres", {**source_database.config, **changes}, stream)
+    with pytest.raises(kind) as raised:
         source.get()
-    return caught.value
+    return raised.value
 
 
 def test_a_wrong_password_is_an_authentication_failure(database: SourceDatabase) -> None:
-    error = failing(database, AuthenticationError, password="wrong-one")
+    error = read_error(database, AuthenticationError, password="wrong-one")
     assert any("password authentication failed" in line for line in error.evidence)
     assert not error.retryable
-    steps = list(build("postgres", {**database.config, "password": "wrong-one"}, "").check())
+    steps = list(make_source("postgres", {**database.config, "password": "wrong-one"}, "").check())
     assert [(step.step, step.ok) for step in steps] == [
         ("resolve", True),
         ("connect", True),
@@ -497,33 +502,33 @@ def test_a_wrong_password_is_an_authentication_failure(database: SourceDatabase)
 
 
 def test_an_unknown_database_is_a_configuration_failure(database: SourceDatabase) -> None:
-    error = failing(database, ConfigurationError, database="nowhere")
+    error = read_error(database, ConfigurationError, database="nowhere")
     assert any("does not exist" in line for line in error.evidence)
 
 
-def test_tls_that_the_server_does_not_speak_is_a_configuration_failure(
+def test_a_server_without_tls_is_a_configuration_failure(
     database: SourceDatabase,
 ) -> None:
-    error = failing(database, ConfigurationError, sslmode="require")
+    error = read_error(database, ConfigurationError, sslmode="require")
     assert any("SSL" in line for line in error.evidence)
 
 
 def test_a_missing_table_is_a_configuration_failure(database: SourceDatabase) -> None:
-    error = failing(database, ConfigurationError, "no_such_table")
+    error = read_error(database, ConfigurationError, "no_such_table")
     assert "no_such_table" in error.message
 
 
 def test_a_missing_cursor_field_is_a_configuration_failure(database: SourceDatabase) -> None:
     with pytest.raises(ConfigurationError, match="no column 'gone'"):
-        incremental(database, "changes", "gone").get()
+        make_incremental_source(database, "changes", "gone").get()
 
 
 def test_a_closed_port_is_a_source_failure(database: SourceDatabase) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        error = failing(database, SourceError, port=port)
-        steps = list(build("postgres", {**database.config, "port": port}, "").check())
+        error = read_error(database, SourceError, port=port)
+        steps = list(make_source("postgres", {**database.config, "port": port}, "").check())
     assert any("refused" in line.lower() for line in error.evidence)
     assert error.retryable
     assert [(step.step, step.ok) for step in steps] == [("resolve", True), ("connect", False)]
@@ -533,12 +538,12 @@ def test_a_closed_port_is_a_source_failure(database: SourceDatabase) -> None:
 def silent_port() -> Iterator[int]:
     """A server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[socket.socket] = []
+        connections: list[socket.socket] = []
 
         def accept() -> None:
             while True:
                 try:
-                    held.append(server.accept()[0])
+                    connections.append(server.accept()[0])
                 except OSError:
                     return
 
@@ -547,42 +552,42 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
-        for each in held:
-            each.close()
+        for client in connections:
+            client.close()
 
 
-def test_an_unresponsive_server_leads_to_a_timeout(
+def test_an_unresponsive_server_is_a_source_failure_after_a_timeout(
     database: SourceDatabase, silent_port: int
 ) -> None:
-    error = failing(database, SourceError, port=silent_port, connect_timeout=1)
+    error = read_error(database, SourceError, port=silent_port, connect_timeout=1)
     assert "did not respond within 1 s" in error.message
 
 
 def test_a_query_that_takes_too_long_is_cancelled(database: SourceDatabase) -> None:
     database.execute("CREATE VIEW slow AS SELECT 1 AS id, pg_sleep(60)::text AS nap")
-    error = failing(database, SourceError, "slow", statement_timeout=1)
+    error = read_error(database, SourceError, "slow", statement_timeout=1)
     assert any("57014" in line for line in error.evidence)
 
 
-def test_a_lost_connection_fails_the_page_and_the_next_try_reads_on(
+def test_the_next_page_is_read_after_a_lost_connection(
     database: SourceDatabase,
 ) -> None:
-    source = reading(database, "numbers", page_size=30)
+    source = make_postgres_source(database, "numbers", page_size=30)
     token = source.get().next_pagination
     pid = source._connection.info.backend_pid
     assert database.rows(f"SELECT pg_terminate_backend({pid}, 5000)") == [(True,)]
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SourceError) as raised:
         source.get(token)
-    assert caught.value.retryable
-    assert caught.value.evidence
-    assert read(source, token=token).column("id") == list(range(31, 101))
+    assert raised.value.retryable
+    assert raised.value.evidence
+    assert read_stream(source, token=token).column("id") == list(range(31, 101))
 
 
 def test_a_private_address_is_refused_without_connecting(database: SourceDatabase) -> None:
-    source = build("postgres", database.config, "numbers", private=False)
+    source = make_source("postgres", database.config, "numbers", private=False)
     with pytest.raises(EgressError, match=r"127\.0\.0\.1 is refused"):
         source.get()
 
 
-def test_a_socket_path_is_not_a_host(database: SourceDatabase) -> None:
-    failing(database, EgressError, host="/var/run/postgresql")
+def test_a_socket_path_as_the_host_is_refused(database: SourceDatabase) -> None:
+    read_error(database, EgressError, host="/var/run/postgresql")

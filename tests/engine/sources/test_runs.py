@@ -1,4 +1,4 @@
-"""Whole runs of real sources whose child is killed while reading: the next attempt reads exactly the rest."""
+"""Kill a run while it reads from a real source. The next attempt reads exactly the missing rows."""
 
 from __future__ import annotations
 
@@ -13,34 +13,33 @@ import pytest
 
 from apps.engine.contract import StorageRoot, Succeeded
 from tests.engine.conftest import Rehearsal
-from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.engine.sources.conftest import SourceDatabase
 
 ROWS = 3000
-PAGE = 20
-FILE_ROWS = (
-    10_000  # a file is read so fast that a smaller one could be done before the first checkpoint
-)
+PAGE_SIZE = 20
+# A smaller file could be read completely before the first checkpoint.
+FILE_ROWS = 10_000
 
-Rehearse = Callable[..., Rehearsal]
+MakeRehearsal = Callable[..., Rehearsal]
 
 
-def published(run: Rehearsal) -> list[int]:
+def published_numbers(run: Rehearsal) -> list[int]:
     lines = (run.folder / "published.jsonl").read_text().splitlines()
     return sorted(int(json.loads(line)["n"]) for line in lines)
 
 
-def resumes_exactly(run: Rehearsal, rows: int = ROWS) -> None:
+def assert_resumes_exactly(run: Rehearsal, rows: int = ROWS) -> None:
     run.spec = replace(run.spec, allow_private_networks=True)
-    outcome = run.resume()
+    outcome = run.kill_and_resume()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written, outcome.rejected) == (rows, rows, 0)
-    assert published(run) == list(range(rows))
+    assert published_numbers(run) == list(range(rows))
 
 
 @pytest.mark.parametrize("table", ["keyed", "keyless", "seen"])
-def test_a_killed_read_of_a_table_resumes(
-    rehearse: Rehearse, database: SourceDatabase, table: str
+def test_a_killed_run_that_reads_a_table_resumes(
+    make_rehearsal: MakeRehearsal, database: SourceDatabase, table: str
 ) -> None:
     database.execute(
         "CREATE TABLE IF NOT EXISTS keyed AS SELECT n, repeat('x', 100) AS filler "
@@ -50,54 +49,56 @@ def test_a_killed_read_of_a_table_resumes(
         "ALTER TABLE keyed DROP CONSTRAINT IF EXISTS keyed_pkey",
         "ALTER TABLE keyed ADD CONSTRAINT keyed_pkey PRIMARY KEY (n)",
     )
-    page = PAGE * 5 if table == "seen" else PAGE
-    config = {**database.config, "page_size": page}
-    resumes_exactly(rehearse(config, source_kind="postgres", stream=table))
+    page_size = PAGE_SIZE * 5 if table == "seen" else PAGE_SIZE
+    config = {**database.config, "page_size": page_size}
+    assert_resumes_exactly(make_rehearsal(config, source_kind="postgres", stream=table))
 
 
-def test_a_killed_incremental_read_resumes_and_the_next_run_reads_the_news(
-    rehearse: Rehearse, database: SourceDatabase
+def test_a_killed_incremental_run_resumes_and_the_next_run_reads_new_rows(
+    make_rehearsal: MakeRehearsal, database: SourceDatabase
 ) -> None:
     database.execute(
         "CREATE TABLE events (n int PRIMARY KEY, at timestamptz NOT NULL, filler text)",
         "INSERT INTO events SELECT n, timestamptz '2024-01-01' + (n / 100) * interval '1 hour', "
         f"repeat('x', 100) FROM generate_series(0, {ROWS - 1}) n",
     )
-    run = rehearse(
-        {**database.config, "page_size": PAGE},
+    run = make_rehearsal(
+        {**database.config, "page_size": PAGE_SIZE},
         source_kind="postgres",
         stream="events",
         sync_mode="incremental",
         write_mode="append",
     )
     run.spec = replace(run.spec, source=replace(run.spec.source, cursor_field="at"))
-    resumes_exactly(run)
+    assert_resumes_exactly(run)
     database.execute(
         f"INSERT INTO events SELECT n, (SELECT max(at) FROM events), '' FROM generate_series({ROWS}, {ROWS + 9}) n"
     )
-    run.next_run()
+    run.start_new_run()
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.read == 10
 
 
-def test_a_killed_read_of_an_api_resumes(rehearse: Rehearse) -> None:
-    def script(asked: Asked) -> Reply:
-        time.sleep(0.01)  # an API is never faster
-        start = int(asked.params.get("offset", 0))
+def test_a_killed_run_that_reads_an_api_resumes(make_rehearsal: MakeRehearsal) -> None:
+    def script(request: ReceivedRequest) -> Reply:
+        time.sleep(0.01)  # as a real API, so that there are checkpoints
+        start = int(request.params.get("offset", 0))
         return Reply([{"n": n} for n in range(start, min(start + 100, ROWS))])
 
-    with serving(script) as api:
+    with serve_api(script) as api:
         config = {
             "base_url": api.url,
             "streams": [{"name": "items"}],
             "pagination": {"type": "offset", "page_size": 100},
         }
-        resumes_exactly(rehearse(config, source_kind="rest", stream="items"))
+        assert_resumes_exactly(make_rehearsal(config, source_kind="rest", stream="items"))
 
 
 @pytest.mark.parametrize("name", ["numbers.csv", "numbers.jsonl"])
-def test_a_killed_read_of_a_file_resumes(rehearse: Rehearse, name: str, tmp_path: Path) -> None:
+def test_a_killed_run_that_reads_a_file_resumes(
+    make_rehearsal: MakeRehearsal, name: str, tmp_path: Path
+) -> None:
     filler = "x" * 500
     if name.endswith(".csv"):
         text = "n,filler\n" + "".join(f"{n},{filler}\n" for n in range(FILE_ROWS))
@@ -106,6 +107,6 @@ def test_a_killed_read_of_a_file_resumes(rehearse: Rehearse, name: str, tmp_path
     (tmp_path / "area").mkdir()
     (tmp_path / "area" / name).write_text(text)
     config: dict[str, Any] = {"path": name, "page_size": 1}
-    run = rehearse(config, source_kind="files", stream="numbers")
+    run = make_rehearsal(config, source_kind="files", stream="numbers")
     run.spec = replace(run.spec, files=StorageRoot(tmp_path.as_uri(), "area"))
-    resumes_exactly(run, FILE_ROWS)
+    assert_resumes_exactly(run, FILE_ROWS)

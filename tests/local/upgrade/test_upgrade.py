@@ -35,7 +35,7 @@ from config import env
 from local.database.binaries import wheel_binaries
 from local.database.roles import prepare_database
 from tests import database
-from tests.engine.sources.api import Api, Asked, Reply, serving
+from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
 from tests.runs.own_server import pointed_at
 from tests.runs.processes import worker
 from tests.world import new_client
@@ -83,7 +83,7 @@ class Shop:
     def __init__(self) -> None:
         self.orders = ORDERS_BEFORE + 5
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ReceivedRequest) -> Reply:
         if asked.headers.get("x-api-key") != "key-from-before":
             return Reply(status=401)
         start = int(asked.params["offset"])
@@ -101,7 +101,7 @@ def shop() -> Shop:
 
 @pytest.fixture
 def api(shop: Shop) -> Iterator[Api]:
-    with serving(shop.answer) as server:
+    with serve_api(shop.answer) as server:
         yield server
 
 
@@ -291,7 +291,7 @@ def test_an_older_installation_continues_without_duplicates(
 
         continued = ada.ended(cut["Slow"])
         assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROWS)
-        asked = [int(one.params["offset"]) for one in api.asked if one.path == "/slow"]
+        asked = [int(one.params["offset"]) for one in api.requests if one.path == "/slow"]
         assert min(asked) == SLOW_BEFORE
         assert rows("slow") == up_to(SLOW_ROWS)
 

@@ -15,7 +15,7 @@ from django.test import override_settings
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
-from tests.engine.sources.api import Api, Asked, Reply, serving
+from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
 from tests.orgs.sign_in.issuer import follow_back, start
 from tests.orgs.sign_in.test_sso import problem_of, who
 
@@ -42,7 +42,7 @@ class Remote:
         self.email, self.verified = "grace@example.com", True
         self.tokens: list[dict[str, str]] = []
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: ReceivedRequest) -> Reply:
         match asked.path:
             case "/token" | "/login/oauth/access_token":
                 given = dict(parse_qsl(asked.body.decode()))
@@ -79,7 +79,7 @@ class Remote:
 @pytest.fixture
 def remote(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Remote, Api]]:
     found = Remote()
-    with serving(found) as api, override_settings(IDENTITY_PROVIDERS=INSTALLED):
+    with serve_api(found) as api, override_settings(IDENTITY_PROVIDERS=INSTALLED):
         monkeypatch.setattr(GoogleOAuth2Adapter, "access_token_url", f"{api.url}/token")
         login = f"{api.url}/login/oauth/access_token"
         monkeypatch.setattr(GitHubOAuth2Adapter, "access_token_url", login)

@@ -1,8 +1,8 @@
-"""A process that publishes, or stages, and is killed at a chosen moment.
+"""Fork a process that stages or publishes, and kill it at a chosen moment.
 
-Run as `python -m tests.engine.destinations.killed`. Each line on stdin describes one attempt, which a fork
-executes. Moments are numbered: every call into and return from the code of destinations and stores is one.
-With moment 0 the fork runs to the end and reports how many moments there were.
+Run as `python -m tests.engine.destinations.fork_server`. Each line on stdin describes one attempt, which a fork
+executes. Every call of a function of destinations and stores, and every return from one, is a numbered moment.
+With `kill_at=0` the fork runs to its end and reports the number of moments.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from apps.engine.destinations.base import Batch
 from apps.engine.frames.decoding import StreamSchema
 from tests.engine.destinations.targets import Sync, Target
 
-WATCHED = (f"apps{os.sep}engine{os.sep}destinations", f"apps{os.sep}engine{os.sep}stores")
+COUNTED_FOLDERS = (f"apps{os.sep}engine{os.sep}destinations", f"apps{os.sep}engine{os.sep}stores")
 
-AT_THE_END = -1  # the moment after everything is done and before the result is sent
+BEFORE_THE_RESULT = -1  # kill after all work, before the fork sends its result
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How the fork ended: by a signal, or normally after so many moments, with its failure if any."""
+class ForkResult:
+    """Whether the fork was killed, the number of its moments, and its failure, if it had one."""
 
     killed: bool
     moments: int
     failure: dict[str, Any] | None
 
 
-class Zygote:
-    """The process that forks; it has imported everything and run nothing."""
+class ForkServer:
+    """Control the process that forks. That process has imported all modules and has run no attempt."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.destinations.killed"],
+            [sys.executable, "-m", "tests.engine.destinations.fork_server"],
             cwd=Path(__file__).resolve().parents[3],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def publish(self, sync: Sync, *, kill_at: int) -> Ending:
-        return self._try(sync, kill_at=kill_at, rows=None)
+    def publish(self, sync: Sync, *, kill_at: int) -> ForkResult:
+        return self._request_fork(sync, kill_at=kill_at, rows=None)
 
     def stage(
         self,
@@ -61,24 +61,24 @@ class Zygote:
         *,
         kill_at: int,
         file_limit: int | None = None,
-    ) -> Ending:
+    ) -> ForkResult:
         """`file_limit` is the largest file, in bytes, that the fork can write."""
-        return self._try(sync, kill_at=kill_at, rows=rows, file_limit=file_limit)
+        return self._request_fork(sync, kill_at=kill_at, rows=rows, file_limit=file_limit)
 
-    def _try(self, sync: Sync, **what: Any) -> Ending:
+    def _request_fork(self, sync: Sync, **attempt: Any) -> ForkResult:
         target: Target = sync.target
         request = {
             "spec": asdict(target.spec(sync.mode, sync.key, **sync.settings)),
             "data": asdict(target.data),
             "job": sync.job,
             "committed": [asdict(batch) for batch in sync.committed],
-            **what,
+            **attempt,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        return Ending(**json.loads(self._process.stdout.readline()))
+        return ForkResult(**json.loads(self._process.stdout.readline()))
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -91,24 +91,24 @@ def main() -> None:
     import apps.engine.destinations.duckdb.publishing
     import apps.engine.destinations.postgres
     import apps.engine.stores.gcs
-    import apps.engine.stores.s3  # noqa: F401 - each is for the forks
+    import apps.engine.stores.s3  # noqa: F401 - the forks need them
 
     for line in sys.stdin:
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reader)
-            _carry_out(json.loads(line), writer)
+            _run_attempt(json.loads(line), writer)
         os.close(writer)
         with os.fdopen(reader) as pipe:
-            said = pipe.read()
+            received = pipe.read()
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        told = json.loads(said) if said else {"moments": 0, "failure": None}
-        print(json.dumps({"killed": killed, **told}), flush=True)
+        result = json.loads(received) if received else {"moments": 0, "failure": None}
+        print(json.dumps({"killed": killed, **result}), flush=True)
 
 
-def _carry_out(request: dict[str, Any], writer: int) -> None:
+def _run_attempt(request: dict[str, Any], writer: int) -> None:
     from apps.engine.contract import DestinationSpec
     from apps.engine.failures import EngineError
     from apps.engine.sync.build import build_destination
@@ -124,7 +124,7 @@ def _carry_out(request: dict[str, Any], writer: int) -> None:
         data=StorageRoot(**request["data"]),
         allow_private_networks=True,
     )
-    with _moments(request["kill_at"]) as count:
+    with _count_moments(request["kill_at"]) as count:
         try:
             if request["rows"] is None:
                 destination.publish(committed)
@@ -138,25 +138,25 @@ def _carry_out(request: dict[str, Any], writer: int) -> None:
                 "message": error.message,
                 "evidence": error.evidence,
             }
-    if request["kill_at"] == AT_THE_END:
+    if request["kill_at"] == BEFORE_THE_RESULT:
         os.kill(os.getpid(), signal.SIGKILL)
     os.write(writer, json.dumps({"moments": count[0], "failure": failure}).encode())
     os._exit(0)
 
 
 @contextmanager
-def _moments(kill_at: int) -> Iterator[list[int]]:
+def _count_moments(kill_at: int) -> Iterator[list[int]]:
     count = [0]
 
-    def watch(frame: FrameType, event: str, _argument: Any) -> None:
+    def count_moment(frame: FrameType, event: str, _argument: Any) -> None:
         if event in {"call", "return"} and any(
-            part in frame.f_code.co_filename for part in WATCHED
+            part in frame.f_code.co_filename for part in COUNTED_FOLDERS
         ):
             count[0] += 1
             if count[0] == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.setprofile(watch)
+    sys.setprofile(count_moment)
     yield count
     sys.setprofile(None)
 

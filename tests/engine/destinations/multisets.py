@@ -1,4 +1,4 @@
-"""Normalise values, so that the rows of any two destinations can be compared."""
+"""Compare the rows of any two destinations: normalise the values and ignore the order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
-def spelled(value: Any) -> str | None:
+def normalized(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
@@ -20,33 +20,35 @@ def spelled(value: Any) -> str | None:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
-        at = value.astimezone(UTC) if value.tzinfo else value
-        return at.isoformat(timespec="microseconds")
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return moment.isoformat(timespec="microseconds")
     if isinstance(value, time):
         return time.isoformat(value, timespec="microseconds")
     if isinstance(value, date):
         return date.isoformat(value)
     if isinstance(value, float):
         value = repr(value)
-    return _number(str(value))
+    return _normalized_number(str(value))
 
 
-def _number(text: str) -> str:
+def _normalized_number(text: str) -> str:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        return _time(text)
+        return _normalized_time(text)
     if not number.is_finite():
         return str(number).lower()
     return str(number.normalize() + 0)
 
 
-def _time(text: str) -> str:
-    """Times are written with or without a fraction, with Z, +00 or +00:00."""
+def _normalized_time(text: str) -> str:
+    """Destinations write times with or without a fraction, and UTC as Z, +00 or +00:00."""
     try:
         if ":" in text and text[:1].isdigit():
             return (
-                spelled(datetime.fromisoformat(text) if "-" in text else time.fromisoformat(text))
+                normalized(
+                    datetime.fromisoformat(text) if "-" in text else time.fromisoformat(text)
+                )
                 or ""
             )
     except ValueError:
@@ -54,9 +56,11 @@ def _time(text: str) -> str:
     return text
 
 
-def bag(rows: Iterable[Row]) -> Counter[tuple[tuple[str, str], ...]]:
-    """Return the rows without order, and without their nulls."""
+def multiset(rows: Iterable[Row]) -> Counter[tuple[tuple[str, str], ...]]:
+    """Count equal rows. Ignore the order of rows and fields that are null."""
     return Counter(
-        tuple(sorted((name, text) for name, v in row.items() if (text := spelled(v)) is not None))
+        tuple(
+            sorted((name, text) for name, v in row.items() if (text := normalized(v)) is not None)
+        )
         for row in rows
     )

@@ -1,4 +1,4 @@
-"""A server on loopback for sandboxed code, over HTTP and TLS, and one that counts its connections."""
+"""An HTTP server on loopback, with or without TLS, which sandboxed code connects to."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-LARGE = 8 << 20  # bytes of the large page
+LARGE_PAGE_BYTES = 8 << 20  # bytes of the large page
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    seen: list[str]
+    requests_received: list[str]
 
     def do_GET(self) -> None:
-        self.server.seen.append(self.path)  # type: ignore[attr-defined]
-        where, _, target = self.path.partition("?to=")
-        if where == "/redirect":
-            self._answer(302, b"", {"Location": target})
-        elif where == "/large":
-            self._answer(200, json.dumps([{"text": "x" * 1000}] * (LARGE // 1000)).encode())
-        elif where == "/bomb":
-            self._answer(200, gzip.compress(bytes(1 << 20)) * 400, {"Content-Encoding": "gzip"})
+        self.server.requests_received.append(self.path)  # type: ignore[attr-defined]
+        path, _, target = self.path.partition("?to=")
+        if path == "/redirect":
+            self._respond(302, b"", {"Location": target})
+        elif path == "/large":
+            self._respond(
+                200, json.dumps([{"text": "x" * 1000}] * (LARGE_PAGE_BYTES // 1000)).encode()
+            )
+        elif path == "/bomb":
+            self._respond(200, gzip.compress(bytes(1 << 20)) * 400, {"Content-Encoding": "gzip"})
         else:
-            self._answer(200, json.dumps([{"id": 1, "path": self.path}]).encode())
+            self._respond(200, json.dumps([{"id": 1, "path": self.path}]).encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append(f"{self.path} {len(body)}")  # type: ignore[attr-defined]
-        self._answer(200, json.dumps([{"received": len(body)}]).encode())
+        self.server.requests_received.append(f"{self.path} {len(body)}")  # type: ignore[attr-defined]
+        self._respond(200, json.dumps([{"received": len(body)}]).encode())
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
@@ -53,35 +55,35 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
-class FarSide:
+class RemoteServer:
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.port: int = server.server_address[1]
-        self.seen: list[str] = server.seen  # type: ignore[attr-defined]
+        self.requests_received: list[str] = server.requests_received  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def serving(certificate: Path | None = None) -> Iterator[FarSide]:
+def run_server(certificate: Path | None = None) -> Iterator[RemoteServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen = []  # type: ignore[attr-defined]
+    server.requests_received = []  # type: ignore[attr-defined]
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield FarSide(server)
+        yield RemoteServer(server)
     finally:
         server.shutdown()
         server.server_close()
 
 
-def certificate_for(name: str, path: Path) -> str:
-    """Write a self-signed certificate with its key to `path`; returns the certificate as PEM."""
+def write_certificate(name: str, path: Path) -> str:
+    """Write a self-signed certificate and its key to `path`. Return the certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(tz=datetime.UTC)
     names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -93,7 +95,7 @@ def certificate_for(name: str, path: Path) -> str:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    pem = signed.public_bytes(serialization.Encoding.PEM)
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
