@@ -8,7 +8,7 @@ from procrastinate.contrib.django import app
 from apps.auth.mailing import links, mail
 from apps.auth.mailing.links import Purpose
 
-# Waits of 2, 4, 8 ... seconds.
+# The waits between the attempts are 2, 4, 8 ... seconds.
 RETRY_FOR_AN_HOUR = RetryStrategy(max_attempts=12, exponential_wait=2)
 
 

@@ -71,11 +71,13 @@ def explain_access(org: Org, member_id: UUID, domain_id: UUID | None) -> MemberA
     chosen_domain = domain(org, domain_id) if domain_id else None
     overrides = DomainRole.objects.for_org(org).filter(domain=chosen_domain, membership=member)
     domain_role = overrides.values_list("role", flat=True).first() if chosen_domain else None
-    role, higher = Role(member.role), Role(domain_role) if domain_role else None
+    role, raised_role = Role(member.role), Role(domain_role) if domain_role else None
     rows = []
     for permission in Permission:
         domain_name = chosen_domain.name if chosen_domain else ""
-        allowed, because = explain(permission, role=role, domain_role=higher, domain=domain_name)
+        allowed, because = explain(
+            permission, role=role, domain_role=raised_role, domain=domain_name
+        )
         rows.append({"permission": permission, "allowed": allowed, "because": because})
-    role_here = higher if higher and RANK[higher] > RANK[role] else role
+    role_here = raised_role if raised_role and RANK[raised_role] > RANK[role] else role
     return MemberAccess(role, role_here, rows)
