@@ -381,7 +381,7 @@ def test_an_unexpected_error_gets_500_and_its_message_is_not_shown(
     def fail(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(views, "of_time", fail)
+    monkeypatch.setattr(views, "version_of_time", fail)
     client = world.client(Role.OWNER)
     client.raise_request_exception = False
     answer = client.get("/api/v1/org")
@@ -397,7 +397,7 @@ def test_an_unavailable_database_gets_503(world: World, monkeypatch: pytest.Monk
     def fail(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused\nDETAIL: password=hunter2")
 
-    monkeypatch.setattr(credentials, "load", fail)
+    monkeypatch.setattr(credentials, "load_principal", fail)
     answer = world.client(Role.OWNER).get("/api/v1/org")
     body = read_problem(answer, 503)
     assert "hunter2" not in str(body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from local.bench import NOWHERE
 from local.home import Home
 from local.keys import ensure_keys
+from tests.first_start import environment
 from tests.runs.processes import ROOT
 
 pytestmark = pytest.mark.long
@@ -35,7 +35,7 @@ def test_a_measurement_prints_its_figures(name: str, tmp_path: Path) -> None:
     bench = subprocess.run(
         [sys.executable, "manage.py", "bench", name, "--rounds", "1"],
         cwd=ROOT,
-        env=dict(os.environ) | {"DROVER_HOME": str(home.root), "DATABASE_URL": NOWHERE},
+        env=environment() | {"DROVER_HOME": str(home.root), "DATABASE_URL": NOWHERE},
         capture_output=True,
         text=True,
         check=False,
