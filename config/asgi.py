@@ -38,10 +38,10 @@ def build() -> Application:
     from django.conf import settings
 
     from apps.background import connections
-    from apps.live.streams import Streams, wanted
+    from apps.live.streams import Streams, target_of_path
     from apps.web import files, hosts
 
-    sending: Any = files.leaving_files_in_scope(wsgi)
+    sending: Any = files.store_files_in_scope(wsgi)
     pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
     streams = Streams()
     # Check once, with the first request, whether the server has enough connections.
@@ -56,21 +56,21 @@ def build() -> Application:
             return
         if not counted:
             loop = asyncio.get_running_loop()
-            counted.append(loop.run_in_executor(None, connections.warn))
+            counted.append(loop.run_in_executor(None, connections.warn_if_too_few))
         scope = {**scope, "headers": _unambiguous(scope["headers"])}
         if not _is_ours(scope):
-            await _answer(send, 400, hosts.refusal(), b"application/problem+json")
+            await _answer(send, 400, hosts.rejection_body(), b"application/problem+json")
         elif scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
             await _answer(send, 200, b'{"status":"alive"}', b"application/json")
-        elif scope["method"] == "GET" and (asked := wanted(scope["path"])):
-            await streams(scope, receive, send, asked)
+        elif scope["method"] == "GET" and (target := target_of_path(scope["path"])):
+            await streams(scope, receive, send, target)
         elif _length(scope) > settings.API_BODY_LIMIT:
             await _refuse_body(scope["path"], send, 413)
         elif (body := await _whole_body(scope, receive)) is None:
             await _refuse_body(scope["path"], send, 408)
         else:
             page = {**scope, "query_string": _ascii(scope["query_string"])}
-            await pages(page, body, files.following(page, receive, send))
+            await pages(page, body, files.send_stored_file(page, receive, send))
 
     return application
 
@@ -81,7 +81,7 @@ def _is_ours(scope: Scope) -> bool:
 
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     server = str((scope.get("server") or ("",))[0])
-    return len(given) < 2 and hosts.is_ours(
+    return len(given) < 2 and hosts.is_accepted(
         given[0] if given else None, path=scope["path"], server=server
     )
 
@@ -115,10 +115,10 @@ def _length(scope: Scope) -> int:
 
 async def _refuse_body(path: str, send: Send, status: int) -> None:
     """Respond before the body has arrived, so that no thread waits for it."""
-    from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, answer_at
+    from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, response_at
     from apps.web.wire import dumps
 
-    answer = answer_at(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
+    answer = response_at(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
     kind = str(answer.content_type).encode()
     await _answer(send, status, dumps(answer.data), kind, (b"connection", b"close"))
 

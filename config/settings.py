@@ -210,7 +210,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.web.wire.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
-    "EXCEPTION_HANDLER": "apps.web.problems.handle",
+    "EXCEPTION_HANDLER": "apps.web.problems.handle_exception",
     "DEFAULT_SCHEMA_CLASS": "apps.web.schema.OperationSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -351,7 +351,7 @@ SANDBOX_LIMITS = {
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
 # Concurrent runs of one org per worker, so that none can use up its memory; may be set manually.
-WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.runs_of_an_org(
+WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.max_runs_per_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
 SANDBOX_QUESTION_LIMITS = {  # checks and previews

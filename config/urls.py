@@ -19,7 +19,7 @@ urlpatterns = [
     path("api/v1/docs", reader.docs, name="docs"),
     path(settings.OPERATORS_PATH.lstrip("/"), admin.site.urls),
     re_path(r"^api/", site.unknown_route),
-    re_path(r"^(?:health|metrics)(?:/|$)", site.probe_elsewhere),
+    re_path(r"^(?:health|metrics)(?:/|$)", site.misplaced_probe),
     re_path(r"^(?!static/).*$", site.dashboard, name="dashboard"),
 ]
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.background.private import tighten
+from apps.background.private import make_private
 from local.errors import LocalError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ class Home:
             for folder in ("run", "storage", "files", "mail", "logs"):
                 (self.root / folder).mkdir(exist_ok=True)
             self.keys.mkdir(mode=0o700, exist_ok=True)
-            tighten(self.root)
+            make_private(self.root)
         except OSError as refused:
             raise LocalError(
                 f"DROVER_HOME {self.root} cannot be written ({refused.strerror}): free some space, "

@@ -91,10 +91,10 @@ MUTANTS = [
     Mutant(
         "a worker that stops fetching jobs does not announce it",
         "apps/background/generations.py",
-        """still have a living worker.
+        """still have a worker with a heartbeat.
         \"\"\"
         self.stopping.set()""",
-        """still have a living worker.
+        """still have a worker with a heartbeat.
         \"\"\"""",
         "tests/runs/claiming/test_generations.py",
     ),
@@ -397,15 +397,15 @@ MUTANTS = [
     Mutant(
         "a stored response is returned to another caller",
         "apps/web/idempotency.py",
-        "    said = [caller, request.get_full_path(), request.data]",
-        "    said = [request.get_full_path(), request.data]",
+        "    content = [caller, request.get_full_path(), request.data]",
+        "    content = [request.get_full_path(), request.data]",
         "tests/api/test_idempotency.py",
     ),
     Mutant(
         "a request whose claim was taken over still creates its object",
         "apps/web/idempotency.py",
-        "        if not store.hold():",
-        "        if store.hold() is None:",
+        "        if not store.lock_claim():",
+        "        if store.lock_claim() is None:",
         "tests/api/test_idempotency.py",
     ),
     Mutant(
@@ -432,8 +432,8 @@ MUTANTS = [
     Mutant(
         "a caller who may no longer use the connector gets its preview",
         "apps/pipelines/trials/services.py",
-        "lambda later: _unsaved(org, later, config)",
-        "lambda later: None",
+        "lambda refreshed: _build_unsaved(org, refreshed, config)",
+        "lambda refreshed: None",
         "tests/api/test_rights_after_a_wait.py",
     ),
     # The directory and operators.
@@ -512,8 +512,8 @@ MUTANTS = [
     Mutant(
         "a push can approve new hosts",
         "apps/connectors/repositories/syncs.py",
-        "if ANY_HOST in new or not new <= old:",
-        "if ANY_HOST in new:",
+        "if ANY_HOST in new_hosts or not new_hosts <= old_hosts:",
+        "if ANY_HOST in new_hosts:",
         REPOSITORIES,
     ),
     Mutant(

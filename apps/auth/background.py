@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from apps.auth import expiry
 from apps.auth.mailing import mail
-from apps.background.registry import Queue, add_queue, swept
+from apps.background.registry import Queue, add_queue, add_sweep
 
-add_queue(Queue(mail.QUEUE, slots=2, handed_on=True))
+add_queue(Queue(mail.QUEUE, slots=2, retries_lost_jobs=True))
 
 
-swept(expiry.delete_expired)
+add_sweep(expiry.delete_expired)

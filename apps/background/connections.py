@@ -1,7 +1,7 @@
 """Compare the number of PostgreSQL connections that the processes may need with the server's limit.
 
-A web process has its pool, one connection for events and one for operators. A worker has its pool, a few
-to fetch jobs and one for LISTEN; each run has one for the engine's state.
+A web process has a pool, one connection for events and one for operators. A worker has a pool, a few connections to
+fetch jobs, and one for LISTEN. Each run has one connection for the engine's state.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.background.database_errors import first_line
-from apps.background.health import Finding, rows
+from apps.background.health import Finding, fetch_rows
 
 logger = structlog.get_logger(__name__)
 
@@ -21,9 +21,8 @@ logger = structlog.get_logger(__name__)
 WEB_EXTRA = 2
 WORKER_EXTRA = 1
 
-# Our processes identify themselves, as `drover-worker 4711@host`. Connections of other programs are not available
-# to us.
-SERVER = """
+# Our processes set an application name like `drover-worker 4711@host`. Other programs use some of the connections too.
+CONNECTIONS_SQL = """
     SELECT current_setting('max_connections')::int,
            current_setting('superuser_reserved_connections')::int
                + coalesce(current_setting('reserved_connections', true), '0')::int,
@@ -35,24 +34,26 @@ SERVER = """
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """The connections of the server, and the number of our processes: at least one web process and one worker."""
+class ServerConnections:
+    """The server's connections, and the numbers of our processes (at least one web process and one worker)."""
 
     max_connections: int
     reserved: int
-    others: int
-    webs: int
-    workers: int
+    used_by_others: int
+    web_processes: int
+    worker_processes: int
 
     @property
     def needed(self) -> int:
         """Return the maximum number of connections that our processes use at once."""
-        runs = min(self.workers * settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM)
-        return self.webs * per_web() + self.workers * per_worker() + runs
+        runs = min(
+            self.worker_processes * settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM
+        )
+        return self.web_processes * per_web() + self.worker_processes * per_worker() + runs
 
     @property
     def free(self) -> int:
-        return self.max_connections - self.reserved - self.others
+        return self.max_connections - self.reserved - self.used_by_others
 
 
 def per_web() -> int:
@@ -65,35 +66,39 @@ def per_worker() -> int:
     return settings.WORKER_POOL + settings.QUEUE_POOL + WORKER_EXTRA
 
 
-def read_server() -> Server:
-    """Count the connections and processes that the server has now."""
-    ((limit, reserved, others, webs, workers),) = rows(SERVER)
-    return Server(limit, reserved, others, max(webs, 1), max(workers, 1))
+def read_server() -> ServerConnections:
+    """Count the current connections and processes."""
+    ((limit, reserved, used_by_others, web_processes, worker_processes),) = fetch_rows(
+        CONNECTIONS_SQL
+    )
+    return ServerConnections(
+        limit, reserved, used_by_others, max(web_processes, 1), max(worker_processes, 1)
+    )
 
 
-def finding() -> Finding:
+def check_connections() -> Finding:
     """Check whether the server has the connections that the running processes may need."""
     server = read_server()
     seen = (
-        f"{server.webs} web and {server.workers} worker processes may need {server.needed}; "
+        f"{server.web_processes} web and {server.worker_processes} worker processes may need {server.needed}; "
         f"the server has {server.free} for them"
     )
-    enough = server.needed + server.reserved + server.others
+    required = server.needed + server.reserved + server.used_by_others
     step = (
-        f"Set max_connections of PostgreSQL to {enough} or more, or lower DROVER_DB_POOL, "
+        f"Set max_connections of PostgreSQL to {required} or more, or lower DROVER_DB_POOL, "
         "DROVER_WORKER_CONCURRENCY, DROVER_MAX_RUNNING or the number of processes."
     )
     return Finding("connections", server.needed <= server.free, seen, step)
 
 
-def warn() -> None:
+def warn_if_too_few() -> None:
     """Log a warning at the start of a process if the server has too few connections."""
     try:
-        found = finding()
+        finding = check_connections()
     except DatabaseError as error:
         logger.warning("connections cannot be counted now", error=first_line(error))
         return
     finally:
         connection.close()
-    if not found.ok:
-        logger.warning("too few connections", seen=found.seen, next_step=found.next_step)
+    if not finding.ok:
+        logger.warning("too few connections", seen=finding.seen, next_step=finding.next_step)

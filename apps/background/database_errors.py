@@ -1,17 +1,17 @@
-"""Classify and format PostgreSQL's errors."""
+"""Recognize and format PostgreSQL's errors."""
 
 from __future__ import annotations
 
 from psycopg import errors
 
-# The statement timed out while waiting for another session's lock.
-HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
+# Errors of a statement that waited too long for another session's lock.
+LOCK_ERRORS = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 def first_line(error: BaseException) -> str:
-    """Return the error without the row's values, which PostgreSQL's second line quotes.
+    """Return the first line of the error. The second line is left out, because it quotes values of the row.
 
-    Django and Procrastinate wrap the driver's error; Procrastinate's wrapper does not contain its message.
+    Django and Procrastinate wrap the driver's error. Procrastinate's wrapper does not contain the message.
     """
-    said = str(error.__cause__ or error).strip() or type(error).__name__
-    return said.partition("\n")[0]
+    text = str(error.__cause__ or error).strip() or type(error).__name__
+    return text.partition("\n")[0]

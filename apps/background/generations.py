@@ -1,7 +1,8 @@
-"""Keep a queue working by starting a new Procrastinate worker when one stops because the database is unavailable.
+"""Work on queues even if the database is unavailable for a time: a new Procrastinate worker replaces a stopped one.
 
-Each such worker is a generation. One that stops finishes its jobs, while the next one takes over at once. Together
-they never run more jobs at once than the queue allows. All queues share one LISTEN connection.
+Each Procrastinate worker is a generation of its queue. A generation that stops still finishes its jobs, while the next
+generation already fetches new jobs. Together they never run more concurrent jobs than the queue allows. All queues
+share one LISTEN connection.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from apps.background.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 
-POLL = 1.0  # seconds between polls for jobs without a notification
-HEARTBEAT = 10.0  # seconds; a worker without a heartbeat for three times as long counts as dead
-GIVE_UP = 30.0  # seconds after which a stopping worker leaves its jobs to the reconciler
+POLL_INTERVAL = 1.0  # seconds between polls for jobs without a notification
+HEARTBEAT_INTERVAL = 10.0  # seconds; after three intervals without one a worker counts as dead
+STOP_TIMEOUT = 30.0  # seconds; after this time a stopping worker leaves its jobs to the reconciler
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
 
 
 async def work(app: App, stop: asyncio.Event, slots: Mapping[str, int], worker: str) -> None:
-    """Work on these queues, each with its number of concurrent jobs, until told to stop."""
-    queues = {name: Queue(app, name, most, worker) for name, most in slots.items()}
+    """Work on these queues until `stop` is set. `slots` has the number of concurrent jobs of each queue."""
+    queues = {name: Queue(app, name, count, worker) for name, count in slots.items()}
     tasks = [asyncio.create_task(queue.work(stop)) for queue in queues.values()]
     listener = asyncio.create_task(_listen(app, queues))
     try:
@@ -47,137 +48,143 @@ class Queue:
     def __init__(self, app: App, name: str, slots: int, worker: str) -> None:
         self._app = app
         self._name = name
-        self._most = slots
+        self._max_jobs = slots
         self._worker = worker
         self._free = asyncio.Semaphore(slots)
         self._current: Generation | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._stopping_tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Run one generation after the other; at the stop, wait for those that are finishing."""
+        """Run one generation after the other. When `stop` is set, wait for the generations that still finish jobs."""
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
-            generation = Generation(self._app, Slots(self._free), concurrency=self._most, **options)
+            generation = Generation(
+                self._app, Slots(self._free), concurrency=self._max_jobs, **options
+            )
             self._current = generation
             task: asyncio.Task[None] = asyncio.create_task(generation.run())  # type: ignore[no-untyped-call]
-            self._ending.add(task)
-            await first_of(task, stop.wait(), generation.stopping.wait())
+            self._stopping_tasks.add(task)
+            await wait_for_first(task, stop.wait(), generation.stopping.wait())
             generation.stop()
-            self._forget_ended()
-            await pause(stop, POLL)
-        if self._ending:
-            await asyncio.wait(self._ending, timeout=GIVE_UP)
-            self._forget_ended()
+            self._remove_ended_tasks()
+            await pause(stop, POLL_INTERVAL)
+        if self._stopping_tasks:
+            await asyncio.wait(self._stopping_tasks, timeout=STOP_TIMEOUT)
+            self._remove_ended_tasks()
 
-    async def hear(self, channel: str, notification: Notification) -> None:
+    async def handle_notification(self, channel: str, notification: Notification) -> None:
         if self._current is not None:
             await self._current._handle_notification(channel=channel, notification=notification)
 
-    def _forget_ended(self) -> None:
-        for done in [task for task in self._ending if task.done()]:
-            self._ending.discard(done)
-            if not done.cancelled() and (error := done.exception()) is not None:
-                logger.warning("queue worker ended", error=first_line(error))
+    def _remove_ended_tasks(self) -> None:
+        for task in [task for task in self._stopping_tasks if task.done()]:
+            self._stopping_tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.warning("a queue worker ended with an error", error=first_line(error))
 
 
 class Slots:
-    """One generation's share of the queue's concurrent jobs, as the semaphore that Procrastinate expects.
+    """The slots of a queue that one generation has acquired. Procrastinate uses this object as its semaphore.
 
-    It releases no more than it acquired: Procrastinate releases a job twice that was fetched while the worker
-    stops.
+    It releases at most as many slots as it has acquired. Procrastinate releases a slot twice for a job that was fetched
+    while the worker stops.
     """
 
     def __init__(self, free: asyncio.Semaphore) -> None:
         self._free = free
-        self._taken = 0
+        self._acquired = 0
 
     async def acquire(self) -> bool:
         await self._free.acquire()
-        self._taken += 1
+        self._acquired += 1
         return True
 
     def release(self) -> None:
-        if self._taken:
-            self._taken -= 1
+        if self._acquired:
+            self._acquired -= 1
             self._free.release()
 
 
 class Generation(QueueWorker):
-    """A queue worker that reports when it stops fetching, because it was told to or a statement failed."""
+    """A queue worker that sets `stopping` when it stops fetching jobs, on request or after a failed statement."""
 
     def __init__(self, app: App, slots: Slots, **options: Any) -> None:
         self._slots = slots
         self.stopping = asyncio.Event()
-        ours: dict[str, Any] = {
-            **app.worker_defaults,  # Django's function: closes connections after each job.
-            "fetch_job_polling_interval": POLL,
-            "update_heartbeat_interval": HEARTBEAT,
+        settings: dict[str, Any] = {
+            **app.worker_defaults,  # Procrastinate's defaults for Django, which close connections after each job.
+            "fetch_job_polling_interval": POLL_INTERVAL,
+            "update_heartbeat_interval": HEARTBEAT_INTERVAL,
             "delete_jobs": "successful",
             "install_signal_handlers": False,
             "listen_notify": False,
         }
-        super().__init__(app, **ours, **options)
+        super().__init__(app, **settings, **options)
 
     @property  # type: ignore[override]
     def _job_semaphore(self) -> Slots:
         return self._slots
 
     @_job_semaphore.setter
-    def _job_semaphore(self, fresh: Any) -> None:
-        """Replace the semaphore that Procrastinate creates for each worker by one that the generations share."""
+    def _job_semaphore(self, semaphore: Any) -> None:
+        """Ignore the semaphore that Procrastinate creates for each worker; the generations share one."""
 
     def stop(self) -> None:
         super().stop()  # type: ignore[no-untyped-call]
         self.stopping.set()
 
     async def _process_job(self, context: JobContext) -> None:
-        """Stop if the end of a job cannot be recorded: the jobs of a dead worker are run again."""
+        """Stop if the end of a job cannot be stored. The reconciler then handles the job like that of a dead worker."""
         try:
             await super()._process_job(context)
         except DATABASE_ERRORS as error:
-            logger.warning("job's end not written", job=context.job.id, error=first_line(error))
+            logger.warning(
+                "the end of a job was not stored", job=context.job.id, error=first_line(error)
+            )
             self.stop()
 
     async def _shutdown(self, side_tasks: list[asyncio.Task[Any]]) -> None:
-        """Nothing is fetched any more, so the next generation may start.
+        """Let the next generation start, because this one fetches no more jobs.
 
-        The running jobs still have a living worker.
+        Until the end of the shutdown, the running jobs still have a worker with a heartbeat.
         """
         self.stopping.set()
-        beats = asyncio.create_task(self._keep_beating())
+        heartbeats = asyncio.create_task(self._send_heartbeats())
         try:
             await super()._shutdown(side_tasks)
         finally:
-            beats.cancel()
+            heartbeats.cancel()
 
-    async def _keep_beating(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             try:
                 await self._update_heartbeat()  # type: ignore[no-untyped-call]
             except DATABASE_ERRORS as error:
-                logger.warning("no heartbeat now", error=first_line(error))
-                await asyncio.sleep(POLL)
+                logger.warning("the heartbeat could not be stored", error=first_line(error))
+                await asyncio.sleep(POLL_INTERVAL)
 
 
 async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
-    """Wake the queue whose job was announced. Without this connection jobs are found by polling."""
+    """Wake the queue for which a job was announced. Without this connection the queues poll for jobs."""
 
-    async def heard(*, channel: str, notification: Notification) -> None:
+    async def on_notification(*, channel: str, notification: Notification) -> None:
         queue = queues.get(channel.rpartition("#")[2])
         if queue is not None:
-            await queue.hear(channel, notification)
+            await queue.handle_notification(channel, notification)
 
     while True:
         try:
-            await app.job_manager.listen_for_jobs(on_notification=heard, queues=list(queues))
+            await app.job_manager.listen_for_jobs(
+                on_notification=on_notification, queues=list(queues)
+            )
         except DATABASE_ERRORS as error:
-            logger.warning("jobs are not heard of now", error=first_line(error))
-        await asyncio.sleep(POLL)
+            logger.warning("job notifications are unavailable now", error=first_line(error))
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def first_of(*waits: Any) -> None:
-    """Wait for the first; cancel all others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def wait_for_first(*awaitables: Any) -> None:
+    """Wait until one of the awaitables is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -186,4 +193,4 @@ async def first_of(*waits: Any) -> None:
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
-    await first_of(asyncio.ensure_future(asyncio.sleep(seconds)), stop.wait())
+    await wait_for_first(asyncio.ensure_future(asyncio.sleep(seconds)), stop.wait())

@@ -1,4 +1,4 @@
-"""Check everything that Drover needs, for `/health/ready`, `/metrics` and `manage.py doctor`."""
+"""Check the services that Drover needs, for `/health/ready`, `/metrics` and `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from django.db.migrations.executor import MigrationExecutor
 from apps.background.database_errors import first_line
 from apps.engine.sandbox import layers
 
-TICK = "runs.tick"  # the periodic task whose last run shows that a scheduler is alive
-TICK_LATE = 60.0  # seconds
-QUEUE_LATE = 60.0  # seconds that a short job may wait
-WORKER_SILENT = 60.0  # seconds without a heartbeat
-STORAGE_TRUSTED = 30.0  # seconds for which a successful check of the storage is reused
+TICK_TASK = "runs.tick"  # a periodic task; its last run shows whether a scheduler is alive
+MAX_TICK_AGE = 60.0  # seconds
+MAX_QUEUE_DELAY = 60.0  # seconds that a short job may wait
+MAX_HEARTBEAT_AGE = 60.0  # seconds
+STORAGE_CHECK_LIFETIME = 30.0  # seconds for which a successful check of the storage is reused
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: what was found, and the next step if there is a problem."""
+    """The result of one check. `seen` is what the check found, `next_step` how to solve a problem."""
 
     part: str
     ok: bool
@@ -35,8 +35,8 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """The queue's state; ages in seconds, None if there is nothing to measure."""
+class QueueState:
+    """The state of the queue. Ages are in seconds, or None if there was no heartbeat or tick yet."""
 
     waiting: int
     oldest_short: float
@@ -46,66 +46,72 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counts over all orgs; `runs` are those that have not ended, by status."""
+    """Counts over all orgs. `runs` has the number of runs that have not ended, by status."""
 
     orgs: int
-    enabled: int
+    enabled_pipelines: int
     runs: dict[str, int]
 
 
-def counts() -> Counts:
-    """Count over all orgs, with the operators' database role."""
+def count_over_orgs() -> Counts:
+    """Return counts over all orgs. They are read with the operators' database role."""
     try:
         with connections["ops"].cursor() as cursor:
             cursor.execute(
                 """SELECT (SELECT count(*) FROM orgs_org),
                           (SELECT count(*) FROM pipelines_pipeline WHERE enabled)"""
             )
-            orgs, enabled = cursor.fetchone()
+            orgs, enabled_pipelines = cursor.fetchone()
             cursor.execute(
                 """SELECT s.status, count(r.id) FROM (VALUES ('pending'), ('running')) s (status)
                    LEFT JOIN runs_run r ON r.status = s.status GROUP BY 1"""
             )
-            return Counts(orgs, enabled, dict(cursor.fetchall()))
+            return Counts(orgs, enabled_pipelines, dict(cursor.fetchall()))
     finally:
         connections["ops"].close()
 
 
-def ready() -> list[Finding]:
+def check_readiness() -> list[Finding]:
     """Check what a web process needs to serve requests. Stops if the database is unavailable."""
-    found = [database()]
-    if found[0].ok:
-        found += [migrations(), *queue_findings(), storage()]
-    return [*found, replace(isolation(), ok=True)]  # Everything else works without custom code.
+    findings = [check_database()]
+    if findings[0].ok:
+        findings += [check_migrations(), *check_queue(), check_storage()]
+    # Weak isolation stops only custom code, so the process still counts as ready.
+    return [*findings, replace(check_isolation(), ok=True)]
 
 
-def isolation() -> Finding:
-    """Check how strongly this machine isolates custom code, and whether that is sufficient to run it."""
-    found = layers.choose_isolation()
-    least = settings.SANDBOX_LEAST_ISOLATION
-    enough = layers.is_at_least(found.level, least)
-    seen = found.summary if enough else f"{found.summary}: custom code will not run"
-    if enough and found.open_risks:
-        seen = f"{seen}; left open: {found.open_risks} (docs/howto/custom-sources.md)"
-    missing = "; ".join(f"{layer}: {why}" for layer, why in found.machine.missing.items())
-    return Finding("isolation", enough, seen, f"It has to be {least}. Missing: {missing}.")
+def check_isolation() -> Finding:
+    """Check the level at which this machine isolates custom code, and whether custom code may run at this level."""
+    isolation = layers.choose_isolation()
+    required = settings.SANDBOX_LEAST_ISOLATION
+    is_sufficient = layers.is_at_least(isolation.level, required)
+    seen = isolation.summary if is_sufficient else f"{isolation.summary}: custom code will not run"
+    if is_sufficient and isolation.open_risks:
+        seen = f"{seen}; left open: {isolation.open_risks} (docs/howto/custom-sources.md)"
+    missing = "; ".join(f"{layer}: {reason}" for layer, reason in isolation.machine.missing.items())
+    return Finding(
+        "isolation", is_sufficient, seen, f"The level must be {required}. Missing: {missing}."
+    )
 
 
-def database() -> Finding:
+def check_database() -> Finding:
     """Check whether the database responds, and its version."""
     try:
-        ((version,),) = rows("SELECT current_setting('server_version')")
+        ((version,),) = fetch_rows("SELECT current_setting('server_version')")
     except DatabaseError as error:
         step = "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
         return Finding("database", False, first_line(error), step)
-    old = int(str(version).partition(".")[0]) < 15
-    return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later.")
+    is_too_old = int(str(version).partition(".")[0]) < 15
+    return Finding(
+        "database", not is_too_old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later."
+    )
 
 
-_migrated = False  # Applied migrations stay applied, and the check takes 50 ms.
+# Do not repeat a successful check: it takes 50 ms, and applied migrations are never removed.
+_migrated = False
 
 
-def migrations() -> Finding:
+def check_migrations() -> Finding:
     """Check whether the tables match this version of the code."""
     global _migrated
     if not _migrated:
@@ -118,9 +124,9 @@ def migrations() -> Finding:
     return Finding("migrations", True, "all applied")
 
 
-def queue() -> Queue:
-    """Return waiting jobs, the newest heartbeat of a worker and the scheduler's last tick."""
-    ((waiting, oldest, heartbeat, tick),) = rows(
+def read_queue_state() -> QueueState:
+    """Return the number of waiting jobs, and the ages of the newest heartbeat and of the last tick."""
+    ((waiting, oldest, heartbeat, tick),) = fetch_rows(
         """SELECT
                (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'
                 AND coalesce(scheduled_at, now()) <= now()),
@@ -132,83 +138,83 @@ def queue() -> Queue:
                (SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers),
                (SELECT extract(epoch FROM now()) - max(defer_timestamp)
                 FROM procrastinate_periodic_defers WHERE task_name = %s)""",
-        TICK,
+        TICK_TASK,
     )
-    return Queue(int(waiting), float(oldest or 0.0), _age(heartbeat), _age(tick))
+    return QueueState(int(waiting), float(oldest or 0.0), _as_age(heartbeat), _as_age(tick))
 
 
-def _age(seconds: Any) -> float | None:
+def _as_age(seconds: Any) -> float | None:
     return None if seconds is None else max(0.0, float(seconds))
 
 
-def _since(age: float | None) -> str:
+def _age_text(age: float | None) -> str:
     return "never" if age is None else f"{age:.0f} s ago"
 
 
-def queue_findings() -> list[Finding]:
+def check_queue() -> list[Finding]:
     """Check whether a worker is alive, and whether schedules are processed."""
-    state = queue()
-    start = "Start `manage.py worker`, or check its log."
+    state = read_queue_state()
+    next_step = "Start `manage.py worker`, or check its log."
     return [
         Finding(
             "queue",
-            state.oldest_short <= QUEUE_LATE,
+            state.oldest_short <= MAX_QUEUE_DELAY,
             f"{state.waiting} jobs are waiting, a short one for {state.oldest_short:.0f} s",
-            start,
+            next_step,
         ),
         Finding(
             "workers",
-            state.heartbeat_age is not None and state.heartbeat_age <= WORKER_SILENT,
-            f"last heartbeat {_since(state.heartbeat_age)}",
-            start,
+            state.heartbeat_age is not None and state.heartbeat_age <= MAX_HEARTBEAT_AGE,
+            f"last heartbeat {_age_text(state.heartbeat_age)}",
+            next_step,
         ),
         Finding(
             "scheduler",
-            state.tick_age is not None and state.tick_age <= TICK_LATE,
-            f"last tick {_since(state.tick_age)}",
-            start,
+            state.tick_age is not None and state.tick_age <= MAX_TICK_AGE,
+            f"last tick {_age_text(state.tick_age)}",
+            next_step,
         ),
     ]
 
 
-_storage_trusted_until = 0.0
+_storage_checked_until = 0.0
 
 
-def storage() -> Finding:
-    """Check whether a small object can be written, read back and deleted; reuses a result of the last half minute."""
-    global _storage_trusted_until
-    if time.monotonic() < _storage_trusted_until:
+def check_storage() -> Finding:
+    """Check whether a small object can be written, read and deleted. A success is reused for half a minute."""
+    global _storage_checked_until
+    if time.monotonic() < _storage_checked_until:
         return Finding("storage", True, "written, read and deleted a moment ago")
-    found = try_storage()
-    if found.ok:
-        _storage_trusted_until = time.monotonic() + STORAGE_TRUSTED
-    return found
+    finding = check_storage_now()
+    if finding.ok:
+        _storage_checked_until = time.monotonic() + STORAGE_CHECK_LIFETIME
+    return finding
 
 
-def try_storage() -> Finding:
-    """Check the storage now."""
+def check_storage_now() -> Finding:
+    """Check whether a small object can be written, read and deleted."""
     next_step = "Check DROVER_STORAGE and its settings, the folder's owner, and free space."
     content = uuid4().bytes
     try:
         key = default_storage.save(f"health/{uuid4()}", ContentFile(content))
         with default_storage.open(key, "rb") as file:
-            same = file.read() == content
+            is_same = file.read() == content
         default_storage.delete(key)
-    except Exception as error:  # Each backend raises its own exceptions, and each is a result here.
+    except Exception as error:  # Each backend raises its own exceptions. Every one is a finding.
         return Finding("storage", False, f"{type(error).__name__}: {error}"[:200], next_step)
-    return Finding("storage", same, "written, read and deleted", next_step)
+    return Finding("storage", is_same, "written, read and deleted", next_step)
 
 
-def attempt(part: str, look: Callable[[], Finding], next_step: str) -> Finding:
-    """Return the result of `look`; a database error is a result too."""
+def run_check(part: str, check: Callable[[], Finding], next_step: str) -> Finding:
+    """Return the finding of `check`. A database error becomes a finding too."""
     try:
-        return look()
+        return check()
     except DatabaseError as error:
         return Finding(part, False, first_line(error), next_step)
 
 
-def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement without org, as the runtime role."""
+def fetch_rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement that reads no org's tables. It uses the application's database role."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(sql, list(values))
         return list(cursor.fetchall())

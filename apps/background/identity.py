@@ -1,4 +1,4 @@
-"""Names of worker processes, and whether the process of a name is still alive."""
+"""Give each worker process a unique name, and check whether the process with a name is still alive."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ import socket
 from pathlib import Path
 
 
-def name_of(pid: int) -> str:
-    """Return a unique name of a process: machine or container, process id, and start time."""
-    return f"{host()}{pid}/{_started(pid) or 0}"
+def worker_name(pid: int) -> str:
+    """Return a unique name for a process: machine or container, process id, and start time."""
+    return f"{host_prefix()}{pid}/{_start_time(pid) or 0}"
 
 
-def host() -> str:
-    """Return the name of this machine or container, within which process ids are unique."""
+def host_prefix() -> str:
+    """Return the first part of worker names: this machine or container, in which process ids are unique."""
     try:
-        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
     except OSError:
-        space = ""
-    return f"{socket.gethostname()[:60]}/{space}/"
+        namespace = ""
+    return f"{socket.gethostname()[:60]}/{namespace}/"
 
 
 def is_alive(worker: str) -> bool:
-    """Whether the process with that name is still the same process."""
-    pid, _, started = worker.removeprefix(host()).partition("/")
+    """Whether the process with this name still runs. A process on another host counts as alive."""
+    pid, _, start_time = worker.removeprefix(host_prefix()).partition("/")
     if not pid.isdigit():
         return True
-    if _started(int(pid)) is None and not Path("/proc/self").exists():
+    current = _start_time(int(pid))
+    if current is None and not Path("/proc/self").exists():
         return _exists(int(pid))
-    return (_started(int(pid)) or 0) == int(started or 0) and _started(int(pid)) is not None
+    return current is not None and current == int(start_time or 0)
 
 
 def _exists(pid: int) -> bool:
@@ -41,10 +42,10 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _started(pid: int) -> int | None:
-    """Return the process's start in clock ticks since boot (proc(5), field 22); None if it does not exist."""
+def _start_time(pid: int) -> int | None:
+    """Return the start time in clock ticks since boot (proc(5), field 22), or None if the process does not exist."""
     try:
-        # Read bytes: the process name in it may be any bytes.
+        # Read bytes, because the process name in this file may be any bytes.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Defer jobs in the transaction of the row they serve, and handle jobs whose worker died."""
+"""Defer jobs in the same transaction as their row, and clean up after dead workers."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def defer(
     task: str,
     *,
     queue: str,
-    about: Mapping[str, str | int],
+    arguments: Mapping[str, str | int],
     at: datetime | None = None,
     seconds: float = 0.0,
     lock: str | None = None,
 ) -> None:
-    """Defer one job, which starts when this transaction is committed, at the time `at` or in `seconds`.
+    """Defer one job. It starts after this transaction is committed, and not before `at` or `seconds` from now.
 
-    With a `lock`, only one such job waits and one runs at a time; raises AlreadyEnqueued if one is already
-    waiting.
+    Of all jobs with the same `lock`, at most one waits and at most one runs. Raises AlreadyEnqueued if one of them is
+    already waiting.
     """
     if seconds:
         at = timezone.now() + timedelta(seconds=seconds)
     job = configure_task(
         name=task, job_manager=_jobs, queue=queue, schedule_at=at, lock=lock, queueing_lock=lock
     )
-    job.defer(**about)
+    job.defer(**arguments)
 
 
-def defer_many(task: str, *, queue: str, about: JSONDict, count: int) -> None:
+def defer_many(task: str, *, queue: str, arguments: JSONDict, count: int) -> None:
     """Defer several identical jobs in one statement."""
-    configure_task(name=task, job_manager=_jobs, queue=queue).batch_defer(*[about] * count)
+    configure_task(name=task, job_manager=_jobs, queue=queue).batch_defer(*[arguments] * count)
 
 
-def waiting(task: str) -> int:
+def count_waiting(task: str) -> int:
     """Count the jobs of this task that are waiting for a worker now."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -56,36 +56,37 @@ def waiting(task: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def remove_zombies(silent_for: timedelta) -> int:
-    """Delete jobs whose worker has died: the rows they served tell what has to be done.
+def remove_jobs_of_dead_workers(silent_for: timedelta) -> int:
+    """Delete jobs whose worker has died. The jobs' rows still show what has to be done.
 
-    Jobs of queues with `handed_on` have no row, so they are given to another worker instead.
+    Jobs of queues with `retries_lost_jobs` have no such row, so another worker runs them instead. Returns the number
+    of deleted and retried jobs.
     """
-    handed_on = [queue.name for queue in registry.queues().values() if queue.handed_on]
+    retried_queues = [queue.name for queue in registry.queues().values() if queue.retries_lost_jobs]
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH zombies AS (
-                   SELECT j.id, j.queue_name = ANY(%s) AS goes_on FROM procrastinate_jobs j
+                   SELECT j.id, j.queue_name = ANY(%s) AS is_retried FROM procrastinate_jobs j
                    WHERE j.status = 'doing' AND NOT EXISTS (
                        SELECT 1 FROM procrastinate_workers w
                        WHERE w.id = j.worker_id AND w.last_heartbeat >= %s)
-               ), given AS (
+               ), retried AS (
                    UPDATE procrastinate_jobs j SET status = 'todo', attempts = attempts + 1
-                   FROM zombies z WHERE z.id = j.id AND z.goes_on AND j.status = 'doing'
+                   FROM zombies z WHERE z.id = j.id AND z.is_retried AND j.status = 'doing'
                    RETURNING j.id
                ), removed AS (
                    DELETE FROM procrastinate_jobs j USING zombies z
-                   WHERE z.id = j.id AND NOT z.goes_on AND j.status = 'doing'
+                   WHERE z.id = j.id AND NOT z.is_retried AND j.status = 'doing'
                    RETURNING j.id
                )
-               SELECT (SELECT count(*) FROM given) + (SELECT count(*) FROM removed)""",
-            [handed_on, timezone.now() - silent_for],
+               SELECT (SELECT count(*) FROM retried) + (SELECT count(*) FROM removed)""",
+            [retried_queues, timezone.now() - silent_for],
         )
         return int(cursor.fetchone()[0])
 
 
 def remove_ended(older_than: timedelta) -> int:
-    """Delete jobs that ended this long ago, most of them failed ones."""
+    """Delete jobs that ended this long ago. Most of them are failed jobs."""
     with connection.cursor() as cursor:
         cursor.execute(
             """DELETE FROM procrastinate_jobs j WHERE j.status NOT IN ('todo', 'doing')

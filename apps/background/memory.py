@@ -1,29 +1,29 @@
-"""The memory available to this process and its children, and how many runs of one org fit into it."""
+"""The memory that this process and its children may use, and the number of runs of one org that fit into it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-# The limit of the control group: version 2, then version 1.
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# The files with the memory limit of the control group: version 2, then version 1.
+LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def available() -> int:
-    """Return the bytes of the machine, or of the container if it has less."""
+def available_memory() -> int:
+    """Return the memory of the machine, or the container's limit if that is lower. In bytes."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([machine, *filter(None, map(_limit, LIMITS))])
+    return min([machine, *filter(None, map(_read_limit, LIMIT_FILES))])
 
 
-def runs_of_an_org(child: int, sandbox: int) -> int:
-    """Return how many runs fit if each uses the maximum of its process and sandbox; at least one."""
-    return max(1, available() // (child + sandbox))
+def max_runs_per_org(child: int, sandbox: int) -> int:
+    """Return the number of runs that fit if each uses the maximum of its process and sandbox. At least one."""
+    return max(1, available_memory() // (child + sandbox))
 
 
-def _limit(path: str) -> int | None:
-    """Return None if the file does not exist or has no limit."""
+def _read_limit(path: str) -> int | None:
+    """Return the limit in bytes, or None if the file does not exist or contains no limit."""
     try:
-        said = Path(path).read_text().strip()
+        text = Path(path).read_text().strip()
     except OSError:
         return None
-    return int(said) if said.isdigit() else None
+    return int(text) if text.isdigit() else None

@@ -1,7 +1,7 @@
-"""Keep an installation's files private: no other user of the machine may read keys, mail, outputs or logs.
+"""Make an installation's files private: no other user of the machine may read keys, mail, outputs or logs.
 
-Every process starts with `restrict_umask`, which covers files that it and its children create; `tighten` fixes files
-of older versions. This is plain Python, because commands without Django use it too.
+Every process calls `restrict_umask` at its start. This covers the files that the process and its children create.
+`make_private` corrects files of older versions. This is plain Python, because commands without Django use it too.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 UMASK = 0o077
-OTHERS = 0o077
-# Folders below the home whose modes are not changed here, and why.
-LEFT_OPEN = {
-    "pg": "PostgreSQL's data: PostgreSQL itself refuses to start if others may read it; as root it belongs to another user",
-    "sandbox": "copies of Python and its packages, which the sandbox's user reads; work folders have modes of their own",
+ACCESS_OF_OTHERS = 0o077
+# Folders below the home whose modes are not changed, with the reasons.
+SKIPPED_FOLDERS = {
+    "pg": "PostgreSQL refuses to start if others may read its data; if we are root, the data belongs to another user",
+    "sandbox": "the sandbox's user reads the copies of Python and its packages; work folders have their own modes",
 }
-# Other users cannot list this folder but can enter it, as PostgreSQL's user must if we are root.
-PASSED = 0o711
+# Other users cannot list the home with this mode, but they can enter it. If we are root, PostgreSQL's user must.
+ENTER_ONLY_MODE = 0o711
 
 
 def restrict_umask() -> None:
@@ -27,44 +27,46 @@ def restrict_umask() -> None:
     os.umask(UMASK)
 
 
-def tighten(home: Path) -> None:
+def make_private(home: Path) -> None:
     """Remove the access of others to the home and to the files in it. Raises OSError."""
     if home.lstat().st_uid == os.geteuid():
-        passed = os.geteuid() == 0 and not (home / "pg").is_symlink()
-        home.chmod(PASSED if passed else 0o700)
+        can_be_entered = os.geteuid() == 0 and not (home / "pg").is_symlink()
+        home.chmod(ENTER_ONLY_MODE if can_be_entered else 0o700)
     for path in home.iterdir():
-        if path.name not in LEFT_OPEN and _is_open(path):
-            _close(path)
+        if path.name not in SKIPPED_FOLDERS and _is_open(path):
+            _remove_access(path)
             for inner in path.rglob("*") if path.is_dir() else ():
                 if _is_open(inner):
-                    _close(inner)
+                    _remove_access(inner)
 
 
-def open_to_others(home: Path) -> Iterator[str]:
-    """Return files and folders below the home that others may read, write or list, with their modes."""
-    if home.lstat().st_mode & OTHERS & ~(PASSED & OTHERS):
-        yield _shown(home)
+def find_open_files(home: Path) -> Iterator[str]:
+    """Yield files and folders below the home that others may read, write or list, with their modes."""
+    if home.lstat().st_mode & ACCESS_OF_OTHERS & ~(ENTER_ONLY_MODE & ACCESS_OF_OTHERS):
+        yield _path_with_mode(home)
     for path in home.iterdir():
-        if path.name in LEFT_OPEN:
+        if path.name in SKIPPED_FOLDERS:
             continue
-        for each in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
-            if _is_open(each):
-                yield _shown(each)
+        for inner in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+            if _is_open(inner):
+                yield _path_with_mode(inner)
 
 
 def _is_open(path: Path) -> bool:
-    """Return whether others have access to this file or folder of ours.
+    """Whether others have access to this file or folder, which belongs to our user.
 
     Links and sockets are skipped: the mode of a link has no effect, and a socket is protected by its folder.
     """
     mode = path.lstat().st_mode
-    plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-    return plain and bool(mode & OTHERS) and path.lstat().st_uid == os.geteuid()
+    is_file_or_folder = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return (
+        is_file_or_folder and bool(mode & ACCESS_OF_OTHERS) and path.lstat().st_uid == os.geteuid()
+    )
 
 
-def _close(path: Path) -> None:
-    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+def _remove_access(path: Path) -> None:
+    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~ACCESS_OF_OTHERS)
 
 
-def _shown(path: Path) -> str:
+def _path_with_mode(path: Path) -> str:
     return f"{path} ({stat.S_IMODE(path.lstat().st_mode):04o})"

@@ -11,27 +11,27 @@ from apps.background import jobs, registry
 
 logger = structlog.get_logger(__name__)
 
-JOBS_KEPT = timedelta(days=7)
-ROWS_AT_ONCE = 5000
+ENDED_JOBS_RETENTION = timedelta(days=7)
+BATCH_SIZE = 5000
 
 
 def sweep() -> None:
-    """Call every registered function. If one fails, the others still run; the first error is raised at the end."""
-    failed: list[Exception] = []
-    for one in (lambda: jobs.remove_ended(JOBS_KEPT), *registry.sweeps()):
+    """Call every registered function. If one fails, the other functions still run. Raise the first error at the end."""
+    errors: list[Exception] = []
+    for run_sweep in (lambda: jobs.remove_ended(ENDED_JOBS_RETENTION), *registry.sweeps()):
         try:
-            one()
-        except Exception as error:  # raised below
+            run_sweep()
+        except Exception as error:  # The first error is raised below.
             logger.exception("a sweep failed")
-            failed.append(error)
-    if failed:
-        raise failed[0]
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def remove_in_batches(function: str, before: datetime) -> None:
-    """Call a SQL function `(before, batch size)` until it has nothing left to delete."""
+    """Call a SQL function `(before, batch size)` until it deletes no more rows."""
     with connection.cursor() as cursor:
         while True:
-            cursor.execute(f"SELECT {function}(%s, %s)", [before, ROWS_AT_ONCE])
+            cursor.execute(f"SELECT {function}(%s, %s)", [before, BATCH_SIZE])
             if not cursor.fetchone()[0]:
                 return

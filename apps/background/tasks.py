@@ -7,7 +7,7 @@ from procrastinate.contrib.django import app
 from apps.background import sweeping
 from apps.background.registry import SYSTEM
 
-SWEEP = "runs.sweep"  # its first name: jobs of older releases are waiting under it
+SWEEP = "runs.sweep"  # an old name, because waiting jobs of older releases use it
 
 
 @app.periodic(cron="17 * * * *")

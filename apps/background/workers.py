@@ -1,6 +1,6 @@
-"""The worker process: Procrastinate's workers, which survive interruptions of PostgreSQL.
+"""The worker process. It runs Procrastinate's workers, and continues after interruptions of PostgreSQL.
 
-Each kind of work has its queue, so that schedules and recoveries do not wait for runs or removals.
+Each kind of job has its own queue, so that schedules and recoveries do not wait for runs or removals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 
 from apps.background import generations, registry
 from apps.background.database_errors import first_line
-from apps.background.identity import name_of
+from apps.background.identity import worker_name
 from apps.background.registry import Stop
 
 logger = structlog.get_logger(__name__)
@@ -31,34 +31,34 @@ SPARE_THREADS = 4
 
 
 def work(*, concurrency: int) -> None:
-    """Be a worker process until SIGTERM or SIGINT, with everything that the apps have registered."""
+    """Run as a worker process until SIGTERM or SIGINT, with everything that the apps have registered."""
     with ExitStack() as lifetime:
-        stops = [lifetime.enter_context(part()) for part in registry.parts()]
+        stops = [lifetime.enter_context(part()) for part in registry.worker_parts()]
         connection.close()
         asyncio.run(serve(stops, concurrency=concurrency))
 
 
 async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
-    """Work until told to stop by SIGTERM or SIGINT, then call `stops`. Running jobs get time to finish."""
+    """Work until SIGTERM or SIGINT, then call `stops`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
     slots = {queue.name: queue.slots or concurrency for queue in registry.queues().values()}
     threads = sum(slots.values()) + SPARE_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stopper(stops, stop))
+        loop.add_signal_handler(number, _stop_handler(stops, stop))
     while not stop.is_set():
         try:
-            with drover_app.replace_connector(_connector()) as opened:
-                async with opened.open_async():
-                    await generations.work(opened, stop, slots, name_of(os.getpid()))
+            with drover_app.replace_connector(_connector()) as open_app:
+                async with open_app.open_async():
+                    await generations.work(open_app, stop, slots, worker_name(os.getpid()))
         except generations.DATABASE_ERRORS as error:
             logger.warning("worker cannot reach the queue", error=first_line(error))
-            await generations.pause(stop, generations.POLL)
+            await generations.pause(stop, generations.POLL_INTERVAL)
 
 
 def _connector() -> PsycopgConnector:
-    """Create the worker's own connector: LISTEN needs a separate connection, not one of Django's pool."""
+    """Create the worker's own connector, because LISTEN needs a connection outside Django's pool."""
     from procrastinate.contrib.django.utils import connector_params
 
     parameters: dict[str, Any] = {**connector_params(), "application_name": "drover-queue"}
@@ -78,11 +78,11 @@ async def _commit_at_once(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-def _stopper(stops: Sequence[Stop], stop: asyncio.Event) -> Callable[[], None]:
-    def begin() -> None:
+def _stop_handler(stops: Sequence[Stop], stop: asyncio.Event) -> Callable[[], None]:
+    def handle_signal() -> None:
         logger.info("worker stops")
-        for each in stops:
-            each()
+        for call_stop in stops:
+            call_stop()
         stop.set()
 
-    return begin
+    return handle_signal

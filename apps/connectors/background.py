@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from apps.background.registry import Export, Queue, add_queue, exported
+from apps.background.registry import Export, Queue, add_exports, add_queue
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.connectors.repositories import services as repositories
 
-add_queue(Queue(repositories.QUEUE, slots=1, handed_on=True))
-exported(
+add_queue(Queue(repositories.QUEUE, slots=1, retries_lost_jobs=True))
+add_exports(
     Export(
         "connector",
         Connector,

@@ -1,4 +1,4 @@
-"""The engine's catalogue for this app: each kind, its settings schema, and the paths of its secrets."""
+"""The kinds of sources and destinations that the engine offers, with their settings schemas and secret paths."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Kind:
     @cached_property
     def secrets(self) -> frozenset[Pattern]:
         """The paths of possible secrets, from the catalogue and from marks in the schema."""
-        listed = {tuple(path.split(".")) for path in self.entry.secret_paths}
-        return frozenset(listed) | schemas.secret_patterns(self.schema)
+        listed_paths = {tuple(path.split(".")) for path in self.entry.secret_paths}
+        return frozenset(listed_paths) | schemas.secret_patterns(self.schema)
 
     @property
     def streams(self) -> list[str]:
@@ -49,8 +49,8 @@ class Kind:
 
     def sync_modes(self, stream: str) -> tuple[str, ...]:
         """Return the sync modes of a stream, or of the kind if it does not list that stream."""
-        listed = (known.sync_modes for known in self.entry.streams if known.name == stream)
-        return tuple(next(listed, self.entry.sync_modes))
+        modes = (listed.sync_modes for listed in self.entry.streams if listed.name == stream)
+        return tuple(next(modes, self.entry.sync_modes))
 
     @property
     def write_modes(self) -> tuple[str, ...]:
@@ -61,34 +61,34 @@ class Kind:
         return self.entry.needs_cursor
 
     @cached_property
-    def shown(self) -> JsonObject:
-        """Return the entry as the API shows it."""
-        shown = asdict(self.entry)
+    def api_entry(self) -> JsonObject:
+        """The entry as the API returns it."""
+        fields = asdict(self.entry)
         return {
-            "role": shown.pop("role"),
-            "kind": shown.pop("kind"),
-            "name": shown.pop("title"),
-            **shown,
+            "role": fields.pop("role"),
+            "kind": fields.pop("kind"),
+            "name": fields.pop("title"),
+            **fields,
         }
 
 
 def kinds(role: str) -> dict[str, Kind]:
     """Return every kind of a role, by name."""
-    return _kinds(ConnectorRole(role).value)
+    return _load_kinds(ConnectorRole(role).value)
 
 
 def find(role: str, name: str) -> Kind | None:
     return kinds(role).get(name)
 
 
-def unknown(role: str, name: str, field: str) -> Error:
-    """Return the error for an unknown kind, with the most similar known one."""
-    near = get_close_matches(name[:60], kinds(role), n=1)
-    hint = f"; did you mean {near[0]}?" if near else "."
+def unknown_kind_error(role: str, name: str, field: str) -> Error:
+    """Return the error for an unknown kind, with the most similar known kind."""
+    similar = get_close_matches(name[:60], kinds(role), n=1)
+    hint = f"; did you mean {similar[0]}?" if similar else "."
     return field, f"There is no {role} of this kind{hint}", "unknown"
 
 
 @lru_cache(maxsize=2)
-def _kinds(role: str) -> dict[str, Kind]:
+def _load_kinds(role: str) -> dict[str, Kind]:
     entries = catalogue.sources() if role == "source" else catalogue.destinations()
     return {entry.kind: Kind(entry) for entry in entries}

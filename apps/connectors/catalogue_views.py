@@ -1,4 +1,7 @@
-"""The catalogue over HTTP: the same for every org except for its own custom sources, and cached by its ETag."""
+"""Views of the catalogue.
+
+The catalogue is the same for every org, except for the org's own custom sources. Clients cache it by its ETag.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,8 @@ from apps.web.schema import operation
 from apps.web.views import etag
 from apps.web.wire import JSONRenderer
 
-FRESH = "private, max-age=300"  # seconds
-ASK_AGAIN = (
-    "private, no-cache"  # An org's own sources change with approvals, and differ between orgs.
-)
+CACHED_FOR_MINUTES = "private, max-age=300"  # seconds
+ALWAYS_REVALIDATED = "private, no-cache"  # An org's own sources change with each approval.
 
 EXAMPLE: dict[str, Any] = {
     "role": "source",
@@ -42,13 +43,15 @@ EXAMPLE: dict[str, Any] = {
 
 
 class CatalogueView(OrgView):
-    """Returns a rendered body, or 304 if the client's copy is current."""
+    """Base of the catalogue views: answers with 304 if the client's copy is current."""
 
-    def cached(self, request: Request, body: bytes, lifetime: str = FRESH) -> Response:
-        tag = etag(hashlib.sha256(body).hexdigest()[:16])
-        headers = {"ETag": tag, "Cache-Control": lifetime}
-        known = [held.strip() for held in request.headers.get("If-None-Match", "").split(",")]
-        if tag in known:
+    def cacheable_response(
+        self, request: Request, body: bytes, lifetime: str = CACHED_FOR_MINUTES
+    ) -> Response:
+        current_tag = etag(hashlib.sha256(body).hexdigest()[:16])
+        headers = {"ETag": current_tag, "Cache-Control": lifetime}
+        client_tags = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
+        if current_tag in client_tags:
             return Response(status=304, headers=headers)
         return Response(body, headers=headers)
 
@@ -57,77 +60,83 @@ class Sources(CatalogueView):
     @operation(
         "catalog_sources_list",
         tag="catalog",
-        also={304: "The content still has the ETag of If-None-Match."},
+        other_responses={304: "The content still has the ETag of If-None-Match."},
         summary="List kinds of sources",
         answer=CatalogueList,
         example={"results": [EXAMPLE], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        own = [] if self.principal.only_domain else custom_kinds.usable(self.org)
-        return self.cached(request, _with_own(own) if own else _list("source"), ASK_AGAIN)
+        own = [] if self.principal.only_domain else custom_kinds.usable_kinds(self.org)
+        return self.cacheable_response(
+            request,
+            _render_sources_with_own(own) if own else _render_kinds("source"),
+            ALWAYS_REVALIDATED,
+        )
 
 
 class Destinations(CatalogueView):
     @operation(
         "catalog_destinations_list",
         tag="catalog",
-        also={304: "The content still has the ETag of If-None-Match."},
+        other_responses={304: "The content still has the ETag of If-None-Match."},
         summary="List kinds of destinations",
         answer=CatalogueList,
         example={"results": [{**EXAMPLE, "role": "destination"}], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        return self.cached(request, _list("destination"))
+        return self.cacheable_response(request, _render_kinds("destination"))
 
 
 class SourceKind(CatalogueView):
     @operation(
         "catalog_sources_retrieve",
         tag="catalog",
-        also={304: "The content still has the ETag of If-None-Match."},
+        other_responses={304: "The content still has the ETag of If-None-Match."},
         summary="Show a kind of source",
         answer=CatalogueKind,
         errors=(404,),
         example=EXAMPLE,
     )
     def get(self, request: Request, kind: str) -> Response:
-        return self.cached(request, self.own(kind) or _one("source", kind), ASK_AGAIN)
+        return self.cacheable_response(
+            request, self.render_own_kind(kind) or _render_kind("source", kind), ALWAYS_REVALIDATED
+        )
 
-    def own(self, name: str) -> bytes | None:
-        """Return one of the org's own kinds, None for a kind that is part of Drover."""
-        if self.principal.only_domain or custom_kinds.id_of(name) is None:
+    def render_own_kind(self, name: str) -> bytes | None:
+        """Return the body of one of the org's own kinds. Return None for a kind that is part of Drover."""
+        if self.principal.only_domain or custom_kinds.custom_source_id(name) is None:
             return None
         kind = custom_kinds.kinds(self.org, [name]).find("source", name)
-        return JSONRenderer().render(kind.shown) if kind else None
+        return JSONRenderer().render(kind.api_entry) if kind else None
 
 
 class DestinationKind(CatalogueView):
     @operation(
         "catalog_destinations_retrieve",
         tag="catalog",
-        also={304: "The content still has the ETag of If-None-Match."},
+        other_responses={304: "The content still has the ETag of If-None-Match."},
         summary="Show a kind of destination",
         answer=CatalogueKind,
         errors=(404,),
         example={**EXAMPLE, "role": "destination"},
     )
     def get(self, request: Request, kind: str) -> Response:
-        return self.cached(request, _one("destination", kind))
+        return self.cacheable_response(request, _render_kind("destination", kind))
 
 
 @lru_cache(maxsize=2)
-def _list(role: str) -> bytes:
-    kinds = [kind.shown for kind in catalogue.kinds(role).values()]
+def _render_kinds(role: str) -> bytes:
+    kinds = [kind.api_entry for kind in catalogue.kinds(role).values()]
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 
-def _with_own(own: list[Kind]) -> bytes:
-    kinds = [kind.shown for kind in (*catalogue.kinds("source").values(), *own)]
+def _render_sources_with_own(own: list[Kind]) -> bytes:
+    kinds = [kind.api_entry for kind in (*catalogue.kinds("source").values(), *own)]
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 
-def _one(role: str, name: str) -> bytes:
+def _render_kind(role: str, name: str) -> bytes:
     kind = catalogue.find(role, name)
     if kind is None:
         raise NotFound
-    return JSONRenderer().render(kind.shown)
+    return JSONRenderer().render(kind.api_entry)

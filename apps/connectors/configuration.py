@@ -1,4 +1,4 @@
-"""Convert settings from a request to stored ones: keep or replace secrets, validate, separate the secrets."""
+"""Convert the settings of a request to stored settings: keep or replace secrets, validate, separate the secrets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from apps.json import JsonObject, JsonValue
 
 @dataclass(frozen=True)
 class StoredSettings:
-    """Settings as stored: the visible part, and separately the secrets by path."""
+    """Settings as the database stores them: the visible part, and the secrets by path."""
 
-    shown: dict[str, JsonValue] = field(default_factory=dict)
+    visible: dict[str, JsonValue] = field(default_factory=dict)
     secrets: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, JsonValue]:
-        return secrets.join(self.shown, self.secrets)
+        return secrets.join(self.visible, self.secrets)
 
     @property
     def hints(self) -> dict[str, str]:
@@ -34,7 +34,7 @@ EMPTY = StoredSettings()
 
 def build(
     kind: Kind,
-    sent: JsonObject,
+    sent_settings: JsonObject,
     *,
     before: StoredSettings = EMPTY,
     patch: bool = False,
@@ -42,21 +42,27 @@ def build(
 ) -> tuple[StoredSettings, list[Error]]:
     """Return the new settings, and errors whose field names start with `path`.
 
-    With `patch`, settings that were not sent are kept (RFC 7396: null removes, lists are replaced whole);
-    otherwise only secrets are kept. Secrets are required again if the place they are sent to changes.
+    With `patch`, the new settings are a JSON Merge Patch (RFC 7396): a missing setting keeps its value, null removes
+    a setting, a list is replaced completely. Without `patch`, only missing secrets keep their values. A secret must
+    be sent again if the place that receives it changes.
     """
-    wanted, inherited = _patched(before.shown, sent) if patch else (deepcopy(dict(sent)), set())
-    merged = secrets.merge(wanted, before.secrets, kind.secrets)
-    found = _without_leftovers(kind, merged, inherited)
-    shown, plain_secrets = secrets.split(merged.config, kind.secrets)
-    found += merged.errors
-    found += _sent_elsewhere(kind, before, shown, merged.kept & plain_secrets.keys())
-    built = StoredSettings(shown, plain_secrets)
-    return built, [(joined(path, name), message, code) for name, message, code in found]
+    if patch:
+        settings, inherited = _apply_patch(before.visible, sent_settings)
+    else:
+        settings, inherited = deepcopy(dict(sent_settings)), set()
+    merged = secrets.merge(settings, before.secrets, kind.secrets)
+    errors = _validate_and_drop_leftovers(kind, merged, inherited)
+    visible, plain_secrets = secrets.split(merged.config, kind.secrets)
+    errors += merged.errors
+    errors += _moved_secret_errors(
+        kind, before, visible, merged.filled_paths & plain_secrets.keys()
+    )
+    new_settings = StoredSettings(visible, plain_secrets)
+    return new_settings, [(joined(path, name), message, code) for name, message, code in errors]
 
 
-def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[str]]:
-    """Apply a JSON Merge Patch to `before`. Also return the paths that were kept from it."""
+def _apply_patch(before: JsonObject, changes: JsonObject) -> tuple[dict[str, Any], set[str]]:
+    """Return `before` with a JSON Merge Patch applied, and the paths whose values come from `before`."""
     inherited: set[str] = set()
 
     def apply(old: Any, new: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
@@ -69,25 +75,27 @@ def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[
                 result[name] = value
         return result
 
-    return deepcopy(apply(before, sent, ())), inherited
+    return deepcopy(apply(before, changes, ())), inherited
 
 
-def _without_leftovers(kind: Kind, merged: secrets.Merged, inherited: set[str]) -> list[Error]:
-    """Validate. Drop settings that were kept from before and that the kind no longer has."""
+def _validate_and_drop_leftovers(
+    kind: Kind, merged: secrets.MergedSettings, inherited: set[str]
+) -> list[Error]:
+    """Drop kept settings that the kind no longer has, and return the errors of the settings."""
     _drop_nulls(merged.config, kind)
-    carried = inherited | merged.omitted
-    found = schemas.errors(kind.schema, merged.config)
-    leftover = {name for name, _, code in found if code == "unknown" and name in carried}
-    if not leftover:
-        return found
-    for name in leftover:
-        secrets.forget(merged.config, name)
-        merged.kept.discard(name)
+    kept_paths = inherited | merged.omitted_paths
+    errors = schemas.errors(kind.schema, merged.config)
+    leftovers = {name for name, _, code in errors if code == "unknown" and name in kept_paths}
+    if not leftovers:
+        return errors
+    for name in leftovers:
+        secrets.remove(merged.config, name)
+        merged.filled_paths.discard(name)
     return schemas.errors(kind.schema, merged.config)
 
 
 def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
-    """Remove nulls, which mean "not set": the schema's default applies, or its error if the setting is required."""
+    """Remove nulls, which mean "not set". Then the schema's default applies, or an error for a required setting."""
     for name in [name for name, value in config.items() if value is None]:
         del config[name]
     for value in config.values():
@@ -95,13 +103,17 @@ def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
             _drop_nulls(value, kind)
 
 
-def _sent_elsewhere(
-    kind: Kind, before: StoredSettings, shown: JsonObject, kept: set[str]
+def _moved_secret_errors(
+    kind: Kind, before: StoredSettings, visible: JsonObject, kept_paths: set[str]
 ) -> list[Error]:
-    if not kept:
+    """Return an error for each kept secret if the new settings would send it to another place."""
+    if not kept_paths:
         return []
-    moved = places.changed(kind.schema, before.shown, shown)
-    if not moved:
+    changed_places = places.changed_places(kind.schema, before.visible, visible)
+    if not changed_places:
         return []
-    message = f"Enter it again: it would be sent to another place, because {', '.join(moved[:3])} changed."
-    return [(name, message, "secret_required") for name in sorted(kept)]
+    changed = ", ".join(changed_places[:3])
+    message = (
+        f"Enter this secret again: it would be sent to another place, because {changed} changed."
+    )
+    return [(name, message, "secret_required") for name in sorted(kept_paths)]

@@ -1,6 +1,7 @@
 """Call the engine from the web process, in a child process.
 
-Each web process has one supervisor, started on first use; its fork server ends after five minutes without use.
+Each web process has one supervisor. It starts at the first call, and its fork server ends after five minutes without
+calls.
 Each call has a timeout, and the number of concurrent calls is limited, so that slow connections cannot occupy
 all threads of the web process.
 
@@ -50,13 +51,13 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 15.0
-# seconds of CPU time; a call that needs more does so because of its text, not because of a busy machine
+# Seconds of CPU time. A text that is too complex exceeds this limit; a slow call on a busy machine does not.
 VALIDATE_CPU = 5
 UNPACK_SECONDS = 30.0
 UNPACK_CPU = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
-_TOO_LONG = "Parsing it takes too long: make the code shorter or simpler."
+_TOO_SLOW_TO_PARSE = "Parsing it takes too long: make the code shorter or simpler."
 
 
 class Streams(TypedDict):
@@ -86,18 +87,18 @@ def check(
     config: JsonObject,
     code: CodeSpec | None = None,
 ) -> Checked:
-    """Check a connection. An error of the engine is a failed step."""
+    """Check a connection. An error of the engine becomes a failed step."""
     payload = {
         "role": role,
         "kind": kind,
         "config": config,
         "code": asdict(code) if code else None,
         "data": asdict(storage.check_root(org_id)),
-        **_of(org_id),
+        **_context(org_id),
     }
     try:
-        found: Checked = _ask("check", org_id, payload, CHECK_SECONDS)
-        return found
+        answer: Checked = _call_engine("check", org_id, payload, CHECK_SECONDS)
+        return answer
     except Unavailable:
         raise
     except EngineError as error:
@@ -114,15 +115,15 @@ def discover(
         "kind": kind,
         "config": config,
         "code": asdict(code) if code else None,
-        **_of(org_id),
+        **_context(org_id),
     }
     try:
-        found: Discovered = _ask("discover", org_id, payload, CHECK_SECONDS)
+        answer: Discovered = _call_engine("discover", org_id, payload, CHECK_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
         return {"ok": False, "streams": [], "failure": _failure(error)}
-    return {"ok": True, "streams": found["streams"], "failure": None}
+    return {"ok": True, "streams": answer["streams"], "failure": None}
 
 
 def preview(
@@ -134,10 +135,10 @@ def preview(
         **asdict(source),
         "transform": asdict(transform) if transform else None,
         "limit": limit,
-        **_of(org_id),
+        **_context(org_id),
     }
     try:
-        found: Previewed = _ask("preview", org_id, payload, PREVIEW_SECONDS)
+        answer: Previewed = _call_engine("preview", org_id, payload, PREVIEW_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
@@ -151,41 +152,43 @@ def preview(
         }
     return {
         "ok": True,
-        "records": found["records"],
-        "rejected": found["rejected"],
-        "columns": found["fields"],
-        "ms": found["ms"],
+        "records": answer["records"],
+        "rejected": answer["rejected"],
+        "columns": answer["fields"],
+        "ms": answer["ms"],
         "failure": None,
     }
 
 
 def validate(*, org_id: UUID, code: str) -> Report:
-    """Return the report on a text (`apps.engine.authoring.report`) without running it.
+    """Return the report on the code (`apps.engine.authoring.report`) without running the code.
 
     Raises Invalid, Unavailable.
     """
     payload = {"kind": "custom", "text": code}
-    with _invalid("code"):
-        found: Report = _ask("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
-        return found
+    with _raise_invalid("code"):
+        answer: Report = _call_engine("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        return answer
 
 
 def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
-    """Return the report on a transform's text, with messages only, without running it.
+    """Return the report on a transform's code, without running the code. The report contains only messages.
 
-    Raises Unavailable, and Invalid that names `field`.
+    Raises Unavailable, and Invalid with an error of `field`.
     """
     payload = {"kind": "transform", "text": code}
-    with _invalid(field):
-        found: Report = _ask("validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
-        return found
+    with _raise_invalid(field):
+        answer: Report = _call_engine(
+            "validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU
+        )
+        return answer
 
 
 def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
     """Read a branch: see `apps.engine.repository.read_repository`. Raises EngineError."""
-    payload = {"role": "source", "kind": "repository", "config": dict(config), **_of(org_id)}
-    found: Repository = _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
-    return found
+    payload = {"role": "source", "kind": "repository", "config": dict(config), **_context(org_id)}
+    answer: Repository = _call_engine("read_repository", org_id, payload, REPOSITORY_SECONDS)
+    return answer
 
 
 def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
@@ -194,17 +197,17 @@ def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
     Raises Invalid, Unavailable.
     """
     payload = {"kind": "upload", "filename": filename, "content": content}
-    with _invalid("content"):
-        found: Unpacked = _ask("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
-        return found
+    with _raise_invalid("content"):
+        answer: Unpacked = _call_engine("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
+        return answer
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
     """Preview a source for its author: see `apps.engine.trial.try_source`."""
-    payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
+    payload = {"role": "source", **asdict(source), "limit": limit, **_context(org_id)}
     try:
-        found: Tried = _ask("try_source", org_id, payload, PREVIEW_SECONDS)
-        return found
+        answer: Tried = _call_engine("try_source", org_id, payload, PREVIEW_SECONDS)
+        return answer
     except Unavailable:
         raise
     except EngineError as error:
@@ -225,42 +228,43 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
 @lru_cache(maxsize=1)
 def supervisor() -> EngineSupervisor:
     """Return this process's supervisor, which is closed when the process ends."""
-    made = EngineSupervisor(idle_timeout=IDLE_SECONDS, memory=settings.CHILD_MEMORY)
-    atexit.register(made.close)
-    return made
+    engine_supervisor = EngineSupervisor(idle_timeout=IDLE_SECONDS, memory=settings.CHILD_MEMORY)
+    atexit.register(engine_supervisor.close)
+    return engine_supervisor
 
 
-SEATS = max(2, settings.WEB_THREADS // 2)
-SEATS_OF_AN_ORG = max(1, SEATS // 2)  # slow servers of one org must leave capacity for other orgs
+# Slow servers of one org must not use all slots.
+MAX_CALLS = max(2, settings.WEB_THREADS // 2)
+MAX_CALLS_OF_ORG = max(1, MAX_CALLS // 2)
 
-_seats = threading.BoundedSemaphore(SEATS)
-_taken: Counter[UUID] = Counter()
-_taking = threading.Lock()
+_free_slots = threading.BoundedSemaphore(MAX_CALLS)
+_slots_in_use: Counter[UUID] = Counter()
+_slots_lock = threading.Lock()
 
 
 @contextmanager
-def _seat(org_id: UUID) -> Iterator[None]:
-    """Take one of the slots for concurrent calls. Raises Problem 429 if all of them, or the org's, are in use."""
-    with _taking:
-        if _taken[org_id] >= SEATS_OF_AN_ORG or not _seats.acquire(blocking=False):
+def _take_slot(org_id: UUID) -> Iterator[None]:
+    """Take one of the slots for concurrent calls. Raises Problem 429 if all slots, or all of the org's, are in use."""
+    with _slots_lock:
+        if _slots_in_use[org_id] >= MAX_CALLS_OF_ORG or not _free_slots.acquire(blocking=False):
             raise Problem(
                 429,
                 "Too many checks and previews are running; try again in a few seconds.",
                 "busy",
                 headers={"Retry-After": RETRY_AFTER},
             )
-        _taken[org_id] += 1
+        _slots_in_use[org_id] += 1
     try:
         yield
     finally:
-        with _taking:
-            _taken[org_id] -= 1
-            if not _taken[org_id]:
-                del _taken[org_id]
-        _seats.release()
+        with _slots_lock:
+            _slots_in_use[org_id] -= 1
+            if not _slots_in_use[org_id]:
+                del _slots_in_use[org_id]
+        _free_slots.release()
 
 
-def _ask(
+def _call_engine(
     name: str,
     org_id: UUID,
     payload: JsonObject,
@@ -268,7 +272,7 @@ def _ask(
     cpu_seconds: int | None = None,
 ) -> Any:
     """Return the call's result; `apps.engine.answers` has the type of each result."""
-    with _seat(org_id):
+    with _take_slot(org_id):
         try:
             return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)
         except EngineError as error:
@@ -277,8 +281,8 @@ def _ask(
 
 
 @contextmanager
-def _invalid(field: str) -> Iterator[None]:
-    """Convert the failure: a text that cannot be parsed is an error of its field; a busy machine is Unavailable."""
+def _raise_invalid(field: str) -> Iterator[None]:
+    """Raise Invalid for a text that cannot be parsed, and Unavailable if the machine is too busy to parse it."""
     try:
         yield
     except Unavailable:
@@ -286,16 +290,16 @@ def _invalid(field: str) -> Iterator[None]:
     except TimedOut as error:
         if error.retryable:
             raise Unavailable("The server is too busy to do this now; try again.") from error
-        raise Invalid([(field, _TOO_LONG, "unreadable")]) from error
+        raise Invalid([(field, _TOO_SLOW_TO_PARSE, "unreadable")]) from error
     except EngineError as error:
         raise Invalid([(field, error.message, "unreadable")]) from error
 
 
-def _of(org_id: UUID) -> dict[str, Any]:
+def _context(org_id: UUID) -> dict[str, Any]:
     return {
         "files": asdict(storage.files_root(org_id)),
         "allow_private_networks": settings.ALLOW_PRIVATE_NETWORKS,
-        "sandbox": asdict(sandboxes.for_questions()),
+        "sandbox": asdict(sandboxes.spec_for_previews()),
     }
 
 

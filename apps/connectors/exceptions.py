@@ -49,7 +49,7 @@ class RepositoryConnected(Conflict):
 
 
 class OpenHostsNeedAnAdmin(PermissionMissing):
-    """Code that may reach any host (*) is approved by an admin: name the hosts it needs, or ask one."""
+    """Only an admin can approve code that may connect to any host (*): name the hosts it needs, or ask an admin."""
 
     def __init__(self) -> None:
         super().__init__(Permission.SETTINGS_EDIT)

@@ -1,4 +1,4 @@
-"""Saved connections: settings of one kind with encrypted secrets; and sources that users write themselves."""
+"""The tables of connectors, custom sources and repositories."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ConnectorRole(models.TextChoices):
     DESTINATION = "destination"
 
 
-CUSTOM = "custom-"  # prefix of the kind of a custom source, followed by its id
+CUSTOM_PREFIX = "custom-"  # prefix of the kind of a custom source, followed by its id
 
 
 class Origin(models.TextChoices):
@@ -50,11 +50,9 @@ class Repository(OrgOwned):
     token_last4 = models.CharField(max_length=4, blank=True)
     approves = models.BooleanField(
         default=False
-    )  # approve new versions that need no new hosts automatically
+    )  # approve new versions automatically if they need no new hosts
     status = models.CharField(max_length=9, choices=SyncStatus.choices, default=SyncStatus.NEVER)
-    claim = models.UUIDField(
-        null=True
-    )  # number of the current sync; an older sync writes nothing more
+    claim = models.UUIDField(null=True)  # id of the current sync; an older sync may write nothing
     message = models.CharField(max_length=1000, blank=True)  # why the last sync failed
     synced_at = models.DateTimeField(null=True)
     commit = models.CharField(max_length=64, blank=True)
@@ -104,10 +102,10 @@ class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
 
     def matching(self, *, q: str = "", archived: bool = False) -> CustomSourceQuerySet:
         """Return active sources, or archived ones with `archived`; `q` searches name and description."""
-        found = self.filter(archived_at__isnull=not archived)
+        rows = self.filter(archived_at__isnull=not archived)
         if q:
-            found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
-        return found
+            rows = rows.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
+        return rows
 
     def rows(self) -> Rows[CustomSource, CustomSourceColumns]:
         """Return the columns of a list, without the code."""
@@ -119,7 +117,7 @@ class CustomSourceManager(OrgManager["CustomSource", CustomSourceQuerySet]):
 
 
 class CustomSource(OrgOwned):
-    """A source written in Python by a user of the org. Its code is in its versions; pipelines run approved ones."""
+    """A source written in Python by a user of the org. Its code is in its versions. Pipelines run approved versions."""
 
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)
@@ -127,7 +125,7 @@ class CustomSource(OrgOwned):
     repository = models.ForeignKey(
         Repository, models.SET_NULL, related_name="+", null=True, db_constraint=False
     )
-    repository_path = models.CharField(max_length=500, blank=True)  # path of its file
+    repository_path = models.CharField(max_length=500, blank=True)  # path of the source's file
     latest = models.PositiveIntegerField(default=1)  # number of the newest version
     approved = models.PositiveIntegerField(null=True)  # number of the latest approved version
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -160,11 +158,11 @@ class CustomSource(OrgOwned):
     @property
     def kind(self) -> str:
         """The `kind` of its connectors and pipelines."""
-        return f"{CUSTOM}{self.pk}"
+        return f"{CUSTOM_PREFIX}{self.pk}"
 
 
 class CustomSourceVersion(OrgOwned):
-    """The text of one version, which never changes. `report` is the result of its validation."""
+    """The code of one version, which never changes. `report` is the result of its validation."""
 
     source = models.ForeignKey(CustomSource, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveIntegerField()
@@ -173,7 +171,7 @@ class CustomSourceVersion(OrgOwned):
     report = models.JSONField()  # see apps.engine.authoring.report
     note = models.CharField(max_length=200, blank=True)
     commit = models.CharField(max_length=64, blank=True)
-    author = models.CharField(max_length=200, blank=True)  # the commit's data from the repository
+    author = models.CharField(max_length=200, blank=True)  # author of the commit in the repository
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     approved_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
@@ -210,16 +208,16 @@ class ConnectorQuerySet(OrgQuerySet["Connector"]):
         self, *, role: str = "", kind: str = "", domain: UUID | None = None, q: str = ""
     ) -> ConnectorQuerySet:
         """Filter by the arguments that are set; `q` searches name and description."""
-        found = self
+        rows = self
         if role:
-            found = found.filter(role=role)
+            rows = rows.filter(role=role)
         if kind:
-            found = found.filter(kind=kind)
+            rows = rows.filter(kind=kind)
         if domain:
-            found = found.filter(domain_id=domain)
+            rows = rows.filter(domain_id=domain)
         if q:
-            found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
-        return found
+            rows = rows.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
+        return rows
 
     def rows(self) -> Rows[Connector, ConnectorColumns]:
         """Return the columns of a list, without the settings."""
@@ -231,7 +229,7 @@ class ConnectorManager(OrgManager["Connector", ConnectorQuerySet]):
 
 
 class Connector(OrgOwned):
-    """Saved settings. `config` has the visible settings; secrets are in `sealed`, their hints in `secret_hints`."""
+    """Saved settings. `config` has the visible settings, `sealed` the secrets, `secret_hints` hints of the secrets."""
 
     name = models.CharField(max_length=120)
     role = models.CharField(max_length=11, choices=ConnectorRole.choices)

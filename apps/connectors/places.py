@@ -1,7 +1,7 @@
-"""Detect changes of the place to which secrets are sent: stored secrets must not be sent to another host.
+"""Detect changes of the place to which secrets are sent. Stored secrets must not be sent to another host.
 
-Users who may edit a connector may not read its secrets. Without this rule they could set the host to their
-own server and receive the password with a connection check.
+Users who may edit a connector may not read its secrets. Without this rule a user could set the host to the user's own
+server, start a connection check, and so receive the password.
 """
 
 from __future__ import annotations
@@ -49,39 +49,45 @@ LOOKS_LIKE_A_PLACE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|@[^@\s]+\.|^[\w.
 PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})
 
 
-def places(schema: Schema, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {path: value} of every setting that decides where secrets are sent, with defaults filled in."""
-    return dict(_found(schema, [schema], shown, ""))
+def places(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {path: value} of each setting that decides where secrets are sent. Missing ones have their defaults."""
+    return dict(_find_places(schema, [schema], settings, ""))
 
 
-def changed(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def changed_places(
+    schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[str]:
     """Return the sorted paths of the places that differ."""
     old, new = places(schema, before), places(schema, after)
     return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
 
 
-def _found(root: Schema, nodes: list[Schema], value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    known = [branch for node in nodes for branch in branches(root, node)]
+def _find_places(
+    root: Schema, nodes: list[Schema], value: Any, path: str
+) -> Iterator[tuple[str, Any]]:
+    alternatives = [branch for node in nodes for branch in branches(root, node)]
     if isinstance(value, dict):
         properties: dict[str, list[Schema]] = {}
-        for branch in known:
+        for branch in alternatives:
             for name, inner in branch.get("properties", {}).items():
                 properties.setdefault(name, []).append(inner)
-        others = [b["additionalProperties"] for b in known if _is_schema(b, "additionalProperties")]
+        additional = [
+            b["additionalProperties"] for b in alternatives if _is_schema(b, "additionalProperties")
+        ]
         for name in value.keys() | properties.keys():
-            inner = properties.get(name, others)
-            held = value[name] if name in value else _default(root, inner)
-            yield from _found(root, inner, held, f"{path}.{name}" if path else name)
+            inner = properties.get(name, additional)
+            nested = value[name] if name in value else _default(root, inner)
+            yield from _find_places(root, inner, nested, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
-        items = [branch["items"] for branch in known if _is_schema(branch, "items")]
+        items = [branch["items"] for branch in alternatives if _is_schema(branch, "items")]
         for index, entry in enumerate(value):
-            yield from _found(root, items, entry, f"{path}.{index}")
-    elif value is not None and _is_place(path, known, value):
+            yield from _find_places(root, items, entry, f"{path}.{index}")
+    elif value is not None and _is_place(path, alternatives, value):
         yield path, value
 
 
-def _is_schema(node: Schema, word: str) -> bool:
-    return isinstance(node.get(word), Mapping)
+def _is_schema(node: Schema, keyword: str) -> bool:
+    return isinstance(node.get(keyword), Mapping)
 
 
 def _default(root: Schema, nodes: list[Schema]) -> Any:

@@ -1,4 +1,4 @@
-"""The sandbox settings of this installation: the folder for sandboxes, and the limits of code."""
+"""The sandbox settings of this installation: the folder for sandboxes, and the limits for code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.conf import settings
 from apps.engine.contract import SandboxSpec
 
 
-def for_runs() -> SandboxSpec:
-    """Return the limits for runs. The pipeline limits the time; everything else is limited here."""
+def spec_for_runs() -> SandboxSpec:
+    """Return the limits for runs. They have no time limit, because the pipeline has one."""
     return _spec(settings.SANDBOX_LIMITS)
 
 
-def for_questions() -> SandboxSpec:
-    """Return the limits for checks and previews: as for runs, but with a short time limit."""
+def spec_for_previews() -> SandboxSpec:
+    """Return the limits for checks and previews: the limits for runs, and a short time limit."""
     return _spec({**settings.SANDBOX_LIMITS, **settings.SANDBOX_QUESTION_LIMITS})
 
 

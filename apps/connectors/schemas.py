@@ -1,4 +1,4 @@
-"""Validate settings against a JSON Schema, with readable errors that name the path; and find secrets.
+"""Validate settings against a JSON Schema, with readable errors that name the path. Find the secrets in a schema.
 
 Messages never repeat a value, because any value may be a secret typed into the wrong field.
 """
@@ -19,7 +19,7 @@ Error = tuple[str, str, str]  # field path, message, code
 Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or index of a list
 
 MAX_ERRORS = 50
-LONGEST_GUESS = 60  # characters of a name that are compared with known names
+MAX_COMPARED_NAME = 60  # characters of a name that are compared with known names
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -32,31 +32,31 @@ TYPES = {
 
 
 def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
-    """Return the errors of `config`, each once; fields are named below `path`."""
-    found: dict[Error, None] = {}
+    """Return the errors of `config` without duplicates. Each field name starts with `path`."""
+    unique_errors: dict[Error, None] = {}
     for error in Draft202012Validator(dict(schema)).iter_errors(config):
-        for field, message, code in _explained(schema, error):
-            found[joined(path, field), message, code] = None
-            if len(found) == MAX_ERRORS:
-                return list(found)
-    return list(found)
+        for field, message, code in _field_errors(schema, error):
+            unique_errors[joined(path, field), message, code] = None
+            if len(unique_errors) == MAX_ERRORS:
+                return list(unique_errors)
+    return list(unique_errors)
 
 
 def unknown_field(name: str, known: Sequence[str]) -> str:
-    """Return the message for an unknown field, with the most similar known one."""
-    near = get_close_matches(name[:LONGEST_GUESS], known, n=1)
-    return f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."
+    """Return the message for an unknown field, with the most similar known field."""
+    similar = get_close_matches(name[:MAX_COMPARED_NAME], known, n=1)
+    return f"Unknown field; did you mean {similar[0]}?" if similar else "Unknown field."
 
 
-def unknown_fields(given: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
-    """Return an error for each unknown field, up to a limit, because a request may have thousands."""
-    strange = sorted(set(given) - set(known))[:MAX_ERRORS]
-    return [(joined(path, name), unknown_field(name, known), "unknown") for name in strange]
+def unknown_fields(names: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
+    """Return an error for each unknown field, at most MAX_ERRORS, because a request may have thousands."""
+    unknown = sorted(set(names) - set(known))[:MAX_ERRORS]
+    return [(joined(path, name), unknown_field(name, known), "unknown") for name in unknown]
 
 
 def secret_patterns(schema: Schema) -> frozenset[Pattern]:
-    """Return the paths of possible secrets, over every branch of every union."""
-    return frozenset(_marked(schema, schema, (), frozenset()))
+    """Return the paths of possible secrets in every branch of every union."""
+    return frozenset(_secret_paths(schema, schema, (), frozenset()))
 
 
 def joined(*steps: str) -> str:
@@ -68,10 +68,10 @@ def resolved(root: Schema, node: Schema) -> Schema:
     reference = node.get("$ref")
     if not isinstance(reference, str):
         return node
-    found: Any = root
+    target: Any = root
     for step in reference.removeprefix("#/").split("/"):
-        found = found[step]
-    return resolved(root, found)
+        target = target[step]
+    return resolved(root, target)
 
 
 def branches(root: Schema, node: Schema) -> list[Schema]:
@@ -81,65 +81,66 @@ def branches(root: Schema, node: Schema) -> list[Schema]:
     return [node, *(inner for option in options for inner in branches(root, option))]
 
 
-def _marked(
+def _secret_paths(
     root: Schema, node: Schema, path: Pattern, seen: frozenset[tuple[int, int]]
 ) -> Iterator[Pattern]:
     for branch in branches(root, node):
-        place = (id(branch), len(path))
+        visit = (id(branch), len(path))
         if branch.get("writeOnly") or branch.get("format") == "password":
             yield path
             continue
-        if place in seen or len(path) > 12:
+        if visit in seen or len(path) > 12:
             continue
-        for step, inner in _inner(branch):
-            yield from _marked(root, inner, (*path, step), seen | {place})
+        for step, inner in _nested_schemas(branch):
+            yield from _secret_paths(root, inner, (*path, step), seen | {visit})
 
 
-def _inner(node: Schema) -> Iterator[tuple[str, Schema]]:
+def _nested_schemas(node: Schema) -> Iterator[tuple[str, Schema]]:
     yield from node.get("properties", {}).items()
-    for word in ("items", "additionalProperties"):
-        if isinstance(inner := node.get(word), Mapping):
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(inner := node.get(keyword), Mapping):
             yield "*", inner
 
 
-def _explained(root: Schema, error: ValidationError) -> Iterator[Error]:
+def _field_errors(root: Schema, error: ValidationError) -> Iterator[Error]:
     path = ".".join(str(step) for step in error.absolute_path)
+    instance: Any = error.instance
     if error.validator in {"anyOf", "oneOf"}:
-        yield from _alternative(root, error, path)
+        yield from _union_errors(root, error, path)
     elif error.validator == "additionalProperties":
-        instance: Any = error.instance
-        known = sorted(_node(error.schema).get("properties", {}))
+        known = sorted(_as_mapping(error.schema).get("properties", {}))
         yield from unknown_fields(instance, known, path)
     elif error.validator == "required":
-        needed: Any = error.validator_value
-        given: Any = error.instance
-        for name in needed:
-            if name not in given:
+        required: Any = error.validator_value
+        for name in required:
+            if name not in instance:
                 yield joined(path, name), "This field is required.", "required"
     else:
-        yield path, _sentence(error), str(error.validator)
+        yield path, _error_message(error), str(error.validator)
 
 
-def _alternative(root: Schema, error: ValidationError, path: str) -> Iterator[Error]:
-    """Return the errors of the intended branch: named by the discriminator, else the one that fits best."""
+def _union_errors(root: Schema, error: ValidationError, path: str) -> Iterator[Error]:
+    """Return the errors of the intended branch: the one that the discriminator names, or else the one with the fewest
+    errors.
+    """
     by_branch: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         by_branch.setdefault(int(inner.schema_path[0]), []).append(inner)
     alternatives: Any = error.validator_value
     options = [resolved(root, option) for option in alternatives]
-    meant = _discriminated(error, options)
-    if meant is None:
-        candidates = [i for i in by_branch if not _refuses_type(by_branch[i], error.instance)]
-        meant = min(candidates, key=lambda i: len(by_branch[i])) if candidates else None
-    if meant is not None and meant in by_branch:
-        for inner in by_branch[meant]:
-            yield from _explained(root, inner)
+    chosen = _branch_by_discriminator(error, options)
+    if chosen is None:
+        candidates = [i for i in by_branch if not _has_type_error(by_branch[i], error.instance)]
+        chosen = min(candidates, key=lambda i: len(by_branch[i])) if candidates else None
+    if chosen is not None and chosen in by_branch:
+        for inner in by_branch[chosen]:
+            yield from _field_errors(root, inner)
         return
-    words = _choices(error, options)
-    yield joined(path, words[0]), words[1], "choice"
+    field, message = _choice_message(error, options)
+    yield joined(path, field), message, "choice"
 
 
-def _discriminated(error: ValidationError, options: list[Schema]) -> int | None:
+def _branch_by_discriminator(error: ValidationError, options: list[Schema]) -> int | None:
     if not isinstance(error.instance, dict):
         return None
     for index, option in enumerate(options):
@@ -149,22 +150,22 @@ def _discriminated(error: ValidationError, options: list[Schema]) -> int | None:
     return None
 
 
-def _refuses_type(found: list[ValidationError], instance: Any) -> bool:
+def _has_type_error(errors_of_branch: list[ValidationError], instance: Any) -> bool:
     return any(
         (inner.validator in {"type", "const", "enum"} and inner.instance is instance)
         or inner.validator == "const"
-        for inner in found
+        for inner in errors_of_branch
     )
 
 
-def _choices(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
-    """Return (field, message) if no branch was intended: the discriminator's values, or the types."""
+def _choice_message(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
+    """Return (field, message) for a value that fits no branch. The message lists the allowed values or types."""
     if isinstance(error.instance, dict):
         for name in options[0].get("properties", {}):
             consts = [o.get("properties", {}).get(name, {}).get("const") for o in options]
-            words = [str(word) for word in consts if word is not None]
-            if len(words) > 1:
-                return name, f"Must be one of {', '.join(words)}."
+            allowed_values = [str(value) for value in consts if value is not None]
+            if len(allowed_values) > 1:
+                return name, f"Must be one of {', '.join(allowed_values)}."
     types = [_type_words(option["type"]) for option in options if "type" in option]
     return (
         "",
@@ -172,8 +173,8 @@ def _choices(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
     )
 
 
-def _node(schema: Any) -> Schema:
-    """Return the schema as a dict: `true` and `false` are schemas too."""
+def _as_mapping(schema: Any) -> Schema:
+    """Return the schema as a mapping. `true` and `false` are valid schemas too, and become empty."""
     return schema if isinstance(schema, Mapping) else {}
 
 
@@ -182,13 +183,13 @@ def _type_words(types: Any) -> str:
     return " or ".join(TYPES.get(name, str(name)) for name in names)
 
 
-def _sentence(error: ValidationError) -> str:
+def _error_message(error: ValidationError) -> str:
     limit: Any = error.validator_value
     match error.validator:
         case "type":
             return f"Must be {_type_words(limit)}."
         case "enum":
-            return f"Must be one of {', '.join(str(word) for word in limit)}."
+            return f"Must be one of {', '.join(str(value) for value in limit)}."
         case "const":
             return f"Must be {limit}."
         case "minimum" | "exclusiveMinimum":

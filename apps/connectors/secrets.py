@@ -1,7 +1,7 @@
 """Separate secrets from settings before storing, mask them in responses, and merge them before use.
 
-A path is dotted, like `auth.token` or `headers.X-Key`; a dot inside a key is written `~1` and `~` is `~0`.
-In responses a secret is `{"set": true, "last4": "…"}`; sending that back keeps the stored value.
+A path is dotted, like `auth.token` or `headers.X-Key`. A dot inside a key is written `~1`, and `~` is written `~0`.
+In responses a secret is a marker: `{"set": true, "last4": "…"}`. A request with the marker keeps the stored value.
 """
 
 from __future__ import annotations
@@ -14,86 +14,91 @@ from typing import Any
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject, JsonValue
 
-HINT_FROM = 12  # characters; the last four of a shorter secret would reveal too much of it
+MIN_LENGTH_FOR_HINT = 12  # The last four characters of a shorter secret would reveal too much.
 UNSET = {"set": False}
 
-Secrets = JsonObject  # by path
+Secrets = JsonObject  # {path: secret}
 Hints = Mapping[str, str]
 
 
 @dataclass
-class Merged:
+class MergedSettings:
     """Settings with stored secrets filled in.
 
-    `kept` are the paths of those, `omitted` those of them that were not sent.
+    `filled_paths` has the paths of the stored secrets that were filled in. `omitted_paths` has those that the
+    request left out.
     """
 
     config: dict[str, Any]
-    kept: set[str] = field(default_factory=set)
-    omitted: set[str] = field(default_factory=set)
+    filled_paths: set[str] = field(default_factory=set)
+    omitted_paths: set[str] = field(default_factory=set)
     errors: list[Error] = field(default_factory=list)
 
 
 def split(
     config: JsonObject, patterns: frozenset[Pattern]
 ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-    """Return (visible settings, {path: secret}). An empty or null secret stays in the settings."""
-    shown = deepcopy(dict(config))
-    found: dict[str, JsonValue] = {}
+    """Return (visible settings, {path: secret}). An empty or null secret remains in the settings."""
+    visible = deepcopy(dict(config))
+    secrets: dict[str, JsonValue] = {}
     for pattern in patterns:
-        for holder, key, path in list(_places(shown, pattern)):
-            if holder[key] in (None, ""):
+        for container, key, path in list(_matching_entries(visible, pattern)):
+            if container[key] in (None, ""):
                 continue
-            found[path] = holder[key]
-            _take_out(holder, key)
-    return shown, found
+            secrets[path] = container[key]
+            _remove_entry(container, key)
+    return visible, secrets
 
 
 def hints(secrets: Secrets) -> dict[str, str]:
-    """Return {path: last four characters}; empty if four characters would reveal too much."""
+    """Return {path: last four characters}. The text is empty if four characters would reveal too much."""
     return {
-        path: value[-4:] if isinstance(value, str) and len(value) >= HINT_FROM else ""
+        path: value[-4:] if isinstance(value, str) and len(value) >= MIN_LENGTH_FOR_HINT else ""
         for path, value in secrets.items()
     }
 
 
-def mask(shown: JsonObject, hint: Hints, patterns: frozenset[Pattern]) -> dict[str, JsonValue]:
-    """Replace each stored secret by its marker, and each empty one by `{"set": false}`."""
-    masked = deepcopy(dict(shown))
+def mask(
+    visible: JsonObject, stored_hints: Hints, patterns: frozenset[Pattern]
+) -> dict[str, JsonValue]:
+    """Replace each stored secret by its marker, and each empty secret by `{"set": false}`."""
+    masked = deepcopy(dict(visible))
     for pattern in patterns:
-        for holder, key, path in list(_places(masked, pattern)):
-            if path not in hint:
-                holder[key] = dict(UNSET)
-    for path, last4 in hint.items():
-        _put(masked, path, {"set": True, "last4": last4})
+        for container, key, path in list(_matching_entries(masked, pattern)):
+            if path not in stored_hints:
+                container[key] = dict(UNSET)
+    for path, last4 in stored_hints.items():
+        _set_value(masked, path, {"set": True, "last4": last4})
     return masked
 
 
-def join(shown: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
+def join(visible: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
     """Undo `split`: return the plain settings."""
-    plain = deepcopy(dict(shown))
+    plain = deepcopy(dict(visible))
     for path, value in secrets.items():
-        _put(plain, path, value)
+        _set_value(plain, path, value)
     return plain
 
 
-def merge(sent: JsonObject, stored: Secrets, patterns: frozenset[Pattern]) -> Merged:
-    """Return `sent` with the stored secrets that it keeps, by their marker or by leaving the field out.
+def merge(
+    sent_settings: JsonObject, stored: Secrets, patterns: frozenset[Pattern]
+) -> MergedSettings:
+    """Fill in the stored secrets that the request keeps: it sends their marker, or leaves their field out.
 
-    In lists and maps only a marker keeps a secret, because an entry's position does not identify it.
+    In lists and maps only a marker keeps a secret, because the position of an entry does not identify it.
     """
-    result = Merged(deepcopy(dict(sent)))
+    result = MergedSettings(deepcopy(dict(sent_settings)))
     for pattern in patterns:
-        for holder, key, path in list(_places(result.config, pattern)):
-            if is_marker(holder[key]):
-                _resolve(result, holder, key, path, stored)
+        for container, key, path in list(_matching_entries(result.config, pattern)):
+            if is_marker(container[key]):
+                _resolve_marker(result, container, key, path, stored)
     for path, value in stored.items():
         steps = tuple(_steps(path))
-        fixed = "*" not in steps and steps in patterns
-        if fixed and path not in result.kept and _absent(result.config, steps):
-            _put(result.config, path, value)
-            result.kept.add(path)
-            result.omitted.add(path)
+        has_fixed_path = "*" not in steps and steps in patterns
+        if has_fixed_path and path not in result.filled_paths and _is_absent(result.config, steps):
+            _set_value(result.config, path, value)
+            result.filled_paths.add(path)
+            result.omitted_paths.add(path)
     return result
 
 
@@ -101,46 +106,48 @@ def is_marker(value: Any) -> bool:
     return isinstance(value, dict) and "set" in value and value.keys() <= {"set", "last4"}
 
 
-def forget(config: dict[str, Any], path: str) -> None:
+def remove(config: dict[str, Any], path: str) -> None:
     """Remove the value at `path`, if it exists."""
-    *above, last = _steps(path)
-    holder = _walk(config, above)
-    if isinstance(holder, dict):
-        holder.pop(last, None)
+    *parent_steps, last = _steps(path)
+    container = _find_node(config, parent_steps)
+    if isinstance(container, dict):
+        container.pop(last, None)
 
 
 def path_of(steps: tuple[str, ...]) -> str:
     return ".".join(step.replace("~", "~0").replace(".", "~1") for step in steps)
 
 
-def _resolve(result: Merged, holder: Any, key: Any, path: str, stored: Secrets) -> None:
-    marker = holder[key]
+def _resolve_marker(
+    result: MergedSettings, container: Any, key: Any, path: str, stored: Secrets
+) -> None:
+    marker = container[key]
     if not marker["set"]:
-        _take_out(holder, key)
+        _remove_entry(container, key)
     elif path not in stored:
         result.errors.append((path, "There is no saved value; send the value.", "secret_required"))
     elif marker.get("last4") not in (None, hints({path: stored[path]})[path]):
         message = "This marker belongs to another value; send the value."
         result.errors.append((path, message, "secret_required"))
     else:
-        holder[key] = stored[path]
-        result.kept.add(path)
+        container[key] = stored[path]
+        result.filled_paths.add(path)
 
 
-def _places(
+def _matching_entries(
     node: Any, pattern: Pattern, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[Any, Any, str]]:
     """Yield each existing (container, key, path) in `node` that matches the pattern."""
-    step, *rest = pattern
-    for key, inner in _children(node, step):
-        here = (*path, str(key))
-        if rest:
-            yield from _places(inner, tuple(rest), here)
+    step, *remaining_steps = pattern
+    for key, inner in _matching_children(node, step):
+        inner_path = (*path, str(key))
+        if remaining_steps:
+            yield from _matching_entries(inner, tuple(remaining_steps), inner_path)
         else:
-            yield node, key, path_of(here)
+            yield node, key, path_of(inner_path)
 
 
-def _children(node: Any, step: str) -> list[tuple[Any, Any]]:
+def _matching_children(node: Any, step: str) -> list[tuple[Any, Any]]:
     if isinstance(node, dict):
         if step == "*":
             return list(node.items())
@@ -150,19 +157,19 @@ def _children(node: Any, step: str) -> list[tuple[Any, Any]]:
     return []
 
 
-def _take_out(holder: Any, key: Any) -> None:
-    """Remove a key of a map; in a list, replace the entry by null, so that positions stay the same."""
-    if isinstance(holder, list):
-        holder[key] = None
+def _remove_entry(container: Any, key: Any) -> None:
+    """Remove a key of a map. In a list, replace the entry by null, so that the other entries keep their positions."""
+    if isinstance(container, list):
+        container[key] = None
     else:
-        del holder[key]
+        del container[key]
 
 
 def _steps(path: str) -> list[str]:
     return [step.replace("~1", ".").replace("~0", "~") for step in path.split(".")]
 
 
-def _walk(node: Any, steps: list[str] | tuple[str, ...]) -> Any:
+def _find_node(node: Any, steps: list[str] | tuple[str, ...]) -> Any:
     for step in steps:
         if isinstance(node, list) and step.isdigit() and int(step) < len(node):
             node = node[int(step)]
@@ -173,15 +180,15 @@ def _walk(node: Any, steps: list[str] | tuple[str, ...]) -> Any:
     return node
 
 
-def _put(config: dict[str, Any], path: str, value: Any) -> None:
-    *above, last = _steps(path)
-    holder = _walk(config, above)
-    if isinstance(holder, list):
-        holder[int(last)] = value
-    elif isinstance(holder, dict):
-        holder[last] = value
+def _set_value(config: dict[str, Any], path: str, value: Any) -> None:
+    *parent_steps, last = _steps(path)
+    container = _find_node(config, parent_steps)
+    if isinstance(container, list):
+        container[int(last)] = value
+    elif isinstance(container, dict):
+        container[last] = value
 
 
-def _absent(config: dict[str, Any], steps: tuple[str, ...]) -> bool:
-    holder = _walk(config, steps[:-1])
-    return isinstance(holder, dict) and steps[-1] not in holder
+def _is_absent(config: dict[str, Any], steps: tuple[str, ...]) -> bool:
+    container = _find_node(config, steps[:-1])
+    return isinstance(container, dict) and steps[-1] not in container

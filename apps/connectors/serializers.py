@@ -13,8 +13,8 @@ from apps.connectors.services import ConnectorChanges
 from apps.json import JsonObject
 from apps.orgs.http.texts import NameField, ProseField
 
-DEEPEST = 20  # levels of nested settings
-NAME = 120  # characters
+MAX_DEPTH = 20  # levels of nested settings
+MAX_NAME = 120  # characters
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
@@ -23,15 +23,15 @@ class SettingsField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any])
 
     default_error_messages = {
         "object": "Must be an object.",
-        "deep": f"Nested deeper than {DEEPEST} levels.",
+        "deep": f"Nested deeper than {MAX_DEPTH} levels.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("object")
         level: list[Any] = [data]
-        for _ in range(DEEPEST):
-            level = [inner for node in level for inner in _inner(node)]
+        for _ in range(MAX_DEPTH):
+            level = [inner for node in level for inner in _nested_containers(node)]
         if level:
             self.fail("deep")
         return data
@@ -40,7 +40,7 @@ class SettingsField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any])
         return value
 
 
-def _inner(node: Any) -> list[Any]:
+def _nested_containers(node: Any) -> list[Any]:
     values = node.values() if isinstance(node, dict) else node
     return [value for value in values if isinstance(value, dict | list)]
 
@@ -111,7 +111,7 @@ class NewConnector(TypedDict):
 
 
 class ConnectorCreate(serializers.Serializer[NewConnector]):
-    name = NameField(max_length=NAME)
+    name = NameField(max_length=MAX_NAME)
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()
@@ -120,7 +120,7 @@ class ConnectorCreate(serializers.Serializer[NewConnector]):
 
 
 class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
-    name = NameField(max_length=NAME, required=False)
+    name = NameField(max_length=MAX_NAME, required=False)
     config = SettingsField(
         required=False,
         help_text="Merged into the current settings (RFC 7396); null removes a field.",
@@ -132,7 +132,7 @@ class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
 
 
 class ConnectorReplace(serializers.Serializer[ConnectorChanges]):
-    name = NameField(max_length=NAME)
+    name = NameField(max_length=MAX_NAME)
     config = SettingsField(help_text="All settings; secrets that are left out are kept.")
     description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
     domain_id = serializers.UUIDField(allow_null=True, default=None)
@@ -185,7 +185,7 @@ class StreamField(serializers.Serializer[Any]):
     nullable = serializers.BooleanField()
 
 
-# Not a class: a serializer's attribute cannot be named `fields`.
+# This is not a class, because a serializer cannot have an attribute `fields`.
 Stream = inline_serializer(
     "Stream",
     {

@@ -1,7 +1,7 @@
 """Actions on connectors, each in one transaction with one audit event.
 
-Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
-permission there.
+Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission in the object's domain.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
-SEALED_FOR = "connector"
+VAULT_LABEL = "connector"
 
 
 class ConnectorChanges(TypedDict, total=False):
-    """Changes of a connector; values that are left out are kept."""
+    """Changes of a connector. A value that is left out does not change."""
 
     name: str
     description: str
@@ -55,20 +55,19 @@ def create(
 
     Raises Invalid naming `kind`, `domain_id` or fields below `config`, and ConnectorNameTaken.
     """
-    _place(org, by, domain_id)
-    found = known_kind(org, role, kind)
-    built = checked(found, config)
+    _require_edit_in_domain(org, by, domain_id)
+    settings = checked_settings(known_kind(org, role, kind), config)
     connector = Connector(
         org=org,
         role=role,
         kind=kind,
-        custom_source_id=custom_kinds.id_of(kind),
+        custom_source_id=custom_kinds.custom_source_id(kind),
         name=name,
         description=description,
         domain_id=domain_id,
         created_by_id=by.user_id,
     )
-    _hold(org, connector, built)
+    _set_settings(org, connector, settings)
     _save(connector, new=True)
     audit.record(
         org=org,
@@ -77,7 +76,7 @@ def create(
         object_kind="connector",
         object_id=connector.pk,
         object_label=name,
-        changes={"config": [None, shown_config(connector)], "kind": [None, kind]},
+        changes={"config": [None, masked_config(connector)], "kind": [None, kind]},
     )
     return connector
 
@@ -96,24 +95,24 @@ def update(
     Stored secrets that `config` leaves out are kept, unless they would be sent to another place. Raises
     ChangedMeanwhile, Invalid and ConnectorNameTaken.
     """
-    connector = _editable(org, by, connector_id, match)
+    connector = _lock_editable(org, by, connector_id, match)
     if changes.get("domain_id", connector.domain_id) != connector.domain_id:
-        _place(org, by, changes["domain_id"])
+        _require_edit_in_domain(org, by, changes["domain_id"])
     kind = known_kind(org, connector.role, connector.kind)
-    before = _audited(connector)
+    before = _audited_fields(connector)
     stored = stored_settings(org, connector)
     for name in ("name", "description", "domain_id"):
         if name in changes:
             setattr(connector, name, changes[name])
     replaced: set[str] = set()
     if "config" in changes:
-        built = checked(kind, changes["config"], before=stored, patch=patch)
-        replaced = {p for p, v in built.secrets.items() if stored.secrets.get(p) != v}
-        if built != stored:
-            _hold(org, connector, built)
+        settings = checked_settings(kind, changes["config"], before=stored, patch=patch)
+        replaced = {p for p, v in settings.secrets.items() if stored.secrets.get(p) != v}
+        if settings != stored:
+            _set_settings(org, connector, settings)
             connector.checked_at, connector.check_ok = None, None
     changed: dict[str, JsonValue] = {
-        k: [before[k], v] for k, v in _audited(connector).items() if before[k] != v
+        k: [before[k], v] for k, v in _audited_fields(connector).items() if before[k] != v
     }
     if replaced:
         changed["secrets_replaced"] = [None, sorted(replaced)]
@@ -134,9 +133,9 @@ def update(
 
 
 def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) -> None:
-    """Delete the connector. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that `by` can see."""
-    connector = _editable(org, by, connector_id, match)
-    shown = shown_config(connector)
+    """Delete the connector. Raises ChangedMeanwhile, and ConnectorInUse which names the pipelines that `by` can see."""
+    connector = _lock_editable(org, by, connector_id, match)
+    masked = masked_config(connector)
     try:
         connector.delete()
     except ProtectedError as error:
@@ -148,7 +147,7 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
         object_kind="connector",
         object_id=connector_id,
         object_label=connector.name,
-        changes={"config": [shown, None]},
+        changes={"config": [masked, None]},
     )
 
 
@@ -157,32 +156,32 @@ def connectors(org: Org, by: Principal) -> ConnectorQuerySet:
     return visible_objects(Connector.objects.for_org(org), by)
 
 
-def readable(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
+def find_connector(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
     """Return the connector with its domain. Raises NotFound."""
-    found: Connector = find_object(connectors(org, by).select_related("domain"), connector_id)
-    return found
+    connector: Connector = find_object(connectors(org, by).select_related("domain"), connector_id)
+    return connector
 
 
-def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
-    """Store the result of a check of these settings, unless they have changed meanwhile."""
+def store_check_result(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
+    """Store the result of a check, unless the settings have changed since this version."""
     Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(
         checked_at=timezone.now(), check_ok=ok
     )
 
 
-def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, JsonValue]]:
-    """Return (kind, plain settings with secrets). Never show, log or store them."""
+def kind_and_settings(org: Org, connector: Connector) -> tuple[str, dict[str, JsonValue]]:
+    """Return (kind, plain settings with secrets). Never show, log or store these settings."""
     return connector.kind, stored_settings(org, connector).plain
 
 
 def stored_settings(org: Org, connector: Connector) -> StoredSettings:
     if not connector.sealed:
         return StoredSettings(dict(connector.config))
-    opened = vault.unseal(org, SEALED_FOR, connector.pk, connector.sealed)
-    return StoredSettings(dict(connector.config), opened)
+    plain_secrets = vault.unseal(org, VAULT_LABEL, connector.pk, connector.sealed)
+    return StoredSettings(dict(connector.config), plain_secrets)
 
 
-def shown_config(connector: Connector) -> dict[str, JsonValue]:
+def masked_config(connector: Connector) -> dict[str, JsonValue]:
     """Return the settings with `{"set": true, "last4": …}` in place of each secret."""
     kind = catalogue.find(connector.role, connector.kind)
     patterns = kind.secrets if kind else frozenset()
@@ -190,56 +189,62 @@ def shown_config(connector: Connector) -> dict[str, JsonValue]:
 
 
 def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
-    found = custom_kinds.kinds(org, [kind]).find(role, kind)
-    if found is None:
-        raise Invalid([custom_kinds.unknown(role, kind, field)])
-    return found
+    known = custom_kinds.kinds(org, [kind]).find(role, kind)
+    if known is None:
+        raise Invalid([custom_kinds.unknown_kind_error(role, kind, field)])
+    return known
 
 
-def checked(
+def checked_settings(
     kind: Kind, config: JsonObject, *, before: StoredSettings = EMPTY, patch: bool = False
 ) -> StoredSettings:
-    built, errors = configuration.build(kind, config, before=before, patch=patch, path="config")
+    settings, errors = configuration.build(kind, config, before=before, patch=patch, path="config")
     if errors:
         raise Invalid(errors)
-    return built
+    return settings
 
 
-def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
+def _lock_editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
     """Lock and return the connector, if the principal may edit it and it has not changed since the caller read it."""
     rows = connectors(org, by).select_related("domain")
-    found = find_object(rows, connector_id, lock=True)
-    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
-    require_match(match, found.version)
-    return found
+    connector = find_object(rows, connector_id, lock=True)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
+    require_match(match, connector.version)
+    return connector
 
 
 def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
-    """Name the pipelines that the principal can see, and count the others."""
-    pipelines: list[Any] = list(error.protected_objects)
-    seen = [
+    """Return an error that names the pipelines the principal can see, and counts the hidden ones."""
+    protected: list[Any] = list(error.protected_objects)
+    visible_pipelines = [
         {"id": str(row.pk), "name": str(row.name)}
-        for row in pipelines
+        for row in protected
         if can_see(by, row.domain_id)
     ]
-    seen.sort(key=lambda row: row["name"])
-    users = [", ".join(row["name"] for row in seen[:5])] if seen else []
-    if hidden := len(pipelines) - len(seen):
-        users.append(f"{hidden} {'more ' if seen else ''}that you cannot see")
-    return ConnectorInUse(f"Pipelines use this connector: {' and '.join(users)}.", pipelines=seen)
+    visible_pipelines.sort(key=lambda row: row["name"])
+    descriptions = (
+        [", ".join(row["name"] for row in visible_pipelines[:5])] if visible_pipelines else []
+    )
+    if hidden_count := len(protected) - len(visible_pipelines):
+        descriptions.append(
+            f"{hidden_count} {'more ' if visible_pipelines else ''}that you cannot see"
+        )
+    return ConnectorInUse(
+        f"Pipelines use this connector: {' and '.join(descriptions)}.", pipelines=visible_pipelines
+    )
 
 
-def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:
+def _require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> None:
     require_placement(
         org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id
     )
 
 
-def _hold(org: Org, connector: Connector, built: StoredSettings) -> None:
-    connector.config = built.shown
-    connector.secret_hints = built.hints
+def _set_settings(org: Org, connector: Connector, settings: StoredSettings) -> None:
+    connector.config = settings.visible
+    connector.secret_hints = settings.hints
     connector.sealed = (
-        vault.seal(org, SEALED_FOR, connector.pk, built.secrets) if built.secrets else ""
+        vault.seal(org, VAULT_LABEL, connector.pk, settings.secrets) if settings.secrets else ""
     )
 
 
@@ -253,10 +258,10 @@ def _save(connector: Connector, *, new: bool) -> None:
         raise ConnectorNameTaken from None
 
 
-def _audited(connector: Connector) -> JsonObject:
+def _audited_fields(connector: Connector) -> JsonObject:
     return {
         "name": connector.name,
         "description": connector.description,
         "domain_id": str(connector.domain_id) if connector.domain_id else None,
-        "config": shown_config(connector),
+        "config": masked_config(connector),
     }

@@ -1,4 +1,4 @@
-"""Describe Drover's own storage for the engine: areas of an org, with keys that consist of ids only."""
+"""Describe Drover's own storage to the engine. An org has several areas; their keys consist of ids only."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from apps.engine.contract import StorageRoot
 
 
 def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
-    """Where a pipeline's file destination writes if the user names no bucket."""
+    """Return the area for a pipeline's file destination, used if the user names no bucket."""
     return _root(f"org/{org_id}/data/{pipeline_id}")
 
 
 def files_root(org_id: UUID) -> StorageRoot:
-    """The org's uploaded files."""
+    """Return the area of the org's uploaded files."""
     return _root(f"org/{org_id}/files")
 
 
 def check_root(org_id: UUID) -> StorageRoot:
-    """Where a check of a file destination without a bucket writes its test file."""
+    """Return the area for test files: a check of a file destination without a bucket writes there."""
     return _root(f"org/{org_id}/check")
 
 
 def _root(prefix: str) -> StorageRoot:
     options: dict[str, Any] = settings.STORAGE_OPTIONS[settings.STORAGE_KIND]
     if settings.STORAGE_KIND == "s3":
-        return StorageRoot(f"s3://{options['bucket_name']}", prefix, _s3(options))
+        return StorageRoot(f"s3://{options['bucket_name']}", prefix, _s3_options(options))
     if settings.STORAGE_KIND == "gcs":
-        return StorageRoot(f"gs://{options['bucket_name']}", prefix, _gcs(options))
+        return StorageRoot(f"gs://{options['bucket_name']}", prefix, _gcs_options(options))
     return StorageRoot(Path(options["location"]).absolute().as_uri(), prefix)
 
 
-def _s3(options: dict[str, Any]) -> dict[str, Any]:
+def _s3_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of pyarrow's S3FileSystem."""
-    names = {
+    filesystem_options = {
         "endpoint_override": options.get("endpoint_url"),
         "access_key": options.get("access_key"),
         "secret_key": options.get("secret_key"),
         "region": options.get("region_name"),
     }
-    return {name: value for name, value in names.items() if value}
+    return {name: value for name, value in filesystem_options.items() if value}
 
 
-def _gcs(options: dict[str, Any]) -> dict[str, Any]:
+def _gcs_options(options: dict[str, Any]) -> dict[str, Any]:
     endpoint = options.get("custom_endpoint")
     return {"endpoint_override": endpoint} if endpoint else {}

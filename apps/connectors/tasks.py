@@ -1,4 +1,4 @@
-"""Procrastinate tasks of connectors: each takes ids and makes one call. Safe to run twice."""
+"""Procrastinate tasks of connectors. Each takes ids, makes one call, and is safe to run twice."""
 
 from __future__ import annotations
 

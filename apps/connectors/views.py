@@ -1,4 +1,4 @@
-"""Saved connectors over HTTP: parse, one service call, render."""
+"""Views of saved connectors. Each one parses the request, makes one service call, and renders the result."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ CREATE_EXAMPLE = {
     "kind": "postgres",
     "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
 }
-SHOWN = [name for name in ROW_EXAMPLE if name != "domain"]
+COPIED_FIELDS = [name for name in ROW_EXAMPLE if name != "domain"]
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
 
 
-def row(values: Mapping[str, object]) -> dict[str, object]:
+def render_row(values: Mapping[str, object]) -> dict[str, object]:
     """Render a connector in a list, from `.rows()`."""
-    shown = {name: values[name] for name in SHOWN}
+    copied = {name: values[name] for name in COPIED_FIELDS}
     domain = {"id": values["domain_id"], "name": values["domain__name"]}
-    return {**shown, "domain": domain if values["domain_id"] else None}
+    return {**copied, "domain": domain if values["domain_id"] else None}
 
 
-def detail(connector: Connector) -> dict[str, Any]:
+def render_detail(connector: Connector) -> dict[str, Any]:
     domain = connector.domain
     return {
         "id": connector.pk,
@@ -74,13 +74,15 @@ def detail(connector: Connector) -> dict[str, Any]:
         "checked_at": connector.checked_at,
         "created_at": connector.created_at,
         "updated_at": connector.updated_at,
-        "config": services.shown_config(connector),
+        "config": services.masked_config(connector),
         "version": connector.version,
     }
 
 
-def answer(connector: Connector, status: int = 200) -> Response:
-    return Response(detail(connector), status=status, headers={"ETag": etag(connector.version)})
+def detail_response(connector: Connector, status: int = 200) -> Response:
+    return Response(
+        render_detail(connector), status=status, headers={"ETag": etag(connector.version)}
+    )
 
 
 class Connectors(OrgView):
@@ -95,9 +97,9 @@ class Connectors(OrgView):
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        wanted = query_of(ConnectorFilter, request)
-        rows = services.connectors(self.org, self.principal).matching(**wanted).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=row)
+        filters = query_of(ConnectorFilter, request)
+        rows = services.connectors(self.org, self.principal).matching(**filters).rows()
+        return page(request, rows, orders=ORDERS, default="newest", render=render_row)
 
     @operation(
         "connectors_create",
@@ -112,7 +114,7 @@ class Connectors(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(ConnectorCreate, request)
-        return answer(services.create(org=self.org, by=self.principal, **data), 201)
+        return detail_response(services.create(org=self.org, by=self.principal, **data), 201)
 
 
 class ConnectorById(OrgView):
@@ -131,7 +133,9 @@ class ConnectorById(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return answer(services.readable(org=self.org, by=self.principal, connector_id=pk))
+        return detail_response(
+            services.find_connector(org=self.org, by=self.principal, connector_id=pk)
+        )
 
     @operation(
         "connectors_update",
@@ -145,7 +149,7 @@ class ConnectorById(OrgView):
         request_example={"config": {"port": 5433}},
     )
     def patch(self, request: Request, pk: UUID) -> Response:
-        return self.change(request, pk, data_of(ConnectorUpdate, request), patch=True)
+        return self.update(request, pk, data_of(ConnectorUpdate, request), patch=True)
 
     @operation(
         "connectors_replace",
@@ -159,7 +163,7 @@ class ConnectorById(OrgView):
         request_example={"name": "Shop database", "config": CONFIG_EXAMPLE},
     )
     def put(self, request: Request, pk: UUID) -> Response:
-        return self.change(request, pk, data_of(ConnectorReplace, request), patch=False)
+        return self.update(request, pk, data_of(ConnectorReplace, request), patch=False)
 
     @operation(
         "connectors_delete",
@@ -173,10 +177,10 @@ class ConnectorById(OrgView):
         services.delete(org=self.org, by=self.principal, connector_id=pk, match=match_of(request))
         return Response(status=204)
 
-    def change(
+    def update(
         self, request: Request, pk: UUID, changes: ConnectorChanges, *, patch: bool
     ) -> Response:
-        changed = services.update(
+        connector = services.update(
             org=self.org,
             by=self.principal,
             connector_id=pk,
@@ -184,4 +188,4 @@ class ConnectorById(OrgView):
             patch=patch,
             match=match_of(request),
         )
-        return answer(changed)
+        return detail_response(connector)

@@ -1,7 +1,7 @@
-"""Events as numbered rows, announced with NOTIFY in the transaction that writes them.
+"""Store events as numbered rows, and announce them with NOTIFY in the same transaction.
 
 The numbers of one subject have no gaps and increase in the order of commits, because each writer of an event locks
-the subject's row. Events that concern the whole org get a second number from the org's feed.
+the subject's row. Events that concern the whole org also get a number of the org's stream.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ from apps.live.subjects import Subject
 from apps.orgs.walls.scope import current_org_id
 
 CHANNEL = "drover_events"
-LARGEST_NOTICE = 7000  # bytes of a body that is sent with the notice; PostgreSQL's limit is 8000
+MAX_NOTICE_BODY = 7000  # bytes; PostgreSQL's limit for a notice is 8000
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 @dataclass(frozen=True, slots=True)
-class New:
-    """A new event: its kind, as defined by the subject, and its JSON."""
+class NewEvent:
+    """A new event: its kind, which the subject defines, and its JSON."""
 
     kind: str
     body: Mapping[str, Any]
 
 
-def publish(subject: Subject, *, org_id: UUID, key: UUID, news: Sequence[New]) -> int:
+def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]) -> int:
     """Add events to the stream of `key`, in order, in the caller's transaction. Returns the last number."""
     if current_org_id() != org_id:
-        raise LookupError("publish inside the scope of the subject's org")
-    if not news:
+        raise LookupError("call publish inside the scope of the subject's org")
+    if not new_events:
         return _advance(subject, key, 0)
-    last = _advance(subject, key, len(news))
-    shared = sum(event.kind in subject.org_kinds for event in news)
-    place = _next_of_org(org_id, shared) - shared if shared else 0
+    last = _advance(subject, key, len(new_events))
+    org_event_count = sum(event.kind in subject.org_kinds for event in new_events)
+    org_position = _advance_org(org_id, org_event_count) - org_event_count if org_event_count else 0
     rows, notices = [], []
-    for number, event in enumerate(news, start=last - len(news) + 1):
-        place += event.kind in subject.org_kinds
-        org_number = place if event.kind in subject.org_kinds else None
+    for number, event in enumerate(new_events, start=last - len(new_events) + 1):
+        org_position += event.kind in subject.org_kinds
+        org_number = org_position if event.kind in subject.org_kinds else None
         body = dumps(event.body)
         rows.append((new_id(), org_id, key, number, org_number, event.kind, body))
-        notices.append(notice(org_id, key, number, org_number, event.kind, body))
+        notices.append(format_notice(org_id, key, number, org_number, event.kind, body))
     _insert(subject, rows, notices)
     return last
 
 
-def notice(
+def format_notice(
     org_id: UUID, key: UUID, number: int, org_number: int | None, kind: str, body: str
 ) -> str:
-    """Return `<org>|<subject>|<number>|<number in the org's stream or nothing>|<kind>|<body, unless large>`."""
-    short = body if len(body.encode()) < LARGEST_NOTICE else ""
-    return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{short}"
+    """Return `<org>|<subject>|<number>|<number in the org's stream or empty>|<kind>|<body, or empty if large>`."""
+    sent_body = body if len(body.encode()) < MAX_NOTICE_BODY else ""
+    return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{sent_body}"
 
 
 def dumps(body: object) -> str:
-    """Return JSON that PostgreSQL can store: a NUL is replaced by a visible symbol."""
+    """Return JSON that PostgreSQL can store. A NUL character is replaced by a visible symbol."""
     text = orjson.dumps(body, default=str, option=_OPTIONS).decode()
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
@@ -68,7 +68,7 @@ def dumps(body: object) -> str:
 def _advance(subject: Subject, key: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {subject.table} SET event_sequence = event_sequence + %s"  # noqa: S608 - a name of ours
+            f"UPDATE {subject.table} SET event_sequence = event_sequence + %s"  # noqa: S608 - our own table name
             " WHERE id = %s RETURNING event_sequence",
             [by, key],
         )
@@ -76,7 +76,7 @@ def _advance(subject: Subject, key: UUID, by: int) -> int:
     return int(last)
 
 
-def _next_of_org(org_id: UUID, by: int) -> int:
+def _advance_org(org_id: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_feed (id, org_id, sequence) VALUES (%s, %s, %s)
@@ -90,12 +90,12 @@ def _next_of_org(org_id: UUID, by: int) -> int:
 
 def _insert(subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
     with connection.cursor() as cursor:
-        # Not executemany: after its pipeline the server does not count how long a transaction is idle.
+        # Do not use executemany: after its pipeline the server's limit for idle transactions has no effect.
         cursor.execute(
             f"""INSERT INTO {subject.event_table} (id, org_id, {subject.id_column}, sequence, org_sequence, kind, body, at)
                SELECT id, org, key, number, org_number, kind, body, now()
                FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
-                    AS new (id, org, key, number, org_number, kind, body)""",  # noqa: S608 - names of ours
+                    AS new (id, org, key, number, org_number, kind, body)""",  # noqa: S608 - our own table names
             [list(column) for column in zip(*rows, strict=True)],
         )
         cursor.execute(

@@ -1,4 +1,4 @@
-"""The reads of a stream: its first frames, and missed events. For a subject, or for an org."""
+"""Read the events of a stream from the database: the first frames of a client, and the events it has missed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from apps.live.events import dumps
 from apps.live.hub import Notice, frame
 from apps.orgs.walls.scope import org_scope
 
-ROWS_AT_ONCE = 500
+MAX_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The frames that a client has not received yet, the number of the last one, and whether the stream has ended."""
+    """The frames that a client has not received yet, the last event's number, and whether the stream has ended."""
 
     frames: tuple[bytes, ...]
     last: int
@@ -28,7 +28,7 @@ class Backlog:
 
 
 class EventFeed(ABC):
-    """One numbered stream. Its reads are short units of synchronous work, each in its own scope."""
+    """One numbered stream. Each read is short and synchronous, and opens its own scope."""
 
     def __init__(self, org_id: UUID, key: UUID) -> None:
         self.org_id = org_id
@@ -36,36 +36,36 @@ class EventFeed(ABC):
 
     @abstractmethod
     def begin(self) -> Backlog:
-        """Return the first frames for a new client, or for one whose last event was deleted."""
+        """Return the first frames for a new client, or for a client whose last event was deleted."""
 
     @abstractmethod
     def newest(self) -> int:
-        """Return the last number that was used."""
+        """Return the number of the newest event."""
 
     @abstractmethod
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        """Return (number, kind, body) of at most ROWS_AT_ONCE stored events after this number, in order."""
+        """Return (number, kind, body) of at most MAX_ROWS stored events after this number, in order."""
 
-    def after(self, seen: int) -> Backlog:
-        """Return everything after `seen`; if that was deleted, the frames of `begin`."""
+    def after(self, last_seen: int) -> Backlog:
+        """Return the events after number `last_seen`. If some of them were deleted, return the frames of `begin`."""
         with org_scope(self.org_id):
             newest = self.newest()
-            if seen == newest:
-                return Backlog((), seen, self.is_over())
-            rows = self.rows(seen)
-        if seen > newest or not rows or rows[-1][0] != seen + len(rows):  # Some were deleted.
-            return self.begin()
+            if last_seen == newest:
+                return Backlog((), last_seen, self.is_over())
+            rows = self.rows(last_seen)
+        if last_seen > newest or not rows or rows[-1][0] != last_seen + len(rows):
+            return self.begin()  # Some rows were deleted.
         frames = tuple(frame(*row) for row in rows)
         last, kind, _ = rows[-1]
         return Backlog(frames, last, ended=kind == "end" and last == newest)
 
     def is_over(self) -> bool:
-        """Whether nothing follows the newest event."""
+        """Whether the newest event is the last one of this stream."""
         return False
 
 
 class OrgFeed(EventFeed):
-    """The org's events, such as state changes of its runs; events of other kinds are sent live without a number."""
+    """The stored events of the org, such as state changes of its runs."""
 
     def begin(self) -> Backlog:
         with org_scope(self.org_id):
@@ -73,29 +73,29 @@ class OrgFeed(EventFeed):
         return Backlog((frame(number, "hello", dumps({"sequence": number})),), number)
 
     def newest(self) -> int:
-        found = rows_of("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
-        return int(found[0][0]) if found else 0
+        rows = fetch_rows("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
+        return int(rows[0][0]) if rows else 0
 
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
         tables = [subject.event_table for subject in subjects.all_subjects()]
-        each = " UNION ALL ".join(
+        union = " UNION ALL ".join(
             f"SELECT org_sequence, kind, body::text FROM {table} WHERE org_id = %s AND org_sequence > %s"  # noqa: S608
             for table in tables
         )
-        return rows_of(
-            f"{each} ORDER BY org_sequence LIMIT %s",
-            [*[self.org_id, after] * len(tables), ROWS_AT_ONCE],
+        return fetch_rows(
+            f"{union} ORDER BY org_sequence LIMIT %s",
+            [*[self.org_id, after] * len(tables), MAX_ROWS],
         )
 
 
-def is_next(notice: Notice, seen: int) -> bool:
-    """Whether this notice has the next number and contains its body."""
-    return notice.number == seen + 1 and bool(notice.frame)
+def is_next(notice: Notice, last_seen: int) -> bool:
+    """Whether this notice has the number after `last_seen`, and contains its body."""
+    return notice.number == last_seen + 1 and bool(notice.frame)
 
 
-def rows_of(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-    """Return the rows of a statement, run inside the org's scope."""
+def fetch_rows(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Run a statement, and return its rows. Call this inside the org's scope."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        found: Sequence[Any] = cursor.fetchall()
-    return found
+        rows: Sequence[Any] = cursor.fetchall()
+    return rows

@@ -1,7 +1,7 @@
-"""Distribute live events in one web process: from one LISTEN connection to all its streams, in memory.
+"""Distribute live events inside one web process, from one LISTEN connection to all streams.
 
-A notice is only a hint. A stream compares numbers and reads the rows if one is missing. So lost notices, large
-bodies and a restart of PostgreSQL are all handled in the same way.
+A notice is only a hint. A stream compares the numbers of the notices, and reads the rows from the database if a number
+is missing. This also covers lost notices, large bodies and a restart of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -28,178 +28,180 @@ from apps.live.events import CHANNEL
 
 logger = structlog.get_logger(__name__)
 
-HEARTBEAT = 15.0  # seconds between comments on an idle stream
-LONGEST_QUEUE = 256  # pending notices at which the stream of a slow client is closed
-PROOF_OF_LIFE = 10.0  # seconds without a notice after which the connection is tested
-RECONNECT = (0.1, 5.0)  # seconds, first and longest wait
+HEARTBEAT_INTERVAL = 15.0  # seconds between comments on a stream without events
+MAX_PENDING_NOTICES = 256  # With more pending notices, the stream of a slow client is closed.
+CONNECTION_TEST_AFTER = 10.0  # seconds without a notice
+RECONNECT_DELAYS = (0.1, 5.0)  # seconds: the first delay and the longest
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message for a stream. `number` 0 means that it is not numbered: a heartbeat, live progress, or RESYNC."""
+    """A message for a stream. `number` is 0 for messages without a number: heartbeats, live progress, and RESYNC."""
 
     number: int
-    frame: bytes  # empty: read the rows
+    frame: bytes  # empty if the stream has to read the rows
     kind: str = ""
 
 
-BEAT = Notice(0, b":\n\n", "beat")
-RESYNC = Notice(0, b"", "resync")  # Notices may have been missed: read the rows.
+HEARTBEAT = Notice(0, b":\n\n", "heartbeat")
+RESYNC = Notice(0, b"", "resync")  # Notices may be lost, so the stream has to read the rows.
 
 
 def frame(number: int | None, kind: str, body: str) -> bytes:
-    """Return one server-sent event; the JSON contains no line breaks."""
-    place = f"id: {number}\n" if number is not None else ""
-    return f"{place}event: {kind}\ndata: {body}\n\n".encode()
+    """Return one server-sent event. `body` is JSON without line breaks."""
+    id_line = f"id: {number}\n" if number is not None else ""
+    return f"{id_line}event: {kind}\ndata: {body}\n\n".encode()
 
 
 class Subscription:
-    """A stream's inbox, created by the task that serves the stream.
+    """The inbox of one stream. The task that serves the stream creates it, and is cancelled if the inbox overflows."""
 
-    The task is cancelled when the inbox overflows.
-    """
-
-    def __init__(self, names: frozenset[UUID] = frozenset()) -> None:
-        self.names = names  # ids of the user, session, key and org for which it was opened
+    def __init__(self, access_ids: frozenset[UUID] = frozenset()) -> None:
+        self.access_ids = access_ids  # ids of the user, session, API key and org of the stream
         self.access_changed = False
         self._inbox: deque[Notice] = deque()
         self._arrived = asyncio.Event()
-        self._server = asyncio.current_task()
+        self._serving_task = asyncio.current_task()
         self.closed = False
-        self.too_slow = False  # The client is too slow; it reconnects and resumes.
-        self.beat_at = time.monotonic() + HEARTBEAT * random.uniform(0.5, 1)  # noqa: S311 - spreads load
+        self.too_slow = False  # A client that is too slow has to reconnect and resume.
+        self.heartbeat_at = time.monotonic() + HEARTBEAT_INTERVAL * random.uniform(0.5, 1)  # noqa: S311 - spreads load
 
     def put(self, notice: Notice) -> None:
-        if len(self._inbox) < LONGEST_QUEUE:
+        if len(self._inbox) < MAX_PENDING_NOTICES:
             self._inbox.append(notice)
             self._arrived.set()
-        elif not self.too_slow and self._server is not None:
+        elif not self.too_slow and self._serving_task is not None:
             self.too_slow = True
-            self._server.cancel()  # The task waits for the client to read.
+            self._serving_task.cancel()  # The task is waiting until the client reads.
 
     def recheck_access(self) -> None:
-        """Tell the stream to check its access again."""
+        """Make the stream check its access again."""
         self.access_changed = True
         self._arrived.set()
 
     def close(self) -> None:
-        """The client has disconnected."""
+        """End the stream, because the client has disconnected."""
         self.closed = True
         self._arrived.set()
 
     async def take(self) -> list[Notice] | None:
-        """Return the received notices; waits for at least one, or for a change of access. None once closed."""
+        """Wait for notices or for a change of access, and return the notices. Returns None after `close`."""
         await self._arrived.wait()
         self._arrived.clear()
         if self.closed:
             return None
-        found = list(self._inbox)
+        notices = list(self._inbox)
         self._inbox.clear()
-        return found
+        return notices
 
 
 class Hub:
-    """Belongs to one event loop; starts listening with the first subscription."""
+    """The streams of one event loop. The hub starts to listen at the first subscription."""
 
     def __init__(self) -> None:
-        self._followers: dict[UUID, set[Subscription]] = {}
+        self._subscriptions: dict[UUID, set[Subscription]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
 
     @contextmanager
-    def follow(self, key: UUID, names: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
-        """Subscribe to this subject, or this org, for `names`."""
+    def subscribe(
+        self, key: UUID, access_ids: frozenset[UUID] = frozenset()
+    ) -> Iterator[Subscription]:
+        """Subscribe to the notices of a subject or an org with this key."""
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
-        mine = Subscription(names)
-        self._followers.setdefault(key, set()).add(mine)
+            self._tasks = [
+                asyncio.create_task(self._listen()),
+                asyncio.create_task(self._send_heartbeats()),
+            ]
+        subscription = Subscription(access_ids)
+        self._subscriptions.setdefault(key, set()).add(subscription)
         try:
-            yield mine
+            yield subscription
         finally:
-            others = self._followers[key]
-            others.discard(mine)
-            if not others:
-                del self._followers[key]
+            subscriptions = self._subscriptions[key]
+            subscriptions.discard(subscription)
+            if not subscriptions:
+                del self._subscriptions[key]
 
     async def close(self) -> None:
-        """Stop listening; all streams end."""
+        """Stop listening, and end all streams."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for follower in self._everyone():
-            follower.close()
+        for subscription in self._all_subscriptions():
+            subscription.close()
 
     async def listening(self) -> None:
-        """Wait until notices are received here; rows written before may have to be read."""
+        """Wait until the hub receives notices. The caller has to read rows that were written before."""
         await self._listening.wait()
 
     def deliver(self, payload: str) -> None:
-        """Pass one notice to the streams of its subject and its org."""
+        """Put one notice into the inboxes of its subject and its org."""
         org, key, number, org_number, kind, body = payload.split("|", 5)
-        of_subject = self._followers.get(UUID(key))
-        if of_subject:
+        subject_subscriptions = self._subscriptions.get(UUID(key))
+        if subject_subscriptions:
             notice = Notice(int(number), frame(int(number), kind, body) if body else b"", kind)
-            for follower in of_subject:
-                follower.put(notice)
-        of_org = self._followers.get(UUID(org))
-        if of_org and (notice_of_org := _for_org(kind, org_number, body)):
-            for follower in of_org:
-                follower.put(notice_of_org)
+            for subscription in subject_subscriptions:
+                subscription.put(notice)
+        org_subscriptions = self._subscriptions.get(UUID(org))
+        if org_subscriptions and (org_notice := _org_notice(kind, org_number, body)):
+            for subscription in org_subscriptions:
+                subscription.put(org_notice)
 
     def recheck_access(self, payload: str) -> None:
-        """Tell the streams that were opened for this id to check their access."""
-        name = UUID(payload)
-        for follower in self._everyone():
-            if name in follower.names:
-                follower.recheck_access()
+        """Make the streams that were opened for this id check their access again."""
+        access_id = UUID(payload)
+        for subscription in self._all_subscriptions():
+            if access_id in subscription.access_ids:
+                subscription.recheck_access()
 
     async def _listen(self) -> None:
-        first, longest = RECONNECT
-        wait = first
+        shortest, longest = RECONNECT_DELAYS
+        delay = shortest
         while True:
             try:
                 async with await _connect() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     await connection.execute(f"LISTEN {access.CHANNEL}")
                     self._listening.set()
-                    self._resync()
-                    wait = first
-                    await self._relay(connection)
+                    self._resync_all()
+                    delay = shortest
+                    await self._receive_notices(connection)
             except (psycopg.Error, OSError) as error:
                 self._listening.clear()
                 logger.warning("event hub disconnected", error=first_line(error))
-            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads load
-            wait = min(wait * 2, longest)
+            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+            delay = min(delay * 2, longest)
 
-    async def _relay(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Run until the connection breaks. An idle one is tested, because a dead peer sends nothing."""
+    async def _receive_notices(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Deliver notices until the connection breaks. Test an idle connection, because a dead server sends nothing."""
         while True:
-            async for notice in connection.notifies(timeout=PROOF_OF_LIFE):
+            async for notice in connection.notifies(timeout=CONNECTION_TEST_AFTER):
                 if notice.channel == access.CHANNEL:
                     self.recheck_access(notice.payload)
                 else:
                     self.deliver(notice.payload)
             await connection.execute("SELECT 1")
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
-            for follower in self._everyone():
-                if follower.beat_at <= now:
-                    follower.beat_at = now + HEARTBEAT
-                    follower.put(BEAT)
+            for subscription in self._all_subscriptions():
+                if subscription.heartbeat_at <= now:
+                    subscription.heartbeat_at = now + HEARTBEAT_INTERVAL
+                    subscription.put(HEARTBEAT)
 
-    def _resync(self) -> None:
-        for follower in self._everyone():
-            follower.put(RESYNC)
+    def _resync_all(self) -> None:
+        for subscription in self._all_subscriptions():
+            subscription.put(RESYNC)
 
-    def _everyone(self) -> list[Subscription]:
-        return [one for followers in self._followers.values() for one in followers]
+    def _all_subscriptions(self) -> list[Subscription]:
+        return [subscription for group in self._subscriptions.values() for subscription in group]
 
 
-def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
-    """The org's stream has numbered events, and live events that are not stored."""
+def _org_notice(kind: str, org_number: str, body: str) -> Notice | None:
+    """Return the notice for the org's stream: a numbered event, or a live event that is not stored."""
     if org_number:
         number = int(org_number)
         return Notice(number, frame(number, kind, body) if body else b"", kind)
@@ -209,7 +211,7 @@ def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:
-    """Connect directly, not from the pool: LISTEN belongs to one connection."""
+    """Open a connection outside the pool, because LISTEN needs its own connection."""
     parameters = {**connector_params(connections["default"].alias), "autocommit": True}
     parameters["application_name"] = "drover-events"
     return await psycopg.AsyncConnection.connect(

@@ -1,8 +1,8 @@
 """Limit the number of open streams in one web process: per member, per org and in total.
 
-A slot is taken after checking the credential and before the first read, and released when the stream ends. Only
-the event loop does this, so no lock is needed. Each web process counts its own streams: with n processes the
-limits are n times as high.
+A stream takes a slot after the check of its credential and before its first read, and releases the slot at its end.
+Only the event loop does this, so no lock is needed. Each web process counts only its own streams, so n processes together
+allow n times as many streams.
 """
 
 from __future__ import annotations
@@ -16,55 +16,55 @@ from django.conf import settings
 
 from apps.web.problems import Problem
 
-WAIT = "10"  # seconds after which a retry makes sense
+RETRY_AFTER = "10"  # seconds
 
 
 class StreamLimits:
     def __init__(self) -> None:
-        self._taken: Counter[UUID] = Counter()
+        self._open_streams: Counter[UUID] = Counter()
         self.count = 0
 
     @contextmanager
     def take(self, *, member: UUID, org: UUID) -> Iterator[None]:
-        """Take a slot for a member (by user id, including its API keys) and the org. Raises Problem."""
-        self.refuse_when_full()
-        self._refuse_too_many(member, settings.STREAMS_PER_MEMBER, MEMBER)
-        self._refuse_too_many(org, settings.STREAMS_PER_ORG, ORG)
-        self._change(1, member, org)
+        """Take a slot for a member and the org. `member` is the user's id, also for API keys. Raises Problem."""
+        self.require_free_slot()
+        self._require_below_limit(member, settings.STREAMS_PER_MEMBER, TOO_MANY_OF_MEMBER)
+        self._require_below_limit(org, settings.STREAMS_PER_ORG, TOO_MANY_OF_ORG)
+        self._change_counts(1, member, org)
         try:
             yield
         finally:
-            self._change(-1, member, org)
+            self._change_counts(-1, member, org)
 
-    def refuse_when_full(self) -> None:
-        """Raise Problem if this process has no slot left."""
+    def require_free_slot(self) -> None:
+        """Raise Problem if this process has no free slot."""
         if self.count >= settings.STREAMS_PER_PROCESS:
             message = "This server has reached its limit of live streams; try again shortly."
-            raise Problem(503, message, "unavailable", headers={"Retry-After": WAIT})
+            raise Problem(503, message, "unavailable", headers={"Retry-After": RETRY_AFTER})
 
-    def _refuse_too_many(self, whose: UUID, limit: int, message: str) -> None:
-        if (taken := self._taken[whose]) >= limit:
+    def _require_below_limit(self, counted_id: UUID, limit: int, message: str) -> None:
+        if (open_count := self._open_streams[counted_id]) >= limit:
             raise Problem(
                 429,
-                message.format(taken=taken),
+                message.format(open_count=open_count),
                 "too_many_streams",
-                headers={"Retry-After": WAIT},
+                headers={"Retry-After": RETRY_AFTER},
                 extra={"limit": limit},
             )
 
-    def _change(self, by: int, *whose: UUID) -> None:
+    def _change_counts(self, by: int, *counted_ids: UUID) -> None:
         self.count += by
-        for each in whose:
-            self._taken[each] += by
-            if not self._taken[each]:
-                del self._taken[each]
+        for counted_id in counted_ids:
+            self._open_streams[counted_id] += by
+            if not self._open_streams[counted_id]:
+                del self._open_streams[counted_id]
 
 
-MEMBER = (
-    "You have {taken} live streams, the maximum per member including your API keys. Close pages or stop programs"
+TOO_MANY_OF_MEMBER = (
+    "You have {open_count} live streams, the maximum per member including your API keys. Close pages or stop programs"
     " that follow runs, then try again."
 )
-ORG = (
-    "Your organization has {taken} live streams, its maximum. Ask members to close pages or stop programs"
+TOO_MANY_OF_ORG = (
+    "Your organization has {open_count} live streams, its maximum. Ask members to close pages or stop programs"
     " that follow runs, then try again."
 )

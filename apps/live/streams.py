@@ -1,8 +1,8 @@
-"""Server-sent events of an org, and of each kind of subject, as a plain ASGI application.
+"""An ASGI application that sends the events of an org or of one subject as server-sent events.
 
-A stream subscribes first, then reads the rows after the client's Last-Event-ID, then drops notices that it has
-already sent: no event is lost or sent twice, whatever reconnects. An open stream holds no database connection;
-each read is a short unit in a small thread pool.
+A stream first subscribes, then reads the rows after the client's Last-Event-ID, and then ignores notices of events that
+it has already sent. So no event is lost or sent twice, even if the client or the database connection reconnects. An
+open stream holds no database connection. Each read is short, and runs in a small thread pool.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rest_framework.exceptions import APIException
 
 from apps.live import subjects, tickets
 from apps.live.feeds import Backlog, EventFeed, OrgFeed, is_next
-from apps.live.hub import BEAT, Hub, Notice, Subscription
+from apps.live.hub import HEARTBEAT, Hub, Notice, Subscription
 from apps.live.limits import StreamLimits
 from apps.live.subjects import Subject
 from apps.orgs import credentials
@@ -47,8 +47,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
-MAX_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events kept in memory for one client
-RETRY = b"retry: 1000\n\n"  # milliseconds that an EventSource waits before it reconnects
+MAX_BACKLOG = 16 * 1024 * 1024  # bytes of missed events held in memory for one client
+RETRY_FRAME = b"retry: 1000\n\n"  # milliseconds that an EventSource waits before it reconnects
 
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -63,94 +63,96 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A permitted stream: what it follows, from which number, and for which principal."""
+    """A permitted stream: its feed, the last event that the client has received, and the client's credential."""
 
     feed: EventFeed
     last_seen: int | None
     credential: credentials.Credential
     request: HttpRequest
-    asked: Wanted
+    target: StreamTarget
 
     @property
     def org_id(self) -> UUID:
         return credentials.org_id_of(self.credential)
 
     @property
-    def names(self) -> frozenset[UUID]:
-        """The ids for which it was opened: when the access of one of them changes, it is checked at once."""
-        mine = self.credential
-        own = mine.key_id if isinstance(mine, credentials.KeyCredential) else mine.session_id
-        return frozenset({self.org_id, mine.user_id, own})
+    def access_ids(self) -> frozenset[UUID]:
+        """The ids on whose access the stream depends. If it changes for one of them, the stream checks it at once."""
+        credential = self.credential
+        if isinstance(credential, credentials.KeyCredential):
+            return frozenset({self.org_id, credential.user_id, credential.key_id})
+        return frozenset({self.org_id, credential.user_id, credential.session_id})
 
-    def still_allowed(self) -> bool:
-        """Whether the member, session or key still has access, also to the subject, which may have moved to
-        another domain.
+    def is_still_allowed(self) -> bool:
+        """Whether the member, session or key still has access to the subject.
 
-        A key is read again, because it may have been revoked.
+        The subject may have moved to another domain. A key is read again, because it may have been revoked.
         """
         try:
             if isinstance(self.credential, credentials.KeyCredential):
                 authentication.read_credential(self.request)
             with org_scope(self.org_id):
-                feed_for(_check(self.credential), self.asked)
+                feed_for(_load_principal(self.credential), self.target)
         except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
             return False
         except OperationalError:
-            return True  # No events arrive while the database is unavailable; check again later.
+            return (
+                True  # No events arrive while the database is unavailable. The next check decides.
+            )
         return True
 
 
-ORG = "/api/v1/events"
+ORG_EVENTS_PATH = "/api/v1/events"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The target of a path: one subject of a kind, or the whole org if `subject` is None."""
+class StreamTarget:
+    """What a stream follows: one object of the kind `subject`, or the whole org if `subject` is None."""
 
     subject: Subject | None = None
     key: UUID | None = None
 
 
-def wanted(path: str) -> Wanted | None:
-    """Return the target of this path; None if it is not a stream."""
-    if path == ORG:
-        return Wanted()
+def target_of_path(path: str) -> StreamTarget | None:
+    """Return the target of this path, or None if it is not the path of a stream."""
+    if path == ORG_EVENTS_PATH:
+        return StreamTarget()
     for subject in subjects.all_subjects():
         if found := subject.path.fullmatch(path):
-            return Wanted(subject, UUID(found["key"]))
+            return StreamTarget(subject, UUID(found["key"]))
     return None
 
 
-def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
-    """Read the credential, check the permission, find the target.
+def open_stream(request: HttpRequest, target: StreamTarget) -> Opening:
+    """Read the credential, check the permission, and find the target's events.
 
     Raises exceptions that become problem responses.
     """
     credential = tickets.read_credential(request)
     with org_scope(credentials.org_id_of(credential)):
-        feed = feed_for(_check(credential), asked)
-    return Opening(feed, last_event_id(request), credential, request, asked)
+        feed = feed_for(_load_principal(credential), target)
+    return Opening(feed, last_event_id(request), credential, request, target)
 
 
-def feed_for(principal: Principal, asked: Wanted) -> EventFeed:
-    """Return the stream of a subject, or of the org. Call it inside the org's scope.
+def feed_for(principal: Principal, target: StreamTarget) -> EventFeed:
+    """Return the events of a subject or of the org. Call this inside the org's scope.
 
-    Raises NotFound, and 403 if it includes more than the principal's domain.
+    Raises NotFound, and Problem 403 if the events include more than the principal's domain.
     """
-    if asked.subject is None or asked.key is None:
+    if target.subject is None or target.key is None:
         if principal.only_domain is not None:
             message = "This key is limited to one domain: follow its runs one by one."
             raise Problem(403, message, "domain_only")
         org_id = principal.require_org()
         return OrgFeed(org_id, org_id)
-    feed: EventFeed = asked.subject.feed(principal, asked.key)
+    feed: EventFeed = target.subject.feed(principal, target.key)
     return feed
 
 
 def last_event_id(request: HttpRequest) -> int | None:
     """Return the last number that the client received, from the header or `?last_event_id=`.
 
-    Raises 400 if it is invalid.
+    Raises Problem 400 if it is invalid.
     """
     text = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id")
     if not text:
@@ -165,34 +167,34 @@ def last_event_id(request: HttpRequest) -> int | None:
     return int(text)
 
 
-def missed(feed: EventFeed, last_seen: int | None) -> Backlog:
+def read_backlog(feed: EventFeed, last_seen: int | None) -> Backlog:
     return feed.begin() if last_seen is None else feed.after(last_seen)
 
 
 class Streams:
-    """The ASGI application. Pass it only GET requests, with the result of `wanted` for their path."""
+    """The ASGI application. Pass it only GET requests, with the target of their path (`target_of_path`)."""
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
         self.limits = StreamLimits()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="stream")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, asked: Wanted) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, target: StreamTarget
+    ) -> None:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
-            self.limits.refuse_when_full()
-            opening = await self._unit(lambda: open_stream(request, asked))
-            place = ExitStack()
-            place.enter_context(
+            self.limits.require_free_slot()
+            opening = await self._run_in_thread(lambda: open_stream(request, target))
+            slot = ExitStack()
+            slot.enter_context(
                 self.limits.take(member=opening.credential.user_id, org=opening.org_id)
             )
-        except (
-            Exception
-        ) as error:  # outermost handler of the request: the exception becomes a response
-            await _answer_problem(error, send)
+        except Exception as error:  # This is the outermost handler of the request.
+            await _send_problem(error, send)
             return
-        with place:
-            await self._stream(opening, receive, send)
+        with slot:
+            await self._serve(opening, receive, send)
 
     @property
     def hub(self) -> Hub:
@@ -201,25 +203,25 @@ class Streams:
         return self._hub
 
     async def close(self) -> None:
-        """End every stream; clients resume at another process."""
+        """End every stream. The clients reconnect to another process and resume."""
         if self._hub is not None:
             await self._hub.close()
         self._threads.shutdown(wait=False)
 
-    async def _stream(self, opening: Opening, receive: Receive, send: Send) -> None:
-        with self.hub.follow(opening.feed.key, opening.names) as inbox:
-            watch = asyncio.create_task(_until_gone(receive, inbox))
+    async def _serve(self, opening: Opening, receive: Receive, send: Send) -> None:
+        with self.hub.subscribe(opening.feed.key, opening.access_ids) as inbox:
+            watch = asyncio.create_task(_close_on_disconnect(receive, inbox))
             try:
-                await _first_of(self.hub.listening(), watch)
+                await _wait_for_first(self.hub.listening(), watch)
                 if inbox.closed:  # The client disconnected before the database responded.
                     return
-                first = await self._all_missed(opening.feed, opening.last_seen)
+                first = await self._read_whole_backlog(opening.feed, opening.last_seen)
                 if first.ended and not first.frames:
-                    await _answer_nothing_more(send)
+                    await _send_stream_over(send)
                     return
-                await _begin(send, first)
+                await _send_start(send, first)
                 if not first.ended:
-                    await self._follow(opening, inbox, first.last, send)
+                    await self._send_live_events(opening, inbox, first.last, send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             except asyncio.CancelledError:
                 if not inbox.too_slow:
@@ -230,12 +232,14 @@ class Streams:
                 with suppress(asyncio.CancelledError):
                     await watch
 
-    async def _follow(self, opening: Opening, inbox: Subscription, seen: int, send: Send) -> None:
-        """Send what arrives until the subject has ended, the client has disconnected or lost its access."""
-        every = settings.STREAM_RECHECK.total_seconds()
-        check_at = time.monotonic() + every
+    async def _send_live_events(
+        self, opening: Opening, inbox: Subscription, last_seen: int, send: Send
+    ) -> None:
+        """Send new events until the stream has ended, or the client has disconnected or lost its access."""
+        interval = settings.STREAM_RECHECK.total_seconds()
+        check_at = time.monotonic() + interval
         while (notices := await inbox.take()) is not None:
-            frames, seen, ended = await self._unseen(opening.feed, notices, seen)
+            frames, last_seen, ended = await self._new_frames(opening.feed, notices, last_seen)
             if frames:
                 body = b"".join(frames)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -243,87 +247,87 @@ class Streams:
                 return
             if time.monotonic() > check_at or inbox.access_changed:
                 inbox.access_changed = False
-                check_at = time.monotonic() + every
-                if not await self._unit(opening.still_allowed):
+                check_at = time.monotonic() + interval
+                if not await self._run_in_thread(opening.is_still_allowed):
                     return
 
-    async def _unseen(
-        self, feed: EventFeed, notices: Iterable[Notice], seen: int
+    async def _new_frames(
+        self, feed: EventFeed, notices: Iterable[Notice], last_seen: int
     ) -> tuple[list[bytes], int, bool]:
         frames: list[bytes] = []
         ended = False
         for notice in notices:
-            if notice is BEAT or (notice.number == 0 and notice.frame):
+            if notice is HEARTBEAT or (notice.number == 0 and notice.frame):
                 frames.append(notice.frame)
-            elif is_next(notice, seen):
+            elif is_next(notice, last_seen):
                 frames.append(notice.frame)
-                seen, ended = notice.number, notice.kind == "end"
-            elif notice.number == 0 or notice.number > seen:
-                found = await self._all_missed(feed, seen)
-                frames += found.frames
-                seen, ended = found.last, found.ended
-        return frames, seen, ended
+                last_seen, ended = notice.number, notice.kind == "end"
+            elif notice.number == 0 or notice.number > last_seen:
+                backlog = await self._read_whole_backlog(feed, last_seen)
+                frames += backlog.frames
+                last_seen, ended = backlog.last, backlog.ended
+        return frames, last_seen, ended
 
-    async def _all_missed(self, feed: EventFeed, seen: int | None) -> Backlog:
-        """Return everything after `seen`, in several reads if needed; if it is too much, the current state instead."""
+    async def _read_whole_backlog(self, feed: EventFeed, last_seen: int | None) -> Backlog:
+        """Return all events after `last_seen`. If they are too large, return the first frames for a new client."""
         frames: list[bytes] = []
-        held = 0
+        size = 0
         while True:
-            found = await self._unit(partial(missed, feed, seen))
-            frames += found.frames
-            held += sum(map(len, found.frames))
-            if held > MAX_CAUGHT_UP:
-                return await self._unit(feed.begin)
-            if seen is None or found.ended or found.last <= seen:
-                return Backlog(tuple(frames), found.last, found.ended)
-            seen = found.last
+            backlog = await self._run_in_thread(partial(read_backlog, feed, last_seen))
+            frames += backlog.frames
+            size += sum(map(len, backlog.frames))
+            if size > MAX_BACKLOG:
+                return await self._run_in_thread(feed.begin)
+            if last_seen is None or backlog.ended or backlog.last <= last_seen:
+                return Backlog(tuple(frames), backlog.last, backlog.ended)
+            last_seen = backlog.last
 
-    async def _unit(self, work: Callable[[], T]) -> T:
-        """Run database work in a thread; its connection is returned to the pool at once."""
+    async def _run_in_thread(self, work: Callable[[], T]) -> T:
+        """Run database work in a thread, and return its connection to the pool at once."""
 
-        def unit() -> T:
+        def work_and_close() -> T:
             try:
                 return work()
             finally:
                 connection.close()
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, unit)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work_and_close)
 
 
-def _check(credential: credentials.Credential) -> Principal:
+def _load_principal(credential: credentials.Credential) -> Principal:
     _, principal = credentials.load_principal(credential)
     principal.require(Permission.READ)
     return principal
 
 
-async def _until_gone(receive: Receive, inbox: Subscription) -> None:
+async def _close_on_disconnect(receive: Receive, inbox: Subscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     inbox.close()
 
 
-async def _first_of(wanted: Coroutine[Any, Any, None], other: asyncio.Task[None]) -> None:
-    """Wait until the first result is ready, or until `other` is over."""
-    waiting = asyncio.create_task(wanted)
+async def _wait_for_first(awaited: Coroutine[Any, Any, None], other: asyncio.Task[None]) -> None:
+    """Wait until `awaited` or `other` is done."""
+    task = asyncio.create_task(awaited)
     try:
-        await asyncio.wait((waiting, other), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, other), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        waiting.cancel()
+        task.cancel()
 
 
-async def _begin(send: Send, first: Backlog) -> None:
+async def _send_start(send: Send, first: Backlog) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-    body = b"".join((RETRY, *first.frames))
+    body = b"".join((RETRY_FRAME, *first.frames))
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _answer_nothing_more(send: Send) -> None:
-    """Respond with 204, which tells an EventSource to stop reconnecting."""
+async def _send_stream_over(send: Send) -> None:
+    """Respond with 204. An EventSource then stops reconnecting."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer_problem(error: Exception, send: Send) -> None:
+async def _send_problem(error: Exception, send: Send) -> None:
     problem = as_problem(error)
     if problem is None:
         logger.error("stream could not be opened", exc_info=error)

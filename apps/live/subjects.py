@@ -1,4 +1,4 @@
-"""The kinds of subjects that can be followed. Each app registers its own; a run is one of them."""
+"""The registry of subjects: kinds of objects whose events can be followed, such as runs. Each app registers its own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Subject:
     """A kind of object whose events are stored and can be followed.
 
     `event_table` is the table of its events, with the columns org_id, `id_column` (the id of the object),
-    sequence, org_sequence, kind, body and at. `table` is the table of the objects; its column event_sequence has
-    the last number used, and each writer of an event locks its row.
+    sequence, org_sequence, kind, body and at. `table` is the table of the objects. Its column event_sequence
+    has the number of the newest event. Each writer of an event locks the object's row.
     """
 
     event_table: str
     id_column: str
     table: str
-    org_kinds: frozenset[str]  # kinds that the org's stream stores, with a second number
-    live_only_kinds: frozenset[str]  # kinds that the org's stream only sends live, without a number
-    path: re.Pattern[str]  # pattern of its stream's path; the group `key` is the id
+    org_kinds: frozenset[str]  # kinds of stored events that also belong to the org's stream
+    live_only_kinds: frozenset[str]  # kinds that the org's stream sends only live, without a number
+    path: re.Pattern[str]  # pattern of the stream's path; its group `key` is the object's id
     feed: Callable[
         [Principal, UUID], Any
     ]  # returns a `feeds.EventFeed` for this principal; raises NotFound
@@ -35,7 +35,7 @@ _registered: list[Subject] = []
 
 
 def register(subject: Subject) -> None:
-    """Register a kind with the hub, the org's stream and the routes."""
+    """Register a subject for the hub, the org's stream and the routes of streams."""
     if subject not in _registered:
         _registered.append(subject)
 
@@ -45,5 +45,5 @@ def all_subjects() -> list[Subject]:
 
 
 def is_live_only(kind: str) -> bool:
-    """Whether events of this kind are only sent live in the org's stream, and not stored there."""
+    """Whether the org's stream sends events of this kind only live, without a number."""
     return any(kind in subject.live_only_kinds for subject in _registered)

@@ -1,4 +1,4 @@
-"""Stream tickets: EventSource cannot send headers, so a single-use token valid for 30 s is sent in the URL."""
+"""Stream tickets: single-use tokens for the URL of a stream, valid for 30 s. An EventSource cannot send headers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIFETIME = timedelta(seconds=30)
 
 
 def issue(*, by: Principal) -> str:
-    """Create a ticket that represents the requester's session once. Raises SessionNeeded for an API key."""
+    """Create a ticket that can replace the requester's credential once. Raises SessionNeeded for an API key."""
     members = Membership.objects.for_org(by.require_org()).select_related("user")
     return issue_for(
         Claims(
@@ -37,7 +37,7 @@ def issue(*, by: Principal) -> str:
 
 
 def issue_for(claims: Claims) -> str:
-    """Create a ticket that represents these claims once."""
+    """Create a ticket that can be redeemed once for these claims."""
     text = secrets.token_urlsafe(24)
     stored = {
         name: value if name == "token_version" else str(value)
@@ -50,13 +50,13 @@ def issue_for(claims: Claims) -> str:
 
 
 def redeem(text: str) -> Claims | None:
-    """Return the claims of a ticket; None if it is unknown, used or older than 30 s.
+    """Return the claims of a ticket, or None if the ticket is unknown, used or older than 30 s.
 
-    Call it outside a transaction.
+    Call this outside of transactions.
     """
     ticket = StreamTicket.objects.filter(digest=_digest(text)).first()
     if ticket is None or not StreamTicket.objects.filter(pk=ticket.pk).delete()[0]:
-        return None  # Unknown, or another request was faster.
+        return None  # The ticket is unknown, or another request has used it.
     if ticket.expires_at <= timezone.now():
         return None
     return Claims(
@@ -72,9 +72,9 @@ def _digest(text: str) -> bytes:
 
 
 def read_credential(request: HttpRequest) -> credentials.Credential:
-    """Return the credential of a stream: `?ticket=` if headers cannot be sent, else the Authorization header.
+    """Return the credential of a stream: the one of `?ticket=`, or else that of the Authorization header.
 
-    Call it outside any transaction, because reading a ticket uses it up. Raises AuthenticationFailed.
+    A ticket can be read only once, so call this outside of transactions. Raises AuthenticationFailed.
     """
     ticket = request.GET.get("ticket")
     if ticket is None:

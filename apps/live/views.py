@@ -1,7 +1,7 @@
-"""The org's stream, as documentation and for servers without ASGI; and stream tickets.
+"""Views of the org's stream and of stream tickets.
 
-`config.asgi` sends GET requests for streams to `apps.live.streams`, which stay open. These views, under plain WSGI,
-return the same frames once; an EventSource then reconnects and continues after the last one.
+`config.asgi` passes GET requests for streams to `apps.live.streams`, where they stay open. The view of the org's stream
+documents the route. Under plain WSGI it returns the current frames once; an EventSource then reconnects and continues.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from apps.live import tickets
 from apps.live.feeds import EventFeed
-from apps.live.streams import RETRY, Wanted, feed_for, last_event_id, missed
+from apps.live.streams import RETRY_FRAME, StreamTarget, feed_for, last_event_id, read_backlog
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
@@ -38,13 +38,13 @@ PARAMETERS = [
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Makes `Accept: text/event-stream` acceptable; problems are still JSON."""
+    """Accepts `Accept: text/event-stream`. Problems are still JSON."""
 
     media_type = "text/event-stream"
     format = "event-stream"
 
 
-ORG_STREAM = (
+ORG_STREAM_EXAMPLE = (
     'id: 41\nevent: run\ndata: {"id":"01936c70-1111-7222-8333-444455556666","status":"running"}\n\n'
 )
 
@@ -58,7 +58,7 @@ class OrgEventsView(OrgView):
         summary="Follow the organization: all changes of runs' states, as server-sent events",
         answer=str,
         media_type="text/event-stream",
-        example=ORG_STREAM,
+        example=ORG_STREAM_EXAMPLE,
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
@@ -67,15 +67,15 @@ class OrgEventsView(OrgView):
         `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
         no event is lost or sent twice.
         """
-        return answer_once(request, feed_for(self.principal, Wanted()))
+        return respond_once(request, feed_for(self.principal, StreamTarget()))
 
 
-def answer_once(request: Request, feed: EventFeed) -> Response:
-    """Return the current frames; without ASGI it is not possible to wait for more."""
-    found = missed(feed, last_event_id(request._request))
-    if found.ended and not found.frames:
+def respond_once(request: Request, feed: EventFeed) -> Response:
+    """Return the current frames. Without ASGI it is not possible to wait for more frames."""
+    backlog = read_backlog(feed, last_event_id(request._request))
+    if backlog.ended and not backlog.frames:
         return Response(status=204)
-    return Response(b"".join((RETRY, *found.frames)), content_type="text/event-stream")
+    return Response(b"".join((RETRY_FRAME, *backlog.frames)), content_type="text/event-stream")
 
 
 class StreamTicketAnswer(serializers.Serializer[Any]):

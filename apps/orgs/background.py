@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.background.registry import Export, exported, swept
+from apps.background.registry import Export, add_exports, add_sweep
 from apps.background.sweeping import remove_in_batches
 from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 
 RESPONSE_RETENTION = timedelta(hours=24)  # stored responses to Idempotency-Keys
 
-exported(
+add_exports(
     Export(
         "member",
         Membership,
@@ -40,9 +40,9 @@ exported(
         ),
     ),
 )
-swept(erasure.erase_due_orgs)
+add_sweep(erasure.erase_due_orgs)
 
 
-@swept
+@add_sweep
 def delete_old_responses() -> None:
     remove_in_batches("orgs_remove_old_idempotency", timezone.now() - RESPONSE_RETENTION)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from apps.orgs import exceptions
 from apps.orgs.scim import errors as scim_errors
-from apps.web.problems import NOT_FOUND, Problem, register, register_form
+from apps.web.problems import NOT_FOUND, Problem, register, register_error_format
 
-register_form(f"{scim_errors.BASE}/", scim_errors.error_response)
+register_error_format(f"{scim_errors.BASE}/", scim_errors.error_response)
 
 
 @register(exceptions.Invalid)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from apps.background.registry import Export, Queue, add_queue, exported
+from apps.background.registry import Export, Queue, add_exports, add_queue
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 
-add_queue(Queue(removal.QUEUE, slots=1, handed_on=True))
-exported(
+add_queue(Queue(removal.QUEUE, slots=1, retries_lost_jobs=True))
+add_exports(
     Export(
         "pipeline",
         Pipeline,

@@ -15,7 +15,7 @@ from apps.orgs.tenancy import OrgOwned
 
 
 class Pipeline(OrgOwned):
-    """A source and stream, and a destination. The definition is in the versions; these columns are for lists."""
+    """A pipeline. Its definition is in its versions; the columns here are for lists."""
 
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)
@@ -41,11 +41,11 @@ class Pipeline(OrgOwned):
     max_attempts = models.PositiveSmallIntegerField(default=3)
     etag = models.PositiveIntegerField(
         default=1
-    )  # increases with every change, also of name or tags
+    )  # increases with every change, including changes of name or tags
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    # Data of the newest run, copied here by apps.runs, so that the list of pipelines reads one table.
+    # apps.runs copies data of the newest run to these columns, so that the list of pipelines reads one table.
     last_run_id = models.UUIDField(null=True, editable=False)
     last_run_status = models.CharField(max_length=10, blank=True, editable=False)
     last_run_finished_at = models.DateTimeField(null=True, editable=False)
@@ -70,7 +70,7 @@ class Pipeline(OrgOwned):
 
 
 class PipelineVersion(OrgOwned):
-    """One definition, which never changes. Secrets of inline settings are encrypted separately."""
+    """One version of a definition, which never changes. Secrets of inline settings are stored separately, encrypted."""
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveIntegerField()
@@ -87,7 +87,7 @@ class PipelineVersion(OrgOwned):
                 fields=["org", "pipeline", "number"], name="pipelines_version_number"
             ),
             names.plain_text_check("note", name="pipelines_version_note_plain"),
-            # Prevents processes of a release before streams from writing definitions that this release cannot read.
+            # Older releases write definitions without `streams`, which this release cannot read.
             models.CheckConstraint(
                 condition=models.Q(definition__has_key="streams"), name="pipelines_version_streams"
             ),
@@ -106,7 +106,7 @@ class Misfire(models.TextChoices):
 
 
 class Schedule(OrgOwned):
-    """When a pipeline is run automatically: a cron expression of five fields or an interval, in an IANA time zone."""
+    """The schedule of a pipeline: a cron expression of five fields or an interval, in an IANA time zone."""
 
     pipeline = models.OneToOneField(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     cron = models.CharField(max_length=100, blank=True)

@@ -1,6 +1,6 @@
-"""Defer the removal of a deleted pipeline's data outside the database: logs, files, the engine's state.
+"""Defer the removal of a deleted pipeline's data that is not in the database tables: logs, files, the engine's state.
 
-apps.runs implements the task; this app may not import it, so the task is deferred by name.
+apps.runs implements the task. This app may not import apps.runs, so it defers the task by its name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REMOVE = "pipelines.remove_remains"
 QUEUE = "removals"  # slow work with low priority
 
 
-def ask(*, org_id: UUID, pipeline_id: UUID) -> None:
-    """Defer one job, which starts when this transaction is committed. Safe to call twice."""
-    about = {"org_id": str(org_id), "pipeline_id": str(pipeline_id)}
-    jobs.defer(REMOVE, queue=QUEUE, about=about)
+def request_removal(*, org_id: UUID, pipeline_id: UUID) -> None:
+    """Defer the job. It starts after this transaction is committed. Safe to call twice."""
+    arguments = {"org_id": str(org_id), "pipeline_id": str(pipeline_id)}
+    jobs.defer(REMOVE, queue=QUEUE, arguments=arguments)

@@ -1,4 +1,4 @@
-"""Render pipelines and their versions for the API. The list is rendered by `listing`."""
+"""Render pipelines and their versions for the API. `listing` renders the list of pipelines."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class VersionRow(TypedDict):
     created_by: Person | None
 
 
-def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
+def render_detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
     schedule = schedule_of(org, pipeline)
-    version = versions.numbered(org, pipeline, pipeline.version)
+    version = versions.get_version(org, pipeline, pipeline.version)
     domain = pipeline.domain
     return {
         "id": pipeline.pk,
@@ -42,32 +42,32 @@ def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
         "source_kind": pipeline.source_kind,
         "destination_kind": pipeline.destination_kind,
         "stream": pipeline.stream,
-        "schedule": schedule_shown(schedule) if schedule else None,
+        "schedule": render_schedule(schedule) if schedule else None,
         "next_run_at": schedule.next_run_at if schedule else None,
-        "last_run": _last_run(pipeline),
+        "last_run": _render_last_run(pipeline),
         "created_at": pipeline.created_at,
         "updated_at": pipeline.updated_at,
-        "config": config_of(version),
+        "config": masked_config(version),
         "timeout_seconds": pipeline.timeout_seconds,
         "max_attempts": pipeline.max_attempts,
     }
 
 
-def config_of(version: PipelineVersion) -> Document:
+def masked_config(version: PipelineVersion) -> Document:
     """Return the definition with its secrets masked."""
     return definition.mask(version.definition, version.secret_hints)
 
 
-def version_row(version: PipelineVersion) -> VersionRow:
+def render_version(version: PipelineVersion) -> VersionRow:
     return {
         "number": version.number,
         "note": version.note,
         "created_at": version.created_at,
-        "created_by": person(version.created_by),
+        "created_by": render_person(version.created_by),
     }
 
 
-def schedule_shown(schedule: Schedule) -> dict[str, Any]:
+def render_schedule(schedule: Schedule) -> dict[str, Any]:
     return {
         "cron": schedule.cron or None,
         "interval_seconds": schedule.interval_seconds,
@@ -77,15 +77,15 @@ def schedule_shown(schedule: Schedule) -> dict[str, Any]:
         "jitter_seconds": schedule.jitter_seconds,
         "paused_at": schedule.paused_at,
         "paused_note": schedule.paused_note,
-        "paused_by": person(schedule.paused_by),
+        "paused_by": render_person(schedule.paused_by),
     }
 
 
-def person(user: User | None) -> Person | None:
+def render_person(user: User | None) -> Person | None:
     return {"id": user.pk, "name": user.name or user.email} if user else None
 
 
-def _last_run(pipeline: Pipeline) -> dict[str, Any] | None:
+def _render_last_run(pipeline: Pipeline) -> dict[str, Any] | None:
     if pipeline.last_run_id is None:
         return None
     return {

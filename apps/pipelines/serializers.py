@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.auth import names
 from apps.connectors.serializers import (
-    NAME,
+    MAX_NAME,
     ConnectionFailure,
     DomainLabel,
     SettingsField,
@@ -20,7 +20,7 @@ from apps.pipelines.definition import openapi
 from apps.pipelines.models import Misfire, Overlap
 
 MAX_TAGS = 20
-LONGEST_TAG = 50  # characters
+MAX_TAG_LENGTH = 50  # characters
 STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 
 SCHEDULE_SCHEMA = {
@@ -48,7 +48,7 @@ SCHEDULE_SCHEMA = {
 
 @extend_schema_field(SCHEDULE_SCHEMA)
 class ScheduleField(serializers.Field[Any, Any, Any, Any]):
-    """Accepts any value: `plans.read` validates it."""
+    """Accepts any value. `plans.parse_plan` validates it."""
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -57,35 +57,35 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(openapi.sent())
+@extend_schema_field(openapi.create_schema())
 class ConfigField(SettingsField):
     """A definition document."""
 
 
-@extend_schema_field(openapi.patched())
+@extend_schema_field(openapi.patch_schema())
 class ConfigPatchField(SettingsField):
     """Parts of a definition document."""
 
 
-@extend_schema_field(openapi.source_only())
+@extend_schema_field(openapi.preview_schema())
 class ConfigSourceField(SettingsField):
     """A definition document without a destination."""
 
 
 @extend_schema_field(openapi.TRANSFORMS)
 class TransformsField(serializers.JSONField):
-    """The transforms of a stream, which `definition` validates."""
+    """The transforms of a stream. `definition` validates them."""
 
 
-@extend_schema_field(openapi.shown())
-class ConfigShown(serializers.JSONField):
+@extend_schema_field(openapi.response_schema())
+class MaskedConfigField(serializers.JSONField):
     """A definition document with its secrets masked."""
 
 
 @extend_schema_field(
     {
         "type": "array",
-        "items": {"type": "string", "maxLength": LONGEST_TAG},
+        "items": {"type": "string", "maxLength": MAX_TAG_LENGTH},
         "maxItems": MAX_TAGS,
         "description": "Converted to lower case and trimmed; no commas.",
     }
@@ -96,7 +96,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
     default_error_messages = {
         "list": "Must be a list of texts.",
         "many": f"At most {MAX_TAGS} tags.",
-        "tag": f"A tag has 1 to {LONGEST_TAG} characters and no comma.",
+        "tag": f"A tag has 1 to {MAX_TAG_LENGTH} characters and no comma.",
     }
 
     def to_internal_value(self, data: Any) -> list[str]:
@@ -104,7 +104,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
             self.fail("list")
         if len(data) > MAX_TAGS * 10:
             self.fail("many")
-        if any(len(tag) > 4 * LONGEST_TAG for tag in data):
+        if any(len(tag) > 4 * MAX_TAG_LENGTH for tag in data):
             self.fail("tag")
         try:
             tags = list(dict.fromkeys(names.parse_name(tag).lower() for tag in data))
@@ -112,7 +112,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
             raise serializers.ValidationError(str(error), code="characters") from None
         if len(tags) > MAX_TAGS:
             self.fail("many")
-        if any(not tag or len(tag) > LONGEST_TAG or "," in tag for tag in tags):
+        if any(not tag or len(tag) > MAX_TAG_LENGTH or "," in tag for tag in tags):
             self.fail("tag")
         return tags
 
@@ -121,11 +121,12 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
 
 
 class PipelineUpdate(serializers.Serializer[Any]):
-    name = NameField(max_length=NAME, required=False)
+    name = NameField(max_length=MAX_NAME, required=False)
     config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
-        help_text="Merged into the present definition (RFC 7396); secrets left out are kept. The one element of `streams` "
-        "is merged too where it names the pipeline's stream, or none: a stream of another name starts from the defaults.",
+        help_text="Merged into the current definition (RFC 7396); secrets that are left out are kept. The element of "
+        "`streams` is merged too if it names the pipeline's stream or no stream. A stream with another name starts "
+        "from the defaults.",
     )
     description = ProseField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
@@ -141,7 +142,7 @@ class PipelineUpdate(serializers.Serializer[Any]):
 
 
 class PipelineCreate(PipelineUpdate):
-    name = NameField(max_length=NAME)
+    name = NameField(max_length=MAX_NAME)
     config = ConfigField()
     description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
     schedule = ScheduleField(default=None, allow_null=True)
@@ -155,7 +156,7 @@ class PipelineCreate(PipelineUpdate):
 
 
 class DuplicateRequest(serializers.Serializer[Any]):
-    name = NameField(max_length=NAME, required=False)
+    name = NameField(max_length=MAX_NAME, required=False)
 
 
 class PipelineFilter(serializers.Serializer[Any]):
@@ -163,7 +164,7 @@ class PipelineFilter(serializers.Serializer[Any]):
     tag = serializers.CharField(
         max_length=200,
         required=False,
-        help_text="One or more, separated by commas: pipelines with all of them.",
+        help_text="One or more tags, separated by commas; the pipelines have all of them.",
     )
     enabled = serializers.BooleanField(required=False)
     status = serializers.ChoiceField(
@@ -174,7 +175,7 @@ class PipelineFilter(serializers.Serializer[Any]):
     q = serializers.CharField(max_length=120, required=False, allow_blank=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """Add the field `source`, which as an attribute would hide the `source` that every field has."""
+        """Add the field `source`. A class attribute with this name would hide the attribute of every field."""
         kind = serializers.CharField(max_length=60, required=False, help_text="Kind.")
         return {**super().get_fields(), "source": kind}
 
@@ -226,7 +227,7 @@ class PipelineRow(serializers.Serializer[Any]):
 
 class PipelineDetail(PipelineRow):
     schedule = ScheduleDetail(allow_null=True)
-    config = ConfigShown()
+    config = MaskedConfigField()
     timeout_seconds = serializers.IntegerField()
     max_attempts = serializers.IntegerField()
 
@@ -239,7 +240,7 @@ class VersionRow(serializers.Serializer[Any]):
 
 
 class VersionDetail(VersionRow):
-    config = ConfigShown()
+    config = MaskedConfigField()
 
 
 class FieldChange(serializers.Serializer[Any]):
@@ -264,7 +265,7 @@ class DiffQuery(serializers.Serializer[Any]):
     )
 
 
-# Not a class: `errors` as an attribute would hide the one that every serializer has.
+# This is not a class, because an attribute `errors` would hide the property of every serializer.
 ValidateAnswer = inline_serializer(
     "ValidateAnswer",
     {

@@ -1,8 +1,8 @@
-"""Actions on pipelines, each in one transaction with one audit event; a changed definition adds a version.
+"""Actions on pipelines, each in one transaction with one audit event. A changed definition adds a version.
 
-Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
-permission there. Those with the argument `checked` raise CodeUnchecked for a transform's code that was not
-validated yet (`transforms`).
+Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission in the object's domain. Actions with the argument `checked` raise CodeUnchecked for a transform's code that
+is not validated yet (`transforms`).
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match
 from apps.pipelines import definition, removal, transforms
-from apps.pipelines.definition import Definition, Document, Sent
+from apps.pipelines.definition import Definition, Document, RequestDocument
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
-from apps.pipelines.schedules.services import plan_schedule, replan, schedule_of
+from apps.pipelines.schedules.services import plan_schedule, schedule_of, update_next_run
 from apps.pipelines.transforms import CheckedCode
-from apps.pipelines.visibility import locked, place, readable
+from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit_in_domain
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
-TRANSFORMS = "config.streams.0.transforms"  # name in the audit log
-RUNNING = ("pending", "running")  # values of apps.runs, which maintains last_run_status
+TRANSFORMS_FIELD = "config.streams.0.transforms"  # name in the audit log
+LIVE_STATUSES = ("pending", "running")  # values of last_run_status, which apps.runs sets
 
 
 def create(
@@ -44,7 +44,7 @@ def create(
     org: Org,
     by: Principal,
     name: str,
-    config: Sent,
+    config: RequestDocument,
     description: str = "",
     schedule: Any = None,
     enabled: bool = True,
@@ -56,11 +56,13 @@ def create(
 ) -> Pipeline:
     """Create a pipeline with its first version.
 
-    Raises Invalid naming the fields, PipelineNameTaken and LimitReached.
+    Raises Invalid which names the fields, PipelineNameTaken and LimitReached.
     """
-    place(org, by, domain_id)
-    _require_room(org)
-    built, plan = read(org=org, by=by, config=config, schedule=schedule, checked=checked)
+    require_edit_in_domain(org, by, domain_id)
+    _require_below_limit(org)
+    new_definition, plan = build_new(
+        org=org, by=by, config=config, schedule=schedule, checked=checked
+    )
     pipeline = Pipeline(
         org=org,
         name=name,
@@ -72,20 +74,23 @@ def create(
         max_attempts=max_attempts,
         created_by_id=by.user_id,
     )
-    _describe(pipeline, built)
+    _copy_list_columns(pipeline, new_definition)
     with transaction.atomic():
         _save(pipeline, new=True)
-        versions.add(org=org, pipeline=pipeline, built=built, user_id=by.user_id)
+        versions.add(org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id)
         plan_schedule(org=org, pipeline=pipeline, plan=plan)
-        changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(built)))}
+        changes = {
+            "name": [None, name],
+            **_audit_changes(diffs.diff({}, _masked_document(new_definition))),
+        }
         _record(org, by, "pipeline.create", pipeline, changes)
     return pipeline
 
 
-def _require_room(org: Org) -> None:
-    most = org.max_pipelines
-    if most is not None and Pipeline.objects.for_org(org).count() >= most:
-        raise LimitReached("pipelines", most)
+def _require_below_limit(org: Org) -> None:
+    limit = org.max_pipelines
+    if limit is not None and Pipeline.objects.for_org(org).count() >= limit:
+        raise LimitReached("pipelines", limit)
 
 
 def update(
@@ -98,29 +103,29 @@ def update(
     match: Match = None,
     checked: CheckedCode | None = None,
 ) -> Pipeline:
-    """Apply `changes`; `etag` increases if anything differs.
+    """Apply `changes`, and increase `etag` if a value changes.
 
-    Raises ChangedMeanwhile, Invalid naming the fields, and PipelineNameTaken.
+    Raises ChangedMeanwhile, Invalid which names the fields, and PipelineNameTaken.
     """
-    pipeline = locked(
+    pipeline = lock_pipeline(
         Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
     )
     if changes.get("domain_id", pipeline.domain_id) != pipeline.domain_id:
-        place(org, by, changes["domain_id"])
-    before = versions.current(org, pipeline) if "config" in changes else None
+        require_edit_in_domain(org, by, changes["domain_id"])
+    before = versions.current_definition(org, pipeline) if "config" in changes else None
     row = schedule_of(org, pipeline)
-    built, plan = _read_changes(
-        org, by, changes, before, plans.of(row), patch=patch, checked=checked
+    new_definition, plan = _build_changed(
+        org, by, changes, before, plans.from_row(row), patch=patch, checked=checked
     )
-    changed = _apply(pipeline, changes)
+    changed = _apply_changes(pipeline, changes)
     with transaction.atomic():
-        if before and built and built != before:
-            changed |= _new_version(org, by, pipeline, before, built)
-        if "schedule" in changes and plan != plans.of(row):
-            changed["schedule"] = [_plan_shown(plans.of(row)), _plan_shown(plan)]
+        if before and new_definition and new_definition != before:
+            changed |= _add_version(org, by, pipeline, before, new_definition)
+        if "schedule" in changes and plan != plans.from_row(row):
+            changed["schedule"] = [_plan_values(plans.from_row(row)), _plan_values(plan)]
             plan_schedule(org=org, pipeline=pipeline, plan=plan, row=row)
         elif "enabled" in changed and row:
-            replan(pipeline, row)
+            update_next_run(pipeline, row)
         if changed:
             pipeline.etag += 1
             _save(pipeline)
@@ -128,40 +133,39 @@ def update(
         if "domain_id" in changed:
             access_notices.recheck_streams(
                 org.pk
-            )  # a key of the former domain may be following a run
+            )  # An API key of the former domain may follow a run.
     return pipeline
 
 
 def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -> None:
-    """Delete it with its versions, schedule and runs, and defer the removal of its data in storage.
+    """Delete a pipeline with its versions, schedule and runs, and defer the removal of its data in storage.
 
-    Data that it published to the user's own bucket or database is kept. Raises ChangedMeanwhile, and
-    RunInProgress while a run is live.
+    Data that was published to the user's own bucket or database is not deleted. Raises ChangedMeanwhile, and
+    RunInProgress if a run has not ended.
     """
-    pipeline = locked(
+    pipeline = lock_pipeline(
         Permission.PIPELINES_DELETE, org=org, by=by, pipeline_id=pipeline_id, match=match
     )
-    if pipeline.last_run_id is not None and pipeline.last_run_status in RUNNING:
+    if pipeline.last_run_id is not None and pipeline.last_run_status in LIVE_STATUSES:
         raise RunInProgress(pipeline.last_run_id)
     with transaction.atomic():
-        last = versions.numbered(org, pipeline, pipeline.version)
-        shown = definition.mask(last.definition, last.secret_hints)
-        _record(org, by, "pipeline.delete", pipeline, _pairs(diffs.diff(shown, {})))
-        with (
-            connection.cursor() as cursor
-        ):  # The foreign keys cascade; Django would load every run to delete it.
+        current = versions.get_version(org, pipeline, pipeline.version)
+        masked = definition.mask(current.definition, current.secret_hints)
+        _record(org, by, "pipeline.delete", pipeline, _audit_changes(diffs.diff(masked, {})))
+        # The foreign keys cascade. Django would load every run to delete it.
+        with connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM pipelines_pipeline WHERE org_id = %s AND id = %s",
                 [org.pk, pipeline.pk],
             )
-        removal.ask(org_id=org.pk, pipeline_id=pipeline.pk)
+        removal.request_removal(org_id=org.pk, pipeline_id=pipeline.pk)
 
 
 def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
-    """Create a disabled copy with its own secrets, schedule and state. Without `name` an unused one is chosen."""
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
-    place(org, by, pipeline.domain_id)
-    built = versions.current(org, pipeline)
+    """Create a disabled copy with its own secrets, schedule and state. Without `name`, choose an unused name."""
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    require_edit_in_domain(org, by, pipeline.domain_id)
+    new_definition = versions.current_definition(org, pipeline)
     copy = Pipeline(
         org=org,
         name=name or _free_name(org, pipeline.name),
@@ -173,150 +177,168 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
         max_attempts=pipeline.max_attempts,
         created_by_id=by.user_id,
     )
-    _describe(copy, built)
+    _copy_list_columns(copy, new_definition)
     with transaction.atomic():
         _save(copy, new=True)
-        versions.add(org=org, pipeline=copy, built=built, user_id=by.user_id)
-        plan_schedule(org=org, pipeline=copy, plan=plans.of(schedule_of(org, pipeline)))
-        origin = {"copied_from": [None, str(pipeline.pk)]}
-        _record(org, by, "pipeline.duplicate", copy, origin)
+        versions.add(org=org, pipeline=copy, definition=new_definition, user_id=by.user_id)
+        plan_schedule(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
+        changes = {"copied_from": [None, str(pipeline.pk)]}
+        _record(org, by, "pipeline.duplicate", copy, changes)
     return copy
 
 
 def set_enabled(*, org: Org, by: Principal, pipeline_id: UUID, enabled: bool) -> Pipeline:
-    """Enable or disable; repeating it changes nothing."""
+    """Enable or disable a pipeline. Does nothing if it is already in this state."""
     return update(org=org, by=by, pipeline_id=pipeline_id, changes={"enabled": enabled})
 
 
 def restore(
     *, org: Org, by: Principal, pipeline_id: UUID, number: int, match: Match = None
 ) -> Pipeline:
-    """Create a new version that equals an old one, secrets included.
+    """Create a new version that equals an old version, including its secrets.
 
-    Its code was validated when the old one was created.
-    Raises NotFound for a number without a version, ChangedMeanwhile, and Invalid if it is not valid any more.
+    The code is not validated again. Raises NotFound for an unknown number, ChangedMeanwhile, and Invalid if the old
+    definition is no longer valid.
     """
-    pipeline = locked(
+    pipeline = lock_pipeline(
         Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
     )
-    old = versions.opened(org, versions.found(org, pipeline, number))
-    before = versions.current(org, pipeline)
-    known = CheckedCode(definition.python_of(old) or "")
-    plain = definition.joined_document(old)
-    built, _ = read(org=org, by=by, config=plain, schedule=None, checked=known)
-    if built == before:
+    old = versions.definition_with_secrets(org, versions.find_version(org, pipeline, number))
+    before = versions.current_definition(org, pipeline)
+    checked = CheckedCode(definition.python_code(old) or "")
+    plain = definition.document_with_secrets(old)
+    new_definition, _ = build_new(org=org, by=by, config=plain, schedule=None, checked=checked)
+    if new_definition == before:
         return pipeline
     with transaction.atomic():
         note = f"Restored version {number}"
-        changed = _new_version(org, by, pipeline, before, built, note=note)
+        changed = _add_version(org, by, pipeline, before, new_definition, note=note)
         pipeline.etag += 1
         _save(pipeline)
         _record(org, by, "pipeline.restore", pipeline, changed)
     return pipeline
 
 
-def read(
-    *, org: Org, by: Principal, config: Sent, schedule: Any, checked: CheckedCode | None = None
+def build_new(
+    *,
+    org: Org,
+    by: Principal,
+    config: RequestDocument,
+    schedule: Any,
+    checked: CheckedCode | None = None,
 ) -> tuple[Definition, Plan | None]:
-    """Return the definition and schedule of a new pipeline as they would be stored.
+    """Return the definition and the schedule of a new pipeline, in stored form.
 
     Raises Invalid with all errors, and CodeUnchecked.
     """
-    built, errors = _settle(org, by, config, checked=checked)
-    plan, found = plans.read(schedule)
-    if errors or found:
-        raise Invalid([*errors, *found])
-    return built, plan
+    new_definition, errors = _build_definition(org, by, config, checked=checked)
+    plan, schedule_errors = plans.parse_plan(schedule)
+    if errors or schedule_errors:
+        raise Invalid([*errors, *schedule_errors])
+    return new_definition, plan
 
 
-def _read_changes(
+def _build_changed(
     org: Org,
     by: Principal,
     changes: Mapping[str, Any],
     before: Definition | None,
-    planned: Plan | None,
+    current_plan: Plan | None,
     *,
     patch: bool,
     checked: CheckedCode | None,
 ) -> tuple[Definition | None, Plan | None]:
-    """Like `read`, for `changes`. `before` is the current definition if they change it."""
-    built, plan, errors = before, None, list[Error]()
+    """Return the changed definition and schedule, in stored form.
+
+    `before` is the current definition, or None if `changes` contains no definition.
+    """
+    new_definition, plan, errors = before, None, list[Error]()
     if before:
         config = changes["config"]
-        built, errors = _settle(org, by, config, before=before, patch=patch, checked=checked)
+        new_definition, errors = _build_definition(
+            org, by, config, before=before, patch=patch, checked=checked
+        )
     if "schedule" in changes:
-        plan, found = plans.read(changes["schedule"], before=planned if patch else None)
-        errors += found
+        plan, schedule_errors = plans.parse_plan(
+            changes["schedule"], before=current_plan if patch else None
+        )
+        errors += schedule_errors
     if errors:
         raise Invalid(errors)
-    return built, plan
+    return new_definition, plan
 
 
-def _settle(
+def _build_definition(
     org: Org,
     by: Principal,
-    config: Sent,
+    config: RequestDocument,
     *,
     before: Definition | None = None,
     patch: bool = False,
     checked: CheckedCode | None,
 ) -> tuple[Definition, list[Error]]:
     """Return the definition and its errors. Raises CodeUnchecked."""
-    usable = versions.usable_connectors(org, by, config, before.document if before else {})
-    built, errors = definition.build(config, connectors=usable, before=before, patch=patch)
-    return built, errors or transforms.errors_of(org.pk, built, before, checked)
+    connectors = versions.usable_connectors(org, by, config, before.document if before else {})
+    new_definition, errors = definition.build(
+        config, connectors=connectors, before=before, patch=patch
+    )
+    return new_definition, errors or transforms.code_errors(org.pk, new_definition, before, checked)
 
 
-def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the plain fields. Returns {field: [before, after]} of those that differ."""
+def _apply_changes(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the plain fields, and return {field: [before, after]} of the changed fields."""
     changed: dict[str, Any] = {}
     for name in (*PLAIN_FIELDS, "enabled"):
         if name in changes and getattr(pipeline, name) != changes[name]:
-            changed[name] = [_plain(getattr(pipeline, name)), _plain(changes[name])]
+            changed[name] = [_as_json(getattr(pipeline, name)), _as_json(changes[name])]
             setattr(pipeline, name, changes[name])
     return changed
 
 
-def _new_version(
+def _add_version(
     org: Org,
     by: Principal,
     pipeline: Pipeline,
     before: Definition,
-    built: Definition,
+    new_definition: Definition,
     note: str = "",
 ) -> dict[str, Any]:
     pipeline.version += 1
-    _describe(pipeline, built)
-    versions.add(org=org, pipeline=pipeline, built=built, user_id=by.user_id, note=note)
-    replaced = diffs.changed_secrets(before.secrets, built.secrets)
-    changes = diffs.diff(_shown(before), _shown(built), secrets_changed=replaced)
-    return {"version": [pipeline.version - 1, pipeline.version], **_pairs(changes)}
+    _copy_list_columns(pipeline, new_definition)
+    versions.add(
+        org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id, note=note
+    )
+    replaced = diffs.changed_secrets(before.secrets, new_definition.secrets)
+    changes = diffs.diff(
+        _masked_document(before), _masked_document(new_definition), secrets_changed=replaced
+    )
+    return {"version": [pipeline.version - 1, pipeline.version], **_audit_changes(changes)}
 
 
-def _describe(pipeline: Pipeline, built: Definition) -> None:
-    """Copy the parts of the definition that lists show to the row."""
-    source, destination = built.document["source"], built.document["destination"]
+def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
+    """Copy the parts of the definition that lists show to columns of the pipeline."""
+    source, destination = new_definition.document["source"], new_definition.document["destination"]
     pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
-    pipeline.custom_source_id = custom_kinds.id_of(source["kind"])
+    pipeline.custom_source_id = custom_kinds.custom_source_id(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
-    pipeline.stream = built.stream["stream"]
+    pipeline.stream = new_definition.stream["stream"]
 
 
-SAVED = (
+SAVED_FIELDS = (
     *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "custom_source",
     "source_connector", "destination_connector", "stream", "etag", "updated_at",
 )  # fmt: skip
 
 
 def _save(pipeline: Pipeline, *, new: bool = False) -> None:
-    """Save the row, without the last_run columns of an existing row, which apps.runs maintains."""
+    """Save the row. apps.runs sets the last_run columns, so an update leaves them out."""
     try:
         with transaction.atomic():
             if new:
                 pipeline.save(force_insert=True)
             else:
-                pipeline.save(update_fields=SAVED)
+                pipeline.save(update_fields=SAVED_FIELDS)
     except IntegrityError as error:
         if "pipelines_pipeline_name" not in str(error):
             raise
@@ -324,44 +346,44 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
 
 
 def _free_name(org: Org, name: str) -> str:
-    """Return the first unused name of "X (copy)", "X (copy 2)" …"""
+    """Return the first unused name among "X (copy)", "X (copy 2)" and so on."""
     stem = name[:100]
     taken = {
-        other.lower()
-        for other in Pipeline.objects.for_org(org)
+        existing.lower()
+        for existing in Pipeline.objects.for_org(org)
         .filter(name__istartswith=f"{stem} (copy")
         .values_list("name", flat=True)
     }
     names = (f"{stem} (copy{f' {n}' if n > 1 else ''})" for n in range(1, len(taken) + 2))
-    return next(free for free in names if free.lower() not in taken)
+    return next(candidate for candidate in names if candidate.lower() not in taken)
 
 
-def _shown(built: Definition) -> Document:
-    return definition.mask(built.document, built.hints)
+def _masked_document(new_definition: Definition) -> Document:
+    return definition.mask(new_definition.document, new_definition.hints)
 
 
-def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:
+def _plan_values(plan: Plan | None) -> dict[str, Any] | None:
     return {name: getattr(plan, name) for name in plans.FIELDS} if plan else None
 
 
-def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
-    """For the audit log, which says of code only which it was: versions keep the text."""
-    pairs = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
-    if TRANSFORMS in pairs:
-        pairs[TRANSFORMS] = [_digests(side) for side in pairs[TRANSFORMS]]
-    return pairs
+def _audit_changes(changes: list[diffs.Change]) -> dict[str, Any]:
+    """Return the changes for the audit log. They contain the digest of code; the code itself is in the versions."""
+    values = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
+    if TRANSFORMS_FIELD in values:
+        values[TRANSFORMS_FIELD] = [_digests(transforms) for transforms in values[TRANSFORMS_FIELD]]
+    return values
 
 
 def _digests(transforms: Any) -> Any:
-    if transforms is None:  # there was no pipeline before
+    if transforms is None:  # A new pipeline has no transforms before.
         return None
     return [
-        {"kind": one["kind"], "sha256": hashlib.sha256(one["code"].encode()).hexdigest()}
-        for one in transforms
+        {"kind": each["kind"], "sha256": hashlib.sha256(each["code"].encode()).hexdigest()}
+        for each in transforms
     ]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 

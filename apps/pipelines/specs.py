@@ -13,15 +13,14 @@ from apps.connectors.models import Connector
 from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.pipelines import definition
-from apps.pipelines.definition import Definition, SideDocument, SideName
+from apps.pipelines.definition import Definition, SideDocument, SideName, plain_config, python_code
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """The engine's specifications of a version."""
+    """The engine's specifications for a version of a pipeline."""
 
     source: SourceSpec
     destination: DestinationSpec
@@ -29,24 +28,26 @@ class Specs:
 
 
 def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
-    """Return the specifications, which contain plain secrets: never show, log or store them.
+    """Return the specifications. They contain plain secrets, so never show, log or store them.
 
-    Call it inside the org's scope. Raises PipelineVersion.DoesNotExist, and Unreadable if a secret cannot be
+    Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, and Unreadable if a secret cannot be
     decrypted.
     """
-    built = versions.opened(org, versions.numbered(org, pipeline, version))
-    return Specs(source_spec(org, built), _destination_spec(org, built), transform(built))
+    definition = versions.definition_with_secrets(org, versions.get_version(org, pipeline, version))
+    return Specs(
+        source_spec(org, definition), _destination_spec(org, definition), transform(definition)
+    )
 
 
-def transform(built: Definition) -> CodeSpec | None:
+def transform(definition: Definition) -> CodeSpec | None:
     """Return the code of the transform between source and destination."""
-    code = definition.python_of(built)
+    code = python_code(definition)
     return CodeSpec(code, label="transform") if code else None
 
 
-def source_spec(org: Org, built: Definition) -> SourceSpec:
-    source, stream = built.document["source"], built.stream
-    config = _settings(org, built, "source")
+def source_spec(org: Org, definition: Definition) -> SourceSpec:
+    source, stream = definition.document["source"], definition.stream
+    config = _settings(org, definition, "source")
     return SourceSpec(
         kind=source["kind"],
         config=config,
@@ -59,34 +60,34 @@ def source_spec(org: Org, built: Definition) -> SourceSpec:
 
 
 def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec | None:
-    """Return the code for the sandbox.
+    """Return the code of a custom source for the sandbox, or None for other kinds.
 
-    Raises Invalid if it is not approved, or the settings are not valid for it.
+    Raises Invalid if the code is not approved, or if the settings are not valid for it.
     """
-    if custom_kinds.id_of(source["kind"]) is None:
+    if custom_kinds.custom_source_id(source["kind"]) is None:
         return None
-    version = custom_kinds.version_of(org, source["kind"], source.get("version"))
+    version = custom_kinds.approved_version(org, source["kind"], source.get("version"))
     errors = schemas.errors(version.report["config_schema"], config)
     if errors:
-        named = [(f"source.config.{name}", message, code) for name, message, code in errors]
-        raise Invalid(named)
-    return custom_kinds.code(version)
+        located = [(f"source.config.{name}", message, code) for name, message, code in errors]
+        raise Invalid(located)
+    return custom_kinds.code_spec(version)
 
 
-def _destination_spec(org: Org, built: Definition) -> DestinationSpec:
-    destination, stream = built.document["destination"], built.stream
+def _destination_spec(org: Org, definition: Definition) -> DestinationSpec:
+    destination, stream = definition.document["destination"], definition.stream
     return DestinationSpec(
         kind=destination["kind"],
-        config=_settings(org, built, "destination"),
+        config=_settings(org, definition, "destination"),
         table=stream["table"],
         write_mode=stream["write_mode"],
         primary_key=tuple(stream["primary_key"]),
     )
 
 
-def _settings(org: Org, built: Definition, side: SideName) -> dict[str, Any]:
-    pk = built.document[side]["connector_id"]
+def _settings(org: Org, definition: Definition, side: SideName) -> dict[str, Any]:
+    pk = definition.document[side]["connector_id"]
     if pk is None:
-        return definition.plain_config(built, side)
-    _, plain = connectors.resolve(org, Connector.objects.for_org(org).get(pk=pk))
+        return plain_config(definition, side)
+    _, plain = connectors.kind_and_settings(org, Connector.objects.for_org(org).get(pk=pk))
     return plain

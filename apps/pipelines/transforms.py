@@ -1,8 +1,8 @@
-"""Validate the code of transforms in a child process before it is stored, outside every transaction.
+"""Validate the code of transforms before it is stored, in a child process and outside of transactions.
 
-An action raises `CodeUnchecked` for code that was not validated yet, before it changes anything. Its caller leaves the
-transaction, calls `check`, and calls the action again with the result. The action then repeats all its work: it locks,
-compares versions, and validates the definition against the data stored by then.
+An action raises `CodeUnchecked` for code that is not validated yet, before it changes anything. The caller of the
+action leaves the transaction, calls `check_code`, and calls the action again with the result. The action then repeats all its
+work: it locks rows, compares versions, and validates the definition against the current data.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from uuid import UUID
 from apps.connectors import engine
 from apps.connectors.schemas import Error
 from apps.orgs.exceptions import CheckFirst, Invalid
-from apps.pipelines import definition
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, python_code
 
-FIELD = "streams.0.transforms.0.code"
+CODE_FIELD = "streams.0.transforms.0.code"
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,12 @@ class CodeUnchecked(CheckFirst):
         self.org_id, self.code = org_id, code
 
     def check(self) -> CheckedCode:
-        """Validate the code, as the function `check` does."""
-        return check(org_id=self.org_id, code=self.code)
+        """Validate the code, and return it with its errors."""
+        return check_code(org_id=self.org_id, code=self.code)
 
 
-def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
-    """Return the errors of the code of `field`; uses a child process, which does not run the code.
+def check_code(*, org_id: UUID, code: str, field: str = CODE_FIELD) -> CheckedCode:
+    """Validate the code of `field` in a child process, which does not run the code.
 
     Raises Unavailable.
     """
@@ -48,21 +47,21 @@ def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
         report = engine.validate_transform(org_id=org_id, code=code, field=field)
     except Invalid as error:
         return CheckedCode(code, tuple(error.errors))
-    found = [f"Line {one['line']}: {one['message']}" for one in report["errors"]]
-    return CheckedCode(code, tuple((field, message, "invalid_code") for message in found))
+    messages = [f"Line {error['line']}: {error['message']}" for error in report["errors"]]
+    return CheckedCode(code, tuple((field, message, "invalid_code") for message in messages))
 
 
-def new_code(built: Definition, before: Definition | None) -> str | None:
-    """Return the code of a definition if it differs from the code before."""
-    code = definition.python_of(built)
-    return None if before and code == definition.python_of(before) else code
+def changed_code(definition: Definition, before: Definition | None) -> str | None:
+    """Return the code of the definition, or None if it equals the code of `before`."""
+    code = python_code(definition)
+    return None if before and code == python_code(before) else code
 
 
-def errors_of(
-    org_id: UUID, built: Definition, before: Definition | None, checked: CheckedCode | None
+def code_errors(
+    org_id: UUID, definition: Definition, before: Definition | None, checked: CheckedCode | None
 ) -> list[Error]:
-    """Return the errors of new code. Raises CodeUnchecked for code that was not validated."""
-    code = new_code(built, before)
+    """Return the errors of changed code. Raises CodeUnchecked for code that is not validated."""
+    code = changed_code(definition, before)
     if code is None:
         return []
     if checked is None or checked.code != code:

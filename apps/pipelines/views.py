@@ -1,4 +1,4 @@
-"""Pipelines over HTTP: parse, one service call, render."""
+"""Views of pipelines. Each one parses the request, makes one service call, and renders the result."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from apps.web.views import data_of, etag, match_of, query_of
 
 
 class PipelineView(OrgView):
-    """Shared by the views of pipelines."""
+    """Base of the views that return a pipeline."""
 
-    def answer(self, pipeline: Pipeline, status: int = 200) -> Response:
-        body = rendering.detail(self.org, pipeline)
+    def pipeline_response(self, pipeline: Pipeline, status: int = 200) -> Response:
+        body = rendering.render_detail(self.org, pipeline)
         return Response(body, status=status, headers={"ETag": etag(pipeline.etag)})
 
 
@@ -50,10 +50,10 @@ class Pipelines(PipelineView):
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        filters = listed_filters(query_of(PipelineFilter, request))
+        filters = list_filters(query_of(PipelineFilter, request))
         limit = limit_of(request)
-        cursor, order = place_of(request)
-        found = listing.find(
+        cursor, order = cursor_and_order(request)
+        page = listing.fetch_page(
             org=self.org,
             by=self.principal,
             filters=filters,
@@ -61,7 +61,7 @@ class Pipelines(PipelineView):
             cursor=cursor,
             limit=limit,
         )
-        return Response(listing.page_of(found, order=order, cursor=cursor))
+        return Response(listing.render_page(page, order=order, cursor=cursor))
 
     @operation(
         "pipelines_create",
@@ -78,8 +78,8 @@ class Pipelines(PipelineView):
         return after_check(partial(self.create, data_of(PipelineCreate, request)))
 
     def create(self, data: dict[str, Any], checked: CheckedCode | None) -> Response:
-        made = services.create(org=self.org, by=self.principal, checked=checked, **data)
-        return self.answer(made, 201)
+        pipeline = services.create(org=self.org, by=self.principal, checked=checked, **data)
+        return self.pipeline_response(pipeline, 201)
 
 
 class PipelineById(PipelineView):
@@ -98,8 +98,8 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        found = visibility.readable(org=self.org, by=self.principal, pipeline_id=pk)
-        return self.answer(found)
+        pipeline = visibility.find_pipeline(org=self.org, by=self.principal, pipeline_id=pk)
+        return self.pipeline_response(pipeline)
 
     @operation(
         "pipelines_update",
@@ -113,7 +113,7 @@ class PipelineById(PipelineView):
         request_example={"tags": ["daily"], "schedule": {"timezone": "Europe/Paris"}},
     )
     def patch(self, request: Request, pk: UUID) -> Response | SlowResponse:
-        return self.change(request, pk, data_of(PipelineUpdate, request), patch=True)
+        return self.update(request, pk, data_of(PipelineUpdate, request), patch=True)
 
     @operation(
         "pipelines_replace",
@@ -127,7 +127,7 @@ class PipelineById(PipelineView):
         request_example=examples.CREATE,
     )
     def put(self, request: Request, pk: UUID) -> Response | SlowResponse:
-        return self.change(request, pk, data_of(PipelineCreate, request), patch=False)
+        return self.update(request, pk, data_of(PipelineCreate, request), patch=False)
 
     @operation(
         "pipelines_delete",
@@ -141,11 +141,11 @@ class PipelineById(PipelineView):
         services.delete(org=self.org, by=self.principal, pipeline_id=pk, match=match_of(request))
         return Response(status=204)
 
-    def change(
+    def update(
         self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
     ) -> Response | SlowResponse:
         def change(checked: CheckedCode | None) -> Response:
-            changed = services.update(
+            pipeline = services.update(
                 org=self.org,
                 by=self.principal,
                 pipeline_id=pk,
@@ -154,7 +154,7 @@ class PipelineById(PipelineView):
                 match=match_of(request),
                 checked=checked,
             )
-            return self.answer(changed)
+            return self.pipeline_response(pipeline)
 
         return after_check(change)
 
@@ -178,7 +178,7 @@ class Duplicate(PipelineView):
         copy = services.duplicate(
             org=self.org, by=self.principal, pipeline_id=pk, name=data.get("name")
         )
-        return self.answer(copy, 201)
+        return self.pipeline_response(copy, 201)
 
 
 class Enable(PipelineView):
@@ -194,10 +194,10 @@ class Enable(PipelineView):
         example=examples.DETAIL,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        changed = services.set_enabled(
+        pipeline = services.set_enabled(
             org=self.org, by=self.principal, pipeline_id=pk, enabled=True
         )
-        return self.answer(changed)
+        return self.pipeline_response(pipeline)
 
 
 class Disable(PipelineView):
@@ -213,30 +213,30 @@ class Disable(PipelineView):
         example={**examples.DETAIL, "enabled": False, "next_run_at": None},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        changed = services.set_enabled(
+        pipeline = services.set_enabled(
             org=self.org, by=self.principal, pipeline_id=pk, enabled=False
         )
-        return self.answer(changed)
+        return self.pipeline_response(pipeline)
 
 
-def listed_filters(wanted: dict[str, Any]) -> dict[str, Any]:
+def list_filters(query: dict[str, Any]) -> dict[str, Any]:
     """Return the validated query parameters as filters of the list."""
-    filters = {name: value for name, value in wanted.items() if value != ""}
+    filters = {name: value for name, value in query.items() if value != ""}
     if "tag" in filters:
         tags = [tag.strip().lower() for tag in filters.pop("tag").split(",")]
         filters["tags"] = [tag for tag in tags if tag]
     return filters
 
 
-def place_of(request: Request) -> tuple[Cursor | None, str]:
-    """Return the cursor and the order of a list; a cursor contains its order. Raises 400."""
+def cursor_and_order(request: Request) -> tuple[Cursor | None, str]:
+    """Return the cursor and the order of the list. A cursor contains its order. Raises Problem 400."""
     text = request.query_params.get("cursor")
     cursor = Cursor.decode(text) if text else None
     order = cursor.order if cursor else request.query_params.get("order", listing.DEFAULT)
     if order not in listing.ORDERS:
         message = f"order must be one of {', '.join(listing.ORDERS)}."
         raise Problem(400, message, "malformed", [("order", message, "invalid")])
-    if cursor and not listing.fits(order, cursor.value):
+    if cursor and not listing.is_valid_cursor_value(order, cursor.value):
         message = "This is not a cursor of this list."
         raise Problem(400, message, "malformed", [("cursor", message, "invalid")])
     return cursor, order

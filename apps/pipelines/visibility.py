@@ -1,4 +1,4 @@
-"""The pipelines that a principal can see, and how a pipeline is locked for a change."""
+"""Find the pipelines that a principal can see, and lock a pipeline for a change."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
     return visible_objects(Pipeline.objects.for_org(org), by)
 
 
-def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Return the pipeline with its domain. Raises NotFound."""
     return find_object(pipelines(org, by).select_related("domain"), pipeline_id)
 
 
-def named(org: Org, by: Principal, name: str) -> Pipeline:
-    """Return the pipeline with this name, case-insensitively. Raises NotFound."""
-    found = pipelines(org, by).filter(name__iexact=name).first()
-    if found is None:
+def find_pipeline_by_name(org: Org, by: Principal, name: str) -> Pipeline:
+    """Return the pipeline with this name, in upper or lower case. Raises NotFound."""
+    pipeline = pipelines(org, by).filter(name__iexact=name).first()
+    if pipeline is None:
         raise NotFound
-    return found
+    return pipeline
 
 
-def locked(
+def lock_pipeline(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, match: Match = None
 ) -> Pipeline:
-    """Return the pipeline with its domain, locked, if the principal has the permission in that domain.
+    """Lock and return the pipeline, if the principal has the permission in its domain.
 
-    Its schedule is locked first, in the same order as by the scheduler, to avoid deadlocks. Raises NotFound,
-    PermissionMissing, and ChangedMeanwhile for a version that is not in `match`.
+    The schedule is locked before the pipeline. The scheduler locks in the same order, so there are no deadlocks. Raises
+    NotFound, PermissionMissing, and ChangedMeanwhile for a version that is not in `match`.
     """
     list(Schedule.objects.for_org(org).filter(pipeline_id=pipeline_id).select_for_update())
     rows = pipelines(org, by).select_related("domain")
-    found = find_object(rows, pipeline_id, lock=True)
-    by.require(permission, domain_id=found.domain_id)
-    require_match(match, found.etag)
-    return found
+    pipeline = find_object(rows, pipeline_id, lock=True)
+    by.require(permission, domain_id=pipeline.domain_id)
+    require_match(match, pipeline.etag)
+    return pipeline
 
 
-def place(org: Org, by: Principal, domain_id: UUID | None) -> None:
+def require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> None:
     """Raise Invalid or PermissionMissing for a domain in which the principal may not have pipelines."""
     require_placement(
         org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id

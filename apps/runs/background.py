@@ -5,21 +5,21 @@ from __future__ import annotations
 from apps.background.registry import (
     Export,
     Queue,
+    add_eraser,
+    add_exports,
     add_queue,
-    erased,
-    exported,
-    lives_in_worker,
-    swept,
+    add_sweep,
+    add_worker_part,
 )
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
 from apps.runs.models import Run, Usage
 
 add_queue(Queue(queue.RUNS, slots=None))
-lives_in_worker(workers.executing_runs)
-swept(reconciler.forget_details)
-erased(closing.remove_everything)
-exported(
+add_worker_part(workers.executing_runs)
+add_sweep(reconciler.forget_details)
+add_eraser(closing.remove_everything)
+add_exports(
     Export(
         "run",
         Run,

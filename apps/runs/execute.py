@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.background.patience import retry_while_unavailable
+from apps.background.retries import retry_while_unavailable
 from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
@@ -145,7 +145,7 @@ def _spec(claim: Claim) -> RunSpec | Failed:
         data=storage.data_root(claim.org_id, claim.pipeline_id),
         files=storage.files_root(claim.org_id),
         allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
-        sandbox=sandboxes.for_runs(),
+        sandbox=sandboxes.spec_for_runs(),
     )
 
 

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection
 from django.utils import timezone
 
-from apps.background.patience import each
+from apps.background.retries import apply_to_rows
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.walls.scope import org_scope
@@ -35,7 +35,7 @@ def tick() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [AT_ONCE])
         due = cursor.fetchall()
-    return each(due, lambda org, schedule: fire(org_id=org, schedule_id=schedule))
+    return apply_to_rows(due, lambda org, schedule: fire(org_id=org, schedule_id=schedule))
 
 
 def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:

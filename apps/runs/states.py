@@ -85,10 +85,10 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
         1  # The number of its own event: the caller's UPDATE locks the row.
     )
     _repeat_on_pipeline(org_id, snapshot)
-    news = [events.New("run", snapshot)]
+    news = [events.NewEvent("run", snapshot)]
     if snapshot["status"] in ENDED:
-        news.append(events.New("end", {"status": snapshot["status"]}))
-    events.publish(followed.RUN, org_id=org_id, key=run_id, news=news)
+        news.append(events.NewEvent("end", {"status": snapshot["status"]}))
+    events.publish(followed.RUN, org_id=org_id, key=run_id, new_events=news)
 
 
 def _repeat_on_pipeline(org_id: UUID, snapshot: snapshots.RunShown) -> None:

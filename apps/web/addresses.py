@@ -1,9 +1,10 @@
-"""Determine the client's IP address of a request.
+"""Find the IP address of the client that sent a request.
 
-It is the peer's address, or the address seen by the outermost of DROVER_TRUSTED_PROXIES proxies. Each proxy appends
-the address it sees to X-Forwarded-For, so entries are counted from the right; those further left come from the
-client. No other header (Forwarded, X-Real-IP, X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not rewrite
-the peer; `local/web.py` and the image start it accordingly.
+Without proxies this is the address of the peer. With DROVER_TRUSTED_PROXIES proxies it is the address that the
+outermost proxy has seen. Each proxy appends the address it sees to X-Forwarded-For, so entries are counted from the
+right. The client itself may have sent the entries further left. No other header (Forwarded, X-Real-IP,
+X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not rewrite the peer; `local/web.py` and the image start it
+accordingly.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """Return the client's address; None if the server does not know it, as for a Unix socket."""
-    direct = normalised(request.META.get("REMOTE_ADDR", ""))
+    """Return the client's address, or None if the server does not know it, as for a Unix socket."""
+    peer = normalise_address(request.META.get("REMOTE_ADDR", ""))
     hops = settings.TRUSTED_PROXIES
     if hops < 1:
-        return direct
+        return peer
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    return (len(forwarded) >= hops and normalised(forwarded[-hops])) or direct
+    return (len(forwarded) >= hops and normalise_address(forwarded[-hops])) or peer
 
 
-def normalised(text: str) -> str | None:
-    """Return an address in the form that rate limits, allow lists and the audit log compare; None if it is invalid.
+def normalise_address(text: str) -> str | None:
+    """Return an address in the form that rate limits, allow lists and the audit log compare. None if it is invalid.
 
-    That is without port, brackets and zone, and IPv4 instead of an IPv4-mapped IPv6 address.
+    This form has no port, brackets or zone. An IPv4-mapped IPv6 address becomes an IPv4 address.
     """
     text = text.strip()
     if found := _WITH_PORT.fullmatch(text):

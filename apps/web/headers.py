@@ -1,4 +1,4 @@
-"""Security headers on every response, streams included."""
+"""Set security headers on every response. Streams use the same policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 class SecurityHeaders:
-    """Adds the headers that Django has no settings for; Django's own middleware adds the others."""
+    """Adds the headers that Django's own middleware cannot add."""
 
     sync_capable = True
     async_capable = False
@@ -34,7 +34,7 @@ class SecurityHeaders:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         if isinstance(response, HttpResponse) and "Content-Length" not in response:
-            # otherwise the response would be chunked
+            # Without this header the response would be chunked.
             response.headers["Content-Length"] = str(len(response.content))
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")

@@ -23,8 +23,8 @@ from apps.web.views import PublicView
 
 logger = structlog.get_logger(__name__)
 
-TOLD_EVERY = 60.0  # seconds
-_told: dict[str, float] = {}  # when each failing part was last logged
+LOG_INTERVAL = 60.0  # seconds
+_last_logged: dict[str, float] = {}  # the time when each failing part was last logged
 
 
 class Alive(serializers.Serializer[Any]):
@@ -45,7 +45,7 @@ class Readiness(serializers.Serializer[Any]):
 
 
 class Live(PublicView):
-    """Only documented here; config.asgi responds without using a thread."""
+    """Documents the route. In operation, config.asgi responds to it without using a thread."""
 
     public_because = "Shows only that the process responds; a load balancer has no account."
 
@@ -74,39 +74,42 @@ class Ready(PublicView):
         public=True,
     )
     def get(self, request: Request) -> Response:
-        found = _found()
-        well = all(one.ok for one in found)
-        answer: dict[str, Any] = {"ready": well}
+        findings = _run_checks()
+        is_ready = all(finding.ok for finding in findings)
+        answer: dict[str, Any] = {"ready": is_ready}
         if _is_operator(request):
-            answer["parts"] = [{"part": one.part, "ok": one.ok, "seen": one.seen} for one in found]
-        return Response(answer, status=200 if well else 503)
+            answer["parts"] = [
+                {"part": finding.part, "ok": finding.ok, "seen": finding.seen}
+                for finding in findings
+            ]
+        return Response(answer, status=200 if is_ready else 503)
 
 
-def _found() -> list[health.Finding]:
-    """Run the checks; failures are logged."""
+def _run_checks() -> list[health.Finding]:
+    """Run the checks, and log failures."""
     try:
-        found = health.ready()
+        findings = health.check_readiness()
     except DatabaseError as error:  # The connection was lost during the checks.
-        found = [health.Finding("database", False, first_line(error))]
-    for one in found:
-        if not one.ok:
-            _tell(one)
-    return found
+        findings = [health.Finding("database", False, first_line(error))]
+    for finding in findings:
+        if not finding.ok:
+            _log_failure(finding)
+    return findings
 
 
-def _tell(one: health.Finding) -> None:
+def _log_failure(finding: health.Finding) -> None:
     """Log a failure at most once a minute, because anybody may call this endpoint."""
     now = time.monotonic()
-    if now - _told.get(one.part, -TOLD_EVERY) >= TOLD_EVERY:
-        _told[one.part] = now
-        logger.warning("not ready", part=one.part, seen=one.seen)
+    if now - _last_logged.get(finding.part, -LOG_INTERVAL) >= LOG_INTERVAL:
+        _last_logged[finding.part] = now
+        logger.warning("not ready", part=finding.part, seen=finding.seen)
 
 
 def _is_operator(request: Request) -> bool:
     """Whether the request has the operators' token."""
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    sent_token = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     token = settings.METRICS_TOKEN.encode()
-    return bool(token) and hmac.compare_digest(given, token)
+    return bool(token) and hmac.compare_digest(sent_token, token)
 
 
 class Metrics(PublicView):
@@ -125,12 +128,12 @@ class Metrics(PublicView):
     def get(self, request: Request) -> HttpResponse:
         if not _is_operator(request):
             raise NotAuthenticated("Send DROVER_METRICS_TOKEN as a bearer token.")
-        lines = "".join(f"{line}\n" for line in _lines())
+        lines = "".join(f"{line}\n" for line in _metric_lines())
         return HttpResponse(lines, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _lines() -> Iterator[str]:
-    queue = health.queue()
+def _metric_lines() -> Iterator[str]:
+    queue = health.read_queue_state()
     yield from _gauge("drover_queue_waiting", "Jobs that are waiting for a worker.", queue.waiting)
     yield from _gauge(
         "drover_queue_oldest_seconds", "Age of the oldest waiting short job.", queue.oldest_short
@@ -147,9 +150,9 @@ def _lines() -> Iterator[str]:
             "Time since the scheduler's last tick.",
             queue.tick_age,
         )
-    counts = health.counts()
+    counts = health.count_over_orgs()
     yield from _gauge("drover_organizations", "Organizations.", counts.orgs)
-    yield from _gauge("drover_pipelines_enabled", "Enabled pipelines.", counts.enabled)
+    yield from _gauge("drover_pipelines_enabled", "Enabled pipelines.", counts.enabled_pipelines)
     yield "# HELP drover_runs Runs that have not ended."
     yield "# TYPE drover_runs gauge"
     for status, count in sorted(counts.runs.items()):

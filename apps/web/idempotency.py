@@ -1,12 +1,13 @@
 """Idempotency-Key: the first response to a key is stored and repeated, and the request takes effect only once.
 
-A key is claimed before its handler runs. A normal handler stores its response in the same transaction: a parallel
-request with the same key waits until that commits, and an error rolls the claim back with everything else. A handler
-that returns `SlowResponse(..., once=True)` commits the claim before the slow part and stores its response in the
-transaction of `then`. A parallel request gets 409 meanwhile, an error releases the claim, and the claim of a crashed
-process expires after a while. Any other `SlowResponse` changes nothing, so its response is not stored.
+Each request claims its key before the handler runs. A normal handler stores its response in the same transaction. A
+parallel request with the same key waits for the commit, and an error also rolls the claim back.
 
-A `Store` stores the claims.
+A handler that returns `SlowResponse(..., once=True)` commits the claim before the slow work, and stores its response in
+the transaction of `then`. Until then a parallel request gets 409. An error releases the claim. The claim of a crashed
+process expires. Any other `SlowResponse` changes nothing, so its response is not stored.
+
+A `Store` stores the claims and the responses.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from apps.web.slow import SlowResponse
 from apps.web.wire import JSONRenderer, dumps
 
 HEADER = "Idempotency-Key"
-KEPT_HEADERS = {"ETag", "Location"}  # the content type is known only after rendering
+STORED_HEADERS = {"ETag", "Location"}  # The content type is stored separately.
 
 
 @dataclass(frozen=True)
 class KeyedRequest:
-    """A request with a key, as passed to a store. Bodies may contain secrets, so `digest` is a keyed digest."""
+    """A request with a key. `digest` is a keyed digest of the request, because its body may contain secrets."""
 
     key: str
     operation: str  # method and path, up to 200 characters
@@ -58,24 +59,24 @@ class ExistingClaim:
 class Store(Protocol):
     """Stores the claim of one request. Everything except `release` is called inside a transaction."""
 
-    def claim(self, asked: KeyedRequest) -> ExistingClaim | None:
-        """Claim the key. Returns None if it is ours now, otherwise the other request's claim."""
+    def claim(self, request: KeyedRequest) -> ExistingClaim | None:
+        """Claim the key. Returns None on success, or else the claim of another request."""
 
-    def hold(self) -> bool:
-        """Lock our claim until the transaction ends; False if it was taken over."""
+    def lock_claim(self) -> bool:
+        """Lock our claim until the transaction ends. Returns False if another request has taken it over."""
 
-    def keep(self, answer: Answer) -> None:
-        """Store the response with our claim."""
+    def store_answer(self, answer: Answer) -> None:
+        """Store the response together with our claim."""
 
-    def drop(self) -> None:
+    def delete_claim(self) -> None:
         """Delete our claim."""
 
     def release(self) -> None:
-        """Delete our claim in a separate transaction, unless it was taken over."""
+        """Delete our claim in a separate transaction, unless another request has taken it over."""
 
 
 def key_of(request: Request) -> str | None:
-    """Return the key of a request, if it has one. Raises Problem 400 for an invalid one."""
+    """Return the key of a request, or None if it has no key. Raises Problem 400 for an invalid key."""
     key = request.headers.get(HEADER)
     if key is not None and not (1 <= len(key) <= 200 and key.isprintable()):
         message = "1 to 200 printable characters."
@@ -90,65 +91,63 @@ def answer_once(
     store: Store,
     handler: Callable[[], Response | SlowResponse],
 ) -> Response | SlowResponse:
-    """Return the response of `handler`, or the stored one if `caller` has sent the same request with this key
-    before.
+    """Return the response of `handler`, or the stored response if `caller` has sent this request with this key before.
 
-    Raises Problem 422 for a key that was used for another request, and 409 while its request is being
-    processed.
+    Raises Problem 422 if the key was used for another request, and 409 while the first request is being processed.
     """
     operation = f"{request.method} {request.path}"[:200]
-    asked = KeyedRequest(key, operation, _digest(request, caller))
-    earlier = store.claim(asked)
+    keyed_request = KeyedRequest(key, operation, _digest(request, caller))
+    earlier = store.claim(keyed_request)
     if earlier is not None:
-        return _replay(asked, earlier)
+        return _replay(keyed_request, earlier)
     response = handler()
     if isinstance(response, SlowResponse):
-        return _slowly(response, store)
-    store.keep(_kept(response))
+        return _wrap_slow_response(response, store)
+    store.store_answer(_as_answer(response))
     return response
 
 
 def _digest(request: Request, caller: str) -> bytes:
-    said = [caller, request.get_full_path(), request.data]
+    content = [caller, request.get_full_path(), request.data]
     key = settings.SECRET_KEY.encode()
-    return hmac.digest(key, b"idempotency:" + dumps(said), "sha256")
+    return hmac.digest(key, b"idempotency:" + dumps(content), "sha256")
 
 
-def _slowly(slowly: SlowResponse, store: Store) -> SlowResponse:
-    """Store the response after `then`, or release the claim after an error. Without `once`, drop the claim now."""
-    if not slowly.once:
-        store.drop()
-        return slowly
+def _wrap_slow_response(slow_response: SlowResponse, store: Store) -> SlowResponse:
+    """Store the response after `then`, or release the claim after an error. Without `once`, delete the claim now."""
+    if not slow_response.once:
+        store.delete_claim()
+        return slow_response
 
     def then(result: Any) -> Response:
-        if not store.hold():
-            raise in_use()
-        response = slowly.then(result)
-        store.keep(_kept(response))
+        if not store.lock_claim():
+            raise key_in_use()
+        response = slow_response.then(result)
+        store.store_answer(_as_answer(response))
         return response
 
-    return replace(slowly, then=then, release=store.release)
+    return replace(slow_response, then=then, release=store.release)
 
 
-def in_use() -> Problem:
-    """Return the 409 for a key whose request is being processed."""
-    message = f"A request with this {HEADER} is being processed: repeat yours in a moment."
+def key_in_use() -> Problem:
+    """Return Problem 409 for a key whose first request is still being processed."""
+    message = f"A request with this {HEADER} is being processed: repeat your request in a moment."
     return Problem(409, message, "idempotency_key_in_use", headers={"Retry-After": "1"})
 
 
-def _kept(response: Response) -> Answer:
-    headers = {k: v for k, v in response.headers.items() if k in KEPT_HEADERS}
+def _as_answer(response: Response) -> Answer:
+    headers = {k: v for k, v in response.headers.items() if k in STORED_HEADERS}
     if response.content_type:
         headers["Content-Type"] = response.content_type
     return Answer(response.status_code, headers, JSONRenderer().render(response.data))
 
 
-def _replay(asked: KeyedRequest, earlier: ExistingClaim) -> Response:
-    if (earlier.operation, earlier.digest) != (asked.operation, asked.digest):
+def _replay(keyed_request: KeyedRequest, earlier: ExistingClaim) -> Response:
+    if (earlier.operation, earlier.digest) != (keyed_request.operation, keyed_request.digest):
         message = f"This {HEADER} was used for another request."
         raise Problem(422, message, "idempotency_key_reused", [(HEADER, message, "reused")])
     if earlier.answer is None:
-        raise in_use()
+        raise key_in_use()
     headers = dict(earlier.answer.headers)
     content_type = headers.pop("Content-Type", None)
     replay = Response(

@@ -1,4 +1,4 @@
-"""Generate the OpenAPI document from the views, once per process, and its copy in docs/reference."""
+"""Generate the OpenAPI document from the views. A copy of it is committed in docs/reference."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from django.conf import settings
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.settings import spectacular_settings
 
-COMMITTED = Path(settings.BASE_DIR) / "docs" / "reference" / "openapi.yaml"
+COMMITTED_FILE = Path(settings.BASE_DIR) / "docs" / "reference" / "openapi.yaml"
 
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """Return the document as plain dicts and lists, deterministic for the same code."""
+    """Return the document as dicts and lists. The same code always gives the same document."""
     generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
-    found: dict[str, Any] = generator.get_schema(request=None, public=True)
-    return found
+    schema: dict[str, Any] = generator.get_schema(request=None, public=True)
+    return schema
 
 
 @lru_cache(maxsize=1)
 def as_json() -> bytes:
-    return _rendered(OpenApiJsonRenderer())
+    return _render(OpenApiJsonRenderer())
 
 
 def as_yaml() -> str:
-    return _rendered(OpenApiYamlRenderer()).decode()
+    return _render(OpenApiYamlRenderer()).decode()
 
 
-def _rendered(renderer: Any) -> bytes:
-    found: bytes = renderer.render(document(), renderer_context={})
-    return found
+def _render(renderer: Any) -> bytes:
+    content: bytes = renderer.render(document(), renderer_context={})
+    return content

@@ -14,9 +14,9 @@ HEADER_VALUE = "drover"
 
 
 def refuse_cross_site(request: HttpRequest, *, cookie: bool) -> None:
-    """Raise 403 for a request from another site's page.
+    """Raise Problem 403 for a request from a page of another site.
 
-    If the cookie is the only credential (`cookie`), a header that a plain form cannot send is required too.
+    `cookie` means that the cookie is the only credential. Then a header that a plain HTML form cannot send is required.
     """
     if cookie and request.headers.get(HEADER) != HEADER_VALUE:
         raise Problem(403, f"Send the header {HEADER}: {HEADER_VALUE}.", "cross_site")

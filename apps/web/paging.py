@@ -1,4 +1,4 @@
-"""Keyset pagination: a small constant number of queries, stable while rows are added and removed."""
+"""Keyset pagination. A page needs a constant number of queries, and stays correct while rows are added and removed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Order:
     parse: Callable[[str], Any] = str
 
 
-def moment(text: str) -> datetime:
-    """Parse the time in a cursor. Raises ValueError without a zone, because our cursors always have one."""
+def parse_time(text: str) -> datetime:
+    """Parse the time in a cursor. Raises ValueError if it has no zone, because our cursors always contain one."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -48,16 +48,16 @@ def moment(text: str) -> datetime:
 
 
 def newest(column: str = "created_at") -> Order:
-    return Order(column, descending=True, parse=moment)
+    return Order(column, descending=True, parse=parse_time)
 
 
 def oldest(column: str = "created_at") -> Order:
-    return Order(column, parse=moment)
+    return Order(column, parse=parse_time)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A position in the list: after (or before) the row with this sort value and id."""
+    """A position in the list: after, or with `backwards` before, the row with this sort value and id."""
 
     order: str
     backwards: bool
@@ -74,7 +74,7 @@ class Cursor:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             order, backwards, value, row_id = orjson.loads(raw)
             if "\0" in str(value):
-                raise ValueError("no value of ours holds NUL")
+                raise ValueError("a cursor's value contains NUL")
             return cls(str(order), bool(backwards), str(value), UUID(row_id))
         except (ValueError, TypeError, AttributeError, binascii.Error):
             raise _bad_query("cursor", "This is not a cursor of this list.") from None
@@ -97,7 +97,7 @@ def page(
 ) -> Response:
     """Return one page of `rows` (a `.values()` query with `id` and the sort columns), in two queries.
 
-    `orders` maps the words allowed in `?order=` to columns.
+    `orders` maps the allowed values of `?order=` to columns.
     """
     limit = limit_of(request)
     text = request.query_params.get("cursor")
@@ -106,15 +106,15 @@ def page(
     order = orders.get(name)
     if order is None:
         raise _bad_query("order", f"order must be one of {', '.join(orders)}.")
-    found = _window(rows, order, cursor, limit)
-    more = len(found) > limit
-    found = found[:limit]
+    rows_of_page = _fetch_rows(rows, order, cursor, limit)
+    has_more = len(rows_of_page) > limit
+    rows_of_page = rows_of_page[:limit]
     if cursor and cursor.backwards:
-        found.reverse()
-    after, before = _ways(found, more, cursor, name, order)
+        rows_of_page.reverse()
+    after, before = _neighbour_cursors(rows_of_page, has_more, cursor, name, order)
     return Response(
         {
-            "results": [render(row) for row in found] if render else found,
+            "results": [render(row) for row in rows_of_page] if render else rows_of_page,
             "next": after,
             "previous": before,
             "count": rows.order_by().values("id").count(),
@@ -122,26 +122,28 @@ def page(
     )
 
 
-def _ways(
-    found: Sequence[Row], more: bool, cursor: Cursor | None, name: str, order: Order
+def _neighbour_cursors(
+    rows_of_page: Sequence[Row], has_more: bool, cursor: Cursor | None, name: str, order: Order
 ) -> tuple[str | None, str | None]:
-    """Return the cursors after and before this page; if its rows were deleted meanwhile, at least the previous
-    page's.
+    """Return the cursors of the next and the previous page.
+
+    If the rows of this page were deleted meanwhile, return only the cursor of the page from which the client came.
     """
     backwards = cursor is not None and cursor.backwards
-    if not found:
-        back = _turned(cursor, order) if cursor else None
-        return (back, None) if backwards else (None, back)
-    has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+    if not rows_of_page:
+        return_cursor = _reversed_cursor(cursor, order) if cursor else None
+        return (return_cursor, None) if backwards else (None, return_cursor)
+    has_next, has_previous = (True, has_more) if backwards else (has_more, cursor is not None)
     return (
-        _cursor_at(found[-1], name, order, backwards=False) if has_next else None,
-        _cursor_at(found[0], name, order, backwards=True) if has_previous else None,
+        _cursor_at(rows_of_page[-1], name, order, backwards=False) if has_next else None,
+        _cursor_at(rows_of_page[0], name, order, backwards=True) if has_previous else None,
     )
 
 
-def _turned(cursor: Cursor, order: Order) -> str:
-    """Return the same position in the other direction, including its row: the id becomes the largest or smallest
-    one.
+def _reversed_cursor(cursor: Cursor, order: Order) -> str:
+    """Return a cursor for the same position in the other direction.
+
+    Its page includes the row of `cursor`, because the id is replaced by the largest or smallest possible id.
     """
     last = order.descending == cursor.backwards
     return Cursor(
@@ -149,28 +151,28 @@ def _turned(cursor: Cursor, order: Order) -> str:
     ).encode()
 
 
-def _window(
+def _fetch_rows(
     rows: QuerySet[Any, RowT], order: Order, cursor: Cursor | None, limit: int
 ) -> list[RowT]:
     descending = order.descending != (cursor is not None and cursor.backwards)
     if cursor:
-        side = "lt" if descending else "gt"
+        comparison = "lt" if descending else "gt"
         try:
             value = order.parse(cursor.value)
         except ValueError:
             raise _bad_query("cursor", "This is not a cursor of this list.") from None
         rows = rows.filter(
-            Q(**{f"{order.column}__{side}": value})
-            | Q(**{order.column: value, f"id__{side}": cursor.id})
+            Q(**{f"{order.column}__{comparison}": value})
+            | Q(**{order.column: value, f"id__{comparison}": cursor.id})
         )
     sign = "-" if descending else ""
     return list(rows.order_by(f"{sign}{order.column}", f"{sign}id")[: limit + 1])
 
 
-def _cursor_at(edge: Row, name: str, order: Order, *, backwards: bool) -> str:
-    value = edge[order.column]
+def _cursor_at(row: Row, name: str, order: Order, *, backwards: bool) -> str:
+    value = row[order.column]
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return Cursor(name, backwards, text, edge["id"]).encode()
+    return Cursor(name, backwards, text, row["id"]).encode()
 
 
 def _bad_query(field: str, message: str) -> Problem:

@@ -27,11 +27,11 @@ from psycopg import errors
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from apps.background.database_errors import HELD, first_line
+from apps.background.database_errors import LOCK_ERRORS, first_line
 from apps.engine import failures as engine
 
 logger = structlog.get_logger(__name__)
-AnswerOf = TypeVar("AnswerOf", bound="Callable[[Any], Problem]")
+MappingT = TypeVar("MappingT", bound="Callable[[Any], Problem]")
 
 TITLES = {
     400: "The request is malformed",
@@ -88,49 +88,50 @@ BODY_TOO_SLOW = Problem(
 NOT_FOUND = "There is no such object."
 
 _registered: dict[type[Exception], Callable[[Any], Problem]] = {}
-_forms: dict[str, Callable[[Problem], Response]] = {}
+_error_formats: dict[str, Callable[[Problem], Response]] = {}
 
 
 @cache
-def _know_all() -> None:
-    """Import every app's `problems.py`, once, when the first response is built: a worker needs none of them."""
+def _import_registrations() -> None:
+    """Import every app's `problems.py` once. This happens at the first response, so a worker does not import them."""
     autodiscover_modules("problems")
 
 
-def register(*kinds: type[Exception]) -> Callable[[AnswerOf], AnswerOf]:
+def register(*kinds: type[Exception]) -> Callable[[MappingT], MappingT]:
     """Register the mapping of exceptions of these classes and their subclasses."""
 
-    def registered(answer: AnswerOf) -> AnswerOf:
-        _registered.update(dict.fromkeys(kinds, answer))
-        return answer
+    def add_mapping(mapping: MappingT) -> MappingT:
+        _registered.update(dict.fromkeys(kinds, mapping))
+        return mapping
 
-    return registered
+    return add_mapping
 
 
-def register_form(prefix: str, form: Callable[[Problem], Response]) -> None:
+def register_error_format(prefix: str, error_format: Callable[[Problem], Response]) -> None:
     """Register an error format for all responses below this path, including errors outside of views."""
-    _forms[prefix] = form
+    _error_formats[prefix] = error_format
 
 
-def answer_at(path: str, problem: Problem) -> Response:
+def response_at(path: str, problem: Problem) -> Response:
     """Return the response to a request that reached no view, in the format of its path."""
-    _know_all()
-    form = next((form for prefix, form in _forms.items() if path.startswith(prefix)), None)
-    return form(problem) if form else problem.response()
+    _import_registrations()
+    formats = (value for prefix, value in _error_formats.items() if path.startswith(prefix))
+    error_format = next(formats, Problem.response)
+    return error_format(problem)
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. Returns None for unknown exceptions, which are then logged as a 500."""
     problem = as_problem(error)
     return problem.response() if problem else None
 
 
 def as_problem(error: Exception) -> Problem | None:
-    """Return the problem for an exception; None for an unmapped one, which is a bug of ours."""
-    _know_all()
+    """Return the problem for an exception, or None if the exception has no mapping, which means a bug in Drover."""
+    _import_registrations()
     for kind in type(error).__mro__:
-        if answer := _registered.get(kind):
-            return answer(error)
+        if mapping := _registered.get(kind):
+            return mapping(error)
     match error:
         case Problem():
             return error
@@ -151,22 +152,22 @@ def as_problem(error: Exception) -> Problem | None:
         case RequestDataTooBig():
             return BODY_TOO_LARGE
         case engine.EngineError():
-            return _of_engine(error)
-    return _of_database(error)
+            return _engine_problem(error)
+    return _database_problem(error)
 
 
 def unauthenticated(detail: str) -> Problem:
-    """Return the 401: the request has no credential, or none that is valid."""
+    """Return Problem 401 for a request without a valid credential."""
     return Problem(401, detail, "unauthenticated", headers={"WWW-Authenticate": "Bearer"})
 
 
-def _of_database(error: Exception) -> Problem | None:
+def _database_problem(error: Exception) -> Problem | None:
     match error:
         case DataError():
-            logger.warning("value refused by the database", error=first_line(error))
+            logger.warning("the database rejected a value", error=first_line(error))
             return Problem(422, "A value is out of range.", "invalid")
-        case IntegrityError():  # Two requests conflicted; the services handle the cases they know.
-            logger.warning("constraint refused a change", error=first_line(error))
+        case IntegrityError():  # Two requests conflicted. The services handle the expected conflicts.
+            logger.warning("a constraint rejected a change", error=first_line(error))
             return Problem(409, "Another change was made first; reload and try again.", "conflict")
         case DatabaseError() | InterfaceError():
             return _unavailable(error.__cause__ or error)
@@ -175,7 +176,7 @@ def _of_database(error: Exception) -> Problem | None:
     return None
 
 
-UNAVAILABLE = (
+UNAVAILABLE_ERRORS = (
     OperationalError,
     InterfaceError,
     psycopg.OperationalError,
@@ -185,22 +186,22 @@ UNAVAILABLE = (
 
 
 def _unavailable(error: BaseException) -> Problem | None:
-    """Return 503 if another session holds a lock, or the database is unavailable; None for a bug of ours."""
-    if isinstance(error, HELD):
-        logger.warning("waited too long for the database", error=first_line(error))
+    """Return Problem 503 for a lock of another session or an unavailable database. Return None for a bug in Drover."""
+    if isinstance(error, LOCK_ERRORS):
+        logger.warning("a statement waited too long for a lock", error=first_line(error))
         detail = "Another change is still in progress; try again shortly."
         return Problem(503, detail, "busy", headers={"Retry-After": "2"})
-    if isinstance(error, UNAVAILABLE):
+    if isinstance(error, UNAVAILABLE_ERRORS):
         logger.warning("database unavailable", error=first_line(error))
         detail = "The database is not available; try again shortly."
         return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
     return None
 
 
-def _of_engine(error: engine.EngineError) -> Problem:
-    """Return 503 if the engine is the reason, 422 if the request is."""
-    ours = engine.Unavailable, engine.TimedOut
-    if isinstance(error, ours) or error.failure_class is engine.FailureClass.INTERNAL:
+def _engine_problem(error: engine.EngineError) -> Problem:
+    """Return Problem 503 if the engine caused the error, or 422 if the request caused it."""
+    engine_errors = engine.Unavailable, engine.TimedOut
+    if isinstance(error, engine_errors) or error.failure_class is engine.FailureClass.INTERNAL:
         logger.warning("engine is not available", error=error.message, evidence=error.evidence)
         return Problem(503, error.message, "unavailable", headers={"Retry-After": "5"})
     return Problem(422, error.message, str(error.failure_class))
@@ -214,7 +215,7 @@ def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str, str]]:
             yield from _flatten(inner, ".".join(part for part in (path, step) if part))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
-            nested = isinstance(inner, dict | list)
-            yield from _flatten(inner, f"{path}.{index}" if nested else path)
+            is_nested = isinstance(inner, dict | list)
+            yield from _flatten(inner, f"{path}.{index}" if is_nested else path)
     else:
         yield path, str(detail), str(getattr(detail, "code", "invalid"))

@@ -1,4 +1,4 @@
-"""Render the OpenAPI document as an HTML page without scripts and external hosts."""
+"""Render the OpenAPI document as an HTML page that needs no scripts and no external hosts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    return render(request, "api_docs.html", _page())
+    return render(request, "api_docs.html", _page_context())
 
 
 @lru_cache(maxsize=1)
-def _page() -> dict[str, Any]:
+def _page_context() -> dict[str, Any]:
     document = openapi.document()
     by_tag: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method in METHODS:
             if method in methods:
                 operation = methods[method]
-                by_tag[operation["tags"][0]].append(_operation(path, method, operation))
+                by_tag[operation["tags"][0]].append(_operation_context(path, method, operation))
     schemas = document["components"]["schemas"]
     return {
         "info": document["info"],
@@ -42,7 +42,7 @@ def _page() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _operation_context(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     return {
         "id": operation["operationId"],
@@ -56,11 +56,13 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, A
         ],
         "body": _link(body.get("schema")),
         "body_example": _example(body),
-        "answers": [_answer(status, answer) for status, answer in operation["responses"].items()],
+        "answers": [
+            _response_context(status, answer) for status, answer in operation["responses"].items()
+        ],
     }
 
 
-def _answer(status: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _response_context(status: str, answer: dict[str, Any]) -> dict[str, Any]:
     contents: dict[str, Any] = answer.get("content", {})
     media_type = next(iter(contents), "")
     content = contents.get(media_type, {})
@@ -97,14 +99,14 @@ def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def kind(schema: dict[str, Any]) -> str:
     """Describe a schema in a few words, like `array of string (uuid) or null`."""
-    if name := _name(schema):
+    if name := _component_name(schema):
         return name
-    for word in ("allOf", "oneOf", "anyOf"):
-        if word in schema:
-            return " or ".join(kind(part) for part in schema[word])
+    for keyword in ("allOf", "oneOf", "anyOf"):
+        if keyword in schema:
+            return " or ".join(kind(part) for part in schema[keyword])
     types = schema.get("type", "any")
     if isinstance(types, list):
-        return " or ".join(kind({**schema, "type": one}) for one in types)
+        return " or ".join(kind({**schema, "type": name}) for name in types)
     if types == "array":
         return f"array of {kind(schema.get('items', {}))}"
     if "enum" in schema:
@@ -113,13 +115,13 @@ def kind(schema: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    said = [schema["format"]] if "format" in schema else []
-    words = {"minimum": "≥", "maximum": "≤", "minLength": "at least", "maxLength": "at most"}
-    said += [f"{word} {schema[limit]}" for limit, word in words.items() if limit in schema]
-    return f" ({', '.join(said)})" if said else ""
+    limits = [schema["format"]] if "format" in schema else []
+    labels = {"minimum": "≥", "maximum": "≤", "minLength": "at least", "maxLength": "at most"}
+    limits += [f"{label} {schema[limit]}" for limit, label in labels.items() if limit in schema]
+    return f" ({', '.join(limits)})" if limits else ""
 
 
-def _name(schema: dict[str, Any]) -> str:
+def _component_name(schema: dict[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
@@ -128,4 +130,4 @@ def _link(schema: dict[str, Any] | None) -> str:
     if not schema:
         return ""
     parts = [schema, schema.get("items", {}), *schema.get("allOf", []), *schema.get("oneOf", [])]
-    return next((name for part in parts if (name := _name(part))), "")
+    return next((name for part in parts if (name := _component_name(part))), "")

@@ -1,4 +1,4 @@
-"""Document operations for the OpenAPI document, with one decorator."""
+"""The decorator that documents an operation in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -97,16 +97,18 @@ IF_MATCH = OpenApiParameter(
 )
 
 
-def order_of(words: Iterable[str], default: str) -> OpenApiParameter:
-    """Return the `order` parameter of a list; `words` are its allowed values."""
-    return OpenApiParameter("order", {"type": "string", "enum": list(words), "default": default})
+def order_of(values: Iterable[str], default: str) -> OpenApiParameter:
+    """Return the `order` parameter of a list. `values` are its allowed values."""
+    return OpenApiParameter("order", {"type": "string", "enum": list(values), "default": default})
 
 
 def header(
-    name: str, description: str, *, required: bool = False, only: str = ""
+    name: str, description: str, *, required: bool = False, only_value: str = ""
 ) -> OpenApiParameter:
-    """Return a request header; `only` is its one allowed value."""
-    kind: dict[str, Any] = {"type": "string", "enum": [only]} if only else {"type": "string"}
+    """Return the parameter of a request header. If `only_value` is set, it is the only allowed value."""
+    kind: dict[str, Any] = (
+        {"type": "string", "enum": [only_value]} if only_value else {"type": "string"}
+    )
     return OpenApiParameter(
         name, kind, OpenApiParameter.HEADER, required=required, description=description
     )
@@ -129,27 +131,29 @@ def operation(
     public: bool = False,
     account: bool = False,
     unready: bool = False,
-    also: Mapping[int, str] = MappingProxyType({}),
+    other_responses: Mapping[int, str] = MappingProxyType({}),
     error: tuple[str, Any] = ("application/problem+json", PROBLEM),
 ) -> Callable[[F], F]:
     """Document one method of a view.
 
-    `error` is the media type and schema of its errors; `unready` means that its 503 has the schema of its
-    success response; `also` are other success responses, which have no body. Common responses are added: 400
-    and 503; 401, 403 and 429 if a credential is required; 408, 413, 415 and 422 if there is a body; and
-    Idempotency-Key for every POST inside an org, except for `account` routes, which are about the user.
+    `error` is the media type and schema of the error responses. `unready` means that the 503 response has the schema of
+    the success response. `other_responses` are success responses without a body.
+
+    Common responses are added: 400, 429 and 503; 401 and 403 if a credential is required; 408, 413, 415 and 422 if the
+    request has a body. Every POST inside an org accepts an Idempotency-Key. `account` routes do not, because they
+    concern the user and no org.
     """
 
     def describe(handler: F) -> F:
-        once = handler.__name__ == "post" and not public and not account
-        codes = {*errors, *_always(request is not None, public, once)}
-        shown = _good(answer, summary, media_type)
-        good: dict[Any, Any] = {status: shown}
+        takes_idempotency_key = handler.__name__ == "post" and not public and not account
+        codes = {*errors, *_common_codes(request is not None, public, takes_idempotency_key)}
+        success = _success_response(answer, summary, media_type)
+        responses: dict[Any, Any] = {status: success}
         if answer is not None:
-            good = {(status, kind): shown for kind in (media_type, *other_media_types)}
+            responses = {(status, kind): success for kind in (media_type, *other_media_types)}
         if unready:
             codes.discard(503)
-            good[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])
+            responses[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])
         described = extend_schema(
             operation_id=operation_id,
             tags=[tag],
@@ -157,11 +161,14 @@ def operation(
             description=inspect.getdoc(handler) or f"{summary}.",
             request=request,
             responses={
-                **good,
-                **{code: OpenApiResponse(description=text) for code, text in also.items()},
-                **_problems(codes, *error),
+                **responses,
+                **{
+                    code: OpenApiResponse(description=text)
+                    for code, text in other_responses.items()
+                },
+                **_problem_responses(codes, *error),
             },
-            parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
+            parameters=[*parameters, *([IDEMPOTENCY] if takes_idempotency_key else [])],
             examples=_examples(example, request_example, status, (media_type, *other_media_types)),
         )
         return described(handler)
@@ -169,23 +176,23 @@ def operation(
     return describe
 
 
-def _always(has_body: bool, public: bool, once: bool) -> set[int]:
+def _common_codes(has_body: bool, public: bool, takes_idempotency_key: bool) -> set[int]:
     codes = {400, 429, 503}
     if not public:
         codes |= {401, 403}
     if has_body:
         codes |= {408, 413, 415, 422}
-    return codes | ({422} if once else set())
+    return codes | ({422} if takes_idempotency_key else set())
 
 
-def _problems(codes: set[int], media_type: str, form: Any) -> dict[Any, OpenApiResponse]:
+def _problem_responses(codes: set[int], media_type: str, schema: Any) -> dict[Any, OpenApiResponse]:
     return {
-        (code, media_type): OpenApiResponse(form, description=TITLES[code])
+        (code, media_type): OpenApiResponse(schema, description=TITLES[code])
         for code in sorted(codes)
     }
 
 
-def _good(answer: Any, summary: str, media_type: str) -> OpenApiResponse:
+def _success_response(answer: Any, summary: str, media_type: str) -> OpenApiResponse:
     if media_type == "text/event-stream":
         return OpenApiResponse(OpenApiTypes.STR, description=summary)
     return OpenApiResponse(answer, description=summary)

@@ -10,17 +10,17 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from apps.web import openapi
-from apps.web.problems import Problem, answer_at, as_problem
+from apps.web.problems import Problem, as_problem, response_at
 from apps.web.wire import dumps
 
 FRONTEND_MISSING = """<!doctype html><title>Drover</title>
 <p>The front end is not built. Run <code>make frontend</code>, then reload.</p>"""
 
 
-@csrf_exempt  # It changes nothing, whatever is sent.
+@csrf_exempt  # The view changes nothing.
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The HTML page of the React application, whose router handles every path outside the API."""
+    """Return the HTML page of the React application. Its router handles every path outside the API."""
     index = settings.FRONTEND_DIST / "index.html"
     if not index.exists():
         return HttpResponse(FRONTEND_MISSING, status=503)
@@ -36,35 +36,41 @@ def openapi_document(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def unknown_route(request: HttpRequest) -> HttpResponse:
-    return _problem(request, Problem(404, "There is no such route; see /api/v1/docs.", "not_found"))
+    return _problem_response(
+        request, Problem(404, "There is no such route; see /api/v1/docs.", "not_found")
+    )
 
 
 @csrf_exempt
-def probe_elsewhere(request: HttpRequest) -> HttpResponse:
-    """Respond to probes at a wrong path, which would otherwise get the dashboard's page and treat it as healthy."""
+def misplaced_probe(request: HttpRequest) -> HttpResponse:
+    """Respond with 404 to a probe at a wrong path. Otherwise it would receive the dashboard's page, and count it as
+    healthy.
+    """
     message = "Use /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
-    return _problem(request, Problem(404, f"There is nothing here. {message}", "not_found"))
+    return _problem_response(
+        request, Problem(404, f"There is nothing here. {message}", "not_found")
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _problem(request, Problem(400, "The request is malformed.", "malformed"))
+    return _problem_response(request, Problem(400, "The request is malformed.", "malformed"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The response if our code raised an exception, which is logged and never shown.
+    """Return the response for an exception in our code. The exception is logged and never shown.
 
-    Pages outside the API come here too if the database is unavailable or another session has locked their rows.
+    Pages outside the API use this response too if the database is unavailable or another session has locked a row.
     """
     problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
     if problem is not None and problem.status == 503:
-        return _problem(request, problem)
-    return _problem(
+        return _problem_response(request, problem)
+    return _problem_response(
         request, Problem(500, "This is an error in Drover; it has been logged.", "internal")
     )
 
 
-def _problem(request: HttpRequest, problem: Problem) -> HttpResponse:
-    answer = answer_at(request.path, problem)
+def _problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    answer = response_at(request.path, problem)
     return HttpResponse(
         dumps(answer.data),
         status=answer.status_code,

@@ -1,15 +1,15 @@
-"""Responses that wait for something slow, without holding a transaction or a connection meanwhile.
+"""Responses that wait for slow work. The work holds no transaction and no database connection.
 
-A handler that calls a child process or a remote server must not do so inside the org's scope, because its transaction
-and pooled connection would be held meanwhile. Instead it reads what it needs and returns `SlowResponse`:
+A handler may not call a child process or a remote server inside the org's scope. It would hold the transaction and
+the pooled connection for a long time. Instead it reads what it needs and returns `SlowResponse`:
 
-    return SlowResponse(lambda: ask(kind, settings), then=lambda answer: Response(...))
+    return SlowResponse(lambda: check(kind, settings), then=lambda result: Response(...))
 
 `OrgView` leaves the scope, returns the connection, runs `work`, and runs `then` in a new, short scope. The data
-that `work` used may have changed meanwhile: a `then` that changes something reads its object again, locks it, and
-compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then`
-that only shows the result checks the permissions again: the action returns a `SlowCall` (apps.orgs.slow_calls), and
-`OrgView.wait_for` does both.
+that `work` used may have changed meanwhile. So a `then` that changes data locks its object, reads it again, and
+compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then` that only
+shows the result checks the permissions again. For this the action returns a `SlowCall` (apps.orgs.slow_calls), which
+`OrgView.wait_for` turns into a `SlowResponse`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from rest_framework.response import Response
 
 @dataclass(frozen=True)
 class SlowResponse:
-    """The rest of a response: `work` without a database, then `then` with its result inside the org's scope."""
+    """Two steps of a response: `work` runs without a database, and `then` gets its result inside the org's scope."""
 
     work: Callable[[], Any]
     then: Callable[[Any], Response]
-    once: bool = False  # whether `then` changes something: with an Idempotency-Key it happens once
+    # True if `then` changes data. An Idempotency-Key then makes sure that it runs only once.
+    once: bool = False
     release: Callable[[], None] | None = None  # called after an error, outside every scope
 
 
 def finish(
     answer: Response | SlowResponse, scope: Callable[[], AbstractContextManager[None]]
 ) -> Response:
-    """Return the response, after the slow part. Call it outside every scope; `scope` opens a new one."""
+    """Run the slow work, and return the response. Call this outside every scope; `scope` opens a new one."""
     if not isinstance(answer, SlowResponse):
         return answer
     try:

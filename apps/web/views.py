@@ -1,4 +1,4 @@
-"""Read the parts of a request: body, query, preconditions; and the base class of public routes."""
+"""Read the parts of a request: body, query and preconditions. Also the base class of public routes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PublicView(APIView):
 def data_of(
     serializer: type[Serializer[DataT]], request: Request, *, partial: bool = False
 ) -> DataT:
-    """Return the validated body, with the serializer's type: `class Login(Serializer[LoginData])`.
+    """Return the validated body. Its type is the serializer's: `class Login(Serializer[LoginData])`.
 
-    Unknown fields are errors, because a typo would lose data.
+    Unknown fields are errors. Otherwise a misspelled field would be lost.
     """
     form = serializer(data=request.data, partial=partial)
     unknown = list(_unknown_fields(form, request.data))
@@ -39,7 +39,7 @@ def data_of(
 
 
 def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") -> Iterator[str]:
-    """Return the paths of fields that the serializer does not have, nested ones included."""
+    """Yield the paths of fields that the serializer does not have, including nested fields."""
     if isinstance(form, ListSerializer):
         items = data if isinstance(data, list) else []
         for index, item in enumerate(items):
@@ -56,7 +56,7 @@ def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") 
 def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
     """Return the validated query parameters of a list, typed as in `data_of`.
 
-    `cursor`, `limit` and `order` belong to apps.web.paging.
+    apps.web.paging reads `cursor`, `limit` and `order`.
     """
     values = {
         k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
@@ -75,9 +75,9 @@ def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
 
 @lru_cache(maxsize=64)
 def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any] | None:
-    """Return the values without any parameters; None if one is required.
+    """Return the default values of all parameters, or None if a parameter is required.
 
-    Cached, because creating the serializer each time would take an eighth of a list's whole time.
+    The result is cached. Creating the serializer takes an eighth of the time of a list request.
     """
     form = serializer(data={})
     return dict(form.validated_data) if form.is_valid() else None
@@ -88,9 +88,9 @@ def etag(version: int | str) -> str:
 
 
 def match_of(request: Request) -> frozenset[str] | None:
-    """Return the versions in If-Match, None if any is acceptable."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*":
+    """Return the versions in If-Match, or None if any version is accepted."""
+    header = request.headers.get("If-Match", "*").strip()
+    if header == "*":
         return None
-    tags = [tag.strip() for tag in wanted.split(",")]
+    tags = [tag.strip() for tag in header.split(",")]
     return frozenset(tag[1:-1] for tag in tags if len(tag) > 1 and tag[0] == tag[-1] == '"')

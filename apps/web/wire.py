@@ -1,4 +1,4 @@
-"""Parse and render JSON. Every body is either refused with a problem or can be stored."""
+"""Parse and render JSON. Reject bodies that PostgreSQL cannot store."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ class JSONRenderer(BaseRenderer):
 
 def dumps(data: Any) -> bytes:
     """Encode JSON as the API does. Raises TypeError for a value that has no JSON form."""
-    return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(
+        data, default=_encode_special, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    )
 
 
-def _plain(value: Any) -> Any:
+def _encode_special(value: Any) -> Any:
     if isinstance(value, Decimal | Promise):
         return str(value)
     if isinstance(value, set | frozenset):
@@ -51,7 +53,7 @@ def _plain(value: Any) -> Any:
 
 
 class JSONParser(BaseParser):
-    """Accepts JSON objects only, without NUL characters, which PostgreSQL cannot store."""
+    """Accepts only JSON objects without NUL characters. PostgreSQL cannot store NUL."""
 
     media_type = "application/json"
 
@@ -65,7 +67,7 @@ class JSONParser(BaseParser):
 
 
 def loads(raw: bytes) -> dict[str, Any]:
-    """Return the JSON object in `raw`. Raises ParseError (400), or a 422 Problem for NUL characters."""
+    """Return the JSON object in `raw`. Raises ParseError (400), and Problem 422 for NUL characters."""
     if json_values.count_values(raw, MAX_VALUES) > MAX_VALUES:
         raise drf.ParseError(f"The body contains more than {MAX_VALUES:,} values.")
     try:
@@ -82,7 +84,7 @@ def loads(raw: bytes) -> dict[str, Any]:
 
 
 def refuse_depth(value: Any) -> None:
-    """Raise ParseError for more than MAX_DEPTH levels. Iterates per level, without recursion."""
+    """Raise ParseError for more than MAX_DEPTH levels. This is a loop, because recursion could overflow the stack."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -97,39 +99,39 @@ def refuse_depth(value: Any) -> None:
 
 
 def refuse_nul(value: Any) -> None:
-    """Raise a 422 that names the field with a NUL character."""
-    if (path := next(_with_nul(value), None)) is not None:
+    """Raise Problem 422 that names the field with a NUL character."""
+    if (path := next(_paths_with_nul(value), None)) is not None:
         errors = [(path, "NUL is not allowed.", "nul")]
         raise Problem(422, "Some fields are invalid.", "invalid", errors)
 
 
 def refuse_nul_in_query(values: Mapping[str, object]) -> None:
-    """Like `refuse_nul`, for query parameters: raises a 400, as for all of them."""
-    if (path := next(_with_nul(values), None)) is not None:
+    """Raise Problem 400 that names the query parameter with a NUL character."""
+    if (path := next(_paths_with_nul(values), None)) is not None:
         errors = [(path, "NUL is not allowed.", "nul")]
         raise Problem(400, "Some query parameters are invalid.", "malformed", errors)
 
 
-def _with_nul(value: Any, path: str = "") -> Iterator[str]:
-    """Return the paths of values and keys that contain a NUL."""
+def _paths_with_nul(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of values and keys that contain NUL."""
     if isinstance(value, str) and "\0" in value:
         yield path
     if isinstance(value, Mapping):
         for key, inner in value.items():
             step = key.replace("\0", "\\0")
-            yield from _with_nul(key, f"{path}.{step}" if path else step)
-            yield from _with_nul(inner, f"{path}.{step}" if path else step)
+            yield from _paths_with_nul(key, f"{path}.{step}" if path else step)
+            yield from _paths_with_nul(inner, f"{path}.{step}" if path else step)
     if isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _with_nul(inner, f"{path}.{index}")
+            yield from _paths_with_nul(inner, f"{path}.{index}")
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Responds with JSON whatever `Accept` says (RFC 9110 12.5.1 allows a server to disregard it)."""
+    """Always responds with JSON and ignores `Accept`, as RFC 9110 12.5.1 allows."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        given = request.content_type or ""
-        return next((p for p in parsers if media_type_matches(p.media_type, given)), None)
+        media_type = request.content_type or ""
+        return next((p for p in parsers if media_type_matches(p.media_type, media_type)), None)
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], renderers[0].media_type

@@ -24,7 +24,7 @@ from django.test import RequestFactory
 from apps.auth.models import LoginAttempt
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
-from apps.web.addresses import client_ip, normalised
+from apps.web.addresses import client_ip, normalise_address
 from local import web
 from tests.web_server import ROOT, free_port, web_server
 from tests.world import make_world, token_for
@@ -77,8 +77,8 @@ def test_the_client_is_found_by_counting_forwarded_addresses_from_the_right(
 @pytest.mark.parametrize(("peer", "expected"), [("::ffff:192.0.2.1", "192.0.2.1"), ("", None)])
 def test_the_address_of_the_peer_is_normalised(peer: str, expected: str | None) -> None:
     assert client_ip(make_request(peer=peer)) == expected
-    assert normalised("0x7f.1") is None
-    assert normalised("127.1") is None
+    assert normalise_address("0x7f.1") is None
+    assert normalise_address("127.1") is None
 
 
 def test_asgi_and_wsgi_read_several_forwarded_headers_as_one_list(

@@ -18,11 +18,11 @@ from tests import database
 def test_too_few_connections_are_reported_with_the_setting_to_change(
     db: None, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert connections.finding().ok
+    assert connections.check_connections().ok
     settings.WORKER_POOL = 1000
 
-    finding = connections.finding()
-    connections.warn()
+    finding = connections.check_connections()
+    connections.warn_if_too_few()
 
     assert not finding.ok
     assert "Set max_connections" in finding.next_step
@@ -32,8 +32,12 @@ def test_too_few_connections_are_reported_with_the_setting_to_change(
 
 def test_needed_connections_grow_with_runs_up_to_the_limit_of_the_platform(settings: Any) -> None:
     settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM = 10, 15
-    one_worker = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=1)
-    three_workers = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=3)
+    one_worker = connections.ServerConnections(
+        max_connections=100, reserved=3, used_by_others=0, web_processes=1, worker_processes=1
+    )
+    three_workers = connections.ServerConnections(
+        max_connections=100, reserved=3, used_by_others=0, web_processes=1, worker_processes=3
+    )
 
     assert three_workers.needed - one_worker.needed == 2 * connections.per_worker() + 5
 

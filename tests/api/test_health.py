@@ -16,8 +16,8 @@ from tests.world import World, new_client, token_for
 
 @pytest.fixture(autouse=True)
 def forget_earlier_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_storage_trusted_until", 0.0)
-    monkeypatch.setattr(health_views, "_told", {})
+    monkeypatch.setattr(health, "_storage_checked_until", 0.0)
+    monkeypatch.setattr(health_views, "_last_logged", {})
 
 
 def test_liveness_responds_without_the_database() -> None:
@@ -95,7 +95,7 @@ def test_repeated_requests_do_not_fill_the_log(
     for _ in range(5):
         assert get_readiness() == (503, {"ready": False})
     assert logged_parts() == ["scheduler", "workers"]
-    monkeypatch.setattr(health_views, "TOLD_EVERY", 0.0)
+    monkeypatch.setattr(health_views, "LOG_INTERVAL", 0.0)
     get_readiness()
     assert logged_parts() == ["scheduler", "scheduler", "workers", "workers"]
 
@@ -106,7 +106,7 @@ def test_a_node_whose_worker_sends_no_heartbeat_is_not_ready(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '2 min'")
     assert get_readiness()[0] == 503
-    (finding,) = [found for found in health.queue_findings() if found.part == "workers"]
+    (finding,) = [found for found in health.check_queue() if found.part == "workers"]
     assert finding.seen == "last heartbeat 120 s ago"
 
 
@@ -116,7 +116,7 @@ def test_a_lost_database_is_not_revealed_to_anonymous_clients(
     def fail() -> list[health.Finding]:
         raise OperationalError("server at 10.1.2.3 closed the connection")
 
-    monkeypatch.setattr(health, "ready", fail)
+    monkeypatch.setattr(health, "check_readiness", fail)
     assert get_readiness() == (503, {"ready": False})
 
 
@@ -150,6 +150,6 @@ def test_the_metrics_count_over_all_organizations(committed_db: None, settings: 
     lines = answer.content.decode().splitlines()
     assert {"drover_organizations 2", 'drover_runs{status="pending"} 2'} <= set(lines)
     (age,) = [line for line in lines if line.startswith("drover_worker_heartbeat_age_seconds ")]
-    assert 0 <= float(age.split()[1]) < health.WORKER_SILENT
+    assert 0 <= float(age.split()[1]) < health.MAX_HEARTBEAT_AGE
     for line in lines:
         assert line.startswith(("# HELP ", "# TYPE ")) or len(line.rsplit(" ", 1)) == 2

@@ -118,10 +118,10 @@ def test_loopback_hosts_are_accepted_for_health_and_metrics_only(server: int, ho
 
 def test_a_probe_may_use_only_the_address_that_it_connected_to_as_host() -> None:
     live_path = "/api/v1/health/live"
-    assert hosts.is_ours("10.1.2.3:8000", path=live_path, server="10.1.2.3")
-    assert hosts.is_ours("[2001:db8::1]:8000", path=live_path, server="2001:db8::1")
-    assert not hosts.is_ours("10.1.2.4:8000", path=live_path, server="10.1.2.3")
-    assert not hosts.is_ours("10.1.2.3:8000", path="/api/v1/org", server="10.1.2.3")
+    assert hosts.is_accepted("10.1.2.3:8000", path=live_path, server="10.1.2.3")
+    assert hosts.is_accepted("[2001:db8::1]:8000", path=live_path, server="2001:db8::1")
+    assert not hosts.is_accepted("10.1.2.4:8000", path=live_path, server="10.1.2.3")
+    assert not hosts.is_accepted("10.1.2.3:8000", path="/api/v1/org", server="10.1.2.3")
 
 
 def test_the_setting_refuses_a_star_and_always_includes_the_public_host() -> None:

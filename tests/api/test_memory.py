@@ -30,13 +30,13 @@ def test_the_limit_of_the_container_is_used_if_it_is_below_the_machines_memory(
     limit_file = tmp_path / "memory.max"
     if container_limit is not None:
         limit_file.write_text(container_limit)
-    monkeypatch.setattr(memory, "LIMITS", (str(limit_file),))
-    assert memory.available() == expected_bytes
+    monkeypatch.setattr(memory, "LIMIT_FILES", (str(limit_file),))
+    assert memory.available_memory() == expected_bytes
 
 
 def test_the_number_of_runs_of_an_org_is_computed_from_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 10 << 30)
-    assert memory.runs_of_an_org(2 << 30, 1 << 30) == 3
-    assert memory.runs_of_an_org(20 << 30, 1 << 30) == 1
+    monkeypatch.setattr(memory, "available_memory", lambda: 10 << 30)
+    assert memory.max_runs_per_org(2 << 30, 1 << 30) == 3
+    assert memory.max_runs_per_org(20 << 30, 1 << 30) == 1

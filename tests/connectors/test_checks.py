@@ -154,7 +154,7 @@ def test_more_checks_at_once_than_there_are_seats_answer_429(
 ) -> None:
     taken = threading.BoundedSemaphore(1)
     taken.acquire()
-    monkeypatch.setattr(engine, "_seats", taken)
+    monkeypatch.setattr(engine, "_free_slots", taken)
     made = make_connector(world)
     answer = world.client().post(f"{URL}/{made.pk}/check", {})
     assert answer.status_code == 429
@@ -164,7 +164,7 @@ def test_more_checks_at_once_than_there_are_seats_answer_429(
 def test_an_org_that_takes_all_its_seats_leaves_some_for_others(
     world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_taken", Counter({world.org.pk: engine.SEATS_OF_AN_ORG}))
+    monkeypatch.setattr(engine, "_slots_in_use", Counter({world.org.pk: engine.MAX_CALLS_OF_ORG}))
     ours, theirs = make_connector(world), make_connector(stranger)
     assert world.client().post(f"{URL}/{ours.pk}/check", {}).status_code == 429
     assert stranger.client().post(f"{URL}/{theirs.pk}/check", {}).status_code == 200

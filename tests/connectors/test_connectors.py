@@ -37,7 +37,9 @@ def create(world: World, **changes: Any) -> dict[str, Any]:
 def plain(world: World, pk: str) -> dict[str, Any]:
     """Return the settings that the engine would get."""
     with world.scope():
-        return services.resolve(world.org, Connector.objects.for_org(world.org).get(pk=pk))[1]
+        return services.kind_and_settings(
+            world.org, Connector.objects.for_org(world.org).get(pk=pk)
+        )[1]
 
 
 def fields(answer: Any) -> dict[str, str]:
@@ -355,11 +357,15 @@ def test_every_change_is_audited_with_masks(world: World) -> None:
 def test_a_change_forgets_the_last_check(world: World) -> None:
     made = make_connector(world)
     with world.scope():
-        services.note_check(org=world.org, connector_id=made.pk, version=made.version, ok=True)
+        services.store_check_result(
+            org=world.org, connector_id=made.pk, version=made.version, ok=True
+        )
     path = f"{URL}/{made.pk}"
     assert world.client().get(path).json()["check_ok"] is True
     changed = world.client().patch(path, {"config": {"rows": 5}}).json()
     assert (changed["check_ok"], changed["checked_at"]) == (None, None)
     with world.scope():
-        services.note_check(org=world.org, connector_id=made.pk, version=made.version, ok=True)
+        services.store_check_result(
+            org=world.org, connector_id=made.pk, version=made.version, ok=True
+        )
     assert world.client().get(path).json()["check_ok"] is None

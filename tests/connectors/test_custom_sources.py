@@ -13,7 +13,7 @@ import pytest
 
 from apps.connectors import engine
 from apps.connectors.custom_sources import kinds
-from apps.connectors.custom_sources.serializers import MAX_COMPARED
+from apps.connectors.custom_sources.serializers import MAX_COMPARED_LINES
 from apps.connectors.models import CustomSource
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import AuditEvent
@@ -193,7 +193,7 @@ def test_the_diff_shows_new_hosts(world: World) -> None:
 
 
 def test_versions_with_too_many_lines_are_not_compared(world: World) -> None:
-    long = code() + "# a\n" * (MAX_COMPARED + 1 - len(code().splitlines()))
+    long = code() + "# a\n" * (MAX_COMPARED_LINES + 1 - len(code().splitlines()))
     made = create(world)
     for text in (long, long.removesuffix("# a\n")):
         world.client().patch(f"{URL}/{made['id']}", {"code": text})
@@ -306,7 +306,7 @@ def test_code_that_may_reach_any_host_needs_an_admin(world: World) -> None:
     anywhere = code().replace("streams =", 'hosts = ["*"]\n    streams =')
     refused = world.client().post(URL, {"name": "Shop", "code": anywhere, "approve": True})
     assert refused.status_code == 403
-    assert "approved by an admin" in refused.json()["detail"]
+    assert "Only an admin can approve" in refused.json()["detail"]
     made = create(world, code=anywhere)
     path = f"{URL}/{made['id']}/versions/1/approve"
     assert world.client().post(path, {}).status_code == 403
@@ -371,9 +371,9 @@ def test_an_unapproved_version_does_not_run_even_if_it_is_pinned(world: World, p
     made = create(world, code=code(port), approve=True)
     world.client().patch(f"{URL}/{made['id']}", {"code": code(port) + "\n# more\n"})
     with world.scope():
-        assert kinds.version_of(world.org, made["kind"], 1).number == 1
+        assert kinds.approved_version(world.org, made["kind"], 1).number == 1
         with pytest.raises(Invalid):
-            kinds.version_of(world.org, made["kind"], 2)
+            kinds.approved_version(world.org, made["kind"], 2)
 
 
 def test_only_custom_sources_have_versions(world: World) -> None:

@@ -300,7 +300,7 @@ def test_a_sync_that_cannot_be_written_is_recorded_as_failed(
         syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
     shown = world.client().get(f"{URL}/{made['id']}").json()
     assert (shown["status"], shown["outcomes"]) == ("failed", [])
-    assert "try it again" in shown["message"]
+    assert "try again" in shown["message"]
 
 
 def test_a_sync_that_was_overtaken_writes_nothing(
@@ -375,7 +375,7 @@ def test_a_sync_whose_worker_died_is_given_to_another(committed_db: None, git: G
     with world.scope():
         Repository.objects.for_org(world.org).update(status="running", claim=uuid4())
     assert waiting(made) == 0
-    assert jobs.remove_zombies(reconciler.SILENT_WORKER) >= 1
+    assert jobs.remove_jobs_of_dead_workers(reconciler.SILENT_WORKER) >= 1
     assert waiting(made) == 1
     assert sync(world, made)["status"] == "succeeded"
 

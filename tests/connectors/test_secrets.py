@@ -94,7 +94,7 @@ def test_sending_back_what_was_shown_changes_nothing(config: dict[str, Any]) -> 
     masked = secrets.mask(shown, secrets.hints(found), PATTERNS)
     merged = secrets.merge(masked, found, PATTERNS)
     assert merged.errors == []
-    assert merged.kept == found.keys()
+    assert merged.filled_paths == found.keys()
     assert secrets.split(merged.config, PATTERNS) == (shown_again(shown), found)
 
 
@@ -113,13 +113,13 @@ def test_a_merge_keeps_only_what_was_stored_and_uses_all_that_was_sent(
     _, result = secrets.split(merged.config, PATTERNS)
     assert all(result[path] == value for path, value in new.items())
     assert all(stored[path] == result[path] for path in result.keys() - new.keys())
-    assert merged.kept == result.keys() - new.keys()
-    assert not any(path.startswith(("headers.", "keys.", "users.")) for path in merged.kept)
+    assert merged.filled_paths == result.keys() - new.keys()
+    assert not any(path.startswith(("headers.", "keys.", "users.")) for path in merged.filled_paths)
 
 
 def test_a_marker_in_a_list_keeps_the_secret_of_its_place() -> None:
     stored = {"keys.0": "first-secret-aaaa", "keys.1": "second-secret-bbbb"}
     second: JsonObject = {"set": True, "last4": "bbbb"}
-    assert secrets.merge({"keys": [None, second]}, stored, PATTERNS).kept == {"keys.1"}
+    assert secrets.merge({"keys": [None, second]}, stored, PATTERNS).filled_paths == {"keys.1"}
     moved = secrets.merge({"keys": [second]}, stored, PATTERNS)
     assert [(path, code) for path, _, code in moved.errors] == [("keys.0", "secret_required")]

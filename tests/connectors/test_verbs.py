@@ -13,7 +13,7 @@ from apps.connectors import services as connectors
 from apps.connectors.checks import services as checks
 from apps.connectors.custom_sources import services as sources
 from apps.connectors.custom_sources import trials, uploads
-from apps.connectors.custom_sources.texts import CodeUnchecked
+from apps.connectors.custom_sources.checked_code import CodeUnchecked
 from apps.connectors.repositories import services as repositories
 from apps.orgs.exceptions import ChangedMeanwhile, NotFound, PermissionMissing
 from apps.orgs.models import Org
@@ -45,7 +45,7 @@ def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Cal
         "delete a source": on(sources.delete, **source),
         "try a source": on(trials.prepare, stream="planted", config={}, limit=1, **source),
         "change a repository": on(repositories.change, changes={"branch": "b"}, **repository),
-        "read a repository": on(repositories.ask_for_sync, **repository),
+        "read a repository": on(repositories.request_sync, **repository),
         "renew a webhook's secret": on(repositories.renew_webhook_secret, **repository),
         "disconnect a repository": on(repositories.disconnect, **repository),
     }
@@ -59,7 +59,7 @@ def making(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
         "make a connector": on(connectors.create, name="new", **dummy),
         "check settings": on(checks.check_unsaved, **dummy),
         "make a source": on(sources.create, name="new", code="x = 1"),
-        "upload sources": on(uploads.take, filename="a.py", files=[], approve=False),
+        "upload sources": on(uploads.save_files, filename="a.py", files=[], approve=False),
         "connect a repository": on(repositories.connect, fields={**PLACE, "approves": False}),
     }
 

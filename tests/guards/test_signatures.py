@@ -14,7 +14,7 @@ from tests.guards.source import ROOT, compare, files
 
 VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
-    "apps.web.files:following": "The scope and the messages of ASGI, as its specification has them.",
+    "apps.web.files:send_stored_file": "The scope and the messages of ASGI, as its specification has them.",
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -15,7 +15,7 @@ from apps.auth.mailing import links
 from apps.auth.models import RefreshFamily, User
 from apps.auth.tokens import Claims
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
@@ -227,11 +227,11 @@ def _create_custom_source(world: World, canary: str) -> dict[str, UUID]:
     )
     with world.scope():
         by = principal(world, Role.OWNER)
-        text = Text(code, validate(code).to_json())
+        text = CheckedCode(code, validate(code).to_json())
         source = custom_sources.create(
             org=world.org, by=by, name=f"{canary} code", code=code, checked=text, approve=True
         )
-        text = Text(f"{code}\n", validate(code).to_json())
+        text = CheckedCode(f"{code}\n", validate(code).to_json())
         newer = {"code": text.code, "note": canary}
         custom_sources.update(
             org=world.org, by=by, source_id=source.pk, changes=newer, checked=text

@@ -41,10 +41,10 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_an_old_home_is_closed_by_the_next_start(old: Path) -> None:
-    assert len(list(private.open_to_others(old))) > 8
+    assert len(list(private.find_open_files(old))) > 8
     passwd = mode(Path("/etc/passwd"))
     Home(old).make()
-    assert list(private.open_to_others(old)) == []
+    assert list(private.find_open_files(old)) == []
     assert mode(old / "storage/org/run") == 0o700
     assert mode(old / "storage/org/run/part") == mode(old / "mail/1.log") == 0o600
     assert mode(old) == (0o711 if os.geteuid() == 0 else 0o700)

@@ -163,7 +163,7 @@ def record_worker_heartbeat() -> None:
         cursor.execute(
             """INSERT INTO procrastinate_periodic_defers (task_name, defer_timestamp, periodic_id)
                VALUES (%s, extract(epoch FROM now())::bigint, '')""",
-            [health.TICK],
+            [health.TICK_TASK],
         )
 
 
@@ -197,7 +197,7 @@ def test_doctor_reports_why_storage_cannot_be_used(
     present = settings.STORAGES["default"]
     broken = {**present, "OPTIONS": {"location": str(occupied)}}
     settings.STORAGES = {**settings.STORAGES, "default": broken}
-    finding = health.try_storage()
+    finding = health.check_storage_now()
     assert not finding.ok
     assert finding.next_step
 

@@ -90,7 +90,7 @@ def test_the_good_document_is_good() -> None:
         "source.config.auth.token": "a-token-of-a-good-length",
         "destination.config.password": "p",
     }
-    document: Any = definition.joined_document(built)
+    document: Any = definition.document_with_secrets(built)
     assert document["source"]["config"] == GOOD["source"]["config"]
 
 
@@ -124,10 +124,10 @@ def test_no_stored_secret_reaches_a_place_it_was_not_stored_for(sent: Any) -> No
 @settings(max_examples=200, deadline=None)
 @given(values, values)
 def test_any_json_is_a_schedule_or_has_errors(sent: Any, other: Any) -> None:
-    before, _ = plans.read("0 0 * * *")
+    before, _ = plans.parse_plan("0 0 * * *")
     for value in (sent, {"cron": sent}, {"interval_seconds": sent, "timezone": other}, {"cron": "0 0 * * *", "overlap": sent, "jitter_seconds": other}):  # fmt: skip
         for base in (None, before):
-            plan, errors = plans.read(value, before=base)
+            plan, errors = plans.parse_plan(value, before=base)
             assert all(field.startswith("schedule") for field, _, _ in errors)
             assert errors or plan is None or plan.cron or plan.interval_seconds
 

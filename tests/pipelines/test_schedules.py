@@ -35,7 +35,7 @@ def local(cron: str, zone: str, after: str, count: int) -> list[str]:
 
 
 def names(cron: Cron, wall: datetime) -> bool:
-    return cron.on(wall.date()) and wall.hour in cron.hours and wall.minute in cron.minutes
+    return cron.runs_on(wall.date()) and wall.hour in cron.hours and wall.minute in cron.minutes
 
 
 def walked(text: str, zone_name: str, after: datetime, until: datetime) -> list[datetime]:

@@ -145,12 +145,12 @@ def test_a_diff_contains_every_difference_and_nothing_else(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     changes = diffs.diff(before, after)
-    patched = diffs.flat(before)
+    patched = diffs.flatten(before)
     for change in changes:
         assert change["before"] != change["after"]
         assert patched.get(change["field"]) == change["before"]
         patched[change["field"]] = change["after"]
-    wanted = diffs.flat(after)
+    wanted = diffs.flatten(after)
     assert {k: v for k, v in patched.items() if v is not None} == {
         k: v for k, v in wanted.items() if v is not None
     }

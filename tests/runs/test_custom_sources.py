@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.execute import Worker
@@ -46,7 +46,7 @@ class Shop(RestSource):
                 by=SYSTEM,
                 name="Shop",
                 code=code,
-                checked=Text(code, validate(code).to_json()),
+                checked=CheckedCode(code, validate(code).to_json()),
                 approve=True,
             )
         pipeline = make_pipeline(
@@ -106,7 +106,7 @@ class Shop(Source):
         {body}
 """
         with acme.scope():
-            text = Text(code, validate(code).to_json())
+            text = CheckedCode(code, validate(code).to_json())
             source = custom_sources.create(
                 org=acme.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
             )

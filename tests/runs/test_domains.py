@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from apps.engine.contract import LogLine
-from apps.live.streams import Wanted, open_stream
+from apps.live.streams import StreamTarget, open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
@@ -128,24 +128,24 @@ def test_the_stream_of_the_whole_organization_is_refused(split: Split) -> None:
     refused = split.client.get("/api/v1/events")
     assert (refused.status_code, refused.json()["code"]) == (403, "domain_only")
     with pytest.raises(Problem) as raised:
-        open_stream(asking(split.key), Wanted())
+        open_stream(asking(split.key), StreamTarget())
     assert raised.value.status == 403
 
 
 def test_a_stream_of_a_run_elsewhere_is_not_opened(split: Split) -> None:
-    opening = open_stream(asking(split.key), Wanted(RUN, split.runs["ours"].pk))
+    opening = open_stream(asking(split.key), StreamTarget(RUN, split.runs["ours"].pk))
     assert opening.feed.key == split.runs["ours"].pk
     with pytest.raises(NotFound):
-        open_stream(asking(split.key), Wanted(RUN, split.runs["theirs"].pk))
+        open_stream(asking(split.key), StreamTarget(RUN, split.runs["theirs"].pk))
 
 
 def test_a_stream_ends_when_its_pipeline_moves_out_of_the_keys_domain(split: Split) -> None:
     run = split.runs["ours"]
-    opening = open_stream(asking(split.key), Wanted(RUN, run.pk))
-    assert opening.still_allowed()
+    opening = open_stream(asking(split.key), StreamTarget(RUN, run.pk))
+    assert opening.is_still_allowed()
     with org_scope(run.org_id):
         Pipeline.objects.for_org(run.org_id).filter(pk=run.pipeline_id).update(domain=None)
-    assert not opening.still_allowed()
+    assert not opening.is_still_allowed()
 
 
 def asking(key: str) -> HttpRequest:

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.models import Output, Run
@@ -118,7 +118,7 @@ class Stage:
 
     def _create_custom_source(self, code: str) -> str:
         """Create a custom source. Return its kind."""
-        text = Text(code, validate(code).to_json())
+        text = CheckedCode(code, validate(code).to_json())
         name = f"c{self.rng.randrange(16**12):012x}"
         with self.world.scope():
             source = custom_sources.create(

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from apps.background.patience import retry_while_unavailable
+from apps.background.retries import retry_while_unavailable
 from apps.orgs.principals import SYSTEM
 from apps.runs import services
 from apps.runs.models import Run

@@ -46,7 +46,7 @@ def request_notice(email: str, template: str) -> None:
 
 def defer_mail(task: str, **arguments: str | int) -> None:
     """Defer one job of the queue `mail`. The job starts after this transaction is committed."""
-    jobs.defer(task, queue=QUEUE, about=arguments)
+    jobs.defer(task, queue=QUEUE, arguments=arguments)
 
 
 def send(to: str, template: str, **context: Any) -> None:

@@ -1,7 +1,7 @@
 """Check a connection, and list the streams it offers.
 
-The other side may be slow, and no transaction may wait for it. So each function only reads the necessary data,
-inside the org's scope, and returns a `SlowCall` that its caller runs outside that scope.
+The remote system may be slow, and no transaction may wait for it. So each function only reads what it needs inside
+the org's scope. It returns a `SlowCall`, which its caller runs outside that scope.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from apps.orgs.slow_calls import SlowCall
 
 
 def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Checked]:
-    """Check a saved connector, and store the result with it. Raises NotFound and PermissionMissing."""
-    connector = _checkable(org, by, connector_id)
-    kind, config = services.resolve(org, connector)
+    """Check a saved connector, and store the result in its row. Raises NotFound and PermissionMissing."""
+    connector = _connector_to_check(org, by, connector_id)
+    kind, config = services.kind_and_settings(org, connector)
 
     def store(answer: Checked) -> None:
-        services.note_check(
+        services.store_check_result(
             org=org, connector_id=connector_id, version=connector.version, ok=answer["ok"]
         )
 
     return SlowCall(
-        _check(org, connector.role, kind, config),
-        lambda later: _checkable(org, later, connector_id),
+        _prepare_check(org, connector.role, kind, config),
+        lambda refreshed: _connector_to_check(org, refreshed, connector_id),
         store,
     )
 
@@ -43,36 +43,36 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
 def check_unsaved(
     *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
 ) -> SlowCall[Checked]:
-    """Check settings that are not saved, and so belong to no domain. Raises Invalid and PermissionMissing."""
-    _require_somewhere(by)
-    known = services.known_kind(org, role, kind)
-    run = _check(org, role, kind, services.checked(known, config).plain)
-    return SlowCall(run, _require_somewhere)
+    """Check settings that are not saved; they belong to no domain. Raises Invalid and PermissionMissing."""
+    _require_edit_in_some_domain(by)
+    settings = services.checked_settings(services.known_kind(org, role, kind), config)
+    run = _prepare_check(org, role, kind, settings.plain)
+    return SlowCall(run, _require_edit_in_some_domain)
 
 
-def streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Streams]:
+def list_streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Streams]:
     """List the streams that the source offers. Raises NotFound and NotASource."""
-    readable = partial(services.readable, org=org, connector_id=connector_id)
-    connector = readable(by=by)
+    find = partial(services.find_connector, org=org, connector_id=connector_id)
+    connector = find(by=by)
     if connector.role != ConnectorRole.SOURCE:
         raise NotASource
-    kind, config = services.resolve(org, connector)
-    code = custom_kinds.code_of(org, kind)
+    kind, config = services.kind_and_settings(org, connector)
+    code = custom_kinds.code_for_kind(org, kind)
     run = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
-    return SlowCall(run, lambda later: readable(by=later))
+    return SlowCall(run, lambda refreshed: find(by=refreshed))
 
 
-def _checkable(org: Org, by: Principal, connector_id: UUID) -> Connector:
-    connector = services.readable(org=org, by=by, connector_id=connector_id)
+def _connector_to_check(org: Org, by: Principal, connector_id: UUID) -> Connector:
+    connector = services.find_connector(org=org, by=by, connector_id=connector_id)
     by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
     return connector
 
 
-def _require_somewhere(by: Principal) -> None:
+def _require_edit_in_some_domain(by: Principal) -> None:
     if not by.may_somewhere(Permission.CONNECTORS_EDIT):
         by.require(Permission.CONNECTORS_EDIT)
 
 
-def _check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], Checked]:
-    code = custom_kinds.code_of(org, kind)
+def _prepare_check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], Checked]:
+    code = custom_kinds.code_for_kind(org, kind)
     return partial(engine.check, org_id=org.pk, role=role, kind=kind, config=config, code=code)

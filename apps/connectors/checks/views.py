@@ -1,4 +1,4 @@
-"""Check connections and list their streams over HTTP. No transaction waits for the other side."""
+"""Check connections and list their streams over HTTP. No transaction waits for the remote system."""
 
 from __future__ import annotations
 
@@ -86,5 +86,5 @@ class Streams(OrgView):
         example=STREAMS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> SlowResponse:
-        call = checks.streams(org=self.org, by=self.principal, connector_id=pk)
+        call = checks.list_streams(org=self.org, by=self.principal, connector_id=pk)
         return self.wait_for(call)

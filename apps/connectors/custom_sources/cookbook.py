@@ -1,4 +1,4 @@
-"""Short example sources. Each file can be run, and has its title in the first line."""
+"""Short example sources. Each file can be run; its first line is its title."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import apps.engine.authoring
 from apps.engine.sandbox import paths
 
-FOLDER = Path(apps.engine.authoring.__file__).parent / "cookbook"
+COOKBOOK_FOLDER = Path(apps.engine.authoring.__file__).parent / "cookbook"
 # From the simplest to the most flexible.
-ORDER = (
+NAMES_IN_ORDER = (
     "api_key",
     "bearer_cursor",
     "oauth_refresh",
@@ -21,13 +21,13 @@ ORDER = (
     "nested_children",
     "any_python",
 )
-EXAMPLE = (FOLDER / "api_key.py").read_text("utf-8")
+EXAMPLE = (COOKBOOK_FOLDER / "api_key.py").read_text("utf-8")
 
 
 @lru_cache(maxsize=1)
 def entries() -> list[dict[str, Any]]:
     """Return `{name, title, code}` of each example."""
-    return [_entry(name) for name in ORDER]
+    return [_read_entry(name) for name in NAMES_IN_ORDER]
 
 
 def packages() -> list[str]:
@@ -35,7 +35,7 @@ def packages() -> list[str]:
     return [name for name in paths.find_python_files().modules if not name.startswith("_")]
 
 
-def _entry(name: str) -> dict[str, Any]:
-    code = (FOLDER / f"{name}.py").read_text("utf-8")
+def _read_entry(name: str) -> dict[str, Any]:
+    code = (COOKBOOK_FOLDER / f"{name}.py").read_text("utf-8")
     title = (ast.get_docstring(ast.parse(code)) or name).partition("\n")[0]
     return {"name": name, "title": title, "code": code}

@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 from apps.connectors.custom_sources import edits
-from apps.connectors.custom_sources.serializers import MAX_COMPARED
+from apps.connectors.custom_sources.serializers import MAX_COMPARED_LINES
 from apps.connectors.models import CustomSource, CustomSourceVersion
 from apps.orgs.models import Org
 
@@ -14,32 +14,34 @@ from apps.orgs.models import Org
 def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str, Any]:
     """Return the diff of the code, and the added and removed hosts.
 
-    `before` 0 means an empty version. Raises NotFound.
+    If `before` is 0, the version is compared with an empty one. Raises NotFound.
     """
-    newer = edits.version(org, source, after)
-    older = edits.version(org, source, before) if before else None
-    old, new = older.report["hosts"] if older else [], newer.report["hosts"]
+    newer = edits.find_version(org, source, after)
+    older = edits.find_version(org, source, before) if before else None
+    old_hosts = older.report["hosts"] if older else []
+    new_hosts = newer.report["hosts"]
     return {
         "before": before,
         "after": after,
-        "diff": _unified(older, newer),
-        "hosts_added": [host for host in new if host not in old],
-        "hosts_removed": [host for host in old if host not in new],
+        "diff": _unified_diff(older, newer),
+        "hosts_added": [host for host in new_hosts if host not in old_hosts],
+        "hosts_removed": [host for host in old_hosts if host not in new_hosts],
     }
 
 
-def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
-    """Return a unified diff; None if there are too many lines: difflib takes quadratic time, and a web request
-    waits for it.
+def _unified_diff(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
+    """Return a unified diff, or None if there are too many lines.
+
+    The time that difflib needs is quadratic, and a web request waits for it.
     """
-    old = before.code.splitlines(keepends=True) if before else []
-    new = after.code.splitlines(keepends=True)
-    if max(len(old), len(new)) > MAX_COMPARED:
+    old_lines = before.code.splitlines(keepends=True) if before else []
+    new_lines = after.code.splitlines(keepends=True)
+    if max(len(old_lines), len(new_lines)) > MAX_COMPARED_LINES:
         return None
-    lines = difflib.unified_diff(
-        old,
-        new,
+    diff_lines = difflib.unified_diff(
+        old_lines,
+        new_lines,
         f"version {before.number}" if before else "nothing",
         f"version {after.number}",
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in diff_lines)

@@ -1,7 +1,7 @@
-"""Edits of a custom source whose row the caller has locked. Each adds one audit event.
+"""Edits of a custom source whose row the caller has locked. Each edit adds one audit event.
 
-Used by the services, by uploads and by repository syncs, which check permissions. Only the permission to allow
-access to any host is checked here.
+The callers (services, uploads and repository syncs) check permissions. This module checks only the permission to
+allow access to any host.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.exceptions import CustomSourceNameTaken, OpenHostsNeedAnAdmin
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
 from apps.egress.allowlist import ANY_HOST
@@ -23,7 +23,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
-HIGHEST = 2**31 - 1  # the largest version number that the database's type allows
+MAX_VERSION_NUMBER = 2**31 - 1  # the largest number that the database column can store
 
 
 def add(
@@ -31,7 +31,7 @@ def add(
     org: Org,
     by: Principal,
     name: str,
-    text: Text,
+    checked_code: CheckedCode,
     description: str = "",
     origin: str = Origin.EDITOR,
     repository: Repository | None = None,
@@ -50,8 +50,9 @@ def add(
     )
     with transaction.atomic():
         _save(source, new=True)
-        _add_version(org, by, source, text)
-        record(org, by, "custom_source.create", source, {"name": [None, name], **_of(text)})
+        _add_version(org, by, source, checked_code)
+        changes = {"name": [None, name], **_audited_code(checked_code)}
+        record(org, by, "custom_source.create", source, changes)
         if approve:
             approve_version(org=org, by=by, source=source, number=1)
     return source
@@ -64,20 +65,26 @@ def change(
     source: CustomSource,
     name: str | None = None,
     description: str | None = None,
-    text: Text | None = None,
+    checked_code: CheckedCode | None = None,
     approve: bool = False,
 ) -> None:
-    """Change name or description, and add a version if the text differs from the latest. None leaves it alone."""
+    """Change name and description, and add a version if the code differs from the latest version.
+
+    None means that this part does not change.
+    """
     changed: dict[str, Any] = {}
     for field, value in (("name", name), ("description", description)):
         if value is not None and getattr(source, field) != value:
             changed[field] = [getattr(source, field), value]
             setattr(source, field, value)
     with transaction.atomic():
-        if text is not None and text.sha256 != version(org, source, source.latest).sha256:
+        if checked_code is not None and not _is_latest(org, source, checked_code):
             source.latest += 1
-            _add_version(org, by, source, text)
-            changed |= {"version": [source.latest - 1, source.latest], **_of(text)}
+            _add_version(org, by, source, checked_code)
+            changed |= {
+                "version": [source.latest - 1, source.latest],
+                **_audited_code(checked_code),
+            }
         if changed:
             source.etag += 1
             _save(source)
@@ -92,7 +99,7 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
     Raises OpenHostsNeedAnAdmin for code that may connect to any host, unless `by` may change the org's
     settings.
     """
-    chosen = version(org, source, number)
+    chosen = find_version(org, source, number)
     require_open_hosts(by, chosen.report["hosts"])
     if source.approved == number:
         return
@@ -102,8 +109,8 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
         chosen.save(update_fields=["approved_at", "approved_by"])
         source.etag += 1
         _save(source)
-        hosts = {"hosts": [None, chosen.report["hosts"]], "approved": [before, number]}
-        record(org, by, "custom_source.approve", source, hosts)
+        changes = {"hosts": [None, chosen.report["hosts"]], "approved": [before, number]}
+        record(org, by, "custom_source.approve", source, changes)
 
 
 def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
@@ -114,23 +121,23 @@ def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
 
 def set_archived(*, org: Org, by: Principal, source: CustomSource, archived: bool) -> None:
     """Archive the source, or restore it; pipelines that use it keep running."""
-    before = source.archived_at is not None
-    if before == archived:
+    was_archived = source.archived_at is not None
+    if was_archived == archived:
         return
     source.archived_at = timezone.now() if archived else None
     source.etag += 1
     _save(source)
-    record(org, by, "custom_source.archive", source, {"archived": [before, archived]})
+    record(org, by, "custom_source.archive", source, {"archived": [was_archived, archived]})
 
 
-def version(org: Org, source: CustomSource, number: int) -> CustomSourceVersion:
+def find_version(org: Org, source: CustomSource, number: int) -> CustomSourceVersion:
     """Return a version. Raises NotFound."""
     rows = CustomSourceVersion.objects.for_org(org).filter(source=source)
-    rows = rows.filter(number=min(number, HIGHEST)).select_related("source")
-    found: CustomSourceVersion | None = rows.first()
-    if found is None:
+    rows = rows.filter(number=min(number, MAX_VERSION_NUMBER)).select_related("source")
+    version: CustomSourceVersion | None = rows.first()
+    if version is None:
         raise NotFound
-    return found
+    return version
 
 
 def record(
@@ -153,24 +160,28 @@ def record(
     )
 
 
-def _add_version(org: Org, by: Principal, source: CustomSource, text: Text) -> None:
+def _add_version(org: Org, by: Principal, source: CustomSource, checked_code: CheckedCode) -> None:
     CustomSourceVersion(
         org=org,
         source=source,
         number=source.latest,
-        code=text.code,
-        sha256=text.sha256,
-        report=dict(text.report),
-        note=text.note,
-        commit=text.commit,
-        author=text.author,
+        code=checked_code.code,
+        sha256=checked_code.sha256,
+        report=dict(checked_code.report),
+        note=checked_code.note,
+        commit=checked_code.commit,
+        author=checked_code.author,
         created_by_id=by.user_id,
     ).save(force_insert=True)
 
 
-def _of(text: Text) -> dict[str, Any]:
-    """Return what the audit log stores of a text: not the text itself, which the versions keep."""
-    return {"sha256": [None, text.sha256], "hosts": [None, text.report["hosts"]]}
+def _is_latest(org: Org, source: CustomSource, checked_code: CheckedCode) -> bool:
+    return checked_code.sha256 == find_version(org, source, source.latest).sha256
+
+
+def _audited_code(checked_code: CheckedCode) -> dict[str, Any]:
+    """Return the changes for the audit log. They leave out the code, which is stored in the versions."""
+    return {"sha256": [None, checked_code.sha256], "hosts": [None, checked_code.report["hosts"]]}
 
 
 def _save(source: CustomSource, *, new: bool = False) -> None:

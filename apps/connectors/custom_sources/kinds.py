@@ -1,4 +1,4 @@
-"""Custom sources as kinds, so that connectors and pipelines use them like built-in ones."""
+"""Custom sources as kinds, so that connectors and pipelines can use them like built-in kinds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import F
 
 from apps.connectors import catalogue
 from apps.connectors.catalogue import Kind
-from apps.connectors.models import CUSTOM, ConnectorRole, CustomSource, CustomSourceVersion
+from apps.connectors.models import CUSTOM_PREFIX, ConnectorRole, CustomSource, CustomSourceVersion
 from apps.connectors.schemas import Error
 from apps.engine.answers import Report
 from apps.engine.catalogue import ConnectorKind, StreamKind
@@ -22,75 +22,80 @@ ICON = "code"
 
 
 class Kinds:
-    """The kinds an org can use: built-in ones, and its own approved sources, which are read once."""
+    """The kinds that an org can use: built-in kinds, and the org's approved custom sources, which are read once."""
 
     def __init__(self, custom: Mapping[str, Kind]) -> None:
         self._custom = custom
 
     def find(self, role: str, name: str) -> Kind | None:
-        if role == ConnectorRole.SOURCE and name.startswith(CUSTOM):
+        if role == ConnectorRole.SOURCE and name.startswith(CUSTOM_PREFIX):
             return self._custom.get(name)
         return catalogue.find(role, name)
 
 
-NONE_OF_ITS_OWN = Kinds({})
+BUILT_IN_KINDS = Kinds({})
 
 
-def kinds(org: Org, names: Iterable[str], pins: Iterable[int] = ()) -> Kinds:
-    """Return the kinds with those of `names` that are custom sources of the org with an approved version.
+def kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) -> Kinds:
+    """Return the built-in kinds, and the approved custom sources of the org among `names`.
 
-    With `pins` (version numbers named in a document), those versions are used instead of the latest approved
-    ones.
+    `pinned_numbers` are version numbers from a document. Those versions are used instead of the latest approved ones.
     """
-    ids = {pk for name in names if (pk := id_of(name)) is not None}
+    ids = {pk for name in names if (pk := custom_source_id(name)) is not None}
     if not ids:
-        return NONE_OF_ITS_OWN
-    pinned = set(pins)
-    found = _pinned(org, ids, pinned) if pinned else _approved(org, pk__in=ids)
-    return Kinds({kind.name: kind for kind in found})
+        return BUILT_IN_KINDS
+    numbers = set(pinned_numbers)
+    custom = _pinned_kinds(org, ids, numbers) if numbers else _approved_kinds(org, pk__in=ids)
+    return Kinds({kind.name: kind for kind in custom})
 
 
-def usable(org: Org) -> list[Kind]:
+def usable_kinds(org: Org) -> list[Kind]:
     """Return every custom source with an approved version that is not archived, ordered by name."""
-    return sorted(_approved(org, archived_at__isnull=True), key=lambda kind: kind.title.lower())
+    return sorted(
+        _approved_kinds(org, archived_at__isnull=True), key=lambda kind: kind.title.lower()
+    )
 
 
-def id_of(kind: str) -> UUID | None:
-    """Return the id of the custom source that a kind names, None for other kinds."""
-    if not kind.startswith(CUSTOM):
+def custom_source_id(kind: str) -> UUID | None:
+    """Return the id of the custom source if `kind` names one, or else None."""
+    if not kind.startswith(CUSTOM_PREFIX):
         return None
     try:
-        return UUID(kind.removeprefix(CUSTOM))
+        return UUID(kind.removeprefix(CUSTOM_PREFIX))
     except ValueError:
         return None
 
 
-def version_of(org: Org, kind: str, number: int | None = None) -> CustomSourceVersion:
-    """Return the version to run: the one with this number, or the latest approved.
+def approved_version(org: Org, kind: str, number: int | None = None) -> CustomSourceVersion:
+    """Return the version to run: the version with this number, or else the latest approved version.
 
-    Raises Invalid if there is none, or it is not approved.
+    Raises Invalid if this version does not exist or is not approved.
     """
-    versions = CustomSourceVersion.objects.for_org(org).filter(source_id=id_of(kind))
+    versions = CustomSourceVersion.objects.for_org(org).filter(source_id=custom_source_id(kind))
     versions = versions.filter(approved_at__isnull=False).select_related("source")
-    found: CustomSourceVersion | None = versions.filter(
+    version: CustomSourceVersion | None = versions.filter(
         number=number or F("source__approved")
     ).first()
-    if found is None:
+    if version is None:
         message = (
             f"Version {number} of this custom source is not approved."
             if number
             else "This custom source has no approved version."
         )
         raise Invalid([("source", message, "unapproved")])
-    return found
+    return version
 
 
-def code_of(org: Org, kind: str, number: int | None = None) -> CodeSpec | None:
-    """Return the code that the sandbox runs for a kind, None for a built-in one. Raises Invalid."""
-    return code(version_of(org, kind, number)) if id_of(kind) is not None else None
+def code_for_kind(org: Org, kind: str, number: int | None = None) -> CodeSpec | None:
+    """Return the code that the sandbox runs for a kind, or None for a built-in kind. Raises Invalid."""
+    return (
+        code_spec(approved_version(org, kind, number))
+        if custom_source_id(kind) is not None
+        else None
+    )
 
 
-def code(version: CustomSourceVersion) -> CodeSpec:
+def code_spec(version: CustomSourceVersion) -> CodeSpec:
     report = version.report
     return CodeSpec(
         text=version.code,
@@ -100,7 +105,7 @@ def code(version: CustomSourceVersion) -> CodeSpec:
     )
 
 
-def kind_of(source: CustomSource, report: Report) -> Kind:
+def kind_from_report(source: CustomSource, report: Report) -> Kind:
     """Return the kind that a version's report describes."""
     streams = tuple(StreamKind(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
     modes = {mode for stream in streams for mode in stream.sync_modes} or {"full_refresh"}
@@ -121,27 +126,27 @@ def kind_of(source: CustomSource, report: Report) -> Kind:
     )
 
 
-def unknown(role: str, name: str, field: str) -> Error:
+def unknown_kind_error(role: str, name: str, field: str) -> Error:
     """Return the error for a kind that cannot be used."""
-    if id_of(name) is not None:
+    if custom_source_id(name) is not None:
         message = "There is no custom source of this kind with an approved version."
         return field, message, "unknown"
-    return catalogue.unknown(role, name, field)
+    return catalogue.unknown_kind_error(role, name, field)
 
 
-def _pinned(org: Org, ids: Iterable[UUID], numbers: Iterable[int]) -> Iterable[Kind]:
+def _pinned_kinds(org: Org, ids: Iterable[UUID], numbers: Iterable[int]) -> Iterable[Kind]:
     versions = CustomSourceVersion.objects.for_org(org).filter(approved_at__isnull=False)
     versions = versions.filter(source_id__in=ids, number__in=numbers).select_related("source")
-    return [kind_of(version.source, version.report) for version in versions.defer("code")]
+    return [kind_from_report(version.source, version.report) for version in versions.defer("code")]
 
 
-def _approved(org: Org, **wanted: Any) -> Iterable[Kind]:
+def _approved_kinds(org: Org, **filters: Any) -> Iterable[Kind]:
     sources = {
         source.pk: source
-        for source in CustomSource.objects.for_org(org).filter(approved__isnull=False, **wanted)
+        for source in CustomSource.objects.for_org(org).filter(approved__isnull=False, **filters)
     }
     versions = CustomSourceVersion.objects.for_org(org).filter(source_id__in=sources)
     numbers = {(pk, source.approved) for pk, source in sources.items()}
     for pk, number, report in versions.values_list("source_id", "number", "report"):
         if (pk, number) in numbers:
-            yield kind_of(sources[pk], report)
+            yield kind_from_report(sources[pk], report)

@@ -1,21 +1,21 @@
-"""The results per file of an upload or a repository sync."""
+"""The result for each file of an upload or a repository sync."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
 from apps.auth import names
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.models import CustomSource
 from apps.engine.answers import File
 
 OUTCOMES = ("created", "updated", "unchanged", "archived", "failed")
-MESSAGE = 500  # characters
-PATH = 500
+MAX_MESSAGE_LENGTH = 500  # characters
+MAX_PATH_LENGTH = 500
 
 
 class Outcome(TypedDict):
-    """The result for one file: `outcome` is one of OUTCOMES, `source_id` its custom source."""
+    """The result for one file. `outcome` is one of OUTCOMES, `source_id` the id of the file's custom source."""
 
     path: str
     outcome: str
@@ -24,23 +24,23 @@ class Outcome(TypedDict):
     version: int | None
 
 
-def outcome(
-    path: str, word: str, *, message: str = "", source: CustomSource | None = None
+def build_outcome(
+    path: str, result: str, *, message: str = "", source: CustomSource | None = None
 ) -> Outcome:
-    """Return the result for the file at `path`. `word` is one of OUTCOMES."""
+    """Return the result for the file at `path`. `result` is one of OUTCOMES."""
     return {
-        "path": names.clean_name(path, longest=PATH),
-        "outcome": word,
-        "message": names.clean_name(message, longest=MESSAGE),
+        "path": names.clean_name(path, longest=MAX_PATH_LENGTH),
+        "outcome": result,
+        "message": names.clean_name(message, longest=MAX_MESSAGE_LENGTH),
         "source_id": str(source.pk) if source else None,
         "version": source.latest if source else None,
     }
 
 
-def problem(file: File) -> str | None:
-    """Return why the file is not a valid custom source, with the line; None if it is valid."""
+def find_problem(file: File) -> str | None:
+    """Return the reason why the file is not a valid custom source, with the line number. Return None if it is valid."""
     try:
-        if not names.parse_name(name_of(file["path"])):
+        if not names.parse_name(source_name(file["path"])):
             return "Its name has no visible characters."
         names.parse_name(file["path"])
     except names.InvalidName as error:
@@ -51,14 +51,16 @@ def problem(file: File) -> str | None:
     return f"Line {errors[0]['line']}: {errors[0]['message']}" if errors else None
 
 
-def name_of(path: str) -> str:
+def source_name(path: str) -> str:
     """Return the name of the custom source in this file: the file's name without `.py`."""
     return names.clean_name(path.rpartition("/")[2].removesuffix(".py"), longest=120)
 
 
-def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Text:
+def checked_code_from_file(
+    file: File, *, note: str, commit: str = "", author: str = ""
+) -> CheckedCode:
     """Return the code of a valid file with its validation report."""
-    return Text(
+    return CheckedCode(
         file["text"],
         file["report"],
         note=names.clean_name(note, longest=200),

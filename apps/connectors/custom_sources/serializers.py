@@ -8,19 +8,19 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.connectors.models import Origin
-from apps.connectors.serializers import NAME, SettingsField
+from apps.connectors.serializers import MAX_NAME, SettingsField
 from apps.orgs.http.texts import NameField, ProseField
 
-MAX_CODE = 512 * 1024  # characters, the same limit as in the engine's validation
-MAX_COMPARED = 3000  # lines of a version
-MAX_PREVIEW = 100
+MAX_CODE_LENGTH = 512 * 1024  # characters, the same limit as in the engine's validation
+MAX_COMPARED_LINES = 3000  # lines of a version
+MAX_PREVIEW_RECORDS = 100
 
 
 class CodeField(serializers.CharField):
     """Python text, stored exactly as it was sent."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, max_length=MAX_CODE, **options)
+        super().__init__(trim_whitespace=False, max_length=MAX_CODE_LENGTH, **options)
 
 
 class CodeMessage(serializers.Serializer[Any]):
@@ -69,7 +69,7 @@ class CustomSourceFilter(serializers.Serializer[Any]):
 
 
 class CustomSourceCreate(serializers.Serializer[Any]):
-    name = NameField(max_length=NAME)
+    name = NameField(max_length=MAX_NAME)
     description = ProseField(max_length=1000, allow_blank=True, default="")
     code = CodeField()
     note = NameField(max_length=200, allow_blank=True, default="")
@@ -79,7 +79,7 @@ class CustomSourceCreate(serializers.Serializer[Any]):
 
 
 class CustomSourceUpdate(serializers.Serializer[Any]):
-    name = NameField(max_length=NAME, required=False)
+    name = NameField(max_length=MAX_NAME, required=False)
     description = ProseField(max_length=1000, allow_blank=True, required=False)
     code = CodeField(required=False)
     note = NameField(max_length=200, allow_blank=True, required=False)
@@ -145,7 +145,7 @@ class CustomSourceDiff(serializers.Serializer[Any]):
     diff = serializers.CharField(
         allow_blank=True,
         allow_null=True,
-        help_text=f"Unified diff of the code; null when a version has more than {MAX_COMPARED:,} lines, which are"
+        help_text=f"Unified diff of the code; null when a version has more than {MAX_COMPARED_LINES:,} lines, which are"
         " too many to compare.",
     )
     hosts_added = serializers.ListField(child=serializers.CharField())
@@ -164,7 +164,7 @@ class TryRequest(serializers.Serializer[Any]):
     stream = serializers.CharField(max_length=200)
     config = SettingsField(required=False)
     max_records = serializers.IntegerField(
-        min_value=1, max_value=MAX_PREVIEW, required=False, default=10
+        min_value=1, max_value=MAX_PREVIEW_RECORDS, required=False, default=10
     )
 
 

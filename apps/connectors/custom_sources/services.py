@@ -1,7 +1,7 @@
 """Actions on custom sources, each in one transaction.
 
-Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
-permission. Those with the argument `checked` raise CodeUnchecked for code that was not validated yet (`texts`).
+Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission. Actions with the argument `checked` raise CodeUnchecked for code that is not validated (`checked_code`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from apps.connectors.custom_sources import edits
-from apps.connectors.custom_sources.texts import Text, require_checked
+from apps.connectors.custom_sources.checked_code import CheckedCode, require_checked
 from apps.connectors.exceptions import ComesFromRepository, CustomSourceInUse
 from apps.connectors.models import CustomSource, CustomSourceQuerySet
 from apps.orgs.models import Org
@@ -27,16 +27,16 @@ from apps.orgs.versions import Match, require_match
 def sources(org: Org, by: Principal) -> CustomSourceQuerySet:
     """Return the custom sources that the principal can see.
 
-    They belong to the whole org: a key for one domain sees none.
+    Custom sources belong to the whole org, so an API key for one domain sees none of them.
     """
     rows = CustomSource.objects.for_org(org)
     return rows.none() if by.only_domain else rows
 
 
-def readable(*, org: Org, by: Principal, source_id: UUID) -> CustomSource:
+def find_source(*, org: Org, by: Principal, source_id: UUID) -> CustomSource:
     """Return the source. Raises NotFound."""
-    found: CustomSource = find_object(sources(org, by), source_id)
-    return found
+    source: CustomSource = find_object(sources(org, by), source_id)
+    return source
 
 
 def create(
@@ -48,12 +48,19 @@ def create(
     note: str = "",
     description: str = "",
     approve: bool = False,
-    checked: Text | None = None,
+    checked: CheckedCode | None = None,
 ) -> CustomSource:
     """Create a source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
     by.require(Permission.CUSTOM_SOURCES_EDIT)
-    text = require_checked(org.pk, code, note, checked)
-    return edits.add(org=org, by=by, name=name, text=text, description=description, approve=approve)
+    checked_code = require_checked(org.pk, code, note, checked)
+    return edits.add(
+        org=org,
+        by=by,
+        name=name,
+        checked_code=checked_code,
+        description=description,
+        approve=approve,
+    )
 
 
 def update(
@@ -64,7 +71,7 @@ def update(
     changes: Mapping[str, Any],
     approve: bool = False,
     match: Match = None,
-    checked: Text | None = None,
+    checked: CheckedCode | None = None,
 ) -> CustomSource:
     """Apply `changes` (name, description, archived, code with its note).
 
@@ -72,12 +79,12 @@ def update(
     ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
     """
     with transaction.atomic():
-        source = _editable(org, by, source_id, match)
-        text = None
+        source = _lock_editable(org, by, source_id, match)
+        checked_code = None
         if "code" in changes:
             _require_own_code(source)
             note = changes.get("note", "")
-            text = require_checked(org.pk, changes["code"], note, checked)
+            checked_code = require_checked(org.pk, changes["code"], note, checked)
         if "archived" in changes:
             edits.set_archived(org=org, by=by, source=source, archived=changes["archived"])
         edits.change(
@@ -86,7 +93,7 @@ def update(
             source=source,
             name=changes.get("name"),
             description=changes.get("description"),
-            text=text,
+            checked_code=checked_code,
             approve=approve,
         )
     return source
@@ -97,7 +104,7 @@ def approve(
 ) -> CustomSource:
     """Allow pipelines to run this version. Raises ChangedMeanwhile, and OpenHostsNeedAnAdmin."""
     with transaction.atomic():
-        source = _editable(org, by, source_id, match)
+        source = _lock_editable(org, by, source_id, match)
         edits.approve_version(org=org, by=by, source=source, number=number)
     return source
 
@@ -105,34 +112,34 @@ def approve(
 def restore(
     *, org: Org, by: Principal, source_id: UUID, number: int, match: Match = None
 ) -> CustomSource:
-    """Create a new version that equals an old one. Raises ChangedMeanwhile and ComesFromRepository."""
+    """Create a new version with the code of an old version. Raises ChangedMeanwhile and ComesFromRepository."""
     with transaction.atomic():
-        source = _editable(org, by, source_id, match)
-        old = edits.version(org, source, number)
+        source = _lock_editable(org, by, source_id, match)
+        old = edits.find_version(org, source, number)
         _require_own_code(source)
-        text = Text(old.code, old.report, note=f"Restored version {number}")
-        edits.change(org=org, by=by, source=source, text=text)
+        checked_code = CheckedCode(old.code, old.report, note=f"Restored version {number}")
+        edits.change(org=org, by=by, source=source, checked_code=checked_code)
     return source
 
 
 def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> None:
-    """Delete it with its versions. Raises ChangedMeanwhile, and CustomSourceInUse naming what uses it."""
+    """Delete a source with its versions. Raises ChangedMeanwhile, and CustomSourceInUse which names the users."""
     with transaction.atomic():
-        source = _editable(org, by, source_id, match)
+        source = _lock_editable(org, by, source_id, match)
         try:
             source.delete()
         except ProtectedError as error:
             raise _in_use(error) from None
-        gone = {"name": [source.name, None]}
-        edits.record(org, by, "custom_source.delete", source, gone, pk=source_id)
+        changes = {"name": [source.name, None]}
+        edits.record(org, by, "custom_source.delete", source, changes, pk=source_id)
 
 
-def _editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:
+def _lock_editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:
     """Lock and return the source, if the principal may edit it and it has not changed since the caller read it."""
-    found = find_object(sources(org, by), source_id, lock=True)
+    source = find_object(sources(org, by), source_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
-    require_match(match, found.etag)
-    return found
+    require_match(match, source.etag)
+    return source
 
 
 def _require_own_code(source: CustomSource) -> None:

@@ -1,4 +1,4 @@
-"""Preview a custom source: choose its code and settings, and run it. Nothing is saved."""
+"""Preview a custom source: select the code and settings, and run the code. Nothing is saved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from apps.connectors import engine
 from apps.connectors import services as connectors
 from apps.connectors.configuration import EMPTY, StoredSettings
-from apps.connectors.custom_sources import edits, kinds, services, texts
+from apps.connectors.custom_sources import checked_code, edits, kinds, services
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
 from apps.engine.answers import Report, Tried
 from apps.engine.contract import CodeSpec, SourceSpec
@@ -23,8 +23,8 @@ from apps.orgs.slow_calls import SlowCall
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The records that the author asks for, and the settings to read them with."""
+class PreviewRequest:
+    """The stream and the number of records to preview, and the settings to read them with."""
 
     stream: str
     config: JsonObject
@@ -45,39 +45,42 @@ def prepare(
 ) -> SlowCall[Tried]:
     """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
-    With a connector, its settings are used. This function and the call's `run` raise Invalid, and
-    OpenHostsNeedAnAdmin for code that is not approved; this function also NotFound and PermissionMissing.
+    With `connector_id`, the settings of that connector are used. This function and the `run` of the SlowCall raise
+    Invalid, and OpenHostsNeedAnAdmin for code that is not approved. This function also raises NotFound and
+    PermissionMissing.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     if (code is None) == (source_id is None):
         raise Invalid([("code", "Send code, or the id of a saved source.", "ambiguous")])
-    wanted = Wanted(stream, config, limit)
+    preview = PreviewRequest(stream, config, limit)
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        run: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", wanted)
+        run: Callable[[], Tried] = partial(_preview_code, org.pk, by, code or "", preview)
     else:
-        run = _saved(org, by, wanted, source_id=source_id, number=number, connector_id=connector_id)
+        run = _prepare_saved_source(
+            org, by, preview, source_id=source_id, number=number, connector_id=connector_id
+        )
 
-    def recheck(later: Principal) -> None:
-        later.require(Permission.CUSTOM_SOURCES_EDIT)
+    def recheck(refreshed: Principal) -> None:
+        refreshed.require(Permission.CUSTOM_SOURCES_EDIT)
         if connector_id is not None:
-            _editable_connector(org, later, connector_id)
+            _editable_connector(org, refreshed, connector_id)
 
     return SlowCall(run, recheck)
 
 
-def _saved(
+def _prepare_saved_source(
     org: Org,
     by: Principal,
-    wanted: Wanted,
+    preview: PreviewRequest,
     *,
     source_id: UUID,
     number: int | None,
     connector_id: UUID | None,
 ) -> Callable[[], Tried]:
-    saved = services.readable(org=org, by=by, source_id=source_id)
-    version = edits.version(org, saved, number or saved.latest)
+    saved = services.find_source(org=org, by=by, source_id=source_id)
+    version = edits.find_version(org, saved, number or saved.latest)
     if version.approved_at is None:
         edits.require_open_hosts(by, version.report["hosts"])
     before = EMPTY
@@ -85,15 +88,15 @@ def _saved(
         _require_approved(version)
         before = _stored_settings(org, by, connector_id, source_id)
     label = f"{saved.name}, version {version.number}"
-    source = _source(version.code, version.report, label, wanted, before)
-    return partial(engine.try_source, org_id=org.pk, source=source, limit=wanted.limit)
+    source = _source_spec(version.code, version.report, label, preview, before)
+    return partial(engine.try_source, org_id=org.pk, source=source, limit=preview.limit)
 
 
-def _try_text(org_id: UUID, by: Principal, code: str, wanted: Wanted) -> Tried:
-    text = texts.validated(org_id=org_id, code=code)
-    edits.require_open_hosts(by, text.report["hosts"])
-    source = _source(text.code, text.report, "draft", wanted, EMPTY)
-    return engine.try_source(org_id=org_id, source=source, limit=wanted.limit)
+def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> Tried:
+    draft = checked_code.validate_code(org_id=org_id, code=code)
+    edits.require_open_hosts(by, draft.report["hosts"])
+    source = _source_spec(draft.code, draft.report, "draft", preview, EMPTY)
+    return engine.try_source(org_id=org_id, source=source, limit=preview.limit)
 
 
 def _require_approved(version: CustomSourceVersion) -> None:
@@ -108,31 +111,31 @@ def _stored_settings(
     org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
 ) -> StoredSettings:
     """Return the settings of a connector of this source that the principal may edit. Raises Invalid."""
-    found = _editable_connector(org, by, connector_id)
-    if source_id is None or found.custom_source_id != source_id:
-        message = "Its settings can be used only with the saved source it belongs to."
+    connector = _editable_connector(org, by, connector_id)
+    if source_id is None or connector.custom_source_id != source_id:
+        message = "The settings of this connector can be used only with its own saved source."
         raise Invalid([("connector_id", message, "mismatch")])
-    return connectors.stored_settings(org, found)
+    return connectors.stored_settings(org, connector)
 
 
 def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connector:
-    found = connectors.readable(org=org, by=by, connector_id=connector_id)
-    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
-    return found
+    connector = connectors.find_connector(org=org, by=by, connector_id=connector_id)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
+    return connector
 
 
-def _source(
-    code: str, report: Report, label: str, wanted: Wanted, before: StoredSettings
+def _source_spec(
+    code: str, report: Report, label: str, preview: PreviewRequest, before: StoredSettings
 ) -> SourceSpec:
-    """Return the specification for the engine; the settings are validated against the code's schema.
+    """Return the specification for the engine. Validate the settings against the schema of the code.
 
     Raises Invalid.
     """
-    kind = kinds.kind_of(CustomSource(name="draft"), report)
-    built = connectors.checked(kind, wanted.config, before=before, patch=True)
+    kind = kinds.kind_from_report(CustomSource(name="draft"), report)
+    settings = connectors.checked_settings(kind, preview.config, before=before, patch=True)
     return SourceSpec(
         kind="custom",
-        config=built.plain,
-        stream=wanted.stream,
+        config=settings.plain,
+        stream=preview.stream,
         code=CodeSpec(code, tuple(report["hosts"]), tuple(report["secret_names"]), label),
     )

@@ -19,51 +19,57 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
 
-def unpacked(*, org_id: UUID, filename: str, content: str) -> list[File]:
-    """Return the files of an upload, using a child process: call it outside every transaction.
+def unpack(*, org_id: UUID, filename: str, content: str) -> list[File]:
+    """Return the files of an upload. This starts a child process, so call it outside of transactions.
 
-    Raises Invalid if it contains no source or cannot be read, and Unavailable.
+    Raises Invalid if the upload contains no source or cannot be read, and Unavailable.
     """
-    found: list[File] = engine.unpack(org_id=org_id, filename=filename, content=content)["files"]
-    if not found:
+    files: list[File] = engine.unpack(org_id=org_id, filename=filename, content=content)["files"]
+    if not files:
         message = (
-            "It contains no source, which is a file *.py whose name does not begin with _ or test_."
+            "The upload contains no source: a file *.py whose name does not begin with _ or test_."
         )
         raise Invalid([("content", message, "empty")])
-    return found
+    return files
 
 
-def take(
+def save_files(
     *, org: Org, by: Principal, filename: str, files: Sequence[File], approve: bool
 ) -> list[Outcome]:
-    """Create a source, or a new version of the one with the file's name, for each valid file.
+    """Create a source for each valid file, or a new version if a source with the file's name exists.
 
-    Raises PermissionMissing and OpenHostsNeedAnAdmin, and then nothing is saved.
+    Raises PermissionMissing and OpenHostsNeedAnAdmin; then nothing is saved.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     with transaction.atomic():
-        return [_take(org, by, filename, file, approve=approve) for file in files]
+        return [_save_file(org, by, filename, file, approve=approve) for file in files]
 
 
-def _take(org: Org, by: Principal, filename: str, file: File, *, approve: bool) -> Outcome:
+def _save_file(org: Org, by: Principal, filename: str, file: File, *, approve: bool) -> Outcome:
     path = file["path"]
-    if problem := outcomes.problem(file):
-        return outcomes.outcome(path, "failed", message=problem)
-    name, text = outcomes.name_of(path), outcomes.text_of(file, note=f"Uploaded {filename}")
-    same = CustomSource.objects.for_org(org).filter(name__iexact=name)
-    source: CustomSource | None = same.select_for_update().first()
+    if problem := outcomes.find_problem(file):
+        return outcomes.build_outcome(path, "failed", message=problem)
+    name = outcomes.source_name(path)
+    checked_code = outcomes.checked_code_from_file(file, note=f"Uploaded {filename}")
+    sources_with_name = CustomSource.objects.for_org(org).filter(name__iexact=name)
+    source: CustomSource | None = sources_with_name.select_for_update().first()
     if source is None:
         try:
-            made = edits.add(
-                org=org, by=by, name=name, text=text, origin=Origin.UPLOAD, approve=approve
+            created = edits.add(
+                org=org,
+                by=by,
+                name=name,
+                checked_code=checked_code,
+                origin=Origin.UPLOAD,
+                approve=approve,
             )
-        except CustomSourceNameTaken as error:  # Another request was faster.
-            return outcomes.outcome(path, "failed", message=str(error))
-        return outcomes.outcome(path, "created", source=made)
+        except CustomSourceNameTaken as error:  # Another request has created it meanwhile.
+            return outcomes.build_outcome(path, "failed", message=str(error))
+        return outcomes.build_outcome(path, "created", source=created)
     if source.repository_id is not None:
         message = f"{source.name} comes from a Git repository: change it there."
-        return outcomes.outcome(path, "failed", message=message, source=source)
+        return outcomes.build_outcome(path, "failed", message=message, source=source)
     before = source.latest
-    edits.change(org=org, by=by, source=source, text=text, approve=approve)
-    word = "updated" if source.latest > before else "unchanged"
-    return outcomes.outcome(path, word, source=source)
+    edits.change(org=org, by=by, source=source, checked_code=checked_code, approve=approve)
+    result = "updated" if source.latest > before else "unchanged"
+    return outcomes.build_outcome(path, result, source=source)

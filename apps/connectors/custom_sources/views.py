@@ -1,4 +1,4 @@
-"""Custom sources over HTTP: write, validate, preview, approve, restore."""
+"""Views of custom sources: edit, validate, preview, approve and restore them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from apps.connectors import engine
 from apps.connectors.custom_sources import cookbook, diffs, rendering, trials
 from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.custom_sources.examples import (
     CODE,
     DETAIL,
@@ -37,7 +38,6 @@ from apps.connectors.custom_sources.serializers import (
     TryAnswer,
     TryRequest,
 )
-from apps.connectors.custom_sources.texts import Text
 from apps.connectors.models import CustomSource
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView, after_check
@@ -52,16 +52,16 @@ BY_NUMBER = {"newest": Order("number", descending=True, parse=int)}
 
 
 class CustomSourceView(OrgView):
-    """Shared by the views: which sources are visible, and how one is rendered."""
+    """Base of these views: finds the visible sources, and renders one of them."""
 
     def sources(self) -> Any:
         return custom_sources.sources(self.org, self.principal)
 
-    def readable(self, pk: UUID) -> CustomSource:
-        return custom_sources.readable(org=self.org, by=self.principal, source_id=pk)
+    def find_source(self, pk: UUID) -> CustomSource:
+        return custom_sources.find_source(org=self.org, by=self.principal, source_id=pk)
 
-    def answer(self, source: CustomSource, status: int = 200) -> Response:
-        body = rendering.detail(self.org, source)
+    def source_response(self, source: CustomSource, status: int = 200) -> Response:
+        body = rendering.render_detail(self.org, source)
         return Response(body, status=status, headers={"ETag": etag(source.etag)})
 
 
@@ -77,9 +77,9 @@ class CustomSources(CustomSourceView):
         example={"results": [ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        wanted = query_of(CustomSourceFilter, request)
-        rows = self.sources().matching(**wanted).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=rendering.row)
+        filters = query_of(CustomSourceFilter, request)
+        rows = self.sources().matching(**filters).rows()
+        return page(request, rows, orders=ORDERS, default="newest", render=rendering.render_row)
 
     @operation(
         "custom_sources_create",
@@ -95,9 +95,9 @@ class CustomSources(CustomSourceView):
     def post(self, request: Request) -> Response | SlowResponse:
         data = data_of(CustomSourceCreate, request)
 
-        def create(checked: Text | None) -> Response:
-            made = custom_sources.create(org=self.org, by=self.principal, checked=checked, **data)
-            return self.answer(made, 201)
+        def create(checked: CheckedCode | None) -> Response:
+            source = custom_sources.create(org=self.org, by=self.principal, checked=checked, **data)
+            return self.source_response(source, 201)
 
         return after_check(create)
 
@@ -117,7 +117,7 @@ class CustomSourceById(CustomSourceView):
         example=DETAIL,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.answer(self.readable(pk))
+        return self.source_response(self.find_source(pk))
 
     @operation(
         "custom_sources_update",
@@ -133,8 +133,8 @@ class CustomSourceById(CustomSourceView):
     def patch(self, request: Request, pk: UUID) -> Response | SlowResponse:
         data = data_of(CustomSourceUpdate, request)
 
-        def update(checked: Text | None) -> Response:
-            changed = custom_sources.update(
+        def update(checked: CheckedCode | None) -> Response:
+            source = custom_sources.update(
                 org=self.org,
                 by=self.principal,
                 source_id=pk,
@@ -143,7 +143,7 @@ class CustomSourceById(CustomSourceView):
                 match=match_of(request),
                 checked=checked,
             )
-            return self.answer(changed)
+            return self.source_response(source)
 
         return after_check(update)
 
@@ -172,8 +172,10 @@ class Versions(CustomSourceView):
         example={"results": [VERSION_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = rendering.version_rows(self.org, self.readable(pk))
-        return page(request, rows, orders=BY_NUMBER, default="newest", render=rendering.version_row)
+        rows = rendering.version_rows(self.org, self.find_source(pk))
+        return page(
+            request, rows, orders=BY_NUMBER, default="newest", render=rendering.render_version_row
+        )
 
 
 class VersionByNumber(CustomSourceView):
@@ -186,7 +188,7 @@ class VersionByNumber(CustomSourceView):
         example=VERSION,
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        return Response(rendering.version_detail(self.org, self.readable(pk), number))
+        return Response(rendering.render_version_detail(self.org, self.find_source(pk), number))
 
 
 class Diff(CustomSourceView):
@@ -206,7 +208,7 @@ class Diff(CustomSourceView):
         },
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        source = self.readable(pk)
+        source = self.find_source(pk)
         against = query_of(CustomSourceDiffQuery, request).get("against", number - 1)
         return Response(diffs.diff(org=self.org, source=source, before=against, after=number))
 
@@ -225,14 +227,14 @@ class Restore(CustomSourceView):
         example=DETAIL,
     )
     def post(self, request: Request, pk: UUID, number: int) -> Response:
-        changed = custom_sources.restore(
+        source = custom_sources.restore(
             org=self.org,
             by=self.principal,
             source_id=pk,
             number=number,
             match=match_of(request),
         )
-        return self.answer(changed)
+        return self.source_response(source)
 
 
 class Approve(CustomSourceView):
@@ -249,14 +251,14 @@ class Approve(CustomSourceView):
         example={**DETAIL, "approved_version": 2},
     )
     def post(self, request: Request, pk: UUID, number: int) -> Response:
-        changed = custom_sources.approve(
+        source = custom_sources.approve(
             org=self.org,
             by=self.principal,
             source_id=pk,
             number=number,
             match=match_of(request),
         )
-        return self.answer(changed)
+        return self.source_response(source)
 
 
 class Validate(CustomSourceView):

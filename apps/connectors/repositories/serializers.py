@@ -15,9 +15,9 @@ from apps.egress import allowlist
 from apps.orgs.http.texts import NameField
 
 MAX_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into an API request
-BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
-FILE_NAME = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
-PATH = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
+BRANCH_PATTERN = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
+FILE_NAME_PATTERN = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
+PATH_PATTERN = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
 
 
 class UrlField(NameField):
@@ -50,7 +50,7 @@ class BranchField(NameField):
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).removeprefix("refs/heads/")
-        if not BRANCH.fullmatch(text) or ".." in text:
+        if not BRANCH_PATTERN.fullmatch(text) or ".." in text:
             raise serializers.ValidationError("Not a valid branch name.", code="invalid")
         return text
 
@@ -60,7 +60,7 @@ class PathField(NameField):
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip("/")
-        if text and (not PATH.fullmatch(text) or {".", ".."} & set(text.split("/"))):
+        if text and (not PATH_PATTERN.fullmatch(text) or {".", ".."} & set(text.split("/"))):
             message = "Enter a path relative to the repository's root, like sources/shop."
             raise serializers.ValidationError(message, code="invalid")
         return text
@@ -71,7 +71,7 @@ class FileNameField(NameField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if not FILE_NAME.fullmatch(text):
+        if not FILE_NAME_PATTERN.fullmatch(text):
             message = "Enter the name of a .py or .zip file, without a folder."
             raise serializers.ValidationError(message, code="invalid")
         return text
@@ -117,7 +117,7 @@ class TokenHint(serializers.Serializer[Any]):
 
 class FileOutcome(serializers.Serializer[Any]):
     path = serializers.CharField()
-    outcome = serializers.ChoiceField([(word, word) for word in outcomes.OUTCOMES])
+    outcome = serializers.ChoiceField([(outcome, outcome) for outcome in outcomes.OUTCOMES])
     message = serializers.CharField(allow_blank=True)
     source_id = serializers.UUIDField(allow_null=True)
     version = serializers.IntegerField(allow_null=True)

@@ -1,6 +1,6 @@
 """Actions on connected Git repositories, each in one transaction: connect, change, request a sync, disconnect.
 
-Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
 permission.
 """
 
@@ -19,7 +19,7 @@ from apps.background import jobs
 from apps.connectors.exceptions import RepositoryConnected
 from apps.connectors.models import Repository, SyncStatus
 from apps.connectors.repositories import sealed
-from apps.connectors.repositories.syncs import PLACE
+from apps.connectors.repositories.syncs import LOCATION_FIELDS
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -29,42 +29,42 @@ from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
 SYNC = "connectors.sync_repository"
-QUEUE = "repositories"  # seconds; reading a repository may take two minutes
-SETTINGS = (*PLACE, "approves")
+QUEUE = "repositories"  # a queue of its own, because reading a repository may take two minutes
+SETTING_FIELDS = (*LOCATION_FIELDS, "approves")
 
 
 def repositories(org: Org, by: Principal) -> QuerySet[Repository]:
     """Return the repositories that the principal can see.
 
-    They belong to the whole org: a key for one domain sees none.
+    Repositories belong to the whole org, so an API key for one domain sees none of them.
     """
     rows = Repository.objects.for_org(org)
     return rows.none() if by.only_domain else rows
 
 
-def readable(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
+def find_repository(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
     """Return the repository. Raises NotFound."""
-    found: Repository = find_object(repositories(org, by), repository_id)
-    return found
+    repository: Repository = find_object(repositories(org, by), repository_id)
+    return repository
 
 
 def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repository, str]:
     """Connect a repository.
 
-    Returns it with its webhook's secret, which is shown only once. Raises RepositoryConnected.
+    Returns the repository and the secret of its webhook, which is shown only once. Raises RepositoryConnected.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     repository = Repository(org=org, created_by_id=by.user_id)
-    for name in SETTINGS:
+    for name in SETTING_FIELDS:
         setattr(repository, name, fields[name])
     webhook_secret = secrets.token_urlsafe(32)
     plain = {"token": fields.get("token", ""), "webhook_secret": webhook_secret}
     sealed.seal(org, repository, plain)
     with transaction.atomic():
         _save(repository, new=True)
-        changes = {name: [None, getattr(repository, name)] for name in SETTINGS}
+        changes = {name: [None, getattr(repository, name)] for name in SETTING_FIELDS}
         _record(org, by, "repository.create", repository, changes)
-        ask(org=org, by=by, repository=repository)
+        _enqueue_sync(org=org, by=by, repository=repository)
     return repository, webhook_secret
 
 
@@ -81,23 +81,22 @@ def change(
     Raises ChangedMeanwhile, Invalid and RepositoryConnected.
     """
     with transaction.atomic():
-        repository = _editable(org, by, repository_id, match)
-        if changed := _apply(org, repository, changes):
+        repository = _lock_editable(org, by, repository_id, match)
+        if changed := _apply_changes(org, repository, changes):
             repository.etag += 1
-            repository.claim = (
-                None  # A running sync reads the old place, so its result must not be used.
-            )
+            # Ignore the result of a running sync, because it reads the old location.
+            repository.claim = None
             _save(repository)
             _record(org, by, "repository.update", repository, changed)
-            ask(org=org, by=by, repository=repository)
+            _enqueue_sync(org=org, by=by, repository=repository)
     return repository
 
 
 def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str:
-    """Create a new secret; the old one becomes invalid."""
+    """Create a new webhook secret. The old secret becomes invalid."""
     webhook_secret = secrets.token_urlsafe(32)
     with transaction.atomic():
-        repository = _editable(org, by, repository_id)
+        repository = _lock_editable(org, by, repository_id)
         plain = sealed.unseal(org, repository)
         sealed.seal(org, repository, {**plain, "webhook_secret": webhook_secret})
         repository.etag += 1
@@ -107,12 +106,12 @@ def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str
 
 
 def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = None) -> None:
-    """Disconnect.
+    """Disconnect a repository. Raises ChangedMeanwhile.
 
-    The sources are kept with their versions and can be edited from now on. Raises ChangedMeanwhile.
+    Its custom sources and their versions are not deleted. From now on they can be edited.
     """
     with transaction.atomic():
-        repository = _editable(org, by, repository_id, match)
+        repository = _lock_editable(org, by, repository_id, match)
         repository.delete()
         audit.record(
             org=org,
@@ -121,26 +120,26 @@ def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = N
             object_kind="repository",
             object_id=repository_id,
             object_label=str(repository),
-            changes={name: [getattr(repository, name), None] for name in SETTINGS},
+            changes={name: [getattr(repository, name), None] for name in SETTING_FIELDS},
         )
 
 
-def ask_for_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
+def request_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
     """Request a sync."""
     with transaction.atomic():
-        repository = _editable(org, by, repository_id)
-        ask(org=org, by=by, repository=repository)
+        repository = _lock_editable(org, by, repository_id)
+        _enqueue_sync(org=org, by=by, repository=repository)
     return repository
 
 
-def ask(*, org: Org, by: Principal, repository: Repository) -> None:
-    """Request a sync of a locked repository. A sync that is already waiting serves this request too."""
+def _enqueue_sync(*, org: Org, by: Principal, repository: Repository) -> None:
+    """Request a sync of a locked repository, unless one is already waiting."""
     lock = f"repository:{repository.pk}"
-    about = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
+    arguments = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
     with transaction.atomic():
         try:
             with transaction.atomic():
-                jobs.defer(SYNC, queue=QUEUE, about=about, lock=lock)
+                jobs.defer(SYNC, queue=QUEUE, arguments=arguments, lock=lock)
         except AlreadyEnqueued:
             return
         if repository.status != SyncStatus.RUNNING:
@@ -149,19 +148,19 @@ def ask(*, org: Org, by: Principal, repository: Repository) -> None:
         _record(org, by, "repository.sync", repository, {})
 
 
-def _editable(org: Org, by: Principal, repository_id: UUID, match: Match = None) -> Repository:
+def _lock_editable(org: Org, by: Principal, repository_id: UUID, match: Match = None) -> Repository:
     """Lock and return the repository, if the principal may edit it and it has not changed since the caller read it."""
-    found = find_object(repositories(org, by), repository_id, lock=True)
+    repository = find_object(repositories(org, by), repository_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
-    require_match(match, found.etag)
-    return found
+    require_match(match, repository.etag)
+    return repository
 
 
-def _apply(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply changed values and return them for the audit log. Raises Invalid."""
+def _apply_changes(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the changed values, and return them for the audit log. Raises Invalid."""
     plain = sealed.unseal(org, repository)
     changed: dict[str, Any] = {}
-    for name in SETTINGS:
+    for name in SETTING_FIELDS:
         if name in changes and changes[name] != getattr(repository, name):
             changed[name] = [getattr(repository, name), changes[name]]
             setattr(repository, name, changes[name])
@@ -170,9 +169,9 @@ def _apply(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict
             [("token", "Enter the token again, because the URL has changed.", "required")]
         )
     if "token" in changes and changes["token"] != plain["token"]:
-        before = sealed.hint(repository)
+        old_hint = sealed.token_hint(repository)
         sealed.seal(org, repository, {**plain, "token": changes["token"]})
-        changed["token"] = [before, sealed.hint(repository)]
+        changed["token"] = [old_hint, sealed.token_hint(repository)]
     return changed
 
 

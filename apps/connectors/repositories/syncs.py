@@ -1,7 +1,7 @@
 """Sync a connected repository to custom sources.
 
-A sync reads the branch in the sandbox (`apps.engine.repository`) and creates a version for each changed file. It
-reads outside any transaction, and writes the result in one transaction, unless a later sync has begun meanwhile.
+A sync reads the branch in the sandbox (`apps.engine.repository`), outside of transactions. Then it creates a version
+for each changed file in one transaction, unless a later sync has started meanwhile.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from django.utils import timezone
 from apps.auth import names
 from apps.connectors import engine
 from apps.connectors.custom_sources import edits, outcomes
+from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.custom_sources.outcomes import Outcome
-from apps.connectors.custom_sources.texts import Text
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
 from apps.connectors.repositories import sealed
@@ -30,52 +30,55 @@ from apps.orgs.walls.scope import org_scope
 
 logger = structlog.get_logger(__name__)
 
-PLACE = ("url", "branch", "path", "username")
-WAITS = "It waits for approval."
+LOCATION_FIELDS = ("url", "branch", "path", "username")
+WAITS_FOR_APPROVAL = "It waits for approval."
 
 
 def sync(*, org_id: UUID, repository_id: UUID) -> None:
-    """Read the branch and store the result, failures too. Safe to repeat, and to run concurrently."""
+    """Read the branch, and store the result or the failure. Safe to repeat, and to run concurrently."""
     claim = uuid4()
-    wanted = _claimed(org_id, repository_id, claim)
-    if wanted is None:
+    config = _claim_repository(org_id, repository_id, claim)
+    if config is None:
         return
     try:
-        found = engine.read_repository(org_id=org_id, config=wanted)
-        _conclude(org_id, repository_id, claim, lambda org, row: _taken(org, row, found))
+        content = engine.read_repository(org_id=org_id, config=config)
+        _store_result(
+            org_id, repository_id, claim, lambda org, row: _update_sources(org, row, content)
+        )
     except EngineError as error:
-        words = " ".join((error.message, *error.evidence[:1]))
-        _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
-    except Exception:  # Outermost handler of the task: otherwise the sync would stay unfinished.
-        words = "The sync itself failed; try it again."
-        _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
+        message = " ".join((error.message, *error.evidence[:1]))
+        _store_result(org_id, repository_id, claim, lambda *_: _failed_columns(message))
+    except Exception:
+        # This is the outermost handler of the task. Without it the status would remain "running".
+        message = "The sync failed because of an error in Drover; try again."
+        _store_result(org_id, repository_id, claim, lambda *_: _failed_columns(message))
         raise
 
 
-def _claimed(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] | None:
-    """Return what to read, or None if there is nothing to do."""
+def _claim_repository(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] | None:
+    """Start a sync, and return the configuration to read the repository. Return None if nothing has to be synced."""
     with org_scope(org_id):
-        repository = _locked(org_id, repository_id)
+        repository = _lock_repository(org_id, repository_id)
         org = Org.objects.filter(pk=org_id).first()
         if org is None or repository is None or org.suspended_at or org.deletion_at:
             return None
         repository.claim, repository.status = claim, SyncStatus.RUNNING
         repository.save(update_fields=["claim", "status"])
         token = sealed.unseal(org, repository)["token"]
-        return {**{name: getattr(repository, name) for name in PLACE}, "token": token}
+        return {**{name: getattr(repository, name) for name in LOCATION_FIELDS}, "token": token}
 
 
-def _conclude(
+def _store_result(
     org_id: UUID,
     repository_id: UUID,
     claim: UUID,
     result: Callable[[Org, Repository], dict[str, Any]],
 ) -> None:
-    """Write the columns that `result` returns, unless a later sync has begun."""
+    """Write the columns that `result` returns, unless a later sync has started."""
     with org_scope(org_id):
-        repository = _locked(org_id, repository_id)
+        repository = _lock_repository(org_id, repository_id)
         if repository is None or repository.claim != claim:
-            logger.info("a later sync has begun", repository=str(repository_id))
+            logger.info("a later sync has started", repository=str(repository_id))
             return
         changes = result(Org.objects.get(pk=org_id), repository)
         for name, value in {**changes, "synced_at": timezone.now(), "claim": None}.items():
@@ -83,105 +86,107 @@ def _conclude(
         repository.save()
 
 
-def _failed(message: str) -> dict[str, Any]:
+def _failed_columns(message: str) -> dict[str, Any]:
     return {"status": SyncStatus.FAILED, "message": names.clean_name(message, longest=1000)}
 
 
-def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Create versions from the files, and archive the sources of missing files."""
+def _update_sources(org: Org, repository: Repository, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Create versions from the files, and archive the sources of missing files. Return the columns with the results."""
     rows = CustomSource.objects.for_org(org).filter(repository=repository)
     sources = {row.repository_path: row for row in rows.select_for_update()}
-    gone_before = {one["path"] for one in repository.outcomes if one["outcome"] == "archived"}
-    taking = _Taking(org, repository, found, sources, gone_before)
-    done = [taking.take(file) for file in found["files"]]
-    done += taking.archive_the_rest()
-    partly = any(one["outcome"] == "failed" for one in done)
+    archived_paths = {
+        outcome["path"] for outcome in repository.outcomes if outcome["outcome"] == "archived"
+    }
+    update = _SourceUpdate(org, repository, content, sources, archived_paths)
+    results = [update.save_file(file) for file in content["files"]]
+    results += update.archive_missing()
+    has_failures = any(outcome["outcome"] == "failed" for outcome in results)
     return {
-        "status": SyncStatus.PARTLY if partly else SyncStatus.SUCCEEDED,
+        "status": SyncStatus.PARTLY if has_failures else SyncStatus.SUCCEEDED,
         "message": "",
-        "outcomes": done,
-        **{name: found[name] for name in ("commit", "committed_at")},
-        **{name: names.clean_name(found[name], longest=200) for name in ("author", "subject")},
+        "outcomes": results,
+        **{name: content[name] for name in ("commit", "committed_at")},
+        **{name: names.clean_name(content[name], longest=200) for name in ("author", "subject")},
     }
 
 
-class _Taking:
-    """The update of a repository's sources to one commit."""
+class _SourceUpdate:
+    """Updates the custom sources of a repository to one commit."""
 
     def __init__(
         self,
         org: Org,
         repository: Repository,
-        found: Mapping[str, Any],
+        content: Mapping[str, Any],
         sources: dict[str, CustomSource],
-        gone_before: set[str],
+        archived_paths: set[str],
     ) -> None:
         self._org = org
         self._repository = repository
-        self._found = found
-        self._left = sources  # sources whose file was not seen yet
-        self._gone_before = gone_before
+        self._content = content
+        self._unmatched = sources  # sources whose file was not processed yet
+        self._archived_paths = archived_paths
 
-    def take(self, file: File) -> Outcome:
+    def save_file(self, file: File) -> Outcome:
         path = file["path"]
-        source = self._left.pop(path, None)
-        if problem := outcomes.problem(file):
-            return outcomes.outcome(path, "failed", message=problem, source=source)
-        found = self._found
-        text = outcomes.text_of(
-            file, note=found["subject"], commit=found["commit"], author=found["author"]
+        source = self._unmatched.pop(path, None)
+        if problem := outcomes.find_problem(file):
+            return outcomes.build_outcome(path, "failed", message=problem, source=source)
+        content = self._content
+        checked_code = outcomes.checked_code_from_file(
+            file, note=content["subject"], commit=content["commit"], author=content["author"]
         )
         if source is not None:
-            return self._update(source, path, text)
+            return self._update(source, path, checked_code)
         try:
-            made = edits.add(
+            created = edits.add(
                 org=self._org,
                 by=SYSTEM,
-                name=outcomes.name_of(path),
-                text=text,
+                name=outcomes.source_name(path),
+                checked_code=checked_code,
                 origin=Origin.REPOSITORY,
                 repository=self._repository,
                 repository_path=path,
             )
         except CustomSourceNameTaken:
-            message = f"Another custom source has the name {outcomes.name_of(path)}: rename it, or the file."
-            return outcomes.outcome(path, "failed", message=message)
-        return outcomes.outcome(path, "created", message=WAITS, source=made)
+            message = f"Another custom source has the name {outcomes.source_name(path)}: rename the source or the file."
+            return outcomes.build_outcome(path, "failed", message=message)
+        return outcomes.build_outcome(path, "created", message=WAITS_FOR_APPROVAL, source=created)
 
-    def archive_the_rest(self) -> list[Outcome]:
-        done = []
-        for path, source in sorted(self._left.items()):
+    def archive_missing(self) -> list[Outcome]:
+        results = []
+        for path, source in sorted(self._unmatched.items()):
             edits.set_archived(org=self._org, by=SYSTEM, source=source, archived=True)
             message = "The file was removed; pipelines that use the source keep running."
-            done.append(outcomes.outcome(path, "archived", message=message, source=source))
-        return done
+            results.append(outcomes.build_outcome(path, "archived", message=message, source=source))
+        return results
 
-    def _update(self, source: CustomSource, path: str, text: Text) -> Outcome:
+    def _update(self, source: CustomSource, path: str, checked_code: CheckedCode) -> Outcome:
         before = source.latest
-        if path in self._gone_before:
+        if path in self._archived_paths:
             edits.set_archived(org=self._org, by=SYSTEM, source=source, archived=False)
-        edits.change(org=self._org, by=SYSTEM, source=source, text=text)
+        edits.change(org=self._org, by=SYSTEM, source=source, checked_code=checked_code)
         if source.latest == before:
-            return outcomes.outcome(path, "unchanged", source=source)
+            return outcomes.build_outcome(path, "unchanged", source=source)
         approved = self._repository.approves and self._approve(source)
-        waits = "" if approved else WAITS
-        return outcomes.outcome(path, "updated", message=waits, source=source)
+        message = "" if approved else WAITS_FOR_APPROVAL
+        return outcomes.build_outcome(path, "updated", message=message, source=source)
 
     def _approve(self, source: CustomSource) -> bool:
-        """Approve a version that needs only hosts which the approved version has too."""
+        """Approve the latest version if the approved version already has all of its hosts."""
         if source.approved is None:
             return False
-        old, new = (
-            set(edits.version(self._org, source, number).report["hosts"])
+        old_hosts, new_hosts = (
+            set(edits.find_version(self._org, source, number).report["hosts"])
             for number in (source.approved, source.latest)
         )
-        if ANY_HOST in new or not new <= old:
+        if ANY_HOST in new_hosts or not new_hosts <= old_hosts:
             return False
         edits.approve_version(org=self._org, by=SYSTEM, source=source, number=source.latest)
         return True
 
 
-def _locked(org_id: UUID, repository_id: UUID) -> Repository | None:
+def _lock_repository(org_id: UUID, repository_id: UUID) -> Repository | None:
     rows = Repository.objects.for_org(org_id).filter(pk=repository_id)
-    found: Repository | None = rows.select_for_update().first()
-    return found
+    repository: Repository | None = rows.select_for_update().first()
+    return repository

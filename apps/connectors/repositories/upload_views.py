@@ -1,4 +1,4 @@
-"""Upload custom sources over HTTP."""
+"""The view for uploads of custom sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.web.schema import operation
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
-OUTCOME = {
+OUTCOME_EXAMPLE = {
     "path": "shop.py",
     "outcome": "created",
     "message": "",
@@ -35,18 +35,18 @@ class Upload(OrgView):
         request=UploadRequest,
         answer=UploadAnswer,
         errors=(413, 422),
-        example={"results": [OUTCOME]},
+        example={"results": [OUTCOME_EXAMPLE]},
         request_example={"filename": "shop.py", "content": "ZnJvbSBkcm92ZXIgaW1wb3J0IC4uLg=="},
     )
     def post(self, request: Request) -> SlowResponse:
         data = data_of(UploadRequest, request)
         filename = data["filename"]
         unpack = partial(
-            uploads.unpacked, org_id=self.org.pk, filename=filename, content=data["content"]
+            uploads.unpack, org_id=self.org.pk, filename=filename, content=data["content"]
         )
 
-        def take(files: list[File]) -> Response:
-            results = uploads.take(
+        def save(files: list[File]) -> Response:
+            results = uploads.save_files(
                 org=self.org,
                 by=self.principal,
                 filename=filename,
@@ -55,4 +55,4 @@ class Upload(OrgView):
             )
             return Response({"results": results})
 
-        return SlowResponse(unpack, then=take, once=True)
+        return SlowResponse(unpack, then=save, once=True)

@@ -1,4 +1,4 @@
-"""Connected Git repositories over HTTP, and the webhooks that Git servers call."""
+"""Views of connected Git repositories, and of the webhooks that Git servers call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apps.connectors.repositories.serializers import (
     RepositoryUpdate,
     WebhookSecret,
 )
-from apps.connectors.repositories.upload_views import OUTCOME
+from apps.connectors.repositories.upload_views import OUTCOME_EXAMPLE
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
@@ -28,7 +28,7 @@ from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
 from apps.web.views import PublicView, data_of, etag, match_of
 
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
-HOOK = f"https://drover.example/api/v1/hooks/{ID}/repositories/{ID}"
+WEBHOOK_URL_EXAMPLE = f"https://drover.example/api/v1/hooks/{ID}/repositories/{ID}"
 ROW = {
     "id": ID,
     "url": "https://git.example.com/team/sources.git",
@@ -46,28 +46,29 @@ ROW = {
         "subject": "Orders by date",
         "committed_at": "2026-11-27T09:58:00Z",
     },
-    "outcomes": [{**OUTCOME, "path": "sources/shop.py"}],
-    "webhook_url": HOOK,
+    "outcomes": [{**OUTCOME_EXAMPLE, "path": "sources/shop.py"}],
+    "webhook_url": WEBHOOK_URL_EXAMPLE,
     "created_at": "2026-11-27T10:00:00Z",
     "updated_at": "2026-11-27T10:00:00Z",
 }
 ORDERS = {"newest": newest()}
-SHOWN_ONCE = "c0ffee5f1tEz1Xh3uV7pQ2mN8rB4sK6wYdGjLaZoT9I"
-SHOWN = (
+WEBHOOK_SECRET_EXAMPLE = "c0ffee5f1tEz1Xh3uV7pQ2mN8rB4sK6wYdGjLaZoT9I"  # noqa: S105 - an example
+COPIED_FIELDS = (
     "id", "url", "branch", "path", "username", "approves", "status", "message", "synced_at",
     "outcomes", "created_at", "updated_at",
 )  # fmt: skip
-COMMIT = ("commit", "author", "subject", "committed_at")
+COMMIT_FIELDS = ("commit", "author", "subject", "committed_at")
 
 
-def shown(values: dict[str, Any]) -> dict[str, Any]:
+def render_repository(values: dict[str, Any]) -> dict[str, Any]:
     """Render a repository without its secrets, from `RepositoryView.rows`."""
-    id_, *rest = (values[name] for name in COMMIT)
+    commit_id, *commit_values = (values[name] for name in COMMIT_FIELDS)
+    commit = {"id": commit_id, **dict(zip(COMMIT_FIELDS[1:], commit_values, strict=True))}
     base = settings.PUBLIC_URL.rstrip("/")
     return {
-        **{name: values[name] for name in SHOWN},
+        **{name: values[name] for name in COPIED_FIELDS},
         "token": {"set": values["has_token"], "last4": values["token_last4"]},
-        "commit": {"id": id_, **dict(zip(COMMIT[1:], rest, strict=True))} if id_ else None,
+        "commit": commit if commit_id else None,
         "webhook_url": f"{base}/api/v1/hooks/{values['org_id']}/repositories/{values['id']}",
     }
 
@@ -77,10 +78,14 @@ class RepositoryView(OrgView):
         return services.repositories(self.org, self.principal)
 
     def rows(self) -> Any:
-        return self.repositories().values(*SHOWN, *COMMIT, "org_id", "has_token", "token_last4")
+        return self.repositories().values(
+            *COPIED_FIELDS, *COMMIT_FIELDS, "org_id", "has_token", "token_last4"
+        )
 
-    def answer(self, row: Repository, status: int = 200, **more: str) -> Response:
-        body = {**shown(self.rows().get(pk=row.pk)), **more}
+    def repository_response(
+        self, row: Repository, status: int = 200, **extra_fields: str
+    ) -> Response:
+        body = {**render_repository(self.rows().get(pk=row.pk)), **extra_fields}
         return Response(body, status=status, headers={"ETag": etag(row.etag)})
 
 
@@ -96,7 +101,7 @@ class Repositories(RepositoryView):
         example={"results": [ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        return page(request, self.rows(), orders=ORDERS, default="newest", render=shown)
+        return page(request, self.rows(), orders=ORDERS, default="newest", render=render_repository)
 
     @operation(
         "repositories_create",
@@ -106,13 +111,13 @@ class Repositories(RepositoryView):
         answer=RepositoryConnected,
         status=201,
         errors=(409, 422),
-        example={**ROW, "status": "waiting", "webhook_secret": SHOWN_ONCE},
+        example={**ROW, "status": "waiting", "webhook_secret": WEBHOOK_SECRET_EXAMPLE},
         request_example={"url": ROW["url"], "path": "sources", "token": "a token that may read"},
     )
     def post(self, request: Request) -> Response:
         data = data_of(RepositoryCreate, request)
-        made, secret = services.connect(org=self.org, by=self.principal, fields=data)
-        return self.answer(made, 201, webhook_secret=secret)
+        repository, secret = services.connect(org=self.org, by=self.principal, fields=data)
+        return self.repository_response(repository, 201, webhook_secret=secret)
 
 
 class RepositoryById(RepositoryView):
@@ -130,8 +135,8 @@ class RepositoryById(RepositoryView):
         example=ROW,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        found = services.readable(org=self.org, by=self.principal, repository_id=pk)
-        return self.answer(found)
+        repository = services.find_repository(org=self.org, by=self.principal, repository_id=pk)
+        return self.repository_response(repository)
 
     @operation(
         "repositories_update",
@@ -145,14 +150,14 @@ class RepositoryById(RepositoryView):
         request_example={"branch": "release"},
     )
     def patch(self, request: Request, pk: UUID) -> Response:
-        changed = services.change(
+        repository = services.change(
             org=self.org,
             by=self.principal,
             repository_id=pk,
             changes=data_of(RepositoryUpdate, request),
             match=match_of(request),
         )
-        return self.answer(changed)
+        return self.repository_response(repository)
 
     @operation(
         "repositories_delete",
@@ -182,8 +187,8 @@ class Sync(RepositoryView):
         example={**ROW, "status": "waiting"},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        asked = services.ask_for_sync(org=self.org, by=self.principal, repository_id=pk)
-        return self.answer(asked, 202)
+        repository = services.request_sync(org=self.org, by=self.principal, repository_id=pk)
+        return self.repository_response(repository, 202)
 
 
 class RenewWebhookSecret(RepositoryView):
@@ -196,7 +201,7 @@ class RenewWebhookSecret(RepositoryView):
         request=Empty,
         answer=WebhookSecret,
         errors=(404,),
-        example={"webhook_secret": SHOWN_ONCE},
+        example={"webhook_secret": WEBHOOK_SECRET_EXAMPLE},
     )
     def post(self, request: Request, pk: UUID) -> Response:
         secret = services.renew_webhook_secret(org=self.org, by=self.principal, repository_id=pk)
@@ -204,7 +209,7 @@ class RenewWebhookSecret(RepositoryView):
 
 
 class Hook(PublicView):
-    public_because = "A Git server has no account: the signature over the body is its credential."
+    public_because = "A Git server has no account. The signature of the body is its credential."
 
     @operation(
         "repositories_hook",
@@ -217,10 +222,10 @@ class Hook(PublicView):
         public=True,
     )
     def post(self, request: Request, org_id: UUID, pk: UUID) -> Response:
-        asked = webhooks.pushed(
+        is_requested = webhooks.handle_push(
             org_id=org_id,
             repository_id=pk,
             headers=request.headers,
             body=request._request.body,
         )
-        return Response({"sync": asked}, status=202)
+        return Response({"sync": is_requested}, status=202)

@@ -1,4 +1,4 @@
-"""Webhooks of Git servers after a push. There is no account: the signature of the body is the credential."""
+"""Webhooks that Git servers send after a push. A Git server has no account; it signs the body."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from apps.orgs.walls.scope import org_scope
 WEBHOOK = system("Webhook")
 
 
-def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], body: bytes) -> bool:
-    """Request a sync if the push concerns the branch. Returns False if it does not, or the org is closed.
+def handle_push(
+    *, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], body: bytes
+) -> bool:
+    """Request a sync if the push concerns the branch. Returns False if it does not, or if the org is closed.
 
-    Raises NotFound for an unknown repository and for a wrong signature alike, so that nothing is revealed
-    without the secret.
+    Raises NotFound for an unknown repository and for a wrong signature, so that both look the same without the secret.
     """
     with org_scope(org_id):
         org = Org.objects.filter(pk=org_id).first()
@@ -33,14 +34,14 @@ def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], bod
         repository = find_object(Repository.objects.for_org(org), repository_id)
         if not _is_signed(org, repository, headers, body):
             raise NotFound
-        if org.suspended_at or org.deletion_at or not _concerns(repository.branch, body):
+        if org.suspended_at or org.deletion_at or not _concerns_branch(repository.branch, body):
             return False
-        services.ask_for_sync(org=org, by=WEBHOOK, repository_id=repository_id)
+        services.request_sync(org=org, by=WEBHOOK, repository_id=repository_id)
         return True
 
 
 def _is_signed(org: Org, repository: Repository, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the sender of a webhook knows its secret.
+    """Whether the sender of the webhook has the secret.
 
     GitHub, Gitea, Forgejo and Bitbucket sign the body (HMAC-SHA256, hex); GitLab sends the secret itself.
     """
@@ -48,17 +49,17 @@ def _is_signed(org: Org, repository: Repository, headers: Mapping[str, str], bod
     token = headers.get("X-Gitlab-Token")
     if token is not None:
         return hmac.compare_digest(token.encode(), secret.encode())
-    given = headers.get("X-Hub-Signature-256") or headers.get("X-Hub-Signature") or ""
-    scheme, _, digest = given.partition("=")
+    signature = headers.get("X-Hub-Signature-256") or headers.get("X-Hub-Signature") or ""
+    scheme, _, digest = signature.partition("=")
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return scheme == "sha256" and hmac.compare_digest(digest.encode(), expected.encode())
 
 
-def _concerns(branch: str, body: bytes) -> bool:
-    """Whether the push concerns this branch. True if the webhook does not name its branch."""
+def _concerns_branch(branch: str, body: bytes) -> bool:
+    """Whether the push concerns this branch. True if the webhook names no branch."""
     try:
-        said = orjson.loads(body)
+        payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         return True
-    ref = said.get("ref") if isinstance(said, dict) else None
+    ref = payload.get("ref") if isinstance(payload, dict) else None
     return not isinstance(ref, str) or ref in (branch, f"refs/heads/{branch}")

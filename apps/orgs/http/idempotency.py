@@ -38,10 +38,10 @@ class OrgStore:
             return ExistingClaim(request.operation, request.digest, None)
         return None if stored.pk == self.record.pk else self._existing_claim(stored)
 
-    def hold(self) -> bool:
+    def lock_claim(self) -> bool:
         return self._own_claim().select_for_update().first() is not None
 
-    def keep(self, answer: Answer) -> None:
+    def store_answer(self, answer: Answer) -> None:
         text = base64.b64encode(answer.body).decode()
         self.record.status = answer.status
         self.record.headers = dict(answer.headers)
@@ -53,7 +53,7 @@ class OrgStore:
 
     def release(self) -> None:
         with org_scope(self.org.pk):
-            self.drop()
+            self.delete_claim()
 
     def _own_claim(self) -> Any:
         """Return the claim of this request if it has no response yet and no other request has taken it over."""

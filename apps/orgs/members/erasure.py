@@ -11,7 +11,7 @@ import structlog
 from django.db import connection, transaction
 
 from apps.background import registry
-from apps.background.patience import each
+from apps.background.retries import apply_to_rows
 
 logger = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ def erase_due_orgs() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_to_erase()")
         due_orgs = cursor.fetchall()
-    return each(due_orgs, erase)
+    return apply_to_rows(due_orgs, erase)
 
 
 def erase(org_id: UUID) -> bool:

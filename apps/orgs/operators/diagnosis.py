@@ -17,7 +17,7 @@ from django.db import connections
 from apps.auth import sealing
 from apps.background import connections as connection_needs
 from apps.background import health, memory, private
-from apps.background.health import Finding, attempt
+from apps.background.health import Finding, run_check
 from apps.engine.sandbox import selftest
 from apps.engine.sandbox.process import SandboxSite
 from apps.orgs.models import Org
@@ -32,10 +32,10 @@ PREPARE_STEP = "Prepare the database again: `make up`, or local.database.roles.p
 
 def all_findings() -> Iterator[Finding]:
     """Run all checks. The database is checked first, because most other checks need it."""
-    database = health.database()
+    database = health.check_database()
     yield database
     yield deployment()
-    yield health.try_storage()
+    yield health.check_storage_now()
     yield space()
     yield files()
     yield room_for_runs()
@@ -47,19 +47,19 @@ def all_findings() -> Iterator[Finding]:
         ("roles", roles),
         ("log-ins", logins),
         ("row security", row_security),
-        ("migrations", health.migrations),
+        ("migrations", health.check_migrations),
         ("keys", keys),
         ("clock", clock),
-        ("connections", connection_needs.finding),
+        ("connections", connection_needs.check_connections),
     )
     for part, check in checks:
-        yield attempt(part, check, PREPARE_STEP)
-    yield from health.queue_findings()
+        yield run_check(part, check, PREPARE_STEP)
+    yield from health.check_queue()
 
 
 def isolation() -> Finding:
     """Custom code is isolated as strongly as the settings require, and an attempt to escape fails."""
-    configured = health.isolation()
+    configured = health.check_isolation()
     if not configured.ok:
         return configured
     site = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
@@ -91,7 +91,7 @@ def roles() -> Finding:
     """The four roles exist, and none can bypass row-level security."""
     names = list(settings.DATABASE_ROLES.values())
     privileges = dict(
-        health.rows(
+        health.fetch_rows(
             """SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb
                FROM pg_roles WHERE rolname = ANY (%s)""",
             names,
@@ -123,7 +123,7 @@ def logins() -> Finding:
 def row_security() -> Finding:
     """Every table of an org has row-level security, and a policy for the runtime role."""
     tables = sorted(m._meta.db_table for m in apps.get_models() if issubclass(m, OrgOwned))
-    unprotected = health.rows(
+    unprotected = health.fetch_rows(
         """SELECT t.name FROM unnest(%s::text[]) t (name)
            LEFT JOIN pg_class c ON c.oid = to_regclass('public.' || t.name) AND c.relrowsecurity
            LEFT JOIN pg_policies p ON p.tablename = t.name AND 'app_user' = ANY (p.roles)
@@ -174,7 +174,7 @@ def _can_decrypt(key: Fernet | MultiFernet, wrapped: str) -> bool:
 
 def clock() -> Finding:
     """The clocks of this machine and the database agree, because leases and schedules depend on them."""
-    ((database_time,),) = health.rows("SELECT clock_timestamp()")
+    ((database_time,),) = health.fetch_rows("SELECT clock_timestamp()")
     skew = abs((datetime.now(UTC) - database_time).total_seconds())
     step = "Synchronize both clocks with NTP."
     return Finding("clock", skew <= MAX_CLOCK_SKEW, f"{skew:.3f} s from the database's", step)
@@ -198,7 +198,7 @@ def deployment() -> Finding:
 def room_for_runs() -> Finding:
     """This machine has enough memory for at least one run."""
     child, sandbox = settings.CHILD_MEMORY, settings.SANDBOX_LIMITS["memory"]
-    total, memory_per_run = memory.available(), child + sandbox
+    total, memory_per_run = memory.available_memory(), child + sandbox
     seen = (
         f"{total >> 20:,} MB; a worker here runs {settings.WORKER_CONCURRENCY} at once, and of one organization"
         f" {settings.WORKER_ORG_RUNS} (up to {child >> 20:,} + {sandbox >> 20:,} MB each)"
@@ -210,7 +210,7 @@ def room_for_runs() -> Finding:
 def files() -> Finding:
     """No other user of this machine can read the files in Drover's home."""
     try:
-        readable = list(islice(private.open_to_others(settings.DROVER_HOME), MAX_FILES_SHOWN))
+        readable = list(islice(private.find_open_files(settings.DROVER_HOME), MAX_FILES_SHOWN))
     except OSError as error:
         return Finding(
             "files", False, f"{settings.DROVER_HOME}: {error.strerror}", _PERMISSIONS_STEP

@@ -213,7 +213,7 @@ class OwnProvider(OrgView):
         tag="single sign-on",
         summary="Show the organization's own identity provider",
         answer=forms.OwnProvider,
-        also={204: "The organization has no identity provider."},
+        other_responses={204: "The organization has no identity provider."},
         example=OWN_PROVIDER_EXAMPLE,
     )
     def get(self, request: Request) -> Response:

@@ -58,7 +58,7 @@ ORIGIN_HEADER = header(
     HEADER,
     "Always `drover`. A form on another site cannot send this header.",
     required=True,
-    only=HEADER_VALUE,
+    only_value=HEADER_VALUE,
 )
 
 
@@ -73,7 +73,7 @@ class Register(PublicView):
         answer=forms.LoginResponse,
         status=201,
         errors=(403, 409, 410, 422, 423),
-        also={
+        other_responses={
             202: "The address must be verified first. A mail is sent, whether or not the address has an account"
         },
         example=LOGIN_EXAMPLE,

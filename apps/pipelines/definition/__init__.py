@@ -1,25 +1,26 @@
-"""The definition of a pipeline: the document of a request, and its stored form in a version.
+"""The definition of a pipeline: the document in a request, and the stored document in a version.
 
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, transforms: [{kind: "python", code}]}],
-  "destination": {connector_id | kind + config}}`, for now with exactly one stream. Settings come from a saved connector
-or are inline; secrets of inline settings are stored separately, by paths like `source.config.password`.
+  "destination": {connector_id | kind + config}}`. There is exactly one stream for now. The settings are those of a
+saved connector, or they are inline. Secrets of inline settings are stored separately, by paths like
+`source.config.password`.
 """
 
 from apps.pipelines.definition.building import build, build_source, with_transforms
 from apps.pipelines.definition.document import (
     Definition,
     Document,
-    Sent,
+    RequestDocument,
     SideDocument,
     SideName,
     StreamDocument,
     TransformDocument,
     connector_ids,
-    joined_document,
+    document_with_secrets,
     mask,
     plain_config,
-    python_of,
+    python_code,
 )
 from apps.pipelines.definition.sides import Connectors
 
@@ -27,7 +28,7 @@ __all__ = [
     "Connectors",
     "Definition",
     "Document",
-    "Sent",
+    "RequestDocument",
     "SideDocument",
     "SideName",
     "StreamDocument",
@@ -35,9 +36,9 @@ __all__ = [
     "build",
     "build_source",
     "connector_ids",
-    "joined_document",
+    "document_with_secrets",
     "mask",
     "plain_config",
-    "python_of",
+    "python_code",
     "with_transforms",
 ]

@@ -1,4 +1,4 @@
-"""Convert the document of a request to a definition, and name each error by its field."""
+"""Validate the document of a request, and convert it to a definition. Each error names its field."""
 
 from __future__ import annotations
 
@@ -9,61 +9,71 @@ from apps.connectors import schemas
 from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.schemas import Error, joined
-from apps.pipelines.definition.document import SIDES, Definition, Document, Sent, SideName
+from apps.pipelines.definition.document import (
+    SIDES,
+    Definition,
+    Document,
+    RequestDocument,
+    SideName,
+)
 from apps.pipelines.definition.sides import Connectors, Side
-from apps.pipelines.definition.streams import PLACE, Stream, build_transforms
+from apps.pipelines.definition.streams import STREAM_PATH, Stream, build_transforms
 
-PARTS = ("source", "streams", "destination")
-# Where each field was before definitions had `streams`; those of a side were inside that side.
-MOVED: Mapping[SideName, tuple[str, ...]] = {
+TOP_LEVEL_FIELDS = ("source", "streams", "destination")
+# Fields of a stream that older releases expected inside the source or destination.
+MOVED_SIDE_FIELDS: Mapping[SideName, tuple[str, ...]] = {
     "source": ("stream", "sync_mode", "cursor_field", "primary_key"),
     "destination": ("table", "write_mode"),
 }
-MOVED_PART = "transforms"
+MOVED_TOP_LEVEL_FIELD = "transforms"
 
 
 def build(
-    sent: Sent,
+    request: RequestDocument,
     *,
     connectors: Connectors,
     before: Definition | None = None,
     patch: bool = False,
 ) -> tuple[Definition, list[Error]]:
-    """Return the new definition, and its errors; fields are named as in `source.config.port`.
+    """Return the new definition and its errors, with field names like `source.config.port`.
 
-    With `patch` each side and the stream are merged into their previous values; otherwise only stored secrets
-    are kept. With errors the definition is incomplete and must not be used.
+    With `patch`, source, destination and stream are merged into their previous values. Without `patch`, only stored
+    secrets are kept. If there are errors, the definition is incomplete and must not be used.
     """
     builder = _Builder(connectors, before, patch=patch)
-    builder.errors += schemas.unknown_fields(sent.keys() - {MOVED_PART}, PARTS)
-    builder.read_source(sent)
-    builder.read_side("destination", sent)
+    builder.errors += schemas.unknown_fields(
+        request.keys() - {MOVED_TOP_LEVEL_FIELD}, TOP_LEVEL_FIELDS
+    )
+    builder.read_source(request)
+    builder.read_side("destination", request)
     if not builder.errors:
-        builder.errors += _together(builder.document, connectors.kinds)
+        builder.errors += _check_combination(builder.document, connectors.kinds)
     return builder.definition(), builder.errors
 
 
-def build_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, list[Error]]:
-    """Return a definition for a preview: only the source and the stream are validated, and there is no destination."""
+def build_source(
+    request: RequestDocument, *, connectors: Connectors
+) -> tuple[Definition, list[Error]]:
+    """Return a definition for a preview. It has no destination; only the source and the stream are validated."""
     builder = _Builder(connectors, None, patch=False)
-    builder.read_source(sent)
+    builder.read_source(request)
     return builder.definition(), builder.errors
 
 
 def with_transforms(
-    built: Definition, transforms: Any, path: str
+    definition: Definition, transforms: Any, path: str
 ) -> tuple[Definition, list[Error]]:
-    """Return the same definition with other transforms. Errors are named below `path`."""
-    kept, errors = build_transforms(transforms, path)
+    """Return the definition with other transforms, and errors whose field names start with `path`."""
+    new_transforms, errors = build_transforms(transforms, path)
     document: Document = {
-        **built.document,
-        "streams": [{**built.stream, "transforms": kept}],
+        **definition.document,
+        "streams": [{**definition.stream, "transforms": new_transforms}],
     }
-    return Definition(document, built.secrets), errors
+    return Definition(document, definition.secrets), errors
 
 
 class _Builder:
-    """A document while it is converted from sent to stored form, part by part."""
+    """Converts the parts of a request's document to stored form, and collects the errors."""
 
     def __init__(self, connectors: Connectors, before: Definition | None, *, patch: bool) -> None:
         self.connectors, self.before, self.patch = connectors, before, patch
@@ -71,21 +81,25 @@ class _Builder:
         self.secrets: dict[str, Any] = {}
         self.errors: list[Error] = []
 
-    def read_source(self, sent: Sent) -> None:
-        self.errors += _moved(sent)
-        source = self.read_side("source", sent)
+    def read_source(self, request: RequestDocument) -> None:
+        self.errors += _moved_field_errors(request)
+        source = self.read_side("source", request)
         before = self.before.stream if self.before and self.patch else None
         stream = Stream(source.streams, before)
-        given = [before] if before and "streams" not in sent else sent.get("streams")
-        self.document["streams"] = [stream.build(given)]
+        streams = [before] if before and "streams" not in request else request.get("streams")
+        self.document["streams"] = [stream.build(streams)]
         self.errors += stream.errors
 
-    def read_side(self, name: SideName, sent: Sent) -> Side:
+    def read_side(self, name: SideName, request: RequestDocument) -> Side:
         side = Side(name, self.before, patch=self.patch)
-        given = sent.get(name)
-        if isinstance(given, Mapping):
-            given = {field: value for field, value in given.items() if field not in MOVED[name]}
-        self.document[name], plain = side.build(given, self.connectors)
+        part = request.get(name)
+        if isinstance(part, Mapping):
+            part = {
+                field: value
+                for field, value in part.items()
+                if field not in MOVED_SIDE_FIELDS[name]
+            }
+        self.document[name], plain = side.build(part, self.connectors)
         self.secrets |= {joined(name, "config", path): value for path, value in plain.items()}
         self.errors += side.errors
         return side
@@ -94,59 +108,72 @@ class _Builder:
         return Definition(cast(Document, self.document), self.secrets)
 
 
-def _moved(sent: Sent) -> list[Error]:
-    """Return an error for each field that is at the place used by an older release."""
-    places = [
+def _moved_field_errors(request: RequestDocument) -> list[Error]:
+    """Return an error for each field at a path that only older releases accept."""
+    moved_fields = [
         (joined(side, name), name)
         for side in SIDES
-        for name in MOVED[side]
-        if isinstance(part := sent.get(side), Mapping) and name in part
+        for name in MOVED_SIDE_FIELDS[side]
+        if isinstance(part := request.get(side), Mapping) and name in part
     ]
-    if MOVED_PART in sent:
-        places.append((MOVED_PART, MOVED_PART))
-    return [(old, f"This field has moved to {PLACE}.{name}.", "moved") for old, name in places]
+    if MOVED_TOP_LEVEL_FIELD in request:
+        moved_fields.append((MOVED_TOP_LEVEL_FIELD, MOVED_TOP_LEVEL_FIELD))
+    return [
+        (old_path, f"This field has moved to {STREAM_PATH}.{name}.", "moved")
+        for old_path, name in moved_fields
+    ]
 
 
-def _together(document: dict[str, Any], kinds: Kinds) -> list[Error]:
-    """Fill in the write mode, which depends on both sides, and refuse invalid combinations."""
-    from_kind = kinds.find("source", document["source"]["kind"])
-    to_kind = kinds.find("destination", document["destination"]["kind"])
-    if from_kind is None or to_kind is None:
+def _check_combination(document: dict[str, Any], kinds: Kinds) -> list[Error]:
+    """Fill in the default write mode, which depends on both sides. Return the errors of invalid combinations."""
+    source_kind = kinds.find("source", document["source"]["kind"])
+    destination_kind = kinds.find("destination", document["destination"]["kind"])
+    if source_kind is None or destination_kind is None:
         raise LookupError("both kinds were found before")
     (stream,) = document["streams"]
     if stream["write_mode"] is None:
-        stream["write_mode"] = _default_write_mode(stream, to_kind)
-    found = [*_reading_errors(stream, from_kind), *_writing_errors(stream, to_kind)]
-    return [(joined(PLACE, name), message, code) for name, message, code in found]
+        stream["write_mode"] = _default_write_mode(stream, destination_kind)
+    errors = [*_reading_errors(stream, source_kind), *_writing_errors(stream, destination_kind)]
+    return [(joined(STREAM_PATH, name), message, code) for name, message, code in errors]
 
 
-def _reading_errors(stream: Mapping[str, Any], from_kind: Kind) -> list[Error]:
-    modes = from_kind.sync_modes(stream["stream"])
-    incremental = stream["sync_mode"] == "incremental"
+def _reading_errors(stream: Mapping[str, Any], source_kind: Kind) -> list[Error]:
+    modes = source_kind.sync_modes(stream["stream"])
+    is_incremental = stream["sync_mode"] == "incremental"
     if stream["sync_mode"] not in modes:
         message = f"This stream only supports {' or '.join(modes)}."
         return [("sync_mode", message, "unsupported")]
-    if incremental and not stream["cursor_field"] and from_kind.needs_cursor:
+    if is_incremental and not stream["cursor_field"] and source_kind.needs_cursor:
         message = "An incremental sync of this source needs a cursor field."
         return [("cursor_field", message, "required")]
     return []
 
 
-def _writing_errors(stream: Mapping[str, Any], to_kind: Kind) -> list[Error]:
+def _writing_errors(stream: Mapping[str, Any], destination_kind: Kind) -> list[Error]:
     mode = stream["write_mode"]
-    if mode not in to_kind.write_modes:
-        message = f"{to_kind.title} only supports {' or '.join(to_kind.write_modes)}."
+    if mode not in destination_kind.write_modes:
+        message = (
+            f"{destination_kind.title} only supports {' or '.join(destination_kind.write_modes)}."
+        )
         return [("write_mode", message, "unsupported")]
     if mode == "merge" and not stream["primary_key"]:
         message = "Merging needs a primary key to decide which record replaces another."
         return [("primary_key", message, "required")]
     if mode == "replace" and stream["sync_mode"] == "incremental":
-        message = "An incremental sync must append or merge; replacing would keep only new records."
+        message = (
+            "An incremental sync must append or merge; replacing would delete the old records."
+        )
         return [("write_mode", message, "unsupported")]
     return []
 
 
-def _default_write_mode(stream: Mapping[str, Any], to_kind: Kind) -> str:
+def _default_write_mode(stream: Mapping[str, Any], destination_kind: Kind) -> str:
     if stream["sync_mode"] == "full_refresh":
-        return "replace" if "replace" in to_kind.write_modes else to_kind.write_modes[0]
-    return "merge" if stream["primary_key"] and "merge" in to_kind.write_modes else "append"
+        return (
+            "replace"
+            if "replace" in destination_kind.write_modes
+            else destination_kind.write_modes[0]
+        )
+    return (
+        "merge" if stream["primary_key"] and "merge" in destination_kind.write_modes else "append"
+    )

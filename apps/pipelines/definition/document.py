@@ -12,7 +12,7 @@ from apps.connectors import catalogue, secrets
 from apps.engine.contract import SyncMode, WriteMode
 from apps.json import JsonValue
 
-Sent = Mapping[str, object]  # JSON from a request, not validated yet
+RequestDocument = Mapping[str, object]  # JSON of a request that is not validated yet
 SideName = Literal["source", "destination"]
 SIDES: tuple[SideName, ...] = ("source", "destination")
 
@@ -22,9 +22,7 @@ class SideDocument(TypedDict):
 
     connector_id: str | None
     kind: str
-    config: (
-        dict[str, Any] | None
-    )  # the settings, as the kind's schema defines them, without secrets; None with a connector
+    config: dict[str, Any] | None  # the settings without secrets; None with a connector
     version: NotRequired[int | None]  # version of a custom source; None means the latest approved
 
 
@@ -48,7 +46,7 @@ class StreamDocument(TypedDict):
 
 
 class Document(TypedDict):
-    """A definition; `streams` has exactly one element for now."""
+    """A definition. `streams` has exactly one element for now."""
 
     source: SideDocument
     streams: list[StreamDocument]
@@ -57,9 +55,9 @@ class Document(TypedDict):
 
 @dataclass(frozen=True)
 class Definition:
-    """A definition as stored.
+    """A definition in its stored form.
 
-    `document` must be masked before it is shown; `secrets` are its inline ones by path.
+    `secrets` are the inline secrets by path. `document` must be masked before it is shown.
     """
 
     document: Document
@@ -76,59 +74,63 @@ class Definition:
         return stream
 
 
-def connector_ids(*documents: Sent) -> set[UUID]:
+def connector_ids(*documents: RequestDocument) -> set[UUID]:
     """Return every valid connector id in the documents."""
-    found = set()
+    ids = set()
     for document in documents:
         for side in SIDES:
             part = document.get(side)
-            pk = uuid_of(part.get("connector_id")) if isinstance(part, Mapping) else None
+            pk = parse_uuid(part.get("connector_id")) if isinstance(part, Mapping) else None
             if pk:
-                found.add(pk)
-    return found
+                ids.add(pk)
+    return ids
 
 
-def python_of(built: Definition) -> str | None:
+def python_code(definition: Definition) -> str | None:
     """Return the code of the stream's Python transform, if it has one."""
-    return next((one["code"] for one in built.stream["transforms"]), None)
+    return next((transform["code"] for transform in definition.stream["transforms"]), None)
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:
-    """Return the document with each inline secret as `{"set": true, "last4": …}`."""
-    shown = deepcopy(document)
+    """Return the document with each inline secret replaced by `{"set": true, "last4": …}`."""
+    masked = deepcopy(document)
     for side in SIDES:
-        part = shown[side]
+        part = masked[side]
         if part["config"] is None:
             continue
         kind = catalogue.find(side, part["kind"])
-        own = below(hints, side)
-        part["config"] = secrets.mask(part["config"], own, kind.secrets if kind else frozenset())
-    return shown
+        side_hints = entries_of_side(hints, side)
+        part["config"] = secrets.mask(
+            part["config"], side_hints, kind.secrets if kind else frozenset()
+        )
+    return masked
 
 
-def plain_config(built: Definition, side: SideName) -> dict[str, JsonValue]:
+def plain_config(definition: Definition, side: SideName) -> dict[str, JsonValue]:
     """Return the inline settings of one side with their secrets."""
-    return secrets.join(built.document[side]["config"] or {}, below(built.secrets, side))
+    return secrets.join(
+        definition.document[side]["config"] or {}, entries_of_side(definition.secrets, side)
+    )
 
 
-def joined_document(built: Definition) -> Sent:
-    """Return the document with its plain secrets, as in a request."""
-    plain: dict[str, Any] = {**deepcopy(built.document)}
+def document_with_secrets(definition: Definition) -> RequestDocument:
+    """Return the document with its plain secrets, in the form of a request."""
+    plain: dict[str, Any] = {**deepcopy(definition.document)}
     for side in SIDES:
         if plain[side]["config"] is not None:
-            plain[side]["config"] = plain_config(built, side)
+            plain[side]["config"] = plain_config(definition, side)
         else:
             del plain[side]["config"]
     return plain
 
 
-def below(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:
-    """Return the entries of one side's inline settings, by the path inside them."""
-    start = f"{side}.config."
-    return {p.removeprefix(start): v for p, v in by_path.items() if p.startswith(start)}
+def entries_of_side(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:
+    """Return the entries of one side, with paths that start inside its inline settings."""
+    prefix = f"{side}.config."
+    return {p.removeprefix(prefix): v for p, v in by_path.items() if p.startswith(prefix)}
 
 
-def uuid_of(value: Any) -> UUID | None:
+def parse_uuid(value: Any) -> UUID | None:
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

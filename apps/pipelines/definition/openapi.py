@@ -1,4 +1,4 @@
-"""Schemas of the definition document for the OpenAPI document; the other modules of this package validate it."""
+"""Schemas of the definition for the OpenAPI document. The other modules of this package validate definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from copy import deepcopy
 from typing import Any
 
 from apps.json import JsonValue
-from apps.pipelines.definition.streams import MAX_CODE, MAX_KEYS, SYNC_MODES, WRITE_MODES
+from apps.pipelines.definition.streams import (
+    MAX_CODE_LENGTH,
+    MAX_KEY_COLUMNS,
+    SYNC_MODES,
+    WRITE_MODES,
+)
 
 Schema = dict[str, JsonValue]
 
@@ -42,7 +47,7 @@ TRANSFORMS: Schema = {
             "code": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": MAX_CODE,
+                "maxLength": MAX_CODE_LENGTH,
                 "description": "Code that defines `transform(record)`, which returns a record, a list of records, or None.",
             },
         },
@@ -63,69 +68,71 @@ _STREAM: Schema = {
     "primary_key": {
         "type": "array",
         "items": {"type": "string", "minLength": 1, "maxLength": 200},
-        "maxItems": MAX_KEYS,
+        "maxItems": MAX_KEY_COLUMNS,
     },
     "write_mode": {"type": "string", "enum": list(WRITE_MODES)},
     "transforms": TRANSFORMS,
 }
-ONE_STREAM = "What is read, and how it is written: one stream for now."
-PATCHED_STREAM = (
-    f"{ONE_STREAM} An element that names the pipeline's stream, or none, keeps the fields it leaves out; "
-    "one that names another stream starts from the defaults."
+STREAM_DESCRIPTION = "What is read, and how it is written. A pipeline has one stream for now."
+PATCH_STREAM_DESCRIPTION = (
+    f"{STREAM_DESCRIPTION} An element that names the pipeline's stream or no stream keeps the fields that it leaves "
+    "out. An element that names another stream starts from the defaults."
 )
 
 
-def sent() -> Schema:
-    """The document of a create or a replace request."""
+def create_schema() -> Schema:
+    """Return the schema of the definition in a create or replace request."""
     return _document(_streams(["stream"]), ["source", "streams", "destination"])
 
 
-def patched() -> Schema:
-    """The document of a patch request: any part."""
-    return _document(_streams([], PATCHED_STREAM), [])
+def patch_schema() -> Schema:
+    """Return the schema of the definition in a patch request, in which every part is optional."""
+    return _document(_streams([], PATCH_STREAM_DESCRIPTION), [])
 
 
-def source_only() -> Schema:
-    """The document of a preview request."""
+def preview_schema() -> Schema:
+    """Return the schema of the definition in a preview request, which has no destination."""
     return _document(_streams(["stream"]), ["source", "streams"])
 
 
-def shown() -> Schema:
-    """The document of a response: everything, each secret as `{"set": true, "last4": "…"}`."""
+def response_schema() -> Schema:
+    """Return the schema of the definition in a response, with masked secrets."""
     streams: dict[str, Any] = _streams(list(_STREAM))
     streams["items"]["properties"]["table"]["type"] = "string"
-    whole: dict[str, Any] = _document(
+    document: dict[str, Any] = _document(
         streams, ["source", "streams", "destination"], list(_CONNECTION)
     )
-    whole["description"] = 'Each secret is shown as {"set": true, "last4": "…"}.'
-    whole["properties"]["source"]["properties"]["kind"]["type"] = "string"
-    whole["properties"]["destination"]["properties"]["kind"]["type"] = "string"
-    return whole
+    document["description"] = 'Each secret is shown as {"set": true, "last4": "…"}.'
+    document["properties"]["source"]["properties"]["kind"]["type"] = "string"
+    document["properties"]["destination"]["properties"]["kind"]["type"] = "string"
+    return document
 
 
-def _document(streams: Schema, needed: list[str], in_sides: Sequence[str] = ()) -> Schema:
+def _document(
+    streams: Schema, required: list[str], required_in_sides: Sequence[str] = ()
+) -> Schema:
     parts: Schema = {
-        "source": _object(_SOURCE, in_sides),
+        "source": _object(_SOURCE, required_in_sides),
         "streams": streams,
-        "destination": _object(_CONNECTION, in_sides),
+        "destination": _object(_CONNECTION, required_in_sides),
     }
-    return _object(parts, needed)
+    return _object(parts, required)
 
 
-def _streams(needed: Sequence[str], description: str = ONE_STREAM) -> Schema:
+def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> Schema:
     return {
         "type": "array",
         "minItems": 1,
         "maxItems": 1,
-        "items": _object(_STREAM, needed),
+        "items": _object(_STREAM, required),
         "description": description,
     }
 
 
-def _object(properties: Schema, needed: Sequence[str]) -> Schema:
-    made: Schema = {
+def _object(properties: Schema, required: Sequence[str]) -> Schema:
+    schema: Schema = {
         "type": "object",
         "properties": deepcopy(properties),
         "additionalProperties": False,
     }
-    return {**made, "required": list(needed)} if needed else made
+    return {**schema, "required": list(required)} if required else schema

@@ -1,4 +1,4 @@
-"""One side of a pipeline, its source or its destination: convert it from sent to stored form."""
+"""Validate one side of a pipeline (its source or destination), and convert it to its stored form."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error, joined
-from apps.pipelines.definition.document import Definition, Sent, SideName, below, uuid_of
+from apps.pipelines.definition.document import (
+    Definition,
+    RequestDocument,
+    SideName,
+    entries_of_side,
+    parse_uuid,
+)
 
 FIELDS: Mapping[SideName, tuple[str, ...]] = {
     "source": ("connector_id", "kind", "config", "version"),
     "destination": ("connector_id", "kind", "config"),
 }
-HIGHEST = 2**31 - 1  # largest number of a version
+MAX_VERSION_NUMBER = 2**31 - 1  # the largest number that the database column can store
 
 
 class Connectors:
-    """The saved connectors and the kinds that a document may name, read once."""
+    """The saved connectors and the kinds that a document may name. They are read once."""
 
     def __init__(
-        self, usable: Iterable[Connector], kinds: Kinds = custom_kinds.NONE_OF_ITS_OWN
+        self, connectors: Iterable[Connector], kinds: Kinds = custom_kinds.BUILT_IN_KINDS
     ) -> None:
-        self._by_id = {(row.role, row.pk): row for row in usable}
+        self._by_id = {(row.role, row.pk): row for row in connectors}
         self.kinds = kinds
 
     def find(self, role: str, pk: UUID) -> Connector | None:
@@ -36,128 +42,150 @@ class Connectors:
 
 
 class Side:
-    """One side of a document while it is converted from sent to stored form, with its errors.
+    """Validates one side of a document, converts it to its stored form, and collects its errors.
 
-    `streams` are the names that are known without connecting, once the side is built.
+    After `build`, `streams` has the stream names that are known without a connection.
     """
 
     def __init__(self, side: SideName, before: Definition | None, *, patch: bool) -> None:
         self.side = side
         self.patch = patch
         self.before: dict[str, Any] = {**before.document[side]} if before else {}
-        self.secrets = below(before.secrets, side) if before else {}
+        self.secrets = entries_of_side(before.secrets, side) if before else {}
         self.streams: list[str] = []
         self.errors: list[Error] = []
 
-    def fail(self, name: str, message: str, code: str = "invalid") -> None:
+    def add_error(self, name: str, message: str, code: str = "invalid") -> None:
         self.errors.append((joined(self.side, name), message, code))
 
-    def build(self, sent: Any, connectors: Connectors) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return (the stored side, its plain secrets by path below config)."""
-        if sent is None and not (self.patch and self.before):
-            self.fail("", "This field is required.", "required")
+    def build(
+        self, request_side: Any, connectors: Connectors
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return (the stored side, its plain secrets by path inside `config`)."""
+        if request_side is None and not (self.patch and self.before):
+            self.add_error("", "This field is required.", "required")
             return {}, {}
-        if not isinstance(sent, Mapping | None):
-            self.fail("", "Must be an object.", "type")
+        if not isinstance(request_side, Mapping | None):
+            self.add_error("", "Must be an object.", "type")
             return {}, {}
-        given = dict(sent or {})
-        self.errors += schemas.unknown_fields(given, FIELDS[self.side], self.side)
+        values = dict(request_side or {})
+        self.errors += schemas.unknown_fields(values, FIELDS[self.side], self.side)
         if self.patch:
-            given = self._patched(given)
+            values = self._merge_with_before(values)
         part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
-        kind, plain = self._connection(given, part, connectors)
+        kind, plain = self._build_connection(values, part, connectors)
         if kind:
-            self._pin(given, part, kind)
-            self.streams = self._streams(kind, part, connectors)
+            self._set_version(values, part, kind)
+            self.streams = self._known_streams(kind, part, connectors)
         return part, plain
 
-    def _pin(self, given: Sent, part: dict[str, Any], kind: Kind) -> None:
-        """Return the version of a custom source, None for the latest approved; other kinds have none."""
-        number = given.get("version")
-        if custom_kinds.id_of(kind.name) is not None:
+    def _set_version(self, values: RequestDocument, part: dict[str, Any], kind: Kind) -> None:
+        """Set the version of a custom source; None means the latest approved version. Other kinds have no versions."""
+        number = values.get("version")
+        if custom_kinds.custom_source_id(kind.name) is not None:
             part["version"] = number
         elif number is not None:
-            self.fail("version", "Only a custom source has versions.", "unknown")
+            self.add_error("version", "Only a custom source has versions.", "unknown")
             return
-        if number is not None and not (type(number) is int and 1 <= number <= HIGHEST):
-            self.fail("version", "Must be a version number, or null.", "type")
+        if number is not None and not (type(number) is int and 1 <= number <= MAX_VERSION_NUMBER):
+            self.add_error("version", "Must be a version number, or null.", "type")
 
-    def _streams(self, kind: Kind, part: Mapping[str, Any], connectors: Connectors) -> list[str]:
-        """Return the names known without connecting: the kind's, or those that the settings define."""
+    def _known_streams(
+        self, kind: Kind, part: Mapping[str, Any], connectors: Connectors
+    ) -> list[str]:
+        """Return the stream names that the kind lists, or else those that the settings define."""
         config = part["config"]
         if part["connector_id"]:
             connector = connectors.find(self.side, UUID(part["connector_id"]))
             config = connector.config if connector else None
         defined = (config or {}).get("streams")
-        listed = defined if isinstance(defined, list) else []
-        named = [stream.get("name") for stream in listed if isinstance(stream, dict)]
-        return kind.streams or [name for name in named if isinstance(name, str)]
+        streams = defined if isinstance(defined, list) else []
+        names = [stream.get("name") for stream in streams if isinstance(stream, dict)]
+        return kind.streams or [name for name in names if isinstance(name, str)]
 
-    def _patched(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Keep values that were not sent; another connector or kind replaces all of the old one."""
-        base = {k: v for k, v in self.before.items() if k != "config"}
-        if given.get("connector_id"):
-            base.pop("kind", None)
-        elif given.get("kind") or given.get("config") is not None:
-            base.pop("connector_id", None)
-        base.update(given)
-        if base.get("config") is None and self._same_kind(base) and not base.get("connector_id"):
-            base["config"] = {}
-        return base
+    def _merge_with_before(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill in missing values from before. A new connector or kind replaces the old one completely."""
+        merged = {k: v for k, v in self.before.items() if k != "config"}
+        if values.get("connector_id"):
+            merged.pop("kind", None)
+        elif values.get("kind") or values.get("config") is not None:
+            merged.pop("connector_id", None)
+        merged.update(values)
+        if (
+            merged.get("config") is None
+            and self._has_same_kind(merged)
+            and not merged.get("connector_id")
+        ):
+            merged["config"] = {}
+        return merged
 
-    def _same_kind(self, given: Sent) -> bool:
-        return self.before.get("config") is not None and self.before["kind"] == given.get("kind")
+    def _has_same_kind(self, values: RequestDocument) -> bool:
+        return self.before.get("config") is not None and self.before["kind"] == values.get("kind")
 
-    def _connection(
-        self, given: Sent, part: dict[str, Any], connectors: Connectors
+    def _build_connection(
+        self, values: RequestDocument, part: dict[str, Any], connectors: Connectors
     ) -> tuple[Kind | None, dict[str, Any]]:
-        if given.get("connector_id") is not None:
-            return self._saved(given, part, connectors), {}
-        name = given.get("kind")
+        if values.get("connector_id") is not None:
+            return self._build_saved(values, part, connectors), {}
+        name = values.get("kind")
         if not isinstance(name, str) or not name:
-            self.fail("kind", "Name a connector_id, or a kind with its config.", "required")
+            self.add_error("kind", "Name a connector_id, or a kind with its config.", "required")
             return None, {}
         kind = connectors.kinds.find(self.side, name)
         if kind is None:
             field = joined(self.side, "kind")
-            self.errors.append(custom_kinds.unknown(self.side, name[:60], field))
+            self.errors.append(custom_kinds.unknown_kind_error(self.side, name[:60], field))
             return None, {}
-        return kind, self._inline(kind, given, part)
+        return kind, self._build_inline(kind, values, part)
 
-    def _saved(self, given: Sent, part: dict[str, Any], connectors: Connectors) -> Kind | None:
-        pk = uuid_of(given["connector_id"])
+    def _build_saved(
+        self, values: RequestDocument, part: dict[str, Any], connectors: Connectors
+    ) -> Kind | None:
+        pk = parse_uuid(values["connector_id"])
         connector = connectors.find(self.side, pk) if pk else None
         if connector is None:
-            self.fail(
+            self.add_error(
                 "connector_id",
                 f"There is no {self.side} connector with this id that you may use.",
                 "unknown",
             )
             return None
-        if given.get("config") is not None:
-            self.fail("config", "The connector has the settings; leave this out.", "ambiguous")
-        if given.get("kind") not in (None, connector.kind):
-            self.fail("kind", f"The connector is of kind {connector.kind}.", "mismatch")
+        if values.get("config") is not None:
+            self.add_error(
+                "config", "The connector contains the settings; leave this field out.", "ambiguous"
+            )
+        if values.get("kind") not in (None, connector.kind):
+            self.add_error("kind", f"The connector is of kind {connector.kind}.", "mismatch")
         part["connector_id"], part["kind"] = str(connector.pk), connector.kind
         kind = connectors.kinds.find(self.side, connector.kind)
         if kind is None:
-            self.fail("connector_id", f"Its kind {connector.kind} cannot be used.", "unknown")
+            self.add_error(
+                "connector_id", f"The connector's kind {connector.kind} cannot be used.", "unknown"
+            )
         return kind
 
-    def _inline(self, kind: Kind, given: Sent, part: dict[str, Any]) -> dict[str, Any]:
-        sent = given.get("config")
-        if sent is None:
-            sent = {}
-        if not isinstance(sent, Mapping):
-            self.fail("config", "Must be an object.", "type")
+    def _build_inline(
+        self, kind: Kind, values: RequestDocument, part: dict[str, Any]
+    ) -> dict[str, Any]:
+        settings = values.get("config")
+        if settings is None:
+            settings = {}
+        if not isinstance(settings, Mapping):
+            self.add_error("config", "Must be an object.", "type")
             return {}
-        same = self._same_kind({"kind": kind.name})
+        is_same_kind = self._has_same_kind({"kind": kind.name})
         before = (
-            StoredSettings(self.before["config"], self.secrets) if same else configuration.EMPTY
+            StoredSettings(self.before["config"], self.secrets)
+            if is_same_kind
+            else configuration.EMPTY
         )
-        built, found = configuration.build(
-            kind, sent, before=before, patch=self.patch and same, path=joined(self.side, "config")
+        built, errors = configuration.build(
+            kind,
+            settings,
+            before=before,
+            patch=self.patch and is_same_kind,
+            path=joined(self.side, "config"),
         )
-        self.errors += found
-        part["kind"], part["config"] = kind.name, built.shown
+        self.errors += errors
+        part["kind"], part["config"] = kind.name, built.visible
         return built.secrets

@@ -1,4 +1,4 @@
-"""One stream of a pipeline: convert it from sent to stored form."""
+"""Validate the stream of a pipeline, and convert it to its stored form."""
 
 from __future__ import annotations
 
@@ -10,167 +10,173 @@ from typing import Any, get_args
 from apps.connectors import schemas
 from apps.connectors.schemas import Error, joined
 from apps.engine.contract import SyncMode, WriteMode
-from apps.pipelines.definition.document import Sent, StreamDocument, TransformDocument
+from apps.pipelines.definition.document import RequestDocument, StreamDocument, TransformDocument
 
-PLACE = "streams.0"  # path of the only stream
+STREAM_PATH = "streams.0"  # the path of the only stream
 FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
 # Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
-TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
-MAX_CODE = 100_000  # characters of a transform
-MAX_KEYS = 32  # columns of a primary key, as in PostgreSQL
+TABLE_PATTERN = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
+MAX_CODE_LENGTH = 100_000  # characters of a transform
+MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 
 
 class Stream:
-    """The only stream of a document while it is converted from sent to stored form, with its errors.
+    """Validates the only stream of a document, converts it to its stored form, and collects its errors.
 
-    `known` are the names of the source's streams, if they are known. Fields that are left out keep the values
-    of `before` if the stream is the same.
+    `known_streams` are the names of the source's streams, if they are known. `before` is the previous stream. If it has
+    the same name, missing fields keep its values.
     """
 
-    def __init__(self, known: Sequence[str], before: StreamDocument | None = None) -> None:
-        self.known = known
+    def __init__(self, known_streams: Sequence[str], before: StreamDocument | None = None) -> None:
+        self.known_streams = known_streams
         self.before = before
         self.errors: list[Error] = []
 
-    def fail(self, name: str, message: str, code: str) -> None:
-        self.errors.append((joined(PLACE, name), message, code))
+    def add_error(self, name: str, message: str, code: str) -> None:
+        self.errors.append((joined(STREAM_PATH, name), message, code))
 
-    def build(self, sent: Any) -> dict[str, Any]:
+    def build(self, streams: Any) -> dict[str, Any]:
         """Return the stored stream.
 
-        A write mode that was left out stays empty, because it depends on the destination.
+        A missing write mode remains None, because its default depends on the destination.
         """
-        only = self._only(sent)
-        if only is None:
+        request_stream = self._single_stream(streams)
+        if request_stream is None:
             return {}
-        self.errors += schemas.unknown_fields(only, FIELDS, PLACE)
-        given = self._patched(only)
-        transforms, found = build_transforms(given.get("transforms"), f"{PLACE}.transforms")
-        self.errors += found
-        name = self._name(given.get("stream"))
+        self.errors += schemas.unknown_fields(request_stream, FIELDS, STREAM_PATH)
+        values = self._merge_with_before(request_stream)
+        transforms, errors = build_transforms(values.get("transforms"), f"{STREAM_PATH}.transforms")
+        self.errors += errors
+        name = self._parse_name(values.get("stream"))
         return {
             "stream": name,
-            "table": self._table(given.get("table")) or table_for(name),
-            "sync_mode": self._word(given, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
-            "cursor_field": self._column(given.get("cursor_field"), "cursor_field"),
-            "primary_key": self._primary_key(given.get("primary_key")),
-            "write_mode": self._word(given, "write_mode", WRITE_MODES, None),
+            "table": self._parse_table(values.get("table")) or default_table(name),
+            "sync_mode": self._parse_choice(values, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
+            "cursor_field": self._parse_column(values.get("cursor_field"), "cursor_field"),
+            "primary_key": self._parse_primary_key(values.get("primary_key")),
+            "write_mode": self._parse_choice(values, "write_mode", WRITE_MODES, None),
             "transforms": transforms,
         }
 
-    def _only(self, sent: Any) -> Sent | None:
-        """Return the element of the list, which must be one object."""
-        if sent is None:
+    def _single_stream(self, streams: Any) -> RequestDocument | None:
+        """Return the only element of the list, or None if the list is invalid."""
+        if streams is None:
             self.errors.append(("streams", "This field is required.", "required"))
-        elif not isinstance(sent, list):
+        elif not isinstance(streams, list):
             self.errors.append(("streams", "Must be a list with one stream.", "type"))
-        elif not sent:
+        elif not streams:
             message = "A pipeline needs a stream: name the stream to read."
             self.errors.append(("streams", message, "required"))
-        elif len(sent) > 1:
+        elif len(streams) > 1:
             message = "A pipeline supports one stream for now; create a pipeline for each stream."
             self.errors.append(("streams", message, "max_length"))
-        elif not isinstance(sent[0], Mapping):
-            self.fail("", "Must be an object.", "type")
+        elif not isinstance(streams[0], Mapping):
+            self.add_error("", "Must be an object.", "type")
         else:
-            return sent[0]
+            return streams[0]
         return None
 
-    def _patched(self, given: Sent) -> Sent:
+    def _merge_with_before(self, request_stream: RequestDocument) -> RequestDocument:
         before = self.before
-        if before is None or given.get("stream", before["stream"]) != before["stream"]:
-            return given
-        return {**before, **given}
+        if before is None or request_stream.get("stream", before["stream"]) != before["stream"]:
+            return request_stream
+        return {**before, **request_stream}
 
-    def _name(self, name: Any) -> str:
+    def _parse_name(self, name: Any) -> str:
         if not isinstance(name, str) or not name.strip():
-            self.fail("stream", "This field is required.", "required")
+            self.add_error("stream", "This field is required.", "required")
             return ""
         if len(name) > 200:
-            self.fail("stream", "At most 200 characters.", "max_length")
-        if self.known and name not in self.known:
-            near = get_close_matches(name[:200], self.known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.known[:10])}."
-            self.fail("stream", f"This source has no such stream; {hint}", "unknown")
+            self.add_error("stream", "At most 200 characters.", "max_length")
+        if self.known_streams and name not in self.known_streams:
+            similar = get_close_matches(name[:200], self.known_streams, n=1)
+            hint = (
+                f"did you mean {similar[0]}?"
+                if similar
+                else f"it has {', '.join(self.known_streams[:10])}."
+            )
+            self.add_error("stream", f"This source has no such stream; {hint}", "unknown")
         return name
 
-    def _word(
-        self, given: Sent, name: str, words: tuple[str, ...], default: str | None
+    def _parse_choice(
+        self, values: RequestDocument, name: str, choices: tuple[str, ...], default: str | None
     ) -> str | None:
-        value = given.get(name)
+        value = values.get(name)
         if value is None:
             return default
-        if value not in words:
-            self.fail(name, f"Must be one of {', '.join(words)}.", "choice")
+        if value not in choices:
+            self.add_error(name, f"Must be one of {', '.join(choices)}.", "choice")
             return default
         return str(value)
 
-    def _column(self, value: Any, name: str) -> str | None:
+    def _parse_column(self, value: Any, name: str) -> str | None:
         if value in (None, ""):
             return None
         if not isinstance(value, str) or len(value) > 200:
-            self.fail(name, "Must be the name of a field, at most 200 characters.", "type")
+            self.add_error(name, "Must be the name of a field, at most 200 characters.", "type")
             return None
         return value
 
-    def _primary_key(self, value: Any) -> list[str]:
+    def _parse_primary_key(self, value: Any) -> list[str]:
         if value is None:
             return []
         if isinstance(value, str):
             value = [value]
-        if not isinstance(value, list) or len(value) > MAX_KEYS:
-            self.fail("primary_key", f"Must be a list of at most {MAX_KEYS} fields.", "type")
+        if not isinstance(value, list) or len(value) > MAX_KEY_COLUMNS:
+            self.add_error(
+                "primary_key", f"Must be a list of at most {MAX_KEY_COLUMNS} fields.", "type"
+            )
             return []
-        columns = [self._column(name, f"primary_key.{n}") for n, name in enumerate(value)]
+        columns = [self._parse_column(name, f"primary_key.{n}") for n, name in enumerate(value)]
         if None in columns or len(set(columns)) < len(columns):
-            self.fail(
+            self.add_error(
                 "primary_key", "Each field must be listed once, and none may be empty.", "invalid"
             )
         return [name for name in columns if name]
 
-    def _table(self, value: Any) -> str | None:
+    def _parse_table(self, value: Any) -> str | None:
         if value in (None, ""):
             return None
-        if not isinstance(value, str) or not TABLE.fullmatch(value):
+        if not isinstance(value, str) or not TABLE_PATTERN.fullmatch(value):
             message = (
                 "A name of letters, digits, _ and -, starting with a letter or _, at most 63 "
                 "characters; one dot may separate a schema from the table."
             )
-            self.fail("table", message, "invalid")
+            self.add_error("table", message, "invalid")
             return None
         return value
 
 
-def table_for(stream: str) -> str:
-    """Return a table name for a stream's name: its last part, with other characters replaced by underscores."""
+def default_table(stream: str) -> str:
+    """Return the default table of a stream: the last part of its name, with underscores for invalid characters."""
     name = re.sub(r"\W+", "_", stream.rpartition(".")[2].rpartition("/")[2]).strip("_") or "records"
     return (name if not name[0].isdigit() else f"_{name}")[:63]
 
 
-def build_transforms(given: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:
-    """Return the stored transforms, and their errors; fields are named below `path`."""
-    if not isinstance(given, list | None):
+def build_transforms(transforms: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:
+    """Return the stored transforms and their errors. Each field name starts with `path`."""
+    if not isinstance(transforms, list | None):
         return [], [(path, "Must be a list.", "type")]
-    if not given:
+    if not transforms:
         return [], []
-    if len(given) > 1:
-        message = "A stream has at most one Python transform: combine the steps in it."
+    if len(transforms) > 1:
+        message = "A stream has at most one Python transform: combine the steps in one transform."
         return [], [(path, message, "max_length")]
-    errors = _transform_errors(given[0], f"{path}.0")
-    return ([] if errors else [{"kind": "python", "code": given[0]["code"]}]), errors
+    errors = _transform_errors(transforms[0], f"{path}.0")
+    return ([] if errors else [{"kind": "python", "code": transforms[0]["code"]}]), errors
 
 
-def _transform_errors(given: Any, path: str) -> list[Error]:
-    if not isinstance(given, Mapping):
+def _transform_errors(transform: Any, path: str) -> list[Error]:
+    if not isinstance(transform, Mapping):
         return [(path, "Must be an object.", "type")]
-    errors = schemas.unknown_fields(given, tuple(TransformDocument.__annotations__), path)
-    if given.get("kind") != "python":
+    errors = schemas.unknown_fields(transform, tuple(TransformDocument.__annotations__), path)
+    if transform.get("kind") != "python":
         errors.append((f"{path}.kind", "Must be python.", "choice"))
-    code = given.get("code")
+    code = transform.get("code")
     if not isinstance(code, str) or not code.strip():
         errors.append((f"{path}.code", "This field is required.", "required"))
-    elif len(code) > MAX_CODE:
-        errors.append((f"{path}.code", f"At most {MAX_CODE:,} characters.", "max_length"))
+    elif len(code) > MAX_CODE_LENGTH:
+        errors.append((f"{path}.code", f"At most {MAX_CODE_LENGTH:,} characters.", "max_length"))
     return errors

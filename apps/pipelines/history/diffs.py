@@ -9,7 +9,7 @@ from apps.json import JsonObject, JsonValue
 
 
 class Change(TypedDict):
-    """A field's value before and after; None means absent. `secret` means that the values are masked."""
+    """The value of a field before and after, None if it is absent. `secret` means that the values are masked."""
 
     field: str
     before: JsonValue
@@ -17,11 +17,10 @@ class Change(TypedDict):
     secret: bool
 
 
-def flat(document: Mapping[str, object], path: str = "") -> dict[str, JsonValue]:
-    """Return {path: value}. Objects and the streams are traversed; everything else, such as other lists, is a
-    value.
+def flatten(document: Mapping[str, object], path: str = "") -> dict[str, JsonValue]:
+    """Return {path: value}. The paths go into objects and into the list of streams.
 
-    An empty object is a value too.
+    Other lists and empty objects are values.
     """
     return dict(_leaves(document, path))
 
@@ -32,11 +31,11 @@ def diff(
     *,
     secrets_changed: frozenset[str] = frozenset(),
 ) -> list[Change]:
-    """Return every field that differs, sorted.
+    """Return every field that differs, sorted by path.
 
-    Different secrets can have the same mask: their paths are passed as `secrets_changed`.
+    Two different secrets can have the same mask, so `secrets_changed` has the paths of changed secrets.
     """
-    old, new = flat(before), flat(after)
+    old, new = flatten(before), flatten(after)
     changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
     return [
         {
@@ -60,10 +59,10 @@ def _is_mask(value: Any) -> bool:
 
 def _leaves(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, value in node.items():
-        here = f"{path}.{name}" if path else name
-        if here == "streams" and isinstance(value, list):
+        inner_path = f"{path}.{name}" if path else name
+        if inner_path == "streams" and isinstance(value, list):
             value = {str(number): stream for number, stream in enumerate(value)}
         if isinstance(value, Mapping) and value and not _is_mask(value):
-            yield from _leaves(value, here)
+            yield from _leaves(value, inner_path)
         else:
-            yield here, value
+            yield inner_path, value

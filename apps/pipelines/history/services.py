@@ -1,4 +1,4 @@
-"""Read the versions of a pipeline's definition. Each function raises NotFound for objects that `by` cannot see."""
+"""Read the versions of a pipeline's definition. Each function raises NotFound for pipelines that `by` cannot see."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from apps.orgs.principals import Principal
 from apps.pipelines import rendering
 from apps.pipelines.history import diffs, versions
 from apps.pipelines.models import PipelineVersion
-from apps.pipelines.visibility import readable
+from apps.pipelines.visibility import find_pipeline
 
 
-def listed(*, org: Org, by: Principal, pipeline_id: UUID) -> Any:
+def list_versions(*, org: Org, by: Principal, pipeline_id: UUID) -> Any:
     """Return all versions of a pipeline, with their authors."""
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
-    return versions.of_pipeline(org, pipeline)
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    return versions.all_versions(org, pipeline)
 
 
-def version(*, org: Org, by: Principal, pipeline_id: UUID, number: int) -> PipelineVersion:
+def find_version(*, org: Org, by: Principal, pipeline_id: UUID, number: int) -> PipelineVersion:
     """Return one version of a pipeline, with its author."""
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
-    return versions.found(org, pipeline, number)
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    return versions.find_version(org, pipeline, number)
 
 
-def changes(
+def compare_versions(
     *, org: Org, by: Principal, pipeline_id: UUID, before: int, after: int
 ) -> list[diffs.Change]:
-    """Return the differences between two versions, with secrets masked. Version 0 means an empty definition."""
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
-    new = versions.found(org, pipeline, after)
+    """Return the differences between two versions, with secrets masked.
+
+    If `before` is 0, the version is compared with an empty definition.
+    """
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    new = versions.find_version(org, pipeline, after)
     if before == 0:
-        return diffs.diff({}, rendering.config_of(new))
-    old = versions.found(org, pipeline, before)
+        return diffs.diff({}, rendering.masked_config(new))
+    old = versions.find_version(org, pipeline, before)
     secrets_changed = diffs.changed_secrets(
-        versions.opened(org, old).secrets, versions.opened(org, new).secrets
+        versions.definition_with_secrets(org, old).secrets,
+        versions.definition_with_secrets(org, new).secrets,
     )
     return diffs.diff(
-        rendering.config_of(old), rendering.config_of(new), secrets_changed=secrets_changed
+        rendering.masked_config(old), rendering.masked_config(new), secrets_changed=secrets_changed
     )

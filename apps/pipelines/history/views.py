@@ -1,4 +1,4 @@
-"""The history of a pipeline's definition over HTTP."""
+"""Views of the versions of a pipeline's definition."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ ROW_EXAMPLE = {
 }
 
 
-def _number(text: str) -> int:
+def _parse_number(text: str) -> int:
     number = int(text)
-    if not 0 <= number <= versions.HIGHEST:
-        raise ValueError("no version has this number")
+    if not 0 <= number <= versions.MAX_VERSION_NUMBER:
+        raise ValueError("the number is out of range")
     return number
 
 
 ORDERS = {
-    "newest": Order("number", descending=True, parse=_number),
-    "oldest": Order("number", parse=_number),
+    "newest": Order("number", descending=True, parse=_parse_number),
+    "oldest": Order("number", parse=_parse_number),
 }
 
 
@@ -57,12 +57,14 @@ class Versions(PipelineView):
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        found = services.listed(org=self.org, by=self.principal, pipeline_id=pk)
-        rows = found.values(
+        versions_of_pipeline = services.list_versions(
+            org=self.org, by=self.principal, pipeline_id=pk
+        )
+        rows = versions_of_pipeline.values(
             "id", "number", "note", "created_at", "created_by", "created_by__name",
             "created_by__email",
         )  # fmt: skip
-        return page(request, rows, orders=ORDERS, default="newest", render=_row)
+        return page(request, rows, orders=ORDERS, default="newest", render=_render_row)
 
 
 class VersionByNumber(PipelineView):
@@ -75,9 +77,11 @@ class VersionByNumber(PipelineView):
         example={**ROW_EXAMPLE, "config": examples.CONFIG},
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        version = services.version(org=self.org, by=self.principal, pipeline_id=pk, number=number)
-        body = rendering.version_row(version)
-        return Response({**body, "config": rendering.config_of(version)})
+        version = services.find_version(
+            org=self.org, by=self.principal, pipeline_id=pk, number=number
+        )
+        body = rendering.render_version(version)
+        return Response({**body, "config": rendering.masked_config(version)})
 
 
 class Diff(PipelineView):
@@ -103,7 +107,7 @@ class Diff(PipelineView):
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
         before = query_of(DiffQuery, request).get("against", number - 1)
-        changes = services.changes(
+        changes = services.compare_versions(
             org=self.org, by=self.principal, pipeline_id=pk, before=before, after=number
         )
         return Response({"before": before, "after": number, "changes": changes})
@@ -130,10 +134,10 @@ class Restore(PipelineView):
             number=number,
             match=match_of(request),
         )
-        return self.answer(restored)
+        return self.pipeline_response(restored)
 
 
-def _row(values: dict[str, Any]) -> dict[str, Any]:
+def _render_row(values: dict[str, Any]) -> dict[str, Any]:
     pk = values["created_by"]
     name = values["created_by__name"] or values["created_by__email"]
     return {

@@ -1,7 +1,8 @@
-"""Cron expressions of five fields: minute, hour, day of month, month, day of week.
+"""Parse cron expressions of five fields: minute, hour, day of month, month, day of week.
 
-Numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`) and English names of months and weekdays; 7 is
-Sunday, like 0. As in POSIX, if both day of month and weekday are restricted, a day matches if either does.
+A field has numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`), or English names of months and weekdays.
+Both 0 and 7 are Sunday. If both day of month and weekday are restricted, a day needs to match only one of them, as in
+POSIX.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# (name, lowest, highest, names counted from lowest)
+# (name, lowest number, highest number, names of the numbers from the lowest)
 FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -20,13 +21,13 @@ FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, MONTHS),
     ("day of week", 0, 7, WEEKDAYS),
 )
-LONGEST = 100  # characters
-_PART = re.compile(r"(?P<from>\*|\w+)(?:-(?P<to>\w+))?(?:/(?P<step>\d{1,2}))?", re.ASCII)
+MAX_LENGTH = 100  # characters
+_PART_PATTERN = re.compile(r"(?P<from>\*|\w+)(?:-(?P<to>\w+))?(?:/(?P<step>\d{1,2}))?", re.ASCII)
 _DAYS_OF_MONTH = dict.fromkeys(range(1, 13), 31) | {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 class CronError(ValueError):
-    """The expression is invalid, or names a day that does not exist; the message names the field."""
+    """The expression is invalid, or it names a day that does not exist. The message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Cron:
     def every_hour(self) -> bool:
         return len(self.hours) == 24
 
-    def on(self, day: date) -> bool:
-        """Whether it has any time on this day."""
+    def runs_on(self, day: date) -> bool:
+        """Whether the expression has any time on this day."""
         if day.month not in self.months:
             return False
         by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -57,8 +58,8 @@ class Cron:
 
 def parse(text: str) -> Cron:
     """Parse an expression. Raises CronError with a sentence that names the field."""
-    if len(text) > LONGEST:
-        raise CronError(f"At most {LONGEST} characters.")
+    if len(text) > MAX_LENGTH:
+        raise CronError(f"At most {MAX_LENGTH} characters.")
     parts = text.split()
     if len(parts) != len(FIELDS):
         raise CronError(
@@ -66,7 +67,7 @@ def parse(text: str) -> Cron:
             f"day of week); this has {len(parts)}."
         )
     minutes, hours, days, months, weekdays = (
-        _field(part, *field) for part, field in zip(parts, FIELDS, strict=True)
+        _parse_field(part, *field) for part, field in zip(parts, FIELDS, strict=True)
     )
     cron = Cron(
         minutes=tuple(sorted(minutes)),
@@ -77,21 +78,23 @@ def parse(text: str) -> Cron:
         any_day=parts[2] in {"*", "*/1"},
         any_weekday=parts[4] in {"*", "*/1"},
     )
-    _refuse_never(cron)
+    _require_existing_day(cron)
     return cron
 
 
-def _field(text: str, name: str, low: int, high: int, names: list[str]) -> set[int]:
-    found: set[int] = set()
+def _parse_field(text: str, name: str, low: int, high: int, names: list[str]) -> set[int]:
+    values: set[int] = set()
     for part in text.split(","):
-        match = _PART.fullmatch(part)
+        match = _PART_PATTERN.fullmatch(part)
         if match is None:
             raise CronError(f"{name}: {part[:20]!r} is not a number, range, step or list.")
-        found |= _range(match, name, low, high, names)
-    return found
+        values |= _parse_range(match, name, low, high, names)
+    return values
 
 
-def _range(match: re.Match[str], name: str, low: int, high: int, names: list[str]) -> set[int]:
+def _parse_range(
+    match: re.Match[str], name: str, low: int, high: int, names: list[str]
+) -> set[int]:
     step = int(match["step"] or 1)
     if step < 1:
         raise CronError(f"{name}: a step must be at least 1.")
@@ -99,18 +102,18 @@ def _range(match: re.Match[str], name: str, low: int, high: int, names: list[str
         if match["to"]:
             raise CronError(f"{name}: {match[0]!r} is not a range.")
         return set(range(low, high + 1 if name != "day of week" else high, step))
-    first = _number(match["from"], name, low, high, names)
-    last = _number(match["to"], name, low, high, names) if match["to"] else first
+    first = _parse_number(match["from"], name, low, high, names)
+    last = _parse_number(match["to"], name, low, high, names) if match["to"] else first
     if match["step"] and not match["to"]:
         last = high if name != "day of week" else high - 1
     if last == 0 and first > 0 and name == "day of week" and match["to"]:
-        last = 7  # fri-sun
+        last = 7  # In a range like fri-sun, Sunday is 7.
     if last < first:
         raise CronError(f"{name}: {match[0]!r} ends before it begins.")
     return set(range(first, last + 1, step))
 
 
-def _number(text: str, name: str, low: int, high: int, names: list[str]) -> int:
+def _parse_number(text: str, name: str, low: int, high: int, names: list[str]) -> int:
     if text.lower() in names:
         return names.index(text.lower()) + low
     if not text.isdigit() or len(text) > 4 or not low <= int(text) <= high:
@@ -118,8 +121,8 @@ def _number(text: str, name: str, low: int, high: int, names: list[str]) -> int:
     return int(text)
 
 
-def _refuse_never(cron: Cron) -> None:
-    """Raise CronError if no month has such a day. Not needed if a weekday is given, which always exists."""
+def _require_existing_day(cron: Cron) -> None:
+    """Raise CronError if no month has such a day. An expression with weekdays always has a day."""
     if not cron.any_weekday:
         return
     if all(min(cron.days) > _DAYS_OF_MONTH[month] for month in cron.months):

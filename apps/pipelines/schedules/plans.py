@@ -1,4 +1,4 @@
-"""Convert a schedule from a request to the values of a Schedule row."""
+"""Validate the schedule of a request, and convert it to the values of a Schedule row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from apps.orgs.exceptions import Invalid
 from apps.pipelines.models import Misfire, Overlap, Schedule
 from apps.pipelines.schedules.cron import CronError, parse
 from apps.pipelines.schedules.times import (
-    LONGEST_INTERVAL,
-    LONGEST_JITTER,
-    SHORTEST_INTERVAL,
-    zones,
+    MAX_INTERVAL,
+    MAX_JITTER,
+    MIN_INTERVAL,
+    time_zone_names,
 )
 
 FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_seconds")
@@ -23,7 +23,7 @@ FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A schedule without its pipeline. Either `cron` or `interval_seconds` (seconds) is set."""
+    """The values of a schedule. Either `cron` or `interval_seconds` is set."""
 
     cron: str = ""
     interval_seconds: int | None = None
@@ -34,109 +34,113 @@ class Plan:
 
     @property
     def next_run_at(self) -> datetime | None:
-        """Always None: no run is planned yet."""
+        """Always None, because no run is planned yet."""
         return None
 
 
-def of(schedule: Schedule | None) -> Plan | None:
-    """Return the plan of a row."""
+def from_row(schedule: Schedule | None) -> Plan | None:
+    """Return the plan of a Schedule row."""
     return Plan(**{name: getattr(schedule, name) for name in FIELDS}) if schedule else None
 
 
-def read(
-    sent: Any, *, before: Plan | None = None, path: str = "schedule"
+def parse_plan(
+    value: Any, *, before: Plan | None = None, path: str = "schedule"
 ) -> tuple[Plan | None, list[Error]]:
-    """Return (the plan, or None for no schedule; errors).
+    """Return the plan (None for no schedule) and the errors.
 
-    A string is a cron expression in UTC. With `before`, values that are not sent are kept from it.
+    A string is a cron expression in UTC. Missing values are taken from `before`.
     """
-    if sent is None:
+    if value is None:
         return None, []
-    if isinstance(sent, str):
-        sent = {"cron": sent, "timezone": "UTC"}
-    if not isinstance(sent, Mapping):
+    if isinstance(value, str):
+        value = {"cron": value, "timezone": "UTC"}
+    if not isinstance(value, Mapping):
         return None, [(path, "Must be null, a cron expression or an object.", "type")]
-    reading = _Reading(path)
-    plan = reading.plan(sent, before or Plan())
-    return plan, reading.errors
+    parser = _PlanParser(path)
+    plan = parser.parse(value, before or Plan())
+    return plan, parser.errors
 
 
-def required(sent: Any) -> Plan:
+def parse_required(value: Any) -> Plan:
     """Return the plan of a required schedule. Raises Invalid."""
-    plan, errors = read(sent)
+    plan, errors = parse_plan(value)
     if errors or plan is None:
         raise Invalid(errors or [("schedule", "This field is required.", "required")])
     return plan
 
 
-class _Reading:
+class _PlanParser:
     """Parses each field once and collects the errors."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.errors: list[Error] = []
 
-    def fail(self, name: str, message: str, code: str = "invalid") -> None:
+    def add_error(self, name: str, message: str, code: str = "invalid") -> None:
         self.errors.append((joined(self.path, name), message, code))
 
-    def plan(self, sent: Mapping[str, Any], before: Plan) -> Plan:
-        self.errors += unknown_fields(sent, FIELDS, self.path)
+    def parse(self, values: Mapping[str, Any], before: Plan) -> Plan:
+        self.errors += unknown_fields(values, FIELDS, self.path)
         plan = replace(
             before,
-            timezone=self._zone(sent.get("timezone"), before.timezone),
-            overlap=self._word(sent.get("overlap"), "overlap", Overlap.values, before.overlap),
-            misfire=self._word(sent.get("misfire"), "misfire", Misfire.values, before.misfire),
-            jitter_seconds=self._seconds(
-                sent.get("jitter_seconds"), "jitter_seconds", 0, LONGEST_JITTER
+            timezone=self._parse_time_zone(values.get("timezone"), before.timezone),
+            overlap=self._parse_choice(
+                values.get("overlap"), "overlap", Overlap.values, before.overlap
+            ),
+            misfire=self._parse_choice(
+                values.get("misfire"), "misfire", Misfire.values, before.misfire
+            ),
+            jitter_seconds=self._parse_seconds(
+                values.get("jitter_seconds"), "jitter_seconds", 0, MAX_JITTER
             )
-            if sent.get("jitter_seconds") is not None
+            if values.get("jitter_seconds") is not None
             else before.jitter_seconds,
         )
-        return self._rhythm(sent, plan)
+        return self._parse_timing(values, plan)
 
-    def _rhythm(self, sent: Mapping[str, Any], plan: Plan) -> Plan:
-        cron, interval = sent.get("cron"), sent.get("interval_seconds")
+    def _parse_timing(self, values: Mapping[str, Any], plan: Plan) -> Plan:
+        cron, interval = values.get("cron"), values.get("interval_seconds")
         if cron and interval is not None:
-            self.fail("cron", "Set cron or interval_seconds, not both.", "ambiguous")
+            self.add_error("cron", "Set cron or interval_seconds, not both.", "ambiguous")
         elif cron:
-            return replace(plan, cron=self._cron(cron), interval_seconds=None)
+            return replace(plan, cron=self._parse_cron(cron), interval_seconds=None)
         elif interval is not None:
-            seconds = self._seconds(
-                interval, "interval_seconds", SHORTEST_INTERVAL, LONGEST_INTERVAL
-            )
+            seconds = self._parse_seconds(interval, "interval_seconds", MIN_INTERVAL, MAX_INTERVAL)
             return replace(plan, cron="", interval_seconds=seconds)
         elif not plan.cron and plan.interval_seconds is None:
-            self.fail("cron", "Set cron or interval_seconds.", "required")
+            self.add_error("cron", "Set cron or interval_seconds.", "required")
         return plan
 
-    def _cron(self, text: Any) -> str:
+    def _parse_cron(self, text: Any) -> str:
         if not isinstance(text, str):
-            self.fail("cron", "Must be a string of five fields.", "type")
+            self.add_error("cron", "Must be a string of five fields.", "type")
             return ""
         try:
             parse(text)
         except CronError as error:
-            self.fail("cron", str(error))
+            self.add_error("cron", str(error))
         return " ".join(text.split())
 
-    def _zone(self, name: Any, before: str) -> str:
+    def _parse_time_zone(self, name: Any, before: str) -> str:
         if name is None:
             return before
-        if not isinstance(name, str) or name not in zones():
-            self.fail("timezone", "Not an IANA time zone; examples: UTC, Europe/Paris.", "unknown")
+        if not isinstance(name, str) or name not in time_zone_names():
+            self.add_error(
+                "timezone", "Not an IANA time zone; examples: UTC, Europe/Paris.", "unknown"
+            )
             return before
         return name
 
-    def _word(self, value: Any, name: str, words: list[str], before: str) -> str:
+    def _parse_choice(self, value: Any, name: str, choices: list[str], before: str) -> str:
         if value is None:
             return before
-        if not isinstance(value, str) or value not in words:
-            self.fail(name, f"Must be one of {', '.join(words)}.", "choice")
+        if not isinstance(value, str) or value not in choices:
+            self.add_error(name, f"Must be one of {', '.join(choices)}.", "choice")
             return before
         return value
 
-    def _seconds(self, value: Any, name: str, low: int, high: int) -> int:
+    def _parse_seconds(self, value: Any, name: str, low: int, high: int) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.fail(name, f"Must be a whole number of seconds from {low} to {high}.")
+            self.add_error(name, f"Must be a whole number of seconds from {low} to {high}.")
             return low
         return value

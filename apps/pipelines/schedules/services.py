@@ -1,4 +1,4 @@
-"""Actions on schedules, and the effect of a pipeline's change on its schedule."""
+"""Actions on schedules, and the update of a schedule when its pipeline changes."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.times import next_run_at
-from apps.pipelines.visibility import locked, readable
+from apps.pipelines.visibility import find_pipeline, lock_pipeline
 
 
 def pause(*, org: Org, by: Principal, pipeline_id: UUID, note: str = "") -> Pipeline:
-    """Pause the schedule and record who and why. Pausing again changes the note. Raises NoSchedule."""
-    pipeline, row = _changeable(org, by, pipeline_id)
+    """Pause the schedule, and store the user and the note. A second pause changes the note. Raises NoSchedule."""
+    pipeline, row = _lock_schedule(org, by, pipeline_id)
     before = row.paused_note if row.paused_at else None
     row.paused_at = row.paused_at or timezone.now()
     row.paused_note, row.paused_by_id = note, by.user_id
-    replan(pipeline, row)
+    update_next_run(pipeline, row)
     _record(org, by, "schedule.pause", pipeline, {"schedule.paused_note": [before, note]})
     return pipeline
 
 
 def resume(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
-    """Resume from now on: times that passed meanwhile are skipped. Raises NoSchedule."""
-    pipeline, row = _changeable(org, by, pipeline_id)
+    """Resume the schedule from now on, and skip the times of the pause. Raises NoSchedule."""
+    pipeline, row = _lock_schedule(org, by, pipeline_id)
     if row.paused_at is not None:
         row.paused_at, row.paused_note, row.paused_by = None, "", None
-        replan(pipeline, row)
+        update_next_run(pipeline, row)
         _record(org, by, "schedule.resume", pipeline, {})
     return pipeline
 
 
-def schedule(*, org: Org, by: Principal, pipeline_id: UUID) -> Schedule:
+def find_schedule(*, org: Org, by: Principal, pipeline_id: UUID) -> Schedule:
     """Return the schedule of a pipeline. Raises NotFound, and NoSchedule if it has none."""
-    return _existing(schedule_of(org, readable(org=org, by=by, pipeline_id=pipeline_id)))
+    return _require_schedule(
+        schedule_of(org, find_pipeline(org=org, by=by, pipeline_id=pipeline_id))
+    )
 
 
 def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
@@ -54,7 +56,7 @@ def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
 def plan_schedule(
     *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
 ) -> None:
-    """Create, change or delete the pipeline's Schedule row according to `plan`. A paused schedule stays paused."""
+    """Create, change or delete the pipeline's Schedule row according to `plan`. A paused schedule remains paused."""
     if plan is None:
         if row:
             row.delete()
@@ -63,22 +65,22 @@ def plan_schedule(
     for name in plans.FIELDS:
         setattr(row, name, getattr(plan, name))
     row.next_run_at = None
-    replan(pipeline, row)
+    update_next_run(pipeline, row)
 
 
-def replan(pipeline: Pipeline, row: Schedule) -> None:
-    """Set the next run; null while disabled or paused."""
-    runs = pipeline.enabled and row.paused_at is None
-    row.next_run_at = next_run_at(row, timezone.now()) if runs else None
+def update_next_run(pipeline: Pipeline, row: Schedule) -> None:
+    """Set the time of the next run. It is None while the pipeline is disabled or the schedule is paused."""
+    is_active = pipeline.enabled and row.paused_at is None
+    row.next_run_at = next_run_at(row, timezone.now()) if is_active else None
     row.save()
 
 
-def _changeable(org: Org, by: Principal, pipeline_id: UUID) -> tuple[Pipeline, Schedule]:
-    pipeline = locked(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
-    return pipeline, _existing(schedule_of(org, pipeline))
+def _lock_schedule(org: Org, by: Principal, pipeline_id: UUID) -> tuple[Pipeline, Schedule]:
+    pipeline = lock_pipeline(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
+    return pipeline, _require_schedule(schedule_of(org, pipeline))
 
 
-def _existing(row: Schedule | None) -> Schedule:
+def _require_schedule(row: Schedule | None) -> Schedule:
     if row is None:
         raise NoSchedule
     return row

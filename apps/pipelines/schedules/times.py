@@ -1,10 +1,10 @@
-"""Compute the next times of a schedule: a cron expression in a time zone, or an interval.
+"""Compute the next times of a schedule, which has a cron expression in a time zone, or an interval.
 
 When clocks change (tested against a brute-force search):
-- A skipped local time runs once, at the first moment after the gap, so that a daily run never misses a day.
-- A repeated local time runs the first time only, so that a daily run never runs twice.
-- An hourly expression follows elapsed time instead: no run is skipped or added.
-Intervals are elapsed time, independent of local time.
+- If a local time is skipped, the run starts at the first moment after the gap. So a daily run never misses a day.
+- If a local time is repeated, the run starts only at its first moment. So a daily run never starts twice.
+- An expression for every hour follows elapsed time: no run is skipped or added.
+An interval is elapsed time too. It does not depend on local time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from apps.pipelines.schedules.cron import Cron, parse
 
-SHORTEST_INTERVAL = 60  # seconds
-LONGEST_INTERVAL = 366 * 86400
-LONGEST_JITTER = 3600
-NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+MIN_INTERVAL = 60  # seconds
+MAX_INTERVAL = 366 * 86400
+MAX_JITTER = 3600
+EXCLUDED_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
 class ScheduleLike(Protocol):
-    """A Schedule row, saved or not."""
+    """A Schedule row or a Plan."""
 
     @property
     def cron(self) -> str: ...
@@ -40,106 +40,111 @@ class ScheduleLike(Protocol):
 
 
 def next_times(schedule: ScheduleLike, after: datetime, count: int) -> list[datetime]:
-    """Return the next `count` times strictly after `after`, in UTC; fewer at the end of the calendar (year 9999)."""
-    return list(islice(_times(schedule, after.astimezone(UTC)), count))
+    """Return the next `count` times strictly after `after`, in UTC. There are fewer in the year 9999."""
+    return list(islice(_iterate_times(schedule, after.astimezone(UTC)), count))
 
 
 def next_run_at(schedule: ScheduleLike, after: datetime) -> datetime | None:
     """Return the first time strictly after `after`."""
-    return next(_times(schedule, after.astimezone(UTC)), None)
+    return next(_iterate_times(schedule, after.astimezone(UTC)), None)
 
 
 def advance(schedule: ScheduleLike, after: datetime) -> datetime | None:
-    """Return the new `next_run_at` after the times up to `after` were handled."""
+    """Return the new `next_run_at` after all times up to `after` were handled."""
     return next_run_at(schedule, after)
 
 
-def jitter(schedule_id: UUID, slot: datetime, most_seconds: int) -> timedelta:
-    """Return the delay of a scheduled run: deterministic, spread over 0..most_seconds."""
-    if not most_seconds:
+def jitter(schedule_id: UUID, slot: datetime, max_seconds: int) -> timedelta:
+    """Return the delay of a scheduled run, from 0 to `max_seconds`. The same slot always has the same delay."""
+    if not max_seconds:
         return timedelta(0)
     digest = hashlib.sha256(schedule_id.bytes + slot.astimezone(UTC).isoformat().encode()).digest()
-    return timedelta(seconds=int.from_bytes(digest[:8], "big") % (most_seconds + 1))
+    return timedelta(seconds=int.from_bytes(digest[:8], "big") % (max_seconds + 1))
 
 
 @lru_cache(maxsize=1)
-def zones() -> frozenset[str]:
-    """Return the IANA names that this installation supports."""
-    return frozenset(available_timezones()) - NOT_ZONES
+def time_zone_names() -> frozenset[str]:
+    """Return the IANA names of the time zones that this installation supports."""
+    return frozenset(available_timezones()) - EXCLUDED_ZONES
 
 
-def _times(schedule: ScheduleLike, after: datetime) -> Iterator[datetime]:
+def _iterate_times(schedule: ScheduleLike, after: datetime) -> Iterator[datetime]:
     if schedule.interval_seconds:
-        return _ticks(timedelta(seconds=schedule.interval_seconds), schedule.next_run_at, after)
-    return _wall_times(parse(schedule.cron), ZoneInfo(schedule.timezone), after)
+        return _interval_times(
+            timedelta(seconds=schedule.interval_seconds), schedule.next_run_at, after
+        )
+    return _cron_times(parse(schedule.cron), ZoneInfo(schedule.timezone), after)
 
 
-def _ticks(every: timedelta, planned: datetime | None, after: datetime) -> Iterator[datetime]:
-    """Yield times in step with the planned time, so that a late scheduler does not shift later ones."""
+def _interval_times(
+    interval: timedelta, planned: datetime | None, after: datetime
+) -> Iterator[datetime]:
+    """Yield times at whole intervals after the planned time, so that a late run does not shift the next runs."""
     anchor = planned.astimezone(UTC) if planned else after
-    moment = anchor + every * ((after - anchor) // every + 1)
+    moment = anchor + interval * ((after - anchor) // interval + 1)
     while True:
         yield moment
-        moment += every
+        moment += interval
 
 
-def _wall_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Yield times hour by hour.
+def _cron_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    """Yield the times of the expression in ascending order.
 
-    When clocks are set back, a later hour can contain an earlier time, which is yielded first.
+    When clocks are set back, a later hour can contain an earlier time, so times are collected before they are yielded.
     """
-    found: set[datetime] = set()
-    for hour in _hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
-        if found:
-            settled = _first(hour, zone)
-            ready = sorted(moment for moment in found if moment < settled)
-            yield from ready
-            found.difference_update(ready)
-        if _last(hour + timedelta(minutes=59), zone) > after:
-            walls = (hour.replace(minute=minute) for minute in cron.minutes)
-            found.update(m for wall in walls for m in _moments(cron, wall, zone) if m > after)
-    yield from sorted(found)
+    pending: set[datetime] = set()
+    for hour in _matching_hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
+        if pending:
+            hour_start = _first_moment(hour, zone)
+            finished = sorted(moment for moment in pending if moment < hour_start)
+            yield from finished
+            pending.difference_update(finished)
+        if _last_moment(hour + timedelta(minutes=59), zone) > after:
+            local_times = (hour.replace(minute=minute) for minute in cron.minutes)
+            pending.update(
+                m
+                for local_time in local_times
+                for m in _moments_to_run(cron, local_time, zone)
+                if m > after
+            )
+    yield from sorted(pending)
 
 
-def _hours(cron: Cron, day: date) -> Iterator[datetime]:
+def _matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
     """Yield the expression's hours in local time, from `day` on."""
     while day.year < 9999:
-        if cron.on(day):
+        if cron.runs_on(day):
             for hour in cron.hours:
                 yield datetime.combine(day, time(hour))
         day += timedelta(days=1)
 
 
-def _moments(cron: Cron, wall: datetime, zone: ZoneInfo) -> list[datetime]:
-    return _every(wall, zone) if cron.every_hour else [_first(wall, zone)]
+def _moments_to_run(cron: Cron, local_time: datetime, zone: ZoneInfo) -> list[datetime]:
+    return _all_moments(local_time, zone) if cron.every_hour else [_first_moment(local_time, zone)]
 
 
-def _every(wall: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return each moment with the local time `wall`: none in a gap, two when clocks are set back."""
-    moments = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(m for m in moments if m.astimezone(zone).replace(tzinfo=None) == wall)
+def _all_moments(local_time: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return all moments with this local time: none in a gap, two when clocks are set back."""
+    moments = {local_time.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    return sorted(m for m in moments if m.astimezone(zone).replace(tzinfo=None) == local_time)
 
 
-def _first(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first moment with the local time `wall`, or the end of the gap that skips it."""
-    moments = _every(wall, zone)
-    return moments[0] if moments else _end_of_gap(wall, zone)
+def _first_moment(local_time: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first moment with this local time, or the end of the gap that skips it."""
+    moments = _all_moments(local_time, zone)
+    return moments[0] if moments else _end_of_gap(local_time, zone)
 
 
-def _last(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the last moment with the local time `wall`, or the end of the gap that skips it."""
-    moments = _every(wall, zone)
-    return moments[-1] if moments else _end_of_gap(wall, zone)
+def _last_moment(local_time: datetime, zone: ZoneInfo) -> datetime:
+    """Return the last moment with this local time, or the end of the gap that skips it."""
+    moments = _all_moments(local_time, zone)
+    return moments[-1] if moments else _end_of_gap(local_time, zone)
 
 
-def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment at which clocks jump over `wall`: the offset changes there."""
-    late = wall.replace(tzinfo=zone, fold=0).astimezone(
-        UTC
-    )  # with the offset before the jump, this is after it
-    early = wall.replace(tzinfo=zone, fold=1).astimezone(
-        UTC
-    )  # with the offset after the jump, this is before it
+def _end_of_gap(local_time: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment at which clocks jump over `local_time`. Search for the change of the offset by bisection."""
+    late = local_time.replace(tzinfo=zone, fold=0).astimezone(UTC)  # after the jump
+    early = local_time.replace(tzinfo=zone, fold=1).astimezone(UTC)  # before the jump
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) / 2

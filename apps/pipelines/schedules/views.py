@@ -1,4 +1,4 @@
-"""Schedules over HTTP: pause, resume, and compute the next times."""
+"""Views that pause and resume schedules, and compute the next times."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
     "timezone": "Europe/Paris",
 }
-PAUSED = {
+PAUSED_EXAMPLE = {
     **examples.SCHEDULE,
     "paused_at": "2026-11-22T10:00:00Z",
     "paused_note": "The shop moves to a new database",
@@ -47,13 +47,13 @@ class Pause(PipelineView):
         request=PauseRequest,
         answer=PipelineDetail,
         errors=(404, 409, 422),
-        example={**examples.DETAIL, "schedule": PAUSED, "next_run_at": None},
+        example={**examples.DETAIL, "schedule": PAUSED_EXAMPLE, "next_run_at": None},
         request_example={"note": "The shop moves to a new database"},
     )
     def post(self, request: Request, pk: UUID) -> Response:
         note = data_of(PauseRequest, request)["note"]
-        paused = services.pause(org=self.org, by=self.principal, pipeline_id=pk, note=note)
-        return self.answer(paused)
+        pipeline = services.pause(org=self.org, by=self.principal, pipeline_id=pk, note=note)
+        return self.pipeline_response(pipeline)
 
 
 class Resume(PipelineView):
@@ -69,8 +69,8 @@ class Resume(PipelineView):
         example=examples.DETAIL,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        resumed = services.resume(org=self.org, by=self.principal, pipeline_id=pk)
-        return self.answer(resumed)
+        pipeline = services.resume(org=self.org, by=self.principal, pipeline_id=pk)
+        return self.pipeline_response(pipeline)
 
 
 class PipelineTimes(PipelineView):
@@ -85,8 +85,8 @@ class PipelineTimes(PipelineView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         count = query_of(TimesQuery, request)["count"]
-        found = services.schedule(org=self.org, by=self.principal, pipeline_id=pk)
-        return times(found, count)
+        schedule = services.find_schedule(org=self.org, by=self.principal, pipeline_id=pk)
+        return times_response(schedule, count)
 
 
 class Times(OrgView):
@@ -107,9 +107,9 @@ class Times(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(TimesRequest, request)
-        return times(plans.required(data["schedule"]), data["count"])
+        return times_response(plans.parse_required(data["schedule"]), data["count"])
 
 
-def times(schedule: ScheduleLike, count: int) -> Response:
-    found = next_times(schedule, timezone.now(), count)
-    return Response({"times": found, "timezone": schedule.timezone})
+def times_response(schedule: ScheduleLike, count: int) -> Response:
+    times = next_times(schedule, timezone.now(), count)
+    return Response({"times": times, "timezone": schedule.timezone})

@@ -16,89 +16,91 @@ from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
-from apps.pipelines.definition import Definition, Sent
+from apps.pipelines.definition import Definition, RequestDocument
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.transforms import CheckedCode
-from apps.pipelines.visibility import place, readable
+from apps.pipelines.visibility import find_pipeline, require_edit_in_domain
 
 
 def validate(
     *,
     org: Org,
     by: Principal,
-    config: Sent,
+    config: RequestDocument,
     schedule: Any = None,
     domain_id: UUID | None = None,
     checked: CheckedCode | None = None,
 ) -> None:
     """Raise Invalid with all errors of a new pipeline. Raises PermissionMissing and CodeUnchecked."""
-    place(org, by, domain_id)
-    pipelines.read(org=org, by=by, config=config, schedule=schedule, checked=checked)
+    require_edit_in_domain(org, by, domain_id)
+    pipelines.build_new(org=org, by=by, config=config, schedule=schedule, checked=checked)
 
 
 def preview(
     *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **overrides: Any
 ) -> SlowCall[Preview]:
-    """Return a call that reads a few records of a pipeline's stream.
+    """Return a SlowCall that reads a few records of a pipeline's stream.
 
-    The optional keyword `transforms` replaces the pipeline's own. Raises NotFound, PermissionMissing and Invalid;
-    the call raises Invalid if the code of a transform is not valid.
+    The optional keyword `transforms` replaces the pipeline's transforms. Raises NotFound, PermissionMissing and
+    Invalid. The call raises Invalid if the code of a transform is not valid.
     """
-    pipeline = _editable(org, by, pipeline_id)
-    before = versions.current(org, pipeline)
-    built = before
+    pipeline = _find_editable(org, by, pipeline_id)
+    before = versions.current_definition(org, pipeline)
+    draft = before
     if "transforms" in overrides:
-        found = definition.with_transforms(before, overrides["transforms"], "transforms")
-        built = _require_valid(*found)
-    run = _preview(org, built, max_records, before, field="transforms.0.code")
-    return SlowCall(run, lambda later: _editable(org, later, pipeline_id))
+        changed = definition.with_transforms(before, overrides["transforms"], "transforms")
+        draft = _require_valid(*changed)
+    run = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
+    return SlowCall(run, lambda refreshed: _find_editable(org, refreshed, pipeline_id))
 
 
 def preview_unsaved(
-    *, org: Org, by: Principal, config: Sent, max_records: int
+    *, org: Org, by: Principal, config: RequestDocument, max_records: int
 ) -> SlowCall[Preview]:
-    """Like `preview`, for a definition that was not saved and needs no destination."""
-    built = _unsaved(org, by, config)
-    return SlowCall(_preview(org, built, max_records), lambda later: _unsaved(org, later, config))
+    """Return a SlowCall that reads a few records with a definition that is not saved. It needs no destination."""
+    draft = _build_unsaved(org, by, config)
+    return SlowCall(
+        _prepare_preview(org, draft, max_records),
+        lambda refreshed: _build_unsaved(org, refreshed, config),
+    )
 
 
-def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
+def _find_editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
     return pipeline
 
 
-def _unsaved(org: Org, by: Principal, config: Sent) -> Definition:
-    """Return the definition. Raises Invalid, and PermissionMissing unless `by` may edit pipelines in some domain."""
+def _build_unsaved(org: Org, by: Principal, config: RequestDocument) -> Definition:
+    """Return the definition. Raises Invalid, and PermissionMissing if `by` may not edit pipelines in any domain."""
     if not by.may_somewhere(Permission.PIPELINES_EDIT):
         by.require(Permission.PIPELINES_EDIT)
-    usable = versions.usable_connectors(org, by, config)
-    return _require_valid(*definition.build_source(config, connectors=usable))
+    connectors = versions.usable_connectors(org, by, config)
+    return _require_valid(*definition.build_source(config, connectors=connectors))
 
 
-def _require_valid(built: Definition, errors: list[Error]) -> Definition:
+def _require_valid(draft: Definition, errors: list[Error]) -> Definition:
     """Return the definition if there are no errors. Raises Invalid."""
     if errors:
         raise Invalid(errors)
-    return built
+    return draft
 
 
-def _preview(
+def _prepare_preview(
     org: Org,
-    built: Definition,
+    draft: Definition,
     max_records: int,
     before: Definition | None = None,
-    field: str = transforms.FIELD,
+    field: str = transforms.CODE_FIELD,
 ) -> Callable[[], Preview]:
-    source, transform = specs.source_spec(org, built), specs.transform(built)
-    code = transforms.new_code(built, before)
+    source, transform = specs.source_spec(org, draft), specs.transform(draft)
+    code = transforms.changed_code(draft, before)
 
     def run() -> Preview:
-        if code is not None and (
-            wrong := transforms.check(org_id=org.pk, code=code, field=field).errors
-        ):
-            raise Invalid(list(wrong))
+        if code is not None:
+            checked = transforms.check_code(org_id=org.pk, code=code, field=field)
+            _require_valid(draft, list(checked.errors))
         return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
 
     return run

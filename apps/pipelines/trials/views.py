@@ -1,4 +1,4 @@
-"""Validate and preview a definition over HTTP, before it runs."""
+"""Views that validate and preview a definition without saving it."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Validate(OrgView):
 
     def _validate(self, request: Request, checked: CheckedCode | None) -> Response:
         errors = self._errors(request, checked)
-        shown = [{"field": f, "message": m, "code": c} for f, m, c in errors]
-        return Response({"valid": not errors, "errors": shown})
+        rendered = [{"field": f, "message": m, "code": c} for f, m, c in errors]
+        return Response({"valid": not errors, "errors": rendered})
 
     def _errors(self, request: Request, checked: CheckedCode | None) -> list[Error]:
-        """Return the errors with which creating it would respond (422), as a list."""
+        """Return the errors of the 422 response that a request to create this pipeline would get."""
         try:
             data = data_of(PipelineCreate, request)
             services.validate(

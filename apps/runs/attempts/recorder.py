@@ -14,7 +14,7 @@ import structlog
 from django.db import connection
 
 from apps.background.database_errors import first_line
-from apps.background.patience import DATABASE_AWAY, retry_while_unavailable
+from apps.background.retries import DATABASE_UNAVAILABLE, retry_while_unavailable
 from apps.engine.contract import Event, Failed, LogLine, Outcome, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
@@ -118,7 +118,7 @@ class Recorder:
             elif self._lease.renewal_is_due:
                 self._lease.renew()
             self._look_for_a_reason_to_stop()
-        except DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             logger.warning("run cannot be recorded now", error=first_line(error))
             self._keep_lease()
         finally:
@@ -138,7 +138,7 @@ class Recorder:
             return
         try:
             self._lease.renew()
-        except DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             logger.warning("lease cannot be renewed now", error=first_line(error))
 
     def _finish(self) -> None:

@@ -37,7 +37,7 @@ class AttemptRows:
         ]
         self._note_outputs(news.outputs)
         self._note_network(news.network)
-        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, news=told)
+        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, new_events=told)
 
     def _note_launch(self) -> None:
         claim = self._claim
@@ -53,13 +53,13 @@ class AttemptRows:
         attempts = Attempt.objects.for_org(claim.org_id).filter(run_id=claim.run_id)
         attempts.filter(number=claim.attempt).update(network=network.hosts)
 
-    def _note_part(self, part: StoredPart, mine: Any) -> list[events.New]:
+    def _note_part(self, part: StoredPart, mine: Any) -> list[events.NewEvent]:
         logs.save(part.row)
         mine.update(log_lines=part.end)
         lines = [logs.shown(line) for line in part.added]
-        return [events.New("log", {"first_line": part.end - len(lines), "lines": lines})]
+        return [events.NewEvent("log", {"first_line": part.end - len(lines), "lines": lines})]
 
-    def _note_progress(self, latest: Progress, mine: Any) -> list[events.New]:
+    def _note_progress(self, latest: Progress, mine: Any) -> list[events.NewEvent]:
         rate = self._rate.after(latest.read)
         mine.update(**columns_of(latest), rate=rate, progress_at=Now())
         body = {
@@ -73,7 +73,7 @@ class AttemptRows:
             "rate": rate,
             "eta_seconds": snapshots.eta(latest.total, latest.read, rate),
         }
-        return [events.New("progress", body)]
+        return [events.NewEvent("progress", body)]
 
     def _note_outputs(self, outputs: tuple[OutputFile | Withdrawn, ...]) -> None:
         for output in outputs:

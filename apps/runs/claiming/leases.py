@@ -22,7 +22,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from apps.background.database_errors import first_line
-from apps.background.patience import DATABASE_AWAY, is_held
+from apps.background.retries import DATABASE_UNAVAILABLE, is_lock_timeout
 from apps.orgs.walls.scope import org_scope
 from apps.runs import states
 from apps.runs.claiming import admission
@@ -63,7 +63,7 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
             claiming.attempt()
             if claiming.decided:
                 return claiming.claim
-        except DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             logger.warning("run cannot be claimed now", error=first_line(error))
             pause = 1.0
         connection.close()
@@ -114,7 +114,7 @@ class _Claiming:
                 self.claim = self._take(*chosen)
                 break
             except OperationalError as error:
-                if not is_held(error):
+                if not is_lock_timeout(error):
                     raise
                 passed_over.add(chosen[0])
         return passed_over

@@ -22,20 +22,20 @@ UNUSED_IDS = {"org_id": "", "run_id": ""}
 
 def ask_for_worker(*, at: datetime | None = None, seconds: float = 0.0) -> None:
     """Defer one job that wakes a worker, at the time `at` or in `seconds`."""
-    jobs.defer(EXECUTE, queue=RUNS, about=UNUSED_IDS, at=at, seconds=seconds)
+    jobs.defer(EXECUTE, queue=RUNS, arguments=UNUSED_IDS, at=at, seconds=seconds)
 
 
 def ask_for_workers(count: int) -> None:
     """Defer jobs for runs that are already waiting."""
-    jobs.defer_many(EXECUTE, queue=RUNS, about={**UNUSED_IDS}, count=count)
+    jobs.defer_many(EXECUTE, queue=RUNS, arguments={**UNUSED_IDS}, count=count)
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID, seconds: int) -> None:
     """Check again in `seconds` whether the run has stopped."""
     about = {"org_id": str(org_id), "run_id": str(run_id)}
-    jobs.defer(ENFORCE_CANCEL, queue=SYSTEM, about=about, seconds=seconds)
+    jobs.defer(ENFORCE_CANCEL, queue=SYSTEM, arguments=about, seconds=seconds)
 
 
 def waiting_jobs() -> int:
     """Count the jobs that are waiting for a worker now."""
-    return jobs.waiting(EXECUTE)
+    return jobs.count_waiting(EXECUTE)

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.background import jobs
-from apps.background.patience import each
+from apps.background.retries import apply_to_rows
 from apps.background.sweeping import remove_in_batches
 from apps.engine import Failed, FailureClass
 from apps.engine.sync import state as engine_state
@@ -54,7 +54,7 @@ def reconcile() -> Report:
         recovered=recover_expired(),
         cancelled=enforce_cancels(),
         jobs=defer_missing_jobs(),
-        zombies=jobs.remove_zombies(SILENT_WORKER),
+        zombies=jobs.remove_jobs_of_dead_workers(SILENT_WORKER),
         closed=closing.stop_closed(),
     )
     if any(asdict(report).values()):
@@ -67,7 +67,9 @@ def recover_expired() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [AT_ONCE])
         found = cursor.fetchall()
-    return each(found, lambda org, run, lease: recover(org_id=org, run_id=run, lease=lease))
+    return apply_to_rows(
+        found, lambda org, run, lease: recover(org_id=org, run_id=run, lease=lease)
+    )
 
 
 def recover(*, org_id: UUID, run_id: UUID, lease: UUID, worker_died: bool = False) -> bool:
@@ -122,7 +124,7 @@ def enforce_cancels() -> int:
             "SELECT org_id, run_id FROM runs_overdue_cancels(%s)", [CANCEL_ENFORCED_AFTER]
         )
         found = cursor.fetchall()
-    return each(found, lambda org, run: enforce_cancel(org_id=org, run_id=run))
+    return apply_to_rows(found, lambda org, run: enforce_cancel(org_id=org, run_id=run))
 
 
 def defer_missing_jobs() -> int:

@@ -11,9 +11,9 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from apps.background.identity import host, is_alive, name_of
-from apps.background.patience import each
+from apps.background.identity import host_prefix, is_alive, worker_name
 from apps.background.registry import Stop
+from apps.background.retries import apply_to_rows
 from apps.engine import EngineSupervisor
 from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
@@ -43,7 +43,7 @@ def this_process() -> Iterator[Worker]:
     """Be a worker, with a started engine, until the block ends."""
     global _current
     engine = EngineSupervisor(memory=settings.CHILD_MEMORY, silence=settings.RUN_SILENCE)
-    _current = Worker(name_of(os.getpid()), engine, threading.Event())
+    _current = Worker(worker_name(os.getpid()), engine, threading.Event())
     _current.engine.start()
     try:
         yield _current
@@ -61,10 +61,10 @@ def stop(worker: Worker) -> None:
 def release_dead() -> int:
     """Release the runs of dead worker processes of this machine, without waiting for their leases to expire."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [host()])
+        cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [host_prefix()])
         held = cursor.fetchall()
     dead = [(org, run, lease) for org, run, lease, worker in held if not is_alive(worker)]
-    return each(
+    return apply_to_rows(
         dead,
         lambda org, run, lease: reconciler.recover(
             org_id=org, run_id=run, lease=lease, worker_died=True

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.live.events import dumps
-from apps.live.feeds import ROWS_AT_ONCE, Backlog, EventFeed, rows_of
+from apps.live.feeds import MAX_ROWS, Backlog, EventFeed, fetch_rows
 from apps.live.hub import frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
@@ -39,10 +39,10 @@ class RunFeed(EventFeed):
         return bool(self._run().filter(status__in=ENDED).exists())
 
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        return rows_of(
+        return fetch_rows(
             """SELECT sequence, kind, body::text FROM runs_event
                WHERE org_id = %s AND run_id = %s AND sequence > %s ORDER BY sequence LIMIT %s""",
-            [self.org_id, self.key, after, ROWS_AT_ONCE],
+            [self.org_id, self.key, after, MAX_ROWS],
         )
 
     def _run(self) -> QuerySet[Run]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.live.views import PARAMETERS, EventStreamRenderer, answer_once
+from apps.live.views import PARAMETERS, EventStreamRenderer, respond_once
 from apps.orgs.http.views import OrgView
 from apps.runs.following.feed import feed_for
 from apps.web.schema import operation
@@ -30,7 +30,7 @@ class RunEventsView(OrgView):
         summary="Follow a run: its states, progress, log and end, as server-sent events",
         answer=str,
         media_type="text/event-stream",
-        also={204: "The run has ended and all events were sent: do not reconnect."},
+        other_responses={204: "The run has ended and all events were sent: do not reconnect."},
         example=RUN_STREAM,
         errors=(404,),
         parameters=PARAMETERS,
@@ -46,4 +46,4 @@ class RunEventsView(OrgView):
 
         Reconnect with `Last-Event-ID`: no event is lost or sent twice.
         """
-        return answer_once(request, feed_for(self.principal, pk))
+        return respond_once(request, feed_for(self.principal, pk))

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from apps.background.patience import each
+from apps.background.retries import apply_to_rows
 from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs.models import Org
@@ -58,4 +58,4 @@ def stop_closed() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
         found = cursor.fetchall()
-    return each(found, lambda org_id: stop_runs(org_id) > 0)
+    return apply_to_rows(found, lambda org_id: stop_runs(org_id) > 0)

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.background.patience import each
+from apps.background.retries import apply_to_rows
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.runs.models import ENDED, LogPart, Run
@@ -65,12 +65,12 @@ def apply() -> Removed:
 
 def remove_logs() -> int:
     """Remove the logs of runs that ended long enough ago. Returns the number of runs."""
-    each(
+    apply_to_rows(
         _found("runs_logs_going"), _finish
     )  # Logs whose removal was interrupted by a crash or a storage failure.
     removed = 0
     while removed < MOST and (due := _found("runs_logs_due")):
-        gone = each(due, _remove_log)
+        gone = apply_to_rows(due, _remove_log)
         if not gone:
             break
         removed += gone
@@ -139,7 +139,7 @@ def remove_runs() -> int:
     """Remove runs whose log and files are gone; each pipeline's newest run stays."""
     removed = 0
     while removed < MOST and (due := _found("runs_due")):
-        gone = each(due, _remove_run)
+        gone = apply_to_rows(due, _remove_run)
         if not gone:
             break
         removed += gone

@@ -45,7 +45,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
 def remove_again_if_gone(claim: Claim) -> None:
     """Remove the data again if the pipeline is gone: a worker that was frozen may have written after the removal."""
     if not _exists(claim.org_id, claim.pipeline_id):
-        removal.ask(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
+        removal.request_removal(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
 
 
 def _exists(org_id: UUID, pipeline_id: UUID) -> bool:

@@ -62,7 +62,7 @@ class OutputView(OrgView):
         summary="Download one file",
         answer=OpenApiTypes.BINARY,
         media_type="application/octet-stream",
-        also={302: "Redirect to a short-lived download link of the object store."},
+        other_responses={302: "Redirect to a short-lived download link of the object store."},
         errors=(404,),
         parameters=[
             OpenApiParameter("name", str, OpenApiParameter.PATH),

@@ -21,7 +21,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
-from apps.pipelines.visibility import readable
+from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
@@ -33,7 +33,7 @@ UNFINISHED = frozenset({"started", "running"})
 
 def shown(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
     """Return each stream's position; none before the first run. Raises NotFound."""
-    readable(org=org, by=by, pipeline_id=pipeline_id)
+    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _streams(org.pk, pipeline_id)}
 
 

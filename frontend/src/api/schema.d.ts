@@ -3916,7 +3916,7 @@ export interface components {
         };
         PatchedPipelineUpdateRequest: {
             name?: string;
-            /** @description Merged into the present definition (RFC 7396); secrets left out are kept. The one element of `streams` is merged too where it names the pipeline's stream, or none: a stream of another name starts from the defaults. */
+            /** @description Merged into the current definition (RFC 7396); secrets that are left out are kept. The element of `streams` is merged too if it names the pipeline's stream or no stream. A stream with another name starts from the defaults. */
             config?: {
                 source?: {
                     /**
@@ -3932,7 +3932,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written: one stream for now. An element that names the pipeline's stream, or none, keeps the fields it leaves out; one that names another stream starts from the defaults. */
+                /** @description What is read, and how it is written. A pipeline has one stream for now. An element that names the pipeline's stream or no stream keeps the fields that it leaves out. An element that names another stream starts from the defaults. */
                 streams?: {
                     stream?: string;
                     /** @description By default derived from the stream's name. */
@@ -4045,7 +4045,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written: one stream for now. */
+                /** @description What is read, and how it is written. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -4151,7 +4151,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written: one stream for now. */
+                /** @description What is read, and how it is written. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -4259,7 +4259,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written: one stream for now. */
+                /** @description What is read, and how it is written. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -5029,7 +5029,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written: one stream for now. */
+                /** @description What is read, and how it is written. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -15619,7 +15619,7 @@ export interface operations {
                 source?: string;
                 /** @description Status of the newest run. */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                /** @description One or more, separated by commas: pipelines with all of them. */
+                /** @description One or more tags, separated by commas; the pipelines have all of them. */
                 tag?: string;
             };
             header?: never;

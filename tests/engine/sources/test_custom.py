@@ -336,7 +336,7 @@ def with_local_urls(text: str, port: int) -> str:
     )
 
 
-@pytest.mark.parametrize("name", cookbook.ORDER)
+@pytest.mark.parametrize("name", cookbook.NAMES_IN_ORDER)
 def test_every_example_of_the_cookbook_reads_its_api(
     make_rehearsal: MakeRehearsal, tmp_path: Path, name: str
 ) -> None:

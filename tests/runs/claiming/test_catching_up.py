@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.live import streams
-from apps.live.feeds import ROWS_AT_ONCE, Backlog, OrgFeed
+from apps.live.feeds import MAX_ROWS, Backlog, OrgFeed
 from apps.live.hub import frame
 from apps.orgs.exceptions import NotFound
 from apps.runs.models import Feed
@@ -27,7 +27,7 @@ class Busy(OrgFeed):
         self.reads += 1
         if self.reads > 100:
             raise NotFound  # it would never end
-        return [(after + n, "run", LARGE) for n in range(1, ROWS_AT_ONCE + 1)]
+        return [(after + n, "run", LARGE) for n in range(1, MAX_ROWS + 1)]
 
 
 def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: None) -> None:
@@ -37,8 +37,8 @@ def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: 
     source = Busy(world.org.pk)
 
     async def catch_up() -> Backlog:
-        return await streams.Streams()._all_missed(source, 1)
+        return await streams.Streams()._read_whole_backlog(source, 1)
 
     found = asyncio.run(catch_up())
     assert found.frames == (frame(10**9, "hello", '{"sequence":1000000000}'),)
-    assert source.reads <= streams.MAX_CAUGHT_UP // (ROWS_AT_ONCE * len(LARGE)) + 1
+    assert source.reads <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE)) + 1

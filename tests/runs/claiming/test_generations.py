@@ -125,8 +125,8 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
     with capture_logs() as logs:
         asyncio.run(go())
     assert unhandled == []
-    assert [one["event"] for one in logs if "error" in one] == ["job's end not written"]
-    assert background_jobs.remove_zombies(timedelta(minutes=1)) == 1
+    assert [one["event"] for one in logs if "error" in one] == ["the end of a job was not stored"]
+    assert background_jobs.remove_jobs_of_dead_workers(timedelta(minutes=1)) == 1
 
 
 async def until_released() -> None:

@@ -58,12 +58,12 @@ def test_fifty_runs_with_fifty_streams_use_at_most_the_connections_that_doctor_c
         assert [shown(acme, run)["status"] for run in runs] == ["running"] * RUNS
         held = our_sessions(own_postgres)
         counted = connections.read_server()
-        assert connections.finding().ok
+        assert connections.check_connections().ok
         api.release()
         done = [wait_for(acme, run, ended, PATIENCE) for run in runs]
         assert [stream.next()[1] for stream in streams] == ["run"] * RUNS
 
-    assert (counted.webs, counted.workers) == (1, 1)
+    assert (counted.web_processes, counted.worker_processes) == (1, 1)
     assert held["drover-engine"] == RUNS
     assert RUNS < sum(held.values()) <= counted.needed
     assert [(run["status"], run["attempt"]) for run in done] == [("succeeded", 1)] * RUNS

@@ -120,7 +120,7 @@ def test_jobs_of_dead_workers_are_removed_and_those_of_living_ones_are_not(acme:
         cursor.execute(take, [living, first])
         cursor.execute(take, [dead, second])
 
-    assert jobs.remove_zombies(reconciler.SILENT_WORKER) == 1
+    assert jobs.remove_jobs_of_dead_workers(reconciler.SILENT_WORKER) == 1
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM procrastinate_jobs")

@@ -16,7 +16,7 @@ from django.db import OperationalError
 from apps.live import hub
 from apps.live.feeds import OrgFeed
 from apps.live.limits import StreamLimits
-from apps.live.streams import Streams, Wanted
+from apps.live.streams import Streams, StreamTarget
 from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
 from apps.web.problems import Problem
@@ -130,7 +130,7 @@ async def stream(streams: Streams, token: str, receive: Receive) -> None:
         "client": ("127.0.0.1", 1),
         "http_version": "1.1",
     }
-    await streams(scope, receive, send, Wanted())
+    await streams(scope, receive, send, StreamTarget())
 
 
 async def stays() -> None:
@@ -237,4 +237,4 @@ def test_a_process_at_its_limit_refuses_streams(settings: Any) -> None:
         limits.take(member=ids[2], org=ids[3]).__enter__()
     assert (full.value.status, full.value.code) == (503, "unavailable")
     assert limits.count == 0
-    assert not limits._taken
+    assert not limits._open_streams

@@ -80,8 +80,8 @@ def start(who: World, pipeline: Pipeline) -> UUID:
 
 def say(who: World, run_id: UUID, *bodies: dict[str, Any], kind: str = "progress") -> None:
     with who.scope():
-        news = [events.New(kind, body) for body in bodies]
-        events.publish(followed.RUN, org_id=who.org.pk, key=run_id, news=news)
+        news = [events.NewEvent(kind, body) for body in bodies]
+        events.publish(followed.RUN, org_id=who.org.pk, key=run_id, new_events=news)
 
 
 def test_a_stream_begins_with_the_current_run_and_continues_live(server: str, acme: World) -> None:

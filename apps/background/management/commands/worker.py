@@ -27,8 +27,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
-        private.tighten(settings.DROVER_HOME)
+        private.make_private(settings.DROVER_HOME)
         roots.sweep(settings.SANDBOX_HOME)
-        connections.warn()
-        logger.info("isolation of custom code", level=health.isolation().seen)
+        connections.warn_if_too_few()
+        logger.info("isolation of custom code", level=health.check_isolation().seen)
         workers.work(concurrency=concurrency)

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         from apps.web import openapi  # Imports every view.
 
         current = openapi.as_yaml()
-        path = openapi.COMMITTED
+        path = openapi.COMMITTED_FILE
         if options["check"]:
             if not path.exists() or path.read_text() != current:
                 raise CommandError(f"{path} is out of date: run `manage.py export_openapi`.")

@@ -72,7 +72,7 @@ class Command(BaseCommand):
 def _start(org: Org, name: str, *, force: bool) -> UUID:
     with org_scope(org.pk):
         try:
-            pipeline = visibility.named(org, OPERATOR, name)
+            pipeline = visibility.find_pipeline_by_name(org, OPERATOR, name)
             run = services.start(org=org, by=OPERATOR, pipeline_id=pipeline.pk, force=force)
         except NotFound:
             message = f"{org.slug} has no pipeline named {name!r}."

@@ -1,4 +1,4 @@
-"""The code of a custom source with its validation report."""
+"""Validate the code of a custom source before a transaction saves it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from apps.orgs.exceptions import CheckFirst, Invalid
 
 
 @dataclass(frozen=True)
-class Text:
-    """Code with its report (`apps.engine.authoring.report`) and its origin."""
+class CheckedCode:
+    """Validated code with its report (`apps.engine.authoring.report`) and its origin."""
 
     code: str
     report: Report
@@ -33,29 +33,29 @@ class CodeUnchecked(CheckFirst):
         super().__init__(self.__doc__)
         self.org_id, self.code = org_id, code
 
-    def check(self) -> Text:
-        """Validate the code, as `validated` does."""
-        return validated(org_id=self.org_id, code=self.code)
+    def check(self) -> CheckedCode:
+        """Validate the code, and return it with its report."""
+        return validate_code(org_id=self.org_id, code=self.code)
 
 
-def require_checked(org_id: UUID, code: str, note: str, checked: Text | None) -> Text:
-    """Return the validated text of this code, with a note. Raises CodeUnchecked."""
+def require_checked(org_id: UUID, code: str, note: str, checked: CheckedCode | None) -> CheckedCode:
+    """Return `checked` with a note, if it is the validation result of this code. Raises CodeUnchecked."""
     if checked is None or checked.code != code:
         raise CodeUnchecked(org_id, code)
     return replace(checked, note=note)
 
 
-def validated(*, org_id: UUID, code: str) -> Text:
-    """Validate the code in a child process: call this outside every transaction.
+def validate_code(*, org_id: UUID, code: str) -> CheckedCode:
+    """Validate the code in a child process. Call this outside of transactions, because it is slow.
 
-    Raises Invalid with the messages for invalid code, and Unavailable.
+    Raises Invalid with the validation messages if the code is invalid, and Unavailable.
     """
     report = engine.validate(org_id=org_id, code=code)
     if not report["valid"]:
         raise Invalid(
             [
-                ("code", f"Line {one['line']}: {one['message']}", "invalid_code")
-                for one in report["errors"]
+                ("code", f"Line {error['line']}: {error['message']}", "invalid_code")
+                for error in report["errors"]
             ]
         )
-    return Text(code, report)
+    return CheckedCode(code, report)
