@@ -28,7 +28,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
-VAULT_LABEL = "connector"
+SEAL_KIND = "connector"
 
 
 class ConnectorChanges(TypedDict, total=False):
@@ -177,7 +177,7 @@ def kind_and_settings(org: Org, connector: Connector) -> tuple[str, dict[str, Js
 def stored_settings(org: Org, connector: Connector) -> StoredSettings:
     if not connector.sealed:
         return StoredSettings(dict(connector.config))
-    plain_secrets = vault.unseal(org, VAULT_LABEL, connector.pk, connector.sealed)
+    plain_secrets = vault.unseal(org, SEAL_KIND, connector.pk, connector.sealed)
     return StoredSettings(dict(connector.config), plain_secrets)
 
 
@@ -244,7 +244,7 @@ def _set_settings(org: Org, connector: Connector, settings: StoredSettings) -> N
     connector.config = settings.visible
     connector.secret_hints = settings.hints
     connector.sealed = (
-        vault.seal(org, VAULT_LABEL, connector.pk, settings.secrets) if settings.secrets else ""
+        vault.seal(org, SEAL_KIND, connector.pk, settings.secrets) if settings.secrets else ""
     )
 
 

@@ -9,12 +9,12 @@ from apps.connectors.models import Repository
 from apps.orgs import vault
 from apps.orgs.models import Org
 
-VAULT_LABEL = "repository"
+SEAL_KIND = "repository"
 
 
 def seal(org: Org, repository: Repository, plain: Mapping[str, str]) -> None:
     """Encrypt `token` and `webhook_secret`, and set the repository's columns. The caller saves the repository."""
-    repository.sealed = vault.seal(org, VAULT_LABEL, repository.pk, dict(plain))
+    repository.sealed = vault.seal(org, SEAL_KIND, repository.pk, dict(plain))
     token = plain["token"]
     repository.has_token = bool(token)
     repository.token_last4 = token[-4:] if len(token) >= 12 else ""
@@ -22,7 +22,7 @@ def seal(org: Org, repository: Repository, plain: Mapping[str, str]) -> None:
 
 def unseal(org: Org, repository: Repository) -> dict[str, str]:
     """Return `token` and `webhook_secret` in plain text. Never show, log or store these values."""
-    plain: dict[str, str] = vault.unseal(org, VAULT_LABEL, repository.pk, repository.sealed)
+    plain: dict[str, str] = vault.unseal(org, SEAL_KIND, repository.pk, repository.sealed)
     return plain
 
 

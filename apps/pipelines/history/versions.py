@@ -18,7 +18,7 @@ from apps.orgs.roles import Permission
 from apps.pipelines.definition import Connectors, Definition, RequestDocument, connector_ids
 from apps.pipelines.models import Pipeline, PipelineVersion
 
-VAULT_LABEL = "pipeline_version"
+SEAL_KIND = "pipeline_version"
 MAX_VERSION_NUMBER = 2**31 - 1  # the largest number that the database column can store
 
 
@@ -41,7 +41,7 @@ def add(
         created_by_id=user_id,
     )
     if definition.secrets:
-        version.sealed = vault.seal(org, VAULT_LABEL, version.pk, definition.secrets)
+        version.sealed = vault.seal(org, SEAL_KIND, version.pk, definition.secrets)
     version.save(force_insert=True)
     return version
 
@@ -79,7 +79,7 @@ def definition_with_secrets(org: Org, version: PipelineVersion) -> Definition:
     """Return the definition with plain secrets. Never show, log or store the secrets."""
     if not version.sealed:
         return Definition(version.definition)
-    plain_secrets = vault.unseal(org, VAULT_LABEL, version.pk, version.sealed)
+    plain_secrets = vault.unseal(org, SEAL_KIND, version.pk, version.sealed)
     return Definition(version.definition, plain_secrets)
 
 
