@@ -48,7 +48,7 @@ class OrgStore:
         self.record.body = vault.seal(self.org, SEAL_KIND, self.record.pk, text).encode()
         self.record.save(update_fields=["status", "body", "headers"])
 
-    def drop(self) -> None:
+    def delete_claim(self) -> None:
         self._own_claim().delete()
 
     def release(self) -> None:
