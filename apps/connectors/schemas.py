@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from apps.json import JsonObject
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
@@ -33,6 +33,9 @@ TYPES = {
 
 def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
     """Return the errors of `config` without duplicates. Each field name starts with `path`."""
+    # Imported at the top, it would be a twentieth of the start of every process.
+    from jsonschema import Draft202012Validator
+
     unique_errors: dict[Error, None] = {}
     for error in Draft202012Validator(dict(schema)).iter_errors(config):
         for field, message, code in _field_errors(schema, error):
