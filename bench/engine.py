@@ -29,7 +29,7 @@ from apps.engine.sync.state import install
 from bench.engine_rivals import run_plain_bizon_to_file, run_plain_bizon_to_log, run_raw_writer
 from bench.figures import Execution, Figure, figure_of_ratio
 from bench.scratch import Installation
-from config.env import database_parts
+from config.env import database_settings
 
 MILLION = 1_000_000
 PAGE = 10_000  # rows per frame
@@ -42,7 +42,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     install(installation.owner_url(), role="app_engine")
     with psycopg.connect(installation.database_url, autocommit=True) as admin:
         admin.execute("CREATE SCHEMA bench")
-    parts = database_parts(installation.database_url)
+    parts = database_settings(installation.database_url)
     settings = {
         "host": parts["HOST"],
         "port": int(parts["PORT"]),

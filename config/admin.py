@@ -1,6 +1,6 @@
-"""Django's admin as the operators' site: sessions and messages only below its path.
+"""Middleware for Django's admin, which is the operators' site.
 
-The API is stateless and does not need them.
+Sessions and messages are only used there. The API is stateless and does not need them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 
-def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
-    """Return the middleware, active only below OPERATORS_PATH."""
+def restrict_to_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
+    """Return a subclass of the middleware that is active only below OPERATORS_PATH."""
 
-    class BelowAdmin(middleware):  # type: ignore[valid-type,misc]
+    class AdminOnlyMiddleware(middleware):  # type: ignore[valid-type,misc]
         def __call__(self, request: HttpRequest) -> Any:
             if request.path.startswith(settings.OPERATORS_PATH):
                 return super().__call__(request)
@@ -28,16 +28,16 @@ def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
         def process_view(
             self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
         ) -> HttpResponseBase | None:
-            inner = getattr(super(), "process_view", None)
-            if inner is None or not request.path.startswith(settings.OPERATORS_PATH):
+            parent_method = getattr(super(), "process_view", None)
+            if parent_method is None or not request.path.startswith(settings.OPERATORS_PATH):
                 return None
-            answer: HttpResponseBase | None = inner(request, view, args, kwargs)
-            return answer
+            response: HttpResponseBase | None = parent_method(request, view, args, kwargs)
+            return response
 
-    BelowAdmin.__name__ = middleware.__name__
-    return BelowAdmin
+    AdminOnlyMiddleware.__name__ = middleware.__name__
+    return AdminOnlyMiddleware
 
 
-AdminSession = below_admin(SessionMiddleware)
-AdminUser = below_admin(AuthenticationMiddleware)
-AdminMessages = below_admin(MessageMiddleware)
+AdminSession = restrict_to_admin(SessionMiddleware)
+AdminUser = restrict_to_admin(AuthenticationMiddleware)
+AdminMessages = restrict_to_admin(MessageMiddleware)

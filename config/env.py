@@ -1,4 +1,7 @@
-"""Typed readers for environment variables. `NAME_FILE` is a path to a file with the value, for secrets."""
+"""Typed readers for environment variables.
+
+A secret may also be in a file: for the variable NAME, the variable `NAME_FILE` has the path of that file.
+"""
 
 from __future__ import annotations
 
@@ -13,50 +16,55 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 
 class SettingMissing(Exception):
-    """A setting is missing or unreadable; the message says which and how to set it."""
+    """A setting is missing or invalid. The message names the setting and how to set it."""
 
 
 def home() -> Path:
-    """Return the folder of this installation's keys, files and, in the local setup, its database."""
+    """Return the folder of this installation. It has the keys, the files and, with `make up`, the database."""
     default = Path(__file__).resolve().parent.parent / ".drover"
     return Path(os.environ.get("DROVER_HOME") or default).resolve()
 
 
 def text(name: str, default: str | None = None, *, hint: str = "") -> str:
-    """Return the value of NAME, the content of the file NAME_FILE, or the default."""
+    """Return the value of the variable, else the content of the file in `<name>_FILE`, else the default."""
     if value := os.environ.get(name):
         return value
     if path := os.environ.get(f"{name}_FILE"):
-        return _read(Path(path), name)
+        return _read_file(Path(path), name)
     if default is not None:
         return default
     raise SettingMissing(f"{name} is not set. {hint or f'Set {name} or {name}_FILE.'}")
 
 
 def secret(name: str) -> str:
-    """Like `text`, falling back to the key file that `make up` generates; there is no built-in default."""
+    """Return a secret: like `text`, with the key file that `make up` generates as the default."""
     generated = home() / "keys" / name.lower()
     if not os.environ.get(name) and not os.environ.get(f"{name}_FILE") and generated.exists():
-        return _read(generated, name)
+        return _read_file(generated, name)
     hint = f"Set {name} or {name}_FILE, or let `make up` generate {generated}."
     return text(name, hint=hint)
 
 
-def adopt_installation() -> None:
-    """Let a manually started command use the installation of `make up` in this home, unless it names a database."""
-    note = home() / "run" / "addresses.json"
-    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE") or not note.exists():
+def use_installation() -> None:
+    """Set DATABASE_URL and other addresses to those of `make up` in this home, unless DATABASE_URL is set.
+
+    So a manually started command uses the installation of `make up`.
+    """
+    file = home() / "run" / "addresses.json"
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE") or not file.exists():
         return
     try:
-        addresses = dict(json.loads(_read(note, "DATABASE_URL")))
+        addresses = dict(json.loads(_read_file(file, "DATABASE_URL")))
     except ValueError as error:
-        raise SettingMissing(f"{note} is damaged: `make up` writes it again.") from error
+        raise SettingMissing(
+            f"{file} is damaged: start `make up`, which writes it again."
+        ) from error
     for name, value in addresses.items():
         os.environ.setdefault(name, str(value))
 
 
-def do_without_installation() -> None:
-    """For a command that uses neither keys nor database: generate missing values for this process."""
+def set_placeholder_settings() -> None:
+    """Set missing keys and the database URL to unused values, for a command that needs neither keys nor database."""
     for name in ("SECRET_KEY", "API_KEY_PEPPER"):
         os.environ.setdefault(name, token_hex(32))
     os.environ.setdefault("ENCRYPTION_KEYS", urlsafe_b64encode(token_bytes(32)).decode())
@@ -75,7 +83,7 @@ def flag(name: str, *, default: bool) -> bool:
 
 
 def integer(name: str, default: int, *, least: int = 1) -> int:
-    """Return a whole number; the default if the setting is missing or empty."""
+    """Return a whole number of at least `least`. If the setting is missing or empty, return the default."""
     value = os.environ.get(name) or str(default)
     try:
         number = int(value)
@@ -92,32 +100,32 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def hosts(name: str, default: str, *, besides: str) -> list[str]:
-    """Return accepted host names, including the one of the URL `besides`. `*`, which means any, is refused."""
-    found = words(name, default)
-    if any("*" in host for host in found):
+    """Return the accepted host names and the host of the URL `besides`. `*` would accept any host, so it is refused."""
+    names = words(name, default)
+    if any("*" in host for host in names):
         raise SettingMissing(
             f"{name} must name hosts; it cannot contain *. Use .example.com for all its subdomains."
         )
-    public = urlsplit(besides).netloc.rpartition("@")[2]
-    named = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", public)
-    return list(dict.fromkeys([*found, *([named[1].lower()] if named else [])]))
+    address = urlsplit(besides).netloc.rpartition("@")[2]
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", address)
+    return list(dict.fromkeys([*names, *([match[1].lower()] if match else [])]))
 
 
 def role_password(secret_key: str, role: str) -> str:
-    """Return the database password of one of Drover's roles, the same on every node with the same SECRET_KEY."""
+    """Return the database password of one of Drover's roles. It is derived from SECRET_KEY."""
     message = f"database-role:{role}".encode()
     return hmac.digest(secret_key.encode(), message, "sha256").hex()[:32]
 
 
 def role_url(database_url: str, secret_key: str, role: str) -> str:
-    """Return `database_url` with the role's own credentials instead of the administrator's."""
+    """Return `database_url` with the credentials of the role instead of the administrator's."""
     parts = urlsplit(database_url)
-    place = parts.netloc.rpartition("@")[2]
+    address = parts.netloc.rpartition("@")[2]
     password = quote(role_password(secret_key, role))
-    return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
+    return parts._replace(netloc=f"{role}:{password}@{address}").geturl()
 
 
-# A host that disappeared is noticed within half a minute, by us and by the server (local.database.roles).
+# A lost connection is detected within half a minute. For the server's side see local.database.roles.
 KEEPALIVES = {
     "keepalives_idle": "10",  # seconds
     "keepalives_interval": "5",
@@ -126,25 +134,27 @@ KEEPALIVES = {
 }
 
 
-def kept_alive(url: str) -> str:
-    """Return `url` with TCP keepalives, unless it sets them itself."""
-    query = {**KEEPALIVES, **_query(url)}
+def with_keepalives(url: str) -> str:
+    """Return `url` with the options KEEPALIVES, unless it already sets them."""
+    query = {**KEEPALIVES, **_query_options(url)}
     return urlsplit(url)._replace(query=urlencode(query, quote_via=quote)).geturl()
 
 
 def database_options(url: str) -> dict[str, str]:
-    """Return the driver options in the URL: sslmode, sslrootcert and the like."""
-    return {name: value for name, value in _query(url).items() if name not in {"host", "port"}}
+    """Return the driver options in the URL, such as sslmode and sslrootcert."""
+    return {
+        name: value for name, value in _query_options(url).items() if name not in {"host", "port"}
+    }
 
 
-def database_parts(url: str) -> dict[str, str]:
+def database_settings(url: str) -> dict[str, str]:
     """Return Django's NAME, USER, PASSWORD, HOST and PORT for a PostgreSQL URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise SettingMissing(
             "DATABASE_URL must look like postgresql://user:password@host:5432/database."
         )
-    query = _query(url)
+    query = _query_options(url)
     return {
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
@@ -155,32 +165,35 @@ def database_parts(url: str) -> dict[str, str]:
 
 
 def identity_providers() -> dict[str, dict[str, str]]:
-    """Return the providers whose client id is set: DROVER_GOOGLE_…, DROVER_GITHUB_… and, with an issuer,
-    DROVER_OIDC_…
+    """Return the configured identity providers by name.
+
+    A provider is configured if its client id is set: DROVER_GOOGLE_CLIENT_ID, DROVER_GITHUB_CLIENT_ID or
+    DROVER_OIDC_CLIENT_ID.
     """
-    known = {
+    labels = {
         "google": "Google",
         "github": "GitHub",
         "oidc": text("DROVER_OIDC_NAME", "OpenID Connect"),
     }
-    found = {}
-    for name, label in known.items():
+    providers = {}
+    for name, label in labels.items():
         prefix = f"DROVER_{name.upper()}"
         if not (client_id := text(f"{prefix}_CLIENT_ID", "")):
             continue
-        found[name] = {
+        providers[name] = {
             "kind": "openid_connect" if name == "oidc" else name,
             "label": label,
             "client_id": client_id,
             "secret": text(f"{prefix}_CLIENT_SECRET"),
             "issuer": text("DROVER_OIDC_ISSUER") if name == "oidc" else "",
         }
-    return found
+    return providers
 
 
-def mail_parts(url: str) -> dict[str, str | int | bool]:
-    """Return Django's EMAIL_ settings for a URL: smtp:// uses STARTTLS unless `?tls=no`, smtps:// uses TLS
-    directly.
+def mail_settings(url: str) -> dict[str, str | int | bool]:
+    """Return Django's EMAIL_ settings for a URL.
+
+    smtp:// uses STARTTLS unless the URL has `?tls=no`. smtps:// uses TLS from the start.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
@@ -192,16 +205,16 @@ def mail_parts(url: str) -> dict[str, str | int | bool]:
         "EMAIL_HOST_USER": unquote(parts.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
         "EMAIL_USE_SSL": secure,
-        "EMAIL_USE_TLS": not secure and _query(url).get("tls") != "no",
+        "EMAIL_USE_TLS": not secure and _query_options(url).get("tls") != "no",
     }
 
 
-def _query(url: str) -> dict[str, str]:
+def _query_options(url: str) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&") if pair)
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
-def _read(path: Path, name: str) -> str:
+def _read_file(path: Path, name: str) -> str:
     try:
         return path.read_text().strip()
     except OSError as error:

@@ -10,7 +10,7 @@ import structlog
 
 from apps.engine.reporting.terminal import printable_text
 
-CHAIN: list[structlog.types.Processor] = [
+PROCESSORS: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -20,12 +20,12 @@ CHAIN: list[structlog.types.Processor] = [
 
 
 def _dumps(value: Any, **_: Any) -> str:
-    """Encode JSON without characters that a terminal interprets or that change the displayed order."""
+    """Encode JSON. Escape characters that a terminal would interpret or that change the order of the text."""
     return printable_text(orjson.dumps(value, default=str).decode())
 
 
 class ServiceUnavailableFilter(logging.Filter):
-    """Drops Django's log line about a 503, because the code that raises one logs the reason."""
+    """Drops Django's log line about a 503 response. The code that causes the 503 logs the reason."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(record, "status_code", None) != 503
@@ -35,10 +35,10 @@ def configure(config: dict[str, Any]) -> None:
     """Configure logging and structlog. Django calls this with `LOGGING`."""
     formatter = config["formatters"]["structured"]
     formatter["processor"] = structlog.processors.JSONRenderer(serializer=_dumps)
-    formatter["foreign_pre_chain"] = CHAIN
+    formatter["foreign_pre_chain"] = PROCESSORS
     logging.config.dictConfig(config)
     structlog.configure(
-        processors=[*CHAIN, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

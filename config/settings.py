@@ -39,54 +39,55 @@ DATABASE_ROLE = env.text("DROVER_DB_ROLE", "user")
 DATABASE_ROLE_URLS = {
     role: env.role_url(DATABASE_URL, SECRET_KEY, role) for role in DATABASE_ROLES.values()
 }
-ENGINE_DATABASE_URL = env.kept_alive(
+ENGINE_DATABASE_URL = env.with_keepalives(
     env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
 )
-PROCESS = env.text(
-    "DROVER_PROCESS", "command"
-)  # web | worker | command: set by config.asgi and manage.py
+# web, worker or command. config.asgi and manage.py set it.
+PROCESS = env.text("DROVER_PROCESS", "command")
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
-# A transaction of a frozen process is ended long before the leases of processes that wait for its locks expire. The
-# roles have the other limits of a session (local.database.roles).
+# The server ends an idle transaction after this time. If a process freezes in a transaction, its locks are released
+# before the leases of waiting processes expire. The other limits of a session belong to the database roles
+# (local.database.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
-# Connections per process: apps.background.connections counts them.
+# The number of connections per process follows from these values (apps.background.connections).
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
 WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
-QUEUE_POOL = 2  # connections of a worker for fetching jobs; one more is for LISTEN
-POOL_RECONNECT = (
-    2.0  # seconds; a pool that fails for longer tries again at once, instead of ever more rarely
-)
+QUEUE_POOL = 2  # connections of a worker for fetching jobs; another one is for LISTEN
+# Seconds after which the pool gives up a failed attempt to connect. The pool waits longer and longer within one
+# attempt, and a new attempt starts at once.
+POOL_RECONNECT = 2.0
 
 
 def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
-    url = env.kept_alive(env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role]))
-    idle = round(LONGEST_IDLE_TRANSACTION / timedelta(milliseconds=1))
-    given = env.database_options(url)
+    url = env.with_keepalives(env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role]))
+    idle_milliseconds = round(LONGEST_IDLE_TRANSACTION / timedelta(milliseconds=1))
+    url_options = env.database_options(url)
+    timeout = f"-c idle_in_transaction_session_timeout={idle_milliseconds}"
     options: dict[str, Any] = {
         "connect_timeout": 5,
         "application_name": f"drover-{PROCESS} {os.getpid()}@{socket.gethostname()[:30]}",
-        **given,
-        "options": f"-c idle_in_transaction_session_timeout={idle} {given.get('options', '')}".strip(),
+        **url_options,
+        "options": f"{timeout} {url_options.get('options', '')}".strip(),
     }
     if pool_size:
         options["pool"] = {
             "min_size": 0,
             "max_size": pool_size,
-            "max_idle": 30,  # seconds until connections opened for a peak are closed
+            "max_idle": 30,  # seconds until an unused connection is closed
             "timeout": 2 if PROCESS == "web" else 10,
             "reconnect_timeout": POOL_RECONNECT,
         }
     return {
         "ENGINE": "django.db.backends.postgresql",
-        **env.database_parts(url),
+        **env.database_settings(url),
         "OPTIONS": options,
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # A pooled connection that broke with the server is replaced, not used.
+        "CONN_HEALTH_CHECKS": True,  # A broken pooled connection is replaced before it is used.
     }
 
 
@@ -167,18 +168,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
-# In production, where strangers can register, an address counts only after it was verified.
+# In production anybody can register, so an address must be verified before it is used.
 REQUIRE_VERIFIED_EMAIL = env.flag(
     "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
 )
 ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14, least=0))
-# allauth handles identity providers and second factors; accounts, passwords and mail are ours (ADR 0027).
+# allauth handles identity providers and second factors. Drover handles accounts, passwords and mail (ADR 0027).
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 SOCIALACCOUNT_ADAPTER = "apps.orgs.sign_in.providers.Adapter"
-# Providers that this installation trusts for accounts, by the name in their URLs.
+# The identity providers of this installation, by the name in their URLs.
 IDENTITY_PROVIDERS = env.identity_providers()
 MFA_ADAPTER = "apps.auth.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -199,7 +200,7 @@ EMAIL_FILE_PATH = str(DROVER_HOME / "mail")
 EMAIL_TIMEOUT = 20  # seconds
 DEFAULT_FROM_EMAIL = env.text("DROVER_MAIL_FROM", "Drover <drover@localhost>")
 if MAIL_URL:
-    globals().update(env.mail_parts(MAIL_URL))
+    globals().update(env.mail_settings(MAIL_URL))
 
 # --- API ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -248,9 +249,8 @@ SPECTACULAR_SETTINGS = {
 }
 API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body gets 413
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
-BODY_WAIT = env.integer(
-    "DROVER_BODY_WAIT_SECONDS", 30
-)  # seconds between two parts of a body, else 408
+# Longest time between two parts of a body, in seconds. After that the response is 408.
+BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)
 
 # --- Storage of run outputs and logs ---------------------------------------------------------
 STORAGE_KIND = env.text("DROVER_STORAGE", "local")  # local | s3 | gcs
@@ -264,7 +264,7 @@ STORAGE_OPTIONS: dict[str, Any] = {
         "secret_key": env.text("DROVER_S3_SECRET_KEY", "") or None,
         "region_name": env.text("DROVER_S3_REGION", "") or None,
         "querystring_expire": 300,
-        "signature_version": "s3v4",  # every newer region refuses the older version
+        "signature_version": "s3v4",  # newer regions refuse older versions
         "file_overwrite": True,
         "default_acl": None,
     },
@@ -289,8 +289,8 @@ STORAGES = {
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 # --- Web ------------------------------------------------------------------------------------
-# Requests with any other Host are refused on every path. Links in mails use the public host, so it is always
-# accepted.
+# Requests with any other Host are refused on every path. Links in mails use the host of PUBLIC_URL, so it is
+# always accepted.
 ALLOWED_HOSTS = env.hosts("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", besides=PUBLIC_URL)
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
@@ -299,29 +299,30 @@ STATICFILES_DIRS: list[Any] = [("docs", BASE_DIR / "static" / "docs")]
 if FRONTEND_DIST.is_dir():
     STATICFILES_DIRS.append(FRONTEND_DIST)
 WHITENOISE_USE_FINDERS = True
-warnings.filterwarnings("ignore", "No directory at", UserWarning)  # nothing collected: finders
+# Without collected static files, WhiteNoise uses the finders. It would warn about the missing folder.
+warnings.filterwarnings("ignore", "No directory at", UserWarning)
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
-METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # empty: /metrics is disabled
+METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # if empty, /metrics is disabled
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 BEHIND_TLS = DEPLOYMENT == "production"
 SECURE_SSL_REDIRECT = env.flag("DROVER_SSL_REDIRECT", default=BEHIND_TLS)
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health/|metrics$)"]  # called from inside, without the proxy
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health/|metrics$)"]  # requested directly, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
-# Preloading binds a whole domain for years, so its owner must enable it explicitly.
+# HSTS preloading cannot be undone for years, so the owner of the domain must enable it explicitly.
 SECURE_HSTS_PRELOAD = env.flag("DROVER_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
-# Name servers, as host or host:port, for the records of e-mail domains; empty: the system's.
+# Name servers for the records of e-mail domains, as host or host:port. If empty, the system's name servers are used.
 DNS_SERVERS = env.words("DROVER_DNS_SERVERS")
-# The number of proxies in front, whose X-Forwarded-For and -Proto are trusted. Others are not.
+# The number of proxies in front of Drover. Only their entries in X-Forwarded-For and X-Forwarded-Proto are used.
 TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, least=0)
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS and TRUSTED_PROXIES else None
@@ -331,11 +332,11 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 
 # --- Engine and runs --------------------------------------------------------------------------
-# Connections to private and loopback addresses: allowed on a local machine, refused if strangers can have accounts.
+# Whether pipelines may connect to private and loopback addresses. In production strangers may have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
-# Address space of a process that reads for a run or a call: docs/howto/look-after.md.
+# Address space of a process of the engine, which executes a run, a check or a preview: docs/howto/look-after.md.
 CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
-# Limits of custom code: docs/howto/custom-sources.md. Code is not run below the least isolation.
+# Limits of custom code: docs/howto/custom-sources.md. Custom code does not run with less isolation than this.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
 SANDBOX_LIMITS = {
@@ -350,7 +351,7 @@ SANDBOX_LIMITS = {
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
-# Concurrent runs of one org per worker, so that none can use up its memory; may be set manually.
+# Concurrent runs of one org per worker, so that one org cannot use up the worker's memory. 0: computed from memory.
 WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.max_runs_per_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
@@ -362,10 +363,9 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 # Seconds without a page, a write or a log line until a run counts as hung: docs/howto/look-after.md.
 RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
-RUN_RETRY_WAIT = timedelta(
-    seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
-)  # before the second attempt
-# Concurrent live streams per web process; each process counts its own.
+# The wait before the second attempt of a run.
+RUN_RETRY_WAIT = timedelta(seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10))
+# Concurrent live streams in each web process.
 STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
 STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
 STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)
@@ -391,7 +391,7 @@ LOGGING = {
 }
 LOGGING_CONFIG = "config.logs.configure"
 
-# The locations of the demo's data; `make up` sets these for `manage.py demo`.
+# The locations of the demo's data. `make up` sets them when it runs `manage.py demo`.
 DEMO = {
     name: env.text(f"DROVER_DEMO_{name.upper()}", "")
     for name in ("source_url", "warehouse_url", "api_url", "api_key", "airports", "password")

@@ -1,4 +1,4 @@
-"""Every route: the API by app, the operators' admin, and the dashboard's page for all others."""
+"""All routes: the API of each app, the operators' site, and the dashboard for every other path."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""`python -m local up|bench|clean`: called by the Makefile once the packages are installed."""
+"""`python -m local up|bench|clean`: the commands of the Makefile that need the installed packages."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`make clean`: removes build results, and data only with `DATA=yes`."""
+"""`make clean`: remove the build results, and with `DATA=yes` the data too."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ from local.home import CHECKOUT, Home
 from local.lock_file import HomeLock
 from local.terminal import complain, say
 
-BUILT = (".venv", ".tools", "frontend/dist", "frontend/node_modules", "static/build")
+BUILD_RESULTS = (".venv", ".tools", "frontend/dist", "frontend/node_modules", "static/build")
 
 
 def main() -> int:
-    """Remove, and print what was kept."""
+    """Remove the files, and print whether the data was kept. Returns the exit code."""
     home = Home.from_environment()
     if os.environ.get("DATA") == "yes" and home.root.exists():
         try:
@@ -23,7 +23,7 @@ def main() -> int:
         except LocalError as failure:
             complain(str(failure))
             return 1
-    for name in BUILT:
+    for name in BUILD_RESULTS:
         shutil.rmtree(CHECKOUT / name, ignore_errors=True)
     if home.root.exists():
         say(f"The data in {home.root} is kept; `make clean DATA=yes` removes it.")
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def _remove_data(home: Home) -> None:
-    home.make()
+    home.create_folders()
     with HomeLock(home.run / "lock"):
         server = EmbeddedPostgres(home.cluster)
         server.stop_orphan()
@@ -40,13 +40,24 @@ def _remove_data(home: Home) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with everything that custom code left: deep nesting, or folders closed to their owner.
+    """Remove a folder, even if custom code left deeply nested folders or folders that their owner cannot enter.
 
-    Only modes of folders are changed, because files may be links to others. Raises LocalError.
+    Modes are changed for folders only: a file may be a hard link to a file elsewhere. Raises LocalError.
     """
-    opened = ("-type", "d", "!", "-perm", "-u=rwx", "-execdir", "chmod", "u+rwx", "{}", ";")
-    subprocess.run(["find", str(folder), *opened], stderr=subprocess.DEVNULL, check=False)
+    make_accessible = (
+        "-type",
+        "d",
+        "!",
+        "-perm",
+        "-u=rwx",
+        "-execdir",
+        "chmod",
+        "u+rwx",
+        "{}",
+        ";",
+    )
+    subprocess.run(["find", str(folder), *make_accessible], stderr=subprocess.DEVNULL, check=False)
     if subprocess.run(["rm", "-rf", str(folder)], check=False).returncode != 0:
         raise LocalError(
-            f"{folder} could not be removed; the lines above say why. Repeat it as its owner."
+            f"{folder} could not be removed; the lines above have the reason. Run this again as its owner."
         )

@@ -1,12 +1,12 @@
-"""The exceptions of local commands. The message is one sentence for the user at the terminal."""
+"""The exceptions of local commands. Each message is one sentence for the user at the terminal."""
 
 
 class LocalError(Exception):
-    """Drover cannot start here; the message says why and what to do."""
+    """A local command cannot continue. The message has the reason and the next step."""
 
 
 class DatabaseLost(LocalError):
-    """A program lost the database; the message is the program's last line."""
+    """A program lost its connection to the database. The message is the last line of its log."""
 
 
 class ServerRunning(LocalError):
@@ -14,11 +14,11 @@ class ServerRunning(LocalError):
 
     def __init__(self, data_dir: object, pid: int) -> None:
         super().__init__(
-            f"PostgreSQL (process {pid}) already runs on {data_dir}: stop the Drover that started "
+            f"PostgreSQL (process {pid}) already runs on {data_dir}: stop the Drover process that started "
             "it, or choose another DROVER_HOME."
         )
         self.pid = pid
 
 
 class ServerFailed(LocalError):
-    """PostgreSQL could not be created or started; the message has PostgreSQL's reason."""
+    """The PostgreSQL cluster could not be created or started. The message has PostgreSQL's reason."""

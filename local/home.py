@@ -19,47 +19,47 @@ class Home:
     @classmethod
     def from_environment(cls) -> "Home":
         """Return `DROVER_HOME`, or `.drover` in the checkout."""
-        named = os.environ.get("DROVER_HOME") or CHECKOUT / ".drover"
-        return cls(Path(named).expanduser().absolute())
+        path = os.environ.get("DROVER_HOME") or CHECKOUT / ".drover"
+        return cls(Path(path).expanduser().absolute())
 
     @property
     def keys(self) -> Path:
-        """Generated secrets, mode 0700."""
+        """The folder of generated secrets, with mode 0700."""
         return self.root / "keys"
 
     @property
     def cluster(self) -> Path:
-        """The embedded PostgreSQL's data, or a link to it."""
+        """The data folder of the embedded PostgreSQL, or a link to it."""
         return self.root / "pg"
 
     @property
     def run(self) -> Path:
-        """The lock of the running supervisor, and the ports of its parts."""
+        """The folder of the supervisor's lock, the ports and the addresses."""
         return self.root / "run"
 
     @property
     def addresses(self) -> Path:
-        """The URLs of database and dashboard, for manually started commands. No secrets."""
+        """The file with the URLs that manually started commands use. It contains no secrets."""
         return self.run / "addresses.json"
 
     @property
     def logs(self) -> Path:
-        """One file per process."""
+        """The folder of the logs, with one file per process."""
         return self.root / "logs"
 
     @property
     def report(self) -> Path:
-        """The output of `make up` for programs."""
+        """The report of the demo as JSON, for programs."""
         return self.root / "demo.json"
 
     @property
-    def unfinished(self) -> Path:
-        """Exists while a restore is running, and after one that was interrupted."""
+    def restore_marker(self) -> Path:
+        """The file that exists while a restore is running, and after a restore that was interrupted."""
         return self.root / "restore-unfinished.json"
 
-    def make(self, *, restoring: bool = False) -> None:
+    def create_folders(self, *, restoring: bool = False) -> None:
         """Create missing folders. Raises LocalError if that is not possible."""
-        if self.unfinished.exists() and not restoring:
+        if self.restore_marker.exists() and not restoring:
             raise LocalError(
                 f"A restore to {self.root} was interrupted: run `manage.py restore` with the same "
                 "backup again, or remove the folder."

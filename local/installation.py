@@ -1,4 +1,4 @@
-"""Prepare a home so that Drover's programs can run on it."""
+"""Prepare a home, so that Drover's programs can use it."""
 
 import functools
 import json
@@ -12,13 +12,13 @@ from local.database.postgres import EmbeddedPostgres
 from local.errors import DatabaseLost, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
-from local.lost_database import Presence
-from local.ports import kept_port
+from local.lost_database import DatabaseWatch
+from local.ports import reserve_port
 from local.supervision.server import WatchedServer
 from local.supervision.supervisor import Supervisor
 from local.terminal import phase, say
 
-# Small values: everything that `make up` starts shares one laptop.
+# Small values, because PostgreSQL and all other processes of `make up` share one machine.
 SERVER_OPTIONS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
@@ -28,15 +28,15 @@ SERVER_OPTIONS = {
 }
 
 
-TRIES = 5  # attempts of a step that loses the database
-KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # read from the home's files only
+MAX_ATTEMPTS = 5  # for a step that loses the database
+KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # only read from the home's files
 
 
 class Installation:
-    """The keys, database and schema of a home, and how its programs are run.
+    """Creates the keys, database and tables of a home, and runs its programs.
 
-    `database_url` is the administrator's URL of an existing server; empty for a private one. `port` is the web
-    server's, for the URLs that are written down.
+    `database_url` is the administrator's URL of an existing server, or empty to use the embedded server. `port` is the
+    port of the web server.
     """
 
     def __init__(self, home: Home, supervisor: Supervisor, *, database_url: str, port: int) -> None:
@@ -50,78 +50,78 @@ class Installation:
         """The URL of the dashboard."""
         return f"http://localhost:{self.port}"
 
-    def make_ready(self) -> None:
-        """Prepare keys, server, database, roles and tables; fast if they all exist."""
-        made = ensure_keys(self.home.keys)
-        if made:
+    def prepare_all(self) -> None:
+        """Create missing keys, and prepare server, database, roles and tables."""
+        created = ensure_keys(self.home.keys)
+        if created:
             say(f"  Keys generated in {self.home.keys}")
         self._start_database()
         with phase("Database and roles"):
-            self.prepare("database")
+            self.run_prepare("database")
         write_private(self.home.addresses, json.dumps(self._addresses()) + "\n")
         with phase("Migrations"):
-            self.manage("migrate", "--no-input", "--verbosity", "0", role="owner")
-            self.prepare("engine")
+            self.run_manage("migrate", "--no-input", "--verbosity", "0", role="owner")
+            self.run_prepare("engine")
 
-    def kept_port(self, name: str) -> int:
-        """Return the port of a part of this installation, the same at the next start."""
-        return kept_port(self.home.run / "ports.json", name)
+    def reserve_port(self, name: str) -> int:
+        """Return the port of a part of this installation. The next start uses the same port."""
+        return reserve_port(self.home.run / "ports.json", name)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of the programs: the database's URL, without the administrator's password."""
+        """Return the environment of the programs. It does not contain the administrator's password."""
         names = {"DROVER_HOME": str(self.home.root), "PYTHONUNBUFFERED": "1"} | self._addresses()
-        return {k: v for k, v in os.environ.items() if not _is_ours_to_say(k)} | names
+        return {k: v for k, v in os.environ.items() if not _is_managed(k)} | names
 
     def _addresses(self) -> dict[str, str]:
         """Return the URLs of database and dashboard."""
-        place = without_credentials(self.admin_url)
-        return {"DATABASE_URL": place, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
+        database_url = without_credentials(self.admin_url)
+        return {"DATABASE_URL": database_url, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
 
-    def manage(
+    def run_manage(
         self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None
     ) -> None:
         """Run a command of manage.py to its end. Raises LocalError if it fails."""
         self._run(
             ["manage.py", command, *words],
             {"DROVER_DB_ROLE": role, **(env or {})},
-            doing=f"manage.py {command}",
+            step=f"manage.py {command}",
             log=f"{command}.log",
         )
 
-    def prepare(self, step: str) -> None:
-        """Run a step of `local.prepare`; only these get the administrator's URL."""
+    def run_prepare(self, step: str) -> None:
+        """Run a step of `local.prepare`. Only these steps receive the administrator's URL."""
         self._run(
             ["-m", "local.prepare", step],
             {"DATABASE_URL": self.admin_url},
-            doing=f"Preparing the {step}",
+            step=f"Preparing the {step}",
             log="prepare.log",
         )
 
-    def _run(self, words: list[str], env: Mapping[str, str], *, doing: str, log: str) -> None:
+    def _run(self, words: list[str], env: Mapping[str, str], *, step: str, log: str) -> None:
         command: list[str | Path] = [sys.executable, *words]
         path = self.home.logs / log
-        if not self.presence.was_seen:
-            self.presence.look()
-        for left in reversed(range(TRIES)):
+        if not self.database_watch.was_seen:
+            self.database_watch.check()
+        for attempts_left in reversed(range(MAX_ATTEMPTS)):
             try:
-                self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
+                self.supervisor.run(command, self.environment() | dict(env), step=step, log=path)
             except LocalError as failure:
-                lost = isinstance(failure, DatabaseLost) or self.presence.was_lost()
-                if not lost or not left:
+                is_lost = isinstance(failure, DatabaseLost) or self.database_watch.was_lost()
+                if not is_lost or not attempts_left:
                     raise
-                self.presence.wait(self._rest)
-                say(f"  {doing} lost the database; it is repeated.")
+                self.database_watch.wait(self._pause)
+                say(f"  {step} lost the database and is repeated.")
             else:
                 return
 
-    def _rest(self) -> None:
-        self.supervisor.watch()  # starts our own server again
-        self.supervisor.rest(0.5)
+    def _pause(self) -> None:
+        self.supervisor.watch()  # This restarts the embedded server if it has stopped.
+        self.supervisor.sleep_until_event(0.5)
 
     @functools.cached_property
-    def presence(self) -> Presence:
-        """Return the presence check of the database; it is called once its URL is known."""
-        return Presence(self.admin_url)
+    def database_watch(self) -> DatabaseWatch:
+        """The watch of the database. Use it after the database's URL is known."""
+        return DatabaseWatch(self.admin_url)
 
     def _start_database(self) -> None:
         if self.admin_url:
@@ -136,22 +136,28 @@ class Installation:
 
 
 def without_credentials(url: str) -> str:
-    """Return a database URL without credentials: each program uses its own role."""
+    """Return a database URL without credentials. Each program adds those of its own role."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def embedded_server(home: Home) -> EmbeddedPostgres:
-    """Return the home's own PostgreSQL, not started yet. While it runs, read its URL from its file instead."""
+    """Return the home's embedded server, which is not started here.
+
+    Do not call this while the server is running: its port would look occupied, and another one would be chosen.
+    """
     return EmbeddedPostgres(
         home.cluster,
-        port=kept_port(home.run / "ports.json", "postgres"),
+        port=reserve_port(home.run / "ports.json", "postgres"),
         options=SERVER_OPTIONS,
         password_file=home.keys / "db_password",
         log_file=home.logs / "postgres.log",
     )
 
 
-def _is_ours_to_say(name: str) -> bool:
-    """Whether a variable of the caller must not be passed to the programs, because it would contradict the home."""
+def _is_managed(name: str) -> bool:
+    """Whether a variable of the caller's environment is not passed to the programs.
+
+    Its value could contradict the home's.
+    """
     return name in ("DROVER_DB_ROLE", "DJANGO_SETTINGS_MODULE") or name.startswith(KEYS)

@@ -1,4 +1,4 @@
-"""The secrets of one installation, generated once: files of mode 0600 in `DROVER_HOME/keys`."""
+"""The secrets of one installation. They are generated once, as files with mode 0600 in `DROVER_HOME/keys`."""
 
 import base64
 import os
@@ -27,18 +27,18 @@ GENERATED: dict[str, Callable[[], str]] = {
 def ensure_keys(folder: Path) -> list[str]:
     """Generate missing keys and return their names.
 
-    An existing key is never changed, because data may depend on it. Raises LocalError if the folder is not
-    writable, or a file is empty, which can happen when a disk is full.
+    An existing key is never changed, because data may be encrypted with it. Raises LocalError if the folder is not
+    writable, or if a key file is empty, which can happen when a disk is full.
     """
-    made = []
+    created = []
     for name, generate in GENERATED.items():
         path = folder / name
         if path.exists():
-            _tighten(path)
+            _check_and_restrict(path)
             continue
         _write_once(path, generate())
-        made.append(name)
-    return made
+        created.append(name)
+    return created
 
 
 def read_key(folder: Path, name: str) -> str:
@@ -47,7 +47,7 @@ def read_key(folder: Path, name: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 atomically."""
+    """Write a file with mode 0600 atomically."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -68,7 +68,7 @@ def _write_once(path: Path, content: str) -> None:
     write_private(path, content + "\n")
 
 
-def _tighten(path: Path) -> None:
+def _check_and_restrict(path: Path) -> None:
     if not path.read_text().strip():
         raise LocalError(
             f"The key file {path} is empty: restore it from a backup, or delete it if nothing was "

@@ -11,7 +11,7 @@ FLAGS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--python-version", "3.11"),
 )
-# lock file -> its input; the order matters where one constrains the next
+# {lock file: arguments of `uv pip compile`}; files that others use as constraints come first
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("--extra", "local", "pyproject.toml"),
     "requirements-image.lock": ("pyproject.toml", "--constraints", "requirements.lock"),
@@ -28,13 +28,13 @@ LOCKS: dict[str, tuple[str, ...]] = {
 
 
 def main() -> int:
-    """Compile every lock."""
+    """Write every lock file. Returns the exit code."""
     try:
         uv = find_uv()
         if uv is None:
-            raise LocalError("uv is needed to write the locks: run `make install` first.")
+            raise LocalError("uv is needed to write the lock files: run `make install` first.")
         for name, source in LOCKS.items():
-            run([uv, "pip", "compile", *FLAGS, *source, "-o", name], doing=f"Locking {name}")
+            run([uv, "pip", "compile", *FLAGS, *source, "-o", name], step=f"Locking {name}")
     except LocalError as failure:
         complain(str(failure))
         return 1

@@ -1,4 +1,4 @@
-"""A lock for one supervisor per home. The kernel releases the lock when its holder dies, so it is never stale."""
+"""A lock that allows one supervisor per home. The kernel releases the lock when the process that holds it dies."""
 
 import fcntl
 import os
@@ -10,15 +10,15 @@ from local.errors import LocalError
 
 
 class HomeLock:
-    """Held while Drover runs on a home; the file contains the id of the process that holds it."""
+    """A lock on a file. The file contains the id of the process that holds the lock."""
 
-    def __init__(self, path: Path, *, busy: str = "") -> None:
+    def __init__(self, path: Path, *, busy_message: str = "") -> None:
         self.path = path
-        self._busy = busy
+        self._busy_message = busy_message
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the lock. Raises LocalError naming the process that has it."""
+        """Take the lock. Raises LocalError if another process holds it."""
         while self._handle is None:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -26,20 +26,20 @@ class HomeLock:
             except BlockingIOError:
                 holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
                 os.close(handle)
-                busy = self._busy or (
+                message = self._busy_message or (
                     f"Drover is already running on {self.path.parents[1]} (process {holder}): stop it, "
-                    "or set DROVER_HOME and PORT for a second one."
+                    "or set DROVER_HOME and PORT to start a second Drover."
                 )
-                raise LocalError(busy) from None
-            if self._is_still_the_file(handle):
+                raise LocalError(message) from None
+            if self._is_current_file(handle):
                 self._handle = handle
-            else:  # Its holder removed the file between our open and our lock.
+            else:  # The previous holder has removed the file since it was opened here.
                 os.close(handle)
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"{os.getpid()}\n".encode())
         return self
 
-    def _is_still_the_file(self, handle: int) -> bool:
+    def _is_current_file(self, handle: int) -> bool:
         try:
             return os.path.samestat(os.fstat(handle), self.path.stat())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Loopback ports that stay the same over restarts, because saved settings contain them."""
+"""Choose loopback ports. They stay the same after a restart, because saved settings contain them."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ def refuse_port_in_use(port: int) -> None:
     """Raise LocalError if the web server's port is in use."""
     if not is_free(port):
         raise LocalError(
-            f"Port {port} is in use: stop what listens there, or choose another with PORT=8001."
+            f"Port {port} is in use: stop the program that uses it, or choose another port with PORT=8001."
         )
 
 
@@ -29,14 +29,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def kept_port(file: Path, name: str) -> int:
-    """Return the last port of `name` if it is still free, else a new one that is used from now on."""
-    known: dict[str, int] = {}
+def reserve_port(file: Path, name: str) -> int:
+    """Return the port of `name` that the file records. If it is not free, choose and record a new port."""
+    ports: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
-        known = json.loads(file.read_text())
-    port = known.get(name)
+        ports = json.loads(file.read_text())
+    port = ports.get(name)
     if isinstance(port, int) and is_free(port):
         return port
-    known[name] = free_port()
-    write_private(file, json.dumps(known) + "\n")
-    return known[name]
+    ports[name] = free_port()
+    write_private(file, json.dumps(ports) + "\n")
+    return ports[name]

@@ -1,7 +1,7 @@
-"""Steps that prepare an installation, each a short-lived process: `python -m local.prepare STEP`.
+"""The steps that prepare an installation: `python -m local.prepare STEP`.
 
-They read DATABASE_URL, the administrator's URL, which no long-lived process gets. `make up` runs them, and so
-does the `prepare` service of docker-compose.yml.
+For these steps DATABASE_URL is the administrator's URL. No long-lived process receives that URL. `make up` and the
+service `prepare` of docker-compose.yml run the steps.
 """
 
 import sys
@@ -22,7 +22,7 @@ from local.terminal import complain
 def keys() -> None:
     """Generate the keys of this home, unless they are in the environment."""
     home = Home.from_environment()
-    home.make()
+    home.create_folders()
     ensure_keys(home.keys)
 
 
@@ -49,7 +49,7 @@ def demo(address: str, secret_key: str) -> None:
             raise
         reason = str(refused).strip().splitlines()[0]
         raise LocalError(
-            f"The demo's databases could not be made ({reason}): use a DATABASE_URL whose user may "
+            f"The demo's databases could not be created ({reason}): use a DATABASE_URL whose user may "
             "create databases and roles."
         ) from refused
 
@@ -58,7 +58,7 @@ STEPS = {"database": database, "engine": engine, "demo": demo}
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step; return EXPLAINED_FAILURE if it failed and the reason was printed."""
+    """Run one step. Returns EXPLAINED_FAILURE if it failed and the reason was printed."""
     try:
         if arguments == ["keys"]:
             keys()

@@ -1,4 +1,4 @@
-"""Output for the user at the terminal: short lines, one per phase."""
+"""Print short lines for the user at the terminal, one line per phase."""
 
 import sys
 import time
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 class Terminal:
-    """Standard output and error, in whole lines even while a phase is running."""
+    """Prints whole lines to standard output and standard error, even while the line of a phase is incomplete."""
 
     def __init__(self) -> None:
-        self._mid_line = False
+        self._is_line_open = False
 
     def say(self, line: str = "") -> None:
         """Print one line to standard output at once."""
@@ -26,21 +26,21 @@ class Terminal:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Print the name of a phase, and its duration when it is done."""
+        """Print the name of a phase, and its duration when the block ends."""
         began = time.monotonic()
         sys.stdout.write(f"  {name:<24}")
         sys.stdout.flush()
-        self._mid_line = True
+        self._is_line_open = True
         yield
-        took = f"{time.monotonic() - began:5.1f} s"
-        line = took if self._mid_line else f"  {name:<24}{took}"
-        self._mid_line = False
+        duration = f"{time.monotonic() - began:5.1f} s"
+        line = duration if self._is_line_open else f"  {name:<24}{duration}"
+        self._is_line_open = False
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def _end_line(self) -> None:
-        if self._mid_line:
-            self._mid_line = False
+        if self._is_line_open:
+            self._is_line_open = False
             sys.stdout.write("\n")
             sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Shared by the installers: the folder `.tools`, checks of installed versions, running a tool."""
+"""Functions of both installers: check whether something is up to date, and run a tool."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 def fingerprint(paths: Iterable[Path], *words: str) -> str:
-    """Return a hash of the names and contents of files, and of words."""
+    """Return a hash of the names and contents of the files, and of the words."""
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(paths):
         digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0")
@@ -23,7 +23,7 @@ def fingerprint(paths: Iterable[Path], *words: str) -> str:
     return digest.hexdigest()
 
 
-def says(stamp: Path, content: str) -> bool:
+def has_content(stamp: Path, content: str) -> bool:
     """Whether a stamp file exists with this content."""
     try:
         return stamp.read_text() == content
@@ -34,16 +34,13 @@ def says(stamp: Path, content: str) -> bool:
 def run(
     command: Sequence[str | Path],
     *,
-    doing: str,
+    step: str,
     env: Mapping[str, str] | None = None,
     folder: Path = CHECKOUT,
     remedy: str = "check the network to the package registries, then try again",
 ) -> None:
-    """Run a tool in `folder`; its output is shown only if it fails.
-
-    Raises LocalError with the name of the step.
-    """
-    done = subprocess.run(
+    """Run a tool in `folder`. If it fails, print its output and raise LocalError with `step` and `remedy`."""
+    result = subprocess.run(
         command,
         cwd=folder,
         env=environment() | dict(env or {}),
@@ -53,16 +50,16 @@ def run(
         text=True,
         check=False,
     )
-    if done.returncode == 0:
+    if result.returncode == 0:
         return
-    sys.stderr.write(done.stdout)
-    if "No space left" in done.stdout:
+    sys.stderr.write(result.stdout)
+    if "No space left" in result.stdout:
         remedy = "the disk is full: free some space, then try again"
-    raise LocalError(f"{doing} failed, see the lines above; {remedy}.")
+    raise LocalError(f"{step} failed, see the lines above; {remedy}.")
 
 
 def environment() -> dict[str, str]:
-    """Return our environment, with a private home and caches if there is no usable home."""
+    """Return the environment for tools. If HOME is not usable, it is set to a folder in `.tools`."""
     env = dict(os.environ)
     env.pop("VIRTUAL_ENV", None)
     home = env.get("HOME")

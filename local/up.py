@@ -1,4 +1,4 @@
-"""`make up`: start everything that Drover needs, in order, then watch it until stopped."""
+"""`make up`: start all processes that Drover needs, in order, and watch them until Drover is stopped."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from local import web
-from local.demo import locations as demo_places
+from local.demo import locations as demo_locations
 from local.errors import LocalError
 from local.home import Home
 from local.installation import Installation
@@ -20,7 +20,7 @@ from local.supervision.children import Child
 from local.supervision.supervisor import Stopped, Supervisor
 from local.terminal import complain, phase, say
 
-SPACE_NEEDED = 1 << 30  # bytes: a cluster, its log and the demo
+SPACE_NEEDED = 1 << 30  # bytes for the database cluster, its log and the demo
 WEB_SECONDS = 90.0
 
 
@@ -42,21 +42,21 @@ class StartOptions:
 
 
 def up(options: StartOptions) -> None:
-    """Start everything, show the demo and run until stopped."""
-    options.home.make()
+    """Start all processes, run the demo, and watch the processes until Drover is stopped."""
+    options.home.create_folders()
     require_disk_space(options.home)
     with HomeLock(options.home.run / "lock"):
         refuse_port_in_use(options.port)
         try:
             with Supervisor() as supervisor:
-                Start(options, supervisor).go()
+                Start(options, supervisor).run()
                 supervisor.keep_running()
         except Stopped:
-            say("\nDrover has stopped; `make up` continues from here.")
+            say("\nDrover has stopped. `make up` starts it again with the same data.")
 
 
 def require_disk_space(home: Home) -> None:
-    """Raise LocalError before anything is written."""
+    """Raise LocalError if less than SPACE_NEEDED is free."""
     free = shutil.disk_usage(home.root).free
     if free < SPACE_NEEDED:
         raise LocalError(
@@ -66,7 +66,7 @@ def require_disk_space(home: Home) -> None:
 
 
 class Start:
-    """The phases of one start."""
+    """Runs the phases of one start."""
 
     def __init__(self, options: StartOptions, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
@@ -75,28 +75,28 @@ class Start:
             options.home, supervisor, database_url=options.database_url, port=options.port
         )
 
-    def go(self) -> None:
-        """Run every phase; at the end Drover is running and the demo is checked."""
+    def run(self) -> None:
+        """Run every phase. At the end Drover is running, and the results of the demo are checked."""
         say("Drover is starting; Ctrl-C stops it.")
-        self.installation.make_ready()
-        api_port = self.installation.kept_port("demo_api")
+        self.installation.prepare_all()
+        api_port = self.installation.reserve_port("demo_api")
         server = self._start_processes(api_port)
         with phase("Demo data"):
-            self.installation.prepare("demo")
+            self.installation.run_prepare("demo")
         with phase("Web"):
-            self._wait_for(server)
+            self._wait_for_web(server)
         say("  Demo pipelines")
-        self.installation.manage(
+        self.installation.run_manage(
             "demo",
             *("--report", str(self.home.report)),
-            env=demo_places.environment(
+            env=demo_locations.environment(
                 self.home, database_url=self.installation.admin_url, api_port=api_port
             ),
         )
-        self._tell()
+        self._print_summary()
 
     def _start_processes(self, api_port: int) -> Child:
-        """Start web, worker and the demo's API; returns the web process."""
+        """Start the web process, the worker and the demo's API. Returns the web process."""
         server = self._add(
             "web",
             *web.command(port=self.installation.port)[1:],
@@ -112,27 +112,27 @@ class Start:
         env = self.installation.environment()
         return self.supervisor.add(Child(name=name, command=command, env=env, log=log))
 
-    def _wait_for(self, server: Child) -> None:
+    def _wait_for_web(self, server: Child) -> None:
         deadline = time.monotonic() + WEB_SECONDS
-        while not _answers(self.installation.port):
+        while not _is_responding(self.installation.port):
             if time.monotonic() > deadline:
                 raise LocalError(f"The web process does not respond: see {server.log}.")
-            self.supervisor.require_stays_up(server)
+            self.supervisor.require_no_repeated_deaths(server)
             self.supervisor.watch()
-            self.supervisor.rest(0.1)
+            self.supervisor.sleep_until_event(0.1)
 
-    def _tell(self) -> None:
+    def _print_summary(self) -> None:
         report = json.loads(self.home.report.read_text())
         say("")
         say(f"  Open      {report['url']}")
         say(f"  Log in    {report['email']}  {report['password'] or '(the password you chose)'}")
         say(f"  Org       {report['organization']}")
-        say(f"  Files in  {self.home.root}   (demo.json has this summary; logs/ has the logs)")
+        say(f"  Files     {self.home.root}   (this summary is in demo.json, the logs are in logs/)")
         say("")
 
 
-def _answers(port: int) -> bool:
-    """Whether the web process responds at all, even with an error."""
+def _is_responding(port: int) -> bool:
+    """Whether the web process responds, even if the response is an error."""
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/live", timeout=2).close()
     except urllib.error.HTTPError:
@@ -143,7 +143,7 @@ def _answers(port: int) -> bool:
 
 
 def main() -> int:
-    """Print one sentence and return 1 if Drover cannot start."""
+    """Start Drover. Returns the exit code. If Drover cannot start, it prints one sentence."""
     try:
         up(StartOptions.from_environment())
     except LocalError as failure:
@@ -151,7 +151,7 @@ def main() -> int:
         return 1
     except OSError as failure:
         complain(
-            f"Drover cannot continue ({failure}): free some space or fix the folder, and try again."
+            f"Drover cannot continue ({failure}): free some space or correct the folder, then try again."
         )
         return 1
     return 0

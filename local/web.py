@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-# uvicorn would trust X-Forwarded-For from every local client. Drover reads that header itself, and trusts only
-# DROVER_TRUSTED_PROXIES hops.
+# uvicorn would accept X-Forwarded-For from every local client. Drover reads that header itself, and accepts it only
+# from DROVER_TRUSTED_PROXIES proxies.
 OPTIONS = ("--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log")
 
 
@@ -16,5 +16,5 @@ def command(
     *, port: int, host: str = "127.0.0.1", application: str = "config.asgi:application"
 ) -> tuple[str, ...]:
     """Return the command that serves an ASGI application with uvicorn."""
-    place = ("--host", host, "--port", str(port))
-    return (sys.executable, "-m", "uvicorn", application, "--lifespan", "off", *place, *OPTIONS)
+    address = ("--host", host, "--port", str(port))
+    return (sys.executable, "-m", "uvicorn", application, "--lifespan", "off", *address, *OPTIONS)

@@ -66,7 +66,7 @@ def start_migrated(server: EmbeddedPostgres) -> None:
     """
     source_files = sorted({path for pattern in CLUSTER_SOURCES for path in CHECKOUT.glob(pattern)})
     cached = CLUSTER_CACHE / fingerprint(source_files)[:16]
-    may_copy = server.account.reaches(server.data_dir.parent)
+    may_copy = server.account.can_enter(server.data_dir.parent)
     if may_copy and cached.is_dir():
         os.utime(cached)
         _copy_with_owners(cached / "data", server.data_dir)

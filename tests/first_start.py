@@ -66,7 +66,7 @@ def start_demo(*, from_nothing: bool = False) -> Iterator[FirstStart]:
 
 
 def link_front_end(clone: Path) -> None:
-    for folder in (frontend.FOLDER / "node_modules", frontend.BUILT):
+    for folder in (frontend.FOLDER / "node_modules", frontend.BUILD_FOLDER):
         (clone / folder.relative_to(CHECKOUT)).symlink_to(folder.resolve())
 
 

@@ -16,8 +16,8 @@ from apps.runs.keeping import closing
 from apps.runs.models import Run, Usage
 
 add_queue(Queue(queue.RUNS, slots=None))
-add_worker_part(workers.executing_runs)
-add_sweep(reconciler.forget_details)
+add_worker_part(workers.execute_runs)
+add_sweep(reconciler.delete_old_details)
 add_eraser(closing.remove_everything)
 add_exports(
     Export(

@@ -1,6 +1,6 @@
 """The exceptions of runs.
 
-The docstring is the message; `apps.orgs.problems` maps the base classes to HTTP responses.
+The docstring of an exception is its message. `apps.orgs.problems` maps the base classes to HTTP responses.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ class MoveNotAllowed(Exception):
 
 
 class LeaseLost(Exception):
-    """Another worker, or none, owns this run now: stop, and write nothing more."""
+    """This worker no longer owns the run, so it must stop and write nothing more."""

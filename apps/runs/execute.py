@@ -1,4 +1,4 @@
-"""Execute one attempt at a run: claim it, run the engine's child, record the result."""
+"""Execute one attempt at a run: claim the run, run the engine's child process, record the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
 from apps.runs import states
 from apps.runs.attempts.recorder import Recorder
-from apps.runs.attempts.rows import columns_of
+from apps.runs.attempts.rows import progress_columns
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
@@ -41,7 +41,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The process that executes attempts: its name, its engine, and whether it was told to stop."""
+    """The process that executes attempts. `shutdown` is set when it has to stop."""
 
     name: str
     engine: EngineSupervisor
@@ -55,78 +55,81 @@ def work_once(worker: Worker) -> bool:
     claim = leases.claim_next(worker.name, stop=worker.shutdown)
     if claim is None:
         return False
-    attempt(worker, claim)
-    retry_while_unavailable(wake_waiting, give_up=worker.shutdown)
+    execute_attempt(worker, claim)
+    retry_while_unavailable(wake_worker_for_waiting_run, give_up=worker.shutdown)
     return True
 
 
-def attempt(worker: Worker, claim: Claim) -> None:
+def execute_attempt(worker: Worker, claim: Claim) -> None:
     """Execute one attempt.
 
-    Never raises for failures of the run: they are recorded, or another worker owns the run.
+    Never raises for a failure of the run: the failure is recorded, unless another worker owns the run now.
     """
     recorder = Recorder(claim, worker.shutdown)
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
-        outcome = _run(worker, claim, recorder)
-        reached = recorder.latest
-        if isinstance(outcome, Failed):  # Committed rows count, not the last reported progress.
-            reached = positions.checkpointed(claim.org_id, claim.pipeline_id) or reached
-        end = End(claim, outcome, recorder.stop_reason(), reached)
-        retry_while_unavailable(end.conclude, give_up=worker.shutdown)
+        outcome = _run_engine(worker, claim, recorder)
+        progress = recorder.latest_progress
+        if isinstance(outcome, Failed):  # The child may have reported rows that were not committed.
+            progress = positions.read_checkpoint(claim.org_id, claim.pipeline_id) or progress
+        result = AttemptResult(claim, outcome, recorder.stop_reason(), progress)
+        retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("the run was taken over; this worker writes nothing more")
-        leftovers.remove_again_if_gone(claim)
+        leftovers.remove_again_if_deleted(claim)
     finally:
         connection.close()
 
 
-def wake_waiting() -> None:
-    """Wake a worker if runs are waiting, because a slot is free. Call it after the commit that freed the slot."""
-    if admission.startable():
-        queue.ask_for_workers(1)
+def wake_worker_for_waiting_run() -> None:
+    """Wake a worker if a waiting run can start. Call it after the commit that freed a slot."""
+    if admission.count_startable():
+        queue.wake_workers(1)
 
 
-def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    spec = retry_while_unavailable(lambda: _spec(claim), give_up=worker.shutdown)
+def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
+    spec = retry_while_unavailable(lambda: _run_spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
-    connection.close()  # Close the connection: a run may take hours.
+    connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
     recorder.start()
     try:
-        outcome = _outcome(worker, spec, recorder)
-        recorder.take_end(outcome)
+        outcome = _run_child(worker, spec, recorder)
+        recorder.log_failure(outcome)
     finally:
         recorder.close()
-    return _unrecorded(recorder.fault) if recorder.fault else outcome
+    return _recording_failure(recorder.fault) if recorder.fault else outcome
 
 
-def _outcome(worker: Worker, spec: RunSpec, recorder: Recorder) -> Outcome:
-    """Run the child to its end. If it was stopped by a limit of the org, the failure names that limit."""
+def _run_child(worker: Worker, spec: RunSpec, recorder: Recorder) -> Outcome:
+    """Run the child to its end. If a limit of the org stopped it, the failure names that limit."""
     try:
-        outcome = worker.engine.run(spec, on_event=recorder.take, should_stop=recorder.stop_reason)
+        outcome = worker.engine.run(
+            spec, on_event=recorder.add_event, should_stop=recorder.stop_reason
+        )
     except EngineError as error:
-        outcome = _failed(error)
+        outcome = _start_failure(error)
     if recorder.limit_reached is not None and not isinstance(outcome, Succeeded):
-        return usage.stopped(recorder.limit_reached)
+        return usage.limit_failure(recorder.limit_reached)
     return outcome
 
 
-def _failed(error: EngineError) -> Failed:
+def _start_failure(error: EngineError) -> Failed:
     """Return the failure when the engine could not start a child."""
     return Failed(error.failure_class, error.message, error.evidence, error.retryable)
 
 
-def _unrecorded(fault: Exception) -> Failed:
+def _recording_failure(fault: Exception) -> Failed:
+    """Return the failure when the recorder could not record the child's events."""
     return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
 
 
-def _spec(claim: Claim) -> RunSpec | Failed:
+def _run_spec(claim: Claim) -> RunSpec | Failed:
     """Return the specification for the child, or Failed if the pipeline's settings cannot be read."""
     with org_scope(claim.org_id):
         org = Org.objects.get(pk=claim.org_id)
-        if (measure := usage.over(org)) is not None:
-            return usage.stopped(measure)
+        if (measure := usage.reached_limit(org)) is not None:
+            return usage.limit_failure(measure)
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
         try:
             specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
@@ -149,29 +152,29 @@ def _spec(claim: Claim) -> RunSpec | Failed:
     )
 
 
-def _began(run: Run) -> datetime:
+def _start_time(run: Run) -> datetime:
     """Return when the run, or its last manual retry, began."""
     return run.started_at or timezone.now()
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class AttemptResult:
     """The result of an attempt, to be recorded in one transaction under its lease."""
 
     claim: Claim
     outcome: Outcome
-    reason: StopReason | None
-    reached: Progress | None
+    stop_reason: StopReason | None
+    progress: Progress | None
 
-    def conclude(self) -> None:
+    def record(self) -> None:
         """Record the result. Raises LeaseLost."""
-        with leases.held(self.claim) as mine:
-            run = mine.get()
+        with leases.held(self.claim) as owned_run:
+            run = owned_run.get()
             if isinstance(self.outcome, Succeeded):
                 self._succeed(self.outcome)
-            elif self.reason == "cancelled" or run.cancel_requested_at is not None:
+            elif self.stop_reason == "cancelled" or run.cancel_requested_at is not None:
                 self._cancel()
-            elif self.reason == "shutdown":
+            elif self.stop_reason == "shutdown":
                 self._release()
             else:
                 self._fail(run, self.outcome)
@@ -183,52 +186,52 @@ class End:
             "records_rejected": outcome.rejected,
             "bytes": outcome.bytes,
         }
-        self._note_attempt("succeeded", outcome.read, outcome.written)
-        self._move(Status.SUCCEEDED, finished_at=Now(), **counts, **states.NO_FAILURE)
+        self._close_attempt("succeeded", outcome.read, outcome.written)
+        self._move_run(Status.SUCCEEDED, finished_at=Now(), **counts, **states.NO_FAILURE)
 
     def _cancel(self) -> None:
-        self._note_attempt("cancelled")
-        self._move(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
+        self._close_attempt("cancelled")
+        self._move_run(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
 
     def _release(self) -> None:
-        """Release the run, because this worker is stopping: any free worker continues it at once."""
-        self._note_attempt("released")
-        self._again(idle_attempts=F("idle_attempts"), wait=0.0)
+        """Release the run, because this worker is stopping. Any free worker may continue it at once."""
+        self._close_attempt("released")
+        self._schedule_next_attempt(idle_attempts=F("idle_attempts"), wait=0.0)
 
     def _fail(self, run: Run, failed: Failed) -> None:
         crashed = failed.failure_class is FailureClass.CRASHED
-        idle = 0 if self._moved() else run.idle_attempts + 1
+        idle = 0 if self._made_progress() else run.idle_attempts + 1
         failures = self._failures_before(run) + 1
         history = retries.History(failures, idle, run.crashes + crashed, run.max_attempts)
-        # The time limit of the whole run is reached, so another attempt would not help.
-        over = self.reason == "timeout"
-        wait = None if over else retries.wait_before_next(failed, history)
-        left = run.timeout_seconds - (timezone.now() - _began(run)).total_seconds()
-        if wait is not None and wait > left:
-            failed = retries.too_late(failed, wait=wait, left=left)
+        # If the run has reached its time limit, another attempt would not help.
+        is_timed_out = self.stop_reason == "timeout"
+        wait = None if is_timed_out else retries.wait_before_next(failed, history)
+        seconds_left = run.timeout_seconds - (timezone.now() - _start_time(run)).total_seconds()
+        if wait is not None and wait > seconds_left:
+            failed = retries.failure_at_time_limit(failed, wait=wait, seconds_left=seconds_left)
             wait = None
-        self._note_attempt("failed", failed=failed)
+        self._close_attempt("failed", failed=failed)
         counts = {"idle_attempts": idle, "crashes": history.crashes, **failure_columns(failed)}
         if wait is not None:
-            self._again(wait=wait, **counts)
+            self._schedule_next_attempt(wait=wait, **counts)
         else:
-            self._move(Status.FAILED, finished_at=Now(), **counts)
+            self._move_run(Status.FAILED, finished_at=Now(), **counts)
 
     def _failures_before(self, run: Run) -> int:
-        """Count the failed attempts since the run was last started, without those that a worker released."""
+        """Count the failed attempts since the run, or its last manual retry, began."""
         attempts = Attempt.objects.for_org(self.claim.org_id).filter(run_id=run.pk)
-        failed: int = attempts.filter(outcome="failed", started_at__gte=_began(run)).count()
-        return failed
+        count: int = attempts.filter(outcome="failed", started_at__gte=_start_time(run)).count()
+        return count
 
-    def _again(self, *, wait: float, **changes: Any) -> None:
-        at = Now() + timedelta(seconds=wait)
-        self._move(Status.PENDING, not_before=at if wait else None, **changes)
-        queue.ask_for_worker(seconds=wait)
+    def _schedule_next_attempt(self, *, wait: float, **changes: Any) -> None:
+        start = Now() + timedelta(seconds=wait)
+        self._move_run(Status.PENDING, not_before=start if wait else None, **changes)
+        queue.wake_worker(seconds=wait)
 
-    def _move(self, after: Status, **changes: Any) -> None:
+    def _move_run(self, after: Status, **changes: Any) -> None:
         claim = self.claim
-        if self.reached and after is not Status.SUCCEEDED:
-            changes |= columns_of(self.reached)
+        if self.progress and after is not Status.SUCCEEDED:
+            changes |= progress_columns(self.progress)
         moved = states.move(
             org_id=claim.org_id,
             run_id=claim.run_id,
@@ -241,10 +244,10 @@ class End:
         if not moved:
             raise LeaseLost
 
-    def _moved(self) -> bool:
-        return self.reached is not None and self.reached.read > self.claim.records_read
+    def _made_progress(self) -> bool:
+        return self.progress is not None and self.progress.read > self.claim.records_read
 
-    def _note_attempt(
+    def _close_attempt(
         self,
         outcome: str,
         read: int | None = None,
@@ -252,16 +255,16 @@ class End:
         *,
         failed: Failed | None = None,
     ) -> None:
-        reached = self.reached or Progress(0, 0, 0, 0, 0)
-        why = failure_columns(failed) if failed else states.NO_FAILURE
+        progress = self.progress or Progress(0, 0, 0, 0, 0)
+        failure = failure_columns(failed) if failed else states.NO_FAILURE
         Attempt.objects.for_org(self.claim.org_id).filter(
             run_id=self.claim.run_id, number=self.claim.attempt
         ).update(
             finished_at=Now(),
             outcome=outcome,
-            failure_class=why["failure_class"],
-            failure_message=why["failure_message"],
-            failure_retryable=why["failure_retryable"],
-            records_read=reached.read if read is None else read,
-            records_written=reached.written if written is None else written,
+            failure_class=failure["failure_class"],
+            failure_message=failure["failure_message"],
+            failure_retryable=failure["failure_retryable"],
+            records_read=progress.read if read is None else read,
+            records_written=progress.written if written is None else written,
         )

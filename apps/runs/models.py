@@ -32,9 +32,8 @@ class Run(OrgOwned):
     """One execution of a pipeline. For its states and allowed moves see apps.runs.states."""
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
-    version = (
-        models.PositiveIntegerField()
-    )  # version of the pipeline's definition, fixed when the run is created
+    # Version of the pipeline's definition, fixed when the run is created.
+    version = models.PositiveIntegerField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
     triggered_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
@@ -45,10 +44,9 @@ class Run(OrgOwned):
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
-    idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that moved no record
-    crashes = models.PositiveSmallIntegerField(
-        default=0
-    )  # attempts whose worker died; limited by retries.POISON
+    idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that read no new record
+    # Attempts whose worker died; limited by retries.MAX_CRASHES.
+    crashes = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(null=True)  # earliest time of the next attempt
 
     lease = models.UUIDField(null=True)
@@ -58,12 +56,10 @@ class Run(OrgOwned):
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
 
     created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(
-        null=True
-    )  # start of the first attempt since the last manual retry
-    claimed_at = models.DateTimeField(
-        null=True
-    )  # start of the newest attempt; decides the order between orgs
+    # Start of the first attempt since the last manual retry.
+    started_at = models.DateTimeField(null=True)
+    # Start of the newest attempt; decides the order between orgs.
+    claimed_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     records_read = models.BigIntegerField(default=0)
@@ -84,9 +80,7 @@ class Run(OrgOwned):
     log_lines = models.BigIntegerField(default=0)
     # Lines with lower numbers were removed.
     log_removed = models.BigIntegerField(default=0, db_default=0)
-    log_removal_at = models.DateTimeField(
-        null=True
-    )  # set while the removal of the log has begun and not finished
+    log_removal_at = models.DateTimeField(null=True)  # set while the log is being removed
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -150,7 +144,8 @@ class Attempt(OrgOwned):
     failure_retryable = models.BooleanField(null=True)
     records_read = models.BigIntegerField(default=0)
     records_written = models.BigIntegerField(default=0)
-    network = models.JSONField(null=True)  # hosts that it connected to, see apps.egress.log
+    # Hosts that the attempt connected to, see apps.egress.log.
+    network = models.JSONField(null=True)
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -163,9 +158,8 @@ class Event(OrgOwned):
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     sequence = models.BigIntegerField()
-    org_sequence = models.BigIntegerField(
-        null=True
-    )  # its number in the org's event stream, if it is part of that
+    # Its number in the org's event stream; null if it is not part of that stream.
+    org_sequence = models.BigIntegerField(null=True)
     kind = models.CharField(max_length=20)
     body = models.JSONField()
     at = models.DateTimeField(auto_now_add=True)
@@ -215,9 +209,8 @@ class LogPart(OrgOwned):
     lines = models.PositiveIntegerField()
     bytes = models.PositiveIntegerField()
     key = models.CharField(max_length=200)
-    levels = models.JSONField(
-        default=dict
-    )  # {level: lines}, so that a level filter can skip whole parts
+    # {level: lines}, so that a level filter can skip whole parts.
+    levels = models.JSONField(default=dict)
 
     class Meta(OrgOwned.Meta):
         constraints = [

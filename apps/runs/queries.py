@@ -13,11 +13,11 @@ from apps.runs.claiming import admission
 from apps.runs.models import Run, Status
 from apps.runs.snapshots import COLUMNS
 
-TODAY = timedelta(hours=24)
+LAST_DAY = timedelta(hours=24)
 
 
-def filtered(rows: Any, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
-    """Filter these runs for the list; `wanted` has the validated query parameters."""
+def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
+    """Filter the runs by the validated query parameters of the list."""
     for parameter, lookup in (
         ("pipeline", "pipeline_id"),
         ("domain", "pipeline__domain_id"),
@@ -26,45 +26,47 @@ def filtered(rows: Any, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]
         ("since", "created_at__gte"),
         ("until", "created_at__lt"),
     ):
-        if parameter in wanted:
-            rows = rows.filter(**{lookup: wanted[parameter]})
-    found: QuerySet[Run, dict[str, Any]] = rows.values(*COLUMNS)
-    return found
+        if parameter in parameters:
+            rows = rows.filter(**{lookup: parameters[parameter]})
+    runs: QuerySet[Run, dict[str, Any]] = rows.values(*COLUMNS)
+    return runs
 
 
-def overview(runs: Any, *, org_id: UUID) -> dict[str, Any]:
-    """Summarize the runs of an org: those that ended in the last 24 hours, running ones, and waiting ones with
-    reasons.
+def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:
+    """Count the org's runs that ended in the last 24 hours, are running, or are waiting.
+
+    If runs are waiting, the result also has the reason why the first of them waits.
     """
-    day = Q(finished_at__gte=timezone.now() - TODAY)
-    live = Q(status__in=(Status.PENDING, Status.RUNNING))
-    rows = runs.filter(day | live)
-    counts = rows.aggregate(
-        **{str(status): Count("id", filter=day & Q(status=status)) for status in Status},
-        records=Sum("records_written", filter=day & Q(status=Status.SUCCEEDED)),
+    has_ended_today = Q(finished_at__gte=timezone.now() - LAST_DAY)
+    is_live = Q(status__in=(Status.PENDING, Status.RUNNING))
+    counts = runs.filter(has_ended_today | is_live).aggregate(
+        **{
+            str(status): Count("id", filter=has_ended_today & Q(status=status)) for status in Status
+        },
+        records=Sum("records_written", filter=has_ended_today & Q(status=Status.SUCCEEDED)),
         now_running=Count("id", filter=Q(status=Status.RUNNING)),
         now_waiting=Count("id", filter=Q(status=Status.PENDING)),
     )
-    good, bad = counts["succeeded"], counts["failed"]
+    succeeded, failed = counts["succeeded"], counts["failed"]
     return {
-        "runs": good + bad + counts["cancelled"],
-        "succeeded": good,
-        "failed": bad,
+        "runs": succeeded + failed + counts["cancelled"],
+        "succeeded": succeeded,
+        "failed": failed,
         "cancelled": counts["cancelled"],
-        "success_rate": round(good / (good + bad), 4) if good + bad else None,
+        "success_rate": round(succeeded / (succeeded + failed), 4) if succeeded + failed else None,
         "records": counts["records"] or 0,
         "running": counts["now_running"],
         "waiting": counts["now_waiting"],
-        "waiting_reason": _first_reason(runs, org_id) if counts["now_waiting"] else None,
+        "waiting_reason": _first_waiting_reason(runs, org_id) if counts["now_waiting"] else None,
     }
 
 
-def _first_reason(runs: Any, org_id: UUID) -> str | None:
-    """Return why the first run in the queue is waiting."""
-    first = (
+def _first_waiting_reason(runs: Any, org_id: UUID) -> str | None:
+    """Return the reason why the oldest waiting run waits."""
+    oldest = (
         runs.filter(status=Status.PENDING)
         .order_by("created_at", "id")
         .values("id", "not_before", "attempt")[:1]
     )
-    explained: dict[UUID, admission.Waiting] = admission.explain(org_id, first)
-    return next((waiting.reason for waiting in explained.values()), None)
+    reasons: dict[UUID, admission.Waiting] = admission.explain_waiting(org_id, oldest)
+    return next((waiting.reason for waiting in reasons.values()), None)

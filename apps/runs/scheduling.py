@@ -1,7 +1,7 @@
 """Create runs from schedules, exactly once per scheduled time, with any number of workers.
 
-A due schedule's row is locked with SKIP LOCKED, so two ticks never handle the same one. UNIQUE(schedule, slot)
-on runs guarantees it even then.
+A due schedule's row is locked with SKIP LOCKED, so two ticks never handle the same schedule at once. In addition,
+UNIQUE(schedule, slot) on runs allows only one run per scheduled time.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from apps.runs.models import LIVE, Run, Trigger
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 500  # schedules handled by one tick; the next tick handles the rest
-LATE = timedelta(minutes=5)  # delay after which a scheduled time counts as missed
+SCHEDULES_PER_TICK = 500  # schedules handled by one tick; the next tick handles more
+MISSED_AFTER = timedelta(minutes=5)  # delay after which a scheduled time counts as missed
 
 
 def tick() -> int:
     """Start every run that is due. Returns their number."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [AT_ONCE])
+        cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [SCHEDULES_PER_TICK])
         due = cursor.fetchall()
     return apply_to_rows(due, lambda org, schedule: fire(org_id=org, schedule_id=schedule))
 
 
 def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:
-    """Handle one due schedule in one transaction, as of `now`. Returns True if it started a run."""
+    """Handle one due schedule in one transaction. Returns True if it started a run."""
     now = now or timezone.now()
     with org_scope(org_id):
         schedule = (
@@ -52,10 +52,10 @@ def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> boo
             return False
         org = Org.objects.get(pk=org_id)
         pipeline = Pipeline.objects.for_org(org).get(pk=schedule.pipeline_id)
-        return _handle(org, pipeline, schedule, now)
+        return _start_if_due(org, pipeline, schedule, now)
 
 
-def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> bool:
+def _start_if_due(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> bool:
     slot = schedule.next_run_at
     if org.suspended_at is not None or org.deletion_at is not None:
         # The schedule continues when the org is active again.
@@ -64,40 +64,40 @@ def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> 
     if slot is None or not pipeline.enabled or schedule.paused_at is not None:
         _set_next(schedule, None)
         return False
-    if _missed(pipeline, schedule, slot, now):
+    if _is_missed(pipeline, schedule, slot, now):
         _set_next(schedule, schedules.advance(schedule, now))
         return False
-    live = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE).first()
-    if live is not None and schedule.overlap != Overlap.SKIP:
-        _make_room(org, schedule, live)
+    live_run = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE).first()
+    if live_run is not None and schedule.overlap != Overlap.SKIP:
+        _cancel_live_run_if_configured(org, schedule, live_run)
         return False  # The scheduled time stays due and is checked again when the run has ended.
-    started = live is None and _start(org, pipeline, schedule, slot, now)
+    has_started = live_run is None and _start(org, pipeline, schedule, slot, now)
     _set_next(schedule, schedules.advance(schedule, now))
-    return started
+    return has_started
 
 
-def _missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
-    """Whether it was not started in time and its policy is to skip late runs.
+def _is_missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
+    """Whether the start at `slot` is too late and the schedule skips late runs.
 
-    A time that passed while the pipeline's own run was running was not missed.
+    A start is not too late if a run of the same pipeline was running at `slot`.
     """
-    if schedule.misfire != Misfire.SKIP or now - slot <= LATE:
+    if schedule.misfire != Misfire.SKIP or now - slot <= MISSED_AFTER:
         return False
     ended = pipeline.last_run_finished_at
     return not (schedule.overlap != Overlap.SKIP and ended is not None and ended > slot)
 
 
-def _make_room(org: Org, schedule: Schedule, live: Run) -> None:
+def _cancel_live_run_if_configured(org: Org, schedule: Schedule, live_run: Run) -> None:
     if schedule.overlap != Overlap.CANCEL_OTHER:
         return
     try:
-        services.cancel(org=org, by=SYSTEM, run_id=live.pk)
+        services.cancel(org=org, by=SYSTEM, run_id=live_run.pk)
     except AlreadyEnded:
-        logger.debug("run ended before its schedule cancelled it", run=str(live.pk))
+        logger.debug("run ended before its schedule cancelled it", run=str(live_run.pk))
 
 
 def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
-    held_back = schedules.jitter(schedule.pk, slot, schedule.jitter_seconds)
+    delay = schedules.jitter(schedule.pk, slot, schedule.jitter_seconds)
     if Run.objects.for_org(org).filter(schedule=schedule, slot=slot).exists():
         return False
     try:
@@ -108,7 +108,7 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now
             trigger=Trigger.SCHEDULE,
             schedule=schedule,
             slot=slot,
-            not_before=now + held_back if held_back else None,
+            not_before=now + delay if delay else None,
         )
     except RunInProgress:  # It was started manually at the same moment.
         return False

@@ -44,7 +44,7 @@ class LogQuery(serializers.Serializer[Any]):
     level = serializers.ChoiceField(
         ["debug", "info", "warning", "error"],
         required=False,
-        help_text="Only lines of this level or a more severe one.",
+        help_text="Only lines of this level or of a more severe level.",
     )
 
 
@@ -61,7 +61,7 @@ class NamedSerializer(serializers.Serializer[Any]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    """Counts over the whole sync, earlier attempts included."""
+    """Counts of the whole sync, including earlier attempts."""
 
     read = serializers.IntegerField(help_text="written + rejected")
     written = serializers.IntegerField()
@@ -87,8 +87,8 @@ class FailureSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the field `class`, which is a Python keyword and cannot be an attribute."""
-        words = [(word.value, word.value) for word in FailureClass]
-        return {"class": serializers.ChoiceField(words), **super().get_fields()}
+        choices = [(choice.value, choice.value) for choice in FailureClass]
+        return {"class": serializers.ChoiceField(choices), **super().get_fields()}
 
 
 class AttemptSerializer(serializers.Serializer[Any]):
@@ -101,12 +101,15 @@ class AttemptSerializer(serializers.Serializer[Any]):
     )
     finished_at = serializers.DateTimeField(allow_null=True)
     records_read = serializers.IntegerField(
-        help_text="Count of the run when this attempt ended, earlier attempts included."
+        help_text="Records read by the run until this attempt ended, including earlier attempts."
     )
-    records_written = serializers.IntegerField(help_text="Likewise.")
+    records_written = serializers.IntegerField(
+        help_text="Records written by the run until this attempt ended, including earlier attempts."
+    )
     failure = FailureSerializer(allow_null=True)
     network = NetworkPlace(
-        many=True, help_text="The hosts it tried to connect to, including refused ones."
+        many=True,
+        help_text="The hosts that the attempt tried to connect to, including refused hosts.",
     )
 
 
@@ -138,7 +141,7 @@ class RunRowSerializer(serializers.Serializer[Any]):
     progress = ProgressSerializer()
     failure = FailureSerializer(allow_null=True)
     event_sequence = serializers.IntegerField(
-        help_text="Number of its newest event: pass it as Last-Event-ID to receive only later events."
+        help_text="Number of the run's newest event. Send it as Last-Event-ID to receive only later events."
     )
     log_lines = serializers.IntegerField()
 
@@ -156,15 +159,16 @@ class LogLineSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the field `fields`, whose name the serializer itself uses."""
-        found = super().get_fields()
-        return {**{k: v for k, v in found.items() if k != "fields_"}, "fields": found["fields_"]}
+        fields = super().get_fields()
+        return {**{k: v for k, v in fields.items() if k != "fields_"}, "fields": fields["fields_"]}
 
 
 class LogPageSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField()
     lines = LogLineSerializer(many=True)
     next_offset = serializers.IntegerField(
-        allow_null=True, help_text="Offset of the next page; null if there are no more lines yet."
+        allow_null=True,
+        help_text="Offset of the next page; null if there are no further lines now.",
     )
     total = serializers.IntegerField(help_text="Number of lines written so far.")
     complete = serializers.BooleanField(
@@ -191,7 +195,7 @@ class OutputListSerializer(serializers.Serializer[Any]):
 
 
 class OverviewSerializer(serializers.Serializer[Any]):
-    """Today means the last 24 hours."""
+    """Counts of the runs that ended in the last 24 hours, and of running and waiting runs."""
 
     runs = serializers.IntegerField()
     succeeded = serializers.IntegerField()
@@ -239,7 +243,7 @@ class MeasureSerializer(serializers.Serializer[Any]):
     used = serializers.IntegerField()
     limit = serializers.IntegerField(allow_null=True, help_text="null means no limit.")
     state = serializers.ChoiceField(
-        choices=["ok", "warning", "reached"], help_text="`warning` from 80% of the limit on."
+        choices=["ok", "warning", "reached"], help_text="`warning` means 80% of the limit or more."
     )
 
 
@@ -252,7 +256,10 @@ class MonthSerializer(serializers.Serializer[Any]):
 
 class KeptSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(["logs", "outputs", "events", "runs", "audit"])
-    days = serializers.IntegerField(allow_null=True, help_text="Days kept; null means forever.")
+    days = serializers.IntegerField(
+        allow_null=True,
+        help_text="Number of days for which the data is stored; null means forever.",
+    )
     rows = serializers.IntegerField()
     bytes = serializers.IntegerField(allow_null=True, help_text="null means not measured.")
 

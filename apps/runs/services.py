@@ -1,6 +1,7 @@
 """Actions on runs: each is one transaction with one audit event and, if needed, one deferred job.
 
-Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the permission there.
+Each function takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks
+the permission.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from apps.runs.models import LIVE, Run, Status, Trigger
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import pipeline_for, run_for
 
-CANCEL_ENFORCED_AFTER = 7  # seconds after which a run is cancelled without its worker's response
+# Seconds after which a run is cancelled even if its worker does not respond.
+CANCEL_ENFORCED_AFTER = 7
 
 
 def start(
@@ -41,16 +43,16 @@ def start(
 ) -> Run:
     """Create a pending run and the job that will execute it.
 
-    Without a `trigger`, the kind of `by` decides whether a person or an API key started it. Raises
-    PipelineDisabled unless `force`, RunInProgress naming the live run, and LimitReached.
+    Without a `trigger`, the trigger is `api` if `by` is an API key, else `manual`. Raises PipelineDisabled unless
+    `force` is set, RunInProgress if the pipeline has a live run, and LimitReached.
     """
     pipeline = pipeline_for(Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id)
     if not pipeline.enabled and not force:
         raise PipelineDisabled
-    _refuse_second(org, pipeline.pk)
-    # Nobody would see an exception here: such a run fails with the reason instead.
+    _refuse_second_live_run(org, pipeline.pk)
+    # Nobody would see an exception of a scheduled start. Its run is created, and fails with the reason.
     if trigger is not Trigger.SCHEDULE:
-        usage.require_room(org)
+        usage.require_below_limits(org)
     run = Run(
         org=org,
         pipeline=pipeline,
@@ -64,7 +66,7 @@ def start(
         timeout_seconds=pipeline.timeout_seconds,
     )
     with transaction.atomic():
-        queue.ask_for_worker(at=not_before)
+        queue.wake_worker(at=not_before)
         _insert(run)
         _audit(org, by, "run.start", run, pipeline.name)
         states.announce(org_id=org.pk, run_id=run.pk)
@@ -88,11 +90,11 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
             cancel_requested_at=Now(),
         ):
             return
-        running = Run.objects.for_org(org).filter(pk=run.pk, status=Status.RUNNING)
-        if running.filter(cancel_requested_at=None).update(cancel_requested_at=Now()):
+        running_run = Run.objects.for_org(org).filter(pk=run.pk, status=Status.RUNNING)
+        if running_run.filter(cancel_requested_at=None).update(cancel_requested_at=Now()):
             queue.enforce_cancel(org_id=org.pk, run_id=run.pk, seconds=CANCEL_ENFORCED_AFTER)
             states.announce(org_id=org.pk, run_id=run.pk)
-        elif not running.exists():
+        elif not running_run.exists():
             raise AlreadyEnded
 
 
@@ -105,7 +107,7 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     before = Status(run.status)
     if before not in {Status.FAILED, Status.CANCELLED}:
         raise NotRetryable
-    _refuse_second(org, run.pipeline_id)
+    _refuse_second_live_run(org, run.pipeline_id)
     try:
         with transaction.atomic():
             moved = states.move(
@@ -114,18 +116,18 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
                 before=before,
                 after=Status.PENDING,
                 trigger=Trigger.RETRY,
-                **_AFRESH,
+                **_VALUES_AT_RETRY,
             )
             if not moved:
                 raise NotRetryable
-            queue.ask_for_worker()
+            queue.wake_worker()
             _audit(org, by, "run.retry", run)
     except IntegrityError:
-        _refuse_second(org, run.pipeline_id)
+        _refuse_second_live_run(org, run.pipeline_id)
         raise
 
 
-_AFRESH: dict[str, Any] = {
+_VALUES_AT_RETRY: dict[str, Any] = {
     "started_at": None,
     "finished_at": None,
     "not_before": None,
@@ -138,19 +140,19 @@ _AFRESH: dict[str, Any] = {
 
 
 def _insert(run: Run) -> None:
-    """Insert the run. If two start at once, the unique index refuses the second, which then reports the first."""
+    """Insert the run. Raises RunInProgress if another run of the pipeline was inserted at the same moment."""
     try:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError:
-        _refuse_second(run.org, run.pipeline_id)
+        _refuse_second_live_run(run.org, run.pipeline_id)
         raise
 
 
-def _refuse_second(org: Org, pipeline_id: UUID) -> None:
-    live = Run.objects.for_org(org).filter(pipeline_id=pipeline_id, status__in=LIVE)
-    if (live_id := live.values_list("id", flat=True).first()) is not None:
-        raise RunInProgress(live_id)
+def _refuse_second_live_run(org: Org, pipeline_id: UUID) -> None:
+    live_runs = Run.objects.for_org(org).filter(pipeline_id=pipeline_id, status__in=LIVE)
+    if (run_id := live_runs.values_list("id", flat=True).first()) is not None:
+        raise RunInProgress(run_id)
 
 
 def _audit(org: Org, by: Principal, action: str, run: Run, name: str = "") -> None:

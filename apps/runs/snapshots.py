@@ -73,7 +73,7 @@ NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
 }
 
-TIMEOUT_STEPS: dict[str, str] = {  # chosen by the text of the message
+TIMEOUT_STEPS: dict[str, str] = {  # {text in the failure's message: next step}
     RUN_WAS_SILENT: "Check whether the source or the destination hangs, then retry: the run continues from the last "
     "checkpoint. If such pauses are normal, ask the operator of Drover to raise DROVER_RUN_SILENCE_SECONDS.",
     CODE_WAS_SILENT: "Return smaller pages from the code, and set timeouts on its requests; or ask the operator of "
@@ -103,8 +103,8 @@ class PipelineNamed(TypedDict):
     name: str
 
 
-class ProgressShown(TypedDict):
-    """Counts over the whole sync. `rate` is current records per second, `eta_seconds` None if unknown."""
+class ProgressSnapshot(TypedDict):
+    """Counts of the whole sync. `rate` is in records per second; `eta_seconds` is None if unknown."""
 
     read: int
     written: int
@@ -117,13 +117,13 @@ class ProgressShown(TypedDict):
     at: datetime | None
 
 
-FailureShown = TypedDict(
-    "FailureShown",
+FailureSnapshot = TypedDict(
+    "FailureSnapshot",
     {"class": str, "message": str, "evidence": list[str], "retryable": bool, "next_step": str},
 )
 
 
-class RunShown(TypedDict):
+class RunSnapshot(TypedDict):
     """A run in a list."""
 
     id: UUID
@@ -146,13 +146,13 @@ class RunShown(TypedDict):
     started_at: datetime | None
     finished_at: datetime | None
     duration_seconds: float | None
-    progress: ProgressShown
-    failure: FailureShown | None
+    progress: ProgressSnapshot
+    failure: FailureSnapshot | None
     event_sequence: int
     log_lines: int
 
 
-class AttemptShown(TypedDict):
+class AttemptSnapshot(TypedDict):
     number: int
     status: str
     worker: str
@@ -161,16 +161,16 @@ class AttemptShown(TypedDict):
     finished_at: datetime | None
     records_read: int
     records_written: int
-    failure: FailureShown | None
+    failure: FailureSnapshot | None
     network: list[JsonObject]
 
 
-class RunWithAttempts(RunShown):
-    attempts: list[AttemptShown]
+class RunWithAttempts(RunSnapshot):
+    attempts: list[AttemptSnapshot]
 
 
 class FailureColumns(TypedDict):
-    """Columns of a run; `failure_class` is empty without a failure."""
+    """Columns of a run. `failure_class` is empty if the run has no failure."""
 
     failure_class: str
     failure_message: str
@@ -181,22 +181,22 @@ class FailureColumns(TypedDict):
 def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     """Return one run with its attempts. Raises Run.DoesNotExist."""
     row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
-    (shown,) = listed(org_id, [row])
+    (shown,) = render_runs(org_id, [row])
     return {**shown, "attempts": attempts(org_id, run_id)}
 
 
-def listed(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunShown]:
-    """Render rows of COLUMNS for lists, without attempts."""
+def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:
+    """Render runs for a list, without attempts. Each row has the columns COLUMNS."""
     pending = [
         admission.Pending(id=row["id"], not_before=row["not_before"], attempt=row["attempt"])
         for row in rows
         if row["status"] == Status.PENDING
     ]
-    waiting = admission.explain(org_id, pending)
-    return [_shown(row, waiting.get(row["id"])) for row in rows]
+    waiting = admission.explain_waiting(org_id, pending)
+    return [_rendered_run(row, waiting.get(row["id"])) for row in rows]
 
 
-def attempts(org_id: UUID, run_id: UUID) -> list[AttemptShown]:
+def attempts(org_id: UUID, run_id: UUID) -> list[AttemptSnapshot]:
     """Return all attempts of the run, oldest first."""
     rows: Iterable[Mapping[str, Any]] = (
         Attempt.objects.for_org(org_id).filter(run_id=run_id).order_by("number").values()
@@ -211,14 +211,14 @@ def attempts(org_id: UUID, run_id: UUID) -> list[AttemptShown]:
             "finished_at": row["finished_at"],
             "records_read": row["records_read"],
             "records_written": row["records_written"],
-            "failure": _failure(row) if row["failure_class"] else None,
+            "failure": _rendered_failure(row) if row["failure_class"] else None,
             "network": row["network"] or [],
         }
         for row in rows
     ]
 
 
-def progress(row: Mapping[str, Any]) -> ProgressShown:
+def progress(row: Mapping[str, Any]) -> ProgressSnapshot:
     return {
         "read": row["records_read"],
         "written": row["records_written"],
@@ -239,7 +239,7 @@ def eta(total: int | None, read: int, rate: float | None) -> float | None:
     return round((total - read) / rate, 1)
 
 
-def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> RunShown:
+def _rendered_run(row: Mapping[str, Any], waiting: admission.Waiting | None) -> RunSnapshot:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "id": row["id"],
@@ -263,14 +263,14 @@ def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> RunShow
         "finished_at": finished,
         "duration_seconds": (finished - started).total_seconds() if started and finished else None,
         "progress": progress(row),
-        "failure": _failure(row) if row["failure_class"] else None,
+        "failure": _rendered_failure(row) if row["failure_class"] else None,
         "event_sequence": row["event_sequence"],
         "log_lines": row["log_lines"],
     }
 
 
-def _failure(row: Mapping[str, Any]) -> FailureShown:
-    """Render the failure of a run, or of an attempt, which has no evidence."""
+def _rendered_failure(row: Mapping[str, Any]) -> FailureSnapshot:
+    """Render the failure of a run or of an attempt. Attempts have no evidence."""
     return {
         "class": row["failure_class"],
         "message": row["failure_message"],
@@ -281,12 +281,12 @@ def _failure(row: Mapping[str, Any]) -> FailureShown:
 
 
 def next_step(failure: FailureClass, message: str) -> str:
-    """Return advice for the user. The message tells more than the class, such as which limit was reached."""
-    of_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
-    if of_code and message.startswith(REASON_IS_CODE):
+    """Return advice for the user. It depends on the message too, which names, for example, the reached limit."""
+    may_be_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
+    if may_be_code and message.startswith(REASON_IS_CODE):
         return CODE_STEP
-    for words, step in STEPS_BY_MESSAGE.get(failure, {}).items():
-        if words in message:
+    for text, step in STEPS_BY_MESSAGE.get(failure, {}).items():
+        if text in message:
             return step
     return NEXT_STEPS[failure]
 
@@ -294,15 +294,15 @@ def next_step(failure: FailureClass, message: str) -> str:
 def failure_columns(failed: Failed) -> FailureColumns:
     """Return a failure as columns of the run.
 
-    NUL and lone surrogates, which PostgreSQL cannot store, are escaped.
+    NUL and lone surrogates are replaced, because PostgreSQL cannot store them.
     """
     return {
         "failure_class": failed.failure_class,
-        "failure_message": _storable(failed.message)[:2000],
-        "failure_evidence": [_storable(line)[:2000] for line in failed.evidence[:50]],
+        "failure_message": _make_storable(failed.message)[:2000],
+        "failure_evidence": [_make_storable(line)[:2000] for line in failed.evidence[:50]],
         "failure_retryable": failed.retryable,
     }
 
 
-def _storable(text: str) -> str:
+def _make_storable(text: str) -> str:
     return text.replace("\0", "␀").encode("utf-8", "replace").decode()

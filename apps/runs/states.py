@@ -2,7 +2,7 @@
 
 pending -> running -> succeeded | failed | cancelled
 running -> pending       retried after a failure, or released by a stopping worker
-pending -> cancelled     before it started
+pending -> cancelled     cancelled before it started
 failed, cancelled -> pending    retried manually: a new attempt of the same run
 """
 
@@ -35,14 +35,14 @@ MOVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The owner of a run, and until when, unless renewed. Only a running run has one."""
+    """The worker that owns a running run, and the time at which its lease expires unless it is renewed."""
 
     lease: UUID | None
     until: Any  # a time, or an expression of the database's clock
     worker: str
 
 
-NOBODY = Owner(None, None, "")
+NO_OWNER = Owner(None, None, "")
 NO_FAILURE: snapshots.FailureColumns = {
     "failure_class": "",
     "failure_message": "",
@@ -58,13 +58,13 @@ def move(
     before: Status,
     after: Status,
     lease: UUID | None = None,
-    owner: Owner = NOBODY,
+    owner: Owner = NO_OWNER,
     **changes: Any,
 ) -> bool:
-    """Move the run if it is still in state `before`, and under `lease` if that is passed; False otherwise.
+    """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
-    Announces the new state and copies it to the pipeline, in the caller's transaction. Raises MoveNotAllowed
-    for a move that is not in the table.
+    If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
+    in the caller's transaction. Raises MoveNotAllowed for a move that is not in MOVES.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")
@@ -81,21 +81,20 @@ def move(
 def announce(*, org_id: UUID, run_id: UUID) -> None:
     """Publish the run's current state to all clients that follow it."""
     snapshot = snapshots.run(org_id=org_id, run_id=run_id)
-    snapshot["event_sequence"] += (
-        1  # The number of its own event: the caller's UPDATE locks the row.
-    )
-    _repeat_on_pipeline(org_id, snapshot)
-    news = [events.NewEvent("run", snapshot)]
+    # The snapshot names the number of this event. No other event can take it: the caller has locked the row.
+    snapshot["event_sequence"] += 1
+    _copy_to_pipeline(org_id, snapshot)
+    new_events = [events.NewEvent("run", snapshot)]
     if snapshot["status"] in ENDED:
-        news.append(events.NewEvent("end", {"status": snapshot["status"]}))
-    events.publish(followed.RUN, org_id=org_id, key=run_id, new_events=news)
+        new_events.append(events.NewEvent("end", {"status": snapshot["status"]}))
+    events.publish(followed.RUN, org_id=org_id, key=run_id, new_events=new_events)
 
 
-def _repeat_on_pipeline(org_id: UUID, snapshot: snapshots.RunShown) -> None:
-    ended = snapshot["status"] in ENDED
+def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
+    has_ended = snapshot["status"] in ENDED
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
         last_run_id=snapshot["id"],
         last_run_status=snapshot["status"],
         last_run_finished_at=snapshot["finished_at"],
-        last_run_records=snapshot["progress"]["written"] if ended else None,
+        last_run_records=snapshot["progress"]["written"] if has_ended else None,
     )

@@ -1,6 +1,6 @@
-"""Procrastinate tasks: each takes an id and makes one call. Safe to run twice.
+"""Procrastinate tasks. Each task makes one call and is safe to run twice.
 
-The queue retries only removals, because no row is left from which they could be started again.
+The queue retries only removals: after a deletion, no row is left from which the removal could be started again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import retention
 from apps.runs.outputs import leftovers
 
-# retries a minute longer apart each time: three days in all
-PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)
+# Each wait between two tries is a minute longer than the one before. All tries together take about three days.
+RETRY_FOR_DAYS = RetryStrategy(max_attempts=100, linear_wait=60)
 
 
 @app.task(name=queue.EXECUTE, queue=queue.RUNS)
 def execute(*, org_id: str = "", run_id: str = "") -> None:
     """Claim the next run and execute it. The ids are ignored: jobs of the previous release still have them."""
-    attempts.work_once(workers.current())
+    attempts.work_once(workers.current_worker())
 
 
 @app.task(name=queue.ENFORCE_CANCEL, queue=SYSTEM)
@@ -33,7 +33,7 @@ def enforce_cancel(*, org_id: str, run_id: str) -> None:
     reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
 
 
-@app.task(name=removal.REMOVE, queue=removal.QUEUE, retry=PATIENTLY)
+@app.task(name=removal.REMOVE, queue=removal.QUEUE, retry=RETRY_FOR_DAYS)
 def remove_leftovers(*, org_id: str, pipeline_id: str) -> None:
     leftovers.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
 
@@ -53,4 +53,4 @@ def reconcile(timestamp: int) -> None:
 @app.periodic(cron="37 * * * *")
 @app.task(name="runs.retain", queue=SYSTEM, queueing_lock="runs.retain")
 def retain(timestamp: int) -> None:
-    retention.apply()
+    retention.remove_expired_data()

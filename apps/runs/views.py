@@ -13,7 +13,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots, visibility
 from apps.runs.outputs import log_pages
-from apps.runs.outputs.log_pages import ShownLog
+from apps.runs.outputs.log_pages import LogView
 from apps.runs.serializers import (
     LogPageSerializer,
     LogQuery,
@@ -89,9 +89,11 @@ class PipelineRunView(OrgView):
         request_example={"force": False},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        wanted = data_of(StartSerializer, request)
-        run = services.start(org=self.org, by=self.principal, pipeline_id=pk, force=wanted["force"])
-        return _shown(self, run.pk, status=201)
+        options = data_of(StartSerializer, request)
+        run = services.start(
+            org=self.org, by=self.principal, pipeline_id=pk, force=options["force"]
+        )
+        return _run_response(self, run.pk, status=201)
 
 
 class RunListView(OrgView):
@@ -108,12 +110,12 @@ class RunListView(OrgView):
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = queries.filtered(
+        rows = queries.filter_runs(
             visibility.runs(self.org, self.principal), query_of(RunListQuery, request)
         )
-        answer = paging.page(request, rows, orders=ORDERS, default="-created_at")
-        answer.data["results"] = snapshots.listed(self.org.pk, answer.data["results"])
-        return answer
+        response = paging.page(request, rows, orders=ORDERS, default="-created_at")
+        response.data["results"] = snapshots.render_runs(self.org.pk, response.data["results"])
+        return response
 
 
 class RunView(OrgView):
@@ -127,7 +129,7 @@ class RunView(OrgView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         visibility.readable_run(org=self.org, by=self.principal, run_id=pk)
-        return _shown(self, pk)
+        return _run_response(self, pk)
 
 
 class RunCancelView(OrgView):
@@ -145,7 +147,7 @@ class RunCancelView(OrgView):
     def post(self, request: Request, pk: UUID) -> Response:
         data_of(NothingSerializer, request)
         services.cancel(org=self.org, by=self.principal, run_id=pk)
-        return _shown(self, pk)
+        return _run_response(self, pk)
 
 
 class RunRetryView(OrgView):
@@ -163,14 +165,14 @@ class RunRetryView(OrgView):
     def post(self, request: Request, pk: UUID) -> Response:
         data_of(NothingSerializer, request)
         services.retry(org=self.org, by=self.principal, run_id=pk)
-        return _shown(self, pk)
+        return _run_response(self, pk)
 
 
 class RunLogsView(OrgView):
     @operation(
         "runs_logs",
         tag="runs",
-        summary="Read log lines from an offset on, also while the run is running",
+        summary="Read log lines from an offset on, even while the run is running",
         answer=LogPageSerializer,
         errors=(404,),
         parameters=[LogQuery],
@@ -193,23 +195,23 @@ class RunLogsView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> SlowResponse:
-        wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
-        call = log_pages.read(org=self.org, by=self.principal, run_id=pk, **wanted)
+        query = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
+        call = log_pages.read(org=self.org, by=self.principal, run_id=pk, **query)
 
-        def answer(found: ShownLog) -> Response:
+        def respond(log: LogView) -> Response:
             return Response(
                 {
-                    "offset": wanted["offset"],
-                    "lines": found.page.lines,
-                    "next_offset": found.next_offset,
-                    "total": found.total,
-                    "complete": found.complete,
-                    "removed": found.removed,
-                    "note": found.note,
+                    "offset": query["offset"],
+                    "lines": log.page.lines,
+                    "next_offset": log.next_offset,
+                    "total": log.total,
+                    "complete": log.complete,
+                    "removed": log.removed,
+                    "note": log.note,
                 }
             )
 
-        return self.wait_for(call, answer)
+        return self.wait_for(call, respond)
 
 
 class OverviewView(OrgView):
@@ -232,11 +234,11 @@ class OverviewView(OrgView):
     )
     def get(self, request: Request) -> Response:
         return Response(
-            queries.overview(visibility.runs(self.org, self.principal), org_id=self.org.pk)
+            queries.summarize_runs(visibility.runs(self.org, self.principal), org_id=self.org.pk)
         )
 
 
-def _shown(view: OrgView, pk: UUID, *, status: int = 200) -> Response:
+def _run_response(view: OrgView, pk: UUID, *, status: int = 200) -> Response:
     return Response(snapshots.run(org_id=view.org.pk, run_id=pk), status=status)
 
 

@@ -1,4 +1,4 @@
-"""The runs and pipelines that a principal can see: an API key limited to a domain sees only that domain's."""
+"""The runs and pipelines that a principal can see. An API key of one domain sees only those of its domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.runs.models import Run
 
 
 def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
-    """Return the runs of visible pipelines."""
+    """Return the runs that the principal can see."""
     rows = Run.objects.for_org(org)
     if by.only_domain is None:
         return rows
@@ -25,8 +25,8 @@ def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
 
 def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
     """Return the run if it is visible. Raises NotFound."""
-    found: Run = find_object(runs(org, by), run_id)
-    return found
+    run: Run = find_object(runs(org, by), run_id)
+    return run
 
 
 def pipeline_for(
@@ -36,9 +36,9 @@ def pipeline_for(
 
     Raises NotFound and PermissionMissing.
     """
-    found = find_object(pipelines(org, by), pipeline_id, lock=lock)
-    by.require(permission, domain_id=found.domain_id)
-    return found
+    pipeline = find_object(pipelines(org, by), pipeline_id, lock=lock)
+    by.require(permission, domain_id=pipeline.domain_id)
+    return pipeline
 
 
 def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
@@ -46,6 +46,6 @@ def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) ->
 
     Raises as `pipeline_for` does.
     """
-    found = find_object(runs(org, by).select_related("pipeline"), run_id)
-    by.require(permission, domain_id=found.pipeline.domain_id)
-    return found
+    run = find_object(runs(org, by).select_related("pipeline"), run_id)
+    by.require(permission, domain_id=run.pipeline.domain_id)
+    return run

@@ -1,6 +1,6 @@
-"""The file of a backup: a tar of `drover.json`, the dumps, the stored files, and the checksums of all of them.
+"""The archive of a backup: a tar file of `drover.json`, the dumps, the stored files, and the checksums of all members.
 
-The checksums are last, so an archive without them comes from an interrupted backup.
+The checksums are the last member. An archive without them comes from an interrupted backup.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ DATABASE, DEMO, LISTING = "database.dump", "demo-warehouse.dump", "bucket.jsonl"
 STORAGE = "storage/"
 CHUNK = 1 << 20  # bytes
 
-Seen = Callable[[int], None]  # called with the number of bytes that were processed
+OnBytes = Callable[[int], None]  # called with the number of bytes that were processed
 
 
 @dataclass(frozen=True)
 class Header:
-    """The facts that a restore needs before it changes anything."""
+    """The description of a backup. A restore checks it before it changes anything."""
 
     id: str
     at: str  # ISO 8601, UTC
@@ -40,15 +40,15 @@ class Header:
 
 
 class Writer:
-    """Adds members one after another and the checksums at the end."""
+    """Writes an archive: first its members, then their checksums."""
 
-    def __init__(self, file: IO[bytes], seen: Seen) -> None:
+    def __init__(self, file: IO[bytes], on_bytes: OnBytes) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self._lines: list[str] = []
-        self._seen = seen
+        self._on_bytes = on_bytes
 
     def add(self, name: str, path: Path) -> None:
-        """Add a file, which must not change meanwhile."""
+        """Add a file. It must not change while it is added."""
         with path.open("rb") as content:
             self._add(name, content, path.stat().st_size)
 
@@ -57,29 +57,29 @@ class Writer:
         self._add(name, io.BytesIO(content), len(content))
 
     def close(self) -> None:
-        """Add the checksums; without this call the archive is refused as incomplete."""
+        """Add the checksums. Without this call the archive is refused as incomplete."""
         self.add_text(CHECKSUMS, "".join(self._lines))
         self._tar.close()
 
     def _add(self, name: str, content: IO[bytes], size: int) -> None:
         member = tarfile.TarInfo(name)
         member.size, member.mode = size, 0o600
-        hashing = _Hashing(content, self._seen)
-        self._tar.addfile(member, hashing)
-        _forget(self._tar)
-        self._lines.append(f"{hashing.digest} {size} {name}\n")
+        reader = _HashingReader(content, self._on_bytes)
+        self._tar.addfile(member, reader)
+        _clear_members(self._tar)
+        self._lines.append(f"{reader.digest} {size} {name}\n")
 
 
-class _Hashing:
-    """A file that is hashed while it is read."""
+class _HashingReader:
+    """Reads a file, and hashes the content that is read."""
 
-    def __init__(self, content: IO[bytes], seen: Seen) -> None:
-        self._content, self._seen, self._hash = content, seen, hashlib.sha256()
+    def __init__(self, content: IO[bytes], on_bytes: OnBytes) -> None:
+        self._content, self._on_bytes, self._hash = content, on_bytes, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._content.read(size)
         self._hash.update(chunk)
-        self._seen(len(chunk))
+        self._on_bytes(len(chunk))
         return chunk
 
     @property
@@ -89,15 +89,15 @@ class _Hashing:
 
 def read_header(path: Path) -> Header:
     """Return the description of the backup. Raises LocalError if this version of Drover cannot read it."""
-    with _members(path) as members:
+    with _open_members(path) as members:
         name, content = next(members, ("", io.BytesIO()))
         if name != HEADER:
             raise LocalError(f"{path} is not a backup of Drover.")
         found: dict[str, Any] = json.loads(content.read())
     if found.get("format") != FORMAT:
         raise LocalError(
-            f"{path} has format {found.get('format')} and this Drover reads {FORMAT}: restore it "
-            "with the version of Drover that created it, or a later one."
+            f"{path} has format {found.get('format')}, and this version of Drover reads format {FORMAT}: "
+            "restore it with the version of Drover that created it, or a later one."
         )
     return Header(**found)
 
@@ -106,10 +106,10 @@ def write_header(writer: Writer, header: Header) -> None:
     writer.add_text(HEADER, json.dumps(asdict(header), indent=1) + "\n")
 
 
-def verify(path: Path, seen: Seen) -> None:
+def verify(path: Path, on_bytes: OnBytes) -> None:
     """Compare every member with its checksum. Raises LocalError for a damaged or incomplete file."""
     found: list[str] = []
-    with _members(path) as members:
+    with _open_members(path) as members:
         for name, content in members:
             if name == CHECKSUMS:
                 if content.read().decode() == "".join(found):
@@ -119,59 +119,63 @@ def verify(path: Path, seen: Seen) -> None:
             while chunk := content.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
-                seen(len(chunk))
+                on_bytes(len(chunk))
             found.append(f"{digest.hexdigest()} {size} {name}\n")
     raise LocalError(f"{path} is incomplete: the backup was interrupted. Use another backup.")
 
 
-def extract(path: Path, folder: Path, seen: Seen) -> None:
-    """Write every member below `folder`, readable by its owner only."""
-    with _members(path) as members:
+def extract(path: Path, folder: Path, on_bytes: OnBytes) -> None:
+    """Write every member below `folder`. Only the owner can read the files."""
+    with _open_members(path) as members:
         for name, content in members:
-            target = folder / _safe(name)
-            _make_private(target.parent)
+            target = folder / _checked_name(name)
+            _make_private_folder(target.parent)
             with target.open("xb") as file:
                 target.chmod(0o600)
                 while chunk := content.read(CHUNK):
                     file.write(chunk)
-                    seen(len(chunk))
+                    on_bytes(len(chunk))
 
 
 @contextmanager
-def _members(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+def _open_members(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
     """Yield name and content of each member, in order. Raises LocalError if one cannot be read."""
     try:
         with tarfile.open(path, "r|") as tar:
-            yield _each(tar)
+            yield _read_members(tar)
     except (tarfile.TarError, EOFError, ValueError, TypeError) as error:
         raise LocalError(f"{path} is damaged or not a backup of Drover ({error}).") from error
 
 
-def _each(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
     while (member := tar.next()) is not None:
         content = tar.extractfile(member) if member.isreg() else None
         if content is None:
             raise LocalError(
-                f"{member.name!r} in the archive is not a file: Drover did not make it."
+                f"{member.name!r} in the archive is not a file, so Drover did not create the archive: "
+                "use another backup."
             )
         yield member.name, content
-        _forget(tar)
+        _clear_members(tar)
 
 
-def _forget(tar: tarfile.TarFile) -> None:
-    """tarfile keeps every member it has read, which takes a gigabyte for a million files."""
-    kept: list[tarfile.TarInfo] = vars(tar)["members"]
-    kept.clear()
+def _clear_members(tar: tarfile.TarFile) -> None:
+    """Empty tarfile's list of processed members. For a million files it would take a gigabyte of memory."""
+    members: list[tarfile.TarInfo] = vars(tar)["members"]
+    members.clear()
 
 
-def _make_private(folder: Path) -> None:
+def _make_private_folder(folder: Path) -> None:
     if not folder.exists():
-        _make_private(folder.parent)
+        _make_private_folder(folder.parent)
         folder.mkdir(mode=0o700)
 
 
-def _safe(name: str) -> str:
+def _checked_name(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise LocalError(f"{name!r} in the archive leaves its folder: Drover did not make it.")
+        raise LocalError(
+            f"{name!r} in the archive leaves its folder, so Drover did not create the archive: "
+            "use another backup."
+        )
     return name

@@ -11,35 +11,35 @@ from local.errors import LocalError
 from local.home import Home
 from local.terminal import complain
 
-NAMES = ("backup", "restore")
+COMMAND_NAMES = ("backup", "restore")
 FAILED = 1
 INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the commands. If it fails, print one sentence and return exit code 1."""
-    given = _parser().parse_args(arguments)
+    """Run one of the commands, and return its exit code. If it fails, print one sentence."""
+    options = _parser().parse_args(arguments)
     home = Home.from_environment()
     try:
-        if given.command == "backup":
+        if options.command == "backup":
             from local.backups.make import backup
 
-            backup(given.file.absolute(), given.keys.absolute(), home=home)
+            backup(options.file.absolute(), options.keys.absolute(), home=home)
         else:
             from local.backups.restore import restore
 
             address = os.environ.get("DATABASE_URL", "")
-            restore(given.file.absolute(), given.keys.absolute(), home=home, admin_url=address)
+            restore(options.file.absolute(), options.keys.absolute(), home=home, admin_url=address)
     except (LocalError, SettingMissing, psycopg.Error, OSError) as failure:
-        complain(f"The {given.command} failed: {_sentence(failure)}")
+        complain(f"The {options.command} failed: {_failure_sentence(failure)}")
         return FAILED
     except KeyboardInterrupt:
-        complain(f"\nThe {given.command} was interrupted: run it again.")
+        complain(f"\nThe {options.command} was interrupted: run it again.")
         return INTERRUPTED
     return 0
 
 
-def _sentence(failure: Exception) -> str:
+def _failure_sentence(failure: Exception) -> str:
     if isinstance(failure, OSError) and failure.filename and failure.strerror:
         return f"{failure.filename}: {failure.strerror}."
     return str(failure).strip().splitlines()[0]
@@ -48,12 +48,12 @@ def _sentence(failure: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="manage.py")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (
-        ("backup", "write this installation to FILE and its keys to KEYS; it may keep running"),
+    for name, description in (
+        ("backup", "write this installation to FILE and its keys to KEYS; Drover may keep running"),
         ("restore", "restore a backup to an empty DROVER_HOME and an empty database"),
     ):
-        command = commands.add_parser(name, help=what, description=what)
+        command = commands.add_parser(name, help=description, description=description)
         command.add_argument("file", type=Path, metavar="FILE", help="database and stored files")
-        keys = "the keys, which are needed to use FILE: keep them in another place"
+        keys = "file with the keys that are needed to use FILE: store it in another place"
         command.add_argument("--keys", type=Path, metavar="KEYS", required=True, help=keys)
     return parser

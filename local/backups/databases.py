@@ -18,13 +18,14 @@ from local.errors import LocalError
 from local.terminal import say
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
-DEBIAN = Path("/usr/lib/postgresql")
+DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 LOCK_SECONDS = 60
-HOLD_SECONDS = 30.0  # time after which a frozen backup no longer blocks the engine
-TOUCH_EVERY = 5.0  # seconds
-# Since version 17 pg_restore sets this for every server, and older servers do not know it.
-NEW_SETTING = b"SET transaction_timeout = 0;\n"
-NEW_SETTING_SINCE = 17
+# If the backup process freezes, the engine is blocked for at most this time.
+MAX_LOCK_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 5.0
+# pg_restore writes this statement since version 17, also for older servers, which do not know the setting.
+SET_TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;\n"
+TRANSACTION_TIMEOUT_SINCE = 17
 
 OnProgress = Callable[[], None]  # called repeatedly while a program is running
 
@@ -37,40 +38,43 @@ class Tools:
     major: int
 
 
-class Moment:
-    """A state of the database that other sessions can read too, by the name `snapshot`."""
+class Snapshot:
+    """A state of the database that other sessions can read too: `name` is the exported snapshot's name.
+
+    The engine cannot commit until `release` is called.
+    """
 
     def __init__(self, url: str) -> None:
-        """Raises psycopg.errors.LockNotAvailable if the engine's tables cannot be locked."""
-        self._holder = _connect(url, idle_seconds=HOLD_SECONDS)
+        """Lock the engine's tables and export the snapshot. Raises psycopg.errors.LockNotAvailable."""
+        self._holder = _connect(url, idle_seconds=MAX_LOCK_SECONDS)
         self._holder.execute("BEGIN")
         self._holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
-        self._touched = time.monotonic()
+        self._last_statement = time.monotonic()
         self.reader = _connect(url, idle_seconds=0)
         self.reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         row = self.reader.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-        self.snapshot: str = row[0]
+        self.name: str = row[0]
         self.server = self.reader.info.server_version
 
-    def touch(self) -> None:
-        """Send a statement regularly, so that the session does not count as frozen."""
-        if time.monotonic() - self._touched > TOUCH_EVERY:
-            self._ask()
-            self._touched = time.monotonic()
+    def keep_alive(self) -> None:
+        """Send a statement if the last one is KEEP_ALIVE_SECONDS ago, so that the server keeps the session open."""
+        if time.monotonic() - self._last_statement > KEEP_ALIVE_SECONDS:
+            self._check_session()
+            self._last_statement = time.monotonic()
 
     def release(self) -> None:
-        """Unblock the engine. Raises LocalError if it was unblocked before."""
-        self._ask()
+        """Let the engine commit again. Raises LocalError if the server has ended the lock before."""
+        self._check_session()
         self._holder.close()
 
-    def _ask(self) -> None:
+    def _check_session(self) -> None:
         try:
             self._holder.execute("SELECT 1")
         except psycopg.Error as ended:
             raise LocalError(
-                f"It was frozen for more than {HOLD_SECONDS:.0f} s, or lost the database, so the files "
-                "may not match the database: run it again."
+                f"The backup was frozen for more than {MAX_LOCK_SECONDS:.0f} s or lost the database, so the "
+                "files may not match the database: run it again."
             ) from ended
 
     def close(self) -> None:
@@ -78,47 +82,47 @@ class Moment:
         self.reader.close()
 
 
-def tools_for(version: int, *, doing: str) -> Tools:
-    """Return the oldest tools of `version` or later. Raises LocalError if there are none on this machine."""
-    found = sorted(_found(), key=lambda tools: tools.major)
-    for tools in found:
+def tools_for(version: int, *, purpose: str) -> Tools:
+    """Return the oldest tools of `version` or later. Raises LocalError if this machine has none."""
+    installed = sorted(_installed_tools(), key=lambda tools: tools.major)
+    for tools in installed:
         if tools.major >= version:
             return tools
-    have = f"the newest on this machine is {found[-1].major}" if found else "none is installed"
+    newest = f"this machine has version {installed[-1].major}" if installed else "none is installed"
     raise LocalError(
-        f"pg_dump and pg_restore of PostgreSQL {version} or later are needed for {doing} ({have}): "
+        f"pg_dump and pg_restore of PostgreSQL {version} or later are needed for {purpose} ({newest}): "
         f"install the package postgresql-client-{version}."
     )
 
 
-def _found() -> Iterator[Tools]:
+def _installed_tools() -> Iterator[Tools]:
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
     with contextlib.suppress(LocalError):
         folders.insert(0, wheel_binaries())
-    folders += sorted(DEBIAN.glob("*/bin"))
+    folders += sorted(DEBIAN_FOLDER.glob("*/bin"))
     for folder in folders:
-        whole = all(shutil.which(name, path=str(folder)) for name in PROGRAMS)
-        if whole and (major := major_of(folder)):
+        is_complete = all(shutil.which(name, path=str(folder)) for name in PROGRAMS)
+        if is_complete and (major := major_of(folder)):
             yield Tools(folder, major)
 
 
 def major_of(folder: Path) -> int:
-    """Return the major version of the programs in a folder; 0 if they cannot be run."""
-    shown = subprocess.run(
+    """Return the major version of the programs in a folder, or 0 if they cannot run."""
+    result = subprocess.run(
         [folder / "pg_dump", "--version"], capture_output=True, text=True, check=False
     )
-    number = re.search(r"\) (\d+)", shown.stdout)
+    number = re.search(r"\) (\d+)", result.stdout)
     return int(number[1]) if number else 0
 
 
 @contextlib.contextmanager
-def paused_engine(url: str) -> Iterator[Moment]:
+def pause_engine(url: str) -> Iterator[Snapshot]:
     """Prevent the engine from committing until `release` is called, so that copied files match the database.
 
-    Runs continue; they wait at their next checkpoint. The snapshot stays readable in the block.
+    Runs do not fail; they wait at their next checkpoint. The snapshot is readable until the block ends.
     """
-    with contextlib.closing(Moment(url)) as moment:
-        yield moment
+    with contextlib.closing(Snapshot(url)) as snapshot:
+        yield snapshot
 
 
 def _connect(url: str, *, idle_seconds: float) -> psycopg.Connection:
@@ -153,7 +157,7 @@ def dump(
     _finish(process, "pg_dump", on_progress)
 
 
-def fill(
+def restore_dump(
     tools: Tools,
     url: str,
     source: Path,
@@ -162,19 +166,22 @@ def fill(
     server: int,
     on_progress: OnProgress,
 ) -> None:
-    """Restore the contents of the schemas in one transaction: everything or nothing."""
+    """Restore the contents of the schemas in one transaction."""
     restore: list[str | Path] = [
         *(tools.folder / "pg_restore", "--no-owner", "--exit-on-error", "--no-password"),
         *(f"--schema={name}" for name in schemas),
     ]
-    if tools.major < NEW_SETTING_SINCE or server // 10_000 >= NEW_SETTING_SINCE:
-        aim = ["--single-transaction", f"--dbname={_without_password(url)}"]
-        _finish(_start([*restore, *aim, source], url), "pg_restore", on_progress)
+    if tools.major < TRANSACTION_TIMEOUT_SINCE or server // 10_000 >= TRANSACTION_TIMEOUT_SINCE:
+        target_options = ["--single-transaction", f"--dbname={_without_password(url)}"]
+        _finish(_start([*restore, *target_options, source], url), "pg_restore", on_progress)
         return
-    _fill_older(tools, [*restore, "--file=-", source], url, on_progress)
+    _restore_to_older_server(tools, [*restore, "--file=-", source], url, on_progress)
 
 
-def _fill_older(tools: Tools, restore: list[str | Path], url: str, on_progress: OnProgress) -> None:
+def _restore_to_older_server(
+    tools: Tools, restore: list[str | Path], url: str, on_progress: OnProgress
+) -> None:
+    """Restore through psql, without the statement SET_TRANSACTION_TIMEOUT."""
     psql: list[str | Path] = [
         *(tools.folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"),
         *("--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-", _without_password(url)),
@@ -182,25 +189,23 @@ def _fill_older(tools: Tools, restore: list[str | Path], url: str, on_progress: 
     writer = subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reader = _start(psql, url, stdin=subprocess.PIPE)
     assert writer.stdout is not None  # noqa: S101 - it is a pipe
-    assert reader.stdin is not None  # noqa: S101 - so is this
-    waiting = True
-    with (
-        contextlib.suppress(BrokenPipeError),
-        reader.stdin as script,
-    ):  # psql reports the reason below
+    assert reader.stdin is not None  # noqa: S101 - it is a pipe
+    is_before_setting = True
+    # If psql ends early, `_finish` below reports the reason.
+    with contextlib.suppress(BrokenPipeError), reader.stdin as script:
         for line in writer.stdout:
-            if waiting and line == NEW_SETTING:
-                waiting = False
+            if is_before_setting and line == SET_TRANSACTION_TIMEOUT:
+                is_before_setting = False
                 continue
             script.write(line)
     writer.stdout.close()
-    reader.stdin = None  # Closed: `communicate` must not try again.
+    reader.stdin = None  # The pipe is closed, so `communicate` must not use it.
     _finish(reader, "psql", on_progress)
     _finish(writer, "pg_restore", on_progress)
 
 
 def is_empty(url: str) -> bool:
-    """Whether the database has no tables in the schemas that Drover uses; it may also not exist."""
+    """Whether the database has no tables in the schemas that Drover uses, or does not exist."""
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             found = connection.execute(
@@ -223,12 +228,12 @@ def server_version(url: str) -> int:
 def _start(
     command: list[str | Path], url: str, *, stdin: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start the program with the password in the environment, because all users of the machine can read arguments."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    secret = unquote(urlsplit(url).password or "")
+    """Start the program. The password is in the environment, because all users of the machine can read arguments."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    password = unquote(urlsplit(url).password or "")
     return subprocess.Popen(
         command,
-        env=kept | {"PGPASSWORD": secret, "LC_ALL": "C"},
+        env=environment | {"PGPASSWORD": password, "LC_ALL": "C"},
         stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -238,7 +243,7 @@ def _start(
 def _finish(process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgress) -> None:
     while True:
         try:
-            _, said = process.communicate(timeout=1)
+            _, errors = process.communicate(timeout=1)
         except subprocess.TimeoutExpired:
             on_progress()
             continue
@@ -247,7 +252,7 @@ def _finish(process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgre
             process.wait()
             raise
         break
-    lines = said.decode(errors="replace").strip().splitlines()
+    lines = errors.decode(errors="replace").strip().splitlines()
     if process.returncode:
         raise LocalError(f"{name} failed ({lines[-1] if lines else process.returncode}).")
     for line in lines:
@@ -256,5 +261,5 @@ def _finish(process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgre
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    user, _, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}@{place}").geturl()
+    user, _, address = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}@{address}").geturl()

@@ -1,4 +1,4 @@
-"""A consistent copy of the stored files: links to local files, or a bucket's listing."""
+"""Make a consistent copy of the stored files: hard links to local files, or the listing of a bucket."""
 
 import fcntl
 import json
@@ -13,27 +13,27 @@ from local.errors import LocalError
 LOCK_SECONDS = 60.0
 CHUNK = 1 << 20  # bytes
 DUCKDB, WRITE_AHEAD = ".duckdb", ".duckdb.wal"
-Touch = Callable[[], None]
-TEMPORARY = (".new", ".lock")  # prefixes of hidden names: files that are being written, and locks
+KeepAlive = Callable[[], None]
+TEMPORARY = (".new", ".lock")  # endings of hidden names: files that are being written, and locks
 
 
-def freeze(storage: Path, copy: Path, *, touch: Touch = lambda: None) -> int:
-    """Make `copy` contain the current content of `storage`, and return its bytes. `touch` is called repeatedly.
+def copy_files(storage: Path, copy: Path, *, keep_alive: KeepAlive = lambda: None) -> int:
+    """Copy the files of `storage` to `copy`. Returns their total size in bytes. `keep_alive` is called repeatedly.
 
-    Stored files are replaced as a whole and never modified, so a hard link keeps the content. DuckDB's files
-    are the exception: they are copied while no process writes them.
+    A stored file may be replaced, but its content is never modified. So a hard link preserves the content. DuckDB
+    files are modified, so they are copied while no process writes to them.
     """
     copy.mkdir(mode=0o700)
     total = 0
     for path in _files(storage):
-        touch()
+        keep_alive()
         target = copy / path.relative_to(storage)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.name.endswith(DUCKDB):
-            _copy_database(path, target, touch)
-        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target, touch):
+            _copy_database(path, target, keep_alive)
+        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target, keep_alive):
             continue
-        total += sum(one.stat().st_size for one in _with_log(target))
+        total += sum(file.stat().st_size for file in _with_write_ahead_log(target))
     return total
 
 
@@ -49,15 +49,15 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(".") and (name.endswith(TEMPORARY) or ".tmp-" in name)
 
 
-def _with_log(target: Path) -> Iterator[Path]:
-    """Copy a DuckDB file, and its write-ahead log with it."""
+def _with_write_ahead_log(target: Path) -> Iterator[Path]:
+    """Yield the copied file. For a DuckDB file, also yield its write-ahead log if there is one."""
     yield target
     log = target.with_name(target.name + ".wal")
     if target.name.endswith(DUCKDB) and log.exists():
         yield log
 
 
-def _link(path: Path, target: Path, touch: Touch) -> bool:
+def _link(path: Path, target: Path, keep_alive: KeepAlive) -> bool:
     """Link the file. Returns whether it still existed."""
     try:
         os.link(path, target)
@@ -65,29 +65,32 @@ def _link(path: Path, target: Path, touch: Touch) -> bool:
         return False
     except OSError:  # The file system has no hard links.
         with path.open("rb") as file:
-            _copy(file, target, touch)
+            _copy(file, target, keep_alive)
     return True
 
 
-def _copy(file: IO[bytes], target: Path, touch: Touch) -> None:
+def _copy(file: IO[bytes], target: Path, keep_alive: KeepAlive) -> None:
     with target.open("xb") as copy:
         while chunk := file.read(CHUNK):
             copy.write(chunk)
-            touch()
+            keep_alive()
 
 
-def _copy_database(path: Path, target: Path, touch: Touch) -> None:
-    """Copy under the lock that DuckDB uses. Closing any handle of the file would release that lock."""
+def _copy_database(path: Path, target: Path, keep_alive: KeepAlive) -> None:
+    """Copy a DuckDB file under the lock that DuckDB uses.
+
+    The file is opened only once: closing another handle of it would release the lock.
+    """
     with path.open("rb") as file:
-        _lock(file, path, touch)
-        _copy(file, target, touch)
+        _lock(file, path, keep_alive)
+        _copy(file, target, keep_alive)
         log = path.with_name(path.name + ".wal")
         if log.exists():
             with log.open("rb") as content:
-                _copy(content, target.with_name(log.name), touch)
+                _copy(content, target.with_name(log.name), keep_alive)
 
 
-def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
+def _lock(file: IO[bytes], path: Path, keep_alive: KeepAlive) -> None:
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -97,7 +100,7 @@ def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
                 raise LocalError(
                     f"{path} has been locked by a writer for more than {LOCK_SECONDS:.0f} s: try again later."
                 ) from busy
-            touch()
+            keep_alive()
             time.sleep(0.1)
         else:
             return
@@ -106,29 +109,29 @@ def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
 # Buckets.
 
 
-def listing(storage: Any, kind: str) -> Iterator[str]:
-    """Yield each object of Drover's bucket as a line of JSON: key, size, etag."""
+def list_objects(storage: Any, kind: str) -> Iterator[str]:
+    """Yield a line of JSON with key, size and etag for each object in Drover's bucket."""
     for key, size, etag in _objects(storage, kind):
         yield json.dumps([key, size, etag]) + "\n"
 
 
 def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
-    """List the objects; `storage` is one of django-storages."""
+    """Yield key, size and etag of each object. `storage` is a storage of django-storages."""
     if kind == "s3":
-        for found in storage.bucket.objects.filter(Prefix="org/"):
-            yield found.key, found.size, found.e_tag.strip('"')
+        for item in storage.bucket.objects.filter(Prefix="org/"):
+            yield item.key, item.size, item.e_tag.strip('"')
     else:
         for blob in storage.client.list_blobs(storage.bucket, prefix="org/"):
             yield blob.name, blob.size, blob.etag
 
 
-def differences(lines: Iterator[str], storage: Any, kind: str) -> tuple[list[str], list[str]]:
-    """Return (missing keys, changed keys) compared with the listing."""
-    now = {key: (size, etag) for key, size, etag in _objects(storage, kind)}
-    gone, changed = [], []
+def compare_listing(lines: Iterator[str], storage: Any, kind: str) -> tuple[list[str], list[str]]:
+    """Compare the bucket with the lines of a listing. Returns (missing keys, changed keys)."""
+    current = {key: (size, etag) for key, size, etag in _objects(storage, kind)}
+    missing, changed = [], []
     for key, size, etag in map(json.loads, lines):
-        if key not in now:
-            gone.append(key)
-        elif now[key] != (size, etag):
+        if key not in current:
+            missing.append(key)
+        elif current[key] != (size, etag):
             changed.append(key)
-    return gone, changed
+    return missing, changed

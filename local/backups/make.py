@@ -1,4 +1,4 @@
-"""`manage.py backup`: the database, the stored files of the same moment, and the keys in another file."""
+"""`manage.py backup`: write the database and the stored files of the same moment to one file, the keys to another."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ import psycopg
 from config import env
 from local.backups import archive, databases, files, secrets
 from local.backups.archive import Header, Writer
-from local.backups.databases import Moment, Tools
+from local.backups.databases import Snapshot, Tools
 from local.backups.progress import Progress, megabytes
 from local.database.postgres import EmbeddedPostgres
 from local.database.roles import OWNER
-from local.demo import locations as demo_places
+from local.demo import locations as demo_locations
 from local.errors import LocalError
 from local.home import Home
 from local.installation import embedded_server, without_credentials
@@ -29,27 +29,30 @@ SCHEMAS = ("public", "engine")
 
 
 def backup(target: Path, keys_file: Path, *, home: Home) -> None:
-    """Write both files, readable by their owner only. If it raises LocalError, neither file exists."""
+    """Write both files, readable by their owner only. Raises LocalError; then it has written neither file."""
     _refuse_to_overwrite(target, keys_file)
-    home.make()
-    say(f"Backing up Drover to {target}; it may keep running.")
-    busy = f"Another backup of {home.root} is running: wait until it has finished."
-    with HomeLock(home.run / "backup.lock", busy=busy), running_database(home):
-        keys = secrets.of_installation(home)
-        with _draft_beside(target) as work, _copy_in(home) as copy:
+    home.create_folders()
+    say(f"Backing up Drover to {target}. Drover may keep running.")
+    busy_message = f"Another backup of {home.root} is running: wait until it has finished."
+    with (
+        HomeLock(home.run / "backup.lock", busy_message=busy_message),
+        ensure_running_database(home),
+    ):
+        keys = secrets.read_installation_keys(home)
+        with _temporary_folder_beside(target) as work, _copy_folder(home) as copy:
             _Backup(keys, work, copy).write(work / target.name)
             secrets.write(keys_file, keys)
             (work / target.name).replace(target)
     say(f"  {target}  {megabytes(target.stat().st_size)}")
     say(f"  {keys_file}  the keys")
     say(
-        "Keep the two files in different places: a restore needs both, and both together reveal every secret."
+        "Store the two files in different places: a restore needs both, and both together reveal every secret."
     )
 
 
 def _refuse_to_overwrite(*paths: Path) -> None:
     if len(set(paths)) < len(paths):
-        raise LocalError("The keys must be in a separate file: choose another name for it.")
+        raise LocalError("The keys must be in a separate file: choose another name for the file.")
     for path in paths:
         if path.exists():
             raise LocalError(f"{path} already exists: choose another name, or move it away.")
@@ -58,18 +61,19 @@ def _refuse_to_overwrite(*paths: Path) -> None:
 
 
 @contextlib.contextmanager
-def running_database(home: Home) -> Iterator[None]:
-    """Set DATABASE_URL and make sure its server is running; if necessary, start the home's own one."""
-    given = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
-    if given or not home.cluster.exists() or EmbeddedPostgres(home.cluster).running_pid():
-        env.adopt_installation()
+def ensure_running_database(home: Home) -> Iterator[None]:
+    """Set DATABASE_URL, and start the home's own server if the installation uses it and it is not running."""
+    is_set = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
+    if is_set or not home.cluster.exists() or EmbeddedPostgres(home.cluster).running_pid():
+        env.use_installation()
         yield
         return
     with HomeLock(home.run / "lock"):
         server = embedded_server(home)
-        place = without_credentials(server.url("drover"))
-        env.adopt_installation()
-        if os.environ.setdefault("DATABASE_URL", place) != place:  # `make up` uses another server.
+        address = without_credentials(server.url("drover"))
+        env.use_installation()
+        # Do not start the home's own server if `make up` uses another one.
+        if os.environ.setdefault("DATABASE_URL", address) != address:
             yield
             return
         with server:
@@ -77,8 +81,8 @@ def running_database(home: Home) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _draft_beside(target: Path) -> Iterator[Path]:
-    """A private folder on the same disk as the backup, removed at the end."""
+def _temporary_folder_beside(target: Path) -> Iterator[Path]:
+    """Yield a private folder on the same disk as the backup. It is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield folder
@@ -87,8 +91,8 @@ def _draft_beside(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _copy_in(home: Home) -> Iterator[Path]:
-    """A folder for the copied files, on the same disk; leftovers of a killed backup are removed."""
+def _copy_folder(home: Home) -> Iterator[Path]:
+    """Yield the path for the copied files, on the same disk as the stored files. Old copies are removed."""
     folder = home.run / "backup"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -98,7 +102,7 @@ def _copy_in(home: Home) -> Iterator[Path]:
 
 
 class _Backup:
-    """One backup of the installation that the settings describe."""
+    """Writes one backup. Django's settings describe the installation."""
 
     def __init__(self, keys: secrets.Keys, work: Path, copy: Path) -> None:
         from django.conf import settings
@@ -110,41 +114,41 @@ class _Backup:
         self._storage = Path(settings.STORAGE_OPTIONS["local"]["location"])
 
     def write(self, target: Path) -> None:
-        with databases.paused_engine(self._url) as moment:
+        with databases.pause_engine(self._url) as snapshot:
             with phase("Stored files"):
-                stored = self._freeze(moment)
-                moment.release()
-            tools = databases.tools_for(moment.server // 10_000, doing="a backup")
-            header = self._header(moment, tools, stored)
+                stored = self._copy_stored_files(snapshot)
+                snapshot.release()
+            tools = databases.tools_for(snapshot.server // 10_000, purpose="a backup")
+            header = self._header(snapshot, tools, stored)
             with phase("Database"):
-                self._dump(tools, moment)
+                self._dump(tools, snapshot)
         with phase("Archive"):
             self._pack(target, header)
 
-    def _freeze(self, moment: Moment) -> int:
+    def _copy_stored_files(self, snapshot: Snapshot) -> int:
         if self._kind != "local":
             return 0
-        return files.freeze(self._storage, self._copy, touch=moment.touch)
+        return files.copy_files(self._storage, self._copy, keep_alive=snapshot.keep_alive)
 
-    def _header(self, moment: Moment, tools: Tools, stored: int) -> Header:
+    def _header(self, snapshot: Snapshot, tools: Tools, stored: int) -> Header:
         return Header(
             id=uuid.uuid4().hex,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            server=moment.server,
+            server=snapshot.server,
             pg_dump=tools.major,
-            migrations=_applied(moment.reader),
+            migrations=_applied_migrations(snapshot.reader),
             storage={"kind": self._kind, "bucket": self._bucket},
             keys=secrets.fingerprints(self._keys),
             bytes=stored,
         )
 
-    def _dump(self, tools: Tools, moment: Moment) -> None:
+    def _dump(self, tools: Tools, snapshot: Snapshot) -> None:
         dump = self._work / archive.DATABASE
         progress = Progress("database")
         databases.dump(
             *(tools, self._url, dump),
             schemas=SCHEMAS,
-            snapshot=moment.snapshot,
+            snapshot=snapshot.name,
             on_progress=lambda: progress.watch(dump),
         )
         warehouse = self._demo_warehouse()
@@ -153,8 +157,8 @@ class _Backup:
             databases.dump(tools, warehouse, target, schemas=("public",), on_progress=lambda: None)
 
     def _demo_warehouse(self) -> str:
-        """Return the URL of the demo's warehouse, if there is a demo on this server."""
-        url = demo_places.warehouse(self._url, self._keys["secret_key"])
+        """Return the URL of the demo's warehouse; empty if this server has no demo."""
+        url = demo_locations.warehouse_url(self._url, self._keys["secret_key"])
         try:
             psycopg.connect(url, connect_timeout=10).close()
         except psycopg.OperationalError:
@@ -184,10 +188,10 @@ class _Backup:
 
         listing = self._work / archive.LISTING
         with listing.open("w") as file:
-            file.writelines(files.listing(default_storage, self._kind))
+            file.writelines(files.list_objects(default_storage, self._kind))
         writer.add(archive.LISTING, listing)
 
 
-def _applied(reader: psycopg.Connection) -> list[list[str]]:
+def _applied_migrations(reader: psycopg.Connection) -> list[list[str]]:
     rows = reader.execute("SELECT app, name FROM public.django_migrations ORDER BY id").fetchall()
     return [list(row) for row in rows]

@@ -5,31 +5,31 @@ from pathlib import Path
 
 from local.terminal import say
 
-EVERY = 5.0  # seconds
+PRINT_INTERVAL = 5.0  # seconds
 
 
 class Progress:
-    """Call it with the number of bytes that were processed. `total` is 0 if unknown."""
+    """Counts processed bytes and prints them. Call it with a number of bytes. `total` is 0 if unknown."""
 
     def __init__(self, what: str, total: int = 0) -> None:
         self._what, self._total, self._done = what, total, 0
-        self._said = time.monotonic()
+        self._last_print = time.monotonic()
 
     def __call__(self, count: int) -> None:
         self._done += count
-        self._say_now_and_then()
+        self._print_if_due()
 
     def watch(self, path: Path) -> None:
-        """Follow the size of a file that another program writes."""
+        """Use the size of a file that another program writes as the count."""
         self._done = path.stat().st_size if path.exists() else 0
-        self._say_now_and_then()
+        self._print_if_due()
 
-    def _say_now_and_then(self) -> None:
-        if time.monotonic() - self._said < EVERY:
+    def _print_if_due(self) -> None:
+        if time.monotonic() - self._last_print < PRINT_INTERVAL:
             return
-        self._said = time.monotonic()
-        of = f" of {megabytes(self._total)}" if self._total else ""
-        say(f"    {self._what}: {megabytes(self._done)}{of}")
+        self._last_print = time.monotonic()
+        total = f" of {megabytes(self._total)}" if self._total else ""
+        say(f"    {self._what}: {megabytes(self._done)}{total}")
 
 
 def megabytes(count: int) -> str:

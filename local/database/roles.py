@@ -1,12 +1,12 @@
 """Create the database and its four roles with their permissions. Safe to run again and concurrently.
 
 app_owner   owns the tables and runs migrations
-app_user    web and worker: rows through row-level security, owns nothing
-app_ops     operators: reads, by policy
-app_engine  the engine: its own schema and nothing else
+app_user    for web and worker: reads and writes rows through row-level security, owns nothing
+app_ops     for operators: only reads
+app_engine  for the engine: has its own schema and no other
 
-Each role also has limits for its sessions: how long a transaction may be idle (if its process froze, or
-its host disappeared), how long a statement waits for a lock, and how soon a dead peer is detected.
+Each role also has limits for its sessions: how long a transaction may be idle, how long a statement waits for a lock,
+and how soon a lost connection is detected.
 """
 
 import os
@@ -24,18 +24,18 @@ from local.errors import LocalError
 OWNER, USER, OPERATIONS, ENGINE = ROLES = ("app_owner", "app_user", "app_ops", "app_engine")
 REPLACE_ROLES = "DROVER_REPLACE_ROLES"
 CONNECT_SECONDS = 5
-OLDEST_SERVER = 150_000  # the composite keys use ON DELETE SET NULL of one column
-TRIES = 5
-# The privileges of the roles on tables, sequences and functions created by migrations.
-FOR_NEW: tuple[tuple[LiteralString, LiteralString], ...] = (
+OLDEST_SERVER = 150_000  # foreign keys use ON DELETE SET NULL for one of their columns, which is new in version 15
+MAX_ATTEMPTS = 5
+# The privileges of the roles on the tables, sequences and functions that migrations create.
+DEFAULT_PRIVILEGES: tuple[tuple[LiteralString, LiteralString], ...] = (
     ("SELECT, INSERT, UPDATE, DELETE ON TABLES", "app_user"),
     ("USAGE, SELECT ON SEQUENCES", "app_user"),
     ("SELECT ON TABLES", "app_ops"),
     ("EXECUTE ON FUNCTIONS", "app_user, app_ops"),
 )
-# A request waits for another session's lock for less than two seconds, then the response is 503. Migrations may
-# take long, and wait for locks longer than the transaction of a frozen process may be idle.
-LIMITS = {
+# A request that waits for a lock for 1.5 seconds fails, and the response is 503. Migrations may take long. They wait
+# for locks longer than a transaction may be idle, so a frozen process cannot make them fail.
+SESSION_LIMITS = {
     OWNER: {"idle_in_transaction_session_timeout": "5min", "lock_timeout": "30s"},
     USER: {
         "idle_in_transaction_session_timeout": "10s",
@@ -49,24 +49,24 @@ LIMITS = {
     },
     ENGINE: {"idle_in_transaction_session_timeout": "10s", "lock_timeout": "1500ms"},
 }
-DEAD_PEER = {
+KEEPALIVE_LIMITS = {
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
-_LOCK = 0x44524F56  # "DROV" as a number: one preparation at a time per server
+_LOCK = 0x44524F56  # advisory lock of one preparation at a time per server ("DROV" as a number)
 
 
 def prepare_database(admin_url: str, secret_key: str) -> None:
     """Create the database if missing, the roles, the schemas and the default privileges.
 
-    `admin_url` is `postgresql://user:password@host:port/name` of a user who may create roles. Raises LocalError
-    with one sentence if the URL is wrong, the server cannot be reached or the user lacks permissions.
+    `admin_url` is `postgresql://user:password@host:port/name`. Its user must be allowed to create roles. Raises
+    LocalError if the URL is invalid, the server cannot be reached, or the user lacks permissions.
     """
     name = database_name(admin_url)
-    _patiently(lambda: _create_database(admin_url, name), admin_url)
-    _patiently(lambda: _create_roles(admin_url, secret_key), admin_url)
+    _retry(lambda: _create_database(admin_url, name), admin_url)
+    _retry(lambda: _create_roles(admin_url, secret_key), admin_url)
 
 
 def database_name(url: str) -> str:
@@ -98,7 +98,7 @@ def _create_database(admin_url: str, name: str) -> None:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except (errors.DuplicateDatabase, errors.UniqueViolation):
-            return  # another start was faster
+            return  # Another process has created it first.
 
 
 def _create_roles(admin_url: str, secret_key: str) -> None:
@@ -108,10 +108,10 @@ def _create_roles(admin_url: str, secret_key: str) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         for role in ROLES:
             if not may_replace:
-                _refuse_roles_of_another(connection, admin_url, secret_key, role)
+                _refuse_roles_of_other_installation(connection, admin_url, secret_key, role)
             ensure_role(connection, role, env.role_password(secret_key, role))
         _grant(connection)
-        _limit(connection)
+        _set_session_limits(connection)
 
 
 def _refuse_old_server(connection: psycopg.Connection) -> None:
@@ -122,13 +122,14 @@ def _refuse_old_server(connection: psycopg.Connection) -> None:
         )
 
 
-def _refuse_roles_of_another(
+def _refuse_roles_of_other_installation(
     connection: psycopg.Connection, admin_url: str, secret_key: str, role: str
 ) -> None:
-    """Raise LocalError if another installation uses the roles, which belong to the whole server: a new password
-    would lock it out.
+    """Raise LocalError if the role exists with a password of another installation.
+
+    Roles belong to the whole server, so a new password would lock the other installation out.
     """
-    if not _exists(connection, role):
+    if not _role_exists(connection, role):
         return
     try:
         _connect(env.role_url(admin_url, secret_key, role)).close()
@@ -136,20 +137,20 @@ def _refuse_roles_of_another(
         if "authentication failed" not in str(refused):
             return
         raise LocalError(
-            f"The role {role} on this server has the password of other Drover keys: use the keys it "
-            f"was created with, a separate server, or {REPLACE_ROLES}=yes to take the roles over."
+            f"The role {role} on this server was created with the keys of another Drover installation: use "
+            f"those keys, use a separate server, or set {REPLACE_ROLES}=yes to take the roles over."
         ) from refused
 
 
-def _exists(connection: psycopg.Connection, role: str) -> bool:
+def _role_exists(connection: psycopg.Connection, role: str) -> bool:
     return bool(connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount)
 
 
 def ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
-    known = _exists(connection, role)
-    verb = sql.SQL("ALTER" if known else "CREATE")
+    exists = _role_exists(connection, role)
+    verb = sql.SQL("ALTER" if exists else "CREATE")
     flags = sql.SQL("LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION")
-    if known and not _is_superuser(connection):  # Only a superuser may name some of these flags.
+    if exists and not _is_superuser(connection):  # Only a superuser may name some of these flags.
         flags = sql.SQL("LOGIN NOCREATEDB NOCREATEROLE")
     connection.execute(
         sql.SQL("{} ROLE {} {} PASSWORD {}").format(
@@ -166,12 +167,13 @@ def _is_superuser(connection: psycopg.Connection) -> bool:
 
 def _grant(connection: psycopg.Connection) -> None:
     database = sql.Identifier(connection.info.dbname)
-    if not _is_superuser(connection):  # Only a member of the new owner may transfer ownership.
+    # Only a member of app_owner may make it the owner of a schema.
+    if not _is_superuser(connection):
         connection.execute("GRANT app_owner TO CURRENT_USER")
-    everyone = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
+    all_roles = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
     for statement in (
         "REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC",
-        "GRANT CONNECT ON DATABASE {database} TO {everyone}",
+        "GRANT CONNECT ON DATABASE {database} TO {all_roles}",
         "GRANT CREATE, TEMPORARY ON DATABASE {database} TO app_owner",
         "ALTER SCHEMA public OWNER TO app_owner",
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
@@ -180,29 +182,34 @@ def _grant(connection: psycopg.Connection) -> None:
         "REVOKE ALL ON SCHEMA engine FROM PUBLIC",
         "GRANT USAGE ON SCHEMA engine TO app_engine",
         "ALTER ROLE app_engine IN DATABASE {database} SET search_path = engine",
-        *(_for_new("public", f"GRANT {may} TO {role}") for may, role in FOR_NEW),
+        *(
+            _default_privilege("public", f"GRANT {privilege} TO {role}")
+            for privilege, role in DEFAULT_PRIVILEGES
+        ),
         "ALTER DEFAULT PRIVILEGES FOR ROLE app_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
     ):
-        connection.execute(sql.SQL(statement).format(database=database, everyone=everyone))
+        connection.execute(sql.SQL(statement).format(database=database, all_roles=all_roles))
 
 
 def revoke_default_privileges(owner_url: str) -> None:
-    """Remove our default privileges until `prepare_database` runs again, as in a plain database.
+    """Remove Drover's default privileges. `prepare_database` grants them again.
 
-    A dump lists the privileges of each table relative to those. In addition to ours, the runtime role could
-    modify an append-only table.
+    A dump assumes PostgreSQL's own default privileges. With Drover's, a restored append-only table would be writable
+    for the runtime role.
     """
     with _connect(owner_url) as connection:
-        for may, role in FOR_NEW:
-            what = may.rpartition(" ON ")[2]
-            revoke = f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {what} FROM {role}"
+        for privilege, role in DEFAULT_PRIVILEGES:
+            objects = privilege.rpartition(" ON ")[2]
+            revoke = (
+                f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {objects} FROM {role}"
+            )
             connection.execute(sql.SQL(revoke))
         connection.execute("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
 
 
-def _limit(connection: psycopg.Connection) -> None:
-    for role, limits in LIMITS.items():
-        for name, value in {**limits, **DEAD_PEER}.items():
+def _set_session_limits(connection: psycopg.Connection) -> None:
+    for role, limits in SESSION_LIMITS.items():
+        for name, value in {**limits, **KEEPALIVE_LIMITS}.items():
             connection.execute(
                 sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
                     sql.Identifier(role),
@@ -213,7 +220,7 @@ def _limit(connection: psycopg.Connection) -> None:
             )
 
 
-def _for_new(schema: str, privilege: str) -> str:
+def _default_privilege(schema: str, privilege: str) -> str:
     return f"ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA {schema} {privilege}"
 
 
@@ -221,37 +228,41 @@ def _connect(url: str) -> psycopg.Connection:
     return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
 
 
-def _patiently(action: Callable[[], None], url: str) -> None:
-    """Retry while the server starts or two preparations conflict; then raise one sentence."""
-    for attempt in range(TRIES):
+def _retry(action: Callable[[], None], url: str) -> None:
+    """Repeat `action` after temporary errors. Raises LocalError if the last try fails."""
+    for attempt in range(MAX_ATTEMPTS):
         try:
             return action()
         except psycopg.Error as refused:
-            if attempt == TRIES - 1 or not _may_pass(refused):
-                raise LocalError(_sentence(refused, url)) from refused
+            if attempt == MAX_ATTEMPTS - 1 or not _is_temporary(refused):
+                raise LocalError(_error_sentence(refused, url)) from refused
             time.sleep(0.2 * 2**attempt)
     return None
 
 
-def _may_pass(refused: psycopg.Error) -> bool:
-    """Whether a retry may succeed: the server is starting, or catalogue rows changed concurrently."""
+def _is_temporary(refused: psycopg.Error) -> bool:
+    """Whether a retry may succeed, because the server is starting or two preparations ran at the same time."""
     if isinstance(refused, errors.InternalError_ | errors.SerializationFailure):
         return True
-    said = str(refused)
-    return "starting up" in said or "Connection refused" in said or "too many clients" in said
+    message = str(refused)
+    return (
+        "starting up" in message or "Connection refused" in message or "too many clients" in message
+    )
 
 
-def _sentence(refused: psycopg.Error, url: str) -> str:
+def _error_sentence(refused: psycopg.Error, url: str) -> str:
     parts = urlsplit(url)
-    place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
+    address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
     if isinstance(refused, errors.InsufficientPrivilege):
         return (
             f"The user {parts.username} of DATABASE_URL may not prepare the database "
-            f"({_first_line(refused)}): use one that may create roles and owns the database."
+            f"({_first_line(refused)}): use a user who may create roles and owns the database."
         )
     if "password authentication failed" in str(refused):
-        return f"PostgreSQL at {place} refuses the password in DATABASE_URL: correct it."
-    return f"PostgreSQL at {place} could not be used ({_first_line(refused)}): check DATABASE_URL."
+        return f"PostgreSQL at {address} refuses the password in DATABASE_URL: correct it."
+    return (
+        f"PostgreSQL at {address} could not be used ({_first_line(refused)}): check DATABASE_URL."
+    )
 
 
 def _first_line(refused: psycopg.Error) -> str:

@@ -1,7 +1,7 @@
-"""Run a program as another user if we are root, because PostgreSQL refuses to run as root.
+"""Run a program as another user if this process is root, because PostgreSQL refuses to run as root.
 
-This module creates no users and changes no modes of folders it did not create. If the other user cannot access
-a path (such as a checkout below a private home), our files are placed elsewhere.
+This module creates no users, and changes no modes of folders that it did not create. If the other user cannot access
+a path, such as a checkout in a private home, the files are placed in a shelter: a folder that every user can enter.
 """
 
 import os
@@ -18,11 +18,13 @@ from local.errors import LocalError
 
 CANDIDATES = ("postgres", "nobody")
 SHELTERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
-OWNER = "belongs-to"  # the file that names the path for which a folder is a replacement
-SETTLED_SECONDS = 600.0  # creating a cluster takes seconds, and its link is created last
+# Name of the file in a shelter that contains the path that the shelter replaces.
+OWNER = "belongs-to"
+# A younger shelter is not removed: its cluster may still be in creation, and the link to it is created last.
+SETTLED_SECONDS = 600.0
 
 
-class Identity(TypedDict, total=False):
+class UserArguments(TypedDict, total=False):
     """Keyword arguments of `subprocess` that determine the user of the program."""
 
     user: int
@@ -32,44 +34,44 @@ class Identity(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Account:
-    """The user a program runs as. Without uid and gid it is our own user."""
+    """The user that runs a program. Without uid and gid it is the user of this process."""
 
     uid: int | None = None
     gid: int | None = None
 
-    def identity(self) -> Identity:
-        """Return the arguments for `subprocess`; empty if the user does not change."""
+    def subprocess_arguments(self) -> UserArguments:
+        """Return the arguments for `subprocess`. They are empty if the user does not change."""
         if self.uid is None or self.gid is None:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def own(self, path: Path) -> None:
-        """Make this account the owner of a file or folder that we created."""
+    def take_ownership(self, path: Path) -> None:
+        """Make this account the owner of a file or folder."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
-    def reaches(self, folder: Path) -> bool:
-        """Whether the account can enter `folder` (tried, not computed from modes)."""
-        return self.uid is None or self.runs(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
+    def can_enter(self, folder: Path) -> bool:
+        """Try whether the account can enter `folder`."""
+        return self.uid is None or self.can_run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
 
-    def runs(self, command: list[str]) -> bool:
-        """Whether `command` can be started as this account and succeeds."""
+    def can_run(self, command: list[str]) -> bool:
+        """Run `command` as this account. Returns whether it succeeded."""
         try:
-            tried = subprocess.run(
+            result = subprocess.run(
                 command,
                 cwd="/",
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
-                **self.identity(),
+                **self.subprocess_arguments(),
             )
         except PermissionError:
             return False
-        return tried.returncode == 0
+        return result.returncode == 0
 
 
 def account_for_servers() -> Account:
-    """Return our own account, or as root the first existing user of `CANDIDATES`."""
+    """Return this process's own account. If it is root, return the first user of `CANDIDATES` that exists."""
     if os.geteuid() != 0:
         return Account()
     for name in CANDIDATES:
@@ -79,68 +81,68 @@ def account_for_servers() -> Account:
             continue
         return Account(uid=entry.pw_uid, gid=entry.pw_gid)
     raise LocalError(
-        "PostgreSQL refuses to run as root and this machine has neither a user `postgres` nor "
-        "`nobody`: run as an ordinary user, or set DATABASE_URL to a server of your own."
+        "PostgreSQL refuses to run as root, and this machine has neither the user `postgres` nor "
+        "`nobody`: start Drover as an ordinary user, or set DATABASE_URL to your own server."
     )
 
 
 def shelter(name: str) -> Path:
-    """Return a folder of root that every user can enter, created if absent: `/var/lib/drover/<name>`.
+    """Return the folder `/var/lib/drover/<name>`, or one below `/var/tmp`. It is created if absent.
 
-    Raises LocalError if no place is safe or writable.
+    Root owns the folder, and every user can enter it. Raises LocalError if no safe, writable folder is possible.
     """
     for base in SHELTERS:
-        house = base / "drover"
+        parent = base / "drover"
         try:
-            house.mkdir(mode=0o711, exist_ok=True)
-            found = house.lstat()
-            if found.st_uid != os.geteuid() or not house.is_dir() or house.is_symlink():
+            parent.mkdir(mode=0o711, exist_ok=True)
+            status = parent.lstat()
+            if status.st_uid != os.geteuid() or not parent.is_dir() or parent.is_symlink():
                 continue
-            folder = house / name
+            folder = parent / name
             folder.mkdir(mode=0o711, exist_ok=True)
-            for each in (house, folder):
-                each.chmod(0o711)  # whatever our umask is
+            for path in (parent, folder):
+                path.chmod(0o711)  # independent of the umask
         except OSError:
             continue
         return folder
     places = " or ".join(str(base / "drover") for base in SHELTERS)
     raise LocalError(
-        f"PostgreSQL's user cannot enter this folder and nothing could be made under {places}: "
-        "put the checkout or DROVER_HOME where other users can enter, or set DATABASE_URL."
+        f"PostgreSQL's user cannot enter this folder, and no folder could be created in {places}: "
+        "move the checkout or DROVER_HOME to a folder that other users can enter, or set DATABASE_URL."
     )
 
 
 def private_shelter(label: str) -> Path:
     """Create a new, unique folder in the shelter named `label`."""
-    made = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
-    made.chmod(0o711)
-    return made
+    folder = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
+    folder.chmod(0o711)
+    return folder
 
 
 def shelter_for(path: Path) -> Path:
-    """Create a folder as a replacement for `path`, and record that; abandoned ones are removed."""
-    _sweep(shelter("clusters"))
-    made = private_shelter("clusters")
-    (made / OWNER).write_text(f"{path}\n")
-    return made
+    """Create a shelter that replaces `path`, and record the path in it. Abandoned shelters are removed first."""
+    _remove_abandoned(shelter("clusters"))
+    folder = private_shelter("clusters")
+    (folder / OWNER).write_text(f"{path}\n")
+    return folder
 
 
-def _sweep(clusters: Path) -> None:
-    """Remove replacements of deleted temporary paths. Others are kept, because their path may have been moved."""
+def _remove_abandoned(clusters: Path) -> None:
+    """Remove shelters of deleted temporary paths. Other shelters stay, because their path may have been moved."""
     temporary = (Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - compared, not written to
-    for note in clusters.glob(f"*/{OWNER}"):
+    for owner_file in clusters.glob(f"*/{OWNER}"):
         try:
-            path = Path(note.read_text().strip())
-            settled = time.time() - note.stat().st_mtime > SETTLED_SECONDS
-        except OSError:  # removed by another start
+            path = Path(owner_file.read_text().strip())
+            is_settled = time.time() - owner_file.stat().st_mtime > SETTLED_SECONDS
+        except OSError:  # Another process has removed it.
             continue
-        gone = not os.path.lexists(path) and any(folder in path.parents for folder in temporary)
-        if gone and settled:
-            shutil.rmtree(note.parent, ignore_errors=True)
+        is_temporary = any(folder in path.parents for folder in temporary)
+        if is_temporary and is_settled and not os.path.lexists(path):
+            shutil.rmtree(owner_file.parent, ignore_errors=True)
 
 
 def open_to_everyone(folder: Path) -> None:
-    """Let every user read and enter files that we copied, whatever our umask was."""
+    """Let every user read the copied files and enter the copied folders, independent of the umask."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

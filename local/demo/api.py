@@ -1,10 +1,10 @@
-"""A small HTTP API that serves the demo's weather: pages, a cursor, `since`, and a key.
+"""A small HTTP API that serves the demo's weather data in pages.
 
     GET /v1/weather?since=2013-06-01T00:00:00Z&limit=1000&cursor=...      X-API-Key: ...
     {"data": [...], "next_cursor": "..." or null}
 
-Observations come in the order of `time_hour`; `since` includes its own hour. `python -m
-local.demo.api --port 8010` serves it on loopback; the key is in `DROVER_HOME/keys/demo_api_key`.
+Observations are ordered by `time_hour`. `since` includes the observations of that hour. `python -m local.demo.api
+--port 8010` serves the API on loopback. The key is in `DROVER_HOME/keys/demo_api_key`.
 """
 
 import argparse
@@ -30,11 +30,11 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:Z|\
 
 
 class BadRequest(Exception):
-    """The request is invalid; the message says why."""
+    """The request is invalid. The message has the reason."""
 
 
 class Weather:
-    """The observations, ordered, each stored as the JSON that is returned."""
+    """All observations in order. Each is stored as JSON."""
 
     def __init__(self) -> None:
         ordered = sorted(rows("weather"), key=lambda row: (str(row["time_hour"]), row["origin"]))
@@ -42,35 +42,35 @@ class Weather:
         self.observations = [json.dumps(row, separators=(",", ":")).encode() for row in ordered]
 
     def page(self, *, start: int, limit: int) -> bytes:
-        """Return `limit` observations from `start` on as a JSON document."""
+        """Return a JSON document of at most `limit` observations from index `start` on."""
         end = start + limit
-        following = cursor_for(end) if end < len(self.observations) else None
+        next_cursor = make_cursor(end) if end < len(self.observations) else None
         data = b",".join(self.observations[start:end])
-        return b'{"data":[%b],"next_cursor":%b}' % (data, json.dumps(following).encode())
+        return b'{"data":[%b],"next_cursor":%b}' % (data, json.dumps(next_cursor).encode())
 
-    def first_since(self, since: str) -> int:
+    def find_first(self, since: str) -> int:
         """Return the index of the first observation at or after an RFC 3339 time in UTC."""
-        return bisect.bisect_left(self.hours, _as_written(since))
+        return bisect.bisect_left(self.hours, _normalize_time(since))
 
 
-def cursor_for(start: int) -> str:
+def make_cursor(start: int) -> str:
     """Return an opaque cursor for an index."""
     return base64.urlsafe_b64encode(f"at:{start}".encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str) -> int:
+def parse_cursor(cursor: str) -> int:
     """Return the index of a cursor. Raises BadRequest for an invalid one."""
     try:
-        word = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
-        word = ""
-    if not re.fullmatch(r"at:\d{1,9}", word):
+        text = ""
+    if not re.fullmatch(r"at:\d{1,9}", text):
         raise BadRequest("cursor is not valid")
-    return int(word.removeprefix("at:"))
+    return int(text.removeprefix("at:"))
 
 
-def _as_written(since: str) -> str:
-    """Return a time as in the data, `2013-01-01T06:00:00Z`, which sorts as text."""
+def _normalize_time(since: str) -> str:
+    """Return the time in the format of the data, `2013-01-01T06:00:00Z`."""
     parts = _TIME.fullmatch(since)
     if not parts:
         raise BadRequest("since is not a time in UTC like 2013-01-01T06:00:00Z")
@@ -87,30 +87,30 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Return one page."""
         parts = urlsplit(self.path)
-        sent = self.headers.get("X-API-Key", "")
-        if not hmac.compare_digest(sent.encode(), self.server.key.encode()):
-            return self._answer(401, _problem("send the key of this API as X-API-Key"))
+        key = self.headers.get("X-API-Key", "")
+        if not hmac.compare_digest(key.encode(), self.server.key.encode()):
+            return self._respond(401, _error_body("send the key of this API as X-API-Key"))
         if parts.path != PATH:
-            return self._answer(404, _problem(f"the only path is {PATH}"))
+            return self._respond(404, _error_body(f"the only path is {PATH}"))
         try:
             body = self._page(dict(parse_qs(parts.query, keep_blank_values=True)))
         except BadRequest as error:
-            return self._answer(400, _problem(str(error)))
-        return self._answer(200, body)
+            return self._respond(400, _error_body(str(error)))
+        return self._respond(200, body)
 
     def _page(self, query: dict[str, list[str]]) -> bytes:
-        values = {name: given[-1] for name, given in query.items()}
+        values = {name: texts[-1] for name, texts in query.items()}
         limit = values.get("limit", str(DEFAULT_LIMIT))
         if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= LARGEST_LIMIT:
             raise BadRequest(f"limit must be a whole number from 1 to {LARGEST_LIMIT}")
         start = 0
         if since := values.get("since"):
-            start = self.server.weather.first_since(since)
+            start = self.server.weather.find_first(since)
         if cursor := values.get("cursor"):
-            start = place_of(cursor)
+            start = parse_cursor(cursor)
         return self.server.weather.page(start=start, limit=int(limit))
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -118,11 +118,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        """Do not log: the run that reads has its own log."""
+        """Do nothing. The run that reads from the API has its own log."""
 
 
 class DemoServer(ThreadingHTTPServer):
-    """The API on one loopback port; 0 uses a free one."""
+    """The API on one loopback port. Port 0 means any free port."""
 
     daemon_threads = True
 
@@ -132,12 +132,12 @@ class DemoServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
 
-def _problem(message: str) -> bytes:
+def _error_body(message: str) -> bytes:
     return json.dumps({"error": message}).encode()
 
 
 def main() -> int:
-    """Serve until stopped."""
+    """Serve the API until the process is stopped. Returns 1 if it cannot start."""
     parser = argparse.ArgumentParser(description="Serves the demo's weather on loopback.")
     parser.add_argument("--port", type=int, default=0)
     port = parser.parse_args().port

@@ -1,7 +1,6 @@
-"""The demo's databases: `drover_demo` to read from, `drover_demo_warehouse` to write to.
+"""Create the demo's databases: pipelines read from `drover_demo` and write to `drover_demo_warehouse`.
 
-Both are on the same server as Drover's own database, each with its own role. Existing objects are not
-changed.
+Both are on the same server as Drover's own database. Each has its own role. Existing tables are not changed.
 """
 
 from urllib.parse import urlsplit
@@ -24,14 +23,14 @@ def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
             ensure_role(connection, role, env.role_password(secret_key, role))
         for name in (SOURCE, WAREHOUSE):
             _ensure_database(connection, name)
-    with psycopg.connect(_beside(admin_url, WAREHOUSE), autocommit=True) as connection:
-        _open_to(connection, WAREHOUSE, LOADER, "USAGE, CREATE")
-    with psycopg.connect(_beside(admin_url, SOURCE), autocommit=True) as connection:
-        _open_to(connection, SOURCE, READER, "USAGE")
+    with psycopg.connect(_database_url(admin_url, WAREHOUSE), autocommit=True) as connection:
+        _grant_to_role(connection, WAREHOUSE, LOADER, "USAGE, CREATE")
+    with psycopg.connect(_database_url(admin_url, SOURCE), autocommit=True) as connection:
+        _grant_to_role(connection, SOURCE, READER, "USAGE")
         return {table: _ensure_table(connection, table) for table in COLUMNS}
 
 
-def _beside(admin_url: str, name: str) -> str:
+def _database_url(admin_url: str, name: str) -> str:
     return urlsplit(admin_url)._replace(path=f"/{name}").geturl()
 
 
@@ -42,7 +41,7 @@ def _ensure_database(connection: psycopg.Connection, name: str) -> None:
         return
 
 
-def _open_to(connection: psycopg.Connection, name: str, role: str, privileges: str) -> None:
+def _grant_to_role(connection: psycopg.Connection, name: str, role: str, privileges: str) -> None:
     for statement in (
         "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC",
         "GRANT CONNECT ON DATABASE {name} TO {role}",
@@ -54,15 +53,18 @@ def _open_to(connection: psycopg.Connection, name: str, role: str, privileges: s
 
 
 def _ensure_table(connection: psycopg.Connection, table: str) -> int:
-    """Load a table in one transaction, so that an existing table is complete."""
+    """Load the table unless it exists, and return its number of rows.
+
+    It is loaded in one transaction, so an existing table is complete.
+    """
     name = sql.Identifier(table)
     with connection.transaction():
-        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
-        if there.fetchone() == (False,):
+        existence = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
+        if existence.fetchone() == (False,):
             _load(connection, table)
         connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(name, sql.Identifier(READER)))
-        counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
-    return int(counted[0]) if counted else 0
+        row_count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
+    return int(row_count[0]) if row_count else 0
 
 
 def _load(connection: psycopg.Connection, table: str) -> None:
@@ -73,10 +75,10 @@ def _load(connection: psycopg.Connection, table: str) -> None:
     ]
     if key == ("id",):
         columns.insert(0, sql.SQL("id integer GENERATED ALWAYS AS IDENTITY"))
-    columns.append(sql.SQL("PRIMARY KEY ({})").format(_names(key)))
+    columns.append(sql.SQL("PRIMARY KEY ({})").format(_column_list(key)))
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(columns)))
     copy = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, HEADER match, NULL {})").format(
-        name, _names(kinds), sql.Literal(MISSING)
+        name, _column_list(kinds), sql.Literal(MISSING)
     )
     with connection.cursor() as cursor, cursor.copy(copy) as loading, open_csv(table) as file:
         while chunk := file.read(CHUNK):
@@ -84,5 +86,5 @@ def _load(connection: psycopg.Connection, table: str) -> None:
     connection.execute(sql.SQL("ANALYZE {}").format(name))
 
 
-def _names(columns: tuple[str, ...] | dict[str, str]) -> sql.Composed:
+def _column_list(columns: tuple[str, ...] | dict[str, str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column) for column in columns)

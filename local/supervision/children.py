@@ -1,4 +1,4 @@
-"""The processes of one installation: start, watch, restart and stop them."""
+"""Start, watch, restart and stop the processes of one installation."""
 
 import contextlib
 import os
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.home import CHECKOUT
-from local.supervision.processes import dies_with_parent
+from local.supervision.processes import stop_with_parent
 from local.terminal import complain, say
 
-LONGEST_PAUSE = 30.0
-HEALTHY_AFTER = 30.0  # seconds of running after which an earlier death is forgotten
-ROTATE_AT = 20 * 1024 * 1024  # bytes of a log file that is renamed at the next start
+MAX_PAUSE = 30.0
+HEALTHY_AFTER = 30.0  # seconds; if a program runs longer, its earlier deaths do not count any more
+ROTATE_AT = 20 * 1024 * 1024  # bytes; a larger log file is renamed at the next start
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Child:
     _next_start: float = field(default=0.0, repr=False)
 
     def start(self) -> None:
-        """Start the program; its output goes to its log."""
+        """Start the program. Its output is written to its log."""
         if self.log.exists() and self.log.stat().st_size > ROTATE_AT:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
@@ -45,12 +45,12 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=dies_with_parent(signal.SIGTERM),
+                preexec_fn=stop_with_parent(signal.SIGTERM),
             )
         self._began = time.monotonic()
 
     def watch(self) -> None:
-        """Detect a death, and restart after its pause."""
+        """Check the program. If it has died, restart it after a pause."""
         now = time.monotonic()
         if self.process is not None:
             code = self.process.poll()
@@ -58,26 +58,27 @@ class Child:
                 if self.deaths and now - self._began > HEALTHY_AFTER:
                     self.deaths = 0
                 return
-            signal_group(self.process.pid, signal.SIGKILL)  # its leftovers would prevent a restart
+            # Child processes of the dead program would prevent a restart.
+            signal_group(self.process.pid, signal.SIGKILL)
             self.process = None
             self.deaths += 1
             self.total_deaths += 1
             pause = pause_after(self.deaths)
             self._next_start = now + pause
             complain(
-                f"{self.name} stopped ({_how(code)}) and will be restarted in {pause:g} s: see {self.log}"
+                f"{self.name} stopped ({_exit_reason(code)}) and will be restarted in {pause:g} s: see {self.log}"
             )
         elif now >= self._next_start:
             self.start()
             say(f"{self.name} was restarted")
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the program only, because it can stop its own children best."""
+        """Send SIGTERM to the program. Its own children do not receive the signal: the program stops them."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
     def end(self, seconds: float) -> None:
-        """Wait for it to stop; then kill the rest of its group."""
+        """Wait until the program has stopped, at most `seconds`, then kill its process group."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -87,7 +88,7 @@ class Child:
         process.wait()
 
     def log_tail(self, lines: int = 5) -> str:
-        """Return the end of its log."""
+        """Return the last lines of the log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
@@ -95,27 +96,27 @@ class Child:
 
 
 def pause_after(deaths: int) -> float:
-    """Seconds until the next start of what died so many times in a row."""
-    return min(LONGEST_PAUSE, 0.5 * 2.0 ** (deaths - 1))
+    """Return the seconds to wait before a program is started again after `deaths` deaths in a row."""
+    return min(MAX_PAUSE, 0.5 * 2.0 ** (deaths - 1))
 
 
 def stop_all(children: Iterable[Child], *, seconds: float) -> None:
-    """Ask all to stop at once, wait for all, then kill the groups of those still running."""
-    asked = list(children)
-    for child in asked:
+    """Ask all children to stop, wait for them, then kill their process groups."""
+    stopping = list(children)
+    for child in stopping:
         child.ask_to_stop()
     deadline = time.monotonic() + seconds
-    for child in asked:
+    for child in stopping:
         child.end(max(0.0, deadline - time.monotonic()))
 
 
 def signal_group(leader: int, signum: signal.Signals) -> None:
-    """Signal a process group, which may be empty by now."""
+    """Send a signal to a process group. The group may be empty."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signum)
 
 
-def _how(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:

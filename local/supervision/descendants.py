@@ -1,4 +1,4 @@
-"""Adopt processes that lost their parent, so that the supervisor can end them (Linux)."""
+"""Adopt descendants whose parent has died, so that the supervisor can end them (Linux only)."""
 
 import ctypes
 import os
@@ -12,13 +12,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose parent dies. Does nothing on other systems."""
+    """Make this process the parent of every descendant whose parent dies. Does nothing on other systems than Linux."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap_adopted(known: set[int]) -> None:
-    """Reap adopted processes that have ended; others wait for those in `known`."""
+    """Reap adopted processes that have ended. Processes in `known` are left to the code that started them."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -30,18 +30,18 @@ def reap_adopted(known: set[int]) -> None:
 
 
 def end_descendants(*, seconds: float) -> list[int]:
-    """Kill all remaining descendants and return them."""
-    found: set[int] = set()
+    """Kill all descendants of this process, and return their ids."""
+    killed: set[int] = set()
     deadline = time.monotonic() + seconds
-    while left := _descendants(os.getpid()):
-        found |= left
-        for pid in left:
+    while remaining := _descendants(os.getpid()):
+        killed |= remaining
+        for pid in remaining:
             _kill(pid)
         reap_adopted(set())
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
-    return sorted(found)
+    return sorted(killed)
 
 
 def _kill(pid: int) -> None:
@@ -52,19 +52,19 @@ def _kill(pid: int) -> None:
 
 
 def _descendants(root: int) -> set[int]:
-    """Return all descendants of `root` from the kernel's table; empty if there is no /proc."""
+    """Return the ids of all descendants of `root`; none if the system has no /proc."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # "pid (name, which may hold spaces and brackets) state ppid ..."
+            # The format is "pid (name) state ppid ...". The name may contain spaces and brackets.
             parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
         except (OSError, IndexError, ValueError):
             continue
         children[parent].append(int(entry.parent.name))
-    found: set[int] = set()
-    waiting = [root]
-    while waiting:
-        for pid in children[waiting.pop()]:
-            found.add(pid)
-            waiting.append(pid)
-    return found
+    descendants: set[int] = set()
+    unvisited = [root]
+    while unvisited:
+        for pid in children[unvisited.pop()]:
+            descendants.add(pid)
+            unvisited.append(pid)
+    return descendants

@@ -1,4 +1,4 @@
-"""Child processes that do not outlive us, and how to stop them."""
+"""Start child processes that end with their parent, and find out whether processes are running."""
 
 import ctypes
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 
-def dies_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
+def stop_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
     """Return a `preexec_fn` that makes the kernel send `signum` to the child when its parent dies.
 
-    Linux only (None elsewhere). The kernel means the parent *thread*, so start children from the main thread.
-    The library is loaded here, before the fork.
+    Returns None on other systems than Linux. The signal is sent when the *thread* that started the child ends, so start
+    children from the main thread. The C library is loaded here, because it must be loaded before the fork.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -25,14 +25,14 @@ def dies_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
 
     def arrange() -> None:
         prctl(_PR_SET_PDEATHSIG, int(signum))
-        if os.getppid() != parent:  # the parent died before the call above
+        if os.getppid() != parent:  # The parent died before the call above.
             os._exit(1)
 
     return arrange
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists, also a zombie or another user's."""
+    """Whether a process with this id exists. It may be a zombie or a process of another user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -51,19 +51,19 @@ def command_line(pid: int) -> str:
     except OSError:
         pass
     try:
-        shown = subprocess.run(
+        result = subprocess.run(
             ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
         )
     except OSError:
         return ""
-    return shown.stdout.strip()
+    return result.stdout.strip()
 
 
 def wait_until_gone(pids: Iterable[int], *, seconds: float) -> list[int]:
-    """Wait for processes that may not be our children; return those still running."""
-    left = [pid for pid in pids if is_alive(pid)]
+    """Wait until the processes have ended, at most `seconds`. Returns the ids of those that are still running."""
+    running = [pid for pid in pids if is_alive(pid)]
     deadline = time.monotonic() + seconds
-    while left and time.monotonic() < deadline:
+    while running and time.monotonic() < deadline:
         time.sleep(0.02)
-        left = [pid for pid in left if is_alive(pid)]
-    return left
+        running = [pid for pid in running if is_alive(pid)]
+    return running

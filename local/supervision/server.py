@@ -1,4 +1,4 @@
-"""Restarts the PostgreSQL server of an installation when it dies, also when it dies while it starts."""
+"""Restart the PostgreSQL server of an installation when it dies, also if it dies during its start."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from local.terminal import complain, say
 
 @dataclass
 class WatchedServer:
-    """A server that was started, or is about to be."""
+    """Watches a server, and restarts it when it has stopped."""
 
     postgres: EmbeddedPostgres
     _failures: int = field(default=0, repr=False)  # starts in a row that failed
@@ -19,12 +19,12 @@ class WatchedServer:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs now."""
+        """The process id of the running server."""
         process = self.postgres.process
         return process.pid if process is not None else None
 
     def watch(self) -> None:
-        """Restart a server that stopped. If it does not come up, try again after a pause."""
+        """Restart the server if it has stopped. If the start fails, try again after a pause."""
         process = self.postgres.process
         if process is not None:
             if process.poll() is None:
@@ -45,7 +45,7 @@ class WatchedServer:
             self._failures += 1
             pause = pause_after(self._failures)
             self._next_start = time.monotonic() + pause
-            complain(f"{failure} It is tried again in {pause:g} s.")
+            complain(f"{failure} The next try is in {pause:g} s.")
         else:
             self._failures = 0
             say("PostgreSQL was restarted")

@@ -1,4 +1,4 @@
-"""Keep the processes of one installation running, and end them all."""
+"""Keep the processes of one installation running, and stop them all at the end."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ from local.home import CHECKOUT
 from local.lost_database import DATABASE_LOST
 from local.supervision.children import Child, signal_group, stop_all
 from local.supervision.descendants import adopt_orphans, end_descendants, reap_adopted
-from local.supervision.processes import dies_with_parent
+from local.supervision.processes import stop_with_parent
 from local.supervision.server import WatchedServer
 
-# Stopping must end within 15 s. PostgreSQL, which writes a checkpoint when it stops, gets what remains of STOP_SECONDS after
-# the children have ended.
+# Drover must stop within 15 s. The children stop first. PostgreSQL writes a checkpoint when it stops: it gets the time
+# that then remains of STOP_SECONDS.
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
@@ -35,10 +35,10 @@ class Stopped(BaseException):
 
 
 class Supervisor(AbstractContextManager["Supervisor"]):
-    """Owns the children and the PostgreSQL server, if there is one.
+    """Owns the children and the embedded PostgreSQL server, if there is one.
 
-    Use it from the main thread. Inside the context SIGINT, SIGTERM and SIGHUP raise Stopped once; leaving it
-    stops everything.
+    Use it from the main thread. Inside the context, the first SIGINT, SIGTERM or SIGHUP raises Stopped. Leaving the
+    context stops all processes.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, self._on_signal)
-        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)  # only wakes `rest`
+        # The signal only has to wake `sleep_until_event`.
+        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
         adopt_orphans()
         return self
 
@@ -76,21 +77,21 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         raise Stopped(signal.Signals(signum).name)
 
     def add(self, child: Child) -> Child:
-        """Start a child and watch it from now on."""
+        """Start a child. It is watched from now on."""
         self.children.append(child)
         child.start()
         return child
 
     def run(
-        self, command: Sequence[str | Path], env: Mapping[str, str], *, doing: str, log: Path
+        self, command: Sequence[str | Path], env: Mapping[str, str], *, step: str, log: Path
     ) -> None:
         """Run a program to its end while the children are watched.
 
-        Its standard output is ours; its standard error goes to `log`. Raises LocalError if it fails,
-        DatabaseLost if it reports that it lost the database.
+        It uses this process's standard output. Its standard error is written to `log`. Raises LocalError if the program
+        fails, and DatabaseLost if it exits with DATABASE_LOST.
         """
         with log.open("ab") as errors:
-            began = errors.tell()
+            log_offset = errors.tell()
             self._task = subprocess.Popen(
                 command,
                 cwd=CHECKOUT,
@@ -98,40 +99,40 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 stdin=subprocess.DEVNULL,
                 stderr=errors,
                 start_new_session=True,
-                preexec_fn=dies_with_parent(signal.SIGTERM),
+                preexec_fn=stop_with_parent(signal.SIGTERM),
             )
         while (code := self._task.poll()) is None:
             self.watch()
-            self.rest(0.5)
+            self.sleep_until_event(0.5)
         self._task = None
         if code == DATABASE_LOST:
-            raise DatabaseLost(_last_line(log, began))
+            raise DatabaseLost(_last_line(log, log_offset))
         if code == EXPLAINED_FAILURE:
-            raise LocalError(_last_line(log, began))
+            raise LocalError(_last_line(log, log_offset))
         if code:
-            reason = _last_line(log, began) or f"exit code {code}"
+            reason = _last_line(log, log_offset) or f"exit code {code}"
             reason = reason.removeprefix("CommandError: ").rstrip(".")
-            raise LocalError(f"{doing} failed ({reason}): see {log}.")
+            raise LocalError(f"{step} failed ({reason}): see {log}.")
 
     def watch(self) -> None:
-        """Restart what died, and reap orphans."""
+        """Restart processes that have died, and reap adopted processes."""
         if self.server is not None:
             self.server.watch()
         for child in self.children:
             child.watch()
-        reap_adopted(self._known())
+        reap_adopted(self._managed_pids())
 
-    def require_stays_up(self, child: Child) -> None:
-        """Raise LocalError if a child dies repeatedly before it was ready once."""
+    def require_no_repeated_deaths(self, child: Child) -> None:
+        """Raise LocalError if a child has died repeatedly during the start."""
         if child.deaths < GIVE_UP_AFTER:
             return
         raise LocalError(
-            f"The {child.name} process does not stay up ({child.log_tail(1) or 'no output'}): "
+            f"The {child.name} process ends again and again ({child.log_tail(1) or 'no output'}): "
             f"see {child.log}."
         )
 
-    def rest(self, seconds: float) -> None:
-        """Sleep until a child dies or the time is over."""
+    def sleep_until_event(self, seconds: float) -> None:
+        """Sleep until a child dies, but at most `seconds`."""
         if not self._selector.select(seconds):
             return
         with contextlib.suppress(BlockingIOError):
@@ -139,13 +140,13 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 continue
 
     def keep_running(self) -> None:
-        """Watch until Stopped is raised."""
+        """Watch all processes until Stopped is raised."""
         while True:
             self.watch()
-            self.rest(1.0)
+            self.sleep_until_event(1.0)
 
     def stop(self) -> None:
-        """End everything: the children first, then the server, leftovers last."""
+        """Stop all processes: first the children, then the server, then all other descendants."""
         deadline = time.monotonic() + STOP_SECONDS
         if self._task is not None:
             self._task.terminate()
@@ -157,7 +158,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self.server.stop(deadline - time.monotonic())
         end_descendants(seconds=LEFTOVER_SECONDS)
 
-    def _known(self) -> set[int]:
+    def _managed_pids(self) -> set[int]:
         return set(self._pids())
 
     def _pids(self) -> Iterator[int]:

@@ -375,7 +375,7 @@ def test_a_sync_whose_worker_died_is_given_to_another(committed_db: None, git: G
     with world.scope():
         Repository.objects.for_org(world.org).update(status="running", claim=uuid4())
     assert waiting(made) == 0
-    assert jobs.remove_jobs_of_dead_workers(reconciler.SILENT_WORKER) >= 1
+    assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) >= 1
     assert waiting(made) == 1
     assert sync(world, made)["status"] == "succeeded"
 

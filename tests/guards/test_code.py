@@ -16,7 +16,7 @@ UNSCOPED = {
     "apps/orgs/operators/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org; the row names its org.",
-    "apps/runs/attempts/rows.py:AttemptRows._note_output": "update_or_create with org_id= among the look-up values.",
+    "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create with org_id= among the look-up values.",
     "apps/orgs/http/idempotency.py:OrgStore.claim": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")

@@ -27,7 +27,7 @@ TRIED = {
     "a connector": ["apps/connectors/services.py:_lock_editable"],
     "the engine's stream": [
         "apps/engine/sync/statements.py:<module>",
-        "apps/runs/positions/services.py:_movable",
+        "apps/runs/positions/services.py:_lock_pipeline",
     ],
 }
 ROWS = {
@@ -76,7 +76,7 @@ ROWS = {
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],
     "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/keeping/test_backup.py.": [
-        "local/backups/databases.py:Moment.__init__",
+        "local/backups/databases.py:Snapshot.__init__",
     ],
     "While an installation is prepared; nothing else takes this lock.": [
         "apps/engine/sync/state.py:install",

@@ -1,4 +1,4 @@
-"""axe-core in the page: barriers for screen readers and keyboards."""
+"""Check pages with axe-core for barriers for people who use a screen reader or a keyboard."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from local.home import CHECKOUT
 
 AXE = CHECKOUT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-GRAVE = {"serious", "critical"}
+SEVERE_IMPACTS = {"serious", "critical"}
 
 
-def grave_violations(page: Page) -> list[str]:
-    """Return serious and critical violations of WCAG 2.2 AA, one line each with the first affected element."""
+def severe_violations(page: Page) -> list[str]:
+    """Return a line for each serious or critical violation of WCAG 2.2 AA, with the first affected element."""
     if not AXE.exists():
         pytest.fail(f"{AXE} is missing: run `make frontend`, which installs the packages.")
-    found: list[dict[str, Any]] = page.evaluate(
+    violations: list[dict[str, Any]] = page.evaluate(
         f"{AXE.read_text()};"
         f"axe.run(document, {{runOnly: {RULES}, resultTypes: ['violations']}})"
         ".then((result) => result.violations)"
     )
     return [
-        f"{one['id']} ({one['impact']}): {one['help']}: {one['nodes'][0]['html']}"
-        for one in found
-        if one["impact"] in GRAVE
+        f"{violation['id']} ({violation['impact']}): {violation['help']}: {violation['nodes'][0]['html']}"
+        for violation in violations
+        if violation["impact"] in SEVERE_IMPACTS
     ]

@@ -1,4 +1,4 @@
-"""A Chrome or Chromium for the journeys: an installed one, else one installed now, else a clear failure."""
+"""Find a Chrome or Chromium for the journeys. If none is installed, try to install one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-NAMES = (
+PROGRAM_NAMES = (
     "google-chrome",
     "google-chrome-stable",
     "chromium",
@@ -17,11 +17,11 @@ NAMES = (
     "chrome",
     "microsoft-edge",
 )
-PLACES = (
+MACOS_PATHS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-# No background requests: a test's browser connects only to the site under test.
+# The browser must connect only to the site under test, so background requests are disabled.
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -35,54 +35,54 @@ INSTALL_SECONDS = 900
 
 
 class NoBrowser(Exception):
-    """No Chrome or Chromium is installed and none could be installed; the message lists the attempts."""
+    """No Chrome or Chromium is installed, and none could be installed. The message lists the attempts."""
 
 
-def find_browser(playwrights_own: str) -> str:
+def find_browser(playwright_path: str) -> str:
     """Return the path of a working browser. Raises NoBrowser.
 
-    `playwrights_own` is the folder of the Chromium that Playwright installs.
+    `playwright_path` is the path of the Chromium that Playwright can install.
     """
-    found = _first_that_starts(playwrights_own)
-    if found:
-        return found
+    browser = _find_working_browser(playwright_path)
+    if browser:
+        return browser
     failures = []
     for name, install in _installers():
         failure = install()
-        found = _first_that_starts(playwrights_own)
-        if found:
-            return found
+        browser = _find_working_browser(playwright_path)
+        if browser:
+            return browser
         failures.append(f"{name}: {failure or 'installed, but it does not start'}")
     raise NoBrowser(
-        "The journeys need Chrome or Chromium and none is installed. Tried "
+        "The journeys need Chrome or Chromium, and none is installed. Tried "
         + "; ".join(failures)
         + ". Install one by hand, for example `apt-get install chromium` or `playwright install chromium`."
     )
 
 
-def _first_that_starts(playwrights_own: str) -> str | None:
-    on_path = (shutil.which(name) for name in NAMES)
-    for candidate in (*on_path, *PLACES, playwrights_own):
-        if candidate and Path(candidate).exists() and _starts(candidate):
+def _find_working_browser(playwright_path: str) -> str | None:
+    on_path = (shutil.which(name) for name in PROGRAM_NAMES)
+    for candidate in (*on_path, *MACOS_PATHS, playwright_path):
+        if candidate and Path(candidate).exists() and _can_start(candidate):
             return candidate
     return None
 
 
-def _starts(browser: str) -> bool:
-    """Some distributions install a script there that only recommends another package manager."""
+def _can_start(browser: str) -> bool:
+    """Whether the browser starts. Some distributions install only a script that recommends a package manager."""
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             [browser, "--version"], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return answer.returncode == 0 and any(character.isdigit() for character in answer.stdout)
+    return result.returncode == 0 and any(character.isdigit() for character in result.stdout)
 
 
 def _installers() -> Iterator[tuple[str, Callable[[], str]]]:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         yield "the distribution's package", _install_package
-    yield "Playwright's own", _install_playwrights
+    yield "Playwright's own", _install_with_playwright
 
 
 def _install_package() -> str:
@@ -91,14 +91,14 @@ def _install_package() -> str:
     return updated or _run(["apt-get", "install", "-y", "-qq", "chromium"], environment)
 
 
-def _install_playwrights() -> str:
+def _install_with_playwright() -> str:
     return _run([sys.executable, "-m", "playwright", "install", "chromium"], dict(os.environ))
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    """Return an empty string if it worked, else its last line of output."""
+    """Run a command. Returns an empty string if it succeeds, else the last line of its output."""
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -108,7 +108,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as failure:
         return str(failure)
-    if answer.returncode == 0:
+    if result.returncode == 0:
         return ""
-    lines = (answer.stderr or answer.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit code {answer.returncode}"
+    lines = (result.stderr or result.stdout).strip().splitlines()
+    return lines[-1] if lines else f"exit code {result.returncode}"

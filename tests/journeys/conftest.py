@@ -1,4 +1,4 @@
-"""A running Drover with its demo, and a page of a real browser that records errors."""
+"""Fixtures of the journeys: a running Drover with its demo, and a real browser that records errors."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 from tests.first_start import FirstStart
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
-PATIENCE = 30_000  # milliseconds per step of a journey
+STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
 
 
 @dataclass(frozen=True)
 class Site:
-    """The URL and the login of Drover, as `make up` reports them."""
+    """The URL and the credentials of Drover, from the report of `make up`."""
 
     url: str
     email: str
     password: str
     organization: str
-    mail: Path  # a folder: there is no mail server
+    mail: Path  # folder with the sent mails, because there is no mail server
 
 
 @dataclass
 class Visitor:
-    """A page and the errors of its console, its scripts and the server."""
+    """A browser page, and the errors of its console, its scripts and its requests."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
-    def listen(self) -> None:
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        self.page.on("response", self._look)
+    def record_errors(self) -> None:
+        self.page.on("console", self._record_console_message)
+        self.page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
+        self.page.on("response", self._record_failed_response)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record_console_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"console {message.type}: {message.text}")
+            self.errors.append(f"console {message.type}: {message.text}")
 
-    def _look(self, response: Response) -> None:
+    def _record_failed_response(self, response: Response) -> None:
         if response.status >= 400:
-            self.complaints.append(f"{response.status} {response.request.method} {response.url}")
+            self.errors.append(f"{response.status} {response.request.method} {response.url}")
 
 
 @pytest.fixture
 def site(first_start: FirstStart) -> Site:
-    """Drover as `make up` runs it."""
+    """Return the site that `make up` has started."""
     told = first_start.make_up.read_report()
     return Site(
         told["url"],
@@ -62,8 +62,9 @@ def site(first_start: FirstStart) -> Site:
 
 @pytest.fixture
 def visitor() -> Iterator[Visitor]:
-    """A separate browser for each journey: while Playwright runs, its event loop occupies this thread, and Django
-    would refuse the database to the next test.
+    """Start a separate browser for each journey.
+
+    While Playwright runs, its event loop runs in this thread. Django would refuse database queries of the next test.
     """
     with sync_playwright() as playwright:
         try:
@@ -71,12 +72,12 @@ def visitor() -> Iterator[Visitor]:
         except NoBrowser as missing:
             pytest.fail(str(missing))
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        # without animations: a colour during a fade is not a real colour
+        # Without animations: during a fade, the check of color contrast would use an intermediate color.
         context = browser.new_context(
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(STEP_TIMEOUT)
         visitor = Visitor(context.new_page())
-        visitor.listen()
+        visitor.record_errors()
         yield visitor
         browser.close()

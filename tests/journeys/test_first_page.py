@@ -1,4 +1,4 @@
-"""From the login to a run's log, and to a custom source, in a real browser with the real product."""
+"""The first steps of a user in a real browser: log in, run a pipeline, create a pipeline and a custom source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.journeys.accessibility import grave_violations
+from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
 
 RUN_ADDRESS = re.compile(r"/runs/[0-9a-f-]{36}$")
@@ -17,15 +17,15 @@ class Three(Source):
     def get(self, pagination=None):
         return Page([{"n": n} for n in range(3)])
 """
-PASTE = """(editor, text) => {
+PASTE_SCRIPT = """(editor, text) => {
     const clipboardData = new DataTransfer();
     clipboardData.setData("text/plain", text);
     editor.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
 }"""
-RUN_SECONDS = 120_000  # milliseconds
+RUN_TIMEOUT = 120_000  # milliseconds
 
 
-def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
+def test_a_user_logs_in_runs_a_pipeline_and_creates_a_pipeline_and_a_custom_source(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
@@ -33,7 +33,7 @@ def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
 
     rows = page.get_by_role("table").locator("tbody tr")
     expect(rows.filter(has_text="postgres").first).to_be_visible()
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
     page.screenshot(path=tmp_path / "pipelines.png")
 
     row = rows.filter(has_text="flights").first
@@ -49,23 +49,23 @@ def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
     page.screenshot(path=tmp_path / "running.png")
 
     status = page.get_by_role("heading", level=1).locator("[data-status]")
-    expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_SECONDS)
+    expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_TIMEOUT)
     expect(progress).to_have_attribute("aria-valuenow", "100")
     expect(page.get_by_role("definition").filter(has_text="336,776").first).to_be_visible()
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
     page.screenshot(path=tmp_path / "succeeded.png")
 
     page.reload()
     expect(status).to_have_attribute("data-status", "succeeded")
     expect(log.first).to_be_visible()
-    make_a_pipeline(page, tmp_path)
-    write_a_source(page, tmp_path)
-    look_at_repositories(page)
-    assert visitor.complaints == []
+    create_pipeline(page, tmp_path)
+    create_custom_source(page, tmp_path)
+    open_repositories(page)
+    assert visitor.errors == []
 
 
-def make_a_pipeline(page: Page, shots: Path) -> None:
-    """From a saved source to a saved destination; the transform of its stream is written later, on its page."""
+def create_pipeline(page: Page, screenshots: Path) -> None:
+    """Create a pipeline between saved connectors, then add a transform on its page."""
     page.get_by_role("link", name="Pipelines").first.click()
     page.get_by_role("link", name="New pipeline").first.click()
     page.get_by_text("Airports file", exact=True).click()
@@ -78,20 +78,20 @@ def make_a_pipeline(page: Page, shots: Path) -> None:
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Preview 10 records").click()
     expect(page.get_by_text("Read 10 records from the source.")).to_be_visible()
-    page.screenshot(path=shots / "review.png", full_page=True)
-    assert grave_violations(page) == []
+    page.screenshot(path=screenshots / "review.png", full_page=True)
+    assert severe_violations(page) == []
     page.get_by_role("button", name="Create pipeline").click()
     page.get_by_role("button", name="Add a Python transform").click()
     page.get_by_role("button", name="Start from an example").click()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved as version 2.")).to_be_visible()
     expect(page.get_by_role("textbox", name="Transform code")).to_contain_text("return record")
-    assert grave_violations(page) == []
-    page.screenshot(path=shots / "pipeline.png", full_page=True)
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "pipeline.png", full_page=True)
 
 
-def write_a_source(page: Page, shots: Path) -> None:
-    """Open an example, paste another, see its validation, preview its records, save it."""
+def create_custom_source(page: Page, screenshots: Path) -> None:
+    """Open the editor, replace the example, preview the records, and save the source."""
     page.get_by_role("link", name="Custom sources").click()
     page.get_by_role("link", name="Create a source").click()
     editor = page.get_by_role("textbox", name="Source code")
@@ -99,29 +99,29 @@ def write_a_source(page: Page, shots: Path) -> None:
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.press("Delete")
-    editor.evaluate(PASTE, SOURCE)
+    editor.evaluate(PASTE_SCRIPT, SOURCE)
     expect(page.get_by_text("Valid: 1 stream")).to_be_visible()
     page.get_by_role("button", name="Preview 20 records").click()
     expect(page.get_by_text("3 records in")).to_be_visible()
-    assert grave_violations(page) == []
-    page.screenshot(path=shots / "source.png")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "source.png")
     page.get_by_label("Name").fill("Three")
     page.get_by_role("button", name="Save and approve").click()
     expect(page.get_by_text("Pipelines run this version (version 1).")).to_be_visible()
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
 
 
-def look_at_repositories(page: Page) -> None:
+def open_repositories(page: Page) -> None:
     page.get_by_role("link", name="Custom sources").click()
     page.get_by_role("link", name="Git repositories").click()
     page.get_by_role("button", name="Connect a repository").click()
     expect(page.get_by_label("Branch")).to_have_value("main")
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
 
 
 def log_in(page: Page, site: Site) -> None:
     page.goto(site.url)
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
     page.get_by_label("E-mail").fill(site.email)
     page.get_by_label("Password").fill(site.password)
     page.get_by_role("button", name="Log in", exact=True).click()

@@ -1,4 +1,4 @@
-"""Register, second factors, invite a colleague, and single sign-on with a real OpenID Connect server."""
+"""Sign-up, second factors, invitations, and single sign-on with a real OpenID Connect server, in a real browser."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from uuid import uuid4
 from allauth.mfa.totp.internal import auth as totp
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.accessibility import grave_violations
-from tests.journeys.conftest import PATIENCE, Site, Visitor
+from tests.journeys.accessibility import severe_violations
+from tests.journeys.conftest import STEP_TIMEOUT, Site, Visitor
 from tests.orgs.sign_in import issuer as oidc
 
 PASSWORD = "correct horse battery staple"
 LINK = re.compile(r"https?://\S+#\S+")
 
 
-def test_someone_signs_up_secures_the_account_invites_a_colleague_and_sets_up_single_sign_on(
+def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_single_sign_on(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
     address = f"ada-{uuid4().hex[:8]}@example.com"
     sign_up(page, site, address)
-    assert LINK.search(mail_to(site, address, "Confirm your e-mail address"))
+    assert LINK.search(wait_for_mail(site, address, "Confirm your e-mail address"))
 
-    codes = set_up_an_app(page, tmp_path)
-    add_a_passkey(page, tmp_path)
+    codes = set_up_authenticator_app(page, tmp_path)
+    add_passkey(page, tmp_path)
     log_out(page)
-    log_in_with_a_code(page, address, codes[0])
+    log_in_with_code(page, address, codes[0])
     log_out(page)
     page.get_by_role("button", name="Log in with a passkey").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
 
     colleague = f"grace-{uuid4().hex[:8]}@example.com"
-    invite(page, colleague, tmp_path)
-    link = LINK.search(mail_to(site, colleague, "Join "))
+    invite_colleague(page, colleague, tmp_path)
+    link = LINK.search(wait_for_mail(site, colleague, "Join "))
     assert link
     browser = page.context.browser
     assert browser is not None
-    accept(browser, link[0], tmp_path)
+    accept_invitation(browser, link[0], tmp_path)
 
     with oidc.running() as issuer:
         issuer.know("grace", email=colleague, email_verified=True, name="Grace H.")
         short_name = set_up_single_sign_on(page, issuer.url, tmp_path)
-        enter_through(browser, site, short_name, tmp_path)
+        log_in_with_single_sign_on(browser, site, short_name, tmp_path)
 
-    look_at_every_page(page, tmp_path)
-    # logged out, the page requests a session and is refused
+    check_every_settings_page(page, tmp_path)
+    # While the user is logged out, the page requests a session and gets 401.
     unexpected = [
-        each
-        for each in visitor.complaints
-        if not each.startswith("401 ") and "status of 401" not in each
+        error
+        for error in visitor.errors
+        if not error.startswith("401 ") and "status of 401" not in error
     ]
     assert unexpected == []
 
 
 def sign_up(page: Page, site: Site, address: str) -> None:
     page.goto(f"{site.url}/signup")
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
     page.get_by_label("Your name").fill("Ada Lovelace")
     page.get_by_label("Organization").fill("Analytical Engines")
     page.get_by_label("E-mail").fill(address)
@@ -70,9 +70,9 @@ def sign_up(page: Page, site: Site, address: str) -> None:
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
 
 
-def mail_to(site: Site, address: str, subject: str) -> str:
+def wait_for_mail(site: Site, address: str, subject: str) -> str:
     """Return the text of the mail with this subject, once a worker has written it."""
-    deadline = time.monotonic() + PATIENCE / 1000
+    deadline = time.monotonic() + STEP_TIMEOUT / 1000
     while time.monotonic() < deadline:
         for file in sorted(site.mail.glob("*.log")):
             for raw in file.read_bytes().split(b"-" * 79):
@@ -83,7 +83,7 @@ def mail_to(site: Site, address: str, subject: str) -> str:
     raise AssertionError(f"no mail to {address}: {subject}")
 
 
-def set_up_an_app(page: Page, shots: Path) -> list[str]:
+def set_up_authenticator_app(page: Page, screenshots: Path) -> list[str]:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Security").click()
     factors = page.get_by_role("region", name="Two-factor authentication")
@@ -91,19 +91,19 @@ def set_up_an_app(page: Page, shots: Path) -> list[str]:
     factors.get_by_role("button", name="Set up").click()
     expect(page.get_by_alt_text("QR code of the secret")).to_be_visible()
     secret = page.locator("code", has_text=re.compile("^[A-Z2-7]{32}$")).inner_text()
-    page.screenshot(path=shots / "app.png", full_page=True)
+    page.screenshot(path=screenshots / "app.png", full_page=True)
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
     page.get_by_label("Code", exact=True).fill(code)
     page.get_by_role("button", name="Confirm").click()
-    shown = page.get_by_role("status").filter(has_text="recovery codes")
-    expect(shown).to_be_visible()
-    page.screenshot(path=shots / "codes.png", full_page=True)
-    assert grave_violations(page) == []
-    return re.findall(r"\b\d{12}\b", shown.inner_text())
+    recovery_codes = page.get_by_role("status").filter(has_text="recovery codes")
+    expect(recovery_codes).to_be_visible()
+    page.screenshot(path=screenshots / "codes.png", full_page=True)
+    assert severe_violations(page) == []
+    return re.findall(r"\b\d{12}\b", recovery_codes.inner_text())
 
 
-def add_a_passkey(page: Page, shots: Path) -> None:
-    """With a virtual authenticator of Chromium: the ceremony is real."""
+def add_passkey(page: Page, screenshots: Path) -> None:
+    """Add a passkey with Chromium's virtual authenticator."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {
@@ -117,7 +117,7 @@ def add_a_passkey(page: Page, shots: Path) -> None:
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_text("1 passkey")).to_be_visible()
-    page.screenshot(path=shots / "security.png", full_page=True)
+    page.screenshot(path=screenshots / "security.png", full_page=True)
 
 
 def log_out(page: Page) -> None:
@@ -126,51 +126,51 @@ def log_out(page: Page) -> None:
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def log_in_with_a_code(page: Page, address: str, code: str) -> None:
+def log_in_with_code(page: Page, address: str, code: str) -> None:
     page.get_by_label("E-mail").fill(address)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", name="Two-factor authentication")).to_be_visible()
-    assert grave_violations(page) == []
+    assert severe_violations(page) == []
     page.get_by_label("Code").fill(code)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
 
 
-def invite(page: Page, colleague: str, shots: Path) -> None:
+def invite_colleague(page: Page, colleague: str, screenshots: Path) -> None:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Members").click()
-    expect(
-        page.get_by_role("heading", name="Invitations", exact=True)
-    ).to_be_visible()  # the previous page has a URL too
+    # Wait for this page, because the previous page has a field "E-mail" too.
+    expect(page.get_by_role("heading", name="Invitations", exact=True)).to_be_visible()
     page.get_by_role("textbox", name="E-mail").fill(colleague)
     page.get_by_label("Role of the invited person").select_option("viewer")
     page.get_by_role("button", name="Invite").click()
     expect(page.get_by_text(f"{colleague} as viewer")).to_be_visible()
     page.get_by_role("button", name=re.compile("View permissions")).first.click()
     expect(page.get_by_text("Allowed for the role owner.").first).to_be_visible()
-    page.screenshot(path=shots / "members.png", full_page=True)
-    assert grave_violations(page) == []
+    page.screenshot(path=screenshots / "members.png", full_page=True)
+    assert severe_violations(page) == []
 
 
-def accept(browser: Browser, link: str, shots: Path) -> None:
+def accept_invitation(browser: Browser, link: str, screenshots: Path) -> None:
     page = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
     page.goto(link)
     expect(page.get_by_role("heading", name="Join Analytical Engines")).to_be_visible()
     assert "#" not in page.url
-    assert grave_violations(page) == []
-    page.screenshot(path=shots / "invitation.png")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "invitation.png")
     page.get_by_label("Your name").fill("Grace Hopper")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create account and join").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
-    page.screenshot(path=shots / "joined.png")
+    page.screenshot(path=screenshots / "joined.png")
     page.goto(urljoin(link, "/settings/usage"))
-    expect(page.get_by_role("link", name="Usage")).to_be_in_viewport()  # the row of tabs is wider
+    # The row of tabs is wider than this screen, so it must have scrolled.
+    expect(page.get_by_role("link", name="Usage")).to_be_in_viewport()
     page.context.close()
 
 
-def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
+def set_up_single_sign_on(page: Page, issuer: str, screenshots: Path) -> str:
     page.get_by_role("link", name="Single sign-on").click()
     page.get_by_label("Issuer", exact=True).fill(issuer)
     page.get_by_label("Client ID").fill("drover")
@@ -180,12 +180,14 @@ def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
     page.get_by_role("button", name="Save").click()
     start = page.get_by_text(re.compile("/sso/start"))
     expect(start).to_be_visible()
-    assert grave_violations(page) == []
-    page.screenshot(path=shots / "sso.png", full_page=True)
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "sso.png", full_page=True)
     return start.inner_text().rpartition("org=")[2]
 
 
-def enter_through(browser: Browser, site: Site, short_name: str, shots: Path) -> None:
+def log_in_with_single_sign_on(
+    browser: Browser, site: Site, short_name: str, screenshots: Path
+) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(site.url)
     page.get_by_role("button", name="Log in with single sign-on").click()
@@ -196,14 +198,14 @@ def enter_through(browser: Browser, site: Site, short_name: str, shots: Path) ->
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_text("You logged in through this organization's")).to_be_visible()
-    page.screenshot(path=shots / "entered.png")
+    page.screenshot(path=screenshots / "entered.png")
     page.context.close()
 
 
-def look_at_every_page(page: Page, shots: Path) -> None:
+def check_every_settings_page(page: Page, screenshots: Path) -> None:
     tabs = page.get_by_role("navigation", name="Settings").get_by_role("link")
     for name in tabs.all_inner_texts():
         tabs.filter(has_text=re.compile(f"^{name}$")).click()
         expect(page.get_by_role("status", name="Loading")).to_have_count(0)
-        assert grave_violations(page) == [], name
-        page.screenshot(path=shots / f"settings-{name}.png", full_page=True)
+        assert severe_violations(page) == [], name
+        page.screenshot(path=screenshots / f"settings-{name}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""Shared by the tests of this folder: the compose file, one cluster to copy, and one server."""
+"""Fixtures of this folder: the compose file, a cluster to copy, and a running server."""
 
 import subprocess
 import tempfile
@@ -21,23 +21,22 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def copy_cluster() -> Iterator[Callable[[EmbeddedPostgres], None]]:
-    """Gives a server a copied cluster: creating one takes a second, copying much less."""
+    """Return a function that copies a cluster to a server's data folder. Copying is faster than creating a cluster."""
     with tempfile.TemporaryDirectory(prefix="drover-cluster-") as folder:
-        Path(folder).chmod(
-            0o711
-        )  # as root the server runs as another user, who must be able to enter
-        made = EmbeddedPostgres(Path(folder) / "pg", durable=False)
-        made.init()
+        # If the tests run as root, the server runs as another user, who must be able to enter the folder.
+        Path(folder).chmod(0o711)
+        original = EmbeddedPostgres(Path(folder) / "pg", durable=False)
+        original.init()
 
         def copy(server: EmbeddedPostgres) -> None:
             for source, target in (
-                (made.data_dir.resolve(), server.data_dir),
-                (made.password_file, server.password_file),
+                (original.data_dir.resolve(), server.data_dir),
+                (original.password_file, server.password_file),
             ):
                 subprocess.run(["cp", "-a", source, target], check=True)
 
         yield copy
-        made.delete()
+        original.delete()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Manually started commands find the installation of their home."""
+"""Manually started commands use the installation in their home."""
 
 import json
 import os
@@ -8,91 +8,93 @@ from pathlib import Path
 
 import pytest
 
-from config.env import SettingMissing, adopt_installation
+from config.env import SettingMissing, use_installation
 from local.database.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITTEN = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}
+ADDRESSES = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}
 
 
 @pytest.fixture
-def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home's note with its URLs; only the home is set in the environment."""
-    for name in (*WRITTEN, "DATABASE_URL_FILE"):
-        monkeypatch.setenv(name, "so that it is restored")
+def addresses_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the path of a home's file of addresses. The environment sets only DROVER_HOME."""
+    for name in (*ADDRESSES, "DATABASE_URL_FILE"):
+        monkeypatch.setenv(name, "restored after the test")
         monkeypatch.delenv(name)
     monkeypatch.setenv("DROVER_HOME", str(tmp_path))
     (tmp_path / "run").mkdir()
     return tmp_path / "run" / "addresses.json"
 
 
-def test_the_addresses_of_the_home_are_taken_where_none_are_given(
-    note: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_command_uses_the_addresses_of_its_home_that_are_not_set(
+    addresses_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note.write_text(json.dumps(WRITTEN))
+    addresses_file.write_text(json.dumps(ADDRESSES))
     monkeypatch.setenv("PORT", "9000")
-    adopt_installation()
-    assert (os.environ["DATABASE_URL"], os.environ["PORT"]) == (WRITTEN["DATABASE_URL"], "9000")
+    use_installation()
+    assert (os.environ["DATABASE_URL"], os.environ["PORT"]) == (ADDRESSES["DATABASE_URL"], "9000")
 
 
-def test_another_database_has_nothing_to_do_with_the_home(
-    note: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_addresses_of_the_home_are_ignored_if_another_database_is_set(
+    addresses_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note.write_text(json.dumps(WRITTEN))
+    addresses_file.write_text(json.dumps(ADDRESSES))
     monkeypatch.setenv("DATABASE_URL", "postgresql://db.example.com/drover")
-    adopt_installation()
+    use_installation()
     assert "PORT" not in os.environ
 
 
-def test_a_damaged_note_is_named(note: Path) -> None:
-    note.write_text('{"DATABASE_URL": ')
-    with pytest.raises(SettingMissing, match=str(note)):
-        adopt_installation()
+def test_the_error_names_a_damaged_addresses_file(addresses_file: Path) -> None:
+    addresses_file.write_text('{"DATABASE_URL": ')
+    with pytest.raises(SettingMissing, match=str(addresses_file)):
+        use_installation()
 
 
-def test_without_an_installation_a_command_names_the_next_step(note: Path) -> None:
-    done = subprocess.run(
+def test_a_command_without_an_installation_names_the_next_step(addresses_file: Path) -> None:
+    result = subprocess.run(
         [sys.executable, ROOT / "manage.py", "doctor"],
-        env={"PATH": os.environ["PATH"], "DROVER_HOME": str(note.parents[1])},
+        env={"PATH": os.environ["PATH"], "DROVER_HOME": str(addresses_file.parents[1])},
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "`make up`" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "`make up`" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_database_that_is_not_there_is_one_sentence(note: Path) -> None:
-    nowhere = f"postgresql://127.0.0.1:{free_port()}/drover"
-    done = subprocess.run(
+def test_a_command_without_a_reachable_database_prints_no_traceback(addresses_file: Path) -> None:
+    unreachable_url = f"postgresql://127.0.0.1:{free_port()}/drover"
+    result = subprocess.run(
         [sys.executable, ROOT / "manage.py", "run_pipeline", "any", "--org", "acme"],
-        env=dict(os.environ) | {"DATABASE_URL": nowhere},
+        env=dict(os.environ) | {"DATABASE_URL": unreachable_url},
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Connection refused" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Connection refused" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_python_without_the_packages_names_the_right_one() -> None:
-    done = subprocess.run(
+def test_a_python_without_the_packages_names_the_python_of_the_installation() -> None:
+    result = subprocess.run(
         [sys.executable, "-S", ROOT / "manage.py", "doctor"], capture_output=True, text=True
     )
-    assert done.returncode == 2
-    assert ".venv/bin/python" in done.stderr
+    assert result.returncode == 2
+    assert ".venv/bin/python" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("arguments", "expected_text"),
     [
         ("help backup", "--keys KEYS"),
         ("restore --help", "--keys KEYS"),
         ("help", "backup, restore"),
     ],
 )
-def test_help_knows_the_commands_that_are_not_djangos(note: Path, typed: str, told: str) -> None:
-    command = [sys.executable, "manage.py", *typed.split()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert told in done.stdout
+def test_help_includes_the_commands_that_are_not_django_commands(
+    addresses_file: Path, arguments: str, expected_text: str
+) -> None:
+    command = [sys.executable, "manage.py", *arguments.split()]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert expected_text in result.stdout

@@ -1,4 +1,4 @@
-"""`make clean DATA=yes` removes everything custom code left behind, but not the targets of links."""
+"""`make clean DATA=yes` removes all files that custom code left in the home, but not files that links refer to."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from tests.engine.sandbox import trees
 
 
 @pytest.mark.parametrize("tree", ["deep", "no access", "unprintable names", "special files"])
-def test_leftovers_of_code_are_removed_with_the_data(tree: str, tmp_path: Path) -> None:
-    home, kept = tmp_path / "home", tmp_path / "kept"
+def test_clean_removes_files_of_custom_code_and_does_not_change_linked_files(
+    tree: str, tmp_path: Path
+) -> None:
+    home, outside_file = tmp_path / "home", tmp_path / "outside_file"
     home.mkdir()
-    kept.touch()
-    kept.chmod(0o440)
-    os.link(kept, home / "linked")
+    outside_file.touch()
+    outside_file.chmod(0o440)
+    os.link(outside_file, home / "linked")
     trees.TREES[tree](home)
     clean.remove(home)
     assert not home.exists()
-    assert kept.stat().st_mode & 0o777 == 0o440
+    assert outside_file.stat().st_mode & 0o777 == 0o440

@@ -14,20 +14,20 @@ from tests.engine.sandbox.attacks import World
 from tests.engine.sandbox.ordinary import Installation, OrdinaryUser
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can take rights of a container"
+    os.geteuid() != 0, reason="only root can start programs with the capabilities of a container"
 )
 
 
-def started_as(service: dict[str, Any]) -> list[str]:
-    """Return the command that starts a program with the container's capabilities, and no others."""
+def start_command(service: dict[str, Any]) -> list[str]:
+    """Return the command that starts a program with exactly the capabilities of the service's container."""
     user = int(str(service.get("user", ordinary.USER)).partition(":")[0])
     outside = ordinary.setpriv(uid=user, capabilities=service.get("cap_add", ()))
     command = service.get("command", ["python"])
     return [*outside, *command[: command.index("python")]]
 
 
-def source(body: str) -> str:
-    """A custom source whose first page runs `body`."""
+def custom_source(body: str) -> str:
+    """Return the code of a custom source that runs `body` for its first page."""
     lines = "\n".join(f"        {line}" for line in body.splitlines())
     return f"""
 import os, sys, time
@@ -41,27 +41,27 @@ class Trying(Source):
 """
 
 
-def running_for_sandboxes() -> set[int]:
-    """Return the processes whose user is one of the sandboxes'."""
-    numbers = range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
-    found = set()
+def sandbox_processes() -> set[int]:
+    """Return the ids of processes whose user is a user of sandboxes."""
+    sandbox_users = range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
+    pids = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if process.stat().st_uid in numbers:
-                found.add(int(process.name))
+            if process.stat().st_uid in sandbox_users:
+                pids.add(int(process.name))
         except FileNotFoundError:
             continue
-    return found
+    return pids
 
 
-def wait_for(happens: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not happens():
-        assert time.monotonic() < until
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-WAYS = ("reads_keys", "changes_a_mode", "becomes_root", "changes_its_root", "signals_its_parent")
+ATTACKS = ("reads_keys", "changes_a_mode", "becomes_root", "changes_its_root", "signals_its_parent")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    """One for all containers, as they share a volume; copying Python into it takes seconds."""
+    """One installation for all tests, because copying Python into it takes seconds."""
     with ordinary.install_copy() as made:
         yield made
 
@@ -80,60 +80,66 @@ def installation() -> Iterator[Installation]:
 @pytest.fixture
 def worker(compose: dict[str, Any], installation: Installation) -> Iterator[OrdinaryUser]:
     """A process with the capabilities of the worker's container, which has no bubblewrap."""
-    start = started_as(compose["services"]["worker"])
+    start = start_command(compose["services"]["worker"])
     with ordinary.start_user_process(installation, start, modes.LAYERS["root"]) as made:
         yield made
 
 
-def test_the_workers_code_has_a_user_of_its_own(worker: OrdinaryUser, world: World) -> None:
-    answer = worker.run_code(source("return Page([{'user': os.getuid()}])"), world)
+def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world: World) -> None:
+    answer = worker.run_code(custom_source("return Page([{'user': os.getuid()}])"), world)
     assert answer["level"] == "strong"
     assert answer["uid"] == ordinary.USER
     assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
-    for name in WAYS:
+    for name in ATTACKS:
         answer = worker.run_attack(name, world)
         assert not answer["won"]
         assert "ended" not in answer, answer["why"]
 
 
-def test_the_worker_removes_what_another_user_closed(worker: OrdinaryUser, world: World) -> None:
+def test_the_worker_removes_closed_folders_of_the_codes_user(
+    worker: OrdinaryUser, world: World
+) -> None:
     closed = (
         "for name in ('a', 'b'):\n    os.mkdir(name)\n    open(name + '/file', 'w').close()\n"
         "    os.mkdir(name + '/closed', 0)\nreturn Page([{'made': True}])"
     )
-    assert worker.run_code(source(closed), world)["made"]
+    assert worker.run_code(custom_source(closed), world)["made"]
     (base,) = worker.home.glob("*/root-*/drover-scratch")
     assert list(base.iterdir()) == []
 
 
-def test_the_worker_counts_what_another_user_deleted(worker: OrdinaryUser, world: World) -> None:
+def test_the_disk_limit_counts_deleted_open_files_of_the_codes_user(
+    worker: OrdinaryUser, world: World
+) -> None:
     deleted = (
         "held = []\nfor _ in range(12):\n    held.append(open('f', 'w+b', buffering=0))\n"
         "    os.unlink('f')\n    held[-1].write(bytes(1 << 20))\ntime.sleep(60)"
     )
-    assert worker.run_code(source(deleted), world)["ended"] == "LimitExceeded"
+    assert worker.run_code(custom_source(deleted), world)["ended"] == "LimitExceeded"
 
 
-def test_the_worker_ends_code_of_another_user(worker: OrdinaryUser, world: World) -> None:
-    before = running_for_sandboxes()
-    answer = worker.run_code(source("time.sleep(60)"), world, silence_seconds=1)
+def test_the_worker_ends_silent_code(worker: OrdinaryUser, world: World) -> None:
+    before = sandbox_processes()
+    answer = worker.run_code(custom_source("time.sleep(60)"), world, silence_seconds=1)
     assert answer["ended"] == "TookTooLong"
-    wait_for(lambda: running_for_sandboxes() <= before)
+    wait_for(lambda: sandbox_processes() <= before)
 
 
-def test_code_ends_with_the_worker(worker: OrdinaryUser, world: World) -> None:
-    before = running_for_sandboxes()
-    worker.send_code(source("time.sleep(60)"), world)
-    wait_for(lambda: bool(running_for_sandboxes() - before))
+def test_custom_code_ends_when_the_worker_is_killed(worker: OrdinaryUser, world: World) -> None:
+    before = sandbox_processes()
+    worker.send_code(custom_source("time.sleep(60)"), world)
+    wait_for(lambda: bool(sandbox_processes() - before))
     worker.process.kill()
-    wait_for(lambda: running_for_sandboxes() <= before)
+    wait_for(lambda: sandbox_processes() <= before)
 
 
-def test_the_web_has_no_capabilities_and_isolates_code_all_the_same(
+def test_the_web_isolates_custom_code_without_capabilities(
     compose: dict[str, Any], world: World, installation: Installation
 ) -> None:
-    with ordinary.start_user_process(installation, started_as(compose["services"]["web"])) as web:
-        for name in WAYS:
+    with ordinary.start_user_process(
+        installation, start_command(compose["services"]["web"])
+    ) as web:
+        for name in ATTACKS:
             answer = web.run_attack(name, world)
             assert (answer["level"], answer["capabilities"]) == ("good", 0)
             assert not answer["won"]

@@ -1,4 +1,4 @@
-"""The parts of DATABASE_URL reach the driver: the address, and the connection options."""
+"""The settings of the database driver are read from DATABASE_URL: the address and the connection options."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests import database
 URL = "postgresql://ad%40min:p%2Fw@db.example:6432/dro%20ver"
 
 
-def test_address_and_credentials_are_read_unquoted() -> None:
-    assert env.database_parts(URL) == {
+def test_url_escapes_are_decoded_in_address_and_credentials() -> None:
+    assert env.database_settings(URL) == {
         "NAME": "dro ver",
         "USER": "ad@min",
         "PASSWORD": "p/w",
@@ -22,29 +22,29 @@ def test_address_and_credentials_are_read_unquoted() -> None:
     }
 
 
-def test_a_socket_folder_in_the_query_is_the_host() -> None:
-    parts = env.database_parts("postgresql://me@/drover?host=%2Frun%2Fpg&port=5433")
+def test_a_socket_folder_in_the_query_becomes_the_host() -> None:
+    parts = env.database_settings("postgresql://me@/drover?host=%2Frun%2Fpg&port=5433")
     assert (parts["HOST"], parts["PORT"]) == ("/run/pg", "5433")
 
 
-def test_tls_settings_are_options_of_the_driver_and_the_address_is_not() -> None:
+def test_driver_options_include_tls_settings_and_exclude_the_host() -> None:
     url = f"{URL}?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem&host=other"
     assert env.database_options(url) == {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
 
 
-def test_a_role_keeps_what_the_address_asks() -> None:
+def test_a_role_url_keeps_the_options_of_the_url() -> None:
     url = env.role_url(f"{URL}?sslmode=require", "secret", "app_user")
     assert env.database_options(url) == {"sslmode": "require"}
-    assert env.database_parts(url)["USER"] == "app_user"
+    assert env.database_settings(url)["USER"] == "app_user"
 
 
-def test_the_driver_obeys_the_options(django_db_setup: None) -> None:
+def test_the_driver_uses_the_options(django_db_setup: None) -> None:
     """The embedded server does not support TLS, so a connection that requires it is refused."""
     url = database.url_of(database.worker_database())
     separator = "&" if "?" in url else "?"
     options = env.database_options(f"{url}{separator}sslmode=require")
-    parts = env.database_parts(url)
-    told = make_conninfo(
+    parts = env.database_settings(url)
+    connection_string = make_conninfo(
         host=parts["HOST"],
         port=parts["PORT"],
         dbname=parts["NAME"],
@@ -53,9 +53,9 @@ def test_the_driver_obeys_the_options(django_db_setup: None) -> None:
         **options,
     )
     with pytest.raises(psycopg.OperationalError, match="SSL"):
-        psycopg.connect(told)
+        psycopg.connect(connection_string)
 
 
-def test_another_kind_of_database_is_refused_with_the_form_expected() -> None:
+def test_a_mysql_url_is_refused_with_the_expected_format() -> None:
     with pytest.raises(env.SettingMissing, match="postgresql://user:password@host"):
-        env.database_parts("mysql://me@db/drover")
+        env.database_settings("mysql://me@db/drover")

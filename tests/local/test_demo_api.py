@@ -1,4 +1,4 @@
-"""The demo's weather API: every observation once, from a given time, for clients with the key."""
+"""The demo's weather API: pages, `since`, cursors, and its key."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.demo.api import BadRequest, DemoServer, cursor_for, place_of
+from local.demo.api import BadRequest, DemoServer, make_cursor, parse_cursor
 from local.demo.nycflights import rows
 
 KEY = "the key"
@@ -26,25 +26,25 @@ def api() -> Iterator[str]:
     thread.join()
 
 
-def get(address: str, key: str = KEY, **query: str | int) -> tuple[int, dict[str, Any]]:
-    answer = httpx.get(address, params=query, headers={b"X-API-Key": key.encode()})
-    return answer.status_code, answer.json()
+def get_page(address: str, key: str = KEY, **query: str | int) -> tuple[int, dict[str, Any]]:
+    response = httpx.get(address, params=query, headers={b"X-API-Key": key.encode()})
+    return response.status_code, response.json()
 
 
-def collect(address: str, **query: str | int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+def read_all_pages(address: str, **query: str | int) -> list[dict[str, Any]]:
+    rows_read: list[dict[str, Any]] = []
     while True:
-        answer = httpx.get(address, params=query, headers={"X-API-Key": KEY})
-        status, page = answer.status_code, answer.json()
+        response = httpx.get(address, params=query, headers={"X-API-Key": KEY})
+        status, page = response.status_code, response.json()
         assert status == 200
-        found += page["data"]
+        rows_read += page["data"]
         if page["next_cursor"] is None:
-            return found
+            return rows_read
         query["cursor"] = page["next_cursor"]
 
 
-def test_following_the_cursor_meets_every_observation_once(api: str) -> None:
-    served = collect(api, limit=4000)
+def test_all_pages_together_have_every_observation_once(api: str) -> None:
+    served = read_all_pages(api, limit=4000)
     assert sorted(map(repr, served)) == sorted(map(repr, rows("weather")))
 
 
@@ -52,48 +52,48 @@ def test_following_the_cursor_meets_every_observation_once(api: str) -> None:
     "since",
     ["2013-06-01", "2013-06-01T05:00:00Z", "2013-06-01T05:00:00.000+00:00", "2014-02-01"],
 )
-def test_since_gives_that_hour_and_all_later_ones(api: str, since: str) -> None:
-    served = collect(api, limit=5000, since=since)
+def test_since_returns_observations_of_that_hour_and_later(api: str, since: str) -> None:
+    served = read_all_pages(api, limit=5000, since=since)
     first = since[:19].ljust(19, " ").replace(" ", "")
     expected = [row for row in rows("weather") if str(row["time_hour"]) >= first]
     assert len(served) == len(expected)
 
 
-def test_a_cursor_continues_whatever_the_value_of_since(api: str) -> None:
-    _, first = get(api, since="2013-06-01", limit=10)
-    _, second = get(api, since="2013-06-01", limit=10, cursor=first["next_cursor"])
+def test_a_cursor_has_priority_over_since(api: str) -> None:
+    _, first = get_page(api, since="2013-06-01", limit=10)
+    _, second = get_page(api, since="2013-06-01", limit=10, cursor=first["next_cursor"])
     assert first["data"][-1] != second["data"][0]
     assert second["data"][0]["time_hour"] >= first["data"][-1]["time_hour"]
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "ü"])
-def test_nobody_is_served_without_the_key(api: str, key: str) -> None:
-    assert get(api, key=key)[0] == 401
+def test_a_request_without_the_key_gets_401(api: str, key: str) -> None:
+    assert get_page(api, key=key)[0] == 401
 
 
 @pytest.mark.parametrize(
     "query",
     [{"limit": "0"}, {"limit": "5001"}, {"limit": "ten"}, {"since": "June"}, {"cursor": "!"}],
 )
-def test_what_cannot_be_understood_is_a_400_that_names_it(api: str, query: dict[str, str]) -> None:
-    status, body = get(api, **query)
+def test_an_invalid_parameter_gets_a_400_that_names_it(api: str, query: dict[str, str]) -> None:
+    status, body = get_page(api, **query)
     assert status == 400
     assert next(iter(query)) in body["error"]
 
 
-def test_another_path_is_a_404(api: str) -> None:
-    assert get(api.replace("weather", "planes"))[0] == 404
+def test_an_unknown_path_gets_404(api: str) -> None:
+    assert get_page(api.replace("weather", "planes"))[0] == 404
 
 
 @given(st.integers(min_value=0, max_value=999_999_999))
-def test_a_cursor_stands_for_its_place(place: int) -> None:
-    assert place_of(cursor_for(place)) == place
+def test_a_cursor_is_parsed_to_its_index(index: int) -> None:
+    assert parse_cursor(make_cursor(index)) == index
 
 
 @given(st.text(max_size=40))
-def test_any_other_word_is_refused_or_one_of_ours(word: str) -> None:
+def test_a_random_text_is_refused_or_is_a_valid_cursor(text: str) -> None:
     try:
-        place = place_of(word)
+        index = parse_cursor(text)
     except BadRequest:
         return
-    assert place_of(cursor_for(place)) == place
+    assert parse_cursor(make_cursor(index)) == index

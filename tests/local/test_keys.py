@@ -1,4 +1,4 @@
-"""Keys are generated once, kept forever and readable by their owner only."""
+"""Keys are generated once, never replaced, and readable by their owner only."""
 
 import stat
 from pathlib import Path
@@ -13,7 +13,7 @@ from local.keys import GENERATED, ensure_keys, read_key
 
 def test_keys_are_generated_once_with_private_modes(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    home.make()
+    home.create_folders()
     assert set(ensure_keys(home.keys)) == set(GENERATED)
     before = {path.name: path.read_text() for path in home.keys.iterdir()}
     assert ensure_keys(home.keys) == []
@@ -22,7 +22,7 @@ def test_keys_are_generated_once_with_private_modes(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in home.keys.iterdir()} == {0o600}
 
 
-def test_the_generated_keys_are_of_the_kind_their_readers_expect(tmp_path: Path) -> None:
+def test_the_generated_keys_have_the_expected_formats(tmp_path: Path) -> None:
     ensure_keys(tmp_path)
     assert len(read_key(tmp_path, "secret_key")) >= 50
     assert len(bytes.fromhex(read_key(tmp_path, "api_key_pepper"))) == 32
@@ -30,7 +30,7 @@ def test_the_generated_keys_are_of_the_kind_their_readers_expect(tmp_path: Path)
     assert token
 
 
-def test_a_missing_key_is_added_and_the_others_stay(tmp_path: Path) -> None:
+def test_a_missing_key_is_added_and_existing_keys_stay(tmp_path: Path) -> None:
     ensure_keys(tmp_path)
     secret = read_key(tmp_path, "secret_key")
     (tmp_path / "api_key_pepper").unlink()
@@ -38,7 +38,7 @@ def test_a_missing_key_is_added_and_the_others_stay(tmp_path: Path) -> None:
     assert read_key(tmp_path, "secret_key") == secret
 
 
-def test_an_empty_key_file_is_reported_and_never_replaced(tmp_path: Path) -> None:
+def test_an_empty_key_file_is_reported_and_not_replaced(tmp_path: Path) -> None:
     ensure_keys(tmp_path)
     (tmp_path / "encryption_keys").write_text("")
     with pytest.raises(LocalError, match="encryption_keys is empty"):
@@ -46,7 +46,7 @@ def test_an_empty_key_file_is_reported_and_never_replaced(tmp_path: Path) -> Non
     assert (tmp_path / "encryption_keys").read_text() == ""
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LocalError, match=r"DROVER_HOME .* cannot be written"):
-        Home(tmp_path / "file" / "home").make()
+        Home(tmp_path / "file" / "home").create_folders()

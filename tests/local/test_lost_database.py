@@ -1,4 +1,4 @@
-"""A database that disappears while Drover starts: the start waits and continues. Real programs, real server."""
+"""If Drover loses its database during the start, the start waits and continues. The programs and servers are real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from local.database.postgres import EmbeddedPostgres, free_port
 from local.errors import LocalError
-from local.lost_database import DATABASE_LOST, Presence, is_lost
+from local.lost_database import DATABASE_LOST, DatabaseWatch, is_lost
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,24 +30,24 @@ from local.keys import write_private
 from local.supervision.supervisor import Supervisor
 
 home = Home(Path(sys.argv[1]))
-home.make()
-write_private(home.keys / "secret_key", os.environ["SECRET_KEY"])  # the roles of that server are there already
+home.create_folders()
+write_private(home.keys / "secret_key", os.environ["SECRET_KEY"])  # The server has roles with passwords of this key.
 with Supervisor() as supervisor:
-    Installation(home, supervisor, database_url=sys.argv[2], port=1).make_ready()
+    Installation(home, supervisor, database_url=sys.argv[2], port=1).prepare_all()
 """
 
 
 @pytest.fixture
 def server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """A server that may be stopped."""
+    """Return a server that a test may stop. It is started again after the test."""
     yield shared_server
     if shared_server.process is None:
         shared_server.start()
 
 
 @contextmanager
-def preparing(address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The part of `make up` that uses its database."""
+def run_preparation(address: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the part of `make up` that prepares the database, as a process."""
     with tempfile.TemporaryDirectory(prefix="drover-away-") as folder:
         process = subprocess.Popen(
             [sys.executable, "-c", PREPARE, folder, address],
@@ -62,96 +62,103 @@ def preparing(address: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def until(process: subprocess.Popen[bytes], said: str) -> str:
-    """Read the output up to these words. Fails if it ends before."""
+def read_until(process: subprocess.Popen[bytes], text: str) -> str:
+    """Read the output of the process until it contains the text, and return it."""
     assert process.stdout is not None
-    heard = ""
-    while said not in heard:
+    output = ""
+    while text not in output:
         chunk = os.read(process.stdout.fileno(), 4096).decode()
-        assert chunk, f"not a word of {said!r}: {heard}"
-        heard += chunk
-    return heard
+        assert chunk, f"the output ended without {text!r}: {output}"
+        output += chunk
+    return output
 
 
 @contextmanager
-def held_migrations(address: str) -> Iterator[Callable[[], None]]:
-    """One migration is left to apply, and another session delays it; yields a function that waits for that."""
+def delay_migrations(address: str) -> Iterator[Callable[[], None]]:
+    """Undo one migration, and lock the table that it needs.
+
+    Yields a function that waits until the migration waits for the lock.
+    """
     with (
-        closing(psycopg.connect(address, autocommit=True)) as watching,
+        closing(psycopg.connect(address, autocommit=True)) as observer,
         closing(psycopg.connect(address)) as holder,
     ):
-        watching.execute("DROP TABLE django_session")
-        watching.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        observer.execute("DROP TABLE django_session")
+        observer.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
         holder.execute("LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
 
-        def until_somebody_waits() -> None:
+        def wait_until_a_migration_waits() -> None:
             deadline = time.monotonic() + 120
-            while not watching.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
-                assert time.monotonic() < deadline, "nobody migrates"
+            while not observer.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
+                assert time.monotonic() < deadline, "no migration waits"
                 time.sleep(0.02)
 
-        yield until_somebody_waits
+        yield wait_until_a_migration_waits
 
 
-def test_a_start_waits_for_a_database_that_went_away() -> None:
+def test_a_start_waits_for_its_lost_database_and_continues() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="drover-own-") as folder,
         migrated_server(Path(folder)) as server,
-        held_migrations(server.url) as until_it_migrates,
-        preparing(server.url) as process,
+        delay_migrations(server.url) as wait_until_a_migration_waits,
+        run_preparation(server.url) as process,
     ):
-        until_it_migrates()
+        wait_until_a_migration_waits()
         server.kill()
-        until(process, "waiting for it")
+        read_until(process, "waiting for it")
         server.start_again()
-        until(process, "is available again")
+        read_until(process, "is available again")
         assert process.wait(120) == 0
         with psycopg.connect(server.url) as connection:
             row = connection.execute("SELECT count(*) FROM django_session").fetchone()
         assert row == (0,)
 
 
-def test_a_server_that_was_never_seen_is_not_waited_for() -> None:
-    presence = Presence(f"postgresql://me@127.0.0.1:{free_port()}/drover")
-    presence.wait(lambda: pytest.fail("it waits"))
-    assert not presence.was_lost()
+def test_a_server_that_never_responded_is_not_waited_for() -> None:
+    watch = DatabaseWatch(f"postgresql://me@127.0.0.1:{free_port()}/drover")
+    watch.wait(lambda: pytest.fail("It waits for the server."))
+    assert not watch.was_lost()
 
 
-def test_a_server_that_does_not_come_back_is_a_sentence(
+def test_a_server_that_stays_away_is_reported(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.lost_database.PATIENCE", 0.0)
-    presence = Presence(server.url())
-    assert presence.look()
+    monkeypatch.setattr("local.lost_database.MAX_WAIT_SECONDS", 0.0)
+    watch = DatabaseWatch(server.url())
+    assert watch.check()
     server.stop()
-    assert presence.was_lost()
+    assert watch.was_lost()
     with pytest.raises(LocalError, match="was not available"):
-        presence.wait(lambda: None)
+        watch.wait(lambda: None)
 
 
-def test_a_server_that_was_away_for_a_moment_is_noticed(server: EmbeddedPostgres) -> None:
-    presence = Presence(server.url())
-    assert presence.look()
-    assert not presence.was_lost()
+def test_a_restart_of_the_server_is_detected(server: EmbeddedPostgres) -> None:
+    watch = DatabaseWatch(server.url())
+    assert watch.check()
+    assert not watch.was_lost()
     server.stop()
     server.start()
-    assert presence.was_lost()
-    assert not presence.was_lost()
+    assert watch.was_lost()
+    assert not watch.was_lost()
 
 
-def test_a_program_reports_a_lost_database(server: EmbeddedPostgres) -> None:
+def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPostgres) -> None:
     with psycopg.connect(server.url()) as lost:
         server.stop()
         with pytest.raises(psycopg.OperationalError) as caught:
             lost.execute("SELECT 1")
         assert is_lost(caught.value)
-        assert is_lost(wrapped(caught.value))
+        assert is_lost(with_cause(caught.value))
     assert not is_lost(psycopg.errors.DiskFull())
     assert not is_lost(ValueError())
-    assert DATABASE_LOST not in {1, 2, 3}  # another exit code of Drover's programs
+    assert DATABASE_LOST not in {
+        1,
+        2,
+        3,
+    }  # Drover's programs use these exit codes for other failures.
 
 
-def wrapped(error: Exception) -> Exception:
+def with_cause(error: Exception) -> Exception:
     try:
         raise RuntimeError("Django's own") from error
     except RuntimeError as outer:

@@ -1,4 +1,4 @@
-"""The first start: clone, `make up`, look, stop, `make up` again. Everything is real."""
+"""`make up` in a clone: start, run the demo, kill a worker, stop, and start again. All processes are real."""
 
 import os
 import re
@@ -43,9 +43,9 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
         assert 'id="root"' in httpx.get(told["url"]).text
         invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
         assert invited.status_code == 201
-        assert "All checks passed." in _by_hand(started.clone, home, "doctor")
-        killed = _run_through_a_killed_worker(client, told["pipelines"][0]["id"], first)
-        before = _ids_of_runs(client)
+        assert "All checks passed." in _run_manage(started.clone, home, "doctor")
+        killed = _run_with_a_killed_worker(client, told["pipelines"][0]["id"], first)
+        before = _run_ids(client)
     processes = _descendants(first.make.pid)
     assert len(processes) > 5
     assert first.stop(signal.SIGTERM) < STOP_SECONDS
@@ -54,13 +54,13 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert stat.S_IMODE(started.folder.stat().st_mode) == 0o700
     for used in ("mail", "logs", "storage", "keys", "run"):
         assert any((home / used).iterdir()), f"nothing was ever put into {used}"
-    assert _open_to_others(home) == []
+    assert _paths_open_to_other_users(home) == []
 
     second = MakeUp(started.clone, home, free_port())
     try:
         again = second.read_report()
         with log_in(again) as client:
-            kept = _ids_of_runs(client)
+            kept = _run_ids(client)
         processes = _descendants(second.make.pid)
     finally:
         took = second.stop(signal.SIGINT)
@@ -74,7 +74,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
 @pytest.mark.long
 def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
-    """With only the packages of the product, as for a user who clones it."""
+    """The clone has no installed packages, and gets no development packages."""
     with start_demo(from_nothing=True) as started:
         told = started.make_up.read_report()
         assert [run["status"] for run in started.runs] == ["succeeded"] * 3
@@ -83,29 +83,29 @@ def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
         assert not (packages / "pytest").exists()
 
 
-def _ids_of_runs(client: httpx.Client) -> list[str]:
+def _run_ids(client: httpx.Client) -> list[str]:
     return sorted(run["id"] for run in client.get("runs").raise_for_status().json()["results"])
 
 
-# Copies of Python and of packages, for the sandbox's user. They contain no data of the installation.
-PREPARED = re.compile(r"sandbox/drover-sandbox-\d+/root-[0-9a-f]+(/.*)?")
+# Copies of Python and packages, which the sandbox's user reads. They contain no data of the installation.
+SANDBOX_COPIES = re.compile(r"sandbox/drover-sandbox-\d+/root-[0-9a-f]+(/.*)?")
 
 
-def _open_to_others(home: Path) -> list[str]:
-    """Return what other users could read, list or change. The cluster is elsewhere, behind a link."""
+def _paths_open_to_other_users(home: Path) -> list[str]:
+    """Return the paths that other users could read or change. The database cluster is a link, so it is skipped."""
     found = []
     for path in (home, *home.rglob("*")):
         mode = path.lstat().st_mode
         told = str(path.relative_to(home))
-        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not PREPARED.fullmatch(told):
+        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not SANDBOX_COPIES.fullmatch(told):
             entered = 0o711 if path == home else 0o700  # PostgreSQL's user may enter
             if stat.S_IMODE(mode) & ~entered & 0o077:
                 found.append(f"{told} {stat.S_IMODE(mode):o}")
     return found
 
 
-def _by_hand(clone: Path, home: Path, *words: str) -> str:
-    """Return the output of a manually started command while Drover runs, with only its home set."""
+def _run_manage(clone: Path, home: Path, *words: str) -> str:
+    """Run a command of manage.py with DROVER_HOME as its only setting, and return its output."""
     done = subprocess.run(
         [clone / ".venv/bin/python", "manage.py", *words],
         cwd=clone,
@@ -117,29 +117,31 @@ def _by_hand(clone: Path, home: Path, *words: str) -> str:
     return done.stdout
 
 
-def _run_through_a_killed_worker(client: httpx.Client, pipeline_id: str, up: MakeUp) -> str:
-    """Start a run, kill the worker that executes it, and see that the run still succeeds."""
+def _run_with_a_killed_worker(client: httpx.Client, pipeline_id: str, up: MakeUp) -> str:
+    """Start a run, kill its worker, and check that the run still succeeds. Returns the run's id."""
     run_id: str = client.post(f"pipelines/{pipeline_id}/run").raise_for_status().json()["id"]
-    _until(lambda: _run(client, run_id)["status"] != "pending")
+    _wait_until(lambda: _get_run(client, run_id)["status"] != "pending")
     [worker] = [
         pid for pid, line in _descendants(up.make.pid).items() if "manage.py worker" in line
     ]
     os.kill(worker, signal.SIGKILL)
     try:
-        _until(lambda: _run(client, run_id)["status"] not in ("pending", "running"))
-    except AssertionError:  # happened once without an explanation: print the state
-        pytest.fail(f"It hangs: {_run(client, run_id)}\n{up.output.read_text()[-6000:]}")
-    assert _run(client, run_id)["status"] == "succeeded"
+        _wait_until(lambda: _get_run(client, run_id)["status"] not in ("pending", "running"))
+    except AssertionError:  # This happened once for an unknown reason, so show the state.
+        pytest.fail(
+            f"The run does not end: {_get_run(client, run_id)}\n{up.output.read_text()[-6000:]}"
+        )
+    assert _get_run(client, run_id)["status"] == "succeeded"
     assert "worker was restarted" in up.output.read_text()
     return run_id
 
 
-def _run(client: httpx.Client, run_id: str) -> dict[str, Any]:
+def _get_run(client: httpx.Client, run_id: str) -> dict[str, Any]:
     found: dict[str, Any] = client.get(f"runs/{run_id}").raise_for_status().json()
     return found
 
 
-def _until(done: Callable[[], bool]) -> None:
+def _wait_until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not done():
         assert time.monotonic() < deadline
@@ -147,7 +149,7 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 def _descendants(root: int) -> dict[int, str]:
-    """Return every process below `root` with its command line."""
+    """Return the ids and command lines of all descendants of `root`."""
     columns = ["ps", "-e", "-o", "pid=,ppid=,args="]
     if not sys.platform.startswith("linux"):
         columns = ["ps", "-A", "-o", "pid=,ppid=,command="]

@@ -1,4 +1,4 @@
-"""The demo's data is loaded into its database with the values and types of its files."""
+"""The demo's database has the values and types of the demo's files."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ ROWS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26115, "fli
 
 
 @pytest.fixture(scope="module")
-def loaded(shared_server: EmbeddedPostgres) -> EmbeddedPostgres:
+def demo_server(shared_server: EmbeddedPostgres) -> EmbeddedPostgres:
     assert prepare_demo(shared_server.url(), SECRET) == ROWS
     return shared_server
 
@@ -25,55 +25,57 @@ def connect(server: EmbeddedPostgres, name: str, user: str) -> psycopg.Connectio
 
 
 @pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])
-def test_every_value_of_a_file_is_in_its_table(loaded: EmbeddedPostgres, table: str) -> None:
+def test_a_table_has_every_value_of_its_file(demo_server: EmbeddedPostgres, table: str) -> None:
     names = [
         f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
         if kind == "timestamptz"
         else name
         for name, kind in COLUMNS[table].items()
     ]
-    with connect(loaded, SOURCE, READER) as connection:
+    with connect(demo_server, SOURCE, READER) as connection:
         stored = connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
     assert sorted(map(repr, stored)) == sorted(repr(tuple(row.values())) for row in rows(table))
 
 
-def test_the_sums_of_the_flights_equal_those_of_the_file(loaded: EmbeddedPostgres) -> None:
+def test_the_sums_of_the_flights_equal_those_of_the_file(demo_server: EmbeddedPostgres) -> None:
     distance = delay = cancelled = 0
     for row in rows("flights"):
         distance += int(row["distance"] or 0)
         delay += int(row["dep_delay"] or 0)
         cancelled += row["dep_time"] is None
-    with connect(loaded, SOURCE, READER) as connection:
+    with connect(demo_server, SOURCE, READER) as connection:
         stored = connection.execute(
             "SELECT sum(distance), sum(dep_delay), count(*) - count(dep_time) FROM flights"
         ).fetchone()
     assert stored == (distance, delay, cancelled)
 
 
-def test_loading_again_keeps_what_is_there(loaded: EmbeddedPostgres) -> None:
-    with psycopg.connect(loaded.url(SOURCE)) as connection:
+def test_preparing_the_demo_again_does_not_change_existing_rows(
+    demo_server: EmbeddedPostgres,
+) -> None:
+    with psycopg.connect(demo_server.url(SOURCE)) as connection:
         connection.execute("UPDATE airlines SET name = 'Mine' WHERE carrier = 'UA'")
-    assert prepare_demo(loaded.url(), SECRET) == ROWS
-    with connect(loaded, SOURCE, READER) as connection:
+    assert prepare_demo(demo_server.url(), SECRET) == ROWS
+    with connect(demo_server, SOURCE, READER) as connection:
         found = connection.execute("SELECT name FROM airlines WHERE carrier = 'UA'").fetchone()
     assert found == ("Mine",)
-    with psycopg.connect(loaded.url(SOURCE)) as connection:
+    with psycopg.connect(demo_server.url(SOURCE)) as connection:
         connection.execute(
             "UPDATE airlines SET name = 'United Air Lines Inc.' WHERE carrier = 'UA'"
         )
 
 
-def test_each_role_enters_its_own_database_and_does_only_its_own_work(
-    loaded: EmbeddedPostgres,
+def test_each_role_can_use_only_its_own_database_with_its_own_privileges(
+    demo_server: EmbeddedPostgres,
 ) -> None:
-    with connect(loaded, SOURCE, READER) as reader:
+    with connect(demo_server, SOURCE, READER) as reader:
         for forbidden in ("DELETE FROM flights", "CREATE TABLE mine (id int)"):
             with pytest.raises(errors.InsufficientPrivilege):
                 reader.execute(forbidden)
             reader.rollback()
-    with connect(loaded, WAREHOUSE, LOADER) as loader:
+    with connect(demo_server, WAREHOUSE, LOADER) as loader:
         loader.execute("CREATE TABLE mine (id int)")
         loader.rollback()
     for name, user in ((SOURCE, LOADER), (WAREHOUSE, READER)):
         with pytest.raises(psycopg.OperationalError, match="permission denied"):
-            connect(loaded, name, user)
+            connect(demo_server, name, user)

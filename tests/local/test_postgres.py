@@ -21,41 +21,43 @@ from local.supervision.processes import is_alive, wait_until_gone
 from local.supervision.server import WatchedServer
 
 ROOT = Path(__file__).resolve().parents[2]
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
+only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder the server's user can enter: pytest's own are closed to other users."""
-    with tempfile.TemporaryDirectory(prefix="drover-test-") as made:
-        Path(made).chmod(0o711)
-        yield Path(made)
+    """Return a folder that the server's user can enter. Other users cannot enter the folders of pytest."""
+    with tempfile.TemporaryDirectory(prefix="drover-test-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
 
 
 @pytest.fixture
-def unmade(folder: Path) -> Iterator[EmbeddedPostgres]:
-    made = EmbeddedPostgres(folder / "pg", durable=False)
-    yield made
-    made.delete()
+def new_server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(folder / "pg", durable=False)
+    yield server
+    server.delete()
 
 
 @pytest.fixture
 def server(
-    unmade: EmbeddedPostgres, copy_cluster: Callable[[EmbeddedPostgres], None]
+    new_server: EmbeddedPostgres, copy_cluster: Callable[[EmbeddedPostgres], None]
 ) -> EmbeddedPostgres:
-    """A server with a cluster that was created before."""
-    copy_cluster(unmade)
-    return unmade
+    """Return a server that is not started and has a cluster."""
+    copy_cluster(new_server)
+    return new_server
 
 
-def numbers(server: EmbeddedPostgres) -> list[int]:
+def read_numbers(server: EmbeddedPostgres) -> list[int]:
     with psycopg.connect(server.url()) as connection:
-        return [row[0] for row in connection.execute("SELECT n FROM kept ORDER BY n")]
+        return [row[0] for row in connection.execute("SELECT n FROM numbers ORDER BY n")]
 
 
-def test_a_new_cluster_has_checksums_utf8_and_one_administrator(unmade: EmbeddedPostgres) -> None:
-    unmade.start()
-    with psycopg.connect(unmade.url()) as connection:
+def test_a_new_cluster_has_checksums_utf8_and_one_administrator(
+    new_server: EmbeddedPostgres,
+) -> None:
+    new_server.start()
+    with psycopg.connect(new_server.url()) as connection:
         shown = connection.execute(
             "SELECT current_setting('data_checksums'), current_setting('server_encoding'),"
             " datlocale, current_user FROM pg_database WHERE datname = current_database()"
@@ -63,7 +65,7 @@ def test_a_new_cluster_has_checksums_utf8_and_one_administrator(unmade: Embedded
     assert shown == ("on", "UTF8", "C.UTF-8", "drover_admin")
 
 
-def test_nobody_enters_without_the_password(server: EmbeddedPostgres) -> None:
+def test_a_connection_without_the_password_is_refused(server: EmbeddedPostgres) -> None:
     server.start()
     mode = stat.S_IMODE(server.password_file.stat().st_mode)
     assert mode == 0o600
@@ -75,18 +77,18 @@ def test_nobody_enters_without_the_password(server: EmbeddedPostgres) -> None:
             psycopg.connect(address)
 
 
-def test_rows_and_port_survive_a_stop_and_a_start(server: EmbeddedPostgres) -> None:
+def test_a_restarted_server_has_the_same_port_and_rows(server: EmbeddedPostgres) -> None:
     server.start()
     with psycopg.connect(server.url()) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        connection.execute("CREATE TABLE numbers AS SELECT 1 AS n")
     port = server.port
     server.stop()
     server.start()
     assert server.port == port
-    assert numbers(server) == [1]
+    assert read_numbers(server) == [1]
 
 
-def test_a_killed_server_starts_again_with_what_was_committed(
+def test_a_killed_server_starts_again_with_the_committed_rows(
     folder: Path, copy_cluster: Callable[[EmbeddedPostgres], None]
 ) -> None:
     server = EmbeddedPostgres(folder / "pg")
@@ -94,41 +96,41 @@ def test_a_killed_server_starts_again_with_what_was_committed(
     try:
         server.start()
         with psycopg.connect(server.url()) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 100) AS n")
+            connection.execute("CREATE TABLE numbers AS SELECT generate_series(1, 100) AS n")
         assert server.process is not None
         server.process.kill()
         server.process.wait()
         assert (server.data_dir / "postmaster.pid").exists()
         server.start()
-        assert numbers(server) == list(range(1, 101))
+        assert read_numbers(server) == list(range(1, 101))
     finally:
         server.delete()
 
 
-def test_a_server_that_dies_while_it_starts_again_is_started_once_more(
+def test_a_server_that_dies_during_its_restart_is_started_again(
     server: EmbeddedPostgres,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     watched = WatchedServer(server)
     server.start()
-    launch, killed = server._launch, []
+    original_start, killed = server._start_process, []
 
-    def launch_and_kill() -> None:
-        launch()
+    def start_and_kill() -> None:
+        original_start()
         assert server.process is not None
         server.process.kill()
         killed.append(server.process.pid)
 
-    monkeypatch.setattr(server, "_launch", launch_and_kill)
+    monkeypatch.setattr(server, "_start_process", start_and_kill)
     assert server.process is not None
     server.process.kill()
     server.process.wait()
     watched.watch()
     assert len(killed) == 1
     assert watched.pid is None
-    assert "It is tried again in 0.5 s" in capsys.readouterr().err
-    monkeypatch.setattr(server, "_launch", launch)
+    assert "The next try is in 0.5 s" in capsys.readouterr().err
+    monkeypatch.setattr(server, "_start_process", original_start)
     for _ in range(600):
         watched.watch()
         if watched.pid is not None:
@@ -139,13 +141,13 @@ def test_a_server_that_dies_while_it_starts_again_is_started_once_more(
     assert "PostgreSQL was restarted" in capsys.readouterr().out
 
 
-def test_a_process_that_took_the_dead_servers_id_is_not_in_the_way(
+def test_a_server_starts_although_another_process_has_the_id_of_the_dead_server(
     server: EmbeddedPostgres,
 ) -> None:
     server.start()
     lines = (server.data_dir / "postmaster.pid").read_text().splitlines()
     server.stop()
-    with subprocess.Popen(["sleep", "60"], **server.account.identity()) as other:
+    with subprocess.Popen(["sleep", "60"], **server.account.subprocess_arguments()) as other:
         lines[0] = str(other.pid)
         (server.data_dir / "postmaster.pid").write_text("\n".join(lines) + "\n")
         server.start()
@@ -161,7 +163,7 @@ def test_a_second_server_on_the_same_data_is_refused(server: EmbeddedPostgres) -
     assert server.process.poll() is None
 
 
-def test_a_port_in_use_is_named(
+def test_the_error_names_a_port_in_use(
     server: EmbeddedPostgres, folder: Path, copy_cluster: Callable[[EmbeddedPostgres], None]
 ) -> None:
     server.start()
@@ -172,22 +174,22 @@ def test_a_port_in_use_is_named(
     other.delete()
 
 
-def test_data_of_another_version_is_refused_with_a_way_out(server: EmbeddedPostgres) -> None:
+def test_data_of_another_version_is_refused_with_the_next_step(server: EmbeddedPostgres) -> None:
     server.init()
     (server.data_dir / "PG_VERSION").write_text("12\n")
-    with pytest.raises(ServerFailed, match=r"PostgreSQL 12 .* pg_dump"):
+    with pytest.raises(ServerFailed, match=r"PostgreSQL 12, .* pg_dump"):
         server.start()
 
 
-def test_an_interrupted_set_up_is_done_again(unmade: EmbeddedPostgres) -> None:
-    half_made = unmade.data_dir.with_name("pg.new")
+def test_an_incomplete_cluster_is_created_again(new_server: EmbeddedPostgres) -> None:
+    half_made = new_server.data_dir.with_name("pg.new")
     half_made.mkdir()
     (half_made / "PG_VERSION").write_text("18\n")
-    unmade.start()
+    new_server.start()
     assert not half_made.exists()
 
 
-def test_the_socket_has_a_short_path_whatever_the_folder(folder: Path) -> None:
+def test_the_socket_path_is_short_even_in_a_deep_folder(folder: Path) -> None:
     deep = folder / ("d" * 90) / ("e" * 90)
     server = EmbeddedPostgres(deep / "pg", socket_dir=deep / "sockets", durable=False)
     with server:
@@ -198,7 +200,7 @@ def test_the_socket_has_a_short_path_whatever_the_folder(folder: Path) -> None:
     server.delete()
 
 
-def test_the_server_goes_down_with_a_killed_parent(server: EmbeddedPostgres) -> None:
+def test_the_server_ends_when_its_parent_is_killed(server: EmbeddedPostgres) -> None:
     program = (
         "import sys, time\n"
         "from local.database.postgres import EmbeddedPostgres\n"
@@ -219,7 +221,7 @@ def test_the_server_goes_down_with_a_killed_parent(server: EmbeddedPostgres) -> 
     assert wait_until_gone([pid], seconds=10) == []
 
 
-def test_a_temporary_server_leaves_nothing() -> None:
+def test_a_temporary_server_leaves_no_process_and_no_files() -> None:
     with temporary_postgres() as server:
         assert server.process is not None
         pid, folder, sockets = server.process.pid, server.data_dir.parent, server.socket_dir
@@ -229,8 +231,8 @@ def test_a_temporary_server_leaves_nothing() -> None:
     assert not sockets.exists()
 
 
-@as_root
-def test_data_below_a_private_folder_is_sheltered_and_no_mode_changes(folder: Path) -> None:
+@only_as_root
+def test_data_in_a_private_folder_is_created_in_a_shelter_and_no_mode_changes(folder: Path) -> None:
     private = folder / "home-of-someone"
     private.mkdir(mode=0o700)
     (private / "project").mkdir(mode=0o755)
@@ -241,32 +243,32 @@ def test_data_below_a_private_folder_is_sheltered_and_no_mode_changes(folder: Pa
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         assert server.data_dir.is_symlink()
         assert private not in server.data_dir.resolve().parents
-        place = server.data_dir.resolve()
+        shelter = server.data_dir.resolve()
     finally:
         server.delete()
-    assert not place.exists()
+    assert not shelter.exists()
 
 
-@as_root
-def test_what_stood_in_for_a_temporary_path_is_swept_away_later(folder: Path) -> None:
-    abandoned, kept = (unprivileged.shelter_for(folder / name) for name in ("gone", "there"))
-    (folder / "there").symlink_to(kept)
+@only_as_root
+def test_a_shelter_of_a_deleted_temporary_path_is_removed_later(folder: Path) -> None:
+    abandoned, used = (unprivileged.shelter_for(folder / name) for name in ("gone", "there"))
+    (folder / "there").symlink_to(used)
     long_ago = time.time() - 2 * unprivileged.SETTLED_SECONDS
-    for place in (abandoned, kept):
-        os.utime(place / unprivileged.OWNER, (long_ago, long_ago))
+    for shelter in (abandoned, used):
+        os.utime(shelter / unprivileged.OWNER, (long_ago, long_ago))
     fresh = unprivileged.shelter_for(folder / "just-begun")
     unprivileged.shelter_for(folder / "another").joinpath(unprivileged.OWNER).touch()
     assert not abandoned.exists()
-    assert kept.exists()
+    assert used.exists()
     assert fresh.exists()
-    for place in unprivileged.shelter("clusters").iterdir():
-        owner = place / unprivileged.OWNER
+    for shelter in unprivileged.shelter("clusters").iterdir():
+        owner = shelter / unprivileged.OWNER
         if owner.exists() and str(folder) in owner.read_text():
-            shutil.rmtree(place)
+            shutil.rmtree(shelter)
 
 
-@as_root
-def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
+@only_as_root
+def test_binaries_in_a_private_folder_are_copied_to_a_shelter(
     server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = folder / "private"
@@ -285,8 +287,8 @@ def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
         shutil.rmtree(server.binaries.parents[2])
 
 
-@as_root
-def test_an_ordinary_user_runs_the_server_as_themselves() -> None:
+@only_as_root
+def test_an_ordinary_user_owns_the_server_data() -> None:
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(binaries.wheel_binaries().parents[2])!r}]\n"
         "import os\n"
@@ -294,18 +296,18 @@ def test_an_ordinary_user_runs_the_server_as_themselves() -> None:
         "with temporary_postgres() as server:\n"
         "    print(os.geteuid() == server.data_dir.stat().st_uid)\n"
     )
-    somebody = pwd.getpwnam("nobody")
-    python = "/usr/bin/python3"  # not ours, which may be in a home that is closed to others
+    account = pwd.getpwnam("nobody")
+    python = "/usr/bin/python3"  # The Python of this environment may be in a private home.
     command = ["/bin/sh", "-c", 'cd / && exec "$0" -c "$1"', python, program]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
-        user=somebody.pw_uid,
-        group=somebody.pw_gid,
+        user=account.pw_uid,
+        group=account.pw_gid,
         extra_groups=[],
         capture_output=True,
         text=True,
         check=False,
     )
-    if "ImportError" in done.stderr or "No such file" in done.stderr:
+    if "ImportError" in result.stderr or "No such file" in result.stderr:
         pytest.skip("the system's Python is too old or the checkout is closed to other users")
-    assert done.stdout == "True\n", done.stderr
+    assert result.stdout == "True\n", result.stderr

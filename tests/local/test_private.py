@@ -1,4 +1,4 @@
-"""Files that an older version left readable are closed at the next start; those that another user needs are not."""
+"""Files in the home are private. Files of older versions become private at the next start."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from apps.background import private
 from local.home import CHECKOUT, Home
 
 
-def mode(path: Path) -> int:
+def permission_bits(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A home as created by older versions, with the usual umask."""
+def old_home(tmp_path: Path) -> Path:
+    """Return a home as older versions created it: other users can read its files."""
     home = tmp_path / "home"
     for folder in ("mail", "storage/org/run", "logs", "keys", "pg", "sandbox/root/bin"):
         (home / folder).mkdir(parents=True)
@@ -40,16 +40,20 @@ def old(tmp_path: Path) -> Path:
     return home
 
 
-def test_an_old_home_is_closed_by_the_next_start(old: Path) -> None:
-    assert len(list(private.find_open_files(old))) > 8
-    passwd = mode(Path("/etc/passwd"))
-    Home(old).make()
-    assert list(private.find_open_files(old)) == []
-    assert mode(old / "storage/org/run") == 0o700
-    assert mode(old / "storage/org/run/part") == mode(old / "mail/1.log") == 0o600
-    assert mode(old) == (0o711 if os.geteuid() == 0 else 0o700)
-    assert mode(old / "sandbox/root/bin/python") == 0o755
-    assert mode(Path("/etc/passwd")) == passwd
+def test_the_next_start_removes_other_users_access_to_an_old_home(old_home: Path) -> None:
+    assert len(list(private.find_open_files(old_home))) > 8
+    passwd = permission_bits(Path("/etc/passwd"))
+    Home(old_home).create_folders()
+    assert list(private.find_open_files(old_home)) == []
+    assert permission_bits(old_home / "storage/org/run") == 0o700
+    assert (
+        permission_bits(old_home / "storage/org/run/part")
+        == permission_bits(old_home / "mail/1.log")
+        == 0o600
+    )
+    assert permission_bits(old_home) == (0o711 if os.geteuid() == 0 else 0o700)
+    assert permission_bits(old_home / "sandbox/root/bin/python") == 0o755
+    assert permission_bits(Path("/etc/passwd")) == passwd
 
 
 @pytest.mark.parametrize(
@@ -60,8 +64,8 @@ def test_an_old_home_is_closed_by_the_next_start(old: Path) -> None:
         "import local.__main__ as m; m.main([])",
     ],
 )
-def test_every_process_makes_private_files(start: str, tmp_path: Path) -> None:
-    """Even if the start itself fails: here it lacks its settings."""
+def test_every_process_creates_private_files(start: str, tmp_path: Path) -> None:
+    """The process sets its umask even if its start fails. Here it fails because settings are missing."""
     script = f"""
 import os
 os.umask(0o022)
@@ -69,10 +73,10 @@ try:
     {start}
 except BaseException:
     pass
-open({str(tmp_path / "made")!r}, "w")
+open({str(tmp_path / "file")!r}, "w")
 """
     env = {"PATH": os.environ["PATH"], "DROVER_HOME": str(tmp_path)}
     subprocess.run(
         [sys.executable, "-c", script], cwd=CHECKOUT, env=env, check=True, capture_output=True
     )
-    assert mode(tmp_path / "made") == 0o600
+    assert permission_bits(tmp_path / "file") == 0o600

@@ -1,4 +1,4 @@
-"""Prepare the database: the permissions of each role, repeated preparation, and refusals."""
+"""`prepare_database`: the permissions of each role, repeated calls, and errors."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Connect = Callable[[str], psycopg.Connection]
 
 
 @pytest.fixture(scope="module")
-def prepared(shared_server: EmbeddedPostgres) -> str:
+def prepared_url(shared_server: EmbeddedPostgres) -> str:
     address = shared_server.url("drover")
     prepare_database(address, SECRET)
     with psycopg.connect(role_url(address, SECRET, "app_owner")) as owner:
@@ -29,11 +29,11 @@ def prepared(shared_server: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture
-def connect(prepared: str) -> Connect:
-    return lambda role: psycopg.connect(role_url(prepared, SECRET, role), autocommit=True)
+def connect(prepared_url: str) -> Connect:
+    return lambda role: psycopg.connect(role_url(prepared_url, SECRET, role), autocommit=True)
 
 
-def test_the_runtime_role_writes_rows_and_owns_nothing(connect: Connect) -> None:
+def test_the_runtime_role_can_change_rows_and_nothing_else(connect: Connect) -> None:
     with connect("app_user") as user:
         user.execute("INSERT INTO things (name) VALUES ('a')")
         user.execute("UPDATE things SET name = 'b'")
@@ -52,7 +52,7 @@ def test_the_runtime_role_writes_rows_and_owns_nothing(connect: Connect) -> None
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_session_holds_or_waits_for_a_lock_forever(connect: Connect, role: str) -> None:
+def test_every_role_has_lock_and_idle_timeouts(connect: Connect, role: str) -> None:
     with connect(role) as session:
         limits: dict[str, int] = dict(
             session.execute(
@@ -64,21 +64,21 @@ def test_no_session_holds_or_waits_for_a_lock_forever(connect: Connect, role: st
     assert 0 < limits["idle_in_transaction_session_timeout"] <= 300_000
 
 
-def test_a_dead_peer_of_the_server_is_noticed(connect: Connect) -> None:
+def test_the_server_detects_dead_clients(connect: Connect) -> None:
     with connect("app_user") as session:
         found = session.execute("SHOW tcp_user_timeout").fetchone()
     assert found is not None
     assert found[0] != "0"
 
 
-def test_operators_only_read(connect: Connect) -> None:
+def test_the_operators_role_can_only_read(connect: Connect) -> None:
     with connect("app_ops") as operator:
         operator.execute("SELECT * FROM things")
         with pytest.raises(errors.InsufficientPrivilege):
             operator.execute("INSERT INTO things (name) VALUES ('a')")
 
 
-def test_the_engine_sees_its_own_schema_and_nothing_else(connect: Connect) -> None:
+def test_the_engine_role_can_use_only_its_own_schema(connect: Connect) -> None:
     with connect("app_engine") as engine:
         assert engine.execute("SHOW search_path").fetchone() == ("engine",)
         for forbidden in ("SELECT * FROM public.things", "SELECT public.f()"):
@@ -86,21 +86,21 @@ def test_the_engine_sees_its_own_schema_and_nothing_else(connect: Connect) -> No
                 engine.execute(forbidden)
 
 
-def test_no_role_is_more_than_it_should_be(connect: Connect) -> None:
+def test_no_role_has_powerful_attributes(connect: Connect) -> None:
     with connect("app_user") as user:
-        mighty = user.execute(
+        powerful_roles = user.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE 'app%%' AND"
             " (rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR NOT rolcanlogin)"
         ).fetchall()
-    assert mighty == []
+    assert powerful_roles == []
 
 
-def test_preparing_again_and_at_the_same_time_changes_nothing(prepared: str) -> None:
+def test_repeated_and_concurrent_preparations_succeed(prepared_url: str) -> None:
     failures: list[LocalError] = []
 
     def prepare() -> None:
         try:
-            prepare_database(prepared, SECRET)
+            prepare_database(prepared_url, SECRET)
         except LocalError as failure:
             failures.append(failure)
 
@@ -113,7 +113,7 @@ def test_preparing_again_and_at_the_same_time_changes_nothing(prepared: str) -> 
 
 
 def test_a_second_database_on_the_server_is_prepared_too(
-    prepared: str, shared_server: EmbeddedPostgres
+    prepared_url: str, shared_server: EmbeddedPostgres
 ) -> None:
     other = shared_server.url("other")
     prepare_database(other, SECRET)
@@ -121,19 +121,19 @@ def test_a_second_database_on_the_server_is_prepared_too(
         owner.execute("CREATE TABLE mine (id int)")
 
 
-def test_roles_of_another_installation_are_not_taken_over_unasked(
-    prepared: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+def test_roles_of_another_installation_are_replaced_only_with_the_setting(
+    prepared_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LocalError, match="of other Drover keys"):
-        prepare_database(prepared, "z" * 50)
+    with pytest.raises(LocalError, match="the keys of another Drover installation"):
+        prepare_database(prepared_url, "z" * 50)
     connect("app_user").close()
     monkeypatch.setenv(REPLACE_ROLES, "yes")
-    prepare_database(prepared, "z" * 50)
-    psycopg.connect(role_url(prepared, "z" * 50, "app_user")).close()
-    prepare_database(prepared, SECRET)
+    prepare_database(prepared_url, "z" * 50)
+    psycopg.connect(role_url(prepared_url, "z" * 50, "app_user")).close()
+    prepare_database(prepared_url, SECRET)
 
 
-def test_an_administrator_who_may_only_create_roles_and_databases_is_enough(
+def test_an_administrator_needs_only_createrole_and_createdb(
     shared_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with psycopg.connect(shared_server.url(), autocommit=True) as admin:
@@ -160,19 +160,21 @@ def test_an_administrator_who_may_only_create_roles_and_databases_is_enough(
         ("postgresql://u:p@no.such.host.invalid/x", "could not be used"),
     ],
 )
-def test_a_bad_address_is_one_sentence(address: str, sentence: str) -> None:
+def test_an_invalid_database_url_is_reported_without_its_password(
+    address: str, sentence: str
+) -> None:
     with pytest.raises(LocalError, match=sentence) as caught:
         prepare_database(address, SECRET)
     assert "\n" not in str(caught.value)
     assert ":p@" not in str(caught.value)
 
 
-def test_a_wrong_password_is_one_sentence(shared_server: EmbeddedPostgres) -> None:
+def test_a_wrong_password_is_reported(shared_server: EmbeddedPostgres) -> None:
     with pytest.raises(LocalError, match="refuses the password"):
         prepare_database(shared_server.url("drover", password="wrong"), SECRET)
 
 
-def test_a_user_without_rights_is_one_sentence(shared_server: EmbeddedPostgres) -> None:
+def test_missing_permissions_of_the_user_are_reported(shared_server: EmbeddedPostgres) -> None:
     with psycopg.connect(shared_server.url(), autocommit=True) as admin:
         admin.execute("CREATE ROLE weak LOGIN PASSWORD 'pw'")
         admin.execute("CREATE DATABASE weakling OWNER weak")

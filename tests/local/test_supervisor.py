@@ -1,4 +1,4 @@
-"""Keep programs running, and end everything: tested with real processes below a real supervisor."""
+"""The supervisor restarts its programs and ends them all. The processes are real."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ import pytest
 from local.database.postgres import free_port
 from local.errors import LocalError
 from local.lock_file import HomeLock
-from local.ports import is_free, kept_port, refuse_port_in_use
+from local.ports import is_free, refuse_port_in_use, reserve_port
 from local.supervision.processes import is_alive, wait_until_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 on_linux = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="only the Linux kernel hands orphans on"
+    not sys.platform.startswith("linux"), reason="only Linux can give orphans a new parent"
 )
 
 START = """
@@ -47,8 +47,8 @@ SLEEPER = "import os, sys, time; open(sys.argv[1] + '/pids', 'a').write(f'{os.ge
 
 
 @contextmanager
-def supervising(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that supervises the children that `body` adds."""
+def supervise(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a process with a supervisor. The code in `body` adds its children."""
     indented = textwrap.indent("\n".join(body), " " * 8).strip()
     program = START.replace("BODY", indented)
     with subprocess.Popen(
@@ -65,8 +65,8 @@ def supervising(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def pids(folder: Path, count: int) -> list[int]:
-    """Wait until so many programs have written their ids."""
+def wait_for_pids(folder: Path, count: int) -> list[int]:
+    """Wait until `count` programs have written their process ids, and return the ids."""
     path = folder / "pids"
     for _ in range(3000):
         found = [int(line) for line in path.read_text().split()] if path.exists() else []
@@ -76,11 +76,11 @@ def pids(folder: Path, count: int) -> list[int]:
     raise AssertionError(f"{count} programs did not start")
 
 
-def test_a_program_that_dies_is_started_again(tmp_path: Path) -> None:
-    with supervising(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
-        [first] = pids(tmp_path, 1)
+def test_a_program_that_dies_is_restarted(tmp_path: Path) -> None:
+    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+        [first] = wait_for_pids(tmp_path, 1)
         os.kill(first, signal.SIGKILL)
-        second = pids(tmp_path, 2)[1]
+        second = wait_for_pids(tmp_path, 2)[1]
         assert is_alive(second)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
@@ -88,7 +88,7 @@ def test_a_program_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_even_what_ignores_being_asked(
+def test_a_signal_stops_all_programs_even_one_that_ignores_sigterm(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
@@ -97,8 +97,8 @@ def test_a_signal_stops_everything_even_what_ignores_being_asked(
         f'supervisor.add(child("polite", "{SLEEPER}"))',
         f'supervisor.add(child("stubborn", "{stubborn}"))',
     ]
-    with supervising(tmp_path, *bodies) as process:
-        started = pids(tmp_path, 2)
+    with supervise(tmp_path, *bodies) as process:
+        started = wait_for_pids(tmp_path, 2)
         process.send_signal(signum)
         assert process.wait(60) == 0
         assert process.stdout is not None
@@ -107,43 +107,45 @@ def test_a_signal_stops_everything_even_what_ignores_being_asked(
 
 
 @on_linux
-def test_a_grandchild_in_a_session_of_its_own_does_not_stay_behind(tmp_path: Path) -> None:
+def test_a_grandchild_in_its_own_session_is_ended(tmp_path: Path) -> None:
     parent = (
         "import subprocess, sys, time; "
         f'subprocess.Popen([sys.executable, \\"-c\\", \\"{SLEEPER}\\", sys.argv[1]], '
         "start_new_session=True); time.sleep(600)"
     ).replace("\\\\n", "\\\\\\\\n")
-    with supervising(tmp_path, f'supervisor.add(child("worker", "{parent}"))') as process:
-        [grandchild] = pids(tmp_path, 1)
+    with supervise(tmp_path, f'supervisor.add(child("worker", "{parent}"))') as process:
+        [grandchild] = wait_for_pids(tmp_path, 1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert not is_alive(grandchild)
 
 
 @on_linux
-def test_the_programs_of_a_killed_supervisor_go_down_with_it(tmp_path: Path) -> None:
-    with supervising(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
-        started = pids(tmp_path, 1)
+def test_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+        started = wait_for_pids(tmp_path, 1)
         process.kill()
         process.wait()
         assert wait_until_gone(started, seconds=60) == []
 
 
-def test_a_failed_step_shows_its_last_line(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_step_has_its_last_line(tmp_path: Path) -> None:
     failing = "import sys; print('first', file=sys.stderr); print('the reason', file=sys.stderr); sys.exit(1)"
     body = [
         "try:",
-        f'    supervisor.run([sys.executable, "-c", "{failing}"], {{}}, doing="Trying", log=folder / "log")',
+        f'    supervisor.run([sys.executable, "-c", "{failing}"], {{}}, step="Trying", log=folder / "log")',
         "except Exception as failure:",
-        '    (folder / "said").write_text(str(failure))',
+        '    (folder / "error").write_text(str(failure))',
     ]
-    with supervising(tmp_path, *body) as process:
+    with supervise(tmp_path, *body) as process:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    assert (tmp_path / "said").read_text() == f"Trying failed (the reason): see {tmp_path / 'log'}."
+    assert (
+        tmp_path / "error"
+    ).read_text() == f"Trying failed (the reason): see {tmp_path / 'log'}."
 
 
-def test_a_home_is_locked_by_one_process_and_named_to_the_next(tmp_path: Path) -> None:
+def test_the_error_for_a_locked_home_names_the_process_with_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "run" / "lock"
     path.parent.mkdir()
     with HomeLock(path), pytest.raises(LocalError, match=rf"\(process {os.getpid()}\)"):
@@ -151,7 +153,7 @@ def test_a_home_is_locked_by_one_process_and_named_to_the_next(tmp_path: Path) -
     assert not path.exists()
 
 
-def test_the_lock_of_a_killed_process_is_not_in_the_way(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_can_be_taken(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = (
         "import os, sys; from pathlib import Path; from local.lock_file import HomeLock; "
@@ -165,27 +167,27 @@ def test_the_lock_of_a_killed_process_is_not_in_the_way(tmp_path: Path) -> None:
 
 def test_a_port_stays_the_same_until_another_process_uses_it(tmp_path: Path) -> None:
     file = tmp_path / "ports.json"
-    port = kept_port(file, "postgres")
-    other = kept_port(file, "demo_api")
-    assert (kept_port(file, "postgres"), kept_port(file, "demo_api")) == (port, other)
-    taker = subprocess.Popen(
+    port = reserve_port(file, "postgres")
+    other = reserve_port(file, "demo_api")
+    assert (reserve_port(file, "postgres"), reserve_port(file, "demo_api")) == (port, other)
+    other_process = subprocess.Popen(
         [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         while is_free(port):
-            assert taker.poll() is None
+            assert other_process.poll() is None
             time.sleep(0.02)
-        moved = kept_port(file, "postgres")
-        assert moved != port
+        new_port = reserve_port(file, "postgres")
+        assert new_port != port
         with pytest.raises(LocalError, match=f"Port {port} is in use"):
             refuse_port_in_use(port)
     finally:
-        taker.kill()
-        taker.wait()
-    assert kept_port(file, "postgres") == moved
+        other_process.kill()
+        other_process.wait()
+    assert reserve_port(file, "postgres") == new_port
 
 
-def test_a_free_port_is_taken_as_asked() -> None:
+def test_a_free_port_is_accepted() -> None:
     refuse_port_in_use(free_port())

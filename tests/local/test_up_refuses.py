@@ -1,4 +1,4 @@
-"""If `make up` cannot start, it says in one sentence why and what to do, and leaves nothing running."""
+"""If `make up` cannot start, it prints one sentence with the reason and the next step."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ def home() -> Iterator[Path]:
         yield Path(folder) / "home"
 
 
-def up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -42,8 +42,8 @@ def up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the one sentence, after the checks that apply to every refusal."""
+def read_error(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the error of `make up`. Fails if it is not one sentence."""
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -52,24 +52,24 @@ def refusal(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @contextmanager
-def listening() -> Iterator[int]:
+def listen_on_port() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         yield taken.getsockname()[1]
 
 
-def test_a_port_in_use_is_named_with_a_way_out(home: Path) -> None:
-    with listening() as port:
-        said = refusal(up(home, PORT=str(port)))
-    assert f"Port {port} is in use" in said
-    assert "PORT=" in said
+def test_the_error_names_a_port_in_use_and_the_next_step(home: Path) -> None:
+    with listen_on_port() as port:
+        error = read_error(run_up(home, PORT=str(port)))
+    assert f"Port {port} is in use" in error
+    assert "PORT=" in error
     assert not (home / "run" / "lock").exists()
 
 
 @pytest.mark.parametrize("port", ["0", "eight", "70000", "80 80"])
-def test_a_port_that_is_none_is_refused(home: Path, port: str) -> None:
-    assert "use a number from 1 to 65535" in refusal(up(home, PORT=port))
+def test_an_invalid_port_is_refused(home: Path, port: str) -> None:
+    assert "use a number from 1 to 65535" in read_error(run_up(home, PORT=port))
 
 
 @pytest.mark.parametrize(
@@ -79,26 +79,26 @@ def test_a_port_that_is_none_is_refused(home: Path, port: str) -> None:
         ("postgresql://user:secret@127.0.0.1:1/x", "could not be used"),
     ],
 )
-def test_a_bad_database_url_is_named_and_its_password_is_not(
+def test_an_invalid_database_url_is_reported_without_its_password(
     home: Path, address: str, part: str
 ) -> None:
-    said = refusal(up(home, DATABASE_URL=address))
-    assert part in said
-    assert "secret" not in said
+    error = read_error(run_up(home, DATABASE_URL=address))
+    assert part in error
+    assert "secret" not in error
 
 
-def test_a_home_in_a_place_that_cannot_be_written_is_named(home: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(home: Path) -> None:
     home.parent.joinpath("file").write_text("in the way")
-    said = refusal(up(home.parent / "file" / "home"))
-    assert "cannot be written" in said
-    assert "DROVER_HOME" in said
+    error = read_error(run_up(home.parent / "file" / "home"))
+    assert "cannot be written" in error
+    assert "DROVER_HOME" in error
 
 
-def test_a_home_that_is_in_use_names_the_process_that_uses_it(home: Path) -> None:
-    Home(home).make()
+def test_the_error_for_a_home_in_use_names_the_process(home: Path) -> None:
+    Home(home).create_folders()
     with HomeLock(home / "run" / "lock"):
-        said = refusal(up(home))
-    assert f"process {os.getpid()}" in said
+        error = read_error(run_up(home))
+    assert f"process {os.getpid()}" in error
 
 
 @pytest.fixture
@@ -114,12 +114,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_full_disk_is_named_before_anything_is_half_written(small_disk: Path) -> None:
-    said = refusal(up(small_disk / "home"))
-    assert "is full" in said
+def test_a_full_disk_is_reported_before_keys_are_written(small_disk: Path) -> None:
+    error = read_error(run_up(small_disk / "home"))
+    assert "is full" in error
     assert not (small_disk / "home" / "keys" / "secret_key").exists()
 
 
-def test_a_disk_with_room_is_fine(home: Path) -> None:
-    Home(home).make()
+def test_a_disk_with_free_space_is_accepted(home: Path) -> None:
+    Home(home).create_folders()
     require_disk_space(Home(home))

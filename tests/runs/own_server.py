@@ -88,7 +88,7 @@ def migrated_server(folder: Path) -> Iterator[OwnServer]:
 @contextmanager
 def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_connections()
-    user = env.database_parts(env.role_url(url, settings.SECRET_KEY, "app_user"))
+    user = env.database_settings(env.role_url(url, settings.SECRET_KEY, "app_user"))
     engine = env.role_url(url, settings.SECRET_KEY, "app_engine")
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL", url)

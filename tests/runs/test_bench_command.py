@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.bench import NOWHERE
+from local.bench import UNUSED_URL
 from local.home import Home
 from local.keys import ensure_keys
 from tests.first_start import environment
@@ -30,12 +30,12 @@ FIGURES = {
 def test_a_measurement_prints_its_figures(name: str, tmp_path: Path) -> None:
     """The exit code is 1 if a figure misses its target, which depends on the machine."""
     home = Home(tmp_path / "home")
-    home.make()
+    home.create_folders()
     ensure_keys(home.keys)
     bench = subprocess.run(
         [sys.executable, "manage.py", "bench", name, "--rounds", "1"],
         cwd=ROOT,
-        env=environment() | {"DROVER_HOME": str(home.root), "DATABASE_URL": NOWHERE},
+        env=environment() | {"DROVER_HOME": str(home.root), "DATABASE_URL": UNUSED_URL},
         capture_output=True,
         text=True,
         check=False,

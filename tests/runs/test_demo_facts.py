@@ -33,10 +33,10 @@ def test_a_table_and_a_frame_of_the_same_rows_agree(db: None) -> None:
                 cursor.executemany(
                     "INSERT INTO public.demo_facts VALUES (%s, %s, %s, %s, %s)", ROWS
                 )
-            stored = facts.of_table(url, "demo_facts")
+            stored = facts.read_table_facts(url, "demo_facts")
         finally:
             connection.execute("DROP TABLE public.demo_facts")
-    frame = facts.of_frame(pl.DataFrame(ROWS, schema=NAMES, orient="row"))
+    frame = facts.compute_frame_facts(pl.DataFrame(ROWS, schema=NAMES, orient="row"))
     assert stored.rows == 3
     assert stored.differences(frame) == []
     assert frame.differences(stored) == []
@@ -50,8 +50,8 @@ def test_one_changed_number_is_noticed(values: list[int | None], data: st.DataOb
     place = data.draw(st.integers(0, len(values) - 1))
     changed = list(values)
     changed[place] = (values[place] or 0) + 2**40
-    before = facts.of_frame(pl.DataFrame({"n": values}, schema={"n": pl.Int64}))
-    after = facts.of_frame(pl.DataFrame({"n": changed}, schema={"n": pl.Int64}))
+    before = facts.compute_frame_facts(pl.DataFrame({"n": values}, schema={"n": pl.Int64}))
+    after = facts.compute_frame_facts(pl.DataFrame({"n": changed}, schema={"n": pl.Int64}))
     assert len(before.differences(after)) == 1
 
 
@@ -64,11 +64,11 @@ def test_one_changed_number_is_noticed(values: list[int | None], data: st.DataOb
     ],
 )
 def test_differences_are_listed(arrived: pl.DataFrame, sentence: str) -> None:
-    source = facts.of_frame(pl.DataFrame({"n": [1, 2, 3]}))
-    assert any(sentence in line for line in source.differences(facts.of_frame(arrived)))
+    source = facts.compute_frame_facts(pl.DataFrame({"n": [1, 2, 3]}))
+    assert any(sentence in line for line in source.differences(facts.compute_frame_facts(arrived)))
 
 
 def test_a_sum_of_times_beyond_63_bits_is_right() -> None:
     moments = pl.Series("t", [datetime(2013, 7, 1, tzinfo=UTC)] * 400_000)
-    column = facts.of_frame(moments.to_frame()).columns["t"]
+    column = facts.compute_frame_facts(moments.to_frame()).columns["t"]
     assert math.isclose(column.measure, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())

@@ -65,7 +65,7 @@ def ended_run(world: World, name: str, place: object) -> Run:
             log_lines=1,
         )
         line = LogLine(at="2026-03-01T06:00:00Z", level="info", message=THEIRS)
-        draft = logs.Draft(0).plus([line])
+        draft = logs.Draft(0).with_lines([line])
         logs.save(logs.store(draft, org_id=world.org.pk, run_id=run.pk, attempt=1))
         key = f"org/{world.org.pk}/run/{run.pk}/rows"
         storage.write(key, THEIRS.encode())

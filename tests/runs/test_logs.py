@@ -41,7 +41,7 @@ def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: i
     LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
     draft = logs.Draft(0)
     for lines in writes:
-        draft = draft.plus(lines)
+        draft = draft.with_lines(lines)
         logs.save(logs.store(draft, org_id=world.org.pk, run_id=run_id, attempt=1))
         if len(draft.content) >= part_bytes:
             draft = logs.Draft(draft.first_line + draft.lines)

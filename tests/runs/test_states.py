@@ -148,7 +148,7 @@ class Lives(RuleBasedStateMachine):
             assert open_attempts == (run.status == Status.RUNNING)
 
     def _conclude(self, outcome: Any, reason: Any) -> None:
-        self._as_worker(lambda claim: execute.End(claim, outcome, reason, READ).conclude())
+        self._as_worker(lambda claim: execute.AttemptResult(claim, outcome, reason, READ).record())
 
     def _as_worker(self, action: Any) -> None:
         """The newest claim acts; it may find that it lost its lease, but must not change anything then."""

@@ -30,8 +30,8 @@ def verbs_of(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
         "start": on(services.start, pipeline_id=pipeline.pk),
         "cancel": on(services.cancel, run_id=run_id),
         "retry": on(services.retry, run_id=run_id),
-        "put": on(positions.put, pipeline_id=pipeline.pk, position={"after": 1}),
-        "reset": on(positions.reset, pipeline_id=pipeline.pk),
+        "put": on(positions.set_position, pipeline_id=pipeline.pk, position={"after": 1}),
+        "reset": on(positions.reset_position, pipeline_id=pipeline.pk),
     }
 
 

@@ -1,4 +1,4 @@
-"""Check whether the org reaches one of its monthly limits while one of its runs is running."""
+"""Check during a run whether its org has reached a monthly limit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.runs.usage import counting as usage
 
-MEASURE_EVERY = 5.0  # seconds between two checks
+CHECK_INTERVAL = 5.0  # seconds between two checks
 
 
 class LimitWatch:
-    """Stops a run when a limit is reached. Committed rows stay, and the next run continues from there."""
+    """Detects that the org has reached a limit. The run is stopped then, and its committed rows stay."""
 
     def __init__(self, org_id: UUID) -> None:
         self.reached: usage.Measure | None = None
         self._org_id = org_id
-        self._measured = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def is_reached(self) -> bool:
-        """Check the limits; queries the database at most every MEASURE_EVERY seconds."""
-        if time.monotonic() > self._measured + MEASURE_EVERY:
-            self._measured = time.monotonic()
+        """Check the limits; queries the database at most every CHECK_INTERVAL seconds."""
+        if time.monotonic() > self._checked_at + CHECK_INTERVAL:
+            self._checked_at = time.monotonic()
             with org_scope(self._org_id):
-                self.reached = usage.over(Org.objects.get(pk=self._org_id))
+                self.reached = usage.reached_limit(Org.objects.get(pk=self._org_id))
         return self.reached is not None

@@ -16,14 +16,14 @@ from apps.runs.outputs import logs
 
 logger = structlog.get_logger(__name__)
 
-PUT_PATIENCE = 0.5  # seconds the recorder waits for storage to write a part
-# bytes of log lines kept in memory while storage is not available; the oldest are dropped first
-MAX_WAITING = 8 * 1024 * 1024
+UPLOAD_WAIT_SECONDS = 0.5  # seconds the recorder waits for storage to write a part
+# Bytes of log lines held in memory while storage is not available. The oldest lines are dropped first.
+MAX_WAITING_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part that is in storage; `added` are the lines that the run's row does not count yet."""
+    """A part that is in storage. `added` has the lines that are not counted in the run's row yet."""
 
     row: LogPart
     added: Sequence[LogLine]
@@ -35,7 +35,10 @@ class StoredPart:
 
 
 class LogParts:
-    """The thread that runs the child adds lines; the thread that records the attempt takes stored parts."""
+    """The log lines of an attempt that are not recorded in the database yet.
+
+    The thread that runs the child adds lines. The thread that records the attempt writes them to storage.
+    """
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
@@ -43,48 +46,47 @@ class LogParts:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._draft = logs.Draft(claim.log_lines)
-        self._put: PartUpload | None = (
-            None  # being written to storage, or stored and not yet recorded in the database
-        )
+        # The part that is being written to storage, or is stored and not recorded yet.
+        self._upload: PartUpload | None = None
 
     def add(self, line: LogLine) -> None:
         with self._lock:
             self._lines.append(line)
-            self._bytes += _size(line)
-            while self._bytes > MAX_WAITING:
-                self._bytes -= _size(self._lines.popleft())
+            self._bytes += _size_in_bytes(line)
+            while self._bytes > MAX_WAITING_BYTES:
+                self._bytes -= _size_in_bytes(self._lines.popleft())
 
     @property
-    def part_is_full(self) -> bool:
+    def has_full_part(self) -> bool:
         """Whether there are enough waiting lines for a part."""
         return self._bytes >= logs.PART_BYTES
 
     @property
-    def has_news(self) -> bool:
-        return bool(self._lines) or self._put is not None
+    def has_new_data(self) -> bool:
+        return bool(self._lines) or self._upload is not None
 
-    def stored(self) -> StoredPart | None:
+    def store_waiting_lines(self) -> StoredPart | None:
         """Write the waiting lines to storage as a part.
 
-        Returns None if there are none, or storage has not accepted them.
-        The part is written in a separate thread, so that a hanging storage does not cost the run its lease.
+        Returns None if no lines are waiting or storage has not accepted them. The part is written in a separate
+        thread: if storage hangs, the caller can still renew the lease.
         """
-        if self._put is None and (lines := self._take_lines()):
-            self._put = PartUpload(self._claim, self._draft.plus(lines), lines)
-        put = self._put
-        if put is None or not put.done.wait(PUT_PATIENCE):
+        if self._upload is None and (lines := self._take_lines()):
+            self._upload = PartUpload(self._claim, self._draft.with_lines(lines), lines)
+        upload = self._upload
+        if upload is None or not upload.done.wait(UPLOAD_WAIT_SECONDS):
             return None
-        if put.row is None:
-            self._put_back(put.lines)
-            self._put = None
+        if upload.row is None:
+            self._return_lines(upload.lines)
+            self._upload = None
             return None
-        return StoredPart(put.row, put.lines)
+        return StoredPart(upload.row, upload.lines)
 
-    def forget(self, part: StoredPart) -> None:
-        """Mark the part returned by `stored` as recorded in the database."""
-        if self._put is not None:
-            self._draft = logs.Draft(part.end) if self._put.draft.full else self._put.draft
-            self._put = None
+    def mark_recorded(self, part: StoredPart) -> None:
+        """Mark the part returned by `store_waiting_lines` as recorded in the database."""
+        if self._upload is not None:
+            self._draft = logs.Draft(part.end) if self._upload.draft.is_full else self._upload.draft
+            self._upload = None
 
     def _take_lines(self) -> list[LogLine]:
         with self._lock:
@@ -93,14 +95,14 @@ class LogParts:
             self._bytes = 0
         return lines
 
-    def _put_back(self, lines: Sequence[LogLine]) -> None:
+    def _return_lines(self, lines: Sequence[LogLine]) -> None:
         with self._lock:
             self._lines.extendleft(reversed(lines))
-            self._bytes += sum(map(_size, lines))
+            self._bytes += sum(map(_size_in_bytes, lines))
 
 
 class PartUpload:
-    """Writes a part to storage. `done` is set at the end; `row` stays None if storage refused it."""
+    """Writes a part to storage in its own thread. `done` is set at the end; `row` stays None after a failure."""
 
     def __init__(self, claim: Claim, draft: logs.Draft, lines: Sequence[LogLine]) -> None:
         self.draft = draft
@@ -108,21 +110,20 @@ class PartUpload:
         self.row: LogPart | None = None
         self.done = threading.Event()
         self._claim = claim
-        threading.Thread(target=self._work, name=f"log {claim.run_id}", daemon=True).start()
+        threading.Thread(target=self._store, name=f"log {claim.run_id}", daemon=True).start()
 
-    def _work(self) -> None:
+    def _store(self) -> None:
         claim = self._claim
         try:
             self.row = logs.store(
                 self.draft, org_id=claim.org_id, run_id=claim.run_id, attempt=claim.attempt
             )
-        except (
-            Exception
-        ) as error:  # Each backend raises its own exceptions, and a log must not end its run.
+        # Each storage backend raises its own exceptions. A failure of the log must not end the run.
+        except Exception as error:
             logger.warning("log part cannot be stored now", error=repr(error))
         finally:
             self.done.set()
 
 
-def _size(line: LogLine) -> int:
+def _size_in_bytes(line: LogLine) -> int:
     return len(line.message) + 120

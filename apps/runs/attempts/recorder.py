@@ -1,8 +1,8 @@
-"""Keep the rows of a running attempt up to date while the engine's child works, and tell it when to stop.
+"""Write a running attempt's progress and log to its rows, and find out when the attempt has to stop.
 
-One thread per attempt, at most one short transaction per second. If the database or the storage is not
-available, data is kept in memory and written later. If a worker dies, at most the last second of the log is
-lost.
+Each attempt has one recording thread, which runs at most one short transaction per second. If the database or the
+storage is not available, data is held in memory and written later. If a worker dies, at most the last second of
+the log is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apps.background.retries import DATABASE_UNAVAILABLE, retry_while_unavailabl
 from apps.engine.contract import Event, Failed, LogLine, Outcome, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
-from apps.runs.attempts.reported import Reported
+from apps.runs.attempts.reported import UnwrittenEvents
 from apps.runs.attempts.rows import AttemptRows
 from apps.runs.attempts.stop_reasons import StopReasons
 from apps.runs.claiming import leases
@@ -28,111 +28,112 @@ from apps.runs.usage.counting import Measure
 
 logger = structlog.get_logger(__name__)
 
-EVERY = 1.0  # seconds between writes
-LAST_PATIENCE = 5.0  # seconds that the end of an attempt waits for storage
+WRITE_INTERVAL = 1.0  # seconds between two writes
+FINISH_SECONDS = 5.0  # longest time to wait for storage at the end of an attempt
 
 
 class Recorder:
-    """Pass it the engine's events from the thread that runs the child, and ask it whether to stop."""
+    """Records one attempt. The thread that runs the child calls `add_event` and `stop_reason`."""
 
     def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
-        # an exception caused by a bug in this class; the run must not continue unrecorded
+        # An unexpected exception of the recording thread. The run is stopped then.
         self.fault: Exception | None = None
         self._claim = claim
         self._shutdown = shutdown
-        self._stop = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
+        self._stop_reasons = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
         self._limits = LimitWatch(claim.org_id)
         self._lease = ActiveLease(claim)
         self._log = LogParts(claim)
-        self._reported = Reported()
+        self._unwritten = UnwrittenEvents()
         self._rows = AttemptRows(claim)
         self._wake = threading.Event()
         self._done = False
-        self._thread = threading.Thread(target=self._work, name=f"record {claim.run_id}")
+        self._thread = threading.Thread(target=self._record, name=f"record {claim.run_id}")
 
     @property
-    def latest(self) -> Progress | None:
+    def latest_progress(self) -> Progress | None:
         """The child's latest progress."""
-        return self._reported.latest
+        return self._unwritten.latest_progress
 
     @property
     def limit_reached(self) -> Measure | None:
-        """The limit of the org that this run has reached."""
+        """The limit of the org that is reached, or None."""
         return self._limits.reached
 
     def start(self) -> None:
         self._thread.start()
 
-    def take(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """Process one event of the child."""
         if isinstance(event, LogLine):
             self._log.add(event)
-            is_urgent = self._log.part_is_full
+            is_urgent = self._log.has_full_part
         else:
-            self._reported.take(event)
+            self._unwritten.add_event(event)
             is_urgent = isinstance(event, Started)
         if is_urgent:
             self._wake.set()
 
     def stop_reason(self) -> StopReason | None:
         """Return the reason why the child should stop, or None."""
-        return self._stop.first()
+        return self._stop_reasons.first_reason()
 
-    def take_end(self, outcome: Outcome) -> None:
-        """Add the last line of the attempt's log: how it ended, with the class and message that are recorded."""
+    def log_failure(self, outcome: Outcome) -> None:
+        """If the attempt has failed, add a last line with the failure's class and message to its log."""
         if not isinstance(outcome, Failed):
             return
         if self.stop_reason() in {"cancelled", "shutdown"}:
-            self.take(LogLine.now("info", f"Stopped: {outcome.message}"))
+            self.add_event(LogLine.now("info", f"Stopped: {outcome.message}"))
         else:
-            words = outcome.failure_class.replace("_", " ")
-            self.take(LogLine.now("error", f"Failed ({words}): {outcome.message}"))
+            failure_class = outcome.failure_class.replace("_", " ")
+            self.add_event(LogLine.now("error", f"Failed ({failure_class}): {outcome.message}"))
 
     def close(self) -> None:
-        """Write the remaining data and end the thread. Call it before the attempt is concluded."""
+        """Write the remaining data and end the thread. Call it before the attempt's result is recorded."""
         self._done = True
         self._wake.set()
         self._thread.join()
 
-    def _work(self) -> None:
+    def _record(self) -> None:
         try:
             while not self._done:
-                self._wake.wait(EVERY)
+                self._wake.wait(WRITE_INTERVAL)
                 self._wake.clear()
                 self._record_once()
             self._finish()
         except LeaseLost:
-            self._stop.give("lease_lost")
+            self._stop_reasons.add("lease_lost")
         except Exception as error:  # outermost handler of this thread
             logger.exception("run cannot be recorded")
             self.fault = error
-            self._stop.give("lease_lost")
+            self._stop_reasons.add("lease_lost")
         finally:
             connection.close()
 
     def _record_once(self) -> None:
-        """Write new data, renew the lease if due, and check for a reason to stop."""
+        """Write new data or renew the lease, then check whether the attempt has to stop."""
         try:
-            if self._has_news():
+            if self._has_new_data():
                 self._write()
             elif self._lease.renewal_is_due:
                 self._lease.renew()
-            self._look_for_a_reason_to_stop()
+            self._check_stop_reasons()
         except DATABASE_UNAVAILABLE as error:
             logger.warning("run cannot be recorded now", error=first_line(error))
-            self._keep_lease()
+            self._renew_lease_separately()
         finally:
             connection.close()  # Return the connection to the pool until the next round.
 
-    def _look_for_a_reason_to_stop(self) -> None:
-        if self._stop.first() is None and leases.cancel_wanted(self._claim):
-            self._stop.give("cancelled")
-        if self._stop.first() is None and self._limits.is_reached():
-            self._stop.give("limit")
+    def _check_stop_reasons(self) -> None:
+        if self._stop_reasons.first_reason() is None and leases.is_cancel_requested(self._claim):
+            self._stop_reasons.add("cancelled")
+        if self._stop_reasons.first_reason() is None and self._limits.is_reached():
+            self._stop_reasons.add("limit")
 
-    def _keep_lease(self) -> None:
-        """Renew the lease separately: another process may lock rows of the org, but the lease needs only the run's
-        own row.
+    def _renew_lease_separately(self) -> None:
+        """Renew the lease in its own transaction.
+
+        Another process may have locked rows of the org that `_write` needs. Renewing needs only the run's own row.
         """
         if not self._lease.renewal_is_due:
             return
@@ -142,24 +143,24 @@ class Recorder:
             logger.warning("lease cannot be renewed now", error=first_line(error))
 
     def _finish(self) -> None:
-        """Write the remaining data. Lines that storage does not accept within LAST_PATIENCE are dropped."""
-        deadline = time.monotonic() + LAST_PATIENCE
-        while self._has_news():
+        """Write the remaining data. Lines that storage does not accept within FINISH_SECONDS are dropped."""
+        deadline = time.monotonic() + FINISH_SECONDS
+        while self._has_new_data():
             retry_while_unavailable(self._write, give_up=self._shutdown)
-            if time.monotonic() > deadline and self._has_news():
+            if time.monotonic() > deadline and self._has_new_data():
                 logger.warning("the end of the log is lost: storage does not accept it")
                 return
             time.sleep(0.05)
 
-    def _has_news(self) -> bool:
-        return self._reported.has_news or self._log.has_news
+    def _has_new_data(self) -> bool:
+        return self._unwritten.has_new_data or self._log.has_new_data
 
     def _write(self) -> None:
-        """Write all new data in one transaction under the lease. If that fails, it is kept for the next round."""
-        part = self._log.stored()
-        news = self._reported.news()
-        with self._lease.held() as mine:
-            self._rows.write(mine, news, part)
-        self._reported.forget(news)
+        """Write all new data in one transaction under the lease. If that fails, the next round tries again."""
+        part = self._log.store_waiting_lines()
+        new_data = self._unwritten.new_data()
+        with self._lease.held() as owned_run:
+            self._rows.write(owned_run, new_data, part)
+        self._unwritten.mark_recorded(new_data)
         if part is not None:
-            self._log.forget(part)
+            self._log.mark_recorded(part)

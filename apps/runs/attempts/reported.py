@@ -1,4 +1,4 @@
-"""Collect the child's events that are not in the database yet, except its log."""
+"""Collect the child's events, except log lines, until they are written to the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.engine.contract import Event, Network, OutputFile, Progress, Started, 
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class NewData:
     """The data of one write to the database."""
 
     launched: bool
@@ -18,21 +18,24 @@ class News:
     outputs: tuple[OutputFile | Withdrawn, ...]  # in the order in which they were reported
 
 
-class Reported:
-    """The thread that runs the child adds events; the thread that records the attempt takes them as `news`."""
+class UnwrittenEvents:
+    """Events that are not in the database yet.
+
+    The thread that runs the child adds events. The thread that records the attempt writes them.
+    """
 
     def __init__(self) -> None:
-        self.latest: Progress | None = None
+        self.latest_progress: Progress | None = None
         self._lock = threading.Lock()
         self._launched = False
         self._progress: Progress | None = None
         self._network: Network | None = None
         self._outputs: list[OutputFile | Withdrawn] = []
 
-    def take(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Progress):
-                self.latest = self._progress = event
+                self.latest_progress = self._progress = event
             elif isinstance(event, OutputFile | Withdrawn):
                 self._outputs.append(event)
             elif isinstance(event, Network):
@@ -41,22 +44,21 @@ class Reported:
                 self._launched = True
 
     @property
-    def has_news(self) -> bool:
+    def has_new_data(self) -> bool:
         with self._lock:
-            news = (self._launched, self._progress, self._network, self._outputs)
-            return any(news)
+            return any((self._launched, self._progress, self._network, self._outputs))
 
-    def news(self) -> News:
-        """Return all new data. It stays new until `forget` is called after writing it."""
+    def new_data(self) -> NewData:
+        """Return all new data. It stays new until `mark_recorded` is called after writing it."""
         with self._lock:
-            return News(self._launched, self._progress, self._network, tuple(self._outputs))
+            return NewData(self._launched, self._progress, self._network, tuple(self._outputs))
 
-    def forget(self, news: News) -> None:
-        """Mark this data as written; data reported since then stays new."""
+    def mark_recorded(self, written: NewData) -> None:
+        """Mark this data as written. Data that was added since then stays new."""
         with self._lock:
-            self._launched = self._launched and not news.launched
-            if self._progress is news.progress:
+            self._launched = self._launched and not written.launched
+            if self._progress is written.progress:
                 self._progress = None
-            if self._network is news.network:
+            if self._network is written.network:
                 self._network = None
-            del self._outputs[: len(news.outputs)]
+            del self._outputs[: len(written.outputs)]

@@ -12,7 +12,7 @@ from apps.engine.contract import Network, OutputFile, Progress, Withdrawn
 from apps.live import events
 from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
-from apps.runs.attempts.reported import News
+from apps.runs.attempts.reported import NewData
 from apps.runs.claiming.leases import Claim
 from apps.runs.following import feed as followed
 from apps.runs.models import Attempt, Output
@@ -20,48 +20,48 @@ from apps.runs.outputs import logs
 
 
 class AttemptRows:
-    """The rows of one attempt. Call `write` in the transaction that holds its lease."""
+    """Writes to the rows of one attempt."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._rate = Rate()
 
-    def write(self, mine: Any, news: News, part: StoredPart | None) -> None:
-        """Write new data. `mine` is the run's row, `part` is the log part that was stored."""
+    def write(self, owned_run: Any, new_data: NewData, part: StoredPart | None) -> None:
+        """Write new data. Call it in the transaction of `leases.held`, which yields `owned_run`."""
         claim = self._claim
-        if news.launched:
-            self._note_launch()
-        told = [
-            *(self._note_part(part, mine) if part else ()),
-            *(self._note_progress(news.progress, mine) if news.progress else ()),
+        if new_data.launched:
+            self._record_launch()
+        new_events = [
+            *(self._record_part(part, owned_run) if part else ()),
+            *(self._record_progress(new_data.progress, owned_run) if new_data.progress else ()),
         ]
-        self._note_outputs(news.outputs)
-        self._note_network(news.network)
-        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, new_events=told)
+        self._record_outputs(new_data.outputs)
+        self._record_network(new_data.network)
+        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, new_events=new_events)
 
-    def _note_launch(self) -> None:
+    def _record_launch(self) -> None:
         claim = self._claim
         Attempt.objects.for_org(claim.org_id).filter(
             run_id=claim.run_id, number=claim.attempt, launched_at=None
         ).update(launched_at=Now())
         states.announce(org_id=claim.org_id, run_id=claim.run_id)
 
-    def _note_network(self, network: Network | None) -> None:
+    def _record_network(self, network: Network | None) -> None:
         if network is None:
             return
         claim = self._claim
         attempts = Attempt.objects.for_org(claim.org_id).filter(run_id=claim.run_id)
         attempts.filter(number=claim.attempt).update(network=network.hosts)
 
-    def _note_part(self, part: StoredPart, mine: Any) -> list[events.NewEvent]:
+    def _record_part(self, part: StoredPart, owned_run: Any) -> list[events.NewEvent]:
         logs.save(part.row)
-        mine.update(log_lines=part.end)
-        lines = [logs.shown(line) for line in part.added]
+        owned_run.update(log_lines=part.end)
+        lines = [logs.render_line(line) for line in part.added]
         return [events.NewEvent("log", {"first_line": part.end - len(lines), "lines": lines})]
 
-    def _note_progress(self, latest: Progress, mine: Any) -> list[events.NewEvent]:
-        rate = self._rate.after(latest.read)
-        mine.update(**columns_of(latest), rate=rate, progress_at=Now())
+    def _record_progress(self, latest: Progress, owned_run: Any) -> list[events.NewEvent]:
+        rate = self._rate.update(latest.read)
+        owned_run.update(**progress_columns(latest), rate=rate, progress_at=Now())
         body = {
             "run_id": self._claim.run_id,
             "read": latest.read,
@@ -75,14 +75,14 @@ class AttemptRows:
         }
         return [events.NewEvent("progress", body)]
 
-    def _note_outputs(self, outputs: tuple[OutputFile | Withdrawn, ...]) -> None:
+    def _record_outputs(self, outputs: tuple[OutputFile | Withdrawn, ...]) -> None:
         for output in outputs:
             if isinstance(output, Withdrawn):
                 self._withdraw(output.prefix)
             else:
-                self._note_output(output)
+                self._record_output(output)
 
-    def _note_output(self, output: OutputFile) -> None:
+    def _record_output(self, output: OutputFile) -> None:
         """Add a published file; it replaces an earlier one of the same name."""
         claim = self._claim
         Output.unscoped.update_or_create(
@@ -98,7 +98,10 @@ class AttemptRows:
         )
 
     def _withdraw(self, prefix: str) -> None:
-        """Remove files from the lists of the pipeline's other runs if they were deleted or belong to this run now."""
+        """Remove these files from the lists of the pipeline's other runs.
+
+        The files were deleted, or this run has rewritten them.
+        """
         claim = self._claim
         Output.objects.for_org(claim.org_id).filter(
             run__pipeline_id=claim.pipeline_id, key__startswith=prefix
@@ -113,15 +116,15 @@ class Rate:
         self._read: int | None = None
         self._value: float | None = None
 
-    def after(self, read: int) -> float | None:
-        """Update the rate with the number of records read so far; None before it can be computed."""
+    def update(self, read: int) -> float | None:
+        """Return the new rate after `read` records. Returns None for the first measurement."""
         now = time.monotonic()
-        before, self._read = self._read, read
+        previous_read, self._read = self._read, read
         elapsed, self._at = now - self._at, now
-        if before is None or elapsed <= 0:
+        if previous_read is None or elapsed <= 0:
             return None
-        fresh = max(read - before, 0) / elapsed
-        self._value = fresh if self._value is None else (self._value + fresh) / 2
+        latest = max(read - previous_read, 0) / elapsed
+        self._value = latest if self._value is None else (self._value + latest) / 2
         return round(self._value, 1)
 
 
@@ -136,7 +139,7 @@ class ProgressColumns(TypedDict):
     records_total: int | F
 
 
-def columns_of(latest: Progress) -> ProgressColumns:
+def progress_columns(latest: Progress) -> ProgressColumns:
     """Return progress as columns of the run."""
     return {
         "records_read": latest.read,

@@ -9,7 +9,7 @@ from apps.engine.contract import StopReason
 
 
 class StopReasons:
-    """Collects reasons from the thread that runs the child and the one that records it. The first one is kept."""
+    """Collects reasons from the thread that runs the child and from the recording thread. Only the first counts."""
 
     def __init__(self, *, seconds_left: float, shutdown: threading.Event) -> None:
         self._deadline = time.monotonic() + seconds_left
@@ -17,14 +17,14 @@ class StopReasons:
         self._lock = threading.Lock()
         self._first: StopReason | None = None
 
-    def give(self, reason: StopReason) -> None:
+    def add(self, reason: StopReason) -> None:
         with self._lock:
             self._first = self._first or reason
 
-    def first(self) -> StopReason | None:
+    def first_reason(self) -> StopReason | None:
         """Return the first reason. Also checks the worker's shutdown and the run's time limit."""
         if self._shutdown.is_set():
-            self.give("shutdown")
+            self.add("shutdown")
         if time.monotonic() > self._deadline:
-            self.give("timeout")
+            self.add("timeout")
         return self._first

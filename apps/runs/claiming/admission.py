@@ -1,9 +1,8 @@
-"""Choose the next run: limits per platform, org and pipeline, and round robin between orgs.
+"""Choose the next run: round robin between orgs, within the limits of the platform and of each org.
 
-Claims are made one at a time on the whole platform, under an advisory lock, so that two workers cannot
-both take the last free slot. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for
-the lock instead of blocking on it, because a blocked session would keep its connection as long as a frozen
-holder exists.
+Claims are made one at a time on the whole platform, under an advisory lock. So two workers cannot both take the
+last free slot. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for the lock instead of
+blocking on it: if the holder of the lock froze, blocked sessions would occupy their connections until it ends.
 A partial unique index allows one live run per pipeline.
 """
 
@@ -22,32 +21,32 @@ from django.utils import timezone
 from apps.orgs.models import Org
 from apps.runs.models import Run, Status
 
-_CLAIMS = 0x44524F01  # advisory lock: one claim at a time
+_CLAIM_LOCK = 0x44524F01  # advisory lock: one claim at a time
 
 
 def try_lock() -> bool:
-    """Try to take the claim lock, which is held until the transaction ends. Returns whether it was free."""
+    """Try to take the claim lock until the transaction ends. Returns whether the lock was free."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_CLAIMS])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_CLAIM_LOCK])
         return bool(cursor.fetchone()[0])
 
 
-def wait_briefly() -> None:
-    """Use a short timeout for row locks until the transaction ends, because all other claims wait meanwhile."""
+def shorten_lock_timeout() -> None:
+    """Use a short timeout for row locks until the transaction ends, because all other workers wait for the claim."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
 
 
 def check_references() -> None:
-    """Check foreign keys now, because at the commit it would be too late to choose another org."""
+    """Check foreign keys now. At the commit it would be too late to choose another org."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
-    """Return (org, run) of the run to start next, or None. Works outside any org's scope.
+    """Return (org id, run id) of the next run, or None. Orgs in `passed_over` are skipped.
 
-    Orgs in `passed_over` are skipped.
+    Call it outside any org's scope.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -58,15 +57,15 @@ def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
     return (row[0], row[1]) if row else None
 
 
-def startable() -> int:
+def count_startable() -> int:
     """Count the waiting runs that could start now if there were enough workers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT runs_startable(%s)", [settings.MAX_RUNNING_PLATFORM])
         return int(cursor.fetchone()[0])
 
 
-def full_orgs(worker: str) -> set[UUID]:
-    """Return the orgs that already have as many runs in this worker as its memory allows."""
+def orgs_at_worker_limit(worker: str) -> set[UUID]:
+    """Return the orgs that already have WORKER_ORG_RUNS runs in this worker."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id FROM runs_held(%s) WHERE worker = %s GROUP BY 1 HAVING count(*) >= %s",
@@ -77,63 +76,63 @@ def full_orgs(worker: str) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a pending run is waiting, and its position among its org's waiting runs, from 1."""
+    """The reason why a pending run waits, and its position among the org's waiting runs, from 1."""
 
     reason: str
     place: int
 
 
 class Pending(TypedDict):
-    """A pending run: its next attempt starts at `not_before` or later; it had `attempt` attempts so far."""
+    """A pending run. Its next attempt starts at `not_before` or later. `attempt` counts its attempts so far."""
 
     id: UUID
     not_before: datetime | None
     attempt: int
 
 
-def explain(org_id: UUID, pending: Iterable[Pending]) -> dict[UUID, Waiting]:
-    """Return what each of these runs waits for. Three queries at most."""
+def explain_waiting(org_id: UUID, pending: Iterable[Pending]) -> dict[UUID, Waiting]:
+    """Return the reason and the position of each waiting run, by run id. Makes three queries at most."""
     rows = list(pending)
     if not rows:
         return {}
-    limits = _limits(org_id)
+    limit = _limit_reached(org_id)
     positions = _positions(org_id, [row["id"] for row in rows])
     return {
-        row["id"]: Waiting(_reason(row, limits), positions[row["id"]])
+        row["id"]: Waiting(_waiting_reason(row, limit), positions[row["id"]])
         for row in rows
         if row["id"] in positions  # Skip runs that have started since they were read.
     }
 
 
-def _limits(org_id: UUID) -> str:
-    """Describe the limit that currently blocks all of the org's runs; empty if there is room."""
-    most = Org.objects.values_list("max_running", flat=True).get(pk=org_id)
+def _limit_reached(org_id: UUID) -> str:
+    """Describe the limit that blocks all of the org's runs now; empty if no limit is reached."""
+    max_running = Org.objects.values_list("max_running", flat=True).get(pk=org_id)
     running = Run.objects.for_org(org_id).filter(status=Status.RUNNING).count()
-    if running >= most:
-        return f"org limit {running}/{most}"
+    if running >= max_running:
+        return f"org limit {running}/{max_running}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT runs_running()")
-        (everywhere,) = cursor.fetchone()
-    if everywhere >= settings.MAX_RUNNING_PLATFORM:
-        return f"platform limit {everywhere}/{settings.MAX_RUNNING_PLATFORM}"
+        (running_in_all_orgs,) = cursor.fetchone()
+    if running_in_all_orgs >= settings.MAX_RUNNING_PLATFORM:
+        return f"platform limit {running_in_all_orgs}/{settings.MAX_RUNNING_PLATFORM}"
     return ""
 
 
-def _reason(row: Pending, limits: str) -> str:
-    until = row["not_before"]
-    if until and until > timezone.now():
-        when = f"{until:%Y-%m-%d %H:%M:%S} UTC"
-        return f"next try at {when}" if row["attempt"] else f"starts at {when}"
-    return limits or "waiting for a worker"
+def _waiting_reason(row: Pending, limit: str) -> str:
+    start = row["not_before"]
+    if start and start > timezone.now():
+        time_text = f"{start:%Y-%m-%d %H:%M:%S} UTC"
+        return f"next try at {time_text}" if row["attempt"] else f"starts at {time_text}"
+    return limit or "waiting for a worker"
 
 
-def _positions(org_id: UUID, wanted: list[UUID]) -> dict[UUID, int]:
+def _positions(org_id: UUID, run_ids: list[UUID]) -> dict[UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id, place FROM (
                    SELECT id, row_number() OVER (ORDER BY created_at, id) AS place
                    FROM runs_run WHERE org_id = %s AND status = 'pending') line
                WHERE id = ANY(%s)""",
-            [org_id, wanted],
+            [org_id, run_ids],
         )
         return dict(cursor.fetchall())

@@ -1,7 +1,7 @@
-"""Leases on runs: taken by one guarded UPDATE, renewed while the run executes, checked by every write.
+"""Leases on runs. A worker takes a lease by one guarded UPDATE and renews it; every write checks the lease.
 
-A worker that was frozen and resumes finds that its lease is no longer on the row, and stops. Times are the
-database's, so that clocks of different machines do not matter.
+A worker that was frozen and resumes finds that its lease is no longer on the row, and stops. All times are those of
+the database, so the clocks of the workers' machines do not matter.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from apps.runs.models import Attempt, Run, Status
 
 logger = structlog.get_logger(__name__)
 
-PAUSE = (0.02, 0.1)  # seconds between attempts to take the claim lock
+LOCK_RETRY_SECONDS = (0.02, 0.1)  # seconds between attempts to take the claim lock
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One attempt at one run, owned by us as long as the row has this lease."""
+    """One attempt at one run. This worker owns the run as long as the row has this lease."""
 
     org_id: UUID
     run_id: UUID
@@ -45,24 +45,24 @@ class Claim:
     attempt: int
     lease: UUID
     timeout_left: float  # seconds until the run's time limit
-    log_lines: int  # records written by earlier attempts
-    records_read: int  # records read so far, by earlier attempts
+    log_lines: int  # log lines written by earlier attempts
+    records_read: int  # records read by earlier attempts
 
 
 def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | None:
     """Claim the next run. Returns None if no run may start now, or `stop` is set.
 
-    Retries while another claim is being made, while another process locks the rows it needs, and while the
-    database is not available: the job that called may be the only one for the run.
+    Retries while another worker claims, while another process locks the needed rows, and while the database is not
+    available. It cannot leave the run to another job, because the job that calls it may be the only one.
     """
     stop = stop or threading.Event()
-    claiming = _Claiming(worker)
+    attempts = _ClaimAttempts(worker)
     while not stop.is_set():
-        pause = random.uniform(*PAUSE)  # noqa: S311 - spreads load
+        pause = random.uniform(*LOCK_RETRY_SECONDS)  # noqa: S311 - spreads load
         try:
-            claiming.attempt()
-            if claiming.decided:
-                return claiming.claim
+            attempts.try_once()
+            if attempts.is_decided:
+                return attempts.claim
         except DATABASE_UNAVAILABLE as error:
             logger.warning("run cannot be claimed now", error=first_line(error))
             pause = 1.0
@@ -71,47 +71,47 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
     return None
 
 
-class _Claiming:
-    """One claim, over as many tries as needed, all with the same lease.
+class _ClaimAttempts:
+    """Tries to claim one run. All tries use the same lease.
 
-    If the connection breaks during a commit, it is unknown whether the run was claimed. The next try that gets
-    the claim lock can tell, because the earlier transaction held that lock to its end.
+    If the connection breaks during a commit, it is unknown whether the run was claimed. The next try that gets the
+    claim lock can find out: the earlier transaction held that lock, so it has ended.
     """
 
     def __init__(self, worker: str) -> None:
         self.claim: Claim | None = None
-        self.decided = False  # whether `claim` is the result
+        self.is_decided = False  # whether `claim` is the result
         self._worker = worker
         self._lease = uuid4()
         self._chosen: tuple[UUID, UUID] | None = None
 
-    def attempt(self) -> None:
+    def try_once(self) -> None:
         """Try once, in one transaction."""
         with transaction.atomic():
             if not admission.try_lock():
                 return
-            self.claim = self._unconfirmed()
-            passed_over = self._choose() if self.claim is None else set()
-        self.decided = self.claim is not None or not passed_over
+            self.claim = self._find_unconfirmed_claim()
+            passed_over = self._claim_next_run() if self.claim is None else set()
+        self.is_decided = self.claim is not None or not passed_over
 
-    def _unconfirmed(self) -> Claim | None:
-        """Return the run that an earlier try claimed although its commit was not confirmed."""
+    def _find_unconfirmed_claim(self) -> Claim | None:
+        """Return the claim of an earlier try whose commit succeeded without a confirmation."""
         if self._chosen is None:
             return None
         org_id, run_id = self._chosen
         with org_scope(org_id):
             rows = Run.objects.for_org(org_id).filter(lease=self._lease, status=Status.RUNNING)
             run = rows.annotate(now=Now()).filter(pk=run_id).first()
-        return _claim_of(run, self._lease) if run else None
+        return _build_claim(run, self._lease) if run else None
 
-    def _choose(self) -> set[UUID]:
+    def _claim_next_run(self) -> set[UUID]:
         """Claim the next run, if there is one. Returns the orgs whose rows another process has locked."""
         passed_over: set[UUID] = set()
-        full = admission.full_orgs(self._worker[:120])
-        while (chosen := admission.next_run(passed_over | full)) is not None:
+        orgs_at_limit = admission.orgs_at_worker_limit(self._worker[:120])
+        while (chosen := admission.next_run(passed_over | orgs_at_limit)) is not None:
             self._chosen = chosen
             try:
-                self.claim = self._take(*chosen)
+                self.claim = self._take_run(*chosen)
                 break
             except OperationalError as error:
                 if not is_lock_timeout(error):
@@ -119,16 +119,16 @@ class _Claiming:
                 passed_over.add(chosen[0])
         return passed_over
 
-    def _take(self, org_id: UUID, run_id: UUID) -> Claim | None:
+    def _take_run(self, org_id: UUID, run_id: UUID) -> Claim | None:
         with org_scope(org_id):
-            admission.wait_briefly()
+            admission.shorten_lock_timeout()
             claim = take(org_id=org_id, run_id=run_id, worker=self._worker, lease=self._lease)
             admission.check_references()
         return claim
 
 
 def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) -> Claim | None:
-    """Move a pending run to running with a new lease; None if another process was faster."""
+    """Move a pending run to running with a new lease. Returns None if the run is no longer pending."""
     lease = lease or uuid4()
     taken = states.move(
         org_id=org_id,
@@ -147,11 +147,11 @@ def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) 
         return None
     run = Run.objects.for_org(org_id).annotate(now=Now()).get(pk=run_id)
     Attempt.unscoped.create(org_id=org_id, run_id=run_id, number=run.attempt, worker=worker)
-    return _claim_of(run, lease)
+    return _build_claim(run, lease)
 
 
-def _claim_of(run: Any, lease: UUID) -> Claim:
-    """Build the claim; `run` has the database's time as `now`."""
+def _build_claim(run: Any, lease: UUID) -> Claim:
+    """Build the claim. `run` is annotated with the database's time as `now`."""
     spent = (run.now - run.started_at).total_seconds()
     return Claim(
         org_id=run.org_id,
@@ -168,17 +168,17 @@ def _claim_of(run: Any, lease: UUID) -> Claim:
 
 @contextmanager
 def held(claim: Claim) -> Iterator[Any]:
-    """A transaction in which the run is ours: its row is locked, and the lease is renewed.
+    """Open a transaction that locks the run's row and renews the lease.
 
-    Yields the row. Raises LeaseLost if another worker, or none, owns the run.
+    Yields a QuerySet of the one row. Raises LeaseLost if this worker no longer owns the run.
     """
     with org_scope(claim.org_id):
-        mine = Run.objects.for_org(claim.org_id).filter(
+        owned_run = Run.objects.for_org(claim.org_id).filter(
             pk=claim.run_id, lease=claim.lease, status=Status.RUNNING
         )
-        if not mine.update(lease_until=Now() + settings.RUN_LEASE):
+        if not owned_run.update(lease_until=Now() + settings.RUN_LEASE):
             raise LeaseLost
-        yield mine
+        yield owned_run
 
 
 class ActiveLease:
@@ -200,20 +200,20 @@ class ActiveLease:
     @contextmanager
     def held(self) -> Iterator[Any]:
         """Like the function `held`; also counts as a renewal."""
-        with held(self._claim) as mine:
-            yield mine
+        with held(self._claim) as owned_run:
+            yield owned_run
         self._renewed = time.monotonic()
 
 
-def cancel_wanted(claim: Claim) -> bool:
-    """Whether cancelling the run was requested. Raises LeaseLost."""
+def is_cancel_requested(claim: Claim) -> bool:
+    """Whether a cancellation of the run was requested. Raises LeaseLost."""
     with org_scope(claim.org_id):
         rows = (
             Run.objects.for_org(claim.org_id)
             .filter(pk=claim.run_id, lease=claim.lease, status=Status.RUNNING)
             .values_list("cancel_requested_at", flat=True)
         )
-        found = list(rows)
-    if not found:
+        request_times = list(rows)
+    if not request_times:
         raise LeaseLost
-    return found[0] is not None
+    return request_times[0] is not None

@@ -1,8 +1,8 @@
 """Defer the jobs that wake workers.
 
-A job of the queue `runs` only wakes a worker and names no run: the worker claims the next run
-(apps.runs.claiming.admission). So many jobs of one org do not delay other orgs' runs, and a lost or duplicate
-job does no harm: the reconciler adds missing ones.
+A job of the queue `runs` only wakes a worker. It names no run: the worker claims the next run
+(apps.runs.claiming.admission). So the jobs of one org do not delay the runs of other orgs. A duplicate job does no
+harm, and the reconciler replaces a lost one.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ ENFORCE_CANCEL = "runs.enforce_cancel"
 UNUSED_IDS = {"org_id": "", "run_id": ""}
 
 
-def ask_for_worker(*, at: datetime | None = None, seconds: float = 0.0) -> None:
+def wake_worker(*, at: datetime | None = None, seconds: float = 0.0) -> None:
     """Defer one job that wakes a worker, at the time `at` or in `seconds`."""
     jobs.defer(EXECUTE, queue=RUNS, arguments=UNUSED_IDS, at=at, seconds=seconds)
 
 
-def ask_for_workers(count: int) -> None:
-    """Defer jobs for runs that are already waiting."""
+def wake_workers(count: int) -> None:
+    """Defer `count` jobs that wake workers now."""
     jobs.defer_many(EXECUTE, queue=RUNS, arguments={**UNUSED_IDS}, count=count)
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID, seconds: int) -> None:
-    """Check again in `seconds` whether the run has stopped."""
+    """Defer a job that cancels the run in `seconds` if its worker has not stopped it by then."""
     about = {"org_id": str(org_id), "run_id": str(run_id)}
     jobs.defer(ENFORCE_CANCEL, queue=SYSTEM, arguments=about, seconds=seconds)
 
 
-def waiting_jobs() -> int:
+def count_waiting_jobs() -> int:
     """Count the jobs that are waiting for a worker now."""
     return jobs.count_waiting(EXECUTE)

@@ -31,10 +31,11 @@ from apps.runs.snapshots import failure_columns
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # rows of a kind handled per call; the next call handles the rest
+ROWS_PER_CALL = 200  # rows handled per call; the next call handles more
 MAX_JOBS = 100  # jobs deferred at once
-SILENT_WORKER = timedelta(seconds=30)
-EVENTS_KEPT = timedelta(days=1)  # progress and log events of ended runs; the log has them too
+WORKER_TIMEOUT = timedelta(seconds=30)
+# Progress and log events of ended runs are deleted after this time, because the log has the same data.
+EVENT_DETAILS_LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Report:
     cancelled: int
     jobs: int
     zombies: int
-    closed: int  # suspended or deleted orgs whose runs were told to end
+    closed: int  # suspended or deleted orgs whose runs were cancelled
 
 
 def reconcile() -> Report:
@@ -54,8 +55,8 @@ def reconcile() -> Report:
         recovered=recover_expired(),
         cancelled=enforce_cancels(),
         jobs=defer_missing_jobs(),
-        zombies=jobs.remove_jobs_of_dead_workers(SILENT_WORKER),
-        closed=closing.stop_closed(),
+        zombies=jobs.remove_jobs_of_dead_workers(WORKER_TIMEOUT),
+        closed=closing.stop_runs_of_closed_orgs(),
     )
     if any(asdict(report).values()):
         logger.info("reconciled", **asdict(report))
@@ -63,47 +64,49 @@ def reconcile() -> Report:
 
 
 def recover_expired() -> int:
-    """Retry runs whose lease has expired, or fail them if their worker died too often."""
+    """Retry runs whose lease has expired. A run whose workers died too often fails instead."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [AT_ONCE])
-        found = cursor.fetchall()
-    return apply_to_rows(
-        found, lambda org, run, lease: recover(org_id=org, run_id=run, lease=lease)
-    )
+        cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [ROWS_PER_CALL])
+        rows = cursor.fetchall()
+    return apply_to_rows(rows, lambda org, run, lease: recover(org_id=org, run_id=run, lease=lease))
 
 
 def recover(*, org_id: UUID, run_id: UUID, lease: UUID, worker_died: bool = False) -> bool:
-    """Take the run from a worker that does not respond. False if it has responded meanwhile.
+    """Take the run from a worker that does not respond. Returns False if the worker still owns the run.
 
-    `worker_died` means that the process is known to be dead, so the lease need not expire first.
+    With `worker_died` the process is known to be dead, so the lease does not have to expire first.
     """
     with org_scope(org_id):
-        mine = Run.objects.for_org(org_id).filter(pk=run_id, status=Status.RUNNING, lease=lease)
+        expired_run = Run.objects.for_org(org_id).filter(
+            pk=run_id, status=Status.RUNNING, lease=lease
+        )
         if not worker_died:
-            mine = mine.filter(lease_until__lt=Now())
-        run = mine.select_for_update(of=("self",)).first()
+            expired_run = expired_run.filter(lease_until__lt=Now())
+        run = expired_run.select_for_update(of=("self",)).first()
         if run is None:
             return False
         _close_attempt(run)
         if run.cancel_requested_at is not None:
-            return _end(run, Status.CANCELLED, finished_at=Now())
-        if run.crashes + 1 >= retries.POISON:
-            failure = failure_columns(POISONED)
-            return _end(run, Status.FAILED, finished_at=Now(), crashes=run.crashes + 1, **failure)
-        queue.ask_for_worker()
-        return _end(run, Status.PENDING, crashes=run.crashes + 1)
+            return _move_from_running(run, Status.CANCELLED, finished_at=Now())
+        if run.crashes + 1 >= retries.MAX_CRASHES:
+            failure = failure_columns(CRASHED_TOO_OFTEN)
+            return _move_from_running(
+                run, Status.FAILED, finished_at=Now(), crashes=run.crashes + 1, **failure
+            )
+        queue.wake_worker()
+        return _move_from_running(run, Status.PENDING, crashes=run.crashes + 1)
 
 
-POISONED = Failed(
+CRASHED_TOO_OFTEN = Failed(
     FailureClass.CRASHED,
-    f"The process that did the work died {retries.POISON} times.",
+    f"The process that did the work died {retries.MAX_CRASHES} times.",
     ("No worker renewed the run's lease in time.",),
     retryable=True,
 )
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID) -> bool:
-    """Cancel a run whose worker was told to stop and does not respond. The worker loses its lease."""
+    """Cancel a run whose worker has not stopped it in time. The worker loses its lease."""
     with org_scope(org_id):
         run = (
             Run.objects.for_org(org_id)
@@ -114,30 +117,30 @@ def enforce_cancel(*, org_id: UUID, run_id: UUID) -> bool:
         if run is None:
             return False
         _close_attempt(run, outcome="cancelled")
-        return _end(run, Status.CANCELLED, finished_at=Now())
+        return _move_from_running(run, Status.CANCELLED, finished_at=Now())
 
 
 def enforce_cancels() -> int:
-    """Cancel all overdue runs, in case the job that checks one of them was lost."""
+    """Cancel all runs whose workers have not stopped them in time, in case the job for one of them was lost."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, run_id FROM runs_overdue_cancels(%s)", [CANCEL_ENFORCED_AFTER]
         )
-        found = cursor.fetchall()
-    return apply_to_rows(found, lambda org, run: enforce_cancel(org_id=org, run_id=run))
+        rows = cursor.fetchall()
+    return apply_to_rows(rows, lambda org, run: enforce_cancel(org_id=org, run_id=run))
 
 
 def defer_missing_jobs() -> int:
-    """Defer missing jobs, so that there is one for every run that could start now."""
-    missing = min(admission.startable() - queue.waiting_jobs(), MAX_JOBS)
+    """Defer jobs until there is one for every run that could start now. Returns the number of new jobs."""
+    missing = min(admission.count_startable() - queue.count_waiting_jobs(), MAX_JOBS)
     if missing > 0:
-        queue.ask_for_workers(missing)
+        queue.wake_workers(missing)
     return max(missing, 0)
 
 
-def forget_details() -> None:
+def delete_old_details() -> None:
     """Delete progress and log events of ended runs, and finished jobs of the engine."""
-    remove_in_batches("runs_remove_old_events", timezone.now() - EVENTS_KEPT)
+    remove_in_batches("runs_remove_old_events", timezone.now() - EVENT_DETAILS_LIFETIME)
     engine_state.prune(settings.ENGINE_DATABASE_URL)
 
 
@@ -146,14 +149,14 @@ def _close_attempt(run: Run, outcome: str = "failed") -> None:
         finished_at=Now(),
         outcome=outcome,
         failure_class=FailureClass.CRASHED if outcome == "failed" else "",
-        failure_message="The worker stopped answering." if outcome == "failed" else "",
+        failure_message="The worker stopped responding." if outcome == "failed" else "",
         failure_retryable=True if outcome == "failed" else None,
         records_read=run.records_read,
         records_written=run.records_written,
     )
 
 
-def _end(run: Run, after: Status, **changes: Any) -> bool:
+def _move_from_running(run: Run, after: Status, **changes: Any) -> bool:
     return states.move(
         org_id=run.org_id,
         run_id=run.pk,

@@ -1,4 +1,4 @@
-"""What a worker process needs to execute runs: an engine, and a name that identifies it as a run's owner."""
+"""Start and stop the execution of runs in a worker process."""
 
 from __future__ import annotations
 
@@ -20,52 +20,54 @@ from apps.runs.execute import Worker
 
 logger = structlog.get_logger(__name__)
 
-_current: Worker | None = None
+_worker: Worker | None = None
 
 
-def current() -> Worker:
+def current_worker() -> Worker:
     """Return the worker of this process. Raises LookupError in other processes."""
-    if _current is None:
+    if _worker is None:
         raise LookupError("only a process started by `manage.py worker` executes runs")
-    return _current
+    return _worker
 
 
 @contextmanager
-def executing_runs() -> Iterator[Stop]:
-    """Execute runs in this process until the block ends. First frees the runs of dead workers of this machine."""
-    with this_process() as worker:
-        release_dead()
-        yield lambda: stop(worker)
+def execute_runs() -> Iterator[Stop]:
+    """Execute runs in this process until the block ends. First releases the runs of this machine's dead workers."""
+    with start_worker() as worker:
+        release_runs_of_dead_workers()
+        yield lambda: stop_runs(worker)
 
 
 @contextmanager
-def this_process() -> Iterator[Worker]:
-    """Be a worker, with a started engine, until the block ends."""
-    global _current
+def start_worker() -> Iterator[Worker]:
+    """Start the engine, and make this process a worker until the block ends."""
+    global _worker
     engine = EngineSupervisor(memory=settings.CHILD_MEMORY, silence=settings.RUN_SILENCE)
-    _current = Worker(worker_name(os.getpid()), engine, threading.Event())
-    _current.engine.start()
+    _worker = Worker(worker_name(os.getpid()), engine, threading.Event())
+    _worker.engine.start()
     try:
-        yield _current
+        yield _worker
     finally:
-        _current.engine.close()
-        _current = None
+        _worker.engine.close()
+        _worker = None
 
 
-def stop(worker: Worker) -> None:
-    """Tell the runs to checkpoint, and release them."""
-    logger.info("telling runs to checkpoint")
+def stop_runs(worker: Worker) -> None:
+    """Make the worker's runs stop at their next checkpoint, so that other workers can continue them."""
+    logger.info("stopping runs at their next checkpoint")
     worker.shutdown.set()
 
 
-def release_dead() -> int:
+def release_runs_of_dead_workers() -> int:
     """Release the runs of dead worker processes of this machine, without waiting for their leases to expire."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [host_prefix()])
-        held = cursor.fetchall()
-    dead = [(org, run, lease) for org, run, lease, worker in held if not is_alive(worker)]
+        owned_runs = cursor.fetchall()
+    orphaned_runs = [
+        (org, run, lease) for org, run, lease, worker in owned_runs if not is_alive(worker)
+    ]
     return apply_to_rows(
-        dead,
+        orphaned_runs,
         lambda org, run, lease: reconciler.recover(
             org_id=org, run_id=run, lease=lease, worker_died=True
         ),

@@ -1,7 +1,7 @@
-"""Summarize a table by counts and sums of each column, without comparing single rows.
+"""Summarize a table by a count and a sum for each column.
 
-A number's measure is its sum, a text's the sum of its lengths in characters, a time's the sum of its seconds
-since 1970. For the demo, two tables with the same facts count as equal.
+The sum of a text column is the sum of its lengths in characters. The sum of a time column is the sum of its seconds
+since 1970. The demo treats two tables with the same counts and sums as equal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     import polars as pl
 
-CLOSE = 1e-9  # relative tolerance: sums of doubles depend on their order
+SUM_TOLERANCE = 1e-9  # relative tolerance: sums of doubles depend on their order
 
 MEASURES = {
     "text": "sum(length({0}))",
@@ -27,7 +27,7 @@ MEASURES = {
     "timestamp without time zone": "sum(extract(epoch FROM {0}))",
     "date": "sum(extract(epoch FROM {0}))",
 }
-NUMBER = "sum({0})"
+NUMBER_MEASURE = "sum({0})"
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Column:
     values: int
     measure: float
 
-    def agrees(self, other: Column) -> bool:
-        """Whether both are equal, up to the rounding of sums."""
+    def equals(self, other: Column) -> bool:
+        """Whether both columns have the same facts, up to the rounding of sums."""
         return self.values == other.values and math.isclose(
-            self.measure, other.measure, rel_tol=CLOSE, abs_tol=CLOSE
+            self.measure, other.measure, rel_tol=SUM_TOLERANCE, abs_tol=SUM_TOLERANCE
         )
 
 
@@ -51,58 +51,59 @@ class Facts:
     rows: int
     columns: Mapping[str, Column]
 
-    def differences(self, arrived: Facts) -> list[str]:
-        """Describe in sentences where a destination differs; additional columns are ignored."""
-        found = []
-        if self.rows != arrived.rows:
-            found.append(f"{self.rows:,} rows in the source, {arrived.rows:,} in the destination")
+    def differences(self, destination: Facts) -> list[str]:
+        """Return a sentence for each difference. Additional columns of the destination are ignored."""
+        sentences = []
+        if self.rows != destination.rows:
+            sentences.append(
+                f"{self.rows:,} rows in the source, {destination.rows:,} in the destination"
+            )
         for name, column in self.columns.items():
-            other = arrived.columns.get(name)
+            other = destination.columns.get(name)
             if other is None:
-                found.append(f"{name} is missing")
-            elif not column.agrees(other):
-                found.append(
+                sentences.append(f"{name} is missing")
+            elif not column.equals(other):
+                sentences.append(
                     f"{name}: {column.values:,} values adding up to {column.measure:,.10g} in the "
                     f"source, {other.values:,} and {other.measure:,.10g} in the destination"
                 )
-        return found
+        return sentences
 
 
-def of_table(url: str, table: str) -> Facts:
-    """Read the facts of a PostgreSQL table in schema public, by one aggregate query."""
+def read_table_facts(url: str, table: str) -> Facts:
+    """Read the facts of a PostgreSQL table in schema `public`, with one aggregate query."""
     with psycopg.connect(url) as connection:
         kinds = connection.execute(
             "SELECT column_name, data_type FROM information_schema.columns"
             " WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position",
             [table],
         ).fetchall()
-        wanted: list[sql.Composable] = [sql.SQL("count(*)")]
+        expressions: list[sql.Composable] = [sql.SQL("count(*)")]
         for name, kind in kinds:
             column = sql.Identifier(name)
-            measure = sql.SQL(MEASURES.get(kind, NUMBER)).format(column)
-            wanted += [sql.SQL("count({})").format(column), measure]
+            measure = sql.SQL(MEASURES.get(kind, NUMBER_MEASURE)).format(column)
+            expressions += [sql.SQL("count({})").format(column), measure]
         query = sql.SQL("SELECT {} FROM {}").format(
-            sql.SQL(", ").join(wanted), sql.Identifier("public", table)
+            sql.SQL(", ").join(expressions), sql.Identifier("public", table)
         )
         row = connection.execute(query).fetchone() or ()
     pairs = zip(kinds, row[1::2], row[2::2], strict=True)
     return Facts(row[0], {kind[0]: Column(n, float(total or 0)) for kind, n, total in pairs})
 
 
-def of_frame(frame: pl.DataFrame) -> Facts:
+def compute_frame_facts(frame: pl.DataFrame) -> Facts:
     """Compute the facts of a frame."""
-    return Facts(frame.height, {series.name: _of_series(series) for series in frame})
+    return Facts(frame.height, {series.name: _column_facts(series) for series in frame})
 
 
-def _of_series(series: pl.Series) -> Column:
+def _column_facts(series: pl.Series) -> Column:
     import polars as pl
 
     values = series.len() - series.null_count()
     if series.dtype == pl.String:
         return Column(values, float(series.str.len_chars().sum()))
     if series.dtype.is_temporal():
-        seconds = (
-            series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000
-        )  # sums can exceed 63 bits
+        # Sums can exceed 63 bits.
+        seconds = series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000
         return Column(values, float(seconds.sum() or 0))
     return Column(values, float(series.sum() or 0))

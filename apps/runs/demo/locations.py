@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True)
 class Locations:
-    """The two databases (libpq URLs), the weather API and the CSV file."""
+    """The locations of the two databases (as libpq URLs), the weather API and the CSV file."""
 
     source_url: str
     warehouse_url: str
@@ -25,7 +25,7 @@ class Locations:
 
     @classmethod
     def from_settings(cls) -> Locations:
-        """Read them from the settings. Raises ImproperlyConfigured if one is missing."""
+        """Read the locations from the settings. Raises ImproperlyConfigured if one is missing."""
         if missing := [name for name, value in settings.DEMO.items() if not value]:
             raise ImproperlyConfigured(
                 f"DROVER_DEMO_{missing[0].upper()} is not set. `make up` sets it."

@@ -22,14 +22,14 @@ ORGANIZATION = "Demo"
 
 @dataclass(frozen=True)
 class Login:
-    """How to log in to the demo. `password` is None once it was changed."""
+    """The credentials of the demo user. `password` is None if the user has changed it."""
 
     email: str
     password: str | None
 
 
 def ensure_org(*, password: str) -> tuple[Org, Principal, Login]:
-    """Create the demo org and its owner, unless they exist; `password` is used only for new ones."""
+    """Create the demo org and its owner unless they exist. `password` is set only for a new owner."""
     user = User.objects.filter(email=EMAIL).first()
     if user is None:
         with transaction.atomic():

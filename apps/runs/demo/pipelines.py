@@ -1,4 +1,4 @@
-"""The demo's connectors and pipelines. Existing ones are not changed, except for their addresses."""
+"""Create the demo's connectors and pipelines. Existing pipelines are not changed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ AIRPORTS_FILE = "airports.csv"
 
 
 @dataclass(frozen=True)
-class Side:
-    """A saved connector."""
+class DemoConnector:
+    """The definition of one connector."""
 
     role: str
     kind: str
@@ -29,47 +29,47 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Demo:
-    """One pipeline: source, destination and options."""
+class DemoPipeline:
+    """The definition of one pipeline. `stream_options` are options of its stream, such as the sync mode."""
 
     name: str
     description: str
-    source: Side
-    destination: Side
+    source: DemoConnector
+    destination: DemoConnector
     stream: str
     table: str
     tags: tuple[str, ...]
-    how: Mapping[str, Any] = field(default_factory=dict)
+    stream_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def demos(locations: Locations) -> tuple[Demo, Demo, Demo]:
-    """The three pipelines."""
+def demos(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, DemoPipeline]:
+    """Return the definitions of the three pipelines."""
     return (_flights(locations), _weather(locations), _airports())
 
 
 def ensure_pipelines(org: Org, by: Principal, locations: Locations) -> dict[str, Pipeline]:
-    """Create missing pipelines. Call it inside the org's scope. Returns the pipelines by their demo's stream."""
+    """Create missing pipelines. Returns all demo pipelines by stream name. Call it inside the org's scope."""
     storage.write(
         f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", locations.airports.read_bytes()
     )
     return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demos(locations)}
 
 
-def _flights(locations: Locations) -> Demo:
-    return Demo(
+def _flights(locations: Locations) -> DemoPipeline:
+    return DemoPipeline(
         name="Flights to Parquet",
         description="Every flight that left New York City in 2013, from PostgreSQL to Parquet files.",
-        source=Side(
+        source=DemoConnector(
             "source", "postgres", "Flights database", connection_settings(locations.source_url)
         ),
-        destination=Side("destination", "parquet", "Parquet files", {}),
+        destination=DemoConnector("destination", "parquet", "Parquet files", {}),
         stream="flights",
         table="flights",
         tags=("nyc", "flights"),
     )
 
 
-def _weather(locations: Locations) -> Demo:
+def _weather(locations: Locations) -> DemoPipeline:
     stream = {
         "name": "weather",
         "path": "/v1/weather",
@@ -90,18 +90,18 @@ def _weather(locations: Locations) -> Demo:
         },
         "streams": [stream],
     }
-    return Demo(
+    return DemoPipeline(
         name="Weather to the warehouse",
         description="Hourly weather at three airports, from an HTTP API to PostgreSQL: each run "
         "reads only new records.",
-        source=Side("source", "rest", "Weather API", api),
-        destination=Side(
+        source=DemoConnector("source", "rest", "Weather API", api),
+        destination=DemoConnector(
             "destination", "postgres", "Warehouse", connection_settings(locations.warehouse_url)
         ),
         stream="weather",
         table="weather",
         tags=("nyc", "weather"),
-        how={
+        stream_options={
             "sync_mode": "incremental",
             "cursor_field": "time_hour",
             "primary_key": ["origin", "time_hour"],
@@ -110,25 +110,25 @@ def _weather(locations: Locations) -> Demo:
     )
 
 
-def _airports() -> Demo:
+def _airports() -> DemoPipeline:
     csv = {"path": AIRPORTS_FILE, "stream_name": "airports", "csv": {"null_values": ["NA"]}}
-    return Demo(
+    return DemoPipeline(
         name="Airports to DuckDB",
         description="The destination airports, from an uploaded CSV file to a DuckDB database.",
-        source=Side("source", "files", "Airports file", csv),
-        destination=Side("destination", "duckdb", "DuckDB database", {}),
+        source=DemoConnector("source", "files", "Airports file", csv),
+        destination=DemoConnector("destination", "duckdb", "DuckDB database", {}),
         stream="airports",
         table="airports",
         tags=("nyc", "reference"),
     )
 
 
-def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
+def _ensure_pipeline(org: Org, by: Principal, demo: DemoPipeline) -> Pipeline:
     source = _ensure_connector(org, by, demo.source)
     destination = _ensure_connector(org, by, demo.destination)
-    found = Pipeline.objects.for_org(org).filter(name__iexact=demo.name).first()
-    if found is not None:
-        return found
+    pipeline = Pipeline.objects.for_org(org).filter(name__iexact=demo.name).first()
+    if pipeline is not None:
+        return pipeline
     return pipelines.create(
         org=org,
         by=by,
@@ -137,25 +137,29 @@ def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
         tags=demo.tags,
         config={
             "source": {"connector_id": str(source.pk)},
-            "streams": [{"stream": demo.stream, "table": demo.table, **demo.how}],
+            "streams": [{"stream": demo.stream, "table": demo.table, **demo.stream_options}],
             "destination": {"connector_id": str(destination.pk)},
         },
     )
 
 
-def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
-    """Create or update the connector of this name; a port may have changed since it was created."""
-    known = Connector.objects.for_org(org).filter(role=side.role, name__iexact=side.name)
-    found: Connector | None = known.select_for_update().first()
-    if found is None:
+def _ensure_connector(org: Org, by: Principal, wanted_connector: DemoConnector) -> Connector:
+    """Create the connector, or update it, because a port may have changed since it was created."""
+    known = Connector.objects.for_org(org).filter(
+        role=wanted_connector.role, name__iexact=wanted_connector.name
+    )
+    connector: Connector | None = known.select_for_update().first()
+    if connector is None:
         return connectors.create(
             org=org,
             by=by,
-            role=side.role,
-            kind=side.kind,
-            name=side.name,
-            config=side.config,
+            role=wanted_connector.role,
+            kind=wanted_connector.kind,
+            name=wanted_connector.name,
+            config=wanted_connector.config,
         )
-    if found.kind != side.kind:
-        return found
-    return connectors.update(org=org, by=by, connector_id=found.pk, changes={"config": side.config})
+    if connector.kind != wanted_connector.kind:
+        return connector
+    return connectors.update(
+        org=org, by=by, connector_id=connector.pk, changes={"config": wanted_connector.config}
+    )

@@ -14,67 +14,67 @@ from apps.pipelines.models import Pipeline
 from apps.runs import services
 from apps.runs.models import LIVE, Run, Status
 
-QUIET_SECONDS = 180.0  # seconds without any change: there is no worker
+MAX_SECONDS_WITHOUT_CHANGE = 180.0  # a longer time means that no worker is running
 POLL_SECONDS = 0.2
 
 
 def run_where_needed(
     org: Org, by: Principal, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]
 ) -> tuple[dict[str, Run], set[str]]:
-    """Return (the newest run of each pipeline, the pipelines that ran now).
+    """Run each pipeline whose newest run has not succeeded, and wait for these runs.
 
-    A pipeline whose newest run succeeded is not run again. Raises CommandError for a run that failed.
+    Returns (the newest run of each pipeline, the pipelines that were run now). Raises CommandError if a run fails.
     """
-    fresh: set[str] = set()
+    started: set[str] = set()
     with org_scope(org.pk):
         for stream, pipeline in pipelines.items():
-            newest = _newest(org, pipeline)
+            newest = _newest_run(org, pipeline)
             if newest is None or newest.status != Status.SUCCEEDED:
-                fresh.add(stream)
+                started.add(stream)
             if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
                 services.start(org=org, by=by, pipeline_id=pipeline.pk, force=True)
-    if fresh:
-        _wait(org, {stream: pipelines[stream] for stream in fresh}, say)
+    if started:
+        _wait(org, {stream: pipelines[stream] for stream in started}, say)
     with org_scope(org.pk):
-        newest_runs = {stream: _newest(org, pipeline) for stream, pipeline in pipelines.items()}
-    return {stream: run for stream, run in newest_runs.items() if run}, fresh
+        newest_runs = {stream: _newest_run(org, pipeline) for stream, pipeline in pipelines.items()}
+    return {stream: run for stream, run in newest_runs.items() if run}, started
 
 
-def _newest(org: Org, pipeline: Pipeline) -> Run | None:
+def _newest_run(org: Org, pipeline: Pipeline) -> Run | None:
     return Run.objects.for_org(org).filter(pipeline=pipeline).order_by("-created_at", "-id").first()
 
 
 def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]) -> None:
     waiting = dict(pipelines)
-    seen: dict[str, tuple[object, ...]] = {}
+    last_states: dict[str, tuple[object, ...]] = {}
     changed_at = time.monotonic()
     while waiting:
         for stream, pipeline in list(waiting.items()):
             with org_scope(org.pk):
-                run = _newest(org, pipeline)
+                run = _newest_run(org, pipeline)
             if run is None:
                 raise CommandError(f"The run of {pipeline.name} no longer exists.")
             state = (run.status, run.records_written, run.attempt)
-            if state != seen.get(stream):
-                seen[stream], changed_at = state, time.monotonic()
+            if state != last_states.get(stream):
+                last_states[stream], changed_at = state, time.monotonic()
             if run.status not in LIVE:
                 del waiting[stream]
-                _tell(pipeline, run, say)
-        if time.monotonic() - changed_at > QUIET_SECONDS:
+                _report_result(pipeline, run, say)
+        if time.monotonic() - changed_at > MAX_SECONDS_WITHOUT_CHANGE:
             names = ", ".join(pipeline.name for pipeline in waiting.values())
             raise CommandError(f"{names} made no progress: see the worker's log.")
         time.sleep(POLL_SECONDS)
 
 
-def _tell(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> None:
+def _report_result(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> None:
     if run.status != Status.SUCCEEDED:
         raise CommandError(
             f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message} "
             f"[{'; '.join(run.failure_evidence)}]"
         )
-    took = (
+    seconds = (
         (run.finished_at - run.started_at).total_seconds()
         if run.finished_at and run.started_at
         else 0
     )
-    say(f"    {pipeline.name:<26} {run.records_written:>9,} records in {took:5.1f} s")
+    say(f"    {pipeline.name:<26} {run.records_written:>9,} records in {seconds:5.1f} s")

@@ -1,4 +1,4 @@
-"""The event stream of one run: its API documentation, and the response of a server without ASGI."""
+"""The event stream of one run: its API documentation, and its response on a server without ASGI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""End the runs of an org that is suspended or erased, and remove its data outside the database."""
+"""Cancel the runs of suspended and erased orgs, and remove an erased org's data outside the database."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ logger = structlog.get_logger(__name__)
 
 
 def remove_everything(org_id: UUID) -> bool:
-    """End the runs of an org that is being erased, and remove its files and its engine state.
+    """Cancel the runs of an org that is being erased, then remove its files and its engine state.
 
-    Returns False while a run has not ended: it was told to, and the next call continues.
+    Returns False if a cancelled run has not ended yet. The next call continues then.
     """
     if stop_runs(org_id):
         return False
@@ -39,23 +39,23 @@ def remove_everything(org_id: UUID) -> bool:
 
 
 def stop_runs(org_id: UUID) -> int:
-    """Tell every live run of an org to end. Returns their number."""
+    """Cancel every live run of an org. Returns the number of live runs."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
-        live = list(Run.objects.for_org(org).filter(status__in=LIVE))
-        for run in live:
+        live_runs = list(Run.objects.for_org(org).filter(status__in=LIVE))
+        for run in live_runs:
             if run.cancel_requested_at is not None:
                 continue
             try:
                 services.cancel(org=org, by=SYSTEM, run_id=run.pk)
             except AlreadyEnded:
-                logger.debug("run ended by itself", run=str(run.pk))
-    return len(live)
+                logger.debug("run ended before it was cancelled", run=str(run.pk))
+    return len(live_runs)
 
 
-def stop_closed() -> int:
-    """End the runs of suspended orgs and of orgs that will be deleted. Returns how many orgs had any."""
+def stop_runs_of_closed_orgs() -> int:
+    """Cancel the runs of suspended orgs and of orgs that will be deleted. Returns the number of orgs with runs."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
-        found = cursor.fetchall()
-    return apply_to_rows(found, lambda org_id: stop_runs(org_id) > 0)
+        org_ids = cursor.fetchall()
+    return apply_to_rows(org_ids, lambda org_id: stop_runs(org_id) > 0)

@@ -1,7 +1,8 @@
 """Delete expired data of orgs: logs, events, runs and audit log, each after its own number of days.
 
-Any worker may do this at any time, in bounded steps. The removal of a log is recorded before its first file is
-deleted, so that readers are told and a removal continues after a crash. Runs that have not ended are never touched.
+Any worker may do this at any time. Each call removes a limited number of items. The removal of a log is recorded
+before its first file is deleted, so readers get a note, and an interrupted removal continues after a crash. Data of
+runs that have not ended is never removed.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from apps.runs.outputs import storage
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 500  # items found by one query, and rows deleted by one statement
-MOST = 20_000  # items of a kind removed per call; the next call continues
+BATCH_ROWS = 500  # items found by one query, and rows deleted by one statement
+MAX_REMOVALS = 20_000  # items of a kind removed per call; the next call continues
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovedCounts:
     """The number of removed items."""
 
     logs: int
@@ -38,8 +39,11 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The stored items of one kind. `days` None: forever; `bytes` None: not measured."""
+class StoredAmount:
+    """The amount of stored items of one kind.
+
+    `days` is None if the items are stored forever. `bytes` is None if the size is not measured.
+    """
 
     name: str
     days: int | None
@@ -47,13 +51,13 @@ class Kept:
     bytes: int | None
 
 
-def apply() -> Removed:
+def remove_expired_data() -> RemovedCounts:
     """Remove expired data. Safe to repeat, to run concurrently, and to continue after a crash."""
-    removed = Removed(
+    removed = RemovedCounts(
         logs=remove_logs(),
         runs=remove_runs(),
-        events=_in_batches("runs_remove_org_events"),
-        audit=_in_batches("orgs_prune_audit"),
+        events=_remove_in_batches("runs_remove_org_events"),
+        audit=_remove_in_batches("orgs_prune_audit"),
     )
     if any(asdict(removed).values()):
         logger.info("removed expired data", **asdict(removed))
@@ -64,36 +68,35 @@ def apply() -> Removed:
 
 
 def remove_logs() -> int:
-    """Remove the logs of runs that ended long enough ago. Returns the number of runs."""
-    apply_to_rows(
-        _found("runs_logs_going"), _finish
-    )  # Logs whose removal was interrupted by a crash or a storage failure.
+    """Remove expired logs of runs. Returns the number of runs."""
+    # First finish removals that a crash or a storage failure has interrupted.
+    apply_to_rows(_find_runs("runs_logs_going"), _finish_log_removal)
     removed = 0
-    while removed < MOST and (due := _found("runs_logs_due")):
-        gone = apply_to_rows(due, _remove_log)
-        if not gone:
+    while removed < MAX_REMOVALS and (due := _find_runs("runs_logs_due")):
+        count = apply_to_rows(due, _remove_log)
+        if not count:
             break
-        removed += gone
+        removed += count
     return removed
 
 
 def _remove_log(org_id: UUID, run_id: UUID) -> bool:
-    """Remove one log. Returns whether its removal has at least begun; the next call removes the rest."""
-    if not begin(org_id, run_id):
+    """Remove one log. Returns whether its removal has begun; if storage failed, the next call continues it."""
+    if not begin_log_removal(org_id, run_id):
         return False
-    _finish(org_id, run_id)
+    _finish_log_removal(org_id, run_id)
     return True
 
 
-def begin(org_id: UUID, run_id: UUID) -> bool:
-    """Mark the log as removed for readers. False if the run was started again."""
+def begin_log_removal(org_id: UUID, run_id: UUID) -> bool:
+    """Record that the log is removed. Returns False if the run was started again."""
     with org_scope(org_id):
-        mine = Run.objects.for_org(org_id).filter(pk=run_id, status__in=ENDED)
-        return bool(mine.update(log_removed=F("log_lines"), log_removal_at=Now()))
+        ended_run = Run.objects.for_org(org_id).filter(pk=run_id, status__in=ENDED)
+        return bool(ended_run.update(log_removed=F("log_lines"), log_removal_at=Now()))
 
 
-def _finish(org_id: UUID, run_id: UUID) -> bool:
-    """Remove the files, then their rows. Files that cannot be removed now are left for the next call."""
+def _finish_log_removal(org_id: UUID, run_id: UUID) -> bool:
+    """Remove the files of the log, then their rows. Returns False if storage failed; the next call tries again."""
     with org_scope(org_id):
         run = Run.objects.for_org(org_id).filter(pk=run_id)
         before = run.values_list("log_removed", flat=True).first()
@@ -101,9 +104,8 @@ def _finish(org_id: UUID, run_id: UUID) -> bool:
         return False
     try:
         storage.remove_log(org_id, run_id, before=before)
-    except (
-        Exception
-    ):  # Each storage raises its own exceptions, and one failure must not keep other orgs' logs.
+    # Each storage backend raises its own exceptions. A failure must not prevent the removal of other orgs' logs.
+    except Exception:
         logger.exception("log cannot be removed now", org=str(org_id), run=str(run_id))
         return False
     with org_scope(org_id):
@@ -112,42 +114,42 @@ def _finish(org_id: UUID, run_id: UUID) -> bool:
     return True
 
 
-def log_is_gone(run: Run) -> bool:
-    """Whether the log was removed since this row was read."""
+def is_log_removed(run: Run) -> bool:
+    """Whether the log was removed after `run` was read."""
     with org_scope(run.org_id):
-        now = (
+        counts = (
             Run.objects.for_org(run.org_id).filter(pk=run.pk).values_list("log_removed", flat=True)
         )
-        return (now.first() or 0) > run.log_removed
+        return (counts.first() or 0) > run.log_removed
 
 
-def note(org: Org, run: Run) -> str:
-    """Return the note for readers of a log about lines that were removed."""
+def removal_note(org: Org, run: Run) -> str:
+    """Return a note for readers of the log about removed lines; empty if no lines were removed."""
     if not run.log_removed:
         return ""
-    days = [kept for kept in (org.keep_logs_days, org.keep_runs_days) if kept is not None]
-    after = f" after {min(days)} days" if days else ""
+    limits = [days for days in (org.keep_logs_days, org.keep_runs_days) if days is not None]
+    age = f" after {min(limits)} days" if limits else ""
     if run.log_removed >= run.log_lines:
-        return f"The log of this run was removed{after}."
-    return f"The first {run.log_removed:,} lines were removed{after}."
+        return f"The log of this run was removed{age}."
+    return f"The first {run.log_removed:,} lines were removed{age}."
 
 
 # Runs.
 
 
 def remove_runs() -> int:
-    """Remove runs whose log and files are gone; each pipeline's newest run stays."""
+    """Remove expired runs that have no log and no files any more. Each pipeline's newest run stays."""
     removed = 0
-    while removed < MOST and (due := _found("runs_due")):
-        gone = apply_to_rows(due, _remove_run)
-        if not gone:
+    while removed < MAX_REMOVALS and (due := _find_runs("runs_due")):
+        count = apply_to_rows(due, _remove_run)
+        if not count:
             break
-        removed += gone
+        removed += count
     return removed
 
 
 def _remove_run(org_id: UUID, run_id: UUID) -> bool:
-    """Delete a run; related rows are deleted by the database. Returns whether it existed."""
+    """Delete a run. The database deletes its related rows. Returns whether the run existed."""
     with org_scope(org_id), connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s)",
@@ -159,18 +161,18 @@ def _remove_run(org_id: UUID, run_id: UUID) -> bool:
 # Queries across orgs; they return only ids and counts.
 
 
-def _found(function: str) -> list[tuple[UUID, UUID]]:
+def _find_runs(function: str) -> list[tuple[UUID, UUID]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT org_id, run_id FROM {function}(%s)", [AT_ONCE])  # noqa: S608 - a constant
-        found: list[tuple[UUID, UUID]] = cursor.fetchall()
-    return found
+        cursor.execute(f"SELECT org_id, run_id FROM {function}(%s)", [BATCH_ROWS])  # noqa: S608 - constants of this module
+        rows: list[tuple[UUID, UUID]] = cursor.fetchall()
+    return rows
 
 
-def _in_batches(function: str) -> int:
+def _remove_in_batches(function: str) -> int:
     removed = 0
     with connection.cursor() as cursor:
-        while removed < MOST:
-            cursor.execute(f"SELECT {function}(%s)", [AT_ONCE])
+        while removed < MAX_REMOVALS:
+            cursor.execute(f"SELECT {function}(%s)", [BATCH_ROWS])
             batch = int(cursor.fetchone()[0])
             if not batch:
                 break
@@ -181,8 +183,8 @@ def _in_batches(function: str) -> int:
 # Sizes.
 
 
-def kept(org: Org) -> list[Kept]:
-    """Return what the org stores, and for how long. One query."""
+def stored_amounts(org: Org) -> list[StoredAmount]:
+    """Return the amount of the org's stored data, and for how many days it is stored. Makes one query."""
     days = {
         "logs": org.keep_logs_days,
         "outputs": None,
@@ -190,16 +192,18 @@ def kept(org: Org) -> list[Kept]:
         "runs": org.keep_runs_days,
         "audit": org.keep_audit_days,
     }
-    return [Kept(name, days[name], rows, size) for name, rows, size in _sizes(org.pk)]
+    return [
+        StoredAmount(name, days[name], rows, size) for name, rows, size in _query_amounts(org.pk)
+    ]
 
 
-def _sizes(org_id: UUID) -> Iterator[tuple[str, int, int | None]]:
+def _query_amounts(org_id: UUID) -> Iterator[tuple[str, int, int | None]]:
     with connection.cursor() as cursor:
-        cursor.execute(SIZES, {"org": org_id})
+        cursor.execute(AMOUNTS_QUERY, {"org": org_id})
         yield from cursor.fetchall()
 
 
-SIZES = """
+AMOUNTS_QUERY = """
 SELECT 'logs', coalesce(sum(lines), 0)::bigint, coalesce(sum(bytes), 0)::bigint
 FROM runs_logpart WHERE org_id = %(org)s
 UNION ALL SELECT 'outputs', count(*), coalesce(sum(bytes), 0)::bigint FROM runs_output WHERE org_id = %(org)s

@@ -8,8 +8,8 @@ from django.db import migrations, models
 
 from apps.orgs.walls import rls
 
-# Reads across orgs for workers, answering ids and numbers only. They belong to app_owner, who sees
-# every row; the caller then works inside the scope of each org. The search path is pinned.
+# Functions for workers that read the rows of all orgs and return only ids and numbers. They run as app_owner, who can
+# read every row. The caller then works in the scope of each org. The search path is fixed.
 FUNCTIONS = """
 CREATE FUNCTION runs_running() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -2,7 +2,7 @@ from django.db import migrations
 
 from apps.orgs.walls import rls
 
-# Adds what a run moved to its org's month, whoever changed the counters. Runs as the caller, in its org's scope.
+# The trigger adds the increase of a run's counters to its org's month. It runs as the caller, in the org's scope.
 USAGE = """
 CREATE FUNCTION runs_count_usage() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -26,7 +26,7 @@ CREATE TRIGGER runs_usage AFTER UPDATE OF records_written, bytes, status ON runs
     FOR EACH ROW EXECUTE FUNCTION runs_count_usage();
 """
 
-# Orgs that are closed have no turn; reads across orgs for workers, answering ids only, as in 0003.
+# Functions for workers that read the rows of all orgs and return only ids, as in 0003. They skip closed orgs.
 CLOSED = """
 CREATE OR REPLACE FUNCTION runs_lines() RETURNS TABLE (org_id uuid, run_id uuid, due bigint, free bigint, turn timestamptz, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-# Whoever claims passes over an org whose rows somebody else holds at the moment. One argument stays enough.
+# A claim skips the orgs in `passed_over`, because another process has locked their rows. Calls with one argument still work.
 NEXT = """
 DROP FUNCTION runs_next(integer);
 CREATE FUNCTION runs_next(platform integer, passed_over uuid[] DEFAULT '{}') RETURNS TABLE (org_id uuid, run_id uuid)

@@ -1,7 +1,8 @@
 from django.conf import settings
 from django.db import migrations, models
 
-# Reads across orgs for workers, answering ids only, as in 0003; and old rows, a bounded number at a time.
+# Functions for workers that read the rows of all orgs and return only ids, as in 0003, and functions that delete a
+# limited number of old rows.
 FUNCTIONS = """
 -- Ended runs whose log, or whose row, is older than the org keeps it.
 CREATE FUNCTION runs_logs_due(most integer) RETURNS TABLE (org_id uuid, run_id uuid)

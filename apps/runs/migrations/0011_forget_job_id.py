@@ -1,5 +1,8 @@
-"""The application no longer uses `runs_run.job_id`. Its column stays while the release before may still run,
-which writes it with each new run; drop it in the next release."""
+"""Remove `runs_run.job_id` from the model, but not from the database.
+
+During an upgrade the previous release may still be running, and it writes this column. Drop the column in the next
+release.
+"""
 
 from django.db import migrations
 

@@ -19,7 +19,7 @@ from apps.runs.models import Output
 from apps.runs.outputs import storage
 
 
-def of_run(*, org: Org, by: Principal, run_id: UUID) -> Any:
+def list_files(*, org: Org, by: Principal, run_id: UUID) -> Any:
     """Return the run's files as a QuerySet, ordered by name. Raises NotFound."""
     visibility.readable_run(org=org, by=by, run_id=run_id)
     return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
@@ -27,7 +27,7 @@ def of_run(*, org: Org, by: Principal, run_id: UUID) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An open file, or a short-lived URL of the object store instead."""
+    """A file to download: either the open file, or a short-lived URL of the object store."""
 
     name: str  # without folders
     media_type: str
@@ -35,22 +35,25 @@ class Download:
     url: str | None = None
 
 
-def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) -> SlowCall[Download]:
-    """Prepare the download of a run's file; with `link`, a URL if the object store supports that.
+def prepare_download(
+    *, org: Org, by: Principal, run_id: UUID, name: str, link: bool
+) -> SlowCall[Download]:
+    """Return the call that opens a run's file for download.
 
-    This function and the call's `run` raise NotFound, because the file may be removed meanwhile.
+    With `link` the download is a URL if the object store supports that. This function and the call raise NotFound:
+    the file may be removed in between.
     """
-    found: Output | None = of_run(org=org, by=by, run_id=run_id).filter(name=name).first()
-    if found is None:
+    output: Output | None = list_files(org=org, by=by, run_id=run_id).filter(name=name).first()
+    if output is None:
         raise NotFound
     return SlowCall(
-        partial(_fetch, found, link=link),
+        partial(_open_download, output, link=link),
         lambda later: visibility.readable_run(org=org, by=later, run_id=run_id),
     )
 
 
-def _fetch(output: Output, *, link: bool) -> Download:
-    """Open the file, or create the URL. Accesses storage, not the database. Raises NotFound."""
+def _open_download(output: Output, *, link: bool) -> Download:
+    """Open the file, or create the URL. Uses storage only, not the database. Raises NotFound."""
     name = output.name.rpartition("/")[2]
     url = storage.signed_url(output.key, name=name) if link else None
     if url:

@@ -1,7 +1,7 @@
 """Remove the data of a deleted pipeline outside the database.
 
-The rows of the pipeline and its runs no longer exist at this point. So its data is found by the pipeline's id,
-and its logs as the folders of runs that no longer exist.
+At this point the rows of the pipeline and its runs no longer exist. The data is found by the pipeline's id. The logs
+are found as folders of runs that have no row.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from apps.runs.outputs import storage
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 1000  # runs per query
+RUNS_PER_QUERY = 1000  # runs per query
 
 
 def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     """Remove everything that belonged only to the pipeline. Safe to repeat, and to continue after a crash.
 
-    Returns False, without removing anything, while the pipeline exists. The engine's state is removed first: a
-    child that is still alive loses its lease by that.
+    If the pipeline exists, nothing is removed and the result is False. The engine's state is removed first, so that
+    a child that is still running loses its lease.
     """
     if _exists(org_id, pipeline_id):
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
     state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
-    for run_id in _gone_runs(org_id):
+    for run_id in _deleted_runs(org_id):
         storage.remove(storage.run_folder(org_id, run_id))
     return True
 
 
-def remove_again_if_gone(claim: Claim) -> None:
-    """Remove the data again if the pipeline is gone: a worker that was frozen may have written after the removal."""
+def remove_again_if_deleted(claim: Claim) -> None:
+    """Remove the data again if the pipeline was deleted, because a frozen worker may have written after that."""
     if not _exists(claim.org_id, claim.pipeline_id):
         removal.request_removal(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
 
 
 def _exists(org_id: UUID, pipeline_id: UUID) -> bool:
     with org_scope(org_id):
-        found: bool = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).exists()
-    return found
+        exists: bool = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).exists()
+    return exists
 
 
-def _gone_runs(org_id: UUID) -> Iterator[UUID]:
-    """Return the runs that have a folder but no row.
+def _deleted_runs(org_id: UUID) -> Iterator[UUID]:
+    """Yield the ids of runs that have a folder but no row.
 
-    Folders are listed first, because a row is created before its folder.
+    Folders are listed before rows are read, because a run's row is created before its folder.
     """
-    found = storage.run_ids(org_id)
-    for first in range(0, len(found), AT_ONCE):
-        some = found[first : first + AT_ONCE]
+    run_ids = storage.run_ids(org_id)
+    for first in range(0, len(run_ids), RUNS_PER_QUERY):
+        batch = run_ids[first : first + RUNS_PER_QUERY]
         with org_scope(org_id):
-            alive = set(
-                Run.objects.for_org(org_id).filter(pk__in=some).values_list("pk", flat=True)
+            existing = set(
+                Run.objects.for_org(org_id).filter(pk__in=batch).values_list("pk", flat=True)
             )
-        yield from (run_id for run_id in some if run_id not in alive)
+        yield from (run_id for run_id in batch if run_id not in existing)

@@ -16,7 +16,7 @@ from apps.runs.outputs.logs import LogPage
 
 
 @dataclass(frozen=True, slots=True)
-class ShownLog:
+class LogView:
     """A page of a log, and facts about the whole log. Line numbers begin at 0."""
 
     page: LogPage
@@ -32,20 +32,20 @@ class ShownLog:
 
 def read(
     *, org: Org, by: Principal, run_id: UUID, offset: int, limit: int, level: str | None
-) -> SlowCall[ShownLog]:
-    """Read lines from `offset` on, of this level and more severe ones. Raises NotFound."""
+) -> SlowCall[LogView]:
+    """Return the call that reads lines from `offset` on, of this level and more severe levels. Raises NotFound."""
     run = visibility.readable_run(org=org, by=by, run_id=run_id)
-    found = logs.parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
-    note = retention.note(org, run)
+    parts = logs.parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
+    note = retention.removal_note(org, run)
 
-    def load() -> ShownLog:
+    def load() -> LogView:
         try:
-            page = logs.page(found, offset=offset, limit=limit, level=level, total=run.log_lines)
-        except FileNotFoundError:  # removed meanwhile?
-            if not retention.log_is_gone(run):
+            page = logs.page(parts, offset=offset, limit=limit, level=level, total=run.log_lines)
+        except FileNotFoundError:  # The log may have been removed in the meantime.
+            if not retention.is_log_removed(run):
                 raise
             page = LogPage([], run.log_lines)
         complete = run.status in ENDED and page.next_offset >= run.log_lines
-        return ShownLog(page, run.log_lines, run.log_removed, complete, note)
+        return LogView(page, run.log_lines, run.log_removed, complete, note)
 
     return SlowCall(load, lambda later: visibility.readable_run(org=org, by=later, run_id=run_id))

@@ -1,4 +1,4 @@
-"""A run's log: structured lines in parts in storage, found by line number."""
+"""A run's log: structured lines, stored in parts that are found by line number."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from apps.runs.outputs import storage
 
 LEVELS = ("debug", "info", "warning", "error")
 PART_BYTES = 64 * 1024  # bytes of content after which a part is complete
-MAX_PARTS = 500  # bytes read for one page; a page may have fewer lines than its limit, but never skips lines
+MAX_PARTS = 500  # parts read for one page; a page may have fewer lines than its limit, but never skips lines
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the log as the reader needs it."""
+    """The location of a stored part: its key, its first line, and its number of lines."""
 
     key: str
     first_line: int
@@ -38,12 +38,14 @@ class LogPage:
 
 
 def encode(lines: Sequence[LogLine]) -> bytes:
-    """Encode as JSON lines."""
-    return b"".join(orjson.dumps(shown(line), option=_PLAIN) + b"\n" for line in lines)
+    """Encode log lines as JSON lines."""
+    return b"".join(
+        orjson.dumps(render_line(line), option=_ORJSON_OPTIONS) + b"\n" for line in lines
+    )
 
 
-class ShownLine(TypedDict):
-    """A line as storage and streams hold it."""
+class RenderedLine(TypedDict):
+    """A line as it is stored and sent to clients."""
 
     at: str
     level: str
@@ -51,7 +53,7 @@ class ShownLine(TypedDict):
     fields: JsonObject
 
 
-def shown(line: LogLine) -> ShownLine:
+def render_line(line: LogLine) -> RenderedLine:
     return {
         "at": line.at,
         "level": line.level,
@@ -62,10 +64,9 @@ def shown(line: LogLine) -> ShownLine:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The part that is being written. It is stored again with each addition until it has PART_BYTES.
+    """The newest part of a log. It is stored again with each addition until it has PART_BYTES.
 
-    So storage is never more than a second behind, and the log does not consist of thousands of small objects
-    that a reader would have to fetch one by one.
+    So storage is never more than a second behind, and a log does not become thousands of small objects.
     """
 
     first_line: int
@@ -77,16 +78,16 @@ class Draft:
         return len(self.levels)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         return len(self.content) >= PART_BYTES
 
-    def plus(self, lines: Sequence[LogLine]) -> Draft:
+    def with_lines(self, lines: Sequence[LogLine]) -> Draft:
         levels = (*self.levels, *(line.level for line in lines))
         return Draft(self.first_line, self.content + encode(lines), levels)
 
 
 def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
-    """Write the part to storage. Returns its unsaved row, which is saved in the lease's transaction."""
+    """Write the part to storage. Returns its unsaved row. The caller saves it in the lease's transaction."""
     key = storage.log_key(org_id, run_id, attempt, draft.first_line)
     storage.write(key, draft.content)
     return LogPart(
@@ -101,7 +102,7 @@ def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
 
 
 def save(part: LogPart) -> None:
-    """Add the part's row, or update its length."""
+    """Add the part's row, or update it if the part was saved before."""
     LogPart.unscoped.bulk_create(
         [part],
         update_conflicts=True,
@@ -111,17 +112,19 @@ def save(part: LogPart) -> None:
 
 
 def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[Part]:
-    """Return the parts that may have lines from `offset` on; with a level, only parts with such lines."""
-    found = LogPart.objects.for_org(org_id).filter(run_id=run_id)
+    """Return the parts that may have lines from `offset` on. With a level, only parts with lines of that level or
+    a more severe one.
+    """
+    log_parts = LogPart.objects.for_org(org_id).filter(run_id=run_id)
     start = (
-        found.filter(first_line__lte=offset)
+        log_parts.filter(first_line__lte=offset)
         .order_by("-first_line")
         .values_list("first_line", flat=True)
         .first()
     )
-    rows = found.filter(first_line__gte=start or 0).order_by("first_line")
+    rows = log_parts.filter(first_line__gte=start or 0).order_by("first_line")
     if level:
-        rows = rows.filter(levels__has_any_keys=list(_from(level)))
+        rows = rows.filter(levels__has_any_keys=list(_levels_from(level)))
     return [
         Part(key, first, lines)
         for key, first, lines in rows.values_list("key", "first_line", "lines")[: MAX_PARTS + 1]
@@ -129,35 +132,34 @@ def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list
 
 
 def page(
-    found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
+    log_parts: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
 ) -> LogPage:
-    """Read the lines. Accesses storage, not the database."""
-    wanted = frozenset(_from(level)) if level else frozenset(LEVELS)
+    """Read a page of lines. Uses storage only, not the database."""
+    levels = frozenset(_levels_from(level)) if level else frozenset(LEVELS)
     lines: list[dict[str, Any]] = []
-    for part in found[:MAX_PARTS]:
-        for line in _lines_of(part, offset):
-            if line["level"] in wanted:
+    for part in log_parts[:MAX_PARTS]:
+        for line in _read_lines(part, offset):
+            if line["level"] in levels:
                 lines.append(line)
             if len(lines) == limit:
                 return LogPage(lines, line["line"] + 1)
-    if len(found) > MAX_PARTS:
-        return LogPage(lines, found[MAX_PARTS].first_line)
+    if len(log_parts) > MAX_PARTS:
+        return LogPage(lines, log_parts[MAX_PARTS].first_line)
     return LogPage(lines, total)
 
 
-def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:
-    rows = storage.read(part.key).splitlines()[
-        : part.lines
-    ]  # The part may have grown since its row was read.
-    for number, raw in enumerate(rows, start=part.first_line):
+def _read_lines(part: Part, offset: int) -> Iterator[dict[str, Any]]:
+    stored_lines = storage.read(part.key).splitlines()
+    # The part may have grown since its row was read, so use only the lines that the row counts.
+    for number, text in enumerate(stored_lines[: part.lines], start=part.first_line):
         if number >= offset:
-            line: Mapping[str, Any] = orjson.loads(raw)
+            line: Mapping[str, Any] = orjson.loads(text)
             yield {"line": number, **line}
 
 
-def _from(level: str) -> Sequence[str]:
-    """Return this level and all more severe ones."""
+def _levels_from(level: str) -> Sequence[str]:
+    """Return this level and all more severe levels."""
     return LEVELS[LEVELS.index(level) :]
 
 
-_PLAIN = orjson.OPT_NON_STR_KEYS
+_ORJSON_OPTIONS = orjson.OPT_NON_STR_KEYS

@@ -1,4 +1,4 @@
-"""The storage of logs and outputs, and its description for the engine. Keys consist of ids only."""
+"""The storage of logs and outputs. Keys consist of ids only."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 
-_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # the pattern of log_key
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as spelled in keys
+_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # the file name in a `log_key`
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the spelling of ids in keys
 
 
 def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
     """Return the key of a log part.
 
-    Each attempt has its own keys, so a frozen worker cannot overwrite its successor's.
+    Each attempt has its own keys, so a worker that was frozen cannot overwrite the log of the next attempt.
     """
     return f"{run_folder(org_id, run_id)}/log/{attempt:04d}-{first_line:012d}.jsonl"
 
@@ -46,7 +46,7 @@ def run_folder(org_id: UUID, run_id: UUID) -> str:
 
 
 def run_ids(org_id: UUID) -> list[UUID]:
-    """Return all runs of the org that have files here."""
+    """Return the ids of all runs of the org that have files here."""
     try:
         folders, _ = default_storage.listdir(f"org/{org_id}/run")
     except FileNotFoundError:  # The folder does not exist: the org has not run anything yet.
@@ -55,7 +55,7 @@ def run_ids(org_id: UUID) -> list[UUID]:
 
 
 def write(key: str, content: bytes) -> None:
-    """Store under exactly this key, replacing the result of an earlier try of the same write."""
+    """Store the content under exactly this key. Existing content is replaced."""
     storage: Storage = default_storage
     if settings.STORAGE_KIND == "local":
         _write_file(Path(storage.path(key)), content)
@@ -79,26 +79,24 @@ def remove(folder: str) -> None:
 
 
 def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
-    """Remove the parts of a run's log that begin before this line; a new attempt may write others meanwhile."""
+    """Remove the parts of a run's log that begin before line `before`. A new attempt may write later parts."""
     folder = f"{run_folder(org_id, run_id)}/log"
     try:
         _, names = default_storage.listdir(folder)
-    except (
-        FileNotFoundError
-    ):  # The folder does not exist: it was removed already, or nothing was written.
+    except FileNotFoundError:  # The log was removed before, or nothing was written.
         return
     for name in names:
-        found = _PART.fullmatch(name)
-        if found and int(found[1]) < before:
+        match = _PART.fullmatch(name)
+        if match and int(match[1]) < before:
             default_storage.delete(f"{folder}/{name}")
     if settings.STORAGE_KIND == "local":
         _remove_empty_folders(Path(default_storage.path(folder)))
 
 
 def signed_url(key: str, *, name: str) -> str | None:
-    """Return a short-lived download link with the file name `name`; None if the backend does not support links."""
+    """Return a short-lived download link with the file name `name`. Returns None if links are not supported."""
     disposition = f'attachment; filename="{name}"'
-    backend: Any = default_storage  # parameters of django-storages
+    backend: Any = default_storage  # its `url` accepts parameters of django-storages
     if settings.STORAGE_KIND == "s3":
         parameters = {"ResponseContentDisposition": disposition}
         return str(backend.url(key, parameters=parameters))
@@ -108,21 +106,19 @@ def signed_url(key: str, *, name: str) -> str | None:
 
 
 def _can_sign() -> bool:
-    """Whether links can be signed: not by an emulator, nor without a service account's key. Then the file is
-    streamed.
-    """
+    """Whether the store can sign links. An emulator cannot."""
     return not settings.STORAGE_OPTIONS["gcs"].get("custom_endpoint")
 
 
 def _remove_folder(path: Path) -> None:
-    """Remove a folder. Another process may be removing it too, so missing entries are not an error."""
+    """Remove a folder. Missing entries are no error, because another process may be removing the folder too."""
     while path.exists():
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
 
 
 def _remove_empty_folders(log: Path) -> None:
-    """Remove the log's folder and its run's, if they are empty."""
+    """Remove the log's folder and the folder of its run if they are empty."""
     for folder in (log, log.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -137,9 +133,9 @@ def _remove_objects(folder: str) -> None:
 
 
 def _write_file(path: Path, content: bytes) -> None:
-    """Write the file atomically: a reader never sees half a part."""
+    """Write the file atomically, so that a reader never sees an incomplete part."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_bytes(content)
-    draft.chmod(0o600)
-    draft.replace(path)
+    temporary_file = path.with_name(f".{path.name}.new")
+    temporary_file.write_bytes(content)
+    temporary_file.chmod(0o600)
+    temporary_file.replace(path)

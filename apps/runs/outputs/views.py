@@ -41,20 +41,20 @@ class OutputListView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = files.of_run(org=self.org, by=self.principal, run_id=pk)
-        shown = rows.values("name", "bytes", "rows", "media_type", "created_at")
-        return Response({"results": list(shown)})
+        rows = files.list_files(org=self.org, by=self.principal, run_id=pk)
+        results = rows.values("name", "bytes", "rows", "media_type", "created_at")
+        return Response({"results": list(results)})
 
 
-class AnyRenderer(JSONRenderer):
-    """Accepts any media type, because a file has its own. Problems are still JSON."""
+class AnyMediaTypeRenderer(JSONRenderer):
+    """Accepts any media type, because each file has its own type. Problems are rendered as JSON."""
 
     media_type = "*/*"
     format = "file"
 
 
 class OutputView(OrgView):
-    renderer_classes = [AnyRenderer]
+    renderer_classes = [AnyMediaTypeRenderer]
 
     @operation(
         "runs_outputs_get",
@@ -71,19 +71,19 @@ class OutputView(OrgView):
     )
     def get(self, request: Request, pk: UUID, name: str) -> SlowResponse:
         """Return the file as an attachment, or a redirect to a short-lived download link of the object store."""
-        wanted = query_of(DownloadQuery, request)
-        call = files.download(
-            org=self.org, by=self.principal, run_id=pk, name=name, link=wanted["redirect"]
+        query = query_of(DownloadQuery, request)
+        call = files.prepare_download(
+            org=self.org, by=self.principal, run_id=pk, name=name, link=query["redirect"]
         )
-        return self.wait_for(call, _answer)
+        return self.wait_for(call, _download_response)
 
 
-def _answer(found: Download) -> Response:
+def _download_response(download: Download) -> Response:
     """Return a redirect to a link, or the open file as an attachment."""
-    if found.file is None:
-        return cast(Response, HttpResponseRedirect(found.url or ""))
-    answer = FileResponse(
-        found.file, as_attachment=True, filename=found.name, content_type=found.media_type
+    if download.file is None:
+        return cast(Response, HttpResponseRedirect(download.url or ""))
+    response = FileResponse(
+        download.file, as_attachment=True, filename=download.name, content_type=download.media_type
     )
-    answer["X-Content-Type-Options"] = "nosniff"
-    return cast(Response, answer)
+    response["X-Content-Type-Options"] = "nosniff"
+    return cast(Response, response)

@@ -1,4 +1,4 @@
-"""Show and change the position of a pipeline's stream: the engine's state, protected against running runs."""
+"""Show and change the position of a pipeline's stream. It is part of the engine's state."""
 
 from __future__ import annotations
 
@@ -31,76 +31,87 @@ logger = structlog.get_logger(__name__)
 UNFINISHED = frozenset({"started", "running"})
 
 
-def shown(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Return each stream's position; none before the first run. Raises NotFound."""
+def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+    """Return the position of each stream. Before the first run there is none. Raises NotFound."""
     find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
-    return {"streams": _streams(org.pk, pipeline_id)}
+    return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
-    """Return what an unfinished sync has committed so far; None if there is none, or it cannot be read now."""
+def read_checkpoint(org_id: UUID, pipeline_id: UUID) -> Progress | None:
+    """Return the committed progress of an unfinished sync.
+
+    Returns None if no sync is unfinished, or the engine's state cannot be read now.
+    """
     try:
-        found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+        stream_state = state.read_state(
+            settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id)
+        )
     except psycopg.OperationalError as error:
         logger.warning("engine state cannot be read now", error=first_line(error))
         return None
-    if found is None or found.status not in UNFINISHED:
+    if stream_state is None or stream_state.status not in UNFINISHED:
         return None
-    read = found.written + found.rejected
-    return Progress(read, found.written, found.rejected, found.bytes, found.batches)
+    read = stream_state.written + stream_state.rejected
+    return Progress(
+        read, stream_state.written, stream_state.rejected, stream_state.bytes, stream_state.batches
+    )
 
 
-def put(*, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]) -> dict[str, Any]:
-    """Let the next incremental sync continue from `position`. Returns the new result of `shown`.
+def set_position(
+    *, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]
+) -> dict[str, Any]:
+    """Let the next incremental sync continue from `position`. Returns what `read_positions` returns now.
 
     Raises RunInProgress, and NoPosition before the first finished sync.
     """
     with transaction.atomic():
-        pipeline = _movable(org, by, pipeline_id)
-        before = _streams(org.pk, pipeline_id)
+        pipeline = _lock_pipeline(org, by, pipeline_id)
+        before = _read_streams(org.pk, pipeline_id)
         key, text = stream_key(org.pk, pipeline_id), orjson.dumps(position).decode()
         if not state.continue_from(settings.ENGINE_DATABASE_URL, key, text):
             raise NoPosition
         change = [before[0]["state"] if before else None, position]
         _audit(org, pipeline, by, "state.put", change)
-    return {"streams": _streams(org.pk, pipeline_id)}
+    return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def reset(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Let the next run read everything again. Returns the new result of `shown`. Raises RunInProgress."""
+def reset_position(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+    """Let the next run read everything again. Returns what `read_positions` returns now. Raises RunInProgress."""
     with transaction.atomic():
-        pipeline = _movable(org, by, pipeline_id)
+        pipeline = _lock_pipeline(org, by, pipeline_id)
         state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id))
         _audit(org, pipeline, by, "state.reset", None)
-    return {"streams": _streams(org.pk, pipeline_id)}
+    return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def _movable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Lock and return the pipeline, so that none of its runs can start before the change. Raises RunInProgress."""
     pipeline = visibility.pipeline_for(
         Permission.STATE_EDIT, org=org, by=by, pipeline_id=pipeline_id, lock=True
     )
-    live = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE)
-    if (run_id := live.values_list("id", flat=True).first()) is not None:
+    live_runs = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE)
+    if (run_id := live_runs.values_list("id", flat=True).first()) is not None:
         raise RunInProgress(run_id)
     return pipeline
 
 
-def _streams(org_id: UUID, pipeline_id: UUID) -> list[dict[str, Any]]:
-    found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
-    return [_rendered(found)] if found else []
+def _read_streams(org_id: UUID, pipeline_id: UUID) -> list[dict[str, Any]]:
+    stream_state = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    return [_render_stream(stream_state)] if stream_state else []
 
 
-def _rendered(found: state.StreamState) -> dict[str, Any]:
+def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
     return {
-        "stream": found.stream,
-        "sync_mode": found.sync_mode,
-        "status": found.status,
-        "state": orjson.loads(found.incremental_state) if found.incremental_state else None,
-        "batches": found.batches,
-        "written": found.written,
-        "rejected": found.rejected,
-        "updated_at": found.updated_at or found.created_at,
+        "stream": stream_state.stream,
+        "sync_mode": stream_state.sync_mode,
+        "status": stream_state.status,
+        "state": orjson.loads(stream_state.incremental_state)
+        if stream_state.incremental_state
+        else None,
+        "batches": stream_state.batches,
+        "written": stream_state.written,
+        "rejected": stream_state.rejected,
+        "updated_at": stream_state.updated_at or stream_state.created_at,
     }
 
 

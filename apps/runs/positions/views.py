@@ -46,7 +46,7 @@ class StateView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(positions.shown(org=self.org, by=self.principal, pipeline_id=pk))
+        return Response(positions.read_positions(org=self.org, by=self.principal, pipeline_id=pk))
 
     @operation(
         "pipelines_state_put",
@@ -59,11 +59,11 @@ class StateView(OrgView):
         request_example={"state": {"after": "2026-01-01T00:00:00Z"}},
     )
     def put(self, request: Request, pk: UUID) -> Response:
-        wanted = data_of(PutStreamStateSerializer, request)
-        moved = positions.put(
-            org=self.org, by=self.principal, pipeline_id=pk, position=wanted["state"]
+        data = data_of(PutStreamStateSerializer, request)
+        streams = positions.set_position(
+            org=self.org, by=self.principal, pipeline_id=pk, position=data["state"]
         )
-        return Response(moved)
+        return Response(streams)
 
 
 class StateResetView(OrgView):
@@ -80,4 +80,4 @@ class StateResetView(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         data_of(NothingSerializer, request)
-        return Response(positions.reset(org=self.org, by=self.principal, pipeline_id=pk))
+        return Response(positions.reset_position(org=self.org, by=self.principal, pipeline_id=pk))

@@ -1,4 +1,4 @@
-"""An org's usage this month, and its limits: a warning at 80%, a stop at 100%."""
+"""An org's usage this month and its limits. There is a warning at 80%, and runs stop at 100%."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from apps.orgs.models import Membership, Org
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Run, Status, Usage
 
-WARN_AT = 0.8
-MONTHS = 24
+WARNING_SHARE = 0.8
+MAX_MONTHS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One counted quantity. `limit` None means unlimited."""
+    """A counted quantity and its limit. `limit` is None if the quantity is unlimited."""
 
     name: str
     used: int
@@ -35,16 +35,16 @@ class Measure:
             return "ok"
         if self.used >= self.limit:
             return "reached"
-        return "warning" if self.used >= self.limit * WARN_AT else "ok"
+        return "warning" if self.used >= self.limit * WARNING_SHARE else "ok"
 
 
 def this_month() -> date:
     return timezone.now().date().replace(day=1)
 
 
-def measures(org: Org) -> list[Measure]:
-    """Return everything that has a limit. Four queries."""
-    month = of_month(org.pk)
+def read_measures(org: Org) -> list[Measure]:
+    """Return all quantities that can have a limit. Makes four queries."""
+    month = read_month(org.pk)
     running = Run.objects.for_org(org).filter(status=Status.RUNNING).count()
     pipelines = Pipeline.objects.for_org(org).count()
     members = Membership.objects.for_org(org).filter(user__kind="person").count()
@@ -57,23 +57,23 @@ def measures(org: Org) -> list[Measure]:
     ]
 
 
-def of_month(org_id: UUID) -> Usage:
+def read_month(org_id: UUID) -> Usage:
     """Return this month's row, or an unsaved empty one."""
-    found = Usage.objects.for_org(org_id).filter(month=this_month()).first()
-    return found or Usage(org_id=org_id, month=this_month())
+    row = Usage.objects.for_org(org_id).filter(month=this_month()).first()
+    return row or Usage(org_id=org_id, month=this_month())
 
 
-def months(org: Org) -> list[Mapping[str, Any]]:
+def read_months(org: Org) -> list[Mapping[str, Any]]:
     """Return the usage of each of the last months, newest first."""
-    rows = Usage.objects.for_org(org).order_by("-month")[:MONTHS]
+    rows = Usage.objects.for_org(org).order_by("-month")[:MAX_MONTHS]
     return list(rows.values("month", "rows", "bytes", "runs"))
 
 
-def over(org: Org) -> Measure | None:
-    """Return the monthly limit that is reached, or None."""
+def reached_limit(org: Org) -> Measure | None:
+    """Return the measure whose monthly limit is reached, or None."""
     if org.max_rows_month is None and org.max_bytes_month is None:
         return None
-    month = of_month(org.pk)
+    month = read_month(org.pk)
     for measure in (
         Measure("rows_month", month.rows, org.max_rows_month),
         Measure("bytes_month", month.bytes, org.max_bytes_month),
@@ -83,17 +83,17 @@ def over(org: Org) -> Measure | None:
     return None
 
 
-def require_room(org: Org) -> None:
+def require_below_limits(org: Org) -> None:
     """Raise LimitReached if no more records may be moved this month."""
-    if (measure := over(org)) is not None and measure.limit is not None:
-        raise LimitReached(WORDS[measure.name], measure.limit)
+    if (measure := reached_limit(org)) is not None and measure.limit is not None:
+        raise LimitReached(LIMIT_NAMES[measure.name], measure.limit)
 
 
-def stopped(measure: Measure) -> Failed:
-    """Return the failure of a run that would exceed a limit."""
+def limit_failure(measure: Measure) -> Failed:
+    """Return the failure of a run that is stopped because of this limit."""
     return Failed(
         FailureClass.CONFIGURATION,
-        f"The organization's limit of {measure.limit:,} {WORDS[measure.name]} is reached.",
+        f"The organization's limit of {measure.limit:,} {LIMIT_NAMES[measure.name]} is reached.",
         (
             f"used this month: {measure.used:,}",
             "The next run continues from the last checkpoint: next month, or once an admin raises the limit.",
@@ -102,4 +102,4 @@ def stopped(measure: Measure) -> Failed:
     )
 
 
-WORDS = {"rows_month": "rows per month", "bytes_month": "bytes per month"}
+LIMIT_NAMES = {"rows_month": "rows per month", "bytes_month": "bytes per month"}

@@ -36,10 +36,10 @@ class UsageView(OrgView):
     def get(self, request: Request) -> Response:
         limits = [
             {"name": m.name, "used": m.used, "limit": m.limit, "state": m.state}
-            for m in usage.measures(self.org)
+            for m in usage.read_measures(self.org)
         ]
-        kept = [asdict(each) for each in retention.kept(self.org)]
-        return Response({"limits": limits, "months": usage.months(self.org), "kept": kept})
+        kept = [asdict(amount) for amount in retention.stored_amounts(self.org)]
+        return Response({"limits": limits, "months": usage.read_months(self.org), "kept": kept})
 
 
 class UsageExportView(OrgView):
@@ -57,7 +57,7 @@ class UsageExportView(OrgView):
         text = io.StringIO()
         writer = csv.DictWriter(text, ["month", "rows", "bytes", "runs"])
         writer.writeheader()
-        writer.writerows(usage.months(self.org))
-        answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = 'attachment; filename="usage.csv"'
-        return answer
+        writer.writerows(usage.read_months(self.org))
+        response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="usage.csv"'
+        return response

@@ -2507,8 +2507,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read log lines from an offset on, also while the run is running
-         * @description Read log lines from an offset on, also while the run is running.
+         * Read log lines from an offset on, even while the run is running
+         * @description Read log lines from an offset on, even while the run is running.
          */
         get: operations["runs_logs"];
         put?: never;
@@ -2950,12 +2950,12 @@ export interface components {
             launched_at: string | null;
             /** Format: date-time */
             finished_at: string | null;
-            /** @description Count of the run when this attempt ended, earlier attempts included. */
+            /** @description Records read by the run until this attempt ended, including earlier attempts. */
             records_read: number;
-            /** @description Likewise. */
+            /** @description Records written by the run until this attempt ended, including earlier attempts. */
             records_written: number;
             failure: components["schemas"]["Failure"] | null;
-            /** @description The hosts it tried to connect to, including refused ones. */
+            /** @description The hosts that the attempt tried to connect to, including refused hosts. */
             network: components["schemas"]["NetworkPlace"][];
         };
         AuditPerson: {
@@ -3505,7 +3505,7 @@ export interface components {
         JoinRoleEnum: "viewer" | "member";
         Kept: {
             name: components["schemas"]["KeptNameEnum"];
-            /** @description Days kept; null means forever. */
+            /** @description Number of days for which the data is stored; null means forever. */
             days: number | null;
             rows: number;
             /** @description null means not measured. */
@@ -3559,7 +3559,7 @@ export interface components {
         LogPage: {
             offset: number;
             lines: components["schemas"]["LogLine"][];
-            /** @description Offset of the next page; null if there are no more lines yet. */
+            /** @description Offset of the next page; null if there are no further lines now. */
             next_offset: number | null;
             /** @description Number of lines written so far. */
             total: number;
@@ -3605,7 +3605,7 @@ export interface components {
             used: number;
             /** @description null means no limit. */
             limit: number | null;
-            /** @description `warning` from 80% of the limit on. */
+            /** @description `warning` means 80% of the limit or more. */
             state: components["schemas"]["StateEnum"];
         };
         /** @enum {string} */
@@ -3772,7 +3772,7 @@ export interface components {
         };
         /** @enum {string} */
         OverlapEnum: "skip" | "queue" | "cancel_other";
-        /** @description Today means the last 24 hours. */
+        /** @description Counts of the runs that ended in the last 24 hours, and of running and waiting runs. */
         Overview: {
             runs: number;
             succeeded: number;
@@ -4312,7 +4312,7 @@ export interface components {
             organization: components["schemas"]["CurrentOrganization"] | null;
             organizations: components["schemas"]["OrganizationSummary"][];
         };
-        /** @description Counts over the whole sync, earlier attempts included. */
+        /** @description Counts of the whole sync, including earlier attempts. */
         Progress: {
             /** @description written + rejected */
             read: number;
@@ -4497,7 +4497,7 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description Number of its newest event: pass it as Last-Event-ID to receive only later events. */
+            /** @description Number of the run's newest event. Send it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
@@ -4540,7 +4540,7 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description Number of its newest event: pass it as Last-Event-ID to receive only later events. */
+            /** @description Number of the run's newest event. Send it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
         };
@@ -19198,7 +19198,7 @@ export interface operations {
     runs_logs: {
         parameters: {
             query?: {
-                /** @description Only lines of this level or a more severe one. */
+                /** @description Only lines of this level or of a more severe level. */
                 level?: "debug" | "info" | "warning" | "error";
                 limit?: number;
                 /** @description Number of the first line to return, from 0. */
@@ -19212,7 +19212,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Read log lines from an offset on, also while the run is running */
+            /** @description Read log lines from an offset on, even while the run is running */
             200: {
                 headers: {
                     [name: string]: unknown;

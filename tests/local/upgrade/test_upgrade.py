@@ -1,9 +1,9 @@
-"""An installation of the previous release is upgraded to this one: waiting jobs are done, the next runs continue where the
-last ones stopped, and no row is duplicated.
+"""An installation of an older release is upgraded to this one. Waiting jobs are done, the next runs continue where the
+last runs stopped, and no row is duplicated.
 
-`before.tar.gz` is an installation of the release of 28 November 2026 after its worker was killed, created with that
-release's own API: both databases (pg_dump of the suite's PostgreSQL, so that the suite's keys decrypt the secrets) and
-the storage. One run of "Slow" is unfinished, one of "Orders" waits in the queue, and so does the mail of an invitation.
+`before.tar.gz` is an installation of the release of 28 November 2026, after its worker was killed. It was created with
+the API of that release and with the keys of the test suite. It contains both databases (from pg_dump) and the storage.
+One run of "Slow" is unfinished. One run of "Orders" and the mail of an invitation wait in the queue.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DROVER, WAREHOUSE, LOADER = "before", "before_warehouse", "before_loader"
 PASSWORD = "loader-from-before"
 PIPELINE = "01a221e8-4b5d-709b-bf46-02f8d74d0c96"  # Slow
 ORG = "01a221e8-436a-712e-a179-472680a324cc"
-# What the older release ran with, and what it wrote down of the sync that did not end.
+# Addresses, dates and digests in the archive. They are replaced by those of this test.
 OLD_SHOP, OLD_PORT, OLD_HOME = "127.0.0.1:33255", 38817, "/tmp/drover-tests-t8sb1k_l"  # noqa: S108
 OLD_DAY = date(2026, 11, 28)
 OLD_DAYS = re.compile(r"2026-(?:11-2[89]|12-\d\d)")
@@ -59,7 +59,7 @@ JOBS = [
 ]
 ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE = 30, 200, 100, 10
 
-# The tasks of the older release: their queue, and what they are told. Jobs of them may wait at an upgrade.
+# {task of the older release: (queue, arguments)}. Jobs of these tasks may wait in the queue at an upgrade.
 TASKS = {
     "auth.mail_link": ("mail", ("user_id", "purpose", "email", "version")),
     "auth.mail_notice": ("mail", ("email", "template")),
@@ -78,7 +78,7 @@ TASKS = {
 
 
 class Shop:
-    """The API that the older release read, with some orders more."""
+    """The API that the older release read. It now has more orders."""
 
     def __init__(self) -> None:
         self.orders = ORDERS_BEFORE + 5
@@ -113,14 +113,14 @@ def installation(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[None]:
-    """What the older release left, brought up to this one as `make up` does it."""
+    """Restore the installation of the older release, and upgrade it as `make up` does."""
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {LOADER} LOGIN PASSWORD '{PASSWORD}'")
         admin.execute(f"CREATE DATABASE {WAREHOUSE} OWNER {LOADER}")
         admin.execute(f"CREATE DATABASE {DROVER}")
         try:
             _restore(tmp_path, f"127.0.0.1:{api.port}", admin.info.port)
-            _bring_up(database.url_of(DROVER))
+            _upgrade(database.url_of(DROVER))
             with (
                 django_db_blocker.unblock(),
                 pointed_at(database.url_of(DROVER), monkeypatch),
@@ -133,29 +133,34 @@ def installation(
 
 
 def _restore(folder: Path, shop: str, port: int) -> None:
-    """The databases and the storage, with the addresses of this test, as if it had been yesterday. The sync in the
-    middle has time left, and a schedule came due meanwhile."""
+    """Restore the databases and the storage, with the addresses of this test and with dates of yesterday.
+
+    The unfinished run has not reached its time limit, and a schedule is due.
+    """
     home = os.environ["DROVER_HOME"]
     old = (OLD_DESTINATION, OLD_FINGERPRINT)
-    assert identity(OLD_SHOP, OLD_PORT, OLD_HOME) == old
-    moved = {OLD_SHOP: shop, f'"port": {OLD_PORT}': f'"port": {port}'}
-    moved |= dict(zip(old, identity(shop, port, home), strict=True))
+    assert sync_digests(OLD_SHOP, OLD_PORT, OLD_HOME) == old
+    replacements = {OLD_SHOP: shop, f'"port": {OLD_PORT}': f'"port": {port}'}
+    replacements |= dict(zip(old, sync_digests(shop, port, home), strict=True))
     subprocess.run(["tar", "-xzf", ARCHIVE, "--no-same-owner", "-C", folder], check=True)
     shutil.copytree(folder / "storage", Path(home) / "storage", dirs_exist_ok=True)
     for name, dump in ((DROVER, "drover.sql"), (WAREHOUSE, "warehouse.sql")):
         text = (folder / dump).read_text()
-        for before, now in moved.items():
-            text = text.replace(before, now)
-        _load(database.url_of(name), OLD_DAYS.sub(_as_if_yesterday, text))
+        for old_text, new_text in replacements.items():
+            text = text.replace(old_text, new_text)
+        _load(database.url_of(name), OLD_DAYS.sub(_move_date, text))
     with psycopg.connect(database.url_of(DROVER)) as admin:
         admin.execute("UPDATE runs_run SET started_at = now() WHERE status = 'running'")
         admin.execute("UPDATE pipelines_schedule SET next_run_at = now() - interval '1 minute'")
 
 
-def _as_if_yesterday(day: re.Match[str]) -> str:
-    """Else retention would take what is old, and invitations would have expired."""
-    later = datetime.now(UTC).date() - timedelta(days=1) - OLD_DAY
-    return (date.fromisoformat(day[0]) + later).isoformat()
+def _move_date(day: re.Match[str]) -> str:
+    """Move a date of the archive so that OLD_DAY becomes yesterday.
+
+    With older dates the retention would remove data, and invitations would have expired.
+    """
+    shift = datetime.now(UTC).date() - timedelta(days=1) - OLD_DAY
+    return (date.fromisoformat(day[0]) + shift).isoformat()
 
 
 def _load(url: str, dump: str) -> None:
@@ -168,17 +173,28 @@ def _load(url: str, dump: str) -> None:
     )
 
 
-def _bring_up(url: str) -> None:
+def _upgrade(url: str) -> None:
     prepare_database(url, settings.SECRET_KEY)
     database.migrate(url)
     owner = env.role_url(url, settings.SECRET_KEY, "app_owner")
     state.install(owner, role="app_engine")
 
 
-def identity(shop: str, port: int, home: str) -> tuple[str, str]:
-    """How the older release told whether a sync can be continued: digests of where to, and of what and how."""
-    to = {"host": "127.0.0.1", "port": port, "user": LOADER, "database": WAREHOUSE}
-    place = digest(["postgres", to, "slow", f"file://{home}/storage", f"org/{ORG}/data/{PIPELINE}"])
+def sync_digests(shop: str, port: int, home: str) -> tuple[str, str]:
+    """Return the digests by which the older release recognized an unfinished sync.
+
+    The first is of the destination, the second of destination, source and mode.
+    """
+    connection_settings = {"host": "127.0.0.1", "port": port, "user": LOADER, "database": WAREHOUSE}
+    destination_digest = digest(
+        [
+            "postgres",
+            connection_settings,
+            "slow",
+            f"file://{home}/storage",
+            f"org/{ORG}/data/{PIPELINE}",
+        ]
+    )
     orders = {
         "name": "orders",
         "path": "/orders",
@@ -193,15 +209,15 @@ def identity(shop: str, port: int, home: str) -> tuple[str, str]:
         "streams": [orders, {"name": "slow", "path": "/slow", "primary_key": ["id"]}],
     }
     mode = ["full_refresh", None, "replace", ()]
-    return place, digest([place, ["rest", source, "slow"], mode])
+    return destination_digest, digest([destination_digest, ["rest", source, "slow"], mode])
 
 
 def digest(value: Any) -> str:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class Ada:
-    """The account of the older release, in a browser of today."""
+class OldUser:
+    """A user of the older release who uses the API of this release."""
 
     def __init__(self) -> None:
         self.client: APIClient = new_client()
@@ -216,33 +232,37 @@ class Ada:
         return _body(self.client.post(f"/api/v1/{path}", content, format="json"))
 
     def pipelines(self) -> dict[str, str]:
-        """Their ids by name."""
+        """Return the ids of the pipelines by name."""
         return {one["name"]: one["id"] for one in self.get("pipelines")["results"]}
 
     def runs(self, status: str) -> dict[str, str]:
-        """Their ids by the pipeline's name."""
+        """Return the ids of the runs with this status by the name of their pipeline."""
         listed = self.get(f"runs?status={status}")["results"]
         return {run["pipeline"]["name"]: run["id"] for run in listed}
 
-    def run(self, pipeline: str) -> Any:
-        """A run of now, once it has ended."""
-        return self.ended(self.post(f"pipelines/{self.pipelines()[pipeline]}/run")["id"])
+    def run_pipeline(self, pipeline: str) -> Any:
+        """Run the pipeline, and return the run after it has succeeded."""
+        return self.wait_for_success(self.post(f"pipelines/{self.pipelines()[pipeline]}/run")["id"])
 
-    def ended(self, run_id: str) -> Any:
-        """The run, which must succeed."""
-        over = {"succeeded", "failed", "cancelled"}
-        run = until(lambda: self.get(f"runs/{run_id}"), lambda run: run["status"] in over)
+    def wait_for_success(self, run_id: str) -> Any:
+        """Wait until the run has succeeded, and return it."""
+        end_states = {"succeeded", "failed", "cancelled"}
+        run = wait_until(
+            lambda: self.get(f"runs/{run_id}"), lambda run: run["status"] in end_states
+        )
         assert run["status"] == "succeeded", run
         return run
 
 
-def until(look: Callable[[], Any], good: Callable[[Any], object], seconds: float = 90) -> Any:
+def wait_until(
+    read: Callable[[], Any], is_done: Callable[[Any], object], seconds: float = 90
+) -> Any:
     deadline = time.monotonic() + seconds
-    while not good(seen := look()):
+    while not is_done(value := read()):
         connection.close()
-        assert time.monotonic() < deadline, seen
+        assert time.monotonic() < deadline, value
         time.sleep(0.1)
-    return seen
+    return value
 
 
 def _body(answer: Any) -> Any:
@@ -250,14 +270,14 @@ def _body(answer: Any) -> Any:
     return answer.json()
 
 
-def rows(table: str, columns: str = "id") -> list[Any]:
-    """What the warehouse holds, in order."""
+def read_rows(table: str, columns: str = "id") -> list[Any]:
+    """Return the rows of a table in the warehouse, in order."""
     with psycopg.connect(database.url_of(WAREHOUSE)) as admin:
         return admin.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
 
 
-def jobs_of_before() -> list[Any]:
-    """What the older release put into the queue and is there yet; a job of a name that nobody knows stays, failed."""
+def remaining_old_jobs() -> list[Any]:
+    """Return the jobs of the older release that are still in the queue. A job of an unknown task stays as failed."""
     with psycopg.connect(database.url_of(DROVER)) as admin:
         return admin.execute(
             "SELECT task_name, queue_name, status::text FROM procrastinate_jobs WHERE id <= %s ORDER BY id",
@@ -265,55 +285,55 @@ def jobs_of_before() -> list[Any]:
         ).fetchall()
 
 
-def up_to(last: int) -> list[Any]:
+def id_rows(last: int) -> list[Any]:
     return [(n,) for n in range(1, last + 1)]
 
 
-def test_jobs_of_the_older_release_can_be_done() -> None:
-    for name, (queue, told) in TASKS.items():
+def test_this_release_accepts_jobs_of_the_older_release() -> None:
+    for name, (queue, arguments) in TASKS.items():
         task = app.tasks[name]
         assert task.queue == queue
         assert queue in registry.queues()
-        inspect.signature(task.func).bind(**dict.fromkeys(told))
+        inspect.signature(task.func).bind(**dict.fromkeys(arguments))
 
 
 def test_an_older_installation_continues_without_duplicates(
     installation: None, shop: Shop, api: Api
 ) -> None:
-    ada = Ada()
-    waiting, cut = ada.runs("pending"), ada.runs("running")
-    assert (list(waiting), list(cut)) == (["Orders"], ["Slow"])
-    assert rows("orders") == rows("merged") == up_to(ORDERS_BEFORE)
-    assert jobs_of_before() == JOBS
+    ada = OldUser()
+    waiting_runs, interrupted_runs = ada.runs("pending"), ada.runs("running")
+    assert (list(waiting_runs), list(interrupted_runs)) == (["Orders"], ["Slow"])
+    assert read_rows("orders") == read_rows("merged") == id_rows(ORDERS_BEFORE)
+    assert remaining_old_jobs() == JOBS
     with worker():
-        assert ada.ended(waiting["Orders"])["progress"]["written"] == 5
-        assert rows("orders", "id, twice") == [(n, n * 20) for n in range(1, 36)]
+        assert ada.wait_for_success(waiting_runs["Orders"])["progress"]["written"] == 5
+        assert read_rows("orders", "id, twice") == [(n, n * 20) for n in range(1, 36)]
 
-        continued = ada.ended(cut["Slow"])
+        continued = ada.wait_for_success(interrupted_runs["Slow"])
         assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROWS)
         asked = [int(one.params["offset"]) for one in api.requests if one.path == "/slow"]
         assert min(asked) == SLOW_BEFORE
-        assert rows("slow") == up_to(SLOW_ROWS)
+        assert read_rows("slow") == id_rows(SLOW_ROWS)
 
-        assert ada.run("Ticks")["progress"]["written"] == 10
-        assert rows("ticks") == up_to(20)
+        assert ada.run_pipeline("Ticks")["progress"]["written"] == 10
+        assert read_rows("ticks") == id_rows(20)
 
-        [due] = until(lambda: ada.get("runs?trigger=schedule")["results"], bool)
-        assert ada.ended(due["id"])["progress"]["written"] == 5
-        assert rows("merged") == up_to(35)
+        [scheduled_run] = wait_until(lambda: ada.get("runs?trigger=schedule")["results"], bool)
+        assert ada.wait_for_success(scheduled_run["id"])["progress"]["written"] == 5
+        assert read_rows("merged") == id_rows(35)
 
         shop.orders += 5
-        assert ada.run("Orders")["progress"]["written"] == 5
-        assert rows("orders") == up_to(40)
-        until(lambda: ada.get("org/invitations")["results"], lambda found: found[0]["sent_at"])
-        until(jobs_of_before, lambda left: not left)
+        assert ada.run_pipeline("Orders")["progress"]["written"] == 5
+        assert read_rows("orders") == id_rows(40)
+        wait_until(lambda: ada.get("org/invitations")["results"], lambda found: found[0]["sent_at"])
+        wait_until(remaining_old_jobs, lambda left: not left)
     for run in ada.get("runs")["results"]:
         assert ada.get(f"runs/{run['id']}/logs")["lines"]
-    _see_definitions_of_today(ada, ada.pipelines()["Orders"])
+    _check_migrated_definitions(ada, ada.pipelines()["Orders"])
 
 
-def _see_definitions_of_today(ada: Ada, orders: str) -> None:
-    """Of a pipeline whose second version, made by the older release, added a transform."""
+def _check_migrated_definitions(ada: OldUser, orders: str) -> None:
+    """Check the migrated definitions of a pipeline. In the older release its second version added a transform."""
     first, second = (ada.get(f"pipelines/{orders}/versions/{n}")["config"] for n in (1, 2))
     [stream] = second["streams"]
     assert (stream["stream"], stream["table"], stream["write_mode"]) == (

@@ -275,7 +275,7 @@ def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
 ) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "source"}
     run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
-    for tries in range(1, retries.MOVING_ATTEMPTS // 2 + 3):
+    for tries in range(1, retries.MAX_ATTEMPTS_WITH_PROGRESS // 2 + 3):
         work_until_idle(this_worker)
         assert shown(acme, run_id)["attempt"] == 2 * tries
         with acme.scope():

@@ -55,7 +55,7 @@ class Jobs:
 def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> Jobs:
     made = Jobs()
     monkeypatch.setattr(execute, "work_once", made.run)
-    monkeypatch.setattr(run_workers, "_current", object())
+    monkeypatch.setattr(run_workers, "_worker", object())
     return made
 
 
@@ -166,7 +166,7 @@ def test_procrastinates_error_shows_the_drivers_message() -> None:
 
 async def ask(count: int) -> None:
     def tickets() -> None:
-        queue.ask_for_workers(count)
+        queue.wake_workers(count)
         connection.close()
 
     await asyncio.to_thread(tickets)

@@ -67,7 +67,7 @@ def test_a_run_whose_lease_ran_out_waits_again_and_its_worker_is_shut_out(
     with pytest.raises(LeaseLost), leases.held(claim):
         pass
     with pytest.raises(LeaseLost):
-        leases.cancel_wanted(claim)
+        leases.is_cancel_requested(claim)
     with acme.scope():
         attempt = Attempt.objects.for_org(acme.org).get(run_id=claim.run_id)
     assert (attempt.outcome, attempt.failure_class) == ("failed", "crashed")
@@ -120,7 +120,7 @@ def test_jobs_of_dead_workers_are_removed_and_those_of_living_ones_are_not(acme:
         cursor.execute(take, [living, first])
         cursor.execute(take, [dead, second])
 
-    assert jobs.remove_jobs_of_dead_workers(reconciler.SILENT_WORKER) == 1
+    assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) == 1
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM procrastinate_jobs")

@@ -136,7 +136,7 @@ def test_a_slot_may_cancel_the_run_before_it(acme: World) -> None:
     assert taken is not None
 
     assert scheduling.tick() == 0
-    assert leases.cancel_wanted(taken)
+    assert leases.is_cancel_requested(taken)
     with acme.scope():
         Run.objects.for_org(acme.org).filter(pk=first).update(
             status=Status.CANCELLED, lease=None, lease_until=None

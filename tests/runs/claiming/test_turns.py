@@ -93,7 +93,7 @@ def test_the_limit_of_an_org_holds_for_concurrent_claims(acme: World) -> None:
     flood(acme, 6)
 
     assert sum(taken is not None for taken in at_once(lambda: leases.claim_next("tests"))) == 3
-    assert admission.startable() == 0
+    assert admission.count_startable() == 0
 
 
 def test_no_org_gets_more_runs_in_a_worker_than_its_memory_is_enough_for(
@@ -171,20 +171,20 @@ def test_within_an_org_the_first_to_come_is_the_first_served(acme: World) -> Non
 
 
 def test_a_freed_slot_wakes_a_worker_if_a_run_is_waiting(acme: World) -> None:
-    from apps.runs.execute import wake_waiting
+    from apps.runs.execute import wake_worker_for_waiting_run
 
     limit(acme, 1)
     flood(acme, 2)
     taken = claim()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
-    wake_waiting()
-    assert queue.waiting_jobs() == 0  # no run could start yet
+    wake_worker_for_waiting_run()
+    assert queue.count_waiting_jobs() == 0  # no run could start yet
 
     finish(taken)
-    wake_waiting()
+    wake_worker_for_waiting_run()
 
-    assert queue.waiting_jobs() == 1
+    assert queue.count_waiting_jobs() == 1
 
 
 def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
@@ -194,7 +194,7 @@ def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
     with acme.scope():
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
-            snapshots.listed(acme.org.pk, rows)
+            snapshots.render_runs(acme.org.pk, rows)
         template = Run.objects.for_org(acme.org).get(pk=first[0])
     pipelines = [make_pipeline(acme) for _ in range(20)]
     with acme.scope():
@@ -204,7 +204,7 @@ def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
         )
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
-            shown = snapshots.listed(acme.org.pk, rows)
+            shown = snapshots.render_runs(acme.org.pk, rows)
     assert {row["place_in_line"] for row in shown} == set(range(1, 23))
     assert len(shown) == 22
 
@@ -245,7 +245,7 @@ def test_a_lost_ticket_is_made_again(acme: World) -> None:
 
     assert reconciler.defer_missing_jobs() == 3
     assert reconciler.defer_missing_jobs() == 0
-    assert queue.waiting_jobs() == 3
+    assert queue.count_waiting_jobs() == 3
 
 
 def test_cancelling_what_waits_frees_the_pipeline(acme: World) -> None:
@@ -294,7 +294,7 @@ def test_a_run_whose_worker_lost_the_database_after_the_claim_continues_at_once(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start(acme, make_pipeline(acme))
-    spec = execute._spec
+    spec = execute._run_spec
     broken: list[Claim] = []
 
     def spec_on_a_broken_connection(taken: Claim) -> Any:
@@ -304,7 +304,7 @@ def test_a_run_whose_worker_lost_the_database_after_the_claim_continues_at_once(
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return spec(taken)
 
-    monkeypatch.setattr(execute, "_spec", spec_on_a_broken_connection)
+    monkeypatch.setattr(execute, "_run_spec", spec_on_a_broken_connection)
     assert execute.work_once(this_worker)
 
     assert broken

@@ -98,7 +98,7 @@ def orders(committed_db: None) -> Iterator[dict[str, Any]]:
 
 
 def connector(url: str) -> dict[str, Any]:
-    parts = env.database_parts(url)
+    parts = env.database_settings(url)
     return {
         "host": parts["HOST"],
         "port": int(parts["PORT"]),
@@ -150,7 +150,7 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
 
     made = say(commands()["backup"], HOME=str(folder), DATABASE_URL=without_credentials(old))
     assert made.returncode == 0, made.stderr
-    assert "Keep the two files in different places" in made.stdout
+    assert "Store the two files in different places" in made.stdout
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert files == {"drover.backup": 0o600, "drover.keys": 0o600}
     assert settings.ENCRYPTION_KEYS[0].encode() not in (folder / "drover.backup").read_bytes()
@@ -158,7 +158,7 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
     home = Home(folder / "new")
     kill_in_the_middle(commands()["restore"], HOME=str(folder), DROVER_HOME=str(home.root))
     with pytest.raises(LocalError, match="was interrupted"):
-        home.make()
+        home.create_folders()
     restored = say(commands()["restore"], HOME=str(folder), DROVER_HOME=str(home.root))
     assert restored.returncode == 0, restored.stderr
     with embedded_server(home) as server:
@@ -189,15 +189,15 @@ def test_a_restore_reports_objects_missing_from_the_bucket(
     assert restored.returncode == 0, restored.stderr
     said = [line.strip() for line in restored.stdout.splitlines() if "of the bucket" in line]
     assert said == [
-        "1 objects of the bucket are gone since, the first is org/gone",
-        "1 objects of the bucket are changed since, the first is org/changed",
+        "1 objects of the bucket are missing, such as org/gone",
+        "1 objects of the bucket are changed, such as org/changed",
     ]
 
 
 @contextmanager
 def emptied(url: str) -> Iterator[None]:
     """A database that does not exist, before and afterwards."""
-    drop = f"DROP DATABASE IF EXISTS {env.database_parts(url)['NAME']} WITH (FORCE)"
+    drop = f"DROP DATABASE IF EXISTS {env.database_settings(url)['NAME']} WITH (FORCE)"
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute(drop)
         yield
@@ -237,7 +237,7 @@ def test_the_engine_commits_nothing_while_files_are_linked(committed_db: None) -
     name = database.worker_database()
     engine = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
     with (
-        databases.paused_engine(owner_of(name)) as moment,
+        databases.pause_engine(owner_of(name)) as moment,
         psycopg.connect(engine, autocommit=True) as other,
     ):
         other.execute("SET lock_timeout = '100ms'")
@@ -251,9 +251,9 @@ def test_the_engine_commits_nothing_while_files_are_linked(committed_db: None) -
 def test_a_frozen_backup_unblocks_the_engine_and_fails(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "HOLD_SECONDS", 0.2)
+    monkeypatch.setattr(databases, "MAX_LOCK_SECONDS", 0.2)
     name = database.worker_database()
-    with databases.paused_engine(owner_of(name)) as moment:
+    with databases.pause_engine(owner_of(name)) as moment:
         with psycopg.connect(owner_of(name), autocommit=True) as other:
             other.execute("SET lock_timeout = '30s'")
             other.execute(ADD_JOB)  # once the server has ended the session that holds the lock

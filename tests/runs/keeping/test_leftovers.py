@@ -262,6 +262,6 @@ def test_a_removal_whose_worker_died_is_given_to_another(acme: World) -> None:
         cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")
     assert removals() == []
 
-    assert jobs.remove_jobs_of_dead_workers(reconciler.SILENT_WORKER) == 1
+    assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) == 1
 
     assert len(removals()) == 1

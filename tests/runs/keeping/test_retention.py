@@ -68,7 +68,7 @@ def test_a_log_expires_after_the_orgs_days_and_readers_get_a_note(
     keep(other, keep_logs_days=None)
     theirs = ran(this_worker, other, days_ago=4000)
 
-    assert retention.apply().logs == 1
+    assert retention.remove_expired_data().logs == 1
 
     said = log(acme, old)
     assert (said["lines"], said["next_offset"], said["complete"]) == ([], None, True)
@@ -81,7 +81,7 @@ def test_a_log_expires_after_the_orgs_days_and_readers_get_a_note(
     for world, kept in ((acme, young), (other, theirs)):
         assert (log(world, kept)["note"], log(world, kept)["removed"]) == ("", 0)
         assert log(world, kept)["lines"]
-    assert retention.apply() == retention.Removed(0, 0, 0, 0)
+    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
 def test_an_interrupted_removal_continues_and_is_shown_meanwhile(
@@ -100,12 +100,12 @@ def test_an_interrupted_removal_continues_and_is_shown_meanwhile(
     remove_really = storage.remove_log
     with monkeypatch.context() as patch:
         patch.setattr(storage, "remove_log", remove)
-        retention.apply()
+        retention.remove_expired_data()
     assert set(asked) == {broken, fine}  # a failure does not prevent the others
     assert folder(acme, broken).exists()
     assert not folder(acme, fine).exists()
     assert log(acme, broken)["note"]
-    retention.apply()
+    retention.remove_expired_data()
     assert not folder(acme, broken).exists()
     with acme.scope():
         assert not LogPart.objects.for_org(acme.org).exists()
@@ -115,10 +115,10 @@ def test_what_another_process_holds_keeps_nothing_else(acme: World, this_worker:
     held, free = ran(this_worker, acme, days_ago=92), ran(this_worker, acme, days_ago=91)
     with psycopg.connect(database.url_of(database.worker_database())) as other:
         other.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [held])
-        assert retention.apply().logs == 1
+        assert retention.remove_expired_data().logs == 1
         assert folder(acme, held).exists()
         assert not folder(acme, free).exists()
-    assert retention.apply().logs == 1
+    assert retention.remove_expired_data().logs == 1
     assert not folder(acme, held).exists()
 
 
@@ -131,10 +131,10 @@ def test_a_run_that_is_tried_again_keeps_its_new_lines(acme: World, this_worker:
     )
     with acme.scope():
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == "failed"
-    retention.apply()
+    retention.remove_expired_data()
     gone = log(acme, run_id)["total"]
     assert acme.client().post(f"/api/v1/runs/{run_id}/retry").status_code == 200
-    retention.apply()  # it is live: nothing is removed
+    retention.remove_expired_data()  # it is live: nothing is removed
     work_until_idle(this_worker)
     said = log(acme, run_id)
     assert said["removed"] == gone
@@ -148,8 +148,10 @@ def test_live_runs_are_never_touched(acme: World) -> None:
     age(acme, run_id, 400)
     with acme.scope():
         Run.objects.for_org(acme.org).update(finished_at=None, log_lines=5)
-    assert not retention.begin(acme.org.pk, run_id)  # as if it was started after it was found
-    assert retention.apply() == retention.Removed(0, 0, 0, 0)
+    assert not retention.begin_log_removal(
+        acme.org.pk, run_id
+    )  # as if it was started after it was found
+    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
 def test_runs_stay_unless_the_org_wants_otherwise_and_the_newest_and_those_with_files_always(
@@ -163,11 +165,11 @@ def test_runs_stay_unless_the_org_wants_otherwise_and_the_newest_and_those_with_
         runs.append(start(acme, pipeline))
         work_until_idle(this_worker)
         age(acme, runs[-1], days)
-    assert retention.apply().runs == 0
+    assert retention.remove_expired_data().runs == 0
     keep(acme, keep_runs_days=150)
-    assert retention.apply().runs == 2
+    assert retention.remove_expired_data().runs == 2
     keep(acme, keep_runs_days=1)
-    assert retention.apply().runs == 0  # the newest
+    assert retention.remove_expired_data().runs == 0  # the newest
     with acme.scope():
         assert list(Run.objects.for_org(acme.org).values_list("pk", flat=True)) == [runs[2]]
         assert not Event.objects.for_org(acme.org).exclude(run_id=runs[2]).exists()
@@ -180,7 +182,7 @@ def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
     old, young = ran(this_worker, acme, days_ago=91), ran(this_worker, acme, days_ago=5)
     sweeping.sweep()
     assert kinds(acme, old) == kinds(acme, young) == {"run"}
-    assert retention.apply().events > 0
+    assert retention.remove_expired_data().events > 0
     assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})
     source = followed.RunFeed(acme.org.pk, young)
     assert (
@@ -201,7 +203,7 @@ def test_the_trail_is_pruned_by_its_function_alone_which_leaves_an_event(acme: W
         add_audit(world, days=(400, 366, 364))
     keep(other, keep_audit_days=None)
     before = trail(acme)
-    assert retention.apply().audit == 2
+    assert retention.remove_expired_data().audit == 2
     after = trail(acme)
     assert after[-1].action == "audit.prune"
     assert after[-1].actor_kind == "system"
@@ -262,7 +264,7 @@ def test_what_is_kept_is_shown_with_its_size_in_one_query(
     run_id = ran(this_worker, acme)
     ran(this_worker, make_world())
     with acme.scope(), django_assert_num_queries(1):
-        retention.kept(acme.org)
+        retention.stored_amounts(acme.org)
     shown = acme.client("viewer").get("/api/v1/org/usage").json()["kept"]
     found = {row["name"]: (row["days"], row["rows"], row["bytes"]) for row in shown}
     with acme.scope():
@@ -290,6 +292,6 @@ def test_a_log_removed_while_it_is_read_is_not_an_error(world: World) -> None:
         LogPart.unscoped.create(
             org=world.org, run=run, first_line=0, lines=3, bytes=9, key="org/gone", levels={}
         )
-        assert not retention.log_is_gone(run)
+        assert not retention.is_log_removed(run)
         Run.objects.for_org(world.org).filter(pk=run.pk).update(log_removed=3)
-        assert retention.log_is_gone(run)
+        assert retention.is_log_removed(run)

@@ -29,7 +29,7 @@ def limit(world: World, **limits: int) -> None:
 
 def used(world: World) -> tuple[int, int]:
     with world.scope():
-        row = usage.of_month(world.org.pk)
+        row = usage.read_month(world.org.pk)
     return row.rows, row.runs
 
 
@@ -86,7 +86,7 @@ def test_at_the_limit_a_manual_run_is_refused_and_a_scheduled_one_fails(
 def test_a_long_run_stops_at_the_limit_and_continues_when_it_is_raised(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit_watch, "MEASURE_EVERY", 0.1)
+    monkeypatch.setattr(limit_watch, "CHECK_INTERVAL", 0.1)
     slow = {"rows": 4000, "page_size": 200, "delay": 0.2}
     pipeline = make_pipeline(acme, source=slow, write_mode="append")
     limit(acme, max_rows_month=400)

@@ -23,9 +23,7 @@ from apps.runs.models import Run
 class Command(BaseCommand):
     """`manage.py demo --report FILE`: safe to repeat; pipelines that succeeded are not run again."""
 
-    help = (
-        "Create the demo org with its pipelines, run them, and check every row at the destinations."
-    )
+    help = "Create the demo org with its pipelines, run them, and check every entry at the destinations."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--report", type=Path, help="write the output to this JSON file too")
@@ -35,31 +33,31 @@ class Command(BaseCommand):
         org, by, login = ensure_org(password=locations.password)
         with org_scope(org.pk):
             pipelines = ensure_pipelines(org, by, locations)
-        runs, fresh = run_where_needed(org, by, pipelines, self._say)
-        known = _checked_before(report)
-        shown = []
+        runs, started = run_where_needed(org, by, pipelines, self._say)
+        verified_entries = _read_verified_entries(report)
+        entries = []
         for stream, pipeline in pipelines.items():
             run = runs[stream]
-            row = known.get(str(run.pk)) if stream not in fresh else None
-            if row is None:
+            entry = verified_entries.get(str(run.pk)) if stream not in started else None
+            if entry is None:
                 with org_scope(org.pk):
-                    row = _checked(stream, pipeline, org=org, run=run, locations=locations)
-            shown.append(row)
-            self._say(f"    {row['name']:<26} {row['rows']:>9,} rows equal the source")
-            self._say(f"        {row['where']}")
+                    entry = _check_pipeline(stream, pipeline, org=org, run=run, locations=locations)
+            entries.append(entry)
+            self._say(f"    {entry['name']:<26} {entry['rows']:>9,} rows equal the source")
+            self._say(f"        {entry['where']}")
         if report:
-            _write(report, org, login, shown)
+            _write_report(report, org, login, entries)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
 
-def _checked(
+def _check_pipeline(
     stream: str, pipeline: Pipeline, *, org: Org, run: Run, locations: Locations
 ) -> dict[str, Any]:
-    """Return the report's entry of a pipeline. Raises CommandError if the destination differs from the source."""
-    rows, differences = check.differences(stream, org=org, run=run, locations=locations)
+    """Return the pipeline's entry in the report. Raises CommandError if the destination differs from the source."""
+    rows, differences = check.find_differences(stream, org=org, run=run, locations=locations)
     if differences:
         raise CommandError(f"{pipeline.name} differs from its source: {'; '.join(differences)}")
     return {
@@ -70,24 +68,24 @@ def _checked(
         "source": pipeline.source_kind,
         "destination": pipeline.destination_kind,
         "rows": rows,
-        "where": check.where(stream, org=org, run=run, locations=locations),
+        "where": check.describe_location(stream, org=org, run=run, locations=locations),
         "verified": True,
     }
 
 
-def _checked_before(report: Path | None) -> dict[str, dict[str, Any]]:
-    """Return the last report's entries by run, so that they are not checked again."""
+def _read_verified_entries(report: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the verified entries of the last report by run id. They are not checked again."""
     if report is None:
         return {}
     try:
         rows = json.loads(report.read_text())["pipelines"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {row["run_id"]: row for row in rows if row.get("verified")}
+    return {entry["run_id"]: entry for entry in rows if entry.get("verified")}
 
 
-def _write(report: Path, org: Org, login: Login, pipelines: list[dict[str, Any]]) -> None:
-    """Write the file atomically, readable by its owner only: it contains the password."""
+def _write_report(report: Path, org: Org, login: Login, pipelines: list[dict[str, Any]]) -> None:
+    """Write the file atomically. Only its owner can read it, because it contains the password."""
     content = {
         "url": settings.PUBLIC_URL,
         "email": login.email,
@@ -96,8 +94,8 @@ def _write(report: Path, org: Org, login: Login, pipelines: list[dict[str, Any]]
         "organization_id": str(org.pk),
         "pipelines": pipelines,
     }
-    draft = report.with_name(report.name + ".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(content, indent=2) + "\n")
-    draft.replace(report)
+    temporary_file = report.with_name(report.name + ".new")
+    temporary_file.unlink(missing_ok=True)
+    temporary_file.touch(mode=0o600)
+    temporary_file.write_text(json.dumps(content, indent=2) + "\n")
+    temporary_file.replace(report)

@@ -1,4 +1,4 @@
-"""`manage.py run_pipeline NAME --org SLUG [--wait]`: start a pipeline, follow its run, exit by its result."""
+"""`manage.py run_pipeline NAME --org SLUG [--wait]`: start a pipeline and exit with the result of its run."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from apps.runs import services, snapshots
 from apps.runs.models import ENDED
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
-UNKNOWN, TIMED_OUT = 2, 4
-LOOK_EVERY = 0.3  # seconds
+NOT_STARTED, TIMED_OUT = 2, 4
+POLL_SECONDS = 0.3  # seconds
 OPERATOR = operator("manage.py run_pipeline")
 
 
 class Command(BaseCommand):
     help = (
         "Start a pipeline. With --wait the exit code is its result: 0 succeeded, 1 failed, "
-        "2 not started, 3 cancelled, 4 still going after --timeout."
+        "2 not started, 3 cancelled, 4 still running after --timeout."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -56,12 +56,12 @@ class Command(BaseCommand):
         try:
             owner = find_org(org)
         except NoSingleOrg as error:
-            raise CommandError(str(error), returncode=UNKNOWN) from error
+            raise CommandError(str(error), returncode=NOT_STARTED) from error
         run_id = _start(owner, name, force=force)
         if not wait:
             self.stdout.write(str(run_id))
             return
-        run = _watch(owner, run_id, Console(), timeout)
+        run = _wait_for_run(owner, run_id, Console(), timeout)
         if run["status"] not in ENDED:
             self.stderr.write(f"{name} is still {run['status']} after {timeout:g} s.")
             sys.exit(TIMED_OUT)
@@ -76,14 +76,16 @@ def _start(org: Org, name: str, *, force: bool) -> UUID:
             run = services.start(org=org, by=OPERATOR, pipeline_id=pipeline.pk, force=force)
         except NotFound:
             message = f"{org.slug} has no pipeline named {name!r}."
-            raise CommandError(message, returncode=UNKNOWN) from None
+            raise CommandError(message, returncode=NOT_STARTED) from None
         except (Conflict, Disabled) as error:
-            raise CommandError(str(error), returncode=UNKNOWN) from error
+            raise CommandError(str(error), returncode=NOT_STARTED) from error
     return run.pk
 
 
-def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> snapshots.RunShown:
-    """Wait for the run to end, showing a progress bar. Returns the run, also after `timeout` seconds."""
+def _wait_for_run(
+    org: Org, run_id: UUID, console: Console, timeout: float | None
+) -> snapshots.RunSnapshot:
+    """Show a progress bar until the run ends or `timeout` seconds have passed. Returns the run."""
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     with Progress(
         SpinnerColumn(),
@@ -99,26 +101,26 @@ def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> s
             with org_scope(org.pk):
                 run = snapshots.run(org_id=org.pk, run_id=run_id)
             connection.close()
-            _draw(bar, task, run)
+            _update_bar(bar, task, run)
             if run["status"] in ENDED or time.monotonic() > deadline:
                 return run
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
 
 
-def _draw(bar: Progress, task: TaskID, run: snapshots.RunShown) -> None:
+def _update_bar(bar: Progress, task: TaskID, run: snapshots.RunSnapshot) -> None:
     progress = run["progress"]
     rate = f", {progress['rate']:,.0f}/s" if progress["rate"] else ""
-    words = run["waiting_reason"] or run["status"]
+    text = run["waiting_reason"] or run["status"]
     bar.update(
         task,
-        description=words,
+        description=text,
         total=progress["total"],
         completed=progress["read"],
         count=f"{progress['read']:,} records{rate}",
     )
 
 
-def _summary(name: str, run: snapshots.RunShown) -> str:
+def _summary(name: str, run: snapshots.RunSnapshot) -> str:
     progress = run["progress"]
     text = (
         f"{name} {run['status']}: {progress['read']:,} read, {progress['written']:,} written, "
