@@ -27,17 +27,17 @@ from django.conf import settings
 from apps.connectors import sandboxes, storage
 from apps.engine import EngineSupervisor
 from apps.engine.answers import (
-    Checked,
-    Discovered,
+    CheckAnswer,
+    DiscoveryAnswer,
     Failure,
     Field,
-    Previewed,
+    PreviewAnswer,
     Report,
     Repository,
     Step,
     Stream,
-    Tried,
-    Unpacked,
+    TrialAnswer,
+    UnpackedFiles,
 )
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
@@ -86,7 +86,7 @@ def check(
     kind: str,
     config: JsonObject,
     code: CodeSpec | None = None,
-) -> Checked:
+) -> CheckAnswer:
     """Check a connection. An error of the engine becomes a failed step."""
     payload = {
         "role": role,
@@ -97,7 +97,7 @@ def check(
         **_context(org_id),
     }
     try:
-        answer: Checked = _call_engine("check", org_id, payload, CHECK_SECONDS)
+        answer: CheckAnswer = _call_engine("check", org_id, payload, CHECK_SECONDS)
         return answer
     except Unavailable:
         raise
@@ -118,7 +118,7 @@ def discover(
         **_context(org_id),
     }
     try:
-        answer: Discovered = _call_engine("discover", org_id, payload, CHECK_SECONDS)
+        answer: DiscoveryAnswer = _call_engine("discover", org_id, payload, CHECK_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
@@ -138,7 +138,7 @@ def preview(
         **_context(org_id),
     }
     try:
-        answer: Previewed = _call_engine("preview", org_id, payload, PREVIEW_SECONDS)
+        answer: PreviewAnswer = _call_engine("preview", org_id, payload, PREVIEW_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
@@ -191,22 +191,22 @@ def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
     return answer
 
 
-def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
+def unpack(*, org_id: UUID, filename: str, content: str) -> UnpackedFiles:
     """Return the files of an upload with base64 `content`: see `apps.engine.authoring.bundles.unpack`.
 
     Raises Invalid, Unavailable.
     """
     payload = {"kind": "upload", "filename": filename, "content": content}
     with _raise_invalid("content"):
-        answer: Unpacked = _call_engine("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
+        answer: UnpackedFiles = _call_engine("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
         return answer
 
 
-def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
+def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
     """Preview a source for its author: see `apps.engine.trial.try_source`."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_context(org_id)}
     try:
-        answer: Tried = _call_engine("try_source", org_id, payload, PREVIEW_SECONDS)
+        answer: TrialAnswer = _call_engine("try_source", org_id, payload, PREVIEW_SECONDS)
         return answer
     except Unavailable:
         raise

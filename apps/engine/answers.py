@@ -17,8 +17,8 @@ class Step(TypedDict):
     ms: float
 
 
-class Checked(TypedDict):
-    """The steps up to the first that failed."""
+class CheckAnswer(TypedDict):
+    """The steps of a check, up to and including the first that failed."""
 
     ok: bool
     steps: list[Step]
@@ -44,12 +44,12 @@ class Stream(TypedDict):
     sync_modes: list[str]
 
 
-class Discovered(TypedDict):
+class DiscoveryAnswer(TypedDict):
     streams: list[Stream]
 
 
-class Previewed(TypedDict):
-    """At most 100 records; `rejected` counts those that a run would reject."""
+class PreviewAnswer(TypedDict):
+    """At most 100 records; `rejected` counts the records that a run would reject."""
 
     records: list[JsonObject]
     rejected: int
@@ -63,7 +63,7 @@ class LogLine(TypedDict):
 
 
 class Request(TypedDict):
-    """A request of the code, with the status of its response."""
+    """An HTTP request that the code sent, with the status of the response."""
 
     method: str
     url: str
@@ -71,15 +71,15 @@ class Request(TypedDict):
     ms: float
 
 
-class Place(TypedDict):
-    """A host that the code tried to connect to; `refused` is the reason for a refusal."""
+class ContactedHost(TypedDict):
+    """A host that the code tried to connect to; `refused` is the reason for a refusal, or empty."""
 
     host: str
     port: int
     refused: str
 
 
-class Tried(TypedDict):
+class TrialAnswer(TypedDict):
     """A preview of a custom source for its author, with the log of what happened."""
 
     ok: bool
@@ -90,7 +90,7 @@ class Tried(TypedDict):
     failure: Failure | None
     requests: list[Request]
     log: list[LogLine]
-    network: list[Place]
+    network: list[ContactedHost]
     isolation: str
 
 
@@ -111,7 +111,7 @@ class DeclaredStream(TypedDict):
 
 
 class Report(TypedDict):
-    """What the code declares, read without running it: see `apps.engine.authoring.report`."""
+    """The declarations of the code, found without running it: see `apps.engine.authoring.report`."""
 
     valid: bool
     errors: list[Message]
@@ -135,7 +135,7 @@ class File(TypedDict):
     problem: NotRequired[str]
 
 
-class Unpacked(TypedDict):
+class UnpackedFiles(TypedDict):
     files: list[File]
 
 
@@ -146,5 +146,5 @@ class Commit(TypedDict):
     committed_at: str | None
 
 
-class Repository(Commit, Unpacked):
+class Repository(Commit, UnpackedFiles):
     """The files of a branch, and its last commit."""

@@ -20,8 +20,8 @@ from apps.engine.contract import SyncMode, WriteMode
 Role = Literal["source", "destination"]
 Schema = Mapping[str, Any]
 
-FILE = Path(__file__).with_name("catalogue.json")
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+CATALOGUE_FILE = Path(__file__).with_name("catalogue.json")
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 WRITE_MODES: tuple[WriteMode, ...] = ("replace", "append", "merge")
 # Settings that bizon's engine reads from a source's configuration; users may not set them.
 ENGINE_FIELDS = frozenset(
@@ -81,75 +81,81 @@ class ConnectorKind:
         streams = tuple(
             StreamKind(stream["name"], tuple(stream["sync_modes"])) for stream in value["streams"]
         )
-        lists = {name: tuple(value[name]) for name in ("secret_paths", "sync_modes", "write_modes")}
-        return cls(**{**value, **lists, "streams": streams})
+        tuples = {
+            name: tuple(value[name]) for name in ("secret_paths", "sync_modes", "write_modes")
+        }
+        return cls(**{**value, **tuples, "streams": streams})
 
 
 def sources() -> list[ConnectorKind]:
-    """Every kind of source, in the order of the catalogue."""
-    return list(_committed()["source"].values())
+    """Return every kind of source, in the order of the catalogue."""
+    return list(_committed_kinds()["source"].values())
 
 
 def destinations() -> list[ConnectorKind]:
-    """Every kind of destination, in the order of the catalogue."""
-    return list(_committed()["destination"].values())
+    """Return every kind of destination, in the order of the catalogue."""
+    return list(_committed_kinds()["destination"].values())
 
 
 def source(kind: str) -> ConnectorKind | None:
-    return _committed()["source"].get(kind)
+    return _committed_kinds()["source"].get(kind)
 
 
 def destination(kind: str) -> ConnectorKind | None:
-    return _committed()["destination"].get(kind)
+    return _committed_kinds()["destination"].get(kind)
 
 
-def generated() -> list[ConnectorKind]:
+def generate_kinds() -> list[ConnectorKind]:
     """Build the catalogue from the code. Imports every connector."""
-    from apps.engine import destinations as rooms_out
-    from apps.engine import sources as rooms_in
+    from apps.engine import destinations as destination_modules
+    from apps.engine import sources as source_modules
 
-    found = [_source_kind(rooms_in.load(kind)) for kind in rooms_in.SOURCES]
-    return found + [_destination_kind(rooms_out.load(kind)) for kind in rooms_out.DESTINATIONS]
+    return [
+        *(_source_kind(source_modules.load(kind)) for kind in source_modules.SOURCES),
+        *(_destination_kind(destination_modules.load(k)) for k in destination_modules.DESTINATIONS),
+    ]
 
 
-def written(kinds: list[ConnectorKind]) -> str:
-    """The text of the committed file."""
+def catalogue_text(kinds: list[ConnectorKind]) -> str:
+    """Return the text of the committed file."""
     return json.dumps([kind.to_json() for kind in kinds], indent=1, ensure_ascii=False) + "\n"
 
 
 def secret_paths(schema: Schema) -> tuple[str, ...]:
-    """Return the paths of all secret fields, over every branch of every union."""
-    return tuple(dict.fromkeys(".".join(path) for path in _secrets(schema, schema, ())))
+    """Return the paths of all secret fields, in every branch of every union."""
+    return tuple(dict.fromkeys(".".join(path) for path in _find_secrets(schema, schema, ())))
 
 
 @lru_cache(maxsize=1)
-def _committed() -> dict[str, dict[str, ConnectorKind]]:
-    found: dict[str, dict[str, ConnectorKind]] = {"source": {}, "destination": {}}
-    for value in json.loads(FILE.read_text("utf-8")):
-        found[value["role"]][value["kind"]] = ConnectorKind.from_json(value)
-    return found
+def _committed_kinds() -> dict[str, dict[str, ConnectorKind]]:
+    kinds: dict[str, dict[str, ConnectorKind]] = {"source": {}, "destination": {}}
+    for value in json.loads(CATALOGUE_FILE.read_text("utf-8")):
+        kinds[value["role"]][value["kind"]] = ConnectorKind.from_json(value)
+    return kinds
 
 
 def _source_kind(module: ModuleType) -> ConnectorKind:
-    made = module.Source
-    modes: tuple[SyncMode, ...] = made.sync_modes(None)
-    return _described(
+    source_class = module.Source
+    modes: tuple[SyncMode, ...] = source_class.sync_modes(None)
+    return _build_kind(
         "source",
         module,
-        streams=tuple(StreamKind(name, made.sync_modes(name)) for name in made.streams()),
+        streams=tuple(
+            StreamKind(name, source_class.sync_modes(name)) for name in source_class.streams()
+        ),
         sync_modes=modes,
         supports_incremental="incremental" in modes,
-        needs_cursor=made.needs_cursor,
+        needs_cursor=source_class.needs_cursor,
     )
 
 
 def _destination_kind(module: ModuleType) -> ConnectorKind:
     modes: tuple[WriteMode, ...] = getattr(module.Destination, "write_modes", WRITE_MODES)
-    return _described("destination", module, write_modes=tuple(modes))
+    return _build_kind("destination", module, write_modes=tuple(modes))
 
 
-def _described(role: Role, module: ModuleType, **abilities: Any) -> ConnectorKind:
-    schema = {"$schema": DIALECT, **module.Config.model_json_schema()}
+def _build_kind(role: Role, module: ModuleType, **capabilities: Any) -> ConnectorKind:
+    schema = {"$schema": SCHEMA_DIALECT, **module.Config.model_json_schema()}
     return ConnectorKind(
         role=role,
         kind=module.KIND,
@@ -159,26 +165,26 @@ def _described(role: Role, module: ModuleType, **abilities: Any) -> ConnectorKin
         docs_url=module.DOCS_URL,
         config_schema=schema,
         secret_paths=secret_paths(schema),
-        **abilities,
+        **capabilities,
     )
 
 
-def _secrets(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    node = _resolved(root, node)
+def _find_secrets(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    node = _resolve_reference(root, node)
     if node.get("writeOnly"):
         yield path
         return
-    for word in ("anyOf", "oneOf", "allOf"):
-        for branch in node.get(word, ()):
-            yield from _secrets(root, branch, path)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        for branch in node.get(keyword, ()):
+            yield from _find_secrets(root, branch, path)
     for name, inner in node.get("properties", {}).items():
-        yield from _secrets(root, inner, (*path, name))
-    for word in ("items", "additionalProperties"):
-        if isinstance(inner := node.get(word), Mapping):
-            yield from _secrets(root, inner, (*path, "*"))
+        yield from _find_secrets(root, inner, (*path, name))
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(inner := node.get(keyword), Mapping):
+            yield from _find_secrets(root, inner, (*path, "*"))
 
 
-def _resolved(root: Schema, node: Schema) -> Schema:
+def _resolve_reference(root: Schema, node: Schema) -> Schema:
     reference = node.get("$ref")
     if not isinstance(reference, str):
         return node
@@ -187,14 +193,16 @@ def _resolved(root: Schema, node: Schema) -> Schema:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or report whether it is up to date. The exit code is 1 when it is not."""
-    text = written(generated())
+    """Write the file, or check that it is up to date. Returns the exit code: 1 if it is out of date."""
+    text = catalogue_text(generate_kinds())
     if "--write" in arguments:
-        FILE.write_text(text, "utf-8")
+        CATALOGUE_FILE.write_text(text, "utf-8")
         return 0
-    if FILE.exists() and FILE.read_text("utf-8") == text:
+    if CATALOGUE_FILE.exists() and CATALOGUE_FILE.read_text("utf-8") == text:
         return 0
-    sys.stderr.write(f"{FILE.name} is out of date: run python -m apps.engine.catalogue --write\n")
+    sys.stderr.write(
+        f"{CATALOGUE_FILE.name} is out of date: run python -m apps.engine.catalogue --write\n"
+    )
     return 1
 
 

@@ -36,19 +36,19 @@ from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.transforms import Transform
 
-MAX_PREVIEW = 100
-MAX_PREVIEW_PAGES = 20  # pages read at most, for sources that begin with empty pages
+MAX_PREVIEW_RECORDS = 100
+MAX_PREVIEW_PAGES = 20  # a limit for sources whose first pages are empty
 
 Payload = Mapping[str, Any]
-NOWHERE = StorageRoot("file:///nonexistent", "none")
+NO_STORAGE = StorageRoot("file:///nonexistent", "none")
 
 
 def check(payload: Payload) -> dict[str, Any]:
-    """Return `{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; no step follows a failed one."""
-    opened = _destination if payload["role"] == "destination" else opened_source
-    said = redactor_of_payload(payload).text
-    with opened(payload) as made:
-        steps = [{**asdict(step), "message": said(step.message)} for step in made.check()]
+    """Return `{"ok", "steps": [{"step", "ok", "message", "ms"}]}`. Steps after a failed step are not run."""
+    open_connector = _open_destination if payload["role"] == "destination" else open_source
+    redact = redactor_of_payload(payload).text
+    with open_connector(payload) as connector:
+        steps = [{**asdict(step), "message": redact(step.message)} for step in connector.check()]
     return {"ok": all(step["ok"] for step in steps), "steps": steps}
 
 
@@ -56,7 +56,7 @@ def discover(payload: Payload) -> dict[str, Any]:
     """Return `{"streams": [StreamInfo as JSON]}`."""
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
-    with opened_source(payload) as source:
+    with open_source(payload) as source:
         return {"streams": [asdict(stream) for stream in source.discover()]}
 
 
@@ -65,29 +65,31 @@ def preview(payload: Payload) -> dict[str, Any]:
     if payload["role"] != "source":
         raise ConfigurationError("only sources have records to preview")
     started = time.perf_counter()
-    limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW), MAX_PREVIEW))
-    with opened_source(payload) as source, ExitStack() as stack:
+    limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW_RECORDS), MAX_PREVIEW_RECORDS))
+    with open_source(payload) as source, ExitStack() as stack:
         source.page_limit = limit
-        transform = stack.enter_context(_transform(payload)) if payload.get("transform") else None
-        first = first_records(source, limit, transform)
+        transform = (
+            stack.enter_context(_build_transform(payload)) if payload.get("transform") else None
+        )
+        records = read_first_records(source, limit, transform)
         if transform:
             transform.conclude()
-    columns = first.schema.columns.items()
+    columns = records.schema.columns.items()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return asdict(PreviewResult(tuple(display_rows(first.frame)), first.rejected, fields, ms))
+    return asdict(PreviewResult(tuple(display_rows(records.frame)), records.rejected, fields, ms))
 
 
 @dataclass(frozen=True, slots=True)
 class FirstRecords:
-    """The first records of a stream, and how many of the records read a run would reject, such as empty ones."""
+    """The first records of a stream. `rejected` counts records that a run would reject, such as empty ones."""
 
     frame: pl.DataFrame
     schema: StreamSchema
     rejected: int
 
 
-def first_records(
+def read_first_records(
     source: ConnectorSource[Any], limit: int, transform: Transform | None = None
 ) -> FirstRecords:
     """Return at most `limit` records of the first pages, as a run would write them."""
@@ -97,28 +99,28 @@ def first_records(
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
         token = page.next_pagination
-        page = transform.apply(_shortened(page, limit)) if transform else page
-        pages.append(_typed(page, schema, limit))
-        if not token or sum(one.frame.height for one in pages) >= limit:
+        page = transform.apply(_truncate_page(page, limit)) if transform else page
+        pages.append(_decode_page(page, schema, limit))
+        if not token or sum(decoded.frame.height for decoded in pages) >= limit:
             break
-    whole = pl.concat([schema.conform(one.frame) for one in pages]).head(limit)
-    return FirstRecords(whole, schema, sum(len(one.rejected) for one in pages))
+    frame = pl.concat([schema.conform(decoded.frame) for decoded in pages]).head(limit)
+    return FirstRecords(frame, schema, sum(len(decoded.rejected) for decoded in pages))
 
 
-def _shortened(page: Any, limit: int) -> SourceIteration:
-    """Cut the page to `limit` records, so that a preview transforms no more records than it shows."""
+def _truncate_page(page: Any, limit: int) -> SourceIteration:
+    """Shorten the page to `limit` records, so that a preview transforms only the records that it shows."""
     if isinstance(page, FrameIteration):
         return frame_page(page.frame.head(limit), page.next_pagination)
     rows = page.rows if isinstance(page, RowsIteration) else page.records
     return rows_page(list(rows[:limit]), page.next_pagination)
 
 
-def _transform(payload: Payload) -> Transform:
+def _build_transform(payload: Payload) -> Transform:
     sandbox = SandboxSpec(**payload.get("sandbox") or {})
     return Transform(CodeSpec.from_json(payload["transform"]), sandbox)
 
 
-def _typed(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
+def _decode_page(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
     if isinstance(page, FrameIteration):
         return DecodedPage(schema.conform(page.frame.head(limit)), [])
     rows = page.rows if isinstance(page, RowsIteration) else page.records
@@ -126,10 +128,11 @@ def _typed(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
 
 
 @contextmanager
-def opened_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
+def open_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
+    """Create the source of the payload, and close it after the block. Raises EngineError."""
     source = build_source(
         _source_spec(payload),
-        files=_root(payload, "files"),
+        files=_storage_root(payload, "files"),
         allow_private_networks=bool(payload.get("allow_private_networks")),
         sandbox=SandboxSpec(**payload.get("sandbox") or {}),
     )
@@ -141,11 +144,11 @@ def opened_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
 
 
 @contextmanager
-def _destination(payload: Payload) -> Iterator[Destination]:
+def _open_destination(payload: Payload) -> Iterator[Destination]:
     destination = build_destination(
         _destination_spec(payload),
         job_id=f"check-{uuid.uuid4().hex[:12]}",
-        data=_root(payload, "data"),
+        data=_storage_root(payload, "data"),
         allow_private_networks=bool(payload.get("allow_private_networks")),
     )
     try:
@@ -176,5 +179,5 @@ def _destination_spec(payload: Payload) -> DestinationSpec:
     )
 
 
-def _root(payload: Payload, name: str) -> StorageRoot:
-    return StorageRoot(**payload[name]) if payload.get(name) else NOWHERE
+def _storage_root(payload: Payload, name: str) -> StorageRoot:
+    return StorageRoot(**payload[name]) if payload.get(name) else NO_STORAGE

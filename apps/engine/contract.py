@@ -1,6 +1,6 @@
 """The engine's interface: the specification of a run, and the events that the run reports.
 
-Frozen dataclasses and JSON only, so that the web process can import this module without polars and bizon.
+The module has only frozen dataclasses and JSON, so the web process can import it without polars and bizon.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class CodeSpec:
     """A user's Python code, which runs only in the sandbox.
 
-    `hosts` is its allow-list (`apps.egress.allowlist`). `secret_names` are the settings that are secrets
-    whatever their names. `label` identifies the code in logs.
+    `hosts` is its allow-list (`apps.egress.allowlist`). `secret_names` are further settings
+    that are secret, besides those whose names suggest it. `label` identifies the code in logs.
     """
 
     text: str
@@ -35,9 +35,9 @@ class CodeSpec:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> CodeSpec:
-        given: dict[str, Any] = dict(value)
-        tuples = {name: tuple(given.get(name, ())) for name in ("hosts", "secret_names")}
-        return cls(**{**given, **tuples})
+        fields: dict[str, Any] = dict(value)
+        tuples = {name: tuple(fields.get(name, ())) for name in ("hosts", "secret_names")}
+        return cls(**{**fields, **tuples})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class SandboxSpec:
 class SourceSpec:
     """Where records come from. `config` is validated against the catalogue and contains secrets in plain text.
 
-    If `code` is set, that is the source, and `kind` is only its name.
+    If `code` is set, that code is the source, and `kind` is only its name.
     """
 
     kind: str
@@ -70,20 +70,20 @@ class SourceSpec:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> SourceSpec:
-        given: dict[str, Any] = dict(value)
-        code = given.get("code")
-        made = {
-            "primary_key": tuple(given.get("primary_key", ())),
+        fields: dict[str, Any] = dict(value)
+        code = fields.get("code")
+        parsed = {
+            "primary_key": tuple(fields.get("primary_key", ())),
             "code": CodeSpec.from_json(code) if code else None,
         }
-        return cls(**{**given, **made})
+        return cls(**{**fields, **parsed})
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
     """Where records go. `table` is the name of a table, file set or dataset, depending on the kind.
 
-    `spares_others` forbids replacing a table to which another pipeline has published.
+    `protects_other_pipelines` forbids replacing a table to which another pipeline has published.
     """
 
     kind: str
@@ -91,7 +91,7 @@ class DestinationSpec:
     table: str
     write_mode: WriteMode = "replace"
     primary_key: tuple[str, ...] = ()
-    spares_others: bool = False
+    protects_other_pipelines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class StorageRoot:
     """A part of Drover's own storage that this run may use.
 
     `url` is `file:///abs/dir`, `s3://bucket` or `gs://bucket`; `prefix` consists of ids only. `options` are
-    those of pyarrow's file systems (endpoint_override, access_key, ...).
+    the options of pyarrow's file systems (endpoint_override, access_key, ...).
     """
 
     url: str
@@ -108,13 +108,16 @@ class StorageRoot:
 
 
 def stream_key(org_id: UUID | str, pipeline_id: UUID | str) -> str:
-    """The key of the engine's state: one stream of one pipeline of one org."""
+    """Return the key of the engine's state for the pipeline's stream."""
     return f"{org_id}:{pipeline_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """Everything a child process needs for one attempt. Sent over a pipe, never by argv, environment or file."""
+    """Everything that a child process needs for one attempt.
+
+    It is sent over a pipe, never in arguments, environment variables or files, because it contains secrets.
+    """
 
     run_id: str
     org_id: str
@@ -140,20 +143,20 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> RunSpec:
-        given: dict[str, Any] = dict(value)
-        destination = dict(given["destination"])
+        fields: dict[str, Any] = dict(value)
+        destination = dict(fields["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
-        transform = given.get("transform")
-        made = {"source", "destination", "data", "files", "sandbox", "transform"}
-        rest = {k: v for k, v in given.items() if k not in made}
+        transform = fields.get("transform")
+        nested = {"source", "destination", "data", "files", "sandbox", "transform"}
+        plain_fields = {name: field for name, field in fields.items() if name not in nested}
         return cls(
-            source=SourceSpec.from_json(given["source"]),
-            sandbox=SandboxSpec(**given.get("sandbox", {})),
+            source=SourceSpec.from_json(fields["source"]),
+            sandbox=SandboxSpec(**fields.get("sandbox", {})),
             destination=DestinationSpec(**destination),
-            data=StorageRoot(**given["data"]),
-            files=StorageRoot(**given["files"]),
+            data=StorageRoot(**fields["data"]),
+            files=StorageRoot(**fields["files"]),
             transform=CodeSpec.from_json(transform) if transform else None,
-            **rest,
+            **plain_fields,
         )
 
 
@@ -174,7 +177,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Totals of the sync so far, earlier attempts included. `total` is the source's record count, if known."""
+    """Totals of the sync so far, including earlier attempts. `total` is the source's record count, if known."""
 
     read: int
     written: int
@@ -213,7 +216,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The child is making progress, or starts something that may take `seconds` without another message."""
+    """The child is making progress, or starts an operation that may take `seconds` without another message.
+
+    `doing` describes that operation, such as "publishing".
+    """
 
     doing: str = ""
     seconds: float = 0.0
@@ -239,7 +245,10 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """Published. read == written + rejected, counted over the whole sync, earlier attempts included."""
+    """The rows are published. The totals are of the whole sync, including earlier attempts.
+
+    `read` equals `written` plus `rejected`.
+    """
 
     read: int
     written: int
@@ -249,7 +258,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Nothing of this sync is visible; the next attempt continues from the last checkpoint."""
+    """The attempt failed. No row of this sync is visible; the next attempt continues from the last checkpoint."""
 
     failure_class: FailureClass
     message: str
@@ -285,7 +294,7 @@ class FieldInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """A stream a source offers."""
+    """A stream that a source offers."""
 
     name: str
     fields: tuple[FieldInfo, ...] = ()
@@ -296,7 +305,7 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """At most 100 records as JSON-able rows; nothing was written. `rejected` counts those that are left out."""
+    """At most 100 records as JSON-able rows. `rejected` counts the records that a run would reject."""
 
     records: tuple[Mapping[str, Any], ...]
     rejected: int

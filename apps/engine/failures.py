@@ -24,23 +24,24 @@ class FailureClass(StrEnum):
     INTERNAL = "internal"
 
 
-# Messages from which the advice for a `timeout` recognises which limit was reached.
+# The advice for a failure depends on texts in its message. These tell which limit a `timeout` has reached.
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
 CODE_USED_CPU = "seconds of CPU time"
-# The same for failures of PostgreSQL, and the first words of a message when a user's own code is the reason.
+# These tell why PostgreSQL failed.
 LACKS_PERMISSION = "lacks a permission"
-NO_SUCH = "no such"
-NO_COLUMNS = "with columns that the user may read"
+NO_SUCH_OBJECT = "no such"
+NO_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
-REASON_IS_CODE = ("The code ", "The transform ")
+# The message of a failure that a user's own code caused begins with one of these.
+USER_CODE_PREFIXES = ("The code ", "The transform ")
 
 
 class EngineError(Exception):
     """Base of all exceptions that the engine raises on purpose.
 
     `evidence` are short lines that support the message (a status line, an SQLSTATE, the end of a response
-    body), free of secrets. `retryable` says whether a retry without changes can succeed.
+    body), free of secrets. `retryable` is true if a retry without changes can succeed.
     """
 
     failure_class: ClassVar[FailureClass] = FailureClass.INTERNAL
@@ -52,13 +53,11 @@ class EngineError(Exception):
         super().__init__(message)
         self.message = message
         self.evidence = evidence
-        self.retry_after = retry_after  # seconds, if the other side sent it
+        self.retry_after = retry_after  # seconds to wait, if the other side sent a time
 
 
-EXPECTED = (
-    EngineError,
-    EgressError,
-)  # Exceptions that the engine and its network code raise on purpose.
+# Exceptions that the engine and its network code raise on purpose.
+EXPECTED_ERRORS = (EngineError, EgressError)
 
 
 class Unavailable(EngineError):
@@ -80,7 +79,7 @@ class AuthenticationError(EngineError):
 
 
 class RateLimitError(EngineError):
-    """The other side asks us to send fewer requests."""
+    """The other side limits the rate of our requests."""
 
     failure_class = FailureClass.RATE_LIMIT
     retryable = True
@@ -111,14 +110,14 @@ class ContractError(EngineError):
 
 
 class StreamTakenOver(EngineError):
-    """Another attempt owns this stream now; this one must stop and write nothing more."""
+    """Another attempt owns this stream now; this attempt must stop and write nothing more."""
 
     failure_class = FailureClass.CRASHED
     retryable = True
 
 
 class TimedOut(EngineError):
-    """It took longer than allowed."""
+    """The operation took longer than allowed."""
 
     failure_class = FailureClass.TIMEOUT
     retryable = True
@@ -138,19 +137,19 @@ class Crashed(EngineError):
 
 
 class Cancelled(EngineError):
-    """A user or a policy stopped it."""
+    """A user or a policy stopped the run."""
 
     failure_class = FailureClass.CANCELLED
 
 
-def too_much_memory(what: str) -> str:
-    """Return the message for a lack of memory; `what` is what needs it."""
+def memory_message(data: str) -> str:
+    """Return the message for a lack of memory; `data` names the data that did not fit."""
     return (
-        f"The process does not have enough memory for {what}: request smaller pages or files, or ask the operator"
+        f"The process does not have enough memory for {data}: request smaller pages or files, or ask the operator"
         " of Drover to raise DROVER_CHILD_MEMORY_MB."
     )
 
 
-def explained(error: EngineError | EgressError) -> str:
+def message_with_evidence(error: EngineError | EgressError) -> str:
     """Return the message with its first line of evidence."""
     return f"{error.message} ({error.evidence[0]})" if error.evidence else error.message

@@ -19,18 +19,18 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 # Failed connections have no SQLSTATE, only libpq's text.
-AUTHENTICATION = re.compile(
+LOGIN_ERRORS = re.compile(
     r"authentication failed|no pg_hba\.conf entry|no password supplied|is not permitted to log in"
     r'|role ".*" does not exist|pg_hba\.conf rejects',
     re.IGNORECASE,
 )
-CONFIGURATION = re.compile(
+SETTINGS_ERRORS = re.compile(
     r'database ".*" does not exist|does not support SSL|certificate|root\.crt|SSL error|sslmode',
     re.IGNORECASE,
 )
 
 
-class Server(Protocol):
+class ConnectionSettings(Protocol):
     """The settings of a database connection; `connect_timeout` is in seconds."""
 
     @property
@@ -50,7 +50,7 @@ class Server(Protocol):
 
 
 def connect(
-    server: Server, password: str, *, allow_private: bool, autocommit: bool = False
+    server: ConnectionSettings, password: str, *, allow_private: bool, autocommit: bool = False
 ) -> Connection:
     """Connect to an address that the egress policy has allowed. Raises EngineError and psycopg.Error."""
     addresses = check_host(server.host, server.port, allow_private=allow_private)
@@ -73,7 +73,8 @@ def connect(
             keepalives_count=3,
             tcp_user_timeout=60_000,
             application_name="drover",
-            # Set for each transaction instead, because connection poolers do not keep session settings.
+            # Connection poolers do not preserve prepared statements and session settings. `set_for_transaction`
+            # applies settings to each transaction instead.
             prepare_threshold=None,
             autocommit=autocommit,
         )
@@ -81,37 +82,40 @@ def connect(
 
 def set_for_transaction(cursor: Cursor, settings: Mapping[str, str]) -> None:
     """Apply server settings until the transaction ends."""
-    calls = sql.SQL(", ").join(
+    set_calls = sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
     )
-    cursor.execute(sql.SQL("SELECT {}").format(calls))
+    cursor.execute(sql.SQL("SELECT {}").format(set_calls))
 
 
-def connection_failure(
-    error: psycopg.Error, server: Server, *, otherwise: type[EngineError]
+def convert_connection_error(
+    error: psycopg.Error, server: ConnectionSettings, *, default: type[EngineError]
 ) -> EngineError:
-    """Convert a connection error without SQLSTATE; use `otherwise` if neither login nor settings caused it."""
-    where = f"{server.host}:{server.port}"
+    """Convert a connection error without SQLSTATE.
+
+    Returns an error of class `default` if neither the login nor the settings caused it.
+    """
+    address = f"{server.host}:{server.port}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     evidence = tuple(line[:300] for line in lines[:3])
     text = " ".join(lines)
-    if AUTHENTICATION.search(text):
+    if LOGIN_ERRORS.search(text):
         return AuthenticationError(
-            f"PostgreSQL at {where} refused the user {server.user!r}", evidence=evidence
+            f"PostgreSQL at {address} refused the user {server.user!r}", evidence=evidence
         )
-    if CONFIGURATION.search(text):
+    if SETTINGS_ERRORS.search(text):
         return ConfigurationError(
-            f"Cannot connect to {where} with these settings", evidence=evidence
+            f"Cannot connect to {address} with these settings", evidence=evidence
         )
     if isinstance(error, psycopg.errors.ConnectionTimeout):
-        return otherwise(
-            f"{where} did not respond within {server.connect_timeout} s", evidence=evidence
+        return default(
+            f"{address} did not respond within {server.connect_timeout} s", evidence=evidence
         )
-    return otherwise(f"The connection to {where} failed", evidence=evidence)
+    return default(f"The connection to {address} failed", evidence=evidence)
 
 
 @contextlib.contextmanager
-def _certificate_file(server: Server) -> Iterator[str | None]:
+def _certificate_file(server: ConnectionSettings) -> Iterator[str | None]:
     if server.ssl_root_certificate is None:
         yield certifi.where() if server.sslmode == "verify-full" else None
         return

@@ -1,4 +1,4 @@
-"""Read a Git repository: JSON in, JSON out, in a child of the fork server. Its code is not run."""
+"""Read a Git repository: JSON in, JSON out, in a child of the fork server. The code in it is not run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.egress import allowlist
 from apps.engine.authoring.bundles import MAX_FILES, add_reports, replace_nul
-from apps.engine.connect import opened_source
+from apps.engine.connect import open_source
 from apps.engine.contract import SandboxSpec
 from apps.engine.failures import ConfigurationError
 from apps.engine.sandbox.limits import BrokenOutput, Limits
@@ -18,9 +18,9 @@ from apps.engine.sources.base import RowsIteration
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
 
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1 or SHA-256
-# Our own reader. It runs in the sandbox because the repository is untrusted.
-READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1 or SHA-256
+# Our own code, which runs in the sandbox because the repository is untrusted.
+READER_CODE = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
 LIMITS = {
     "wall_seconds": 120.0,
     "silence_seconds": 110.0,
@@ -40,38 +40,38 @@ def read_repository(payload: Payload) -> Answer:
         raise ConfigurationError("the address has no host")
     sandbox = SandboxSpec(**payload.get("sandbox") or {})
     limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
-    asked = {
+    source_payload = {
         **payload,
         "kind": "repository",
         "stream": "files",
-        "code": {"text": READER, "hosts": [host], "secret_names": ["token"]},
+        "code": {"text": READER_CODE, "hosts": [host], "secret_names": ["token"]},
         "sandbox": {"home": sandbox.home, "least": sandbox.least, "limits": limits},
     }
-    with opened_source(asked) as source:
+    with open_source(source_payload) as source:
         page = source.get()
     if not isinstance(page, RowsIteration):
         raise BrokenOutput("The repository reader returned something other than files.")
     if len(page.rows) > MAX_FILES:
         raise BrokenOutput("The repository reader returned more files than allowed.")
-    return {**commit_of(page.next_state), "files": list(add_reports(page.rows))}
+    return {**parse_commit(page.next_state), "files": list(add_reports(page.rows))}
 
 
-def commit_of(state: Mapping[str, Any] | None) -> Answer:
-    """Return `{commit, author, subject, committed_at}` from the reader's output; the time is None if it has none.
+def parse_commit(state: Mapping[str, Any] | None) -> Answer:
+    """Return `{commit, author, subject, committed_at}` from the reader's output.
 
-    Raises BrokenOutput when it names no commit.
+    `committed_at` is None if the output has no valid time. Raises BrokenOutput if it has no commit.
     """
-    found = state or {}
-    if not isinstance(found.get("commit"), str) or not _COMMIT.fullmatch(found["commit"]):
+    fields = state or {}
+    if not isinstance(fields.get("commit"), str) or not _COMMIT_ID.fullmatch(fields["commit"]):
         raise BrokenOutput("The repository reader returned no commit.")
     return {
-        "commit": found["commit"],
-        **{name: replace_nul(found.get(name))[:200] for name in ("author", "subject")},
-        "committed_at": _moment(found.get("committed_at")),
+        "commit": fields["commit"],
+        **{name: replace_nul(fields.get(name))[:200] for name in ("author", "subject")},
+        "committed_at": _utc_time(fields.get("committed_at")),
     }
 
 
-def _moment(value: Any) -> str | None:
+def _utc_time(value: Any) -> str | None:
     try:
         return datetime.fromisoformat(value).astimezone(UTC).isoformat()
     except (TypeError, ValueError, OverflowError):

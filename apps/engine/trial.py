@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from apps.egress.log import log as egress
+from apps.egress.log import log as egress_log
 from apps.engine import connect
 from apps.engine.failures import ConfigurationError
 from apps.engine.frames.display import display_rows
@@ -20,52 +20,55 @@ from apps.engine.sources.custom import SandboxedSource
 
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
-SLICE = 2_000  # characters per log line
+MAX_MESSAGE = 2_000  # characters
 
 
 def try_source(payload: Payload) -> Answer:
-    """Return a preview for the author: records, and the log of what happened, also if it failed.
+    """Return a preview for the author: the records, and the log of requests and messages, even after a failure.
 
     `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
     started = time.perf_counter()
     redactor = redactor_of_payload(payload)
-    limit = max(1, min(int(payload.get("limit") or connect.MAX_PREVIEW), connect.MAX_PREVIEW))
+    limit = max(
+        1,
+        min(int(payload.get("limit") or connect.MAX_PREVIEW_RECORDS), connect.MAX_PREVIEW_RECORDS),
+    )
     answer: Answer = {"ok": False, "records": [], "rejected": 0, "columns": [], "failure": None}
-    happened: Answer = {"requests": [], "log": [], "isolation": ""}
+    activity: Answer = {"requests": [], "log": [], "isolation": ""}
     try:
-        with connect.opened_source(payload) as source:
+        with connect.open_source(payload) as source:
             if not isinstance(source, SandboxedSource):
-                raise ConfigurationError("only custom sources are tried this way")
-            happened["isolation"] = source.isolation
+                raise ConfigurationError("only custom sources can be tried")
+            activity["isolation"] = source.isolation
             try:
                 source.page_limit = limit
-                first = connect.first_records(source, limit)
+                records = connect.read_first_records(source, limit)
             finally:
-                happened |= _happened(source, redactor)
+                activity |= _recorded_activity(source, redactor)
         answer |= {
             "ok": True,
-            "records": display_rows(first.frame),
-            "rejected": first.rejected,
-            "columns": [asdict(one) for one in first.schema.fields()],
+            "records": display_rows(records.frame),
+            "rejected": records.rejected,
+            "columns": [asdict(field) for field in records.schema.fields()],
         }
-    # Outermost handler of the call: the author wants to see the error together with the log.
+    # The outermost handler of the call: any error is returned, so that the author also sees the log.
     except Exception as error:
-        failed = classify(error, side="source", redactor=redactor)
+        failure = classify(error, side="source", redactor=redactor)
         answer["failure"] = {
-            "failure_class": str(failed.failure_class),
-            "message": failed.message,
-            "evidence": list(failed.evidence),
+            "failure_class": str(failure.failure_class),
+            "message": failure.message,
+            "evidence": list(failure.evidence),
         }
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return {**answer, **happened, "network": redactor.value(egress.to_json()), "ms": ms}
+    return {**answer, **activity, "network": redactor.value(egress_log.to_json()), "ms": ms}
 
 
-def _happened(source: SandboxedSource, redactor: Redactor) -> Answer:
+def _recorded_activity(source: SandboxedSource, redactor: Redactor) -> Answer:
     return {
-        "requests": [redactor.value(asdict(one)) for one in source.requests],
+        "requests": [redactor.value(asdict(request)) for request in source.requests],
         "log": [
-            {"level": level, "message": redactor.text(message)[:SLICE]}
-            for level, message in source.logged
+            {"level": level, "message": redactor.text(message)[:MAX_MESSAGE]}
+            for level, message in source.log_lines
         ],
     }

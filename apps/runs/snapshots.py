@@ -12,11 +12,11 @@ from apps.engine.failures import (
     CODE_USED_CPU,
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
-    NO_COLUMNS,
-    NO_SUCH,
-    REASON_IS_CODE,
+    NO_READABLE_COLUMNS,
+    NO_SUCH_OBJECT,
     RUN_WAS_SILENT,
     TABLE_GONE,
+    USER_CODE_PREFIXES,
     FailureClass,
 )
 from apps.json import JsonObject
@@ -89,9 +89,9 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "table, and CREATE on the database if the schema does not exist yet.",
     },
     FailureClass.CONFIGURATION: {
-        NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
-        NO_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and USAGE on its schema, "
-        "then run the pipeline again.",
+        NO_SUCH_OBJECT: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
+        NO_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
+        "USAGE on its schema, then run the pipeline again.",
     },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }
@@ -283,7 +283,7 @@ def _rendered_failure(row: Mapping[str, Any]) -> FailureSnapshot:
 def next_step(failure: FailureClass, message: str) -> str:
     """Return advice for the user. It depends on the message too, which names, for example, the reached limit."""
     may_be_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
-    if may_be_code and message.startswith(REASON_IS_CODE):
+    if may_be_code and message.startswith(USER_CODE_PREFIXES):
         return CODE_STEP
     for text, step in STEPS_BY_MESSAGE.get(failure, {}).items():
         if text in message:

@@ -160,6 +160,6 @@ def test_the_readers_commit_is_validated(
 ) -> None:
     if believed is None:
         with pytest.raises(BrokenOutput):
-            repository.commit_of({**READ, **wrong})
+            repository.parse_commit({**READ, **wrong})
     else:
-        assert repository.commit_of({**READ, **wrong}) == {**READ, **believed}
+        assert repository.parse_commit({**READ, **wrong}) == {**READ, **believed}

@@ -17,8 +17,8 @@ from apps.engine.frames.json_values import TooManyValues
 from apps.engine.sources.bizon import guard
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.readers import CsvReader, JsonLinesReader
-from apps.engine.sources.http.answers import Answer
-from apps.engine.sources.rest.source import parsed
+from apps.engine.sources.http.responses import CompleteResponse
+from apps.engine.sources.rest.source import parse_json
 
 MANY_VALUES = 3_000_000
 BOMBS = [
@@ -55,11 +55,11 @@ def test_commas_in_texts_are_not_counted_as_values() -> None:
 @pytest.mark.parametrize("body", BOMBS)
 def test_a_response_with_too_many_values_is_refused_before_it_is_parsed(body: bytes) -> None:
     with pytest.raises(TooManyValues):
-        parsed(Answer("200 OK", "http://a", {}, body, {}))
+        parse_json(CompleteResponse("200 OK", "http://a", {}, body, {}))
     response = requests.Response()
     response.raw = io.BytesIO(body)
     with pytest.raises(TooManyValues):
-        guard._hold(response)
+        guard._read_body(response)
 
 
 @pytest.mark.parametrize("body", BOMBS)

@@ -72,7 +72,7 @@ ROWS = {
     ],
     "The user's own database, whose transactions end by the same limit there.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",
-        "apps/engine/destinations/postgres/publications.py:Publications.make",
+        "apps/engine/destinations/postgres/publications.py:Publications.create_table",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],
     "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/keeping/test_backup.py.": [

@@ -15,7 +15,7 @@ from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.engine import Streams
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector, ConnectorRole
-from apps.engine.answers import Checked
+from apps.engine.answers import CheckAnswer
 from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -23,12 +23,12 @@ from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 
 
-def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Checked]:
+def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[CheckAnswer]:
     """Check a saved connector, and store the result in its row. Raises NotFound and PermissionMissing."""
     connector = _connector_to_check(org, by, connector_id)
     kind, config = services.kind_and_settings(org, connector)
 
-    def store(answer: Checked) -> None:
+    def store(answer: CheckAnswer) -> None:
         services.store_check_result(
             org=org, connector_id=connector_id, version=connector.version, ok=answer["ok"]
         )
@@ -42,7 +42,7 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
 
 def check_unsaved(
     *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
-) -> SlowCall[Checked]:
+) -> SlowCall[CheckAnswer]:
     """Check settings that are not saved; they belong to no domain. Raises Invalid and PermissionMissing."""
     _require_edit_in_some_domain(by)
     settings = services.checked_settings(services.known_kind(org, role, kind), config)
@@ -73,6 +73,6 @@ def _require_edit_in_some_domain(by: Principal) -> None:
         by.require(Permission.CONNECTORS_EDIT)
 
 
-def _prepare_check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], Checked]:
+def _prepare_check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], CheckAnswer]:
     code = custom_kinds.code_for_kind(org, kind)
     return partial(engine.check, org_id=org.pk, role=role, kind=kind, config=config, code=code)

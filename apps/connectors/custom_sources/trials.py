@@ -12,7 +12,7 @@ from apps.connectors import services as connectors
 from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import checked_code, edits, kinds, services
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
-from apps.engine.answers import Report, Tried
+from apps.engine.answers import Report, TrialAnswer
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
@@ -42,7 +42,7 @@ def prepare(
     source_id: UUID | None = None,
     number: int | None = None,
     connector_id: UUID | None = None,
-) -> SlowCall[Tried]:
+) -> SlowCall[TrialAnswer]:
     """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
     With `connector_id`, the settings of that connector are used. This function and the `run` of the SlowCall raise
@@ -56,7 +56,7 @@ def prepare(
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        run: Callable[[], Tried] = partial(_preview_code, org.pk, by, code or "", preview)
+        run: Callable[[], TrialAnswer] = partial(_preview_code, org.pk, by, code or "", preview)
     else:
         run = _prepare_saved_source(
             org, by, preview, source_id=source_id, number=number, connector_id=connector_id
@@ -78,7 +78,7 @@ def _prepare_saved_source(
     source_id: UUID,
     number: int | None,
     connector_id: UUID | None,
-) -> Callable[[], Tried]:
+) -> Callable[[], TrialAnswer]:
     saved = services.find_source(org=org, by=by, source_id=source_id)
     version = edits.find_version(org, saved, number or saved.latest)
     if version.approved_at is None:
@@ -92,7 +92,7 @@ def _prepare_saved_source(
     return partial(engine.try_source, org_id=org.pk, source=source, limit=preview.limit)
 
 
-def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> Tried:
+def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> TrialAnswer:
     draft = checked_code.validate_code(org_id=org_id, code=code)
     edits.require_open_hosts(by, draft.report["hosts"])
     source = _source_spec(draft.code, draft.report, "draft", preview, EMPTY)

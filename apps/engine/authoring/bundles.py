@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from apps.engine.answers import File, Unpacked
+from apps.engine.answers import File, UnpackedFiles
 from apps.engine.authoring.text import is_source_file
 from apps.engine.authoring.validation import validate
 from apps.engine.failures import ConfigurationError
@@ -41,7 +41,7 @@ ARCHIVE_ERRORS = (
 MAX_PATH = 500  # characters
 
 
-def unpack(payload: Payload) -> Unpacked:
+def unpack(payload: Payload) -> UnpackedFiles:
     """Return `{"files"}` for a `.py` or `.zip` file, which is `{"filename", "content"}` with base64 content.
 
     Raises ConfigurationError if the archive cannot be read.

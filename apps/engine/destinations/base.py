@@ -1,4 +1,4 @@
-"""The contract of a destination: stage, roll back to the last checkpoint, publish once."""
+"""The interface of a destination: stage batches, roll back to the last checkpoint, publish once."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Destination(ABC):
 
     @abstractmethod
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
-        """Write the frame to staging, where readers do not see it. It must survive a crash once this returns."""
+        """Write the frame to staging, where readers do not see it. The rows must survive a crash after this returns."""
 
     @abstractmethod
     def publish(self, committed: Sequence[Batch]) -> Publication:
@@ -89,14 +89,14 @@ class Destination(ABC):
 
     @abstractmethod
     def abandon(self) -> None:
-        """Remove everything the job has staged (the sync was reset)."""
+        """Remove everything that the job has staged, because the sync was reset."""
 
-    def forget_older(self) -> None:  # noqa: B027 - most remember a bounded number
+    def forget_older_publications(self) -> None:  # noqa: B027 - most destinations store a bounded number
         """Delete the records of earlier publications of this pipeline, once this job is published.
 
         A pipeline has one unfinished job at a time, so older records are not needed again. Records of other
-        pipelines stay.
+        pipelines are not deleted.
         """
 
-    def close(self) -> None:  # noqa: B027 - most destinations hold nothing
+    def close(self) -> None:  # noqa: B027 - most destinations have no connection
         """Close connections."""

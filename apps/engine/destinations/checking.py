@@ -8,32 +8,32 @@ from collections.abc import Callable, Iterable, Iterator
 
 from apps.egress.policy import check_host
 from apps.engine.contract import CheckStep
-from apps.engine.failures import EXPECTED, DestinationError, explained
+from apps.engine.failures import EXPECTED_ERRORS, DestinationError, message_with_evidence
 
 Step = tuple[str, Callable[[], str]]
 
 
 def run_steps(steps: Iterable[Step]) -> Iterator[CheckStep]:
-    """Yield each step's result. A step returns its message, or raises one of the EXPECTED exceptions."""
+    """Yield each step's result. A step returns its message, or raises one of EXPECTED_ERRORS."""
     for name, action in steps:
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             message, ok = action(), True
-        except EXPECTED as error:
-            message, ok = explained(error), False
-        yield CheckStep(name, ok, message, round((time.perf_counter() - began) * 1000, 1))
+        except EXPECTED_ERRORS as error:
+            message, ok = message_with_evidence(error), False
+        yield CheckStep(name, ok, message, round((time.perf_counter() - started) * 1000, 1))
         if not ok:
             return
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """The step that resolves the host and checks its addresses against the egress policy."""
+    """Resolve the host, check its addresses against the egress policy, and return the step's message."""
     addresses = check_host(host, port, allow_private=allow_private)
     return f"{host} is {', '.join(addresses[:3])}"
 
 
 def connect(host: str, port: int, *, allow_private: bool, seconds: float = 10.0) -> str:
-    """The step that opens a TCP connection to a checked address. Raises DestinationError."""
+    """Open a TCP connection to a checked address, and return the step's message. Raises DestinationError."""
     reason = ""
     for address in check_host(host, port, allow_private=allow_private):
         try:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from apps.engine.contract import Failed, LogLine, Outcome, Succeeded
-from apps.engine.failures import FailureClass, too_much_memory
+from apps.engine.failures import FailureClass, memory_message
 from apps.engine.process.forks import Child, ForkServerProcess
 from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signal_name
 from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
@@ -210,7 +210,7 @@ def _out_of_memory(evidence: tuple[str, ...]) -> Failed | None:
     if not any(_MEMORY_ERROR.search(line) for line in evidence):
         return None
     return Failed(
-        FailureClass.MEMORY, too_much_memory("the data it read"), evidence, retryable=False
+        FailureClass.MEMORY, memory_message("the data it read"), evidence, retryable=False
     )
 
 

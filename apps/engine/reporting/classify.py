@@ -20,10 +20,10 @@ from apps.egress.exceptions import EgressError
 from apps.engine.contract import Failed
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH,
+    NO_SUCH_OBJECT,
     EngineError,
     FailureClass,
-    too_much_memory,
+    memory_message,
 )
 from apps.engine.reporting.redaction import Redactor
 
@@ -291,7 +291,7 @@ def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | Non
     if side != "state" and (
         sqlstate in WRONG_NAMES or (not sqlstate and _DATABASE_MISSING.search(text))
     ):
-        message = f"The {side_name} has {NO_SUCH} database, schema, table or column."
+        message = f"The {side_name} has {NO_SUCH_OBJECT} database, schema, table or column."
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
     if sqlstate in {"53100", "58030"}:
         return Finding(_SIDE_CLASS[side], f"The disk of the {side_name} is full.", evidence)
@@ -327,9 +327,7 @@ def _recognise_object_store_error(error: BaseException, side: Side) -> Finding |
 def _recognise_system_error(error: BaseException, side: Side) -> Finding | None:
     if isinstance(error, MemoryError) or str(error) == "can't start new thread":
         description = f"{type(error).__name__}: {error}".rstrip(": ")
-        return Finding(
-            FailureClass.MEMORY, too_much_memory(_DATA_NAME[side]), (description,), False
-        )
+        return Finding(FailureClass.MEMORY, memory_message(_DATA_NAME[side]), (description,), False)
     if not isinstance(error, OSError) or error.errno is None:
         return None
     text = f"{errno.errorcode.get(error.errno, error.errno)}: {error}"
@@ -354,7 +352,7 @@ def _recognise_library_error(error: BaseException, side: Side) -> Finding | None
     text = " ".join(str(error).split())
     evidence = (f"{library}.{type(error).__name__}: {text}",)
     if type(error).__name__ == "OutOfMemoryException":
-        return Finding(FailureClass.MEMORY, too_much_memory(_DATA_NAME[side]), evidence, False)
+        return Finding(FailureClass.MEMORY, memory_message(_DATA_NAME[side]), evidence, False)
     if re.search(r"no space left|disk is full|could not write", text, re.IGNORECASE):
         return Finding(FailureClass.DESTINATION, "The disk is full.", evidence)
     retryable = bool(re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE))

@@ -30,9 +30,9 @@ class RowsIteration(SourceIteration):
 class StreamSource(AbstractSource):
     """One kind of source, bound to one stream.
 
-    `get(pagination)` returns the page at `pagination` (None or {} is the first) as a `FrameIteration`,
+    `get(pagination)` returns the page at `pagination` (None or {} for the first page) as a `FrameIteration`,
     `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. The same token
-    must return the same page again: resuming relies on it. Incremental sources implement
+    must return the same page again, because a retry continues from a token. Incremental sources implement
     `get_records_after(state, pagination)` and return `next_state` with their last page. Failures are raised as
     exceptions of `apps.engine.failures`.
     """
@@ -54,14 +54,12 @@ class StreamSource(AbstractSource):
 
     @staticmethod
     def streams() -> list[str]:
-        """Return names that are known without connecting; empty if they depend on the connection."""
+        """Return the names of streams that are known without connecting; empty if they depend on the connection."""
         return []
 
     @property
-    def repeats(self) -> bool:
-        """Whether a sync may return rows again that an earlier one returned, so that appending would duplicate
-        them.
-        """
+    def may_repeat_rows(self) -> bool:
+        """Whether a sync may return rows that an earlier sync has returned, so that appending duplicates them."""
         return False
 
     def check(self) -> Iterator[CheckStep]:
@@ -69,11 +67,11 @@ class StreamSource(AbstractSource):
         raise NotImplementedError
 
     def discover(self) -> list[StreamInfo]:
-        """The streams behind this connection with their fields, keys and possible cursor fields."""
+        """Return the streams of this connection, with their fields, keys and possible cursor fields."""
         raise NotImplementedError
 
     def conclude(self) -> None:
-        """Called after the last page. Raises if the pages turned out to be invalid."""
+        """Check the pages as a whole, after the last page. Raises EngineError if they are invalid."""
 
     def close(self) -> None:
         """Close connections, after the last page. Safe to call twice."""

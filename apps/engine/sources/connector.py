@@ -1,6 +1,4 @@
-"""Base classes of our sources: settings bound to one stream, pages without per-record models, HTTP under the
-policy.
-"""
+"""Base classes of our sources: settings of one stream, pages of plain rows or frames, HTTP under the egress policy."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
-from apps.engine.failures import EXPECTED, explained
+from apps.engine.failures import EXPECTED_ERRORS, message_with_evidence
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
 from apps.json import JsonObject
@@ -46,11 +44,11 @@ SettingsT = TypeVar("SettingsT", bound=SourceSettings)
 
 
 class ConnectorSource(StreamSource, Generic[SettingsT]):
-    """Base of sources, which implement only `check`, `discover` and `get`."""
+    """Base of our sources, which have to implement only `check`, `discover` and `get`."""
 
     incremental: ClassVar[bool] = False
     needs_cursor: ClassVar[bool] = False  # whether an incremental sync must name its cursor field
-    page_limit: int | None = None  # the most rows that a preview wants in a page
+    page_limit: int | None = None  # maximum rows in a page of a preview
 
     def __init__(
         self,
@@ -81,8 +79,8 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
         return None
 
     def check_connection(self) -> tuple[bool, str | None]:
-        failed = [step for step in self.check() if not step.ok]
-        return not failed, failed[0].message if failed else None
+        failed_steps = [step for step in self.check() if not step.ok]
+        return not failed_steps, failed_steps[0].message if failed_steps else None
 
     def get_total_records_count(self) -> int | None:
         return None
@@ -93,7 +91,7 @@ def frame_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
 ) -> FrameIteration:
-    """Return a page as a frame. Validation is skipped, because we created all of its values."""
+    """Return a page as a frame. pydantic's validation is skipped, because all values are our own."""
     return FrameIteration.model_construct(
         frame=frame,
         records=[],
@@ -107,7 +105,7 @@ def rows_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
 ) -> RowsIteration:
-    """Return a page as plain rows. Validation is skipped, because pydantic would copy the rows one by one."""
+    """Return a page as plain rows. pydantic's validation is skipped, because it would copy each row."""
     return RowsIteration.model_construct(
         rows=rows,
         records=[],
@@ -116,17 +114,17 @@ def rows_page(
     )
 
 
-def checked(steps: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[CheckStep]:
+def run_checks(steps: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[CheckStep]:
     """Run named steps in order until one fails.
 
-    A step returns its message or raises one of the EXPECTED exceptions.
+    A step returns its message or raises one of EXPECTED_ERRORS.
     """
     for name, action in steps:
         started = time.perf_counter()
         try:
             ok, message = True, action()
-        except EXPECTED as error:
-            ok, message = False, explained(error)
+        except EXPECTED_ERRORS as error:
+            ok, message = False, message_with_evidence(error)
         yield CheckStep(name, ok, message, round((time.perf_counter() - started) * 1000, 1))
         if not ok:
             return

@@ -1,6 +1,6 @@
 """Object storage: a folder, an S3 bucket or a Google Cloud Storage bucket, behind one interface.
 
-A write is atomic, and durable once it returns. `swap` replaces an object only if nobody else has replaced
+A write is atomic, and durable when it returns. `swap` replaces an object only if no other process has replaced
 it since it was read.
 """
 
@@ -30,7 +30,7 @@ class SwapConflict(Exception):
 
 
 class Store(ABC):
-    """Objects by key below one prefix. Raises DestinationError, AuthenticationError and ConfigurationError."""
+    """Objects by key below one prefix. Methods raise DestinationError, AuthenticationError and ConfigurationError."""
 
     @abstractmethod
     def full_key(self, key: str) -> str:
@@ -57,7 +57,7 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects. Missing ones are not an error."""
+        """Delete objects. A missing object is not an error."""
 
     @abstractmethod
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -73,17 +73,17 @@ class Store(ABC):
 
     @contextlib.contextmanager
     def sink(self, key: str) -> Iterator[BinaryIO]:
-        """A file to write the object to; the object appears when the block ends without an exception."""
+        """Open a file to write the object to. The object appears when the block ends without an exception."""
         buffer = io.BytesIO()
         yield buffer
         self.write(key, buffer.getvalue())
 
-    def readable(self, key: str) -> Path | bytes:
-        """Return an argument for polars' readers: a local object's path, else its bytes. Raises FileNotFoundError."""
+    def path_or_bytes(self, key: str) -> Path | bytes:
+        """Return what polars can read: the path of a local object, else its bytes. Raises FileNotFoundError."""
         data = self.read(key)
         if data is None:
             raise FileNotFoundError(key)
         return data
 
-    def close(self) -> None:  # noqa: B027 - most stores hold nothing
+    def close(self) -> None:  # noqa: B027 - most stores have no connection
         """Close connections."""

@@ -30,8 +30,9 @@ from apps.engine.stores import Entry, Store, SwapConflict
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
-UNKNOWN = "unknown"  # used if a server does not support generations, as some emulators
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds between two bytes
+# The version of an object on a server without generations, such as an emulator.
+NO_GENERATION = "unknown"
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 
 
@@ -39,8 +40,8 @@ RETRY = DEFAULT_RETRY.with_timeout(60.0)
 class GcsAccess:
     """How to access a bucket.
 
-    Without a key, a custom endpoint is accessed anonymously, and Google's with this machine's own identity,
-    which is allowed only for Drover's own storage.
+    Without a key, a custom endpoint is accessed anonymously. Google's endpoint is accessed with this machine's own
+    identity, which is allowed only for Drover's own storage.
     """
 
     bucket: str
@@ -49,17 +50,17 @@ class GcsAccess:
 
 
 class GcsStore(Store):
-    """Objects below `prefix` of one bucket; `allow_private` as in S3Store."""
+    """Objects below `prefix` of one bucket; `allow_private` has the same meaning as in S3Store."""
 
     def __init__(self, access: GcsAccess, prefix: str, *, allow_private: bool | None) -> None:
         self._prefix = prefix.strip("/")
-        credentials = _credentials(access)
-        tokens = requests.Session()
-        session = AuthorizedSession(credentials, auth_request=Request(tokens))
+        credentials = _make_credentials(access)
+        token_session = requests.Session()
+        session = AuthorizedSession(credentials, auth_request=Request(token_session))
         if allow_private is not None:
-            for each in (tokens, session):
-                obey_policy(each, allow_private=allow_private)
-                each.max_redirects = 0
+            for http_session in (token_session, session):
+                obey_policy(http_session, allow_private=allow_private)
+                http_session.max_redirects = 0
         client = storage.Client(
             project="drover",
             credentials=credentials,
@@ -72,15 +73,15 @@ class GcsStore(Store):
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def write(self, key: str, data: bytes) -> None:
-        with _explained(f"{key} could not be written"):
+        with _converting_errors(f"{key} could not be written"):
             self._upload(key, data)
 
     def read(self, key: str) -> bytes | None:
-        found = self.read_version(key)
-        return found[0] if found else None
+        versioned = self.read_version(key)
+        return versioned[0] if versioned else None
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        with _explained(f"{key} could not be read"):
+        with _converting_errors(f"{key} could not be read"):
             blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
             if blob is None:
                 return None
@@ -90,16 +91,16 @@ class GcsStore(Store):
                 )
             except NotFound:
                 return None
-            return data, str(blob.generation or UNKNOWN)
+            return data, str(blob.generation or NO_GENERATION)
 
     def size(self, key: str) -> int | None:
-        with _explained(f"{key} could not be found"):
+        with _converting_errors(f"{key} could not be found"):
             blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
             return None if blob is None else int(blob.size)
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, target in pairs:
-            with _explained(f"{target} could not be written"):
+            with _converting_errors(f"{target} could not be written"):
                 try:
                     self._bucket.copy_blob(
                         self._bucket.blob(self.full_key(source)),
@@ -113,23 +114,23 @@ class GcsStore(Store):
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with _explained(f"{key} could not be removed"):
+            with _converting_errors(f"{key} could not be removed"):
                 try:
                     self._bucket.delete_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
                 except NotFound:
                     continue
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        own = len(self.full_key(""))
-        with _explained(f"{prefix} could not be listed"):
+        prefix_length = len(self.full_key(""))
+        with _converting_errors(f"{prefix} could not be listed"):
             for blob in self._client.list_blobs(
                 self._bucket, prefix=self.full_key(prefix), timeout=TIMEOUT, retry=RETRY
             ):
-                yield Entry(blob.name[own:], int(blob.size), blob.updated)
+                yield Entry(blob.name[prefix_length:], int(blob.size), blob.updated)
 
     def swap(self, key: str, data: bytes, version: str | None) -> None:
-        condition = {} if version == UNKNOWN else {"if_generation_match": int(version or 0)}
-        with _explained(f"{key} could not be replaced"):
+        condition = {} if version == NO_GENERATION else {"if_generation_match": int(version or 0)}
+        with _converting_errors(f"{key} could not be replaced"):
             try:
                 self._upload(key, data, **condition)
             except PreconditionFailed as error:
@@ -149,9 +150,9 @@ class GcsStore(Store):
         )
 
 
-def _credentials(access: GcsAccess) -> Any:
+def _make_credentials(access: GcsAccess) -> Any:
     if access.service_account_key:
-        return service_account(access.service_account_key)
+        return credentials_from_key(access.service_account_key)
     if access.endpoint_url:
         return AnonymousCredentials()
     try:
@@ -160,46 +161,46 @@ def _credentials(access: GcsAccess) -> Any:
         raise AuthenticationError("This machine has no Google Cloud identity") from error
 
 
-def service_account(key: str) -> Credentials:
-    """Create credentials from a service account's JSON key. The token URL is ours, not the key's.
+def credentials_from_key(key: str) -> Credentials:
+    """Create credentials from a service account's JSON key. The token URL in the key is ignored.
 
-    Raises ConfigurationError if it is not such a key.
+    Raises ConfigurationError if the text is not such a key.
     """
     try:
         parsed = json.loads(key)
         if not isinstance(parsed, Mapping) or parsed.get("type") != "service_account":
             raise ConfigurationError("service_account_key is not the JSON key of a service account")
-        info = {**parsed, "token_uri": TOKEN_URI, "universe_domain": "googleapis.com"}
-        made: Credentials = Credentials.from_service_account_info(info, scopes=[SCOPE])
+        key_info = {**parsed, "token_uri": TOKEN_URI, "universe_domain": "googleapis.com"}
+        credentials: Credentials = Credentials.from_service_account_info(key_info, scopes=[SCOPE])
     except (ValueError, GoogleAuthError):
         raise ConfigurationError(
             "service_account_key is not the JSON key of a service account"
         ) from None  # Hide the cause, which quotes parts of the key.
-    return made
+    return credentials
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _converting_errors(problem: str) -> Iterator[None]:
     """Convert Google's errors to failures, with the code and the message as evidence."""
     try:
         yield
     except (requests.RequestException, TransportError) as error:
         raise DestinationError(
-            f"{what}: the bucket cannot be reached", evidence=(_line(error),)
+            f"{problem}: the bucket cannot be reached", evidence=(_error_line(error),)
         ) from error
     except (Unauthorized, Forbidden, GoogleAuthError) as error:
         raise AuthenticationError(
-            f"{what}: the bucket refused the credentials", evidence=(_line(error),)
+            f"{problem}: the bucket refused the credentials", evidence=(_error_line(error),)
         ) from error
     except NotFound as error:
         raise ConfigurationError(
-            f"{what}: there is no such bucket", evidence=(_line(error),)
+            f"{problem}: there is no such bucket", evidence=(_error_line(error),)
         ) from error
     except GoogleAPIError as error:
         raise DestinationError(
-            f"{what}: the bucket returned an error", evidence=(_line(error),)
+            f"{problem}: the bucket returned an error", evidence=(_error_line(error),)
         ) from error
 
 
-def _line(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:400]

@@ -20,9 +20,9 @@ from polars.exceptions import PolarsError
 from apps.engine.failures import DestinationError
 from apps.engine.stores import Entry, Store, SwapConflict
 
-NO_SPACE = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
-OS_ERROR = re.compile(r"\(os error (\d+)\)")
-_TEMPORARY = ".tmp-"
+NO_SPACE_REASONS = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+OS_ERROR_NUMBER = re.compile(r"\(os error (\d+)\)")
+_DRAFT_INFIX = ".tmp-"
 
 
 class LocalStore(Store):
@@ -43,7 +43,10 @@ class LocalStore(Store):
 
     @contextlib.contextmanager
     def sink(self, key: str) -> Iterator[BinaryIO]:
-        with explained(f"{key} could not be written"), self._replacing(self.path(key)) as file:
+        with (
+            converting_errors(f"{key} could not be written"),
+            self._open_replacement(self.path(key)) as file,
+        ):
             yield file
 
     def write(self, key: str, data: bytes) -> None:
@@ -56,7 +59,7 @@ class LocalStore(Store):
         except FileNotFoundError:
             return None
 
-    def readable(self, key: str) -> Path | bytes:
+    def path_or_bytes(self, key: str) -> Path | bytes:
         return self.path(key)
 
     def size(self, key: str) -> int | None:
@@ -67,32 +70,33 @@ class LocalStore(Store):
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Use hard links where the file system supports them, else copies; each folder is synced once."""
-        folders: dict[Path, Path] = {}
+        parents: dict[Path, Path] = {}  # folders, and their deepest parent that existed before
         for source, target in pairs:
             origin, path = self.path(source), self.path(target)
             if not origin.exists():
                 raise FileNotFoundError(source)
-            with explained(f"{target} could not be written"):
-                folders.setdefault(path.parent, _make_folder(path.parent))
-                self._link(origin, path)
-        for folder, made in folders.items():
-            _sync_folders(folder, made)
+            with converting_errors(f"{target} could not be written"):
+                parents.setdefault(path.parent, _make_folder(path.parent))
+                self._link_or_copy(origin, path)
+        for folder, existing in parents.items():
+            _sync_folders(folder, existing)
 
-    def _link(self, origin: Path, path: Path) -> None:
-        draft = _draft(path)
+    def _link_or_copy(self, origin: Path, path: Path) -> None:
+        draft = _draft_path(path)
         try:
             os.link(origin, draft)
         except OSError:
-            with self._replacing(path) as file, origin.open("rb") as original:
+            with self._open_replacement(path) as file, origin.open("rb") as original:
                 shutil.copyfileobj(original, file, 1 << 20)
             return
         draft.replace(path)
-        draft.unlink(missing_ok=True)  # Renaming onto a link to the same file does nothing.
+        # Renaming does nothing if both paths are links to the same file.
+        draft.unlink(missing_ok=True)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self.path(key)
-            with explained(f"{key} could not be removed"):
+            with converting_errors(f"{key} could not be removed"):
                 path.unlink(missing_ok=True)
             self._remove_empty_folders(path.parent)
 
@@ -111,7 +115,7 @@ class LocalStore(Store):
 
     def swap(self, key: str, data: bytes, version: str | None) -> None:
         path = self.path(key)
-        with explained(f"{key} could not be replaced"):
+        with converting_errors(f"{key} could not be replaced"):
             _make_folder(path.parent)
             with path.with_name(f".{path.name}.lock").open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -121,10 +125,10 @@ class LocalStore(Store):
                 self.write(key, data)
 
     @contextlib.contextmanager
-    def _replacing(self, path: Path) -> Iterator[BinaryIO]:
-        made, draft = _make_folder(path.parent), _draft(path)
+    def _open_replacement(self, path: Path) -> Iterator[BinaryIO]:
+        existing, draft = _make_folder(path.parent), _draft_path(path)
         try:
-            with _created(draft) as file:
+            with _create_draft(draft) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -132,7 +136,7 @@ class LocalStore(Store):
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        _sync_folders(path.parent, made)
+        _sync_folders(path.parent, existing)
 
     def _remove_empty_folders(self, folder: Path) -> None:
         while folder != self._base and self._base in folder.parents:
@@ -143,11 +147,11 @@ class LocalStore(Store):
             folder = folder.parent
 
 
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_TEMPORARY}{uuid.uuid4().hex[:12]}")
+def _draft_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_DRAFT_INFIX}{uuid.uuid4().hex[:12]}")
 
 
-def _created(draft: Path) -> BinaryIO:
+def _create_draft(draft: Path) -> BinaryIO:
     """Open the draft, creating its folder again if another process removed it because it was empty."""
     try:
         return draft.open("xb")
@@ -166,7 +170,7 @@ def _make_folder(folder: Path) -> Path:
 
 
 def _sync_folders(folder: Path, existing: Path) -> None:
-    """Sync the folder, and those parents that were created for it."""
+    """Sync the folder, and its parents up to `existing`, which was there before."""
     while True:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -179,21 +183,21 @@ def _sync_folders(folder: Path, existing: Path) -> None:
 
 
 @contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Convert the operating system's errors to a DestinationError with a reason."""
+def converting_errors(problem: str) -> Iterator[None]:
+    """Convert errors of the operating system to DestinationError."""
     try:
         yield
     except OSError as error:
-        raise _failure(what, error) from error
-    except PolarsError as error:  # Unwrap errors of the operating system.
-        found = OS_ERROR.search(str(error))
-        if found is None:
+        raise _to_failure(problem, error) from error
+    except PolarsError as error:  # Polars wraps errors of the operating system.
+        match = OS_ERROR_NUMBER.search(str(error))
+        if match is None:
             raise
-        number = int(found[1])
-        raise _failure(what, OSError(number, os.strerror(number))) from error
+        number = int(match[1])
+        raise _to_failure(problem, OSError(number, os.strerror(number))) from error
 
 
-def _failure(what: str, error: OSError) -> DestinationError:
-    why = NO_SPACE.get(error.errno or 0) or error.strerror or str(error)
+def _to_failure(problem: str, error: OSError) -> DestinationError:
+    reason = NO_SPACE_REASONS.get(error.errno or 0) or error.strerror or str(error)
     number = errno.errorcode.get(error.errno or 0, "OSError")
-    return DestinationError(f"{what}: {why}", evidence=(f"{number}: {why}",))
+    return DestinationError(f"{problem}: {reason}", evidence=(f"{number}: {reason}",))

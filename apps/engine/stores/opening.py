@@ -20,10 +20,10 @@ def open_root(root: StorageRoot) -> Store:
         return LocalStore(Path(unquote(parts.path)), root.prefix)
     prefix = "/".join(filter(None, (parts.path.strip("/"), root.prefix.strip("/"))))
     if parts.scheme == "s3":
-        return _own_s3(parts.netloc, prefix, root.options)
+        return _open_own_s3(parts.netloc, prefix, root.options)
     if parts.scheme == "gs":
-        return _own_gcs(parts.netloc, prefix, root.options)
-    raise ConfigurationError(f"storage cannot be at {parts.scheme}://")
+        return _open_own_gcs(parts.netloc, prefix, root.options)
+    raise ConfigurationError(f"Drover cannot store files at {parts.scheme}://")
 
 
 def local_folder(root: StorageRoot) -> Path | None:
@@ -32,7 +32,7 @@ def local_folder(root: StorageRoot) -> Path | None:
     return Path(unquote(parts.path)) / root.prefix.strip("/") if parts.scheme == "file" else None
 
 
-def _own_s3(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
+def _open_own_s3(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
     from apps.engine.stores.s3 import S3Access, S3Store
 
     access = S3Access(
@@ -41,23 +41,23 @@ def _own_s3(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
         secret_key=options.get("secret_key"),
         session_token=options.get("session_token"),
         region=options.get("region"),
-        endpoint_url=_endpoint(options),
+        endpoint_url=_endpoint_url(options),
     )
     return S3Store(access, prefix, allow_private=None)
 
 
-def _own_gcs(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
+def _open_own_gcs(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
     from apps.engine.stores.gcs import GcsAccess, GcsStore
 
     access = GcsAccess(
         bucket,
         service_account_key=options.get("service_account_key"),
-        endpoint_url=_endpoint(options),
+        endpoint_url=_endpoint_url(options),
     )
     return GcsStore(access, prefix, allow_private=None)
 
 
-def _endpoint(options: Mapping[str, Any]) -> str | None:
+def _endpoint_url(options: Mapping[str, Any]) -> str | None:
     """Return pyarrow's options `endpoint_override` and `scheme` as one URL."""
     endpoint = options.get("endpoint_override")
     if not endpoint or "://" in str(endpoint):

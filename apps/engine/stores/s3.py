@@ -26,9 +26,9 @@ from apps.engine.stores import Entry, Store, SwapConflict
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
-ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 
-REFUSALS: dict[str, type[EngineError]] = {
+FAILURES_BY_CODE: dict[str, type[EngineError]] = {
     "403": AuthenticationError,
     "AccessDenied": AuthenticationError,
     "InvalidAccessKeyId": AuthenticationError,
@@ -42,13 +42,16 @@ REFUSALS: dict[str, type[EngineError]] = {
     "AuthorizationHeaderMalformed": ConfigurationError,
     "IllegalLocationConstraintException": ConfigurationError,
 }
-MISSING = {"404", "NoSuchKey", "NotFound"}
-CONFLICT = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
+CONFLICT_CODES = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """How to access a bucket. Without keys this machine's own identity is used, only for Drover's own storage."""
+    """How to access a bucket.
+
+    Without keys, this machine's own identity is used, which is allowed only for Drover's own storage.
+    """
 
     bucket: str
     access_key: str | None = None
@@ -61,103 +64,105 @@ class S3Access:
 class S3Store(Store):
     """Objects below `prefix` of one bucket.
 
-    If `allow_private` is a bool, every request is subject to the egress policy; None trusts the endpoint, which
-    only the operator's settings may do.
+    If `allow_private` is a bool, every request is subject to the egress policy. If it is None, requests are not
+    checked, which is allowed only for Drover's own storage.
     """
 
     def __init__(self, access: S3Access, prefix: str, *, allow_private: bool | None) -> None:
         self._bucket = access.bucket
         self._prefix = prefix.strip("/")
-        self._client = _client(access)
+        self._client = _make_client(access)
         self._session: PolicySession | None = None
         if allow_private is not None:
             self._session = PolicySession(
                 allow_private=allow_private, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
             )
-            self._client.meta.events.register("before-send.s3", _sender(self._session))
+            self._client.meta.events.register("before-send.s3", _make_sender(self._session))
 
     def full_key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def write(self, key: str, data: bytes) -> None:
-        with _explained(f"{key} could not be written"):
-            self._client.put_object(**self._at(key), Body=data)
+        with _converting_errors(f"{key} could not be written"):
+            self._client.put_object(**self._location(key), Body=data)
 
     def read(self, key: str) -> bytes | None:
-        found = self.read_version(key)
-        return found[0] if found else None
+        versioned = self.read_version(key)
+        return versioned[0] if versioned else None
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        with _explained(f"{key} could not be read"):
+        with _converting_errors(f"{key} could not be read"):
             try:
-                answer = self._client.get_object(**self._at(key))
+                response = self._client.get_object(**self._location(key))
             except ClientError as error:
-                if _code(error) in MISSING:
+                if _error_code(error) in MISSING_CODES:
                     return None
                 raise
-            return answer["Body"].read(), answer["ETag"]
+            return response["Body"].read(), response["ETag"]
 
     def size(self, key: str) -> int | None:
-        with _explained(f"{key} could not be found"):
+        with _converting_errors(f"{key} could not be found"):
             try:
-                return int(self._client.head_object(**self._at(key))["ContentLength"])
+                return int(self._client.head_object(**self._location(key))["ContentLength"])
             except ClientError as error:
-                if _code(error) in MISSING:
+                if _error_code(error) in MISSING_CODES:
                     return None
                 raise
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, target in pairs:
-            with _explained(f"{target} could not be written"):
+            with _converting_errors(f"{target} could not be written"):
                 try:
-                    self._client.copy_object(**self._at(target), CopySource=self._at(source))
+                    self._client.copy_object(
+                        **self._location(target), CopySource=self._location(source)
+                    )
                 except ClientError as error:
-                    if _code(error) in MISSING:
+                    if _error_code(error) in MISSING_CODES:
                         raise FileNotFoundError(source) from error
                     raise
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with _explained(f"{key} could not be removed"):
-                self._client.delete_object(**self._at(key))
+            with _converting_errors(f"{key} could not be removed"):
+                self._client.delete_object(**self._location(key))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self.full_key(prefix)
         )
-        own = len(self.full_key(""))
-        with _explained(f"{prefix} could not be listed"):
+        prefix_length = len(self.full_key(""))
+        with _converting_errors(f"{prefix} could not be listed"):
             for page in pages:
                 for item in page.get("Contents", ()):
-                    yield Entry(item["Key"][own:], item["Size"], item["LastModified"])
+                    yield Entry(item["Key"][prefix_length:], item["Size"], item["LastModified"])
 
     def swap(self, key: str, data: bytes, version: str | None) -> None:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        with _explained(f"{key} could not be replaced"):
+        with _converting_errors(f"{key} could not be replaced"):
             try:
-                self._client.put_object(**self._at(key), Body=data, **condition)
+                self._client.put_object(**self._location(key), Body=data, **condition)
             except ClientError as error:
-                if _code(error) in CONFLICT:
+                if _error_code(error) in CONFLICT_CODES:
                     raise SwapConflict(key) from error
-                if _code(error) not in {"501", "NotImplemented"}:
+                if _error_code(error) not in {"501", "NotImplemented"}:
                     raise
-                # Fallback for servers without conditional writes.
-                self._client.put_object(**self._at(key), Body=data)
+                # The server does not support conditional writes.
+                self._client.put_object(**self._location(key), Body=data)
 
     def close(self) -> None:
         self._client.close()
         if self._session:
             self._session.close()
 
-    def _at(self, key: str) -> dict[str, str]:
+    def _location(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self.full_key(key)}
 
 
-def _client(access: S3Access) -> Any:
+def _make_client(access: S3Access) -> Any:
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         s3={"addressing_style": "path" if access.endpoint_url else "auto"},
         # Servers other than Amazon's reject the newer checksum trailers.
         request_checksum_calculation="when_required",
@@ -183,14 +188,17 @@ def _session() -> Any:
     return Session()
 
 
-def _sender(session: PolicySession) -> Callable[..., AWSResponse]:
-    """Send botocore's signed requests under the egress policy, without redirects, which S3 does not need."""
+def _make_sender(session: PolicySession) -> Callable[..., AWSResponse]:
+    """Return a function that sends botocore's signed requests under the egress policy.
+
+    Redirects are not followed, because S3 does not need them.
+    """
 
     def send(request: Any, **_: Any) -> AWSResponse:
-        headers = {name: _text(value) for name, value in request.headers.items()}
+        headers = {name: _to_text(value) for name, value in request.headers.items()}
         headers.pop("Expect", None)
         try:
-            answer = session.request(
+            response = session.request(
                 request.method,
                 request.url,
                 data=request.body,
@@ -200,41 +208,42 @@ def _sender(session: PolicySession) -> Callable[..., AWSResponse]:
             )
         except requests.RequestException as error:
             raise HTTPClientError(error=error) from error
-        if answer.is_redirect and "x-amz-bucket-region" not in answer.headers:
+        if response.is_redirect and "x-amz-bucket-region" not in response.headers:
             # botocore would look up the bucket's region and be redirected again, endlessly.
             raise ConfigurationError(
                 "The endpoint redirects to another address",
-                evidence=(f"HTTP {answer.status_code}",),
+                evidence=(f"HTTP {response.status_code}",),
             )
-        return AWSResponse(request.url, answer.status_code, answer.headers, answer.raw)
+        return AWSResponse(request.url, response.status_code, response.headers, response.raw)
 
     return send
 
 
-def _text(value: str | bytes) -> str:
+def _to_text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _code(error: ClientError) -> str:
+def _error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _converting_errors(problem: str) -> Iterator[None]:
     """Convert S3's errors to failures, with the code and the message as evidence."""
     try:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
         message = str(error.response.get("Error", {}).get("Message", ""))[:300]
-        failure = REFUSALS.get(_code(error), DestinationError)
+        failure = FAILURES_BY_CODE.get(_error_code(error), DestinationError)
         raise failure(
-            f"{what}: the bucket returned {_code(error)}",
-            evidence=(f"HTTP {status} {_code(error)}: {message}",),
+            f"{problem}: the bucket returned {_error_code(error)}",
+            evidence=(f"HTTP {status} {_error_code(error)}: {message}",),
         ) from error
     except FileNotFoundError:
         raise
     except (BotoCoreError, HTTPError, OSError) as error:
         raise DestinationError(
-            f"{what}: the bucket cannot be reached", evidence=(f"{type(error).__name__}: {error}",)
+            f"{problem}: the bucket cannot be reached",
+            evidence=(f"{type(error).__name__}: {error}",),
         ) from error

@@ -114,7 +114,7 @@ class Runner:
                 allow_private_networks=spec.allow_private_networks,
                 sandbox=spec.sandbox,
             )
-            if source.repeats and spec.destination.write_mode == "append":
+            if source.may_repeat_rows and spec.destination.write_mode == "append":
                 raise ConfigurationError(
                     "With lookback_seconds some rows are read again, and write mode append would duplicate them:"
                     " choose the write mode merge"
@@ -145,7 +145,7 @@ class Runner:
     def _build_destination(self, job: Job) -> Destination:
         target = self._spec.destination
         if job.replaces and target.write_mode != "replace":
-            target = replace(target, write_mode="replace", spares_others=True)
+            target = replace(target, write_mode="replace", protects_other_pipelines=True)
         return self._build_for_job(target, job.id)
 
     def _build_for_job(self, target: DestinationSpec, job_id: str) -> Destination:
@@ -255,7 +255,7 @@ class Runner:
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step):
                 publication = destination.publish(writer.committed)
-            destination.forget_older()
+            destination.forget_older_publications()
             destination.close()
         if publication.withdrawn is not None:
             self._emit(Withdrawn(publication.withdrawn))

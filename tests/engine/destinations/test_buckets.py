@@ -23,7 +23,7 @@ from apps.engine.failures import (
     DestinationError,
     EngineError,
 )
-from apps.engine.stores.gcs import TOKEN_URI, service_account
+from apps.engine.stores.gcs import TOKEN_URI, credentials_from_key
 from apps.engine.sync.build import build_destination
 from tests.engine.destinations.servers import BUCKET, Servers
 
@@ -250,7 +250,7 @@ def service_account_json(**changes: Any) -> str:
 
 
 def test_the_token_uri_of_a_service_account_key_is_ignored() -> None:
-    assert service_account(service_account_json())._token_uri == TOKEN_URI
+    assert credentials_from_key(service_account_json())._token_uri == TOKEN_URI
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_the_token_uri_of_a_service_account_key_is_ignored() -> None:
 )
 def test_other_kinds_of_google_keys_are_refused(key: str) -> None:
     with pytest.raises(ConfigurationError, match="not the JSON key of a service account"):
-        service_account(key)
+        credentials_from_key(key)
 
 
 def test_a_broken_private_key_is_refused_without_showing_it(tmp_path: Path) -> None:

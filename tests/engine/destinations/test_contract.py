@@ -87,7 +87,7 @@ def test_a_frozen_publisher_changes_nothing_after_its_job_was_forgotten(
     newer = Sync(target)
     newer.write(user_rows(50, 60))
     newer.publish()
-    newer.destination.forget_older()
+    newer.destination.forget_older_publications()
     with contextlib.suppress(DestinationError):
         frozen.publish(tuple(older.committed))
     assert multiset(target.rows() or []) == multiset(user_rows(50, 60))

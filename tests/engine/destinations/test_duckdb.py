@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from apps.engine.contract import StorageRoot
-from apps.engine.destinations.duckdb.database import database
+from apps.engine.destinations.duckdb.database import open_database
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
@@ -92,7 +92,9 @@ def test_statements_cannot_access_files_outside_staging(tmp_path: Path, statemen
     leaked = [1]
     with (
         pytest.raises((ConfigurationError, DestinationError)),
-        database(tmp_path / "x.duckdb", staging=tmp_path / "staging", lock_timeout=0) as connection,
+        open_database(
+            tmp_path / "x.duckdb", staging=tmp_path / "staging", lock_timeout=0
+        ) as connection,
     ):
         connection.execute(statement.format(folder=tmp_path))
     assert leaked == [1]

@@ -84,7 +84,7 @@ def test_starting_over_does_not_delete_the_files_of_another_pipeline(
     sync(bucket, [{"id": 1}], mode="append")
     bucket.data = replace(bucket.data, prefix="org/1/pipeline/another")
     sync(bucket, [{"id": 2}], mode="append")
-    spec = replace(bucket.spec("replace"), spares_others=True)
+    spec = replace(bucket.spec("replace"), protects_other_pipelines=True)
     destination = build_destination(
         spec, job_id="afresh", data=bucket.data, allow_private_networks=True
     )

@@ -221,7 +221,7 @@ def cycle_api(request: ReceivedRequest) -> Reply:
 
 def make_cycle_source(api: Api) -> Any:
     source: Any = make_source("cycle", {"slug": "acme", "authentication": KEY}, "customers")
-    source.inner.url_graphql = f"{api.url}/graphql"
+    source.bizon_source.url_graphql = f"{api.url}/graphql"
     return source
 
 
@@ -277,7 +277,7 @@ def make_sana_source(api: Api) -> Any:
         "authentication": {"type": "oauth", "params": params},
     }
     source: Any = make_source("sana_ai", config, "insight_report")
-    source.inner.base_url = f"{api.url}/api"
+    source.bizon_source.base_url = f"{api.url}/api"
     return source
 
 

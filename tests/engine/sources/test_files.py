@@ -27,8 +27,8 @@ from apps.engine.failures import (
 )
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.files import readers
-from apps.engine.sources.files.delimited import record_end, typed, without_blank_lines
-from apps.engine.sources.files.patterns import check_path, format_of, matches, stream_name
+from apps.engine.sources.files.delimited import detect_type, record_end, remove_blank_lines
+from apps.engine.sources.files.patterns import check_path, detect_format, matches, stream_name
 from tests.engine.sources.api import ReceivedRequest, Reply, always_reply, serve_api
 from tests.engine.sources.reading import make_source, read_stream
 
@@ -123,13 +123,13 @@ def test_columns_of_a_csv_file_have_types(root: StorageRoot, folder: Path) -> No
 def test_a_column_is_typed_only_when_every_value_keeps_its_meaning(
     texts: list[str | None], dtype: pl.DataType
 ) -> None:
-    assert typed(pl.Series(texts, dtype=pl.String)).dtype == dtype
+    assert detect_type(pl.Series(texts, dtype=pl.String)).dtype == dtype
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text("0123456789.-+eTZ: ", max_size=12)), max_size=6))
 def test_typing_loses_no_value_and_integers_keep_their_text(texts: list[str | None]) -> None:
-    result = typed(pl.Series(texts, dtype=pl.String))
+    result = detect_type(pl.Series(texts, dtype=pl.String))
     assert result.is_null().to_list() == [text is None for text in texts]
     if result.dtype == pl.Int64:
         assert result.cast(pl.String).to_list() == texts
@@ -212,8 +212,8 @@ def test_any_text_is_read_unchanged_for_any_size_of_pieces(
 
 def test_blank_lines_are_ignored() -> None:
     data = b'\n1,"a\n\n b"\n\n\r\n  \n2,"x"\n\n'
-    assert without_blank_lines(data, '"') == b'1,"a\n\n b"\n2,"x"\n'
-    assert without_blank_lines(b"\n1,2\n\n\n3,4", None) == b"1,2\n3,4"
+    assert remove_blank_lines(data, '"') == b'1,"a\n\n b"\n2,"x"\n'
+    assert remove_blank_lines(b"\n1,2\n\n\n3,4", None) == b"1,2\n3,4"
 
 
 @settings(deadline=None)
@@ -259,7 +259,7 @@ def test_many_line_breaks_inside_quotes_are_scanned_once(folder: Path) -> None:
             read_sizes.append(size or 0)
             return super().read(size)
 
-    assert readers.piece(RecordingFile(data), 0, 1, '"') == (data, None)
+    assert readers.read_piece(RecordingFile(data), 0, 1, '"') == (data, None)
     assert len(read_sizes) < 20
     assert readers.first_record(data, '"') == data[:-2]
 
@@ -458,7 +458,7 @@ def test_a_missing_file_and_an_unknown_format_are_configuration_failures(
     raised_error(make_files_source(root, "data.bin"), ConfigurationError)
     (folder / "a.csv").write_bytes(b"a\n1\n")
     error = raised_error(make_files_source(root, "a.csv", "b"), ConfigurationError)
-    assert "there is a" in error.message
+    assert "the only stream is a" in error.message
 
 
 def test_a_file_that_changed_between_two_pages_is_a_source_failure(
@@ -506,7 +506,7 @@ def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: P
 def test_the_format_and_the_stream_name_come_from_the_path(
     path: str, kind: str | None, name: str
 ) -> None:
-    assert format_of(path) == kind
+    assert detect_format(path) == kind
     assert stream_name(path) == name
 
 

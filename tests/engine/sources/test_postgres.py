@@ -348,7 +348,7 @@ def test_a_lookback_reads_rows_that_were_committed_late(database: SourceDatabase
     without_lookback = read_stream(make_incremental_source(database, "late", "at"), state)
     assert without_lookback.column("id") == [4]
     source = make_incremental_source(database, "late", "at", 2, lookback=120)
-    assert source.repeats
+    assert source.may_repeat_rows
     with_lookback = read_stream(source, state)
     assert with_lookback.column("id") == [2, 3, 4]
     assert with_lookback.state == without_lookback.state

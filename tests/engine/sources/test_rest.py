@@ -19,7 +19,7 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
-from apps.engine.sources.rest.cursors import CursorField, Watermark, rank
+from apps.engine.sources.rest.cursors import CursorField, Watermark, sort_key
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, Script, always_reply, serve_api
 from tests.engine.sources.reading import make_source, read_stream
 
@@ -437,12 +437,12 @@ def test_the_watermark_accepts_each_record_once(rounds: list[list[Any]]) -> None
     all_records: list[dict[str, Any]] = []
     accepted_ids: list[int] = []
     for batch in rounds:
-        earlier_ranks = [rank(row["at"]) for row in all_records]
-        for value in sorted(batch, key=rank):
-            if not earlier_ranks or rank(value) >= max(earlier_ranks):
+        earlier_ranks = [sort_key(row["at"]) for row in all_records]
+        for value in sorted(batch, key=sort_key):
+            if not earlier_ranks or sort_key(value) >= max(earlier_ranks):
                 all_records.append({"id": len(all_records), "at": value})
-        new_records = cursor.new(all_records, watermark)
-        watermark = Watermark.of(
+        new_records = cursor.new_records(all_records, watermark)
+        watermark = Watermark.from_state(
             json.loads(json.dumps(cursor.advance(watermark, new_records).to_json()))
         )
         accepted_ids += [record["id"] for record in new_records]

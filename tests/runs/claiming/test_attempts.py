@@ -24,8 +24,8 @@ from apps.engine.failures import (
     CODE_USED_CPU,
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
-    NO_COLUMNS,
-    NO_SUCH,
+    NO_READABLE_COLUMNS,
+    NO_SUCH_OBJECT,
     TABLE_GONE,
     FailureClass,
 )
@@ -205,8 +205,8 @@ def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
     ("failure", "message", "advice"),
     [
         (FailureClass.AUTHENTICATION, f"The user {LACKS_PERMISSION}", "Grant the connector's user"),
-        (FailureClass.CONFIGURATION, f"{NO_SUCH} schema", "Create what is missing"),
-        (FailureClass.CONFIGURATION, f"there is {NO_COLUMNS}", "USAGE on its schema"),
+        (FailureClass.CONFIGURATION, f"{NO_SUCH_OBJECT} schema", "Create what is missing"),
+        (FailureClass.CONFIGURATION, f"there is {NO_READABLE_COLUMNS}", "USAGE on its schema"),
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
         (FailureClass.SOURCE, "The code ended its process with exit status 3.", CODE_ADVICE),
         (FailureClass.SOURCE, "The code raised KeyError: 'id'", CODE_ADVICE),

@@ -13,13 +13,13 @@ from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.frames.columns import as_text
 
-FORMULA = r"^([=+\-@\t\r])"
+FORMULA_START = r"^([=+\-@\t\r])"
 
 
 class CsvFormat(FileFormat):
-    """Null is an empty cell and empty text a quoted one; in files of one column both are quoted.
+    """Null is an empty cell, and empty text is a quoted empty cell.
 
-    Times are ISO 8601, bytes base64.
+    In a file with one column, all cells are quoted. Times are ISO 8601, and bytes are base64.
     """
 
     name = "csv"
@@ -30,12 +30,12 @@ class CsvFormat(FileFormat):
         self._delimiter = delimiter
         self._escape_formulas = escape_formulas
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
+    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
         texts = frame.with_columns(
             [as_text(series) for series in frame.select(cs.temporal() | cs.binary())]
         )
-        if self._escape_formulas and not again:
-            texts = _escaped(texts)
+        if self._escape_formulas and not is_rewrite:
+            texts = _escape_formulas(texts)
         texts.write_csv(
             sink,
             separator=self._delimiter,
@@ -44,16 +44,18 @@ class CsvFormat(FileFormat):
             quote_style="always" if frame.width == 1 else "necessary",
         )
 
-    def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
+    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
         frame = pl.read_csv(
             part,
             has_header=False,
             separator=self._delimiter,
             infer_schema=False,
-            new_columns=before,
+            new_columns=old_columns,
         ).slice(1)
-        absent = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
-        return pl.DataFrame({name: frame[name] if name in before else absent for name in target})
+        empty_column = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+        return pl.DataFrame(
+            {name: frame[name] if name in old_columns else empty_column for name in target}
+        )
 
 
 class CsvDestination(FilesDestination):
@@ -66,8 +68,8 @@ class CsvDestination(FilesDestination):
         return CsvFormat(self.config.delimiter, escape_formulas=self.config.escape_formulas)
 
 
-def _escaped(frame: pl.DataFrame) -> pl.DataFrame:
-    escaped = frame.with_columns(cs.string().str.replace(FORMULA, "'${1}"))
+def _escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    escaped = frame.with_columns(cs.string().str.replace(FORMULA_START, "'${1}"))
     headings = pl.Series(frame.columns)
-    risky = headings.str.contains(FORMULA)
-    return escaped.rename({name: f"'{name}" for name in headings.filter(risky)})
+    is_formula = headings.str.contains(FORMULA_START)
+    return escaped.rename({name: f"'{name}" for name in headings.filter(is_formula)})

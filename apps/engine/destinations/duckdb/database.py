@@ -13,7 +13,7 @@ from loguru import logger
 
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 
-POLL = 0.2  # seconds between attempts to lock the file
+POLL_INTERVAL = 0.2  # seconds between attempts to lock the file
 OPTIONS: dict[str, Any] = {
     "allow_community_extensions": False,
     "allow_unsigned_extensions": False,
@@ -23,37 +23,37 @@ OPTIONS: dict[str, Any] = {
     "python_enable_replacements": False,
     "threads": 2,
 }
-# The first when another process has the lock; the second when this process is still closing the file.
-IN_USE = ("Could not set lock", "already attached")
-DISK_FULL = ("No space left", "disk quota", "File too large")
+# DuckDB's messages if another process has locked the file, and if this process is still closing it.
+IN_USE_ERRORS = ("Could not set lock", "already attached")
+DISK_FULL_ERRORS = ("No space left", "disk quota", "File too large")
 
 
 @contextlib.contextmanager
-def database(
+def open_database(
     file: Path, *, staging: Path, lock_timeout: float
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connect to a database whose statements can read `staging` and no other file.
+    """Connect to a database whose statements can read files in `staging` and no other files.
 
-    Raises DestinationError when another process keeps the file locked for `lock_timeout` seconds.
+    Raises DestinationError if another process has the file locked for `lock_timeout` seconds.
     """
-    with explained(file):
+    with converting_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(file, lock_timeout)
         try:
-            _confine(connection, staging)
+            _restrict_file_access(connection, staging)
             yield connection
         finally:
             connection.close()
 
 
 @contextlib.contextmanager
-def explained(file: Path) -> Iterator[None]:
+def converting_errors(file: Path) -> Iterator[None]:
     """Convert DuckDB's errors to ours, without paths of this machine."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
         line = f"{type(error).__name__}: {error}".replace(f"{file.parent}/", "")[:300]
-        if any(text in line for text in DISK_FULL):
+        if any(text in line for text in DISK_FULL_ERRORS):
             raise DestinationError("The disk is full", evidence=(line,)) from error
         if isinstance(error, duckdb.ConstraintException | duckdb.ConversionException):
             raise ContractError("A record does not fit the table", evidence=(line,)) from error
@@ -65,12 +65,12 @@ def explained(file: Path) -> Iterator[None]:
 def merge_write_ahead_log(connection: duckdb.DuckDBPyConnection) -> None:
     """Checkpoint the write-ahead log into the file, so that the file alone is complete.
 
-    While another process reads the file, the log stays beside it.
+    While another process reads the file, the log remains a separate file.
     """
     try:
         connection.execute("CHECKPOINT")
     except duckdb.TransactionException:
-        logger.info("The database is in use: its write-ahead log stays in a separate file for now")
+        logger.info("The database is in use: its write-ahead log remains a separate file for now")
 
 
 def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
@@ -79,19 +79,21 @@ def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(file, config=OPTIONS)
         except duckdb.Error as error:
-            if not any(text in str(error) for text in IN_USE):
+            if not any(text in str(error) for text in IN_USE_ERRORS):
                 raise
             if time.monotonic() >= deadline:
                 raise DestinationError(
                     f"Another program has {file.name} open",
                     evidence=(f"waited {lock_timeout:g} s for its lock",),
                 ) from error
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
-def _confine(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:
-    """Apply settings that a connection can only tighten, so that another connection in this process has the same
-    ones.
+def _restrict_file_access(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:
+    """Restrict the file access of SQL statements to the staging folder.
+
+    Skipped if a connection of this process has already done it: the settings apply to the whole database, and
+    DuckDB does not allow loosening them.
     """
     row = connection.execute("SELECT current_setting('enable_external_access')").fetchone()
     if row and row[0]:

@@ -15,7 +15,7 @@ from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.duckdb.config import DuckdbConfig
 from apps.engine.destinations.file_sets.staging import Staging
-from apps.engine.destinations.names import file_set
+from apps.engine.destinations.names import valid_file_set
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.stores.local import LocalStore
 from apps.engine.stores.opening import local_folder
@@ -58,7 +58,7 @@ class DuckdbDestination(Destination):
             )
         if spec.write_mode == "merge" and not spec.primary_key:
             raise ConfigurationError("The write mode merge needs a primary key")
-        schema, _, table = file_set(spec.table).rpartition(".")
+        schema, _, table = valid_file_set(spec.table).rpartition(".")
         self._schema, self._table = schema or "main", table
         self._key = () if spec.write_mode == "append" else spec.primary_key
         self._file = folder / f"{config.database}.duckdb"
@@ -68,15 +68,15 @@ class DuckdbDestination(Destination):
         self._staging = Staging(self._store, self._folder, job_id, "lz4")
 
     def check(self) -> Iterator[CheckStep]:
-        return run_steps(self._steps())
+        return run_steps(self._check_steps())
 
     def open(self, committed: Sequence[Batch]) -> None:
-        self._opened = datetime.now(UTC).replace(tzinfo=None)
-        self._staging.sweep()
+        self._opened_at = datetime.now(UTC).replace(tzinfo=None)
+        self._staging.remove_abandoned_parts()
         try:
             self._staging.roll_back(committed)
         except DestinationError:
-            if self._published() is None:
+            if self._published_rows() is None:
                 raise
 
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
@@ -85,11 +85,11 @@ class DuckdbDestination(Destination):
             self._staging.add(frame, batch)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        rows = self._published()
+        rows = self._published_rows()
         if rows is None:
             rows = self._publish(committed)
         self._staging.clear()
-        output = self._output(rows)
+        output = self._output_file(rows)
         return Publication(rows, (output,), withdrawn=output.key)
 
     def abandon(self) -> None:
@@ -97,16 +97,22 @@ class DuckdbDestination(Destination):
 
     def _publish(self, committed: Sequence[Batch]) -> int:
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log
-        from apps.engine.destinations.duckdb.incoming import Incoming
-        from apps.engine.destinations.duckdb.publishing import Publishing, refuse_if_late, target_of
+        from apps.engine.destinations.duckdb.incoming import IncomingFiles
+        from apps.engine.destinations.duckdb.publishing import (
+            Publishing,
+            refuse_if_superseded,
+            target_name,
+        )
 
         try:
-            incoming = Incoming(self._store, self._staging, committed)
+            incoming = IncomingFiles(self._store, self._staging, committed)
         except FileNotFoundError as error:
             raise DestinationError("Data that was staged for this sync is missing") from error
-        with self._database() as connection:
+        with self._open_database() as connection:
             if not incoming.rows:
-                refuse_if_late(connection, target_of(self._schema, self._table), self._opened)
+                refuse_if_superseded(
+                    connection, target_name(self._schema, self._table), self._opened_at
+                )
             publishing = Publishing(
                 connection, incoming, schema=self._schema, table=self._table, key=self._key
             )
@@ -114,25 +120,25 @@ class DuckdbDestination(Destination):
             merge_write_ahead_log(connection)
             return rows
 
-    def _published(self) -> int | None:
+    def _published_rows(self) -> int | None:
         if not self._file.exists():
             return None
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log
         from apps.engine.destinations.duckdb.publishing import published_rows
 
-        with self._database() as connection:
+        with self._open_database() as connection:
             rows = published_rows(connection, self.job_id)
             if rows is not None:
                 merge_write_ahead_log(connection)
             return rows
 
-    def _database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        from apps.engine.destinations.duckdb.database import database
+    def _open_database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        from apps.engine.destinations.duckdb.database import open_database
 
         staging = self._store.path(self._folder)
-        return database(self._file, staging=staging, lock_timeout=self.config.lock_timeout)
+        return open_database(self._file, staging=staging, lock_timeout=self.config.lock_timeout)
 
-    def _output(self, rows: int) -> OutputFile:
+    def _output_file(self, rows: int) -> OutputFile:
         return OutputFile(
             name=self._file.name,
             key=self._store.full_key(self._file.name),
@@ -143,30 +149,30 @@ class DuckdbDestination(Destination):
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
         for name in self._key if frame.height else ():
-            lacking = frame[name].null_count() if name in frame.columns else frame.height
-            if lacking:
-                raise ContractError(f"{lacking:,} records have no value for the key {name!r}")
+            missing = frame[name].null_count() if name in frame.columns else frame.height
+            if missing:
+                raise ContractError(f"{missing:,} records have no value for the key {name!r}")
 
     # The connection check.
 
-    def _steps(self) -> Iterator[Step]:
+    def _check_steps(self) -> Iterator[Step]:
         yield "write", self._write_and_remove
         if self._file.exists():
-            yield "lock", self._take_the_lock
+            yield "lock", self._open_and_query
 
     def _write_and_remove(self) -> str:
-        from apps.engine.destinations.duckdb.database import database
+        from apps.engine.destinations.duckdb.database import open_database
 
         probe = self._file.with_name(f".check-{uuid.uuid4().hex}.duckdb")
         try:
-            with database(probe, staging=probe.parent, lock_timeout=0) as connection:
+            with open_database(probe, staging=probe.parent, lock_timeout=0) as connection:
                 connection.execute("CREATE TABLE probe AS SELECT 1 AS n")
         finally:
-            for left in probe.parent.glob(f"{probe.name}*"):
-                left.unlink(missing_ok=True)
+            for file in probe.parent.glob(f"{probe.name}*"):
+                file.unlink(missing_ok=True)
         return "A database file was created and removed"
 
-    def _take_the_lock(self) -> str:
-        with self._database() as connection:
+    def _open_and_query(self) -> str:
+        with self._open_database() as connection:
             connection.execute("SELECT 1")
         return f"{self._file.name} can be opened"

@@ -19,20 +19,20 @@ TYPES: dict[ColumnType, str] = {
     ColumnType.TIME: "TIME",
     ColumnType.BINARY: "BLOB",
 }
-_KINDS = {
+_COLUMNS_BY_TYPE = {
     spelling: Column(kind)
     for kind, spelling in TYPES.items()
     if kind not in {ColumnType.NULL, ColumnType.JSON}
 }
 _DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
-_TEXTS: dict[ColumnType, str] = {
+_TEXT_EXPRESSIONS: dict[ColumnType, str] = {
     ColumnType.TIMESTAMP: "strftime({}, '%Y-%m-%dT%H:%M:%S.%f')",
     ColumnType.INSTANT: "strftime(timezone('UTC', {}), '%Y-%m-%dT%H:%M:%S.%f+00:00')",
     ColumnType.BINARY: "base64({})",
 }
 
 
-def type_of(column: Column) -> str:
+def sql_type(column: Column) -> str:
     if column.type is ColumnType.DECIMAL:
         return f"DECIMAL({DECIMAL_DIGITS},{column.scale})"
     return TYPES[column.type]
@@ -43,22 +43,22 @@ def column_of_type(spelling: str) -> Column | None:
     decimal = _DECIMAL.fullmatch(spelling)
     if decimal:
         return Column(ColumnType.DECIMAL, scale=int(decimal[1]))
-    return _KINDS.get(spelling)
+    return _COLUMNS_BY_TYPE.get(spelling)
 
 
-def widened(expression: str, column: Column, to: Column) -> str:
-    """Return the expression converted to a wider type, with exact text."""
-    if type_of(to) == "VARCHAR":
-        return _TEXTS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
-    return f"CAST({expression} AS {type_of(to)})"
+def widen_expression(expression: str, column: Column, target: Column) -> str:
+    """Return an expression that converts the value to a wider type, with exact text."""
+    if sql_type(target) == "VARCHAR":
+        return _TEXT_EXPRESSIONS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
+    return f"CAST({expression} AS {sql_type(target)})"
 
 
-def unfit(expression: str, column: Column, to: Column) -> str:
-    """Return a condition that is true if the value would change or fail when widened."""
-    if column.type is ColumnType.INTEGER and to.type is ColumnType.NUMBER:
+def changes_value_condition(expression: str, column: Column, target: Column) -> str:
+    """Return a condition that is true if a conversion to the wider type would change the value or fail."""
+    if column.type is ColumnType.INTEGER and target.type is ColumnType.NUMBER:
         return f"abs({expression}::HUGEINT) > {EXACT_INTEGERS}"
-    return f"{expression} IS NOT NULL AND TRY_CAST({expression} AS {type_of(to)}) IS NULL"
+    return f"{expression} IS NOT NULL AND TRY_CAST({expression} AS {sql_type(target)}) IS NULL"
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

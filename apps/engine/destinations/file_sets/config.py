@@ -11,7 +11,7 @@ BUCKET_URL = r"^(s3|gs)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\x00-\x1f\\]*)?$
 
 
 class BucketSettings(BaseModel):
-    """Without `bucket_url` the files are kept in Drover's own storage."""
+    """Settings of a bucket. Without `bucket_url`, the files are stored in Drover's own storage."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +62,7 @@ class BucketSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _settings_fit_the_bucket(self) -> Self:
+    def _check_bucket_settings(self) -> Self:
         if self.bucket_url is None:
             self._refuse_without_bucket()
             return self
@@ -79,9 +79,11 @@ class BucketSettings(BaseModel):
         return self
 
     def _refuse_without_bucket(self) -> None:
-        given = [name for name in BucketSettings.model_fields if getattr(self, name) is not None]
-        if given:
-            raise ValueError(f"{given[0]} needs bucket_url")
+        set_names = [
+            name for name in BucketSettings.model_fields if getattr(self, name) is not None
+        ]
+        if set_names:
+            raise ValueError(f"{set_names[0]} needs bucket_url")
 
     def endpoint(self) -> tuple[str, int]:
         """Return the host and port to which requests are sent."""

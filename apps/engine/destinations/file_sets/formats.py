@@ -13,30 +13,32 @@ from apps.engine.frames.columns import Column, ColumnType
 
 
 class FileFormat(ABC):
-    """How rows are written to a file, and how the rows of an older file get the columns of newer ones."""
+    """How rows are written to a file, and how the rows of an older file get the columns of newer files."""
 
     name: ClassVar[str]
     extension: ClassVar[str]
     media_type: ClassVar[str]
-    one_schema: ClassVar[bool] = True  # all visible parts must have the same columns
-    # a staged part that already has the right columns can be published unchanged
-    stages_itself: ClassVar[bool] = False
+    needs_same_columns: ClassVar[bool] = (
+        True  # whether all visible parts must have the same columns
+    )
+    # whether a staged part that already has the right columns can be published unchanged
+    publishes_staged_parts: ClassVar[bool] = False
     staging_compression: str = "lz4"
 
     @abstractmethod
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
-        """Write a finished file; `again` means that the rows come from a finished file."""
+    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
+        """Write a finished file. With `is_rewrite`, the rows come from an earlier finished file."""
 
     @abstractmethod
-    def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
-        """Convert the rows of an older file with the columns `before` to the target's columns.
+    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
+        """Return the rows of an older file with the columns of the target.
 
         Raises InexactCast.
         """
 
 
-def physical(columns: Mapping[str, Column]) -> pl.Schema:
-    """Return the column types of files: a column without values is text, so that every reader can read it."""
+def file_schema(columns: Mapping[str, Column]) -> pl.Schema:
+    """Return the column types of files. A column without values is text, so that every reader can read it."""
     return pl.Schema(
         {
             name: pl.String() if column.type is ColumnType.NULL else column.dtype

@@ -17,7 +17,7 @@ from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType
 
 VERSION = 1
-HISTORY = 200  # publications recorded, so that publishing one of them again changes nothing
+MAX_PUBLICATIONS = 200  # recorded publications; publishing one of their jobs again changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedJob:
     """A published sync, and its parts at that time."""
 
     job: str
     rows: int
     at: str
     parts: tuple[Part, ...]
-    owner: str = ""  # the pipeline; unknown if an older release published it
+    owner: str = ""  # the pipeline; empty if an older release of Drover published the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +48,35 @@ class Manifest:
     format: str
     columns: Mapping[str, Column] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
-    publications: tuple[Published, ...] = ()
+    publications: tuple[PublishedJob, ...] = ()
 
-    def publication(self, job: str) -> Published | None:
-        return next((done for done in self.publications if done.job == job), None)
+    def find_publication(self, job: str) -> PublishedJob | None:
+        return next((published for published in self.publications if published.job == job), None)
 
-    def shows_others(self, owner: str) -> bool:
+    def shows_rows_of_others(self, owner: str) -> bool:
         """Whether rows of a pipeline other than `owner` are visible."""
-        others = {done.job for done in self.publications if done.owner not in {"", owner}}
-        return any(part.rows and part.job in others for part in self.parts)
+        other_jobs = {
+            published.job for published in self.publications if published.owner not in {"", owner}
+        }
+        return any(part.rows and part.job in other_jobs for part in self.parts)
 
     def with_publication(
         self,
         job: str,
         rows: int,
-        new: tuple[Part, ...],
-        kept: tuple[Part, ...],
+        new_parts: tuple[Part, ...],
+        kept_parts: tuple[Part, ...],
         columns: Mapping[str, Column],
         owner: str,
     ) -> Manifest:
-        """Return a manifest in which the job's parts follow the kept ones."""
-        done = Published(job, rows, datetime.now(UTC).isoformat(timespec="seconds"), new, owner)
+        """Return a manifest in which the job's new parts follow the kept parts."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        publication = PublishedJob(job, rows, now, new_parts, owner)
         return replace(
             self,
             columns=columns,
-            parts=kept + new,
-            publications=(*self.publications, done)[-HISTORY:],
+            parts=kept_parts + new_parts,
+            publications=(*self.publications, publication)[-MAX_PUBLICATIONS:],
         )
 
     def to_bytes(self) -> bytes:
@@ -87,13 +90,13 @@ class Manifest:
                 for name, column in self.columns.items()
             ],
             "parts": [asdict(part) for part in self.parts],
-            "publications": [asdict(done) for done in self.publications],
+            "publications": [asdict(publication) for publication in self.publications],
         }
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Raises DestinationError if it is not a manifest."""
+        """Parse a manifest. Raises DestinationError if the data is not a manifest."""
         try:
             document = orjson.loads(data)
             return cls(
@@ -103,7 +106,7 @@ class Manifest:
                     for item in document["schema"]
                 },
                 parts=tuple(Part(**item) for item in document["parts"]),
-                publications=tuple(_published(item) for item in document["publications"]),
+                publications=tuple(_parse_publication(item) for item in document["publications"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DestinationError(
@@ -112,6 +115,6 @@ class Manifest:
             ) from error
 
 
-def _published(item: Mapping[str, Any]) -> Published:
+def _parse_publication(item: Mapping[str, Any]) -> PublishedJob:
     parts = tuple(Part(**part) for part in item["parts"])
-    return Published(item["job"], item["rows"], item["at"], parts, item.get("owner", ""))
+    return PublishedJob(item["job"], item["rows"], item["at"], parts, item.get("owner", ""))

@@ -16,23 +16,25 @@ from apps.engine.destinations.jsonl.config import JsonlConfig
 
 
 class JsonlFormat(FileFormat):
-    """UTF-8; decimals and times are strings, bytes are base64, and NaN, inf and -inf are strings too."""
+    """Rows are encoded in UTF-8. Decimals, times, NaN, inf and -inf are strings; bytes are base64 strings."""
 
     name = "jsonl"
     extension = "jsonl"
     media_type = "application/x-ndjson"
-    one_schema = False
+    needs_same_columns = False
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
+    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
         texts = frame.with_columns(cs.binary().bin.encode("base64"), cs.decimal().cast(pl.String))
-        if _is_finite(frame):
+        if _has_only_finite_floats(frame):
             texts.write_ndjson(sink)
             return
         for row in texts.iter_rows(named=True):
-            sink.write(orjson.dumps({k: _finite(v) for k, v in row.items()}) + b"\n")
+            sink.write(
+                orjson.dumps({name: _finite_or_text(value) for name, value in row.items()}) + b"\n"
+            )
 
-    def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
-        raise NotImplementedError("JSON Lines parts keep the fields they were written with")
+    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
+        raise NotImplementedError("JSON Lines parts are never rewritten")
 
 
 class JsonlDestination(FilesDestination):
@@ -43,12 +45,12 @@ class JsonlDestination(FilesDestination):
     Format = JsonlFormat
 
 
-def _is_finite(frame: pl.DataFrame) -> bool:
+def _has_only_finite_floats(frame: pl.DataFrame) -> bool:
     floats = frame.select(cs.float())
     return all(bool(series.is_finite().all()) for series in floats.iter_columns())
 
 
-def _finite(value: object) -> object:
+def _finite_or_text(value: object) -> object:
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else str(value)

@@ -14,11 +14,11 @@ from apps.engine.destinations.logger.config import LoggerConfig
 if TYPE_CHECKING:
     import polars as pl
 
-LONGEST_VALUE = 200  # characters per value in the log
+MAX_VALUE_LENGTH = 200  # characters per value in the log
 
 
 class LoggerDestination(Destination):
-    """Stages nothing, so there is nothing to roll back: a repeated batch is logged again."""
+    """Stages nothing, so nothing is rolled back: a repeated batch is logged again."""
 
     Config = LoggerConfig
     config: LoggerConfig
@@ -32,8 +32,8 @@ class LoggerDestination(Destination):
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
         logger.info("Batch {}-{}: {:,} rows", batch.first, batch.last, batch.rows)
         for row in frame.head(self.config.sample_rows).iter_rows(named=True):
-            shown = {name: _shown(value) for name, value in row.items()}
-            logger.bind(row=shown).info("Sample row: {}", shown)
+            values = {name: _shorten(value) for name, value in row.items()}
+            logger.bind(row=values).info("Sample row: {}", values)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         rows = sum(batch.rows for batch in committed)
@@ -44,8 +44,8 @@ class LoggerDestination(Destination):
         """Nothing to do: this destination stages nothing."""
 
 
-def _shown(value: object) -> str | int | float | bool | None:
+def _shorten(value: object) -> str | int | float | bool | None:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"

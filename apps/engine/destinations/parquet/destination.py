@@ -14,12 +14,12 @@ from apps.engine.frames.columns import fit_frame
 
 
 class ParquetFormat(FileFormat):
-    """Nested values are JSON text; decimals have 38 digits; timestamps are UTC in microseconds."""
+    """Nested values are stored as JSON text, decimals with 38 digits, and timestamps in UTC and microseconds."""
 
     name = "parquet"
     extension = "parquet"
     media_type = "application/vnd.apache.parquet"
-    stages_itself = True
+    publishes_staged_parts = True
 
     def __init__(
         self, compression: Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
@@ -27,10 +27,10 @@ class ParquetFormat(FileFormat):
         self.staging_compression = compression
         self._compression = compression
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
+    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
         frame.write_parquet(sink, compression=self._compression)
 
-    def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
+    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
         return fit_frame(pl.read_parquet(part), target)
 
 

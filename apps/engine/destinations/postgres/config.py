@@ -72,7 +72,7 @@ class PostgresConfig(BaseModel):
         ge=1,
         le=3600,
         title="Lock timeout",
-        description="Seconds to wait for locks that others hold on the table.",
+        description="Seconds to wait for locks that other sessions hold on the table.",
         examples=[60],
     )
     statement_timeout: int = Field(

@@ -11,7 +11,7 @@ from apps.engine import postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH,
+    NO_SUCH_OBJECT,
     TABLE_GONE,
     AuthenticationError,
     ConfigurationError,
@@ -22,15 +22,18 @@ from apps.engine.failures import (
 from apps.engine.postgres import Connection, Cursor
 
 # Maps SQLSTATE prefixes to the exception and its message; the longest matching prefix wins.
-STATES: dict[str, tuple[type[EngineError], str]] = {
+FAILURES_BY_SQLSTATE: dict[str, tuple[type[EngineError], str]] = {
     "0A000": (ConfigurationError, "PostgreSQL cannot change the table as needed"),
     "0L": (AuthenticationError, "PostgreSQL refused the operation"),
     "22": (ContractError, "A value does not fit the table"),
     "23": (ContractError, "A record violates a constraint of the table"),
     "28": (AuthenticationError, "PostgreSQL refused the credentials"),
-    "2BP01": (ConfigurationError, "Something else depends on what would be changed"),
-    "3D": (ConfigurationError, f"There is {NO_SUCH} database"),
-    "3F": (ConfigurationError, f"There is {NO_SUCH} schema"),
+    "2BP01": (
+        ConfigurationError,
+        "Another database object depends on the table or column that would change",
+    ),
+    "3D": (ConfigurationError, f"There is {NO_SUCH_OBJECT} database"),
+    "3F": (ConfigurationError, f"There is {NO_SUCH_OBJECT} schema"),
     "42501": (AuthenticationError, f"The user {LACKS_PERMISSION}"),
     "42": (ConfigurationError, "PostgreSQL refused a statement"),
     "42P01": (DestinationError, TABLE_GONE),
@@ -43,7 +46,8 @@ STATES: dict[str, tuple[type[EngineError], str]] = {
     "25006": (ConfigurationError, "The database is read-only"),
 }
 
-IDLE_TRANSACTION = "30s"  # seconds; a frozen writer would otherwise keep its locks and block others
+# A frozen writer would otherwise keep its locks and block other sessions.
+IDLE_TRANSACTION_TIMEOUT = "30s"
 
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
@@ -55,7 +59,7 @@ def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
 
 @contextlib.contextmanager
 def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Cursor]:
-    """A cursor in its own transaction, with our timeouts and output formats."""
+    """Open a cursor in its own transaction, with our timeouts and output formats."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -66,7 +70,7 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "synchronous_commit": "on",
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{config.lock_timeout}s",
-        "idle_in_transaction_session_timeout": IDLE_TRANSACTION,
+        "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT,
     }
     with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
         postgres.set_for_transaction(cursor, settings)
@@ -79,24 +83,24 @@ def converting_errors(config: PostgresConfig) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise explained(error, config) from error
+        raise convert_error(error, config) from error
 
 
-def explained(error: psycopg.Error, config: PostgresConfig) -> EngineError:
+def convert_error(error: psycopg.Error, config: PostgresConfig) -> EngineError:
     """Convert one of psycopg's errors to ours."""
     state = error.sqlstate
     if state is None:
-        return postgres.connection_failure(error, config, otherwise=DestinationError)
-    said = [error.diag.message_primary or "no message"]
+        return postgres.convert_connection_error(error, config, default=DestinationError)
+    details = [error.diag.message_primary or "no message"]
     for label, name in (
         ("column", error.diag.column_name),
         ("constraint", error.diag.constraint_name),
         ("hint", error.diag.message_hint),
     ):
-        said += [f"{label}: {name}"] if name else []
-    evidence = (f"SQLSTATE {state}: {said[0][:300]}", *said[1:])
+        details += [f"{label}: {name}"] if name else []
+    evidence = (f"SQLSTATE {state}: {details[0][:300]}", *details[1:])
     for length in (5, 3, 2):
-        if state[:length] in STATES:
-            failure, message = STATES[state[:length]]
+        if state[:length] in FAILURES_BY_SQLSTATE:
+            failure, message = FAILURES_BY_SQLSTATE[state[:length]]
             return failure(message, evidence=evidence)
     return DestinationError("PostgreSQL failed", evidence=evidence)

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import polars as pl
 from polars import selectors as cs
 
-SLICE = 10_000  # rows encoded while the server processes the previous slice
+SLICE_ROWS = 10_000  # a slice is encoded while the server processes the previous slice
 REPLACEMENT = "�"
 
 
 def csv_slices(frame: pl.DataFrame) -> Iterator[memoryview]:
-    """Yield the rows in slices: null is an empty cell, empty text a quoted one."""
-    for piece in _texts(frame).iter_slices(SLICE):
+    """Yield the rows in slices. Null is an empty cell, and empty text is a quoted empty cell."""
+    for rows in _encode_bytes(frame).iter_slices(SLICE_ROWS):
         buffer = io.BytesIO()
-        piece.write_csv(buffer, include_header=False)
+        rows.write_csv(buffer, include_header=False)
         yield buffer.getbuffer()
 
 
-def without_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def replace_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Replace U+0000, which PostgreSQL's text cannot store, with U+FFFD.
 
     Also return the number of changed values.
@@ -31,8 +31,8 @@ def without_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     return frame.with_columns(cs.string().str.replace_all("\0", REPLACEMENT, literal=True)), count
 
 
-def _texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Format bytes as PostgreSQL expects them; times are already ISO 8601."""
+def _encode_bytes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Encode bytes in hexadecimal, as PostgreSQL expects them. Other values need no conversion."""
     binary = frame.select(cs.binary()).columns
     return frame.with_columns(
         pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name) for name in binary

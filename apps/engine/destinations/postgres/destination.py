@@ -18,7 +18,7 @@ from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.postgres import connection as postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
-from apps.engine.destinations.postgres.copying import without_nul
+from apps.engine.destinations.postgres.copying import replace_nul
 from apps.engine.destinations.postgres.identifiers import (
     TableName,
     column_name,
@@ -29,7 +29,7 @@ from apps.engine.destinations.postgres.identifiers import (
 from apps.engine.destinations.postgres.publications import Publications
 from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
-from apps.engine.destinations.postgres.tables import look
+from apps.engine.destinations.postgres.tables import find_table
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.postgres import Connection, Cursor
 
@@ -69,47 +69,47 @@ class PostgresDestination(Destination):
         self._connection: Connection | None = None
 
     def check(self) -> Iterator[CheckStep]:
-        return run_steps(self._steps())
+        return run_steps(self._check_steps())
 
     def open(self, committed: Sequence[Batch]) -> None:
-        with self._transaction() as cursor:
-            _make_schema(cursor, self._target.schema)
-            self._publications.make(cursor)
-            if self._publications.rows(cursor, self.job_id) is not None:
+        with self._open_transaction() as cursor:
+            _create_schema(cursor, self._target.schema)
+            self._publications.create_table(cursor)
+            if self._publications.published_rows(cursor, self.job_id) is not None:
                 return
-            self._staging.make(cursor)
-            self._staging.keep_only(cursor, committed)
+            self._staging.create_tables(cursor)
+            self._staging.delete_uncommitted(cursor, committed)
 
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
         if not frame.width or not frame.height:
             return
-        frame, changed = without_nul(frame)
-        if changed:
+        frame, changed_values = replace_nul(frame)
+        if changed_values:
             logger.warning(
                 "Replaced U+0000, which PostgreSQL cannot store, with U+FFFD in {:,} values",
-                changed,
+                changed_values,
             )
         self._require_keys(frame)
         frame = frame.rename(column_names(frame.columns))
-        with self._transaction() as cursor:
-            self._staging.add(cursor, frame, batch)
+        with self._open_transaction() as cursor:
+            self._staging.add_batch(cursor, frame, batch)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        with self._transaction() as cursor:
+        with self._open_transaction() as cursor:
             self._publications.lock(cursor)
-            done = self._publications.rows(cursor, self.job_id)
-            if done is not None:
+            rows = self._publications.published_rows(cursor, self.job_id)
+            if rows is not None:
                 self._staging.drop(cursor)
-                return Publication(done)
+                return Publication(rows)
             return Publication(self._publish(cursor, committed))
 
     def abandon(self) -> None:
-        with self._transaction() as cursor:
+        with self._open_transaction() as cursor:
             self._staging.drop(cursor)
 
-    def forget_older(self) -> None:
-        with self._transaction() as cursor:
-            self._publications.forget_older(cursor, self.data.prefix)
+    def forget_older_publications(self) -> None:
+        with self._open_transaction() as cursor:
+            self._publications.delete_older(cursor, self.data.prefix)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -118,31 +118,31 @@ class PostgresDestination(Destination):
 
     def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:
         self._staging.lock(cursor)
-        self._staging.keep_only(cursor, committed)
-        if self.spec.spares_others and look(cursor, self._target) is not None:
-            self._spare_others(cursor)
+        self._staging.delete_uncommitted(cursor, committed)
+        if self.spec.protects_other_pipelines and find_table(cursor, self._target) is not None:
+            self._refuse_if_others_published(cursor)
         publishing = Publishing(
             cursor,
             target=self._target,
             staging=self._staging,
             key=[column_name(name) for name in self._key],
-            last=self._publications.last(cursor),
+            last_publication=self._publications.last_publication(cursor),
             committed=committed,
         )
-        made, unknown = publishing.run(self.spec.write_mode)
+        created, unknown_columns = publishing.run(self.spec.write_mode)
         rows = sum(batch.rows for batch in committed)
         self._publications.record(
             cursor,
             job_id=self.job_id,
             rows=rows,
-            made=made,
-            unknown=unknown,
+            created=created,
+            unknown_columns=unknown_columns,
             owner=self.data.prefix,
         )
         return rows
 
-    def _spare_others(self, cursor: Cursor) -> None:
-        if self._publications.others_published(cursor, self.data.prefix):
+    def _refuse_if_others_published(self, cursor: Cursor) -> None:
+        if self._publications.has_rows_of_others(cursor, self.data.prefix):
             raise ConfigurationError(
                 f"Another pipeline has also written to {self._target}, and reading from the beginning would"
                 " remove its rows: choose another table for this pipeline, or drop the table first"
@@ -150,15 +150,15 @@ class PostgresDestination(Destination):
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
         for name in self._key:
-            lacking = frame[name].null_count() if name in frame.columns else frame.height
-            if lacking:
+            missing = frame[name].null_count() if name in frame.columns else frame.height
+            if missing:
                 raise ContractError(
-                    f"{lacking:,} records have no value for the key {name!r}",
-                    evidence=(f"the first of them is in a batch of {frame.height:,} rows",),
+                    f"{missing:,} records have no value for the key {name!r}",
+                    evidence=(f"the first such record is in a batch of {frame.height:,} rows",),
                 )
 
-    def _transaction(self) -> AbstractContextManager[Cursor]:
-        """A cursor in a transaction. Reconnects if the connection was lost between two batches."""
+    def _open_transaction(self) -> AbstractContextManager[Cursor]:
+        """Open a cursor in a transaction. Reconnects if the connection was lost between two batches."""
         if self._connection is None or self._connection.closed:
             self._connection = postgres.connect(
                 self.config, allow_private=self.allow_private_networks
@@ -167,7 +167,7 @@ class PostgresDestination(Destination):
 
     # The connection check.
 
-    def _steps(self) -> Iterator[Step]:
+    def _check_steps(self) -> Iterator[Step]:
         host, port, private = self.config.host, self.config.port, self.allow_private_networks
         yield "resolve", lambda: checking.resolve(host, port, allow_private=private)
         yield "connect", lambda: checking.connect(host, port, allow_private=private)
@@ -175,7 +175,7 @@ class PostgresDestination(Destination):
         yield "write", self._write_and_undo
 
     def _log_in(self) -> str:
-        with self._transaction() as cursor:
+        with self._open_transaction() as cursor:
             row = cursor.execute(
                 "SELECT current_user, current_setting('server_version')"
             ).fetchone()
@@ -183,24 +183,24 @@ class PostgresDestination(Destination):
 
     def _write_and_undo(self) -> str:
         """Create, fill and drop a table, then roll everything back."""
-        probe = self._target.beside(f"_drover_check_{uuid.uuid4().hex}")
+        probe = self._target.sibling(f"_drover_check_{uuid.uuid4().hex}")
         try:
-            with self._transaction() as cursor:
-                _make_schema(cursor, probe.schema)
-                look(cursor, self._target)
+            with self._open_transaction() as cursor:
+                _create_schema(cursor, probe.schema)
+                find_table(cursor, self._target)
                 _write_probe(cursor, probe)
-                raise _Undo
-        except _Undo:
-            return f"A table was made, filled and removed in {probe.schema}"
+                raise _RollBack
+        except _RollBack:
+            return f"A table was created, filled and removed in {probe.schema}"
         finally:
             self.close()
 
 
-class _Undo(Exception):
+class _RollBack(Exception):
     """Raised to roll the transaction back."""
 
 
-def _make_schema(cursor: Cursor, schema: str) -> None:
+def _create_schema(cursor: Cursor, schema: str) -> None:
     row = cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
     if row is not None:
         return
@@ -211,4 +211,4 @@ def _make_schema(cursor: Cursor, schema: str) -> None:
 
 def _write_probe(cursor: Cursor, probe: TableName) -> None:
     for command in ("CREATE TABLE {} (n bigint)", "INSERT INTO {} VALUES (1)", "DROP TABLE {}"):
-        cursor.execute(sql.SQL(command).format(probe.quoted()))
+        cursor.execute(sql.SQL(command).format(probe.identifier()))

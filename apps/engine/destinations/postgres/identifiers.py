@@ -1,4 +1,4 @@
-"""Names that PostgreSQL accepts, and how all other names are changed."""
+"""Names of tables and columns. Names that PostgreSQL does not accept are refused or changed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from psycopg import sql
 
 from apps.engine.failures import ConfigurationError
 
-LONGEST = 63  # bytes
-BATCH, ROW = "_drover_batch", "_drover_row"  # prefix of staging tables
+MAX_BYTES = 63
+BATCH, ROW = "_drover_batch", "_drover_row"  # columns of staging tables
 PUBLICATIONS = "_drover_publications"
 BATCHES = "_drover_batches"
-_TAKEN = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH, ROW}
+_RESERVED_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH, ROW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,11 @@ class TableName:
     schema: str
     name: str
 
-    def quoted(self) -> sql.Identifier:
+    def identifier(self) -> sql.Identifier:
         return sql.Identifier(self.schema, self.name)
 
-    def beside(self, name: str) -> TableName:
+    def sibling(self, name: str) -> TableName:
+        """Return the name of another table in the same schema."""
         return TableName(self.schema, name)
 
     def __str__(self) -> str:
@@ -37,37 +38,38 @@ class TableName:
 def table_name(table: str, default_schema: str) -> TableName:
     """Parse `table` or `schema.table`. Raises ConfigurationError."""
     schema, dot, name = table.rpartition(".")
-    made = TableName(schema if dot else default_schema, name)
-    for part in (made.schema, made.name):
-        if not part or "\0" in part or len(part.encode()) > LONGEST:
+    parsed = TableName(schema if dot else default_schema, name)
+    for part in (parsed.schema, parsed.name):
+        if not part or "\0" in part or len(part.encode()) > MAX_BYTES:
             raise ConfigurationError(
-                f"A schema or table name must be 1 to {LONGEST} bytes long",
+                f"A schema or table name must be 1 to {MAX_BYTES} bytes long",
                 evidence=(f"destination.table: {table[:100]!r}",),
             )
-    if made.name.startswith("_drover_"):
+    if parsed.name.startswith("_drover_"):
         raise ConfigurationError("Table names that begin with _drover_ are reserved for Drover")
-    return made
+    return parsed
 
 
 def staging_name(target: TableName, job_id: str) -> TableName:
-    """Return the job's staging table, in the schema of the target."""
+    """Return the name of the job's staging table, which is in the target's schema."""
     if len(job_id) > 40 or not job_id.isascii():
         job_id = hashlib.sha256(job_id.encode()).hexdigest()[:40]
-    return target.beside(f"_drover_stg_{job_id}")
+    return target.sibling(f"_drover_stg_{job_id}")
 
 
 def column_names(names: Sequence[str]) -> dict[str, str]:
-    """Return each field's column. A name that PostgreSQL does not allow is shortened and ends in a digest."""
-    made = {name: column_name(name) for name in names}
-    if len(set(made.values())) < len(made):
+    """Return the column name of each field. Raises ConfigurationError if two names are equal."""
+    columns = {name: column_name(name) for name in names}
+    if len(set(columns.values())) < len(columns):
         raise ConfigurationError("Two fields of the stream would get the same column name")
-    return made
+    return columns
 
 
 def column_name(name: str) -> str:
+    """Return the name if PostgreSQL accepts it, else a shortened name that ends in a digest."""
     encoded = name.encode()
-    if 0 < len(encoded) <= LONGEST and "\0" not in name and name not in _TAKEN:
+    if 0 < len(encoded) <= MAX_BYTES and "\0" not in name and name not in _RESERVED_COLUMNS:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:10]
-    start = encoded.replace(b"\0", b"")[: LONGEST - len(digest) - 1].decode(errors="ignore")
+    start = encoded.replace(b"\0", b"")[: MAX_BYTES - len(digest) - 1].decode(errors="ignore")
     return f"{start}_{digest}"

@@ -11,7 +11,7 @@ from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
 from apps.engine.destinations.postgres.tables import Table
 from apps.engine.postgres import Cursor
 
-UNIQUE = """
+HAS_UNIQUE_INDEX = """
 SELECT EXISTS (
     SELECT FROM pg_index i
     WHERE i.indrelid = %s::oid AND i.indisunique AND i.indimmediate AND i.indisvalid
@@ -20,42 +20,45 @@ SELECT EXISTS (
            WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
           = %s::text[])"""
 
-NEWEST_FIRST = sql.SQL("kept.n DESC, s.{} DESC").format(sql.Identifier(ROW))
+NEWEST_FIRST = sql.SQL("batches.position DESC, s.{} DESC").format(sql.Identifier(ROW))
 
 
-def listed(key: Sequence[str], alias: str | None = None) -> sql.Composed:
-    """Return the key's columns, separated by commas."""
+def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:
+    """Return SQL for the key's columns, separated by commas."""
     names = [sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in key]
     return sql.SQL(", ").join(names)
 
 
-def in_order(staging: TableName) -> sql.Composed:
-    """Return the staged rows as `s`, with the position of their batch as `kept.n`; its parameter is the batches'
-    marks.
+def ordered_rows(staging: TableName) -> sql.Composed:
+    """Return SQL for the staged rows as `s`, with the position of their batch as `batches.position`.
+
+    Its parameter is the list of the batches' marks.
     """
     return sql.SQL(
-        "{} AS s JOIN unnest(%s::uuid[]) WITH ORDINALITY AS kept (id, n) ON kept.id = s.{}"
-    ).format(staging.quoted(), sql.Identifier(BATCH))
+        "{} AS s JOIN unnest(%s::uuid[]) WITH ORDINALITY AS batches (mark, position) ON batches.mark = s.{}"
+    ).format(staging.identifier(), sql.Identifier(BATCH))
 
 
 def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:
-    """Return the last staged row of each key, as `s`; its parameter is the batches' marks."""
-    columns = listed(key, "s")
+    """Return SQL for the last staged row of each key, as `s`. Its parameter is the list of the batches' marks."""
+    columns = column_list(key, "s")
     return sql.SQL("(SELECT DISTINCT ON ({0}) s.* FROM {1} ORDER BY {0}, {2}) AS s").format(
-        columns, in_order(staging), NEWEST_FIRST
+        columns, ordered_rows(staging), NEWEST_FIRST
     )
 
 
-def is_unique(cursor: Cursor, table: Table, key: Sequence[str]) -> bool:
-    """Whether a unique index on the key exists. Creates one if the rows allow it."""
-    row = cursor.execute(UNIQUE, (table.oid, sorted(key))).fetchone()
+def ensure_unique_index(cursor: Cursor, table: Table, key: Sequence[str]) -> bool:
+    """Create a unique index on the key if there is none. Returns False if the rows do not allow it."""
+    row = cursor.execute(HAS_UNIQUE_INDEX, (table.oid, sorted(key))).fetchone()
     if row and row[0]:
         return True
     try:
         with cursor.connection.transaction():
             cursor.execute(
-                sql.SQL("CREATE UNIQUE INDEX ON {} ({})").format(table.name.quoted(), listed(key))
+                sql.SQL("CREATE UNIQUE INDEX ON {} ({})").format(
+                    table.name.identifier(), column_list(key)
+                )
             )
     except psycopg.errors.UniqueViolation:
-        return False  # Older rows contain the same key twice.
+        return False  # Older rows have the same key twice.
     return True

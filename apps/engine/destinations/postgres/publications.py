@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from apps.engine.destinations.postgres.identifiers import PUBLICATIONS, TableName
-from apps.engine.destinations.postgres.tables import Table, look
+from apps.engine.destinations.postgres.tables import Table, find_table
 from apps.engine.postgres import Cursor
 
-MAKE = """
+CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
     job_id text PRIMARY KEY,
     target text NOT NULL,
@@ -21,34 +21,34 @@ CREATE TABLE IF NOT EXISTS {} (
     unknown text[] NOT NULL DEFAULT '{{}}',
     owner text
 )"""
-COMPLETE = "ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text"
-LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC LIMIT 1"
-RECORD = """
+ADD_OWNER = "ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text"
+SELECT_LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC LIMIT 1"
+INSERT_PUBLICATION = """
 INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
 VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
-# Keep the newest publication, which describes the table, and the owner's newest one with rows, which shows that the
-# table contains some of its rows.
-FORGET = """
+# Three publications are kept: the newest one, which describes the table; the owner's newest one; and the owner's newest
+# one with rows, which shows that the table contains rows of the owner.
+DELETE_OLDER = """
 DELETE FROM {table} WHERE target = %(target)s AND (owner = %(owner)s OR owner IS NULL)
 AND job_id <> coalesce((SELECT job_id FROM {table} WHERE target = %(target)s ORDER BY at DESC LIMIT 1), '')
 AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s
                    ORDER BY at DESC LIMIT 1)
 AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s AND rows > 0
                    ORDER BY at DESC LIMIT 1)"""
-OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
+HAS_ROWS_OF_OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
 
 
 @dataclass(frozen=True, slots=True)
 class LastPublication:
     """The target's state when a job was last published to it.
 
-    `relid` and `shape` are set if Drover created the table; `unknown` lists the columns that are text only
+    `relid` and `shape` are set if Drover created the table; `unknown_columns` are the columns that are text only
     because they had no values.
     """
 
     relid: int | None = None
     shape: str | None = None
-    unknown: frozenset[str] = frozenset()
+    unknown_columns: frozenset[str] = frozenset()
 
 
 class Publications:
@@ -56,49 +56,48 @@ class Publications:
 
     def __init__(self, target: TableName) -> None:
         self._target = target
-        self._table = target.beside(PUBLICATIONS)
+        self._table = target.sibling(PUBLICATIONS)
 
     def lock(self, cursor: Cursor) -> None:
-        """Wait for other publications to the same target. Holds the lock until the end of the transaction."""
+        """Lock the target until the end of the transaction, after other publications to it have finished."""
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._target}",)
         )
 
-    def make(self, cursor: Cursor) -> None:
+    def create_table(self, cursor: Cursor) -> None:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._table}",)
         )
-        found = look(cursor, self._table)
-        if found is None:
-            cursor.execute(sql.SQL(MAKE).format(self._table.quoted()))
-        elif "owner" not in found.columns:  # The table was created by an older release.
-            cursor.execute(sql.SQL(COMPLETE).format(self._table.quoted()))
+        table = find_table(cursor, self._table)
+        if table is None:
+            cursor.execute(sql.SQL(CREATE_TABLE).format(self._table.identifier()))
+        elif "owner" not in table.columns:  # The table was created by an older release.
+            cursor.execute(sql.SQL(ADD_OWNER).format(self._table.identifier()))
 
-    def rows(self, cursor: Cursor, job_id: str) -> int | None:
+    def published_rows(self, cursor: Cursor, job_id: str) -> int | None:
         """Return the number of rows that the job published, or None if it has not been published."""
-        if look(cursor, self._table) is None:
+        if find_table(cursor, self._table) is None:
             return None
-        query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.quoted())
-        found = cursor.execute(query, (job_id,)).fetchone()
-        return int(found[0]) if found else None
+        query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.identifier())
+        row = cursor.execute(query, (job_id,)).fetchone()
+        return int(row[0]) if row else None
 
-    def last(self, cursor: Cursor) -> LastPublication:
-        query = sql.SQL(LAST).format(self._table.quoted())
-        found = cursor.execute(query, (str(self._target),)).fetchone()
-        return (
-            LastPublication(found[0], found[1], frozenset(found[2])) if found else LastPublication()
-        )
+    def last_publication(self, cursor: Cursor) -> LastPublication:
+        """Return the last publication to the target; it has no values if nothing was published."""
+        query = sql.SQL(SELECT_LAST).format(self._table.identifier())
+        row = cursor.execute(query, (str(self._target),)).fetchone()
+        return LastPublication(row[0], row[1], frozenset(row[2])) if row else LastPublication()
 
-    def forget_older(self, cursor: Cursor, owner: str) -> None:
-        """Delete the owner's older publications to the target, which are not needed any more."""
-        query = sql.SQL(FORGET).format(table=self._table.quoted())
+    def delete_older(self, cursor: Cursor, owner: str) -> None:
+        """Delete the records of the owner's older publications to the target."""
+        query = sql.SQL(DELETE_OLDER).format(table=self._table.identifier())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
 
-    def others_published(self, cursor: Cursor, owner: str) -> bool:
+    def has_rows_of_others(self, cursor: Cursor, owner: str) -> bool:
         """Whether a pipeline other than `owner` has written rows to the target."""
-        query = sql.SQL(OTHERS).format(self._table.quoted())
-        found = cursor.execute(query, (str(self._target), owner)).fetchone()
-        return bool(found and found[0])
+        query = sql.SQL(HAS_ROWS_OF_OTHERS).format(self._table.identifier())
+        row = cursor.execute(query, (str(self._target), owner)).fetchone()
+        return bool(row and row[0])
 
     def record(
         self,
@@ -106,18 +105,18 @@ class Publications:
         *,
         job_id: str,
         rows: int,
-        made: Table | None,
-        unknown: set[str],
+        created: Table | None,
+        unknown_columns: set[str],
         owner: str,
     ) -> None:
-        """Record the job; `made` is the target if Drover created the table."""
-        oid, shape = (made.oid, shape_of(made)) if made else (None, None)
+        """Record the job. `created` is the target if Drover created the table."""
+        oid, shape = (created.oid, table_shape(created)) if created else (None, None)
         cursor.execute(
-            sql.SQL(RECORD).format(self._table.quoted()),
-            (job_id, str(self._target), rows, oid, shape, sorted(unknown), owner),
+            sql.SQL(INSERT_PUBLICATION).format(self._table.identifier()),
+            (job_id, str(self._target), rows, oid, shape, sorted(unknown_columns), owner),
         )
 
 
-def shape_of(table: Table) -> str:
+def table_shape(table: Table) -> str:
     """Return the columns and their types, to detect changes made outside Drover."""
     return "\n".join(f"{name} {column.type}" for name, column in table.columns.items())

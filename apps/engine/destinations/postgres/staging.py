@@ -1,6 +1,6 @@
-"""The job's staging table: LOGGED, in the target's schema, each row marked with its batch.
+"""The job's staging table, a logged table in the target's schema. Each row has the mark of its batch.
 
-`_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
+The table `_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
 written in the transaction that copies the rows, so rows never have to be counted.
 """
 
@@ -15,13 +15,13 @@ from psycopg import sql
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres.copying import csv_slices
 from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, TableName
-from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
+from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.postgres import Cursor
 from apps.engine.process.progress import progress
 
-MAKE_BATCHES = """
+CREATE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (
     staging text, batch uuid, rows bigint NOT NULL, PRIMARY KEY (staging, batch)
 )"""
@@ -32,136 +32,145 @@ class Staging:
 
     def __init__(self, name: TableName, *, ordered: bool) -> None:
         self.name = name
-        self._ordered = ordered  # Keep the order of records, which merging needs.
+        self._ordered = ordered  # whether rows are numbered; merging needs the order of records
 
-    def make(self, cursor: Cursor) -> None:
-        if look(cursor, self.name.beside(BATCHES)) is None:
-            cursor.execute(sql.SQL(MAKE_BATCHES).format(self._batches))
+    def create_tables(self, cursor: Cursor) -> None:
+        if find_table(cursor, self.name.sibling(BATCHES)) is None:
+            cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
         order = sql.SQL(", {} bigint").format(sql.Identifier(ROW))
         cursor.execute(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
-                self.name.quoted(), sql.Identifier(BATCH), order if self._ordered else sql.SQL("")
+                self.name.identifier(),
+                sql.Identifier(BATCH),
+                order if self._ordered else sql.SQL(""),
             )
         )
 
     def drop(self, cursor: Cursor) -> None:
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.quoted()))
-        self.forget(cursor)
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.identifier()))
+        self.unregister(cursor)
 
-    def forget(self, cursor: Cursor) -> None:
-        """Stop treating the table as a staging table."""
-        if look(cursor, self.name.beside(BATCHES)) is not None:
+    def unregister(self, cursor: Cursor) -> None:
+        """Delete the table's entries in `_drover_batches`: it is no longer a staging table."""
+        if find_table(cursor, self.name.sibling(BATCHES)) is not None:
             cursor.execute(
-                sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches),
+                sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches_table),
                 (self.name.name,),
             )
 
     def lock(self, cursor: Cursor) -> None:
         """Lock the table exclusively, waiting for other writers. Raises DestinationError if it does not exist."""
-        self.table(cursor)
-        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.name.quoted()))
+        self.require_table(cursor)
+        cursor.execute(
+            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.name.identifier())
+        )
 
-    def add(self, cursor: Cursor, frame: pl.DataFrame, batch: Batch) -> None:
+    def add_batch(self, cursor: Cursor, frame: pl.DataFrame, batch: Batch) -> None:
         """Copy the frame into the table after adding the columns and types it needs."""
         mark = batch_mark(batch)
-        # ALTER TABLE takes the exclusive lock too, so another writer's rows cannot get our batch's mark.
+        # ALTER TABLE also locks the table exclusively, so rows of another writer cannot get this batch's mark.
         cursor.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                self.name.quoted(), sql.Identifier(BATCH), sql.Literal(mark)
+                self.name.identifier(), sql.Identifier(BATCH), sql.Literal(mark)
             )
         )
-        frame = self._fitted(cursor, frame)
+        frame = self._fit_frame(cursor, frame)
         if self._ordered:
             frame = frame.with_row_index(ROW)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
             frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH))
         names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
         command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)")
-        with cursor.copy(command.format(self.name.quoted(), names)) as copy:
-            for piece in csv_slices(frame):
-                copy.write(piece)
+        with cursor.copy(command.format(self.name.identifier(), names)) as copy:
+            for csv in csv_slices(frame):
+                copy.write(csv)
                 progress.report()
         cursor.execute(
-            sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches),
+            sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches_table),
             (self.name.name, mark, frame.height),
         )
 
     def columns(self, cursor: Cursor) -> dict[str, Column]:
         """Return the staged columns, by name."""
-        return _columns(self.table(cursor))
+        return _staged_columns(self.require_table(cursor))
 
-    def table(self, cursor: Cursor) -> Table:
+    def require_table(self, cursor: Cursor) -> Table:
         """Return the table's description. Raises DestinationError if the table does not exist."""
-        found = look(cursor, self.name)
-        if found is None:
+        table = find_table(cursor, self.name)
+        if table is None:
             raise DestinationError(
                 "Data that was staged for this sync is missing: reset the stream to read it again",
                 evidence=(f"there is no table {self.name}",),
             )
-        return found
+        return table
 
-    def keep_only(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
-        """Delete the rows of other batches. Raises DestinationError if committed rows are missing."""
-        listed = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches)
-        rows: dict[uuid.UUID, int] = dict(cursor.execute(listed, (self.name.name,)).fetchall())
-        kept = {batch_mark(batch): batch.rows for batch in committed}
-        missing = [count for mark, count in kept.items() if rows.get(mark, 0) != count]
+    def delete_uncommitted(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
+        """Delete the rows of batches that are not committed. Raises DestinationError if committed rows are missing."""
+        query = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches_table)
+        rows: dict[uuid.UUID, int] = dict(cursor.execute(query, (self.name.name,)).fetchall())
+        committed_rows = {batch_mark(batch): batch.rows for batch in committed}
+        missing = [count for mark, count in committed_rows.items() if rows.get(mark, 0) != count]
         if missing:
             raise DestinationError(
                 "Data that was staged for this sync is missing: reset the stream to read it again",
                 evidence=(f"{len(missing)} of {len(committed)} staged batches are incomplete",),
             )
-        others = [*(rows.keys() - kept.keys())]
-        if others:
-            self._delete(cursor, others)
+        uncommitted = [*(rows.keys() - committed_rows.keys())]
+        if uncommitted:
+            self._delete(cursor, uncommitted)
 
     def _delete(self, cursor: Cursor, marks: list[uuid.UUID]) -> None:
         cursor.execute(
             sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(
-                self.name.quoted(), sql.Identifier(BATCH)
+                self.name.identifier(), sql.Identifier(BATCH)
             ),
             (marks,),
         )
         cursor.execute(
-            sql.SQL("DELETE FROM {} WHERE staging = %s AND batch = ANY (%s)").format(self._batches),
+            sql.SQL("DELETE FROM {} WHERE staging = %s AND batch = ANY (%s)").format(
+                self._batches_table
+            ),
             (self.name.name, marks),
         )
 
     @property
-    def _batches(self) -> sql.Identifier:
-        return self.name.beside(BATCHES).quoted()
+    def _batches_table(self) -> sql.Identifier:
+        return self.name.sibling(BATCHES).identifier()
 
-    def _fitted(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
-        """Widen the table to the frame, and the frame to the table. Columns without values are left out."""
-        have = _columns(self.table(cursor))
-        made = {}
+    def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add and widen columns of the table, and return the frame with the table's types.
+
+        The returned frame has no columns without values.
+        """
+        existing = _staged_columns(self.require_table(cursor))
+        series_by_name = {}
         for series in frame.iter_columns():
             column = column_of(series.dtype)
-            known = have.get(series.name)
-            if known is None:
+            current = existing.get(series.name)
+            if current is None:
                 add_column(cursor, self.name, series.name, column)
-                wanted = column
+                target = column
             else:
-                wanted = known.widen(column)
-                if wanted.type is not known.type:
-                    widen_column(cursor, self.name, series.name, known.type, wanted)
+                target = current.widen(column)
+                if target.type is not current.type:
+                    widen_column(cursor, self.name, series.name, current.type, target)
             if column.type is not ColumnType.NULL:
-                exact = series.dtype.is_decimal() and wanted.type is ColumnType.DECIMAL
-                made[series.name] = series if exact else cast(series, wanted.dtype)
-        if not made:  # Insert the rows of a batch in which every value is null.
-            made[frame.columns[0]] = frame.to_series(0)
-        return pl.DataFrame(made)
+                is_exact = series.dtype.is_decimal() and target.type is ColumnType.DECIMAL
+                series_by_name[series.name] = series if is_exact else cast(series, target.dtype)
+        if not series_by_name:  # Every value is null, but the batch's rows have to be inserted.
+            series_by_name[frame.columns[0]] = frame.to_series(0)
+        return pl.DataFrame(series_by_name)
 
 
 def batch_mark(batch: Batch) -> uuid.UUID:
-    """Return the batch's id as the 16 bytes that every staged row carries."""
+    """Return the mark of the batch's rows: its id as a UUID."""
     try:
         return uuid.UUID(batch.id)
     except ValueError:
         return uuid.uuid5(uuid.NAMESPACE_OID, batch.id)
 
 
-def _columns(table: Table) -> dict[str, Column]:
+def _staged_columns(table: Table) -> dict[str, Column]:
     return {
         name: Column(column.kind or ColumnType.STRING)
         for name, column in table.columns.items()

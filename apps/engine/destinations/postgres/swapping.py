@@ -1,4 +1,4 @@
-"""Decide whether a new table may replace an old one, and copy the old one's grants."""
+"""Decide whether a new table may replace an old table, and copy the old table's grants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from psycopg import sql
 from apps.engine.destinations.postgres.tables import Table
 from apps.engine.postgres import Cursor
 
-ALONE = """
+CAN_BE_REPLACED = """
 SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
    AND c.relreplident = 'd' AND c.reloptions IS NULL
    AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
@@ -21,34 +21,38 @@ SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
                    WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL)
 FROM pg_class c WHERE c.oid = %s::oid"""
 
-GRANTS = """
+SELECT_GRANTS = """
 SELECT CASE WHEN x.grantee = 0 THEN NULL ELSE pg_get_userbyid(x.grantee) END,
        x.privilege_type, x.is_grantable
 FROM pg_class c, aclexplode(c.relacl) x
 WHERE c.oid = %s::oid AND x.grantee <> c.relowner"""
 
 
-def stands_alone(cursor: Cursor, oid: int) -> bool:
-    """Whether the table can be dropped and replaced without losing anything else."""
-    row = cursor.execute(ALONE, (oid,)).fetchone()
+def can_be_replaced(cursor: Cursor, oid: int) -> bool:
+    """Return whether the table has no indexes, triggers or other properties that a new table would lack."""
+    row = cursor.execute(CAN_BE_REPLACED, (oid,)).fetchone()
     return row is not None and bool(row[0])
 
 
-def keep_grants(cursor: Cursor, old: int, new: Table) -> None:
-    """Give the new table exactly the grants of the old one, if the old one has any."""
-    grants = cursor.execute(GRANTS, (old,)).fetchall()
+def copy_grants(cursor: Cursor, old_oid: int, new_table: Table) -> None:
+    """Give the new table exactly the grants of the old table, if that has any."""
+    grants = cursor.execute(SELECT_GRANTS, (old_oid,)).fetchall()
     if not grants:
         return
-    for grantee in {row[0] for row in cursor.execute(GRANTS, (new.oid,)).fetchall()}:
+    for grantee in {row[0] for row in cursor.execute(SELECT_GRANTS, (new_table.oid,)).fetchall()}:
         cursor.execute(
-            sql.SQL("REVOKE ALL ON {} FROM {}").format(new.name.quoted(), _role(grantee))
+            sql.SQL("REVOKE ALL ON {} FROM {}").format(
+                new_table.name.identifier(), _role_identifier(grantee)
+            )
         )
     for grantee, privilege, grantable in grants:
         command = "GRANT {} ON {} TO {} WITH GRANT OPTION" if grantable else "GRANT {} ON {} TO {}"
         cursor.execute(
-            sql.SQL(command).format(sql.SQL(privilege), new.name.quoted(), _role(grantee))
+            sql.SQL(command).format(
+                sql.SQL(privilege), new_table.name.identifier(), _role_identifier(grantee)
+            )
         )
 
 
-def _role(name: str | None) -> sql.Composable:
+def _role_identifier(name: str | None) -> sql.Composable:
     return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)

@@ -9,17 +9,17 @@ from psycopg import sql
 
 from apps.engine.destinations.postgres.identifiers import TableName
 from apps.engine.destinations.postgres.types import (
-    KINDS,
+    KINDS_BY_TYPE,
     SMALLER_INTEGERS,
-    inexact_as_float,
-    type_of,
-    widened,
+    inexact_as_float_condition,
+    sql_type,
+    widen_expression,
 )
 from apps.engine.failures import ConfigurationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
 
-LOOK = """
+SELECT_TABLE = """
 SELECT c.oid, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod),
        format_type(a.atttypid, NULL), t.typcategory
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -39,7 +39,7 @@ class TableColumn:
     @property
     def kind(self) -> ColumnType | None:
         """Return Drover's type, or None for a type that Drover never creates."""
-        return KINDS.get(self.type)
+        return KINDS_BY_TYPE.get(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Table:
     columns: Mapping[str, TableColumn]
 
 
-def look(cursor: Cursor, name: TableName) -> Table | None:
-    """Return the table, or None.
+def find_table(cursor: Cursor, name: TableName) -> Table | None:
+    """Return the table, or None if it does not exist.
 
-    Raises ConfigurationError if the name belongs to something else, such as a view.
+    Raises ConfigurationError if the name belongs to another object, such as a view.
     """
-    rows = cursor.execute(LOOK, (name.schema, name.name)).fetchall()
+    rows = cursor.execute(SELECT_TABLE, (name.schema, name.name)).fetchall()
     if not rows:
         return None
     if rows[0][1] not in {"r", "p"}:
@@ -68,95 +68,102 @@ def look(cursor: Cursor, name: TableName) -> Table | None:
 def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> None:
     cursor.execute(
         sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-            table.quoted(), sql.Identifier(name), type_of(column)
+            table.identifier(), sql.Identifier(name), sql_type(column)
         )
     )
 
 
-def widen_column(cursor: Cursor, table: TableName, name: str, kind: ColumnType, to: Column) -> None:
+def widen_column(
+    cursor: Cursor, table: TableName, name: str, kind: ColumnType, target: Column
+) -> None:
     """Change the column's type and convert its values."""
     quoted = sql.Identifier(name)
     cursor.execute(
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
-            table.quoted(), quoted, type_of(to), widened(quoted, kind, to.type)
+            table.identifier(),
+            quoted,
+            sql_type(target),
+            widen_expression(quoted, kind, target.type),
         )
     )
 
 
-def exists(cursor: Cursor, table: TableName, condition: sql.Composable) -> bool:
-    """Whether a row meets the condition."""
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(table.quoted(), condition)
+def has_row(cursor: Cursor, table: TableName, condition: sql.Composable) -> bool:
+    """Return whether the table has a row that meets the condition."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(table.identifier(), condition)
     row = cursor.execute(query).fetchone()
     return row is not None and bool(row[0])
 
 
-class Evolution:
-    """Change a target's columns so that they can hold the staged rows; columns of others are kept."""
+class SchemaEvolution:
+    """Add and widen columns of the target, so that they can store the staged rows. No column is removed."""
 
-    def __init__(self, cursor: Cursor, *, staging: Table, target: Table, unknown: set[str]) -> None:
+    def __init__(
+        self, cursor: Cursor, *, staging: Table, target: Table, unknown_columns: set[str]
+    ) -> None:
         self._cursor = cursor
         self._staging = staging
         self._target = target
-        self._unknown = unknown  # Drover's text columns that never had a value
+        self._unknown_columns = unknown_columns  # Drover's text columns that never had a value
 
     def run(self, staged: Mapping[str, Column]) -> set[str]:
-        """Add and widen columns. Returns the target's columns whose type is still unknown."""
+        """Add and widen columns. Returns the names of the target's columns that never had a value."""
         for name, column in staged.items():
-            have = self._target.columns.get(name)
-            if have is None:
-                text = column.type is ColumnType.NULL
-                add_column(self._cursor, self._target.name, name, STRING if text else column)
-                self._unknown |= {name} if text else set()
+            existing = self._target.columns.get(name)
+            if existing is None:
+                is_unknown = column.type is ColumnType.NULL
+                add_column(self._cursor, self._target.name, name, STRING if is_unknown else column)
+                self._unknown_columns |= {name} if is_unknown else set()
             elif column.type is not ColumnType.NULL:
-                self._fit(name, have, column)
-                self._unknown.discard(name)
-        return self._unknown
+                self._fit_column(name, existing, column)
+                self._unknown_columns.discard(name)
+        return self._unknown_columns
 
-    def _fit(self, name: str, have: TableColumn, column: Column) -> None:
-        if name in self._unknown and self._is_empty(name):
-            self._alter(name, ColumnType.NULL, column)
-        elif have.kind is not None and have.kind is not ColumnType.NULL:
-            self._widen(name, have.kind, column)
-        elif have.type in SMALLER_INTEGERS:
-            self._widen_integer(name, SMALLER_INTEGERS[have.type], column)
-        elif have.type == "real" and column.type in {ColumnType.NUMBER, ColumnType.INTEGER}:
-            self._alter(name, ColumnType.NUMBER, Column(ColumnType.NUMBER))
+    def _fit_column(self, name: str, existing: TableColumn, column: Column) -> None:
+        if name in self._unknown_columns and self._is_empty(name):
+            self._alter_type(name, ColumnType.NULL, column)
+        elif existing.kind is not None and existing.kind is not ColumnType.NULL:
+            self._widen(name, existing.kind, column)
+        elif existing.type in SMALLER_INTEGERS:
+            self._widen_integer(name, SMALLER_INTEGERS[existing.type], column)
+        elif existing.type == "real" and column.type in {ColumnType.NUMBER, ColumnType.INTEGER}:
+            self._alter_type(name, ColumnType.NUMBER, Column(ColumnType.NUMBER))
 
     def _widen(self, name: str, kind: ColumnType, column: Column) -> None:
-        wanted = Column(kind).widen(column)
+        target = Column(kind).widen(column)
         if (
-            wanted.type is ColumnType.NUMBER
+            target.type is ColumnType.NUMBER
             and kind is not column.type
-            and self._inexact(name, kind)
+            and self._is_inexact(name, kind)
         ):
-            wanted = STRING
-        if wanted.type is not kind:
-            self._alter(name, kind, wanted)
+            target = STRING
+        if target.type is not kind:
+            self._alter_type(name, kind, target)
 
     def _widen_integer(self, name: str, limit: int, column: Column) -> None:
         if column.type is not ColumnType.INTEGER:
             self._widen(name, ColumnType.INTEGER, column)
             return
-        beyond = sql.SQL("({0} >= {1} OR {0} < -{1})").format(sql.Identifier(name), limit)
-        if exists(self._cursor, self._staging.name, beyond):
-            self._alter(name, ColumnType.INTEGER, column)
+        too_large = sql.SQL("({0} >= {1} OR {0} < -{1})").format(sql.Identifier(name), limit)
+        if has_row(self._cursor, self._staging.name, too_large):
+            self._alter_type(name, ColumnType.INTEGER, column)
 
-    def _inexact(self, name: str, kind: ColumnType) -> bool:
-        """Whether an integer, in the target or in the staged rows, would change when stored as a float."""
-        holder = self._target if kind is ColumnType.INTEGER else self._staging
-        return exists(self._cursor, holder.name, inexact_as_float(sql.Identifier(name)))
+    def _is_inexact(self, name: str, kind: ColumnType) -> bool:
+        """Return whether an integer, in the target or in the staged rows, would change when stored as a float."""
+        table = self._target if kind is ColumnType.INTEGER else self._staging
+        return has_row(self._cursor, table.name, inexact_as_float_condition(sql.Identifier(name)))
 
     def _is_empty(self, name: str) -> bool:
-        present = sql.SQL("{} IS NOT NULL").format(sql.Identifier(name))
-        return not exists(self._cursor, self._target.name, present)
+        has_value = sql.SQL("{} IS NOT NULL").format(sql.Identifier(name))
+        return not has_row(self._cursor, self._target.name, has_value)
 
-    def _alter(self, name: str, kind: ColumnType, to: Column) -> None:
+    def _alter_type(self, name: str, kind: ColumnType, target: Column) -> None:
         if kind is ColumnType.NULL:
             quoted = sql.Identifier(name)
             self._cursor.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING NULL").format(
-                    self._target.name.quoted(), quoted, type_of(to)
+                    self._target.name.identifier(), quoted, sql_type(target)
                 )
             )
             return
-        widen_column(self._cursor, self._target.name, name, kind, to)
+        widen_column(self._cursor, self._target.name, name, kind, target)

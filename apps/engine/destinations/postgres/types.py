@@ -7,7 +7,7 @@ from psycopg import sql
 from apps.engine.frames.columns import EXACT_INTEGERS, Column, ColumnType
 
 TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
-    # used in staging for columns without values; can become text without a rewrite
+    # The type of staged columns without values. PostgreSQL changes it to text without rewriting the table.
     ColumnType.NULL: "character varying",
     ColumnType.BOOLEAN: "boolean",
     ColumnType.INTEGER: "bigint",
@@ -21,31 +21,33 @@ TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
     ColumnType.TIME: "time without time zone",
     ColumnType.BINARY: "bytea",
 }
-KINDS: dict[str, ColumnType] = {
+KINDS_BY_TYPE: dict[str, ColumnType] = {
     spelling: kind for kind, spelling in TYPES.items() if kind is not ColumnType.JSON
 }
 SMALLER_INTEGERS = {"smallint": 2**15, "integer": 2**31}
-_TEXTS: dict[ColumnType, str] = {
+_TEXT_EXPRESSIONS: dict[ColumnType, str] = {
     ColumnType.TIMESTAMP: """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
     ColumnType.INSTANT: """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')""",
     ColumnType.BINARY: "replace(encode({0}, 'base64'), E'\\n', '')",
 }
 
 
-def type_of(column: Column) -> sql.SQL:
+def sql_type(column: Column) -> sql.SQL:
     return sql.SQL(TYPES[column.type])
 
 
-def widened(expression: sql.Composable, kind: ColumnType, to: ColumnType) -> sql.Composable:
-    """Return the expression converted to a wider type, with exact text."""
-    if TYPES[kind] == TYPES[to]:
+def widen_expression(
+    expression: sql.Composable, kind: ColumnType, target: ColumnType
+) -> sql.Composable:
+    """Return an expression that converts the value to a wider type, with exact text."""
+    if TYPES[kind] == TYPES[target]:
         return expression
-    if TYPES[to] == "text":
-        return sql.SQL(_TEXTS.get(kind, "{0}::text")).format(expression)
-    return sql.SQL("{}::{}").format(expression, sql.SQL(TYPES[to]))
+    if TYPES[target] == "text":
+        return sql.SQL(_TEXT_EXPRESSIONS.get(kind, "{0}::text")).format(expression)
+    return sql.SQL("{}::{}").format(expression, sql.SQL(TYPES[target]))
 
 
-def inexact_as_float(column: sql.Composable) -> sql.Composable:
+def inexact_as_float_condition(column: sql.Composable) -> sql.Composable:
     """Return a condition that is true for an integer that no float equals."""
     limit = sql.Literal(EXACT_INTEGERS)
     return sql.SQL("({0} > {1} OR {0} < -{1})").format(column, limit)

@@ -13,32 +13,31 @@ from loguru import logger
 from pydantic import ValidationError
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import EXPECTED, ConfigurationError, EngineError, SourceError
+from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, EngineError, SourceError
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sources.bizon.guard import Watch, answer_of, under_policy
+from apps.engine.sources.bizon.guard import RequestLog, to_complete_response, under_policy
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
     SettingsT,
     SourcePage,
-    checked,
     rows_page,
+    run_checks,
 )
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 from apps.json import JsonValue
 
-Answered = TypeVar("Answered")
+ResultT = TypeVar("ResultT")
 
-UNEXPECTED = (LookupError, TypeError, AttributeError, ValueError, AssertionError)
+UNEXPECTED_RESPONSE_ERRORS = (LookupError, TypeError, AttributeError, ValueError, AssertionError)
 
 
 class BizonSource(ConnectorSource[SettingsT]):
-    """Delegates to `origin`, under our egress policy, and converts its failures."""
+    """Delegates to `origin`, one of bizon's sources, under our egress policy, and converts its failures."""
 
     origin: ClassVar[type[AbstractSource]]
-    reads_to_check: ClassVar[bool] = (
-        False  # Skip bizon's own check, which sends no request to the API.
-    )
+    # Whether the check also reads a page, because bizon's own check sends no request to the API.
+    check_reads_page: ClassVar[bool] = False
 
     @classmethod
     def streams(cls) -> list[str]:
@@ -46,54 +45,54 @@ class BizonSource(ConnectorSource[SettingsT]):
 
     def check(self) -> Iterator[CheckStep]:
         steps = [("connect", self._check_connect)]
-        if self.reads_to_check:
+        if self.check_reads_page:
             steps.append(("read", self._check_read))
-        return checked(steps)
+        return run_checks(steps)
 
     def discover(self) -> list[StreamInfo]:
         return [
-            StreamInfo(name, self._fields(name), sync_modes=self.sync_modes(name))
+            StreamInfo(name, self._stream_fields(name), sync_modes=self.sync_modes(name))
             for name in self.streams()
         ]
 
     def get_total_records_count(self) -> int | None:
-        return self._asking(lambda: self.inner.get_total_records_count())
+        return self._call(lambda: self.bizon_source.get_total_records_count())
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        return self._page(lambda: self.inner.get(pagination=pagination or {}))
+        return self._read_page(lambda: self.bizon_source.get(pagination=pagination or {}))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._page(
-            lambda: self.inner.get_records_after(source_state, pagination=pagination or {})
+        return self._read_page(
+            lambda: self.bizon_source.get_records_after(source_state, pagination=pagination or {})
         )
 
     def close(self) -> None:
-        if "inner" in self.__dict__:
-            self.inner.session.close()
+        if "bizon_source" in self.__dict__:
+            self.bizon_source.session.close()
         super().close()
 
     @cached_property
-    def watch(self) -> Watch:
-        return Watch()
+    def request_log(self) -> RequestLog:
+        return RequestLog()
 
     @cached_property
-    def inner(self) -> AbstractSource:
+    def bizon_source(self) -> AbstractSource:
         """Create bizon's source, which may already send requests. Raises EngineError."""
         guarded = under_policy(
-            self.origin, allow_private=self.allow_private_networks, watch=self.watch
+            self.origin, allow_private=self.allow_private_networks, request_log=self.request_log
         )
         config = self._bizon_config()
-        made: AbstractSource = self._asking(lambda: guarded(config))
-        return made
+        source: AbstractSource = self._call(lambda: guarded(config))
+        return source
 
     def bizon_settings(self) -> dict[str, JsonValue]:
         """Convert our settings to those of bizon's source."""
         return self.settings.model_dump(exclude_none=True)
 
     def tolerates_gaps(self) -> bool:
-        """Whether failed requests that bizon's source ignored are only logged as warnings."""
+        """Whether failed requests that bizon's source ignored are logged as warnings instead of failing the page."""
         return False
 
     def _bizon_config(self) -> Any:
@@ -111,56 +110,56 @@ class BizonSource(ConnectorSource[SettingsT]):
             lines = tuple(f"{'.'.join(map(str, i['loc']))}: {i['msg']}" for i in issues[:10])
             raise ConfigurationError("the settings are not valid", evidence=lines) from None
 
-    def _page(self, ask: Callable[[], Any]) -> SourcePage:
-        answer = self._asking(ask)
-        if (
-            isinstance(answer, tuple) and len(answer) == 2
-        ):  # an older return type that 0.6.4 still uses
-            return rows_page(list(answer[1]), answer[0])
-        if not isinstance(answer, SourceIteration):
-            raise UnhelpfulSourceError(f"{self.spec.kind} returned no page")
-        rows = [record.data for record in answer.records]
-        return rows_page(rows, answer.next_pagination, answer.next_state)
+    def _read_page(self, get_page: Callable[[], Any]) -> SourcePage:
+        page = self._call(get_page)
+        if isinstance(page, tuple) and len(page) == 2:  # An older return type, still in use.
+            return rows_page(list(page[1]), page[0])
+        if not isinstance(page, SourceIteration):
+            raise PermanentSourceError(f"{self.spec.kind} returned no page")
+        rows = [record.data for record in page.records]
+        return rows_page(rows, page.next_pagination, page.next_state)
 
-    def _asking(self, ask: Callable[[], Answered]) -> Answered:
-        """Run a call. Raises EngineError for exceptions, and for failed requests that bizon ignored."""
-        self.watch.begin()
+    def _call(self, function: Callable[[], ResultT]) -> ResultT:
+        """Call bizon. Raises EngineError for exceptions, and for failed requests that bizon ignored."""
+        self.request_log.clear()
         try:
-            answer = ask()
-        except EXPECTED:
+            result = function()
+        except EXPECTED_ERRORS:
             raise
         except requests.exceptions.JSONDecodeError as error:
-            raise self._misunderstood("the source did not return complete JSON") from error
+            raise self._unexpected_response("the source did not return complete JSON") from error
         except requests.RequestException as error:
-            raise self.watch.explained(error) from error
-        except UNEXPECTED as error:
-            raise self._misunderstood(
+            raise self.request_log.convert(error) from error
+        except UNEXPECTED_RESPONSE_ERRORS as error:
+            raise self._unexpected_response(
                 f"the response of the source is not as expected ({type(error).__name__})"
             ) from error
         self._report_hidden_failures()
-        return answer
+        return result
 
-    def _misunderstood(self, message: str) -> EngineError:
-        failure = self.watch.failure()
+    def _unexpected_response(self, message: str) -> EngineError:
+        failure = self.request_log.failure()
         if failure is not None:
             return failure
-        last = self.watch.last
-        return SourceError(message, evidence=answer_of(last).evidence if last is not None else ())
+        last = self.request_log.last_response
+        return SourceError(
+            message, evidence=to_complete_response(last).evidence if last is not None else ()
+        )
 
     def _report_hidden_failures(self) -> None:
-        failure = self.watch.failure()
+        failure = self.request_log.failure()
         if failure is None:
             return
         if not self.tolerates_gaps():
             raise failure
-        for failed in self.watch.failed:
-            error = self.watch.explained(failed)
+        for failed in self.request_log.failed_requests:
+            error = self.request_log.convert(failed)
             logger.warning(
                 "Ignored a failed request: {} {}", error.message, " | ".join(error.evidence)
             )
 
-    def _fields(self, stream: str) -> tuple[FieldInfo, ...]:
-        """Return the fields of the bound stream; those of other streams are not requested."""
+    def _stream_fields(self, stream: str) -> tuple[FieldInfo, ...]:
+        """Return the fields of the bound stream. For other streams no page is requested, so the result is empty."""
         if stream != self.spec.stream:
             return ()
         schema = StreamSchema()
@@ -169,12 +168,14 @@ class BizonSource(ConnectorSource[SettingsT]):
         return tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
 
     def _check_connect(self) -> str:
-        ok, message = self._asking(lambda: self.inner.check_connection())
+        ok, message = self._call(lambda: self.bizon_source.check_connection())
         if not ok:
             raise SourceError(
                 f"{self.spec.kind} reports that it cannot connect", evidence=(str(message)[:300],)
             )
-        return "the settings are accepted" if not self.reads_to_check else "ready to send requests"
+        return (
+            "the settings are accepted" if not self.check_reads_page else "ready to send requests"
+        )
 
     def _check_read(self) -> str:
         page: Any = self.get()

@@ -1,7 +1,7 @@
 """Put bizon's sources under our egress policy, and record every failed request.
 
-Some of bizon's sources log a failed request and continue with fewer records. A recorded failure fails the page
-all the same, unless the connector's settings allow gaps.
+Some of bizon's sources log a failed request and continue with fewer records. A recorded failure fails the
+page nevertheless, unless the connector's settings allow gaps.
 """
 
 from __future__ import annotations
@@ -26,48 +26,50 @@ from apps.egress.http import (
 )
 from apps.engine.failures import AuthenticationError, EngineError
 from apps.engine.frames import json_values
-from apps.engine.sources.http.answers import (
-    MAY_PASS,
-    SHOWN_BODY,
-    Answer,
-    refused,
+from apps.engine.sources.http.responses import (
+    MAX_SHOWN_BODY,
+    TEMPORARY_STATUSES,
+    CompleteResponse,
+    request_failure,
+    status_failure,
     status_line,
-    unanswered,
 )
 
 RETRIES = 4
 MAX_BODY = 64 << 20  # bytes
 BODY_SECONDS = 300.0
-LONGEST_WAIT = 30.0  # seconds; a longer Retry-After fails the run instead of waiting
+LONGEST_WAIT = 30.0  # seconds; a longer Retry-After fails the run
 
 
 @dataclass(slots=True)
-class Watch:
-    """The requests since the page was started."""
+class RequestLog:
+    """The last response, and all failed requests, since the log was cleared."""
 
-    last: requests.Response | None = None
-    failed: list[requests.Response | requests.RequestException] = field(default_factory=list)
+    last_response: requests.Response | None = None
+    failed_requests: list[requests.Response | requests.RequestException] = field(
+        default_factory=list
+    )
 
-    def begin(self) -> None:
-        self.last = None
-        self.failed.clear()
+    def clear(self) -> None:
+        self.last_response = None
+        self.failed_requests.clear()
 
     def failure(self) -> EngineError | None:
         """Return the first failed request as our error."""
-        return self.explained(self.failed[0]) if self.failed else None
+        return self.convert(self.failed_requests[0]) if self.failed_requests else None
 
-    def explained(self, failed: requests.Response | requests.RequestException) -> EngineError:
-        """Convert a failed request to our error; for an exception without a failed request, return None."""
+    def convert(self, failed: requests.Response | requests.RequestException) -> EngineError:
+        """Convert a failed request to our error. An exception without a request gets that of the last response."""
         if isinstance(failed, requests.RequestException) and failed.request is None:
-            failed.request = self.last.request if self.last is not None else None
-        return explained(failed)
+            failed.request = self.last_response.request if self.last_response is not None else None
+        return convert_failed_request(failed)
 
 
-class WatchingAdapter(PolicyAdapter):
-    """Sends requests under the policy and records how each ended."""
+class RecordingAdapter(PolicyAdapter):
+    """Sends requests under the egress policy, and records the last response and all failures."""
 
-    def __init__(self, *, watch: Watch, **options: Any) -> None:
-        self._watch = watch
+    def __init__(self, *, request_log: RequestLog, **options: Any) -> None:
+        self._request_log = request_log
         super().__init__(**options)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
@@ -75,18 +77,18 @@ class WatchingAdapter(PolicyAdapter):
             options["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
         try:
             response = super().send(request, **options)
-            self._watch.last = response
+            self._request_log.last_response = response
             if not options.get("stream"):
-                _hold(response)
+                _read_body(response)
         except requests.RequestException as error:
-            self._watch.failed.append(error)
+            self._request_log.failed_requests.append(error)
             raise
         if response.status_code >= requests.codes.bad_request:
-            self._watch.failed.append(response)
+            self._request_log.failed_requests.append(response)
         return response
 
 
-def _hold(response: requests.Response) -> None:
+def _read_body(response: requests.Response) -> None:
     """Read the body, with limits on bytes and values, before bizon parses it as JSON."""
     response._content = read_body(response, limit=MAX_BODY, seconds=BODY_SECONDS)
     json_values.require_few_values(response._content)
@@ -97,28 +99,30 @@ class GuardMixin:
 
     origin: ClassVar[Any]
     allow_private: ClassVar[bool]
-    watch: ClassVar[Watch]
+    request_log: ClassVar[RequestLog]
 
     def get_session(self) -> Any:
         session = self.origin.get_session(self)
         obey_policy(session, allow_private=self.allow_private)
         for scheme in ("https://", "http://"):
-            adapter = WatchingAdapter(
-                watch=self.watch, allow_private=self.allow_private, max_retries=_retries()
+            adapter = RecordingAdapter(
+                request_log=self.request_log,
+                allow_private=self.allow_private,
+                max_retries=_retry_policy(),
             )
             session.mount(scheme, adapter)
-        session.rebuild_auth = _without_credentials_elsewhere
+        session.rebuild_auth = _drop_credentials_for_other_hosts
         return session
 
     def get_authenticator(self) -> AuthBase | None:
         auth: AuthBase | None = self.origin.get_authenticator(self)
         if isinstance(auth, Oauth2Authenticator):
-            return RenewingAuth(auth, PolicySession(allow_private=self.allow_private))
+            return GuardedOauth2(auth, PolicySession(allow_private=self.allow_private))
         return auth
 
 
-class RenewingAuth(Oauth2Authenticator):
-    """bizon's OAuth, with requests to the token endpoint under the policy and its errors converted."""
+class GuardedOauth2(Oauth2Authenticator):
+    """bizon's OAuth authentication, with token requests under the egress policy and errors converted to ours."""
 
     def __init__(self, original: Oauth2Authenticator, session: PolicySession) -> None:
         self.__dict__.update(original.__dict__)
@@ -129,51 +133,53 @@ class RenewingAuth(Oauth2Authenticator):
         try:
             response = self._session.post(url, data=self.build_refresh_request_body())
         except requests.RequestException as error:
-            raise unanswered(error, f"POST {url_without_secrets(url)}") from error
+            raise request_failure(error, f"POST {url_without_secrets(url)}") from error
         if response.status_code in {400, 401, 403}:
-            evidence = answer_of(response).evidence
+            evidence = to_complete_response(response).evidence
             raise AuthenticationError("the access token could not be renewed", evidence=evidence)
         if not response.ok:
-            raise refused(response.status_code, answer_of(response))
+            raise status_failure(response.status_code, to_complete_response(response))
         return response.json()
 
 
-def under_policy(origin: type[Any], *, allow_private: bool, watch: Watch) -> type[Any]:
-    """Return the class with the mixin applied."""
-    members = {"origin": origin, "allow_private": allow_private, "watch": watch}
+def under_policy(origin: type[Any], *, allow_private: bool, request_log: RequestLog) -> type[Any]:
+    """Return a subclass of `origin` whose requests are subject to the egress policy and recorded."""
+    members = {"origin": origin, "allow_private": allow_private, "request_log": request_log}
     return type(origin.__name__, (GuardMixin, origin), members)
 
 
-def explained(failed: requests.Response | requests.RequestException) -> EngineError:
+def convert_failed_request(failed: requests.Response | requests.RequestException) -> EngineError:
     """Convert a failed request to our error."""
     if isinstance(failed, requests.Response):
-        return refused(failed.status_code, answer_of(failed))
+        return status_failure(failed.status_code, to_complete_response(failed))
     if failed.response is not None:
-        return refused(failed.response.status_code, answer_of(failed.response))
+        return status_failure(failed.response.status_code, to_complete_response(failed.response))
     request = failed.request
     url = request.url if request is not None else None
     method = request.method if request is not None else ""
-    return unanswered(failed, f"{method} {url_without_secrets(str(url or ''))}")
+    return request_failure(failed, f"{method} {url_without_secrets(str(url or ''))}")
 
 
-def answer_of(response: requests.Response) -> Answer:
-    """Convert a response of `requests` to an `Answer`, with only the shown part of its body."""
+def to_complete_response(response: requests.Response) -> CompleteResponse:
+    """Convert a response of `requests`, with only the part of its body that is shown as evidence."""
     request = response.request
-    asked = f"{request.method} {url_without_secrets(request.url or '')}"
-    return Answer(status_line(response), asked, response.headers, response.content[:SHOWN_BODY], {})
+    request_line = f"{request.method} {url_without_secrets(request.url or '')}"
+    return CompleteResponse(
+        status_line(response), request_line, response.headers, response.content[:MAX_SHOWN_BODY], {}
+    )
 
 
-def _without_credentials_elsewhere(
+def _drop_credentials_for_other_hosts(
     request: requests.PreparedRequest, response: requests.Response
 ) -> None:
     drop_credentials(request, previous_url=response.request.url or "")
 
 
-def _retries() -> CappedRetry:
+def _retry_policy() -> CappedRetry:
     return CappedRetry(
         total=RETRIES,
         backoff_factor=0.5,
-        status_forcelist=sorted(MAY_PASS),
+        status_forcelist=sorted(TEMPORARY_STATUSES),
         allowed_methods=["GET", "POST", "PATCH"],
         respect_retry_after_header=True,
         raise_on_status=False,

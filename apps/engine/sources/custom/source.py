@@ -1,4 +1,4 @@
-"""The trusted side of a custom source: asks the sandbox for pages and validates everything it returns."""
+"""The trusted side of a custom source: it requests pages from the sandbox, and validates everything it returns."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from apps.engine.sources.connector import (
     Pagination,
     SourcePage,
     SourceSettings,
-    checked,
     rows_page,
+    run_checks,
 )
 
 LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
-KEPT = 500  # log lines and requests kept for a preview
-SHOWN_FIELDS = 100  # rows examined to determine a stream's fields
+MAX_RECORDED = 500  # log lines, and requests, that are stored for a preview
+SAMPLE_ROWS = 100  # rows from which the fields of a stream are determined
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 
 
@@ -62,7 +62,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
             raise ConfigurationError("this source has no code")
         self._code = spec.code
         self.requests: list[Request] = []
-        self.logged: list[tuple[str, str]] = []  # the first (level, message) pairs
+        self.log_lines: list[tuple[str, str]] = []  # (level, message)
         self.page_limit: int | None = None
         limits = Limits.from_json(sandbox.limits)
         # A sandbox ends with the thread that starts it, so the thread that reads pages must not start it.
@@ -77,7 +77,11 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
                 max_open_connections=limits.connections_at_once,
                 max_bytes=limits.network,
             ),
-            callbacks=Callbacks(log=self._logged, request=self._requested, connection=_passed),
+            callbacks=Callbacks(
+                log=self._record_log_line,
+                request=self._record_request,
+                connection=_report_connection,
+            ),
         )
 
     @property
@@ -86,22 +90,22 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return self._sandbox.isolation.summary
 
     def check(self) -> Iterator[CheckStep]:
-        return checked([("isolate", self._check_isolation), ("connect", self._check_connection)])
+        return run_checks([("isolate", self._check_isolation), ("connect", self._check_connection)])
 
     def discover(self) -> list[StreamInfo]:
-        return [self._discovered(stream) for stream in self._declared]
+        return [self._stream_info(stream) for stream in self._declared_streams]
 
     def get_total_records_count(self) -> int | None:
-        total = self._sandbox.call("total", bound=self._bound).values.get("total")
+        total = self._sandbox.call("total", bound=self._stream_settings).values.get("total")
         return total if type(total) is int else None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        return self._page(pagination, None)
+        return self._read_page(pagination, None)
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._page(pagination, source_state.model_dump(mode="json"))
+        return self._read_page(pagination, source_state.model_dump(mode="json"))
 
     def conclude(self) -> None:
         self._sandbox.conclude()
@@ -111,7 +115,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         super().close()
 
     @property
-    def _bound(self) -> dict[str, Any]:
+    def _stream_settings(self) -> dict[str, Any]:
         spec = self.spec
         return {
             "config": dict(spec.config),
@@ -120,41 +124,43 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
             "cursor": spec.cursor_field,
         }
 
-    def _page(self, pagination: Pagination, since: Mapping[str, Any] | None) -> SourcePage:
+    def _read_page(self, pagination: Pagination, state: Mapping[str, Any] | None) -> SourcePage:
         answer = self._sandbox.call(
             "page",
-            bound=self._bound,
+            bound=self._stream_settings,
             pagination=dict(pagination) if pagination else None,
-            since=since,
+            since=state,
             limit=self.page_limit,
         )
         values = answer.values
         if values.get("rows") != len(answer.rows):
-            raise BrokenOutput("The code returned another number of rows than it announced.")
-        following, state = _object(values, "next"), _object(values, "state")
-        return rows_page(answer.rows, following or {}, state)
+            raise BrokenOutput(
+                "The number of rows that the code returned differs from the number that it announced."
+            )
+        next_pagination = _optional_object(values, "next")
+        return rows_page(answer.rows, next_pagination or {}, _optional_object(values, "state"))
 
     @cached_property
-    def _declared(self) -> list[dict[str, Any]]:
+    def _declared_streams(self) -> list[dict[str, Any]]:
         streams = self._sandbox.call("streams").values.get("streams")
-        if not isinstance(streams, list) or not all(_is_stream(one) for one in streams):
+        if not isinstance(streams, list) or not all(_is_stream(stream) for stream in streams):
             raise BrokenOutput("The code does not declare its streams correctly.")
         return streams
 
-    def _discovered(self, stream: Mapping[str, Any]) -> StreamInfo:
+    def _stream_info(self, stream: Mapping[str, Any]) -> StreamInfo:
         cursor = stream["cursor_field"]
         return StreamInfo(
             name=stream["name"][:200],
-            fields=self._fields() if stream["name"] == self.spec.stream else (),
+            fields=self._stream_fields() if stream["name"] == self.spec.stream else (),
             primary_key=tuple(stream["primary_key"]),
             cursor_fields=(cursor,) if cursor else (),
             sync_modes=tuple(mode for mode in SYNC_MODES if mode in stream["sync_modes"]),
         )
 
-    def _fields(self) -> tuple[FieldInfo, ...]:
+    def _stream_fields(self) -> tuple[FieldInfo, ...]:
         schema = StreamSchema()
         page: Any = self.get()
-        schema.decode(page.rows[:SHOWN_FIELDS])
+        schema.decode(page.rows[:SAMPLE_ROWS])
         return schema.fields()
 
     def _check_isolation(self) -> str:
@@ -162,49 +168,49 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return f"runs in a sandbox of level {self.isolation}"
 
     def _check_connection(self) -> str:
-        values = self._sandbox.call("check", bound=self._bound).values
-        message = _text(values.get("message"))[:500]
+        values = self._sandbox.call("check", bound=self._stream_settings).values
+        message = _require_text(values.get("message"))[:500]
         if values.get("ok") is not True:
             raise SourceError(message)
         return message
 
-    def _logged(self, level: str, message: str) -> None:
-        if len(self.logged) < KEPT:
-            self.logged.append((level, message))
+    def _record_log_line(self, level: str, message: str) -> None:
+        if len(self.log_lines) < MAX_RECORDED:
+            self.log_lines.append((level, message))
         logger.bind(by="code").log(LEVELS.get(level, "INFO"), "{}", message)
 
-    def _requested(self, request: Request) -> None:
-        if len(self.requests) < KEPT:
+    def _record_request(self, request: Request) -> None:
+        if len(self.requests) < MAX_RECORDED:
             self.requests.append(request)
         logger.debug(
             "{} {} {} in {:.0f} ms", request.method, request.url, request.status, request.ms
         )
 
 
-def _passed(passage: ConnectionAttempt) -> None:
-    """Report the connection for the egress log; a refused one also goes to the run's log."""
-    host, port = passage.host, passage.port
-    if passage.refused:
-        if log.record_refusal(host, port, passage.refused):
-            logger.warning("Refused a connection to {}:{}: {}", host, port, passage.refused)
-    elif passage.closed:
-        log.record_bytes(host, port, sent=passage.sent, received=passage.received)
-    elif log.record_connection(host, port, passage.address):
-        logger.info("Connected to {}:{} ({})", host, port, passage.address)
+def _report_connection(connection: ConnectionAttempt) -> None:
+    """Record the connection in the egress log, and the first connection to each host in the run's log."""
+    host, port = connection.host, connection.port
+    if connection.refused:
+        if log.record_refusal(host, port, connection.refused):
+            logger.warning("Refused a connection to {}:{}: {}", host, port, connection.refused)
+    elif connection.closed:
+        log.record_bytes(host, port, sent=connection.sent, received=connection.received)
+    elif log.record_connection(host, port, connection.address):
+        logger.info("Connected to {}:{} ({})", host, port, connection.address)
 
 
-def _object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    found = values.get(name)
-    if found is not None and not isinstance(found, dict):
+def _optional_object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    value = values.get(name)
+    if value is not None and not isinstance(value, dict):
         raise BrokenOutput(f"The code did not return an object as {name}.")
     try:
-        orjson.dumps({"op": {name: found}})  # converted as it will be when it is passed back
+        orjson.dumps({"op": {name: value}})  # the form in which the value is sent back to the code
     except TypeError as error:
         raise BrokenOutput(f"The code returned an object nested too deeply as {name}.") from error
-    return found
+    return value
 
 
-def _text(value: Any) -> str:
+def _require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise BrokenOutput("The code did not return text as its message.")
     return value

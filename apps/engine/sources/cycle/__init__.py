@@ -10,7 +10,7 @@ from pydantic import Field
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey
 from apps.engine.sources.connector import SourceSettings
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 
 KIND = "cycle"
 TITLE = "Cycle"
@@ -34,12 +34,12 @@ class FailsOnRefusedQuery(CycleSource):
     def run_graphql_query(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = super().run_graphql_query(query, variables)
         if answer.get("errors"):
-            said = "; ".join(str(error.get("message", error)) for error in answer["errors"][:3])
-            raise UnhelpfulSourceError("Cycle refused the query", evidence=(said[:300],))
+            messages = "; ".join(str(error.get("message", error)) for error in answer["errors"][:3])
+            raise PermanentSourceError("Cycle refused the query", evidence=(messages[:300],))
         return answer
 
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = FailsOnRefusedQuery
-    reads_to_check: ClassVar[bool] = True
+    check_reads_page: ClassVar[bool] = True

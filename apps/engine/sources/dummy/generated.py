@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - a column's origin; the zone is added to the column
+EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - the time zone is added to the whole column
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
@@ -27,8 +27,6 @@ def frame(first: int, count: int) -> pl.DataFrame:
 
 
 def rows(first: int, count: int) -> list[dict[str, Any]]:
-    """Return the same as plain JSON-able rows."""
-    written = frame(first, count).with_columns(
-        pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    )
-    return written.to_dicts()
+    """Return the same records as plain JSON-able rows."""
+    texts = frame(first, count).with_columns(pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return texts.to_dicts()

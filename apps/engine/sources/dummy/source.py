@@ -25,17 +25,17 @@ from apps.engine.sources.connector import (
     Pagination,
     SourcePage,
     SourceSettings,
-    checked,
     frame_page,
     rows_page,
+    run_checks,
 )
 from apps.engine.sources.dummy import generated
 
 Failure = Literal["source", "authentication", "rate_limit", "configuration", "error", "exit"]
 
 GENERATED = "generated"
-TALES = ("creatures", "plants")
-RAISED: dict[str, type[EngineError]] = {
+SMALL_STREAMS = ("creatures", "plants")
+ERRORS: dict[str, type[EngineError]] = {
     "source": SourceError,
     "authentication": AuthenticationError,
     "rate_limit": RateLimitError,
@@ -74,22 +74,22 @@ class DummySource(ConnectorSource[Config]):
 
     @staticmethod
     def streams() -> list[str]:
-        return [*TALES, GENERATED]
+        return [*SMALL_STREAMS, GENERATED]
 
     @classmethod
     def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
-        return ("full_refresh",) if stream in TALES else ("full_refresh", "incremental")
+        return ("full_refresh",) if stream in SMALL_STREAMS else ("full_refresh", "incremental")
 
     def check(self) -> Iterator[CheckStep]:
-        return checked([("read", lambda: f"{self.settings.rows:,} records to make up")])
+        return run_checks([("read", lambda: f"{self.settings.rows:,} records will be generated")])
 
     def discover(self) -> list[StreamInfo]:
-        tales = (
+        small_fields = (
             FieldInfo("id", "integer", nullable=False),
             FieldInfo("name", "string"),
             FieldInfo("age", "integer"),
         )
-        fields = (
+        generated_fields = (
             FieldInfo("id", "integer", nullable=False),
             FieldInfo("name", "string"),
             FieldInfo("category", "string"),
@@ -98,10 +98,10 @@ class DummySource(ConnectorSource[Config]):
             FieldInfo("created_at", "timestamp"),
         )
         return [
-            *(StreamInfo(name, tales, primary_key=("id",)) for name in TALES),
+            *(StreamInfo(name, small_fields, primary_key=("id",)) for name in SMALL_STREAMS),
             StreamInfo(
                 GENERATED,
-                fields,
+                generated_fields,
                 primary_key=("id",),
                 cursor_fields=("id", "created_at"),
                 sync_modes=("full_refresh", "incremental"),
@@ -109,58 +109,58 @@ class DummySource(ConnectorSource[Config]):
         ]
 
     def get_total_records_count(self) -> int | None:
-        if self.spec.stream in TALES:
+        if self.spec.stream in SMALL_STREAMS:
             return 5
         return self.settings.rows or None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        if self.spec.stream in TALES:
-            return self._small_stream(pagination)
-        return self._generate(_after(pagination or {}))
+        if self.spec.stream in SMALL_STREAMS:
+            return self._small_page(pagination)
+        return self._generated_page(_records_before(pagination or {}))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._generate(_after(pagination or source_state.state))
+        return self._generated_page(_records_before(pagination or source_state.state))
 
-    def _small_stream(self, pagination: Pagination) -> SourcePage:
-        self._misbehave(0 if not pagination else 2)
+    def _small_page(self, pagination: Pagination) -> SourcePage:
+        self._delay_or_fail(0 if not pagination else 2)
         url = f"https://api.dummy.com/v1/{self.spec.stream}"
-        answer = fake_api_call(url, cursor=str((pagination or {}).get("cursor", "")))
-        following = answer["next"]["cursor"]
-        return rows_page(answer["results"], {"cursor": following} if following else {})
+        response = fake_api_call(url, cursor=str((pagination or {}).get("cursor", "")))
+        cursor = response["next"]["cursor"]
+        return rows_page(response["results"], {"cursor": cursor} if cursor else {})
 
-    def _generate(self, after: int) -> SourcePage:
-        self._misbehave(after)
+    def _generated_page(self, after: int) -> SourcePage:
+        self._delay_or_fail(after)
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
-        reached = after + count
-        more = {"after": reached} if reached < self.settings.rows else {}
-        state = None if more else {"after": reached}
+        end = after + count
+        next_page = {"after": end} if end < self.settings.rows else {}
+        state = None if next_page else {"after": end}
         if self.settings.format == "rows":
-            return rows_page(generated.rows(after + 1, count), more, state)
-        return frame_page(generated.frame(after + 1, count), more, state)
+            return rows_page(generated.rows(after + 1, count), next_page, state)
+        return frame_page(generated.frame(after + 1, count), next_page, state)
 
-    def _misbehave(self, read: int) -> None:
+    def _delay_or_fail(self, records_before: int) -> None:
         if self.settings.delay:
             time.sleep(self.settings.delay)
-        if self.settings.hang_after is not None and read >= self.settings.hang_after:
+        if self.settings.hang_after is not None and records_before >= self.settings.hang_after:
             threading.Event().wait()
-        if self.settings.fail_after is not None and read >= self.settings.fail_after:
-            self._fail(read)
+        if self.settings.fail_after is not None and records_before >= self.settings.fail_after:
+            self._fail(records_before)
 
-    def _fail(self, read: int) -> None:
+    def _fail(self, records_before: int) -> None:
         failure = self.settings.failure
         if failure == "exit":
             os._exit(70)
         if failure == "error":
-            raise RuntimeError(f"a bug after {read} records, as configured")
-        raise RAISED[failure](
-            f"failed after {read:,} records, as configured",
+            raise RuntimeError(f"a bug after {records_before} records, as configured")
+        raise ERRORS[failure](
+            f"failed after {records_before:,} records, as configured",
             evidence=(f"fail_after={self.settings.fail_after}",),
             retry_after=1.0 if failure == "rate_limit" else None,
         )
 
 
-def _after(token: Mapping[str, Any]) -> int:
+def _records_before(token: Mapping[str, Any]) -> int:
     """Return the number of records before the page."""
     return int(token.get("after", 0))

@@ -64,5 +64,5 @@ class Config(SourceSettings):
 
     @field_validator("path")
     @classmethod
-    def _stays_in_the_area(cls, value: str) -> str:
+    def _check_path(cls, value: str) -> str:
         return check_path(value)

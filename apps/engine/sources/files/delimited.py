@@ -1,7 +1,7 @@
 """Read CSV in pieces: find where records end, and detect the types of columns.
 
-Every column is read as text and typed piece by piece. If a piece has a text in a column of numbers, that piece's
-column is text and the stream's schema widens; no value is lost and the run does not fail.
+Every column is read as text, and its type is detected for each piece. If a column of numbers has a text in one piece,
+it is a text column in that piece, and the stream's schema widens. No value is lost, and the run does not fail.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from io import BytesIO
 import polars as pl
 
 from apps.engine.sources.files.config import CsvOptions
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 
 BOOLEANS = {
     "true": True,
@@ -24,32 +24,34 @@ BOOLEANS = {
 }
 BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
 EXACT_DIGITS = 15  # decimal digits that a 64-bit float preserves
-NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-DATE = r"^\d{4}-\d{2}-\d{2}$"
-TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
-ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
+NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
+ZONE_PATTERN = r"(Z|[+-]\d{2}:?\d{2})$"
 
 
 def record_end(data: bytes, quote: str | None) -> int:
-    """Return the number of bytes up to the last line break that ends a record, 0 if no record is complete."""
+    """Return the number of bytes up to the last line break that ends a record, or 0 if no record is complete."""
     position = data.rfind(b"\n")
     if not quote or position < 0:
         return position + 1
-    mark = quote.encode()
-    quotes = data.count(mark, 0, position)
+    quote_byte = quote.encode()
+    quotes = data.count(quote_byte, 0, position)
     while position >= 0 and quotes % 2:
-        opening = data.rfind(mark, 0, position)  # All line breaks after it are part of a value.
-        before = data.rfind(b"\n", 0, opening)
-        quotes -= data.count(mark, max(before, 0), position)
-        position = before
+        opening = data.rfind(
+            quote_byte, 0, position
+        )  # All line breaks after it are part of a value.
+        previous = data.rfind(b"\n", 0, opening)
+        quotes -= data.count(quote_byte, max(previous, 0), position)
+        position = previous
     return position + 1
 
 
-def names_of(line: bytes, options: CsvOptions) -> list[str]:
-    """Return the column names of a header line; empty and repeated names get their position appended."""
+def parse_header(line: bytes, options: CsvOptions) -> list[str]:
+    """Return the column names of a header line. The position is appended to empty and repeated names."""
     if not line.strip():
         return []
-    row = _read(line.removeprefix(b"\xef\xbb\xbf"), options, None).row(0)
+    row = _read_csv(line.removeprefix(b"\xef\xbb\xbf"), options, None).row(0)
     names: list[str] = []
     for position, cell in enumerate(row, start=1):
         name = str(cell).strip() if cell else f"column_{position}"
@@ -57,18 +59,18 @@ def names_of(line: bytes, options: CsvOptions) -> list[str]:
     return names
 
 
-def frame_of(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
+def parse_records(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
     """Parse the records into a frame of typed columns. Raises SourceError naming the first broken record."""
     if names is not None and len(names) > 1:
-        data = without_blank_lines(data, options.quote)
-    frame = _read(data, options, names)
+        data = remove_blank_lines(data, options.quote)
+    frame = _read_csv(data, options, names)
     if not options.infer_types:
         return frame
-    return frame.select([typed(column) for column in frame.get_columns()])
+    return frame.select([detect_type(column) for column in frame.get_columns()])
 
 
-def without_blank_lines(data: bytes, quote: str | None) -> bytes:
-    """Return the data without empty lines; those inside quotes are part of a value."""
+def remove_blank_lines(data: bytes, quote: str | None) -> bytes:
+    """Remove empty lines. Empty lines inside quotes are part of a value, and are not removed."""
     if not BLANK_LINE.search(data):
         return data
     if not quote:
@@ -76,35 +78,35 @@ def without_blank_lines(data: bytes, quote: str | None) -> bytes:
     parts = data.split(quote.encode())
     parts[0] = BLANK_LINE.sub(b"", parts[0])
     for position in range(2, len(parts), 2):
-        rest, line_break, lines = parts[position].partition(b"\n")
-        parts[position] = rest + line_break + BLANK_LINE.sub(b"", lines)
+        line_end, line_break, lines = parts[position].partition(b"\n")
+        parts[position] = line_end + line_break + BLANK_LINE.sub(b"", lines)
     return quote.encode().join(parts)
 
 
-def typed(texts: pl.Series) -> pl.Series:
-    """Convert to the narrowest type that preserves every text's meaning: 007 stays text, 1e3 is a number."""
+def detect_type(texts: pl.Series) -> pl.Series:
+    """Convert texts to the narrowest type that preserves their meaning: 007 remains text, and 1e3 is a number."""
     first = texts.first(ignore_nulls=True)
     if first is None:
         return texts.cast(pl.Null)
-    for kind in (_integers, _numbers, _booleans, _dates, _times):
-        found = kind(texts, str(first))
-        if found is not None and found.null_count() == texts.null_count():
-            return found
+    for convert in (_to_integers, _to_numbers, _to_booleans, _to_dates, _to_times):
+        series = convert(texts, str(first))
+        if series is not None and series.null_count() == texts.null_count():
+            return series
     return texts
 
 
-def _integers(texts: pl.Series, first: str) -> pl.Series | None:
+def _to_integers(texts: pl.Series, first: str) -> pl.Series | None:
     if not first.lstrip("-").isdecimal():
         return None
-    whole = texts.cast(pl.Int64, strict=False)
-    if whole.null_count() > texts.null_count():
+    integers = texts.cast(pl.Int64, strict=False)
+    if integers.null_count() > texts.null_count():
         return None
     # A text is an integer only if formatting the integer gives the same text: 007 and +7 are not.
-    return whole if (whole.cast(pl.String) == texts).all() else None
+    return integers if (integers.cast(pl.String) == texts).all() else None
 
 
-def _numbers(texts: pl.Series, first: str) -> pl.Series | None:
-    if not first.lstrip("-")[:1].isdecimal() or not texts.str.contains(NUMBER).all():
+def _to_numbers(texts: pl.Series, first: str) -> pl.Series | None:
+    if not first.lstrip("-")[:1].isdecimal() or not texts.str.contains(NUMBER_PATTERN).all():
         return None
     digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"^-?0*\.?0*|\.", "")
     longest = digits.str.len_bytes().max()
@@ -113,33 +115,33 @@ def _numbers(texts: pl.Series, first: str) -> pl.Series | None:
     return texts.cast(pl.Float64, strict=False)
 
 
-def _booleans(texts: pl.Series, first: str) -> pl.Series | None:
+def _to_booleans(texts: pl.Series, first: str) -> pl.Series | None:
     if first not in BOOLEANS:
         return None
     return texts.replace_strict(BOOLEANS, default=None, return_dtype=pl.Boolean)
 
 
-def _dates(texts: pl.Series, first: str) -> pl.Series | None:
-    if len(first) != 10 or not texts.str.contains(DATE).all():
+def _to_dates(texts: pl.Series, first: str) -> pl.Series | None:
+    if len(first) != 10 or not texts.str.contains(DATE_PATTERN).all():
         return None
     return texts.str.to_date("%Y-%m-%d", strict=False)
 
 
-def _times(texts: pl.Series, first: str) -> pl.Series | None:
+def _to_times(texts: pl.Series, first: str) -> pl.Series | None:
     if len(first) < 19 or first[4:5] != "-":
         return None
-    zoned = first[-1] == "Z" or first[-3:-2] == ":" or first[-5] in "+-"
-    shape = TIME + (ZONE if zoned and not first[-6:].startswith(":") else "$")
-    if not texts.str.contains(shape).all():
+    has_zone = first[-1] == "Z" or first[-3:-2] == ":" or first[-5] in "+-"
+    pattern = TIME_PATTERN + (ZONE_PATTERN if has_zone and not first[-6:].startswith(":") else "$")
+    if not texts.str.contains(pattern).all():
         return None
-    plain = texts.str.replace(" ", "T", literal=True)
-    if shape.endswith(ZONE):
-        utc = plain.str.replace(r"Z$", "+00:00")
+    iso_texts = texts.str.replace(" ", "T", literal=True)
+    if pattern.endswith(ZONE_PATTERN):
+        utc = iso_texts.str.replace(r"Z$", "+00:00")
         return utc.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
-    return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    return iso_texts.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
 
 
-def _read(data: bytes, options: CsvOptions, names: list[str] | None) -> pl.DataFrame:
+def _read_csv(data: bytes, options: CsvOptions, names: list[str] | None) -> pl.DataFrame:
     schema = None if names is None else dict.fromkeys(names, pl.String)
     if not data.strip():
         return pl.DataFrame(schema=schema)
@@ -157,4 +159,4 @@ def _read(data: bytes, options: CsvOptions, names: list[str] | None) -> pl.DataF
         )
     except pl.exceptions.PolarsError as error:
         line = str(error).splitlines()[0][:300]
-        raise UnhelpfulSourceError("the CSV cannot be read", evidence=(line,)) from error
+        raise PermanentSourceError("the CSV cannot be read", evidence=(line,)) from error

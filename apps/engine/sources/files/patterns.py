@@ -1,4 +1,4 @@
-"""Validate file paths as users write them: safe relative paths, patterns, web addresses."""
+"""File paths as users write them: relative paths, patterns and web addresses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 MAX_WILDCARDS = 10  # Each wildcard multiplies the time that a hostile pattern can take.
 WILDCARD = re.compile(r"[*?\[]")
-FORMATS = {
+FORMATS_BY_EXTENSION = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
@@ -28,7 +28,7 @@ def is_pattern(path: str) -> bool:
 
 
 def check_path(path: str) -> str:
-    """Return the path if it is inside the area or an https address. Raises ValueError."""
+    """Return the path if it is a safe relative path, a pattern or a web address. Raises ValueError."""
     if is_address(path):
         if not path.startswith("https://") and not path.startswith("http://"):
             raise ValueError("an address must start with https://")
@@ -41,69 +41,74 @@ def check_path(path: str) -> str:
     if len(WILDCARD.findall(path)) > MAX_WILDCARDS:
         raise ValueError(f"has more than {MAX_WILDCARDS} wildcards")
     try:
-        _compiled(path)
+        _compile(path)
     except re.error as error:
-        raise ValueError("holds a range of characters that ends before it begins") from error
+        raise ValueError(
+            "contains a range of characters whose end comes before its start"
+        ) from error
     return path
 
 
 def fixed_folder(pattern: str) -> str:
-    """Return the deepest folder that the pattern names without wildcards; empty for the area itself."""
+    """Return the deepest folder that the pattern names without wildcards, or an empty text if there is none."""
     parts = pattern.split("/")[:-1]
-    fixed: list[str] = []
+    fixed_parts: list[str] = []
     for part in parts:
         if WILDCARD.search(part):
             break
-        fixed.append(part)
-    return "/".join(fixed)
+        fixed_parts.append(part)
+    return "/".join(fixed_parts)
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether the path matches: `*` and `?` stay within a folder, `**` crosses folders, `[ab]` is one of."""
-    return _compiled(pattern).fullmatch(path) is not None
+    """Return whether the path matches the pattern.
+
+    `*` and `?` match characters within one folder, `**` matches across folders, and `[ab]` matches `a` or `b`.
+    """
+    return _compile(pattern).fullmatch(path) is not None
 
 
-def format_of(path: str) -> str | None:
-    """Return the format by the name's extension, ignoring `.gz`; None if it is unknown."""
+def detect_format(path: str) -> str | None:
+    """Return the format that belongs to the name's extension, ignoring `.gz`; None if it is unknown."""
     name = PurePosixPath(path.partition("?")[0].lower())
     suffix = PurePosixPath(name.stem).suffix if name.suffix == ".gz" else name.suffix
-    return FORMATS.get(suffix)
+    return FORMATS_BY_EXTENSION.get(suffix)
 
 
 def stream_name(path: str) -> str:
     """Return the stream name for a path: the file's stem, or a pattern's folder."""
-    bare = path.partition("?")[0].rstrip("/") if is_address(path) else path
+    bare_path = path.partition("?")[0].rstrip("/") if is_address(path) else path
     if is_pattern(path):
         folder = fixed_folder(path).rpartition("/")[2]
         return folder or "files"
-    name = bare.rpartition("/")[2]
+    name = bare_path.rpartition("/")[2]
     return name.partition(".")[0] or name or "files"
 
 
 @lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    written = ""
-    rest = pattern
-    while rest:
-        token, rest = _token(rest)
-        written += token
-    return re.compile(written)
+def _compile(pattern: str) -> re.Pattern[str]:
+    expression = ""
+    remaining = pattern
+    while remaining:
+        part, remaining = _translate_first_part(remaining)
+        expression += part
+    return re.compile(expression)
 
 
-def _token(rest: str) -> tuple[str, str]:
-    if rest.startswith("**/"):
-        return "(?:[^/]+/)*", rest[3:]
-    if rest.startswith("**"):
-        return ".*", rest[2:]
-    if rest[0] == "*":
-        return "[^/]*", rest[1:]
-    if rest[0] == "?":
-        return "[^/]", rest[1:]
-    closing = rest.find("]", 2)
-    if rest[0] == "[" and closing > 0:
-        chosen = rest[1:closing]
-        negated = "^/" if chosen.startswith(("!", "^")) else ""
-        return f"[{negated}{re.escape(chosen.lstrip('!^'))}]".replace(r"\-", "-"), rest[
-            closing + 1 :
-        ]
-    return re.escape(rest[0]), rest[1:]
+def _translate_first_part(pattern: str) -> tuple[str, str]:
+    """Return the regular expression for the first part of a pattern, and the remaining pattern."""
+    if pattern.startswith("**/"):
+        return "(?:[^/]+/)*", pattern[3:]
+    if pattern.startswith("**"):
+        return ".*", pattern[2:]
+    if pattern[0] == "*":
+        return "[^/]*", pattern[1:]
+    if pattern[0] == "?":
+        return "[^/]", pattern[1:]
+    closing = pattern.find("]", 2)
+    if pattern[0] == "[" and closing > 0:
+        characters = pattern[1:closing]
+        negation = "^/" if characters.startswith(("!", "^")) else ""
+        escaped = re.escape(characters.lstrip("!^"))
+        return f"[{negation}{escaped}]".replace(r"\-", "-"), pattern[closing + 1 :]
+    return re.escape(pattern[0]), pattern[1:]

@@ -18,13 +18,19 @@ from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
     SourcePage,
-    checked,
     frame_page,
     rows_page,
+    run_checks,
 )
-from apps.engine.sources.files.area import Area, Found, StoredArea, WebArea, unpacked
 from apps.engine.sources.files.config import Config
-from apps.engine.sources.files.patterns import format_of, is_address, is_pattern, stream_name
+from apps.engine.sources.files.locations import (
+    FileLocation,
+    FoundFile,
+    StorageLocation,
+    WebLocation,
+    decompress,
+)
+from apps.engine.sources.files.patterns import detect_format, is_address, is_pattern, stream_name
 from apps.engine.sources.files.readers import (
     CsvReader,
     JsonLinesReader,
@@ -32,7 +38,7 @@ from apps.engine.sources.files.readers import (
     Piece,
     Reader,
 )
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
@@ -46,7 +52,7 @@ class FilesSource(ConnectorSource[Config]):
     _reader: Reader | None = None
 
     def check(self) -> Iterator[CheckStep]:
-        return checked([("find", self._check_find), ("read", self._check_read)])
+        return run_checks([("find", self._check_find), ("read", self._check_read)])
 
     def discover(self) -> list[StreamInfo]:
         schema = StreamSchema()
@@ -61,17 +67,17 @@ class FilesSource(ConnectorSource[Config]):
         return [StreamInfo(self.name, fields)]
 
     def get_total_records_count(self) -> int | None:
-        totals = [self._reading(found).total() for found in self.files_found[:100]]
-        if len(self.files_found) > 100 or None in totals:
+        totals = [self._open_reader(file).row_count() for file in self.found_files[:100]]
+        if len(self.found_files) > 100 or None in totals:
             return None
         return sum(total or 0 for total in totals) or None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         self._require_stream()
-        found, place = self._at(pagination or {})
+        file, position = self._find_position(pagination or {})
         rows = min(self.settings.page_size, self.page_limit or self.settings.page_size)
-        piece = self._read(found, place, rows)
-        token = self._following(found, piece)
+        piece = self._read_piece(file, position, rows)
+        token = self._next_token(file, piece)
         if isinstance(piece.content, pl.DataFrame):
             return frame_page(piece.content, token)
         return rows_page(piece.content, token)
@@ -90,99 +96,99 @@ class FilesSource(ConnectorSource[Config]):
         return self.settings.stream_name or stream_name(self.settings.path)
 
     @cached_property
-    def area(self) -> Area:
+    def location(self) -> FileLocation:
         if is_address(self.settings.path):
-            return WebArea(self.get_session(), max_bytes=self.settings.max_download_mb << 20)
-        return StoredArea(self.files)
+            return WebLocation(self.get_session(), max_bytes=self.settings.max_download_mb << 20)
+        return StorageLocation(self.files)
 
     @cached_property
-    def files_found(self) -> Sequence[Found]:
-        """The files to read. Raises ConfigurationError if there are none."""
-        found = self.area.find(self.settings.path)
-        if not found:
-            what = (
-                "no uploaded file matches" if is_pattern(self.settings.path) else "no uploaded file"
-            )
-            raise ConfigurationError(f"{what} {self.settings.path!r}")
-        return found
+    def found_files(self) -> Sequence[FoundFile]:
+        """Return the files to read. Raises ConfigurationError if there are none."""
+        files = self.location.find(self.settings.path)
+        if not files:
+            verb = "matches" if is_pattern(self.settings.path) else "is named"
+            raise ConfigurationError(f"no uploaded file {verb} {self.settings.path!r}")
+        return files
 
     def _require_stream(self) -> None:
         if self.spec.stream != self.name:
             raise ConfigurationError(
-                f"there is no stream {self.spec.stream!r}; there is {self.name}"
+                f"there is no stream {self.spec.stream!r}; the only stream is {self.name}"
             )
 
-    def _at(self, token: Mapping[str, Any]) -> tuple[Found, Mapping[str, Any]]:
-        """Return the file and the position in it that a token refers to."""
+    def _find_position(self, token: Mapping[str, Any]) -> tuple[FoundFile, Mapping[str, Any]]:
+        """Return the token's file, and the position in that file."""
         if not token:
-            return self.files_found[0], {}
-        for found in self.files_found:
-            if found.path != token["file"]:
+            return self.found_files[0], {}
+        for file in self.found_files:
+            if file.path != token["file"]:
                 continue
-            if token["place"] and found.mark != token["mark"]:
+            if token["place"] and file.version != token["mark"]:
                 raise PositionGone(
-                    f"the file {found.path!r} changed while it was read; reset the stream to start from the beginning"
+                    f"the file {file.path!r} changed while it was read; reset the stream to start from the beginning"
                 )
-            return found, token["place"]
+            return file, token["place"]
         raise PositionGone(
             f"the file {token['file']!r} was removed while it was read; reset the stream to start from the beginning"
         )
 
-    def _following(self, found: Found, piece: Piece) -> dict[str, Any]:
-        if piece.following is not None:
-            return {"file": found.path, "mark": found.mark, "place": piece.following}
-        later = [each for each in self.files_found if each.path > found.path]
-        return {"file": later[0].path, "mark": later[0].mark, "place": {}} if later else {}
+    def _next_token(self, file: FoundFile, piece: Piece) -> dict[str, Any]:
+        if piece.next_position is not None:
+            return {"file": file.path, "mark": file.version, "place": piece.next_position}
+        later_files = [other for other in self.found_files if other.path > file.path]
+        if not later_files:
+            return {}
+        return {"file": later_files[0].path, "mark": later_files[0].version, "place": {}}
 
     def _first_piece(self) -> Piece:
-        return self._read(self.files_found[0], {}, SAMPLE_ROWS)
+        return self._read_piece(self.found_files[0], {}, SAMPLE_ROWS)
 
-    def _read(self, found: Found, place: Mapping[str, Any], rows: int) -> Piece:
+    def _read_piece(self, file: FoundFile, position: Mapping[str, Any], rows: int) -> Piece:
         try:
-            return self._reading(found).read(place, rows)
+            return self._open_reader(file).read(position, rows)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise UnhelpfulSourceError(
-                f"{found.path!r} is not a complete gzip file", evidence=(str(error),)
+            raise PermanentSourceError(
+                f"{file.path!r} is not a complete gzip file", evidence=(str(error),)
             ) from error
         except pa.ArrowInvalid as error:
-            raise UnhelpfulSourceError(
-                f"{found.path!r} is not readable", evidence=(str(error)[:300],)
+            raise PermanentSourceError(
+                f"{file.path!r} is not readable", evidence=(str(error)[:300],)
             ) from error
 
-    def _reading(self, found: Found) -> Reader:
-        if self._reader is None or self._open_path != found.path:
+    def _open_reader(self, file: FoundFile) -> Reader:
+        if self._reader is None or self._open_path != file.path:
             if self._open_file is not None:
                 self._open_file.close()
-            self._open_file = self.area.open(found)
-            self._reader = self._reader_of(found, unpacked(self._open_file, self.settings.path))
-            self._open_path = found.path
+            self._open_file = self.location.open(file)
+            self._reader = self._make_reader(file, decompress(self._open_file, self.settings.path))
+            self._open_path = file.path
         return self._reader
 
-    def _reader_of(self, found: Found, file: BinaryIO) -> Reader:
-        chosen = self.settings.format
-        kind = format_of(found.path) if chosen == "auto" else chosen
-        if kind == "csv":
-            return CsvReader(file, self._csv_options(found))
-        if kind == "jsonl":
-            return JsonLinesReader(file)
-        if kind == "parquet":
-            return ParquetReader(file)
+    def _make_reader(self, file: FoundFile, content: BinaryIO) -> Reader:
+        setting = self.settings.format
+        file_format = detect_format(file.path) if setting == "auto" else setting
+        if file_format == "csv":
+            return CsvReader(content, self._csv_options(file))
+        if file_format == "jsonl":
+            return JsonLinesReader(content)
+        if file_format == "parquet":
+            return ParquetReader(content)
         raise ConfigurationError(
-            f"the name of {found.path!r} does not tell its format; set `format`"
+            f"the format of {file.path!r} cannot be detected from its name; set `format`"
         )
 
-    def _csv_options(self, found: Found) -> Any:
+    def _csv_options(self, file: FoundFile) -> Any:
         options = self.settings.csv
-        if ".tsv" in found.path.lower() and "delimiter" not in options.model_fields_set:
+        if ".tsv" in file.path.lower() and "delimiter" not in options.model_fields_set:
             return options.model_copy(update={"delimiter": "\t"})
         return options
 
     def _check_find(self) -> str:
-        files = self.files_found
-        size = sum(found.size for found in files)
+        files = self.found_files
+        size = sum(file.size for file in files)
         return f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes"
 
     def _check_read(self) -> str:
         content = self._first_piece().content
         rows = content.height if isinstance(content, pl.DataFrame) else len(content)
-        return f"{rows:,} records at the beginning of {self.files_found[0].path}"
+        return f"{rows:,} records at the beginning of {self.found_files[0].path}"

@@ -34,5 +34,5 @@ class Source(BizonSource[Config]):
     origin: ClassVar[Any] = GBIFSource
 
     def get_total_records_count(self) -> int | None:
-        held = super().get_total_records_count() or 0
-        return min(held, self.settings.max_records or GBIF_MAX_OFFSET) or None
+        available = super().get_total_records_count() or 0
+        return min(available, self.settings.max_records or GBIF_MAX_OFFSET) or None

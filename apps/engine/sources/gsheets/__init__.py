@@ -15,7 +15,7 @@ from pydantic import Field
 from apps.egress.http import PolicySession, obey_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, SourceError
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.bizon.guard import explained
+from apps.engine.sources.bizon.guard import convert_failed_request
 from apps.engine.sources.connector import Secret, SourceSettings
 
 KIND = "gsheets"
@@ -25,7 +25,7 @@ DOCS_URL = "https://docs.gspread.org/en/latest/oauth2.html#service-account"
 ICON = "sheet"
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
-TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds between two bytes
 
 
 class Config(SourceSettings):
@@ -53,15 +53,15 @@ class Config(SourceSettings):
     )
 
 
-class Guarded(GsheetsSource):
-    """Never use this machine's own identity, and request tokens only from Google's address."""
+class GuardedGsheetsSource(GsheetsSource):
+    """Never uses this machine's own identity, and requests tokens only from Google's address."""
 
     allow_private: ClassVar[bool]
 
     def get_gspread_client(self) -> gspread.client.Client:
-        credentials = credentials_of(self.config.service_account_key)
-        tokens = PolicySession(allow_private=self.allow_private, timeout=TIMEOUT)
-        session = _untyped(AuthorizedSession)(credentials, auth_request=Request(tokens))
+        credentials = credentials_from_key(self.config.service_account_key)
+        token_session = PolicySession(allow_private=self.allow_private, timeout=TIMEOUT)
+        session = _as_any(AuthorizedSession)(credentials, auth_request=Request(token_session))
         obey_policy(session, allow_private=self.allow_private)
         session.max_redirects = 0
         client = gspread.Client(credentials, session=session)
@@ -71,18 +71,18 @@ class Guarded(GsheetsSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Guarded
+    origin: ClassVar[Any] = GuardedGsheetsSource
 
-    def _asking(self, ask: Any) -> Any:
+    def _call(self, function: Any) -> Any:
         try:
-            return super()._asking(ask)
+            return super()._call(function)
         except PermissionError as error:  # gspread raises this for 403
             raise AuthenticationError(
                 "the spreadsheet is not shared with the service account",
                 evidence=(str(error.__cause__)[:300],),
             ) from error
         except gspread.exceptions.APIError as error:
-            raise explained(error.response) from error
+            raise convert_failed_request(error.response) from error
         except gspread.exceptions.GSpreadException as error:
             raise ConfigurationError(
                 "the worksheet cannot be read", evidence=(f"{type(error).__name__}: {error}"[:300],)
@@ -97,14 +97,14 @@ class Source(BizonSource[Config]):
             ) from error
 
 
-def credentials_of(key: str) -> Any:
+def credentials_from_key(key: str) -> Any:
     """Create credentials from a service account's JSON key. Raises ConfigurationError."""
     try:
         fields = json.loads(key)
         if fields.get("token_uri", TOKEN_URI) != TOKEN_URI:
             raise ConfigurationError(f"the key's token_uri must be {TOKEN_URI}")
-        read = _untyped(Credentials.from_service_account_info)
-        credentials = read({**fields, "token_uri": TOKEN_URI})
+        create = _as_any(Credentials.from_service_account_info)
+        credentials = create({**fields, "token_uri": TOKEN_URI})
     except (ValueError, AttributeError, MalformedError):
         raise ConfigurationError(
             "the service account key is not a JSON key created by Google"
@@ -112,6 +112,6 @@ def credentials_of(key: str) -> Any:
     return credentials.with_scopes(gspread.auth.READONLY_SCOPES)
 
 
-def _untyped(function: Any) -> Any:
-    """google-auth is marked as typed, but these functions are not."""
+def _as_any(function: Any) -> Any:
+    """Return the function unchanged, as Any: google-auth is marked as typed, but some functions are not."""
     return function

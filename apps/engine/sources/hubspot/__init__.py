@@ -25,10 +25,10 @@ class Properties(SourceSettings):
     """Which properties of an object to read."""
 
     strategy: Literal["all", "selected"] = Field(
-        "all", description="All, or only the selected ones"
+        "all", description="All properties, or only the selected properties"
     )
     selected_properties: list[str] = Field(
-        default_factory=list, max_length=2000, description="Names of the selected ones"
+        default_factory=list, max_length=2000, description="Names of the selected properties"
     )
 
 
@@ -41,24 +41,24 @@ class Config(SourceSettings):
     properties: Properties = Field(default_factory=Properties, description="Properties to read")
 
 
-class Corrected(upstream.HubSpotObjectsSource):
-    """bizon 0.6.4 returns the last page as a tuple, and its connection check expects a tuple for all pages."""
+class CorrectedHubSpotSource(upstream.HubSpotObjectsSource):
+    """Corrects bizon 0.6.4, which returns the last page as a tuple and expects tuples in its connection check."""
 
     def check_connection(self) -> tuple[bool, str | None]:
         self.get()
         return True, None
 
     def parse_response(self, response: dict[str, Any]) -> SourceIteration:
-        following = response.get("paging", {}).get("next")
+        next_page = response.get("paging", {}).get("next")
         return SourceIteration(
-            next_pagination={"after": following["after"]} if following else {},
-            records=[SourceRecord(id=each["id"], data=each) for each in response["results"]],
+            next_pagination={"after": next_page["after"]} if next_page else {},
+            records=[SourceRecord(id=record["id"], data=record) for record in response["results"]],
         )
 
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Corrected
+    origin: ClassVar[Any] = CorrectedHubSpotSource
 
     def bizon_settings(self) -> dict[str, JsonValue]:
         settings: dict[str, Any] = super().bizon_settings()

@@ -1,6 +1,6 @@
 """Settings of the Kafka source.
 
-Only these settings are allowed, because others of librdkafka load libraries, run commands and read files.
+Only these settings are allowed, because other settings of librdkafka load libraries, run commands or read files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from apps.engine.sources.connector import Secret, SourceSettings
 
-SERVER = r"[A-Za-z0-9.-]+:[0-9]{1,5}"
+SERVER_PATTERN = r"[A-Za-z0-9.-]+:[0-9]{1,5}"
 
 
 class Login(SourceSettings):
@@ -49,7 +49,7 @@ class Config(SourceSettings):
 
     bootstrap_servers: str = Field(
         max_length=2000,
-        pattern=rf"^{SERVER}(,{SERVER})*$",
+        pattern=rf"^{SERVER_PATTERN}(,{SERVER_PATTERN})*$",
         description="Bootstrap brokers, as host:port separated by commas",
         examples=["broker1.example.com:9092,broker2.example.com:9092"],
     )
@@ -61,7 +61,9 @@ class Config(SourceSettings):
     message_encoding: Literal["utf-8", "avro"] = Field(
         "utf-8", description="Messages are JSON in UTF-8, or Avro with a schema registry"
     )
-    schema_registry: SchemaRegistry | None = Field(None, description="For Avro")
+    schema_registry: SchemaRegistry | None = Field(
+        None, description="The schema registry, for messages in Avro"
+    )
     skip_message_empty_value: bool = Field(True, description="Skip messages without a value")
     skip_message_invalid_keys: bool = Field(
         False, description="Skip messages whose key is not JSON, instead of failing"

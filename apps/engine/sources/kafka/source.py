@@ -1,7 +1,7 @@
 """Read a topic page by page, up to the offsets at which it ended when the run began.
 
-bizon 0.6.4 keeps the offset of only one partition per page, so it would read the others again, and it treats a
-page of skipped messages as the end. So bizon decodes the messages, and this module reads them.
+bizon 0.6.4 stores the offset of only one partition per page, so it would read the other partitions again. It also
+treats a page whose messages are all skipped as the end. So bizon only decodes the messages, and this module reads them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Pagination, SourcePage, checked, rows_page
+from apps.engine.sources.connector import Pagination, SourcePage, rows_page, run_checks
 from apps.engine.sources.http import reach
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 from apps.engine.sources.kafka.config import Config
 from apps.json import JsonValue
 
-REFUSED = frozenset(
+REFUSED_CODES = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -39,14 +39,16 @@ REFUSED = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-WAIT = 0.2  # seconds to wait for a full batch
-QUIET_ROUNDS = 3  # empty polls, in pages, before the brokers count as not responding
+POLL_SECONDS = 0.2  # seconds to wait for a full batch
+MAX_TIMEOUTS = (
+    3  # number of timeouts without a message after which the brokers count as not responding
+)
 
-Offsets = dict[str, int]  # partition (as text, since JSON has no integer keys) -> offset
+Offsets = dict[str, int]  # partition (as text, because JSON has no integer keys) -> offset
 
 
 class Decoder(KafkaSource):
-    """bizon's source with a consumer that has our settings."""
+    """bizon's source, whose consumer has our settings."""
 
     def __init__(self, config: Any) -> None:
         AbstractSource.__init__(self, config)
@@ -56,7 +58,7 @@ class Decoder(KafkaSource):
 
 
 class KafkaTopicSource(BizonSource[Config]):
-    """A stream is a topic."""
+    """Reads one topic, which is the stream."""
 
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = Decoder
@@ -68,14 +70,14 @@ class KafkaTopicSource(BizonSource[Config]):
         return []
 
     def check(self) -> Iterator[CheckStep]:
-        private, timeout = self.allow_private_networks, float(self.settings.consumer_timeout)
-        host, port = self._servers()[0]
-        return checked(
+        allow_private, timeout = self.allow_private_networks, float(self.settings.consumer_timeout)
+        host, port = self._parse_servers()[0]
+        return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=private)),
+                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=private, timeout=timeout),
+                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
                 ),
                 ("authenticate", self._check_topics),
             ]
@@ -102,24 +104,24 @@ class KafkaTopicSource(BizonSource[Config]):
                 primary_key=("partition", "offset"),
                 sync_modes=("full_refresh", "incremental"),
             )
-            for name in sorted(self._topics())
+            for name in sorted(self._list_topics())
             if not name.startswith("__")
         ]
 
     def get_total_records_count(self) -> int | None:
-        first, last = self._bounds()
+        first, last = self._offset_bounds()
         return sum(last.values()) - sum(first.values()) or None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        return self._read(pagination or {}, {})
+        return self._read_topic(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._read(pagination or {}, source_state.state.get("offsets", {}))
+        return self._read_topic(pagination or {}, source_state.state.get("offsets", {}))
 
     def close(self) -> None:
-        if "inner" in self.__dict__:
+        if "bizon_source" in self.__dict__:
             self._consumer.close()
         super().close()
 
@@ -133,9 +135,11 @@ class KafkaTopicSource(BizonSource[Config]):
                 "schema_registry_username": registry.username,
                 "schema_registry_password": registry.password,
             }
-        skipping = {name for name in Config.model_fields if name.startswith("skip_")}
+        skip_settings = {name for name in Config.model_fields if name.startswith("skip_")}
         return {
-            **settings.model_dump(include=skipping | {"bootstrap_servers", "message_encoding"}),
+            **settings.model_dump(
+                include=skip_settings | {"bootstrap_servers", "message_encoding"}
+            ),
             "topics": [{"name": self.spec.stream, "destination_id": self.spec.stream}],
             "authentication": auth,
             "consumer_config": self._consumer_config(),
@@ -166,81 +170,92 @@ class KafkaTopicSource(BizonSource[Config]):
         return config
 
     def _bizon_config(self) -> Any:
-        for host, port in self._servers():
+        for host, port in self._parse_servers():
             check_host(host, port, allow_private=self.allow_private_networks)
         return super()._bizon_config()
 
-    def _read(self, token: Mapping[str, Any], since: Mapping[str, int]) -> SourcePage:
+    def _read_topic(self, token: Mapping[str, Any], start_offsets: Mapping[str, int]) -> SourcePage:
         if token:
-            reached, last = dict(token["reached"]), dict(token["last"])
+            current, end = dict(token["reached"]), dict(token["last"])
         else:
-            reached, last = self._bounds()
-            reached |= {part: since[part] for part in reached if part in since}
-        messages = self._consumed(reached, last)
-        rows = self._asking(lambda: self._decoded(messages))
-        if all(reached[part] >= last[part] for part in last):
-            return rows_page(rows, {}, {"offsets": reached})
-        return rows_page(rows, {"reached": reached, "last": last})
+            current, end = self._offset_bounds()
+            current |= {
+                partition: start_offsets[partition]
+                for partition in current
+                if partition in start_offsets
+            }
+        messages = self._consume(current, end)
+        rows = self._call(lambda: self._decode_messages(messages))
+        if all(current[partition] >= end[partition] for partition in end):
+            return rows_page(rows, {}, {"offsets": current})
+        return rows_page(rows, {"reached": current, "last": end})
 
-    def _consumed(self, reached: Offsets, last: Offsets) -> list[Message]:
-        """Return messages from `reached` on, and advance `reached`. Empty only if none are left."""
+    def _consume(self, current: Offsets, end: Offsets) -> list[Message]:
+        """Return messages from the `current` offsets on, and advance these. Empty only if no message is left."""
         topic = self.spec.stream
-        open_parts = [part for part in last if reached[part] < last[part]]
-        self._go_to({part: reached[part] for part in open_parts})
-        wanted: list[Message] = []
-        deadline = time.monotonic() + QUIET_ROUNDS * self.settings.consumer_timeout
-        while not wanted and any(reached[part] < last[part] for part in open_parts):
-            for message in self._consumer.consume(self.settings.batch_size, timeout=WAIT):
-                if self._takes(message, reached, last):
-                    wanted.append(message)
-            if not wanted and time.monotonic() > deadline:
+        unfinished_partitions = [
+            partition for partition in end if current[partition] < end[partition]
+        ]
+        self._seek({partition: current[partition] for partition in unfinished_partitions})
+        messages: list[Message] = []
+        deadline = time.monotonic() + MAX_TIMEOUTS * self.settings.consumer_timeout
+        while not messages and any(
+            current[partition] < end[partition] for partition in unfinished_partitions
+        ):
+            for message in self._consumer.consume(self.settings.batch_size, timeout=POLL_SECONDS):
+                if self._advance(message, current, end):
+                    messages.append(message)
+            if not messages and time.monotonic() > deadline:
                 raise SourceError(
                     "the brokers did not respond in time",
-                    evidence=(f"topic {topic}, offsets {reached}"[:300],),
+                    evidence=(f"topic {topic}, offsets {current}"[:300],),
                 )
-        self._position = {part: reached[part] for part in open_parts}
-        return wanted
+        self._position = {partition: current[partition] for partition in unfinished_partitions}
+        return messages
 
-    def _go_to(self, offsets: Offsets) -> None:
+    def _seek(self, offsets: Offsets) -> None:
         """Seek to the offsets.
 
         Skipped if the consumer is already there, because a new assignment drops prefetched messages.
         """
         if offsets != self._position:
             self._consumer.assign(
-                [TopicPartition(self.spec.stream, int(part), at) for part, at in offsets.items()]
+                [
+                    TopicPartition(self.spec.stream, int(partition), offset)
+                    for partition, offset in offsets.items()
+                ]
             )
         self._position = None  # unknown until the page is complete
 
-    def _takes(self, message: Message, reached: Offsets, last: Offsets) -> bool:
-        """Whether the message belongs to the page; advances its partition's offset."""
-        part = str(message.partition())
+    def _advance(self, message: Message, current: Offsets, end: Offsets) -> bool:
+        """Advance the offset of the message's partition. Returns whether the message belongs to the page."""
+        partition = str(message.partition())
         error = message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            # Messages missing before `last` were compacted away, or are not committed yet; the next run reads
-            # those.
-            last[part] = min(last[part], _offset(message))
-            reached[part] = max(reached[part], last[part])
+            # Messages missing before the `end` offset were compacted away, or are not committed yet. The next run
+            # reads messages that are committed later.
+            end[partition] = min(end[partition], _require_offset(message))
+            current[partition] = max(current[partition], end[partition])
             return False
         if error is not None:
-            raise explained(error)
-        offset = _offset(message)
-        reached[part] = min(offset + 1, last[part])
-        return offset < last[part]
+            raise convert_error(error)
+        offset = _require_offset(message)
+        current[partition] = min(offset + 1, end[partition])
+        return offset < end[partition]
 
-    def _decoded(self, messages: list[Message]) -> list[dict[str, Any]]:
+    def _decode_messages(self, messages: list[Message]) -> list[dict[str, Any]]:
         return [record.data for record in self._decoder.parse_encoded_messages(messages)]
 
-    def _bounds(self) -> tuple[Offsets, Offsets]:
-        """Return the first offset of each partition, and the one after its last message."""
+    def _offset_bounds(self) -> tuple[Offsets, Offsets]:
+        """Return the first offset of each partition, and the offset after its last message."""
         topic = self.spec.stream
-        partitions = self._topics().get(topic)
+        partitions = self._list_topics().get(topic)
         if partitions is None:
             raise ConfigurationError(f"there is no topic {topic!r}")
         first: Offsets = {}
         last: Offsets = {}
         for number in partitions:
-            low, high = self._calling(
+            low, high = self._call_kafka(
                 lambda number=number: self._consumer.get_watermark_offsets(
                     TopicPartition(topic, number), timeout=self.settings.consumer_timeout
                 )
@@ -248,12 +263,12 @@ class KafkaTopicSource(BizonSource[Config]):
             first[str(number)], last[str(number)] = int(low), int(high)
         return first, last
 
-    def _topics(self) -> dict[str, list[int]]:
+    def _list_topics(self) -> dict[str, list[int]]:
         """Return the partitions by topic.
 
         Raises if the brokers announce addresses that the egress policy forbids.
         """
-        metadata = self._calling(
+        metadata = self._call_kafka(
             lambda: self._consumer.list_topics(timeout=self.settings.consumer_timeout)
         )
         for broker in metadata.brokers.values():
@@ -261,38 +276,38 @@ class KafkaTopicSource(BizonSource[Config]):
         return {name: sorted(topic.partitions) for name, topic in metadata.topics.items()}
 
     def _check_topics(self) -> str:
-        return f"{len(self._topics()):,} topics to read"
+        return f"{len(self._list_topics()):,} topics to read"
 
-    def _calling(self, ask: Any) -> Any:
+    def _call_kafka(self, function: Any) -> Any:
         try:
-            return ask()
+            return function()
         except KafkaException as error:
-            raise explained(error.args[0]) from error
+            raise convert_error(error.args[0]) from error
 
-    def _servers(self) -> list[tuple[str, int]]:
-        servers = (each.rpartition(":") for each in self.settings.bootstrap_servers.split(","))
+    def _parse_servers(self) -> list[tuple[str, int]]:
+        servers = (server.rpartition(":") for server in self.settings.bootstrap_servers.split(","))
         return [(host, int(port)) for host, _, port in servers]
 
     @property
     def _decoder(self) -> Any:
-        return self.inner
+        return self.bizon_source
 
     @property
     def _consumer(self) -> Any:
         return self._decoder.consumer
 
 
-def _offset(message: Message) -> int:
+def _require_offset(message: Message) -> int:
     offset = message.offset()
     if offset is None:
-        raise UnhelpfulSourceError("a message without an offset")
+        raise PermanentSourceError("Kafka returned a message without an offset")
     return offset
 
 
-def explained(error: KafkaError) -> EngineError:
+def convert_error(error: KafkaError) -> EngineError:
     """Convert one of Kafka's errors to ours."""
     evidence = (f"{error.name()}: {error.str()}"[:300],)
-    if error.code() in REFUSED:
+    if error.code() in REFUSED_CODES:
         return AuthenticationError("Kafka refused the user", evidence=evidence)
     if error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:
         return SourceError(

@@ -20,8 +20,10 @@ DESCRIPTION = "Pages, blocks, databases and users of a Notion workspace."
 DOCS_URL = "https://developers.notion.com/reference"
 ICON = "notebook"
 
-# Streams that 0.6.4 reads from the beginning each time, although its class offers incremental syncs.
-WHOLE = frozenset({NotionStreams.USERS, NotionStreams.DATA_SOURCES, NotionStreams.ALL_DATA_SOURCES})
+# Streams that bizon 0.6.4 always reads from the beginning, although its source offers incremental syncs.
+FULL_REFRESH_STREAMS = frozenset(
+    {NotionStreams.USERS, NotionStreams.DATA_SOURCES, NotionStreams.ALL_DATA_SOURCES}
+)
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F-]{32,36}$")]
 
@@ -62,7 +64,7 @@ class Source(BizonSource[Config]):
 
     @classmethod
     def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
-        if stream in {each.value for each in WHOLE}:
+        if stream in {full_refresh.value for full_refresh in FULL_REFRESH_STREAMS}:
             return ("full_refresh",)
         return ("full_refresh", "incremental")
 

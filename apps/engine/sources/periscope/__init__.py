@@ -46,8 +46,8 @@ class Config(SourceSettings):
     """Which workspace to read, and how to log in."""
 
     workspace_name: str = Field(min_length=1, max_length=200, description="Name of the workspace")
-    client_site_id: int = Field(ge=0, description="Site id")
-    database_id: int = Field(ge=0, description="Name of the database whose charts are read")
+    client_site_id: int = Field(ge=0, description="Site ID")
+    database_id: int = Field(ge=0, description="ID of the database whose charts are read")
     x_csrf_token: str = Secret("CSRF token of the session", min_length=1, max_length=10_000)
     authentication: CookieAuth = Field(description="Authentication")
     skip_unreadable: bool = Field(
@@ -59,7 +59,7 @@ class Config(SourceSettings):
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = PeriscopeSource
-    reads_to_check: ClassVar[bool] = True
+    check_reads_page: ClassVar[bool] = True
 
     def bizon_settings(self) -> dict[str, JsonValue]:
         settings = super().bizon_settings()

@@ -20,8 +20,11 @@ class Config(SourceSettings):
     """There are no settings."""
 
 
-class Corrected(upstream.PeriscopeSource):
-    """Since Python 3.11 an f-string shows a str-Enum's name instead of its value, which 0.6.4 puts into the URL."""
+class CorrectedPokeApiSource(upstream.PeriscopeSource):
+    """Puts the value of the stream's enum member into the URL.
+
+    bizon 0.6.4 puts its name there, because it uses an f-string, whose result changed in Python 3.11.
+    """
 
     @property
     def url_entity(self) -> str:
@@ -30,4 +33,4 @@ class Corrected(upstream.PeriscopeSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Corrected
+    origin: ClassVar[Any] = CorrectedPokeApiSource

@@ -19,15 +19,16 @@ from apps.engine.contract import FieldInfo
 from apps.engine.failures import SourceError
 from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType
 
-Reader = Callable[[pl.Series], pl.Series]
+Converter = Callable[[pl.Series], pl.Series]
 
-INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
+INTEGER_TYPES = frozenset({"int2", "int4", "int8", "oid"})
 ROW = "row"  # the table's alias in queries
-FLOATS = frozenset({"float4", "float8"})
-CURSORS = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")  # in order of preference
+FLOAT_TYPES = frozenset({"float4", "float8"})
+# In order of preference.
+CURSOR_TYPES = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")
 FIELD_TYPES: dict[str, FieldType] = {
-    **dict.fromkeys(INTEGERS, "integer"),
-    **dict.fromkeys(FLOATS, "number"),
+    **dict.fromkeys(INTEGER_TYPES, "integer"),
+    **dict.fromkeys(FLOAT_TYPES, "number"),
     "numeric": "number",
     "bool": "boolean",
     "date": "date",
@@ -55,7 +56,7 @@ class PgColumn:
     scale: int | None = None
 
     @property
-    def field(self) -> FieldInfo:
+    def field_info(self) -> FieldInfo:
         return FieldInfo(self.name, self.field_type, self.nullable)
 
     @property
@@ -80,26 +81,26 @@ class PgColumn:
             return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
         if self.base == "timestamptz":
             return sql.SQL("{} AT TIME ZONE 'UTC'").format(name)
-        if self.base in INTEGERS or self.base in FLOATS:
+        if self.base in INTEGER_TYPES or self.base in FLOAT_TYPES:
             return name
         return sql.SQL("{}::text").format(name)
 
     @property
     def dtype(self) -> pl.DataType:
-        """Return the type with which polars reads the CSV field; text for all but plain numbers."""
-        if self.base in INTEGERS:
+        """Return the type with which polars reads the CSV field: text, except for plain numbers."""
+        if self.base in INTEGER_TYPES:
             return pl.Int64()
-        return pl.Float64() if self.base in FLOATS else pl.String()
+        return pl.Float64() if self.base in FLOAT_TYPES else pl.String()
 
-    def typed(self, texts: pl.Series) -> pl.Series:
-        """Convert the series read from CSV to the column's own type."""
-        reader = None if self.shape in {"A", "c"} else READERS.get(self.base)
-        if reader is None:
+    def convert(self, texts: pl.Series) -> pl.Series:
+        """Convert the series read from CSV to the column's own type, or return it if a value does not fit."""
+        converter = None if self.shape in {"A", "c"} else CONVERTERS.get(self.base)
+        if converter is None:
             return texts
-        read = self._decimals(texts) if self.base == "numeric" else reader(texts)
-        return read if read.null_count() == texts.null_count() else texts
+        values = self._to_decimals(texts) if self.base == "numeric" else converter(texts)
+        return values if values.null_count() == texts.null_count() else texts
 
-    def _decimals(self, texts: pl.Series) -> pl.Series:
+    def _to_decimals(self, texts: pl.Series) -> pl.Series:
         scale, precision = self.scale, self.precision
         if scale is not None and precision is not None and 0 <= scale <= precision <= 38:
             return texts.cast(pl.Decimal(precision, scale), strict=False)
@@ -110,54 +111,55 @@ class PgColumn:
         return texts.cast(pl.Decimal(DECIMAL_DIGITS, scale), strict=False)
 
 
-def _timestamps(texts: pl.Series) -> pl.Series:
+def _to_timestamps(texts: pl.Series) -> pl.Series:
     return texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
-READERS: dict[str, Reader] = {
+CONVERTERS: dict[str, Converter] = {
     "numeric": lambda texts: texts,
     "bool": lambda texts: texts == "true",
     "date": lambda texts: texts.str.to_date("%Y-%m-%d", strict=False),
-    "timestamp": _timestamps,
-    "timestamptz": lambda texts: _timestamps(texts).dt.replace_time_zone("UTC"),
+    "timestamp": _to_timestamps,
+    "timestamptz": lambda texts: _to_timestamps(texts).dt.replace_time_zone("UTC"),
     "time": lambda texts: texts.str.to_time("%H:%M:%S%.f", strict=False),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class ReadRows:
-    """Decoded rows, and the exact texts of the columns that order the pages."""
+class DecodedRows:
+    """Decoded rows, and the exact texts of the columns by which pages are ordered."""
 
     frame: pl.DataFrame
     order: pl.DataFrame
 
 
-def order_texts(order: Sequence[PgColumn]) -> list[PgColumn]:
-    """Return the order columns to select as texts too; integers are not needed, because they are exact already."""
-    return [column for column in order if column.base not in INTEGERS]
+def order_text_columns(order: Sequence[PgColumn]) -> list[PgColumn]:
+    """Return the order columns that are also selected as texts: all but integers, which are exact already."""
+    return [column for column in order if column.base not in INTEGER_TYPES]
 
 
-def decoded(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> ReadRows:
-    """Decode PostgreSQL's CSV: the columns, then the `order_texts`. Raises SourceError for invalid text."""
-    extra = order_texts(order)
-    names = [str(position) for position in range(len(columns) + len(extra))]
-    dtypes = [column.dtype for column in columns] + [pl.String()] * len(extra)
+def decode_rows(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> DecodedRows:
+    """Decode PostgreSQL's CSV: the columns, then the `order_text_columns`. Raises SourceError for invalid text."""
+    text_columns = order_text_columns(order)
+    names = [str(position) for position in range(len(columns) + len(text_columns))]
+    dtypes = [column.dtype for column in columns] + [pl.String()] * len(text_columns)
     raw = _read_csv(body, dict(zip(names, dtypes, strict=True)))
     series = [
-        column.typed(raw[name]).alias(column.name)
+        column.convert(raw[name]).alias(column.name)
         for name, column in zip(names, columns, strict=False)
     ]
     texts = {
-        column.name: raw[name] for name, column in zip(names[len(columns) :], extra, strict=True)
+        column.name: raw[name]
+        for name, column in zip(names[len(columns) :], text_columns, strict=True)
     }
-    whole = {column.name: raw[name] for name, column in zip(names, columns, strict=False)}
+    values = {column.name: raw[name] for name, column in zip(names, columns, strict=False)}
     ordering = [
         texts[column.name].alias(str(position))
         if column.name in texts
-        else whole[column.name].cast(pl.String).alias(str(position))
+        else values[column.name].cast(pl.String).alias(str(position))
         for position, column in enumerate(order)
     ]
-    return ReadRows(pl.DataFrame(series), pl.DataFrame(ordering))
+    return DecodedRows(pl.DataFrame(series), pl.DataFrame(ordering))
 
 
 def _read_csv(body: bytes, schema: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -29,7 +29,7 @@ class Config(SourceSettings):
     schemas: list[str] = Field(
         default_factory=list,
         max_length=100,
-        description="Schemas (blank = all)",
+        description="Schemas to read; all when empty",
         examples=[["public", "sales"]],
     )
     sslmode: SslMode = Field("prefer", description="TLS mode, as libpq's `sslmode`")

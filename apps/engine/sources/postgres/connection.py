@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from apps.engine import postgres
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH,
+    NO_SUCH_OBJECT,
     AuthenticationError,
     ConfigurationError,
     EngineError,
@@ -35,8 +35,8 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
 
 
 @contextlib.contextmanager
-def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
-    """A cursor in a read-only transaction whose text formats do not depend on the server's settings."""
+def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]:
+    """Open a cursor in a read-only transaction whose text formats do not depend on the server's settings."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -50,7 +50,7 @@ def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
         postgres.set_for_transaction(cursor, settings)
         yield cursor
         if connection.info.transaction_status is TransactionStatus.INERROR:
-            raise psycopg.Rollback  # A page that was cut short has cancelled the rest of its query.
+            raise psycopg.Rollback  # The query of a page that was cut short has been cancelled.
 
 
 @contextlib.contextmanager
@@ -59,16 +59,16 @@ def converting_errors(config: Config) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise explained(error, config) from error
+        raise convert_error(error, config) from error
 
 
-def explained(error: psycopg.Error, config: Config) -> EngineError:
+def convert_error(error: psycopg.Error, config: Config) -> EngineError:
     """Convert one of psycopg's errors to ours."""
     state = error.sqlstate
     if state is None:
-        return postgres.connection_failure(error, config, otherwise=SourceError)
-    said = error.diag.message_primary or "no message"
-    evidence = (f"SQLSTATE {state}: {said}",)
+        return postgres.convert_connection_error(error, config, default=SourceError)
+    server_message = error.diag.message_primary or "no message"
+    evidence = (f"SQLSTATE {state}: {server_message}",)
     if state == "57014":
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state == "55P03":
@@ -78,7 +78,7 @@ def explained(error: psycopg.Error, config: Config) -> EngineError:
     if state == "42501":
         return AuthenticationError(f"the user {LACKS_PERMISSION}", evidence=evidence)
     if state in WRONG_NAMES:
-        message = f"PostgreSQL has {NO_SUCH} database, schema, table or column"
+        message = f"PostgreSQL has {NO_SUCH_OBJECT} database, schema, table or column"
         return ConfigurationError(message, evidence=evidence)
     if state[:2] in {"42", "3F", "3D"}:
         return ConfigurationError("PostgreSQL refused the query", evidence=evidence)

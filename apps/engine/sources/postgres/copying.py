@@ -18,31 +18,38 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """Whole lines, one per row; `cut` means that more would have followed."""
+class CopiedLines:
+    """Whole lines, one per row. `is_cut` means that the query has more rows."""
 
     body: bytes
     rows: int
-    cut: bool
+    is_cut: bool
 
 
-class _Full(Exception):
-    """The size limit is reached."""
+class _SizeLimitReached(Exception):
+    """The lines are longer than the size limit."""
 
 
-def copy_lines(cursor: Cursor, query: sql.Composed, room: int) -> Copied:
-    """Return the output of a COPY, cancelled after the line that exceeds `room` bytes."""
+def copy_lines(cursor: Cursor, query: sql.Composed, max_bytes: int) -> CopiedLines:
+    """Return the output of a COPY, which is cancelled as soon as its lines exceed `max_bytes`."""
     lines: list[Any] = []
     try:
         with cursor.copy(query) as copy:
-            _collect(copy, cursor.connection.pgconn, lines, room)
-    except _Full:  # psycopg cancels the rest of a query only if its block ends with an exception.
-        return Copied(b"".join(lines), len(lines), cut=True)
-    return Copied(b"".join(lines), len(lines), cut=False)
+            _collect_lines(copy, cursor.connection.pgconn, lines, max_bytes)
+    except (
+        _SizeLimitReached
+    ):  # psycopg cancels the rest of a query only if its block ends with an exception.
+        return CopiedLines(b"".join(lines), len(lines), is_cut=True)
+    return CopiedLines(b"".join(lines), len(lines), is_cut=False)
 
 
-def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int) -> None:
-    """Fetch lines that libpq has already received by direct C calls; wait for more through psycopg."""
+def _collect_lines(
+    copy: psycopg.Copy, connection: PGconn, lines: list[Any], max_bytes: int
+) -> None:
+    """Append lines to `lines`.
+
+    Lines that libpq has already received are fetched by direct C calls. psycopg waits for further lines.
+    """
     line: psycopg.abc.Buffer
     while True:
         size, line = connection.get_copy_data(1)
@@ -53,14 +60,14 @@ def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int
             if size == 0:
                 return None
         elif size < 0:
-            return _finish(connection)
+            return _finish_copy(connection)
         lines.append(line)
-        room -= size
-        if room < 0:
-            raise _Full
+        max_bytes -= size
+        if max_bytes < 0:
+            raise _SizeLimitReached
 
 
-def _finish(connection: PGconn) -> None:
+def _finish_copy(connection: PGconn) -> None:
     """Fetch the results that end a COPY. Raises the server's error."""
     while (result := connection.get_result()) is not None:
         if result.status != ExecStatus.COMMAND_OK:

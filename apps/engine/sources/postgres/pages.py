@@ -4,13 +4,13 @@ A pagination token describes the beginning of a page by the data itself, so a pa
 
     {"after": [texts]}  rows after a key, in key order
     {"after": [cursor, key], "ties": []}  rows after a cursor value and key, in that order
-    {"after": [cursor], "ties": []}  rows from a cursor value on, except those with these digests (no key)
+    {"after": [cursor], "ties": []}  rows from a cursor value on, except rows with these digests (no key)
     {"place": "(7,0)", "blocks": 100, "file": 1}  rows in a range of the table's file (no key)
     {"offset": 50000}  rows in the order of all their texts (a view: slow but repeatable)
 
-The incremental state has the last cursor value and the keys (or digests) of the rows with it, so rows that
-arrive later with the same cursor value are read, and none is read twice. Without a key, rows that are equal in
-every column cannot be distinguished: a duplicate that arrives later is not read.
+The incremental state has the last cursor value, and the keys (or digests) of the rows with this value. So rows that
+get the same cursor value later are read, and no row is read twice. Without a key, rows that are equal in every column
+cannot be distinguished, so a duplicate that is added later is not read.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.sources.postgres.columns import ROW, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
-MAX_TIES = 10_000  # keys kept for one cursor value; beyond it, rows are distinguished by key order
-FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
+MAX_TIES = 10_000  # keys stored for one cursor value; if there are more, rows are distinguished by key order
+# The first page reads 2 MB of the table's file, because the width of its rows is not known yet.
+FIRST_BLOCKS = 256
 
-TIMES = frozenset({"timestamptz", "timestamp", "date"})
-PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
-DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all values of a row
+TIME_TYPES = frozenset({"timestamptz", "timestamp", "date"})
+POSITION = PgColumn("ctid", "tid", "tid", "b", nullable=False)
+ROW_DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all values of a row
 
 Token = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """The part of the query after FROM, and the columns whose texts tell where the page ended."""
+class PageQuery:
+    """The part of the query after FROM, and the columns whose texts identify the end of the page."""
 
     clauses: sql.Composable
     order: tuple[PgColumn, ...] = ()
-    divisible: bool = True  # whether the page may be cut short after any row
+    can_be_cut: bool = True  # whether the page may end after any row
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """The end of a page: its number of rows, their order texts, and whether it was cut short."""
+class PageEnd:
+    """The end of a page: its number of rows, their order texts, and whether more rows follow."""
 
     rows: int
     order: pl.DataFrame
-    more: bool
-    border: tuple[
-        str, ...
-    ] = ()  # digests of the rows with the last cursor value, if there is no key
+    has_more: bool
+    # Digests of the rows with the last cursor value, if the table has no key.
+    tied_digests: tuple[str, ...] = ()
 
-    def last(self) -> list[str]:
+    def last_texts(self) -> list[str]:
         return [str(value) for value in self.order.row(-1)]
 
 
 class Plan(Protocol):
-    """An order of reading."""
+    """An order in which a table is read."""
 
-    def slice(self, token: Token, limit: int) -> Slice:
-        """Select the rows of the page at the token: about `limit` rows, plus one to see whether more follow."""
+    def page_query(self, token: Token, limit: int) -> PageQuery:
+        """Return the query for the page at the token. One row more than `limit` shows whether another page follows."""
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        """Return the next page's token, {} if this was the last page."""
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        """Return the next page's token, or {} if this was the last page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,18 @@ class KeyPlan:
 
     key: tuple[PgColumn, ...]
 
-    def slice(self, token: Token, limit: int) -> Slice:
+    def page_query(self, token: Token, limit: int) -> PageQuery:
         after = token.get("after")
-        where = _where([_beyond(self.key, after)] if after else [])
-        return Slice(_ordered(where, self.key, limit), self.key)
+        where = _where_clause([_after_condition(self.key, after)] if after else [])
+        return PageQuery(_order_and_limit(where, self.key, limit), self.key)
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        return {"after": reached.last()} if reached.more else {}
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        return {"after": page_end.last_texts()} if page_end.has_more else {}
 
 
 @dataclass(frozen=True, slots=True)
 class CursorPlan:
-    """Read in the order of a cursor column, then of the key; `state` is the last run's."""
+    """Read in the order of a cursor column, then of the key. `state` is the state of the last run."""
 
     cursor: PgColumn
     key: tuple[PgColumn, ...]
@@ -98,230 +98,238 @@ class CursorPlan:
     def order(self) -> tuple[PgColumn, ...]:
         return (self.cursor, *self.key)
 
-    def slice(self, token: Token, limit: int) -> Slice:
+    def page_query(self, token: Token, limit: int) -> PageQuery:
         conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
         if self.state:
-            conditions.append(self._new_since_state())
+            conditions.append(self._newer_than_state_condition())
         if token.get("after"):
-            conditions.append(_beyond(self.order, token["after"]))
-        return Slice(_ordered(_where(conditions), self.order, limit), self.order)
+            conditions.append(_after_condition(self.order, token["after"]))
+        return PageQuery(_order_and_limit(_where_clause(conditions), self.order, limit), self.order)
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        return self._position(token, reached) if reached.more else {}
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        return self._next_position(token, page_end) if page_end.has_more else {}
 
-    def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
-        if (
-            not reached.rows
-        ):  # where the previous page ended, even if its rows have been deleted since
+    def next_state(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
+        if not page_end.rows:  # The position is still the end of the previous page.
             return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
-        return {"cursor_field": self.cursor.name, **self._position(token, reached)}
+        return {"cursor_field": self.cursor.name, **self._next_position(token, page_end)}
 
-    def _new_since_state(self) -> sql.Composable:
+    def _newer_than_state_condition(self) -> sql.Composable:
         after, ties = self.state["after"], self.state.get("ties")
         if self.lookback:
-            return _going_back(self.cursor, after[0], self.lookback)
+            return _lookback_condition(self.cursor, after[0], self.lookback)
         if ties is None:
-            return _beyond(self.order, after)
-        value = _literal(self.cursor, after[0])
+            return _after_condition(self.order, after)
+        value = _literal_value(self.cursor, after[0])
         column = self.cursor.sql
-        seen = sql.SQL(", ").join(_row_of_literals(self.key, key) for key in ties)
+        seen = sql.SQL(", ").join(_literal_row(self.key, key) for key in ties)
         return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {key} IN ({seen}))").format(
-            c=column, v=value, key=_row(self.key), seen=seen
+            c=column, v=value, key=_column_row(self.key), seen=seen
         )
 
-    def _position(self, token: Token, reached: Reached) -> dict[str, Any]:
-        after = reached.last()
-        if not self.key:  # The cursor is the key, so no two rows have the same value.
+    def _next_position(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
+        after = page_end.last_texts()
+        if not self.key:  # The cursor is the key, so two rows never have the same value.
             return {"after": after, "ties": None}
-        names = reached.order.columns
-        tied = reached.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
-        before = token or self.state
-        known: list[list[str]] | None = []
-        if before and before["after"][0] == after[0]:
-            known = before.get("ties")
-        if known is None or len(known) + tied.height > MAX_TIES:
+        names = page_end.order.columns
+        tied_keys = page_end.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
+        previous = token or self.state
+        known_ties: list[list[str]] | None = []
+        if previous and previous["after"][0] == after[0]:
+            known_ties = previous.get("ties")
+        if known_ties is None or len(known_ties) + tied_keys.height > MAX_TIES:
             return {"after": after, "ties": None}
-        return {"after": after, "ties": known + [list(row) for row in tied.iter_rows()]}
+        return {"after": after, "ties": known_ties + [list(row) for row in tied_keys.iter_rows()]}
 
 
 @dataclass(frozen=True, slots=True)
 class TiedCursorPlan:
-    """Read by a cursor column a table without a key: all rows of one cursor value are in the same page."""
+    """Read a table without a key by a cursor column. All rows with the same cursor value are in the same page."""
 
     cursor: PgColumn
     state: Token
     lookback: int = 0  # seconds
 
-    def slice(self, token: Token, limit: int) -> Slice:
+    def page_query(self, token: Token, limit: int) -> PageQuery:
         conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
         if token:
-            conditions.append(self._new_since(token))
+            conditions.append(self._newer_condition(token))
         elif self.state and self.lookback:
-            conditions.append(_going_back(self.cursor, self.state["after"][0], self.lookback))
+            conditions.append(
+                _lookback_condition(self.cursor, self.state["after"][0], self.lookback)
+            )
         elif self.state:
-            conditions.append(self._new_since(self.state))
+            conditions.append(self._newer_condition(self.state))
         clauses = sql.SQL("{} ORDER BY {} FETCH FIRST {} ROWS WITH TIES").format(
-            _where(conditions), self.cursor.sql, sql.Literal(limit)
+            _where_clause(conditions), self.cursor.sql, sql.Literal(limit)
         )
-        return Slice(clauses, (self.cursor,), divisible=False)
+        return PageQuery(clauses, (self.cursor,), can_be_cut=False)
 
-    def border(self, table: sql.Composable, value: str) -> sql.Composed:
-        """The query for the digests of the rows with this cursor value, limited to one more than are kept."""
+    def digest_query(self, table: sql.Composable, value: str) -> sql.Composed:
+        """Return the query for the digests of the rows with a cursor value, limited to one more than are stored."""
         return sql.SQL("SELECT {} FROM {} AS {} WHERE {} = {} LIMIT {}").format(
-            *(DIGEST, table, sql.Identifier(ROW), self.cursor.sql),
-            *(_literal(self.cursor, value), sql.Literal(MAX_TIES + 1)),
+            *(ROW_DIGEST, table, sql.Identifier(ROW), self.cursor.sql),
+            *(_literal_value(self.cursor, value), sql.Literal(MAX_TIES + 1)),
         )
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        return self._position(reached) if reached.rows >= limit else {}
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        return self._next_position(page_end) if page_end.rows >= limit else {}
 
-    def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
-        if reached.rows:
-            return {"cursor_field": self.cursor.name, **self._position(reached)}
+    def next_state(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
+        if page_end.rows:
+            return {"cursor_field": self.cursor.name, **self._next_position(page_end)}
         return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
 
-    def _position(self, reached: Reached) -> dict[str, Any]:
-        known = len(reached.border) <= MAX_TIES
-        return {"after": reached.last(), "ties": list(reached.border) if known else None}
+    def _next_position(self, page_end: PageEnd) -> dict[str, Any]:
+        can_be_stored = len(page_end.tied_digests) <= MAX_TIES
+        ties = list(page_end.tied_digests) if can_be_stored else None
+        return {"after": page_end.last_texts(), "ties": ties}
 
-    def _new_since(self, before: Token) -> sql.Composable:
-        after, ties = before["after"], before.get("ties")
+    def _newer_condition(self, position: Token) -> sql.Composable:
+        after, ties = position["after"], position.get("ties")
         if not ties:
-            return _beyond((self.cursor,), after)
+            return _after_condition((self.cursor,), after)
         seen = sql.SQL(", ").join(map(sql.Literal, ties))
         return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {digest} IN ({seen}))").format(
-            c=self.cursor.sql, v=_literal(self.cursor, after[0]), digest=DIGEST, seen=seen
+            c=self.cursor.sql, v=_literal_value(self.cursor, after[0]), digest=ROW_DIGEST, seen=seen
         )
 
 
 @dataclass(frozen=True, slots=True)
-class PlacePlan:
+class PositionPlan:
     """Read a table without a key by the physical position of its rows in the table's file.
 
-    The same token returns the same rows unless they were updated or moved meanwhile. If the whole file was
+    The same token returns the same rows, unless they were updated or moved in the meantime. If the whole file was
     rewritten, the token is refused.
     """
 
     file: int
     size: int  # blocks
 
-    def slice(self, token: Token, limit: int) -> Slice:
+    def page_query(self, token: Token, limit: int) -> PageQuery:
         if token and token["file"] != self.file:
             raise PositionGone(
                 "the table was rewritten while it was read and has no key; reset the stream to start from the beginning"
             )
-        bounds = sql.SQL("WHERE {place} > {first}::tid AND {place} < {end}::tid ORDER BY {place}")
-        end = f"({_block(token) + _blocks(token)},0)"
+        condition = sql.SQL(
+            "WHERE {place} > {first}::tid AND {place} < {end}::tid ORDER BY {place}"
+        )
+        end = f"({_first_block(token) + _block_count(token)},0)"
         first = token.get("place", "(0,0)")
-        return Slice(bounds.format(place=PLACE.sql, first=first, end=end), (PLACE,))
+        return PageQuery(condition.format(place=POSITION.sql, first=first, end=end), (POSITION,))
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        blocks = _blocks(token)
-        if reached.more:
-            place = reached.last()[0]
-            return {"place": place, "blocks": max(1, blocks // 2), "file": self.file}
-        end = _block(token) + blocks
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        blocks = _block_count(token)
+        if page_end.has_more:
+            return {
+                "place": page_end.last_texts()[0],
+                "blocks": max(1, blocks // 2),
+                "file": self.file,
+            }
+        end = _first_block(token) + blocks
         if end >= self.size:
             return {}
-        per_block = max(reached.rows / blocks, 0.1)
-        fitting = max(1, min(int(limit / per_block), blocks * 4))
-        return {"place": f"({end},0)", "blocks": fitting, "file": self.file}
+        rows_per_block = max(page_end.rows / blocks, 0.1)
+        next_blocks = max(1, min(int(limit / rows_per_block), blocks * 4))
+        return {"place": f"({end},0)", "blocks": next_blocks, "file": self.file}
 
 
 @dataclass(frozen=True, slots=True)
 class TextPlan:
-    """Read a relation that has neither key nor physical positions in the order of all columns as text.
+    """Read a relation in the order of all columns as text, if it has neither a key nor physical positions.
 
-    Each page sorts all rows.
+    All rows are sorted for each page.
     """
 
     columns: tuple[PgColumn, ...]
 
-    def slice(self, token: Token, limit: int) -> Slice:
+    def page_query(self, token: Token, limit: int) -> PageQuery:
         texts = [sql.SQL('{}::text COLLATE "C"').format(column.sql) for column in self.columns]
         clauses = sql.SQL("ORDER BY {} OFFSET {} LIMIT {}").format(
             sql.SQL(", ").join(texts),
             sql.Literal(int(token.get("offset", 0))),
             sql.Literal(limit + 1),
         )
-        return Slice(clauses)
+        return PageQuery(clauses)
 
-    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        return {"offset": int(token.get("offset", 0)) + reached.rows} if reached.more else {}
+    def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
+        return {"offset": int(token.get("offset", 0)) + page_end.rows} if page_end.has_more else {}
 
 
-def cursor_plan(
+def make_cursor_plan(
     table: Relation, name: str, state: Token, lookback: int = 0
 ) -> CursorPlan | TiedCursorPlan:
     """Return the order for reading a table by its cursor field.
 
-    Raises ConfigurationError if that or the key has changed.
-    `lookback` is in seconds, and applies to cursors that are times.
+    `lookback` is in seconds, and applies to cursor fields that are times. Raises ConfigurationError if the cursor
+    field or the key has changed since `state` was stored.
     """
     cursor = table.column(name)
     if state and state.get("cursor_field") != name:
         raise ConfigurationError(
             f"the cursor field changed from {state.get('cursor_field')!r} to {name!r};"
-            " reset the stream to read it by the new one"
+            " reset the stream to read it by the new cursor field"
         )
-    key = tuple(table.column(each) for each in table.key if each != name)
+    key = tuple(table.column(key_name) for key_name in table.key if key_name != name)
     if state and len(state["after"]) != 1 + len(key):
         raise ConfigurationError(
-            "the key of the table changed since the last sync; reset the stream to read it by the new one"
+            "the key of the table changed since the last sync; reset the stream to read it by the new key"
         )
-    back = lookback if cursor.base in TIMES else 0
+    usable_lookback = lookback if cursor.base in TIME_TYPES else 0
     if table.key:
-        return CursorPlan(cursor, key, state, back)
-    return TiedCursorPlan(cursor, state, back)
+        return CursorPlan(cursor, key, state, usable_lookback)
+    return TiedCursorPlan(cursor, state, usable_lookback)
 
 
-def _going_back(cursor: PgColumn, value: str, seconds: int) -> sql.Composable:
+def _lookback_condition(cursor: PgColumn, value: str, seconds: int) -> sql.Composable:
     return sql.SQL("{} >= {} - make_interval(secs => {})").format(
-        cursor.sql, _literal(cursor, value), sql.Literal(seconds)
+        cursor.sql, _literal_value(cursor, value), sql.Literal(seconds)
     )
 
 
-def _block(token: Token) -> int:
+def _first_block(token: Token) -> int:
     return int(str(token.get("place", "(0,0)"))[1:].partition(",")[0])
 
 
-def _blocks(token: Token) -> int:
+def _block_count(token: Token) -> int:
     return int(token.get("blocks", FIRST_BLOCKS))
 
 
-def _where(conditions: Sequence[sql.Composable]) -> sql.Composable:
+def _where_clause(conditions: Sequence[sql.Composable]) -> sql.Composable:
     if not conditions:
         return sql.SQL("")
     return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
 
 
-def _ordered(where: sql.Composable, order: Sequence[PgColumn], limit: int) -> sql.Composable:
+def _order_and_limit(
+    where: sql.Composable, order: Sequence[PgColumn], limit: int
+) -> sql.Composable:
     names = sql.SQL(", ").join(column.sql for column in order)
     return sql.SQL("{} ORDER BY {} LIMIT {}").format(where, names, sql.Literal(limit + 1))
 
 
-def _beyond(order: Sequence[PgColumn], after: Sequence[str]) -> sql.Composable:
-    return sql.SQL("{} > {}").format(_row(order), _row_of_literals(order, after))
+def _after_condition(order: Sequence[PgColumn], after: Sequence[str]) -> sql.Composable:
+    return sql.SQL("{} > {}").format(_column_row(order), _literal_row(order, after))
 
 
-def _row(columns: Sequence[PgColumn]) -> sql.Composable:
+def _column_row(columns: Sequence[PgColumn]) -> sql.Composable:
     names = sql.SQL(", ").join(column.sql for column in columns)
     return sql.SQL("({})").format(names)
 
 
-def _row_of_literals(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
+def _literal_row(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
     if len(columns) != len(texts):
         raise PositionGone(
             "the key of the table changed while it was read; reset the stream to start from the beginning"
         )
-    values = [_literal(column, text) for column, text in zip(columns, texts, strict=True)]
+    values = [_literal_value(column, text) for column, text in zip(columns, texts, strict=True)]
     return sql.SQL("({})").format(sql.SQL(", ").join(values))
 
 
-def _literal(column: PgColumn, text: str) -> sql.Composable:
+def _literal_value(column: PgColumn, text: str) -> sql.Composable:
     # The type's name comes from the server's own format_type(), which quotes it.
-    return sql.SQL("CAST({} AS {})").format(sql.Literal(text), _type(column))
+    return sql.SQL("CAST({} AS {})").format(sql.Literal(text), _type_name(column))
 
 
-def _type(column: PgColumn) -> sql.Composable:
+def _type_name(column: PgColumn) -> sql.Composable:
     return sql.SQL(column.type)

@@ -18,29 +18,35 @@ from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
     SourcePage,
-    checked,
     frame_page,
+    run_checks,
 )
 from apps.engine.sources.http import reach
-from apps.engine.sources.postgres.columns import ROW, decoded, order_texts
+from apps.engine.sources.postgres.columns import ROW, decode_rows, order_text_columns
 from apps.engine.sources.postgres.config import Config
-from apps.engine.sources.postgres.connection import connect, reading
+from apps.engine.sources.postgres.connection import connect, read_transaction
 from apps.engine.sources.postgres.copying import copy_lines
 from apps.engine.sources.postgres.pages import (
     MAX_TIES,
     CursorPlan,
     KeyPlan,
-    PlacePlan,
+    PageEnd,
+    PageQuery,
     Plan,
-    Reached,
-    Slice,
+    PositionPlan,
     TextPlan,
     TiedCursorPlan,
-    cursor_plan,
+    make_cursor_plan,
 )
-from apps.engine.sources.postgres.tables import Cursor, Relation, relation, relations, row_estimate
+from apps.engine.sources.postgres.tables import (
+    Cursor,
+    Relation,
+    estimate_rows,
+    find_relation,
+    find_relations,
+)
 
-MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; pages of wide rows have fewer rows
+MAX_PAGE_BYTES = 32 << 20  # of CSV; a page of wide rows has fewer rows
 
 
 class PostgresSource(ConnectorSource[Config]):
@@ -49,7 +55,7 @@ class PostgresSource(ConnectorSource[Config]):
     needs_cursor: ClassVar[bool] = True
 
     @property
-    def repeats(self) -> bool:
+    def may_repeat_rows(self) -> bool:
         return self.spec.sync_mode == "incremental" and self.settings.lookback_seconds > 0
 
     _connection: Connection | None = None
@@ -61,13 +67,13 @@ class PostgresSource(ConnectorSource[Config]):
             self.settings.port,
             self.settings.connect_timeout,
         )
-        private = self.allow_private_networks
-        return checked(
+        allow_private = self.allow_private_networks
+        return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=private)),
+                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=private, timeout=timeout),
+                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
                 ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),
@@ -75,20 +81,20 @@ class PostgresSource(ConnectorSource[Config]):
         )
 
     def discover(self) -> list[StreamInfo]:
-        with reading(self._connected(), self.settings) as cursor:
-            return [each.info for each in relations(cursor, self.settings.schemas)]
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            return [table.stream_info for table in find_relations(cursor, self.settings.schemas)]
 
     def get_total_records_count(self) -> int | None:
-        with reading(self._connected(), self.settings) as cursor:
-            return row_estimate(cursor, self._table(cursor))
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            return estimate_rows(cursor, self._find_table(cursor))
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        return self._page(pagination or {}, {})
+        return self._read_page(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._page(pagination or {}, source_state.state)
+        return self._read_page(pagination or {}, source_state.state)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -96,110 +102,117 @@ class PostgresSource(ConnectorSource[Config]):
             self._connection = None
         super().close()
 
-    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
+    def _read_page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         limit = min(self.settings.page_size, self.page_limit or self.settings.page_size)
-        with reading(self._connected(), self.settings) as cursor:
-            table = self._table(cursor)
-            plan = self._plan(cursor, table, state)
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            table = self._find_table(cursor)
+            plan = self._make_plan(cursor, table, state)
             if not token and isinstance(plan, CursorPlan | TiedCursorPlan):
-                _warn_of_nulls(cursor, table, plan)
-            cut = plan.slice(token, limit)
-            room = MAX_PAGE_BYTES if cut.divisible else sys.maxsize
-            copied = copy_lines(cursor, _query(table, cut), room)
-            rows = min(copied.rows, limit) if cut.divisible else copied.rows
-            read = decoded(copied.body, table.columns, cut.order)
-            reached = Reached(rows, read.order.head(rows), more=copied.cut or rows < copied.rows)
+                _warn_about_nulls(cursor, table, plan)
+            query = plan.page_query(token, limit)
+            max_bytes = MAX_PAGE_BYTES if query.can_be_cut else sys.maxsize
+            copied = copy_lines(cursor, _copy_query(table, query), max_bytes)
+            rows = min(copied.rows, limit) if query.can_be_cut else copied.rows
+            decoded = decode_rows(copied.body, table.columns, query.order)
+            has_more = copied.is_cut or rows < copied.rows
+            page_end = PageEnd(rows, decoded.order.head(rows), has_more=has_more)
             if isinstance(plan, TiedCursorPlan) and rows:
-                reached = replace(reached, border=_border(cursor, table, plan, reached))
-        following = plan.following(token, limit, reached)
+                digests = _tied_digests(cursor, table, plan, page_end)
+                page_end = replace(page_end, tied_digests=digests)
+        next_token = plan.next_token(token, limit, page_end)
         next_state = None
-        if not following and isinstance(plan, CursorPlan | TiedCursorPlan):
-            next_state = plan.next_state(token, reached)
-            _warn_of_ties(table, plan, next_state)
-        return frame_page(read.frame.head(rows), following, next_state)
+        if not next_token and isinstance(plan, CursorPlan | TiedCursorPlan):
+            next_state = plan.next_state(token, page_end)
+            _warn_about_ties(table, plan, next_state)
+        return frame_page(decoded.frame.head(rows), next_token, next_state)
 
-    def _plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
+    def _make_plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
         if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
-            back = self.settings.lookback_seconds
-            return cursor_plan(table, self.spec.cursor_field, state, back)
+            lookback = self.settings.lookback_seconds
+            return make_cursor_plan(table, self.spec.cursor_field, state, lookback)
         if table.key:
             return KeyPlan(tuple(table.column(name) for name in table.key))
-        if table.has_places:
-            return _place_plan(cursor, table)
+        if table.has_positions:
+            return _make_position_plan(cursor, table)
         return TextPlan(table.columns)
 
-    def _connected(self) -> Connection:
+    def _open_connection(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.settings, allow_private=self.allow_private_networks)
         return self._connection
 
-    def _table(self, cursor: Cursor) -> Relation:
+    def _find_table(self, cursor: Cursor) -> Relation:
         if self._relation is None:
-            self._relation = relation(cursor, self.settings.schemas, self.spec.stream)
+            self._relation = find_relation(cursor, self.settings.schemas, self.spec.stream)
         return self._relation
 
     def _check_authenticate(self) -> str:
-        version = self._connected().info.server_version
+        version = self._open_connection().info.server_version
         return f"PostgreSQL {version // 10_000} accepts the user {self.settings.user!r}"
 
     def _check_read(self) -> str:
-        with reading(self._connected(), self.settings) as cursor:
-            found = relations(cursor, self.settings.schemas)
-        if not found:
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            tables = find_relations(cursor, self.settings.schemas)
+        if not tables:
             raise SourceError("the user may not read any table or view")
-        return f"{len(found)} tables and views to read"
+        return f"{len(tables)} tables and views to read"
 
 
-def _query(table: Relation, cut: Slice) -> sql.Composed:
+def _copy_query(table: Relation, page_query: PageQuery) -> sql.Composed:
     columns = [column.expression for column in table.columns]
-    columns += [sql.SQL("{}::text").format(column.sql) for column in order_texts(cut.order)]
+    columns += [
+        sql.SQL("{}::text").format(column.sql) for column in order_text_columns(page_query.order)
+    ]
     query = sql.SQL("SELECT {} FROM {} AS {} {}").format(
-        sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW), cut.clauses
+        sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW), page_query.clauses
     )
     return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
 
 
-def _border(
-    cursor: Cursor, table: Relation, plan: TiedCursorPlan, reached: Reached
+def _tied_digests(
+    cursor: Cursor, table: Relation, plan: TiedCursorPlan, page_end: PageEnd
 ) -> tuple[str, ...]:
-    """Run in the page's transaction and snapshot, so that no unread row counts as read."""
-    rows = cursor.execute(plan.border(table.sql, reached.last()[0])).fetchall()
+    """Return the digests of the rows with the last cursor value.
+
+    The query runs in the page's transaction and snapshot, so a row that was not read is not returned.
+    """
+    rows = cursor.execute(plan.digest_query(table.sql, page_end.last_texts()[0])).fetchall()
     return tuple(digest for (digest,) in rows)
 
 
-def _place_plan(cursor: Cursor, table: Relation) -> PlacePlan:
+def _make_position_plan(cursor: Cursor, table: Relation) -> PositionPlan:
     query = (
         "SELECT pg_relation_filenode(%(oid)s::oid)::bigint,"
         " pg_relation_size(%(oid)s::oid) / current_setting('block_size')::bigint"
     )
-    found = cursor.execute(query, {"oid": table.oid}).fetchone()
-    file, size = found if found else (0, 0)
-    return PlacePlan(int(file or 0), int(size or 0))
+    row = cursor.execute(query, {"oid": table.oid}).fetchone()
+    file, size = row if row else (0, 0)
+    return PositionPlan(int(file or 0), int(size or 0))
 
 
-def _warn_of_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCursorPlan) -> None:
+def _warn_about_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCursorPlan) -> None:
     if not plan.cursor.nullable:
         return
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)").format(
         table.sql, sql.Identifier(plan.cursor.name)
     )
-    found = cursor.execute(query).fetchone()
-    if found and found[0]:
+    row = cursor.execute(query).fetchone()
+    if row and row[0]:
         logger.warning(
             "Rows of {} with a null cursor field {} are not read",
-            table.stream,
+            table.stream_name,
             plan.cursor.name,
         )
 
 
-def _warn_of_ties(
+def _warn_about_ties(
     table: Relation, plan: CursorPlan | TiedCursorPlan, state: Mapping[str, Any]
 ) -> None:
-    unique = isinstance(plan, CursorPlan) and not plan.key
-    if unique or state.get("ties", ()) is not None:
+    is_unique = isinstance(plan, CursorPlan) and not plan.key
+    if is_unique or state.get("ties", ()) is not None:
         return
     logger.warning(
-        "More than {:,} rows of {} share the newest value of {}: of those that get it later some may not"
-        " be read. A finer cursor field avoids that.",
-        *(MAX_TIES, table.stream, plan.cursor.name),
+        "More than {:,} rows of {} have the newest value of {}. Rows that get this value later may not be read."
+        " Choose a cursor field whose values are more precise.",
+        *(MAX_TIES, table.stream_name, plan.cursor.name),
     )

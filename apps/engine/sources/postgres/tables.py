@@ -10,17 +10,16 @@ from psycopg import sql
 from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
-from apps.engine.failures import NO_COLUMNS, ConfigurationError
-from apps.engine.sources.postgres.columns import CURSORS, PgColumn
+from apps.engine.failures import NO_READABLE_COLUMNS, ConfigurationError
+from apps.engine.sources.postgres.columns import CURSOR_TYPES, PgColumn
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 MAX_RELATIONS = 10_000
-COUNTABLE_BYTES = (
-    16 << 20
-)  # bytes; smaller tables are counted, because estimates for them are unreliable
+# The rows of smaller tables are counted, because estimates for small tables are unreliable.
+COUNTABLE_BYTES = 16 << 20
 
-RELATIONS = """
+SELECT_RELATIONS = """
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
@@ -32,7 +31,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
 ORDER BY n.nspname <> 'public', n.nspname, c.relname
 LIMIT %(limit)s
 """
-COLUMNS = """
+SELECT_COLUMNS = """
 WITH RECURSIVE bare (attribute, relation, oid, mod) AS (
   SELECT a.attnum, a.attrelid, a.atttypid, a.atttypmod
   FROM pg_attribute a
@@ -52,7 +51,7 @@ JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum = b.attribute
 ORDER BY a.attrelid, a.attnum
 """
-KEYS = """
+SELECT_KEYS = """
 SELECT DISTINCT ON (i.indrelid) i.indrelid::bigint, names.columns, i.indisprimary
 FROM pg_index i
 CROSS JOIN LATERAL (
@@ -69,19 +68,19 @@ ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexreli
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or view. `key` identifies a row (the primary key, or a unique index without nulls)."""
+    """A table or view. `key` is the primary key, or the columns of a unique index without nulls."""
 
     oid: int
     schema: str
     name: str
     kind: str  # pg_class.relkind
-    inherited: bool
+    inherited: bool  # whether other tables inherit from it
     columns: tuple[PgColumn, ...]
     key: tuple[str, ...]
     primary_key: tuple[str, ...]
 
     @property
-    def stream(self) -> str:
+    def stream_name(self) -> str:
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
     @property
@@ -89,16 +88,16 @@ class Relation:
         return sql.Identifier(self.schema, self.name)
 
     @property
-    def has_places(self) -> bool:
-        """Whether every row has one physical position (`ctid`)."""
+    def has_positions(self) -> bool:
+        """Whether each physical position (`ctid`) belongs to one row."""
         return self.kind in {"r", "m"} and not self.inherited
 
     @property
-    def info(self) -> StreamInfo:
+    def stream_info(self) -> StreamInfo:
         cursors = self.cursor_fields
         return StreamInfo(
-            self.stream,
-            tuple(column.field for column in self.columns),
+            self.stream_name,
+            tuple(column.field_info for column in self.columns),
             primary_key=self.primary_key,
             cursor_fields=cursors,
             sync_modes=("full_refresh", "incremental") if cursors else ("full_refresh",),
@@ -107,66 +106,71 @@ class Relation:
     @property
     def cursor_fields(self) -> tuple[str, ...]:
         """Return possible cursor fields: times, and integer keys. Other integers rarely grow over time."""
-        identity = {"id", *self.key}
-        fit = [
+        identifiers = {"id", *self.key}
+        candidates = [
             column
             for column in self.columns
-            if column.base in CURSORS
-            and (column.field_type != "integer" or column.name in identity)
+            if column.base in CURSOR_TYPES
+            and (column.field_type != "integer" or column.name in identifiers)
         ]
-        ranked = sorted(fit, key=lambda column: CURSORS.index(column.base))
-        return tuple(column.name for column in ranked)
+        ranked_columns = sorted(candidates, key=lambda column: CURSOR_TYPES.index(column.base))
+        return tuple(column.name for column in ranked_columns)
 
     def column(self, name: str) -> PgColumn:
         """Return the column of that name. Raises ConfigurationError."""
         for column in self.columns:
             if column.name == name:
                 return column
-        raise ConfigurationError(f"{self.stream} has no column {name!r}")
+        raise ConfigurationError(f"{self.stream_name} has no column {name!r}")
 
 
-def relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> list[Relation]:
-    """Return the tables and views that the user may read, in at most three queries; `name` selects one."""
-    wanted = {"schemas": schemas, "name": name, "limit": MAX_RELATIONS}
-    found = cursor.execute(RELATIONS, wanted).fetchall()
-    oids = {"oids": [row[0] for row in found]}
+def find_relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> list[Relation]:
+    """Return the tables and views that the user may read; with `name`, only those with that name."""
+    parameters = {"schemas": schemas, "name": name, "limit": MAX_RELATIONS}
+    rows = cursor.execute(SELECT_RELATIONS, parameters).fetchall()
+    oids = {"oids": [row[0] for row in rows]}
     columns: dict[int, list[PgColumn]] = {}
-    for oid, *described in cursor.execute(COLUMNS, oids).fetchall():
-        columns.setdefault(oid, []).append(PgColumn(*described))
-    keys = {row[0]: (row[1], row[2]) for row in cursor.execute(KEYS, oids).fetchall()}
+    for oid, *fields in cursor.execute(SELECT_COLUMNS, oids).fetchall():
+        columns.setdefault(oid, []).append(PgColumn(*fields))
+    keys = {row[0]: (row[1], row[2]) for row in cursor.execute(SELECT_KEYS, oids).fetchall()}
     return [
-        _relation(row, tuple(columns[row[0]]), *keys.get(row[0], ([], False)))
-        for row in found
+        _make_relation(row, tuple(columns[row[0]]), *keys.get(row[0], ([], False)))
+        for row in rows
         if row[0] in columns
     ]
 
 
-def _relation(
-    row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], primary: bool
+def _make_relation(
+    row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], is_primary: bool
 ) -> Relation:
     oid, schema, name, kind, inherited = row
-    readable = {column.name for column in columns}
-    # The key of a table with children does not apply to their rows.
-    whole = readable.issuperset(key) and not (kind == "r" and inherited)
-    usable = tuple(key) if whole else ()
-    primary_key = usable if primary else ()
-    return Relation(oid, schema, name, kind, inherited, columns, usable, primary_key)
+    readable_names = {column.name for column in columns}
+    # If other tables inherit from a table, its key does not apply to their rows.
+    is_usable = readable_names.issuperset(key) and not (kind == "r" and inherited)
+    usable_key = tuple(key) if is_usable else ()
+    primary_key = usable_key if is_primary else ()
+    return Relation(oid, schema, name, kind, inherited, columns, usable_key, primary_key)
 
 
-def relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
+def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
     """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable."""
-    found = relations(cursor, schemas, stream)
-    if not found:
-        raise ConfigurationError(f"there is no table or view {stream!r} {NO_COLUMNS}")
-    return next((each for each in found if each.stream == stream), found[0])
+    candidates = find_relations(cursor, schemas, stream)
+    if not candidates:
+        raise ConfigurationError(f"there is no table or view {stream!r} {NO_READABLE_COLUMNS}")
+    return next((table for table in candidates if table.stream_name == stream), candidates[0])
 
 
-def row_estimate(cursor: Cursor, table: Relation) -> int | None:
-    """Return the number of rows: counted for a small table, else as of the last ANALYZE; None if unknown."""
+def estimate_rows(cursor: Cursor, table: Relation) -> int | None:
+    """Return the number of rows, or None if it is unknown.
+
+    The rows of a small table are counted. For a larger table, the estimate of the last ANALYZE is returned.
+    """
     query = "SELECT reltuples::bigint, pg_relation_size(oid) FROM pg_class WHERE oid = %s"
-    found = cursor.execute(query, [table.oid]).fetchone()
-    estimate, size = found if found else (-1, 0)
+    row = cursor.execute(query, [table.oid]).fetchone()
+    estimate, size = row if row else (-1, 0)
     if table.kind in {"r", "m"} and size <= COUNTABLE_BYTES:
-        counted = cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(table.sql)).fetchone()
-        estimate = counted[0] if counted else -1
+        counted_row = cursor.execute(
+            sql.SQL("SELECT count(*) FROM {}").format(table.sql)
+        ).fetchone()
+        estimate = counted_row[0] if counted_row else -1
     return int(estimate) if estimate > 0 else None

@@ -73,7 +73,7 @@ class PageNumber(SourceSettings):
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
         None,
-        description="Path of the field that says whether more pages follow",
+        description="Path of the field that is true if more pages follow",
         examples=["meta.has_more"],
     )
 
@@ -87,7 +87,7 @@ class OffsetLimit(SourceSettings):
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
         None,
-        description="Path of the field that says whether more pages follow",
+        description="Path of the field that is true if more pages follow",
         examples=["has_more"],
     )
 
@@ -106,7 +106,7 @@ class CursorToken(SourceSettings):
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
         None,
-        description="Path of the field that says whether more pages follow",
+        description="Path of the field that is true if more pages follow",
         examples=["has_more"],
     )
 
@@ -203,7 +203,7 @@ class Config(SourceSettings):
 
     @field_validator("base_url")
     @classmethod
-    def _has_a_host_and_no_credentials(cls, value: str) -> str:
+    def _check_base_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if not parts.hostname:
             raise ValueError("has no host")
@@ -215,14 +215,14 @@ class Config(SourceSettings):
 
     @field_validator("headers")
     @classmethod
-    def _have_values_of_one_line(cls, value: dict[str, str]) -> dict[str, str]:
-        broken = [name for name, text in value.items() if not re.fullmatch(ONE_LINE, text)]
-        if broken:
-            raise ValueError(f"the value of {broken[0]!r} must be a single line")
+    def _check_header_values(cls, value: dict[str, str]) -> dict[str, str]:
+        invalid = [name for name, text in value.items() if not re.fullmatch(ONE_LINE, text)]
+        if invalid:
+            raise ValueError(f"the value of {invalid[0]!r} must be a single line")
         return value
 
     @model_validator(mode="after")
-    def _has_unique_stream_names(self) -> Config:
+    def _check_stream_names(self) -> Config:
         names = [stream.name for stream in self.streams]
         if len(set(names)) < len(names):
             raise ValueError("two streams have the same name")

@@ -1,7 +1,7 @@
 """Decide which records are new since the last run, by the values of a cursor field.
 
-The state has the greatest value and marks of the records with it. An API that returns records "from this
-value on" returns them again; they are dropped, and new records with the same value are kept.
+The state has the greatest value, and digests of the records with this value. An API that returns records "from this
+value on" returns these records again, and they are dropped. New records with the same value are not dropped.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 MAX_TIES = 1000
-DIGITS = re.compile(r"-?\d{1,18}")
+INTEGER_TEXT = re.compile(r"-?\d{1,18}")
 
 Record = Mapping[str, Any]
-Rank = tuple[int, Any]
+SortKey = tuple[int, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The greatest cursor value seen and the marks of the records with it (None: too many to keep)."""
+    """The greatest cursor value, and digests of the records with it (None if there are too many to store)."""
 
     value: Any = None
     ties: tuple[str, ...] | None = ()
 
     @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Watermark:
+    def from_state(cls, state: Mapping[str, Any]) -> Watermark:
         ties = state.get("ties")
         return cls(state.get("value"), None if ties is None and state else tuple(ties or ()))
 
@@ -44,58 +44,57 @@ class CursorField:
     path: str
     primary_key: Sequence[str]
 
-    def new(self, records: Sequence[Any], since: Watermark) -> list[Any]:
-        """Return the records after the watermark.
-
-        Records without a cursor value are kept, because they may be new.
-        """
+    def new_records(self, records: Sequence[Any], since: Watermark) -> list[Any]:
+        """Return the records after the watermark, and records without a cursor value, because they may be new."""
         if since.value is None:
             return list(records)
         return [record for record in records if self._is_new(record, since)]
 
-    def advance(self, mark: Watermark, records: Sequence[Any]) -> Watermark:
+    def advance(self, watermark: Watermark, records: Sequence[Any]) -> Watermark:
         """Return the watermark after these records."""
         for record in records:
-            value = at(record, self.path)
+            value = value_at(record, self.path)
             if value is None:
                 continue
-            if mark.value is None or rank(value) > rank(mark.value):
-                mark = Watermark(value, (self._mark(record),))
-            elif rank(value) == rank(mark.value) and mark.ties is not None:
-                full = len(mark.ties) >= MAX_TIES
-                mark = Watermark(mark.value, None if full else (*mark.ties, self._mark(record)))
-        return mark
+            current = watermark.value
+            if current is None or sort_key(value) > sort_key(current):
+                watermark = Watermark(value, (self._digest(record),))
+            elif sort_key(value) == sort_key(current) and watermark.ties is not None:
+                is_full = len(watermark.ties) >= MAX_TIES
+                ties = None if is_full else (*watermark.ties, self._digest(record))
+                watermark = Watermark(current, ties)
+        return watermark
 
     def _is_new(self, record: Any, since: Watermark) -> bool:
-        value = at(record, self.path)
-        if value is None or rank(value) > rank(since.value):
+        value = value_at(record, self.path)
+        if value is None or sort_key(value) > sort_key(since.value):
             return True
-        if rank(value) < rank(since.value) or since.ties is None:
+        if sort_key(value) < sort_key(since.value) or since.ties is None:
             return False
-        return self._mark(record) not in since.ties
+        return self._digest(record) not in since.ties
 
-    def _mark(self, record: Record) -> str:
-        identity: Any = [at(record, path) for path in self.primary_key] or record
+    def _digest(self, record: Record) -> str:
+        identity: Any = [value_at(record, path) for path in self.primary_key] or record
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def rank(value: Any) -> Rank:
+def sort_key(value: Any) -> SortKey:
     """Return a sort key for cursor values: numbers (also as text), then times, then other texts."""
     if isinstance(value, int | float):
         return 0, value
     text = str(value)
-    if DIGITS.fullmatch(text):
+    if INTEGER_TEXT.fullmatch(text):
         return 0, int(text)
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return 2, text
-    return 1, moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return 1, time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def at(value: Any, path: str) -> Any:
-    """Return the value at a path of names (and list indexes) joined by dots; None if there is none."""
+def value_at(value: Any, path: str) -> Any:
+    """Return the value at a path of names and list indexes joined by dots, or None if there is no value."""
     for name in path.split(".") if path else []:
         if isinstance(value, Mapping):
             value = value.get(name)

@@ -15,36 +15,46 @@ from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import EXPECTED, AuthenticationError, ConfigurationError, SourceError
+from apps.engine.failures import (
+    EXPECTED_ERRORS,
+    AuthenticationError,
+    ConfigurationError,
+    SourceError,
+)
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
     SourcePage,
-    checked,
     rows_page,
+    run_checks,
 )
 from apps.engine.sources.http import reach
-from apps.engine.sources.http.answers import Answer, Asker, Patience, UnhelpfulSourceError
+from apps.engine.sources.http.responses import (
+    CompleteResponse,
+    PermanentSourceError,
+    RetryingClient,
+    RetryPolicy,
+)
 from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
-from apps.engine.sources.rest.cursors import CursorField, Watermark, at
+from apps.engine.sources.rest.cursors import CursorField, Watermark, value_at
 from apps.engine.sources.rest.paging import (
     PageRequest,
     PageResponse,
-    asked,
-    following,
-    without_param,
+    next_token,
+    page_request,
+    remove_param,
 )
 
 
 @dataclass(frozen=True)
-class Read:
-    """One page: its records, and the token of the next page."""
+class Page:
+    """The records of a page, and the token of the next page."""
 
     records: list[Any]
-    following: dict[str, Any]
+    next_token: dict[str, Any]
 
     @cached_property
     def digest(self) -> str:
@@ -60,13 +70,13 @@ class RestSource(ConnectorSource[Config]):
         address = urlsplit(self.settings.base_url)
         host = address.hostname or ""
         port = address.port or (443 if address.scheme == "https" else 80)
-        private, timeout = self.allow_private_networks, min(self.settings.timeout, 10.0)
-        return checked(
+        allow_private, timeout = self.allow_private_networks, min(self.settings.timeout, 10.0)
+        return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=private)),
+                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=private, timeout=timeout),
+                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
                 ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),
@@ -74,15 +84,15 @@ class RestSource(ConnectorSource[Config]):
         )
 
     def discover(self) -> list[StreamInfo]:
-        return [self._described(stream) for stream in self.settings.streams]
+        return [self._stream_info(stream) for stream in self.settings.streams]
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        return self._page(pagination or {}, {})
+        return self._read_page(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        return self._page(pagination or {}, source_state.state)
+        return self._read_page(pagination or {}, source_state.state)
 
     def get_session(self) -> SourceSession:
         session = SourceSession(
@@ -105,18 +115,20 @@ class RestSource(ConnectorSource[Config]):
 
     @cached_property
     def stream(self) -> Stream:
-        """The stream that this source is bound to. Raises ConfigurationError."""
+        """Return the stream that this source is bound to. Raises ConfigurationError."""
         for stream in self.settings.streams:
             if stream.name == self.spec.stream:
                 return stream
-        known = ", ".join(stream.name for stream in self.settings.streams)
-        raise ConfigurationError(f"there is no stream {self.spec.stream!r}; there is {known}")
+        stream_names = ", ".join(stream.name for stream in self.settings.streams)
+        raise ConfigurationError(
+            f"there is no stream {self.spec.stream!r}; the streams are {stream_names}"
+        )
 
     @cached_property
-    def asker(self) -> Asker:
-        return Asker(
+    def client(self) -> RetryingClient:
+        return RetryingClient(
             self.session,
-            Patience(
+            RetryPolicy(
                 timeout=self.settings.timeout,
                 retries=self.settings.retries,
                 longest_wait=self.settings.longest_wait,
@@ -124,60 +136,61 @@ class RestSource(ConnectorSource[Config]):
             ),
         )
 
-    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
+    def _read_page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         cursor = self._cursor_field()
-        since = self._since(state)
-        read = self._read(self.stream, token, since)
+        watermark = self._watermark(state)
+        page = self._request_page(self.stream, token, watermark)
         number = int(token.get("number", 0)) + 1
-        if read.following and number >= self.settings.max_pages:
-            raise UnhelpfulSourceError(
+        if page.next_token and number >= self.settings.max_pages:
+            raise PermanentSourceError(
                 f"the stream has more than {self.settings.max_pages:,} pages (`max_pages`)"
             )
-        if len(read.records) > 1 and read.digest == token.get("digest"):
-            raise UnhelpfulSourceError(
-                "the API returns the same page again, so the pagination settings do not fit it",
-                evidence=(f"page {number} equals the one before",),
+        if len(page.records) > 1 and page.digest == token.get("digest"):
+            raise PermanentSourceError(
+                "the API returns the same page again, so the pagination settings are wrong for this API",
+                evidence=(f"page {number} equals the previous page",),
             )
-        going_on = {"number": number, "digest": read.digest}
+        progress = {"number": number, "digest": page.digest}
         if cursor is None:
-            return rows_page(read.records, _token(read.following, going_on))
-        new = cursor.new(read.records, since)
-        mark = cursor.advance(Watermark.of(token["mark"]) if "mark" in token else since, new)
-        state_after = {"cursor_field": cursor.path, **mark.to_json()}
+            return rows_page(page.records, _add_progress(page.next_token, progress))
+        records = cursor.new_records(page.records, watermark)
+        before = Watermark.from_state(token["mark"]) if "mark" in token else watermark
+        after = cursor.advance(before, records).to_json()
         return rows_page(
-            new,
-            _token(read.following, {**going_on, "mark": mark.to_json()}),
-            None if read.following else state_after,
+            records,
+            _add_progress(page.next_token, {**progress, "mark": after}),
+            None if page.next_token else {"cursor_field": cursor.path, **after},
         )
 
-    def _read(self, stream: Stream, token: Mapping[str, Any], since: Watermark) -> Read:
+    def _request_page(self, stream: Stream, token: Mapping[str, Any], watermark: Watermark) -> Page:
         style = stream.pagination or self.settings.pagination
-        url, params = self._request(stream, asked(style, token), since)
+        url, params = self._url_and_params(stream, page_request(style, token), watermark)
 
-        def read(answer: Answer) -> Read:
-            document = parsed(answer)
-            records = records_at(document, stream.records_path, answer)
-            answered = PageResponse(document, len(records), url, answer.links)
-            return Read(records, self._storable(following(style, token, answered)))
+        def parse_page(response: CompleteResponse) -> Page:
+            document = parse_json(response)
+            records = records_at(document, stream.records_path, response)
+            page_response = PageResponse(document, len(records), url, response.links)
+            return Page(records, self._without_key(next_token(style, token, page_response)))
 
-        return self.asker.ask_for(read, "GET", url, params=params)
+        return self.client.request(parse_page, "GET", url, params=params)
 
-    def _request(
-        self, stream: Stream, what: PageRequest, since: Watermark
+    def _url_and_params(
+        self, stream: Stream, request: PageRequest, watermark: Watermark
     ) -> tuple[str, dict[str, Any]]:
         key = self._key_in_query()
-        if what.url is not None:
-            return what.url, key
-        params = {**self.settings.params, **stream.params, **what.params}
-        if stream.cursor_param and since.value is not None:
-            params[stream.cursor_param] = since.value
-        written = {name: _written(value) for name, value in (params | key).items()}
-        return joined(self.settings.base_url, stream.path), written
+        if request.url is not None:
+            return request.url, key
+        params = {**self.settings.params, **stream.params, **request.params}
+        if stream.cursor_param and watermark.value is not None:
+            params[stream.cursor_param] = watermark.value
+        texts = {name: _param_value(value) for name, value in (params | key).items()}
+        return join_url(self.settings.base_url, stream.path), texts
 
-    def _storable(self, token: dict[str, Any]) -> dict[str, Any]:
+    def _without_key(self, token: dict[str, Any]) -> dict[str, Any]:
+        """Return the token without the API key, because tokens are stored."""
         auth = self.settings.auth
         if "url" in token and isinstance(auth, ApiKeyAuth) and auth.location == "query":
-            return {"url": without_param(token["url"], auth.name)}
+            return {"url": remove_param(token["url"], auth.name)}
         return token
 
     def _key_in_query(self) -> dict[str, Any]:
@@ -192,28 +205,28 @@ class RestSource(ConnectorSource[Config]):
             return None
         return CursorField(path, tuple(self.spec.primary_key or self.stream.primary_key))
 
-    def _since(self, state: Mapping[str, Any]) -> Watermark:
+    def _watermark(self, state: Mapping[str, Any]) -> Watermark:
         cursor = self._cursor_field()
         if cursor is None or not state:
             return Watermark()
         if state.get("cursor_field") != cursor.path:
             raise ConfigurationError(
                 f"the cursor field changed from {state.get('cursor_field')!r} to {cursor.path!r};"
-                " reset the stream to read it by the new one"
+                " reset the stream to read it by the new cursor field"
             )
-        return Watermark.of(state)
+        return Watermark.from_state(state)
 
-    def _described(self, stream: Stream) -> StreamInfo:
+    def _stream_info(self, stream: Stream) -> StreamInfo:
         fields: tuple[FieldInfo, ...] = ()
         try:
             schema = StreamSchema()
-            schema.decode(self._read(stream, {}, Watermark()).records[:100])
+            schema.decode(self._request_page(stream, {}, Watermark()).records[:100])
             fields = tuple(
                 FieldInfo(name, column.field_type) for name, column in schema.columns.items()
             )
         except AuthenticationError:
             raise
-        except EXPECTED as error:
+        except EXPECTED_ERRORS as error:
             logger.warning("The fields of {} are not known: {}", stream.name, error.message)
         return StreamInfo(
             stream.name,
@@ -230,19 +243,19 @@ class RestSource(ConnectorSource[Config]):
             self._first_page()
         except AuthenticationError:
             raise
-        except EXPECTED as error:
-            logger.debug("The failure is not caused by credentials: {}", error.message)
+        except EXPECTED_ERRORS as error:
+            logger.debug("The credentials are not the cause of this failure: {}", error.message)
         kind = self.settings.auth.type
         return "no credentials are sent" if kind == "none" else f"the API accepts the {kind} login"
 
     def _check_read(self) -> str:
-        stream, read = self._first_page()
-        return f"{len(read.records):,} records in the first page of {stream.name}"
+        stream, page = self._first_page()
+        return f"{len(page.records):,} records in the first page of {stream.name}"
 
-    def _first_page(self) -> tuple[Stream, Read]:
+    def _first_page(self) -> tuple[Stream, Page]:
         streams = self.settings.streams
-        stream = next((each for each in streams if each.name == self.spec.stream), streams[0])
-        return stream, self._read(stream, {}, Watermark())
+        stream = next((listed for listed in streams if listed.name == self.spec.stream), streams[0])
+        return stream, self._request_page(stream, {}, Watermark())
 
 
 class HeaderAuth(AuthBase):
@@ -257,44 +270,48 @@ class HeaderAuth(AuthBase):
         return request
 
 
-def parsed(answer: Answer) -> Any:
+def parse_json(response: CompleteResponse) -> Any:
     """Parse the response as JSON, with integers of any size.
 
     Raises SourceError with the beginning of invalid content.
     """
-    if not answer.body.strip():
-        raise SourceError("the source returned an empty body", evidence=answer.evidence)
-    json_values.require_few_values(answer.body)
+    if not response.body.strip():
+        raise SourceError("the source returned an empty body", evidence=response.evidence)
+    json_values.require_few_values(response.body)
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError) as error:
         reason = str(error)[:100]
         raise SourceError(
-            "the source did not return complete JSON", evidence=(*answer.evidence, reason)
+            "the source did not return complete JSON", evidence=(*response.evidence, reason)
         ) from error
 
 
-def records_at(document: Any, path: str, answer: Answer) -> list[Any]:
-    """Return the records at the path; a single object is one record. Raises if there are none."""
-    found = at(document, path)
-    if isinstance(found, list):
-        return found
-    if isinstance(found, Mapping):
-        return [found]
+def records_at(document: Any, path: str, response: CompleteResponse) -> list[Any]:
+    """Return the records at the path; a single object is one record. Raises PermanentSourceError if there are none."""
+    value = value_at(document, path)
+    if isinstance(value, list):
+        return value
+    if isinstance(value, Mapping):
+        return [value]
     parent, _, name = path.rpartition(".")
-    if found is None and isinstance(holder := at(document, parent), Mapping) and name in holder:
+    if (
+        value is None
+        and isinstance(fields := value_at(document, parent), Mapping)
+        and name in fields
+    ):
         return []
     where = f"at {path!r}" if path else "at the top level"
-    raise UnhelpfulSourceError(f"the response has no records {where}", evidence=answer.evidence)
+    raise PermanentSourceError(f"the response has no records {where}", evidence=response.evidence)
 
 
-def joined(base_url: str, path: str) -> str:
+def join_url(base_url: str, path: str) -> str:
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
 
 
-def _token(following: dict[str, Any], going_on: dict[str, Any]) -> dict[str, Any]:
-    return {**following, **going_on} if following else {}
+def _add_progress(token: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
+    return {**token, **progress} if token else {}
 
 
-def _written(value: Any) -> Any:
+def _param_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value

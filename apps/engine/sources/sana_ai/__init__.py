@@ -9,7 +9,7 @@ from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Secret, SourceSettings
-from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 
 KIND = "sana_ai"
 TITLE = "Sana"
@@ -17,7 +17,7 @@ DESCRIPTION = "The rows of an insight report of Sana, the learning platform."
 DOCS_URL = "https://docs.sana.ai"
 ICON = "graduation-cap"
 
-ENDED_BADLY = frozenset({"failed", "error", "cancelled", "canceled", "expired"})
+FAILED_STATUSES = frozenset({"failed", "error", "cancelled", "canceled", "expired"})
 
 
 class TokenParams(SourceSettings):
@@ -75,8 +75,8 @@ class FailsOnFailedReport(SanaSource):
     def get_insight_report_job(self, job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = super().get_insight_report_job(job_id)
         status = str(job["data"]["status"])
-        if status.lower() in ENDED_BADLY:
-            raise UnhelpfulSourceError(
+        if status.lower() in FAILED_STATUSES:
+            raise PermanentSourceError(
                 f"the report ended as {status!r}", evidence=(str(job)[:300],)
             )
         return job
@@ -85,4 +85,4 @@ class FailsOnFailedReport(SanaSource):
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = FailsOnFailedReport
-    reads_to_check: ClassVar[bool] = True
+    check_reads_page: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""The files a run may read: the org's own files on disk or in a bucket, and files it downloads."""
+"""The files that a run may read: the org's own files on disk or in a bucket, and one file to download."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from apps.egress.http import url_without_secrets
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, SourceError
 from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
-from apps.engine.sources.http.answers import (
-    Answer,
-    UnhelpfulSourceError,
-    refused,
+from apps.engine.sources.http.responses import (
+    CompleteResponse,
+    PermanentSourceError,
+    request_failure,
+    status_failure,
     status_line,
-    unanswered,
 )
 from apps.engine.sources.http.session import SourceSession
 
 MAX_FILES = 10_000
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A file: its path as users write it, its size in bytes, and a mark that changes with its content."""
+class FoundFile:
+    """A file: its path as users write it, its size in bytes, and a version that changes with its content."""
 
     path: str
     size: int
-    mark: str
+    version: str
 
 
-class Area(Protocol):
-    """A collection of files."""
+class FileLocation(Protocol):
+    """A place with files to read."""
 
-    def find(self, path: str) -> Sequence[Found]:
+    def find(self, path: str) -> Sequence[FoundFile]:
         """Return the files that match a path or pattern, ordered by path. Raises EngineError."""
 
-    def open(self, found: Found) -> BinaryIO:
+    def open(self, file: FoundFile) -> BinaryIO:
         """Open the file as seekable bytes. Raises EngineError."""
 
 
-class StoredArea:
+class StorageLocation:
     """The files below a storage root: a folder, an S3 bucket or a Google Cloud Storage bucket."""
 
     def __init__(self, root: StorageRoot) -> None:
@@ -59,34 +59,34 @@ class StoredArea:
         self._base = "/".join(part for part in (base, root.prefix.strip("/")) if part)
         self._folder = Path(self._base).resolve() if root.url.startswith("file://") else None
 
-    def find(self, path: str) -> list[Found]:
+    def find(self, path: str) -> list[FoundFile]:
         if not is_pattern(path):
             info = self._system.get_file_info(f"{self._base}/{path}")
-            return [self._found(path, info)] if info.type == fs.FileType.File else []
-        return sorted(self._matching(path), key=lambda found: found.path)[:MAX_FILES]
+            return [self._describe_file(path, info)] if info.type == fs.FileType.File else []
+        return sorted(self._matching_files(path), key=lambda file: file.path)[:MAX_FILES]
 
-    def open(self, found: Found) -> BinaryIO:
-        self._require_inside(found.path)
+    def open(self, file: FoundFile) -> BinaryIO:
+        self._require_inside(file.path)
         try:
-            return cast("BinaryIO", self._system.open_input_file(f"{self._base}/{found.path}"))
+            return cast("BinaryIO", self._system.open_input_file(f"{self._base}/{file.path}"))
         except FileNotFoundError as error:
-            raise SourceError(f"the file {found.path!r} is gone") from error
+            raise SourceError(f"the file {file.path!r} does not exist any more") from error
 
-    def _matching(self, pattern: str) -> Iterator[Found]:
+    def _matching_files(self, pattern: str) -> Iterator[FoundFile]:
         folder = "/".join(part for part in (self._base, fixed_folder(pattern)) if part)
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=True)
         for info in self._system.get_file_info(selector):
             path = info.path.removeprefix(f"{self._base}/")
             if info.type == fs.FileType.File and matches(pattern, path):
-                with suppress(ConfigurationError):  # A pattern skips files outside the area.
-                    yield self._found(path, info)
+                with suppress(ConfigurationError):  # Skip files outside the folder.
+                    yield self._describe_file(path, info)
 
-    def _found(self, path: str, info: fs.FileInfo) -> Found:
+    def _describe_file(self, path: str, info: fs.FileInfo) -> FoundFile:
         self._require_inside(path)
-        return Found(path, info.size, f"{info.size}-{info.mtime_ns}")
+        return FoundFile(path, info.size, f"{info.size}-{info.mtime_ns}")
 
     def _require_inside(self, path: str) -> None:
-        """Raise if a symbolic link leads out of the area."""
+        """Raise ConfigurationError if a symbolic link leads out of the folder."""
         if self._folder is None:
             return
         target = Path(self._base, path).resolve()
@@ -94,66 +94,68 @@ class StoredArea:
             raise ConfigurationError(f"{path!r} leads out of the uploaded files")
 
 
-class WebArea:
+class WebLocation:
     """One file at a web address, downloaded once into an unnamed temporary file."""
 
     def __init__(self, session: SourceSession, *, max_bytes: int) -> None:
         self._session = session
         self._max_bytes = max_bytes
-        self._file: BinaryIO | None = None
-        self._found: Found | None = None
+        self._content: BinaryIO | None = None
+        self._file: FoundFile | None = None
 
-    def find(self, path: str) -> list[Found]:
-        if self._found is None:
-            self._found = self._download(path)
-        return [self._found]
-
-    def open(self, found: Found) -> BinaryIO:
+    def find(self, path: str) -> list[FoundFile]:
         if self._file is None:
-            self.find(found.path)
-        copy = os.fdopen(os.dup(cast("BinaryIO", self._file).fileno()), "rb")
+            self._file = self._download(path)
+        return [self._file]
+
+    def open(self, file: FoundFile) -> BinaryIO:
+        if self._content is None:
+            self.find(file.path)
+        copy = os.fdopen(os.dup(cast("BinaryIO", self._content).fileno()), "rb")
         copy.seek(0)
         return copy
 
-    def _download(self, url: str) -> Found:
-        asked = f"GET {url_without_secrets(url)}"
+    def _download(self, url: str) -> FoundFile:
+        request_line = f"GET {url_without_secrets(url)}"
         try:
             with self._session.get(url, stream=True) as response:
                 if response.status_code >= 400:
-                    raise refused(response.status_code, _refusal(response, asked))
-                return self._keep(url, response)
+                    raise status_failure(
+                        response.status_code, _failed_response(response, request_line)
+                    )
+                return self._save_content(url, response)
         except requests.RequestException as error:
-            raise unanswered(error, asked) from error
+            raise request_failure(error, request_line) from error
 
-    def _keep(self, url: str, response: requests.Response) -> Found:
-        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - kept open while pages are read
+    def _save_content(self, url: str, response: requests.Response) -> FoundFile:
+        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - it stays open while pages are read
         size = 0
-        for chunk in response.iter_content(CHUNK):
+        for chunk in response.iter_content(CHUNK_BYTES):
             size += len(chunk)
             if size > self._max_bytes:
                 file.close()
-                raise UnhelpfulSourceError(
+                raise PermanentSourceError(
                     f"the file is larger than {self._max_bytes >> 20:,} MB (`max_download_mb`)",
                     evidence=(f"GET {url_without_secrets(url)}",),
                 )
             file.write(chunk)
         file.flush()
-        self._file = file
+        self._content = file
         headers = response.headers
-        mark = headers.get("ETag") or headers.get("Last-Modified") or ""
-        return Found(url_without_secrets(url), size, f"{size}-{mark}")
+        version = headers.get("ETag") or headers.get("Last-Modified") or ""
+        return FoundFile(url_without_secrets(url), size, f"{size}-{version}")
 
 
-def unpacked(file: BinaryIO, path: str) -> BinaryIO:
+def decompress(file: BinaryIO, path: str) -> BinaryIO:
     """Return the file itself, or its decompressed content if it is gzip."""
     if not path.partition("?")[0].lower().endswith(".gz"):
         return file
     return cast("BinaryIO", gzip.GzipFile(fileobj=file))
 
 
-def _refusal(response: requests.Response, asked: str) -> Answer:
+def _failed_response(response: requests.Response, request_line: str) -> CompleteResponse:
     body = response.raw.read(1000, decode_content=True) or b""
-    return Answer(status_line(response), asked, response.headers, body, {})
+    return CompleteResponse(status_line(response), request_line, response.headers, body, {})
 
 
 def _file_system(root: StorageRoot) -> tuple[fs.FileSystem, str]:

@@ -1,0 +1,206 @@
+"""Send HTTP requests, and convert failures to errors with the status line and the beginning of the body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import requests
+
+from apps.egress.http import BodyTooLargeError, BodyTooSlowError, read_body, url_without_secrets
+from apps.engine.failures import (
+    AuthenticationError,
+    ConfigurationError,
+    EngineError,
+    RateLimitError,
+    SourceError,
+)
+from apps.engine.process.progress import progress
+from apps.engine.reporting.classify import parse_retry_after
+
+ResultT = TypeVar("ResultT")
+
+MAX_SHOWN_BODY = 200  # bytes of a body that are stored as evidence
+MAX_FAILED_BODY = 64 << 10  # bytes to read of a failed response's body
+
+REFUSED_STATUSES = frozenset({401, 403, 407})
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteResponse:
+    """A response whose body has been read. `request_line` is the method and URL of its request."""
+
+    status_line: str
+    request_line: str
+    headers: Mapping[str, str]
+    body: bytes
+    links: Mapping[str, Any]
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        return (self.request_line, self.status_line, *shown_body(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Timeouts and retries. All times are in seconds."""
+
+    timeout: float = 60.0  # for one whole response
+    retries: int = 3
+    longest_wait: float = 30.0  # a longer Retry-After is not waited for: the error has its value
+    max_bytes: int = 64 << 20
+
+
+class RetryingClient:
+    """Sends requests in one session, and retries requests that may succeed later."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        policy: RetryPolicy,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._sleep = sleep
+
+    def request(
+        self,
+        read: Callable[[CompleteResponse], ResultT],
+        method: str,
+        url: str,
+        **options: Any,
+    ) -> ResultT:
+        """Return the result of `read` for the response, after at most `retries` retries. Raises EngineError.
+
+        A retryable error of `read` also causes a retry.
+        """
+        attempt = 0
+        while True:
+            try:
+                return read(self._request_once(method, url, **options))
+            except (SourceError, RateLimitError) as error:
+                wait = self._seconds_to_wait(attempt, error)
+                if wait is None:
+                    raise
+            with progress.expect_silence("waiting to retry", wait):
+                self._sleep(wait)
+            attempt += 1
+
+    def _request_once(self, method: str, url: str, **options: Any) -> CompleteResponse:
+        request_line = f"{method} {url_without_secrets(url)}"
+        try:
+            response = self._session.request(method, url, stream=True, **options)
+            with response:
+                return self._read_response(request_line, response)
+        except (requests.RequestException, BodyTooLargeError, BodyTooSlowError) as error:
+            raise request_failure(error, request_line) from error
+
+    def _read_response(self, request_line: str, response: requests.Response) -> CompleteResponse:
+        policy = self._policy
+        failed = response.status_code >= HTTPStatus.BAD_REQUEST
+        limit = MAX_FAILED_BODY if failed else policy.max_bytes
+        try:
+            body = read_body(response, limit=limit, seconds=policy.timeout)
+        except BodyTooLargeError:
+            if not failed:
+                raise
+            body = b""
+        complete = CompleteResponse(
+            status_line(response), request_line, response.headers, body, dict(response.links)
+        )
+        if failed:
+            raise status_failure(response.status_code, complete)
+        return complete
+
+    def _seconds_to_wait(self, attempt: int, error: EngineError) -> float | None:
+        """Return the seconds until the next attempt, or None if there is no further attempt."""
+        if attempt >= self._policy.retries or not error.retryable:
+            return None
+        if error.retry_after is None:
+            return float(min(2**attempt, self._policy.longest_wait))
+        return error.retry_after if error.retry_after <= self._policy.longest_wait else None
+
+
+class PermanentSourceError(SourceError):
+    """The source responds, but retrying without changes cannot help."""
+
+    retryable = False
+
+
+def status_failure(status: int, response: CompleteResponse) -> EngineError:
+    """Return our error for a response with a status of 400 or above."""
+    evidence = response.evidence
+    if status in REFUSED_STATUSES:
+        return AuthenticationError(
+            f"the source refused the credentials ({status})", evidence=evidence
+        )
+    wait = parse_retry_after(response.headers.get("Retry-After"))
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitError(
+            "the source rate-limits requests (429)", evidence=evidence, retry_after=wait
+        )
+    if status in TEMPORARY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return SourceError(
+            f"the source returned an error ({status})", evidence=evidence, retry_after=wait
+        )
+    return ConfigurationError(
+        f"the source did not accept the request ({status})", evidence=evidence
+    )
+
+
+def request_failure(error: Exception, request_line: str) -> EngineError:
+    """Return our error for a request without a complete response."""
+    if isinstance(error, BodyTooLargeError):
+        return PermanentSourceError(str(error), evidence=(request_line,))
+    if isinstance(error, BodyTooSlowError):
+        return SourceError(str(error), evidence=(request_line,))
+    reason = _failure_reason(error)
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return ConfigurationError("the address is not valid", evidence=(request_line,))
+    if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.MissingSchema):
+        return ConfigurationError("the request is not valid", evidence=(request_line,))
+    if isinstance(error, requests.exceptions.TooManyRedirects):
+        return PermanentSourceError(
+            "the source redirects endlessly", evidence=(request_line, reason)
+        )
+    if isinstance(error, requests.exceptions.SSLError):
+        return SourceError(
+            "the TLS handshake with the source failed", evidence=(request_line, reason)
+        )
+    if isinstance(error, requests.exceptions.Timeout):
+        return SourceError("the source did not respond in time", evidence=(request_line, reason))
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return SourceError("the response was incomplete", evidence=(request_line, reason))
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return SourceError("the source could not be reached", evidence=(request_line, reason))
+    return SourceError("the request failed", evidence=(request_line, reason))
+
+
+def status_line(response: requests.Response) -> str:
+    return f"{response.status_code} {response.reason or ''}".strip()
+
+
+def shown_body(body: bytes) -> tuple[str, ...]:
+    """Return the first bytes of a body as one line, or an empty tuple for an empty body."""
+    text = " ".join(body[:MAX_SHOWN_BODY].decode("utf-8", "replace").split())
+    return (text,) if text else ()
+
+
+def _failure_reason(error: Exception) -> str:
+    """Return the innermost reason, without the URL that `requests` adds, because it may contain secrets."""
+    inner: BaseException = error
+    while True:
+        cause = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(cause, BaseException):
+            break
+        inner = cause
+    texts = [part for part in inner.args if isinstance(part, str)]
+    text = texts[-1] if texts else str(inner)
+    if "(host=" in text:
+        text = text.partition(": ")[2]
+    return f"{type(inner).__name__}: {text}"[:300]
