@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.connectors import places, schemas, secrets
 from apps.connectors.catalogue import Kind
-from apps.connectors.schemas import Error, joined
+from apps.connectors.schemas import Error, join_path
 from apps.json import JsonObject, JsonValue
 
 
@@ -58,7 +58,7 @@ def build(
         kind, before, visible, merged.filled_paths & plain_secrets.keys()
     )
     new_settings = StoredSettings(visible, plain_secrets)
-    return new_settings, [(joined(path, name), message, code) for name, message, code in errors]
+    return new_settings, [(join_path(path, name), message, code) for name, message, code in errors]
 
 
 def _apply_patch(before: JsonObject, changes: JsonObject) -> tuple[dict[str, Any], set[str]]:

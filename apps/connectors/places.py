@@ -50,7 +50,7 @@ PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})
 
 
 def places(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {path: value} of each setting that decides where secrets are sent. Missing ones have their defaults."""
+    """Return {path: value} of each setting that decides where secrets are sent. Missing settings have defaults."""
     return dict(_find_places(schema, [schema], settings, ""))
 
 

@@ -39,13 +39,13 @@ def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
     unique_errors: dict[Error, None] = {}
     for error in Draft202012Validator(dict(schema)).iter_errors(config):
         for field, message, code in _field_errors(schema, error):
-            unique_errors[joined(path, field), message, code] = None
+            unique_errors[join_path(path, field), message, code] = None
             if len(unique_errors) == MAX_ERRORS:
                 return list(unique_errors)
     return list(unique_errors)
 
 
-def unknown_field(name: str, known: Sequence[str]) -> str:
+def unknown_field_message(name: str, known: Sequence[str]) -> str:
     """Return the message for an unknown field, with the most similar known field."""
     similar = get_close_matches(name[:MAX_COMPARED_NAME], known, n=1)
     return f"Unknown field; did you mean {similar[0]}?" if similar else "Unknown field."
@@ -54,7 +54,9 @@ def unknown_field(name: str, known: Sequence[str]) -> str:
 def unknown_fields(names: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
     """Return an error for each unknown field, at most MAX_ERRORS, because a request may have thousands."""
     unknown = sorted(set(names) - set(known))[:MAX_ERRORS]
-    return [(joined(path, name), unknown_field(name, known), "unknown") for name in unknown]
+    return [
+        (join_path(path, name), unknown_field_message(name, known), "unknown") for name in unknown
+    ]
 
 
 def secret_patterns(schema: Schema) -> frozenset[Pattern]:
@@ -62,11 +64,11 @@ def secret_patterns(schema: Schema) -> frozenset[Pattern]:
     return frozenset(_secret_paths(schema, schema, (), frozenset()))
 
 
-def joined(*steps: str) -> str:
+def join_path(*steps: str) -> str:
     return ".".join(step for step in steps if step)
 
 
-def resolved(root: Schema, node: Schema) -> Schema:
+def resolve_reference(root: Schema, node: Schema) -> Schema:
     """Return `node`, or the target of its `$ref`."""
     reference = node.get("$ref")
     if not isinstance(reference, str):
@@ -74,12 +76,12 @@ def resolved(root: Schema, node: Schema) -> Schema:
     target: Any = root
     for step in reference.removeprefix("#/").split("/"):
         target = target[step]
-    return resolved(root, target)
+    return resolve_reference(root, target)
 
 
 def branches(root: Schema, node: Schema) -> list[Schema]:
     """Return the node itself, and every alternative below it."""
-    node = resolved(root, node)
+    node = resolve_reference(root, node)
     options = [*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())]
     return [node, *(inner for option in options for inner in branches(root, option))]
 
@@ -117,20 +119,18 @@ def _field_errors(root: Schema, error: ValidationError) -> Iterator[Error]:
         required: Any = error.validator_value
         for name in required:
             if name not in instance:
-                yield joined(path, name), "This field is required.", "required"
+                yield join_path(path, name), "This field is required.", "required"
     else:
         yield path, _error_message(error), str(error.validator)
 
 
 def _union_errors(root: Schema, error: ValidationError, path: str) -> Iterator[Error]:
-    """Return the errors of the intended branch: the one that the discriminator names, or else the one with the fewest
-    errors.
-    """
+    """Return the errors of the branch that the discriminator names, or else of the branch with the fewest errors."""
     by_branch: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         by_branch.setdefault(int(inner.schema_path[0]), []).append(inner)
     alternatives: Any = error.validator_value
-    options = [resolved(root, option) for option in alternatives]
+    options = [resolve_reference(root, option) for option in alternatives]
     chosen = _branch_by_discriminator(error, options)
     if chosen is None:
         candidates = [i for i in by_branch if not _has_type_error(by_branch[i], error.instance)]
@@ -140,7 +140,7 @@ def _union_errors(root: Schema, error: ValidationError, path: str) -> Iterator[E
             yield from _field_errors(root, inner)
         return
     field, message = _choice_message(error, options)
-    yield joined(path, field), message, "choice"
+    yield join_path(path, field), message, "choice"
 
 
 def _branch_by_discriminator(error: ValidationError, options: list[Schema]) -> int | None:

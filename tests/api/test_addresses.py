@@ -163,7 +163,7 @@ def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
     files += [file for file in ROOT.glob("*") if file.is_file() and file.suffix != ".lock"]
     uvicorn_start = re.compile(
-        r"""(?<!alive\()["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b"""
+        r"""(?<!find_processes\()["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b"""
     )
     suffixes = {"py", "md", "yml", "yaml", "toml", "sh", ""}
     found = {

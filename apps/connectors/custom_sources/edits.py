@@ -70,7 +70,7 @@ def change(
 ) -> None:
     """Change name and description, and add a version if the code differs from the latest version.
 
-    None means that this part does not change.
+    A value of None means no change.
     """
     changed: dict[str, Any] = {}
     for field, value in (("name", name), ("description", description)):

@@ -8,7 +8,7 @@ from typing import Any, cast
 from apps.connectors import schemas
 from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources.kinds import Kinds
-from apps.connectors.schemas import Error, joined
+from apps.connectors.schemas import Error, join_path
 from apps.pipelines.definition.document import (
     SIDES,
     Definition,
@@ -100,7 +100,7 @@ class _Builder:
                 if field not in MOVED_SIDE_FIELDS[name]
             }
         self.document[name], plain = side.build(part, self.connectors)
-        self.secrets |= {joined(name, "config", path): value for path, value in plain.items()}
+        self.secrets |= {join_path(name, "config", path): value for path, value in plain.items()}
         self.errors += side.errors
         return side
 
@@ -111,7 +111,7 @@ class _Builder:
 def _moved_field_errors(request: RequestDocument) -> list[Error]:
     """Return an error for each field at a path that only older releases accept."""
     moved_fields = [
-        (joined(side, name), name)
+        (join_path(side, name), name)
         for side in SIDES
         for name in MOVED_SIDE_FIELDS[side]
         if isinstance(part := request.get(side), Mapping) and name in part
@@ -134,7 +134,7 @@ def _check_combination(document: dict[str, Any], kinds: Kinds) -> list[Error]:
     if stream["write_mode"] is None:
         stream["write_mode"] = _default_write_mode(stream, destination_kind)
     errors = [*_reading_errors(stream, source_kind), *_writing_errors(stream, destination_kind)]
-    return [(joined(STREAM_PATH, name), message, code) for name, message, code in errors]
+    return [(join_path(STREAM_PATH, name), message, code) for name, message, code in errors]
 
 
 def _reading_errors(stream: Mapping[str, Any], source_kind: Kind) -> list[Error]:

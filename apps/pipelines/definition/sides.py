@@ -12,7 +12,7 @@ from apps.connectors.configuration import StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
-from apps.connectors.schemas import Error, joined
+from apps.connectors.schemas import Error, join_path
 from apps.pipelines.definition.document import (
     Definition,
     RequestDocument,
@@ -56,7 +56,7 @@ class Side:
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str = "invalid") -> None:
-        self.errors.append((joined(self.side, name), message, code))
+        self.errors.append((join_path(self.side, name), message, code))
 
     def build(
         self, request_side: Any, connectors: Connectors
@@ -133,7 +133,7 @@ class Side:
             return None, {}
         kind = connectors.kinds.find(self.side, name)
         if kind is None:
-            field = joined(self.side, "kind")
+            field = join_path(self.side, "kind")
             self.errors.append(custom_kinds.unknown_kind_error(self.side, name[:60], field))
             return None, {}
         return kind, self._build_inline(kind, values, part)
@@ -184,7 +184,7 @@ class Side:
             settings,
             before=before,
             patch=self.patch and is_same_kind,
-            path=joined(self.side, "config"),
+            path=join_path(self.side, "config"),
         )
         self.errors += errors
         part["kind"], part["config"] = kind.name, built.visible

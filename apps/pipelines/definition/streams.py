@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from apps.connectors import schemas
-from apps.connectors.schemas import Error, joined
+from apps.connectors.schemas import Error, join_path
 from apps.engine.contract import SyncMode, WriteMode
 from apps.pipelines.definition.document import RequestDocument, StreamDocument, TransformDocument
 
@@ -35,7 +35,7 @@ class Stream:
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str) -> None:
-        self.errors.append((joined(STREAM_PATH, name), message, code))
+        self.errors.append((join_path(STREAM_PATH, name), message, code))
 
     def build(self, streams: Any) -> dict[str, Any]:
         """Return the stored stream.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from apps.connectors.schemas import Error, joined, unknown_fields
+from apps.connectors.schemas import Error, join_path, unknown_fields
 from apps.orgs.exceptions import Invalid
 from apps.pipelines.models import Misfire, Overlap, Schedule
 from apps.pipelines.schedules.cron import CronError, parse
@@ -77,7 +77,7 @@ class _PlanParser:
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str = "invalid") -> None:
-        self.errors.append((joined(self.path, name), message, code))
+        self.errors.append((join_path(self.path, name), message, code))
 
     def parse(self, values: Mapping[str, Any], before: Plan) -> Plan:
         self.errors += unknown_fields(values, FIELDS, self.path)
