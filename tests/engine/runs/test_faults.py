@@ -196,7 +196,7 @@ def test_two_concurrent_runs_of_one_stream_publish_each_row_once(
     second.start_new_run()
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda run: run.attempt(), [first, second]))
-    assert sum(isinstance(outcome, Succeeded) for outcome in outcomes) >= 1
+    assert any(isinstance(outcome, Succeeded) for outcome in outcomes), outcomes
     assert published_ids(first.folder) == ALL_IDS
 
 
