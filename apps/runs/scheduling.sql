@@ -1,4 +1,4 @@
--- Schedules whose time has come. Those that wait for a run of their own pipeline are left out.
+-- Returns the schedules that are due. Schedules that wait for a run of their own pipeline to end are left out.
 CREATE OR REPLACE FUNCTION schedules_due(most integer) RETURNS TABLE (org_id uuid, schedule_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT s.org_id, s.id FROM pipelines_schedule s

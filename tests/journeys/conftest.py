@@ -50,12 +50,12 @@ class Visitor:
 @pytest.fixture
 def site(first_start: FirstStart) -> Site:
     """Return the site that `make up` has started."""
-    told = first_start.make_up.read_report()
+    report = first_start.make_up.read_report()
     return Site(
-        told["url"],
-        told["email"],
-        told["password"],
-        told["organization"],
+        report["url"],
+        report["email"],
+        report["password"],
+        report["organization"],
         first_start.home / "mail",
     )
 

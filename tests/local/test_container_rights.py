@@ -66,23 +66,23 @@ ATTACKS = ("reads_keys", "changes_a_mode", "becomes_root", "changes_its_root", "
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with worlds.create_world() as made:
-        yield made
+    with worlds.create_world() as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     """One installation for all tests, because copying Python into it takes seconds."""
-    with ordinary.install_copy() as made:
-        yield made
+    with ordinary.install_copy() as installation:
+        yield installation
 
 
 @pytest.fixture
 def worker(compose: dict[str, Any], installation: Installation) -> Iterator[OrdinaryUser]:
     """A process with the capabilities of the worker's container, which has no bubblewrap."""
     start = start_command(compose["services"]["worker"])
-    with ordinary.start_user_process(installation, start, modes.LAYERS["root"]) as made:
-        yield made
+    with ordinary.start_user_process(installation, start, modes.LAYERS["root"]) as process:
+        yield process
 
 
 def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world: World) -> None:

@@ -36,16 +36,18 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     started: FirstStart,
 ) -> None:
     first, home = started.make_up, started.home
-    told = first.read_report()
-    assert {row["name"]: row["rows"] for row in told["pipelines"]} == ROWS
+    report = first.read_report()
+    assert {row["name"]: row["rows"] for row in report["pipelines"]} == ROWS
     assert [run["status"] for run in started.runs] == ["succeeded"] * 3
-    with log_in(told) as client:
-        assert 'id="root"' in httpx.get(told["url"]).text
+    with log_in(report) as client:
+        assert 'id="root"' in httpx.get(report["url"]).text
         invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
         assert invited.status_code == 201
         assert "All checks passed." in _run_manage(started.clone, home, "doctor")
-        killed = _run_with_a_killed_worker(client, told["pipelines"][0]["id"], first)
-        before = _run_ids(client)
+        run_of_killed_worker = _run_with_a_killed_worker(
+            client, report["pipelines"][0]["id"], first
+        )
+        run_ids_before = _run_ids(client)
     processes = _descendants(first.make.pid)
     assert len(processes) > 5
     assert first.stop(signal.SIGTERM) < STOP_SECONDS
@@ -58,27 +60,32 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
     second = MakeUp(started.clone, home, free_port())
     try:
-        again = second.read_report()
-        with log_in(again) as client:
-            kept = _run_ids(client)
+        second_report = second.read_report()
+        with log_in(second_report) as client:
+            run_ids = _run_ids(client)
         processes = _descendants(second.make.pid)
     finally:
         took = second.stop(signal.SIGINT)
     assert took < STOP_SECONDS
     assert [pid for pid in processes if is_alive(pid)] == []
-    assert killed in before
-    assert kept == before
-    assert [row["id"] for row in again["pipelines"]] == [row["id"] for row in told["pipelines"]]
-    assert (again["email"], again["password"]) == (told["email"], told["password"])
+    assert run_of_killed_worker in run_ids_before
+    assert run_ids == run_ids_before
+    assert [row["id"] for row in second_report["pipelines"]] == [
+        row["id"] for row in report["pipelines"]
+    ]
+    assert (second_report["email"], second_report["password"]) == (
+        report["email"],
+        report["password"],
+    )
 
 
 @pytest.mark.long
 def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
     """The clone has no installed packages, and gets no development packages."""
     with start_demo(from_nothing=True) as started:
-        told = started.make_up.read_report()
+        report = started.make_up.read_report()
         assert [run["status"] for run in started.runs] == ["succeeded"] * 3
-        assert 'id="root"' in httpx.get(told["url"]).text
+        assert 'id="root"' in httpx.get(report["url"]).text
         packages = next((started.clone / ".venv" / "lib").glob("python*/site-packages"))
         assert not (packages / "pytest").exists()
 
@@ -96,11 +103,13 @@ def _paths_open_to_other_users(home: Path) -> list[str]:
     found = []
     for path in (home, *home.rglob("*")):
         mode = path.lstat().st_mode
-        told = str(path.relative_to(home))
-        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not SANDBOX_COPIES.fullmatch(told):
+        relative_path = str(path.relative_to(home))
+        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not SANDBOX_COPIES.fullmatch(
+            relative_path
+        ):
             entered = 0o711 if path == home else 0o700  # PostgreSQL's user may enter
             if stat.S_IMODE(mode) & ~entered & 0o077:
-                found.append(f"{told} {stat.S_IMODE(mode):o}")
+                found.append(f"{relative_path} {stat.S_IMODE(mode):o}")
     return found
 
 

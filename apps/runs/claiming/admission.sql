@@ -1,16 +1,17 @@
--- Functions that read the runs of all orgs for workers, and answer ids and numbers only. They belong to app_owner,
--- who sees every row; the caller then works inside the scope of each org. The search path is pinned, so that a caller
--- cannot redirect them.
+-- Functions for workers that read the runs of all orgs, and return only ids and numbers. They run as app_owner, who can
+-- read every row. The caller then works in the scope of each org. The search path is fixed, so that a caller cannot
+-- replace their tables.
 
--- Runs at work on the whole platform.
+-- Counts the running runs of the whole platform.
 CREATE OR REPLACE FUNCTION runs_running() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM runs_run WHERE status = 'running'
 $$;
 
--- For each open org with runs that may start: how many are due, how many more it may have, when it last had a
--- turn, and the oldest run that is due and since when. The org that waits is found by a skip scan of the index
--- `runs_waiting`, so the cost depends on the number of orgs that wait, not on the number of runs.
+-- Returns a row for each org with a run that may start now. Suspended orgs and orgs in deletion are left out. `run_id` is
+-- the oldest due run, and `since` its creation time. `due` counts the due runs, `free` is the number of runs that the org
+-- may still start, and `turn` is the time of its last claim. A skip scan of the index `runs_waiting` finds the orgs with
+-- waiting runs, so the cost depends on the number of these orgs, not on the number of runs.
 CREATE OR REPLACE FUNCTION runs_lines() RETURNS TABLE (org_id uuid, run_id uuid, due bigint, free bigint, turn timestamptz, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH RECURSIVE waiting(org) AS (
@@ -38,8 +39,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE room.free > 0
 $$;
 
--- Round robin: the org whose last turn is longest ago, and its oldest run. Orgs in `passed_over` have no turn,
--- because somebody else holds their rows at the moment.
+-- Returns the next run by round robin: the oldest run of the org whose last claim is longest ago. Orgs in `passed_over`
+-- are skipped, because another process has locked their rows.
 CREATE OR REPLACE FUNCTION runs_next(platform integer, passed_over uuid[] DEFAULT '{}') RETURNS TABLE (org_id uuid, run_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT l.org_id, l.run_id FROM runs_lines() l
@@ -47,14 +48,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     ORDER BY l.turn NULLS FIRST, l.since, l.run_id LIMIT 1
 $$;
 
--- How many of the runs that wait could start now, if there were enough workers.
+-- Counts the waiting runs that could start now if there were enough workers.
 CREATE OR REPLACE FUNCTION runs_startable(platform integer) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT greatest(least((SELECT coalesce(sum(least(l.due, l.free)), 0) FROM runs_lines() l),
                           platform - runs_running()), 0)::bigint
 $$;
 
--- Runs that a worker process on this host holds, found by its name: its successor on the same host frees them.
+-- Returns the running runs of workers whose name starts with `host`.
 CREATE OR REPLACE FUNCTION runs_held(host text) RETURNS TABLE (org_id uuid, run_id uuid, lease uuid, worker text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.org_id, r.id, r.lease, r.worker FROM runs_run r

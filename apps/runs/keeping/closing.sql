@@ -1,4 +1,4 @@
--- Suspended orgs, and orgs that wait for their deletion, with runs that nobody has asked to cancel.
+-- Returns the suspended orgs and the orgs in deletion that have live runs without a requested cancellation.
 CREATE OR REPLACE FUNCTION orgs_closed_with_runs() RETURNS TABLE (org_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT o.id FROM orgs_org o JOIN runs_run r ON r.org_id = o.id

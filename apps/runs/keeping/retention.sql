@@ -1,4 +1,4 @@
--- Ended runs whose log, or whose row, is older than the org keeps it.
+-- Returns the ended runs whose log has expired. A log expires with its run at the latest.
 CREATE OR REPLACE FUNCTION runs_logs_due(most integer) RETURNS TABLE (org_id uuid, run_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT o.id, due.id FROM orgs_org o CROSS JOIN LATERAL (
@@ -10,15 +10,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     LIMIT most
 $$;
 
--- Runs whose log was being removed when the process died or the storage refused.
+-- Returns the runs whose log removal was interrupted by a crash or a storage failure.
 CREATE OR REPLACE FUNCTION runs_logs_going(most integer) RETURNS TABLE (org_id uuid, run_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.org_id, r.id FROM runs_run r WHERE r.log_removal_at IS NOT NULL
     ORDER BY r.log_removal_at LIMIT most
 $$;
 
--- Ended runs that are older than the org keeps them and have neither a log nor files any more. The newest run of
--- each pipeline stays.
+-- Returns the ended runs that have expired and have no log and no files any more. The newest run of each pipeline is
+-- left out.
 CREATE OR REPLACE FUNCTION runs_due(most integer) RETURNS TABLE (org_id uuid, run_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT o.id, due.id FROM orgs_org o CROSS JOIN LATERAL (
@@ -35,7 +35,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     LIMIT most
 $$;
 
--- Removes events of the orgs' streams that are older than the org keeps them.
+-- Deletes the expired events of the orgs' streams.
 CREATE OR REPLACE FUNCTION runs_remove_org_events(most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH old AS (
@@ -49,8 +49,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM gone
 $$;
 
--- The only way to remove audit events while their org lives: those older than the org keeps them, and never those
--- younger than a year. The removal is an audit event itself.
+-- Deletes the expired audit events of all orgs, but never events younger than a year. For each org it adds an audit event
+-- with the number of deleted events. While an org exists, its audit events can only be deleted by this function.
 CREATE OR REPLACE FUNCTION orgs_prune_audit(most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

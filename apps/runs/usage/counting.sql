@@ -1,5 +1,5 @@
--- Adds what a run has moved to its org's month, whatever code changed the counters. It runs with the rights of the
--- caller, in the scope of the org. The trigger `runs_usage` on runs_run calls it.
+-- Adds the increase of a run's counters to its org's month. The trigger `runs_usage` on runs_run calls it for every change
+-- of the counters. It runs with the rights of the caller, in the scope of the org.
 CREATE OR REPLACE FUNCTION runs_count_usage() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     more_rows bigint := greatest(NEW.records_written - OLD.records_written, 0);
