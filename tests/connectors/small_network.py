@@ -1,9 +1,9 @@
-"""Preload this into a fork server to reduce the size limit of repositories, so that tests need no huge ones."""
+"""Reduce the size limit of repositories, so that tests need no huge ones. A fork server preloads this module."""
 
 from __future__ import annotations
 
 from apps.engine import repository
 
-MOST = 4 << 20  # bytes over the network
+MAX_NETWORK_BYTES = 4 << 20
 
-repository.LIMITS["network"] = MOST
+repository.LIMITS["network"] = MAX_NETWORK_BYTES

@@ -17,27 +17,27 @@ def test_every_kind_is_listed_with_its_schema(world: World, role: str) -> None:
     assert listed.keys() == catalogue.kinds(role).keys()
     for kind, entry in listed.items():
         assert entry["config_schema"]["type"] == "object"
-        one = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s/{kind}")
-        assert one.json() == entry
+        detail = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s/{kind}")
+        assert detail.json() == entry
 
 
 def test_a_client_with_the_current_version_gets_304(world: World) -> None:
     client = world.client(Role.VIEWER)
     first = client.get("/api/v1/catalog/sources")
     assert first.headers["Cache-Control"] == "private, no-cache"
-    again = client.get("/api/v1/catalog/sources", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    second = client.get("/api/v1/catalog/sources", headers={"If-None-Match": first.headers["ETag"]})
+    assert (second.status_code, second.content) == (304, b"")
 
 
 def test_an_unknown_kind_is_not_found(world: World) -> None:
     assert world.client().get("/api/v1/catalog/sources/carrier-pigeon").status_code == 404
 
 
-def test_the_catalogue_takes_a_credential(db: None) -> None:
+def test_the_catalogue_requires_a_credential(db: None) -> None:
     assert APIClient().get("/api/v1/catalog/sources").status_code == 401
 
 
-def test_secrets_of_every_kind_are_marked_in_its_schema() -> None:
+def test_the_schema_of_every_kind_marks_its_secrets() -> None:
     for role in ("source", "destination"):
         for kind in catalogue.kinds(role).values():
             marked = {".".join(pattern) for pattern in kind.secrets}

@@ -1,4 +1,4 @@
-"""Checks and stream lists through the real engine: in a child process, while no transaction waits for it."""
+"""Checks and stream lists run in a child process of the real engine, and no transaction is open meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "canary-of-a-checked-password-5t1b"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _supervisor() -> Iterator[None]:
+def _close_supervisor_afterwards() -> Iterator[None]:
     yield
     engine.supervisor().close()
     engine.supervisor.cache_clear()
@@ -33,28 +33,28 @@ def _supervisor() -> Iterator[None]:
 @contextmanager
 def silent_server() -> Iterator[tuple[int, threading.Event]]:
     """A server that accepts connections and never sends anything; the event is set when a client has connected."""
-    came = threading.Event()
+    connected = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        held = []
+        connections = []
 
         def accept() -> None:
             try:
                 while True:
-                    held.append(server.accept()[0])
-                    came.set()
+                    connections.append(server.accept()[0])
+                    connected.set()
             except OSError:
                 return
 
         threading.Thread(target=accept, daemon=True).start()
         try:
-            yield server.getsockname()[1], came
+            yield server.getsockname()[1], connected
         finally:
             server.close()
-            for connection in held:
+            for connection in connections:
                 connection.close()
 
 
-def postgres(port: int) -> dict[str, Any]:
+def postgres_settings(port: int) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
         "port": port,
@@ -71,43 +71,43 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_good_connector_passes_each_step_and_remembers_it(world: World) -> None:
-    made = make_connector(world)
-    answer = world.client().post(f"{URL}/{made.pk}/check", {})
+def test_a_good_connector_passes_each_step_and_stores_the_result(world: World) -> None:
+    connector = make_connector(world)
+    answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 200, answer.content
     assert answer.json()["ok"] is True
     assert {"step", "ok", "message", "ms"} == answer.json()["steps"][0].keys()
-    assert world.client().get(f"{URL}/{made.pk}").json()["check_ok"] is True
+    assert world.client().get(f"{URL}/{connector.pk}").json()["check_ok"] is True
 
 
-def test_a_refused_connection_is_a_step_that_failed(world: World) -> None:
-    sent = {"role": "source", "kind": "postgres", "config": postgres(closed_port())}
-    answer = world.client().post(f"{URL}/check", sent)
+def test_a_refused_connection_is_reported_as_a_failed_step(world: World) -> None:
+    body = {"role": "source", "kind": "postgres", "config": postgres_settings(closed_port())}
+    answer = world.client().post(f"{URL}/check", body)
     assert answer.status_code == 200, answer.content
     assert answer.json()["ok"] is False
     assert [step["ok"] for step in answer.json()["steps"]][-1] is False
     assert PASSWORD not in answer.content.decode()
 
 
-def test_unsaved_settings_are_checked_against_their_schema_first(world: World) -> None:
-    sent = {"role": "source", "kind": "postgres", "config": {"port": "x"}}
-    answer = world.client().post(f"{URL}/check", sent)
+def test_unsaved_settings_are_first_validated_against_their_schema(world: World) -> None:
+    body = {"role": "source", "kind": "postgres", "config": {"port": "x"}}
+    answer = world.client().post(f"{URL}/check", body)
     assert answer.status_code == 422
     assert "config.port" in {error["field"] for error in answer.json()["errors"]}
 
 
 def test_streams_are_discovered_with_their_fields(world: World) -> None:
-    made = make_connector(world)
-    answer = world.client(Role.VIEWER).get(f"{URL}/{made.pk}/streams").json()
+    connector = make_connector(world)
+    answer = world.client(Role.VIEWER).get(f"{URL}/{connector.pk}/streams").json()
     assert answer["ok"] is True
     (generated,) = [s for s in answer["streams"] if s["name"] == "generated"]
     assert generated["primary_key"] == ["id"]
     assert {"name": "id", "type": "integer", "nullable": False} in generated["fields"]
 
 
-def test_a_source_that_does_not_answer_is_a_failure_not_an_error(world: World) -> None:
-    made = make_connector(world, kind="postgres", config=postgres(closed_port()))
-    answer = world.client().get(f"{URL}/{made.pk}/streams")
+def test_an_unreachable_source_is_reported_with_status_200_and_a_failure(world: World) -> None:
+    connector = make_connector(world, kind="postgres", config=postgres_settings(closed_port()))
+    answer = world.client().get(f"{URL}/{connector.pk}/streams")
     assert answer.status_code == 200
     assert answer.json()["ok"] is False
     assert answer.json()["failure"]["message"]
@@ -115,32 +115,32 @@ def test_a_source_that_does_not_answer_is_a_failure_not_an_error(world: World) -
 
 
 def test_a_destination_has_no_streams(world: World) -> None:
-    made = make_connector(world, role="destination", kind="logger")
-    answer = world.client().get(f"{URL}/{made.pk}/streams")
+    connector = make_connector(world, role="destination", kind="logger")
+    answer = world.client().get(f"{URL}/{connector.pk}/streams")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_a_source")
 
 
-def test_no_transaction_waits_for_a_slow_check(committed_db: None) -> None:
+def test_no_transaction_is_open_during_a_slow_check(committed_db: None) -> None:
     world = make_world()
     client = world.client()
-    with silent_server() as (port, came):
-        made = make_connector(world, kind="postgres", config=postgres(port))
+    with silent_server() as (port, connected):
+        connector = make_connector(world, kind="postgres", config=postgres_settings(port))
         answers: list[Any] = []
-        asking = threading.Thread(
-            target=lambda: answers.append(client.post(f"{URL}/{made.pk}/check", {}))
+        checking = threading.Thread(
+            target=lambda: answers.append(client.post(f"{URL}/{connector.pk}/check", {}))
         )
-        asking.start()
-        assert came.wait(30), "the check never reached the server"
-        open_transactions = waiting_in_transactions()
-        asking.join(30)
+        checking.start()
+        assert connected.wait(30), "the check never reached the server"
+        open_transactions = backends_in_transactions()
+        checking.join(30)
     assert open_transactions == []
     assert answers[0].json()["ok"] is False
     with world.scope():
         assert Connector.objects.for_org(world.org).get().check_ok is False
 
 
-def waiting_in_transactions() -> list[Any]:
-    """Return the backends of the runtime role that are inside a transaction now."""
+def backends_in_transactions() -> list[Any]:
+    """Return the database connections of the runtime role that are inside a transaction now."""
     url = database.url_of(database.worker_database())
     with psycopg.connect(url, autocommit=True) as admin:
         return admin.execute(
@@ -149,31 +149,31 @@ def waiting_in_transactions() -> list[Any]:
         ).fetchall()
 
 
-def test_more_checks_at_once_than_there_are_seats_answer_429(
+def test_a_check_returns_429_when_every_seat_is_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = threading.BoundedSemaphore(1)
-    taken.acquire()
-    monkeypatch.setattr(engine, "_free_slots", taken)
-    made = make_connector(world)
-    answer = world.client().post(f"{URL}/{made.pk}/check", {})
+    seats = threading.BoundedSemaphore(1)
+    seats.acquire()
+    monkeypatch.setattr(engine, "_free_slots", seats)
+    connector = make_connector(world)
+    answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
 
 
-def test_an_org_that_takes_all_its_seats_leaves_some_for_others(
+def test_an_org_that_has_taken_all_its_seats_does_not_block_other_orgs(
     world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_slots_in_use", Counter({world.org.pk: engine.MAX_CALLS_OF_ORG}))
-    ours, theirs = make_connector(world), make_connector(stranger)
-    assert world.client().post(f"{URL}/{ours.pk}/check", {}).status_code == 429
-    assert stranger.client().post(f"{URL}/{theirs.pk}/check", {}).status_code == 200
+    own_connector, connector_of_stranger = make_connector(world), make_connector(stranger)
+    assert world.client().post(f"{URL}/{own_connector.pk}/check", {}).status_code == 429
+    assert stranger.client().post(f"{URL}/{connector_of_stranger.pk}/check", {}).status_code == 200
 
 
-def test_an_idempotency_key_does_not_freeze_a_check(world: World) -> None:
-    made = make_connector(world)
+def test_a_check_with_the_same_idempotency_key_runs_again(world: World) -> None:
+    connector = make_connector(world)
     key = {"Idempotency-Key": f"check-{time.monotonic_ns()}"}
     for _ in range(2):
-        answer = world.client().post(f"{URL}/{made.pk}/check", {}, headers=key)
+        answer = world.client().post(f"{URL}/{connector.pk}/check", {}, headers=key)
         assert answer.status_code == 200
         assert "Idempotency-Replayed" not in answer.headers

@@ -1,4 +1,4 @@
-"""Custom sources: create, validate, preview, approve, restore, use, and refusals."""
+"""Custom sources are created, validated, previewed, approved, restored and used, or the request is rejected."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Shop(RestSource):
 '''
 
 
-class Shop(BaseHTTPRequestHandler):
+class ShopServer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = json.dumps([{"id": 1, "total": 9.5}, {"id": 2, "total": 3}]).encode()
-        good = self.headers["Authorization"] == f"Bearer {TOKEN}"
-        self.send_response(200 if good else 401)
+        is_authorized = self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.send_response(200 if is_authorized else 401)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -54,45 +54,45 @@ class Shop(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ShopServer)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
 
 
-def code(port: int = 8000, **replaced: str) -> str:
+def source_code(port: int = 8000, **replacements: str) -> str:
     text = CODE.replace("PORT", str(port))
-    for before, after in replaced.items():
+    for before, after in replacements.items():
         text = text.replace(before, after)
     return text
 
 
-def create(world: World, role: Role = Role.MEMBER, **changes: Any) -> dict[str, Any]:
-    sent = {"name": "Shop", "code": code(), **changes}
-    answer = world.client(role).post(URL, sent)
+def create_source(world: World, role: Role = Role.MEMBER, **changes: Any) -> dict[str, Any]:
+    body = {"name": "Shop", "code": source_code(), **changes}
+    answer = world.client(role).post(URL, body)
     assert answer.status_code == 201, answer.content
-    made: dict[str, Any] = answer.json()
-    return made
+    source: dict[str, Any] = answer.json()
+    return source
 
 
 def test_a_source_is_saved_with_its_validation_report(world: World) -> None:
-    made = create(world)
-    assert made["latest_version"] == 1
-    assert made["approved_version"] is None
-    report = made["version"]["report"]
+    source = create_source(world)
+    assert source["latest_version"] == 1
+    assert source["approved_version"] is None
+    report = source["version"]["report"]
     assert [stream["name"] for stream in report["streams"]] == ["orders"]
     assert report["config_schema"]["required"] == ["token"]
     assert report["secret_names"] == ["token"]
-    assert made["version"]["hosts"] == ["127.0.0.1:8000"]
-    read = world.client(Role.VIEWER).get(f"{URL}/{made['id']}")
-    assert read.json() == made
+    assert source["version"]["hosts"] == ["127.0.0.1:8000"]
+    read = world.client(Role.VIEWER).get(f"{URL}/{source['id']}")
+    assert read.json() == source
     listed = world.client(Role.VIEWER).get(URL).json()
     assert [row["name"] for row in listed["results"]] == ["Shop"]
     assert "code" not in listed["results"][0]
 
 
-def test_code_that_is_not_valid_is_refused_line_by_line(world: World) -> None:
+def test_errors_in_code_name_the_line(world: World) -> None:
     answer = world.client().post(URL, {"name": "Shop", "code": "import pandas\nx = ("})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
@@ -112,123 +112,125 @@ def test_code_that_is_not_valid_is_refused_line_by_line(world: World) -> None:
 def test_no_transaction_is_open_while_code_is_validated(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = create(world)
+    source = create_source(world)
     open_scopes: list[Any] = []
     validate = engine.validate
 
-    def watched(**asked: Any) -> Any:
+    def record_scope(**arguments: Any) -> Any:
         open_scopes.append(current_org_id())
-        return validate(**asked)
+        return validate(**arguments)
 
-    monkeypatch.setattr(engine, "validate", watched)
-    create(world, name="Other")
-    changed = world.client().patch(f"{URL}/{made['id']}", {"code": code() + "# newer\n"})
+    monkeypatch.setattr(engine, "validate", record_scope)
+    create_source(world, name="Other")
+    changed = world.client().patch(f"{URL}/{source['id']}", {"code": source_code() + "# newer\n"})
     assert changed.json()["latest_version"] == 2
-    draft = {"code": code(), "stream": "orders", "config": {"token": "t"}}
+    draft = {"code": source_code(), "stream": "orders", "config": {"token": "t"}}
     assert world.client().post(f"{URL}/preview", draft).status_code == 200
     assert open_scopes == [None, None, None]
 
 
-def test_what_changed_during_the_validation_of_other_code_is_not_overwritten(
+def test_a_change_made_while_new_code_is_validated_is_not_overwritten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = f"{URL}/{create(world)['id']}"
+    path = f"{URL}/{create_source(world)['id']}"
     validate = engine.validate
 
-    def meanwhile(**asked: Any) -> Any:
+    def rename_while_validating(**arguments: Any) -> Any:
         monkeypatch.setattr(engine, "validate", validate)
         assert world.client().patch(path, {"name": "Store"}).status_code == 200
-        return validate(**asked)
+        return validate(**arguments)
 
     tag = world.client().get(path)["ETag"]
-    monkeypatch.setattr(engine, "validate", meanwhile)
-    newer = {"code": code() + "# newer\n"}
-    answer = world.client().patch(path, newer, headers={"If-Match": tag})
+    monkeypatch.setattr(engine, "validate", rename_while_validating)
+    changes = {"code": source_code() + "# newer\n"}
+    answer = world.client().patch(path, changes, headers={"If-Match": tag})
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
     assert world.client().get(path).json()["latest_version"] == 1
 
 
-def test_a_source_made_with_a_key_is_made_once(world: World) -> None:
+def test_two_requests_with_one_idempotency_key_create_one_source(world: World) -> None:
     client = world.client()
-    sent = {"name": "Shop", "code": code()}
-    first, again = (client.post(URL, sent, headers={"Idempotency-Key": "a"}) for _ in range(2))
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert again["Idempotency-Replayed"] == "true"
-    assert again.json()["id"] == first.json()["id"]
-    assert again["ETag"] == first["ETag"]
+    body = {"name": "Shop", "code": source_code()}
+    first, second = (client.post(URL, body, headers={"Idempotency-Key": "a"}) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second["Idempotency-Replayed"] == "true"
+    assert second.json()["id"] == first.json()["id"]
+    assert second["ETag"] == first["ETag"]
 
 
-def test_two_sources_of_one_name_are_a_conflict(world: World) -> None:
-    create(world)
-    answer = world.client().post(URL, {"name": "SHOP", "code": code()})
+def test_a_second_source_with_the_same_name_is_rejected(world: World) -> None:
+    create_source(world)
+    answer = world.client().post(URL, {"name": "SHOP", "code": source_code()})
     assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 
-def test_other_code_is_another_version_and_the_same_code_is_none(world: World) -> None:
-    made = create(world)
-    same = world.client().patch(f"{URL}/{made['id']}", {"code": code()}).json()
-    assert same["latest_version"] == 1
-    changed = code(orders="invoices")
-    other = world.client().patch(f"{URL}/{made['id']}", {"code": changed, "note": "Renamed"}).json()
-    assert other["latest_version"] == 2
-    assert other["version"]["note"] == "Renamed"
-    versions = world.client(Role.VIEWER).get(f"{URL}/{made['id']}/versions").json()
+def test_changed_code_creates_a_version_and_unchanged_code_does_not(world: World) -> None:
+    source = create_source(world)
+    unchanged = world.client().patch(f"{URL}/{source['id']}", {"code": source_code()}).json()
+    assert unchanged["latest_version"] == 1
+    changed = source_code(orders="invoices")
+    updated = (
+        world.client().patch(f"{URL}/{source['id']}", {"code": changed, "note": "Renamed"}).json()
+    )
+    assert updated["latest_version"] == 2
+    assert updated["version"]["note"] == "Renamed"
+    versions = world.client(Role.VIEWER).get(f"{URL}/{source['id']}/versions").json()
     assert [row["number"] for row in versions["results"]] == [2, 1]
-    diff = world.client(Role.VIEWER).get(f"{URL}/{made['id']}/versions/2/diff").json()
+    diff = world.client(Role.VIEWER).get(f"{URL}/{source['id']}/versions/2/diff").json()
     assert '-    streams = [Stream("orders"' in diff["diff"]
     assert '+    streams = [Stream("invoices"' in diff["diff"]
     assert (diff["hosts_added"], diff["hosts_removed"]) == ([], [])
 
 
 def test_the_diff_shows_new_hosts(world: World) -> None:
-    made = create(world)
-    elsewhere = code().replace("http://127.0.0.1:8000", "https://api.example.com")
-    world.client().patch(f"{URL}/{made['id']}", {"code": elsewhere})
-    diff = world.client().get(f"{URL}/{made['id']}/versions/2/diff").json()
+    source = create_source(world)
+    elsewhere = source_code().replace("http://127.0.0.1:8000", "https://api.example.com")
+    world.client().patch(f"{URL}/{source['id']}", {"code": elsewhere})
+    diff = world.client().get(f"{URL}/{source['id']}/versions/2/diff").json()
     assert diff["hosts_added"] == ["api.example.com"]
     assert diff["hosts_removed"] == ["127.0.0.1:8000"]
-    first = world.client().get(f"{URL}/{made['id']}/versions/1/diff").json()
+    first = world.client().get(f"{URL}/{source['id']}/versions/1/diff").json()
     assert first["before"] == 0
     assert first["hosts_added"] == ["127.0.0.1:8000"]
 
 
 def test_versions_with_too_many_lines_are_not_compared(world: World) -> None:
-    long = code() + "# a\n" * (MAX_COMPARED_LINES + 1 - len(code().splitlines()))
-    made = create(world)
+    long = source_code() + "# a\n" * (MAX_COMPARED_LINES + 1 - len(source_code().splitlines()))
+    source = create_source(world)
     for text in (long, long.removesuffix("# a\n")):
-        world.client().patch(f"{URL}/{made['id']}", {"code": text})
-    for number, against, compared in ((2, 1, False), (3, 2, False), (3, 1, True)):
+        world.client().patch(f"{URL}/{source['id']}", {"code": text})
+    for number, against, is_compared in ((2, 1, False), (3, 2, False), (3, 1, True)):
         diff = (
             world.client()
-            .get(f"{URL}/{made['id']}/versions/{number}/diff", {"against": against})
+            .get(f"{URL}/{source['id']}/versions/{number}/diff", {"against": against})
             .json()
         )
-        assert (diff["diff"] is not None) is compared
+        assert (diff["diff"] is not None) is is_compared
         assert diff["hosts_added"] == []
 
 
-def test_restoring_makes_a_new_version_that_equals_the_old(world: World) -> None:
-    made = create(world)
-    world.client().patch(f"{URL}/{made['id']}", {"code": code(orders="invoices")})
-    restored = world.client().post(f"{URL}/{made['id']}/versions/1/restore", {}).json()
+def test_restoring_a_version_creates_a_new_version_with_the_same_code(world: World) -> None:
+    source = create_source(world)
+    world.client().patch(f"{URL}/{source['id']}", {"code": source_code(orders="invoices")})
+    restored = world.client().post(f"{URL}/{source['id']}/versions/1/restore", {}).json()
     assert restored["latest_version"] == 3
-    assert restored["version"]["code"] == code()
+    assert restored["version"]["code"] == source_code()
     assert restored["version"]["note"] == "Restored version 1"
 
 
-def test_what_changed_meanwhile_is_not_overwritten(world: World) -> None:
-    made = create(world)
-    world.client().patch(f"{URL}/{made['id']}", {"description": "x"})
-    late = world.client().patch(
-        f"{URL}/{made['id']}", {"description": "y"}, headers={"If-Match": '"1"'}
+def test_an_update_with_a_stale_if_match_is_rejected(world: World) -> None:
+    source = create_source(world)
+    world.client().patch(f"{URL}/{source['id']}", {"description": "x"})
+    answer = world.client().patch(
+        f"{URL}/{source['id']}", {"description": "y"}, headers={"If-Match": '"1"'}
     )
-    assert late.status_code == 412
+    assert answer.status_code == 412
 
 
-def test_each_change_leaves_an_audit_event_without_the_code(world: World) -> None:
-    made = create(world, approve=True)
-    world.client().patch(f"{URL}/{made['id']}", {"code": code(orders="invoices")})
-    world.client().delete(f"{URL}/{made['id']}")
+def test_each_change_is_audited_without_the_code(world: World) -> None:
+    source = create_source(world, approve=True)
+    world.client().patch(f"{URL}/{source['id']}", {"code": source_code(orders="invoices")})
+    world.client().delete(f"{URL}/{source['id']}")
     with world.scope():
         events = AuditEvent.objects.for_org(world.org).filter(object_kind="custom_source")
         actions = sorted(events.values_list("action", flat=True))
@@ -244,101 +246,110 @@ def test_each_change_leaves_an_audit_event_without_the_code(world: World) -> Non
 # Preview.
 
 
-def test_a_draft_is_tried_for_real_records_with_its_requests_and_log(
+def test_a_preview_of_unsaved_code_returns_records_and_its_requests(
     world: World, port: int
 ) -> None:
-    sent = {"code": code(port), "stream": "orders", "config": {"token": TOKEN}, "max_records": 1}
-    answer = world.client().post(f"{URL}/preview", sent)
+    body = {
+        "code": source_code(port),
+        "stream": "orders",
+        "config": {"token": TOKEN},
+        "max_records": 1,
+    }
+    answer = world.client().post(f"{URL}/preview", body)
     assert answer.status_code == 200, answer.content
-    tried = answer.json()
-    assert tried["ok"], tried
-    assert (tried["records"], tried["rejected"]) == ([{"id": 1, "total": 9.5}], 0)
-    assert [(call["method"], call["status"]) for call in tried["requests"]] == [("GET", 200)]
-    assert tried["network"][0]["host"] == "127.0.0.1"
-    assert tried["isolation"].startswith(("good", "strong"))
-    assert tried["failure"] is None
+    preview = answer.json()
+    assert preview["ok"], preview
+    assert (preview["records"], preview["rejected"]) == ([{"id": 1, "total": 9.5}], 0)
+    assert [(call["method"], call["status"]) for call in preview["requests"]] == [("GET", 200)]
+    assert preview["network"][0]["host"] == "127.0.0.1"
+    assert preview["isolation"].startswith(("good", "strong"))
+    assert preview["failure"] is None
 
 
-def test_a_failure_comes_with_its_class_its_line_and_no_secret(world: World, port: int) -> None:
-    bad = code(port).replace(
+def test_a_failed_preview_reports_the_failure_class_and_line_without_secrets(
+    world: World, port: int
+) -> None:
+    failing_code = source_code(port).replace(
         "class Config",
         "def get(self, pagination=None):\n        raise ValueError(self.config.token)\n\n    class Config",
     )
-    sent = {"code": bad, "stream": "orders", "config": {"token": TOKEN}}
-    tried = world.client().post(f"{URL}/preview", sent).json()
-    assert not tried["ok"]
-    assert tried["failure"]["failure_class"] == "source"
-    assert "ValueError" in tried["failure"]["message"]
-    assert any("source.py, line 13" in line for line in tried["failure"]["evidence"])
-    assert TOKEN not in json.dumps(tried)
-    wrong = {"code": code(port), "stream": "orders", "config": {"token": "another"}}
-    refused = world.client().post(f"{URL}/preview", wrong).json()
+    body = {"code": failing_code, "stream": "orders", "config": {"token": TOKEN}}
+    preview = world.client().post(f"{URL}/preview", body).json()
+    assert not preview["ok"]
+    assert preview["failure"]["failure_class"] == "source"
+    assert "ValueError" in preview["failure"]["message"]
+    assert any("source.py, line 13" in line for line in preview["failure"]["evidence"])
+    assert TOKEN not in json.dumps(preview)
+    body_with_wrong_token = {
+        "code": source_code(port),
+        "stream": "orders",
+        "config": {"token": "another"},
+    }
+    refused = world.client().post(f"{URL}/preview", body_with_wrong_token).json()
     assert refused["failure"]["failure_class"] == "authentication"
 
 
-def test_settings_that_are_missing_are_named(world: World) -> None:
-    answer = world.client().post(f"{URL}/preview", {"code": code(), "stream": "orders"})
+def test_a_preview_without_required_settings_names_them(world: World) -> None:
+    answer = world.client().post(f"{URL}/preview", {"code": source_code(), "stream": "orders"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "config.token"
 
 
-def test_a_saved_source_is_tried_by_its_id_and_stored_secrets_go_to_approved_code_only(
-    world: World, port: int
-) -> None:
-    made = create(world, code=code(port), approve=True)
+def test_a_preview_with_stored_secrets_runs_only_approved_code(world: World, port: int) -> None:
+    source = create_source(world, code=source_code(port), approve=True)
     connector = world.client().post(
         "/api/v1/connectors",
-        {"name": "Shop", "role": "source", "kind": made["kind"], "config": {"token": TOKEN}},
+        {"name": "Shop", "role": "source", "kind": source["kind"], "config": {"token": TOKEN}},
     )
     assert connector.status_code == 201, connector.content
-    sent = {"id": made["id"], "stream": "orders", "connector_id": connector.json()["id"]}
-    assert world.client().post(f"{URL}/preview", sent).json()["ok"]
-    world.client().patch(f"{URL}/{made['id']}", {"code": code(port) + "\n# more\n"})
-    answer = world.client().post(f"{URL}/preview", sent)
+    body = {"id": source["id"], "stream": "orders", "connector_id": connector.json()["id"]}
+    assert world.client().post(f"{URL}/preview", body).json()["ok"]
+    world.client().patch(f"{URL}/{source['id']}", {"code": source_code(port) + "\n# more\n"})
+    answer = world.client().post(f"{URL}/preview", body)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "unapproved")
-    assert world.client().post(f"{URL}/preview", {**sent, "version": 1}).json()["ok"]
+    assert world.client().post(f"{URL}/preview", {**body, "version": 1}).json()["ok"]
 
 
 # Approval.
 
 
-def test_code_that_may_reach_any_host_needs_an_admin(world: World) -> None:
-    anywhere = code().replace("streams =", 'hosts = ["*"]\n    streams =')
-    refused = world.client().post(URL, {"name": "Shop", "code": anywhere, "approve": True})
+def test_only_an_admin_may_approve_or_try_new_code_that_reaches_any_host(world: World) -> None:
+    code_for_any_host = source_code().replace("streams =", 'hosts = ["*"]\n    streams =')
+    refused = world.client().post(URL, {"name": "Shop", "code": code_for_any_host, "approve": True})
     assert refused.status_code == 403
     assert "Only an admin can approve" in refused.json()["detail"]
-    made = create(world, code=anywhere)
-    path = f"{URL}/{made['id']}/versions/1/approve"
+    source = create_source(world, code=code_for_any_host)
+    path = f"{URL}/{source['id']}/versions/1/approve"
     assert world.client().post(path, {}).status_code == 403
-    tried = {"id": made["id"], "stream": "orders", "config": {"token": "x"}}
-    assert world.client().post(f"{URL}/preview", tried).status_code == 403
+    body = {"id": source["id"], "stream": "orders", "config": {"token": "x"}}
+    assert world.client().post(f"{URL}/preview", body).status_code == 403
     assert world.client(Role.ADMIN).post(path, {}).json()["approved_version"] == 1
 
 
-def test_only_approved_sources_are_kinds(world: World, port: int) -> None:
-    made = create(world, code=code(port))
-    sent = {"name": "S", "role": "source", "kind": made["kind"], "config": {"token": TOKEN}}
-    assert world.client().post("/api/v1/connectors", sent).status_code == 422
-    assert made["kind"] not in _kinds(world)
-    world.client().post(f"{URL}/{made['id']}/versions/1/approve", {})
-    assert made["kind"] in _kinds(world)
-    connector = world.client().post("/api/v1/connectors", sent).json()
+def test_only_approved_sources_can_be_used_as_connector_kinds(world: World, port: int) -> None:
+    source = create_source(world, code=source_code(port))
+    body = {"name": "S", "role": "source", "kind": source["kind"], "config": {"token": TOKEN}}
+    assert world.client().post("/api/v1/connectors", body).status_code == 422
+    assert source["kind"] not in _catalogue_kinds(world)
+    world.client().post(f"{URL}/{source['id']}/versions/1/approve", {})
+    assert source["kind"] in _catalogue_kinds(world)
+    connector = world.client().post("/api/v1/connectors", body).json()
     assert connector["config"]["token"] == {"set": True, "last4": "8k3p"}
-    checked = world.client().post(f"/api/v1/connectors/{connector['id']}/check", {}).json()
-    assert checked["ok"], checked
-    assert [step["step"] for step in checked["steps"]] == ["isolate", "connect"]
+    check = world.client().post(f"/api/v1/connectors/{connector['id']}/check", {}).json()
+    assert check["ok"], check
+    assert [step["step"] for step in check["steps"]] == ["isolate", "connect"]
     streams = world.client().get(f"/api/v1/connectors/{connector['id']}/streams").json()
     assert [stream["name"] for stream in streams["streams"]] == ["orders"]
 
 
-def _kinds(world: World) -> set[str]:
-    listed = world.client(Role.VIEWER).get("/api/v1/catalog/sources").json()
-    return {entry["kind"] for entry in listed["results"]}
+def _catalogue_kinds(world: World) -> set[str]:
+    catalogue = world.client(Role.VIEWER).get("/api/v1/catalog/sources").json()
+    return {entry["kind"] for entry in catalogue["results"]}
 
 
-def pipeline(world: World, kind: str, stream: str = "orders", **source: Any) -> Any:
+def create_pipeline(world: World, kind: str, stream: str = "orders", **source_changes: Any) -> Any:
     config = {
-        "source": {"kind": kind, "config": {"token": TOKEN}, **source},
+        "source": {"kind": kind, "config": {"token": TOKEN}, **source_changes},
         "streams": [{"stream": stream}],
         "destination": {"kind": "jsonl", "config": {}},
     }
@@ -346,135 +357,137 @@ def pipeline(world: World, kind: str, stream: str = "orders", **source: Any) -> 
 
 
 def test_a_pipeline_runs_the_latest_approved_or_a_pinned_version(world: World, port: int) -> None:
-    made = create(world, code=code(port), approve=True)
-    latest = pipeline(world, made["kind"])
+    source = create_source(world, code=source_code(port), approve=True)
+    latest = create_pipeline(world, source["kind"])
     assert latest.status_code == 201, latest.content
     assert latest.json()["config"]["source"]["version"] is None
-    pinned = pipeline(world, made["kind"], version=1).json()
+    pinned = create_pipeline(world, source["kind"], version=1).json()
     assert pinned["config"]["source"]["version"] == 1
     world.client().patch(
-        f"{URL}/{made['id']}", {"code": code(port, orders="invoices"), "approve": True}
+        f"{URL}/{source['id']}", {"code": source_code(port, orders="invoices"), "approve": True}
     )
-    refused = pipeline(world, made["kind"])
+    refused = create_pipeline(world, source["kind"])
     assert refused.json()["errors"][0]["field"] == "streams.0.stream"
-    assert pipeline(world, made["kind"], version=1).status_code == 201
-    unknown = pipeline(world, made["kind"], version=7)
+    assert create_pipeline(world, source["kind"], version=1).status_code == 201
+    unknown = create_pipeline(world, source["kind"], version=7)
     assert unknown.json()["errors"][0]["field"] == "source.kind"
     preview = world.client().post(f"/api/v1/pipelines/{pinned['id']}/preview", {}).json()
     assert preview["records"][0] == {"id": 1, "total": 9.5}
-    gone = world.client().post(f"/api/v1/pipelines/{latest.json()['id']}/preview", {}).json()
-    assert gone["failure"]["failure_class"] == "configuration"
+    failed_preview = (
+        world.client().post(f"/api/v1/pipelines/{latest.json()['id']}/preview", {}).json()
+    )
+    assert failed_preview["failure"]["failure_class"] == "configuration"
 
 
-def test_an_unapproved_version_does_not_run_even_if_it_is_pinned(world: World, port: int) -> None:
-    """Saving a pipeline already refuses such a version; starting a run checks it again."""
-    made = create(world, code=code(port), approve=True)
-    world.client().patch(f"{URL}/{made['id']}", {"code": code(port) + "\n# more\n"})
+def test_a_pinned_version_that_is_not_approved_does_not_run(world: World, port: int) -> None:
+    """Saving a pipeline already rejects an unapproved version. Starting a run checks it again."""
+    source = create_source(world, code=source_code(port), approve=True)
+    world.client().patch(f"{URL}/{source['id']}", {"code": source_code(port) + "\n# more\n"})
     with world.scope():
-        assert kinds.approved_version(world.org, made["kind"], 1).number == 1
+        assert kinds.approved_version(world.org, source["kind"], 1).number == 1
         with pytest.raises(Invalid):
-            kinds.approved_version(world.org, made["kind"], 2)
+            kinds.approved_version(world.org, source["kind"], 2)
 
 
 def test_only_custom_sources_have_versions(world: World) -> None:
-    answer = pipeline(world, "dummy", version=1, config={}, stream="creatures")
+    answer = create_pipeline(world, "dummy", version=1, config={}, stream="creatures")
     assert {k: v for k, v in answer.json()["errors"][0].items() if k == "field"} == {
         "field": "source.version"
     }
 
 
-def test_it_is_not_deleted_while_it_is_used(world: World, port: int) -> None:
-    made = create(world, code=code(port), approve=True)
-    user = pipeline(world, made["kind"]).json()
-    refused = world.client().delete(f"{URL}/{made['id']}")
+def test_a_source_used_by_a_pipeline_cannot_be_deleted(world: World, port: int) -> None:
+    source = create_source(world, code=source_code(port), approve=True)
+    pipeline = create_pipeline(world, source["kind"]).json()
+    refused = world.client().delete(f"{URL}/{source['id']}")
     assert (refused.status_code, refused.json()["code"]) == (409, "in_use")
-    assert user["name"] in refused.json()["detail"]
-    world.client().delete(f"/api/v1/pipelines/{user['id']}")
-    assert world.client().delete(f"{URL}/{made['id']}").status_code == 204
-    assert world.client().get(f"{URL}/{made['id']}").status_code == 404
+    assert pipeline["name"] in refused.json()["detail"]
+    world.client().delete(f"/api/v1/pipelines/{pipeline['id']}")
+    assert world.client().delete(f"{URL}/{source['id']}").status_code == 204
+    assert world.client().get(f"{URL}/{source['id']}").status_code == 404
 
 
-def test_an_archived_source_is_hidden_and_keeps_running_where_it_is_used(
+def test_an_archived_source_is_hidden_and_still_runs_in_its_pipelines(
     world: World, port: int
 ) -> None:
-    made = create(world, code=code(port), approve=True)
-    user = pipeline(world, made["kind"]).json()
-    world.client().patch(f"{URL}/{made['id']}", {"archived": True})
-    assert made["kind"] not in _kinds(world)
+    source = create_source(world, code=source_code(port), approve=True)
+    pipeline = create_pipeline(world, source["kind"]).json()
+    world.client().patch(f"{URL}/{source['id']}", {"archived": True})
+    assert source["kind"] not in _catalogue_kinds(world)
     assert world.client().get(URL).json()["count"] == 0
     assert world.client().get(f"{URL}?archived=true").json()["count"] == 1
-    preview = world.client().post(f"/api/v1/pipelines/{user['id']}/preview", {}).json()
+    preview = world.client().post(f"/api/v1/pipelines/{pipeline['id']}/preview", {}).json()
     assert preview["ok"]
 
 
 # Permissions.
 
 
-CHANGES = [
-    ("post", "", {"name": "Mine", "code": code()}),
-    ("post", "/validate", {"code": code()}),
-    ("post", "/preview", {"code": code(), "stream": "orders", "config": {"token": "x"}}),
+CHANGE_REQUESTS = [
+    ("post", "", {"name": "Mine", "code": source_code()}),
+    ("post", "/validate", {"code": source_code()}),
+    ("post", "/preview", {"code": source_code(), "stream": "orders", "config": {"token": "x"}}),
     ("patch", "/{id}", {"name": "Mine"}),
     ("delete", "/{id}", None),
     ("post", "/{id}/versions/1/restore", {}),
     ("post", "/{id}/versions/1/approve", {}),
 ]
-READS = ["/{id}", "/{id}/versions", "/{id}/versions/1", "/{id}/versions/1/diff"]
+READ_PATHS = ["/{id}", "/{id}/versions", "/{id}/versions/1", "/{id}/versions/1/diff"]
 
 
-@pytest.mark.parametrize(("method", "path", "sent"), CHANGES)
-def test_a_viewer_changes_and_tries_nothing(
-    world: World, method: str, path: str, sent: Any
+@pytest.mark.parametrize(("method", "path", "body"), CHANGE_REQUESTS)
+def test_a_viewer_may_neither_change_nor_preview_sources(
+    world: World, method: str, path: str, body: Any
 ) -> None:
-    made = create(world)
-    ask = getattr(world.client(Role.VIEWER), method)
-    answer = ask(f"{URL}{path.format(**made)}", sent)
+    source = create_source(world)
+    send = getattr(world.client(Role.VIEWER), method)
+    answer = send(f"{URL}{path.format(**source)}", body)
     assert answer.status_code == 403
     assert "custom_sources.edit" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "sent"),
+    ("method", "path", "body"),
     [
-        *(change for change in CHANGES if "{id}" in change[1]),
-        *(("get", path, None) for path in READS),
+        *(change for change in CHANGE_REQUESTS if "{id}" in change[1]),
+        *(("get", path, None) for path in READ_PATHS),
     ],
 )
-def test_a_stranger_cannot_tell_it_from_none(
-    world: World, stranger: World, method: str, path: str, sent: Any
+def test_a_stranger_gets_the_same_404_for_a_source_as_for_none(
+    world: World, stranger: World, method: str, path: str, body: Any
 ) -> None:
-    made = create(world)
-    ask = getattr(stranger.client(Role.OWNER), method)
-    foreign = ask(f"{URL}{path.format(**made)}", sent)
-    unknown = ask(f"{URL}{path.format(id=uuid4())}", sent)
+    source = create_source(world)
+    send = getattr(stranger.client(Role.OWNER), method)
+    foreign = send(f"{URL}{path.format(**source)}", body)
+    unknown = send(f"{URL}{path.format(id=uuid4())}", body)
     assert foreign.status_code == unknown.status_code == 404
     assert foreign.content == unknown.content
 
 
-def test_a_source_of_another_org_is_not_a_kind_here(
-    world: World, stranger: World, port: int
+def test_a_source_of_another_org_cannot_be_used(world: World, stranger: World, port: int) -> None:
+    source = create_source(world, code=source_code(port), approve=True)
+    assert create_pipeline(stranger, source["kind"]).status_code == 422
+    body = {"id": source["id"], "stream": "orders", "config": {"token": "x"}}
+    assert stranger.client().post(f"{URL}/preview", body).status_code == 404
+    assert source["kind"] not in _catalogue_kinds(stranger)
+
+
+def test_every_recipe_of_the_cookbook_is_valid_and_importable_packages_are_listed(
+    world: World,
 ) -> None:
-    made = create(world, code=code(port), approve=True)
-    assert pipeline(stranger, made["kind"]).status_code == 422
-    tried = {"id": made["id"], "stream": "orders", "config": {"token": "x"}}
-    assert stranger.client().post(f"{URL}/preview", tried).status_code == 404
-    assert made["kind"] not in _kinds(stranger)
-
-
-def test_the_cookbook_is_valid_and_lists_importable_packages(world: World) -> None:
-    book = world.client(Role.VIEWER).get(f"{URL}/cookbook").json()
-    assert len(book["results"]) == 7
-    assert {"requests", "httpx", "pydantic"} <= set(book["packages"])
-    for recipe in book["results"]:
+    cookbook = world.client(Role.VIEWER).get(f"{URL}/cookbook").json()
+    assert len(cookbook["results"]) == 7
+    assert {"requests", "httpx", "pydantic"} <= set(cookbook["packages"])
+    for recipe in cookbook["results"]:
         report = world.client().post(f"{URL}/validate", {"code": recipe["code"]}).json()
         assert report["valid"], (recipe["name"], report["errors"])
         assert report["warnings"] == []
 
 
-def test_a_list_takes_the_same_queries_however_long(
+def test_listing_many_sources_takes_a_fixed_number_of_queries(
     world: World, django_assert_max_num_queries: Any
 ) -> None:
-    create(world)
+    create_source(world)
     with world.scope():
         CustomSource.unscoped.bulk_create(
             CustomSource(org=world.org, name=f"Source {n}", approved=1) for n in range(30)
@@ -484,62 +497,66 @@ def test_a_list_takes_the_same_queries_however_long(
         assert client.get(URL).json()["count"] == 31
 
 
-def test_the_catalogue_is_asked_again_after_an_approval(world: World, stranger: World) -> None:
-    made = create(world)
+def test_an_approval_changes_the_etag_of_the_catalogue_for_its_org_only(
+    world: World, stranger: World
+) -> None:
+    source = create_source(world)
     before = world.client().get("/api/v1/catalog/sources")
     assert before.headers["Cache-Control"] == "private, no-cache"
-    world.client().post(f"{URL}/{made['id']}/versions/1/approve", {})
-    known = {"If-None-Match": before.headers["ETag"]}
-    assert world.client().get("/api/v1/catalog/sources", headers=known).status_code == 200
-    assert stranger.client().get("/api/v1/catalog/sources", headers=known).status_code == 304
+    world.client().post(f"{URL}/{source['id']}/versions/1/approve", {})
+    headers = {"If-None-Match": before.headers["ETag"]}
+    assert world.client().get("/api/v1/catalog/sources", headers=headers).status_code == 200
+    assert stranger.client().get("/api/v1/catalog/sources", headers=headers).status_code == 304
 
 
-def test_the_newest_version_is_approved_without_sending_it_again(world: World) -> None:
-    made = create(world)
-    approved = world.client().patch(f"{URL}/{made['id']}", {"approve": True}).json()
+def test_the_newest_version_can_be_approved_without_sending_its_code(world: World) -> None:
+    source = create_source(world)
+    approved = world.client().patch(f"{URL}/{source['id']}", {"approve": True}).json()
     assert approved["approved_version"] == 1
 
 
-def test_latest_approved_is_the_one_that_was_approved_last(world: World, port: int) -> None:
-    made = create(world, code=code(port), approve=True)
+def test_a_pipeline_uses_the_version_that_was_approved_last(world: World, port: int) -> None:
+    source = create_source(world, code=source_code(port), approve=True)
     world.client().patch(
-        f"{URL}/{made['id']}", {"code": code(port, orders="invoices"), "approve": True}
+        f"{URL}/{source['id']}", {"code": source_code(port, orders="invoices"), "approve": True}
     )
-    world.client().post(f"{URL}/{made['id']}/versions/1/approve", {})
-    back = pipeline(world, made["kind"]).json()
-    preview = world.client().post(f"/api/v1/pipelines/{back['id']}/preview", {}).json()
+    world.client().post(f"{URL}/{source['id']}/versions/1/approve", {})
+    pipeline = create_pipeline(world, source["kind"]).json()
+    preview = world.client().post(f"/api/v1/pipelines/{pipeline['id']}/preview", {}).json()
     assert preview["ok"], preview
 
 
-def test_a_member_tries_approved_code_that_reaches_any_host(world: World, port: int) -> None:
-    anywhere = code(port).replace("streams =", 'hosts = ["*"]\n    streams =')
-    made = create(world, Role.ADMIN, code=anywhere, approve=True)
-    sent = {"id": made["id"], "stream": "orders", "config": {"token": TOKEN}}
-    assert world.client().post(f"{URL}/preview", sent).json()["ok"]
+def test_a_member_may_preview_approved_code_that_reaches_any_host(world: World, port: int) -> None:
+    code_for_any_host = source_code(port).replace("streams =", 'hosts = ["*"]\n    streams =')
+    source = create_source(world, Role.ADMIN, code=code_for_any_host, approve=True)
+    body = {"id": source["id"], "stream": "orders", "config": {"token": TOKEN}}
+    assert world.client().post(f"{URL}/preview", body).json()["ok"]
 
 
 @pytest.mark.parametrize("base", ['"{where}"', '"https://{where}.example.com"'])
-def test_a_secret_does_not_follow_a_changed_setting_that_may_make_the_address(
+def test_changing_a_setting_that_is_part_of_the_address_requires_the_secret_again(
     world: World, base: str
 ) -> None:
-    led = code().replace('"http://127.0.0.1:8000"', base)
-    made = create(world, code=led + "        where: str\n", approve=True)
+    code_with_setting_in_address = source_code().replace('"http://127.0.0.1:8000"', base)
+    source = create_source(
+        world, code=code_with_setting_in_address + "        where: str\n", approve=True
+    )
     config = {"token": TOKEN, "where": "shop"}
-    sent = {"name": "S", "role": "source", "kind": made["kind"], "config": config}
-    connector = world.client().post("/api/v1/connectors", sent).json()
-    moved = world.client().patch(
+    body = {"name": "S", "role": "source", "kind": source["kind"], "config": config}
+    connector = world.client().post("/api/v1/connectors", body).json()
+    answer = world.client().patch(
         f"/api/v1/connectors/{connector['id']}", {"config": {"where": "thief"}}
     )
-    assert moved.status_code == 422
-    assert moved.json()["errors"][0]["code"] == "secret_required"
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["code"] == "secret_required"
 
 
-def test_an_orgs_export_takes_its_sources_along_with_every_version(world: World) -> None:
-    made = create(world)
-    changed = code(orders="invoices")
-    world.client().patch(f"{URL}/{made['id']}", {"code": changed})
+def test_the_export_of_an_org_contains_its_sources_with_every_version(world: World) -> None:
+    source = create_source(world)
+    changed_code = source_code(orders="invoices")
+    world.client().patch(f"{URL}/{source['id']}", {"code": changed_code})
     answer: Any = world.client(Role.OWNER).get("/api/v1/org/export")
     rows = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
     versions = [row for row in rows if row["record"] == "custom_source_version"]
-    assert [row["code"] for row in versions] == [code(), changed]
+    assert [row["code"] for row in versions] == [source_code(), changed_code]
     assert [row["name"] for row in rows if row["record"] == "custom_source"] == ["Shop"]

@@ -1,4 +1,4 @@
-"""Hostile or missing repositories and servers: a sync reports why, connects to nothing else and runs no code."""
+"""A sync of a hostile or missing repository reports the reason, connects to no other server and runs no code."""
 
 from __future__ import annotations
 
@@ -13,131 +13,148 @@ import pytest
 from apps.connectors import engine
 from apps.engine import EngineSupervisor, repository
 from apps.engine.sandbox.limits import BrokenOutput
-from tests.connectors.test_repositories import GOOD, URL, connect, outcomes, sources, sync
+from tests.connectors.test_repositories import (
+    URL,
+    VALID_CODE,
+    connect_repository,
+    list_sources,
+    outcomes,
+    sync_repository,
+)
 from tests.connectors.test_repositories import git as git
 from tests.git_server import GitServer
 from tests.world import World
 
 FAILURES = {
     "no such branch": ({"branch": "nope"}, "no branch nope; it has main"),
-    "nobody there": ({"url": "http://127.0.0.1:9/x.git"}, "no address accepts"),
-    "no repository": ({"path": "none"}, "no folder or file none"),
+    "no server": ({"url": "http://127.0.0.1:9/x.git"}, "no address accepts"),
+    "no folder": ({"path": "none"}, "no folder or file none"),
 }
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failed_sync_has_a_reason(name: str, world: World, git: GitServer) -> None:
-    changes, says = FAILURES[name]
-    git.commit(sources__a_py=GOOD)
-    shown = sync(world, connect(world, git, **changes))
-    assert shown["status"] == "failed"
-    assert says in shown["message"]
+def test_a_failed_sync_reports_the_reason(name: str, world: World, git: GitServer) -> None:
+    changes, message = FAILURES[name]
+    git.commit(sources__a_py=VALID_CODE)
+    synced = sync_repository(world, connect_repository(world, git, **changes))
+    assert synced["status"] == "failed"
+    assert message in synced["message"]
 
 
 def test_a_redirect_to_another_host_is_not_followed(world: World, git: GitServer) -> None:
-    git.commit(sources__a_py=GOOD)
+    git.commit(sources__a_py=VALID_CODE)
     git.redirect = "http://127.0.0.1:9"
-    shown = sync(world, connect(world, git))
-    assert shown["status"] == "failed"
-    assert "allow-list" in shown["message"]
+    synced = sync_repository(world, connect_repository(world, git))
+    assert synced["status"] == "failed"
+    assert "allow-list" in synced["message"]
 
 
-def test_a_server_on_a_private_network_is_reached_only_where_that_is_allowed(
+def test_a_server_on_a_private_network_is_reached_only_if_that_is_allowed(
     world: World, git: GitServer, settings: Any
 ) -> None:
-    git.commit(sources__a_py=GOOD)
-    made = connect(world, git)
+    git.commit(sources__a_py=VALID_CODE)
+    repository = connect_repository(world, git)
     settings.ALLOW_PRIVATE_NETWORKS = False
     answer = world.client().post(URL, {"url": git.url, "path": "x"})
-    assert answer.json()["errors"][0]["field"] == "url", "plain http"
+    assert answer.json()["errors"][0]["field"] == "url", "plain HTTP is rejected"
     git.requested_paths.clear()
-    shown = sync(world, made)
-    assert shown["status"] == "failed"
+    synced = sync_repository(world, repository)
+    assert synced["status"] == "failed"
     assert git.requested_paths == []
 
 
-def test_a_huge_repository_is_refused_and_large_files_elsewhere_are_not_fetched(
+def test_a_huge_repository_is_rejected_unless_its_server_can_omit_large_files(
     world: World, git: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = EngineSupervisor(preload=("tests.connectors.small_network",))
     monkeypatch.setattr(engine, "supervisor", lambda: supervisor)
-    git.commit(sources__a_py=GOOD)
+    git.commit(sources__a_py=VALID_CODE)
     (git.folder / "work/large.bin").write_bytes(os.urandom(6 << 20))
     git.push()
-    made = connect(world, git)
+    repository = connect_repository(world, git)
     try:
-        shown = sync(world, made)
-        assert shown["status"] == "failed"
-        assert "bytes over the network" in shown["message"]
+        synced = sync_repository(world, repository)
+        assert synced["status"] == "failed"
+        assert "bytes over the network" in synced["message"]
         config = ["config", "uploadpack.allowFilter", "true"]
         subprocess.run(["git", "-C", str(git.folder / "repo.git"), *config], check=True)
-        assert sync(world, made)["status"] == "succeeded", "a server that can leave them out does"
+        assert sync_repository(world, repository)["status"] == "succeeded", (
+            "the server supports filters, so the large file is omitted"
+        )
     finally:
         supervisor.close()
 
 
-def test_nothing_of_a_repository_is_run(world: World, git: GitServer, tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    evil = f"import pathlib\npathlib.Path({str(mark)!r}).write_text('x')\n" + GOOD
-    git.commit(
-        sources__a_py=evil,
-        setup_py=evil,
-        _gitattributes="*.py filter=evil diff=evil\n",
-        _gitmodules=f'[submodule "x"]\n path = sources/x.py\n url = ext::sh -c "touch {mark}"\n',
+def test_a_sync_runs_no_code_of_the_repository(
+    world: World, git: GitServer, tmp_path: Path
+) -> None:
+    marker = tmp_path / "ran"
+    code_that_writes_marker = (
+        f"import pathlib\npathlib.Path({str(marker)!r}).write_text('x')\n" + VALID_CODE
     )
-    shown = sync(world, connect(world, git))
-    assert outcomes(shown) == {"sources/a.py": "created"}
-    assert not mark.exists()
+    git.commit(
+        sources__a_py=code_that_writes_marker,
+        setup_py=code_that_writes_marker,
+        _gitattributes="*.py filter=evil diff=evil\n",
+        _gitmodules=f'[submodule "x"]\n path = sources/x.py\n url = ext::sh -c "touch {marker}"\n',
+    )
+    synced = sync_repository(world, connect_repository(world, git))
+    assert outcomes(synced) == {"sources/a.py": "created"}
+    assert not marker.exists()
 
 
-def test_names_and_trees_that_lead_elsewhere_are_only_text(world: World, git: GitServer) -> None:
-    """Create a tree that git would refuse to check out: entries named `..` and `.git`, and one with a slash."""
-    git.commit(sources__a_py=GOOD)
+def test_paths_that_point_outside_the_folder_create_no_source(world: World, git: GitServer) -> None:
+    """The tree has entries that git would refuse to check out: `..`, `.git`, and names that contain a slash."""
+    git.commit(sources__a_py=VALID_CODE)
     blob = git.git("rev-parse", "HEAD:sources/a.py")
-    tree = b"".join(
+    tree_content = b"".join(
         b"100644 " + name + b"\0" + bytes.fromhex(blob)
         for name in (b"../../evil.py", b"..", b".git", b"x/../../y.py")
     )
-    made_tree = subprocess.run(
+    inner_tree = subprocess.run(
         ["git", "hash-object", "-w", "-t", "tree", "--stdin", "--literally"],
-        cwd=git.folder / "work", input=tree, capture_output=True, check=True,
+        cwd=git.folder / "work", input=tree_content, capture_output=True, check=True,
     ).stdout.decode().strip()  # fmt: skip
-    outer = subprocess.run(
+    outer_tree = subprocess.run(
         ["git", "hash-object", "-w", "-t", "tree", "--stdin", "--literally"],
         cwd=git.folder / "work",
-        input=b"40000 sources\0" + bytes.fromhex(made_tree), capture_output=True, check=True,
+        input=b"40000 sources\0" + bytes.fromhex(inner_tree), capture_output=True, check=True,
     ).stdout.decode().strip()  # fmt: skip
-    commit = git.git("commit-tree", outer, "-m", "evil")
+    commit = git.git("commit-tree", outer_tree, "-m", "evil")
     git.git("push", "-qf", "origin", f"{commit}:refs/heads/main")
     before = set(git.folder.rglob("*.py"))
-    shown = sync(world, connect(world, git))
-    assert shown["status"] == "partly"
-    (other,) = shown["outcomes"]
+    synced = sync_repository(world, connect_repository(world, git))
+    assert synced["status"] == "partly"
+    (other,) = synced["outcomes"]
     assert other["path"] == "sources/x/../../y.py"
     assert other["message"] == "Its name is not a valid file name."
     assert set(git.folder.rglob("*.py")) == before
-    assert sources(world) == {}
+    assert list_sources(world) == {}
 
 
-def test_a_commit_of_odd_bytes_is_only_text(world: World, git: GitServer) -> None:
-    """NUL, which PostgreSQL cannot store, and bytes of no encoding, in author, message and file name."""
-    git.commit(sources__a_py=GOOD, **{"sources__b\x01_py": GOOD})
-    tree = git.git("rev-parse", "HEAD^{tree}")
-    who = b"A\0da \xff <ada@example.com> 1795800000 +0000"
-    commit = b"tree %s\nauthor %s\ncommitter %s\n\nSub\0ject\xff\n" % (tree.encode(), who, who)
-    made = subprocess.run(
+def test_a_commit_with_invalid_characters_is_read_and_stored(world: World, git: GitServer) -> None:
+    """The author and the message contain NUL, which PostgreSQL cannot store, and invalid UTF-8."""
+    git.commit(sources__a_py=VALID_CODE, **{"sources__b\x01_py": VALID_CODE})
+    tree_id = git.git("rev-parse", "HEAD^{tree}")
+    author = b"A\0da \xff <ada@example.com> 1795800000 +0000"
+    commit_content = b"tree %s\nauthor %s\ncommitter %s\n\nSub\0ject\xff\n" % (
+        tree_id.encode(),
+        author,
+        author,
+    )
+    commit_id = subprocess.run(
         ["git", "hash-object", "-w", "-t", "commit", "--stdin", "--literally"],
-        cwd=git.folder / "work", input=commit, capture_output=True, check=True,
+        cwd=git.folder / "work", input=commit_content, capture_output=True, check=True,
     ).stdout.decode().strip()  # fmt: skip
-    git.git("push", "-qf", "origin", f"{made}:refs/heads/main")
-    shown = sync(world, connect(world, git))
-    assert shown["status"] in ("succeeded", "partly"), shown
-    assert shown["commit"]["id"] == made
-    assert "\0" not in json.dumps(shown)
-    assert outcomes(shown)["sources/a.py"] == "created"
+    git.git("push", "-qf", "origin", f"{commit_id}:refs/heads/main")
+    synced = sync_repository(world, connect_repository(world, git))
+    assert synced["status"] in ("succeeded", "partly"), synced
+    assert synced["commit"]["id"] == commit_id
+    assert "\0" not in json.dumps(synced)
+    assert outcomes(synced)["sources/a.py"] == "created"
 
 
-READ = {
+COMMIT = {
     "commit": "a" * 40,
     "author": "Ada",
     "subject": "s",
@@ -146,7 +163,7 @@ READ = {
 
 
 @pytest.mark.parametrize(
-    ("wrong", "believed"),
+    ("changes", "expected"),
     [
         ({"committed_at": "yesterday"}, {"committed_at": None}),
         ({"committed_at": 7}, {"committed_at": None}),
@@ -155,11 +172,11 @@ READ = {
         ({"commit": ""}, None),
     ],
 )
-def test_the_readers_commit_is_validated(
-    wrong: dict[str, Any], believed: dict[str, Any] | None
+def test_the_commit_from_the_reader_process_is_validated(
+    changes: dict[str, Any], expected: dict[str, Any] | None
 ) -> None:
-    if believed is None:
+    if expected is None:
         with pytest.raises(BrokenOutput):
-            repository.parse_commit({**READ, **wrong})
+            repository.parse_commit({**COMMIT, **changes})
     else:
-        assert repository.parse_commit({**READ, **wrong}) == {**READ, **believed}
+        assert repository.parse_commit({**COMMIT, **changes}) == {**COMMIT, **expected}

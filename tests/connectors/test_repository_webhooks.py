@@ -1,4 +1,4 @@
-"""Webhooks of Git servers: which signatures request a sync, and that other senders learn nothing."""
+"""Webhooks of Git servers: a valid signature requests a sync, and any other request gets 404."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from tests.connectors.test_repositories import URL, connect, waiting
+from tests.connectors.test_repositories import URL, connect_repository, queued_syncs
 from tests.connectors.test_repositories import git as git
 from tests.git_server import GitServer
 from tests.world import World, new_client
 
 
-def push(made: dict[str, Any], ref: str = "refs/heads/main", **headers: str) -> Any:
+def send_webhook(repository: dict[str, Any], ref: str = "refs/heads/main", **headers: str) -> Any:
     body = json.dumps({"ref": ref})
-    path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return new_client().generic("POST", path, body, "application/json", headers=sent)
+    path = "/api/v1/" + repository["webhook_url"].partition("/api/v1/")[2]
+    sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return new_client().generic("POST", path, body, "application/json", headers=sent_headers)
 
 
 def signature(secret: str, ref: str = "refs/heads/main") -> str:
@@ -30,51 +30,62 @@ def signature(secret: str, ref: str = "refs/heads/main") -> str:
 
 
 @pytest.mark.parametrize("scheme", ["github", "bitbucket", "gitlab"])
-def test_a_signed_webhook_asks_for_a_sync(scheme: str, world: World, git: GitServer) -> None:
-    made = connect(world, git)
+def test_a_signed_webhook_queues_a_sync(scheme: str, world: World, git: GitServer) -> None:
+    repository = connect_repository(world, git)
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
-    secret = made["webhook_secret"]
+    secret = repository["webhook_secret"]
     headers = {
         "github": {"X_Hub_Signature_256": signature(secret)},
         "bitbucket": {"X_Hub_Signature": signature(secret)},
         "gitlab": {"X_Gitlab_Token": secret},
     }[scheme]
-    answer = push(made, **headers)
+    answer = send_webhook(repository, **headers)
     assert (answer.status_code, answer.json()) == (202, {"sync": True})
-    assert waiting(made) == 1
+    assert queued_syncs(repository) == 1
 
 
-def test_a_webhook_of_another_branch_asks_for_none(world: World, git: GitServer) -> None:
-    made = connect(world, git)
-    other = "refs/heads/other"
-    answer = push(made, other, X_Hub_Signature_256=signature(made["webhook_secret"], other))
+def test_a_webhook_of_another_branch_queues_no_sync(world: World, git: GitServer) -> None:
+    repository = connect_repository(world, git)
+    other_branch = "refs/heads/other"
+    answer = send_webhook(
+        repository,
+        other_branch,
+        X_Hub_Signature_256=signature(repository["webhook_secret"], other_branch),
+    )
     assert answer.json() == {"sync": False}
 
 
-def test_a_webhook_without_the_right_signature_finds_nothing(world: World, git: GitServer) -> None:
-    made, secret = connect(world, git), "wrong"
-    unknown = {**made, "webhook_url": made["webhook_url"][:-36] + str(uuid4())}
+def test_a_webhook_without_a_valid_signature_gets_404(world: World, git: GitServer) -> None:
+    repository, wrong_secret = connect_repository(world, git), "wrong"
+    unknown_repository = {
+        **repository,
+        "webhook_url": repository["webhook_url"][:-36] + str(uuid4()),
+    }
     answers = [
-        push(made),
-        push(made, X_Hub_Signature_256=signature(secret)),
-        push(made, X_Hub_Signature_256="sha256="),
-        push(made, X_Hub_Signature_256="sha1=" + signature(made["webhook_secret"])[7:]),
-        push(made, X_Gitlab_Token=secret),
-        push(made, X_Gitlab_Token=""),
-        push(made, X_Gitlab_Token="é"),
-        push(unknown, X_Gitlab_Token=made["webhook_secret"]),
+        send_webhook(repository),
+        send_webhook(repository, X_Hub_Signature_256=signature(wrong_secret)),
+        send_webhook(repository, X_Hub_Signature_256="sha256="),
+        send_webhook(
+            repository, X_Hub_Signature_256="sha1=" + signature(repository["webhook_secret"])[7:]
+        ),
+        send_webhook(repository, X_Gitlab_Token=wrong_secret),
+        send_webhook(repository, X_Gitlab_Token=""),
+        send_webhook(repository, X_Gitlab_Token="é"),
+        send_webhook(unknown_repository, X_Gitlab_Token=repository["webhook_secret"]),
     ]
     assert {answer.status_code for answer in answers} == {404}
-    renewed = world.client().post(f"{URL}/{made['id']}/webhook-secret").json()["webhook_secret"]
-    assert push(made, X_Gitlab_Token=made["webhook_secret"]).status_code == 404
-    assert push(made, X_Gitlab_Token=renewed).status_code == 202
+    new_secret = (
+        world.client().post(f"{URL}/{repository['id']}/webhook-secret").json()["webhook_secret"]
+    )
+    assert send_webhook(repository, X_Gitlab_Token=repository["webhook_secret"]).status_code == 404
+    assert send_webhook(repository, X_Gitlab_Token=new_secret).status_code == 202
 
 
 def test_a_webhook_of_many_megabytes_is_refused(world: World, git: GitServer) -> None:
-    made = connect(world, git)
-    path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
-    secret = {"X-Gitlab-Token": made["webhook_secret"]}
+    repository = connect_repository(world, git)
+    path = "/api/v1/" + repository["webhook_url"].partition("/api/v1/")[2]
+    secret = {"X-Gitlab-Token": repository["webhook_secret"]}
     answer = new_client().generic(
         "POST", path, "[" + " " * (3 << 20) + "]", "application/json", headers=secret
     )

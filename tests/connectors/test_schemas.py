@@ -1,4 +1,4 @@
-"""Errors in settings of real kinds name the path in readable words, without the value."""
+"""Errors in settings name the path of the field and the problem, and never contain the value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STREAMS = [{"name": "a"}]
 REST = {"base_url": "https://api.test", "streams": STREAMS}
 
 
-def judged(role: str, kind: str, config: Any) -> dict[str, str]:
+def error_messages(role: str, kind: str, config: Any) -> dict[str, str]:
     """Return the message of each invalid field."""
     found = catalogue.find(role, kind)
     assert found is not None
@@ -57,12 +57,12 @@ def judged(role: str, kind: str, config: Any) -> dict[str, str]:
         ("dummy", [SECRET], "config", "an object"),
     ],
 )
-def test_wrong_settings_are_named_in_words_without_their_value(
+def test_an_error_describes_the_invalid_setting_without_its_value(
     kind: str, config: Any, field: str, words: str
 ) -> None:
-    found = judged("source", kind, config)
-    assert words in found[field]
-    assert SECRET not in str(found.values())
+    messages = error_messages("source", kind, config)
+    assert words in messages[field]
+    assert SECRET not in str(messages.values())
 
 
 @pytest.mark.parametrize(
@@ -76,5 +76,5 @@ def test_wrong_settings_are_named_in_words_without_their_value(
         ("hubspot", {"authentication": {"type": "api_key", "params": {"token": "x"}}}),
     ],
 )
-def test_good_settings_have_no_errors(kind: str, config: dict[str, Any]) -> None:
-    assert judged("source", kind, config) == {}
+def test_valid_settings_have_no_errors(kind: str, config: dict[str, Any]) -> None:
+    assert error_messages("source", kind, config) == {}

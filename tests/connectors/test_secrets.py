@@ -1,4 +1,4 @@
-"""Split, mask and merge settings of any structure."""
+"""Secrets in settings of any structure are separated, masked and merged again."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ SCHEMA: dict[str, Any] = {
 }
 PATTERNS = secret_patterns(SCHEMA)
 
-plain = st.text("abcdefgh", max_size=8)
-secret = st.text("XYZ0123456789", min_size=1, max_size=30)
+plain_texts = st.text("abcdefgh", max_size=8)
+secret_texts = st.text("XYZ0123456789", min_size=1, max_size=30)
 names = st.text("ab.~*1", min_size=1, max_size=5)
 
 
@@ -48,13 +48,13 @@ def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
     return st.fixed_dictionaries({}, optional=fields)
 
 
-configs = objects(
-    host=plain,
-    password=secret | st.none() | st.just(""),
-    auth=objects(token=secret) | objects(key=secret, name=plain),
-    headers=st.dictionaries(names, secret, max_size=3),
-    keys=st.lists(secret, max_size=3),
-    users=st.lists(objects(name=plain, password=secret), max_size=3),
+random_settings = objects(
+    host=plain_texts,
+    password=secret_texts | st.none() | st.just(""),
+    auth=objects(token=secret_texts) | objects(key=secret_texts, name=plain_texts),
+    headers=st.dictionaries(names, secret_texts, max_size=3),
+    keys=st.lists(secret_texts, max_size=3),
+    users=st.lists(objects(name=plain_texts, password=secret_texts), max_size=3),
 )
 
 
@@ -70,56 +70,58 @@ def test_secrets_are_found_in_every_branch() -> None:
     assert expected == PATTERNS
 
 
-@given(configs)
+@given(random_settings)
 def test_joining_undoes_splitting(config: dict[str, Any]) -> None:
     before = deepcopy(config)
-    shown, found = secrets.split(config, PATTERNS)
-    assert secrets.join(shown, found) == config == before
+    public, secret_values = secrets.split(config, PATTERNS)
+    assert secrets.join(public, secret_values) == config == before
 
 
-@given(configs)
-def test_nothing_secret_is_left_in_what_is_shown(config: dict[str, Any]) -> None:
-    shown, found = secrets.split(config, PATTERNS)
-    hints = secrets.hints(found)
-    for text in (orjson.dumps(shown), orjson.dumps(secrets.mask(shown, hints, PATTERNS))):
-        for value in found.values():
+@given(random_settings)
+def test_masked_settings_contain_no_secret(config: dict[str, Any]) -> None:
+    public, secret_values = secrets.split(config, PATTERNS)
+    hints = secrets.hints(secret_values)
+    for text in (orjson.dumps(public), orjson.dumps(secrets.mask(public, hints, PATTERNS))):
+        for value in secret_values.values():
             if len(str(value)) > 4:
                 assert str(value).encode() not in text
     assert all(len(hint) in (0, 4) for hint in hints.values())
 
 
-@given(configs)
-def test_sending_back_what_was_shown_changes_nothing(config: dict[str, Any]) -> None:
-    shown, found = secrets.split(config, PATTERNS)
-    masked = secrets.mask(shown, secrets.hints(found), PATTERNS)
-    merged = secrets.merge(masked, found, PATTERNS)
+@given(random_settings)
+def test_sending_masked_settings_back_changes_nothing(config: dict[str, Any]) -> None:
+    public, secret_values = secrets.split(config, PATTERNS)
+    masked = secrets.mask(public, secrets.hints(secret_values), PATTERNS)
+    merged = secrets.merge(masked, secret_values, PATTERNS)
     assert merged.errors == []
-    assert merged.filled_paths == found.keys()
-    assert secrets.split(merged.config, PATTERNS) == (shown_again(shown), found)
+    assert merged.filled_paths == secret_values.keys()
+    assert secrets.split(merged.config, PATTERNS) == (without_empty_secrets(public), secret_values)
 
 
-def shown_again(shown: JsonObject) -> JsonObject:
-    """An empty secret is shown as not set, so sending it back leaves it out."""
-    return {name: value for name, value in shown.items() if name != "password"}
+def without_empty_secrets(public: JsonObject) -> JsonObject:
+    """Return the settings without the password: an empty secret is masked as not set, so a merge omits it."""
+    return {name: value for name, value in public.items() if name != "password"}
 
 
-@given(configs, configs)
-def test_a_merge_keeps_only_what_was_stored_and_uses_all_that_was_sent(
-    before: dict[str, Any], sent: dict[str, Any]
+@given(random_settings, random_settings)
+def test_a_merge_uses_every_new_secret_and_otherwise_the_stored_ones(
+    before: dict[str, Any], new_settings: dict[str, Any]
 ) -> None:
     _, stored = secrets.split(before, PATTERNS)
-    merged = secrets.merge(sent, stored, PATTERNS)
-    _, new = secrets.split(sent, PATTERNS)
-    _, result = secrets.split(merged.config, PATTERNS)
-    assert all(result[path] == value for path, value in new.items())
-    assert all(stored[path] == result[path] for path in result.keys() - new.keys())
-    assert merged.filled_paths == result.keys() - new.keys()
+    merged = secrets.merge(new_settings, stored, PATTERNS)
+    _, new_secrets = secrets.split(new_settings, PATTERNS)
+    _, merged_secrets = secrets.split(merged.config, PATTERNS)
+    assert all(merged_secrets[path] == value for path, value in new_secrets.items())
+    assert all(
+        stored[path] == merged_secrets[path] for path in merged_secrets.keys() - new_secrets.keys()
+    )
+    assert merged.filled_paths == merged_secrets.keys() - new_secrets.keys()
     assert not any(path.startswith(("headers.", "keys.", "users.")) for path in merged.filled_paths)
 
 
-def test_a_marker_in_a_list_keeps_the_secret_of_its_place() -> None:
+def test_a_marker_in_a_list_keeps_the_secret_with_the_same_index() -> None:
     stored = {"keys.0": "first-secret-aaaa", "keys.1": "second-secret-bbbb"}
-    second: JsonObject = {"set": True, "last4": "bbbb"}
-    assert secrets.merge({"keys": [None, second]}, stored, PATTERNS).filled_paths == {"keys.1"}
-    moved = secrets.merge({"keys": [second]}, stored, PATTERNS)
+    marker_of_second: JsonObject = {"set": True, "last4": "bbbb"}
+    assert secrets.merge({"keys": [None, marker_of_second]}, stored, PATTERNS).filled_paths == {"keys.1"}
+    moved = secrets.merge({"keys": [marker_of_second]}, stored, PATTERNS)
     assert [(path, code) for path, _, code in moved.errors] == [("keys.0", "secret_required")]

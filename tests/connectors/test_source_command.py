@@ -1,4 +1,4 @@
-"""`manage.py test_source`: check, list streams and fetch for an author, without an installation."""
+"""`manage.py test_source` checks a source, lists its streams and reads records, without an installation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.connectors.test_custom_sources import TOKEN, code
+from tests.connectors.test_custom_sources import TOKEN, source_code
 from tests.connectors.test_custom_sources import port as port
 from tests.runs.processes import ROOT
 
 
-def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, ROOT / "manage.py", "test_source", *map(str, arguments)],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DROVER_HOME": "/nonexistent"},
@@ -27,41 +27,41 @@ def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[
     )
 
 
-def called(*arguments: str | Path) -> tuple[CommandError, str]:
-    """Return exit code and output of the command in this process, for failures before a source is started."""
+def call_and_fail(*arguments: str | Path) -> tuple[CommandError, str]:
+    """Call the command, which must fail before it starts the source. Return its error and its output."""
     out = io.StringIO()
-    with pytest.raises(CommandError) as ended:
+    with pytest.raises(CommandError) as raised:
         call_command("test_source", *map(str, arguments), stdout=out)
-    return ended.value, out.getvalue()
+    return raised.value, out.getvalue()
 
 
 @pytest.fixture
 def shop(tmp_path: Path, port: int) -> Path:
     path = tmp_path / "shop.py"
-    path.write_text(code(port))
+    path.write_text(source_code(port))
     return path
 
 
-def test_it_checks_lists_and_reads_with_settings_from_standard_input(shop: Path) -> None:
-    done = run(shop, "--config", "-", stdin=f'{{"token": "{TOKEN}"}}')
-    assert done.returncode == 0, done.stderr
+def test_the_command_reads_its_settings_from_standard_input(shop: Path) -> None:
+    finished = run_command(shop, "--config", "-", stdin=f'{{"token": "{TOKEN}"}}')
+    assert finished.returncode == 0, finished.stderr
     for line in ("ok valid", "ok isolate", "ok connect", "ok stream   orders", "200 in"):
-        assert line in done.stdout
-    assert '{"id": 1, "total": 9.5}' in done.stdout
-    assert TOKEN not in done.stdout
+        assert line in finished.stdout
+    assert '{"id": 1, "total": 9.5}' in finished.stdout
+    assert TOKEN not in finished.stdout
 
 
-def test_what_fails_ends_with_one_and_its_step(shop: Path) -> None:
-    done = run(shop, "--set", "token=wrong")
-    assert done.returncode == 1
-    assert "connect: The source refused the credentials (401)." in done.stderr
+def test_a_failed_step_is_named_and_the_exit_code_is_1(shop: Path) -> None:
+    finished = run_command(shop, "--set", "token=wrong")
+    assert finished.returncode == 1
+    assert "connect: The source refused the credentials (401)." in finished.stderr
 
 
-def test_errors_in_code_name_their_line(shop: Path) -> None:
+def test_an_error_in_the_code_names_its_line(shop: Path) -> None:
     shop.write_text("import pandas\nclass")
-    ended, told = called(shop)
-    assert ended.returncode == 1
-    assert f"{shop}:2:" in told
+    error, output = call_and_fail(shop)
+    assert error.returncode == 1
+    assert f"{shop}:2:" in output
 
 
 def test_output_of_code_cannot_control_the_terminal(tmp_path: Path) -> None:
@@ -80,28 +80,30 @@ class Loud(Source):
             raise ValueError("failed \\x1b]0;title\\x07")
         return Page([{"id": "read \\x9b2J\\u202e"}], {"page": 2} if LAST else None)
 """)
-    text = path.read_text()
-    for last in ("False", "True"):
-        path.write_text(text.replace("LAST", last))
-        done = run(path)
-        whole = done.stdout + done.stderr
-        assert done.returncode == int(last == "True"), whole
-        assert all(line.isprintable() for line in whole.splitlines()), whole
-        assert "said \\u001b[2J\\u202e" in done.stdout
-        found = "failed \\u001b]0;title\\u0007" if last == "True" else "read \\u009b2J\\u202e"
-        assert found in whole
+    code_template = path.read_text()
+    for is_last_page in ("False", "True"):
+        path.write_text(code_template.replace("LAST", is_last_page))
+        finished = run_command(path)
+        output = finished.stdout + finished.stderr
+        assert finished.returncode == int(is_last_page == "True"), output
+        assert all(line.isprintable() for line in output.splitlines()), output
+        assert "said \\u001b[2J\\u202e" in finished.stdout
+        expected = (
+            "failed \\u001b]0;title\\u0007" if is_last_page == "True" else "read \\u009b2J\\u202e"
+        )
+        assert expected in output
 
 
-def test_a_folder_is_validated_file_by_file(shop: Path) -> None:
+def test_each_source_file_of_a_folder_is_validated(shop: Path) -> None:
     (shop.parent / "_helper.py").write_text("x")
-    (shop.parent / "other.py").write_text("import pandas\n" + code())
-    ended, told = called(shop.parent)
-    assert ended.returncode == 1
-    assert "other.py:1:1: error: A custom source cannot import pandas." in told
-    assert "helper" not in told
+    (shop.parent / "other.py").write_text("import pandas\n" + source_code())
+    error, output = call_and_fail(shop.parent)
+    assert error.returncode == 1
+    assert "other.py:1:1: error: A custom source cannot import pandas." in output
+    assert "helper" not in output
 
 
-def test_a_name_of_two_lines_forges_no_line(tmp_path: Path) -> None:
+def test_a_stream_name_with_a_line_break_cannot_forge_an_output_line(tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(
         "from drover import Page, Source\n"
         "class Two(Source):\n"
@@ -115,7 +117,7 @@ def test_a_name_of_two_lines_forges_no_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--set", "token=x", "--stream", "x"], "it has orders"),
         (["--set", "tokn=x"], "did you mean token?"),
@@ -124,16 +126,16 @@ def test_a_name_of_two_lines_forges_no_line(tmp_path: Path) -> None:
         (["--set", "token"], "NAME=VALUE"),
     ],
 )
-def test_what_cannot_be_read_ends_with_two_and_one_sentence(
-    arguments: list[str], says: str, shop: Path
+def test_invalid_arguments_are_explained_and_the_exit_code_is_2(
+    arguments: list[str], message: str, shop: Path
 ) -> None:
-    ended, _ = called(shop, *arguments)
-    assert ended.returncode == 2
-    assert says in str(ended)
+    error, _ = call_and_fail(shop, *arguments)
+    assert error.returncode == 2
+    assert message in str(error)
 
 
-def test_an_invalid_file_is_refused_in_one_sentence() -> None:
-    done = run("none.py")
-    assert done.returncode == 2
-    assert "There is no file" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_missing_file_is_reported_without_a_traceback() -> None:
+    finished = run_command("none.py")
+    assert finished.returncode == 2
+    assert "There is no file" in finished.stderr
+    assert "Traceback" not in finished.stderr

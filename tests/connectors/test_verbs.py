@@ -21,7 +21,12 @@ from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Role
 from tests.isolation.planted import Planted, plant, principal
 
-PLACE = {"url": "https://git.example.com/a", "branch": "main", "path": "", "username": "git"}
+REPOSITORY_FIELDS = {
+    "url": "https://git.example.com/a",
+    "branch": "main",
+    "path": "",
+    "username": "git",
+}
 
 
 @pytest.fixture
@@ -29,76 +34,80 @@ def planted(db: None) -> Planted:
     return plant()
 
 
-def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Callable[..., Any]]:
-    """Return each action that takes an id, ready to be called; `match` is added for those that compare versions."""
-    on: Any = partial(partial, org=org, by=by)
+def actions_on_objects(
+    org: Org, by: Principal, ids: dict[str, UUID]
+) -> dict[str, Callable[..., Any]]:
+    """Return each action on an existing object, with its arguments. Those that compare versions also accept `match`."""
+    bind: Any = partial(partial, org=org, by=by)
     connector = {"connector_id": ids["connector"]}
     source = {"source_id": ids["custom_source"]}
     repository = {"repository_id": ids["repository"]}
     return {
-        "change a connector": on(connectors.update, changes={"name": "new"}, **connector),
-        "delete a connector": on(connectors.delete, **connector),
-        "check a connector": on(checks.check_saved, **connector),
-        "change a source": on(sources.update, changes={"name": "new"}, **source),
-        "approve a version": on(sources.approve, number=2, **source),
-        "restore a version": on(sources.restore, number=1, **source),
-        "delete a source": on(sources.delete, **source),
-        "try a source": on(trials.prepare, stream="planted", config={}, limit=1, **source),
-        "change a repository": on(repositories.change, changes={"branch": "b"}, **repository),
-        "read a repository": on(repositories.request_sync, **repository),
-        "renew a webhook's secret": on(repositories.renew_webhook_secret, **repository),
-        "disconnect a repository": on(repositories.disconnect, **repository),
+        "change a connector": bind(connectors.update, changes={"name": "new"}, **connector),
+        "delete a connector": bind(connectors.delete, **connector),
+        "check a connector": bind(checks.check_saved, **connector),
+        "change a source": bind(sources.update, changes={"name": "new"}, **source),
+        "approve a version": bind(sources.approve, number=2, **source),
+        "restore a version": bind(sources.restore, number=1, **source),
+        "delete a source": bind(sources.delete, **source),
+        "try a source": bind(trials.prepare, stream="planted", config={}, limit=1, **source),
+        "change a repository": bind(repositories.change, changes={"branch": "b"}, **repository),
+        "sync a repository": bind(repositories.request_sync, **repository),
+        "renew a webhook's secret": bind(repositories.renew_webhook_secret, **repository),
+        "disconnect a repository": bind(repositories.disconnect, **repository),
     }
 
 
-def making(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
-    """Return each action that creates an object."""
-    on: Any = partial(partial, org=org, by=by)
+def creating_actions(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
+    """Return each action that creates an object, with its arguments."""
+    bind: Any = partial(partial, org=org, by=by)
     dummy = {"role": "source", "kind": "dummy", "config": {}}
     return {
-        "make a connector": on(connectors.create, name="new", **dummy),
-        "check settings": on(checks.check_unsaved, **dummy),
-        "make a source": on(sources.create, name="new", code="x = 1"),
-        "upload sources": on(uploads.save_files, filename="a.py", files=[], approve=False),
-        "connect a repository": on(repositories.connect, fields={**PLACE, "approves": False}),
+        "create a connector": bind(connectors.create, name="new", **dummy),
+        "check settings": bind(checks.check_unsaved, **dummy),
+        "create a source": bind(sources.create, name="new", code="x = 1"),
+        "upload sources": bind(uploads.save_files, filename="a.py", files=[], approve=False),
+        "connect a repository": bind(
+            repositories.connect, fields={**REPOSITORY_FIELDS, "approves": False}
+        ),
     }
 
 
-def test_a_viewer_may_do_none_of_it(planted: Planted) -> None:
+def test_a_viewer_may_call_none_of_the_actions(planted: Planted) -> None:
     org = planted.world.org
     with planted.world.scope():
         by = principal(planted.world, Role.VIEWER)
-        verbs = {**on_an_object(org, by, planted.ids), **making(org, by)}
-        for name, verb in verbs.items():
+        actions = {**actions_on_objects(org, by, planted.ids), **creating_actions(org, by)}
+        for name, action in actions.items():
             with pytest.raises(PermissionMissing):
-                pytest.fail(f"{name}: {verb()}")
+                pytest.fail(f"{name}: {action()}")
 
 
-def test_what_is_of_another_org_is_not_there(planted: Planted) -> None:
-    other = plant()
+def test_actions_on_objects_of_another_org_raise_not_found(planted: Planted) -> None:
+    other_org = plant()
     with planted.world.scope():
         by = principal(planted.world, Role.OWNER)
-        for name, verb in on_an_object(planted.world.org, by, other.ids).items():
+        for name, action in actions_on_objects(planted.world.org, by, other_org.ids).items():
             with pytest.raises(NotFound):
-                pytest.fail(f"{name}: {verb()}")
+                pytest.fail(f"{name}: {action()}")
 
 
-def test_a_change_is_refused_if_the_object_has_changed_meanwhile(planted: Planted) -> None:
-    compared = (
+def test_an_action_is_rejected_if_the_object_was_changed_meanwhile(planted: Planted) -> None:
+    comparing_actions = (
         "change a connector", "delete a connector", "change a source", "approve a version",
         "restore a version", "delete a source", "change a repository", "disconnect a repository",
     )  # fmt: skip
-    verbs = on_an_object(planted.world.org, SYSTEM, planted.ids)
+    actions = actions_on_objects(planted.world.org, SYSTEM, planted.ids)
     with planted.world.scope():
-        for name in compared:
+        for name in comparing_actions:
             with pytest.raises(ChangedMeanwhile):
-                pytest.fail(f"{name}: {verbs[name](match=frozenset({'99'}))}")
+                pytest.fail(f"{name}: {actions[name](match=frozenset({'99'}))}")
 
 
-def test_code_is_stored_only_once_it_was_validated(planted: Planted) -> None:
-    new = making(planted.world.org, SYSTEM)["make a source"]
+def test_code_that_was_not_validated_is_not_stored(planted: Planted) -> None:
+    create_source = creating_actions(planted.world.org, SYSTEM)["create a source"]
     with planted.world.scope(), pytest.raises(CodeUnchecked):
-        new()
+        create_source()
     with planted.world.scope(), pytest.raises(CodeUnchecked):
         sources.update(
             org=planted.world.org,

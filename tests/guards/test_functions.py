@@ -1,4 +1,4 @@
-"""The database functions match the `.sql` files, on new installations and on old ones."""
+"""The database functions of new and of upgraded installations match the `.sql` files."""
 
 from __future__ import annotations
 
@@ -15,26 +15,23 @@ from apps.orgs.walls.sql_functions import APPS, InstallFunctions, digest, read_s
 from local.database.roles import prepare_database
 from tests import database
 
-OURS = "n.nspname = 'public' AND p.proname !~ '^procrastinate_'"
-DEFINED = f"""
+FUNCTIONS_OF_DROVER = "n.nspname = 'public' AND p.proname !~ '^procrastinate_'"
+SELECT_DEFINITIONS = f"""
     SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), p.proacl::text, r.rolname
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
-    WHERE {OURS} ORDER BY 1
+    WHERE {FUNCTIONS_OF_DROVER} ORDER BY 1
 """
-IN_RLS = {
-    "app_current_org",
-    "app_org_or_null",
-    "app_user_or_null",
-}  # row-level security, in apps/orgs/walls/rls.py
-OLD = "functions_of_an_old_installation"
+# Defined in apps/orgs/walls/rls.py.
+FUNCTIONS_IN_RLS = {"app_current_org", "app_org_or_null", "app_user_or_null"}
+OLD_DATABASE = "functions_of_an_old_installation"
 
 
 def sql_files() -> list[str]:
     return sorted(str(path.relative_to(APPS)) for path in APPS.rglob("*.sql"))
 
 
-def installs() -> list[tuple[str, str, InstallFunctions]]:
-    """Return (app, migration, operation), oldest first."""
+def install_operations() -> list[tuple[str, str, InstallFunctions]]:
+    """Return (app, migration, operation) of each InstallFunctions, oldest first."""
     migrations = sorted(MigrationLoader(None).disk_migrations.items())
     return [
         (app, name, operation)
@@ -44,15 +41,15 @@ def installs() -> list[tuple[str, str, InstallFunctions]]:
     ]
 
 
-def test_a_file_that_was_changed_is_installed_by_a_new_migration() -> None:
+def test_each_sql_file_is_installed_by_a_migration_in_its_current_version() -> None:
     newest: dict[str, str] = {}
-    for _, _, operation in installs():
+    for _, _, operation in install_operations():
         newest |= operation.files
     for path in sql_files():
-        wanted = digest(read_sql(path))
-        assert newest.get(path) == wanted, (
+        expected = digest(read_sql(path))
+        assert newest.get(path) == expected, (
             f"apps/{path} has changed: add a migration with"
-            f' InstallFunctions({{"{path}": "{wanted}"}})'
+            f' InstallFunctions({{"{path}": "{expected}"}})'
         )
 
 
@@ -61,34 +58,36 @@ def test_every_function_is_defined_in_one_file(db: None) -> None:
     defined = [name for path in sql_files() for name in pattern.findall(read_sql(path))]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {OURS}"
+            f"SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {FUNCTIONS_OF_DROVER}"
         )
-        found = [name for (name,) in cursor.fetchall() if name not in IN_RLS]
+        found = [name for (name,) in cursor.fetchall() if name not in FUNCTIONS_IN_RLS]
     assert sorted(found) == sorted(defined)
 
 
 @pytest.fixture
 def old_installation(db: None) -> Iterator[str]:
-    """The URL of a database in the state before its functions came from files."""
+    """The URL of a database with the migrations before those that install functions from files."""
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {OLD} WITH (FORCE)")
-        url = database.url_of(OLD)
+        admin.execute(f"DROP DATABASE IF EXISTS {OLD_DATABASE} WITH (FORCE)")
+        url = database.url_of(OLD_DATABASE)
         prepare_database(url, os.environ["SECRET_KEY"])
-        before: dict[str, str] = {}
-        for app, name, _ in installs():
-            before.setdefault(app, f"{int(name[:4]) - 1:04}")
-        for app, number in before.items():
+        last_migrations: dict[str, str] = {}
+        for app, name, _ in install_operations():
+            last_migrations.setdefault(app, f"{int(name[:4]) - 1:04}")
+        for app, number in last_migrations.items():
             database.migrate(url, app, number)
         yield url
-        admin.execute(f"DROP DATABASE {OLD} WITH (FORCE)")
+        admin.execute(f"DROP DATABASE {OLD_DATABASE} WITH (FORCE)")
 
 
 @pytest.mark.long
-def test_an_old_installation_comes_out_equal_to_a_new_one(old_installation: str) -> None:
+def test_an_upgraded_installation_has_the_same_functions_as_a_new_one(
+    old_installation: str,
+) -> None:
     with psycopg.connect(old_installation, autocommit=True) as old:
-        before = old.execute(DEFINED).fetchall()
+        before = old.execute(SELECT_DEFINITIONS).fetchall()
         database.migrate(old_installation)
-        after = old.execute(DEFINED).fetchall()
+        after = old.execute(SELECT_DEFINITIONS).fetchall()
     with psycopg.connect(database.url_of(database.worker_database())) as new:
-        assert after == new.execute(DEFINED).fetchall()
+        assert after == new.execute(SELECT_DEFINITIONS).fetchall()
     assert {row[0] for row in before} <= {row[0] for row in after}

@@ -1,19 +1,27 @@
-"""Every place that takes a lock is listed: with a test of a process that freezes there, or with a reason why not."""
+"""Every place that takes a lock is listed, with a test of a process that freezes there or with a reason."""
 
 from __future__ import annotations
 
 import ast
 import re
 
-from tests.guards.source import Mention, called, compare, mentions
+from tests.guards.source import FoundNode, assert_listed, called_name, find_nodes
 from tests.runs.claiming.locks import LOCKS
 
-WORDS = ("select_for_update", "lock=True", "advisory_", "FOR UPDATE", "for update", "LOCK TABLE")
-IN_SQL = re.compile(r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE)
+LOCK_WORDS = (
+    "select_for_update",
+    "lock=True",
+    "advisory_",
+    "FOR UPDATE",
+    "for update",
+    "LOCK TABLE",
+)
+LOCK_IN_SQL = re.compile(
+    r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE
+)
 
-# `tried: NAME` is a process of tests/runs/claiming/locks.py that freezes there. The other rows belong to one org or
-# one user: requests for the same row are told to retry after the same wait, which those processes test.
-TRIED = {
+# By name of the process in tests/runs/claiming/locks.py that freezes with this lock.
+TESTED_PLACES = {
     "the claim": ["apps/runs/claiming/admission.py:try_lock"],
     "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
     "a run to be cancelled": ["apps/runs/claiming/reconciler.py:enforce_cancel"],
@@ -30,15 +38,17 @@ TRIED = {
         "apps/runs/positions/services.py:_lock_pipeline",
     ],
 }
-ROWS = {
-    "The org's own row: as `the org`.": [
+# By reason. Most of these rows belong to one org or one user. A request that waits too long for such a lock gets the
+# same error and retry delay as a request that waits for a tested lock.
+UNTESTED_PLACES = {
+    "The org's own row, like `the org`.": [
         "apps/orgs/keys/rotation.py:_rotate_org",
         "apps/orgs/sign_in/sso.py:_log_in_to_org",
         "apps/orgs/operators/support.py:resume",
         "apps/orgs/operators/support.py:suspend",
         "apps/orgs/members/invitations.py:deliver",
     ],
-    "A row that one org's members change: as `a connector`.": [
+    "A row that members of one org change, like `a connector`.": [
         "apps/connectors/custom_sources/services.py:_lock_editable",
         "apps/connectors/repositories/services.py:_lock_editable",
         "apps/connectors/repositories/syncs.py:_lock_repository",
@@ -58,66 +68,68 @@ ROWS = {
         "apps/pipelines/history/versions.py:usable_connectors",
         "apps/runs/demo/pipelines.py:_ensure_connector",
     ],
-    "A row of one org's directory: as `a connector`.": [
+    "A row of one org's directory, like `a connector`.": [
         "apps/orgs/scim/provisioning.py:apply_user",
         "apps/orgs/scim/group_roles.py:set_group_role",
         "apps/orgs/scim/store.py:Store.lock_row",
     ],
-    "A row of one person: as `a refresh token`.": [
+    "A row of one person: only their own requests wait for it.": [
         "apps/auth/factors.py:_load_challenge_state",
         "apps/auth/factors.py:check_code",
         "apps/auth/mailing/links.py:use_link",
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
-    "The user's own database, whose transactions end by the same limit there.": [
+    "A lock in the user's own database, where the same time limit ends a transaction.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",
         "apps/engine/destinations/postgres/publications.py:Publications.create_table",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],
-    "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/keeping/test_backup.py.": [
+    "Checkpoints wait for a backup. tests/runs/keeping/test_backup.py tests a backup that freezes.": [
         "local/backups/databases.py:Snapshot.__init__",
     ],
-    "While an installation is prepared; nothing else takes this lock.": [
+    "Only taken while an installation is prepared.": [
         "apps/engine/sync/state.py:install",
         "local/database/roles.py:_create_roles",
     ],
 }
-PLACES = {place: f"tried: {name}" for name, places in TRIED.items() for place in places} | {
-    place: reason for reason, places in ROWS.items() for place in places
-}
+REASONS = {
+    place: f"tested: {name}" for name, places in TESTED_PLACES.items() for place in places
+} | {place: reason for reason, places in UNTESTED_PLACES.items() for place in places}
 
 
 def test_every_lock_is_tested_with_a_frozen_process_or_has_a_reason() -> None:
     found = {
-        mention.place
-        for mention in mentions("apps", "config", "local", of=WORDS)
-        if _locks(mention.node)
+        found_node.place
+        for found_node in find_nodes("apps", "config", "local", words=LOCK_WORDS)
+        if _takes_lock(found_node.node)
     }
-    compare(found, PLACES, what="locks")
-    assert set(TRIED) <= set(LOCKS)
+    assert_listed(found, REASONS, subject="locks")
+    assert set(TESTED_PLACES) <= set(LOCKS)
 
 
-def test_no_transaction_of_ours_uses_a_pipeline() -> None:
-    """After a statement with a pipeline the server does not count idle time, so a frozen process would keep its
-    locks.
-    """
+def test_no_transaction_uses_a_psycopg_pipeline() -> None:
+    """After a pipeline, the server does not measure idle time, so a frozen process would hold its locks forever."""
     words = ("executemany", "pipeline()")
-    found = [mention.place for mention in mentions("apps", "config", of=words) if _pipes(mention)]
+    found = [
+        found_node.place
+        for found_node in find_nodes("apps", "config", words=words)
+        if _uses_pipeline(found_node)
+    ]
     assert not found
 
 
-def _pipes(mention: Mention) -> bool:
-    if called(mention.node) == "executemany":
+def _uses_pipeline(found_node: FoundNode) -> bool:
+    if called_name(found_node.node) == "executemany":
         return True
-    return called(mention.node) == "pipeline" and not getattr(mention.node, "args", None)
+    return called_name(found_node.node) == "pipeline" and not getattr(found_node.node, "args", None)
 
 
-def _locks(node: ast.AST) -> bool:
+def _takes_lock(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         keywords = {word.arg: word.value for word in node.keywords}
-        asks = keywords.get("lock")
-        return called(node) == "select_for_update" or (
-            isinstance(asks, ast.Constant) and asks.value is True
+        lock = keywords.get("lock")
+        return called_name(node) == "select_for_update" or (
+            isinstance(lock, ast.Constant) and lock.value is True
         )
-    return isinstance(node, ast.Constant) and bool(IN_SQL.search(str(node.value)))
+    return isinstance(node, ast.Constant) and bool(LOCK_IN_SQL.search(str(node.value)))

@@ -1,4 +1,4 @@
-"""Migrations: none missing, linear, named, and with row-level security for each table."""
+"""No migration is missing. The migrations of an app are numbered without gaps, named, and run by the owner."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from tests.guards.test_models import ROOMS
+from tests.guards.test_models import APP_LABELS
 
 
 def test_no_model_changed_without_a_migration(db: None) -> None:
     call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
 
 
-def test_each_rooms_migrations_are_one_named_line(db: None) -> None:
+def test_the_migrations_of_each_app_are_linear_and_named(db: None) -> None:
     loader = MigrationLoader(connection)
     assert loader.detect_conflicts() == {}
-    for room in ROOMS:
-        names = sorted(name for label, name in loader.disk_migrations if label == room)
+    for label in APP_LABELS:
+        names = sorted(name for app_label, name in loader.disk_migrations if app_label == label)
         numbers = [int(name[:4]) for name in names]
-        assert numbers == list(range(1, len(numbers) + 1)), f"{room}: {names}"
+        assert numbers == list(range(1, len(numbers) + 1)), f"{label}: {names}"
         for name in names:
-            assert not re.search(r"_auto_|_alter_.*_and_more$", name), f"{room}.{name}: name it"
+            assert not re.search(r"_auto_|_alter_.*_and_more$", name), f"{label}.{name}: name it"
         for before, after in itertools.pairwise(names):
-            parents = loader.disk_migrations[(room, after)].dependencies
-            assert (room, before) in parents, f"{room}.{after} does not follow {before}"
+            parents = loader.disk_migrations[(label, after)].dependencies
+            assert (label, before) in parents, f"{label}.{after} does not follow {before}"
 
 
 def test_every_migration_was_applied_by_the_owner(db: None) -> None:

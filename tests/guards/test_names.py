@@ -1,4 +1,4 @@
-"""Every text that users enter uses the field for names, and the database checks it too."""
+"""Every text that users enter is validated by a serializer field for names and by the database."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from apps.auth import names
 from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.web import openapi
 from apps.web.reader import METHODS
-from tests.guards.test_models import ours
+from tests.guards.test_models import all_models
 
-# Request fields that are texts but not names: they are validated otherwise, stored separately or not stored.
+# Request fields that are texts but not names: they are validated in another way, or not stored as visible text.
 OTHER_TEXTS = {
     **dict.fromkeys(
         ("password", "new_password", "current_password", "client_secret", "token", "content"),
-        "kept exactly, hashed, sealed or decoded",
+        "stored exactly, hashed, encrypted or decoded",
     ),
     **dict.fromkeys(
-        ("challenge", "mfa_code", "invitation", "code"), "compared with what we gave out, or code"
+        ("challenge", "mfa_code", "invitation", "code"),
+        "compared with a value that Drover issued, or code",
     ),
-    **dict.fromkeys(("email", "kind", "stream"), "looked up, never stored from here"),
+    **dict.fromkeys(("email", "kind", "stream"), "used to find a stored value, and not stored"),
     **dict.fromkeys(
         (
             *("schemas", "externalId", "op", "path"),
             *("filter", "attributes", "excludedAttributes", "sortBy", "sortOrder"),
         ),
-        "SCIM: read and compared; the texts of these that are kept are checked by apps.orgs.scim.store",
+        "parts of SCIM requests; apps.orgs.scim.store validates those that are stored",
     ),
 }
-# Columns with such a name whose values users do not enter.
+# Columns that match NAME_LIKE, but whose values users do not enter.
 OTHER_COLUMNS = {
-    "runs.Output.name": "made by the engine",
-    "identity.RefreshFamily.revoked_reason": "one of our own words",
-    "orgs.FederatedIdentity.subject": "an issuer's word for somebody, compared exactly and shown to nobody",
-    "orgs.AuditEvent.actor_label": "cleaned when it is recorded; what was recorded never changes",
-    "orgs.AuditEvent.object_label": "cleaned when it is recorded; what was recorded never changes",
+    "runs.Output.name": "created by the engine",
+    "identity.RefreshFamily.revoked_reason": "one of a fixed list of words",
+    "orgs.FederatedIdentity.subject": "an issuer's identifier of a person, compared exactly and never displayed",
+    "orgs.AuditEvent.actor_label": "cleaned before it is recorded, and never changed",
+    "orgs.AuditEvent.object_label": "cleaned before it is recorded, and never changed",
 }
 NAME_LIKE = re.compile(
     r"(.*_)?(name|label|title|note|author|subject|reason|because|username)|user_agent"
@@ -50,92 +51,107 @@ NAME_LIKE = re.compile(
 )
 
 
-def classes(of: Any = serializers.Serializer) -> Iterator[Any]:
-    for found in of.__subclasses__():
-        yield found
-        yield from classes(found)
+def subclasses(parent: Any = serializers.Serializer) -> Iterator[Any]:
+    for subclass in parent.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
 
 
-def asked() -> dict[str, set[str]]:
-    """Return the components of request bodies, nested ones included, with the names of their fields."""
+def request_components() -> dict[str, set[str]]:
+    """Return the field names of each OpenAPI component in a request body, including nested components."""
     document = openapi.document()
     schemas = document["components"]["schemas"]
-    waiting = [
+    unread = [
         methods[method]["requestBody"]
         for methods in document["paths"].values()
         for method in METHODS
         if "requestBody" in methods.get(method, {})
     ]
     found: dict[str, set[str]] = {}
-    while waiting:
-        for name in re.findall(r"#/components/schemas/(\w+)", str(waiting.pop())):
+    while unread:
+        for name in re.findall(r"#/components/schemas/(\w+)", str(unread.pop())):
             if name not in found:
                 found[name] = set(schemas[name].get("properties", {}))
-                waiting.append(schemas[name])
+                unread.append(schemas[name])
     return found
 
 
-def bodies() -> list[Any]:
-    """Return the serializers of those components. `openapi.document` has imported every view."""
-    described: dict[str, list[set[str]]] = {}
-    for name, fields in asked().items():
-        described.setdefault(name.removeprefix("Patched").removesuffix("Request"), []).append(
+def request_serializers() -> list[Any]:
+    """Return the serializers of the request components. `openapi.document` has imported every view."""
+    fields_by_name: dict[str, list[set[str]]] = {}
+    for name, fields in request_components().items():
+        fields_by_name.setdefault(name.removeprefix("Patched").removesuffix("Request"), []).append(
             fields
         )
     found = [
-        one
-        for one in classes()
-        if any(fields <= set(one().fields) for fields in described.get(one.__name__, ()))
+        serializer
+        for serializer in subclasses()
+        if any(
+            fields <= set(serializer().fields)
+            for fields in fields_by_name.get(serializer.__name__, ())
+        )
     ]
-    return sorted(found, key=lambda one: str(one.__name__))
+    return sorted(found, key=lambda serializer: str(serializer.__name__))
 
 
-def texts(form: Any) -> Iterator[tuple[str, serializers.Field[Any, Any, Any, Any]]]:
-    for name, field in form().fields.items():
+def text_fields(serializer: Any) -> Iterator[tuple[str, serializers.Field[Any, Any, Any, Any]]]:
+    for name, field in serializer().fields.items():
         inner = getattr(field, "child", field)
         if isinstance(inner, serializers.CharField) and not field.read_only:
             yield name, inner
 
 
-@pytest.mark.parametrize("form", bodies(), ids=lambda form: form.__name__)
-def test_each_text_of_a_body_is_a_name_or_has_a_reason(form: Any) -> None:
-    for name, field in texts(form):
-        fine = isinstance(field, NameField | AsciiEmailField) or name in OTHER_TEXTS
-        assert fine or type(field) is not serializers.CharField, f"{form.__name__}.{name}"
+@pytest.mark.parametrize(
+    "serializer", request_serializers(), ids=lambda serializer: serializer.__name__
+)
+def test_each_text_field_of_a_request_is_a_name_or_has_a_reason(serializer: Any) -> None:
+    for name, field in text_fields(serializer):
+        is_allowed = isinstance(field, NameField | AsciiEmailField) or name in OTHER_TEXTS
+        assert is_allowed or type(field) is not serializers.CharField, (
+            f"{serializer.__name__}.{name}"
+        )
         assert not (NAME_LIKE.fullmatch(name) and name in OTHER_TEXTS), name
 
 
-def test_the_bodies_are_found_and_the_list_of_other_texts_is_not_stale() -> None:
-    found = {form.__name__ for form in bodies()}
+def test_request_serializers_are_found_and_every_other_text_still_exists() -> None:
+    found = {serializer.__name__ for serializer in request_serializers()}
     assert {"OrganizationChange", "Registration", "PipelineCreate", "ScimGroupIn"} <= found
-    written = {name for form in bodies() for name, _ in texts(form)}
-    assert set(OTHER_TEXTS) <= written
+    field_names = {
+        name for serializer in request_serializers() for name, _ in text_fields(serializer)
+    }
+    assert set(OTHER_TEXTS) <= field_names
 
 
-@pytest.mark.parametrize("model", ours(), ids=lambda model: model._meta.label)
+@pytest.mark.parametrize("model", all_models(), ids=lambda model: model._meta.label)
 def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Model]) -> None:
-    rules = [rule for rule in model._meta.constraints if isinstance(rule, models.CheckConstraint)]
+    constraints = [
+        rule for rule in model._meta.constraints if isinstance(rule, models.CheckConstraint)
+    ]
 
-    def checked(field: models.Field[Any, Any]) -> bool:
-        """Return the constraint by `names` on this column, whatever its name."""
+    def has_constraint(field: models.Field[Any, Any]) -> bool:
+        """Return whether the column has the constraint from `apps.auth.names`. The constraint may have any name."""
         if isinstance(field, ArrayField):
-            wanted = [names.plain_list_check(field.name, name="")]
+            conditions = [names.plain_list_check(field.name, name="")]
         else:
-            several = field.name == "description"
-            wanted = [names.plain_text_check(field.name, name="", multiline=several)]
-        return any(rule.condition == one.condition for rule in rules for one in wanted)
+            has_several_lines = field.name == "description"
+            conditions = [names.plain_text_check(field.name, name="", multiline=has_several_lines)]
+        return any(
+            constraint.condition == condition.condition
+            for constraint in constraints
+            for condition in conditions
+        )
 
     for field in model._meta.local_fields:
         text = getattr(field, "base_field", field)
         if isinstance(text, models.CharField) and NAME_LIKE.fullmatch(field.name):
             label = f"{model._meta.label}.{field.name}"
-            assert checked(field) or label in OTHER_COLUMNS or text.choices, label
+            assert has_constraint(field) or label in OTHER_COLUMNS or text.choices, label
 
 
-def test_a_mail_contains_only_the_listed_user_supplied_texts() -> None:
-    listed = {
+def test_mail_templates_contain_only_the_listed_variables() -> None:
+    allowed = {
         "home": "a setting",
-        "link": "ours",
+        "link": "built by Drover",
         "hours": "a number",
         "days": "a number",
         "role": "one of four words",
@@ -143,14 +159,14 @@ def test_a_mail_contains_only_the_listed_user_supplied_texts() -> None:
         "invited_by.email": "an address without quotes or spaces",
     }
     folder = settings.BASE_DIR / "templates" / "mail"
-    shown = {
+    variables = {
         variable
         for template in folder.glob("*.txt")
         for variable in re.findall(r"{{\s*([\w.]+)", template.read_text())
     }
-    assert shown == set(listed)
+    assert variables == set(allowed)
 
 
 def test_the_list_of_other_columns_is_not_stale() -> None:
-    columns = {f"{m._meta.label}.{f.name}" for m in ours() for f in m._meta.local_fields}
+    columns = {f"{m._meta.label}.{f.name}" for m in all_models() for f in m._meta.local_fields}
     assert set(OTHER_COLUMNS) <= columns

@@ -1,6 +1,6 @@
-"""Functions that other packages call have specific types: no `dict[str, Any]` in their signatures.
+"""No function that other packages call has `dict[str, Any]` in its signature.
 
-A package is a folder: an app, or one inside an app.
+A package is the folder of an app, or a folder inside it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from tests.guards.source import ROOT, compare, files
+from tests.guards.source import ROOT, assert_listed, python_files
 
 VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
-    "apps.web.files:send_stored_file": "The scope and the messages of ASGI, as its specification has them.",
+    "apps.web.files:send_stored_file": "The ASGI specification defines the scope and the messages as dictionaries.",
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -27,23 +27,23 @@ class Module:
 
     @cached_property
     def imported(self) -> dict[str, tuple[str, str]]:
-        """Map each imported name to its module, and its name there."""
+        """Return (module, name) of the definition for each imported name."""
         return {
-            name.asname or name.name: (node.module, name.name)
+            alias.asname or alias.name: (node.module, alias.name)
             for node in ast.walk(self.tree)
             if isinstance(node, ast.ImportFrom) and node.module
-            for name in node.names
+            for alias in node.names
         }
 
     @cached_property
     def used(self) -> set[tuple[str, str]]:
-        """Return (module, name) of everything it imports, directly or as an attribute of an imported module."""
-        reached = set(self.imported.values())
+        """Return (module, name) of each imported name, and of each used attribute of an imported module."""
+        used = set(self.imported.values())
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                there = ".".join(self.imported.get(node.value.id, ()))
-                reached.add((there, node.attr))
-        return reached
+                module = ".".join(self.imported.get(node.value.id, ()))
+                used.add((module, node.attr))
+        return used
 
     @cached_property
     def attributes(self) -> set[str]:
@@ -51,11 +51,13 @@ class Module:
 
     @cached_property
     def aliases(self) -> set[str]:
-        """Return its aliases of vague types: `Answer = dict[str, Any]`."""
-        named = (node for node in self.tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+        """Return the names that this module defines for vague types, as in `Record = dict[str, Any]`."""
+        assignments = (
+            node for node in self.tree.body if isinstance(node, ast.Assign | ast.AnnAssign)
+        )
         return {
             name
-            for node in named
+            for node in assignments
             if node.value is not None and _is_vague(ast.unparse(node.value))
             for name in [
                 ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
@@ -70,89 +72,103 @@ class Module:
             if isinstance(node, Function):
                 yield "", node.name, node
             elif isinstance(node, ast.ClassDef):
-                methods = (each for each in node.body if isinstance(each, Function))
+                methods = (member for member in node.body if isinstance(member, Function))
                 yield from ((node.name, method.name, method) for method in methods)
 
 
 Modules = Mapping[str, Module]
 
 
-def test_no_signature_that_another_package_uses_is_vague() -> None:
-    compare(_vague_calls(_modules()), ALLOWED, what="vague signatures that other packages use")
+def test_no_function_that_another_package_calls_has_a_vague_signature() -> None:
+    assert_listed(
+        _used_vague_signatures(_modules_of_drover()),
+        ALLOWED,
+        subject="vague signatures of functions that other packages call",
+    )
 
 
-def test_the_guard_finds_functions_methods_aliases_and_what_a_package_hands_on() -> None:
-    caller = "from apps.one import Thing, verbs\n\nverbs.say(verbs.ask(), Thing().shape([]))\n"
+def test_the_guard_finds_functions_methods_aliases_and_re_exported_names() -> None:
+    caller = "from apps.one import Thing, verbs\n\nverbs.save(verbs.load(), Thing().update([]))\n"
     sources = {
-        "apps/one/words.py": "Answer = dict[str, Any]\n",
-        "apps/one/inside.py": "from apps.one.words import Answer as Said\n",
-        "apps/one/verbs.py": "from apps.one.inside import Said\n\ndef say(): ...\ndef ask() -> Said: ...\n",
-        "apps/one/things.py": "class Thing:\n    def shape(self, given: list[Mapping[str, Any]]) -> None: ...\n",
+        "apps/one/words.py": "Record = dict[str, Any]\n",
+        "apps/one/inside.py": "from apps.one.words import Record as Row\n",
+        "apps/one/verbs.py": "from apps.one.inside import Row\n\ndef save(): ...\ndef load() -> Row: ...\n",
+        "apps/one/things.py": "class Thing:\n    def update(self, rows: list[Mapping[str, Any]]) -> None: ...\n",
         "apps/one/__init__.py": "from apps.one.things import Thing\n",
         "apps/one/views.py": caller,
     }
-    found = {"apps.one.verbs:ask", "apps.one.things:Thing.shape"}
-    assert _vague_calls(_read(sources)) == set()
-    assert _vague_calls(_read({**sources, "apps/two/views.py": caller})) == found
-    assert _vague_calls(_read({**sources, "apps/one/upstairs/views.py": caller})) == found
+    expected = {"apps.one.verbs:load", "apps.one.things:Thing.update"}
+    assert _used_vague_signatures(_parse_modules(sources)) == set()
+    assert (
+        _used_vague_signatures(_parse_modules({**sources, "apps/two/views.py": caller})) == expected
+    )
+    assert (
+        _used_vague_signatures(_parse_modules({**sources, "apps/one/inner/views.py": caller}))
+        == expected
+    )
 
 
-def _modules() -> Modules:
-    paths = files("apps", "bench", "config", "local")
-    return _read({str(path.relative_to(ROOT)): path.read_text() for path in paths})
+def _modules_of_drover() -> Modules:
+    paths = python_files("apps", "bench", "config", "local")
+    return _parse_modules({str(path.relative_to(ROOT)): path.read_text() for path in paths})
 
 
-def _read(sources: Mapping[str, str]) -> Modules:
-    """Return the modules by name, from their source by path."""
-    found = {}
+def _parse_modules(sources: Mapping[str, str]) -> Modules:
+    """Parse the source of each path, and return the modules by name."""
+    modules = {}
     for path, text in sources.items():
         folder, _, file = path.removesuffix(".py").replace("/", ".").rpartition(".")
         name = folder if file == "__init__" else f"{folder}.{file}"
-        found[name] = Module(name, folder, ast.parse(text))
-    return found
+        modules[name] = Module(name, folder, ast.parse(text))
+    return modules
 
 
-def _vague_calls(modules: Modules) -> set[str]:
-    """Return `module:function` and `module:Class.method` of vague signatures that another package uses."""
-    vague = _vague_names(modules)
+def _used_vague_signatures(modules: Modules) -> set[str]:
+    """Return `module:function` or `module:Class.method` of each vague signature that another package uses."""
+    vague = _vague_aliases(modules)
     return {
         f"{module.name}:{'.'.join(filter(None, (owner, name)))}"
         for module in modules.values()
         for owner, name, function in module.functions
-        if _has_vague_signature(function, {name for where, name in vague if where == module.name})
+        if _has_vague_signature(
+            function, {name for defined_in, name in vague if defined_in == module.name}
+        )
         and any(
-            not owner or name in user.attributes for user in _users(module, owner or name, modules)
+            not owner or name in using.attributes
+            for using in _using_modules(module, owner or name, modules)
         )
     }
 
 
-def _users(module: Module, name: str, modules: Modules) -> Iterator[Module]:
+def _using_modules(module: Module, name: str, modules: Modules) -> Iterator[Module]:
     """Return the modules of other packages that use this name, directly or through a module that imports it."""
     names = {(module.name, name)}
-    for handing in modules.values():
-        names |= {(handing.name, alias) for alias, it in handing.imported.items() if it in names}
+    for other in modules.values():
+        names |= {
+            (other.name, alias) for alias, origin in other.imported.items() if origin in names
+        }
     yield from (m for m in modules.values() if m.package != module.package and names & m.used)
 
 
-def _vague_names(modules: Modules) -> set[tuple[str, str]]:
+def _vague_aliases(modules: Modules) -> set[tuple[str, str]]:
     """Return (module, name) of every alias of a vague type, where it is defined and wherever it is imported."""
     found = {(module.name, alias) for module in modules.values() for alias in module.aliases}
     while True:
-        handed = {
+        imported = {
             (module.name, name)
             for module in modules.values()
-            for name, it in module.imported.items()
-            if it in found
+            for name, origin in module.imported.items()
+            if origin in found
         }
-        if handed <= found:
+        if imported <= found:
             return found
-        found |= handed
+        found |= imported
 
 
 def _has_vague_signature(function: Function, aliases: set[str]) -> bool:
     arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    annotations = [*(one.annotation for one in every), function.returns]
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    annotations = [*(parameter.annotation for parameter in parameters), function.returns]
     return any(
         _is_vague(ast.unparse(annotation)) or bool(aliases & _names(annotation))
         for annotation in annotations

@@ -7,48 +7,53 @@ from collections import Counter
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.guards.source import ROOT, files
+from tests.guards.source import ROOT, python_files
 
-EVERYWHERE = ("apps", "bench", "config", "local", "tests")
-MAX_FILES = 20  # Python files per folder; migrations are numbered and not browsed
+ALL_FOLDERS = ("apps", "bench", "config", "local", "tests")
+MAX_FILES = 20  # Python files in a folder, without migrations
 MAX_LINES = 450  # lines of a module
-LONGEST, NINE_OF_TEN, TYPICAL = (
-    60,
-    18,
-    7,
-)  # lines of a function: the longest, 90th percentile, median
+# Lines of a function.
+MAX_LENGTH = 60
+MAX_90TH_PERCENTILE = 18
+MAX_MEDIAN = 7
 
 
-def test_no_folder_holds_more_files_than_one_can_take_in() -> None:
-    counted = Counter(path.parent.relative_to(ROOT) for path in files(*EVERYWHERE))
+def test_no_folder_contains_too_many_files() -> None:
+    counts = Counter(path.parent.relative_to(ROOT) for path in python_files(*ALL_FOLDERS))
 
-    assert {folder: n for folder, n in counted.items() if n > MAX_FILES} == {}
+    assert {folder: n for folder, n in counts.items() if n > MAX_FILES} == {}
 
 
 def test_no_module_is_too_long() -> None:
-    long = {path: n for path in files("apps", "config", "local") if (n := _lines(path)) > MAX_LINES}
+    long = {
+        path: n
+        for path in python_files("apps", "config", "local")
+        if (n := _count_lines(path)) > MAX_LINES
+    }
 
     assert long == {}
 
 
-def _lines(path: Path) -> int:
+def _count_lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
 def test_functions_are_short() -> None:
-    lengths = sorted(n for path in files("apps", "config", "local") for n in _functions(path))
+    lengths = sorted(
+        n for path in python_files("apps", "config", "local") for n in _function_lengths(path)
+    )
 
-    assert lengths[-1] <= LONGEST
-    assert quantiles(lengths, n=10)[-1] <= NINE_OF_TEN
-    assert median(lengths) <= TYPICAL
+    assert lengths[-1] <= MAX_LENGTH
+    assert quantiles(lengths, n=10)[-1] <= MAX_90TH_PERCENTILE
+    assert median(lengths) <= MAX_MEDIAN
 
 
-def _functions(path: Path) -> list[int]:
-    """Return the lines of each function of a module, with decorators and docstring."""
+def _function_lengths(path: Path) -> list[int]:
+    """Return the number of lines of each function of a module, including decorators and docstring."""
     tree = ast.parse(path.read_text())
-    found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return [(n.end_lineno or n.lineno) - _first_line(n) + 1 for n in found]
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [(n.end_lineno or n.lineno) - _first_line(n) + 1 for n in functions]
 
 
 def _first_line(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return min([function.lineno, *(one.lineno for one in function.decorator_list)])
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])

@@ -1,4 +1,4 @@
-"""Views, tasks and commands parse, call one action, and render. The rules are in the actions."""
+"""Views, tasks and commands parse the input, call one action and render the result. Actions contain the rules."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ from pathlib import Path
 
 import pytest
 
-from tests.guards.source import ROOT, called, compare, files
+from tests.guards.source import ROOT, assert_listed, called_name, python_files
 
-# An action takes the acting principal, user, operator, or the sender of a public request.
-ACTS = {"by", "account", "operator", "client"}
-CHANGING = {"post", "put", "patch", "delete"}
-# Names of functions that find, lock, permit, write or record. Such an action has one of the arguments above.
-RULES = {
+# An action has one of these parameters: the principal, user or operator who acts, or the sender of a public request.
+ACTOR_PARAMETERS = {"by", "account", "operator", "client"}
+CHANGING_METHODS = {"post", "put", "patch", "delete"}
+# Functions that read, lock, check permissions or write. Views may call them only as actions, with a parameter above.
+RULE_FUNCTIONS = {
     "atomic", "cursor", "delete", "for_org", "may", "may_somewhere", "find_object", "require_placement", "record", "require",
     "require_match", "save", "select_for_update", "visible_objects",
 }  # fmt: skip
 MANAGERS = {"objects", "unscoped"}
-WITH_RULES = {
-    "apps/orgs/http/views.py": "The base of every view inside an org: it opens the scope and checks the permission.",
-    "apps/orgs/management/commands/migrate.py": "Django's own command, with one transaction around each migration.",
+ALLOWED_RULES = {
+    "apps/orgs/http/views.py": "The base class of every view in an org opens the scope and checks the permission.",
+    "apps/orgs/management/commands/migrate.py": "Extends Django's own command with a transaction for each migration.",
 }
-WITHOUT_A_VERB = {
-    "apps/orgs/sign_in/invitation_views.py:InvitationDetails.post": "Reads; the secret of the link belongs in no URL.",
-    "apps/orgs/sign_in/account_views.py:EmailConfirmation.post": "The secret of the mailed link says all there is to say.",
-    "apps/orgs/sign_in/provider_views.py:OwnProviderCheck.post": "Asks the issuer that is in the body itself.",
-    "apps/connectors/custom_sources/views.py:Validate.post": "What is wrong with code that is in the body itself.",
-    "apps/connectors/repositories/views.py:Hook.post": "A Git server has no principal: its signature is checked.",
-    "apps/pipelines/schedules/views.py:Times.post": "The next times of a plan that is in the body itself.",
+VIEWS_WITHOUT_ACTION = {
+    "apps/orgs/sign_in/invitation_views.py:InvitationDetails.post": "Only reads; a POST keeps the secret of the link out of the URL.",
+    "apps/orgs/sign_in/account_views.py:EmailConfirmation.post": "The secret of the mailed link is its only input.",
+    "apps/orgs/sign_in/provider_views.py:OwnProviderCheck.post": "Checks the issuer in the body and stores nothing.",
+    "apps/connectors/custom_sources/views.py:Validate.post": "Validates the code in the body and stores nothing.",
+    "apps/connectors/repositories/views.py:Hook.post": "A Git server is not a principal. Its signature is checked.",
+    "apps/pipelines/schedules/views.py:Times.post": "Computes the next times of the schedule in the body and stores nothing.",
 }
 
 
-def test_a_view_that_changes_something_calls_one_verb() -> None:
-    counts = {place: len(verbs) for place, _, verbs in _handlers()}
+def test_a_view_that_changes_something_calls_one_action() -> None:
+    counts = {place: len(actions) for place, _, actions in _handlers()}
     assert [place for place, count in counts.items() if count > 1] == []
-    without = {place for place, name, verbs in _handlers() if name in CHANGING and not verbs}
-    compare(without, WITHOUT_A_VERB, what="views without a verb")
+    views_without_action = {
+        place for place, name, actions in _handlers() if name in CHANGING_METHODS and not actions
+    }
+    assert_listed(views_without_action, VIEWS_WITHOUT_ACTION, subject="views without an action")
 
 
-def test_no_view_task_or_command_holds_a_rule() -> None:
+def test_no_view_task_or_command_contains_a_rule() -> None:
     found: dict[str, list[str]] = {}
-    for path in (*_views(), *_tasks(), *_commands()):
+    for path in (*_view_files(), *_task_files(), *_command_files()):
         rules = [node for node in ast.walk(_tree(path)) if _is_rule(node)]
         if rules:
             found[str(path.relative_to(ROOT))] = [ast.unparse(node) for node in rules]
-    compare(set(found), WITH_RULES, what=f"rules outside the verbs ({found})")
+    assert_listed(set(found), ALLOWED_RULES, subject=f"rules outside the actions ({found})")
 
 
 @pytest.mark.parametrize(
-    "text",
+    "code",
     [
         "Run.objects",
         "transaction.atomic()",
@@ -60,14 +62,14 @@ def test_no_view_task_or_command_holds_a_rule() -> None:
         "by.require(x)",
     ],
 )
-def test_the_guard_knows_a_rule(text: str) -> None:
-    assert any(_is_rule(node) for node in ast.walk(ast.parse(text)))
+def test_the_guard_recognizes_a_rule(code: str) -> None:
+    assert any(_is_rule(node) for node in ast.walk(ast.parse(code)))
 
 
-def test_a_task_is_one_call() -> None:
+def test_a_task_consists_of_one_call() -> None:
     tasks = {
         f"{path.relative_to(ROOT)}:{task.name}": _is_one_call(task)
-        for path in _tasks()
+        for path in _task_files()
         for task in _tree(path).body
         if isinstance(task, ast.FunctionDef)
     }
@@ -75,40 +77,44 @@ def test_a_task_is_one_call() -> None:
     assert [place for place, is_one in tasks.items() if not is_one] == []
 
 
-def test_the_guard_looks_everywhere() -> None:
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in _views()}
+def test_the_guard_finds_the_views_of_all_apps() -> None:
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in _view_files()}
     assert len(folders) > 12
     assert {"apps/live", "apps/orgs/scim", "apps/orgs/sign_in", "apps/web"} <= folders
     assert sum(name == "post" for _, name, _ in _handlers()) > 50
 
 
-def _views() -> list[Path]:
-    return [path for path in files("apps") if path.name.endswith("views.py")]
+def _view_files() -> list[Path]:
+    return [path for path in python_files("apps") if path.name.endswith("views.py")]
 
 
-def _tasks() -> list[Path]:
-    return [path for path in files("apps") if path.name in {"tasks.py", "background.py"}]
+def _task_files() -> list[Path]:
+    return [path for path in python_files("apps") if path.name in {"tasks.py", "background.py"}]
 
 
-def _commands() -> list[Path]:
-    return [path for path in files("apps") if path.parent.name == "commands"]
+def _command_files() -> list[Path]:
+    return [path for path in python_files("apps") if path.parent.name == "commands"]
 
 
 def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
     """Return (place, name, actions) of every request handler: methods of classes, and functions."""
-    for path in _views():
-        tree, where = _tree(path), path.relative_to(ROOT)
-        in_auth = _modules_of_auth(tree)
+    for path in _view_files():
+        tree, path_in_repository = _tree(path), path.relative_to(ROOT)
+        in_auth = _auth_modules(tree)
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and _takes_request(node):
-                yield f"{where}:{node.name}", node.name, _verbs(node, {}, in_auth)
+                yield (
+                    f"{path_in_repository}:{node.name}",
+                    node.name,
+                    _action_calls(node, {}, in_auth),
+                )
             elif isinstance(node, ast.ClassDef):
                 methods = _methods(node, tree)
-                for name in (CHANGING | {"get"}) & _methods(node, None).keys():
+                for name in (CHANGING_METHODS | {"get"}) & _methods(node, None).keys():
                     yield (
-                        f"{where}:{node.name}.{name}",
+                        f"{path_in_repository}:{node.name}.{name}",
                         name,
-                        _verbs(methods[name], methods, in_auth),
+                        _action_calls(methods[name], methods, in_auth),
                     )
 
 
@@ -122,55 +128,57 @@ def _methods(view: ast.ClassDef, tree: ast.Module | None) -> dict[str, ast.Funct
     return found | {node.name: node for node in view.body if isinstance(node, ast.FunctionDef)}
 
 
-def _verbs(
+def _action_calls(
     handler: ast.FunctionDef, methods: dict[str, ast.FunctionDef], in_auth: set[str]
 ) -> set[ast.Call]:
-    """Return the calls of actions in the handler, and in methods of its class that it uses."""
+    """Return the calls of actions in the handler and in the methods of its class that it calls."""
     found: set[ast.Call] = set()
-    waiting, seen = [handler], {handler.name}
-    while waiting:
-        for node in _inside(waiting.pop()):
-            if isinstance(node, ast.Call) and (_is_verb(node) or _module_of(node) in in_auth):
+    unread, visited = [handler], {handler.name}
+    while unread:
+        for node in _walk_body(unread.pop()):
+            if isinstance(node, ast.Call) and (_is_action(node) or _module_of(node) in in_auth):
                 found.add(node)
-            elif (name := _of_self(node)) in methods.keys() - seen:
-                seen.add(name)
-                waiting.append(methods[name])
+            elif (name := _attribute_of_self(node)) in methods.keys() - visited:
+                visited.add(name)
+                unread.append(methods[name])
     return found
 
 
-def _inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """Return every node of the body, without decorators, which describe the route."""
+def _walk_body(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield every node of the body. Decorators, which describe the route, are not included."""
     for statement in function.body:
         yield from ast.walk(statement)
 
 
-def _of_self(node: ast.AST) -> str:
-    """Return `answer` of `self.answer`."""
-    named = isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
-    return node.attr if named else ""  # type: ignore[attr-defined]
+def _attribute_of_self(node: ast.AST) -> str:
+    """Return `name` for `self.name`, and an empty string for any other node."""
+    is_attribute = isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
+    return node.attr if is_attribute else ""  # type: ignore[attr-defined]
 
 
 def _is_rule(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in MANAGERS
-    return isinstance(node, ast.Call) and called(node) in RULES and not _is_verb(node)
+    return (
+        isinstance(node, ast.Call) and called_name(node) in RULE_FUNCTIONS and not _is_action(node)
+    )
 
 
-def _is_verb(call: ast.Call) -> bool:
-    return bool(ACTS & {word.arg for word in call.keywords})
+def _is_action(call: ast.Call) -> bool:
+    return bool(ACTOR_PARAMETERS & {word.arg for word in call.keywords})
 
 
-def _modules_of_auth(tree: ast.Module) -> set[str]:
-    """Return modules of `apps.auth`, which has no principals: every function called in them is an action."""
+def _auth_modules(tree: ast.Module) -> set[str]:
+    """Return the imported modules of `apps.auth`. It has no principals, so every call of its functions is an action."""
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {name.name for node in imports if node.module == "apps.auth" for name in node.names}
 
 
 def _module_of(call: ast.Call) -> str:
-    """Return `accounts` of `accounts.rename()`."""
+    """Return `accounts` for `accounts.rename()`."""
     function = call.func
-    named = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
-    return function.value.id if named else ""  # type: ignore[attr-defined]
+    is_attribute = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
+    return function.value.id if is_attribute else ""  # type: ignore[attr-defined]
 
 
 def _takes_request(function: ast.FunctionDef) -> bool:
@@ -180,8 +188,8 @@ def _takes_request(function: ast.FunctionDef) -> bool:
 
 def _is_one_call(task: ast.FunctionDef) -> bool:
     statements = task.body[1:] if ast.get_docstring(task) else task.body
-    (only,) = statements if len(statements) == 1 else (None,)
-    return isinstance(only, ast.Expr) and isinstance(only.value, ast.Call)
+    (statement,) = statements if len(statements) == 1 else (None,)
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
 
 
 @cache

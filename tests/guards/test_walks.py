@@ -1,4 +1,4 @@
-"""The walks of docs/walks.md name existing functions, and each visits at most ten files, none twice."""
+"""Each walk in docs/walks.md names existing functions, and visits at most ten files, each of them once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from tests.guards.source import ROOT
 
-TEXT = (ROOT / "docs/walks.md").read_text()
+DOCUMENT = (ROOT / "docs/walks.md").read_text()
 STEP = re.compile(r"`([\w/]+\.py)` `([\w.]+)`")
-WALKS = {part.splitlines()[0]: part for part in TEXT.split("\n## ")[1:]}
+WALKS = {part.splitlines()[0]: part for part in DOCUMENT.split("\n## ")[1:]}
 
 
 @pytest.mark.parametrize("name", WALKS)
@@ -22,18 +22,20 @@ def test_every_function_of_a_walk_exists(name: str) -> None:
     assert len(visited) <= 10
     assert sorted(set(visited)) == sorted(visited), "a file is visited twice"
     for file, function in steps:
-        assert function in _names(file), f"{file} has no {function}"
+        assert function in _defined_names(file), f"{file} has no {function}"
 
 
-def _names(file: str) -> set[str]:
-    """Return the functions and classes of a module, methods as `Class.method`."""
+def _defined_names(file: str) -> set[str]:
+    """Return the names of the functions and classes of a module, and `Class.method` for methods."""
     found: set[str] = set()
     for node in ast.parse((ROOT / file).read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
             methods = [
-                one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+                member
+                for member in node.body
+                if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
             ]
             found.update(f"{node.name}.{method.name}" for method in methods)
     return found

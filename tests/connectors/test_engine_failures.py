@@ -1,4 +1,4 @@
-"""Every failure of a call to the engine becomes a problem that tells whose fault it is."""
+"""Every failed call of the engine returns an error: 422 if the code caused it, 503 if Drover did."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from apps.orgs.roles import Role
 from tests.world import World
 
 VALIDATE = "/api/v1/custom-sources/validate"
-ROOT = "import drover\nclass A0(drover.RestSource): ...\n"
+FIRST_CLASS = "import drover\nclass A0(drover.RestSource): ...\n"
 
 
 @pytest.fixture(scope="module")
-def erratic() -> Iterator[EngineSupervisor]:
+def erratic_engine() -> Iterator[EngineSupervisor]:
     supervisor = EngineSupervisor(preload=("tests.engine.erratic",), memory=768 << 20)
     yield supervisor
     supervisor.close()
 
 
 @pytest.mark.parametrize(
-    ("end", "status", "said"),
+    ("failure", "status", "message"),
     [
         ("recursion", 422, "RecursionError"),
         ("memory", 422, "not have enough memory"),
@@ -38,37 +38,37 @@ def erratic() -> Iterator[EngineSupervisor]:
         ("fork server", 503, "fork server ended"),
     ],
 )
-def test_every_end_of_a_child_is_a_problem(
+def test_every_failure_of_a_child_process_returns_an_error(
     world: World,
-    erratic: EngineSupervisor,
+    erratic_engine: EngineSupervisor,
     monkeypatch: pytest.MonkeyPatch,
-    end: str,
+    failure: str,
     status: int,
-    said: str,
+    message: str,
 ) -> None:
-    monkeypatch.setattr(engine, "supervisor", lambda: erratic)
+    monkeypatch.setattr(engine, "supervisor", lambda: erratic_engine)
     monkeypatch.setattr(engine, "VALIDATE_CPU", 1)
-    if end == "silence":
+    if failure == "silence":
         monkeypatch.setattr(engine, "VALIDATE_SECONDS", 0.5)
-    answer = world.client(Role.MEMBER).post(VALIDATE, {"code": end})
+    answer = world.client(Role.MEMBER).post(VALIDATE, {"code": failure})
     assert answer.status_code == status, answer.content
     body = answer.json()
-    assert said in str(body)
+    assert message in str(body)
     if status == 503:
         assert int(answer["Retry-After"]) > 0
     else:
         assert [error["field"] for error in body["errors"]] == ["code"]
 
 
-def test_an_engine_that_cannot_start_is_a_503_for_every_call(
+def test_every_call_returns_503_when_the_engine_cannot_start(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = EngineSupervisor(preload=("no.such.module",))
-    monkeypatch.setattr(engine, "supervisor", lambda: broken)
+    failing_engine = EngineSupervisor(preload=("no.such.module",))
+    monkeypatch.setattr(engine, "supervisor", lambda: failing_engine)
     source = {"kind": "dummy", "config": {}}
     config = {"source": source, "streams": [{"stream": "creatures"}]}
     client = world.client(Role.MEMBER)
-    asked = [
+    answers = [
         client.post(VALIDATE, {"code": "x = 1"}),
         client.post("/api/v1/custom-sources", {"name": "A", "code": "x = 1"}),
         client.post("/api/v1/custom-sources/upload", {"filename": "a.py", "content": "eD0x"}),
@@ -77,22 +77,22 @@ def test_an_engine_that_cannot_start_is_a_503_for_every_call(
         client.post("/api/v1/connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
     ]
     try:
-        assert [(one.status_code, one.json()["code"]) for one in asked] == [
+        assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
             (503, "unavailable")
         ] * 6
     finally:
-        broken.close()
+        failing_engine.close()
 
 
-CHAINS: dict[str, Callable[[], str]] = {
+EXTREME_CODE: dict[str, Callable[[], str]] = {
     "a chain of classes": lambda: (
-        ROOT + "".join(f"class A{n}(A{n - 1}): ...\n" for n in range(1, 8000))
+        FIRST_CLASS + "".join(f"class A{n}(A{n - 1}): ...\n" for n in range(1, 8000))
     ),
     "a ring of classes": lambda: "".join(
         f"class A{n}(A{(n + 1) % 8000}): ...\n" for n in range(8000)
     ),
     "diamonds": lambda: (
-        ROOT
+        FIRST_CLASS
         + "class B0(A0): ...\n"
         + "".join(
             f"class A{n}(A{n - 1}, B{n - 1}): ...\nclass B{n}(B{n - 1}, A{n - 1}): ...\n"
@@ -102,10 +102,10 @@ CHAINS: dict[str, Callable[[], str]] = {
     "a long dotted name": lambda: f"class A(a{'.b' * 2500}): ...\n",
     "nested signs": lambda: f"x = {'-' * 100_000}1\n",
     "nested types": lambda: (
-        ROOT + "  class Config:\n    a: " + "list[" * 150 + "int" + "]" * 150 + "\n"
+        FIRST_CLASS + "  class Config:\n    a: " + "list[" * 150 + "int" + "]" * 150 + "\n"
     ),
     "a huge integer": lambda: (
-        ROOT.replace("...", "\n  class Config:\n    a: int = 0x").rstrip("\n")
+        FIRST_CLASS.replace("...", "\n  class Config:\n    a: int = 0x").rstrip("\n")
         + "f" * 400_000
         + "\n"
     ),
@@ -113,14 +113,16 @@ CHAINS: dict[str, Callable[[], str]] = {
     "a long unknown module": lambda: f"import {'q' * 500_000}\n",
     "many addresses": lambda: f"x = '{' '.join(f'https://h{n}.example' for n in range(20_000))}'\n",
     "half a placeholder": lambda: f"x = 'https://{{{'a' * 500_000}'\n",
-    "a surrogate and a NUL": lambda: ROOT.replace("...", r"streams = ['\ud800', '\0']"),
+    "a surrogate and a NUL": lambda: FIRST_CLASS.replace("...", r"streams = ['\ud800', '\0']"),
 }
 
 
-@pytest.mark.parametrize("text", CHAINS)
-def test_no_text_takes_long_or_ends_in_an_error_of_ours(world: World, text: str) -> None:
-    """Its CPU time is limited, so a result with a report proves that parsing was fast."""
-    code = CHAINS[text]()
+@pytest.mark.parametrize("name", EXTREME_CODE)
+def test_extreme_code_is_validated_quickly_and_without_an_internal_error(
+    world: World, name: str
+) -> None:
+    """The CPU time of a validation is limited, so a report proves that parsing was fast."""
+    code = EXTREME_CODE[name]()
     client = world.client(Role.MEMBER)
     answer = client.post(VALIDATE, {"code": code})
     assert answer.status_code == 200, answer.content
