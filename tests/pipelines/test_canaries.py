@@ -1,4 +1,4 @@
-"""Planted secrets: in no response, no audit row, and nowhere in the text of the database."""
+"""No response, audit event or text in the database contains a secret of a connector or pipeline."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pytest
 
 from apps.connectors import engine
 from apps.orgs.roles import Role
-from tests import database as suite
+from tests import database as test_database
 from tests.pipelines.test_pipelines import config
 from tests.world import make_world
 
-IN_CONNECTOR = "canaryconnector4c81fe02"
-IN_CONNECTOR_LATER = "canaryreplaced97d01b6a"
-IN_PIPELINE = "canarypipeline5be2a7c3"
-IN_WRONG_PLACE = "canarymisplaced6fd3b8e4"
-CANARIES = [IN_CONNECTOR, IN_CONNECTOR_LATER, IN_PIPELINE, IN_WRONG_PLACE]
+CONNECTOR_PASSWORD = "canaryconnector4c81fe02"
+REPLACED_PASSWORD = "canaryreplaced97d01b6a"
+PIPELINE_PASSWORD = "canarypipeline5be2a7c3"
+MISPLACED_SECRET = "canarymisplaced6fd3b8e4"
+CANARIES = [CONNECTOR_PASSWORD, REPLACED_PASSWORD, PIPELINE_PASSWORD, MISPLACED_SECRET]
 
 
 @pytest.fixture(autouse=True)
-def _supervisor() -> Iterator[None]:
+def _close_supervisor_afterwards() -> Iterator[None]:
     yield
     engine.supervisor().close()
     engine.supervisor.cache_clear()
 
 
-def postgres(password: str) -> dict[str, Any]:
+def postgres_settings(password: str) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
         "port": 1,
@@ -39,52 +39,65 @@ def postgres(password: str) -> dict[str, Any]:
     }
 
 
-def test_no_answer_and_no_text_of_the_database_holds_a_secret(committed_db: None) -> None:
+def test_no_response_and_no_text_in_the_database_contains_a_secret(committed_db: None) -> None:
     world = make_world()
     client = world.client(Role.OWNER)
     answers: list[Any] = []
 
-    def ask(method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def send_request(method: str, path: str, body: Any = None, **headers: str) -> Any:
         answer = getattr(client, method)(f"/api/v1/{path}", body, headers=headers)
         answers.append(answer)
         return answer
 
-    saved = {"name": "Shop", "role": "source", "kind": "postgres", "config": postgres(IN_CONNECTOR)}
-    pk = ask("post", "connectors", saved, **{"Idempotency-Key": "once"}).json()["id"]
-    ask("post", "connectors", saved, **{"Idempotency-Key": "once"})
-    ask("patch", f"connectors/{pk}", {"config": {"password": IN_CONNECTOR_LATER}})
-    ask("patch", f"connectors/{pk}", {"config": {"host": "elsewhere.example.com"}})
-    ask("patch", f"connectors/{pk}", {"config": {"database": {IN_WRONG_PLACE: IN_WRONG_PLACE}}})
-    ask("post", f"connectors/{pk}/check", {})
-    ask("get", f"connectors/{pk}/streams")
-    ask("post", "connectors/check", {**saved, "config": postgres(IN_WRONG_PLACE)})
-    ask("get", "connectors")
-    inline = config({"stream": "public.orders"}, kind="postgres", config=postgres(IN_PIPELINE))
-    made = {"name": "Orders", "config": inline, "schedule": "0 0 * * *"}
-    pipeline = ask("post", "pipelines", made, **{"Idempotency-Key": "made"}).json()["id"]
-    ask("post", "pipelines/validate", {**made, "name": "x"})
-    ask("post", "pipelines/preview", {"config": inline})
-    ask("patch", f"pipelines/{pipeline}", {"config": {"source": {"config": {"database": "s"}}}})
-    ask("post", f"pipelines/{pipeline}/preview", {})
-    ask("post", f"pipelines/{pipeline}/duplicate", {})
-    ask("get", f"pipelines/{pipeline}")
-    ask("get", f"pipelines/{pipeline}/versions/1")
-    ask("get", f"pipelines/{pipeline}/versions/2/diff")
-    ask("post", f"pipelines/{pipeline}/versions/1/restore", {})
-    ask("get", "org/audit")
+    connector = {
+        "name": "Shop",
+        "role": "source",
+        "kind": "postgres",
+        "config": postgres_settings(CONNECTOR_PASSWORD),
+    }
+    pk = send_request("post", "connectors", connector, **{"Idempotency-Key": "once"}).json()["id"]
+    send_request("post", "connectors", connector, **{"Idempotency-Key": "once"})
+    send_request("patch", f"connectors/{pk}", {"config": {"password": REPLACED_PASSWORD}})
+    send_request("patch", f"connectors/{pk}", {"config": {"host": "elsewhere.example.com"}})
+    send_request(
+        "patch", f"connectors/{pk}", {"config": {"database": {MISPLACED_SECRET: MISPLACED_SECRET}}}
+    )
+    send_request("post", f"connectors/{pk}/check", {})
+    send_request("get", f"connectors/{pk}/streams")
+    send_request(
+        "post", "connectors/check", {**connector, "config": postgres_settings(MISPLACED_SECRET)}
+    )
+    send_request("get", "connectors")
+    inline = config(
+        {"stream": "public.orders"}, kind="postgres", config=postgres_settings(PIPELINE_PASSWORD)
+    )
+    body = {"name": "Orders", "config": inline, "schedule": "0 0 * * *"}
+    pipeline = send_request("post", "pipelines", body, **{"Idempotency-Key": "made"}).json()["id"]
+    send_request("post", "pipelines/validate", {**body, "name": "x"})
+    send_request("post", "pipelines/preview", {"config": inline})
+    send_request(
+        "patch", f"pipelines/{pipeline}", {"config": {"source": {"config": {"database": "s"}}}}
+    )
+    send_request("post", f"pipelines/{pipeline}/preview", {})
+    send_request("post", f"pipelines/{pipeline}/duplicate", {})
+    send_request("get", f"pipelines/{pipeline}")
+    send_request("get", f"pipelines/{pipeline}/versions/1")
+    send_request("get", f"pipelines/{pipeline}/versions/2/diff")
+    send_request("post", f"pipelines/{pipeline}/versions/1/restore", {})
+    send_request("get", "org/audit")
 
     assert sum(answer.status_code < 300 for answer in answers) >= 15
     for answer in answers:
-        named = answer.content.decode().replace(f"config.database.{IN_WRONG_PLACE}", "")
-        assert not [canary for canary in CANARIES if canary in named], answer.request
-    text = dump()
-    assert "Orders" in text
-    assert not [canary for canary in CANARIES if canary in text]
+        text = answer.content.decode().replace(f"config.database.{MISPLACED_SECRET}", "")
+        assert not [canary for canary in CANARIES if canary in text], answer.request
+    stored_text = database_text()
+    assert "Orders" in stored_text
+    assert not [canary for canary in CANARIES if canary in stored_text]
 
 
-def dump() -> str:
-    """Return every value of every row of the suite's database as text; binary columns decoded."""
-    url = suite.url_of(suite.worker_database())
+def database_text() -> str:
+    """Return every value of every row of the test database as text. Binary columns are decoded."""
+    url = test_database.url_of(test_database.worker_database())
     texts: list[str] = []
     with psycopg.connect(url, autocommit=True) as admin:
         tables = admin.execute(

@@ -1,4 +1,4 @@
-"""Any JSON as a definition or schedule leads to a definition or to named errors, never to an exception."""
+"""Any JSON as a definition or schedule is accepted or gets errors with field names. It never raises."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from apps.pipelines import definition
 from apps.pipelines.definition import Connectors, Definition, Document
 from apps.pipelines.schedules import plans
 
-NONE = Connectors([])
-GOOD: dict[str, Any] = {
+NO_CONNECTORS = Connectors([])
+VALID_DOCUMENT: dict[str, Any] = {
     "source": {
         "kind": "rest",
         "config": {
@@ -43,7 +43,7 @@ GOOD: dict[str, Any] = {
 markers = st.fixed_dictionaries(
     {"set": st.booleans() | st.none()}, optional={"last4": st.text(max_size=4)}
 )
-values = st.recursive(
+json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | markers,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
@@ -62,78 +62,82 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @st.composite
-def spoiled(draw: st.DrawFn) -> Any:
-    """The valid document with one to three parts replaced, added or removed."""
-    document = deepcopy(GOOD)
+def changed_document(draw: st.DrawFn) -> Any:
+    """Generate the valid document with one to three parts replaced, added or removed."""
+    document = deepcopy(VALID_DOCUMENT)
     for _ in range(draw(st.integers(1, 3))):
-        *above, last = draw(st.sampled_from(paths(document)[1:] or [("source",)]))
-        holder: Any = document
-        for step in above:
-            holder = holder[step]
+        *parents, last = draw(st.sampled_from(paths(document)[1:] or [("source",)]))
+        container: Any = document
+        for step in parents:
+            container = container[step]
         action = draw(st.sampled_from(["replace", "remove", "add"]))
-        if action == "remove" and isinstance(holder, dict):
-            holder.pop(last, None)
-        elif action == "add" and isinstance(holder, dict):
-            holder[draw(st.text(max_size=8))] = draw(values)
-        elif isinstance(holder, dict | list):
+        if action == "remove" and isinstance(container, dict):
+            container.pop(last, None)
+        elif action == "add" and isinstance(container, dict):
+            container[draw(st.text(max_size=8))] = draw(json_values)
+        elif isinstance(container, dict | list):
             try:
-                holder[last] = draw(values)
+                container[last] = draw(json_values)
             except (IndexError, KeyError):
                 continue
     return document
 
 
-def test_the_good_document_is_good() -> None:
-    built, errors = definition.build(GOOD, connectors=NONE)
+def test_a_valid_document_has_no_errors_and_its_secrets_are_separated() -> None:
+    built, errors = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
     assert errors == []
     assert built.secrets == {
         "source.config.auth.token": "a-token-of-a-good-length",
         "destination.config.password": "p",
     }
     document: Any = definition.document_with_secrets(built)
-    assert document["source"]["config"] == GOOD["source"]["config"]
+    assert document["source"]["config"] == VALID_DOCUMENT["source"]["config"]
 
 
 @settings(max_examples=200, deadline=None)
-@given(spoiled(), st.booleans())
-def test_a_spoiled_document_is_settled_or_its_errors_have_names(sent: Any, patch: bool) -> None:
-    before, _ = definition.build(GOOD, connectors=NONE)
+@given(changed_document(), st.booleans())
+def test_a_changed_document_is_accepted_or_its_errors_name_a_field(
+    document: Any, patch: bool
+) -> None:
+    before, _ = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
     for built, errors in (
-        definition.build(sent, connectors=NONE),
-        definition.build(sent, connectors=NONE, before=before, patch=patch),
+        definition.build(document, connectors=NO_CONNECTORS),
+        definition.build(document, connectors=NO_CONNECTORS, before=before, patch=patch),
     ):
         assert all(isinstance(field, str) and message and code for field, message, code in errors)
         if not errors:
-            shown = definition.mask(built.document, built.hints)
-            again, wrong = definition.build(shown, connectors=NONE, before=built)
-            assert (wrong, again.secrets) == ([], built.secrets)
+            masked = definition.mask(built.document, built.hints)
+            rebuilt, errors_of_rebuilt = definition.build(
+                masked, connectors=NO_CONNECTORS, before=built
+            )
+            assert (errors_of_rebuilt, rebuilt.secrets) == ([], built.secrets)
 
 
 @settings(max_examples=200, deadline=None)
-@given(spoiled())
-def test_no_stored_secret_reaches_a_place_it_was_not_stored_for(sent: Any) -> None:
-    before, _ = definition.build(GOOD, connectors=NONE)
-    built, errors = definition.build(sent, connectors=NONE, before=before, patch=True)
+@given(changed_document())
+def test_a_stored_secret_is_used_only_with_its_own_base_url(document: Any) -> None:
+    before, _ = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
+    built, errors = definition.build(document, connectors=NO_CONNECTORS, before=before, patch=True)
     token = before.secrets["source.config.auth.token"]
-    if not errors and token in built.secrets.values() and token not in str(sent):
+    if not errors and token in built.secrets.values() and token not in str(document):
         config = built.document["source"]["config"]
         assert config
-        assert config["base_url"] == GOOD["source"]["config"]["base_url"]
+        assert config["base_url"] == VALID_DOCUMENT["source"]["config"]["base_url"]
 
 
 @settings(max_examples=200, deadline=None)
-@given(values, values)
-def test_any_json_is_a_schedule_or_has_errors(sent: Any, other: Any) -> None:
+@given(json_values, json_values)
+def test_any_json_is_accepted_as_a_schedule_or_has_errors(first: Any, second: Any) -> None:
     before, _ = plans.parse_plan("0 0 * * *")
-    for value in (sent, {"cron": sent}, {"interval_seconds": sent, "timezone": other}, {"cron": "0 0 * * *", "overlap": sent, "jitter_seconds": other}):  # fmt: skip
+    for value in (first, {"cron": first}, {"interval_seconds": first, "timezone": second}, {"cron": "0 0 * * *", "overlap": first, "jitter_seconds": second}):  # fmt: skip
         for base in (None, before):
             plan, errors = plans.parse_plan(value, before=base)
             assert all(field.startswith("schedule") for field, _, _ in errors)
             assert errors or plan is None or plan.cron or plan.interval_seconds
 
 
-def test_only_the_hints_of_a_definition_leave_it() -> None:
-    built = Definition(*_stored())
+def test_a_masked_definition_contains_only_hints_of_its_secrets() -> None:
+    built = Definition(*_document_and_secrets())
     masked = definition.mask(built.document, built.hints)
     source, destination = masked["source"]["config"], masked["destination"]["config"]
     assert source
@@ -142,6 +146,6 @@ def test_only_the_hints_of_a_definition_leave_it() -> None:
     assert destination["password"] == {"set": True, "last4": ""}
 
 
-def _stored() -> tuple[Document, dict[str, Any]]:
-    built, _ = definition.build(GOOD, connectors=NONE)
+def _document_and_secrets() -> tuple[Document, dict[str, Any]]:
+    built, _ = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
     return built.document, built.secrets

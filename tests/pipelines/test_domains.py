@@ -1,4 +1,4 @@
-"""Domains: an API key limited to one sees only that; a viewer with a domain role edits only there."""
+"""An API key of one domain accesses only that domain. A viewer with a domain role can edit only in that domain."""
 
 from __future__ import annotations
 
@@ -17,70 +17,75 @@ UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
 
 
 @dataclass
-class Split:
-    """An org with two domains, with a connector and a pipeline in each, and one of each without domain."""
+class DomainObjects:
+    """An org with a connector and a pipeline in each of two domains, and one of each without a domain."""
 
     world: World
-    ours: Domain
-    theirs: Domain
+    own_domain: Domain
+    other_domain: Domain
     connectors: dict[str, Any]
     pipelines: dict[str, Any]
 
 
 @pytest.fixture
-def split(world: World) -> Split:
+def objects(world: World) -> DomainObjects:
     with world.scope():
-        ours = Domain.unscoped.create(org=world.org, name="Ours")
-        theirs = Domain.unscoped.create(org=world.org, name="Theirs")
-    places = {"ours": ours.pk, "theirs": theirs.pk, "none": None}
-    return Split(
+        own_domain = Domain.unscoped.create(org=world.org, name="Own")
+        other_domain = Domain.unscoped.create(org=world.org, name="Other")
+    domain_ids = {"own": own_domain.pk, "other": other_domain.pk, "none": None}
+    return DomainObjects(
         world,
-        ours,
-        theirs,
-        {name: make_connector(world, name=name, domain_id=pk) for name, pk in places.items()},
-        {name: make_pipeline(world, name=name, domain_id=pk) for name, pk in places.items()},
+        own_domain,
+        other_domain,
+        {name: make_connector(world, name=name, domain_id=pk) for name, pk in domain_ids.items()},
+        {name: make_pipeline(world, name=name, domain_id=pk) for name, pk in domain_ids.items()},
     )
 
 
-def key_client(split: Split, role: str = "member") -> APIClient:
-    """A client with an API key limited to our domain."""
-    body = {"name": "k", "role": role, "domain_id": str(split.ours.pk)}
-    answer = split.world.client(Role.ADMIN).post("/api/v1/org/api-keys", body)
+def key_client(objects: DomainObjects, role: str = "member") -> APIClient:
+    """Return a client with an API key that is limited to the own domain."""
+    body = {"name": "k", "role": role, "domain_id": str(objects.own_domain.pk)}
+    answer = objects.world.client(Role.ADMIN).post("/api/v1/org/api-keys", body)
     assert answer.status_code == 201, answer.content
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['key']}")
     return client
 
 
-def raised_viewer(split: Split) -> APIClient:
-    """A viewer of the org who is a member in our domain."""
-    with split.world.scope():
-        membership = Membership.objects.for_org(split.world.org).get(
-            user=split.world.users[Role.VIEWER]
+def viewer_with_domain_role(objects: DomainObjects) -> APIClient:
+    """Return a client of a viewer who has the role of a member in the own domain."""
+    with objects.world.scope():
+        membership = Membership.objects.for_org(objects.world.org).get(
+            user=objects.world.users[Role.VIEWER]
         )
         DomainRole.unscoped.create(
-            org=split.world.org, domain=split.ours, membership=membership, role=Role.MEMBER
+            org=objects.world.org,
+            domain=objects.own_domain,
+            membership=membership,
+            role=Role.MEMBER,
         )
-    return split.world.client(Role.VIEWER)
+    return objects.world.client(Role.VIEWER)
 
 
-@pytest.mark.parametrize("room", ["connectors", "pipelines"])
-def test_a_key_of_a_domain_sees_and_changes_only_that(split: Split, room: str) -> None:
-    client = key_client(split)
-    objects = getattr(split, room)
-    rows = client.get(f"/api/v1/{room}").json()
-    assert [row["name"] for row in rows["results"]] == ["ours"]
+@pytest.mark.parametrize("kind", ["connectors", "pipelines"])
+def test_a_key_of_a_domain_can_read_and_change_only_its_objects(
+    objects: DomainObjects, kind: str
+) -> None:
+    client = key_client(objects)
+    by_name = getattr(objects, kind)
+    rows = client.get(f"/api/v1/{kind}").json()
+    assert [row["name"] for row in rows["results"]] == ["own"]
     assert rows["count"] == 1
-    unknown = client.get(f"/api/v1/{room}/{UNKNOWN}")
-    for name in ("theirs", "none"):
-        path = f"/api/v1/{room}/{objects[name].pk}"
+    unknown = client.get(f"/api/v1/{kind}/{UNKNOWN}")
+    for name in ("other", "none"):
+        path = f"/api/v1/{kind}/{by_name[name].pk}"
         assert client.get(path).content == unknown.content
         assert client.patch(path, {"name": "Mine"}).status_code == 404
         assert client.delete(path).status_code == 404
-    path = f"/api/v1/{room}/{objects['ours'].pk}"
+    path = f"/api/v1/{kind}/{by_name['own'].pk}"
     assert client.patch(path, {"name": "Mine"}).status_code == 200
-    moved = client.patch(path, {"domain_id": str(split.theirs.pk)})
-    assert moved.json()["errors"][0] == {
+    answer = client.patch(path, {"domain_id": str(objects.other_domain.pk)})
+    assert answer.json()["errors"][0] == {
         "field": "domain_id",
         "message": "There is no such domain in this organization.",
         "code": "unknown",
@@ -88,69 +93,81 @@ def test_a_key_of_a_domain_sees_and_changes_only_that(split: Split, room: str) -
     assert client.patch(path, {"domain_id": None}).status_code == 403
 
 
-def test_a_key_of_a_domain_makes_things_only_there(split: Split) -> None:
-    client = key_client(split)
+def test_a_key_of_a_domain_can_create_pipelines_only_in_it(objects: DomainObjects) -> None:
+    client = key_client(objects)
     body = {"name": "new", "config": config()}
     assert client.post("/api/v1/pipelines", body).status_code == 403
     assert (
-        client.post("/api/v1/pipelines", {**body, "domain_id": str(split.theirs.pk)}).status_code
+        client.post(
+            "/api/v1/pipelines", {**body, "domain_id": str(objects.other_domain.pk)}
+        ).status_code
         == 422
     )
-    made = client.post("/api/v1/pipelines", {**body, "domain_id": str(split.ours.pk)})
-    assert made.status_code == 201, made.content
+    created = client.post("/api/v1/pipelines", {**body, "domain_id": str(objects.own_domain.pk)})
+    assert created.status_code == 201, created.content
 
 
-@pytest.mark.parametrize(("name", "status"), [("ours", 201), ("theirs", 422), ("none", 422)])
-def test_a_key_of_a_domain_uses_only_its_connectors(split: Split, name: str, status: int) -> None:
-    client = key_client(split)
-    source = {"connector_id": str(split.connectors[name].pk), "config": None, "kind": None}
-    body = {"name": "new", "config": config(**source), "domain_id": str(split.ours.pk)}
+@pytest.mark.parametrize(("name", "status"), [("own", 201), ("other", 422), ("none", 422)])
+def test_a_key_of_a_domain_can_use_only_connectors_of_the_domain(
+    objects: DomainObjects, name: str, status: int
+) -> None:
+    client = key_client(objects)
+    source = {"connector_id": str(objects.connectors[name].pk), "config": None, "kind": None}
+    body = {"name": "new", "config": config(**source), "domain_id": str(objects.own_domain.pk)}
     assert client.post("/api/v1/pipelines", body).status_code == status
 
 
-def test_a_key_cannot_see_pipelines_of_other_domains_that_use_its_connector(split: Split) -> None:
-    ours = split.connectors["ours"]
-    source = {"connector_id": str(ours.pk), "config": None, "kind": None}
-    for name, domain_id in [("Seen", split.ours.pk), ("Secret", split.theirs.pk), ("Alone", None)]:
-        make_pipeline(split.world, name=name, domain_id=domain_id, config=config(**source))
-    path = f"/api/v1/connectors/{ours.pk}"
-    refused = key_client(split).delete(path)
+def test_a_key_cannot_see_pipelines_of_other_domains_that_use_its_connector(
+    objects: DomainObjects,
+) -> None:
+    connector = objects.connectors["own"]
+    source = {"connector_id": str(connector.pk), "config": None, "kind": None}
+    for name, domain_id in [
+        ("Seen", objects.own_domain.pk),
+        ("Secret", objects.other_domain.pk),
+        ("Alone", None),
+    ]:
+        make_pipeline(objects.world, name=name, domain_id=domain_id, config=config(**source))
+    path = f"/api/v1/connectors/{connector.pk}"
+    refused = key_client(objects).delete(path)
     assert (refused.status_code, refused.json()["code"]) == (409, "in_use")
     assert [row["name"] for row in refused.json()["pipelines"]] == ["Seen"]
     assert "Seen and 2 more that you cannot see." in refused.json()["detail"]
     assert b"Secret" not in refused.content
-    told = split.world.client(Role.MEMBER).delete(path).json()
-    assert [row["name"] for row in told["pipelines"]] == ["Alone", "Secret", "Seen"]
+    answer_to_member = objects.world.client(Role.MEMBER).delete(path).json()
+    assert [row["name"] for row in answer_to_member["pipelines"]] == ["Alone", "Secret", "Seen"]
 
 
-@pytest.mark.parametrize("room", ["connectors", "pipelines"])
-def test_a_viewer_raised_in_a_domain_reads_all_and_edits_there(split: Split, room: str) -> None:
-    client = raised_viewer(split)
-    objects = getattr(split, room)
-    assert client.get(f"/api/v1/{room}").json()["count"] == 3
-    path = f"/api/v1/{room}/{objects['ours'].pk}"
+@pytest.mark.parametrize("kind", ["connectors", "pipelines"])
+def test_a_viewer_with_a_domain_role_can_read_all_and_edit_in_the_domain(
+    objects: DomainObjects, kind: str
+) -> None:
+    client = viewer_with_domain_role(objects)
+    by_name = getattr(objects, kind)
+    assert client.get(f"/api/v1/{kind}").json()["count"] == 3
+    path = f"/api/v1/{kind}/{by_name['own'].pk}"
     assert client.patch(path, {"name": "Mine"}).status_code == 200
-    assert client.patch(path, {"domain_id": str(split.theirs.pk)}).status_code == 403
-    for name in ("theirs", "none"):
-        path = f"/api/v1/{room}/{objects[name].pk}"
+    assert client.patch(path, {"domain_id": str(objects.other_domain.pk)}).status_code == 403
+    for name in ("other", "none"):
+        path = f"/api/v1/{kind}/{by_name[name].pk}"
         assert client.patch(path, {"name": "Mine"}).status_code == 403
         assert client.delete(path).status_code == 403
 
 
-@pytest.mark.parametrize(("name", "status"), [("ours", 201), ("theirs", 422), ("none", 201)])
-def test_a_raised_viewer_uses_connectors_of_the_domain_or_of_none(
-    split: Split, name: str, status: int
+@pytest.mark.parametrize(("name", "status"), [("own", 201), ("other", 422), ("none", 201)])
+def test_a_viewer_with_a_domain_role_can_use_connectors_of_the_domain_or_of_none(
+    objects: DomainObjects, name: str, status: int
 ) -> None:
-    client = raised_viewer(split)
-    source = {"connector_id": str(split.connectors[name].pk), "config": None, "kind": None}
-    body = {"name": "new", "config": config(**source), "domain_id": str(split.ours.pk)}
+    client = viewer_with_domain_role(objects)
+    source = {"connector_id": str(objects.connectors[name].pk), "config": None, "kind": None}
+    body = {"name": "new", "config": config(**source), "domain_id": str(objects.own_domain.pk)}
     assert client.post("/api/v1/pipelines", body).status_code == status
 
 
-def test_a_copy_stays_in_its_domain(split: Split) -> None:
-    client = raised_viewer(split)
-    copied = client.post(f"/api/v1/pipelines/{split.pipelines['ours'].pk}/duplicate", {})
+def test_a_copy_of_a_pipeline_stays_in_its_domain(objects: DomainObjects) -> None:
+    client = viewer_with_domain_role(objects)
+    copied = client.post(f"/api/v1/pipelines/{objects.pipelines['own'].pk}/duplicate", {})
     assert copied.status_code == 201
-    assert copied.json()["domain"]["name"] == "Ours"
-    foreign = client.post(f"/api/v1/pipelines/{split.pipelines['none'].pk}/duplicate", {})
+    assert copied.json()["domain"]["name"] == "Own"
+    foreign = client.post(f"/api/v1/pipelines/{objects.pipelines['none'].pk}/duplicate", {})
     assert foreign.status_code == 403

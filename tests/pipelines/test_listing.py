@@ -1,4 +1,4 @@
-"""The list of pipelines: filters, orders, cursors, and a constant number of queries."""
+"""The list of pipelines can be filtered, sorted and paged, with a constant number of queries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.world import World, make_connector, make_pipeline
 URL = "/api/v1/pipelines"
 
 
-def plant(world: World, count: int) -> None:
-    """Create rows for the list quickly; some have the same time."""
+def create_pipelines(world: World, count: int) -> None:
+    """Create pipelines quickly. Some have the same time of creation."""
     now = timezone.now()
     with world.scope():
         rows = [
@@ -38,33 +38,35 @@ def plant(world: World, count: int) -> None:
         Pipeline.unscoped.bulk_update(rows, ["created_at"])
 
 
-def walk(client: Any, **query: Any) -> list[str]:
-    """Return all names, page by page; the way back returns the same pages."""
-    seen, pages, cursor = [], [], None
+def list_all_names(client: Any, **query: Any) -> list[str]:
+    """Return the names of all pages. Also check that reading backwards returns the same pages."""
+    names, pages, cursor = [], [], None
     while True:
         page = client.get(URL, {**query, **({"cursor": cursor} if cursor else {})}).json()
         pages.append(page)
-        seen += [row["name"] for row in page["results"]]
+        names += [row["name"] for row in page["results"]]
         cursor = page["next"]
         if cursor is None:
             break
     for earlier, later in zip(pages[-2::-1], pages[:0:-1], strict=True):
-        back = client.get(URL, {**query, "cursor": later["previous"]}).json()
-        assert [row["id"] for row in back["results"]] == [row["id"] for row in earlier["results"]]
-        assert back["next"] is not None
+        previous_page = client.get(URL, {**query, "cursor": later["previous"]}).json()
+        assert [row["id"] for row in previous_page["results"]] == [
+            row["id"] for row in earlier["results"]
+        ]
+        assert previous_page["next"] is not None
     assert pages[0]["previous"] is None
-    return seen
+    return names
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "name", "updated"])
-def test_every_row_is_seen_once_whatever_the_page_and_order(world: World, order: str) -> None:
-    plant(world, 23)
-    names = walk(world.client(Role.VIEWER), limit=4, order=order)
+def test_paging_returns_every_pipeline_once_in_every_order(world: World, order: str) -> None:
+    create_pipelines(world, 23)
+    names = list_all_names(world.client(Role.VIEWER), limit=4, order=order)
     assert len(names) == len(set(names)) == 23
     if order == "name":
         assert names == sorted(names, key=str.lower)
     if order == "newest":
-        oldest_first = walk(world.client(Role.VIEWER), limit=5, order="oldest")
+        oldest_first = list_all_names(world.client(Role.VIEWER), limit=5, order="oldest")
         assert names == oldest_first[::-1]
 
 
@@ -73,29 +75,29 @@ def test_listing_many_costs_as_many_queries_as_listing_one(
 ) -> None:
     client = world.client(Role.VIEWER)
     make_pipeline(world, schedule="0 0 * * *")
-    with django_assert_max_num_queries(12) as one:
+    with django_assert_max_num_queries(12) as queries:
         client.get(URL)
-    plant(world, 120)
-    with django_assert_num_queries(len(one)):
+    create_pipelines(world, 120)
+    with django_assert_num_queries(len(queries)):
         answer = client.get(URL, {"limit": 100}).json()
     assert (len(answer["results"]), answer["count"]) == (100, 121)
 
 
-def test_the_count_is_exact_and_comes_with_an_empty_page(world: World, stranger: World) -> None:
-    plant(world, 7)
-    plant(stranger, 5)
+def test_the_count_is_exact_even_for_an_empty_page(world: World, stranger: World) -> None:
+    create_pipelines(world, 7)
+    create_pipelines(stranger, 5)
     client = world.client()
     assert client.get(URL, {"limit": 1}).json()["count"] == 7
     empty = client.get(URL, {"q": "nothing like it"}).json()
     assert empty == {"results": [], "next": None, "previous": None, "count": 0}
 
 
-def test_rows_can_be_filtered_by_everything_named(world: World) -> None:
+def test_pipelines_can_be_filtered_by_each_parameter(world: World) -> None:
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Marketing")
-    saved = make_connector(world)
+    connector = make_connector(world)
     config = {
-        "source": {"connector_id": str(saved.pk)},
+        "source": {"connector_id": str(connector.pk)},
         "streams": [{"stream": "creatures"}],
         "destination": {"kind": "jsonl", "config": {}},
     }
@@ -107,25 +109,25 @@ def test_rows_can_be_filtered_by_everything_named(world: World) -> None:
         )
     client = world.client(Role.VIEWER)
 
-    def names(**query: Any) -> list[str]:
+    def list_initials(**query: Any) -> list[str]:
         answer = client.get(URL, {"order": "name", **query}).json()
         assert answer["count"] == len(answer["results"])
         return [row["name"][0] for row in answer["results"]]
 
-    assert names() == ["A", "B"]
-    assert names(domain=str(domain.pk)) == ["A"]
-    assert names(tag="x") == ["A", "B"]
-    assert names(tag=" X , y") == ["A"]
-    assert names(enabled="false") == ["B"]
-    assert names(status="failed") == ["B"]
-    assert names(source="dummy") == ["A", "B"]
-    assert names(destination="jsonl") == ["A"]
-    assert names(connector=str(saved.pk)) == ["A"]
-    assert names(q="case") == ["A", "B"]
-    assert names(q="100%") == ["A"]
-    assert names(q="e_") == ["A"]
-    assert names(q="\\") == []
-    assert names(q="", tag="x", enabled="true") == ["A"]
+    assert list_initials() == ["A", "B"]
+    assert list_initials(domain=str(domain.pk)) == ["A"]
+    assert list_initials(tag="x") == ["A", "B"]
+    assert list_initials(tag=" X , y") == ["A"]
+    assert list_initials(enabled="false") == ["B"]
+    assert list_initials(status="failed") == ["B"]
+    assert list_initials(source="dummy") == ["A", "B"]
+    assert list_initials(destination="jsonl") == ["A"]
+    assert list_initials(connector=str(connector.pk)) == ["A"]
+    assert list_initials(q="case") == ["A", "B"]
+    assert list_initials(q="100%") == ["A"]
+    assert list_initials(q="e_") == ["A"]
+    assert list_initials(q="\\") == []
+    assert list_initials(q="", tag="x", enabled="true") == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -146,20 +148,22 @@ def test_rows_can_be_filtered_by_everything_named(world: World) -> None:
         {"tag": "nul\0"},
     ],
 )  # fmt: skip
-def test_a_bad_query_is_a_400_that_names_the_parameter(world: World, query: Any) -> None:
+def test_an_invalid_query_is_rejected_with_the_name_of_the_parameter(
+    world: World, query: Any
+) -> None:
     answer = world.client().get(URL, query)
     assert answer.status_code in (400, 422), answer.content
     assert answer.json()["errors"][0]["field"] in query
 
 
-def test_a_row_comes_with_its_schedule_last_run_and_domain(world: World) -> None:
-    made = make_pipeline(
+def test_a_listed_pipeline_contains_its_schedule_last_run_and_domain(world: World) -> None:
+    pipeline = make_pipeline(
         world,
         schedule={"interval_seconds": 900, "timezone": "Asia/Tokyo", "jitter_seconds": 5},
     )
     run_id = new_id()
     with world.scope():
-        Pipeline.objects.for_org(world.org).filter(pk=made.pk).update(
+        Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk).update(
             last_run_id=run_id, last_run_status="succeeded", last_run_records=2**40
         )
     (row,) = world.client().get(URL).json()["results"]

@@ -1,4 +1,4 @@
-"""Pipelines: create, list, change, duplicate, delete; permissions."""
+"""Pipelines can be created, listed, changed, duplicated and deleted, with the right permissions."""
 
 from __future__ import annotations
 
@@ -28,50 +28,54 @@ def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, 
     }
 
 
-def database(**settings: Any) -> dict[str, Any]:
-    """A definition whose source has an inline secret."""
+def config_with_secret(**settings: Any) -> dict[str, Any]:
+    """Return a definition whose source has a secret in its inline settings."""
     inline = {"host": "db.example.com", "database": "shop", "user": "r", "password": PASSWORD}
     return config({"stream": "public.orders"}, kind="postgres", config={**inline, **settings})
 
 
-def create(world: World, **changes: Any) -> dict[str, Any]:
+def create_pipeline(world: World, **changes: Any) -> dict[str, Any]:
     answer = world.client().post(URL, {"name": "Flights", "config": config(), **changes})
     assert answer.status_code == 201, answer.content
-    made: dict[str, Any] = answer.json()
-    return made
+    pipeline: dict[str, Any] = answer.json()
+    return pipeline
 
 
-def fields(answer: Any) -> dict[str, str]:
+def error_codes(answer: Any) -> dict[str, str]:
+    """Return the error code of each invalid field."""
     assert answer.status_code == 422, answer.content
     return {error["field"]: error["code"] for error in answer.json()["errors"]}
 
 
-def plain_source(world: World, pk: str, version: int | None = None) -> Any:
+def engine_source(world: World, pk: str, version: int | None = None) -> Any:
+    """Return the source as the engine would receive it, with secrets."""
     with world.scope():
         pipeline = Pipeline.objects.for_org(world.org).get(pk=pk)
-        made = specs.engine_specs(
+        engine_specs = specs.engine_specs(
             org=world.org, pipeline=pipeline, version=version or pipeline.version
         )
-    return made.source
+    return engine_specs.source
 
 
-def test_a_pipeline_is_made_and_read_back(world: World) -> None:
-    made = create(world, schedule="0 */6 * * *", tags=[" Daily ", "daily", "b"])
-    assert made["tags"] == ["daily", "b"]
-    assert made["schedule"]["cron"] == "0 */6 * * *"
-    assert made["next_run_at"] is not None
-    read = world.client(Role.VIEWER).get(f"{URL}/{made['id']}")
-    assert read.json() == made
-    assert read.headers["ETag"] == '"1"'
+def test_a_created_pipeline_can_be_read_and_listed(world: World) -> None:
+    pipeline = create_pipeline(world, schedule="0 */6 * * *", tags=[" Daily ", "daily", "b"])
+    assert pipeline["tags"] == ["daily", "b"]
+    assert pipeline["schedule"]["cron"] == "0 */6 * * *"
+    assert pipeline["next_run_at"] is not None
+    answer = world.client(Role.VIEWER).get(f"{URL}/{pipeline['id']}")
+    assert answer.json() == pipeline
+    assert answer.headers["ETag"] == '"1"'
     (row,) = world.client(Role.VIEWER).get(URL).json()["results"]
-    made["schedule"].pop("paused_by")
-    assert row == {name: made[name] for name in row}
+    pipeline["schedule"].pop("paused_by")
+    assert row == {name: pipeline[name] for name in row}
     assert "config" not in row
 
 
-def test_what_follows_from_the_rest_is_filled_in(world: World) -> None:
-    made = create(world, config=config({"sync_mode": "incremental", "primary_key": "id"}))
-    assert made["config"]["streams"] == [
+def test_missing_fields_of_a_stream_get_defaults(world: World) -> None:
+    pipeline = create_pipeline(
+        world, config=config({"sync_mode": "incremental", "primary_key": "id"})
+    )
+    assert pipeline["config"]["streams"] == [
         {
             "stream": "generated",
             "table": "generated",
@@ -84,7 +88,7 @@ def test_what_follows_from_the_rest_is_filled_in(world: World) -> None:
     ]
 
 
-METHODS: list[tuple[str, str, Any]] = [
+REQUESTS: list[tuple[str, str, Any]] = [
     ("get", "", None),
     ("patch", "", {"name": "Mine"}),
     ("put", "", {"name": "Mine", "config": config()}),
@@ -103,35 +107,37 @@ METHODS: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "sent"), METHODS)
-def test_a_stranger_cannot_tell_a_pipeline_from_none(
-    world: World, stranger: World, method: str, path: str, sent: Any
+@pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
+def test_a_stranger_gets_the_same_404_for_a_pipeline_as_for_none(
+    world: World, stranger: World, method: str, path: str, body: Any
 ) -> None:
-    made = make_pipeline(world, schedule="0 0 * * *")
-    ask = getattr(stranger.client(Role.OWNER), method)
-    foreign = ask(f"{URL}/{made.pk}{path}", sent)
-    unknown = ask(f"{URL}/{UNKNOWN}{path}", sent)
+    pipeline = make_pipeline(world, schedule="0 0 * * *")
+    send = getattr(stranger.client(Role.OWNER), method)
+    foreign = send(f"{URL}/{pipeline.pk}{path}", body)
+    unknown = send(f"{URL}/{UNKNOWN}{path}", body)
     assert (foreign.status_code, foreign.content) == (404, unknown.content)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "sent"), [entry for entry in METHODS if entry[0] != "get"]
+    ("method", "path", "body"), [entry for entry in REQUESTS if entry[0] != "get"]
 )
-def test_a_viewer_changes_nothing(world: World, method: str, path: str, sent: Any) -> None:
-    made = make_pipeline(world, schedule="0 0 * * *")
-    answer = getattr(world.client(Role.VIEWER), method)(f"{URL}/{made.pk}{path}", sent)
+def test_a_viewer_may_not_change_a_pipeline(
+    world: World, method: str, path: str, body: Any
+) -> None:
+    pipeline = make_pipeline(world, schedule="0 0 * * *")
+    answer = getattr(world.client(Role.VIEWER), method)(f"{URL}/{pipeline.pk}{path}", body)
     assert answer.status_code == 403
     assert answer.json()["permission"].startswith("pipelines.")
 
 
-def test_a_viewer_makes_and_tries_nothing(world: World) -> None:
+def test_a_viewer_may_not_create_validate_or_preview_a_pipeline(world: World) -> None:
     viewer = world.client(Role.VIEWER)
     for path in ("", "/validate", "/preview"):
         assert viewer.post(f"{URL}{path}", {"name": "x", "config": config()}).status_code == 403
 
 
 @pytest.mark.parametrize(
-    ("sent", "expected"),
+    ("changes", "expected"),
     [
         ({"name": ""}, {"name": "blank"}),
         ({"config": None}, {"config": "null"}),
@@ -165,7 +171,7 @@ def test_a_viewer_makes_and_tries_nothing(world: World) -> None:
             {"streams.0.sync_mode": "unsupported"},
         ),
         (
-            {"config": database() | {"streams": [{"stream": "public.orders", "sync_mode": "incremental"}]}},
+            {"config": config_with_secret() | {"streams": [{"stream": "public.orders", "sync_mode": "incremental"}]}},
             {"streams.0.cursor_field": "required"},
         ),
         ({"schedule": "* * * * * *"}, {"schedule.cron": "invalid"}),
@@ -188,11 +194,11 @@ def test_a_viewer_makes_and_tries_nothing(world: World) -> None:
         ({"colour": "red"}, {"colour": "unknown"}),
     ],
 )  # fmt: skip
-def test_wrong_fields_are_named_by_their_path(
-    world: World, sent: dict[str, Any], expected: dict[str, str]
+def test_errors_name_the_path_of_each_invalid_field(
+    world: World, changes: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    body = {"name": "Flights", "config": config(), **sent}
-    assert fields(world.client().post(URL, body)) == expected
+    body = {"name": "Flights", "config": config(), **changes}
+    assert error_codes(world.client().post(URL, body)) == expected
     validated = world.client().post(f"{URL}/validate", body)
     assert validated.status_code == 200
     answer = validated.json()
@@ -212,32 +218,36 @@ def test_wrong_fields_are_named_by_their_path(
         ({"table": "x" * 64}, {"table": "invalid"}),
     ],
 )
-def test_source_stream_and_destination_must_go_together(
+def test_stream_settings_must_be_supported_by_source_and_destination(
     world: World, stream: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    sent = {"name": "x", "config": config(stream)}
-    named = {f"streams.0.{field}": code for field, code in expected.items()}
-    assert fields(world.client().post(URL, sent)) == named
+    body = {"name": "x", "config": config(stream)}
+    expected_codes = {f"streams.0.{field}": code for field, code in expected.items()}
+    assert error_codes(world.client().post(URL, body)) == expected_codes
 
 
-def test_a_definition_in_the_old_format_is_refused_with_each_fields_new_place(world: World) -> None:
+def test_a_definition_in_the_old_format_is_rejected_with_the_new_path_of_each_field(
+    world: World,
+) -> None:
     stream = {"stream": "generated", "sync_mode": "full_refresh", "cursor_field": None}
     target = {"table": "flights", "write_mode": "replace"}
-    sent = {
+    old_config = {
         "source": {"kind": "dummy", "config": {}, **stream, "primary_key": ["id"]},
         "destination": {"kind": "logger", "config": {}, **target},
         "transforms": [],
     }
-    made = create(world)
+    pipeline = create_pipeline(world)
     for answer in (
-        world.client().post(URL, {"name": "x", "config": sent}),
-        world.client().patch(f"{URL}/{made['id']}", {"config": sent}),
+        world.client().post(URL, {"name": "x", "config": old_config}),
+        world.client().patch(f"{URL}/{pipeline['id']}", {"config": old_config}),
     ):
         assert answer.status_code == 422
-        moved = {e["field"]: e["message"] for e in answer.json()["errors"] if e["code"] == "moved"}
-        assert moved == {
-            old: f"This field has moved to streams.0.{old.split('.')[-1]}."
-            for old in (
+        messages = {
+            e["field"]: e["message"] for e in answer.json()["errors"] if e["code"] == "moved"
+        }
+        assert messages == {
+            field: f"This field has moved to streams.0.{field.split('.')[-1]}."
+            for field in (
                 *(f"source.{name}" for name in (*stream, "primary_key")),
                 *(f"destination.{name}" for name in target),
                 "transforms",
@@ -245,55 +255,57 @@ def test_a_definition_in_the_old_format_is_refused_with_each_fields_new_place(wo
         }
 
 
-def test_a_patch_keeps_what_it_leaves_out_of_the_same_stream(world: World) -> None:
+def test_a_patch_keeps_omitted_fields_of_the_same_stream(world: World) -> None:
     stream = {"sync_mode": "incremental", "primary_key": ["id"], "table": "numbers"}
-    made = create(world, config=config(stream))
-    (before,) = made["config"]["streams"]
+    pipeline = create_pipeline(world, config=config(stream))
+    (before,) = pipeline["config"]["streams"]
 
-    def patched(*streams: dict[str, Any]) -> Any:
-        answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"streams": streams}})
+    def patch_streams(*streams: dict[str, Any]) -> Any:
+        answer = world.client().patch(f"{URL}/{pipeline['id']}", {"config": {"streams": streams}})
         assert answer.status_code == 200, answer.content
         return answer.json()["config"]["streams"]
 
-    assert patched({"write_mode": "append"}) == [{**before, "write_mode": "append"}]
+    assert patch_streams({"write_mode": "append"}) == [{**before, "write_mode": "append"}]
     changed = {**before, "write_mode": "append", "table": "more"}
-    assert patched({"stream": "generated", "table": "more"}) == [changed]
-    assert patched({"table": None, "write_mode": None}) == [{**before, "table": "generated"}]
-    other = {"stream": "creatures", "table": "creatures", "sync_mode": "full_refresh"}
-    rest: dict[str, Any] = {
+    assert patch_streams({"stream": "generated", "table": "more"}) == [changed]
+    assert patch_streams({"table": None, "write_mode": None}) == [{**before, "table": "generated"}]
+    new_stream = {"stream": "creatures", "table": "creatures", "sync_mode": "full_refresh"}
+    defaults: dict[str, Any] = {
         "cursor_field": None,
         "primary_key": [],
         "write_mode": "replace",
         "transforms": [],
     }
-    assert patched({"stream": "creatures"}) == [other | rest]
+    assert patch_streams({"stream": "creatures"}) == [new_stream | defaults]
 
 
 @pytest.mark.parametrize(
     ("streams", "code"), [(None, "required"), ([], "required"), ([{}, {}], "max_length")]
 )
-def test_a_patch_leaves_exactly_one_stream(world: World, streams: Any, code: str) -> None:
-    made = create(world)
-    answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"streams": streams}})
-    assert fields(answer) == {"streams": code}
+def test_a_patch_must_leave_exactly_one_stream(world: World, streams: Any, code: str) -> None:
+    pipeline = create_pipeline(world)
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"config": {"streams": streams}})
+    assert error_codes(answer) == {"streams": code}
 
 
-def test_a_valid_pipeline_validates_and_nothing_is_made(world: World) -> None:
-    sent = {"name": "Flights", "config": config(), "schedule": "0 0 * * *"}
-    answer = world.client().post(f"{URL}/validate", sent)
+def test_validating_a_valid_pipeline_creates_nothing(world: World) -> None:
+    body = {"name": "Flights", "config": config(), "schedule": "0 0 * * *"}
+    answer = world.client().post(f"{URL}/validate", body)
     assert answer.json() == {"valid": True, "errors": []}
     assert world.client().get(URL).json()["count"] == 0
 
 
-def test_settings_come_from_a_saved_connector(world: World) -> None:
-    saved = make_connector(world, config={"rows": 7})
-    made = create(
+def test_a_pipeline_uses_the_settings_of_its_connector(world: World) -> None:
+    connector = make_connector(world, config={"rows": 7})
+    pipeline = create_pipeline(
         world,
-        config=config({"primary_key": ["id"]}, connector_id=str(saved.pk), kind=None, config=None),
+        config=config(
+            {"primary_key": ["id"]}, connector_id=str(connector.pk), kind=None, config=None
+        ),
     )
-    assert made["config"]["source"]["kind"] == "dummy"
-    assert made["config"]["source"]["config"] is None
-    source = plain_source(world, made["id"])
+    assert pipeline["config"]["source"]["kind"] == "dummy"
+    assert pipeline["config"]["source"]["config"] is None
+    source = engine_source(world, pipeline["id"])
     assert (source.config, source.primary_key) == ({"rows": 7}, ("id",))
 
 
@@ -301,84 +313,88 @@ def test_a_connector_of_another_org_or_role_is_unknown(world: World, stranger: W
     foreign = make_connector(stranger)
     destination = make_connector(world, role="destination", kind="logger")
     for pk in (foreign.pk, destination.pk):
-        sent = config(connector_id=str(pk), config=None, kind=None)
-        answer = world.client().post(URL, {"name": "x", "config": sent})
-        assert fields(answer) == {"source.connector_id": "unknown"}
+        body = config(connector_id=str(pk), config=None, kind=None)
+        answer = world.client().post(URL, {"name": "x", "config": body})
+        assert error_codes(answer) == {"source.connector_id": "unknown"}
 
 
-def test_connector_and_inline_settings_together_are_refused(world: World) -> None:
-    saved = make_connector(world)
-    answer = world.client().post(URL, {"name": "x", "config": config(connector_id=str(saved.pk))})
-    assert fields(answer) == {"source.config": "ambiguous"}
-    sent = config(connector_id=str(saved.pk), config=None, kind="postgres")
-    answer = world.client().post(URL, {"name": "x", "config": sent})
-    assert fields(answer) == {"source.kind": "mismatch"}
+def test_a_connector_cannot_be_combined_with_inline_settings_or_another_kind(world: World) -> None:
+    connector = make_connector(world)
+    answer = world.client().post(
+        URL, {"name": "x", "config": config(connector_id=str(connector.pk))}
+    )
+    assert error_codes(answer) == {"source.config": "ambiguous"}
+    config_of_other_kind = config(connector_id=str(connector.pk), config=None, kind="postgres")
+    answer = world.client().post(URL, {"name": "x", "config": config_of_other_kind})
+    assert error_codes(answer) == {"source.kind": "mismatch"}
 
 
-def test_an_inline_secret_is_masked_kept_and_given_to_the_engine(world: World) -> None:
-    made = create(world, config=database())
+def test_an_inline_secret_is_masked_for_users_and_stays_stored_for_the_engine(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret())
     marker = {"set": True, "last4": "3k9z"}
-    assert made["config"]["source"]["config"]["password"] == marker
+    assert pipeline["config"]["source"]["config"]["password"] == marker
     client = world.client()
-    path = f"{URL}/{made['id']}"
+    path = f"{URL}/{pipeline['id']}"
     patched = client.patch(path, {"config": {"source": {"config": {"database": "store"}}}})
     assert patched.status_code == 200, patched.content
     assert patched.json()["version"] == 2
-    shown = patched.json()["config"]
-    assert shown["source"]["config"]["database"] == "store"
-    replaced = client.put(path, {"name": "Flights", "config": shown})
+    masked_config = patched.json()["config"]
+    assert masked_config["source"]["config"]["database"] == "store"
+    replaced = client.put(path, {"name": "Flights", "config": masked_config})
     assert replaced.status_code == 200, replaced.content
     assert replaced.json()["version"] == 2
-    assert plain_source(world, made["id"]).config["password"] == PASSWORD
+    assert engine_source(world, pipeline["id"]).config["password"] == PASSWORD
 
 
-def test_an_inline_secret_does_not_follow_a_changed_host(world: World) -> None:
-    made = create(world, config=database())
-    path = f"{URL}/{made['id']}"
-    for side in ({"host": "evil.example.net"}, {"port": 1}):
-        answer = world.client().patch(path, {"config": {"source": {"config": side}}})
-        assert fields(answer) == {"source.config.password": "secret_required"}
-    moved = made["config"]
-    moved["source"]["config"]["host"] = "evil.example.net"
-    answer = world.client().put(path, {"name": "x", "config": moved})
-    assert fields(answer) == {"source.config.password": "secret_required"}
+def test_a_changed_host_requires_the_inline_secret_again(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret())
+    path = f"{URL}/{pipeline['id']}"
+    for change in ({"host": "evil.example.net"}, {"port": 1}):
+        answer = world.client().patch(path, {"config": {"source": {"config": change}}})
+        assert error_codes(answer) == {"source.config.password": "secret_required"}
+    changed_config = pipeline["config"]
+    changed_config["source"]["config"]["host"] = "evil.example.net"
+    answer = world.client().put(path, {"name": "x", "config": changed_config})
+    assert error_codes(answer) == {"source.config.password": "secret_required"}
 
 
-def test_another_kind_leaves_the_old_settings_and_secrets_behind(world: World) -> None:
-    made = create(world, config=database())
+def test_changing_the_kind_removes_the_old_settings_and_secrets(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret())
     source, streams = {"kind": "dummy", "config": {}}, [{"stream": "generated"}]
-    sent = {"config": {"source": source, "streams": streams}}
-    answer = world.client().patch(f"{URL}/{made['id']}", sent)
+    changes = {"config": {"source": source, "streams": streams}}
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", changes)
     assert answer.status_code == 200, answer.content
     assert answer.json()["config"]["source"]["config"] == {}
-    assert plain_source(world, made["id"]).config == {}
+    assert engine_source(world, pipeline["id"]).config == {}
 
 
-def test_a_patch_from_inline_settings_to_a_connector_and_back(world: World) -> None:
-    saved = make_connector(world, config={"rows": 7})
-    made = create(world)
-    path = f"{URL}/{made['id']}"
-    used = world.client().patch(path, {"config": {"source": {"connector_id": str(saved.pk)}}})
-    assert used.status_code == 200, used.content
-    assert used.json()["config"]["source"]["config"] is None
-    back = world.client().patch(
+def test_a_patch_can_replace_inline_settings_by_a_connector_and_back(world: World) -> None:
+    connector = make_connector(world, config={"rows": 7})
+    pipeline = create_pipeline(world)
+    path = f"{URL}/{pipeline['id']}"
+    with_connector = world.client().patch(
+        path, {"config": {"source": {"connector_id": str(connector.pk)}}}
+    )
+    assert with_connector.status_code == 200, with_connector.content
+    assert with_connector.json()["config"]["source"]["config"] is None
+    with_inline_settings = world.client().patch(
         path, {"config": {"source": {"kind": "dummy", "config": {"rows": 3}}}}
     )
-    assert back.status_code == 200, back.content
-    assert back.json()["config"]["source"]["connector_id"] is None
-    assert plain_source(world, made["id"]).config == {"rows": 3}
+    assert with_inline_settings.status_code == 200, with_inline_settings.content
+    assert with_inline_settings.json()["config"]["source"]["connector_id"] is None
+    assert engine_source(world, pipeline["id"]).config == {"rows": 3}
 
 
-def test_a_name_is_taken_once(world: World) -> None:
-    create(world)
+def test_a_second_pipeline_with_the_same_name_is_rejected(world: World) -> None:
+    create_pipeline(world)
     answer = world.client().post(URL, {"name": "FLIGHTS", "config": config()})
     assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 
-def test_the_etag_rises_with_every_change_and_guards_against_lost_ones(world: World) -> None:
-    made = create(world)
+def test_every_change_increases_the_etag_and_a_stale_if_match_is_rejected(world: World) -> None:
+    pipeline = create_pipeline(world)
     client = world.client()
-    path = f"{URL}/{made['id']}"
+    path = f"{URL}/{pipeline['id']}"
     first = client.patch(path, {"tags": ["a"]}, headers={"If-Match": '"1"'})
     assert first.headers["ETag"] == '"2"'
     assert client.patch(path, {"tags": ["a"]}).headers["ETag"] == '"2"'
@@ -386,64 +402,66 @@ def test_the_etag_rises_with_every_change_and_guards_against_lost_ones(world: Wo
     assert client.delete(path, headers={"If-Match": '"1"'}).status_code == 412
 
 
-def test_a_put_resets_what_is_left_out(world: World) -> None:
-    made = create(world, tags=["a"], schedule="0 0 * * *", description="d", max_attempts=5)
-    answer = world.client().put(f"{URL}/{made['id']}", {"name": "Flights", "config": config()})
+def test_a_put_resets_omitted_fields(world: World) -> None:
+    pipeline = create_pipeline(
+        world, tags=["a"], schedule="0 0 * * *", description="d", max_attempts=5
+    )
+    answer = world.client().put(f"{URL}/{pipeline['id']}", {"name": "Flights", "config": config()})
     body = answer.json()
     assert (body["tags"], body["schedule"], body["description"]) == ([], None, "")
     assert (body["max_attempts"], body["version"]) == (3, 1)
 
 
-def test_a_copy_is_disabled_named_and_independent(world: World) -> None:
-    made = create(world, config=database(), schedule="0 0 * * *", tags=["a"])
+def test_a_copy_is_disabled_gets_a_new_name_and_does_not_follow_changes(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret(), schedule="0 0 * * *", tags=["a"])
     client = world.client()
-    first = client.post(f"{URL}/{made['id']}/duplicate", {}).json()
-    second = client.post(f"{URL}/{made['id']}/duplicate", {}).json()
-    named = client.post(f"{URL}/{made['id']}/duplicate", {"name": "Mine"}).json()
-    assert [first["name"], second["name"], named["name"]] == [
+    first = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
+    second = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
+    with_name = client.post(f"{URL}/{pipeline['id']}/duplicate", {"name": "Mine"}).json()
+    assert [first["name"], second["name"], with_name["name"]] == [
         "Flights (copy)",
         "Flights (copy 2)",
         "Mine",
     ]
     assert (first["enabled"], first["next_run_at"]) == (False, None)
     assert (first["schedule"]["cron"], first["tags"]) == ("0 0 * * *", ["a"])
-    client.patch(f"{URL}/{made['id']}", {"config": {"source": {"config": {"password": "new"}}}})
-    assert plain_source(world, first["id"]).config["password"] == PASSWORD
+    client.patch(f"{URL}/{pipeline['id']}", {"config": {"source": {"config": {"password": "new"}}}})
+    assert engine_source(world, first["id"]).config["password"] == PASSWORD
 
 
-def test_enabling_and_disabling_plan_the_schedule(world: World) -> None:
-    made = create(world, schedule="0 0 * * *")
+def test_disabling_removes_the_next_run_and_enabling_plans_it_again(world: World) -> None:
+    pipeline = create_pipeline(world, schedule="0 0 * * *")
     client = world.client()
-    off = client.post(f"{URL}/{made['id']}/disable", {}).json()
-    assert (off["enabled"], off["next_run_at"]) == (False, None)
-    on = client.post(f"{URL}/{made['id']}/enable", {}).json()
-    assert on["enabled"] is True
-    assert on["next_run_at"] == made["next_run_at"]
-    assert client.post(f"{URL}/{made['id']}/enable", {}).headers["ETag"] == '"3"'
+    disabled = client.post(f"{URL}/{pipeline['id']}/disable", {}).json()
+    assert (disabled["enabled"], disabled["next_run_at"]) == (False, None)
+    enabled = client.post(f"{URL}/{pipeline['id']}/enable", {}).json()
+    assert enabled["enabled"] is True
+    assert enabled["next_run_at"] == pipeline["next_run_at"]
+    assert client.post(f"{URL}/{pipeline['id']}/enable", {}).headers["ETag"] == '"3"'
 
 
-def test_deleting_takes_versions_schedule_and_runs_along(world: World) -> None:
-    made = make_pipeline(world, schedule="0 0 * * *")
+def test_deleting_a_pipeline_deletes_its_versions_and_runs(world: World) -> None:
+    pipeline = make_pipeline(world, schedule="0 0 * * *")
     with world.scope():
         run = Run.unscoped.create(
-            org=world.org, pipeline=made, version=1, status="succeeded", trigger="manual"
+            org=world.org, pipeline=pipeline, version=1, status="succeeded", trigger="manual"
         )
-    assert world.client().delete(f"{URL}/{made.pk}").status_code == 204
+    assert world.client().delete(f"{URL}/{pipeline.pk}").status_code == 204
     with world.scope():
         assert not Run.objects.for_org(world.org).filter(pk=run.pk).exists()
         assert not PipelineVersion.objects.for_org(world.org).exists()
 
 
-def test_a_pipeline_with_a_live_run_is_not_deleted(world: World) -> None:
-    made = make_pipeline(world)
+def test_a_pipeline_with_an_active_run_cannot_be_deleted(world: World) -> None:
+    pipeline = make_pipeline(world)
     with world.scope():
         Pipeline.objects.for_org(world.org).update(last_run_id=new_id(), last_run_status="running")
-    answer = world.client().delete(f"{URL}/{made.pk}")
+    answer = world.client().delete(f"{URL}/{pipeline.pk}")
     assert (answer.status_code, answer.json()["code"]) == (409, "run_in_progress")
 
 
-def test_changes_never_touch_what_runs_keep_on_the_row(world: World) -> None:
-    made = make_pipeline(world)
+def test_saving_a_stale_pipeline_does_not_overwrite_its_last_run(world: World) -> None:
+    pipeline = make_pipeline(world)
     with world.scope():
         stale = Pipeline.objects.for_org(world.org).get()
         Pipeline.objects.for_org(world.org).update(
@@ -451,14 +469,14 @@ def test_changes_never_touch_what_runs_keep_on_the_row(world: World) -> None:
         )
         stale.name = "New"
         services._save(stale)
-    shown = world.client().get(f"{URL}/{made.pk}").json()
-    assert (shown["name"], shown["last_run"]["status"]) == ("New", "succeeded")
+    saved = world.client().get(f"{URL}/{pipeline.pk}").json()
+    assert (saved["name"], saved["last_run"]["status"]) == ("New", "succeeded")
 
 
-def test_every_change_is_audited_with_masks(world: World) -> None:
-    made = create(world, config=database())
+def test_every_change_is_audited_with_masked_secrets(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret())
     client = world.client()
-    path = f"{URL}/{made['id']}"
+    path = f"{URL}/{pipeline['id']}"
     client.patch(path, {"config": {"source": {"config": {"password": "canary-two-8w3y"}}}})
     client.patch(path, {"name": "Store", "schedule": "0 0 * * *"})
     client.delete(path)
@@ -484,14 +502,14 @@ def test_every_change_is_audited_with_masks(world: World) -> None:
     assert events[2][1]["schedule"][1]["cron"] == "0 0 * * *"
 
 
-def test_a_domain_of_the_org_groups_pipelines(world: World, stranger: World) -> None:
+def test_a_pipeline_can_belong_to_a_domain_of_its_org_only(world: World, stranger: World) -> None:
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Marketing")
     with stranger.scope():
         foreign = Domain.unscoped.create(org=stranger.org, name="Theirs")
-    made = create(world, domain_id=str(domain.pk))
-    assert made["domain"] == {"id": str(domain.pk), "name": "Marketing"}
-    answer = world.client().patch(f"{URL}/{made['id']}", {"domain_id": str(foreign.pk)})
-    assert fields(answer) == {"domain_id": "unknown"}
-    cleared = world.client().patch(f"{URL}/{made['id']}", {"domain_id": None})
+    pipeline = create_pipeline(world, domain_id=str(domain.pk))
+    assert pipeline["domain"] == {"id": str(domain.pk), "name": "Marketing"}
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": str(foreign.pk)})
+    assert error_codes(answer) == {"domain_id": "unknown"}
+    cleared = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": None})
     assert cleared.json()["domain"] is None

@@ -1,4 +1,4 @@
-"""Schedules over HTTP: shorthand, merge, pause with a note, preview."""
+"""Schedules over HTTP can be given as text, changed, paused with a note, and previewed."""
 
 from __future__ import annotations
 
@@ -6,86 +6,86 @@ from typing import Any
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
-from tests.pipelines.test_pipelines import URL, create, fields
+from tests.pipelines.test_pipelines import URL, create_pipeline, error_codes
 from tests.world import World
 
 
-def patch(world: World, made: dict[str, Any], schedule: Any) -> Any:
-    return world.client().patch(f"{URL}/{made['id']}", {"schedule": schedule})
+def patch_schedule(world: World, pipeline: dict[str, Any], schedule: Any) -> Any:
+    return world.client().patch(f"{URL}/{pipeline['id']}", {"schedule": schedule})
 
 
-def test_a_plain_text_is_a_cron_in_utc(world: World) -> None:
-    schedule = create(world, schedule="0  */6 * * *")["schedule"]
+def test_a_schedule_given_as_text_is_a_cron_expression_in_utc(world: World) -> None:
+    schedule = create_pipeline(world, schedule="0  */6 * * *")["schedule"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 */6 * * *", "UTC")
     assert (schedule["overlap"], schedule["misfire"]) == ("skip", "run_once")
 
 
-def test_a_patch_changes_only_what_it_names(world: World) -> None:
-    made = create(world, schedule={"cron": "0 9 * * *", "timezone": "Asia/Tokyo"})
-    changed = patch(world, made, {"overlap": "queue"}).json()["schedule"]
+def test_a_patch_of_a_schedule_changes_only_the_given_fields(world: World) -> None:
+    pipeline = create_pipeline(world, schedule={"cron": "0 9 * * *", "timezone": "Asia/Tokyo"})
+    changed = patch_schedule(world, pipeline, {"overlap": "queue"}).json()["schedule"]
     assert (changed["cron"], changed["timezone"], changed["overlap"]) == (
         "0 9 * * *",
         "Asia/Tokyo",
         "queue",
     )
-    every = patch(world, made, {"interval_seconds": 3600}).json()["schedule"]
-    assert (every["cron"], every["interval_seconds"]) == (None, 3600)
-    gone = patch(world, made, None).json()
-    assert (gone["schedule"], gone["next_run_at"]) == (None, None)
+    with_interval = patch_schedule(world, pipeline, {"interval_seconds": 3600}).json()["schedule"]
+    assert (with_interval["cron"], with_interval["interval_seconds"]) == (None, 3600)
+    without_schedule = patch_schedule(world, pipeline, None).json()
+    assert (without_schedule["schedule"], without_schedule["next_run_at"]) == (None, None)
     with world.scope():
         assert not Schedule.objects.for_org(world.org).exists()
 
 
-def test_a_pause_has_a_note_and_an_author_and_outlives_a_new_plan(world: World) -> None:
-    made = create(world, schedule="0 0 * * *")
+def test_a_pause_has_a_note_and_an_author_and_stays_when_the_schedule_changes(world: World) -> None:
+    pipeline = create_pipeline(world, schedule="0 0 * * *")
     client = world.client()
-    paused = client.post(f"{URL}/{made['id']}/schedule/pause", {"note": "moving house"}).json()
+    paused = client.post(f"{URL}/{pipeline['id']}/schedule/pause", {"note": "new server"}).json()
     assert paused["next_run_at"] is None
-    assert paused["schedule"]["paused_note"] == "moving house"
+    assert paused["schedule"]["paused_note"] == "new server"
     assert paused["schedule"]["paused_by"]["id"] == str(world.users[Role.MEMBER].pk)
-    changed = patch(world, made, "0 1 * * *").json()
-    assert (changed["next_run_at"], changed["schedule"]["paused_note"]) == (None, "moving house")
+    changed = patch_schedule(world, pipeline, "0 1 * * *").json()
+    assert (changed["next_run_at"], changed["schedule"]["paused_note"]) == (None, "new server")
     (row,) = client.get(URL).json()["results"]
-    assert row["schedule"]["paused_note"] == "moving house"
-    resumed = client.post(f"{URL}/{made['id']}/schedule/resume", {}).json()
+    assert row["schedule"]["paused_note"] == "new server"
+    resumed = client.post(f"{URL}/{pipeline['id']}/schedule/resume", {}).json()
     assert resumed["next_run_at"].endswith("T01:00:00Z")
     assert resumed["schedule"]["paused_by"] is None
 
 
-def test_a_disabled_pipeline_that_resumes_stays_unplanned(world: World) -> None:
-    made = create(world, schedule="0 0 * * *", enabled=False)
-    assert made["next_run_at"] is None
+def test_resuming_the_schedule_of_a_disabled_pipeline_plans_no_run(world: World) -> None:
+    pipeline = create_pipeline(world, schedule="0 0 * * *", enabled=False)
+    assert pipeline["next_run_at"] is None
     client = world.client()
-    client.post(f"{URL}/{made['id']}/schedule/pause", {})
-    resumed = client.post(f"{URL}/{made['id']}/schedule/resume", {}).json()
+    client.post(f"{URL}/{pipeline['id']}/schedule/pause", {})
+    resumed = client.post(f"{URL}/{pipeline['id']}/schedule/resume", {}).json()
     assert resumed["next_run_at"] is None
 
 
-def test_pausing_without_a_schedule_is_a_conflict(world: World) -> None:
-    made = create(world)
+def test_pausing_resuming_or_previewing_without_a_schedule_is_a_conflict(world: World) -> None:
+    pipeline = create_pipeline(world)
     for path, method in (("pause", "post"), ("resume", "post"), ("preview", "get")):
-        answer = getattr(world.client(), method)(f"{URL}/{made['id']}/schedule/{path}")
+        answer = getattr(world.client(), method)(f"{URL}/{pipeline['id']}/schedule/{path}")
         assert (answer.status_code, answer.json()["code"]) == (409, "no_schedule")
 
 
-def test_the_next_times_are_shown_before_and_after_saving(world: World) -> None:
+def test_a_preview_shows_the_same_times_for_an_unsaved_and_a_saved_schedule(world: World) -> None:
     viewer = world.client(Role.VIEWER)
     schedule = {"cron": "0 */6 * * *", "timezone": "Asia/Kathmandu"}
     unsaved = viewer.post("/api/v1/schedules/preview", {"schedule": schedule, "count": 4}).json()
     assert len(unsaved["times"]) == 4
     assert unsaved["timezone"] == "Asia/Kathmandu"
     assert all(time.endswith(":15:00Z") for time in unsaved["times"])
-    made = create(world, schedule=schedule)
-    saved = viewer.get(f"{URL}/{made['id']}/schedule/preview", {"count": 4}).json()
+    pipeline = create_pipeline(world, schedule=schedule)
+    saved = viewer.get(f"{URL}/{pipeline['id']}/schedule/preview", {"count": 4}).json()
     assert saved == unsaved
-    assert made["next_run_at"] == saved["times"][0]
+    assert pipeline["next_run_at"] == saved["times"][0]
 
 
-def test_a_bad_schedule_to_preview_names_its_field(world: World) -> None:
+def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:
     client = world.client(Role.VIEWER)
 
     def errors(schedule: Any) -> dict[str, str]:
-        return fields(client.post("/api/v1/schedules/preview", {"schedule": schedule}))
+        return error_codes(client.post("/api/v1/schedules/preview", {"schedule": schedule}))
 
     assert errors("0 0 0 * * *") == {"schedule.cron": "invalid"}
     assert errors({"cron": "0 0 * * *", "timezone": "CET2"}) == {"schedule.timezone": "unknown"}
@@ -93,4 +93,4 @@ def test_a_bad_schedule_to_preview_names_its_field(world: World) -> None:
         "schedule.timezone": "unknown"
     }
     answer = client.post("/api/v1/schedules/preview", {"schedule": "0 0 * * *", "count": 101})
-    assert fields(answer) == {"count": "max_value"}
+    assert error_codes(answer) == {"count": "max_value"}

@@ -1,4 +1,4 @@
-"""Compare schedules with a clock that advances minute by minute."""
+"""The times of schedules are compared with a clock that advances minute by minute."""
 
 from __future__ import annotations
 
@@ -18,49 +18,53 @@ MINUTE = timedelta(minutes=1)
 
 
 @dataclass
-class Planned:
+class PlannedSchedule:
     cron: str = ""
     interval_seconds: int | None = None
     timezone: str = "UTC"
     next_run_at: datetime | None = None
 
 
-def at(text: str) -> datetime:
+def utc_time(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def local(cron: str, zone: str, after: str, count: int) -> list[str]:
-    found = next_times(Planned(cron, timezone=zone), at(after), count)
-    return [f"{moment.astimezone(ZoneInfo(zone)):%d %H:%M%z}" for moment in found]
+def local_times(cron: str, zone: str, after: str, count: int) -> list[str]:
+    moments = next_times(PlannedSchedule(cron, timezone=zone), utc_time(after), count)
+    return [f"{moment.astimezone(ZoneInfo(zone)):%d %H:%M%z}" for moment in moments]
 
 
-def names(cron: Cron, wall: datetime) -> bool:
-    return cron.runs_on(wall.date()) and wall.hour in cron.hours and wall.minute in cron.minutes
+def is_scheduled_at(cron: Cron, local_time: datetime) -> bool:
+    return (
+        cron.runs_on(local_time.date())
+        and local_time.hour in cron.hours
+        and local_time.minute in cron.minutes
+    )
 
 
-def walked(text: str, zone_name: str, after: datetime, until: datetime) -> list[datetime]:
-    """Every minute is checked; skipped local times count at the moment of the jump."""
+def times_by_clock(text: str, zone_name: str, after: datetime, until: datetime) -> list[datetime]:
+    """Check every minute. A local time that the clock skips counts at the moment of the jump."""
     cron, zone = parse(text), ZoneInfo(zone_name)
     found = []
     moment = after.replace(second=0, microsecond=0)
-    shown = moment.astimezone(zone)
+    local = moment.astimezone(zone)
     while moment < until:
-        moment, before = moment + MINUTE, shown
-        shown = moment.astimezone(zone)
-        wall = shown.replace(tzinfo=None, fold=0)
-        due = names(cron, wall) and (cron.every_hour or shown.fold == 0)
+        moment, previous = moment + MINUTE, local
+        local = moment.astimezone(zone)
+        local_time = local.replace(tzinfo=None, fold=0)
+        is_due = is_scheduled_at(cron, local_time) and (cron.every_hour or local.fold == 0)
         if not cron.every_hour:
-            skipped = before.replace(tzinfo=None, fold=0) + MINUTE
-            while skipped < wall:
-                due = due or names(cron, skipped)
-                skipped += MINUTE
-        if due and after < moment <= until:
+            skipped_time = previous.replace(tzinfo=None, fold=0) + MINUTE
+            while skipped_time < local_time:
+                is_due = is_due or is_scheduled_at(cron, skipped_time)
+                skipped_time += MINUTE
+        if is_due and after < moment <= until:
             found.append(moment)
     return found
 
 
 @st.composite
-def field(draw: st.DrawFn, low: int, high: int) -> str:
+def cron_fields(draw: st.DrawFn, low: int, high: int) -> str:
     number = st.integers(low, high)
     shape = draw(st.sampled_from(["*", "number", "list", "range", "step", "stepped range"]))
     if shape == "*":
@@ -75,16 +79,16 @@ def field(draw: st.DrawFn, low: int, high: int) -> str:
     return f"{first}-{last}" + (f"/{draw(st.integers(1, 9))}" if "step" in shape else "")
 
 
-crons = st.builds(
+cron_expressions = st.builds(
     "{} {} {} {} {}".format,
-    field(0, 59),
-    field(0, 23),
-    st.just("*") | field(1, 28),
+    cron_fields(0, 59),
+    cron_fields(0, 23),
+    st.just("*") | cron_fields(1, 28),
     st.just("*"),
-    st.just("*") | field(0, 7),
+    st.just("*") | cron_fields(0, 7),
 )
-# Forward, back; at midnight, by half an hour, at one minute past midnight; a day that was skipped.
-days = st.sampled_from(
+# Days before a change of the clock: forward or back, at midnight, by half an hour, or by a whole day.
+zones_and_days = st.sampled_from(
     [
         ("Europe/Paris", "2026-03-28"),
         ("Europe/Paris", "2026-10-24"),
@@ -106,59 +110,59 @@ days = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
-@given(crons, days, st.integers(0, 24 * 60 * 60))
-def test_the_next_times_are_those_of_a_clock_walked_minute_by_minute(
-    text: str, place: tuple[str, str], offset: int
+@given(cron_expressions, zones_and_days, st.integers(0, 24 * 60 * 60))
+def test_the_next_times_are_those_of_a_clock_that_advances_by_minutes(
+    text: str, zone_and_day: tuple[str, str], offset: int
 ) -> None:
-    zone, day = place
-    after = at(day) + timedelta(seconds=offset)
+    zone, day = zone_and_day
+    after = utc_time(day) + timedelta(seconds=offset)
     until = after + timedelta(days=2)
-    expected = walked(text, zone, after, until)
-    found = next_times(Planned(text, timezone=zone), after, len(expected) + 1)
+    expected = times_by_clock(text, zone, after, until)
+    found = next_times(PlannedSchedule(text, timezone=zone), after, len(expected) + 1)
     assert found[: len(expected)] == expected
     assert all(moment > until for moment in found[len(expected) :])
     assert found == sorted(set(found))
 
 
-def test_a_time_the_clock_skips_runs_at_the_end_of_the_gap() -> None:
-    assert local("30 2 * * *", "Europe/Paris", "2026-03-28T00:00", 3) == [
+def test_a_local_time_that_the_clock_skips_runs_at_the_end_of_the_gap() -> None:
+    assert local_times("30 2 * * *", "Europe/Paris", "2026-03-28T00:00", 3) == [
         "28 02:30+0100",
         "29 03:00+0200",
         "30 02:30+0200",
     ]
 
 
-def test_a_time_the_clock_shows_twice_runs_once() -> None:
-    assert local("30 2 * * *", "Europe/Paris", "2026-10-24T20:00", 2) == [
+def test_a_local_time_that_occurs_twice_runs_once() -> None:
+    assert local_times("30 2 * * *", "Europe/Paris", "2026-10-24T20:00", 2) == [
         "25 02:30+0200",
         "26 02:30+0100",
     ]
 
 
-def test_an_hourly_schedule_runs_every_hour_that_passes() -> None:
-    assert local("0 * * * *", "Europe/Paris", "2026-10-24T23:30", 4) == [
+def test_an_hourly_schedule_runs_once_in_every_elapsed_hour() -> None:
+    assert local_times("0 * * * *", "Europe/Paris", "2026-10-24T23:30", 4) == [
         "25 02:00+0200",
         "25 02:00+0100",
         "25 03:00+0100",
         "25 04:00+0100",
     ]
-    assert local("0 * * * *", "Europe/Paris", "2026-03-29T00:00", 2) == [
+    assert local_times("0 * * * *", "Europe/Paris", "2026-03-29T00:00", 2) == [
         "29 03:00+0200",
         "29 04:00+0200",
     ]
 
 
 def test_the_29th_of_february_is_found_across_a_century_without_one() -> None:
-    found = next_times(Planned("0 0 29 2 *"), at("2096-03-01"), 1)
-    assert found == [at("2104-02-29")]
+    found = next_times(PlannedSchedule("0 0 29 2 *"), utc_time("2096-03-01"), 1)
+    assert found == [utc_time("2104-02-29")]
 
 
-def test_a_restricted_day_and_weekday_are_either_or() -> None:
-    found = local("0 0 13 * fri", "UTC", "2026-11-01", 4)
+def test_a_day_of_month_and_a_weekday_are_combined_with_or() -> None:
+    found = local_times("0 0 13 * fri", "UTC", "2026-11-01", 4)
     assert [entry[:2] for entry in found] == ["06", "13", "20", "27"]
 
 
-def test_names_and_seven_for_sunday_are_understood() -> None:
+def test_names_and_seven_for_sunday_are_accepted() -> None:
     assert parse("0 0 * JAN-mar fri-sun") == parse("0 0 * 1-3 5-7")
     assert parse("0 0 * * 7") == parse("0 0 * * 0")
     assert parse("0 0 * * */2").weekdays == {0, 2, 4, 6}
@@ -192,7 +196,7 @@ def test_an_invalid_cron_expression_names_the_error(text: str, message: str) -> 
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_cron_or_an_error(text: str) -> None:
+def test_any_text_is_parsed_or_raises_a_cron_error(text: str) -> None:
     try:
         parse(text)
     except CronError:
@@ -200,20 +204,22 @@ def test_any_text_is_a_cron_or_an_error(text: str) -> None:
 
 
 def test_a_late_scheduler_does_not_shift_an_interval() -> None:
-    plan = Planned(interval_seconds=3600, next_run_at=at("2026-01-01T00:10"))
-    assert advance(plan, at("2026-01-01T05:59")) == at("2026-01-01T06:10")
-    assert advance(plan, at("2026-01-01T00:10")) == at("2026-01-01T01:10")
-    fresh = Planned(interval_seconds=90)
-    assert next_times(fresh, at("2026-01-01T00:00"), 2) == [
-        at("2026-01-01T00:01:30"),
-        at("2026-01-01T00:03:00"),
+    plan = PlannedSchedule(interval_seconds=3600, next_run_at=utc_time("2026-01-01T00:10"))
+    assert advance(plan, utc_time("2026-01-01T05:59")) == utc_time("2026-01-01T06:10")
+    assert advance(plan, utc_time("2026-01-01T00:10")) == utc_time("2026-01-01T01:10")
+    new_plan = PlannedSchedule(interval_seconds=90)
+    assert next_times(new_plan, utc_time("2026-01-01T00:00"), 2) == [
+        utc_time("2026-01-01T00:01:30"),
+        utc_time("2026-01-01T00:03:00"),
     ]
 
 
 @given(st.integers(0, 3600), st.datetimes(timezones=st.just(UTC)))
 def test_jitter_is_the_same_for_every_scheduler_and_within_its_bound(
-    most: int, slot: datetime
+    max_seconds: int, slot: datetime
 ) -> None:
-    one = uuid4()
-    assert jitter(one, slot, most) == jitter(one, slot.astimezone(ZoneInfo("Asia/Tokyo")), most)
-    assert timedelta(0) <= jitter(one, slot, most) <= timedelta(seconds=most)
+    pipeline_id = uuid4()
+    assert jitter(pipeline_id, slot, max_seconds) == jitter(
+        pipeline_id, slot.astimezone(ZoneInfo("Asia/Tokyo")), max_seconds
+    )
+    assert timedelta(0) <= jitter(pipeline_id, slot, max_seconds) <= timedelta(seconds=max_seconds)

@@ -1,4 +1,4 @@
-"""Definitions of the release before streams are migrated in every org. tests/local/upgrade runs such pipelines."""
+"""Definitions of the previous release, which had no streams, are migrated. tests/local/upgrade runs such pipelines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.pipelines.models import Pipeline, PipelineVersion
 from tests import database
 from tests.world import World, make_world
 
-PLAIN_OLD: dict[str, Any] = {
+OLD_DEFINITION: dict[str, Any] = {
     "source": {
         "connector_id": None,
         "kind": "dummy",
@@ -33,7 +33,7 @@ PLAIN_OLD: dict[str, Any] = {
         "write_mode": "append",
     },
 }
-PLAIN_NEW: dict[str, Any] = {
+NEW_DEFINITION: dict[str, Any] = {
     "source": {"connector_id": None, "kind": "dummy", "config": {"rows": 100}},
     "streams": [
         {
@@ -52,28 +52,28 @@ PLAIN_NEW: dict[str, Any] = {
         "config": None,
     },
 }
-PYTHON = {"kind": "python", "code": "def transform(record):\n    return record\n"}
-FULL_OLD = {
-    **PLAIN_OLD,
-    "source": {**PLAIN_OLD["source"], "version": 3, "cursor_field": "id", "primary_key": []},
-    "transforms": [PYTHON],
+TRANSFORM = {"kind": "python", "code": "def transform(record):\n    return record\n"}
+OLD_DEFINITION_WITH_TRANSFORM = {
+    **OLD_DEFINITION,
+    "source": {**OLD_DEFINITION["source"], "version": 3, "cursor_field": "id", "primary_key": []},
+    "transforms": [TRANSFORM],
 }
-FULL_NEW = {
-    **PLAIN_NEW,
-    "source": {**PLAIN_NEW["source"], "version": 3},
+NEW_DEFINITION_WITH_TRANSFORM = {
+    **NEW_DEFINITION,
+    "source": {**NEW_DEFINITION["source"], "version": 3},
     "streams": [
         {
-            **PLAIN_NEW["streams"][0],
+            **NEW_DEFINITION["streams"][0],
             "cursor_field": "id",
             "primary_key": [],
-            "transforms": [PYTHON],
+            "transforms": [TRANSFORM],
         }
     ],
 }
 
 
-def migrate(*, backwards: bool = False) -> None:
-    """Return the statements of `manage.py migrate`, and its role."""
+def run_migration(*, backwards: bool = False) -> None:
+    """Run the statements of the migration with the role of `manage.py migrate`."""
     sql = StringIO()
     call_command("sqlmigrate", "pipelines", "0008", backwards=backwards, stdout=sql)
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as owner:
@@ -82,8 +82,8 @@ def migrate(*, backwards: bool = False) -> None:
 
 
 @pytest.fixture
-def table(committed_db: None) -> Iterator[None]:
-    """The table of versions, which a test may migrate back and forth; it is migrated at the end."""
+def versions_table(committed_db: None) -> Iterator[None]:
+    """Let a test migrate the table of versions back and forth. It is migrated forward at the end."""
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ def table(committed_db: None) -> Iterator[None]:
             admin.execute(
                 "ALTER TABLE pipelines_pipelineversion DROP CONSTRAINT IF EXISTS pipelines_version_streams"
             )
-        migrate()
+        run_migration()
 
 
 def definitions(world: World, pipeline: Pipeline) -> list[Any]:
@@ -101,8 +101,8 @@ def definitions(world: World, pipeline: Pipeline) -> list[Any]:
         return list(rows.order_by("number").values_list("definition", flat=True))
 
 
-def plant(world: World, *documents: Any) -> Pipeline:
-    """A pipeline with a version of each document."""
+def create_pipeline(world: World, *documents: Any) -> Pipeline:
+    """Create a pipeline with a version for each document."""
     with world.scope():
         pipeline: Pipeline = Pipeline.unscoped.create(
             org=world.org, name="old", version=len(documents)
@@ -114,22 +114,25 @@ def plant(world: World, *documents: Any) -> Pipeline:
     return pipeline
 
 
-def test_every_version_of_every_org_is_migrated_and_can_go_back(table: None) -> None:
-    migrate(backwards=True)
+def test_every_version_of_every_org_is_migrated_forward_and_back(versions_table: None) -> None:
+    run_migration(backwards=True)
     acme, other = make_world(), make_world("Other")
-    planted = [(acme, plant(acme, PLAIN_OLD, FULL_OLD)), (other, plant(other, FULL_OLD, PLAIN_OLD))]
-    migrate()
-    assert [definitions(*each) for each in planted] == [
-        [PLAIN_NEW, FULL_NEW],
-        [FULL_NEW, PLAIN_NEW],
+    pipelines = [
+        (acme, create_pipeline(acme, OLD_DEFINITION, OLD_DEFINITION_WITH_TRANSFORM)),
+        (other, create_pipeline(other, OLD_DEFINITION_WITH_TRANSFORM, OLD_DEFINITION)),
     ]
-    migrate(backwards=True)
-    assert [definitions(*each) for each in planted] == [
-        [PLAIN_OLD, FULL_OLD],
-        [FULL_OLD, PLAIN_OLD],
+    run_migration()
+    assert [definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
+        [NEW_DEFINITION, NEW_DEFINITION_WITH_TRANSFORM],
+        [NEW_DEFINITION_WITH_TRANSFORM, NEW_DEFINITION],
+    ]
+    run_migration(backwards=True)
+    assert [definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
+        [OLD_DEFINITION, OLD_DEFINITION_WITH_TRANSFORM],
+        [OLD_DEFINITION_WITH_TRANSFORM, OLD_DEFINITION],
     ]
 
 
-def test_a_process_of_the_release_before_cannot_write_its_shape(world: World) -> None:
+def test_a_process_of_the_previous_release_cannot_store_the_old_format(world: World) -> None:
     with pytest.raises(IntegrityError, match="pipelines_version_streams"):
-        plant(world, PLAIN_OLD)
+        create_pipeline(world, OLD_DEFINITION)

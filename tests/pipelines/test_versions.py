@@ -1,4 +1,4 @@
-"""Versions of a definition: every change adds one; they can be compared and restored."""
+"""Every change of a definition adds a version. Versions can be compared and restored."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from hypothesis import strategies as st
 from apps.orgs.roles import Role
 from apps.pipelines.history import diffs
 from apps.pipelines.models import PipelineVersion
-from tests.pipelines.test_pipelines import PASSWORD, URL, config, create, database, plain_source
+from tests.pipelines.test_pipelines import (
+    PASSWORD,
+    URL,
+    config,
+    config_with_secret,
+    create_pipeline,
+    engine_source,
+)
 from tests.world import World, make_connector, make_pipeline
 
 
-def patch(world: World, made: dict[str, Any], **source: Any) -> dict[str, Any]:
-    answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"source": source}})
+def patch_source(world: World, pipeline: dict[str, Any], **source: Any) -> dict[str, Any]:
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"config": {"source": source}})
     assert answer.status_code == 200, answer.content
     changed: dict[str, Any] = answer.json()
     return changed
 
 
-def test_a_changed_definition_is_a_new_version_and_nothing_else_is(world: World) -> None:
-    made = create(world)
+def test_only_a_changed_definition_adds_a_version(world: World) -> None:
+    pipeline = create_pipeline(world)
     client = world.client()
-    client.patch(f"{URL}/{made['id']}", {"name": "New", "tags": ["a"], "schedule": "0 0 * * *"})
-    patch(world, made, config={"rows": 10})
-    assert patch(world, made, config={"rows": 11})["version"] == 2
-    rows = world.client(Role.VIEWER).get(f"{URL}/{made['id']}/versions").json()
+    client.patch(f"{URL}/{pipeline['id']}", {"name": "New", "tags": ["a"], "schedule": "0 0 * * *"})
+    patch_source(world, pipeline, config={"rows": 10})
+    assert patch_source(world, pipeline, config={"rows": 11})["version"] == 2
+    rows = world.client(Role.VIEWER).get(f"{URL}/{pipeline['id']}/versions").json()
     assert [row["number"] for row in rows["results"]] == [2, 1]
     assert rows["results"][0]["created_by"] == {
         "id": str(world.users[Role.MEMBER].pk),
@@ -37,22 +44,22 @@ def test_a_changed_definition_is_a_new_version_and_nothing_else_is(world: World)
 
 
 def test_versions_are_paged(world: World) -> None:
-    made = create(world)
+    pipeline = create_pipeline(world)
     for rows in range(11, 14):
-        patch(world, made, config={"rows": rows})
+        patch_source(world, pipeline, config={"rows": rows})
     client = world.client()
-    path = f"{URL}/{made['id']}/versions"
+    path = f"{URL}/{pipeline['id']}/versions"
     first = client.get(path, {"limit": 3}).json()
-    rest = client.get(path, {"limit": 3, "cursor": first["next"]}).json()
-    assert [row["number"] for row in first["results"] + rest["results"]] == [4, 3, 2, 1]
-    assert rest["next"] is None
+    second = client.get(path, {"limit": 3, "cursor": first["next"]}).json()
+    assert [row["number"] for row in first["results"] + second["results"]] == [4, 3, 2, 1]
+    assert second["next"] is None
 
 
 def test_a_diff_names_each_field_and_masks_secrets(world: World) -> None:
-    made = create(world, config=database())
-    patch(world, made, config={"database": "store", "password": "another-password-3k9z"})
+    pipeline = create_pipeline(world, config=config_with_secret())
+    patch_source(world, pipeline, config={"database": "store", "password": "another-password-3k9z"})
     client = world.client(Role.VIEWER)
-    answer = client.get(f"{URL}/{made['id']}/versions/2/diff")
+    answer = client.get(f"{URL}/{pipeline['id']}/versions/2/diff")
     assert answer.json() == {
         "before": 1,
         "after": 2,
@@ -71,65 +78,67 @@ def test_a_diff_names_each_field_and_masks_secrets(world: World) -> None:
             },
         ],
     }
-    back = client.get(f"{URL}/{made['id']}/versions/1/diff", {"against": 2}).json()
-    assert back["changes"][0]["before"] == "store"
-    first = client.get(f"{URL}/{made['id']}/versions/1/diff").json()
+    reversed_diff = client.get(f"{URL}/{pipeline['id']}/versions/1/diff", {"against": 2}).json()
+    assert reversed_diff["changes"][0]["before"] == "store"
+    first = client.get(f"{URL}/{pipeline['id']}/versions/1/diff").json()
     assert first["before"] == 0
     assert all(change["before"] is None for change in first["changes"])
     assert PASSWORD not in str(first)
 
 
-def test_a_version_is_read_with_its_secrets_masked(world: World) -> None:
-    made = create(world, config=database())
-    answer = world.client(Role.VIEWER).get(f"{URL}/{made['id']}/versions/1")
-    assert answer.json()["config"] == made["config"]
+def test_a_version_is_returned_with_masked_secrets(world: World) -> None:
+    pipeline = create_pipeline(world, config=config_with_secret())
+    answer = world.client(Role.VIEWER).get(f"{URL}/{pipeline['id']}/versions/1")
+    assert answer.json()["config"] == pipeline["config"]
 
 
-def test_an_unknown_version_is_not_found_whatever_its_number(world: World) -> None:
-    made = create(world)
+def test_an_unknown_version_of_any_number_gets_404(world: World) -> None:
+    pipeline = create_pipeline(world)
     client = world.client()
     for number in (0, 2, 2**31, 10**26):
-        path = f"{URL}/{made['id']}/versions/{number}"
+        path = f"{URL}/{pipeline['id']}/versions/{number}"
         assert client.get(path).status_code == 404
         assert client.get(f"{path}/diff").status_code == 404
         assert client.post(f"{path}/restore", {}).status_code == 404
-    path = f"{URL}/{made['id']}/versions/1/diff"
+    path = f"{URL}/{pipeline['id']}/versions/1/diff"
     assert client.get(path, {"against": 9}).status_code == 404
     assert client.get(path, {"against": 10**26}).status_code == 400
 
 
 def test_restoring_adds_a_version_with_the_old_secrets_encrypted_again(world: World) -> None:
-    made = create(world, config=database())
-    patch(world, made, config={"password": "new", "database": "store"})
+    pipeline = create_pipeline(world, config=config_with_secret())
+    patch_source(world, pipeline, config={"password": "new", "database": "store"})
     client = world.client()
-    answer = client.post(f"{URL}/{made['id']}/versions/1/restore", {})
+    answer = client.post(f"{URL}/{pipeline['id']}/versions/1/restore", {})
     assert answer.status_code == 200, answer.content
     assert answer.json()["version"] == 3
-    assert answer.json()["config"] == made["config"]
-    assert plain_source(world, made["id"]).config["password"] == PASSWORD
+    assert answer.json()["config"] == pipeline["config"]
+    assert engine_source(world, pipeline["id"]).config["password"] == PASSWORD
     with world.scope():
         sealed = dict(PipelineVersion.objects.for_org(world.org).values_list("number", "sealed"))
     assert sealed[3] != sealed[1]
-    notes = client.get(f"{URL}/{made['id']}/versions").json()["results"]
+    notes = client.get(f"{URL}/{pipeline['id']}/versions").json()["results"]
     assert notes[0]["note"] == "Restored version 1"
-    same = client.post(f"{URL}/{made['id']}/versions/1/restore", {}).json()
-    assert same["version"] == 3
+    unchanged = client.post(f"{URL}/{pipeline['id']}/versions/1/restore", {}).json()
+    assert unchanged["version"] == 3
 
 
-def test_a_version_whose_connector_is_gone_cannot_be_restored(world: World) -> None:
-    saved = make_connector(world)
-    made = create(world, config=config(connector_id=str(saved.pk), kind=None, config=None))
-    patch(world, made, kind="dummy", config={})
-    assert world.client().delete(f"/api/v1/connectors/{saved.pk}").status_code == 204
-    answer = world.client().post(f"{URL}/{made['id']}/versions/1/restore", {})
+def test_a_version_whose_connector_was_deleted_cannot_be_restored(world: World) -> None:
+    connector = make_connector(world)
+    pipeline = create_pipeline(
+        world, config=config(connector_id=str(connector.pk), kind=None, config=None)
+    )
+    patch_source(world, pipeline, kind="dummy", config={})
+    assert world.client().delete(f"/api/v1/connectors/{connector.pk}").status_code == 204
+    answer = world.client().post(f"{URL}/{pipeline['id']}/versions/1/restore", {})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "source.connector_id"
 
 
-def test_a_version_of_another_pipeline_is_not_found(world: World) -> None:
-    one, other = make_pipeline(world), make_pipeline(world)
-    patch(world, {"id": str(one.pk)}, config={"rows": 3})
-    assert world.client().get(f"{URL}/{other.pk}/versions/2").status_code == 404
+def test_a_version_number_of_another_pipeline_gets_404(world: World) -> None:
+    changed, unchanged = make_pipeline(world), make_pipeline(world)
+    patch_source(world, {"id": str(changed.pk)}, config={"rows": 3})
+    assert world.client().get(f"{URL}/{unchanged.pk}/versions/2").status_code == 404
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.text("ab", max_size=3)
@@ -150,8 +159,8 @@ def test_a_diff_contains_every_difference_and_nothing_else(
         assert change["before"] != change["after"]
         assert patched.get(change["field"]) == change["before"]
         patched[change["field"]] = change["after"]
-    wanted = diffs.flatten(after)
+    expected = diffs.flatten(after)
     assert {k: v for k, v in patched.items() if v is not None} == {
-        k: v for k, v in wanted.items() if v is not None
+        k: v for k, v in expected.items() if v is not None
     }
     assert diffs.diff(before, before) == []
