@@ -15,7 +15,12 @@ from apps.auth.models import User
 from apps.orgs.operators.site import OperatorAdmin
 from apps.orgs.roles import Role
 from tests.isolation.planted import Planted, plant
-from tests.orgs.test_operators import PASSWORD, log_in, look_at, set_up_factor
+from tests.orgs.test_operators import (
+    PASSWORD,
+    enter_password,
+    open_support_access,
+    set_up_second_factor,
+)
 
 PREFIX = "operators/"
 BASE = f"/{PREFIX}"
@@ -67,7 +72,7 @@ def test_no_operators_page_opens_without_login_for_owners_or_without_second_fact
     anonymous, member, without_factor = Client(), Client(), Client()
     member.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
-    log_in(without_factor)
+    enter_password(without_factor)
     for route in operator_routes():
         path = url_of_route(route, orgs[0].world.org.pk)
         for client in (anonymous, member, without_factor):
@@ -85,9 +90,9 @@ def test_an_operator_sees_only_rows_of_the_org_with_support_access(
     ours, theirs = orgs
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
     client = Client()
-    log_in(client)
-    set_up_factor(client)
-    look_at(client, ours.world.org)
+    enter_password(client)
+    set_up_second_factor(client)
+    open_support_access(client, ours.world.org)
     page_count = 0
     for model, page in admin.site._registry.items():
         assert isinstance(page, OperatorAdmin)

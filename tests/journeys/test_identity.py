@@ -44,8 +44,8 @@ def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_sin
     assert browser is not None
     accept_invitation(browser, link[0], tmp_path)
 
-    with oidc.running() as issuer:
-        issuer.know("grace", email=colleague, email_verified=True, name="Grace H.")
+    with oidc.running_issuer() as issuer:
+        issuer.add_user("grace", email=colleague, email_verified=True, name="Grace H.")
         short_name = set_up_single_sign_on(page, issuer.url, tmp_path)
         log_in_with_single_sign_on(browser, site, short_name, tmp_path)
 

@@ -1,6 +1,6 @@
-"""A simple model of the permissions in an org, with which the state machine compares Drover.
+"""A simple model of the permissions in an org. The state machine test compares Drover with it.
 
-It uses nothing of the product: the table is written out again from the design.
+It imports no code of Drover. Its permission table is a copy of the table in the design.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 RANKS = ("viewer", "member", "admin", "owner")
-FOR_OWNERS = {"org.delete", "org.transfer", "owners.manage"}
-FOR_ADMINS = {
+OWNER_PERMISSIONS = {"org.delete", "org.transfer", "owners.manage"}
+ADMIN_PERMISSIONS = {
     "org.update",
     "members.manage",
     "invitations.manage",
@@ -19,7 +19,7 @@ FOR_ADMINS = {
     "audit.view",
     "settings.edit",
 }
-IN_A_DOMAIN = {
+DOMAIN_PERMISSIONS = {
     "connectors.edit",
     "pipelines.edit",
     "pipelines.delete",
@@ -28,25 +28,25 @@ IN_A_DOMAIN = {
     "state.edit",
     "alerts.edit",
 }
-FOR_MEMBERS = IN_A_DOMAIN | {"custom_sources.edit", "agent.use", "api_keys.own"}
-ALL = FOR_OWNERS | FOR_ADMINS | FOR_MEMBERS | {"read"}
+MEMBER_PERMISSIONS = DOMAIN_PERMISSIONS | {"custom_sources.edit", "agent.use", "api_keys.own"}
+ALL_PERMISSIONS = OWNER_PERMISSIONS | ADMIN_PERMISSIONS | MEMBER_PERMISSIONS | {"read"}
 
 
 def rank(role: str) -> int:
     return RANKS.index(role)
 
 
-def needs(permission: str) -> str:
-    """The least role that has the permission."""
-    if permission in FOR_OWNERS:
+def required_role(permission: str) -> str:
+    """Return the lowest role that has the permission."""
+    if permission in OWNER_PERMISSIONS:
         return "owner"
-    if permission in FOR_ADMINS:
+    if permission in ADMIN_PERMISSIONS:
         return "admin"
-    return "member" if permission in FOR_MEMBERS else "viewer"
+    return "member" if permission in MEMBER_PERMISSIONS else "viewer"
 
 
 @dataclass
-class Invited:
+class ModelInvitation:
     id: str
     role: str
     link: str
@@ -54,14 +54,14 @@ class Invited:
 
 
 @dataclass
-class Key:
+class ModelKey:
     id: str
     text: str
-    maker: str
+    creator: str
     role: str
     scopes: frozenset[str]
     domain: UUID | None
-    alive: bool = True
+    is_active: bool = True
 
 
 @dataclass
@@ -72,51 +72,51 @@ class OrgModel:
     overrides: dict[tuple[UUID, str], str] = field(default_factory=dict)  # (domain, person): role
     domains: list[UUID] = field(default_factory=list)
     connectors: dict[UUID, UUID | None] = field(default_factory=dict)  # connector: its domain
-    invited: dict[str, Invited] = field(default_factory=dict)
-    keys: list[Key] = field(default_factory=list)
+    invitations: dict[str, ModelInvitation] = field(default_factory=dict)
+    keys: list[ModelKey] = field(default_factory=list)
 
     def role(self, person: str, domain: UUID | None = None) -> str:
-        """Return a member's permission, in the whole org or for the objects of one domain."""
-        raised = self.overrides.get((domain, person), "viewer") if domain else "viewer"
-        return max(self.members[person], raised, key=rank)
+        """Return a member's role in the whole org, or in one domain."""
+        domain_role = self.overrides.get((domain, person), "viewer") if domain else "viewer"
+        return max(self.members[person], domain_role, key=rank)
 
     def allows(self, person: str, permission: str, domain: UUID | None = None) -> bool:
         if person not in self.members:
             return False
-        inside = permission in IN_A_DOMAIN or permission == "read"
-        role = self.role(person, domain if inside else None)
-        return rank(role) >= rank(needs(permission))
+        applies_in_domains = permission in DOMAIN_PERMISSIONS or permission == "read"
+        role = self.role(person, domain if applies_in_domains else None)
+        return rank(role) >= rank(required_role(permission))
 
-    def key_allows(self, key: Key, permission: str, domain: UUID | None = None) -> bool:
-        """Never more than the key's role, its maker's current role, its scopes and its domain."""
-        if not key.alive or key.maker not in self.members:
+    def key_allows(self, key: ModelKey, permission: str, domain: UUID | None = None) -> bool:
+        """Return whether a key has the permission: role, creator, scopes and domain must permit it."""
+        if not key.is_active or key.creator not in self.members:
             return False
         if key.scopes and permission not in key.scopes:
             return False
-        inside = permission in IN_A_DOMAIN or permission == "read"
-        if key.domain is not None and not inside:
+        applies_in_domains = permission in DOMAIN_PERMISSIONS or permission == "read"
+        if key.domain is not None and not applies_in_domains:
             return False
         if key.domain is not None and permission != "read" and domain != key.domain:
             return False
-        role = min(key.role, self.members[key.maker], key=rank)
-        return rank(role) >= rank(needs(permission))
+        role = min(key.role, self.members[key.creator], key=rank)
+        return rank(role) >= rank(required_role(permission))
 
-    def reaches(self, person: str, *roles: str) -> bool:
-        """Whether a member may grant or remove these roles: none above their own, `owner` only by owners."""
-        own = rank(self.members[person])
-        return all(rank(role) <= own and (role != "owner" or own == 3) for role in roles)
+    def may_manage_roles(self, person: str, *roles: str) -> bool:
+        """Return whether a member may grant or remove these roles. None may be above their own role."""
+        own_rank = rank(self.members[person])
+        return all(rank(role) <= own_rank and (role != "owner" or own_rank == 3) for role in roles)
 
     def owners(self) -> list[str]:
         return [person for person, role in self.members.items() if role == "owner"]
 
-    def end(self, person: str) -> None:
-        """End a membership, and remove what depends on it."""
+    def remove_member(self, person: str) -> None:
+        """Remove a member with their domain roles, and revoke their keys."""
         del self.members[person]
         self.overrides = {k: v for k, v in self.overrides.items() if k[1] != person}
         for key in self.keys:
-            key.alive = key.alive and key.maker != person
+            key.is_active = key.is_active and key.creator != person
 
-    def end_domain(self, domain: UUID) -> None:
+    def delete_domain(self, domain: UUID) -> None:
         self.domains.remove(domain)
         self.overrides = {k: v for k, v in self.overrides.items() if k[0] != domain}
         self.keys = [key for key in self.keys if key.domain != domain]

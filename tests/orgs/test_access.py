@@ -1,4 +1,4 @@
-"""The explanation of each of a member's permissions is correct."""
+"""The API explains correctly why a member has a permission or lacks it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.world import World, client_for
 
 def member(world: World, role: Role) -> Membership:
     with world.scope():
-        found: Membership = (
+        membership: Membership = (
             Membership.objects.for_org(world.org).select_related("user").get(user=world.users[role])
         )
-    return found
+    return membership
 
 
-def ask(world: World, whose: Membership, **query: str) -> Any:
-    answer = world.client("viewer").get(f"/api/v1/org/members/{whose.pk}/access", query)
+def read_access(world: World, membership: Membership, **query: str) -> Any:
+    answer = world.client("viewer").get(f"/api/v1/org/members/{membership.pk}/access", query)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def test_a_raised_role_is_the_reason_in_its_domain_only(world: World) -> None:
+def test_a_domain_role_is_the_reason_in_its_domain_only(world: World) -> None:
     viewer = member(world, Role.VIEWER)
     with world.scope():
         owner = principal(world, Role.OWNER)
@@ -35,41 +35,52 @@ def test_a_raised_role_is_the_reason_in_its_domain_only(world: World) -> None:
         domains.set_role(
             org=world.org, by=owner, domain_id=domain.pk, member_id=viewer.pk, role=Role.ADMIN
         )
-    there = ask(world, viewer, domain=str(domain.pk))
-    reasons = {row["permission"]: row for row in there["permissions"]}
+    access = read_access(world, viewer, domain=str(domain.pk))
+    reasons = {row["permission"]: row for row in access["permissions"]}
     assert (
         reasons["pipelines.run"]["because"]
         == "The domain role in Marketing raises viewer to admin."
     )
     assert reasons["members.manage"]["allowed"] is False
-    assert (there["role"], there["role_here"]) == ("viewer", "admin")
-    elsewhere = {row["permission"]: row for row in ask(world, viewer)["permissions"]}
+    assert (access["role"], access["role_here"]) == ("viewer", "admin")
+    reasons_elsewhere = {
+        row["permission"]: row for row in read_access(world, viewer)["permissions"]
+    }
     assert (
-        elsewhere["pipelines.run"]["because"] == "Needs member; this member's role here is viewer."
+        reasons_elsewhere["pipelines.run"]["because"]
+        == "Needs member; this member's role here is viewer."
     )
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("raised", [None, Role.MEMBER, Role.ADMIN])
-def test_the_answer_is_what_the_server_decides(
-    world: World, role: Role, raised: Role | None
+@pytest.mark.parametrize("domain_role", [None, Role.MEMBER, Role.ADMIN])
+def test_the_explained_permissions_are_the_permissions_of_the_member(
+    world: World, role: Role, domain_role: Role | None
 ) -> None:
-    whose = member(world, role)
+    membership = member(world, role)
     domain_id = None
     with world.scope():
         owner = principal(world, Role.OWNER)
         domain = domains.create(org=world.org, by=owner, name="Marketing")
-        if raised is not None and role in (Role.VIEWER, Role.MEMBER) and raised != role:
+        if domain_role is not None and role in (Role.VIEWER, Role.MEMBER) and domain_role != role:
             domains.set_role(
-                org=world.org, by=owner, domain_id=domain.pk, member_id=whose.pk, role=raised
+                org=world.org,
+                by=owner,
+                domain_id=domain.pk,
+                member_id=membership.pk,
+                role=domain_role,
             )
         domain_id = str(domain.pk)
-    me = client_for(world.users[role], world.org).get("/api/v1/auth/me").json()["organization"]
-    mine = {each["id"]: each["permissions"] for each in me["domains"]}
-    for query, held in (
-        ({}, me["permissions"]),
-        ({"domain": domain_id}, mine.get(domain_id, me["permissions"])),
+    organization = (
+        client_for(world.users[role], world.org).get("/api/v1/auth/me").json()["organization"]
+    )
+    permissions_by_domain = {
+        domain_entry["id"]: domain_entry["permissions"] for domain_entry in organization["domains"]
+    }
+    for query, expected in (
+        ({}, organization["permissions"]),
+        ({"domain": domain_id}, permissions_by_domain.get(domain_id, organization["permissions"])),
     ):
-        rows = ask(world, whose, **query)["permissions"]
-        assert [row["permission"] for row in rows if row["allowed"]] == held
+        rows = read_access(world, membership, **query)["permissions"]
+        assert [row["permission"] for row in rows if row["allowed"]] == expected
         assert len(rows) == len(Permission)

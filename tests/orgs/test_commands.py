@@ -1,4 +1,4 @@
-"""The operators' commands."""
+"""The commands `create_org`, `create_operator`, `rotate_keys` and `doctor`."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from tests import database
 from tests.world import World, make_world
 
 
-def run(name: str, *arguments: Any) -> str:
+def run_command(name: str, *arguments: Any) -> str:
     out = StringIO()
     call_command(name, *arguments, stdout=out)
     return out.getvalue()
 
 
-def test_create_org_makes_an_owner_who_can_log_in_with_what_was_printed(db: None) -> None:
-    said = run("create_org", "Analytics", "--owner", "Ada@Example.com")
-    password = said.rpartition(": ")[2].strip()
+def test_create_org_creates_an_owner_who_can_log_in_with_the_printed_password(db: None) -> None:
+    output = run_command("create_org", "Analytics", "--owner", "Ada@Example.com")
+    password = output.rpartition(": ")[2].strip()
     ada = authenticate(email="ada@example.com", password=password, ip=None)
     (membership,) = memberships_of(ada.pk)
     assert (membership.org.name, membership.role) == ("Analytics", Role.OWNER)
 
 
-def test_create_org_for_someone_who_is_there_prints_no_password(world: World) -> None:
+def test_create_org_for_an_existing_user_prints_no_password(world: World) -> None:
     owner = world.users[Role.OWNER]
-    assert "Password" not in run("create_org", "Second", "--owner", owner.email)
+    assert "Password" not in run_command("create_org", "Second", "--owner", owner.email)
     assert len(memberships_of(owner.pk)) == 2
 
 
 def test_create_operator_reads_its_password_from_a_file(db: None, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("correct horse battery staple\n")
-    said = run("create_operator", "op@example.com", "--password-file", str(file))
-    assert "correct horse" not in said
+    output = run_command("create_operator", "op@example.com", "--password-file", str(file))
+    assert "correct horse" not in output
     user = authenticate(email="op@example.com", password="correct horse battery staple", ip=None)
     assert user.is_staff
     assert not Membership.unscoped.filter(user=user).exists()
@@ -65,21 +65,21 @@ def test_create_operator_reads_its_password_from_a_file(db: None, tmp_path: Path
         ("create_operator", ["a@example.com", "--password-file", "/nowhere"]),
     ],
 )
-def test_a_wrong_argument_is_one_sentence_and_makes_nothing(
+def test_an_invalid_argument_is_rejected_and_creates_no_user(
     db: None, command: str, arguments: list[str]
 ) -> None:
     with pytest.raises(CommandError):
-        run(command, *arguments)
+        run_command(command, *arguments)
     assert not User.objects.exists()
 
 
-def test_an_operator_needs_an_account_of_their_own(world: World) -> None:
+def test_a_user_of_an_org_cannot_become_an_operator(world: World) -> None:
     with pytest.raises(CommandError, match="already has an account"):
-        run("create_operator", world.users[Role.OWNER].email)
+        run_command("create_operator", world.users[Role.OWNER].email)
 
 
 class TestKeyRotation:
-    """`rotate_keys` between two real keys."""
+    """`rotate_keys` replaces one real encryption key by another."""
 
     @pytest.fixture
     def worlds(self, committed_db: None, settings: Any) -> list[World]:
@@ -90,33 +90,37 @@ class TestKeyRotation:
         settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
         return worlds
 
-    def opened(self, world: World) -> Any:
+    def unsealed_secret(self, world: World) -> Any:
         with world.scope():
             org = Org.objects.get(pk=world.org.pk)
             return vault.unseal(org, "test", org.pk, world.sealed)  # type: ignore[attr-defined]
 
-    def test_the_old_key_can_be_removed_afterwards(
+    def test_the_old_key_can_be_removed_after_a_rotation(
         self, worlds: list[World], settings: Any
     ) -> None:
-        assert "2 re-encrypted, 0 already" in run("rotate_keys")
-        assert "0 re-encrypted, 2 already" in run("rotate_keys")
+        assert "2 re-encrypted, 0 already" in run_command("rotate_keys")
+        assert "0 re-encrypted, 2 already" in run_command("rotate_keys")
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
-        assert [self.opened(world) for world in worlds] == ["secret", "secret"]
+        assert [self.unsealed_secret(world) for world in worlds] == ["secret", "secret"]
 
-    def test_without_it_the_old_key_is_needed(self, worlds: list[World], settings: Any) -> None:
+    def test_without_a_rotation_the_old_key_is_needed(
+        self, worlds: list[World], settings: Any
+    ) -> None:
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
         with pytest.raises(Unreadable):
-            self.opened(worlds[0])
+            self.unsealed_secret(worlds[0])
         assert not diagnosis.keys().ok
 
-    def test_an_org_read_before_the_rotation_still_opens(self, worlds: list[World]) -> None:
-        """A running run has the data key as it was encrypted when the run began."""
+    def test_an_org_that_was_loaded_before_the_rotation_can_still_be_decrypted(
+        self, worlds: list[World]
+    ) -> None:
+        """A run that began before the rotation has the data key in its old encrypted form."""
         with worlds[0].scope():
-            held = Org.objects.get(pk=worlds[0].org.pk)
-        run("rotate_keys")
-        assert vault.unseal(held, "test", held.pk, worlds[0].sealed) == "secret"  # type: ignore[attr-defined]
+            org = Org.objects.get(pk=worlds[0].org.pk)
+        run_command("rotate_keys")
+        assert vault.unseal(org, "test", org.pk, worlds[0].sealed) == "secret"  # type: ignore[attr-defined]
 
-    def test_a_key_that_is_lost_is_counted_and_fails(
+    def test_rotation_fails_and_counts_the_orgs_whose_key_is_lost(
         self, worlds: list[World], settings: Any
     ) -> None:
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
@@ -125,35 +129,38 @@ class TestKeyRotation:
             call_command("rotate_keys", stdout=out)
         assert "2 could not be decrypted" in out.getvalue()
 
-    def test_each_org_has_it_in_its_trail(self, worlds: list[World]) -> None:
-        run("rotate_keys")
+    def test_the_rotation_is_audited_in_each_org(self, worlds: list[World]) -> None:
+        run_command("rotate_keys")
         with worlds[0].scope():
-            trail = AuditEvent.objects.for_org(worlds[0].org)
-            assert trail.filter(action="org.rotate_key").count() == 1
+            events = AuditEvent.objects.for_org(worlds[0].org)
+            assert events.filter(action="org.rotate_key").count() == 1
 
 
-def findings() -> dict[str, health.Finding]:
+def findings_by_part() -> dict[str, health.Finding]:
     return {finding.part: finding for finding in diagnosis.all_findings()}
 
 
-def test_the_doctor_finds_nothing_wrong_but_the_missing_worker(committed_db: None) -> None:
+def test_the_doctor_reports_only_the_missing_worker(committed_db: None) -> None:
     make_world()
-    found = findings()
-    assert {part for part, finding in found.items() if not finding.ok} == {"workers", "scheduler"}
-    assert "1 organization can be opened" in found["keys"].seen
+    findings = findings_by_part()
+    assert {part for part, finding in findings.items() if not finding.ok} == {
+        "workers",
+        "scheduler",
+    }
+    assert "1 organization can be opened" in findings["keys"].seen
 
 
-def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
+def test_the_doctor_reports_no_problem_while_a_worker_runs(committed_db: None) -> None:
     record_worker_heartbeat()
     assert [finding for finding in diagnosis.all_findings() if not finding.ok] == []
-    assert "All checks passed." in run("doctor")
+    assert "All checks passed." in run_command("doctor")
 
 
 def test_doctor_reports_the_risks_of_a_shared_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = layers.choose_isolation
-    monkeypatch.setattr(layers, "choose_isolation", lambda: real(("landlock", "seccomp")))
+    isolation = layers.choose_isolation
+    monkeypatch.setattr(layers, "choose_isolation", lambda: isolation(("landlock", "seccomp")))
     assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
-    monkeypatch.setattr(layers, "choose_isolation", lambda: real(("seccomp", "root", "uid")))
+    monkeypatch.setattr(layers, "choose_isolation", lambda: isolation(("seccomp", "root", "uid")))
     assert "left open" not in diagnosis.isolation().seen
 
 
@@ -167,23 +174,23 @@ def record_worker_heartbeat() -> None:
         )
 
 
-def test_the_doctor_names_a_table_that_lost_its_protection(committed_db: None) -> None:
+def test_the_doctor_names_a_table_without_row_level_security(committed_db: None) -> None:
     admin_url = database.url_of(database.worker_database())
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("ALTER TABLE orgs_domain DISABLE ROW LEVEL SECURITY")
         try:
-            finding = findings()["row security"]
+            finding = findings_by_part()["row security"]
         finally:
             admin.execute("ALTER TABLE orgs_domain ENABLE ROW LEVEL SECURITY")
     assert not finding.ok
     assert "orgs_domain" in finding.seen
 
 
-def test_the_doctor_names_a_role_that_is_too_strong(committed_db: None) -> None:
+def test_the_doctor_names_a_role_with_too_many_privileges(committed_db: None) -> None:
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute("ALTER ROLE app_ops CREATEROLE")
         try:
-            finding = findings()["roles"]
+            finding = findings_by_part()["roles"]
         finally:
             admin.execute("ALTER ROLE app_ops NOCREATEROLE")
     assert (finding.ok, finding.seen) == (False, "too many privileges: app_ops")
@@ -192,19 +199,19 @@ def test_the_doctor_names_a_role_that_is_too_strong(committed_db: None) -> None:
 def test_doctor_reports_why_storage_cannot_be_used(
     committed_db: None, settings: Any, tmp_path: Path
 ) -> None:
-    occupied = tmp_path / "file"
-    occupied.write_text("not a folder")
-    present = settings.STORAGES["default"]
-    broken = {**present, "OPTIONS": {"location": str(occupied)}}
-    settings.STORAGES = {**settings.STORAGES, "default": broken}
+    location = tmp_path / "file"
+    location.write_text("not a folder")
+    storage = settings.STORAGES["default"]
+    unusable_storage = {**storage, "OPTIONS": {"location": str(location)}}
+    settings.STORAGES = {**settings.STORAGES, "default": unusable_storage}
     finding = health.check_storage_now()
     assert not finding.ok
     assert finding.next_step
 
 
-def test_the_doctor_fails_with_exit_code_one_and_a_next_step(committed_db: None) -> None:
+def test_the_doctor_exits_with_code_1_and_prints_the_next_step(committed_db: None) -> None:
     out = StringIO()
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(SystemExit) as raised:
         call_command("doctor", stdout=out)
-    assert stopped.value.code == 1
+    assert raised.value.code == 1
     assert "-> Start `manage.py worker`" in out.getvalue()

@@ -14,7 +14,7 @@ from apps.orgs.roles import Permission, Role
 from tests.world import World, token_for
 
 
-def create(world: World, name: str = "Marketing", by: Role = Role.ADMIN) -> Any:
+def create_domain(world: World, name: str = "Marketing", by: Role = Role.ADMIN) -> Any:
     return world.client(by).post("/api/v1/org/domains", {"name": name})
 
 
@@ -23,79 +23,82 @@ def member_id(world: World, role: Role) -> Any:
         return Membership.objects.for_org(world.org).get(user=world.users[role]).pk
 
 
-def test_a_domain_is_made_renamed_and_deleted(world: World) -> None:
-    made = create(world)
-    assert made.status_code == 201
-    path = f"/api/v1/org/domains/{made.json()['id']}"
+def test_a_domain_can_be_created_renamed_and_deleted(world: World) -> None:
+    answer = create_domain(world)
+    assert answer.status_code == 201
+    path = f"/api/v1/org/domains/{answer.json()['id']}"
     client = world.client(Role.ADMIN)
     assert client.patch(path, {"name": "Growth"}).json()["name"] == "Growth"
     assert client.get(path).json()["name"] == "Growth"
     assert client.delete(path).status_code == 204
     assert client.get(path).status_code == 404
     with world.scope():
-        trail = AuditEvent.objects.for_org(world.org).filter(object_kind="domain").order_by("id")
-        assert list(trail.values_list("action", flat=True)) == [
+        events = AuditEvent.objects.for_org(world.org).filter(object_kind="domain").order_by("id")
+        assert list(events.values_list("action", flat=True)) == [
             "domain.create",
             "domain.rename",
             "domain.delete",
         ]
 
 
-def test_members_see_domains_and_cannot_change_them(world: World) -> None:
-    path = f"/api/v1/org/domains/{create(world).json()['id']}"
+def test_members_may_read_domains_but_not_change_them(world: World) -> None:
+    path = f"/api/v1/org/domains/{create_domain(world).json()['id']}"
     client = world.client(Role.MEMBER)
     assert client.get("/api/v1/org/domains").json()["count"] == 1
     assert client.patch(path, {"name": "Mine"}).status_code == 403
     assert client.delete(path).status_code == 403
-    assert create(world, "Mine", by=Role.MEMBER).status_code == 403
+    assert create_domain(world, "Mine", by=Role.MEMBER).status_code == 403
 
 
-def test_names_are_unique_regardless_of_case(world: World) -> None:
-    create(world, "Marketing")
-    other = create(world, "Sales").json()["id"]
-    assert create(world, "MARKETING").status_code == 409
+def test_domain_names_are_unique_regardless_of_case(world: World) -> None:
+    create_domain(world, "Marketing")
+    other = create_domain(world, "Sales").json()["id"]
+    assert create_domain(world, "MARKETING").status_code == 409
     answer = world.client(Role.ADMIN).patch(f"/api/v1/org/domains/{other}", {"name": "marketing"})
     assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 
-def test_a_stale_rename_or_delete_is_refused(world: World) -> None:
-    path = f"/api/v1/org/domains/{create(world).json()['id']}"
+def test_a_rename_or_delete_with_a_stale_etag_is_rejected(world: World) -> None:
+    path = f"/api/v1/org/domains/{create_domain(world).json()['id']}"
     client = world.client(Role.ADMIN)
-    old = client.get(path)["ETag"]
+    old_etag = client.get(path)["ETag"]
     client.patch(path, {"name": "Growth"})
-    assert client.patch(path, {"name": "Other"}, HTTP_IF_MATCH=old).status_code == 412
-    assert client.delete(path, HTTP_IF_MATCH=old).status_code == 412
+    assert client.patch(path, {"name": "Other"}, HTTP_IF_MATCH=old_etag).status_code == 412
+    assert client.delete(path, HTTP_IF_MATCH=old_etag).status_code == 412
     assert client.delete(path, HTTP_IF_MATCH=client.get(path)["ETag"]).status_code == 204
 
 
-def test_a_role_is_raised_for_one_domain_only(world: World) -> None:
-    here, elsewhere = create(world, "Here").json()["id"], create(world, "Elsewhere").json()["id"]
+def test_a_domain_role_applies_to_one_domain_only(world: World) -> None:
+    domain_id, other_domain_id = (
+        create_domain(world, "Here").json()["id"],
+        create_domain(world, "Elsewhere").json()["id"],
+    )
     viewer = member_id(world, Role.VIEWER)
     client = world.client(Role.ADMIN)
-    path = f"/api/v1/org/domains/{here}/members/{viewer}"
+    path = f"/api/v1/org/domains/{domain_id}/members/{viewer}"
     assert client.put(path, {"role": "member"}).status_code == 200
     assert client.put(path, {"role": "admin"}).json()["role"] == "admin"
-    assert len(client.get(f"/api/v1/org/domains/{here}").json()["members"]) == 1
+    assert len(client.get(f"/api/v1/org/domains/{domain_id}").json()["members"]) == 1
 
     token = token_for(world.users[Role.VIEWER], world.org)
     credential = authentication.read_token(token, None)
 
-    def may(permission: Permission, domain: str | None) -> bool:
+    def viewer_may(permission: Permission, domain: str | None) -> bool:
         with world.scope():
             _, principal = credentials.load_principal(credential)
         return principal.may(permission, domain_id=UUID(domain) if domain else None)
 
-    assert may(Permission.PIPELINES_EDIT, here)
-    assert not may(Permission.PIPELINES_EDIT, elsewhere)
-    assert not may(Permission.PIPELINES_EDIT, None)
-    assert not may(Permission.MEMBERS_MANAGE, here)
+    assert viewer_may(Permission.PIPELINES_EDIT, domain_id)
+    assert not viewer_may(Permission.PIPELINES_EDIT, other_domain_id)
+    assert not viewer_may(Permission.PIPELINES_EDIT, None)
+    assert not viewer_may(Permission.MEMBERS_MANAGE, domain_id)
     assert client.delete(path).status_code == 204
     assert client.delete(path).status_code == 404
-    assert not may(Permission.PIPELINES_EDIT, here)
+    assert not viewer_may(Permission.PIPELINES_EDIT, domain_id)
 
 
-def test_an_override_that_would_not_raise_is_refused(world: World) -> None:
-    domain = create(world).json()["id"]
+def test_a_domain_role_that_is_not_higher_than_the_role_is_rejected(world: World) -> None:
+    domain = create_domain(world).json()["id"]
     path = f"/api/v1/org/domains/{domain}/members/{member_id(world, Role.MEMBER)}"
     client = world.client(Role.ADMIN)
     assert client.put(path, {"role": "member"}).status_code == 422
@@ -103,34 +106,40 @@ def test_an_override_that_would_not_raise_is_refused(world: World) -> None:
     assert client.put(path, {"role": "owner"}).status_code == 422
 
 
-@pytest.mark.parametrize("part", ["domain", "member"])
-def test_a_foreign_domain_or_member_is_not_there(world: World, stranger: World, part: str) -> None:
+@pytest.mark.parametrize("foreign_part", ["domain", "member"])
+def test_a_domain_or_member_of_another_org_gets_the_same_404_as_an_unknown_one(
+    world: World, stranger: World, foreign_part: str
+) -> None:
     with stranger.scope():
-        theirs = Domain.unscoped.create(org=stranger.org, name="theirs").pk
-    ours = create(world).json()["id"]
+        domain_of_stranger = Domain.unscoped.create(org=stranger.org, name="theirs").pk
+    own_domain = create_domain(world).json()["id"]
     viewer = member_id(world, Role.VIEWER)
     client = world.client(Role.OWNER)
 
-    def put(stranger_id: Any) -> Any:
-        domain, member = (stranger_id, viewer) if part == "domain" else (ours, stranger_id)
+    def set_role(stranger_id: Any) -> Any:
+        domain, member = (
+            (stranger_id, viewer) if foreign_part == "domain" else (own_domain, stranger_id)
+        )
         return client.put(f"/api/v1/org/domains/{domain}/members/{member}", {"role": "admin"})
 
-    foreign = put(theirs if part == "domain" else member_id(stranger, Role.VIEWER))
-    unknown = put(uuid4())
+    foreign = set_role(
+        domain_of_stranger if foreign_part == "domain" else member_id(stranger, Role.VIEWER)
+    )
+    unknown = set_role(uuid4())
     assert foreign.status_code == unknown.status_code == 404
     assert foreign.content == unknown.content
 
 
-def test_the_profile_tells_where_a_member_may_do_more(world: World) -> None:
-    domain = create(world).json()["id"]
+def test_the_profile_lists_the_permissions_in_each_domain(world: World) -> None:
+    domain = create_domain(world).json()["id"]
     path = f"/api/v1/org/domains/{domain}/members/{member_id(world, Role.VIEWER)}"
     assert world.client(Role.ADMIN).put(path, {"role": "member"}).status_code == 200
 
     organization = world.client(Role.VIEWER).get("/api/v1/auth/me").json()["organization"]
     assert organization["permissions"] == ["read"]
-    [there] = organization["domains"]
-    assert there["id"] == domain
-    assert {"pipelines.run", "pipelines.edit", "read"} <= set(there["permissions"])
-    assert "api_keys.own" not in there["permissions"], (
-        "an override is for the objects of the domain"
+    [domain_entry] = organization["domains"]
+    assert domain_entry["id"] == domain
+    assert {"pipelines.run", "pipelines.edit", "read"} <= set(domain_entry["permissions"])
+    assert "api_keys.own" not in domain_entry["permissions"], (
+        "a domain role is only for objects of the domain"
     )

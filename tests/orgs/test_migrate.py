@@ -1,4 +1,4 @@
-"""An interrupted migration can be run again, wherever the database connection was lost."""
+"""A migration that lost its database connection can be run again, because each is one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import database
 
 @pytest.fixture
 def may_create(committed_db: None) -> Iterator[None]:
-    """The tests' role owns no tables and cannot create any otherwise."""
+    """Let the role of the tests create tables during a test."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
         try:
@@ -29,7 +29,7 @@ def may_create(committed_db: None) -> Iterator[None]:
 
 
 class Migration(migrations.Migration):
-    """Its index is deferred to the end, so Django would record it in a second transaction."""
+    """A migration whose index is created at the end. Django would record it in a second transaction."""
 
     operations = [
         migrations.CreateModel(
@@ -43,26 +43,26 @@ class Migration(migrations.Migration):
 
 
 @pytest.mark.parametrize(
-    ("executor", "left"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
+    ("executor", "is_table_left"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
 )
-def test_a_migration_that_is_cut_before_it_is_recorded_leaves_nothing(
+def test_a_migration_that_fails_before_it_is_recorded_creates_no_table(
     may_create: None,
     monkeypatch: pytest.MonkeyPatch,
     executor: type[MigrationExecutor],
-    left: bool,
+    is_table_left: bool,
 ) -> None:
-    def gone(*_: object) -> None:
+    def lose_connection(*_: object) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(executor, "record_migration", gone)
+    monkeypatch.setattr(executor, "record_migration", lose_connection)
     with pytest.raises(OperationalError):
         executor(connection).apply_migration(ProjectState(), Migration("0001_initial", "cut"))
-    assert ("cut_thing" in connection.introspection.table_names()) is left
+    assert ("cut_thing" in connection.introspection.table_names()) is is_table_left
 
 
-def test_the_command_migrates_that_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_migrate_command_uses_whole_executor(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[object] = []
-    monkeypatch.setattr(migrate, "MigrationExecutor", MigrationExecutor)  # and back at the end
+    monkeypatch.setattr(migrate, "MigrationExecutor", MigrationExecutor)  # restored after the test
     monkeypatch.setattr(
         migrate.Command, "handle", lambda *_, **__: used.append(vars(migrate)["MigrationExecutor"])
     )

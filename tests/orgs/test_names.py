@@ -1,6 +1,4 @@
-"""Names: their allowed characters, wherever they come from, and that none can inject text into a mail, a log or a
-file.
-"""
+"""The characters that names may have. A name cannot inject text into a mail, a log or an export."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ from tests import database
 from tests.mailbox import deliver
 from tests.world import World, make_pipeline
 
-GOOD = {
+VALID_NAMES = {
     "Zażółć gęślą": "Zażółć gęślą",
     "  two   words\u00a0here ": "two words here",
     "Cafe\u0301": "Café",
@@ -43,7 +41,7 @@ GOOD = {
     "אָ֑ב": "אָ֑ב",
     "=1+1": "=1+1",
 }
-BAD = {
+INVALID_NAMES = {
     "a new line": "Acme\nYour account is closed, see https://evil.example",
     "a carriage return": "a\rb",
     "a tabulator": "a\tb",
@@ -69,27 +67,27 @@ BAD = {
     "private use": "a\ue000",
     "a noncharacter": "a\uffff",
     "a lone surrogate": "a\ud800",
-    "a tower of marks": "Z" + "\u0335\u0321\u0323" * 5,
+    "many combining marks": "Z" + "\u0335\u0321\u0323" * 5,
 }
-UNSEEN = ["", "   ", "\u00a0\u3000", "\ufe0f", "\u0301"]
+INVISIBLE_NAMES = ["", "   ", "\u00a0\u3000", "\ufe0f", "\u0301"]
 
 
-@pytest.mark.parametrize("text", GOOD)
-def test_a_name_of_any_script_is_kept_normalised_and_trimmed(text: str) -> None:
-    assert names.parse_name(text) == GOOD[text]
-    assert names.clean_name(text, longest=120) == GOOD[text]
+@pytest.mark.parametrize("text", VALID_NAMES)
+def test_a_name_in_any_script_is_normalised_and_trimmed(text: str) -> None:
+    assert names.parse_name(text) == VALID_NAMES[text]
+    assert names.clean_name(text, longest=120) == VALID_NAMES[text]
 
 
-@pytest.mark.parametrize("text", BAD.values(), ids=BAD)
-def test_what_hides_or_writes_elsewhere_is_refused_and_cleaned_away(text: str) -> None:
+@pytest.mark.parametrize("text", INVALID_NAMES.values(), ids=INVALID_NAMES)
+def test_invalid_characters_are_rejected_and_can_be_removed(text: str) -> None:
     with pytest.raises(names.InvalidName):
         names.parse_name(text)
-    kept = names.clean_name(text, longest=120)
-    assert names.parse_name(kept) == kept
+    cleaned = names.clean_name(text, longest=120)
+    assert names.parse_name(cleaned) == cleaned
 
 
-@pytest.mark.parametrize("text", UNSEEN)
-def test_a_name_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
+@pytest.mark.parametrize("text", INVISIBLE_NAMES)
+def test_a_name_without_visible_characters_is_read_as_empty(text: str) -> None:
     assert names.parse_name(text) == ""
     assert names.clean_name(text, longest=120) == ""
 
@@ -98,15 +96,15 @@ def test_a_name_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
     st.text(st.characters(), max_size=60)
     | st.text("a\u200d\u200cم\u094d\u0301 \n\u202e👩", max_size=60)
 )
-def test_what_is_cleaned_can_be_read_and_stays_the_same(text: str) -> None:
-    kept = names.clean_name(text, longest=40)
-    assert len(kept) <= 40
-    assert names.parse_name(kept) == kept
-    assert names.clean_name(kept, longest=40) == kept
+def test_a_cleaned_name_is_valid_and_cleaning_it_again_changes_nothing(text: str) -> None:
+    cleaned = names.clean_name(text, longest=40)
+    assert len(cleaned) <= 40
+    assert names.parse_name(cleaned) == cleaned
+    assert names.clean_name(cleaned, longest=40) == cleaned
 
 
-def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Where a name is accepted: the name of the field, the route and the body."""
+def requests_with_name(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Return (field, route, body) of a request that sets this name, for each object with a name."""
     return {
         "org": ("name", "PATCH /org", {"name": name}),
         "domain": ("name", "POST /org/domains", {"name": name}),
@@ -122,7 +120,11 @@ def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]
         "pipeline": ("name", "POST /pipelines", {"name": name, "config": {}}),
         "tag": ("tags", "POST /pipelines", {"name": "x", "config": {}, "tags": [name]}),
         "custom source": ("name", "POST /custom-sources", {"name": name, "code": "x"}),
-        "its note": ("note", "POST /custom-sources", {"name": "x", "code": "x", "note": name}),
+        "note of a custom source": (
+            "note",
+            "POST /custom-sources",
+            {"name": "x", "code": "x", "note": name},
+        ),
         "an upload": (
             "filename",
             "POST /custom-sources/upload",
@@ -131,18 +133,18 @@ def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]
     }
 
 
-PLACES = (
+NAMED_OBJECTS = (
     *("org", "domain", "user", "second org", "key", "service account", "connector", "pipeline"),
-    *("tag", "custom source", "its note", "an upload"),
+    *("tag", "custom source", "note of a custom source", "an upload"),
 )
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_every_name_field_refuses_two_lines_and_bidirectional_controls(
-    world: World, place: str
+@pytest.mark.parametrize("named_object", NAMED_OBJECTS)
+def test_every_name_field_rejects_line_breaks_and_bidirectional_controls(
+    world: World, named_object: str
 ) -> None:
     for text in ("two\nlines", "fdp.\u202eexe"):
-        field, route, body = placed(world, text)[place]
+        field, route, body = requests_with_name(world, text)[named_object]
         method, _, path = route.partition(" ")
         answer = world.client(Role.OWNER).generic(
             method, f"/api/v1{path}", json.dumps(body), content_type="application/json"
@@ -152,7 +154,7 @@ def test_every_name_field_refuses_two_lines_and_bidirectional_controls(
         assert codes[field] == "characters"
 
 
-def test_a_description_has_lines_and_no_control_characters(world: World) -> None:
+def test_a_description_may_have_lines_but_no_control_characters(world: World) -> None:
     body = {"name": "x", "role": "destination", "kind": "duckdb", "config": {}}
     answer = world.client(Role.OWNER).post(
         "/api/v1/connectors", {**body, "description": "a\r\n\tb \u202e", "config": {}}
@@ -169,25 +171,24 @@ def test_the_length_counts_characters_after_normalising(world: World) -> None:
     assert client.patch("/api/v1/org", {"name": "e" * 1_000_000}).status_code == 422
 
 
-def test_a_mail_begins_with_our_words_and_quotes_the_organizations_name(
+def test_a_mail_starts_with_fixed_text_and_quotes_the_name_of_the_org(
     world: World, django_capture_on_commit_callbacks: Any
 ) -> None:
-    """The name as an earlier version, or an administrator of the database, could have stored it."""
     name = 'Bank" see https://evil.example or write to pay@evil.example, www.evil.example'
     assert world.client(Role.OWNER).patch("/api/v1/org", {"name": name}).status_code == 200
     world.client(Role.OWNER).post(
         "/api/v1/org/invitations", {"email": "new@example.com", "role": "viewer"}
     )
     deliver()
-    sent = outbox.outbox[-1]
-    assert "\n" not in sent.subject
-    assert str(sent.body).startswith("Hello,\n\nyou are invited to join an organization at ")
-    assert "evil.example" not in str(sent.body) + sent.subject
-    assert "https://evil" not in str(sent.body)
-    assert "“Bank' see https[://]evil[.]example" in str(sent.body)
+    message = outbox.outbox[-1]
+    assert "\n" not in message.subject
+    assert str(message.body).startswith("Hello,\n\nyou are invited to join an organization at ")
+    assert "evil.example" not in str(message.body) + message.subject
+    assert "https://evil" not in str(message.body)
+    assert "“Bank' see https[://]evil[.]example" in str(message.body)
 
 
-def test_no_mail_to_an_address_greets_with_a_name_a_stranger_chose(db: None) -> None:
+def test_mails_to_an_unverified_address_do_not_contain_the_name_of_the_account(db: None) -> None:
     user = User.objects.create_user(
         email="victim@example.com", password=None, name="Closed! See evil.example"
     )
@@ -195,11 +196,11 @@ def test_no_mail_to_an_address_greets_with_a_name_a_stranger_chose(db: None) -> 
     accounts.request_password_reset(user.email, None)
     deliver()
     assert len(outbox.outbox) == 2
-    for sent in outbox.outbox:
-        assert "evil" not in str(sent.body) + sent.subject
+    for message in outbox.outbox:
+        assert "evil" not in str(message.body) + message.subject
 
 
-def test_a_quoted_name_is_a_quotation_and_no_link() -> None:
+def test_a_quoted_name_is_in_quotation_marks_and_contains_no_link() -> None:
     assert mail.quote_name("Acme") == "“Acme”"
     assert mail.quote_name("Dr. Who & Sons, Inc.") == "“Dr. Who & Sons, Inc.”"
     assert mail.quote_name("a\r\nBcc: x@y.example") == "“a Bcc: x[@]y[.]example”"
@@ -208,7 +209,9 @@ def test_a_quoted_name_is_a_quotation_and_no_link() -> None:
 
 
 @pytest.mark.parametrize("address", ['"a b"@example.com', '"\x01"@example.com', "<a@example.com"])
-def test_an_address_cannot_carry_a_text(world: World, address: str) -> None:
+def test_an_address_with_quotes_spaces_or_control_characters_is_rejected(
+    world: World, address: str
+) -> None:
     answer = world.client(Role.OWNER).post(
         "/api/v1/org/invitations", {"email": address, "role": "viewer"}
     )
@@ -216,14 +219,14 @@ def test_an_address_cannot_carry_a_text(world: World, address: str) -> None:
     assert not names.is_plain_address(address)
 
 
-def test_a_log_line_holds_no_character_a_terminal_acts_on() -> None:
+def test_a_log_line_contains_only_printable_characters() -> None:
     text = "a\n\x1b[2J\x9b31m\u202e\u2028"
     line = logs._dumps({"event": text})
     assert line.isprintable()
     assert json.loads(line) == {"event": text}
 
 
-def test_the_database_refuses_what_a_forgotten_field_lets_through(world: World) -> None:
+def test_the_database_rejects_names_that_a_serializer_would_miss(world: World) -> None:
     pipeline = make_pipeline(world)
     with org_scope(world.org.pk):
         rows = Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk)
@@ -237,21 +240,23 @@ def test_the_database_refuses_what_a_forgotten_field_lets_through(world: World) 
             with pytest.raises(IntegrityError, match="text_plain"), transaction.atomic():
                 rows.update(description=f"{text}\x1b")
         rows.update(tags=["a", "b c"], description="two\n\tlines")
-        fine = "\u0645\u06cc\u200c\u062e 👩\u200d💻"
-        assert Org.objects.filter(pk=world.org.pk).update(name=fine) == 1
+        valid_name = "\u0645\u06cc\u200c\u062e 👩\u200d💻"
+        assert Org.objects.filter(pk=world.org.pk).update(name=valid_name) == 1
 
 
-def test_a_cell_of_the_exported_trail_is_never_a_formula(world: World) -> None:
+def test_no_cell_of_an_exported_audit_log_is_a_formula(world: World) -> None:
     client = world.client(Role.OWNER)
-    for start in "=+-@\uff1d":
-        assert client.post("/api/v1/org/domains", {"name": f"{start}cmd"}).status_code == 201
+    for first_character in "=+-@\uff1d":
+        assert (
+            client.post("/api/v1/org/domains", {"name": f"{first_character}cmd"}).status_code == 201
+        )
     answer: Any = client.get("/api/v1/org/audit/export")
     text = b"".join(answer.streaming_content).decode()
     labels = [row["object_label"] for row in csv.DictReader(io.StringIO(text))]
-    assert {f"'{start}cmd" for start in "=+-@\uff1d"} <= set(labels)
+    assert {f"'{first_character}cmd" for first_character in "=+-@\uff1d"} <= set(labels)
 
 
-def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -> None:
+def test_a_migration_cleans_stored_names(committed_db: None) -> None:
     rows = [
         ("a\n\u202eb", "a b 00000000"),
         ("a b", "a b"),
@@ -275,8 +280,10 @@ def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -
             admin.execute("DROP TABLE old_names")
 
 
-def test_a_table_can_be_altered_after_a_row_of_it_was_cleaned_twice(committed_db: None) -> None:
-    """After a second change of a row in one transaction PostgreSQL checks its keys, by default at the end."""
+def test_a_table_can_be_altered_in_the_transaction_that_cleaned_it_twice(
+    committed_db: None,
+) -> None:
+    """A table cannot be altered while deferred checks of its rows are pending, so the cleaning must run them."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute(
             "CREATE TABLE old_both (id uuid PRIMARY KEY, parent uuid, name text, note text)"
@@ -304,27 +311,31 @@ def test_a_table_can_be_altered_after_a_row_of_it_was_cleaned_twice(committed_db
             admin.execute("DROP TABLE old_both")
 
 
-def test_a_migration_cleans_names_from_directories(committed_db: None) -> None:
-    kept = {"a": 1, "title": "two  spaces", "addresses": [{"formatted": "1 Main St\nTown"}]}
-    said = {"title": "\u202eCountess\x1b", "emails": [{"display": "a\x7f\x08b"}], "n": None}
+def test_a_migration_cleans_claims_from_directories(committed_db: None) -> None:
+    clean_claims = {"a": 1, "title": "two  spaces", "addresses": [{"formatted": "1 Main St\nTown"}]}
+    unclean_claims = {
+        "title": "\u202eCountess\x1b",
+        "emails": [{"display": "a\x7f\x08b"}],
+        "n": None,
+    }
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("CREATE TABLE old_claims (id int, claims jsonb)")
         admin.execute("GRANT ALL ON old_claims TO app_user")
         try:
             admin.execute(
                 "INSERT INTO old_claims VALUES (1, %s), (2, %s), (3, %s)",
-                [Jsonb(kept), Jsonb(said), Jsonb({"title": "\x1b"})],
+                [Jsonb(clean_claims), Jsonb(unclean_claims), Jsonb({"title": "\x1b"})],
             )
             operation: Any = clean_json("old_claims", "claims")
             operation.code(None, SimpleNamespace(connection=connection))
             found = admin.execute("SELECT claims FROM old_claims ORDER BY id").fetchall()
         finally:
             admin.execute("DROP TABLE old_claims")
-    clean_said = {"title": "Countess", "emails": [{"display": "a b"}], "n": None}
-    assert [claims for (claims,) in found] == [kept, clean_said, {"title": ""}]
+    cleaned_claims = {"title": "Countess", "emails": [{"display": "a b"}], "n": None}
+    assert [claims for (claims,) in found] == [clean_claims, cleaned_claims, {"title": ""}]
 
 
-def test_a_migration_cleans_tags_and_descriptions_too(committed_db: None) -> None:
+def test_a_migration_cleans_tags_and_descriptions(committed_db: None) -> None:
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("CREATE TABLE old_texts (id int, tags varchar(50)[], description text)")
         admin.execute("GRANT ALL ON old_texts TO app_user")

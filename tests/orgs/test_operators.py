@@ -1,4 +1,4 @@
-"""The operators' site: staff only, read-only, every access recorded, no secrets shown."""
+"""The operators' site is for operators only, is read-only, audits every access, and shows no secrets."""
 
 from __future__ import annotations
 
@@ -30,44 +30,46 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def planted(committed_db: None) -> Planted:
-    """Committed, because operators use another role and so another connection."""
+    """Committed rows, because operators use another database role and so another connection."""
     return plant()
 
 
-def log_in(client: Client) -> None:
-    """Log in with the password; the second factor is still missing."""
+def enter_password(client: Client) -> None:
+    """Log in with the password only. The second factor is still missing."""
     answer = client.post("/operators/login/", {"username": "op@example.com", "password": PASSWORD})
     assert answer.status_code == 302
 
 
-def set_up_factor(client: Client) -> list[str]:
-    """Set up an authenticator app in the browser; returns the recovery codes."""
+def set_up_second_factor(client: Client) -> list[str]:
+    """Set up an authenticator app in the browser. Return the recovery codes."""
     page = client.get("/operators/second-factor/").content.decode()
     (secret,) = re.findall(r"<code>([A-Z2-7]{32})</code>", page)
     (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
-    done = client.post("/operators/second-factor/", {"challenge": challenge, "code": code})
-    return re.findall(r"<code>(\d{12})</code>", done.content.decode())
+    answer = client.post("/operators/second-factor/", {"challenge": challenge, "code": code})
+    return re.findall(r"<code>(\d{12})</code>", answer.content.decode())
 
 
 @pytest.fixture
-def entering(committed_db: None) -> Client:
+def half_logged_in(committed_db: None) -> Client:
     """An operator who has entered the password."""
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
     client = Client()
-    log_in(client)
+    enter_password(client)
     return client
 
 
 @pytest.fixture
-def operator(entering: Client, planted: Planted) -> Client:
+def operator(half_logged_in: Client, planted: Planted) -> Client:
     """An operator with access to the planted org."""
-    set_up_factor(entering)
-    look_at(entering, planted.world.org)
-    return entering
+    set_up_second_factor(half_logged_in)
+    open_support_access(half_logged_in, planted.world.org)
+    return half_logged_in
 
 
-def look_at(client: Client, org: Org, reason: str = "The customer asked about a run.") -> None:
+def open_support_access(
+    client: Client, org: Org, reason: str = "The customer asked about a run."
+) -> None:
     answer = client.post(f"/operators/orgs/org/{org.pk}/access/", {"reason": reason})
     assert answer.status_code == 302, answer.content
 
@@ -78,17 +80,17 @@ def test_every_registered_model_is_read_only() -> None:
         assert isinstance(page, OperatorAdmin), model
 
 
-def test_an_operators_access_is_in_the_orgs_audit_log(planted: Planted, operator: Client) -> None:
+def test_an_operators_access_is_audited_in_the_org(planted: Planted, operator: Client) -> None:
     assert planted.canary in operator.get("/operators/orgs/org/").content.decode()
     pipeline = planted["pipeline"]
     page = operator.get(f"/operators/pipelines/pipeline/{pipeline}/change/")
     assert planted.canary in page.content.decode()
     with planted.world.scope():
         events = AuditEvent.objects.for_org(planted.world.org).filter(actor_kind="operator")
-        found = list(events.order_by("id").values_list("action", "object_kind", "object_id"))
-        assert found[0][0] == "operator.access"
-        assert ("operator.list", "org", None) in found
-        assert [str(part) for part in found[-1]] == ["operator.view", "pipeline", pipeline]
+        recorded = list(events.order_by("id").values_list("action", "object_kind", "object_id"))
+        assert recorded[0][0] == "operator.access"
+        assert ("operator.list", "org", None) in recorded
+        assert [str(part) for part in recorded[-1]] == ["operator.view", "pipeline", pipeline]
         assert {event.actor_label for event in events} == {"op@example.com"}
 
 
@@ -98,8 +100,8 @@ def test_the_list_of_runs_names_their_pipelines(planted: Planted, operator: Clie
     assert pipeline.name in operator.get("/operators/runs/run/").content.decode()
 
 
-def test_every_page_opens_and_shows_nothing_that_seals_or_proves(operator: Client) -> None:
-    sealed = set()
+def test_every_page_opens_and_shows_no_secret(operator: Client) -> None:
+    checked_fields = set()
     for model in admin.site._registry:
         path = f"/operators/{model._meta.app_label}/{model._meta.model_name}/"
         assert operator.get(path).status_code == 200, path
@@ -107,18 +109,16 @@ def test_every_page_opens_and_shows_nothing_that_seals_or_proves(operator: Clien
         row = rows.using("ops").first()
         if row is None:
             continue
-        shown = operator.get(f"{path}{row.pk}/change/").content.decode()
+        page = operator.get(f"{path}{row.pk}/change/").content.decode()
         for field in model._meta.concrete_fields:
             value = getattr(row, field.attname)
             if field.name in HIDDEN_FIELDS and isinstance(value, str) and value:
-                assert value not in shown, (path, field.name)
-                sealed.add(field.name)
-    assert {"password", "hash"} <= sealed
+                assert value not in page, (path, field.name)
+                checked_fields.add(field.name)
+    assert {"password", "hash"} <= checked_fields
 
 
-def test_what_is_never_shown_cannot_be_guessed_by_filtering(
-    planted: Planted, operator: Client
-) -> None:
+def test_secret_fields_cannot_be_used_as_filters(planted: Planted, operator: Client) -> None:
     for path in (
         "identity/user/?password__startswith=bcrypt",
         "orgs/org/?data_key__startswith=g",
@@ -130,17 +130,19 @@ def test_what_is_never_shown_cannot_be_guessed_by_filtering(
         assert planted.canary not in answer.content.decode(), path
 
 
-def test_nothing_can_be_changed_there(planted: Planted, operator: Client) -> None:
+def test_operators_cannot_change_add_or_delete_objects(planted: Planted, operator: Client) -> None:
     base = f"/operators/pipelines/pipeline/{planted['pipeline']}"
     assert operator.post(f"{base}/change/", {"name": "mine"}).status_code == 403
     assert operator.post(f"{base}/delete/", {"post": "yes"}).status_code == 403
     assert operator.get("/operators/pipelines/pipeline/add/").status_code == 403
 
 
-@pytest.mark.parametrize("who", ["nobody", "owner"])
-def test_members_and_strangers_are_sent_to_the_log_in(planted: Planted, who: str) -> None:
+@pytest.mark.parametrize("visitor", ["anonymous", "owner"])
+def test_owners_and_anonymous_visitors_are_redirected_to_the_login_page(
+    planted: Planted, visitor: str
+) -> None:
     client = Client()
-    if who == "owner":
+    if visitor == "owner":
         owner = planted.world.users[Role.OWNER]
         client.post("/operators/login/", {"username": owner.email, "password": PASSWORD})
     answer = client.get("/operators/orgs/org/")
@@ -148,53 +150,56 @@ def test_members_and_strangers_are_sent_to_the_log_in(planted: Planted, who: str
     assert answer["Location"].startswith("/operators/login/")
 
 
-def test_guessing_an_operators_password_is_slowed_down(operator: Client) -> None:
+def test_login_attempts_of_operators_are_limited(operator: Client) -> None:
     guess = {"username": "op@example.com", "password": "guess"}
     for _ in range(5):
         Client().post("/operators/login/", guess)
     answer = Client().post("/operators/login/", {**guess, "password": PASSWORD})
-    assert answer.status_code == 200  # the form again
+    assert answer.status_code == 200  # the login form, because the limit is reached
     assert Client().get("/operators/").status_code == 302
 
 
-def test_the_pages_keep_the_strict_policy(operator: Client) -> None:
+def test_the_pages_have_a_strict_content_security_policy(operator: Client) -> None:
     answer = operator.get("/operators/")
     assert "script-src 'self';" in answer["Content-Security-Policy"]
     assert "<script>" not in answer.content.decode()
     assert "style=" not in answer.content.decode()
 
 
-def test_every_room_of_ours_has_its_pages() -> None:
-    ours = [config for config in apps.get_app_configs() if config.name.startswith("apps.")]
-    rooms = {config.label for config in ours if any(config.get_models())}
-    assert rooms <= {model._meta.app_label for model in admin.site._registry}
+def test_every_app_with_models_has_pages() -> None:
+    configs = [config for config in apps.get_app_configs() if config.name.startswith("apps.")]
+    labels = {config.label for config in configs if any(config.get_models())}
+    assert labels <= {model._meta.app_label for model in admin.site._registry}
 
 
-class TestTheSecondFactor:
-    def test_the_password_alone_opens_nothing(self, entering: Client) -> None:
+class TestSecondFactor:
+    def test_the_password_alone_gives_no_access(self, half_logged_in: Client) -> None:
         for path in ("/operators/", "/operators/orgs/org/", "/operators/identity/user/"):
-            assert entering.get(path).status_code == 302
-        led = entering.get("/operators/login/")
-        assert led["Location"] == "/operators/second-factor/"
+            assert half_logged_in.get(path).status_code == 302
+        answer = half_logged_in.get("/operators/login/")
+        assert answer["Location"] == "/operators/second-factor/"
 
-    def test_setting_an_app_up_shows_recovery_codes_and_lets_in(self, entering: Client) -> None:
-        codes = set_up_factor(entering)
+    def test_setting_up_an_app_shows_recovery_codes_and_completes_the_login(
+        self, half_logged_in: Client
+    ) -> None:
+        codes = set_up_second_factor(half_logged_in)
         assert len(codes) == 10
-        assert entering.get("/operators/").status_code == 200
-        again = Client()
-        log_in(again)
-        assert again.get("/operators/").status_code == 302
-        page = again.get("/operators/second-factor/").content.decode()
-        assert (
-            "authenticator app, then" not in page
-        )  # nobody can set up a second app with only the password
-        again.post("/operators/second-factor/", {"code": "000000"})
-        assert again.get("/operators/").status_code == 302
-        again.post("/operators/second-factor/", {"code": codes[0]})
-        assert again.get("/operators/").status_code == 200
+        assert half_logged_in.get("/operators/").status_code == 200
+        second_client = Client()
+        enter_password(second_client)
+        assert second_client.get("/operators/").status_code == 302
+        page = second_client.get("/operators/second-factor/").content.decode()
+        # A second app cannot be set up with the password only.
+        assert "authenticator app, then" not in page
+        second_client.post("/operators/second-factor/", {"code": "000000"})
+        assert second_client.get("/operators/").status_code == 302
+        second_client.post("/operators/second-factor/", {"code": codes[0]})
+        assert second_client.get("/operators/").status_code == 200
 
     @pytest.mark.parametrize("change", ["factors", "sessions"])
-    def test_a_log_in_here_ends_where_all_others_end(self, operator: Client, change: str) -> None:
+    def test_resetting_the_factors_or_ending_all_sessions_logs_the_operator_out(
+        self, operator: Client, change: str
+    ) -> None:
         user = User.objects.get(is_staff=True)
         assert operator.get("/operators/").status_code == 200
         if change == "factors":
@@ -203,95 +208,110 @@ class TestTheSecondFactor:
             sessions.end_all(user.pk, reason="logged out everywhere")
         assert operator.get("/operators/").status_code == 302
 
-    def test_a_wrong_first_code_can_be_tried_again(self, entering: Client) -> None:
-        page = entering.get("/operators/second-factor/").content.decode()
+    def test_after_a_wrong_first_code_the_same_challenge_can_be_used_again(
+        self, half_logged_in: Client
+    ) -> None:
+        page = half_logged_in.get("/operators/second-factor/").content.decode()
         (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
         body = {"challenge": challenge, "code": "000000"}
-        wrong = entering.post("/operators/second-factor/", body).content.decode()
-        assert "wrong" in wrong
-        assert challenge in wrong
+        page_after_wrong_code = half_logged_in.post(
+            "/operators/second-factor/", body
+        ).content.decode()
+        assert "wrong" in page_after_wrong_code
+        assert challenge in page_after_wrong_code
 
-    def test_strangers_are_sent_to_the_log_in(self, committed_db: None) -> None:
+    def test_anonymous_visitors_are_redirected_to_the_login_page(self, committed_db: None) -> None:
         answer = Client().get("/operators/second-factor/")
         assert answer["Location"].startswith("/operators/login/")
 
 
-class TestLookingAtAnOrg:
-    def test_takes_a_reason_that_its_owners_read(self, planted: Planted, entering: Client) -> None:
-        set_up_factor(entering)
+class TestSupportAccess:
+    def test_support_access_requires_a_reason_that_is_audited(
+        self, planted: Planted, half_logged_in: Client
+    ) -> None:
+        set_up_second_factor(half_logged_in)
         path = f"/operators/pipelines/pipeline/{planted['pipeline']}/change/"
-        listed = "/operators/pipelines/pipeline/"
-        assert planted.canary not in entering.get(listed).content.decode()
-        assert entering.get(path).status_code == 302  # there is no such object
-        short = entering.post(
+        list_path = "/operators/pipelines/pipeline/"
+        assert planted.canary not in half_logged_in.get(list_path).content.decode()
+        # The response is a redirect, as for an object that does not exist.
+        assert half_logged_in.get(path).status_code == 302
+        answer = half_logged_in.post(
             f"/operators/orgs/org/{planted.world.org.pk}/access/", {"reason": "why"}
         )
-        assert short.status_code == 200
-        look_at(entering, planted.world.org, "Ticket 4711: a run hangs.")
-        assert planted.canary in entering.get(path).content.decode()
-        trail = planted.world.client("owner").get("/api/v1/org/audit").json()["results"]
-        (asked,) = [event for event in trail if event["action"] == "operator.access"]
-        assert asked["changes"] == {"reason": [None, "Ticket 4711: a run hangs."]}
-        assert asked["actor_label"] == "op@example.com"
+        assert answer.status_code == 200
+        open_support_access(half_logged_in, planted.world.org, "Ticket 4711: a run hangs.")
+        assert planted.canary in half_logged_in.get(path).content.decode()
+        events = planted.world.client("owner").get("/api/v1/org/audit").json()["results"]
+        (event,) = [event for event in events if event["action"] == "operator.access"]
+        assert event["changes"] == {"reason": [None, "Ticket 4711: a run hangs."]}
+        assert event["actor_label"] == "op@example.com"
 
-    def test_opens_that_org_only_and_ends(self, planted: Planted, operator: Client) -> None:
-        other = plant()
-        listed = "/operators/connectors/connector/"
-        shown = operator.get(listed).content.decode()
-        assert planted.canary in shown
-        assert other.canary not in shown
+    def test_support_access_is_limited_to_one_org_and_a_time(
+        self, planted: Planted, operator: Client
+    ) -> None:
+        other_org = plant()
+        list_path = "/operators/connectors/connector/"
+        page = operator.get(list_path).content.decode()
+        assert planted.canary in page
+        assert other_org.canary not in page
         with planted.world.scope():
             SupportAccess.objects.for_org(planted.world.org).update(until=timezone.now())
-        assert planted.canary not in operator.get(listed).content.decode()
+        assert planted.canary not in operator.get(list_path).content.decode()
 
-    def test_is_the_operators_own(self, planted: Planted, operator: Client) -> None:
+    def test_support_access_is_limited_to_one_operator(
+        self, planted: Planted, operator: Client
+    ) -> None:
         User.objects.create_user(email="second@example.com", password=PASSWORD, is_staff=True)
-        second = Client()
-        second.post("/operators/login/", {"username": "second@example.com", "password": PASSWORD})
-        set_up_factor(second)
-        shown = second.get("/operators/pipelines/pipeline/").content.decode()
-        assert planted.canary not in shown
+        second_operator = Client()
+        second_operator.post(
+            "/operators/login/", {"username": "second@example.com", "password": PASSWORD}
+        )
+        set_up_second_factor(second_operator)
+        page = second_operator.get("/operators/pipelines/pipeline/").content.decode()
+        assert planted.canary not in page
 
 
 def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> None:
-    shown = operator.get("/operators/").content.decode()
-    assert f"Isolation of custom code: {layers.choose_isolation().level}" in shown
+    page = operator.get("/operators/").content.decode()
+    assert f"Isolation of custom code: {layers.choose_isolation().level}" in page
 
 
 @pytest.mark.parametrize(
-    ("held", "page"),
+    ("locked_table", "page"),
     [("orgs_org", "orgs/org/{org}/suspend/"), ("django_session", "login/")],
     ids=["in a view", "in a middleware"],
 )
-def test_a_page_that_cannot_get_a_lock_says_when_to_retry(
-    planted: Planted, operator: Client, held: str, page: str
+def test_a_page_that_cannot_get_a_lock_returns_503_with_retry_after(
+    planted: Planted, operator: Client, locked_table: str, page: str
 ) -> None:
     operator.raise_request_exception = False
-    sent = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
+    form = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
     if page == "login/":
         operator.cookies.clear()
-    with psycopg.connect(database.url_of(database.worker_database())) as other:
-        other.execute(f"LOCK TABLE {held} IN EXCLUSIVE MODE")
+    with psycopg.connect(database.url_of(database.worker_database())) as locking:
+        locking.execute(f"LOCK TABLE {locked_table} IN EXCLUSIVE MODE")
         path = f"/operators/{page.format(org=planted.world.org.pk)}"
-        answer = operator.post(path, sent)
+        answer = operator.post(path, form)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
     assert answer.json()["code"] == "busy"
 
 
-def test_a_mistake_of_ours_on_a_page_stays_a_500(
+def test_an_internal_error_on_a_page_returns_500(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def raise_error(*_: object) -> None:
         raise ProgrammingError("no such column")
 
     operator.raise_request_exception = False
-    monkeypatch.setattr(layers, "choose_isolation", broken)
+    monkeypatch.setattr(layers, "choose_isolation", raise_error)
     answer = operator.get("/operators/")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
 
 
-class TestSuspending:
-    def test_and_resuming_with_a_reason(self, planted: Planted, operator: Client) -> None:
+class TestSuspension:
+    def test_an_operator_may_suspend_and_resume_an_org_with_a_reason(
+        self, planted: Planted, operator: Client
+    ) -> None:
         world = planted.world
         base = f"/operators/orgs/org/{world.org.pk}"
         assert "Suspend" in operator.get(f"{base}/change/").content.decode()
@@ -302,24 +322,24 @@ class TestSuspending:
         assert "Resume" in operator.get(f"{base}/change/").content.decode()
         operator.post(f"{base}/resume/", {"reason": "They have explained."})
         assert client.post("/api/v1/org/domains", {"name": "x"}).status_code == 201
-        trail = client.get("/api/v1/org/audit").json()["results"]
-        actions = [event["action"] for event in trail]
+        events = client.get("/api/v1/org/audit").json()["results"]
+        actions = [event["action"] for event in events]
         assert actions.index("operator.resume") < actions.index("operator.suspend")
 
-    def test_takes_a_post_with_a_token_from_the_page(self, planted: Planted) -> None:
+    def test_suspending_requires_a_csrf_token(self, planted: Planted) -> None:
         client = Client(enforce_csrf_checks=True)
         path = f"/operators/orgs/org/{planted.world.org.pk}/suspend/"
-        answer = client.post(path, {"reason": "because I say so"})
+        answer = client.post(path, {"reason": "no real reason"})
         assert answer.status_code == 403
         with planted.world.scope():
             assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
 
-    def test_members_cannot(self, planted: Planted) -> None:
+    def test_members_cannot_suspend_an_org(self, planted: Planted) -> None:
         client = Client()
         owner = planted.world.users[Role.OWNER]
         client.post("/operators/login/", {"username": owner.email, "password": PASSWORD})
         path = f"/operators/orgs/org/{planted.world.org.pk}/suspend/"
-        assert client.post(path, {"reason": "because I say so"}).status_code == 302
+        assert client.post(path, {"reason": "no real reason"}).status_code == 302
         with planted.world.scope():
             assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
 

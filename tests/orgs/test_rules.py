@@ -1,4 +1,4 @@
-"""An org's access rules, and the refusals while it is suspended or scheduled for deletion."""
+"""An org's access rules, and its limits while it is suspended or scheduled for deletion."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests import mailbox
 from tests.world import World
 
 
-def session_client(world: World, role: Role, **how: Any) -> APIClient:
-    session = sessions.begin(user=world.users[role], ip=None, user_agent="", **how)
+def session_client(world: World, role: Role, **options: Any) -> APIClient:
+    session = sessions.begin(user=world.users[role], ip=None, user_agent="", **options)
     body = sign_in.login_response(session, world.org.pk)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
@@ -33,19 +33,21 @@ def set_rule(world: World, **fields: Any) -> None:
         Org.objects.filter(pk=world.org.pk).update(**fields)
 
 
-def test_an_org_that_asks_for_a_second_factor_is_shut_to_sessions_without_one(world: World) -> None:
+def test_an_org_that_requires_a_second_factor_rejects_sessions_without_one(world: World) -> None:
     set_rule(world, require_second_factor=True)
-    without = session_client(world, Role.OWNER)
-    refused = without.get("/api/v1/pipelines")
+    client_without_factor = session_client(world, Role.OWNER)
+    refused = client_without_factor.get("/api/v1/pipelines")
     assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_required")
-    me = without.get("/api/v1/auth/me").json()
-    assert me["organization"]["closed"] == "second_factor_required"
-    shown = session_client(world, Role.OWNER, second_factor=True)
-    assert shown.get("/api/v1/pipelines").status_code == 200
-    assert shown.get("/api/v1/auth/me").json()["organization"]["closed"] is None
+    profile = client_without_factor.get("/api/v1/auth/me").json()
+    assert profile["organization"]["closed"] == "second_factor_required"
+    client_with_factor = session_client(world, Role.OWNER, second_factor=True)
+    assert client_with_factor.get("/api/v1/pipelines").status_code == 200
+    assert client_with_factor.get("/api/v1/auth/me").json()["organization"]["closed"] is None
 
 
-def test_an_org_that_asks_for_its_identity_provider_lets_owners_in_without(world: World) -> None:
+def test_an_org_that_requires_single_sign_on_still_accepts_other_logins_of_owners(
+    world: World,
+) -> None:
     set_rule(world, require_sso=True)
     refused = session_client(world, Role.ADMIN).get("/api/v1/pipelines")
     assert refused.json()["code"] == "sso_required"
@@ -54,7 +56,7 @@ def test_an_org_that_asks_for_its_identity_provider_lets_owners_in_without(world
     assert session_client(world, Role.OWNER).get("/api/v1/pipelines").status_code == 200
 
 
-def test_requests_come_only_from_the_networks_of_the_org_keys_included(world: World) -> None:
+def test_only_requests_from_the_allowed_networks_are_accepted_even_with_a_key(world: World) -> None:
     from apps.orgs.keys import services as api_keys
     from tests.isolation.planted import principal
 
@@ -62,9 +64,9 @@ def test_requests_come_only_from_the_networks_of_the_org_keys_included(world: Wo
         owner = principal(world, Role.OWNER)
         key = api_keys.create(org=world.org, by=owner, name="k", role=Role.ADMIN).text
     set_rule(world, networks=["192.0.2.0/24", "2001:db8::/32"])
-    robot = APIClient()
-    robot.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
-    for client in (world.client("owner"), robot):
+    key_client = APIClient()
+    key_client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    for client in (world.client("owner"), key_client):
         refused = client.get("/api/v1/org", REMOTE_ADDR="203.0.113.5")
         assert (refused.status_code, refused.json()["code"]) == (403, "network_not_allowed")
         assert client.get("/api/v1/org", REMOTE_ADDR="192.0.2.77").status_code == 200
@@ -72,7 +74,7 @@ def test_requests_come_only_from_the_networks_of_the_org_keys_included(world: Wo
         assert client.get("/api/v1/org", REMOTE_ADDR="::ffff:192.0.2.7").status_code == 200
 
 
-def test_a_rule_that_would_lock_its_maker_out_is_refused_and_changes_nothing(world: World) -> None:
+def test_a_rule_that_would_lock_the_sender_out_is_rejected(world: World) -> None:
     client = world.client("owner")
     for change, field in (
         ({"networks": ["192.0.2.0/24"]}, "networks"),
@@ -82,24 +84,24 @@ def test_a_rule_that_would_lock_its_maker_out_is_refused_and_changes_nothing(wor
         assert answer.status_code == 422, answer.content
         assert answer.json()["errors"][0]["field"] == field
         assert answer.json()["errors"][0]["code"] == "locks_out"
-    shown = client.get("/api/v1/org", REMOTE_ADDR="203.0.113.5").json()
-    assert (shown["networks"], shown["require_second_factor"]) == ([], False)
-    mine = client.patch("/api/v1/org", {"networks": ["203.0.113.5"]}, REMOTE_ADDR="203.0.113.5")
-    assert mine.json()["networks"] == ["203.0.113.5/32"]
+    org = client.get("/api/v1/org", REMOTE_ADDR="203.0.113.5").json()
+    assert (org["networks"], org["require_second_factor"]) == ([], False)
+    accepted = client.patch("/api/v1/org", {"networks": ["203.0.113.5"]}, REMOTE_ADDR="203.0.113.5")
+    assert accepted.json()["networks"] == ["203.0.113.5/32"]
 
 
-def test_rules_are_set_by_people_not_by_keys(world: World) -> None:
+def test_an_api_key_cannot_change_access_rules(world: World) -> None:
     from apps.orgs.keys import services as api_keys
     from tests.isolation.planted import principal
 
     with world.scope():
-        made = api_keys.create(
+        key = api_keys.create(
             org=world.org, by=principal(world, Role.OWNER), name="k", role=Role.OWNER
         )
-    robot = APIClient()
-    robot.credentials(HTTP_AUTHORIZATION=f"Bearer {made.text}")
-    assert robot.patch("/api/v1/org", {"email_domains": []}).status_code == 403
-    assert robot.patch("/api/v1/org", {"max_running": 3}).status_code == 200
+    key_client = APIClient()
+    key_client.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    assert key_client.patch("/api/v1/org", {"email_domains": []}).status_code == 403
+    assert key_client.patch("/api/v1/org", {"max_running": 3}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -116,26 +118,30 @@ def test_rules_are_set_by_people_not_by_keys(world: World) -> None:
         ("deletion_at", None, "deletion_at"),
     ],
 )
-def test_a_bad_rule_names_its_field(world: World, field: str, value: Any, path: str) -> None:
+def test_an_invalid_rule_is_rejected_with_the_name_of_the_field(
+    world: World, field: str, value: Any, path: str
+) -> None:
     answer = world.client("owner").patch("/api/v1/org", {field: value})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [path]
 
 
 @given(st.ip_addresses(), st.ip_addresses(v=4), st.integers(8, 32))
-def test_within_agrees_with_arithmetic(address: Any, network: Any, bits: int) -> None:
+def test_within_agrees_with_a_comparison_of_the_address_bits(
+    address: Any, network: Any, bits: int
+) -> None:
     block = f"{network}/{bits}"
     import ipaddress
 
     canonical = str(ipaddress.ip_network(block, strict=False))
-    inside = address.version == 4 and int(address) >> (32 - bits) == int(network) >> (32 - bits)
+    expected = address.version == 4 and int(address) >> (32 - bits) == int(network) >> (32 - bits)
     mapped = address.version == 6 and address.ipv4_mapped
     if mapped:
-        inside = int(address.ipv4_mapped) >> (32 - bits) == int(network) >> (32 - bits)
-    assert rules.is_in_networks(str(address), [canonical]) == inside
+        expected = int(address.ipv4_mapped) >> (32 - bits) == int(network) >> (32 - bits)
+    assert rules.is_in_networks(str(address), [canonical]) == expected
 
 
-def test_a_suspended_org_can_be_read_and_not_changed(world: World) -> None:
+def test_a_suspended_org_can_be_read_but_not_changed(world: World) -> None:
     set_rule(world, suspended_at=timezone.now(), suspended_because="Unpaid.")
     client = world.client("owner")
     assert client.get("/api/v1/pipelines").status_code == 200
@@ -146,14 +152,14 @@ def test_a_suspended_org_can_be_read_and_not_changed(world: World) -> None:
     assert client.post("/api/v1/auth/stream-ticket").status_code == 201
 
 
-class TestDeleting:
-    def delete(self, world: World, by: str = "owner") -> Any:
+class TestDeletion:
+    def delete_org(self, world: World, by: str = "owner") -> Any:
         return world.client(by).delete("/api/v1/org")
 
     def test_deletion_waits_for_the_grace_period_and_the_owners_are_notified(
         self, world: World
     ) -> None:
-        answer = self.delete(world)
+        answer = self.delete_org(world)
         assert answer.status_code == 202, answer.content
         assert answer.json()["deletion_at"] > (timezone.now() + timedelta(days=13)).isoformat()
         assert [message.to for message in mailbox.deliver()] == [[world.users[Role.OWNER].email]]
@@ -162,52 +168,56 @@ class TestDeleting:
         refused = client.post("/api/v1/org/domains", {"name": "Marketing"})
         assert (refused.status_code, refused.json()["code"]) == (423, "org_deleting")
 
-    def test_an_owner_calls_it_off(self, world: World) -> None:
-        self.delete(world)
+    def test_an_owner_may_cancel_the_deletion(self, world: World) -> None:
+        self.delete_org(world)
         assert world.client("admin").post("/api/v1/org/restore").status_code == 403
         assert world.client("owner").post("/api/v1/org/restore").json()["deletion_at"] is None
         assert world.client("owner").post("/api/v1/org/domains", {"name": "M"}).status_code == 201
 
-    def test_once_its_time_has_come_it_cannot_be_called_off(self, world: World) -> None:
-        """Its files may be deleted already."""
-        self.delete(world)
+    def test_a_deletion_cannot_be_cancelled_after_the_grace_period(self, world: World) -> None:
+        """Some files of the org may already be deleted."""
+        self.delete_org(world)
         with world.scope():
             assert Org.objects.filter(pk=world.org.pk).update(deletion_at=timezone.now()) == 1
         refused = world.client("owner").post("/api/v1/org/restore")
         assert (refused.status_code, refused.json()["code"]) == (409, "deletion_begun")
 
-    def test_it_takes_an_owner_and_the_version_they_saw(self, world: World) -> None:
+    def test_deleting_an_org_requires_an_owner_and_a_current_etag(self, world: World) -> None:
         stale = world.client("owner").delete("/api/v1/org", HTTP_IF_MATCH='"0"')
         assert stale.status_code == 412
-        assert self.delete(world, by="admin").status_code == 403
+        assert self.delete_org(world, by="admin").status_code == 403
 
 
-class TestTransferring:
-    def transfer(self, world: World, by: str, to: Role) -> Any:
+class TestTransfer:
+    def transfer_org(self, world: World, by: str, to: Role) -> Any:
         with world.scope():
             member = Membership.objects.for_org(world.org).get(user=world.users[to])
         return world.client(by).post("/api/v1/org/transfer", {"member_id": str(member.pk)})
 
-    def roles(self, world: World) -> dict[str, str]:
+    def roles_by_name(self, world: World) -> dict[str, str]:
         with world.scope():
             rows = Membership.objects.for_org(world.org).values_list("user__name", "role")
             return dict(rows)
 
-    def test_another_becomes_owner_and_oneself_an_admin(self, world: World) -> None:
-        assert self.transfer(world, "owner", Role.VIEWER).status_code == 204
-        assert self.roles(world) == {
+    def test_a_transfer_makes_the_member_an_owner_and_the_sender_an_admin(
+        self, world: World
+    ) -> None:
+        assert self.transfer_org(world, "owner", Role.VIEWER).status_code == 204
+        assert self.roles_by_name(world) == {
             "owner": "admin",
             "admin": "admin",
             "member": "member",
             "viewer": "owner",
         }
 
-    def test_only_an_owner_can_and_not_to_oneself(self, world: World) -> None:
-        assert self.transfer(world, "admin", Role.VIEWER).status_code == 403
-        assert self.transfer(world, "owner", Role.OWNER).status_code == 422
+    def test_only_an_owner_may_transfer_the_org_and_only_to_another_member(
+        self, world: World
+    ) -> None:
+        assert self.transfer_org(world, "admin", Role.VIEWER).status_code == 403
+        assert self.transfer_org(world, "owner", Role.OWNER).status_code == 422
 
 
-def test_someone_makes_a_second_org_and_owns_it(world: World) -> None:
+def test_a_user_who_creates_a_second_org_becomes_its_owner(world: World) -> None:
     answer = world.client("viewer").post("/api/v1/organizations", {"name": "Side project"})
     assert answer.status_code == 201
     body = answer.json()

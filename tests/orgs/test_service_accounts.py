@@ -9,54 +9,54 @@ import pytest
 from apps.auth.models import User
 from apps.orgs.models import ApiKey, Membership
 from apps.orgs.roles import Role
-from tests.orgs.test_api_keys import with_key
+from tests.orgs.test_api_keys import key_client
 from tests.world import World
 
 PATH = "/api/v1/org/service-accounts"
 
 
-def make(world: World, by: str = "admin", role: str = "member") -> Any:
+def create_account(world: World, by: str = "admin", role: str = "member") -> Any:
     return world.client(by).post(PATH, {"name": "Terraform", "role": role})
 
 
-def key_of(world: World, account: str, by: str = "admin", **more: Any) -> Any:
-    return world.client(by).post(f"{PATH}/{account}/keys", {"name": "CI", **more})
+def create_key(world: World, account: str, by: str = "admin", **fields: Any) -> Any:
+    return world.client(by).post(f"{PATH}/{account}/keys", {"name": "CI", **fields})
 
 
-def test_its_key_speaks_with_its_role_and_outlives_its_maker(world: World) -> None:
-    account = make(world).json()
+def test_a_key_has_the_role_of_its_service_account_and_outlives_its_creator(world: World) -> None:
+    account = create_account(world).json()
     assert (account["kind"], account["role"]) == ("service", "member")
-    made = key_of(world, account["id"])
-    assert made.status_code == 201, made.content
-    robot = with_key(made.json()["key"])
-    assert robot.get("/api/v1/auth/me").json()["organization"]["role"] == "member"
+    key = create_key(world, account["id"])
+    assert key.status_code == 201, key.content
+    account_client = key_client(key.json()["key"])
+    assert account_client.get("/api/v1/auth/me").json()["organization"]["role"] == "member"
     with world.scope():
         Membership.objects.for_org(world.org).filter(user=world.users[Role.ADMIN]).delete()
-    assert robot.get("/api/v1/org").status_code == 200
+    assert account_client.get("/api/v1/org").status_code == 200
     changed = world.client("owner").patch(
         f"/api/v1/org/members/{account['id']}", {"role": "viewer"}
     )
     assert changed.status_code == 200
-    assert robot.get("/api/v1/auth/me").json()["organization"]["role"] == "viewer"
+    assert account_client.get("/api/v1/auth/me").json()["organization"]["role"] == "viewer"
 
 
-def test_removing_it_ends_its_keys_at_once(world: World) -> None:
-    account = make(world).json()
-    robot = with_key(key_of(world, account["id"]).json()["key"])
+def test_removing_a_service_account_revokes_its_keys_at_once(world: World) -> None:
+    account = create_account(world).json()
+    account_client = key_client(create_key(world, account["id"]).json()["key"])
     assert world.client("admin").delete(f"/api/v1/org/members/{account['id']}").status_code == 204
-    assert robot.get("/api/v1/org").status_code == 401
+    assert account_client.get("/api/v1/org").status_code == 401
     assert not User.objects.get(kind="service").is_active
 
 
-def test_a_rotated_key_stays_the_service_accounts(world: World) -> None:
-    account = make(world).json()
-    made = key_of(world, account["id"]).json()
-    rotated = world.client("owner").post(f"/api/v1/org/api-keys/{made['id']}/rotate", {})
+def test_a_rotated_key_still_belongs_to_the_service_account(world: World) -> None:
+    account = create_account(world).json()
+    key = create_key(world, account["id"]).json()
+    rotated = world.client("owner").post(f"/api/v1/org/api-keys/{key['id']}/rotate", {})
     assert rotated.status_code == 201
     with world.scope():
         rows = ApiKey.objects.for_org(world.org).values_list("created_by__kind", flat=True)
         assert set(rows) == {"service"}
-    assert with_key(rotated.json()["key"]).get("/api/v1/org").status_code == 200
+    assert key_client(rotated.json()["key"]).get("/api/v1/org").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_rotated_key_stays_the_service_accounts(world: World) -> None:
         ("member", "viewer", 403),
     ],
 )
-def test_it_is_at_most_as_strong_as_its_maker_and_never_an_owner(
+def test_the_role_of_a_service_account_is_at_most_its_creators_and_never_owner(
     world: World, by: str, role: str, status: int
 ) -> None:
-    assert make(world, by, role).status_code == status
+    assert create_account(world, by, role).status_code == status
 
 
-def test_it_cannot_be_made_an_owner_later(world: World) -> None:
-    account = make(world).json()
+def test_a_service_account_cannot_become_an_owner(world: World) -> None:
+    account = create_account(world).json()
     owner = world.client("owner")
     change = owner.patch(f"/api/v1/org/members/{account['id']}", {"role": "owner"})
     assert change.json()["errors"][0]["code"] == "service_account"
@@ -83,17 +83,19 @@ def test_it_cannot_be_made_an_owner_later(world: World) -> None:
     assert transfer.status_code == 404
 
 
-def test_a_key_of_someone_elses_kind_is_not_made_here(world: World, stranger: World) -> None:
-    account = make(world).json()
+def test_keys_are_created_only_for_service_accounts_of_the_org_and_only_by_admins(
+    world: World, stranger: World
+) -> None:
+    account = create_account(world).json()
     with world.scope():
         person = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
-    assert key_of(world, str(person.pk)).status_code == 404
-    assert key_of(stranger, account["id"], "owner").status_code == 404
-    assert key_of(world, account["id"], "viewer").status_code == 403
-    wide = key_of(world, account["id"], scopes=["audit.view"])
-    assert wide.json()["errors"][0]["field"] == "scopes.0"
+    assert create_key(world, str(person.pk)).status_code == 404
+    assert create_key(stranger, account["id"], "owner").status_code == 404
+    assert create_key(world, account["id"], "viewer").status_code == 403
+    answer = create_key(world, account["id"], scopes=["audit.view"])
+    assert answer.json()["errors"][0]["field"] == "scopes.0"
 
 
-def test_programs_do_not_count_as_members(world: World) -> None:
+def test_service_accounts_do_not_count_for_the_limit_of_members(world: World) -> None:
     world.client("owner").patch("/api/v1/org", {"max_members": 4})
-    assert make(world).status_code == 201
+    assert create_account(world).status_code == 201

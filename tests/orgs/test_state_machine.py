@@ -1,7 +1,7 @@
-"""Two orgs and eight users with random actions over HTTP, compared with a small model.
+"""Random actions of eight users in two orgs over HTTP, compared with a small model.
 
-For each step the model returns the expected status and the expected state. The whole database is compared at the end
-of each run. 100 runs of up to 50 steps, and 400 more in `make test-long`.
+For each step the model gives the expected status and the expected state. The whole database is compared at the end of
+each run. There are 100 runs of up to 50 steps, and 400 more in `make test-long`.
 """
 
 from __future__ import annotations
@@ -24,43 +24,51 @@ from apps.auth.models import LoginAttempt, User
 from apps.connectors.models import Connector
 from apps.orgs.models import ApiKey, Domain, DomainRole, Invitation, Membership
 from tests import mailbox
-from tests.orgs.model import ALL, RANKS, Invited, Key, OrgModel, needs, rank
+from tests.orgs.model import (
+    ALL_PERMISSIONS,
+    RANKS,
+    ModelInvitation,
+    ModelKey,
+    OrgModel,
+    rank,
+    required_role,
+)
 from tests.world import World, make_connector, make_world, new_client, token_for
 
-BATCHES, RUNS, STEPS = 4, 25, 50  # of one part
+BATCHES, RUNS, STEPS = 4, 25, 50  # batches of a part, runs of a batch, steps of a run
 PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 5))]
-orgs = st.integers(0, 1)
-people = st.integers(0, 31)  # see `who`
-roles = st.sampled_from(RANKS)
-raised = st.sampled_from(("admin", "member", "admin", "viewer", "owner"))
+org_numbers = st.integers(0, 1)
+user_numbers = st.integers(0, 31)  # see `choose_user`
+role_names = st.sampled_from(RANKS)
+domain_roles = st.sampled_from(("admin", "member", "admin", "viewer", "owner"))
 picks = st.integers(0, 999)
-rarely = st.sampled_from((False, False, False, False, True))
-scopes = st.sampled_from(
+mostly_false = st.sampled_from((False, False, False, False, True))
+scope_lists = st.sampled_from(
     [(), (), ("read",), ("read", "connectors.edit"), ("members.manage",), ("api_keys.own", "read")]
 )
 
 
 @dataclass
-class Start:
+class StartState:
     """The state at the beginning of every run, created once."""
 
     worlds: list[World]
     users: list[User]
     models: list[OrgModel]
     tokens: dict[tuple[int, int], str]
-    sent: list[mail.EmailMessage]
+    mails: list[mail.EmailMessage]
 
 
-class Orgs(RuleBasedStateMachine):
-    """`actor` is the number of the caller; a `pick` selects one of the existing objects."""
+class OrgsMachine(RuleBasedStateMachine):
+    """`actor` and `other_user` are numbers of users. A `pick` selects one of the existing objects."""
 
-    reached: ClassVar[Counter[tuple[str, int]]] = Counter()
-    start: ClassVar[Start]
+    status_counts: ClassVar[Counter[tuple[str, int]]] = Counter()
+    start: ClassVar[StartState]
 
     def __init__(self) -> None:
         super().__init__()
-        self.undo = transaction.atomic()
-        self.undo.__enter__()
+        self.database_transaction = transaction.atomic()
+        self.database_transaction.__enter__()
         self.worlds, self.users, self.tokens = (
             self.start.worlds,
             self.start.users,
@@ -68,13 +76,13 @@ class Orgs(RuleBasedStateMachine):
         )
         self.people = [user.email for user in self.users]
         self.models = deepcopy(self.start.models)
-        mail.outbox = list(self.start.sent)
+        mail.outbox = list(self.start.mails)
 
-    def begin(self, org: int) -> None:
-        """Some of every object, so that no run spends its steps on creating them."""
+    def create_objects(self, org: int) -> None:
+        """Create some objects of every kind, so that runs do not spend their steps on that."""
         owner, member = 4 * org, 4 * org + 2
         self.add_domain(owner, org)
-        self.raise_role(owner, org, 0, member, "admin", False)
+        self.set_domain_role(owner, org, 0, member, "admin", False)
         self.invite(owner, org, (owner + 4) % 8, "member")
         self.make_key(owner, org, "admin", (), 0, False)
         self.make_key(owner, org, "member", ("connectors.edit", "read"), 0, True)
@@ -83,13 +91,13 @@ class Orgs(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             for world, model in zip(self.worlds, self.models, strict=True):
-                self.compare(world, model)
+                self.compare_with_model(world, model)
         finally:
             transaction.set_rollback(True)
-            self.undo.__exit__(None, None, None)
+            self.database_transaction.__exit__(None, None, None)
 
-    def compare(self, world: World, model: OrgModel) -> None:
-        """Compare everything in the database about an org, whatever the responses were."""
+    def compare_with_model(self, world: World, model: OrgModel) -> None:
+        """Compare all rows of an org in the database with the model."""
         with world.scope():
             members = Membership.objects.for_org(world.org).values_list("user__email", "role")
             overrides = DomainRole.objects.for_org(world.org).values_list(
@@ -101,525 +109,568 @@ class Orgs(RuleBasedStateMachine):
             assert dict(members) == model.members
             assert model.owners()
             assert {(d, p): r for d, p, r in overrides} == model.overrides
-            assert dict(invited) == {p: i.role for p, i in model.invited.items()}
-            assert {str(pk) for pk in keys} == {key.id for key in model.keys if key.alive}
+            assert dict(invited) == {p: i.role for p, i in model.invitations.items()}
+            assert {str(pk) for pk in keys} == {key.id for key in model.keys if key.is_active}
             assert dict(connectors) == model.connectors
             domains = Domain.objects.for_org(world.org).values_list("id", flat=True)
             assert set(domains) == set(model.domains)
 
     # -- callers
 
-    def who(self, org: int, number: int) -> int:
-        """Any user, but more often a member of this org, and then more often one with a high role."""
+    def choose_user(self, org: int, number: int) -> int:
+        """Return the index of any user, but more often of a member of this org with a high role."""
         if number < len(self.people):
             return number
         model = self.models[org]
         strongest = sorted(model.members, key=lambda each: (-rank(model.members[each]), each))
         return self.people.index(strongest[number % 7 % len(strongest)])
 
-    def ask(self, actor: int, org: int, method: str, path: str, body: Any = None) -> Any:
-        """Return a client with a token for this org, whether the user belongs to it or not."""
-        return self.send(self.tokens[actor, org], method, path, body)
+    def send_as_user(self, actor: int, org: int, method: str, path: str, body: Any = None) -> Any:
+        """Send a request with a token for this org. The user may not be a member of it."""
+        return self.send_with_token(self.tokens[actor, org], method, path, body)
 
-    def send(self, bearer: str, method: str, path: str, body: Any = None) -> Any:
+    def send_with_token(self, bearer: str, method: str, path: str, body: Any = None) -> Any:
         client = new_client()
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {bearer}")
         return getattr(client, method)(f"/api/v1/{path}", body)
 
-    def count(self, what: str) -> int:
-        return sum(len(getattr(model, what)) for model in self.models)
+    def count_objects(self, attribute: str) -> int:
+        return sum(len(getattr(model, attribute)) for model in self.models)
 
-    def came(self, step: str, answer: Any, wanted: int) -> None:
-        assert answer.status_code == wanted, (step, answer.content)
-        self.reached[step, wanted] += 1
+    def check_status(self, step: str, answer: Any, expected: int) -> None:
+        assert answer.status_code == expected, (step, answer.content)
+        self.status_counts[step, expected] += 1
 
-    def refused(self, actor: int, org: int, permission: str) -> int | None:
-        """Return the status before any object is looked up: not a member, or no permission anywhere."""
+    def rejected_status(self, actor: int, org: int, permission: str) -> int | None:
+        """Return 401 for a user who is not a member, 403 for one without the permission anywhere, and None otherwise."""
         model, person = self.models[org], self.people[actor]
         if person not in model.members:
             return 401
-        places = [None, *(d for d, p in model.overrides if p == person)]
-        return None if any(model.allows(person, permission, d) for d in places) else 403
+        domains = [None, *(d for d, p in model.overrides if p == person)]
+        return None if any(model.allows(person, permission, d) for d in domains) else 403
 
-    def member(self, org: int, of: int, foreign: bool) -> tuple[str, UUID]:
-        """Return a user's address and membership in this org, or in the other one, or an unknown id."""
-        place = 1 - org if foreign else org
-        world, email = self.worlds[place], self.people[of]
+    def find_member(self, org: int, other_user: int, foreign: bool) -> tuple[str, UUID]:
+        """Return a user's address, and the id of their membership here or in the other org, or an unknown id."""
+        org_number = 1 - org if foreign else org
+        world, email = self.worlds[org_number], self.people[other_user]
         with world.scope():
-            mine = Membership.objects.for_org(world.org).filter(user__email=email)
-            return email, mine.values_list("id", flat=True).first() or uuid4()
+            membership = Membership.objects.for_org(world.org).filter(user__email=email)
+            return email, membership.values_list("id", flat=True).first() or uuid4()
 
     # -- members
 
-    @rule(actor=people, org=orgs, of=people, role=roles, foreign=rarely)
-    def change_role(self, actor: int, org: int, of: int, role: str, foreign: bool) -> None:
-        actor, of = self.who(org, actor), self.who(org, of)
+    @rule(
+        actor=user_numbers,
+        org=org_numbers,
+        other_user=user_numbers,
+        role=role_names,
+        foreign=mostly_false,
+    )
+    def change_role(self, actor: int, org: int, other_user: int, role: str, foreign: bool) -> None:
+        actor, other_user = self.choose_user(org, actor), self.choose_user(org, other_user)
         model, by = self.models[org], self.people[actor]
-        person, pk = self.member(org, of, foreign)
+        person, pk = self.find_member(org, other_user, foreign)
         found = not foreign and person in model.members
-        answer = self.ask(actor, org, "patch", f"org/members/{pk}", {"role": role})
-        if refused := self.refused(actor, org, "members.manage"):
-            wanted = refused
+        answer = self.send_as_user(actor, org, "patch", f"org/members/{pk}", {"role": role})
+        if rejected := self.rejected_status(actor, org, "members.manage"):
+            expected = rejected
         elif not found:
-            wanted = 404
-        elif not model.reaches(by, model.members[person], role):
-            wanted = 403
+            expected = 404
+        elif not model.may_manage_roles(by, model.members[person], role):
+            expected = 403
         elif model.owners() == [person] and role != "owner":
-            wanted = 409
+            expected = 409
         else:
-            wanted = 200
+            expected = 200
             model.members[person] = role
-        self.came("change_role", answer, wanted)
+        self.check_status("change_role", answer, expected)
 
-    @rule(actor=people, org=orgs, of=people, foreign=rarely)
-    def remove(self, actor: int, org: int, of: int, foreign: bool) -> None:
-        actor, of = self.who(org, actor), self.who(org, of)
+    @rule(actor=user_numbers, org=org_numbers, other_user=user_numbers, foreign=mostly_false)
+    def remove(self, actor: int, org: int, other_user: int, foreign: bool) -> None:
+        actor, other_user = self.choose_user(org, actor), self.choose_user(org, other_user)
         model, by = self.models[org], self.people[actor]
-        person, pk = self.member(org, of, foreign)
+        person, pk = self.find_member(org, other_user, foreign)
         found = not foreign and person in model.members
-        answer = self.ask(actor, org, "delete", f"org/members/{pk}")
-        if refused := self.refused(actor, org, "members.manage"):
-            wanted = refused
+        answer = self.send_as_user(actor, org, "delete", f"org/members/{pk}")
+        if rejected := self.rejected_status(actor, org, "members.manage"):
+            expected = rejected
         elif not found:
-            wanted = 404
-        elif not model.reaches(by, model.members[person]):
-            wanted = 403
+            expected = 404
+        elif not model.may_manage_roles(by, model.members[person]):
+            expected = 403
         elif model.owners() == [person]:
-            wanted = 409
+            expected = 409
         else:
-            wanted = 204
-            model.end(person)
-        self.came("remove", answer, wanted)
+            expected = 204
+            model.remove_member(person)
+        self.check_status("remove", answer, expected)
 
-    @rule(actor=people, org=orgs, goes=rarely)
-    def leave(self, actor: int, org: int, goes: bool) -> None:
-        if not goes:
-            return  # otherwise all members would soon be removed
-        actor = self.who(org, actor)
+    @rule(actor=user_numbers, org=org_numbers, really_leaves=mostly_false)
+    def leave(self, actor: int, org: int, really_leaves: bool) -> None:
+        if not really_leaves:
+            return  # so that not all members leave soon
+        actor = self.choose_user(org, actor)
         model, by = self.models[org], self.people[actor]
-        answer = self.ask(actor, org, "post", "org/leave")
+        answer = self.send_as_user(actor, org, "post", "org/leave")
         if by not in model.members:
-            wanted = 401
+            expected = 401
         elif model.owners() == [by]:
-            wanted = 409
+            expected = 409
         else:
-            wanted = 204
-            model.end(by)
-        self.came("leave", answer, wanted)
+            expected = 204
+            model.remove_member(by)
+        self.check_status("leave", answer, expected)
 
-    @rule(actor=people, org=orgs, to=people, foreign=rarely)
+    @rule(actor=user_numbers, org=org_numbers, to=user_numbers, foreign=mostly_false)
     def transfer(self, actor: int, org: int, to: int, foreign: bool) -> None:
-        actor, to = self.who(org, actor), self.who(org, to)
+        actor, to = self.choose_user(org, actor), self.choose_user(org, to)
         model, by = self.models[org], self.people[actor]
-        person, pk = self.member(org, to, foreign)
+        person, pk = self.find_member(org, to, foreign)
         found = not foreign and person in model.members
-        answer = self.ask(actor, org, "post", "org/transfer", {"member_id": str(pk)})
-        if refused := self.refused(actor, org, "org.transfer"):
-            wanted = refused
+        answer = self.send_as_user(actor, org, "post", "org/transfer", {"member_id": str(pk)})
+        if rejected := self.rejected_status(actor, org, "org.transfer"):
+            expected = rejected
         elif not found:
-            wanted = 404
+            expected = 404
         elif person == by:
-            wanted = 422
+            expected = 422
         else:
-            wanted = 204
+            expected = 204
             model.members[person], model.members[by] = "owner", "admin"
-        self.came("transfer", answer, wanted)
+        self.check_status("transfer", answer, expected)
 
     # -- invitations
 
-    @rule(actor=people, org=orgs, of=people, role=roles)
-    def invite(self, actor: int, org: int, of: int, role: str) -> None:
-        actor, of = self.who(org, actor), self.who(org, of)
-        model, by, person = self.models[org], self.people[actor], self.people[of]
-        answer = self.ask(actor, org, "post", "org/invitations", {"email": person, "role": role})
-        before = model.invited.get(person)
-        if refused := self.refused(actor, org, "invitations.manage"):
-            wanted = refused
-        elif not model.reaches(by, role):
-            wanted = 403
+    @rule(actor=user_numbers, org=org_numbers, other_user=user_numbers, role=role_names)
+    def invite(self, actor: int, org: int, other_user: int, role: str) -> None:
+        actor, other_user = self.choose_user(org, actor), self.choose_user(org, other_user)
+        model, by, person = self.models[org], self.people[actor], self.people[other_user]
+        answer = self.send_as_user(
+            actor, org, "post", "org/invitations", {"email": person, "role": role}
+        )
+        before = model.invitations.get(person)
+        if rejected := self.rejected_status(actor, org, "invitations.manage"):
+            expected = rejected
+        elif not model.may_manage_roles(by, role):
+            expected = 403
         elif person in model.members or (before and not before.expired):
-            wanted = 409
+            expected = 409
         else:
-            wanted = 201
-            model.invited[person] = Invited(answer.json()["id"], role, self.link())
-        self.came("invite", answer, wanted)
+            expected = 201
+            model.invitations[person] = ModelInvitation(
+                answer.json()["id"], role, self.read_mailed_link()
+            )
+        self.check_status("invite", answer, expected)
 
-    def link(self) -> str:
+    def read_mailed_link(self) -> str:
         LoginAttempt.objects.all().delete()  # rate limits of mails are not tested here
         (message,) = mailbox.deliver()
         return mailbox.link(message)[1]
 
-    def one_invited(self, org: int, pick: int, foreign: bool) -> tuple[str | None, str]:
-        """Return (org, id) of a pending invitation here, or in the other org, or an unknown id."""
-        listed = sorted(self.models[1 - org if foreign else org].invited.items())
+    def pick_invitation(self, org: int, pick: int, foreign: bool) -> tuple[str | None, str]:
+        """Return the address and id of an invitation. The address is None if it is of the other org or unknown."""
+        listed = sorted(self.models[1 - org if foreign else org].invitations.items())
         if not listed:
             return None, str(uuid4())
         person, invitation = listed[pick % len(listed)]
         return (None if foreign else person), invitation.id
 
-    @precondition(lambda self: self.count("invited"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
+    @precondition(lambda self: self.count_objects("invitations"))
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
     def resend(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        actor = self.who(org, actor)
+        actor = self.choose_user(org, actor)
         model, by = self.models[org], self.people[actor]
-        person, pk = self.one_invited(org, pick, foreign)
-        answer = self.ask(actor, org, "post", f"org/invitations/{pk}/resend")
-        if refused := self.refused(actor, org, "invitations.manage"):
-            wanted = refused
+        person, pk = self.pick_invitation(org, pick, foreign)
+        answer = self.send_as_user(actor, org, "post", f"org/invitations/{pk}/resend")
+        if rejected := self.rejected_status(actor, org, "invitations.manage"):
+            expected = rejected
         elif person is None:
-            wanted = 404
-        elif not model.reaches(by, model.invited[person].role):
-            wanted = 403
+            expected = 404
+        elif not model.may_manage_roles(by, model.invitations[person].role):
+            expected = 403
         else:
-            wanted = 200
-            model.invited[person] = Invited(pk, model.invited[person].role, self.link())
-        self.came("resend", answer, wanted)
+            expected = 200
+            model.invitations[person] = ModelInvitation(
+                pk, model.invitations[person].role, self.read_mailed_link()
+            )
+        self.check_status("resend", answer, expected)
 
-    @precondition(lambda self: self.count("invited"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
+    @precondition(lambda self: self.count_objects("invitations"))
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
     def withdraw(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        actor = self.who(org, actor)
+        actor = self.choose_user(org, actor)
         model = self.models[org]
-        person, pk = self.one_invited(org, pick, foreign)
-        answer = self.ask(actor, org, "delete", f"org/invitations/{pk}")
-        if refused := self.refused(actor, org, "invitations.manage"):
-            wanted = refused
+        person, pk = self.pick_invitation(org, pick, foreign)
+        answer = self.send_as_user(actor, org, "delete", f"org/invitations/{pk}")
+        if rejected := self.rejected_status(actor, org, "invitations.manage"):
+            expected = rejected
         elif person is None:
-            wanted = 404
+            expected = 404
         else:
-            wanted = 204
-            del model.invited[person]
-        self.came("withdraw", answer, wanted)
+            expected = 204
+            del model.invitations[person]
+        self.check_status("withdraw", answer, expected)
 
-    @precondition(lambda self: self.count("invited"))
-    @rule(org=orgs)
-    def a_week_passes(self, org: int) -> None:
-        """For the invitations of one org."""
+    @precondition(lambda self: self.count_objects("invitations"))
+    @rule(org=org_numbers)
+    def expire_invitations(self, org: int) -> None:
+        """Let all invitations of one org expire."""
         world, model = self.worlds[org], self.models[org]
         with world.scope():
             Invitation.objects.for_org(world.org).update(expires_at=timezone.now())
-        for invited in model.invited.values():
-            invited.expired = True
+        for invitation in model.invitations.values():
+            invitation.expired = True
 
     @precondition(lambda self: bool(mail.outbox))
-    @rule(actor=people, org=orgs, pick=picks, astray=rarely)
-    def accept(self, actor: int, org: int, pick: int, astray: bool) -> None:
-        """The invited user with the link; or any user with any link that was ever mailed."""
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, use_any_link=mostly_false)
+    def accept(self, actor: int, org: int, pick: int, use_any_link: bool) -> None:
+        """Accept as the invited user, or as any user with any link that was ever mailed."""
         links = [mailbox.link(message)[1] for message in mail.outbox]
         link = links[pick % len(links)]
-        actor = self.who(org, actor)
-        opened = sorted(self.models[org].invited.items())
-        if opened and not astray:
-            person, invitation = opened[pick % len(opened)]
+        actor = self.choose_user(org, actor)
+        invitations = sorted(self.models[org].invitations.items())
+        if invitations and not use_any_link:
+            person, invitation = invitations[pick % len(invitations)]
             link, actor = invitation.link, self.people.index(person)
-        answer = self.ask(actor, org, "post", "invitations/accept", {"token": link})
-        open_ones = [
+        answer = self.send_as_user(actor, org, "post", "invitations/accept", {"token": link})
+        matching = [
             (model, person, invited)
             for model in self.models
-            for person, invited in model.invited.items()
+            for person, invited in model.invitations.items()
             if invited.link == link and not invited.expired
         ]
-        if not open_ones:
-            wanted = 410
-        elif (found := open_ones[0])[1] != self.people[actor]:
-            wanted = 403
+        if not matching:
+            expected = 410
+        elif (found := matching[0])[1] != self.people[actor]:
+            expected = 403
         else:
-            wanted = 200
+            expected = 200
             model, person, invited = found
             model.members[person] = max(model.members.get(person, "viewer"), invited.role, key=rank)
-            del model.invited[person]
-        self.came("accept", answer, wanted)
+            del model.invitations[person]
+        self.check_status("accept", answer, expected)
 
-    # -- domains and what is in them
+    # -- domains and connectors
 
-    @rule(actor=people, org=orgs)
+    @rule(actor=user_numbers, org=org_numbers)
     def add_domain(self, actor: int, org: int) -> None:
-        actor = self.who(org, actor)
+        actor = self.choose_user(org, actor)
         model = self.models[org]
-        answer = self.ask(actor, org, "post", "org/domains", {"name": uuid4().hex})
-        wanted = self.refused(actor, org, "domains.manage") or 201
-        self.came("add_domain", answer, wanted)
-        if wanted == 201:
+        answer = self.send_as_user(actor, org, "post", "org/domains", {"name": uuid4().hex})
+        expected = self.rejected_status(actor, org, "domains.manage") or 201
+        self.check_status("add_domain", answer, expected)
+        if expected == 201:
             domain = UUID(answer.json()["id"])
             model.domains.append(domain)
-            made = make_connector(self.worlds[org], domain_id=domain)
-            model.connectors[made.pk] = domain
+            connector = make_connector(self.worlds[org], domain_id=domain)
+            model.connectors[connector.pk] = domain
 
-    def one_domain(self, org: int, pick: int, foreign: bool) -> tuple[bool, UUID]:
+    def pick_domain(self, org: int, pick: int, foreign: bool) -> tuple[bool, UUID]:
         listed = self.models[1 - org if foreign else org].domains
         if not listed:
             return False, uuid4()
         return not foreign, listed[pick % len(listed)]
 
-    @precondition(lambda self: self.count("domains"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
+    @precondition(lambda self: self.count_objects("domains"))
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
     def delete_domain(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        actor = self.who(org, actor)
-        found, domain = self.one_domain(org, pick, foreign)
-        answer = self.ask(actor, org, "delete", f"org/domains/{domain}")
-        wanted = self.refused(actor, org, "domains.manage") or (204 if found else 404)
-        self.came("delete_domain", answer, wanted)
-        if wanted == 204:
-            self.models[org].end_domain(domain)
+        actor = self.choose_user(org, actor)
+        found, domain = self.pick_domain(org, pick, foreign)
+        answer = self.send_as_user(actor, org, "delete", f"org/domains/{domain}")
+        expected = self.rejected_status(actor, org, "domains.manage") or (204 if found else 404)
+        self.check_status("delete_domain", answer, expected)
+        if expected == 204:
+            self.models[org].delete_domain(domain)
 
-    @precondition(lambda self: self.count("domains"))
-    @rule(actor=people, org=orgs, pick=picks, of=people, role=raised, foreign=rarely)
-    def raise_role(
-        self, actor: int, org: int, pick: int, of: int, role: str, foreign: bool
+    @precondition(lambda self: self.count_objects("domains"))
+    @rule(
+        actor=user_numbers,
+        org=org_numbers,
+        pick=picks,
+        other_user=user_numbers,
+        role=domain_roles,
+        foreign=mostly_false,
+    )
+    def set_domain_role(
+        self, actor: int, org: int, pick: int, other_user: int, role: str, foreign: bool
     ) -> None:
-        actor, of = self.who(org, actor), self.who(org, of)
+        actor, other_user = self.choose_user(org, actor), self.choose_user(org, other_user)
         model = self.models[org]
-        found, domain = self.one_domain(org, pick, foreign)
-        person, pk = self.member(org, of, foreign)
+        found, domain = self.pick_domain(org, pick, foreign)
+        person, pk = self.find_member(org, other_user, foreign)
         path = f"org/domains/{domain}/members/{pk}"
-        answer = self.ask(actor, org, "put", path, {"role": role})
-        member = not foreign and person in model.members
-        if refused := self.refused(actor, org, "domains.manage"):
-            wanted = refused
-        elif role in ("owner", "viewer"):  # no such domain role, whatever the ids
-            wanted = 422
-        elif not found or not member:
-            wanted = 404
+        answer = self.send_as_user(actor, org, "put", path, {"role": role})
+        is_member = not foreign and person in model.members
+        if rejected := self.rejected_status(actor, org, "domains.manage"):
+            expected = rejected
+        elif role in ("owner", "viewer"):  # the role is rejected before the ids are looked up
+            expected = 422
+        elif not found or not is_member:
+            expected = 404
         elif rank(role) <= rank(model.members[person]):
-            wanted = 422
+            expected = 422
         else:
-            wanted = 200
+            expected = 200
             model.overrides[domain, person] = role
-        self.came("raise_role", answer, wanted)
+        self.check_status("set_domain_role", answer, expected)
 
-    @precondition(lambda self: self.count("overrides"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
-    def clear_role(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        actor = self.who(org, actor)
-        place = 1 - org if foreign else org
-        listed = sorted(self.models[place].overrides, key=str)
+    @precondition(lambda self: self.count_objects("overrides"))
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
+    def remove_domain_role(self, actor: int, org: int, pick: int, foreign: bool) -> None:
+        actor = self.choose_user(org, actor)
+        org_number = 1 - org if foreign else org
+        listed = sorted(self.models[org_number].overrides, key=str)
         if not listed:
             return
         domain, person = listed[pick % len(listed)]
-        _, pk = self.member(place, self.people.index(person), False)
-        answer = self.ask(actor, org, "delete", f"org/domains/{domain}/members/{pk}")
-        wanted = self.refused(actor, org, "domains.manage") or (404 if foreign else 204)
-        self.came("clear_role", answer, wanted)
-        if wanted == 204:
+        _, pk = self.find_member(org_number, self.people.index(person), False)
+        answer = self.send_as_user(actor, org, "delete", f"org/domains/{domain}/members/{pk}")
+        expected = self.rejected_status(actor, org, "domains.manage") or (404 if foreign else 204)
+        self.check_status("remove_domain_role", answer, expected)
+        if expected == 204:
             del self.models[org].overrides[domain, person]
 
-    def one_connector(self, org: int, pick: int, foreign: bool) -> tuple[bool, UUID]:
+    def pick_connector(self, org: int, pick: int, foreign: bool) -> tuple[bool, UUID]:
         listed = list(self.models[1 - org if foreign else org].connectors)
         return not foreign, listed[pick % len(listed)]
 
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
-    def edit(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        """An object of a domain, or of none."""
-        actor = self.who(org, actor)
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
+    def edit_connector(self, actor: int, org: int, pick: int, foreign: bool) -> None:
+        """Edit a connector, which may belong to a domain."""
+        actor = self.choose_user(org, actor)
         model, by = self.models[org], self.people[actor]
-        found, pk = self.one_connector(org, pick, foreign)
-        answer = self.ask(actor, org, "patch", f"connectors/{pk}", {"description": "new"})
-        if refused := self.refused(actor, org, "connectors.edit"):
-            wanted = refused
+        found, pk = self.pick_connector(org, pick, foreign)
+        answer = self.send_as_user(actor, org, "patch", f"connectors/{pk}", {"description": "new"})
+        if rejected := self.rejected_status(actor, org, "connectors.edit"):
+            expected = rejected
         elif not found:
-            wanted = 404
+            expected = 404
         else:
             allowed = model.allows(by, "connectors.edit", model.connectors[pk])
-            wanted = 200 if allowed else 403
-        self.came("edit", answer, wanted)
+            expected = 200 if allowed else 403
+        self.check_status("edit_connector", answer, expected)
 
-    @rule(actor=people, org=orgs)
-    def look(self, actor: int, org: int) -> None:
-        """The permissions that a user is shown are the real ones."""
-        actor = self.who(org, actor)
+    @rule(actor=user_numbers, org=org_numbers)
+    def check_shown_permissions(self, actor: int, org: int) -> None:
+        """Compare the permissions in the user's profile with the model."""
+        actor = self.choose_user(org, actor)
         model, person = self.models[org], self.people[actor]
-        told = self.ask(actor, org, "get", "auth/me").json()["organization"]
+        organization = self.send_as_user(actor, org, "get", "auth/me").json()["organization"]
         if person not in model.members:
-            assert told is None
+            assert organization is None
             return
-        may = {permission for permission in ALL if model.allows(person, permission)}
-        assert set(told["permissions"]) == may
-        raised = {str(d) for d, p in model.overrides if p == person}
-        assert {each["id"] for each in told["domains"]} == raised
-        for each in told["domains"]:
-            inside = {p for p in ALL if model.allows(person, p, UUID(each["id"]))}
-            assert set(each["permissions"]) == inside
+        allowed = {permission for permission in ALL_PERMISSIONS if model.allows(person, permission)}
+        assert set(organization["permissions"]) == allowed
+        raised_domains = {str(d) for d, p in model.overrides if p == person}
+        assert {entry["id"] for entry in organization["domains"]} == raised_domains
+        for entry in organization["domains"]:
+            allowed_in_domain = {
+                p for p in ALL_PERMISSIONS if model.allows(person, p, UUID(entry["id"]))
+            }
+            assert set(entry["permissions"]) == allowed_in_domain
 
     # -- keys
 
-    @rule(actor=people, org=orgs, role=roles, scope=scopes, pick=picks, limited=st.booleans())
+    @rule(
+        actor=user_numbers,
+        org=org_numbers,
+        role=role_names,
+        scope=scope_lists,
+        pick=picks,
+        limited=st.booleans(),
+    )
     def make_key(
         self, actor: int, org: int, role: str, scope: tuple[str, ...], pick: int, limited: bool
     ) -> None:
-        actor = self.who(org, actor)
+        actor = self.choose_user(org, actor)
         model, by = self.models[org], self.people[actor]
-        found, domain = self.one_domain(org, pick, False) if limited else (True, None)
+        found, domain = self.pick_domain(org, pick, False) if limited else (True, None)
         body = {"name": "Loader", "role": role, "scopes": scope, "domain_id": domain}
-        answer = self.ask(actor, org, "post", "org/api-keys", body)
-        beyond = [each for each in scope if rank(needs(each)) > rank(role)]
-        if refused := self.refused(actor, org, "api_keys.own"):
-            wanted = refused
-        elif not found or rank(role) > rank(model.members[by]) or beyond:
-            wanted = 422
+        answer = self.send_as_user(actor, org, "post", "org/api-keys", body)
+        scopes_beyond_role = [name for name in scope if rank(required_role(name)) > rank(role)]
+        if rejected := self.rejected_status(actor, org, "api_keys.own"):
+            expected = rejected
+        elif not found or rank(role) > rank(model.members[by]) or scopes_beyond_role:
+            expected = 422
         else:
-            wanted = 201
-            made = answer.json()
-            key = Key(made["id"], made["key"], by, role, frozenset(scope), domain)
+            expected = 201
+            created = answer.json()
+            key = ModelKey(created["id"], created["key"], by, role, frozenset(scope), domain)
             model.keys.append(key)
-        self.came("make_key", answer, wanted)
+        self.check_status("make_key", answer, expected)
 
-    def one_key(self, org: int, pick: int, foreign: bool) -> tuple[Key | None, str]:
+    def pick_key(self, org: int, pick: int, foreign: bool) -> tuple[ModelKey | None, str]:
         listed = self.models[1 - org if foreign else org].keys
         if not listed:
             return None, str(uuid4())
         key = listed[pick % len(listed)]
         return (None if foreign else key), key.id
 
-    def reachable(self, org: int, by: str, key: Key | None) -> bool:
-        """Active keys: the user's own, or all if the user may manage keys."""
+    def may_manage_key(self, org: int, by: str, key: ModelKey | None) -> bool:
+        """Return whether the key is active and the user may manage it: their own key, or any with `api_keys.manage`."""
         model = self.models[org]
-        mine = key is not None and (key.maker == by or model.allows(by, "api_keys.manage"))
-        return mine and cast(Key, key).alive
+        is_visible = key is not None and (key.creator == by or model.allows(by, "api_keys.manage"))
+        return is_visible and cast(ModelKey, key).is_active
 
-    @precondition(lambda self: self.count("keys"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
+    @precondition(lambda self: self.count_objects("keys"))
+    @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
     def revoke(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        actor = self.who(org, actor)
-        key, pk = self.one_key(org, pick, foreign)
-        answer = self.ask(actor, org, "delete", f"org/api-keys/{pk}")
-        wanted = self.refused(actor, org, "api_keys.own")
-        wanted = wanted or (204 if self.reachable(org, self.people[actor], key) else 404)
-        self.came("revoke", answer, wanted)
-        if wanted == 204:
-            cast(Key, key).alive = False
+        actor = self.choose_user(org, actor)
+        key, pk = self.pick_key(org, pick, foreign)
+        answer = self.send_as_user(actor, org, "delete", f"org/api-keys/{pk}")
+        expected = self.rejected_status(actor, org, "api_keys.own")
+        expected = expected or (204 if self.may_manage_key(org, self.people[actor], key) else 404)
+        self.check_status("revoke", answer, expected)
+        if expected == 204:
+            cast(ModelKey, key).is_active = False
 
-    @precondition(lambda self: self.count("keys"))
-    @rule(actor=people, org=orgs, pick=picks, foreign=rarely, grace=st.booleans())
+    @precondition(lambda self: self.count_objects("keys"))
+    @rule(
+        actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false, grace=st.booleans()
+    )
     def rotate(self, actor: int, org: int, pick: int, foreign: bool, grace: bool) -> None:
-        actor = self.who(org, actor)
+        actor = self.choose_user(org, actor)
         model, by = self.models[org], self.people[actor]
-        key, pk = self.one_key(org, pick, foreign)
+        key, pk = self.pick_key(org, pick, foreign)
         body = {"grace_seconds": 3600 if grace else 0}
-        answer = self.ask(actor, org, "post", f"org/api-keys/{pk}/rotate", body)
-        wanted = self.refused(actor, org, "api_keys.own")
-        wanted = wanted or (201 if self.reachable(org, by, key) else 404)
-        self.came("rotate", answer, wanted)
-        if wanted == 201 and key is not None:
-            made = answer.json()
+        answer = self.send_as_user(actor, org, "post", f"org/api-keys/{pk}/rotate", body)
+        expected = self.rejected_status(actor, org, "api_keys.own")
+        expected = expected or (201 if self.may_manage_key(org, by, key) else 404)
+        self.check_status("rotate", answer, expected)
+        if expected == 201 and key is not None:
+            created = answer.json()
             role = min(key.role, model.members[by], key=rank)
-            new = Key(made["id"], made["key"], by, role, key.scopes, key.domain)
-            model.keys.append(new)
-            key.alive = grace
+            new_key = ModelKey(created["id"], created["key"], by, role, key.scopes, key.domain)
+            model.keys.append(new_key)
+            key.is_active = grace
 
-    @precondition(lambda self: self.count("keys"))
-    @rule(org=orgs, pick=picks, thing=picks, foreign=rarely)
-    def use_key(self, org: int, pick: int, thing: int, foreign: bool) -> None:
-        """Revoked keys too; for a connector here or in the other org, in the key's domain or not."""
+    @precondition(lambda self: self.count_objects("keys"))
+    @rule(org=org_numbers, pick=picks, connector_pick=picks, foreign=mostly_false)
+    def use_key(self, org: int, pick: int, connector_pick: int, foreign: bool) -> None:
+        """Edit a connector of any org and domain with a key, which may be revoked."""
         model = self.models[org]
-        key, _ = self.one_key(org, pick, False)
+        key, _ = self.pick_key(org, pick, False)
         if key is None:
             return
-        found, pk = self.one_connector(org, thing, foreign)
-        answer = self.send(key.text, "patch", f"connectors/{pk}", {"description": "by key"})
+        found, pk = self.pick_connector(org, connector_pick, foreign)
+        answer = self.send_with_token(
+            key.text, "patch", f"connectors/{pk}", {"description": "by key"}
+        )
         domain = model.connectors.get(pk)
-        hidden = key.domain is not None and domain != key.domain
-        if not key.alive:
-            wanted = 401
+        is_hidden = key.domain is not None and domain != key.domain
+        if not key.is_active:
+            expected = 401
         elif not model.key_allows(key, "connectors.edit", key.domain):
-            wanted = 403
-        elif not found or hidden:
-            wanted = 404
+            expected = 403
+        elif not found or is_hidden:
+            expected = 404
         else:
-            wanted = 200
-        self.came("use_key", answer, wanted)
+            expected = 200
+        self.check_status("use_key", answer, expected)
 
-    @precondition(lambda self: self.count("keys"))
-    @rule(org=orgs, pick=picks)
-    def a_key_looks(self, org: int, pick: int) -> None:
+    @precondition(lambda self: self.count_objects("keys"))
+    @rule(org=org_numbers, pick=picks)
+    def check_permissions_of_key(self, org: int, pick: int) -> None:
         model = self.models[org]
-        key, _ = self.one_key(org, pick, False)
+        key, _ = self.pick_key(org, pick, False)
         if key is None:
             return
-        answer = self.send(key.text, "get", "auth/me")
-        self.came("a_key_looks", answer, 200 if key.alive else 401)
-        if key.alive:
-            told = answer.json()["organization"]
-            assert set(told["permissions"]) == {p for p in ALL if model.key_allows(key, p)}
-            for each in told["domains"]:
-                inside = {p for p in ALL if model.key_allows(key, p, UUID(each["id"]))}
-                assert set(each["permissions"]) == inside
-            assert len(told["domains"]) == (key.domain is not None)
+        answer = self.send_with_token(key.text, "get", "auth/me")
+        self.check_status("check_permissions_of_key", answer, 200 if key.is_active else 401)
+        if key.is_active:
+            organization = answer.json()["organization"]
+            assert set(organization["permissions"]) == {
+                p for p in ALL_PERMISSIONS if model.key_allows(key, p)
+            }
+            for entry in organization["domains"]:
+                allowed_in_domain = {
+                    p for p in ALL_PERMISSIONS if model.key_allows(key, p, UUID(entry["id"]))
+                }
+                assert set(entry["permissions"]) == allowed_in_domain
+            assert len(organization["domains"]) == (key.domain is not None)
 
-    @precondition(lambda self: self.count("keys"))
-    @rule(org=orgs, pick=picks, of=people)
-    def a_key_never_manages_beyond_itself(self, org: int, pick: int, of: int) -> None:
-        """A key may see members only with that permission, and never keys."""
-        of = self.who(org, of)
-        key, _ = self.one_key(org, pick, False)
+    @precondition(lambda self: self.count_objects("keys"))
+    @rule(org=org_numbers, pick=picks, other_user=user_numbers)
+    def change_role_with_key(self, org: int, pick: int, other_user: int) -> None:
+        """Change a role with a key. The key may never do more than its role and its creator's role permit."""
+        other_user = self.choose_user(org, other_user)
+        key, _ = self.pick_key(org, pick, False)
         if key is None:
             return
         model = self.models[org]
-        person, pk = self.member(org, of, False)
-        answer = self.send(key.text, "patch", f"org/members/{pk}", {"role": "viewer"})
-        role = min(key.role, model.members.get(key.maker, "viewer"), key=rank)
-        if not key.alive:
-            wanted = 401
+        person, pk = self.find_member(org, other_user, False)
+        answer = self.send_with_token(key.text, "patch", f"org/members/{pk}", {"role": "viewer"})
+        role = min(key.role, model.members.get(key.creator, "viewer"), key=rank)
+        if not key.is_active:
+            expected = 401
         elif not model.key_allows(key, "members.manage"):
-            wanted = 403
+            expected = 403
         elif person not in model.members:
-            wanted = 404
+            expected = 404
         elif rank(model.members[person]) > rank(role) or (
             model.members[person] == "owner"
             and (role != "owner" or not model.key_allows(key, "owners.manage"))
         ):
-            wanted = 403
+            expected = 403
         elif model.owners() == [person]:
-            wanted = 409
+            expected = 409
         else:
-            wanted = 200
+            expected = 200
             model.members[person] = "viewer"
-        self.came("a_key_never_manages_beyond_itself", answer, wanted)
+        self.check_status("change_role_with_key", answer, expected)
 
 
-GOOD = {"change_role", "use_key", "a_key_looks", "a_key_never_manages_beyond_itself"} | {
+STEPS_WITH_200 = {"change_role", "use_key", "check_permissions_of_key", "change_role_with_key"} | {
     "accept",
-    "edit",
+    "edit_connector",
     "resend",
-    "raise_role",
+    "set_domain_role",
 }
-MADE = {"invite", "add_domain", "make_key", "rotate"}
-GONE = {"remove", "leave", "transfer", "withdraw", "delete_domain", "clear_role", "revoke"}
+STEPS_WITH_201 = {"invite", "add_domain", "make_key", "rotate"}
+STEPS_WITH_204 = {
+    "remove",
+    "leave",
+    "transfer",
+    "withdraw",
+    "delete_domain",
+    "remove_domain_role",
+    "revoke",
+}
 
 
-def prepare() -> None:
+def prepare_start_state() -> None:
     worlds = [make_world("One"), make_world("Two")]
     users = [user for world in worlds for user in world.users.values()]
-    for number, user in enumerate(users):  # the same each time, as the seeds are
+    for number, user in enumerate(users):  # fixed addresses, so that equal seeds give equal runs
         user.email = f"person{number}@example.com"
         user.save(update_fields=["email"])
-    models = [model_of(world) for world in worlds]
+    models = [create_model(world) for world in worlds]
     tokens = {
         (actor, org): token_for(user, world.org)
         for actor, user in enumerate(users)
         for org, world in enumerate(worlds)
     }
-    Orgs.start = Start(worlds, users, models, tokens, [])
-    first = Orgs()
+    OrgsMachine.start = StartState(worlds, users, models, tokens, [])
+    machine = OrgsMachine()
     for org in range(len(worlds)):
-        first.begin(org)
-    first.undo.__exit__(None, None, None)
-    Orgs.start.models, Orgs.start.sent = first.models, mail.outbox
-    Orgs.reached.clear()
+        machine.create_objects(org)
+    machine.database_transaction.__exit__(None, None, None)
+    OrgsMachine.start.models, OrgsMachine.start.mails = machine.models, mail.outbox
+    OrgsMachine.status_counts.clear()
 
 
-def model_of(world: World) -> OrgModel:
+def create_model(world: World) -> OrgModel:
     members = {user.email: str(role) for role, user in world.users.items()}
     return OrgModel(members, connectors={make_connector(world).pk: None})
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_orgs_match_the_model_after_any_sequence_of_actions(part: int, db: None) -> None:
-    prepare()
-    for batch in range(
-        BATCHES
-    ):  # each with a separate setting, because Hypothesis varies earlier examples
+    prepare_start_state()
+    # Each batch has its own settings, because Hypothesis varies earlier examples.
+    for batch in range(BATCHES):
         run_state_machine_as_test(
-            seed(BATCHES * part + batch)(Orgs),
+            seed(BATCHES * part + batch)(OrgsMachine),
             settings=settings(
                 max_examples=RUNS,
                 stateful_step_count=STEPS,
@@ -627,11 +678,11 @@ def test_orgs_match_the_model_after_any_sequence_of_actions(part: int, db: None)
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    wanted = {200: GOOD, 201: MADE, 204: GONE}
-    missed = [
+    expected = {200: STEPS_WITH_200, 201: STEPS_WITH_201, 204: STEPS_WITH_204}
+    missing = [
         (name, status)
-        for status, names in wanted.items()
+        for status, names in expected.items()
         for name in names
-        if not Orgs.reached[name, status]
+        if not OrgsMachine.status_counts[name, status]
     ]
-    assert not missed, "these steps never did anything"
+    assert not missing, "these steps never succeeded"

@@ -1,4 +1,4 @@
-"""The first and second barrier between orgs: reads without an org, and rows of another org."""
+"""The isolation of orgs: the managers reject reads without an org, and the database hides rows of other orgs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from apps.orgs.walls.scope import NestedOrgScope, org_scope
 from tests.world import World
 
 
-def test_reading_without_naming_the_org_raises() -> None:
+def test_a_read_without_an_org_raises() -> None:
     with pytest.raises(OrgScopeMissing):
         Domain.objects.all()
 
 
-def add_a_row(world: World) -> None:
-    """PostgreSQL calls the policy's function only if there is a row; an empty table returns nothing anyway."""
+def add_domain(world: World) -> None:
+    """Add a row. PostgreSQL calls the function of the policy only if the table has rows."""
     with world.scope():
         Domain.unscoped.create(org=world.org, name="ours")
 
 
-def test_raw_sql_outside_a_scope_is_refused_by_the_database(world: World) -> None:
-    add_a_row(world)
+def test_the_database_rejects_raw_sql_outside_a_scope(world: World) -> None:
+    add_domain(world)
     with (
         pytest.raises(ProgrammingError, match="no organization is in scope"),
         connection.cursor() as c,
@@ -34,7 +34,9 @@ def test_raw_sql_outside_a_scope_is_refused_by_the_database(world: World) -> Non
         c.execute("SELECT count(*) FROM orgs_domain")
 
 
-def test_raw_sql_inside_a_scope_sees_only_that_org(world: World, stranger: World) -> None:
+def test_a_query_inside_a_scope_returns_only_rows_of_that_org(
+    world: World, stranger: World
+) -> None:
     with stranger.scope():
         Domain.unscoped.create(org=stranger.org, name="theirs")
     with world.scope():
@@ -42,18 +44,18 @@ def test_raw_sql_inside_a_scope_sees_only_that_org(world: World, stranger: World
         assert [domain.name for domain in Domain.unscoped.all()] == ["ours"]
 
 
-def test_writing_a_row_of_another_org_is_refused(world: World, stranger: World) -> None:
+def test_the_database_rejects_a_row_of_another_org(world: World, stranger: World) -> None:
     with pytest.raises(ProgrammingError, match="row-level security"), world.scope():
         Domain.unscoped.create(org=stranger.org, name="planted")
 
 
-def test_a_scope_inside_the_scope_of_another_org_is_refused(world: World) -> None:
+def test_a_scope_cannot_be_opened_inside_the_scope_of_another_org(world: World) -> None:
     with pytest.raises(NestedOrgScope), world.scope(), org_scope(uuid4()):
         pass
 
 
 def test_the_scope_ends_with_its_block_even_inside_a_transaction(world: World) -> None:
-    add_a_row(world)
+    add_domain(world)
     with pytest.raises(ProgrammingError), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM orgs_domain")
 

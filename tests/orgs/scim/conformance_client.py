@@ -1,4 +1,4 @@
-"""`scim2-client` over httpx. Importing it takes seconds, so only one test does."""
+"""`scim2-client` over httpx. Importing scim2-client takes seconds, so only one test imports this module."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import httpx
 from scim2_client.client import BaseSyncSCIMClient
 
 
-class OverHttp(BaseSyncSCIMClient):
-    """scim2-client with httpx: its own client needs another version of httpx."""
+class HttpxScimClient(BaseSyncSCIMClient):
+    """A client with the installed version of httpx. The httpx client of scim2-client needs another version."""
 
     def __init__(self, client: httpx.Client) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A directory provisions users and groups (SCIM 2.0): invited, removed at once, with roles set by an admin."""
+"""A directory provisions users and groups with SCIM 2.0. An admin chooses the role of each group."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ BASE = "/api/v1/scim/v2"
 
 @pytest.fixture
 def directory(world: World) -> APIClient:
-    return directory_of(world)
+    return directory_client(world)
 
 
-def directory_of(world: World) -> APIClient:
+def directory_client(world: World) -> APIClient:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key_of(world)}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {directory_key(world)}")
     return client
 
 
-def key_of(world: World) -> str:
-    """A service account's key that may only manage members, as Okta or Entra ID would have."""
+def directory_key(world: World) -> str:
+    """Return a service account's key that may only manage members, like a key for Okta or Entra ID."""
     with world.scope():
         by = principal(world, Role.OWNER)
         account = service_accounts.create(org=world.org, by=by, name="Okta", role=Role.ADMIN)
@@ -51,8 +51,8 @@ def key_of(world: World) -> str:
     return key.text
 
 
-def add(client: APIClient, email: str, **more: Any) -> Any:
-    """As Okta sends it, with attributes that Drover does not use."""
+def add_user(client: APIClient, email: str, **attributes: Any) -> Any:
+    """Add a user in the format of Okta, including attributes that Drover does not use."""
     body = {
         "schemas": [USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
         "userName": email,
@@ -65,12 +65,12 @@ def add(client: APIClient, email: str, **more: Any) -> Any:
         "password": "not kept",
         "active": True,
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Navy"},
-        **more,
+        **attributes,
     }
     return client.post(f"{BASE}/Users", body)
 
 
-def patch(client: APIClient, path: str, *operations: dict[str, Any]) -> Any:
+def send_patch(client: APIClient, path: str, *operations: dict[str, Any]) -> Any:
     body = {"schemas": [PATCH], "Operations": list(operations)}
     return client.patch(f"{BASE}/{path}", body)
 
@@ -81,8 +81,8 @@ def role_of(world: World, email: str) -> str | None:
     return member.role if member else None
 
 
-def join(world: World, stranger: World) -> str:
-    """The last invited user accepts with an existing account."""
+def accept_invitation(world: World, stranger: World) -> str:
+    """Accept the invitation of the stranger's owner, who has an account. Return the owner's address."""
     grace = stranger.users[Role.OWNER]
     message = next(m for m in mailbox.deliver() if m.to == [grace.email])
     body = {"token": mailbox.link(message)[1]}
@@ -91,28 +91,28 @@ def join(world: World, stranger: World) -> str:
     return grace.email
 
 
-def test_someone_added_is_invited_and_joins_as_viewer(
+def test_an_added_user_is_invited_and_joins_as_a_viewer(
     world: World, stranger: World, directory: APIClient
 ) -> None:
     grace = stranger.users[Role.OWNER]
-    answer = add(directory, grace.email)
+    answer = add_user(directory, grace.email)
     assert answer.status_code == 201, answer.content
     body = answer.json()
     assert (body["userName"], body["externalId"], body["active"]) == (grace.email, "00u1", True)
     assert "not kept" not in answer.content.decode()
     assert role_of(world, grace.email) is None
-    join(world, stranger)
+    accept_invitation(world, stranger)
     assert role_of(world, grace.email) == "viewer"
 
 
-def test_an_account_elsewhere_and_an_unknown_address_answer_the_same(
+def test_adding_an_existing_account_and_an_unknown_address_returns_the_same(
     world: World, stranger: World, directory: APIClient
 ) -> None:
     grace = stranger.users[Role.OWNER]
     grace.name = "A name of her own"
     grace.save()
-    known = add(directory, grace.email).json()
-    unknown = add(directory, f"{uuid4().hex}@example.com").json()
+    known = add_user(directory, grace.email).json()
+    unknown = add_user(directory, f"{uuid4().hex}@example.com").json()
     for answer in (known, unknown):
         for name in ("id", "userName", "emails", "meta"):
             del answer[name]
@@ -127,24 +127,26 @@ def test_an_account_elsewhere_and_an_unknown_address_answer_the_same(
         {"op": "replace", "value": {"active": False}},  # Okta's format
     ],
 )
-def test_someone_deactivated_is_out_at_once_and_can_come_back(
+def test_a_deactivated_user_loses_access_at_once_and_can_be_reactivated(
     world: World, stranger: World, directory: APIClient, operation: dict[str, Any]
 ) -> None:
-    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
-    email = join(world, stranger)
-    inside = client_for(stranger.users[Role.OWNER], world.org)
-    assert inside.get("/api/v1/org").status_code == 200
-    answer = patch(directory, f"Users/{pk}", operation)
+    pk = add_user(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = accept_invitation(world, stranger)
+    client = client_for(stranger.users[Role.OWNER], world.org)
+    assert client.get("/api/v1/org").status_code == 200
+    answer = send_patch(directory, f"Users/{pk}", operation)
     assert answer.status_code == 200, answer.content
     assert answer.json()["active"] is False
-    assert inside.get("/api/v1/org").status_code == 401
-    patch(directory, f"Users/{pk}", {"op": "replace", "path": "active", "value": True})
-    join(world, stranger)
+    assert client.get("/api/v1/org").status_code == 401
+    send_patch(directory, f"Users/{pk}", {"op": "replace", "path": "active", "value": True})
+    accept_invitation(world, stranger)
     assert role_of(world, email) == "viewer"
 
 
-def test_deleting_withdraws_an_invitation_that_is_open(world: World, directory: APIClient) -> None:
-    pk = add(directory, "grace@example.com").json()["id"]
+def test_deleting_a_user_withdraws_their_open_invitation(
+    world: World, directory: APIClient
+) -> None:
+    pk = add_user(directory, "grace@example.com").json()["id"]
     assert directory.delete(f"{BASE}/Users/{pk}").status_code == 204
     with world.scope():
         assert not Invitation.objects.for_org(world.org).exists()
@@ -152,11 +154,11 @@ def test_deleting_withdraws_an_invitation_that_is_open(world: World, directory: 
     assert directory.get(f"{BASE}/Users/{pk}").status_code == 404
 
 
-def test_a_group_grants_the_role_set_by_an_admin_and_removes_it_again(
+def test_a_group_grants_its_role_to_its_members_until_they_leave_or_it_is_deleted(
     world: World, stranger: World, directory: APIClient
 ) -> None:
-    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
-    email = join(world, stranger)
+    pk = add_user(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = accept_invitation(world, stranger)
     group = directory.post(
         f"{BASE}/Groups",
         {"schemas": [GROUP], "displayName": "Data engineers", "members": [{"value": pk}]},
@@ -166,18 +168,18 @@ def test_a_group_grants_the_role_set_by_an_admin_and_removes_it_again(
     assert directory.put(path, {"role": "admin"}).status_code == 403
     assert world.client("admin").put(path, {"role": "member"}).json()["people"] == 1
     assert role_of(world, email) == "member"
-    removed = {"op": "remove", "path": f'members[value eq "{pk}"]'}
-    assert patch(directory, f"Groups/{group['id']}", removed).status_code == 200
+    removal = {"op": "remove", "path": f'members[value eq "{pk}"]'}
+    assert send_patch(directory, f"Groups/{group['id']}", removal).status_code == 200
     assert role_of(world, email) == "viewer"
-    again = {"op": "add", "path": "members", "value": [{"value": pk}]}
-    patch(directory, f"Groups/{group['id']}", again)
+    addition = {"op": "add", "path": "members", "value": [{"value": pk}]}
+    send_patch(directory, f"Groups/{group['id']}", addition)
     assert role_of(world, email) == "member"
     assert directory.delete(f"{BASE}/Groups/{group['id']}").status_code == 204
     assert role_of(world, email) == "viewer"
 
 
-def test_an_invitation_follows_the_groups(world: World, directory: APIClient) -> None:
-    pk = add(directory, "grace@example.com").json()["id"]
+def test_an_invitation_gets_the_role_of_the_users_group(world: World, directory: APIClient) -> None:
+    pk = add_user(directory, "grace@example.com").json()["id"]
     group = directory.post(
         f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "Admins", "members": [{"value": pk}]}
     ).json()
@@ -186,12 +188,11 @@ def test_an_invitation_follows_the_groups(world: World, directory: APIClient) ->
         assert Invitation.objects.for_org(world.org).get().role == "admin"
 
 
-def test_a_member_keeps_their_role_until_a_group_gives_another(
+def test_a_members_role_changes_only_when_an_admin_gives_their_group_a_role(
     world: World, directory: APIClient
 ) -> None:
-    """Connecting a directory lowers nobody's role."""
     admin = world.users[Role.ADMIN].email
-    pk = add(directory, admin).json()["id"]
+    pk = add_user(directory, admin).json()["id"]
     assert role_of(world, admin) == "admin"
     group = directory.post(
         f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "Team", "members": [{"value": pk}]}
@@ -204,23 +205,23 @@ def test_a_member_keeps_their_role_until_a_group_gives_another(
     assert role_of(world, admin) == "viewer"
 
 
-def test_a_directory_cannot_touch_owners(world: World, directory: APIClient) -> None:
+def test_a_directory_cannot_deactivate_an_owner(world: World, directory: APIClient) -> None:
     owner = world.users[Role.OWNER].email
-    made = add(directory, owner)
-    assert made.status_code == 201
-    out = {"op": "replace", "path": "active", "value": False}
-    refused = patch(directory, f"Users/{made.json()['id']}", out)
+    added = add_user(directory, owner)
+    assert added.status_code == 201
+    deactivation = {"op": "replace", "path": "active", "value": False}
+    refused = send_patch(directory, f"Users/{added.json()['id']}", deactivation)
     assert refused.status_code == 403
     assert role_of(world, owner) == "owner"
 
 
-def test_another_address_is_another_person(
+def test_a_changed_address_removes_the_member_and_invites_the_new_address(
     world: World, stranger: World, directory: APIClient
 ) -> None:
-    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
-    email = join(world, stranger)
+    pk = add_user(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = accept_invitation(world, stranger)
     change = {"op": "replace", "path": "userName", "value": "other@example.com"}
-    assert patch(directory, f"Users/{pk}", change).json()["userName"] == "other@example.com"
+    assert send_patch(directory, f"Users/{pk}", change).json()["userName"] == "other@example.com"
     assert role_of(world, email) is None
     with world.scope():
         assert Invitation.objects.for_org(world.org).open().get().email == "other@example.com"
@@ -228,7 +229,7 @@ def test_another_address_is_another_person(
 
 def test_lists_are_filtered_and_paged(world: World, directory: APIClient) -> None:
     for number in range(3):
-        add(directory, f"p{number}@example.com", externalId=f"e{number}")
+        add_user(directory, f"p{number}@example.com", externalId=f"e{number}")
     found = directory.get(f"{BASE}/Users", {"filter": 'userName eq "P1@example.com"'}).json()
     assert (found["totalResults"], found["Resources"][0]["userName"]) == (1, "p1@example.com")
     by_id = directory.get(f"{BASE}/Users", {"filter": 'externalId eq "e2"'}).json()
@@ -238,7 +239,7 @@ def test_lists_are_filtered_and_paged(world: World, directory: APIClient) -> Non
     assert page["Resources"][0]["userName"] == "p1@example.com"
 
 
-def test_a_directory_may_speak_scims_own_media_type(directory: APIClient) -> None:
+def test_requests_may_use_the_media_type_of_scim(directory: APIClient) -> None:
     body = (
         b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "x@example.com"}'
     )
@@ -252,14 +253,14 @@ def test_a_directory_may_speak_scims_own_media_type(directory: APIClient) -> Non
     assert answer["Content-Type"] == "application/scim+json"
 
 
-def test_what_a_directory_leaves_empty_is_empty(directory: APIClient) -> None:
-    shown = add(directory, "grace@example.com", displayName=None, externalId=None).json()
-    assert not {"displayName", "externalId"} & shown.keys()
+def test_attributes_with_null_are_not_returned(directory: APIClient) -> None:
+    user = add_user(directory, "grace@example.com", displayName=None, externalId=None).json()
+    assert not {"displayName", "externalId"} & user.keys()
 
 
-def test_the_same_person_twice_is_a_conflict(directory: APIClient) -> None:
-    add(directory, "grace@example.com")
-    assert add(directory, "Grace@example.com").status_code == 409
+def test_adding_a_user_with_the_same_address_again_is_a_conflict(directory: APIClient) -> None:
+    add_user(directory, "grace@example.com")
+    assert add_user(directory, "Grace@example.com").status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -279,41 +280,43 @@ def test_the_same_person_twice_is_a_conflict(directory: APIClient) -> None:
         ({"op": "replace", "path": "title", "value": "x" * 70_000}, "invalidValue"),
     ],
 )
-def test_a_bad_operation_is_named_and_changes_nothing(
+def test_an_invalid_operation_is_rejected_and_changes_nothing(
     directory: APIClient, operation: dict[str, Any], keyword: str
 ) -> None:
-    made = add(directory, "grace@example.com").json()
-    first = {"op": "replace", "path": "active", "value": False}
-    answer = patch(directory, f"Users/{made['id']}", first, operation)
+    user = add_user(directory, "grace@example.com").json()
+    valid_operation = {"op": "replace", "path": "active", "value": False}
+    answer = send_patch(directory, f"Users/{user['id']}", valid_operation, operation)
     assert answer.status_code == 400, answer.content
     assert answer.json()["scimType"] == keyword, answer.content
-    assert directory.get(f"{BASE}/Users/{made['id']}").json() == made
+    assert directory.get(f"{BASE}/Users/{user['id']}").json() == user
 
 
-def test_texts_about_a_person_are_kept_without_what_cannot_be_seen(directory: APIClient) -> None:
-    kept = {
+def test_invisible_characters_are_removed_from_attributes_of_a_user(directory: APIClient) -> None:
+    clean_attributes = {
         "title": "Chief  Engineer",
         "addresses": [{"formatted": "1 Main St\nTown", "type": "work"}],
     }
-    hidden = {
+    attributes_with_invisible_characters = {
         "nickName": "ada\u202e",
         "name": {"familyName": "Love\u200blace\x1b[2J"},
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Na\x9bvy"},
         "emails": [{"value": "ada@example.com", "display": "\u2066ada\u2069", "type": "work"}],
     }
-    made = add(directory, "ada@example.com", **kept, **hidden)
-    assert made.status_code == 201, made.content
-    shown = made.json()
-    assert {name: shown[name] for name in kept} == kept
-    assert shown["nickName"] == "ada"
-    assert shown["name"] == {"familyName": "Lovelace [2J"}
-    assert shown["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] == {
+    answer = add_user(
+        directory, "ada@example.com", **clean_attributes, **attributes_with_invisible_characters
+    )
+    assert answer.status_code == 201, answer.content
+    user = answer.json()
+    assert {name: user[name] for name in clean_attributes} == clean_attributes
+    assert user["nickName"] == "ada"
+    assert user["name"] == {"familyName": "Lovelace [2J"}
+    assert user["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] == {
         "department": "Na vy"
     }
-    assert shown["emails"][0]["display"] == "ada"
-    changed = patch(
+    assert user["emails"][0]["display"] == "ada"
+    changed = send_patch(
         directory,
-        f"Users/{shown['id']}",
+        f"Users/{user['id']}",
         {"op": "replace", "path": "title", "value": "\u202eBoss"},
         {"op": "replace", "path": "active", "value": False},
     )
@@ -321,7 +324,7 @@ def test_texts_about_a_person_are_kept_without_what_cannot_be_seen(directory: AP
     assert (changed.json()["title"], changed.json()["active"]) == ("Boss", False)
 
 
-def test_the_key_of_a_group_holds_nothing_that_cannot_be_seen(directory: APIClient) -> None:
+def test_an_external_id_with_an_invisible_character_is_rejected(directory: APIClient) -> None:
     body = {"schemas": [GROUP], "displayName": "G", "externalId": "g\u2066"}
     refused = directory.post(f"{BASE}/Groups", body)
     assert refused.status_code == 400
@@ -329,9 +332,9 @@ def test_the_key_of_a_group_holds_nothing_that_cannot_be_seen(directory: APIClie
 
 
 @pytest.mark.parametrize("value", [5, "x", [{"value": "x"}], [None], {"value": None}])
-def test_bad_members_of_a_group_are_refused(directory: APIClient, value: Any) -> None:
+def test_invalid_members_of_a_group_are_rejected(directory: APIClient, value: Any) -> None:
     group = directory.post(f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "G"}).json()
-    answer = patch(
+    answer = send_patch(
         directory, f"Groups/{group['id']}", {"op": "add", "path": "members", "value": value}
     )
     assert answer.status_code == 400, answer.content
@@ -339,21 +342,21 @@ def test_bad_members_of_a_group_are_refused(directory: APIClient, value: Any) ->
     assert "members" in answer.json()["detail"]
 
 
-def test_a_key_without_permission_and_a_stranger_cannot_provision_users(
+def test_a_viewer_and_a_stranger_cannot_read_the_users(
     world: World, stranger: World, directory: APIClient
 ) -> None:
-    pk = add(directory, "grace@example.com").json()["id"]
+    pk = add_user(directory, "grace@example.com").json()["id"]
     assert world.client("viewer").get(f"{BASE}/Users").status_code == 403
-    theirs = stranger.client("owner")
-    assert theirs.get(f"{BASE}/Users/{pk}").status_code == 404
-    assert theirs.get(f"{BASE}/Users").json()["totalResults"] == 0
+    stranger_client = stranger.client("owner")
+    assert stranger_client.get(f"{BASE}/Users/{pk}").status_code == 404
+    assert stranger_client.get(f"{BASE}/Users").json()["totalResults"] == 0
 
 
-def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -> None:
-    """Leaving one group while joining another: the second change sees the first."""
+def test_two_groups_that_change_at_the_same_time_leave_the_right_role(committed_db: None) -> None:
+    """A user leaves one group and joins another at the same time. The second change waits for the first."""
     world = make_world()
-    directory, person = directory_of(world), world.users[Role.VIEWER].email
-    pk = add(directory, person).json()["id"]
+    directory, person = directory_client(world), world.users[Role.VIEWER].email
+    pk = add_user(directory, person).json()["id"]
     groups = {}
     for role, members in (("admin", [{"value": pk}]), ("member", [])):
         body = {"schemas": [GROUP], "displayName": role, "members": members}
@@ -363,26 +366,26 @@ def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -
     assert role_of(world, person) == "admin"
     answers = []
 
-    def join_the_other() -> None:
+    def join_second_group() -> None:
         operation = {"op": "add", "path": "members", "value": [{"value": pk}]}
-        answers.append(patch(directory, f"Groups/{groups['member']}", operation))
+        answers.append(send_patch(directory, f"Groups/{groups['member']}", operation))
         connection.close()
 
-    other = threading.Thread(target=join_the_other)
+    joining = threading.Thread(target=join_second_group)
     with world.scope():
         by = principal(world, Role.OWNER)
-        leaving = ScimGroup.objects.for_org(world.org).get(pk=groups["admin"])
-        provisioning.set_members(org=world.org, by=by, group=leaving, user_ids=[])
-        other.start()
-        other.join(1)
-        assert other.is_alive(), "it waits for this transaction"
-    other.join()
+        first_group = ScimGroup.objects.for_org(world.org).get(pk=groups["admin"])
+        provisioning.set_members(org=world.org, by=by, group=first_group, user_ids=[])
+        joining.start()
+        joining.join(1)
+        assert joining.is_alive(), "the second change did not wait for the first"
+    joining.join()
     assert answers[0].status_code == 200, answers[0].content
     assert role_of(world, person) == "member"
 
 
-def test_a_member_gives_no_group_a_role_whoever_calls(world: World) -> None:
-    """The verb asks itself: callers need not be views."""
+def test_a_member_cannot_give_a_group_a_role(world: World) -> None:
+    """The action checks the permission itself, for callers that are not views."""
     with world.scope(), pytest.raises(PermissionMissing):
         group_roles.set_group_role(
             org=world.org, by=principal(world, Role.MEMBER), group_id=uuid4(), role="admin"

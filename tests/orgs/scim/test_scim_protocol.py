@@ -1,4 +1,4 @@
-"""SCIM in the dialects of directories: attributes are stored and returned, searched, patched and refused."""
+"""SCIM requests in the formats of different directories: attributes, filters, sorting, patches and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apps.orgs.models import AuditEvent, Invitation, ScimUser
-from tests.orgs.scim.test_scim import BASE, GROUP, USER, directory_of, patch
+from tests.orgs.scim.test_scim import BASE, GROUP, USER, directory_client, send_patch
 from tests.world import World, new_client
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -20,31 +20,34 @@ SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 @pytest.fixture
 def directory(world: World) -> APIClient:
-    return directory_of(world)
+    return directory_client(world)
 
 
-def made(client: APIClient, user_name: str, **more: Any) -> dict[str, Any]:
-    answer = client.post(f"{BASE}/Users", {"schemas": [USER], "userName": user_name, **more})
+def create_user(client: APIClient, user_name: str, **attributes: Any) -> dict[str, Any]:
+    answer = client.post(f"{BASE}/Users", {"schemas": [USER], "userName": user_name, **attributes})
     assert answer.status_code == 201, answer.content
-    found: dict[str, Any] = answer.json()
-    return found
+    user: dict[str, Any] = answer.json()
+    return user
 
 
-def group(client: APIClient, name: str, *members: str) -> dict[str, Any]:
+def create_group(client: APIClient, name: str, *members: str) -> dict[str, Any]:
     body = {"schemas": [GROUP], "displayName": name, "members": [{"value": pk} for pk in members]}
     answer = client.post(f"{BASE}/Groups", body)
     assert answer.status_code == 201, answer.content
-    found: dict[str, Any] = answer.json()
-    return found
+    group: dict[str, Any] = answer.json()
+    return group
 
 
-def names(answer: Any) -> list[str]:
+def listed_names(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
-    return [each.get("userName") or each["displayName"] for each in answer.json()["Resources"]]
+    return [
+        resource.get("userName") or resource["displayName"]
+        for resource in answer.json()["Resources"]
+    ]
 
 
 def test_attributes_of_a_directory_are_stored_and_returned(directory: APIClient) -> None:
-    said = {
+    attributes = {
         "externalId": "00u1",
         "name": {"givenName": "Grace", "familyName": "Hopper", "formatted": "Grace B. Hopper"},
         "displayName": "Grace Hopper",
@@ -55,63 +58,63 @@ def test_attributes_of_a_directory_are_stored_and_returned(directory: APIClient)
         "active": False,
         ENTERPRISE: {"department": "Navy", "manager": {"value": "26118915"}},
     }
-    shown = made(directory, "Grace.Hopper", **said)
-    assert shown["userName"] == "Grace.Hopper", "the directory's own spelling"
-    assert {name: shown[name] for name in said} == said
-    assert directory.get(shown["meta"]["location"]).json() == shown
-    assert shown["meta"]["created"] == shown["meta"]["lastModified"]
-    assert set(shown["schemas"]) == {USER, ENTERPRISE}
+    user = create_user(directory, "Grace.Hopper", **attributes)
+    assert user["userName"] == "Grace.Hopper", "the spelling of the directory is kept"
+    assert {name: user[name] for name in attributes} == attributes
+    assert directory.get(user["meta"]["location"]).json() == user
+    assert user["meta"]["created"] == user["meta"]["lastModified"]
+    assert set(user["schemas"]) == {USER, ENTERPRISE}
 
 
-def test_names_of_attributes_have_no_case_and_passwords_are_dropped(
+def test_attribute_names_ignore_case_and_passwords_are_not_stored(
     world: World, directory: APIClient
 ) -> None:
     body = {"schemas": [USER], "USERNAME": "grace", "DisplayName": "G", "password": "not kept"}
-    shown = directory.post(f"{BASE}/Users", body).json()
-    assert (shown["userName"], shown["displayName"]) == ("grace", "G")
+    user = directory.post(f"{BASE}/Users", body).json()
+    assert (user["userName"], user["displayName"]) == ("grace", "G")
     change = {"op": "replace", "path": "password", "value": "not kept"}
-    assert patch(directory, f"Users/{shown['id']}", change).status_code == 200
+    assert send_patch(directory, f"Users/{user['id']}", change).status_code == 200
     with world.scope():
-        kept = ScimUser.objects.for_org(world.org).values().get()
-    assert "not kept" not in str(kept)
+        row = ScimUser.objects.for_org(world.org).values().get()
+    assert "not kept" not in str(row)
 
 
-def test_a_user_name_without_address_is_matched_by_email(
+def test_a_user_without_an_address_is_invited_once_an_email_is_added(
     world: World, directory: APIClient
 ) -> None:
-    pk = made(directory, "ghopper")["id"]
+    pk = create_user(directory, "ghopper")["id"]
     with world.scope():
-        assert not Invitation.objects.for_org(world.org).exists(), "nobody is meant yet"
+        assert not Invitation.objects.for_org(world.org).exists(), "the user has no address yet"
     emails = [
         {"value": "home@example.com", "type": "home"},
         {"value": "Grace@Example.com", "type": "work", "primary": True},
     ]
-    patch(directory, f"Users/{pk}", {"op": "add", "path": "emails", "value": emails})
+    send_patch(directory, f"Users/{pk}", {"op": "add", "path": "emails", "value": emails})
     with world.scope():
         assert Invitation.objects.for_org(world.org).open().get().email == "grace@example.com"
-    patch(directory, f"Users/{pk}", {"op": "replace", "path": "userName", "value": "hopper"})
+    send_patch(directory, f"Users/{pk}", {"op": "replace", "path": "userName", "value": "hopper"})
     with world.scope():
         assert Invitation.objects.for_org(world.org).open().get().email == "grace@example.com"
-    patch(directory, f"Users/{pk}", {"op": "remove", "path": "emails"})
+    send_patch(directory, f"Users/{pk}", {"op": "remove", "path": "emails"})
     with world.scope():
         assert not Invitation.objects.for_org(world.org).open().exists()
 
 
-def test_one_person_is_not_two_users(directory: APIClient) -> None:
-    made(directory, "grace@example.com")
-    for again in (
+def test_a_second_user_with_the_same_address_is_a_conflict(directory: APIClient) -> None:
+    create_user(directory, "grace@example.com")
+    for attributes in (
         {"userName": "GRACE@example.com"},
         {"userName": "ghopper", "emails": [{"value": "grace@example.com"}]},
     ):
-        answer = directory.post(f"{BASE}/Users", {"schemas": [USER], **again})
+        answer = directory.post(f"{BASE}/Users", {"schemas": [USER], **attributes})
         assert answer.status_code == 409
         assert answer.json()["scimType"] == "uniqueness"
 
 
-def test_the_trail_names_attributes_and_keeps_no_telephone_numbers(
+def test_audit_events_contain_names_of_attributes_without_values(
     world: World, directory: APIClient
 ) -> None:
-    made(directory, "grace", phoneNumbers=[{"value": "+1-201-555-0123"}], title="Admiral")
+    create_user(directory, "grace", phoneNumbers=[{"value": "+1-201-555-0123"}], title="Admiral")
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).get(action="scim_user.create")
     assert event.changes["attributes"] == ["phoneNumbers", "title"]
@@ -119,7 +122,7 @@ def test_the_trail_names_attributes_and_keeps_no_telephone_numbers(
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("filter_text", "expected"),
     [
         ('userName eq "ADA"', ["ada"]),
         ('username sw "g"', ["grace"]),
@@ -138,9 +141,11 @@ def test_the_trail_names_attributes_and_keeps_no_telephone_numbers(
         ('displayName eq "" or nickName pr', []),
     ],
 )
-def test_filters(directory: APIClient, asked: str, found: list[str]) -> None:
-    made(directory, "ada", externalId="e-Ada", title="Countess", name={"familyName": "L"})
-    made(
+def test_a_filter_returns_the_matching_users(
+    directory: APIClient, filter_text: str, expected: list[str]
+) -> None:
+    create_user(directory, "ada", externalId="e-Ada", title="Countess", name={"familyName": "L"})
+    create_user(
         directory,
         "grace",
         displayName="Grace H",
@@ -150,10 +155,10 @@ def test_filters(directory: APIClient, asked: str, found: list[str]) -> None:
         emails=[{"value": "g@navy.example.com", "type": "work"}],
         **{ENTERPRISE: {"department": "Navy"}},
     )
-    assert names(directory.get(f"{BASE}/Users", {"filter": asked})) == found
-    body = {"schemas": [SEARCH], "filter": asked}
-    assert names(directory.post(f"{BASE}/Users/.search", body)) == found
-    assert names(directory.post(f"{BASE}/.search", body)) == found
+    assert listed_names(directory.get(f"{BASE}/Users", {"filter": filter_text})) == expected
+    body = {"schemas": [SEARCH], "filter": filter_text}
+    assert listed_names(directory.post(f"{BASE}/Users/.search", body)) == expected
+    assert listed_names(directory.post(f"{BASE}/.search", body)) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,7 +172,7 @@ def test_filters(directory: APIClient, asked: str, found: list[str]) -> None:
         ({"count": "many"}, "invalidValue"),
     ],
 )
-def test_a_bad_query_is_refused_by_name(
+def test_an_invalid_query_is_rejected(
     directory: APIClient, query: dict[str, str], keyword: str
 ) -> None:
     answer = directory.get(f"{BASE}/Users", query)
@@ -175,81 +180,87 @@ def test_a_bad_query_is_refused_by_name(
     assert answer.json()["scimType"] == keyword
 
 
-def test_a_filter_that_would_examine_too_many_rows_is_refused(
+def test_a_filter_that_would_scan_too_many_rows_is_rejected(
     directory: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.orgs.scim import search
 
     monkeypatch.setattr(search, "SCAN_LIMIT", 1)
     for name in ("ada", "grace"):
-        made(directory, name)
+        create_user(directory, name)
     answer = directory.get(f"{BASE}/Users", {"filter": "title pr"})
     assert (answer.status_code, answer.json()["scimType"]) == (400, "tooMany")
-    assert names(directory.get(f"{BASE}/Users", {"filter": 'userName eq "ada"'})) == ["ada"]
+    assert listed_names(directory.get(f"{BASE}/Users", {"filter": 'userName eq "ada"'})) == ["ada"]
 
 
-def test_lists_are_sorted_and_searched_together(directory: APIClient) -> None:
+def test_lists_are_sorted_and_paged_and_one_search_returns_users_and_groups(
+    directory: APIClient,
+) -> None:
     for name, title in (("b", "2"), ("a", "1"), ("c", "3")):
-        made(directory, name, title=title)
-    group(directory, "crew")
+        create_user(directory, name, title=title)
+    create_group(directory, "crew")
     by_name = {"sortBy": "userName"}
-    assert names(directory.get(f"{BASE}/Users", by_name)) == ["a", "b", "c"]
-    down: dict[str, Any] = {
+    assert listed_names(directory.get(f"{BASE}/Users", by_name)) == ["a", "b", "c"]
+    descending_page: dict[str, Any] = {
         "sortBy": "title",
         "sortOrder": "descending",
         "startIndex": 2,
         "count": 1,
     }
-    assert names(directory.get(f"{BASE}/Users", down)) == ["b"]
-    everything = directory.post(f"{BASE}/.search", {"schemas": [SEARCH], "startIndex": 3})
-    assert names(everything) == ["c", "crew"]
-    assert everything.json()["totalResults"] == 4
-    none = directory.get(f"{BASE}/Users", {"count": 0, "startIndex": -3}).json()
-    assert (none["totalResults"], none["startIndex"], none["Resources"]) == (3, 1, [])
+    assert listed_names(directory.get(f"{BASE}/Users", descending_page)) == ["b"]
+    search_answer = directory.post(f"{BASE}/.search", {"schemas": [SEARCH], "startIndex": 3})
+    assert listed_names(search_answer) == ["c", "crew"]
+    assert search_answer.json()["totalResults"] == 4
+    empty_page = directory.get(f"{BASE}/Users", {"count": 0, "startIndex": -3}).json()
+    assert (empty_page["totalResults"], empty_page["startIndex"], empty_page["Resources"]) == (
+        3,
+        1,
+        [],
+    )
 
 
-def test_an_answer_holds_the_attributes_that_are_asked_for(directory: APIClient) -> None:
-    pk = made(directory, "ada", title="Countess", name={"givenName": "Ada", "familyName": "L"})[
-        "id"
-    ]
-    only = directory.get(f"{BASE}/Users/{pk}", {"attributes": "USERNAME,name.givenName"}).json()
-    assert only == {
+def test_a_response_contains_only_the_requested_attributes(directory: APIClient) -> None:
+    pk = create_user(
+        directory, "ada", title="Countess", name={"givenName": "Ada", "familyName": "L"}
+    )["id"]
+    included = directory.get(f"{BASE}/Users/{pk}", {"attributes": "USERNAME,name.givenName"}).json()
+    assert included == {
         "schemas": [USER],
         "id": pk,
         "userName": "ada",
         "name": {"givenName": "Ada"},
     }
-    without = directory.get(f"{BASE}/Users", {"excludedAttributes": "name,meta,id"}).json()
-    (shown,) = without["Resources"]
-    assert not {"name", "meta"} & shown.keys()
-    assert shown["id"] == pk, "always returned"
+    excluded = directory.get(f"{BASE}/Users", {"excludedAttributes": "name,meta,id"}).json()
+    (user,) = excluded["Resources"]
+    assert not {"name", "meta"} & user.keys()
+    assert user["id"] == pk, "the id is always returned"
 
 
-def test_members_and_groups_say_where_they_are(directory: APIClient) -> None:
-    person = made(directory, "ada")
-    crew = group(directory, "crew", person["id"])
-    where = person["meta"]["location"]
-    assert crew["members"] == [{"value": person["id"], "$ref": where, "type": "User"}]
-    (mine,) = directory.get(where).json()["groups"]
-    there = {"value": crew["id"], "$ref": crew["meta"]["location"]}
-    assert mine == {**there, "display": "crew", "type": "direct"}
-    inside = {"filter": f'members eq "{person["id"]}"', "excludedAttributes": "members"}
-    (shown,) = directory.get(f"{BASE}/Groups", inside).json()["Resources"]
-    assert (shown["displayName"], "members" in shown) == ("crew", False)
+def test_members_and_groups_contain_their_urls(directory: APIClient) -> None:
+    user = create_user(directory, "ada")
+    group = create_group(directory, "crew", user["id"])
+    user_url = user["meta"]["location"]
+    assert group["members"] == [{"value": user["id"], "$ref": user_url, "type": "User"}]
+    (group_of_user,) = directory.get(user_url).json()["groups"]
+    group_reference = {"value": group["id"], "$ref": group["meta"]["location"]}
+    assert group_of_user == {**group_reference, "display": "crew", "type": "direct"}
+    query = {"filter": f'members eq "{user["id"]}"', "excludedAttributes": "members"}
+    (found_group,) = directory.get(f"{BASE}/Groups", query).json()["Resources"]
+    assert (found_group["displayName"], "members" in found_group) == ("crew", False)
 
 
-def test_a_group_in_a_group_is_refused(directory: APIClient) -> None:
-    crew = group(directory, "crew")
+def test_a_group_cannot_be_a_member_of_a_group(directory: APIClient) -> None:
+    crew = create_group(directory, "crew")
     member = {"value": crew["id"], "type": "Group"}
     change = {"op": "add", "path": "members", "value": [member]}
-    answer = patch(directory, f"Groups/{crew['id']}", change)
+    answer = send_patch(directory, f"Groups/{crew['id']}", change)
     assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
 
 
-def test_entra_ids_ways(directory: APIClient) -> None:
-    """Filters without a match, a plain id as the manager, booleans as text, and `remove` with a value."""
-    pk = made(directory, "ada")["id"]
-    answer = patch(
+def test_the_request_formats_of_entra_id_are_accepted(directory: APIClient) -> None:
+    """Entra ID sends filters without a match, the manager as an id, booleans as text, and `remove` with a value."""
+    pk = create_user(directory, "ada")["id"]
+    answer = send_patch(
         directory,
         f"Users/{pk}",
         {"op": "Add", "path": 'emails[type eq "work"].value', "value": "ada@example.com"},
@@ -260,49 +271,53 @@ def test_entra_ids_ways(directory: APIClient) -> None:
         {"op": "Add", "path": "unknownAttribute", "value": "left"},
     )
     assert answer.status_code == 200, answer.content
-    shown = answer.json()
-    assert shown["emails"] == [{"value": "ada@example.com", "type": "work"}]
-    assert shown["name"] == {"givenName": "Ada"}
-    assert shown[ENTERPRISE] == {"manager": {"value": "26118915"}}
-    assert shown["active"] is False
-    crew = group(directory, "crew", pk)["id"]
-    out = {"op": "Remove", "path": "members", "value": [{"value": pk}]}
-    assert "members" not in patch(directory, f"Groups/{crew}", out).json()
+    user = answer.json()
+    assert user["emails"] == [{"value": "ada@example.com", "type": "work"}]
+    assert user["name"] == {"givenName": "Ada"}
+    assert user[ENTERPRISE] == {"manager": {"value": "26118915"}}
+    assert user["active"] is False
+    crew = create_group(directory, "crew", pk)["id"]
+    removal = {"op": "Remove", "path": "members", "value": [{"value": pk}]}
+    assert "members" not in send_patch(directory, f"Groups/{crew}", removal).json()
 
 
-def test_oktas_ways(directory: APIClient) -> None:
-    """The resource's own id inside the value, and names of members."""
-    pk = made(directory, "ada")["id"]
-    crew = group(directory, "crew")["id"]
+def test_the_request_formats_of_okta_are_accepted(directory: APIClient) -> None:
+    """Okta sends the id of the resource in the value, and the names of members."""
+    pk = create_user(directory, "ada")["id"]
+    crew = create_group(directory, "crew")["id"]
     rename = {"op": "replace", "value": {"id": crew, "displayName": "team"}}
-    assert patch(directory, f"Groups/{crew}", rename).json()["displayName"] == "team"
+    assert send_patch(directory, f"Groups/{crew}", rename).json()["displayName"] == "team"
     member = {"value": pk, "display": "ada@example.com"}
-    shown = patch(directory, f"Groups/{crew}", {"op": "add", "path": "members", "value": [member]})
-    assert [each["value"] for each in shown.json()["members"]] == [pk]
-    twice = patch(directory, f"Groups/{crew}", {"op": "add", "path": "members", "value": [member]})
-    assert len(twice.json()["members"]) == 1
+    added = send_patch(
+        directory, f"Groups/{crew}", {"op": "add", "path": "members", "value": [member]}
+    )
+    assert [listed["value"] for listed in added.json()["members"]] == [pk]
+    added_again = send_patch(
+        directory, f"Groups/{crew}", {"op": "add", "path": "members", "value": [member]}
+    )
+    assert len(added_again.json()["members"]) == 1
 
 
-def test_a_patch_removes_by_path_and_by_filter(directory: APIClient) -> None:
+def test_a_patch_removes_an_attribute_by_its_path_or_by_a_filter(directory: APIClient) -> None:
     emails = [
         {"value": "a@example.com", "type": "work"},
         {"value": "b@example.com", "type": "home"},
     ]
-    pk = made(directory, "ada", emails=emails, title="Countess", active=False)["id"]
-    shown = patch(
+    pk = create_user(directory, "ada", emails=emails, title="Countess", active=False)["id"]
+    user = send_patch(
         directory,
         f"Users/{pk}",
         {"op": "remove", "path": 'emails[type eq "work"]'},
         {"op": "remove", "path": "title"},
         {"op": "remove", "path": "active"},
     ).json()
-    assert shown["emails"] == emails[1:]
-    assert not {"title", "active"} & shown.keys()
-    assert directory.get(f"{BASE}/Users/{pk}").json() == shown
+    assert user["emails"] == emails[1:]
+    assert not {"title", "active"} & user.keys()
+    assert directory.get(f"{BASE}/Users/{pk}").json() == user
 
 
-def test_a_replacement_leaves_nothing_of_before(directory: APIClient) -> None:
-    before = made(directory, "ada", title="Countess", active=False)
+def test_replacing_a_user_removes_attributes_that_are_not_sent(directory: APIClient) -> None:
+    before = create_user(directory, "ada", title="Countess", active=False)
     body = {"schemas": [USER], "id": "another", "userName": "ada", "groups": [{"value": "x"}]}
     after = directory.put(f"{BASE}/Users/{before['id']}", body).json()
     assert (after["id"], after["active"], "title" in after) == (before["id"], True, False)
@@ -310,7 +325,7 @@ def test_a_replacement_leaves_nothing_of_before(directory: APIClient) -> None:
     assert after["meta"]["lastModified"] > before["meta"]["lastModified"]
 
 
-def test_every_error_has_scims_form(
+def test_every_error_has_the_format_of_scim(
     world: World, directory: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = f"{BASE}/Users/00000000-0000-0000-0000-000000000000"
@@ -335,19 +350,25 @@ def test_every_error_has_scims_form(
     assert answers[400].json()["scimType"] == "invalidSyntax"
     directory.raise_request_exception = False
     monkeypatch.setattr("apps.orgs.scim.views.query_parameters", lambda request: 1 / 0)
-    broken = directory.get(f"{BASE}/Users")
-    assert (broken.status_code, broken.json()["schemas"]) == (500, [ERROR])
+    failed = directory.get(f"{BASE}/Users")
+    assert (failed.status_code, failed.json()["schemas"]) == (500, [ERROR])
 
 
-def test_what_is_spoken_is_declared(directory: APIClient) -> None:
+def test_the_service_declares_its_supported_features(directory: APIClient) -> None:
     config = directory.get(f"{BASE}/ServiceProviderConfig").json()
-    spoken = {name for name in config if (config[name] or {}) and "supported" in config[name]}
-    assert {name for name in spoken if config[name]["supported"]} == {"patch", "filter", "sort"}
-    kinds = directory.get(f"{BASE}/ResourceTypes").json()["Resources"]
-    assert [kind["id"] for kind in kinds] == ["User", "Group"]
-    for kind in kinds:
-        assert directory.get(kind["meta"]["location"]).json() == kind
-        assert directory.get(f"{BASE}/Schemas/{kind['schema']}").status_code == 200
+    optional_features = {
+        name for name in config if (config[name] or {}) and "supported" in config[name]
+    }
+    assert {name for name in optional_features if config[name]["supported"]} == {
+        "patch",
+        "filter",
+        "sort",
+    }
+    resource_types = directory.get(f"{BASE}/ResourceTypes").json()["Resources"]
+    assert [resource_type["id"] for resource_type in resource_types] == ["User", "Group"]
+    for resource_type in resource_types:
+        assert directory.get(resource_type["meta"]["location"]).json() == resource_type
+        assert directory.get(f"{BASE}/Schemas/{resource_type['schema']}").status_code == 200
     attributes = directory.get(f"{BASE}/Schemas/{USER}").json()["attributes"]
     assert "password" not in {attribute["name"] for attribute in attributes}
     for path in ("ServiceProviderConfig", "ResourceTypes", "Schemas"):
@@ -355,14 +376,14 @@ def test_what_is_spoken_is_declared(directory: APIClient) -> None:
         assert directory.get(f"{BASE}/{path}", {"count": 0}).status_code == 200
 
 
-def test_members_of_large_groups_are_not_compared_one_by_one(
+def test_a_patch_of_a_large_group_does_not_compare_every_member(
     directory: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Simple operations on members never load them; a path that only the library can apply has a limit."""
+    """Simple operations never load the members. Any other path is limited to groups of a certain size."""
     from apps.orgs.scim import group_patches
 
-    people = [made(directory, f"person {number}")["id"] for number in range(3)]
-    crew = group(directory, "crew", people[0])["id"]
+    people = [create_user(directory, f"person {number}")["id"] for number in range(3)]
+    crew = create_group(directory, "crew", people[0])["id"]
     monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 0)
     operations: list[dict[str, Any]] = [
         {"op": "add", "path": "members", "value": [{"value": people[1]}]},
@@ -370,21 +391,23 @@ def test_members_of_large_groups_are_not_compared_one_by_one(
         {"op": "remove", "path": f'members[value eq "{people[0]}"]'},
         {"op": "remove", "path": f"{GROUP}:members", "value": [{"value": people[1]}]},
     ]
-    shown = patch(directory, f"Groups/{crew}", *operations).json()
-    assert [each["value"] for each in shown["members"]] == people[2:]
-    assert shown["displayName"] == "team"
-    odd = {"op": "remove", "path": f'members[value sw "{people[2][:8]}"]'}
-    refused = patch(directory, f"Groups/{crew}", odd)
+    patched = send_patch(directory, f"Groups/{crew}", *operations).json()
+    assert [member["value"] for member in patched["members"]] == people[2:]
+    assert patched["displayName"] == "team"
+    complex_removal = {"op": "remove", "path": f'members[value sw "{people[2][:8]}"]'}
+    refused = send_patch(directory, f"Groups/{crew}", complex_removal)
     assert (refused.status_code, refused.json()["scimType"]) == (400, "tooMany")
     monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 1)
-    assert "members" not in patch(directory, f"Groups/{crew}", odd).json()
+    assert "members" not in send_patch(directory, f"Groups/{crew}", complex_removal).json()
 
 
-def test_a_search_loads_members_only_for_what_shows_or_asks_them(directory: APIClient) -> None:
-    person = made(directory, "ada")["id"]
-    group(directory, "crew", person)
-    for more, queries in (({}, 1), ({"excludedAttributes": "members"}, 0)):
+def test_a_search_loads_members_only_if_they_are_returned(directory: APIClient) -> None:
+    person = create_user(directory, "ada")["id"]
+    create_group(directory, "crew", person)
+    for parameters, expected_queries in (({}, 1), ({"excludedAttributes": "members"}, 0)):
         with CaptureQueriesContext(connection) as captured:
-            names(directory.get(f"{BASE}/Groups", {"filter": 'displayName sw "c"', **more}))
-        asked = [query for query in captured if "orgs_scimmembership" in query["sql"]]
-        assert len(asked) == queries, more
+            listed_names(
+                directory.get(f"{BASE}/Groups", {"filter": 'displayName sw "c"', **parameters})
+            )
+        member_queries = [query for query in captured if "orgs_scimmembership" in query["sql"]]
+        assert len(member_queries) == expected_queries, parameters

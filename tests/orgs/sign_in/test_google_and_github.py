@@ -1,4 +1,4 @@
-"""Google and GitHub with a server that imitates their endpoints; only the URLs are changed."""
+"""Logins with Google and GitHub. A local server imitates their endpoints, and only the URLs are replaced."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rest_framework.test import APIClient
 
 from apps.auth.models import User
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
-from tests.orgs.sign_in.issuer import follow_back, start
-from tests.orgs.sign_in.test_sso import problem_of, who
+from tests.orgs.sign_in.issuer import call_callback, start_login
+from tests.orgs.sign_in.test_sso import login_problem, refresh_session
 
-INSTALLED = {
+PROVIDERS = {
     name: {
         "kind": name,
         "label": name.title(),
@@ -35,31 +35,31 @@ def reply(body: Any, status: int = 200) -> Reply:
     return Reply(body, status, headers={"Content-Type": "application/json"})
 
 
-class Remote:
-    """The data of one user, in the format of both providers' documentation."""
+class FakeProvider:
+    """Returns the data of one user in the formats of Google and GitHub."""
 
     def __init__(self) -> None:
-        self.email, self.verified = "grace@example.com", True
+        self.email, self.is_verified = "grace@example.com", True
         self.tokens: list[dict[str, str]] = []
 
-    def __call__(self, asked: ReceivedRequest) -> Reply:
-        match asked.path:
+    def __call__(self, request: ReceivedRequest) -> Reply:
+        match request.path:
             case "/token" | "/login/oauth/access_token":
-                given = dict(parse_qsl(asked.body.decode()))
-                self.tokens.append(given)
-                if given.get("code") != "good":
+                parameters = dict(parse_qsl(request.body.decode()))
+                self.tokens.append(parameters)
+                if parameters.get("code") != "good":
                     return reply({"error": "invalid_grant"}, status=400)
-                answer = {"access_token": "opaque", "token_type": "bearer"}
+                token = {"access_token": "opaque", "token_type": "bearer"}
                 return reply(
-                    answer | ({"id_token": self.id_token()} if asked.path == "/token" else {})
+                    token | ({"id_token": self.id_token()} if request.path == "/token" else {})
                 )
             case "/user":
                 return reply({"id": 7, "login": "grace", "name": "Grace Hopper", "email": None})
             case "/user/emails":
-                assert asked.headers["authorization"] == "token opaque"
-                mail = {"email": self.email, "primary": True, "verified": self.verified}
-                other = {"email": "old@example.com", "primary": False, "verified": True}
-                return reply([other, mail])
+                assert request.headers["authorization"] == "token opaque"
+                primary_email = {"email": self.email, "primary": True, "verified": self.is_verified}
+                other_email = {"email": "old@example.com", "primary": False, "verified": True}
+                return reply([other_email, primary_email])
         return Reply(status=404)
 
     def id_token(self) -> str:
@@ -68,72 +68,76 @@ class Remote:
             "aud": "drover",
             "sub": "1077",
             "email": self.email,
-            "email_verified": self.verified,
+            "email_verified": self.is_verified,
             "name": "Grace Hopper",
             "iat": int(time.time()),
             "exp": int(time.time()) + 600,
         }
-        return jwt.encode(claims, "known to Google only, and not asked for here")
+        return jwt.encode(claims, "a key that only Google has; Drover does not check the signature")
 
 
 @pytest.fixture
-def remote(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Remote, Api]]:
-    found = Remote()
-    with serve_api(found) as api, override_settings(IDENTITY_PROVIDERS=INSTALLED):
+def fake_provider(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, Api]]:
+    provider = FakeProvider()
+    with serve_api(provider) as api, override_settings(IDENTITY_PROVIDERS=PROVIDERS):
         monkeypatch.setattr(GoogleOAuth2Adapter, "access_token_url", f"{api.url}/token")
         login = f"{api.url}/login/oauth/access_token"
         monkeypatch.setattr(GitHubOAuth2Adapter, "access_token_url", login)
         monkeypatch.setattr(GitHubOAuth2Adapter, "profile_url", f"{api.url}/user")
         monkeypatch.setattr(GitHubOAuth2Adapter, "emails_url", f"{api.url}/user/emails")
-        yield found, api
+        yield provider, api
 
 
-WHERE = {
+AUTHORIZE_URLS = {
     "google": "https://accounts.google.com/o/oauth2/v2/auth",
     "github": "https://github.com/login/oauth/authorize",
 }
 
 
-def handle_callback(client: APIClient, provider: str, code: str = "good") -> Any:
-    """Redirect to the provider and return with a code."""
-    leading = start(client, provider)
-    assert leading.status_code == 302, leading.content
-    location = urlsplit(leading["Location"])
-    assert leading["Location"].startswith(WHERE[provider])
-    asked = parse_qs(location.query)
-    assert asked["code_challenge_method"] == ["S256"]
-    assert "email" in asked["scope"][0]
-    return follow_back(client, f"{asked['redirect_uri'][0]}?code={code}&state={asked['state'][0]}")
+def log_in_with_code(client: APIClient, provider: str, code: str = "good") -> Any:
+    """Start a login, check the redirect to the provider, and call the callback with a code."""
+    redirect = start_login(client, provider)
+    assert redirect.status_code == 302, redirect.content
+    location = urlsplit(redirect["Location"])
+    assert redirect["Location"].startswith(AUTHORIZE_URLS[provider])
+    query = parse_qs(location.query)
+    assert query["code_challenge_method"] == ["S256"]
+    assert "email" in query["scope"][0]
+    return call_callback(
+        client, f"{query['redirect_uri'][0]}?code={code}&state={query['state'][0]}"
+    )
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
 def test_a_new_user_gets_an_account_and_can_log_in_again(
-    remote: tuple[Remote, Api], provider: str
+    fake_provider: tuple[FakeProvider, Api], provider: str
 ) -> None:
     client = APIClient()
-    assert handle_callback(client, provider).status_code == 302
-    me = who(client)["user"]
-    assert (me["email"], me["name"]) == ("grace@example.com", "Grace Hopper")
-    remote[0].email = "renamed@example.com"
-    again = APIClient()
-    handle_callback(again, provider)
-    assert who(again)["user"]["id"] == me["id"]
-    assert all("code_verifier" in given for given in remote[0].tokens)
+    assert log_in_with_code(client, provider).status_code == 302
+    session_user = refresh_session(client)["user"]
+    assert (session_user["email"], session_user["name"]) == ("grace@example.com", "Grace Hopper")
+    fake_provider[0].email = "renamed@example.com"
+    second_client = APIClient()
+    log_in_with_code(second_client, provider)
+    assert refresh_session(second_client)["user"]["id"] == session_user["id"]
+    assert all("code_verifier" in parameters for parameters in fake_provider[0].tokens)
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_an_address_the_provider_has_not_confirmed_makes_no_account(
-    remote: tuple[Remote, Api], provider: str
+def test_an_address_that_the_provider_has_not_verified_creates_no_account(
+    fake_provider: tuple[FakeProvider, Api], provider: str
 ) -> None:
-    remote[0].verified = False
-    answer = handle_callback(APIClient(), provider)
-    assert problem_of(answer)
+    fake_provider[0].is_verified = False
+    answer = log_in_with_code(APIClient(), provider)
+    assert login_problem(answer)
     assert not User.objects.filter(email="grace@example.com").exists()
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_a_code_the_provider_does_not_know_opens_nothing(
-    remote: tuple[Remote, Api], provider: str
+def test_an_invalid_code_creates_no_account(
+    fake_provider: tuple[FakeProvider, Api], provider: str
 ) -> None:
-    assert problem_of(handle_callback(APIClient(), provider, code="stolen")) == "provider_failed"
+    assert (
+        login_problem(log_in_with_code(APIClient(), provider, code="stolen")) == "provider_failed"
+    )
     assert not User.objects.exists()

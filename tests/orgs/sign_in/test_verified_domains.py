@@ -1,4 +1,4 @@
-"""E-mail domains that an org verifies by DNS, with a real name server, and their effects."""
+"""E-mail domains that an org verifies by DNS, with a real name server, and what they permit."""
 
 from __future__ import annotations
 
@@ -19,129 +19,128 @@ from apps.orgs.members import dns_records, verified_domains
 from apps.orgs.models import AuditEvent, IdentityProvider, Membership, VerifiedDomain
 from tests import mailbox
 from tests.name_server import NameServer
-from tests.orgs.scim.test_scim import add as provision
-from tests.orgs.scim.test_scim import directory_of
+from tests.orgs.scim.test_scim import add_user, directory_client
 from tests.orgs.sign_in import issuer as oidc
-from tests.orgs.sign_in.issuer import Issuer, follow_back, start
-from tests.orgs.sign_in.test_sso import PASSWORD, own_issuer, problem_of, who
+from tests.orgs.sign_in.issuer import Issuer, call_callback, start_login
+from tests.orgs.sign_in.test_sso import PASSWORD, login_problem, refresh_session, save_own_provider
 from tests.world import World, make_world
 
 PATH = "/api/v1/org/verified-domains"
 DOMAIN = "acme.example"
 
 
-def name(world: World, domain: str = DOMAIN, by: str = "admin") -> Any:
+def add_domain(world: World, domain: str = DOMAIN, by: str = "admin") -> Any:
     return world.client(by).post(PATH, {"domain": domain})
 
 
-def check(world: World, pk: str, by: str = "admin") -> Any:
+def check_domain(world: World, pk: str, by: str = "admin") -> Any:
     return world.client(by).post(f"{PATH}/{pk}/check", {})
 
 
-def prove(world: World, dns: NameServer, domain: str = DOMAIN) -> Any:
-    """The row of a verified domain; its record stays published."""
-    row = name(world, domain).json()
+def verify_domain(world: World, dns: NameServer, domain: str = DOMAIN) -> Any:
+    """Add a domain and verify it. Return the domain as the API shows it. Its record stays published."""
+    row = add_domain(world, domain).json()
     dns.texts.setdefault(row["record_name"], []).append(row["record_value"])
-    done = check(world, row["id"]).json()
-    assert done["ok"] is True, done
-    return done["domain"]
+    result = check_domain(world, row["id"]).json()
+    assert result["ok"] is True, result
+    return result["domain"]
 
 
-def row_of(world: World) -> VerifiedDomain:
+def domain_row(world: World) -> VerifiedDomain:
     with world.scope():
-        found: VerifiedDomain = VerifiedDomain.objects.for_org(world.org).get()
-    return found
+        row: VerifiedDomain = VerifiedDomain.objects.for_org(world.org).get()
+    return row
 
 
-def test_a_domain_counts_once_its_record_is_published(world: World, dns: NameServer) -> None:
-    made = name(world, "Acme.Example.")
-    assert made.status_code == 201, made.content
-    row = made.json()
+def test_a_domain_is_verified_once_its_record_is_published(world: World, dns: NameServer) -> None:
+    answer = add_domain(world, "Acme.Example.")
+    assert answer.status_code == 201, answer.content
+    row = answer.json()
     assert (row["domain"], row["record_name"], row["verified_at"]) == (DOMAIN, DOMAIN, None)
     assert len(row["record_value"]) > 60
-    not_yet = check(world, row["id"]).json()
-    assert (not_yet["ok"], not_yet["domain"]["verified_at"]) == (False, None)
-    assert "Publish it at acme.example" in not_yet["message"]
+    failed = check_domain(world, row["id"]).json()
+    assert (failed["ok"], failed["domain"]["verified_at"]) == (False, None)
+    assert "Publish it at acme.example" in failed["message"]
     dns.texts[DOMAIN] = ["v=spf1 -all", row["record_value"]]
-    done = check(world, row["id"]).json()
-    assert done["ok"] is True
-    assert done["domain"]["verified_at"] is not None
+    passed = check_domain(world, row["id"]).json()
+    assert passed["ok"] is True
+    assert passed["domain"]["verified_at"] is not None
     (listed,) = world.client("admin").get(PATH).json()["domains"]
-    assert listed == done["domain"]
+    assert listed == passed["domain"]
     with world.scope():
-        trail = AuditEvent.objects.for_org(world.org).filter(object_kind="verified_domain")
-        assert sorted(trail.values_list("action", flat=True)) == [
+        events = AuditEvent.objects.for_org(world.org).filter(object_kind="verified_domain")
+        assert sorted(events.values_list("action", flat=True)) == [
             "verified_domain.add",
             "verified_domain.verify",
         ]
         assert verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
-        for other in ("ada@sub.acme.example", "ada@xacme.example", f"{DOMAIN}@evil.example"):
-            assert not verified_domains.has_verified_domain_of(world.org, other)
+        for address in ("ada@sub.acme.example", "ada@xacme.example", f"{DOMAIN}@evil.example"):
+            assert not verified_domains.has_verified_domain_of(world.org, address)
 
 
-def test_strangers_see_nothing_and_members_may_not(
+def test_members_get_403_and_strangers_cannot_see_or_change_a_domain(
     world: World, stranger: World, dns: NameServer
 ) -> None:
-    pk = name(world).json()["id"]
+    pk = add_domain(world).json()["id"]
     for role in ("member", "viewer"):
         client = world.client(role)
         assert client.get(PATH).status_code == 403
         assert client.post(PATH, {"domain": "b.example"}).status_code == 403
         assert client.post(f"{PATH}/{pk}/check", {}).status_code == 403
         assert client.delete(f"{PATH}/{pk}").status_code == 403
-    theirs = stranger.client("owner")
-    assert theirs.get(PATH).json() == {"domains": []}
-    assert theirs.post(f"{PATH}/{pk}/check", {}).status_code == 404
-    assert theirs.delete(f"{PATH}/{pk}").status_code == 404
+    stranger_client = stranger.client("owner")
+    assert stranger_client.get(PATH).json() == {"domains": []}
+    assert stranger_client.post(f"{PATH}/{pk}/check", {}).status_code == 404
+    assert stranger_client.delete(f"{PATH}/{pk}").status_code == 404
 
 
-def test_a_domain_of_another_org_is_refused_without_naming_the_org(
+def test_a_domain_that_another_org_has_verified_is_rejected_without_naming_the_org(
     world: World, stranger: World, dns: NameServer
 ) -> None:
-    prove(world, dns)
-    theirs = name(stranger)
-    assert theirs.status_code == 201, "naming it tells nothing"
-    pk, value = theirs.json()["id"], theirs.json()["record_value"]
+    verify_domain(world, dns)
+    answer = add_domain(stranger)
+    assert answer.status_code == 201, "adding the domain does not reveal the other org"
+    pk, value = answer.json()["id"], answer.json()["record_value"]
     assert value not in dns.texts[DOMAIN]
-    unproven = check(stranger, pk).json()
-    assert "no TXT record with this value" in unproven["message"]
+    without_record = check_domain(stranger, pk).json()
+    assert "no TXT record with this value" in without_record["message"]
     dns.texts[DOMAIN].append(value)
-    taken = check(stranger, pk).json()
-    assert (taken["ok"], taken["domain"]["verified_at"]) == (False, None)
-    assert "verified before" in taken["message"]
+    with_record = check_domain(stranger, pk).json()
+    assert (with_record["ok"], with_record["domain"]["verified_at"]) == (False, None)
+    assert "verified before" in with_record["message"]
     for secret in (str(world.org.pk), world.org.slug):
-        assert secret not in str(taken)
-    mine = row_of(world)
-    assert world.client("owner").delete(f"{PATH}/{mine.pk}").status_code == 204
-    assert check(stranger, pk).json()["ok"] is True
+        assert secret not in str(with_record)
+    row = domain_row(world)
+    assert world.client("owner").delete(f"{PATH}/{row.pk}").status_code == 204
+    assert check_domain(stranger, pk).json()["ok"] is True
 
 
-def test_the_record_of_one_org_or_domain_proves_no_other(
+def test_a_record_verifies_only_its_own_org_and_domain(
     world: World, stranger: World, dns: NameServer
 ) -> None:
-    mine, theirs = name(world).json(), name(stranger, "other.example").json()
-    dns.texts[DOMAIN] = [theirs["record_value"]]
-    dns.texts["other.example"] = [mine["record_value"]]
-    assert check(world, mine["id"]).json()["ok"] is False
-    assert check(stranger, theirs["id"]).json()["ok"] is False
+    first, second = add_domain(world).json(), add_domain(stranger, "other.example").json()
+    dns.texts[DOMAIN] = [second["record_value"]]
+    dns.texts["other.example"] = [first["record_value"]]
+    assert check_domain(world, first["id"]).json()["ok"] is False
+    assert check_domain(stranger, second["id"]).json()["ok"] is False
 
 
-def test_a_record_behind_an_alias_is_another_domains(world: World, dns: NameServer) -> None:
-    row = name(world).json()
+def test_a_record_behind_an_alias_does_not_verify_the_domain(world: World, dns: NameServer) -> None:
+    row = add_domain(world).json()
     dns.aliases[DOMAIN] = "rented.example"
     dns.texts["rented.example"] = [row["record_value"]]
-    assert check(world, row["id"]).json()["ok"] is False
+    assert check_domain(world, row["id"]).json()["ok"] is False
 
 
-@pytest.mark.parametrize("how", ["silent", "broken"])
-def test_name_servers_that_fail_change_nothing_that_was_proven(
-    world: World, dns: NameServer, how: str
+@pytest.mark.parametrize("failure", ["silent", "broken"])
+def test_a_domain_stays_verified_when_name_servers_fail(
+    world: World, dns: NameServer, failure: str
 ) -> None:
-    pk = prove(world, dns)["id"]
-    (dns.silent if how == "silent" else dns.broken).add(DOMAIN)
+    pk = verify_domain(world, dns)["id"]
+    (dns.silent if failure == "silent" else dns.broken).add(DOMAIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dns_records, "LOOKUP_SECONDS", 0.3)
-        failed = check(world, pk).json()
+        failed = check_domain(world, pk).json()
     assert failed["ok"] is False
     assert "could not be queried" in failed["message"]
     assert failed["domain"]["verified_at"] is not None
@@ -149,25 +148,25 @@ def test_name_servers_that_fail_change_nothing_that_was_proven(
     assert failed["domain"]["unanswered_since"] is not None
 
 
-def test_dns_is_asked_without_a_transaction(
+def test_no_transaction_is_open_during_a_dns_query(
     committed_db: None, dns: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world()
-    pk = name(world).json()["id"]
-    held: list[bool] = []
-    real = dns_records.query_txt_records
+    pk = add_domain(world).json()["id"]
+    transactions: list[bool] = []
+    read_texts = dns_records.query_txt_records
 
-    def asking(domain: str) -> frozenset[str]:
-        held.append(connection.in_atomic_block)
-        return real(domain)
+    def record_transaction(domain: str) -> frozenset[str]:
+        transactions.append(connection.in_atomic_block)
+        return read_texts(domain)
 
-    monkeypatch.setattr(dns_records, "query_txt_records", asking)
-    assert check(world, pk).status_code == 200
-    prove(world, dns, "second.example")
+    monkeypatch.setattr(dns_records, "query_txt_records", record_transaction)
+    assert check_domain(world, pk).status_code == 200
+    verify_domain(world, dns, "second.example")
     with world.scope():
         second = VerifiedDomain.objects.for_org(world.org).get(domain="second.example")
     tasks.recheck_domain(org_id=str(world.org.pk), domain_id=str(second.pk))
-    assert held == [False, False, False]
+    assert transactions == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -186,209 +185,217 @@ def test_dns_is_asked_without_a_transaction(
         *("a@b.example", "https://acme.example", "\u202eacme.example", "x" * 64 + ".example"),
     ],
 )
-def test_an_invalid_domain_names_the_field(world: World, domain: str) -> None:
-    answer = name(world, domain)
+def test_an_invalid_domain_is_rejected_with_the_name_of_the_field(
+    world: World, domain: str
+) -> None:
+    answer = add_domain(world, domain)
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["field"] == "domain"
 
 
-def test_a_domain_of_everybodys_is_refused_at_once(world: World) -> None:
-    answer = name(world, "GMail.com")
+def test_the_domain_of_a_public_mail_provider_is_rejected(world: World) -> None:
+    answer = add_domain(world, "GMail.com")
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "shared")
 
 
-def test_an_international_domain_is_kept_as_dns_has_it(world: World, dns: NameServer) -> None:
-    row = name(world, "@Bücher.example").json()
+def test_an_international_domain_is_stored_in_its_dns_form(world: World, dns: NameServer) -> None:
+    row = add_domain(world, "@Bücher.example").json()
     assert row["domain"] == "xn--bcher-kva.example"
     dns.texts["xn--bcher-kva.example"] = [row["record_value"]]
-    assert check(world, row["id"]).json()["ok"] is True
+    assert check_domain(world, row["id"]).json()["ok"] is True
 
 
-def test_the_same_domain_twice_and_too_many_are_conflicts(world: World) -> None:
-    name(world)
-    again = name(world, "ACME.example").json()
-    assert again["code"] == "name_taken"
-    assert again["detail"].startswith("acme.example is already in your organization's list")
+def test_adding_a_domain_twice_or_too_many_domains_is_a_conflict(world: World) -> None:
+    add_domain(world)
+    repeated = add_domain(world, "ACME.example").json()
+    assert repeated["code"] == "name_taken"
+    assert repeated["detail"].startswith("acme.example is already in your organization's list")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verified_domains, "MAX_DOMAINS", 1)
-        assert name(world, "b.example").json()["code"] == "limit_reached"
+        assert add_domain(world, "b.example").json()["code"] == "limit_reached"
 
 
-class TestLookingAgain:
-    def later(self, world: World, **ago: Any) -> None:
+class TestRecheck:
+    def set_last_check(self, world: World, **times: Any) -> None:
         with world.scope():
             VerifiedDomain.objects.for_org(world.org).update(
-                checked_at=timezone.now() - timedelta(days=2), **ago
+                checked_at=timezone.now() - timedelta(days=2), **times
             )
 
-    def look(self) -> int:
-        asked = verified_domains.defer_rechecks()
+    def recheck_domains(self) -> int:
+        """Recheck the domains that are due. Return their number."""
+        count = verified_domains.defer_rechecks()
         mailbox.deliver()
-        return asked
+        return count
 
-    def test_a_record_that_stays_away_loses_the_domain_after_three_days(
+    def test_a_domain_without_its_record_lapses_after_three_days(
         self, world: World, dns: NameServer
     ) -> None:
-        prove(world, dns)
-        assert self.look() == 0, "it was looked at today"
+        verify_domain(world, dns)
+        assert self.recheck_domains() == 0, "it was checked today"
         dns.texts.clear()
-        self.later(world)
-        assert self.look() == 1
-        row = row_of(world)
+        self.set_last_check(world)
+        assert self.recheck_domains() == 1
+        row = domain_row(world)
         assert row.verified_at is not None
         assert row.missing_since is not None
-        self.later(world, missing_since=timezone.now() - timedelta(days=3))
-        assert self.look() == 1
-        row = row_of(world)
+        self.set_last_check(world, missing_since=timezone.now() - timedelta(days=3))
+        assert self.recheck_domains() == 1
+        row = domain_row(world)
         assert (row.verified_at, row.missing_since) == (None, None)
         with world.scope():
             (event,) = AuditEvent.objects.for_org(world.org).filter(action="verified_domain.lapse")
             assert event.actor_kind == "system"
-        assert self.look() == 0
+        assert self.recheck_domains() == 0
 
-    def test_one_that_comes_back_in_time_keeps_it(self, world: World, dns: NameServer) -> None:
-        prove(world, dns)
-        self.later(world, missing_since=timezone.now() - timedelta(days=2))
-        assert self.look() == 1
-        row = row_of(world)
+    def test_a_domain_whose_record_returns_in_time_stays_verified(
+        self, world: World, dns: NameServer
+    ) -> None:
+        verify_domain(world, dns)
+        self.set_last_check(world, missing_since=timezone.now() - timedelta(days=2))
+        assert self.recheck_domains() == 1
+        row = domain_row(world)
         assert row.verified_at is not None
         assert row.missing_since is None
 
-    def test_name_servers_that_never_answer_lose_it_after_two_weeks(
+    def test_a_domain_whose_name_servers_fail_for_two_weeks_lapses(
         self, world: World, dns: NameServer
     ) -> None:
-        prove(world, dns)
+        verify_domain(world, dns)
         dns.broken.add(DOMAIN)
-        for days, kept in ((13, True), (14, False)):
-            self.later(world, unanswered_since=timezone.now() - timedelta(days=days))
-            assert self.look() == 1
-            assert (row_of(world).verified_at is not None) is kept
-        assert row_of(world).unanswered_since is None
+        for days, is_verified in ((13, True), (14, False)):
+            self.set_last_check(world, unanswered_since=timezone.now() - timedelta(days=days))
+            assert self.recheck_domains() == 1
+            assert (domain_row(world).verified_at is not None) is is_verified
+        assert domain_row(world).unanswered_since is None
         with world.scope():
             assert not verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
             (event,) = AuditEvent.objects.for_org(world.org).filter(action="verified_domain.lapse")
             assert event.actor_kind == "system"
 
-    @pytest.mark.parametrize("published", [True, False])
-    def test_one_response_restarts_the_two_weeks(
-        self, world: World, dns: NameServer, published: bool
+    @pytest.mark.parametrize("is_published", [True, False])
+    def test_one_response_of_the_name_servers_restarts_the_two_weeks(
+        self, world: World, dns: NameServer, is_published: bool
     ) -> None:
-        prove(world, dns)
-        if not published:
+        verify_domain(world, dns)
+        if not is_published:
             dns.texts.clear()
-        self.later(world, unanswered_since=timezone.now() - timedelta(days=20))
-        assert self.look() == 1
-        row = row_of(world)
+        self.set_last_check(world, unanswered_since=timezone.now() - timedelta(days=20))
+        assert self.recheck_domains() == 1
+        row = domain_row(world)
         assert row.verified_at is not None
         assert row.unanswered_since is None
-        assert (row.missing_since is None) is published
+        assert (row.missing_since is None) is is_published
 
 
-class TestWhatItIsGoodFor:
+class TestEffects:
     @pytest.fixture(scope="class")
     def issuer(self) -> Iterator[Issuer]:
-        with oidc.running() as found:
-            yield found
+        with oidc.running_issuer() as running:
+            yield running
 
     @pytest.fixture
-    def own(self, world: World, issuer: Issuer, dns: NameServer) -> World:
-        own_issuer(world, issuer)
+    def org_world(self, world: World, issuer: Issuer, dns: NameServer) -> World:
+        save_own_provider(world, issuer)
         with world.scope():
             IdentityProvider.objects.for_org(world.org).update(join_role="viewer")
-        prove(world, dns)
+        verify_domain(world, dns)
         return world
 
-    def enter(self, own: World, issuer: Issuer, subject: str, email: str) -> tuple[APIClient, Any]:
-        issuer.know(subject, email=email, email_verified=True, name="Claimed")
+    def log_in_to_org(
+        self, org_world: World, issuer: Issuer, subject: str, email: str
+    ) -> tuple[APIClient, Any]:
+        issuer.add_user(subject, email=email, email_verified=True, name="Claimed")
         client = APIClient()
-        leading = start(client, "sso", org=own.org.slug)
-        return client, follow_back(client, issuer.vouch(leading["Location"], subject))
+        redirect = start_login(client, "sso", org=org_world.org.slug)
+        return client, call_callback(client, issuer.log_in(redirect["Location"], subject))
 
-    def test_the_issuer_brings_people_of_the_domain_without_a_mail(
-        self, own: World, issuer: Issuer
+    def test_new_users_of_the_domain_can_log_in_without_a_mail(
+        self, org_world: World, issuer: Issuer
     ) -> None:
-        client, _ = self.enter(own, issuer, "d-new", f"new@{DOMAIN}")
-        me = who(client)
-        assert (me["organization"]["role"], me["user"]["name"]) == ("viewer", "Claimed")
+        client, _ = self.log_in_to_org(org_world, issuer, "d-new", f"new@{DOMAIN}")
+        session = refresh_session(client)
+        assert (session["organization"]["role"], session["user"]["name"]) == ("viewer", "Claimed")
         assert mailbox.deliver() == []
-        made = User.objects.get(email=f"new@{DOMAIN}")
-        assert made.email_verified_at is None, "its mailbox was read by nobody"
-        body = {"email": made.email, "password": PASSWORD, "organization_name": "Mine"}
+        user = User.objects.get(email=f"new@{DOMAIN}")
+        assert user.email_verified_at is None, "nobody has proven access to the mailbox"
+        body = {"email": user.email, "password": PASSWORD, "organization_name": "Mine"}
         assert APIClient().post("/api/v1/auth/register", body).status_code == 202
         (message,) = mailbox.deliver()
         reset = {"token": mailbox.link(message)[1], "password": PASSWORD}
         assert APIClient().post("/api/v1/auth/password/reset", reset).status_code == 204
 
-    def test_users_with_an_account_join_and_nothing_of_it_is_revealed(
-        self, own: World, issuer: Issuer
+    def test_a_user_with_an_account_joins_without_revealing_its_data(
+        self, org_world: World, issuer: Issuer
     ) -> None:
         ada = User.objects.create_user(
             email=f"ada@{DOMAIN}", password=PASSWORD, name="Real", email_verified_at=timezone.now()
         )
-        client, _ = self.enter(own, issuer, "d-ada", ada.email)
-        shown = who(client)["user"]
-        assert (shown["id"], shown["name"]) == (str(ada.pk), "Claimed")
-        assert (shown["has_password"], shown["email_verified"]) == (None, None)
+        client, _ = self.log_in_to_org(org_world, issuer, "d-ada", ada.email)
+        user = refresh_session(client)["user"]
+        assert (user["id"], user["name"]) == (str(ada.pk), "Claimed")
+        assert (user["has_password"], user["email_verified"]) == (None, None)
 
-    def test_not_into_an_account_whose_password_a_stranger_may_know(
-        self, own: World, issuer: Issuer
+    def test_an_unverified_account_with_the_address_cannot_be_used(
+        self, org_world: World, issuer: Issuer
     ) -> None:
         User.objects.create_user(email=f"pre@{DOMAIN}", password=PASSWORD)
-        _, answer = self.enter(own, issuer, "d-pre", f"pre@{DOMAIN}")
-        assert problem_of(answer) == "confirm_first"
+        _, answer = self.log_in_to_org(org_world, issuer, "d-pre", f"pre@{DOMAIN}")
+        assert login_problem(answer) == "confirm_first"
 
     @pytest.mark.parametrize("email", ["new@sub.acme.example", "new@other.example"])
-    def test_people_of_other_domains_are_asked_first(
-        self, own: World, issuer: Issuer, email: str
+    def test_users_of_other_domains_must_consent_first(
+        self, org_world: World, issuer: Issuer, email: str
     ) -> None:
-        _, answer = self.enter(own, issuer, f"d-{email}", email)
-        assert problem_of(answer) == "consent_needed"
+        _, answer = self.log_in_to_org(org_world, issuer, f"d-{email}", email)
+        assert login_problem(answer) == "consent_needed"
 
-    def test_a_domain_that_was_lost_removed_or_never_proven_is_good_for_nothing(
-        self, own: World, issuer: Issuer, dns: NameServer
+    def test_users_of_a_domain_that_is_not_verified_must_consent_first(
+        self, org_world: World, issuer: Issuer, dns: NameServer
     ) -> None:
-        with own.scope():
-            VerifiedDomain.objects.for_org(own.org).update(verified_at=None)
-        _, answer = self.enter(own, issuer, "d-lost", f"lost@{DOMAIN}")
-        assert problem_of(answer) == "consent_needed"
+        with org_world.scope():
+            VerifiedDomain.objects.for_org(org_world.org).update(verified_at=None)
+        _, answer = self.log_in_to_org(org_world, issuer, "d-lost", f"lost@{DOMAIN}")
+        assert login_problem(answer) == "consent_needed"
 
-    def test_another_orgs_verification_does_not_count_here(
-        self, own: World, issuer: Issuer, stranger: World
+    def test_a_domain_that_another_org_verified_has_no_effect(
+        self, org_world: World, issuer: Issuer, stranger: World
     ) -> None:
-        own_issuer(stranger, issuer)
+        save_own_provider(stranger, issuer)
         with stranger.scope():
             IdentityProvider.objects.for_org(stranger.org).update(join_role="viewer")
-        _, answer = self.enter(stranger, issuer, "d-stranger", f"new@{DOMAIN}")
-        assert problem_of(answer) == "consent_needed"
+        _, answer = self.log_in_to_org(stranger, issuer, "d-stranger", f"new@{DOMAIN}")
+        assert login_problem(answer) == "consent_needed"
         with stranger.scope():
             members = Membership.objects.for_org(stranger.org)
             assert not members.filter(user__email__endswith=f"@{DOMAIN}").exists()
 
-    def test_whom_the_directory_provisions_is_let_in_without_a_mail(
-        self, own: World, issuer: Issuer
+    def test_a_provisioned_user_of_the_domain_joins_without_a_mail(
+        self, org_world: World, issuer: Issuer
     ) -> None:
-        directory = directory_of(own)
+        directory = directory_client(org_world)
         for email in (f"grace@{DOMAIN}", "grace@other.example"):
-            assert provision(directory, email, externalId=email).status_code == 201
+            assert add_user(directory, email, externalId=email).status_code == 201
         assert [message.to for message in mailbox.deliver()] == [["grace@other.example"]]
-        client, _ = self.enter(own, issuer, "d-grace", f"grace@{DOMAIN}")
-        assert who(client)["organization"]["role"] == "viewer"
+        client, _ = self.log_in_to_org(org_world, issuer, "d-grace", f"grace@{DOMAIN}")
+        assert refresh_session(client)["organization"]["role"] == "viewer"
 
-    def test_without_an_issuer_the_directory_still_invites(
-        self, own: World, issuer: Issuer
+    def test_without_a_provider_a_provisioned_user_is_invited_by_mail(
+        self, org_world: World, issuer: Issuer
     ) -> None:
-        with own.scope():
-            IdentityProvider.objects.for_org(own.org).update(enabled=False)
-        assert provision(directory_of(own), f"grace@{DOMAIN}").status_code == 201
+        with org_world.scope():
+            IdentityProvider.objects.for_org(org_world.org).update(enabled=False)
+        assert add_user(directory_client(org_world), f"grace@{DOMAIN}").status_code == 201
         assert [message.to for message in mailbox.deliver()] == [[f"grace@{DOMAIN}"]]
 
 
-def test_where_servers_are_named_with_and_without_a_port(world: World, dns: NameServer) -> None:
-    """If none are configured, the system's are used."""
-    for servers, found in (
+def test_name_servers_can_be_configured_with_and_without_a_port(
+    world: World, dns: NameServer
+) -> None:
+    for servers, expected in (
         (["192.0.2.1", "[2001:db8::1]:5353"], ["Do53:192.0.2.1@53", "Do53:2001:db8::1@5353"]),
         ([dns.address], [f"Do53:{dns.address.replace(':', '@')}"]),
     ):
         with override_settings(DNS_SERVERS=servers):
-            assert [str(each) for each in dns_records._create_resolver().nameservers] == found
+            assert [str(server) for server in dns_records._create_resolver().nameservers] == expected
     assert [dns.address] == settings.DNS_SERVERS
