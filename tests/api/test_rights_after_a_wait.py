@@ -14,7 +14,7 @@ from apps.orgs.models import Domain, DomainRole, Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from apps.web import slow
-from tests.runs.test_domains import ended_run
+from tests.runs.test_domains import create_ended_run
 from tests.world import World, make_connector, new_client
 
 DOMAIN_REQUESTS = [
@@ -47,7 +47,7 @@ def ids(world: World) -> dict[str, Any]:
     """Create a domain with a connector, a pipeline and a run, and return their ids by kind."""
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Ours")
-    run = ended_run(world, "ours", domain.pk)
+    run = create_ended_run(world, "ours", domain.pk)
     connector = make_connector(world, domain_id=domain.pk)
     return {
         "domain": domain.pk,

@@ -106,7 +106,7 @@ def test_a_start_waits_for_its_lost_database_and_continues() -> None:
         wait_until_a_migration_waits()
         server.kill()
         read_until(process, "waiting for it")
-        server.start_again()
+        server.restart()
         read_until(process, "is available again")
         assert process.wait(120) == 0
         with psycopg.connect(server.url) as connection:

@@ -31,7 +31,7 @@ def make_pipeline(
     stream: str = "generated",
     **fields: Any,
 ) -> Pipeline:
-    """A pipeline, by default from a few dummy rows to Parquet."""
+    """Create a pipeline, by default from a few dummy rows to Parquet."""
     with world.scope():
         pipeline: Pipeline = Pipeline.unscoped.create(
             org=world.org,
@@ -80,7 +80,7 @@ def pipeline(world: World) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[EngineSupervisor]:
-    """One started fork server for all tests that run children from this process."""
+    """A started fork server, shared by all tests that run child processes."""
     supervisor = EngineSupervisor()
     supervisor.start(wait=60)
     yield supervisor
@@ -88,14 +88,14 @@ def engine() -> Iterator[EngineSupervisor]:
 
 
 @pytest.fixture(autouse=True)
-def a_large_machine(settings: Settings) -> None:
-    """The number of runs of an org per worker does not depend on the machine that runs the tests."""
+def fixed_runs_per_org(settings: Settings) -> None:
+    """Make the number of runs of an org per worker independent of the machine that runs the tests."""
     settings.WORKER_ORG_RUNS = 100
 
 
 @pytest.fixture
 def this_worker(engine: EngineSupervisor) -> Worker:
-    """A worker without a queue: the test decides when it works."""
+    """A worker without a queue. The test decides when it works."""
     return Worker("tests", engine, threading.Event())
 
 
@@ -105,7 +105,7 @@ def own_postgres(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[OwnServer]:
-    """A PostgreSQL that may be killed; this process and its children use it during the test."""
+    """A PostgreSQL server that the test can kill. This process and its children use it during the test."""
     with (
         TemporaryDirectory(prefix="drover-own-") as folder,
         django_db_blocker.unblock(),
@@ -116,5 +116,5 @@ def own_postgres(
 
 @pytest.fixture
 def acme(committed_db: None) -> World:
-    """An org whose rows are really committed, for children and other processes."""
+    """An org with committed rows, so that other processes can read them."""
     return make_world()

@@ -1,4 +1,4 @@
-"""A private PostgreSQL of one test, which may be killed without disturbing others."""
+"""A PostgreSQL server for one test, which can be killed without affecting other tests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DATABASE = "drover"
 
 
 class OwnServer:
-    """The server for this process and processes it starts now."""
+    """A running server. This process, and processes that it starts later, use the server."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
         self._postgres = postgres
         self.url = postgres.url(DATABASE)
 
     def admin_url(self, database: str = DATABASE) -> str:
-        """Return the administrator's URL of one of its databases."""
+        """Return the administrator's URL of a database of this server."""
         return self._postgres.url(database)
 
     @property
@@ -37,43 +37,43 @@ class OwnServer:
         return process is not None and process.poll() is None
 
     def kill(self) -> None:
-        """kill -9; every session ends."""
+        """Kill the server with SIGKILL, which ends every session."""
         process = self._postgres.process
         assert process is not None
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL
 
-    def start_again(self) -> None:
-        """Start it again with everything that was committed; this process drops broken connections."""
+    def restart(self) -> None:
+        """Start the server again with its committed data, and close the broken connections of this process."""
         self._postgres.start()
         close_connections()
 
     @property
     def log(self) -> str:
-        """Return the server's whole log."""
+        """Return the text of the server's log."""
         return self._postgres.log_file.read_text()
 
     @property
-    def recovered(self) -> bool:
-        """Whether it detected at its start that it had been killed."""
-        return self.recoveries > 0
+    def has_recovered(self) -> bool:
+        """Return whether the server has recovered after it was killed."""
+        return self.recovery_count > 0
 
     @property
-    def recoveries(self) -> int:
-        """Return how often it detected that it, or one of its session processes, had been killed."""
+    def recovery_count(self) -> int:
+        """Return how often the server has recovered after it, or one of its session processes, was killed."""
         return self.log.count("was not properly shut down")
 
 
 @contextmanager
 def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
-    """A migrated database on a new server; Django's connections use it meanwhile."""
-    with migrated_server(folder) as server, pointed_at(server.url, monkeypatch):
+    """Start a server with a migrated database, which this process uses until the block ends."""
+    with migrated_server(folder) as server, using_database(server.url, monkeypatch):
         yield server
 
 
 @contextmanager
 def migrated_server(folder: Path) -> Iterator[OwnServer]:
-    """Durable: committed data must survive."""
+    """Start a server with a migrated database. Its commits are durable, so that they survive a kill."""
     folder.chmod(0o711)
     postgres = EmbeddedPostgres(folder / "pg")
     start_migrated(postgres)
@@ -86,7 +86,8 @@ def migrated_server(folder: Path) -> Iterator[OwnServer]:
 
 
 @contextmanager
-def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def using_database(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process and its children use the database of this URL until the block ends."""
     close_connections()
     user = env.database_settings(env.role_url(url, settings.SECRET_KEY, "app_user"))
     engine = env.role_url(url, settings.SECRET_KEY, "app_engine")

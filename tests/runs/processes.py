@@ -1,4 +1,4 @@
-"""Start real worker processes, and wait for their effects on runs."""
+"""Start real worker processes and runs, and wait for what the workers do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.runs import services, snapshots
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-QUICK = {
+SHORT_LEASES = {
     "DROVER_RUN_LEASE_SECONDS": "3",
     "DROVER_RUN_HEARTBEAT_SECONDS": "1",
     "DROVER_RUN_RETRY_SECONDS": "1",
@@ -28,16 +28,17 @@ QUICK = {
 
 
 def start_worker(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    """`manage.py worker` with short leases."""
+    """Start `manage.py worker` with short leases."""
     return subprocess.Popen(
         [sys.executable, ROOT / "manage.py", "worker", *arguments],
         cwd=ROOT,
-        env={**os.environ, **QUICK, **environment},
+        env={**os.environ, **SHORT_LEASES, **environment},
     )
 
 
 @contextmanager
-def worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `manage.py worker` until the block ends."""
     process = start_worker(*arguments, **environment)
     try:
         yield process
@@ -52,7 +53,7 @@ def worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[byt
 
 
 def wait_for_workers(processes: int, seconds: float = 40) -> None:
-    """Wait until so many worker processes fetch jobs; each has one registration per queue."""
+    """Wait until this number of worker processes fetches jobs. Each registers once for each of its three queues."""
     deadline = time.monotonic() + seconds
     while True:
         with connection.cursor() as cursor:
@@ -65,31 +66,31 @@ def wait_for_workers(processes: int, seconds: float = 40) -> None:
         time.sleep(0.05)
 
 
-def start(world: World, pipeline: Any) -> UUID:
+def start_run(world: World, pipeline: Any) -> UUID:
     """Start a run of the pipeline as a user would."""
     with world.scope():
         run = services.start(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk)
     return run.pk
 
 
-def shown(world: World, run_id: UUID) -> dict[str, Any]:
+def read_run(world: World, run_id: UUID) -> dict[str, Any]:
     """Return the run as the API shows it."""
     with org_scope(world.org.pk):
-        found: dict[str, Any] = {**snapshots.run(org_id=world.org.pk, run_id=run_id)}
+        run: dict[str, Any] = {**snapshots.run(org_id=world.org.pk, run_id=run_id)}
     connection.close()
-    return found
+    return run
 
 
-def wait_for(
+def wait_for_run(
     world: World, run_id: UUID, condition: Callable[[dict[str, Any]], bool], seconds: float = 40
 ) -> dict[str, Any]:
-    """Return the run once `condition` is true; fails after `seconds` and shows the run."""
+    """Return the run once `condition` is true. Fail after `seconds` and show the run."""
     deadline = time.monotonic() + seconds
-    while not condition(run := shown(world, run_id)):
-        assert time.monotonic() < deadline, f"still not: {run}"
+    while not condition(run := read_run(world, run_id)):
+        assert time.monotonic() < deadline, f"the condition is still false: {run}"
         time.sleep(0.05)
     return run
 
 
-def ended(run: dict[str, Any]) -> bool:
+def has_ended(run: dict[str, Any]) -> bool:
     return run["status"] in {"succeeded", "failed", "cancelled"}

@@ -1,4 +1,4 @@
-"""Runs over HTTP: it works, a stranger gets 404, a viewer gets 403."""
+"""Runs can be started, read and cancelled over HTTP. A stranger gets 404, and a viewer gets 403."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World
 
 
-def test_a_member_starts_a_run_and_sees_it_waiting(world: World, pipeline: Pipeline) -> None:
+def test_a_member_can_start_a_run_which_is_pending(world: World, pipeline: Pipeline) -> None:
     answer = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
 
     assert answer.status_code == 201, answer.content
@@ -18,14 +18,14 @@ def test_a_member_starts_a_run_and_sees_it_waiting(world: World, pipeline: Pipel
     assert run["status"] == "pending"
     assert run["pipeline"] == {"id": str(pipeline.pk), "name": "flights"}
     assert (run["waiting_reason"], run["place_in_line"]) == ("waiting for a worker", 1)
-    shown = world.client(Role.VIEWER).get(f"/api/v1/runs/{run['id']}").json()
-    assert shown == run
+    read = world.client(Role.VIEWER).get(f"/api/v1/runs/{run['id']}").json()
+    assert read == run
     listed = world.client(Role.VIEWER).get("/api/v1/runs").json()
     assert [row["id"] for row in listed["results"]] == [run["id"]]
     assert "attempts" not in listed["results"][0]
 
 
-def test_a_second_run_of_the_pipeline_is_refused_and_names_the_first(
+def test_a_second_run_of_a_pipeline_is_rejected_and_the_error_names_the_first(
     world: World, pipeline: Pipeline
 ) -> None:
     first = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
@@ -47,7 +47,7 @@ def test_a_disabled_pipeline_runs_only_with_force(world: World) -> None:
     assert forced.status_code == 201
 
 
-def test_a_viewer_may_neither_start_nor_cancel(world: World, pipeline: Pipeline) -> None:
+def test_a_viewer_may_neither_start_nor_cancel_a_run(world: World, pipeline: Pipeline) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
     viewer = world.client(Role.VIEWER)
 
@@ -55,38 +55,38 @@ def test_a_viewer_may_neither_start_nor_cancel(world: World, pipeline: Pipeline)
     assert viewer.post(f"/api/v1/runs/{run['id']}/cancel", {}).status_code == 403
 
 
-def test_a_run_of_another_org_looks_unknown(
+def test_a_run_of_another_org_gets_the_same_404_as_an_unknown_run(
     world: World, stranger: World, pipeline: Pipeline
 ) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
-    theirs = stranger.client()
+    stranger_client = stranger.client()
 
     for path in ("", "/logs"):
-        foreign = theirs.get(f"/api/v1/runs/{run['id']}{path}")
-        unknown = theirs.get(f"/api/v1/runs/{uuid4()}{path}")
+        foreign = stranger_client.get(f"/api/v1/runs/{run['id']}{path}")
+        unknown = stranger_client.get(f"/api/v1/runs/{uuid4()}{path}")
         assert foreign.status_code == unknown.status_code == 404
         assert foreign.content == unknown.content
-    assert theirs.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 404
-    assert theirs.get("/api/v1/runs").json()["results"] == []
+    assert stranger_client.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 404
+    assert stranger_client.get("/api/v1/runs").json()["results"] == []
 
 
-def test_a_waiting_run_is_cancelled_at_once_and_can_be_retried(
+def test_a_pending_run_is_cancelled_at_once_and_can_be_retried(
     world: World, pipeline: Pipeline
 ) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
 
     cancelled = world.client().post(f"/api/v1/runs/{run['id']}/cancel", {})
-    again = world.client().post(f"/api/v1/runs/{run['id']}/cancel", {})
+    cancelled_again = world.client().post(f"/api/v1/runs/{run['id']}/cancel", {})
     retried = world.client().post(f"/api/v1/runs/{run['id']}/retry", {})
 
     assert cancelled.json()["status"] == "cancelled"
-    assert again.status_code == 409
+    assert cancelled_again.status_code == 409
     assert retried.json()["status"] == "pending"
     assert retried.json()["trigger"] == "retry"
     assert retried.json()["finished_at"] is None
 
 
-def test_the_pipeline_repeats_its_newest_run(world: World, pipeline: Pipeline) -> None:
+def test_a_pipeline_stores_its_last_run(world: World, pipeline: Pipeline) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
 
     with world.scope():
@@ -94,7 +94,7 @@ def test_the_pipeline_repeats_its_newest_run(world: World, pipeline: Pipeline) -
     assert (str(pipeline.last_run_id), pipeline.last_run_status) == (run["id"], "pending")
 
 
-def test_filters_that_are_not_known_or_malformed_are_named(world: World) -> None:
+def test_unknown_or_invalid_filters_are_rejected_with_their_names(world: World) -> None:
     client = world.client()
 
     assert client.get("/api/v1/runs?color=red").json()["errors"][0]["field"] == "color"
@@ -105,7 +105,7 @@ def test_filters_that_are_not_known_or_malformed_are_named(world: World) -> None
     ).status_code in {400, 404}
 
 
-def test_the_overview_counts_what_waits(world: World, pipeline: Pipeline) -> None:
+def test_the_overview_counts_pending_runs(world: World, pipeline: Pipeline) -> None:
     world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
 
     overview = world.client(Role.VIEWER).get("/api/v1/stats/overview").json()

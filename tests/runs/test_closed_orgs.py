@@ -1,4 +1,4 @@
-"""Suspended and deleted orgs: runs end, none starts, and after the grace period nothing is left."""
+"""Runs of a suspended or deleted org end and none starts. After the grace period all data of a deleted org is gone."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests import database
 from tests.isolation.planted import plant, principal
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World, make_world
 
 
-def close(world: World, **fields: object) -> None:
+def close_org(world: World, **fields: object) -> None:
     with world.scope():
         Org.objects.filter(pk=world.org.pk).update(**fields)
 
@@ -39,8 +39,8 @@ def close(world: World, **fields: object) -> None:
 def test_waiting_runs_of_a_suspended_org_are_cancelled_and_never_claimed(
     acme: World, this_worker: Worker
 ) -> None:
-    run_id = start(acme, make_pipeline(acme))
-    close(acme, suspended_at=timezone.now())
+    run_id = start_run(acme, make_pipeline(acme))
+    close_org(acme, suspended_at=timezone.now())
     work_until_idle(this_worker)
     with acme.scope():
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.PENDING
@@ -49,7 +49,7 @@ def test_waiting_runs_of_a_suspended_org_are_cancelled_and_never_claimed(
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.CANCELLED
 
 
-def test_its_schedules_wait_and_continue_when_it_is_resumed(acme: World) -> None:
+def test_schedules_of_a_suspended_org_do_not_fire_until_it_is_resumed(acme: World) -> None:
     pipeline = make_pipeline(acme)
     now = timezone.now()
     with acme.scope():
@@ -59,20 +59,20 @@ def test_its_schedules_wait_and_continue_when_it_is_resumed(acme: World) -> None
             interval_seconds=3600,
             next_run_at=now - timedelta(seconds=1),
         )
-    close(acme, suspended_at=now)
+    close_org(acme, suspended_at=now)
     assert scheduling.tick() == 0
     with acme.scope():
-        following = Schedule.objects.for_org(acme.org).get().next_run_at
-        assert following is not None
-        assert following > now
+        next_run_at = Schedule.objects.for_org(acme.org).get().next_run_at
+        assert next_run_at is not None
+        assert next_run_at > now
         Schedule.objects.for_org(acme.org).filter(pk=schedule.pk).update(next_run_at=now)
-    close(acme, suspended_at=None)
+    close_org(acme, suspended_at=None)
     assert scheduling.tick() == 1
 
 
-def owned_rows(org: Org) -> dict[str, int]:
-    """Count the rows of each table with this org, as the administrator."""
-    found = {}
+def count_org_rows(org: Org) -> dict[str, int]:
+    """Return the number of rows of this org in each table, counted as the administrator."""
+    counts = {}
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         tables = admin.execute(
             """SELECT c.table_name FROM information_schema.columns c
@@ -86,37 +86,39 @@ def owned_rows(org: Org) -> dict[str, int]:
                 [org.pk],
             ).fetchone()
             if count and count[0]:
-                found[table] = int(count[0])
-    return found
+                counts[table] = int(count[0])
+    return counts
 
 
-def test_after_the_grace_period_every_trace_is_gone_and_nothing_of_others(
+def test_after_the_grace_period_all_data_of_the_org_and_no_other_data_is_deleted(
     acme: World, this_worker: Worker
 ) -> None:
-    start(acme, make_pipeline(acme))
+    start_run(acme, make_pipeline(acme))
     work_until_idle(this_worker)
     with acme.scope():
-        robot = service_accounts.create(
+        service_account = service_accounts.create(
             org=acme.org, by=principal(acme, Role.OWNER), name="robot", role=Role.MEMBER
         )
     other = plant()
-    before = owned_rows(other.world.org)
+    before = count_org_rows(other.world.org)
     folder = Path(settings.DROVER_HOME) / "storage" / "org" / str(acme.org.pk)
     assert folder.is_dir()
-    assert owned_rows(acme.org)
-    close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+    assert count_org_rows(acme.org)
+    close_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
     assert erasure.erase_due_orgs() == 1
-    assert owned_rows(acme.org) == {}
+    assert count_org_rows(acme.org) == {}
     assert not Org.objects.using("ops").filter(pk=acme.org.pk).exists()
     assert not folder.exists()
-    assert not User.objects.filter(pk=robot.user_id).exists()
+    assert not User.objects.filter(pk=service_account.user_id).exists()
     assert User.objects.filter(pk=acme.users[Role.OWNER].pk).exists()
-    assert owned_rows(other.world.org) == before
+    assert count_org_rows(other.world.org) == before
     assert erasure.erase_due_orgs() == 0
 
 
-def test_nothing_is_erased_before_its_time_not_even_by_asking_the_database(acme: World) -> None:
-    close(acme, deletion_at=timezone.now() + timedelta(days=1))
+def test_no_data_is_deleted_before_the_grace_period_ends_even_by_calling_the_function(
+    acme: World,
+) -> None:
+    close_org(acme, deletion_at=timezone.now() + timedelta(days=1))
     assert erasure.erase_due_orgs() == 0
     with pytest.raises(utils.ProgrammingError, match="not due"), connection.cursor() as cursor:
         cursor.execute("SELECT erase_org(%s)", [acme.org.pk])
@@ -124,32 +126,34 @@ def test_nothing_is_erased_before_its_time_not_even_by_asking_the_database(acme:
         assert Org.objects.filter(pk=acme.org.pk).exists()
 
 
-def test_a_live_run_is_asked_to_end_first(acme: World) -> None:
-    start(acme, make_pipeline(acme))
-    close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+def test_an_org_with_a_live_run_is_deleted_only_after_the_run_was_cancelled(acme: World) -> None:
+    start_run(acme, make_pipeline(acme))
+    close_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
     assert erasure.erase_due_orgs() == 0
     assert erasure.erase_due_orgs() == 1
 
 
 class TestExport:
-    def test_it_holds_everything_of_the_org_and_no_secret_and_nothing_of_others(
+    def test_an_export_contains_all_data_of_the_org_but_no_secrets_and_no_other_data(
         self, committed_db: None
     ) -> None:
-        ours, theirs = plant(), plant()
-        close(ours.world, deletion_at=timezone.now() + timedelta(days=3))
-        answer: Any = ours.world.client("owner").get("/api/v1/org/export")
+        exported, other = plant(), plant()
+        close_org(exported.world, deletion_at=timezone.now() + timedelta(days=3))
+        answer: Any = exported.world.client("owner").get("/api/v1/org/export")
         assert answer.status_code == 200
         text = b"".join(answer.streaming_content)
         rows = [orjson.loads(line) for line in text.splitlines()]
         kinds = {row["record"] for row in rows}
         assert kinds >= {"organization", "member", "domain", "connector", "pipeline", "run"}
         assert kinds >= {"pipeline_version", "schedule", "audit_event"}
-        assert theirs.canary.encode() not in text
-        for secret in (f"{ours.canary} password", f"{ours.canary} secret", ours["key"]):
+        assert other.canary.encode() not in text
+        for secret in (f"{exported.canary} password", f"{exported.canary} secret", exported["key"]):
             assert secret.encode() not in text
-        with ours.world.scope():
-            assert AuditEvent.objects.for_org(ours.world.org).filter(action="org.export").exists()
+        with exported.world.scope():
+            assert (
+                AuditEvent.objects.for_org(exported.world.org).filter(action="org.export").exists()
+            )
 
-    def test_members_and_keys_do_not_export(self, committed_db: None) -> None:
+    def test_members_may_not_export(self, committed_db: None) -> None:
         world = make_world()
         assert world.client("member").get("/api/v1/org/export").status_code == 403

@@ -1,4 +1,4 @@
-"""`manage.py run_pipeline`: its exit code is the result of the run."""
+"""The exit code of `manage.py run_pipeline` is the result of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ROOT, worker
+from tests.runs.processes import ROOT, running_worker
 from tests.world import World, make_world
 
 
@@ -27,11 +27,11 @@ def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_exit_code_is_the_result(acme: World) -> None:
+def test_the_exit_code_is_0_for_a_succeeded_run_and_1_for_a_failed_one(acme: World) -> None:
     make_pipeline(acme, name="good", source={"rows": 300})
     make_pipeline(acme, name="bad", source={"rows": 9, "fail_after": 0, "failure": "configuration"})
 
-    with worker():
+    with running_worker():
         good = run_pipeline("good", "--org", acme.org.slug, "--wait")
         bad = run_pipeline("bad", "--org", acme.org.slug, "--wait")
 
@@ -41,41 +41,41 @@ def test_the_exit_code_is_the_result(acme: World) -> None:
     assert "configuration: " in bad.stdout
 
 
-def test_what_cannot_start_or_does_not_end_in_time_has_codes_of_its_own(acme: World) -> None:
+def test_the_exit_code_is_2_if_no_run_starts_and_4_after_a_timeout(acme: World) -> None:
     make_pipeline(acme, name="patient")
     slug = acme.org.slug
 
-    assert code_of("patient", org="nobody") == 2
-    assert code_of("unknown", org=slug) == 2
-    assert code_of("patient", org=slug, wait=True, timeout=0.2) == 4
-    assert code_of("patient", org=slug) == 2  # that run has not ended yet
+    assert exit_code("patient", org="nobody") == 2
+    assert exit_code("unknown", org=slug) == 2
+    assert exit_code("patient", org=slug, wait=True, timeout=0.2) == 4
+    assert exit_code("patient", org=slug) == 2  # the run from the previous line has not ended
 
 
-def test_the_organization_goes_by_its_slug_or_by_a_name_that_is_its_own(committed_db: None) -> None:
+def test_an_org_can_be_given_by_its_slug_or_by_a_unique_name(committed_db: None) -> None:
     world = make_world(f"Known as {uuid4().hex}")
     make_pipeline(world, name="patient")
 
     with pytest.raises(CommandError, match="Slugs: "):
-        start("patient", org="nobody")
-    assert UUID(start("patient", org=world.org.name.upper()))
+        call_run_pipeline("patient", org="nobody")
+    assert UUID(call_run_pipeline("patient", org=world.org.name.upper()))
 
     other = make_world(world.org.name)
     with pytest.raises(CommandError, match=other.org.slug):
-        start("patient", org=world.org.name)
+        call_run_pipeline("patient", org=world.org.name)
 
 
-def start(name: str, *, org: str) -> str:
+def call_run_pipeline(name: str, *, org: str) -> str:
     out = StringIO()
     call_command("run_pipeline", name, org=org, stdout=out)
     return out.getvalue().strip()
 
 
-def code_of(name: str, **options: Any) -> int:
-    """Return the exit code, in this process."""
+def exit_code(name: str, **options: Any) -> int:
+    """Run the command in this process, and return its exit code."""
     try:
         call_command("run_pipeline", name, stdout=StringIO(), stderr=StringIO(), **options)
     except CommandError as error:
         return error.returncode
-    except SystemExit as ended:
-        return int(ended.code or 0)
+    except SystemExit as exited:
+        return int(exited.code or 0)
     return 0

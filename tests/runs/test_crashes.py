@@ -1,4 +1,4 @@
-"""Workers, children and PostgreSQL that die or freeze during a run: the destination equals the source, row by row."""
+"""If a worker, a child or PostgreSQL crashes or freezes during a run, the destination still gets every row once."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import Output, Run
 from tests.conftest import close_connections
-from tests.runs.claiming.test_attempts import children_of, in_background, quick_retries
+from tests.runs.claiming.test_attempts import child_pids, quick_retries, working_in_background
 from tests.runs.conftest import make_pipeline
-from tests.runs.held_api import ROWS, HeldApi, held_api
 from tests.runs.own_server import OwnServer
+from tests.runs.paused_api import ROWS, PausedApi, paused_api
 from tests.runs.processes import (
-    ended,
-    shown,
-    start,
+    has_ended,
+    read_run,
+    running_worker,
+    start_run,
     start_worker,
-    wait_for,
+    wait_for_run,
     wait_for_workers,
-    worker,
 )
 from tests.world import World, make_world
 
 __all__ = ["quick_retries"]  # a fixture
 
-SLOW = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
+SLOW_SOURCE = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
 
 
 @pytest.fixture
-def api() -> Iterator[HeldApi]:
-    with held_api() as made:
-        yield made
+def api() -> Iterator[PausedApi]:
+    with paused_api() as paused:
+        yield paused
 
 
-def is_under_way(run: dict[str, Any]) -> bool:
-    """Rows were written, and the source waits for the test before it returns the rest."""
+def has_written_rows(run: dict[str, Any]) -> bool:
+    """Return whether the run has written rows. Its source then waits for the test before it returns more."""
     return bool(run["progress"]["written"])
 
 
 def published_ids(world: World, run_id: UUID) -> list[int]:
-    """Return the primary keys of every published row, sorted, from the files themselves."""
+    """Return the sorted primary keys of all published rows, read from the files."""
     with world.scope():
         keys = list(
             Output.objects.for_org(world.org).filter(run_id=run_id).values_list("key", flat=True)
         )
     root = Path(settings.DROVER_HOME) / "storage"
-    found = [polars.read_parquet(root / key)["id"] for key in keys]
-    return sorted(polars.concat(found).to_list())
+    columns = [polars.read_parquet(root / key)["id"] for key in keys]
+    return sorted(polars.concat(columns).to_list())
 
 
 def assert_everything_arrived_once(world: World, run_id: UUID, run: dict[str, Any]) -> None:
@@ -69,19 +69,20 @@ def assert_everything_arrived_once(world: World, run_id: UUID, run: dict[str, An
     assert published_ids(world, run_id) == list(range(1, ROWS + 1))
 
 
-def test_a_killed_worker_loses_nothing_and_its_successor_frees_the_run_at_once(
-    acme: World, api: HeldApi
+def test_after_a_worker_is_killed_the_next_worker_continues_its_run_at_once(
+    acme: World, api: PausedApi
 ) -> None:
-    run_id = start(acme, api.pipeline(acme))
-    patient = {"DROVER_RUN_LEASE_SECONDS": "60"}  # waiting for the lease would fail this test
+    run_id = start_run(acme, api.pipeline(acme))
+    # The test would fail if the next worker waited for the lease.
+    long_lease = {"DROVER_RUN_LEASE_SECONDS": "60"}
 
-    victim = start_worker(**patient)
-    wait_for(acme, run_id, is_under_way)
-    victim.send_signal(signal.SIGKILL)
-    assert victim.wait() == -signal.SIGKILL
+    killed_worker = start_worker(**long_lease)
+    wait_for_run(acme, run_id, has_written_rows)
+    killed_worker.send_signal(signal.SIGKILL)
+    assert killed_worker.wait() == -signal.SIGKILL
     api.release()
-    with worker(**patient):
-        run = wait_for(acme, run_id, ended)
+    with running_worker(**long_lease):
+        run = wait_for_run(acme, run_id, has_ended)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
@@ -89,46 +90,50 @@ def test_a_killed_worker_loses_nothing_and_its_successor_frees_the_run_at_once(
     assert (failure["class"], failure["retryable"]) == ("crashed", True)
 
 
-def test_another_worker_takes_over_when_the_lease_runs_out(acme: World, api: HeldApi) -> None:
-    with start_worker() as one, start_worker() as other:
+def test_another_worker_takes_over_a_run_when_its_lease_expires(
+    acme: World, api: PausedApi
+) -> None:
+    with start_worker() as first_worker, start_worker() as second_worker:
         try:
             wait_for_workers(2)
-            run_id = start(acme, api.pipeline(acme))
-            name = wait_for(acme, run_id, is_under_way)["attempts"][0]["worker"]
-            victim = one if f"/{one.pid}/" in name else other
-            victim.send_signal(signal.SIGKILL)
-            assert victim.wait() == -signal.SIGKILL
+            run_id = start_run(acme, api.pipeline(acme))
+            worker_name = wait_for_run(acme, run_id, has_written_rows)["attempts"][0]["worker"]
+            killed_worker = (
+                first_worker if f"/{first_worker.pid}/" in worker_name else second_worker
+            )
+            killed_worker.send_signal(signal.SIGKILL)
+            assert killed_worker.wait() == -signal.SIGKILL
             api.release()
-            run = wait_for(acme, run_id, ended)
+            run = wait_for_run(acme, run_id, has_ended)
         finally:
-            one.terminate()
-            other.terminate()
+            first_worker.terminate()
+            second_worker.terminate()
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
-    assert name != run["attempts"][1]["worker"]
+    assert worker_name != run["attempts"][1]["worker"]
 
 
-def test_a_frozen_worker_that_thaws_writes_nothing_more(
-    acme: World, api: HeldApi, this_worker: Worker
+def test_a_frozen_worker_writes_nothing_after_it_resumes(
+    acme: World, api: PausedApi, this_worker: Worker
 ) -> None:
-    run_id = start(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.pipeline(acme))
 
-    frozen = start_worker()
+    frozen_worker = start_worker()
     try:
-        wait_for(acme, run_id, is_under_way)
-        frozen.send_signal(signal.SIGSTOP)  # its child continues and loses its lease
-        recover_when_the_lease_is_over()
-        with in_background(this_worker):
-            wait_for(acme, run_id, lambda run: run["attempt"] == 2)
-            frozen.send_signal(signal.SIGCONT)
+        wait_for_run(acme, run_id, has_written_rows)
+        frozen_worker.send_signal(signal.SIGSTOP)  # its child continues, but the lease expires
+        recover_after_the_lease_expires()
+        with working_in_background(this_worker):
+            wait_for_run(acme, run_id, lambda run: run["attempt"] == 2)
+            frozen_worker.send_signal(signal.SIGCONT)
             api.release()
-            run = wait_for(acme, run_id, ended)
-        frozen.terminate()  # it exits only after it has released everything
-        assert frozen.wait(40) == 0
+            run = wait_for_run(acme, run_id, has_ended)
+        frozen_worker.terminate()  # the worker exits only after it has released everything
+        assert frozen_worker.wait(40) == 0
     finally:
-        frozen.kill()
-        frozen.wait()
+        frozen_worker.kill()
+        frozen_worker.wait()
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
@@ -137,97 +142,103 @@ def test_a_frozen_worker_that_thaws_writes_nothing_more(
     assert (row.status, row.attempt, row.lease) == ("succeeded", 2, None)
 
 
-def recover_when_the_lease_is_over() -> None:
-    """What a worker does every ten seconds."""
+def recover_after_the_lease_expires() -> None:
+    """Recover the run once its lease has expired, as a worker does every ten seconds."""
     deadline = time.monotonic() + 40
     while not reconciler.recover_expired():
-        assert time.monotonic() < deadline, "no lease runs out"
+        assert time.monotonic() < deadline, "no lease expires"
         time.sleep(0.1)
 
 
-def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(
-    acme: World, api: HeldApi, this_worker: Worker
+def test_a_terminated_worker_releases_its_run_without_counting_a_crash(
+    acme: World, api: PausedApi, this_worker: Worker
 ) -> None:
-    run_id = start(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.pipeline(acme))
 
-    with start_worker() as leaving:
-        wait_for(acme, run_id, is_under_way)
-        leaving.terminate()
-        assert leaving.wait(15) == 0
+    with start_worker() as terminated_worker:
+        wait_for_run(acme, run_id, has_written_rows)
+        terminated_worker.terminate()
+        assert terminated_worker.wait(15) == 0
     api.release()
     assert execute.work_once(this_worker)
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
 
 
-def test_a_killed_child_is_replaced(acme: World, api: HeldApi, this_worker: Worker) -> None:
-    run_id = start(acme, api.pipeline(acme))
+def test_a_run_continues_after_its_child_is_killed(
+    acme: World, api: PausedApi, this_worker: Worker
+) -> None:
+    run_id = start_run(acme, api.pipeline(acme))
 
-    with in_background(this_worker):
-        wait_for(acme, run_id, is_under_way)
-        (child,) = children_of(this_worker)
+    with working_in_background(this_worker):
+        wait_for_run(acme, run_id, has_written_rows)
+        (child,) = child_pids(this_worker)
         os.kill(child, signal.SIGKILL)
         api.release()
     assert execute.work_once(this_worker)
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
-def test_a_run_continues_after_postgresql_was_killed(own_postgres: OwnServer, api: HeldApi) -> None:
+def test_a_run_continues_after_postgresql_was_killed(
+    own_postgres: OwnServer, api: PausedApi
+) -> None:
     acme = make_world()
-    run_id = start(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.pipeline(acme))
 
-    with worker() as process:
-        wait_for(acme, run_id, is_under_way)
+    with running_worker() as worker_process:
+        wait_for_run(acme, run_id, has_written_rows)
         own_postgres.kill()
-        api.release()  # the child finds the server dead at its next checkpoint
-        own_postgres.start_again()
-        run = wait_for(acme, run_id, ended)
-        second = start(acme, make_pipeline(acme, source={"rows": 10}))
-        afterwards = wait_for(acme, second, ended)  # the worker still gets new runs
-        assert process.poll() is None
+        api.release()  # the next checkpoint of the child fails
+        own_postgres.restart()
+        run = wait_for_run(acme, run_id, has_ended)
+        second = start_run(acme, make_pipeline(acme, source={"rows": 10}))
+        second_result = wait_for_run(acme, second, has_ended)  # the worker still gets new runs
+        assert worker_process.poll() is None
 
-    assert own_postgres.recovered
+    assert own_postgres.has_recovered
     assert_everything_arrived_once(acme, run_id, run)
-    assert afterwards["status"] == "succeeded"
+    assert second_result["status"] == "succeeded"
 
 
 @pytest.mark.long
-def test_a_worker_claims_new_runs_when_the_database_is_back_while_its_long_run_continues(
+def test_a_worker_claims_new_runs_after_a_database_outage_while_its_long_run_continues(
     own_postgres: OwnServer,
 ) -> None:
-    """Its role may not log in for a while and its sessions are ended; the run's long session stays."""
+    """The worker's role cannot log in for a while, and its sessions are ended. The session of the engine stays."""
     acme = make_world()
-    long = start(acme, make_pipeline(acme, source={"rows": 4000, "page_size": 20, "delay": 0.5}))
-    with worker(DROVER_RUN_LEASE_SECONDS="60") as process:
-        wait_for(acme, long, lambda run: run["progress"]["read"] >= 100)
+    long_run = start_run(
+        acme, make_pipeline(acme, source={"rows": 4000, "page_size": 20, "delay": 0.5})
+    )
+    with running_worker(DROVER_RUN_LEASE_SECONDS="60") as worker_process:
+        wait_for_run(acme, long_run, lambda run: run["progress"]["read"] >= 100)
         close_connections()
         with psycopg.connect(own_postgres.url, autocommit=True) as admin:
             admin.execute("ALTER ROLE app_user NOLOGIN")
             ended_sessions = admin.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app_user'"
             ).fetchone()
-            wait_for_refusals(own_postgres, 10)
-            time.sleep(15)  # the database is unavailable: pools with back-off would miss its return
+            wait_for_rejected_logins(own_postgres, 10)
+            time.sleep(15)  # a connection pool with a long back-off would now reconnect too late
             admin.execute("ALTER ROLE app_user LOGIN")
-        short = start(acme, make_pipeline(acme, source={"rows": 10}))
-        run = wait_for(acme, short, ended)
-        still = shown(acme, long)
-        assert process.poll() is None
+        short_run = start_run(acme, make_pipeline(acme, source={"rows": 10}))
+        run = wait_for_run(acme, short_run, has_ended)
+        long_run_now = read_run(acme, long_run)
+        assert worker_process.poll() is None
 
     assert ended_sessions is not None
     assert ended_sessions[0] > 0
     assert run["status"] == "succeeded"
-    assert (still["status"], still["attempt"]) == ("running", 1)
+    assert (long_run_now["status"], long_run_now["attempt"]) == ("running", 1)
 
 
-def wait_for_refusals(server: OwnServer, count: int) -> None:
-    """Wait until the server has refused the role so often."""
+def wait_for_rejected_logins(server: OwnServer, count: int) -> None:
+    """Wait until the server has rejected this number of logins."""
     deadline = time.monotonic() + 60
     while server.log.count("is not permitted to log in") < count:
-        assert time.monotonic() < deadline, "nobody tried to come back"
+        assert time.monotonic() < deadline, "the worker did not try to log in"
         time.sleep(0.1)

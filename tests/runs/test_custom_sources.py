@@ -1,4 +1,4 @@
-"""Runs of a custom source with real children: approved code, in a sandbox, with its connections recorded."""
+"""Runs of custom sources with real child processes. The code runs in a sandbox, and its connections are recorded."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from apps.runs.execute import Worker
 from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import shown, start
+from tests.runs.processes import read_run, start_run
 from tests.world import World
 
 SECRET = "canary-of-a-run-5t9w"
 
 
-def test_a_run_of_a_custom_source_shows_what_it_reached_and_not_its_secret(
+def test_a_run_of_a_custom_source_records_its_connections_and_hides_its_secret(
     acme: World, this_worker: Worker
 ) -> None:
-    def script(asked: ReceivedRequest) -> Reply:
-        good = asked.headers.get("authorization") == f"Bearer {SECRET}"
-        return Reply([{"id": n} for n in range(100)], 200 if good else 401)
+    def reply_to(request: ReceivedRequest) -> Reply:
+        is_authorized = request.headers.get("authorization") == f"Bearer {SECRET}"
+        return Reply([{"id": n} for n in range(100)], 200 if is_authorized else 401)
 
-    with serve_api(script) as api:
+    with serve_api(reply_to) as api:
         code = f"""
 from drover import Bearer, RestSource, Secret, Stream
 
@@ -37,7 +37,7 @@ class Shop(RestSource):
         pat: str = Secret()
 
     def get(self, pagination=None):
-        print("asking with", self.config.pat)
+        print("sending", self.config.pat)
         return super().get(pagination)
 """
         with acme.scope():
@@ -55,43 +55,47 @@ class Shop(RestSource):
             source={"pat": SECRET},
             stream="orders",
         )
-        run_id = start(acme, pipeline)
+        run_id = start_run(acme, pipeline)
         work_until_idle(this_worker)
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert run["status"] == "succeeded", run
     assert run["progress"]["written"] == 100
-    (place,) = [p for p in run["attempts"][0]["network"] if p["port"] == api.port]
-    assert (place["host"], place["connections"], place["refused"]) == ("127.0.0.1", 1, "")
+    (connection,) = [p for p in run["attempts"][0]["network"] if p["port"] == api.port]
+    assert (connection["host"], connection["connections"], connection["refused"]) == (
+        "127.0.0.1",
+        1,
+        "",
+    )
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").content.decode()
-    assert "asking with •••" in log
+    assert "sending •••" in log
     assert SECRET not in log
 
 
-# Characters that PostgreSQL cannot store: NUL, and half a surrogate pair in text.
-UNSTORABLE = {
-    "says": 'raise ValueError("a\\0b\\ud800")',
-    "remembers": 'return Page([{"id": 1}], next_state={"at": "\\0"})',
-    "reaches for": """
+# Code that produces characters that PostgreSQL cannot store: NUL, or half of a surrogate pair.
+CODE_WITH_UNSTORABLE_TEXT = {
+    "raises it": 'raise ValueError("a\\0b\\ud800")',
+    "stores it as state": 'return Page([{"id": 1}], next_state={"at": "\\0"})',
+    "connects to it": """
         import socket
         try:
             socket.create_connection(("a\\0b.test", 443))
         except OSError:
             return Page([{"id": 1}])""",
-    "names": 'return Page([{"id": 1}, {"a\\0b": 2}])',
+    "uses it as a field": 'return Page([{"id": 1}, {"a\\0b": 2}])',
 }
-ENDS = {
-    "says": ("failed", "source"),
-    "remembers": ("failed", "source"),
-    "reaches for": ("succeeded", None),
-    "names": ("succeeded", None),
+EXPECTED_ENDS = {
+    "raises it": ("failed", "source"),
+    "stores it as state": ("failed", "source"),
+    "connects to it": ("succeeded", None),
+    "uses it as a field": ("succeeded", None),
 }
 
 
-def test_code_that_speaks_what_no_database_stores_fails_as_a_source_and_at_once(
+def test_code_with_text_that_the_database_cannot_store_ends_after_one_attempt(
     acme: World, this_worker: Worker
 ) -> None:
     runs = {}
-    for name, body in UNSTORABLE.items():
+    for name, body in CODE_WITH_UNSTORABLE_TEXT.items():
         code = f"""
 from drover import Page, Source
 
@@ -113,12 +117,12 @@ class Shop(Source):
         pipeline = make_pipeline(
             acme, source_kind=source.kind, source={"shop": "a"}, stream="orders"
         )
-        runs[name] = start(acme, pipeline)
+        runs[name] = start_run(acme, pipeline)
     work_until_idle(this_worker)
-    done = {name: shown(acme, run_id) for name, run_id in runs.items()}
-    for name, run in done.items():
-        why = run["failure"] and run["failure"]["class"]
-        assert (run["status"], why) == ENDS[name], (name, run["failure"])
+    ended_runs = {name: read_run(acme, run_id) for name, run_id in runs.items()}
+    for name, run in ended_runs.items():
+        failure_class = run["failure"] and run["failure"]["class"]
+        assert (run["status"], failure_class) == EXPECTED_ENDS[name], (name, run["failure"])
         assert run["attempt"] == 1
-    assert "preview" in done["says"]["failure"]["next_step"]
-    assert done["reaches for"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"
+    assert "preview" in ended_runs["raises it"]["failure"]["next_step"]
+    assert ended_runs["connects to it"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"

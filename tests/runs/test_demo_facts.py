@@ -1,4 +1,4 @@
-"""The demo's check: equal tables match, in any database, and any change of a value is detected."""
+"""The demo compares tables of any database: equal tables match, and a changed value is detected."""
 
 import math
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ ROWS = [
 NAMES = ["number", "double", "word", "moment", "flag"]
 
 
-def test_a_table_and_a_frame_of_the_same_rows_agree(db: None) -> None:
+def test_a_table_and_a_data_frame_with_the_same_rows_match(db: None) -> None:
     url = database.url_of(database.worker_database())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS public.demo_facts")
@@ -46,29 +46,29 @@ numbers = st.lists(st.none() | st.integers(min_value=-(2**40), max_value=2**40),
 
 
 @given(numbers, st.data())
-def test_one_changed_number_is_noticed(values: list[int | None], data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, len(values) - 1))
+def test_one_changed_number_is_detected(values: list[int | None], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(values) - 1))
     changed = list(values)
-    changed[place] = (values[place] or 0) + 2**40
+    changed[index] = (values[index] or 0) + 2**40
     before = facts.compute_frame_facts(pl.DataFrame({"n": values}, schema={"n": pl.Int64}))
     after = facts.compute_frame_facts(pl.DataFrame({"n": changed}, schema={"n": pl.Int64}))
     assert len(before.differences(after)) == 1
 
 
 @pytest.mark.parametrize(
-    ("arrived", "sentence"),
+    ("destination", "sentence"),
     [
         (pl.DataFrame({"n": [1, 2], "x": [1, 1]}), "3 rows in the source, 2 in the destination"),
         (pl.DataFrame({"x": [1, 2, 3]}), "n is missing"),
         (pl.DataFrame({"n": [1, 2, None]}), "n: 3 values adding up to 6"),
     ],
 )
-def test_differences_are_listed(arrived: pl.DataFrame, sentence: str) -> None:
+def test_differences_are_listed(destination: pl.DataFrame, sentence: str) -> None:
     source = facts.compute_frame_facts(pl.DataFrame({"n": [1, 2, 3]}))
-    assert any(sentence in line for line in source.differences(facts.compute_frame_facts(arrived)))
+    assert any(sentence in line for line in source.differences(facts.compute_frame_facts(destination)))
 
 
-def test_a_sum_of_times_beyond_63_bits_is_right() -> None:
+def test_a_sum_of_times_above_63_bits_is_correct() -> None:
     moments = pl.Series("t", [datetime(2013, 7, 1, tzinfo=UTC)] * 400_000)
     column = facts.compute_frame_facts(moments.to_frame()).columns["t"]
     assert math.isclose(column.measure, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())

@@ -1,4 +1,4 @@
-"""An API key limited to a domain sees only the runs of that domain, whatever it requests."""
+"""An API key that is limited to a domain can access only the runs of that domain."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from apps.web.problems import Problem
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 
-THEIRS = "theirs-alone"
+RUN_TEXT = "text-of-the-run"
 ROUTES = ("", "/logs", "/events", "/outputs", "/outputs/rows.parquet")
 
 
 @dataclass
-class Split:
-    """A key of one domain, and an ended run of a pipeline in it, in another domain, and in none."""
+class DomainRuns:
+    """A key of one domain, and ended runs in that domain, in another domain, and in no domain."""
 
     key: str
     client: APIClient
@@ -38,21 +38,23 @@ class Split:
 
 
 @pytest.fixture
-def split(world: World) -> Split:
+def domain_runs(world: World) -> DomainRuns:
     with world.scope():
-        ours = Domain.unscoped.create(org=world.org, name="Ours")
-        theirs = Domain.unscoped.create(org=world.org, name="Theirs")
-    places = {"ours": ours.pk, "theirs": theirs.pk, "none": None}
-    runs = {name: ended_run(world, name, place) for name, place in places.items()}
-    body = {"name": "k", "role": "member", "domain_id": str(ours.pk)}
+        own_domain = Domain.unscoped.create(org=world.org, name="Own")
+        other_domain = Domain.unscoped.create(org=world.org, name="Other")
+    domain_ids = {"own": own_domain.pk, "other": other_domain.pk, "none": None}
+    runs = {
+        name: create_ended_run(world, name, domain_id) for name, domain_id in domain_ids.items()
+    }
+    body = {"name": "k", "role": "member", "domain_id": str(own_domain.pk)}
     key = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()["key"]
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
-    return Split(key, client, runs)
+    return DomainRuns(key, client, runs)
 
 
-def ended_run(world: World, name: str, place: object) -> Run:
-    pipeline = make_pipeline(world, name=f"{THEIRS} {name}", domain_id=place)
+def create_ended_run(world: World, name: str, domain_id: object) -> Run:
+    pipeline = make_pipeline(world, name=f"{RUN_TEXT} {name}", domain_id=domain_id)
     with world.scope():
         run: Run = Run.unscoped.create(
             org=world.org,
@@ -61,47 +63,54 @@ def ended_run(world: World, name: str, place: object) -> Run:
             status="failed",
             trigger="manual",
             failure_class="source",
-            failure_message=THEIRS,
+            failure_message=RUN_TEXT,
             log_lines=1,
         )
-        line = LogLine(at="2026-03-01T06:00:00Z", level="info", message=THEIRS)
+        line = LogLine(at="2026-03-01T06:00:00Z", level="info", message=RUN_TEXT)
         draft = logs.Draft(0).with_lines([line])
         logs.save(logs.store(draft, org_id=world.org.pk, run_id=run.pk, attempt=1))
         key = f"org/{world.org.pk}/run/{run.pk}/rows"
-        storage.write(key, THEIRS.encode())
+        storage.write(key, RUN_TEXT.encode())
         Output.unscoped.create(
             org=world.org, run=run, name="rows.parquet", key=key, bytes=1, rows=1, media_type="a/b"
         )
     return run
 
 
-@pytest.mark.parametrize("place", ["theirs", "none"])
+@pytest.mark.parametrize("domain", ["other", "none"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_run_of_another_domain_looks_unknown(split: Split, place: str, route: str) -> None:
-    unknown = split.client.get(f"/api/v1/runs/{uuid4()}{route}")
-    hidden = split.client.get(f"/api/v1/runs/{split.runs[place].pk}{route}")
+def test_a_run_of_another_domain_gets_the_same_404_as_an_unknown_run(
+    domain_runs: DomainRuns, domain: str, route: str
+) -> None:
+    unknown = domain_runs.client.get(f"/api/v1/runs/{uuid4()}{route}")
+    hidden = domain_runs.client.get(f"/api/v1/runs/{domain_runs.runs[domain].pk}{route}")
     assert (hidden.status_code, hidden.content) == (404, unknown.content)
-    assert split.client.get(f"/api/v1/runs/{split.runs['ours'].pk}{route}").status_code == 200
+    assert (
+        domain_runs.client.get(f"/api/v1/runs/{domain_runs.runs['own'].pk}{route}").status_code
+        == 200
+    )
 
 
-def test_lists_and_counts_are_of_the_keys_domain(split: Split) -> None:
-    rows = split.client.get("/api/v1/runs").json()
-    assert [row["id"] for row in rows["results"]] == [str(split.runs["ours"].pk)]
+def test_lists_and_counts_include_only_the_domain_of_the_key(domain_runs: DomainRuns) -> None:
+    rows = domain_runs.client.get("/api/v1/runs").json()
+    assert [row["id"] for row in rows["results"]] == [str(domain_runs.runs["own"].pk)]
     assert rows["count"] == 1
-    elsewhere = split.client.get(
-        "/api/v1/runs", {"pipeline": str(split.runs["theirs"].pipeline_id)}
+    elsewhere = domain_runs.client.get(
+        "/api/v1/runs", {"pipeline": str(domain_runs.runs["other"].pipeline_id)}
     )
     assert elsewhere.json()["count"] == 0
 
 
-def test_the_overview_counts_only_the_keys_domain(world: World, split: Split) -> None:
+def test_the_overview_counts_only_the_domain_of_the_key(
+    world: World, domain_runs: DomainRuns
+) -> None:
     with world.scope():
         Run.objects.for_org(world.org).update(finished_at="2999-01-01T00:00:00Z")
-    assert split.client.get("/api/v1/stats/overview").json()["failed"] == 1
+    assert domain_runs.client.get("/api/v1/stats/overview").json()["failed"] == 1
     assert world.client(Role.VIEWER).get("/api/v1/stats/overview").json()["failed"] == 3
 
 
-@pytest.mark.parametrize("place", ["theirs", "none"])
+@pytest.mark.parametrize("domain", ["other", "none"])
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -113,40 +122,44 @@ def test_the_overview_counts_only_the_keys_domain(world: World, split: Split) ->
         ("post", "/api/v1/runs/{run}/retry"),
     ],
 )
-def test_objects_of_other_domains_look_unknown(
-    split: Split, place: str, method: str, path: str
+def test_objects_of_another_domain_get_the_same_404_as_unknown_ones(
+    domain_runs: DomainRuns, domain: str, method: str, path: str
 ) -> None:
-    run = split.runs[place]
+    run = domain_runs.runs[domain]
     body: dict[str, object] = {"state": {}} if method == "put" else {}
-    send = getattr(split.client, method)
+    send = getattr(domain_runs.client, method)
     hidden = send(path.format(pipeline=run.pipeline_id, run=run.pk), body)
     unknown = send(path.format(pipeline=uuid4(), run=uuid4()), body)
     assert (hidden.status_code, hidden.content) == (404, unknown.content)
 
 
-def test_the_stream_of_the_whole_organization_is_refused(split: Split) -> None:
-    refused = split.client.get("/api/v1/events")
+def test_a_key_of_a_domain_cannot_open_the_stream_of_the_org(domain_runs: DomainRuns) -> None:
+    refused = domain_runs.client.get("/api/v1/events")
     assert (refused.status_code, refused.json()["code"]) == (403, "domain_only")
     with pytest.raises(Problem) as raised:
-        open_stream(asking(split.key), StreamTarget())
+        open_stream(stream_request(domain_runs.key), StreamTarget())
     assert raised.value.status == 403
 
 
-def test_a_stream_of_a_run_elsewhere_is_not_opened(split: Split) -> None:
-    opening = open_stream(asking(split.key), StreamTarget(RUN, split.runs["ours"].pk))
-    assert opening.feed.key == split.runs["ours"].pk
+def test_a_key_of_a_domain_cannot_open_the_stream_of_a_run_of_another_domain(
+    domain_runs: DomainRuns,
+) -> None:
+    opening = open_stream(stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["own"].pk))
+    assert opening.feed.key == domain_runs.runs["own"].pk
     with pytest.raises(NotFound):
-        open_stream(asking(split.key), StreamTarget(RUN, split.runs["theirs"].pk))
+        open_stream(stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["other"].pk))
 
 
-def test_a_stream_ends_when_its_pipeline_moves_out_of_the_keys_domain(split: Split) -> None:
-    run = split.runs["ours"]
-    opening = open_stream(asking(split.key), StreamTarget(RUN, run.pk))
+def test_a_stream_loses_its_access_when_the_pipeline_leaves_the_domain_of_the_key(
+    domain_runs: DomainRuns,
+) -> None:
+    run = domain_runs.runs["own"]
+    opening = open_stream(stream_request(domain_runs.key), StreamTarget(RUN, run.pk))
     assert opening.is_still_allowed()
     with org_scope(run.org_id):
         Pipeline.objects.for_org(run.org_id).filter(pk=run.pipeline_id).update(domain=None)
     assert not opening.is_still_allowed()
 
 
-def asking(key: str) -> HttpRequest:
+def stream_request(key: str) -> HttpRequest:
     return RequestFactory().get("/api/v1/events", HTTP_AUTHORIZATION=f"Bearer {key}")

@@ -1,4 +1,4 @@
-"""Logs are written in parts and read as a whole, from any line, at any level."""
+"""Logs are written in parts, and can be read page by page, from any line and at any level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from apps.runs.execute import Worker
 from apps.runs.models import LogPart
 from apps.runs.outputs import logs, storage
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ended, shown, start, wait_for
+from tests.runs.processes import has_ended, read_run, start_run, wait_for_run
 from tests.world import World
 
 LEVELS = st.sampled_from(logs.LEVELS)
@@ -33,11 +33,11 @@ WRITES = st.lists(st.lists(LINES, min_size=1, max_size=6), max_size=8)
 
 @pytest.fixture
 def run_id(world: World) -> UUID:
-    return start(world, make_pipeline(world))
+    return start_run(world, make_pipeline(world))
 
 
-def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: int) -> None:
-    """Write lines as a recorder does, with parts of `part_bytes`."""
+def write_log(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: int) -> None:
+    """Write lines in parts of `part_bytes`, as the recorder of a worker does."""
     LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
     draft = logs.Draft(0)
     for lines in writes:
@@ -47,10 +47,10 @@ def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: i
             draft = logs.Draft(draft.first_line + draft.lines)
 
 
-def read(
+def read_log(
     world: World, run_id: UUID, *, total: int, limit: int, level: str | None
 ) -> list[dict[str, Any]]:
-    """Read page by page to the end."""
+    """Read the log page by page. Return all lines."""
     found: list[dict[str, Any]] = []
     offset = 0
     while offset < total:
@@ -81,28 +81,28 @@ def test_every_line_is_read_once_in_order(
     level: str | None,
 ) -> None:
     with world.scope():
-        write(world, run_id, writes, part_bytes)
-        lines = [line for some in writes for line in some]
+        write_log(world, run_id, writes, part_bytes)
+        lines = [line for batch in writes for line in batch]
 
-        found = read(world, run_id, total=len(lines), limit=limit, level=level)
+        found = read_log(world, run_id, total=len(lines), limit=limit, level=level)
 
-    grave = logs.LEVELS[logs.LEVELS.index(level) :] if level else logs.LEVELS
-    wanted = [
+    included_levels = logs.LEVELS[logs.LEVELS.index(level) :] if level else logs.LEVELS
+    expected = [
         (number, line.level, line.message)
         for number, line in enumerate(lines)
-        if line.level in grave
+        if line.level in included_levels
     ]
-    assert [(line["line"], line["level"], line["message"]) for line in found] == wanted
+    assert [(line["line"], line["level"], line["message"]) for line in found] == expected
 
 
-def test_a_part_that_grew_since_its_row_was_read_shows_the_earlier_lines(
+def test_a_part_that_grew_after_its_row_was_read_returns_the_earlier_lines(
     world: World, run_id: UUID
 ) -> None:
     line = LogLine("2026-03-01T06:00:00Z", "info", "hello")
     with world.scope():
-        write(world, run_id, [[line]], 100_000)
+        write_log(world, run_id, [[line]], 100_000)
         parts = logs.parts(org_id=world.org.pk, run_id=run_id, offset=0, level=None)
-        write(world, run_id, [[line], [line]], 100_000)
+        write_log(world, run_id, [[line], [line]], 100_000)
 
         page = logs.page(parts, offset=0, limit=10, level=None, total=1)
 
@@ -110,10 +110,10 @@ def test_a_part_that_grew_since_its_row_was_read_shows_the_earlier_lines(
     assert page.next_offset == 1
 
 
-def test_a_long_log_is_few_objects(world: World, run_id: UUID) -> None:
+def test_a_long_log_is_stored_in_few_objects(world: World, run_id: UUID) -> None:
     line = LogLine("2026-03-01T06:00:00Z", "info", "x" * 100)
     with world.scope():
-        write(world, run_id, [[line]] * 600, logs.PART_BYTES)
+        write_log(world, run_id, [[line]] * 600, logs.PART_BYTES)
 
         assert LogPart.objects.for_org(world.org).filter(run_id=run_id).count() == 2
 
@@ -122,21 +122,23 @@ def test_while_storage_is_down_the_run_continues_and_the_log_is_written_later(
     acme: World, this_worker: Worker, settings: Settings
 ) -> None:
     settings.RUN_RETRY_WAIT = timedelta(0)
-    run_id = start(acme, make_pipeline(acme, source={"rows": 600, "page_size": 100, "delay": 0.4}))
+    run_id = start_run(
+        acme, make_pipeline(acme, source={"rows": 600, "page_size": 100, "delay": 0.4})
+    )
     key = storage.log_key(acme.org.pk, run_id, 1, 0)
     folder = (Path(os.environ["DROVER_HOME"]) / "storage" / key).parent
     folder.parent.mkdir(parents=True)
-    folder.write_text("in the way")  # at the path of the log's folder
+    folder.write_text("a file")  # a file at the path of the folder, so that writing the log fails
 
     thread = threading.Thread(target=lambda: execute.work_once(this_worker))
     thread.start()
-    run = wait_for(acme, run_id, lambda run: run["progress"]["read"] >= 200)
+    run = wait_for_run(acme, run_id, lambda run: run["progress"]["read"] >= 200)
     assert run["log_lines"] == 0
     folder.unlink()
     thread.join(30)
 
-    run = shown(acme, run_id)
-    assert ended(run)
+    run = read_run(acme, run_id)
+    assert has_ended(run)
     assert run["status"] == "succeeded"
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
     assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))
@@ -144,32 +146,32 @@ def test_while_storage_is_down_the_run_continues_and_the_log_is_written_later(
     shutil.rmtree(folder)
 
 
-def test_a_storage_that_hangs_does_not_cost_a_run_its_lease(
+def test_a_run_keeps_its_lease_while_the_storage_hangs(
     acme: World, this_worker: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.RUN_LEASE, settings.RUN_HEARTBEAT = timedelta(seconds=2), timedelta(seconds=1)
-    released, hung, write = threading.Event(), threading.Event(), storage.write
+    released, is_hanging, original_write = threading.Event(), threading.Event(), storage.write
 
-    def hang(key: str, content: bytes) -> None:
-        hung.set()
+    def hang_and_write(key: str, content: bytes) -> None:
+        is_hanging.set()
         released.wait(60)
-        write(key, content)
+        original_write(key, content)
 
-    monkeypatch.setattr(storage, "write", hang)
+    monkeypatch.setattr(storage, "write", hang_and_write)
     source = {"rows": 600, "page_size": 100, "delay": 0.6}
-    run_id = start(acme, make_pipeline(acme, source=source))
+    run_id = start_run(acme, make_pipeline(acme, source=source))
     thread = threading.Thread(target=lambda: execute.work_once(this_worker))
     thread.start()
     try:
-        run = wait_for(acme, run_id, lambda run: run["progress"]["read"] >= 500)
-        assert hung.is_set()
+        run = wait_for_run(acme, run_id, lambda run: run["progress"]["read"] >= 500)
+        assert is_hanging.is_set()
         assert reconciler.recover_expired() == 0
         assert (run["status"], run["log_lines"]) == ("running", 0)
     finally:
         released.set()
         thread.join(30)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["attempt"]) == ("succeeded", 1)
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
     assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))

@@ -1,4 +1,4 @@
-"""The state machine with random actions: only moves of the table happen, and the rows stay consistent."""
+"""Random actions on runs cause only the moves that the table allows, and rows stay consistent."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World, make_world
 
 FAILED = Failed(FailureClass.SOURCE, "it broke", ("a line",), retryable=True)
-READ = Progress(10, 9, 1, 100, 1)
+PROGRESS = Progress(10, 9, 1, 100, 1)
 
 
-class Lives(RuleBasedStateMachine):
-    """One pipeline, and any actions of users, workers and crashes on its runs."""
+class RunMachine(RuleBasedStateMachine):
+    """Users, workers and crashes act on the runs of one pipeline in any order."""
 
     @initialize()
-    def begin(self) -> None:
+    def create_pipeline(self) -> None:
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         self.world = make_world()
         self.pipeline = make_pipeline(self.world)
-        self.seen: dict[Any, Status] = {}
+        self.last_statuses: dict[Any, Status] = {}
         self.claims: list[Claim] = []
 
     def teardown(self) -> None:
@@ -70,61 +70,61 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        taken = leases.claim_next("tests")
-        if taken is not None:
-            self.claims.append(taken)
+        claim = leases.claim_next("tests")
+        if claim is not None:
+            self.claims.append(claim)
 
     @precondition(lambda self: self.claims)
     @rule()
     def renew(self) -> None:
-        self._as_worker(_renew)
+        self._act_as_worker(_renew_lease)
 
     @precondition(lambda self: self.claims)
     @rule()
     def succeed(self) -> None:
-        self._conclude(Succeeded(10, 9, 1, 100), None)
+        self._end_attempt(Succeeded(10, 9, 1, 100), None)
 
     @precondition(lambda self: self.claims)
     @rule()
     def fail(self) -> None:
-        self._conclude(FAILED, None)
+        self._end_attempt(FAILED, None)
 
     @precondition(lambda self: self.claims)
     @rule()
-    def give_back(self) -> None:
-        self._conclude(FAILED, "shutdown")
+    def release(self) -> None:
+        self._end_attempt(FAILED, "shutdown")
 
     @rule()
-    def lose_the_worker(self) -> None:
+    def crash_worker(self) -> None:
         with self.world.scope():
             running = Run.objects.for_org(self.world.org).filter(status=Status.RUNNING)
             running.update(lease_until=Now() - timedelta(hours=1))
         reconciler.recover_expired()
 
     @rule()
-    def end_the_wait(self) -> None:
+    def end_retry_wait(self) -> None:
         with self.world.scope():
             Run.objects.for_org(self.world.org).update(not_before=None)
 
     @rule()
     def cancel(self) -> None:
-        self._to_newest(services.cancel, (AlreadyEnded,))
+        self._act_on_newest_run(services.cancel, (AlreadyEnded,))
 
     @rule()
     def retry(self) -> None:
-        self._to_newest(services.retry, (NotRetryable, RunInProgress))
+        self._act_on_newest_run(services.retry, (NotRetryable, RunInProgress))
 
     @invariant()
-    def only_moves_of_the_table_happened(self) -> None:
+    def check_moves(self) -> None:
         for run in self._runs():
-            before = self.seen.get(run.pk)
+            before = self.last_statuses.get(run.pk)
             now = Status(run.status)
             if before is not None and before != now:
-                assert _reachable(before, now), (before, now)
-            self.seen[run.pk] = now
+                assert _is_reachable(before, now), (before, now)
+            self.last_statuses[run.pk] = now
 
     @invariant()
-    def rows_are_sound(self) -> None:
+    def check_rows(self) -> None:
         runs = self._runs()
         assert sum(run.status in LIVE for run in runs) <= 1
         for run in runs:
@@ -147,11 +147,11 @@ class Lives(RuleBasedStateMachine):
             assert numbers == list(range(1, run.event_sequence + 1))
             assert open_attempts == (run.status == Status.RUNNING)
 
-    def _conclude(self, outcome: Any, reason: Any) -> None:
-        self._as_worker(lambda claim: execute.AttemptResult(claim, outcome, reason, READ).record())
+    def _end_attempt(self, outcome: Any, reason: Any) -> None:
+        self._act_as_worker(lambda claim: execute.AttemptResult(claim, outcome, reason, PROGRESS).record())
 
-    def _as_worker(self, action: Any) -> None:
-        """The newest claim acts; it may find that it lost its lease, but must not change anything then."""
+    def _act_as_worker(self, action: Any) -> None:
+        """Act with the newest claim. If its lease was lost, the action must raise LeaseLost and change nothing."""
         claim = self.claims[-1]
         before = self._row(claim)
         try:
@@ -171,13 +171,13 @@ class Lives(RuleBasedStateMachine):
             )
         return row
 
-    def _to_newest(self, verb: Any, refusal: Any) -> None:
+    def _act_on_newest_run(self, action: Any, expected_errors: Any) -> None:
         with self.world.scope():
             run = Run.objects.for_org(self.world.org).order_by("-created_at").first()
             if run is None:
                 return
-            with suppress(*refusal):
-                verb(org=self.world.org, by=SYSTEM, run_id=run.pk)
+            with suppress(*expected_errors):
+                action(org=self.world.org, by=SYSTEM, run_id=run.pk)
 
     def _runs(self) -> list[Run]:
         if not hasattr(self, "world"):
@@ -186,23 +186,23 @@ class Lives(RuleBasedStateMachine):
             return list(Run.objects.for_org(self.world.org))
 
 
-def _renew(claim: Claim) -> None:
+def _renew_lease(claim: Claim) -> None:
     with leases.held(claim):
         pass
 
 
-def _reachable(before: Status, after: Status) -> bool:
-    """In one or two moves: a rule may fail a run which is then retried."""
-    steps = {before}
+def _is_reachable(before: Status, after: Status) -> bool:
+    """Return whether one or two moves lead from `before` to `after`. A rule may fail a run, which is then retried."""
+    statuses = {before}
     for _ in range(2):
-        steps |= {there for here, there in states.MOVES if here in steps}
-    return after in steps
+        statuses |= {target for origin, target in states.MOVES if origin in statuses}
+    return after in statuses
 
 
 @pytest.mark.usefixtures("db")
-def test_whatever_happens_only_the_moves_of_the_table_happen() -> None:
+def test_random_actions_cause_only_allowed_moves() -> None:
     run_state_machine_as_test(
-        Lives,
+        RunMachine,
         settings=settings(
             max_examples=10,
             stateful_step_count=25,
@@ -213,7 +213,7 @@ def test_whatever_happens_only_the_moves_of_the_table_happen() -> None:
     )
 
 
-def test_a_move_that_is_not_in_the_table_is_a_bug(world: World) -> None:
+def test_a_move_that_is_not_allowed_raises(world: World) -> None:
     with pytest.raises(MoveNotAllowed):
         states.move(
             org_id=world.org.pk,

@@ -18,37 +18,39 @@ from apps.runs.models import Run, Trigger
 from apps.runs.positions import services as positions
 from tests.isolation.planted import principal
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World
 
 
-def verbs_of(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
+def run_actions(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
     pipeline = make_pipeline(world)
-    run_id = start(world, pipeline)
-    on: Any = partial(partial, org=world.org, by=by)
+    run_id = start_run(world, pipeline)
+    bind: Any = partial(partial, org=world.org, by=by)
     return {
-        "start": on(services.start, pipeline_id=pipeline.pk),
-        "cancel": on(services.cancel, run_id=run_id),
-        "retry": on(services.retry, run_id=run_id),
-        "put": on(positions.set_position, pipeline_id=pipeline.pk, position={"after": 1}),
-        "reset": on(positions.reset_position, pipeline_id=pipeline.pk),
+        "start": bind(services.start, pipeline_id=pipeline.pk),
+        "cancel": bind(services.cancel, run_id=run_id),
+        "retry": bind(services.retry, run_id=run_id),
+        "put": bind(positions.set_position, pipeline_id=pipeline.pk, position={"after": 1}),
+        "reset": bind(positions.reset_position, pipeline_id=pipeline.pk),
     }
 
 
-@pytest.mark.parametrize("domain_key", [False, True])
-def test_who_may_not_is_refused(acme: World, domain_key: bool) -> None:
-    """A viewer lacks the permission; a key for one domain does not see objects outside of it."""
+@pytest.mark.parametrize("is_domain_key", [False, True])
+def test_a_principal_without_permission_or_of_another_domain_is_rejected(
+    acme: World, is_domain_key: bool
+) -> None:
+    """A viewer lacks the permission. A key for one domain cannot access objects outside of it."""
     with acme.scope():
-        by = principal(acme, Role.MEMBER if domain_key else Role.VIEWER)
-        if domain_key:
+        by = principal(acme, Role.MEMBER if is_domain_key else Role.VIEWER)
+        if is_domain_key:
             by = replace(by, only_domain=uuid4())
-        verbs = verbs_of(acme, by)
-        for name, verb in verbs.items():
-            with pytest.raises(NotFound if domain_key else PermissionMissing):
-                pytest.fail(f"{name}: {verb()}")
+        actions = run_actions(acme, by)
+        for name, action in actions.items():
+            with pytest.raises(NotFound if is_domain_key else PermissionMissing):
+                pytest.fail(f"{name}: {action()}")
 
 
-def test_a_run_shows_who_started_it(acme: World) -> None:
+def test_a_run_stores_how_and_by_whom_it_was_started(acme: World) -> None:
     with acme.scope():
         member = principal(acme, Role.MEMBER)
     key = replace(member, actor=replace(member.actor, kind="api_key"))
@@ -57,8 +59,8 @@ def test_a_run_shows_who_started_it(acme: World) -> None:
         pipeline = make_pipeline(acme)
         with acme.scope():
             run = services.start(org=acme.org, by=by, pipeline_id=pipeline.pk)
-            kept = Run.objects.for_org(acme.org).get(pk=run.pk)
-        triggers.append((kept.trigger, kept.triggered_by_id))
+            row = Run.objects.for_org(acme.org).get(pk=run.pk)
+        triggers.append((row.trigger, row.triggered_by_id))
     assert triggers == [
         (Trigger.MANUAL, member.user_id),
         (Trigger.API, member.user_id),

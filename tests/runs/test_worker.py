@@ -1,4 +1,4 @@
-"""Runs executed by a real worker process and real children."""
+"""A real worker process executes a run with real child processes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from django.conf import settings
 
 from apps.engine.sandbox import roots, workdirs
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ended, start, wait_for, worker
+from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
 from tests.world import World
 
 
-def test_a_run_ends_with_its_rows_its_log_and_its_outputs(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme, source={"rows": 5000, "page_size": 1000}))
-    left = settings.SANDBOX_HOME / roots.WORK_FOLDER / f"{workdirs.WORK_PREFIX}left"
-    left.mkdir(parents=True)
+def test_a_worker_executes_a_run_and_stores_its_log(acme: World) -> None:
+    run_id = start_run(acme, make_pipeline(acme, source={"rows": 5000, "page_size": 1000}))
+    leftover = settings.SANDBOX_HOME / roots.WORK_FOLDER / f"{workdirs.WORK_PREFIX}left"
+    leftover.mkdir(parents=True)
 
-    with worker():
-        run = wait_for(acme, run_id, ended)
+    with running_worker():
+        run = wait_for_run(acme, run_id, has_ended)
 
-    assert not left.exists(), "a worker begins by removing what killed code left"
+    assert not leftover.exists(), "a worker removes working folders of killed code when it starts"
     assert run["status"] == "succeeded", run
     assert run["failure"] is None
     progress = run["progress"]

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from tests.runs.own_server import OwnServer, migrated_server, pointed_at
+from tests.runs.own_server import OwnServer, migrated_server, using_database
 from tests.storms.api import paged_api
 from tests.storms.stage import Stage
 
@@ -62,7 +62,7 @@ def stage(
     monkeypatch.setattr(settings, "DROVER_HOME", home)
     with (
         django_db_blocker.unblock(),
-        pointed_at(storm_server.admin_url(), monkeypatch),
+        using_database(storm_server.admin_url(), monkeypatch),
         paged_api() as api,
     ):
         new_stage = Stage(storm_server, api, rng, home)

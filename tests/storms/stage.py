@@ -26,7 +26,7 @@ from apps.runs.models import Output, Run
 from local.supervision.processes import command_line
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
-from tests.runs.processes import ended, shown, start, start_worker, wait_for
+from tests.runs.processes import has_ended, read_run, start_run, start_worker, wait_for_run
 from tests.storms.api import PAGE_SIZE, ROWS, PagedApi
 from tests.world import make_world
 
@@ -74,7 +74,7 @@ class Stage:
     def start(self, pipeline: Any) -> UUID:
         """Start a run, which `settle` waits for and checks. The API holds its responses until then."""
         self.api.hold()
-        run_id = start(self.world, pipeline)
+        run_id = start_run(self.world, pipeline)
         self.add_run(run_id, pipeline)
         return run_id
 
@@ -197,9 +197,10 @@ class Stage:
         """
         runs, self._runs = self._runs, []
         self.wait(
-            lambda: all(ended(shown(self.world, run)) for run, _ in runs), "the end of all runs"
+            lambda: all(has_ended(read_run(self.world, run)) for run, _ in runs),
+            "the end of all runs",
         )
-        ended_runs = [shown(self.world, run) for run, _ in runs]
+        ended_runs = [read_run(self.world, run) for run, _ in runs]
         if faults:
             self.check_actions()
         for (run_id, pipeline), run in zip(runs, ended_runs, strict=True):
@@ -252,8 +253,8 @@ class Stage:
         self._record_processes()
         self.wait(lambda: not self._remaining_processes(), "the end of every child")
         self.wait(lambda: not self.work_folders(), "the removal of every work folder")
-        run_id = start(self.world, make_pipeline(self.world, source={"rows": 10}))
-        assert wait_for(self.world, run_id, ended, STORM_TIMEOUT)["status"] == "succeeded"
+        run_id = start_run(self.world, make_pipeline(self.world, source={"rows": 10}))
+        assert wait_for_run(self.world, run_id, has_ended, STORM_TIMEOUT)["status"] == "succeeded"
 
     def work_folders(self) -> list[str]:
         """Return the names of the work folders of sandboxes and children."""
@@ -304,7 +305,7 @@ class Stage:
         Call it in the main thread, because the server ends with the thread that started it.
         """
         if not self.server.is_up:
-            self.server.start_again()
+            self.server.restart()
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < self.worker_count:
             self.workers.append(self.start_process())

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.runs.processes import shown
+from tests.runs.processes import read_run
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long
@@ -60,7 +60,7 @@ def has_failed(stage: Stage, runs: list[UUID]) -> bool:
     return any(
         attempt["status"] == "failed"
         for run in runs
-        for attempt in shown(stage.world, run)["attempts"]
+        for attempt in read_run(stage.world, run)["attempts"]
     )
 
 

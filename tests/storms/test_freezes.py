@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from tests.runs.claiming.freezer import wait_until_frozen
-from tests.runs.processes import shown
+from tests.runs.processes import read_run
 from tests.storms.stage import Stage, start_storm_worker
 
 pytestmark = pytest.mark.long
@@ -47,4 +47,4 @@ def freeze(stage: Stage, victim: str, frozen_pids: list[int]) -> None:
 
 
 def has_another_attempt(stage: Stage, runs: list[UUID]) -> bool:
-    return any(shown(stage.world, run)["attempt"] > 1 for run in runs)
+    return any(read_run(stage.world, run)["attempt"] > 1 for run in runs)

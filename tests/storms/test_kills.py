@@ -40,8 +40,8 @@ def kill_backends(stage: Stage, count: int) -> None:
 
     Repeat until the server's log shows the recovery, because a session may have ended just before.
     """
-    before, deadline = stage.server.recoveries, time.monotonic() + STORM_TIMEOUT
-    while stage.server.recoveries == before:
+    before, deadline = stage.server.recovery_count, time.monotonic() + STORM_TIMEOUT
+    while stage.server.recovery_count == before:
         assert time.monotonic() < deadline, "the server did not recover"
         kill_random_sessions(stage, count)
         time.sleep(0.2)
@@ -70,9 +70,9 @@ def test_runs_succeed_although_postgresql_is_killed(
     stage: Stage, rounds: range, victim: str
 ) -> None:
     for _ in rounds:
-        before = stage.server.recoveries
+        before = stage.server.recovery_count
         run_round(stage, SERVERS[victim])
-        assert stage.server.recoveries >= before + FAULTS_PER_ROUND
+        assert stage.server.recovery_count >= before + FAULTS_PER_ROUND
 
 
 def run_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:

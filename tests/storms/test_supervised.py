@@ -17,7 +17,7 @@ import pytest
 from apps.orgs.roles import Role
 from apps.runs.models import Run
 from local import web
-from tests.runs.processes import QUICK, ROOT
+from tests.runs.processes import ROOT, SHORT_LEASES
 from tests.storms.stage import STORM_TIMEOUT, WORKER_SETTINGS, Stage
 from tests.web_server import free_port
 from tests.world import token_for
@@ -48,7 +48,7 @@ def start_supervisor(stage: Stage, port: int) -> subprocess.Popen[bytes]:
         "web": web.command(port=port),
         "worker": (sys.executable, "manage.py", "worker"),
     }
-    settings = QUICK | WORKER_SETTINGS
+    settings = SHORT_LEASES | WORKER_SETTINGS
     arguments = [str(stage.home), json.dumps(commands), json.dumps(settings)]
     return subprocess.Popen([sys.executable, "-c", SUPERVISOR_SCRIPT, *arguments], cwd=ROOT)
 

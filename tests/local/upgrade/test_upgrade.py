@@ -36,8 +36,8 @@ from local.database.binaries import wheel_binaries
 from local.database.roles import prepare_database
 from tests import database
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
-from tests.runs.own_server import pointed_at
-from tests.runs.processes import worker
+from tests.runs.own_server import using_database
+from tests.runs.processes import running_worker
 from tests.world import new_client
 
 ARCHIVE = Path(__file__).with_name("before.tar.gz")
@@ -123,7 +123,7 @@ def installation(
             _upgrade(database.url_of(DROVER))
             with (
                 django_db_blocker.unblock(),
-                pointed_at(database.url_of(DROVER), monkeypatch),
+                using_database(database.url_of(DROVER), monkeypatch),
             ):
                 yield
         finally:
@@ -305,7 +305,7 @@ def test_an_older_installation_continues_without_duplicates(
     assert (list(waiting_runs), list(interrupted_runs)) == (["Orders"], ["Slow"])
     assert read_rows("orders") == read_rows("merged") == id_rows(ORDERS_BEFORE)
     assert remaining_old_jobs() == JOBS
-    with worker():
+    with running_worker():
         assert ada.wait_for_success(waiting_runs["Orders"])["progress"]["written"] == 5
         assert read_rows("orders", "id, twice") == [(n, n * 20) for n in range(1, 36)]
 

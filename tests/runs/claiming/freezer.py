@@ -1,7 +1,7 @@
-"""Processes that freeze in the middle of a transaction: at an event, directly after the statement that took a lock.
+"""Processes that freeze in the middle of a transaction, directly after the statement that took a lock.
 
-Run as `python -m tests.runs.claiming.freezer`: it loads Django once and forks a process for each line of
-standard input. As `python -m tests.runs.claiming.freezer PATTERN worker` it is a worker that freezes.
+`python -m tests.runs.claiming.freezer` loads Django once and forks a process for each line of standard input.
+`python -m tests.runs.claiming.freezer PATTERN worker` runs a worker that freezes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def freeze_after(pattern: str) -> None:
-    """Stop this process once, when a statement that matches has returned."""
-    wanted = re.compile(pattern, re.DOTALL)
-    plain = psycopg.Cursor.execute
-    waiting = [True]
+    """Stop this process after the first statement that matches the pattern."""
+    expression = re.compile(pattern, re.DOTALL)
+    original_execute = psycopg.Cursor.execute
+    pending = [True]
 
     def execute(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        result = plain(cursor, query, *arguments, **options)
-        if waiting and wanted.search(str(query)):
-            waiting.clear()
+        result = original_execute(cursor, query, *arguments, **options)
+        if pending and expression.search(str(query)):
+            pending.clear()
             os.kill(os.getpid(), signal.SIGSTOP)
         return result
 
@@ -42,24 +42,24 @@ def freeze_after(pattern: str) -> None:
 
 
 @dataclass
-class Frozen:
-    """A process that stopped after its statement; its result is in `result` once it has resumed."""
+class FrozenProcess:
+    """A process that stopped after its statement. It writes its result to `result` after it was resumed."""
 
     pid: int
     result: Path
 
-    def thaw(self, seconds: float = 30) -> dict[str, Any]:
-        """Resume it; returns its result: `answered` or `raised`."""
+    def resume(self, seconds: float = 30) -> dict[str, Any]:
+        """Resume the process. Return what its action returned or raised."""
         os.kill(self.pid, signal.SIGCONT)
         deadline = time.monotonic() + seconds
         while not self.result.exists():
-            assert time.monotonic() < deadline, "it does not end"
+            assert time.monotonic() < deadline, "the resumed process does not end"
             time.sleep(0.02)
         return dict(json.loads(self.result.read_text()))
 
 
 class Freezer:
-    """The process that forks those to be frozen."""
+    """The process that forks the processes to be frozen."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,48 +70,58 @@ class Freezer:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._made: list[int] = []
+        self._pids: list[int] = []
 
-    def freeze(self, act: str, pattern: str, *, idle: float = 120.0, **arguments: Any) -> Frozen:
-        """A process that calls `act` and stops after the statement; its transaction is ended after `idle` seconds."""
+    def freeze(
+        self, action: str, pattern: str, *, idle_seconds: float = 120.0, **arguments: Any
+    ) -> FrozenProcess:
+        """Start a process that calls the action and stops after the statement.
+
+        PostgreSQL ends its transaction after `idle_seconds`.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        result = self._folder / f"frozen-{len(self._made)}.json"
-        order = {"act": act, "pattern": pattern, "idle": idle, "result": str(result)}
-        self._process.stdin.write(json.dumps({**order, "arguments": arguments}) + "\n")
+        result = self._folder / f"frozen-{len(self._pids)}.json"
+        request = {
+            "action": action,
+            "pattern": pattern,
+            "idle_seconds": idle_seconds,
+            "result": str(result),
+        }
+        self._process.stdin.write(json.dumps({**request, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
-        self._made.append(pid)
+        self._pids.append(pid)
         wait_until_frozen(pid, result)
-        return Frozen(pid, result)
+        return FrozenProcess(pid, result)
 
     def close(self) -> None:
         """Kill all processes, including frozen ones."""
-        for pid in self._made:
-            kill(pid)
+        for pid in self._pids:
+            kill_process(pid)
         self._process.kill()
         self._process.wait()
 
 
 def wait_until_frozen(pid: int, result: Path | None = None, seconds: float = 40) -> None:
-    """Wait until the process is stopped; fails if it ended instead, because then no lock is held."""
+    """Wait until the process is stopped. Fail if it has ended, because then it holds no lock."""
     deadline = time.monotonic() + seconds
-    while state_of(pid) != "T":
-        said = result.read_text() if result and result.exists() else ""
-        assert not said, f"it never took the lock: {said}"
-        assert time.monotonic() < deadline, "it was not frozen"
+    while process_state(pid) != "T":
+        output = result.read_text() if result and result.exists() else ""
+        assert not output, f"the process ended without the lock: {output}"
+        assert time.monotonic() < deadline, "the process did not freeze"
         time.sleep(0.02)
 
 
-def state_of(pid: int) -> str:
-    """Return proc(5)'s state letter: T is stopped; empty if there is no such process."""
+def process_state(pid: int) -> str:
+    """Return the state letter of proc(5): `T` for a stopped process, and empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
     except OSError:
         return ""
 
 
-def kill(pid: int) -> None:
+def kill_process(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -120,13 +130,13 @@ def kill(pid: int) -> None:
 
 @contextmanager
 def freezing_worker(pattern: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A real `manage.py worker` that freezes once; resumed and ended afterwards."""
-    from tests.runs.processes import QUICK
+    """Run a real `manage.py worker` that freezes once. It is resumed and stopped after the block."""
+    from tests.runs.processes import SHORT_LEASES
 
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.runs.claiming.freezer", pattern, "worker"],
         cwd=ROOT,
-        env={**os.environ, **QUICK, **environment},
+        env={**os.environ, **SHORT_LEASES, **environment},
     )
     try:
         yield process
@@ -141,11 +151,13 @@ def freezing_worker(pattern: str, **environment: str) -> Iterator[subprocess.Pop
             raise
 
 
-# --- In the process itself ---------------------------------------------------------------------
+# --- In the frozen process ---------------------------------------------------------------------
 
 
-def request(*, method: str, path: str, token: str, body: Any = None, headers: Any = None) -> Any:
-    """A request as the web process handles it."""
+def send_request(
+    *, method: str, path: str, token: str, body: Any = None, headers: Any = None
+) -> Any:
+    """Send a request to the application in this process, and return the status."""
     from tests.world import new_client
 
     client = new_client()
@@ -155,15 +167,15 @@ def request(*, method: str, path: str, token: str, body: Any = None, headers: An
     return answer.status_code
 
 
-def claim() -> Any:
+def claim_run() -> Any:
     from apps.runs.claiming import leases
 
-    taken = leases.claim_next("frozen")
-    return str(taken.run_id) if taken else None
+    claimed = leases.claim_next("frozen")
+    return str(claimed.run_id) if claimed else None
 
 
-def record(*, org: str, run: str) -> Any:
-    """What a worker's recorder writes, and the counters of the month that a trigger updates."""
+def record_progress(*, org: str, run: str) -> Any:
+    """Write the progress of a run, as the recorder of a worker does. A trigger updates the usage of the month."""
     from apps.orgs.walls.scope import org_scope
     from apps.runs.models import Run
 
@@ -171,13 +183,13 @@ def record(*, org: str, run: str) -> Any:
         return Run.objects.for_org(UUID(org)).filter(pk=run).update(records_written=5)
 
 
-def tick() -> Any:
+def fire_schedules() -> Any:
     from apps.runs import scheduling
 
     return scheduling.tick()
 
 
-def recover() -> Any:
+def recover_runs() -> Any:
     from apps.runs.claiming import reconciler
 
     return reconciler.recover_expired()
@@ -189,48 +201,56 @@ def enforce_cancels() -> Any:
     return reconciler.enforce_cancels()
 
 
-ACTS: Mapping[str, Callable[..., Any]] = {
-    act.__name__: act for act in (request, claim, record, tick, recover, enforce_cancels)
+ACTIONS: Mapping[str, Callable[..., Any]] = {
+    action.__name__: action
+    for action in (
+        send_request,
+        claim_run,
+        record_progress,
+        fire_schedules,
+        recover_runs,
+        enforce_cancels,
+    )
 }
 
 
-def _be_frozen(order: Mapping[str, Any]) -> None:
+def _run_action(request: Mapping[str, Any]) -> None:
     from django.db import connections
 
     options = connections.settings["default"]["OPTIONS"]
-    milliseconds = int(order["idle"] * 1000)
+    milliseconds = int(request["idle_seconds"] * 1000)
     options["options"] = f"-c idle_in_transaction_session_timeout={milliseconds}"
-    freeze_after(order["pattern"])
+    freeze_after(request["pattern"])
     try:
-        came = {"answered": ACTS[order["act"]](**order["arguments"])}
-    except Exception as error:  # any exception is the result
-        came = {"raised": repr(error)}
-    draft = Path(order["result"] + ".new")
-    draft.write_text(json.dumps(came))
-    draft.replace(order["result"])
+        result = {"returned": ACTIONS[request["action"]](**request["arguments"])}
+    except Exception as error:  # any exception is a result
+        result = {"raised": repr(error)}
+    draft = Path(request["result"] + ".new")
+    draft.write_text(json.dumps(result))
+    draft.replace(request["result"])
 
 
-def _serve() -> None:
+def _fork_processes() -> None:
     import django
     from django.conf import settings
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ["DROVER_PROCESS"] = "web"
     django.setup()
-    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]  # the test client's
-    import config.urls  # noqa: F401 - once, before the forks
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]  # the host of the test client
+    import config.urls  # noqa: F401 - imported once, before the forks
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
-            _be_frozen(json.loads(line))
+            _run_action(json.loads(line))
             os._exit(0)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
 
 
-def _work(pattern: str, arguments: list[str]) -> None:
+def _run_worker(pattern: str, arguments: list[str]) -> None:
     freeze_after(pattern)
     sys.argv = ["manage.py", *arguments]
     sys.path.insert(0, str(ROOT))
@@ -241,6 +261,6 @@ def _work(pattern: str, arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        _work(sys.argv[1], sys.argv[2:])
+        _run_worker(sys.argv[1], sys.argv[2:])
     else:
-        _serve()
+        _fork_processes()

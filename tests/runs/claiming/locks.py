@@ -1,4 +1,4 @@
-"""Every lock that Drover takes in its own database, and a process that can be frozen while holding it."""
+"""Every lock that Drover takes in its own database, with a process that can be frozen while it holds the lock."""
 
 from __future__ import annotations
 
@@ -17,59 +17,57 @@ from apps.runs.claiming import leases
 from apps.runs.models import Run
 from apps.web.origin import HEADER, HEADER_VALUE
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World, make_connector, token_for
 
-Order = Mapping[str, Any]
+Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The process that holds it (`prepare` returns the arguments of an act of tests.runs.claiming.freezer), and
-    after which statement.
-    """
+    """A lock, and the process that holds it: it calls an action of `freezer` and stops after the statement."""
 
-    act: str
+    action: str
     statement: str
-    prepare: Callable[[World], Order]
-    everywhere: bool = False  # of the whole platform: others wait until the transaction is ended
+    prepare: Callable[[World], Arguments]  # returns the arguments of the action
+    is_platform_wide: bool = False  # other orgs wait until PostgreSQL ends the transaction
 
 
-def _request(world: World, method: str, path: str, body: Any = None, **headers: str) -> Order:
+def _request(world: World, method: str, path: str, body: Any = None, **headers: str) -> Arguments:
     token = token_for(world.users[Role.OWNER], world.org)
     return {"method": method, "path": path, "body": body, "token": token, "headers": headers}
 
 
-def _waiting(world: World) -> Order:
-    start(world, make_pipeline(world))
+def _pending_run(world: World) -> Arguments:
+    start_run(world, make_pipeline(world))
     return {}
 
 
-def _starting(world: World) -> Order:
+def _start_request(world: World) -> Arguments:
     return _request(world, "post", f"pipelines/{make_pipeline(world).pk}/run")
 
 
-def _once(world: World) -> Order:
+def _start_request_with_key(world: World) -> Arguments:
     path = f"pipelines/{make_pipeline(world).pk}/run"
     return _request(world, "post", path, **{"Idempotency-Key": "once"})
 
 
-def _running(world: World) -> Order:
-    run = start(world, make_pipeline(world))
+def _claimed_run(world: World) -> Arguments:
+    run = start_run(world, make_pipeline(world))
     with world.scope():
         assert leases.take(org_id=world.org.pk, run_id=run, worker="gone")
     return {"org": str(world.org.pk), "run": str(run)}
 
 
-def _expired(world: World) -> Order:
-    run = _running(world)["run"]
+def _run_with_expired_lease(world: World) -> Arguments:
+    run = _claimed_run(world)["run"]
     with world.scope():
         Run.objects.for_org(world.org).filter(pk=run).update(lease_until=Now() - timedelta(hours=1))
     return {}
 
 
-def _overdue(world: World) -> Order:
-    run = _running(world)["run"]
+def _run_to_be_cancelled(world: World) -> Arguments:
+    run = _claimed_run(world)["run"]
     with world.scope():
         Run.objects.for_org(world.org).filter(pk=run).update(
             cancel_requested_at=Now() - timedelta(hours=1)
@@ -77,32 +75,32 @@ def _overdue(world: World) -> Order:
     return {}
 
 
-def _due(world: World) -> Order:
-    schedule(world)
+def _due_schedule(world: World) -> Arguments:
+    create_due_schedule(world)
     return {}
 
 
-def schedule(world: World) -> Schedule:
-    """A schedule that is due now."""
+def create_due_schedule(world: World) -> Schedule:
+    """Create a schedule that is due now."""
     with world.scope():
-        made: Schedule = Schedule.unscoped.create(
+        schedule: Schedule = Schedule.unscoped.create(
             org=world.org,
             pipeline=make_pipeline(world),
             cron="* * * * *",
             timezone="UTC",
             next_run_at=Now(),
         )
-    return made
+    return schedule
 
 
-def _refreshing(world: World) -> Order:
+def _refresh_request(world: World) -> Arguments:
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
     headers = {"Cookie": f"drover_refresh={session.refresh_token}", HEADER: HEADER_VALUE}
     return {"method": "post", "path": "auth/refresh", "token": "", "headers": headers}
 
 
-def _resetting(world: World) -> Order:
-    """The engine's state of a stream that ran once."""
+def _reset_request(world: World) -> Arguments:
+    """Create the engine's state of a stream that ran once, and return a request that resets it."""
     import psycopg
     from django.conf import settings
 
@@ -119,31 +117,43 @@ def _resetting(world: World) -> Order:
     return _request(world, "post", f"pipelines/{pipeline.pk}/state/reset")
 
 
-def _connector(world: World) -> Order:
+def _connector_request(world: World) -> Arguments:
     return _request(world, "patch", f"connectors/{make_connector(world).pk}", {"name": "new"})
 
 
-def _pipeline(world: World) -> Order:
+def _pipeline_request(world: World) -> Arguments:
     return _request(world, "post", f"pipelines/{make_pipeline(world).pk}/disable")
 
 
 LOCKS = {
-    "the claim": Lock("claim", "pg_try_advisory_xact_lock", _waiting, everywhere=True),
-    "the run that is claimed": Lock("claim", 'UPDATE "runs_run" SET "status"', _waiting, True),
-    "the org's feed": Lock("request", "INSERT INTO runs_feed", _starting),
-    "the pipeline's last run": Lock("request", 'UPDATE "pipelines_pipeline"', _starting),
-    "the month's usage": Lock("record", 'UPDATE "runs_run" SET "records_written"', _running),
-    "an expired run": Lock("recover", r'FOR UPDATE OF "runs_run"', _expired),
-    "a run to be cancelled": Lock("enforce_cancels", r'FOR UPDATE OF "runs_run"', _overdue),
-    "a due schedule": Lock("tick", "FOR UPDATE OF .* SKIP LOCKED", _due),
-    "an idempotency key": Lock("request", 'INSERT INTO "orgs_idempotencyrecord"', _once),
+    "the claim": Lock(
+        "claim_run", "pg_try_advisory_xact_lock", _pending_run, is_platform_wide=True
+    ),
+    "the run that is claimed": Lock(
+        "claim_run", 'UPDATE "runs_run" SET "status"', _pending_run, True
+    ),
+    "the org's feed": Lock("send_request", "INSERT INTO runs_feed", _start_request),
+    "the pipeline's last run": Lock("send_request", 'UPDATE "pipelines_pipeline"', _start_request),
+    "the month's usage": Lock(
+        "record_progress", 'UPDATE "runs_run" SET "records_written"', _claimed_run
+    ),
+    "an expired run": Lock("recover_runs", r'FOR UPDATE OF "runs_run"', _run_with_expired_lease),
+    "a run to be cancelled": Lock(
+        "enforce_cancels", r'FOR UPDATE OF "runs_run"', _run_to_be_cancelled
+    ),
+    "a due schedule": Lock("fire_schedules", "FOR UPDATE OF .* SKIP LOCKED", _due_schedule),
+    "an idempotency key": Lock(
+        "send_request", 'INSERT INTO "orgs_idempotencyrecord"', _start_request_with_key
+    ),
     "the org": Lock(
-        "request",
+        "send_request",
         'FROM "orgs_org" .*FOR UPDATE',
         lambda world: _request(world, "patch", "org", {"name": f"Org {uuid4().hex[:6]}"}),
     ),
-    "a pipeline": Lock("request", r'FOR UPDATE OF "pipelines_pipeline"', _pipeline),
-    "a connector": Lock("request", r'FOR UPDATE OF "connectors_connector"', _connector),
-    "a refresh token": Lock("request", 'UPDATE "identity_refreshtoken"', _refreshing),
-    "the engine's stream": Lock("request", "update engine_stream", _resetting),
+    "a pipeline": Lock("send_request", r'FOR UPDATE OF "pipelines_pipeline"', _pipeline_request),
+    "a connector": Lock(
+        "send_request", r'FOR UPDATE OF "connectors_connector"', _connector_request
+    ),
+    "a refresh token": Lock("send_request", 'UPDATE "identity_refreshtoken"', _refresh_request),
+    "the engine's stream": Lock("send_request", "update engine_stream", _reset_request),
 }

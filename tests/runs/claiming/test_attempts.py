@@ -1,4 +1,4 @@
-"""Attempts at runs with real children: how they end, which are retried, what is recorded."""
+"""Attempts of runs with real child processes: how they end, whether they are retried, and what is recorded."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from apps.runs.claiming import retries
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import shown, start, wait_for
+from tests.runs.processes import read_run, start_run, wait_for_run
 from tests.world import World, make_world
 
-HANGS = {"rows": 1000, "page_size": 100, "hang_after": 300}
-CODE_ADVICE = "preview"
+HANGING_SOURCE = {"rows": 1000, "page_size": 100, "hang_after": 300}
+ADVICE_FOR_CODE = "preview"
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,8 @@ def quick_retries(settings: Settings) -> None:
 
 
 @contextmanager
-def in_background(worker: Worker) -> Iterator[threading.Thread]:
-    """Work once in another thread, while the test watches or intervenes."""
+def working_in_background(worker: Worker) -> Iterator[threading.Thread]:
+    """Let the worker execute one run in another thread until the block ends."""
 
     def work() -> None:
         execute.work_once(worker)
@@ -72,118 +72,120 @@ def work_until_idle(worker: Worker) -> None:
         pass
 
 
-def children_of(worker: Worker) -> list[int]:
-    """Return the living children of the fork server."""
+def child_pids(worker: Worker) -> list[int]:
+    """Return the process ids of the fork server's running children."""
     server = worker.engine.server_pid
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
-def last_line(world: World, run_id: UUID) -> str:
+def last_log_line(world: World, run_id: UUID) -> str:
     """Return the last line of the run's log."""
     answer = world.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
     message: str = answer["lines"][-1]["message"]
     return message
 
 
-def cancel(world: World, run_id: UUID) -> None:
+def cancel_run(world: World, run_id: UUID) -> None:
     with world.scope():
         services.cancel(org=world.org, by=SYSTEM, run_id=run_id)
 
 
 def has_read(count: int) -> Any:
+    """Return a condition for `wait_for_run`: the run has read this number of records."""
     return lambda run: run["progress"]["read"] >= count
 
 
-def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_seconds(
+def test_a_run_whose_child_ignores_the_request_to_stop_is_cancelled_within_ten_seconds(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10
-    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.5)  # which this child cannot use
-    run_id = start(acme, make_pipeline(acme, source=HANGS))
+    # A shorter time is enough, because a stopped child cannot end by itself.
+    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.5)
+    run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE))
 
-    with in_background(this_worker):
-        wait_for(acme, run_id, has_read(300))
-        (child,) = children_of(this_worker)
-        os.kill(child, signal.SIGSTOP)  # from now on only SIGKILL ends it
-        cancel(acme, run_id)
+    with working_in_background(this_worker):
+        wait_for_run(acme, run_id, has_read(300))
+        (child,) = child_pids(this_worker)
+        os.kill(child, signal.SIGSTOP)  # now only SIGKILL can end the child
+        cancel_run(acme, run_id)
         began = time.monotonic()
-        run = wait_for(acme, run_id, lambda run: run["status"] != "running")
+        run = wait_for_run(acme, run_id, lambda run: run["status"] != "running")
 
     assert run["status"] == "cancelled"
     assert time.monotonic() - began < 10
     assert run["failure"] is None
     assert [attempt["status"] for attempt in run["attempts"]] == ["cancelled"]
-    assert last_line(acme, run_id) == "Stopped: The run was cancelled."
+    assert last_log_line(acme, run_id) == "Stopped: The run was cancelled."
 
 
-def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
+def test_a_run_that_exceeds_its_time_limit_fails_and_is_not_retried(
     acme: World, this_worker: Worker
 ) -> None:
-    run_id = start(acme, make_pipeline(acme, source=HANGS, timeout_seconds=1))
+    run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE, timeout_seconds=1))
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "timeout", 1)
     assert run["failure"]["retryable"]
     assert run["attempts"][0]["failure"]["retryable"] is True
     assert "time limit" in run["failure"]["next_step"]
-    assert last_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
+    assert last_log_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
 
 
-class SilentFromNow(silence.SilenceWatch):
-    """Patient until the child has read everything it can read, and hardly after that."""
+class ShortSilenceAtEnd(silence.SilenceWatch):
+    """Allows the usual silence until the child has read all it can read, and half a second after that."""
 
     def record(self, message: Message) -> None:
         super().record(message)
-        if isinstance(message, Progress) and message.read >= HANGS["hang_after"]:
+        if isinstance(message, Progress) and message.read >= HANGING_SOURCE["hang_after"]:
             self._silence, self._deadline = 0.5, min(self._deadline, time.monotonic() + 0.5)
 
 
-def test_a_silent_run_is_tried_again(
+def test_a_run_without_progress_is_retried_and_then_fails_with_timeout(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "SilenceWatch", SilentFromNow)
-    run_id = start(acme, make_pipeline(acme, source=HANGS, max_attempts=1))
+    monkeypatch.setattr(supervisor, "SilenceWatch", ShortSilenceAtEnd)
+    run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE, max_attempts=1))
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
     assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["message"]
     assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["next_step"]
     assert "time limit" not in run["failure"]["next_step"]
     assert [attempt["records_read"] for attempt in run["attempts"]] == [300, 300]
-    assert last_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
+    assert last_log_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
     for attempt in run["attempts"]:
         assert not re.search("retried|again|continue", attempt["failure"]["message"])
 
 
-def test_a_run_whose_process_dies_three_times_is_given_up(acme: World, this_worker: Worker) -> None:
-    poison = {"rows": 1000, "fail_after": 0, "failure": "exit"}
-    run_id = start(acme, make_pipeline(acme, source=poison, max_attempts=10))
+def test_a_run_whose_child_crashes_three_times_fails(acme: World, this_worker: Worker) -> None:
+    crashing_source = {"rows": 1000, "fail_after": 0, "failure": "exit"}
+    run_id = start_run(acme, make_pipeline(acme, source=crashing_source, max_attempts=10))
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "crashed", 3)
-    assert last_line(acme, run_id) == f"Failed (crashed): {run['failure']['message']}"
+    assert last_log_line(acme, run_id) == f"Failed (crashed): {run['failure']['message']}"
 
 
-def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
+def test_attempts_with_progress_do_not_count_for_the_maximum_of_attempts(
     acme: World, this_worker: Worker
 ) -> None:
     source = {"rows": 1000, "page_size": 100, "fail_after": 500, "failure": "source"}
-    run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
+    run_id = start_run(acme, make_pipeline(acme, source=source, max_attempts=2))
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert run["status"] == "failed"
     assert run["failure"]["class"] == "source"
     assert run["failure"]["evidence"]
-    moved = [attempt["records_read"] for attempt in run["attempts"]]
-    assert moved[0] == 500
-    assert len(moved) == 3  # one made progress, then two did not
+    records_read = [attempt["records_read"] for attempt in run["attempts"]]
+    assert records_read[0] == 500
+    assert len(records_read) == 3  # one with progress, and two without
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
         (f"The code used more than 3,600 {CODE_USED_CPU}.", "DROVER_SANDBOX_CPU_SECONDS"),
     ],
 )
-def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
+def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
     message: str, setting: str
 ) -> None:
     step = snapshots.next_step(FailureClass.TIMEOUT, message)
@@ -208,47 +210,50 @@ def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
         (FailureClass.CONFIGURATION, f"{NO_SUCH_OBJECT} schema", "Create what is missing"),
         (FailureClass.CONFIGURATION, f"there is {NO_READABLE_COLUMNS}", "USAGE on its schema"),
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
-        (FailureClass.SOURCE, "The code ended its process with exit status 3.", CODE_ADVICE),
-        (FailureClass.SOURCE, "The code raised KeyError: 'id'", CODE_ADVICE),
-        (FailureClass.SOURCE, too_many_message("rows", 10_000), CODE_ADVICE),
-        (FailureClass.CONTRACT, "The code wrote not JSON to the channel.", CODE_ADVICE),
-        (FailureClass.CONTRACT, "The transform raised KeyError: 'id'", CODE_ADVICE),
+        (FailureClass.SOURCE, "The code ended its process with exit status 3.", ADVICE_FOR_CODE),
+        (FailureClass.SOURCE, "The code raised KeyError: 'id'", ADVICE_FOR_CODE),
+        (FailureClass.SOURCE, too_many_message("rows", 10_000), ADVICE_FOR_CODE),
+        (FailureClass.CONTRACT, "The code wrote not JSON to the channel.", ADVICE_FOR_CODE),
+        (FailureClass.CONTRACT, "The transform raised KeyError: 'id'", ADVICE_FOR_CODE),
     ],
 )
-def test_the_advice_names_what_to_change(failure: FailureClass, message: str, advice: str) -> None:
+def test_the_next_step_names_what_to_change(
+    failure: FailureClass, message: str, advice: str
+) -> None:
     assert advice in snapshots.next_step(failure, message)
 
 
 @pytest.mark.parametrize("failure", [FailureClass.AUTHENTICATION, FailureClass.SOURCE])
-def test_the_advice_for_the_other_sides_refusals_is_to_test_the_connector(
+def test_the_next_step_after_an_error_of_the_source_is_to_test_the_connector(
     failure: FailureClass,
 ) -> None:
     step = snapshots.next_step(failure, "The source refused: The code is not valid.")
     assert "connector" in step
-    assert CODE_ADVICE not in step
+    assert ADVICE_FOR_CODE not in step
 
 
-def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_worker: Worker) -> None:
+def test_a_failure_that_is_not_retryable_is_not_retried(acme: World, this_worker: Worker) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "authentication"}
-    run_id = start(acme, make_pipeline(acme, source=source))
+    run_id = start_run(acme, make_pipeline(acme, source=source))
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["attempt"]) == ("failed", 1)
     assert run["failure"]["class"] == "authentication"
     assert run["failure"]["next_step"]
     assert [attempt["failure"]["retryable"] for attempt in run["attempts"]] == [False]
 
 
-def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:
-    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}  # requests one second
-    run_id = start(acme, make_pipeline(acme, source=source))
+def test_a_retry_waits_for_the_time_in_retry_after(acme: World, this_worker: Worker) -> None:
+    # The failure has a Retry-After of one second.
+    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}
+    run_id = start_run(acme, make_pipeline(acme, source=source))
 
     assert execute.work_once(this_worker)
     before = timezone.now()
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert run["status"] == "pending"
     assert run["waiting_reason"].startswith("next try at ")
     assert run["failure"]["class"] == "rate_limit"
@@ -256,16 +261,16 @@ def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:
     assert not execute.work_once(this_worker)
 
 
-def test_a_wait_that_outlasts_the_time_limit_ends_the_run_for_its_own_reason(
+def test_a_run_fails_with_its_own_failure_if_the_wait_would_exceed_the_time_limit(
     acme: World, this_worker: Worker, settings: Settings
 ) -> None:
     settings.RUN_RETRY_WAIT = timedelta(hours=1)
     source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}
-    run_id = start(acme, make_pipeline(acme, source=source, timeout_seconds=60))
+    run_id = start_run(acme, make_pipeline(acme, source=source, timeout_seconds=60))
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "rate_limit")
     assert "Not retried" in run["failure"]["evidence"][-1]
 
@@ -274,10 +279,10 @@ def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
     acme: World, this_worker: Worker
 ) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "source"}
-    run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
-    for tries in range(1, retries.MAX_ATTEMPTS_WITH_PROGRESS // 2 + 3):
+    run_id = start_run(acme, make_pipeline(acme, source=source, max_attempts=2))
+    for retry_count in range(1, retries.MAX_ATTEMPTS_WITH_PROGRESS // 2 + 3):
         work_until_idle(this_worker)
-        assert shown(acme, run_id)["attempt"] == 2 * tries
+        assert read_run(acme, run_id)["attempt"] == 2 * retry_count
         with acme.scope():
             services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
 
@@ -285,46 +290,48 @@ def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
 def test_a_stopping_worker_releases_its_run_and_another_continues_it(
     acme: World, this_worker: Worker
 ) -> None:
-    slow = {"rows": 1000, "page_size": 100, "delay": 0.15}
-    run_id = start(acme, make_pipeline(acme, source=slow))
-    stopping = Worker("stopping", this_worker.engine, threading.Event())
+    slow_source = {"rows": 1000, "page_size": 100, "delay": 0.15}
+    run_id = start_run(acme, make_pipeline(acme, source=slow_source))
+    stopping_worker = Worker("stopping", this_worker.engine, threading.Event())
 
-    with in_background(stopping):
-        wait_for(acme, run_id, has_read(100))
-        stopping.shutdown.set()
-        released = wait_for(acme, run_id, lambda run: run["status"] == "pending")
-    assert last_line(acme, run_id) == "Stopped: The worker is shutting down."
-    assert not execute.work_once(stopping)
+    with working_in_background(stopping_worker):
+        wait_for_run(acme, run_id, has_read(100))
+        stopping_worker.shutdown.set()
+        released_run = wait_for_run(acme, run_id, lambda run: run["status"] == "pending")
+    assert last_log_line(acme, run_id) == "Stopped: The worker is shutting down."
+    assert not execute.work_once(stopping_worker)
     assert execute.work_once(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert run["status"] == "succeeded"
     assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
-    assert released["progress"]["read"] > 0
+    assert released_run["progress"]["read"] > 0
     assert run["progress"]["read"] == run["progress"]["written"] == 1000
     with acme.scope():
         assert Run.objects.for_org(acme.org).get(pk=run_id).crashes == 0
 
 
 def test_the_log_can_be_read_while_the_run_is_running(acme: World, this_worker: Worker) -> None:
-    run_id = start(acme, make_pipeline(acme, source=HANGS))
+    run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE))
     client = acme.client("viewer")
 
-    with in_background(this_worker):
-        wait_for(acme, run_id, lambda run: run["log_lines"] > 0)
+    with working_in_background(this_worker):
+        wait_for_run(acme, run_id, lambda run: run["log_lines"] > 0)
         page = client.get(f"/api/v1/runs/{run_id}/logs?limit=1").json()
         assert page["lines"][0]["message"]
         assert not page["complete"]
-        cancel(acme, run_id)
+        cancel_run(acme, run_id)
 
-    whole = client.get(f"/api/v1/runs/{run_id}/logs").json()
-    assert whole["complete"]
-    assert whole["lines"][0] == page["lines"][0]
-    assert [line["line"] for line in whole["lines"]] == list(range(whole["total"]))
+    full_log = client.get(f"/api/v1/runs/{run_id}/logs").json()
+    assert full_log["complete"]
+    assert full_log["lines"][0] == page["lines"][0]
+    assert [line["line"] for line in full_log["lines"]] == list(range(full_log["total"]))
 
 
-def test_the_outputs_can_be_downloaded(acme: World, this_worker: Worker) -> None:
-    run_id = start(acme, make_pipeline(acme, source={"rows": 250}, destination={"kind": "jsonl"}))
+def test_the_outputs_of_a_run_can_be_downloaded(acme: World, this_worker: Worker) -> None:
+    run_id = start_run(
+        acme, make_pipeline(acme, source={"rows": 250}, destination={"kind": "jsonl"})
+    )
     work_until_idle(this_worker)
     client = acme.client("viewer")
 
@@ -344,17 +351,17 @@ def test_a_pipeline_whose_settings_cannot_be_read_fails_with_the_reason(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme)
-    run_id = start(acme, pipeline)
+    run_id = start_run(acme, pipeline)
     with acme.scope():
         Run.objects.for_org(acme.org).filter(pk=run_id).update(version=99)
 
     work_until_idle(this_worker)
 
-    run = shown(acme, run_id)
+    run = read_run(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "configuration")
 
 
-def test_the_position_is_shown_and_reset_but_not_while_a_run_is_live(
+def test_the_position_can_be_read_set_and_reset_except_during_a_run(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 20})
@@ -362,7 +369,7 @@ def test_the_position_is_shown_and_reset_but_not_while_a_run_is_live(
     client = acme.client()
     assert client.get(path).json() == {"streams": []}
     assert client.put(path, {"state": {"after": 5}}).status_code == 409
-    start(acme, pipeline)
+    start_run(acme, pipeline)
     assert client.post(f"{path}/reset", {}).status_code == 409
 
     work_until_idle(this_worker)
@@ -371,7 +378,7 @@ def test_the_position_is_shown_and_reset_but_not_while_a_run_is_live(
     assert (stream["stream"], stream["status"], stream["written"]) == ("generated", "succeeded", 20)
     assert client.put(path, {"state": {"after": 5}}).json()["streams"][0]["state"] == {"after": 5}
     assert client.post(f"{path}/reset", {}).status_code == 200
-    trail = acme.client("owner").get("/api/v1/org/audit").json()["results"]
-    assert [event["action"] for event in trail[:2]] == ["state.reset", "state.put"]
-    assert trail[1]["changes"] == {"state": [{"after": 20}, {"after": 5}]}
+    events = acme.client("owner").get("/api/v1/org/audit").json()["results"]
+    assert [event["action"] for event in events[:2]] == ["state.reset", "state.put"]
+    assert events[1]["changes"] == {"state": [{"after": 20}, {"after": 5}]}
     assert acme.client("viewer").post(f"{path}/reset", {}).status_code == 403

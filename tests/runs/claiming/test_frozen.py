@@ -1,4 +1,4 @@
-"""A process that freezes while holding a lock blocks no other process: for every lock, with two orgs."""
+"""A process that freezes while it holds a lock does not block other processes. Each lock is tested with two orgs."""
 
 from __future__ import annotations
 
@@ -22,44 +22,50 @@ from tests import database
 from tests.api.test_asgi import Answer, call
 from tests.conftest import close_connections
 from tests.runs.claiming import freezer
-from tests.runs.claiming.freezer import Freezer, Frozen
-from tests.runs.claiming.locks import LOCKS, Lock, schedule
+from tests.runs.claiming.freezer import Freezer, FrozenProcess
+from tests.runs.claiming.locks import LOCKS, Lock, create_due_schedule
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ended, start, wait_for, worker
-from tests.runs.test_crashes import SLOW, assert_everything_arrived_once
+from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
+from tests.runs.test_crashes import SLOW_SOURCE, assert_everything_arrived_once
 from tests.world import World, make_world, new_client
 
-MOST = 30.0  # seconds; the frozen process holds its locks for longer
+MAX_SECONDS = 30.0  # the frozen process holds its locks for longer
 
 
 @pytest.fixture(scope="module")
-def freezers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Freezer]:
-    made = Freezer(tmp_path_factory.mktemp("frozen"))
-    yield made
-    made.close()
+def freezer_process(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Freezer]:
+    freezer_process = Freezer(tmp_path_factory.mktemp("frozen"))
+    yield freezer_process
+    freezer_process.close()
 
 
 @pytest.fixture
-def frozen(freezers: Freezer) -> Iterator[Any]:
-    """Freeze a process at a lock; processes still frozen at the end are killed."""
-    made: list[Frozen] = []
+def freeze_at(freezer_process: Freezer) -> Iterator[Any]:
+    """A function that freezes a process at a lock. Frozen processes are killed after the test."""
+    frozen_processes: list[FrozenProcess] = []
 
-    def freeze(lock: Lock, world: World, idle: float = 120.0) -> Frozen:
+    def freeze(lock: Lock, world: World, idle_seconds: float = 120.0) -> FrozenProcess:
         arguments = lock.prepare(world)
         connection.close()
-        made.append(freezers.freeze(lock.act, lock.statement, idle=idle, **arguments))
-        return made[-1]
+        frozen_processes.append(
+            freezer_process.freeze(
+                lock.action, lock.statement, idle_seconds=idle_seconds, **arguments
+            )
+        )
+        return frozen_processes[-1]
 
     yield freeze
-    for one in made:
-        freezer.kill(one.pid)
+    for process in frozen_processes:
+        freezer.kill_process(process.pid)
 
 
-def ask(client: APIClient, method: str, path: str, **headers: str) -> Any:
-    """Assert that the response came in time and is not a server error."""
+def send_in_time(client: APIClient, method: str, path: str, **headers: str) -> Any:
+    """Send a request. Assert that the response arrives in time and is not an internal error."""
     began = time.monotonic()
     answer = getattr(client, method)(f"/api/v1/{path}", {}, headers=headers)
-    assert time.monotonic() - began < MOST
+    assert time.monotonic() - began < MAX_SECONDS
     assert answer.status_code in {200, 201, 401, 409, 422, 503}, answer.content
     if answer.status_code == 503:
         assert answer.json()["code"] == "busy"
@@ -68,29 +74,27 @@ def ask(client: APIClient, method: str, path: str, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_another_org_keeps_running_while_a_process_is_frozen_at_a_lock(
-    name: str, acme: World, frozen: Any
+def test_another_org_can_run_pipelines_while_a_process_is_frozen_at_a_lock(
+    name: str, acme: World, freeze_at: Any
 ) -> None:
     lock, other = LOCKS[name], make_world()
-    start(
-        acme, make_pipeline(acme)
-    )  # the older run is next, and may be impossible to claim meanwhile
-    one = frozen(lock, acme, idle=2.0 if lock.everywhere else 120.0)
+    start_run(acme, make_pipeline(acme))  # this run is older, and may not be claimable meanwhile
+    process = freeze_at(lock, acme, idle_seconds=2.0 if lock.is_platform_wide else 120.0)
 
-    started = ask(other.client(), "post", f"pipelines/{make_pipeline(other).pk}/run")
+    started = send_in_time(other.client(), "post", f"pipelines/{make_pipeline(other).pk}/run")
     assert started.status_code == 201
-    claims_until(started.json()["id"])
-    schedule(other)
-    fired = scheduling.tick()
+    claim_until(started.json()["id"])
+    create_due_schedule(other)
+    fired_schedules = scheduling.tick()
     reconciler.reconcile()
 
-    assert fired == 1
-    assert freezer.state_of(one.pid) == "T"
-    assert lock.everywhere or holds_a_transaction()
+    assert fired_schedules == 1
+    assert freezer.process_state(process.pid) == "T"
+    assert lock.is_platform_wide or is_a_transaction_idle()
 
 
-def holds_a_transaction() -> bool:
-    """Whether another session's transaction is idle in this database."""
+def is_a_transaction_idle() -> bool:
+    """Return whether a transaction of another session is open and idle in this database."""
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         row = admin.execute(
             """SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
@@ -99,77 +103,81 @@ def holds_a_transaction() -> bool:
     return row is not None and row[0] > 0
 
 
-def claims_until(run_id: str) -> None:
-    """Claim until this run is claimed: the frozen org's own runs are first, if they can be claimed."""
+def claim_until(run_id: str) -> None:
+    """Claim runs until this run is claimed. Runs of the org with the frozen process are older, so they may be first."""
     for _ in range(3):
         claimed = leases.claim_next("tests")
-        assert claimed is not None, "no turn"
+        assert claimed is not None, "no run could be claimed"
         if str(claimed.run_id) == run_id:
             return
-    raise AssertionError("others had all the turns")
+    raise AssertionError("only other runs were claimed")
 
 
-@pytest.mark.parametrize("name", [name for name, lock in LOCKS.items() if lock.act == "request"])
-def test_a_request_for_the_same_lock_is_told_to_retry(name: str, acme: World, frozen: Any) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name, lock in LOCKS.items() if lock.action == "send_request"]
+)
+def test_a_request_that_needs_the_frozen_lock_gets_503_with_retry_after(
+    name: str, acme: World, freeze_at: Any
+) -> None:
     lock = LOCKS[name]
-    order = dict(lock.prepare(acme))
+    arguments = dict(lock.prepare(acme))
     connection.close()
-    one = frozen(replace(lock, prepare=lambda world: order), acme)
+    process = freeze_at(replace(lock, prepare=lambda world: arguments), acme)
 
     client = new_client()
-    if order["token"]:
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {order['token']}")
-    answer = ask(client, order["method"], order["path"], **order["headers"])
-    reads = ask(acme.client(), "get", "runs")
+    if arguments["token"]:
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {arguments['token']}")
+    answer = send_in_time(client, arguments["method"], arguments["path"], **arguments["headers"])
+    read_answer = send_in_time(acme.client(), "get", "runs")
 
     assert answer.status_code == 503, answer.content
-    assert reads.status_code == 200
-    assert freezer.state_of(one.pid) == "T"
+    assert read_answer.status_code == 200
+    assert freezer.process_state(process.pid) == "T"
 
 
-def test_the_claim_of_one_that_froze_is_undone_and_made_again_when_it_thaws(
-    acme: World, frozen: Any
+def test_a_claim_of_a_frozen_process_is_rolled_back_and_repeated_when_it_resumes(
+    acme: World, freeze_at: Any
 ) -> None:
-    """Its transaction was ended meanwhile; its job is not lost, and no run is claimed twice."""
-    one = frozen(LOCKS["the run that is claimed"], acme, idle=1.0)
-    second = start(acme, make_pipeline(acme))
+    """PostgreSQL ended its transaction meanwhile. Its job is not lost, and no run is claimed twice."""
+    process = freeze_at(LOCKS["the run that is claimed"], acme, idle_seconds=1.0)
+    second = start_run(acme, make_pipeline(acme))
 
     claimed = leases.claim_next("tests")
-    came = one.thaw()
+    result = process.resume()
 
     assert claimed is not None
-    assert came == {"answered": str(second)}
+    assert result == {"returned": str(second)}
     with acme.scope():
         attempts = Attempt.objects.for_org(acme.org).values_list("run_id", flat=True)
         assert sorted(attempts) == sorted([claimed.run_id, second])
 
 
 def test_a_frozen_request_changes_nothing_and_fails_when_it_resumes(
-    acme: World, frozen: Any
+    acme: World, freeze_at: Any
 ) -> None:
-    one = frozen(LOCKS["the org's feed"], acme, idle=1.0)
+    process = freeze_at(LOCKS["the org's feed"], acme, idle_seconds=1.0)
 
-    assert ask_until_done(acme) == 201
-    came = one.thaw()
+    assert start_run_with_retries(acme) == 201
+    result = process.resume()
 
-    assert came == {"answered": 503}
+    assert result == {"returned": 503}
     with acme.scope():
         assert Run.objects.for_org(acme.org).count() == 1
 
 
-def ask_until_done(world: World) -> int:
-    """Start a run of a separate pipeline, retrying as often as the response says so."""
+def start_run_with_retries(world: World) -> int:
+    """Start a run of a new pipeline. Retry while the response is 503. Return the last status."""
     path = f"pipelines/{make_pipeline(world).pk}/run"
     deadline = time.monotonic() + 30
     while True:
-        status: int = ask(world.client(), "post", path).status_code
+        status: int = send_in_time(world.client(), "post", path).status_code
         if status != 503 or time.monotonic() > deadline:
             return status
 
 
 @pytest.fixture
-def patient_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Long enough for all threads to wait at the same time, on a busy machine too."""
+def long_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set a lock timeout that is long enough for all threads to wait at the same time, even on a busy machine."""
     options = connections.settings["default"]["OPTIONS"]
     with monkeypatch.context() as patch:
         patch.setitem(options, "options", f"{options['options']} -c lock_timeout=4s")
@@ -178,41 +186,41 @@ def patient_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_connections()
 
 
-async def until_all_wait(sessions: int) -> None:
-    """For another session's lock."""
-    deadline = time.monotonic() + MOST
+async def wait_until_all_wait(sessions: int) -> None:
+    """Wait until this number of sessions waits for a lock."""
+    deadline = time.monotonic() + MAX_SECONDS
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < sessions:
-            assert time.monotonic() < deadline, "they never waited all at once"
+            assert time.monotonic() < deadline, "the sessions never waited at the same time"
             await asyncio.sleep(0.02)
 
 
 def test_liveness_responds_while_every_thread_waits_for_a_lock(
-    patient_locks: None, acme: World, frozen: Any
+    long_lock_timeout: None, acme: World, freeze_at: Any
 ) -> None:
-    order: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
 
-    def remember(world: World) -> Any:
-        order.update(LOCKS["the org"].prepare(world))
-        return order
+    def prepare(world: World) -> Any:
+        arguments.update(LOCKS["the org"].prepare(world))
+        return arguments
 
-    frozen(replace(LOCKS["the org"], prepare=remember), acme)
-    caller = [(b"host", b"localhost"), (b"authorization", f"Bearer {order['token']}".encode())]
+    freeze_at(replace(LOCKS["the org"], prepare=prepare), acme)
+    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {arguments['token']}".encode())]
 
-    async def crowd() -> tuple[Answer, bool, set[int]]:
+    async def block_all_threads() -> tuple[Answer, bool, set[int]]:
         body = [(b"content-length", b"2"), (b"content-type", b"application/json")]
-        waiting = [
-            asyncio.create_task(call("PATCH", "/api/v1/org", [*caller, *body], b"{}"))
+        tasks = [
+            asyncio.create_task(call("PATCH", "/api/v1/org", [*headers, *body], b"{}"))
             for _ in range(settings.WEB_THREADS)
         ]
-        await until_all_wait(settings.WEB_THREADS)
-        alive = await asyncio.wait_for(call("GET", "/api/v1/health/live", caller), 5)
-        busy = not any(task.done() for task in waiting)
-        return alive, busy, {status for status, _ in await asyncio.gather(*waiting)}
+        await wait_until_all_wait(settings.WEB_THREADS)
+        liveness = await asyncio.wait_for(call("GET", "/api/v1/health/live", headers), 5)
+        all_waited = not any(task.done() for task in tasks)
+        return liveness, all_waited, {status for status, _ in await asyncio.gather(*tasks)}
 
-    alive, busy, statuses = asyncio.run(crowd())
-    assert alive == (200, b'{"status":"alive"}')
-    assert busy
+    liveness, all_waited, statuses = asyncio.run(block_all_threads())
+    assert liveness == (200, b'{"status":"alive"}')
+    assert all_waited
     assert statuses == {503}
 
 
@@ -228,16 +236,16 @@ def test_workers_continue_if_one_of_them_freezes_in_a_transaction(
     acme: World, statement: str
 ) -> None:
     other = make_world()
-    with freezer.freezing_worker(statement) as victim:
-        runs = [(acme, start(acme, make_pipeline(acme, source=SLOW)))]
-        freezer.wait_until_frozen(victim.pid)
-        runs.append((other, start(other, make_pipeline(other, source=SLOW))))
-        with worker():
-            shown = [wait_for(world, run, ended, 60) for world, run in runs]
-            victim.send_signal(signal.SIGCONT)
-            after = start(acme, make_pipeline(acme, source={"rows": 10}))
-            assert wait_for(acme, after, ended)["status"] == "succeeded"
-            assert victim.poll() is None
+    with freezer.freezing_worker(statement) as frozen_worker:
+        runs = [(acme, start_run(acme, make_pipeline(acme, source=SLOW_SOURCE)))]
+        freezer.wait_until_frozen(frozen_worker.pid)
+        runs.append((other, start_run(other, make_pipeline(other, source=SLOW_SOURCE))))
+        with running_worker():
+            ended_runs = [wait_for_run(world, run, has_ended, 60) for world, run in runs]
+            frozen_worker.send_signal(signal.SIGCONT)
+            later_run = start_run(acme, make_pipeline(acme, source={"rows": 10}))
+            assert wait_for_run(acme, later_run, has_ended)["status"] == "succeeded"
+            assert frozen_worker.poll() is None
 
-    for (world, run), seen in zip(runs, shown, strict=True):
-        assert_everything_arrived_once(world, run, seen)
+    for (world, run), ended_run in zip(runs, ended_runs, strict=True):
+        assert_everything_arrived_once(world, run, ended_run)

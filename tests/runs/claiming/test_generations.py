@@ -1,4 +1,4 @@
-"""A queue worker that stops at a failed statement is replaced at once, and the concurrency limit still applies."""
+"""A queue worker that stops after a failed statement is replaced at once, within the limit of concurrent jobs."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from apps.runs import execute
 from apps.runs.claiming import queue
 from apps.runs.claiming import workers as run_workers
 
-PLACES = 2
+CONCURRENCY = 2
 
 
-class Jobs:
-    """The jobs of this test: the first one runs until it is told to end."""
+class RecordedJobs:
+    """Counts jobs instead of executing runs. The first job runs until `long_may_end` is set."""
 
     def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.most = 0
+        self.started: list[int] = []
+        self.max_concurrent = 0
         self._running = 0
         self._lock = threading.Lock()
         self.long_may_end = threading.Event()
 
     def run(self, worker: Any) -> bool:
         with self._lock:
-            number = len(self.begun)
-            self.begun.append(number)
+            number = len(self.started)
+            self.started.append(number)
             self._running += 1
-            self.most = max(self.most, self._running)
+            self.max_concurrent = max(self.max_concurrent, self._running)
         if number == 0:
             assert self.long_may_end.wait(60)
         with self._lock:
@@ -52,98 +52,100 @@ class Jobs:
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> Jobs:
-    made = Jobs()
-    monkeypatch.setattr(execute, "work_once", made.run)
+def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> RecordedJobs:
+    recorded = RecordedJobs()
+    monkeypatch.setattr(execute, "work_once", recorded.run)
     monkeypatch.setattr(run_workers, "_worker", object())
-    return made
+    return recorded
 
 
-def test_after_a_failed_fetch_other_jobs_run_while_the_long_one_continues(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+def test_after_a_failed_fetch_new_jobs_run_while_a_long_job_continues(
+    jobs: RecordedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = asyncio.Event()
-    plain = JobManager.fetch_job
+    fetch_job = JobManager.fetch_job
 
-    async def fetch(manager: JobManager, queues: Any, worker_id: int) -> Any:
-        if jobs.begun and not failed.is_set():  # the event: the long job is running
+    async def fail_once_then_fetch(manager: JobManager, queues: Any, worker_id: int) -> Any:
+        if jobs.started and not failed.is_set():  # once the long job is running
             failed.set()
             raise ConnectorException
-        return await plain(manager, queues, worker_id)
+        return await fetch_job(manager, queues, worker_id)
 
-    monkeypatch.setattr(JobManager, "fetch_job", fetch)
+    monkeypatch.setattr(JobManager, "fetch_job", fail_once_then_fetch)
 
-    async def go() -> None:
+    async def run_jobs() -> None:
         stop = asyncio.Event()
-        with app.replace_connector(workers._connector()) as opened:
-            async with opened.open_async():
-                work = generations.work(opened, stop, {queue.RUNS: PLACES}, "tests")
-                task = asyncio.create_task(work)
-                await ask(1)
-                await until(lambda: len(jobs.begun) == 1)
+        with app.replace_connector(workers._connector()) as connected_app:
+            async with connected_app.open_async():
+                working = generations.work(connected_app, stop, {queue.RUNS: CONCURRENCY}, "tests")
+                task = asyncio.create_task(working)
+                await defer_jobs(1)
+                await wait_until(lambda: len(jobs.started) == 1)
                 await asyncio.wait_for(failed.wait(), 30)
-                await ask(6)
-                await until(lambda: len(jobs.begun) == 7)
+                await defer_jobs(6)
+                await wait_until(lambda: len(jobs.started) == 7)
                 assert not jobs.long_may_end.is_set()
                 jobs.long_may_end.set()
                 stop.set()
                 await asyncio.wait_for(task, 30)
 
-    asyncio.run(go())
-    assert jobs.most <= PLACES
+    asyncio.run(run_jobs())
+    assert jobs.max_concurrent <= CONCURRENCY
 
 
 def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    jobs: RecordedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs.long_may_end.set()
     failed, unhandled = asyncio.Event(), list[Any]()
-    plain = JobManager.finish_job
+    finish_job = JobManager.finish_job
 
-    async def finish(manager: JobManager, *args: Any, **options: Any) -> None:
+    async def fail_once_then_finish(manager: JobManager, *args: Any, **options: Any) -> None:
         if not failed.is_set():
             failed.set()
             raise ConnectorException
-        await plain(manager, *args, **options)
+        await finish_job(manager, *args, **options)
 
-    monkeypatch.setattr(JobManager, "finish_job", finish)
+    monkeypatch.setattr(JobManager, "finish_job", fail_once_then_finish)
 
-    async def go() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: unhandled.append(told))
+    async def run_jobs() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unhandled.append(context)
+        )
         stop = asyncio.Event()
-        with app.replace_connector(workers._connector()) as opened:
-            async with opened.open_async():
-                work = generations.work(opened, stop, {queue.RUNS: PLACES}, "tests")
-                task = asyncio.create_task(work)
-                await ask(1)
+        with app.replace_connector(workers._connector()) as connected_app:
+            async with connected_app.open_async():
+                working = generations.work(connected_app, stop, {queue.RUNS: CONCURRENCY}, "tests")
+                task = asyncio.create_task(working)
+                await defer_jobs(1)
                 await asyncio.wait_for(failed.wait(), 30)
-                await until_released()
+                await wait_until_released()
                 gc.collect()  # asyncio reports a lost exception when its task is garbage-collected
                 stop.set()
                 await asyncio.wait_for(task, 30)
 
     with capture_logs() as logs:
-        asyncio.run(go())
+        asyncio.run(run_jobs())
     assert unhandled == []
-    assert [one["event"] for one in logs if "error" in one] == ["the end of a job was not stored"]
+    assert [entry["event"] for entry in logs if "error" in entry] == ["the end of a job was not stored"]
     assert background_jobs.remove_jobs_of_dead_workers(timedelta(minutes=1)) == 1
 
 
-async def until_released() -> None:
-    """Wait until the job's worker is gone, so that no living worker has the job any more."""
+async def wait_until_released() -> None:
+    """Wait until the worker that had the job is gone, so that no worker has the job."""
 
-    def held() -> int:
+    def count_held_jobs() -> int:
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE worker_id IS NOT NULL")
-            (found,) = cursor.fetchone()
+            (count,) = cursor.fetchone()
         connection.close()
-        return int(found)
+        return int(count)
 
     for _ in range(600):
-        if not await asyncio.to_thread(held):
+        if not await asyncio.to_thread(count_held_jobs):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("its worker holds it still")
+    raise AssertionError("a worker still has the job")
 
 
 @pytest.mark.parametrize(
@@ -158,67 +160,67 @@ def test_a_database_error_always_has_a_message(error: Exception, line: str) -> N
     assert first_line(error) == line
 
 
-def test_procrastinates_error_shows_the_drivers_message() -> None:
+def test_the_message_of_the_driver_is_used_for_an_error_of_procrastinate() -> None:
     with pytest.raises(ConnectorException) as raised, wrap_exceptions():
         raise psycopg.OperationalError("the server closed the connection\nunexpectedly")
     assert first_line(raised.value) == "the server closed the connection"
 
 
-async def ask(count: int) -> None:
-    def tickets() -> None:
+async def defer_jobs(count: int) -> None:
+    def defer() -> None:
         queue.wake_workers(count)
         connection.close()
 
-    await asyncio.to_thread(tickets)
+    await asyncio.to_thread(defer)
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     for _ in range(600):
         if condition():
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition was never true")
 
 
-def test_a_worker_holds_few_connections_while_it_has_nothing_to_do(jobs: Jobs) -> None:
-    async def go() -> list[str]:
+def test_an_idle_worker_uses_at_most_three_connections_for_its_queues(jobs: RecordedJobs) -> None:
+    async def read_session_names() -> list[str]:
         stop = asyncio.Event()
         slots = {each.name: each.slots or 8 for each in registry.queues().values()}
-        with app.replace_connector(workers._connector()) as opened:
-            async with opened.open_async():
-                task = asyncio.create_task(generations.work(opened, stop, slots, "tests"))
-                await until_listening()
-                names = await asyncio.to_thread(sessions)
+        with app.replace_connector(workers._connector()) as connected_app:
+            async with connected_app.open_async():
+                task = asyncio.create_task(generations.work(connected_app, stop, slots, "tests"))
+                await wait_until_listening()
+                names = await asyncio.to_thread(session_names)
                 stop.set()
                 await asyncio.wait_for(task, 30)
         return names
 
-    names = asyncio.run(go())
+    names = asyncio.run(read_session_names())
     assert names.count("drover-queue") <= 3
 
 
-async def until_listening() -> None:
+async def wait_until_listening() -> None:
     for _ in range(600):
-        if any("LISTEN" in one for one in await asyncio.to_thread(last_statements)):
+        if any("LISTEN" in statement for statement in await asyncio.to_thread(last_statements)):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("nobody listens")
+    raise AssertionError("no session listens")
 
 
-def sessions() -> list[str]:
-    return column("application_name")
+def session_names() -> list[str]:
+    return read_column("application_name")
 
 
 def last_statements() -> list[str]:
-    return column("query")
+    return read_column("query")
 
 
-def column(name: str) -> list[str]:
+def read_column(name: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT {name} FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'drover-queue'"""
         )
-        found = [str(row[0]) for row in cursor.fetchall()]
+        values = [str(row[0]) for row in cursor.fetchall()]
     connection.close()
-    return found
+    return values

@@ -1,4 +1,4 @@
-"""The order of runs: one claim per run, limits that hold, and no org that waits for another's many runs."""
+"""Each run is claimed once, limits are respected, and an org with many runs does not delay other orgs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from apps.runs.execute import Worker
 from apps.runs.models import Attempt, Run, Status
 from tests import database
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World, make_world
 
 THREADS = 8
 
 
-def at_once(action: Callable[[], Any], count: int = THREADS) -> list[Any]:
-    """Call `action` from so many threads at the same moment."""
+def call_at_once(action: Callable[[], Any], count: int = THREADS) -> list[Any]:
+    """Call the action in this number of threads at the same time. Return the results."""
     barrier = threading.Barrier(count)
 
-    def one() -> Any:
+    def wait_and_call() -> Any:
         barrier.wait()
         try:
             return action()
@@ -40,19 +40,19 @@ def at_once(action: Callable[[], Any], count: int = THREADS) -> list[Any]:
             connection.close()
 
     with ThreadPoolExecutor(count) as pool:
-        return [future.result() for future in [pool.submit(one) for _ in range(count)]]
+        return [future.result() for future in [pool.submit(wait_and_call) for _ in range(count)]]
 
 
-def flood(world: World, count: int) -> list[UUID]:
-    return [start(world, make_pipeline(world)) for _ in range(count)]
+def start_runs(world: World, count: int) -> list[UUID]:
+    return [start_run(world, make_pipeline(world)) for _ in range(count)]
 
 
-def limit(world: World, most: int) -> None:
+def set_run_limit(world: World, max_running: int) -> None:
     with world.scope():
-        Org.objects.filter(pk=world.org.pk).update(max_running=most)
+        Org.objects.filter(pk=world.org.pk).update(max_running=max_running)
 
 
-def finish(claim: Claim) -> None:
+def finish_run(claim: Claim) -> None:
     with leases.held(claim):
         states.move(
             org_id=claim.org_id,
@@ -63,74 +63,76 @@ def finish(claim: Claim) -> None:
         )
 
 
-def claim() -> Claim:
-    taken = leases.claim_next("tests")
-    assert taken is not None
-    return taken
+def claim_run() -> Claim:
+    claim = leases.claim_next("tests")
+    assert claim is not None
+    return claim
 
 
-def test_of_eight_workers_that_reach_for_one_run_one_gets_it(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme))
+def test_one_of_eight_concurrent_workers_claims_a_run(acme: World) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
 
-    claims = at_once(lambda: leases.claim_next("tests"))
+    claims = call_at_once(lambda: leases.claim_next("tests"))
 
-    (winner,) = [taken for taken in claims if taken is not None]
+    (winner,) = [claim for claim in claims if claim is not None]
     assert (winner.run_id, winner.attempt) == (run_id, 1)
 
 
-def test_of_eight_that_take_the_same_run_by_name_one_gets_it(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme))
+def test_one_of_eight_concurrent_threads_takes_a_run_by_id(acme: World) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
 
     def take() -> Claim | None:
         with acme.scope():
             return leases.take(org_id=acme.org.pk, run_id=run_id, worker="tests")
 
-    assert sum(taken is not None for taken in at_once(take)) == 1
+    assert sum(claim is not None for claim in call_at_once(take)) == 1
 
 
-def test_the_limit_of_an_org_holds_for_concurrent_claims(acme: World) -> None:
-    limit(acme, 3)
-    flood(acme, 6)
+def test_concurrent_claims_respect_the_limit_of_an_org(acme: World) -> None:
+    set_run_limit(acme, 3)
+    start_runs(acme, 6)
 
-    assert sum(taken is not None for taken in at_once(lambda: leases.claim_next("tests"))) == 3
+    assert sum(claim is not None for claim in call_at_once(lambda: leases.claim_next("tests"))) == 3
     assert admission.count_startable() == 0
 
 
-def test_no_org_gets_more_runs_in_a_worker_than_its_memory_is_enough_for(
+def test_an_org_gets_at_most_the_maximum_of_runs_in_one_worker(
     acme: World, settings: Settings
 ) -> None:
     settings.WORKER_ORG_RUNS = 2
     other = make_world()
-    flood(acme, 5)
+    start_runs(acme, 5)
 
-    assert sum(taken is not None for taken in at_once(lambda: leases.claim_next("tests"))) == 2
-    flood(other, 1)
-    taken = leases.claim_next("tests")
-    assert taken is not None
-    assert taken.org_id == other.org.pk
+    assert sum(claim is not None for claim in call_at_once(lambda: leases.claim_next("tests"))) == 2
+    start_runs(other, 1)
+    claim = leases.claim_next("tests")
+    assert claim is not None
+    assert claim.org_id == other.org.pk
     assert leases.claim_next("tests") is None
     assert sum(leases.claim_next("another") is not None for _ in range(4)) == 2
 
 
-def test_the_limit_of_the_platform_holds_over_all_orgs(acme: World, settings: Settings) -> None:
+def test_the_limit_of_the_platform_applies_to_all_orgs_together(
+    acme: World, settings: Settings
+) -> None:
     settings.MAX_RUNNING_PLATFORM = 2
     other = make_world()
-    flood(acme, 2)
-    waiting = flood(other, 2)
+    start_runs(acme, 2)
+    waiting = start_runs(other, 2)
 
-    taken = [leases.claim_next("tests") for _ in range(4)]
+    claims = [leases.claim_next("tests") for _ in range(4)]
 
-    assert sum(one is not None for one in taken) == 2
+    assert sum(claim is not None for claim in claims) == 2
     with other.scope():
-        shown = snapshots.run(org_id=other.org.pk, run_id=waiting[1])
-    assert (shown["waiting_reason"], shown["place_in_line"]) == ("platform limit 2/2", 1)
+        run = snapshots.run(org_id=other.org.pk, run_id=waiting[1])
+    assert (run["waiting_reason"], run["place_in_line"]) == ("platform limit 2/2", 1)
 
 
 def test_a_waiting_run_shows_its_reason_and_position(acme: World) -> None:
-    limit(acme, 2)
-    runs = flood(acme, 5)
-    claim()
-    claim()
+    set_run_limit(acme, 2)
+    runs = start_runs(acme, 5)
+    claim_run()
+    claim_run()
 
     listed = acme.client("viewer").get("/api/v1/runs?status=pending&order=created_at").json()
 
@@ -139,58 +141,58 @@ def test_a_waiting_run_shows_its_reason_and_position(acme: World) -> None:
     assert [row["place_in_line"] for row in listed["results"]] == [1, 2, 3]
 
 
-def test_a_flood_of_one_org_does_not_delay_the_one_run_of_another(acme: World) -> None:
-    """With a single slot on the platform: the other org's run is next, though it was created last."""
-    flood(acme, 30)
-    finish(claim())
-    small = make_world()
-    its_run = start(small, make_pipeline(small))
+def test_many_runs_of_one_org_do_not_delay_a_run_of_another(acme: World) -> None:
+    """The run of the other org is claimed next, although it was created last."""
+    start_runs(acme, 30)
+    finish_run(claim_run())
+    other = make_world()
+    run_of_other = start_run(other, make_pipeline(other))
 
-    assert claim().run_id == its_run
+    assert claim_run().run_id == run_of_other
 
 
 def test_runs_are_claimed_round_robin_between_orgs(acme: World) -> None:
     worlds = [acme, make_world(), make_world()]
     for world in worlds:
-        flood(world, 4)
+        start_runs(world, 4)
 
     served = []
     for _ in range(12):
-        taken = claim()
-        served.append(taken.org_id)
-        finish(taken)
+        claim = claim_run()
+        served.append(claim.org_id)
+        finish_run(claim)
 
-    rounds = [set(served[at : at + 3]) for at in range(0, 12, 3)]
+    rounds = [set(served[i : i + 3]) for i in range(0, 12, 3)]
     assert rounds == [{world.org.pk for world in worlds}] * 4
 
 
-def test_within_an_org_the_first_to_come_is_the_first_served(acme: World) -> None:
-    runs = flood(acme, 3)
+def test_runs_of_an_org_are_claimed_in_the_order_of_their_creation(acme: World) -> None:
+    runs = start_runs(acme, 3)
 
-    assert [claim().run_id for _ in range(3)] == runs
+    assert [claim_run().run_id for _ in range(3)] == runs
 
 
-def test_a_freed_slot_wakes_a_worker_if_a_run_is_waiting(acme: World) -> None:
+def test_a_job_is_queued_for_a_waiting_run_once_it_can_start(acme: World) -> None:
     from apps.runs.execute import wake_worker_for_waiting_run
 
-    limit(acme, 1)
-    flood(acme, 2)
-    taken = claim()
+    set_run_limit(acme, 1)
+    start_runs(acme, 2)
+    claim = claim_run()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
     wake_worker_for_waiting_run()
     assert queue.count_waiting_jobs() == 0  # no run could start yet
 
-    finish(taken)
+    finish_run(claim)
     wake_worker_for_waiting_run()
 
     assert queue.count_waiting_jobs() == 1
 
 
-def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
+def test_the_position_in_a_long_queue_takes_as_many_queries_as_in_a_short_one(
     acme: World, django_assert_num_queries: Any
 ) -> None:
-    first = flood(acme, 2)
+    first = start_runs(acme, 2)
     with acme.scope():
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
@@ -204,42 +206,42 @@ def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
         )
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
-            shown = snapshots.render_runs(acme.org.pk, rows)
-    assert {row["place_in_line"] for row in shown} == set(range(1, 23))
-    assert len(shown) == 22
+            runs = snapshots.render_runs(acme.org.pk, rows)
+    assert {row["place_in_line"] for row in runs} == set(range(1, 23))
+    assert len(runs) == 22
 
 
 def test_parallel_requests_with_one_idempotency_key_start_one_run(acme: World) -> None:
     pipeline = make_pipeline(acme)
     clients = [acme.client() for _ in range(THREADS)]
 
-    def post() -> Any:
+    def send_request() -> Any:
         return clients.pop().post(
             f"/api/v1/pipelines/{pipeline.pk}/run", {}, headers={"Idempotency-Key": "once"}
         )
 
-    answers = at_once(post)
+    answers = call_at_once(send_request)
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-def test_parallel_requests_without_a_key_start_one_run_and_the_others_learn_which(
+def test_parallel_requests_without_a_key_start_one_run_and_other_responses_name_it(
     acme: World,
 ) -> None:
     pipeline = make_pipeline(acme)
     clients = [acme.client() for _ in range(THREADS)]
 
-    answers = at_once(lambda: clients.pop().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}))
+    answers = call_at_once(lambda: clients.pop().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}))
 
-    (made,) = [answer for answer in answers if answer.status_code == 201]
-    refused = [answer for answer in answers if answer is not made]
+    (created,) = [answer for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer is not created]
     assert {answer.status_code for answer in refused} == {409}
-    assert {answer.json()["run_id"] for answer in refused} == {made.json()["id"]}
+    assert {answer.json()["run_id"] for answer in refused} == {created.json()["id"]}
 
 
-def test_a_lost_ticket_is_made_again(acme: World) -> None:
-    flood(acme, 3)
+def test_missing_jobs_of_pending_runs_are_queued_again(acme: World) -> None:
+    start_runs(acme, 3)
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
 
@@ -248,39 +250,37 @@ def test_a_lost_ticket_is_made_again(acme: World) -> None:
     assert queue.count_waiting_jobs() == 3
 
 
-def test_cancelling_what_waits_frees_the_pipeline(acme: World) -> None:
+def test_after_cancelling_a_pending_run_the_pipeline_can_run_again(acme: World) -> None:
     pipeline = make_pipeline(acme)
-    run_id = start(acme, pipeline)
+    run_id = start_run(acme, pipeline)
     with acme.scope():
         services.cancel(org=acme.org, by=SYSTEM, run_id=run_id)
 
     assert leases.claim_next("tests") is None
-    assert start(acme, pipeline) != run_id
+    assert start_run(acme, pipeline) != run_id
 
 
-def test_a_claim_whose_commit_was_not_confirmed_is_the_same_claim(
+def test_a_claim_whose_commit_was_not_confirmed_is_found_again(
     acme: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server committed, but the response was lost: no run is claimed twice, and none waits for a lease to
-    expire.
-    """
-    run_id = start(acme, make_pipeline(acme))
+    """The server committed, but its response was lost. The run is not claimed twice and does not wait for its lease."""
+    run_id = start_run(acme, make_pipeline(acme))
     commit = psycopg.Connection.commit
-    lost: list[int] = []
+    lost_sessions: list[int] = []
 
-    def commit_and_hear_nothing(session: psycopg.Connection) -> None:
+    def commit_and_lose_connection(session: psycopg.Connection) -> None:
         commit(session)
-        if session.info.user == "app_user" and not lost and _is_running(run_id):
-            lost.append(session.info.backend_pid)
+        if session.info.user == "app_user" and not lost_sessions and _is_running(run_id):
+            lost_sessions.append(session.info.backend_pid)
             session.close()
             raise psycopg.OperationalError("the connection broke during the commit")
 
-    monkeypatch.setattr(psycopg.Connection, "commit", commit_and_hear_nothing)
-    taken = claim()
+    monkeypatch.setattr(psycopg.Connection, "commit", commit_and_lose_connection)
+    claim = claim_run()
 
-    assert lost
-    assert (taken.run_id, taken.attempt) == (run_id, 1)
-    with leases.held(taken):
+    assert lost_sessions
+    assert (claim.run_id, claim.attempt) == (run_id, 1)
+    with leases.held(claim):
         assert Attempt.objects.for_org(acme.org).filter(run_id=run_id).count() == 1
 
 
@@ -290,28 +290,28 @@ def _is_running(run_id: UUID) -> bool:
     return row is not None and row[0] == "running"
 
 
-def test_a_run_whose_worker_lost_the_database_after_the_claim_continues_at_once(
+def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = start(acme, make_pipeline(acme))
-    spec = execute._run_spec
-    broken: list[Claim] = []
+    run_id = start_run(acme, make_pipeline(acme))
+    read_spec = execute._run_spec
+    broken_claims: list[Claim] = []
 
-    def spec_on_a_broken_connection(taken: Claim) -> Any:
-        if not broken:
-            broken.append(taken)
+    def break_connection_and_read_spec(claim: Claim) -> Any:
+        if not broken_claims:
+            broken_claims.append(claim)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return spec(taken)
+        return read_spec(claim)
 
-    monkeypatch.setattr(execute, "_run_spec", spec_on_a_broken_connection)
+    monkeypatch.setattr(execute, "_run_spec", break_connection_and_read_spec)
     assert execute.work_once(this_worker)
 
-    assert broken
-    shown = snapshots_of(acme, run_id)
-    assert (shown["status"], shown["attempt"]) == ("succeeded", 1)
+    assert broken_claims
+    run = read_snapshot(acme, run_id)
+    assert (run["status"], run["attempt"]) == ("succeeded", 1)
 
 
-def snapshots_of(world: World, run_id: UUID) -> snapshots.RunWithAttempts:
+def read_snapshot(world: World, run_id: UUID) -> snapshots.RunWithAttempts:
     with world.scope():
         return snapshots.run(org_id=world.org.pk, run_id=run_id)

@@ -1,4 +1,4 @@
-"""Open streams close when their access ends: notified at once, long before their own regular check."""
+"""An open stream closes as soon as its access ends, long before its next regular check."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from tests.isolation.planted import principal
 from tests.runs.conftest import make_pipeline
-from tests.runs.following.test_streams import Listener, start
+from tests.runs.following.test_streams import Listener, start_run
 from tests.web_server import web_server
 from tests.world import World, client_for, new_client, token_for
 
-LONG = 5  # seconds without events that a stream may stay open; its own check is after an hour
+MAX_SILENCE = 5  # seconds; the regular check of access is only after an hour
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def server(django_db_setup: None) -> Iterator[str]:
         yield address
 
 
-def bearer_of(world: World) -> tuple[str, UUID]:
-    """Return (an access token of the viewer, its session)."""
+def viewer_session(world: World) -> tuple[str, UUID]:
+    """Return an access token of the viewer, and the id of its session."""
     viewer = world.users[Role.VIEWER]
     token = token_for(viewer, world.org)
     return token, sessions.active_sessions(viewer.pk).values_list("pk", flat=True).latest(
@@ -38,14 +38,14 @@ def bearer_of(world: World) -> tuple[str, UUID]:
     )
 
 
-def end_one(world: World, session: UUID, token: str) -> None:
+def end_session(world: World, session: UUID, token: str) -> None:
     answer = client_for(world.users[Role.VIEWER], world.org).delete(
         f"/api/v1/auth/sessions/{session}"
     )
     assert answer.status_code == 204, answer.content
 
 
-def end_all(world: World, session: UUID, token: str) -> None:
+def end_all_sessions(world: World, session: UUID, token: str) -> None:
     client = new_client()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
     assert client.delete("/api/v1/auth/sessions?current=true").status_code == 204
@@ -59,59 +59,69 @@ def remove_member(world: World, session: UUID, token: str) -> None:
 
 
 def close_network(world: World, session: UUID, token: str) -> None:
-    """A rule that denies everyone here access, set from an allowed address."""
+    """Allow only a network that this client is not in. The owner who sets the rule is in it."""
     with world.scope():
         by = principal(world, Role.OWNER)
         actor = by.actor.__class__("user", by.user_id, "owner", "192.0.2.7")
-        inside = by.__class__(
+        owner_in_network = by.__class__(
             org_id=by.org_id, user_id=by.user_id, role=by.role, actor=actor, session_id=session
         )
-        services.update_org(org=world.org, by=inside, changes={"networks": ["192.0.2.0/24"]})
+        services.update_org(
+            org=world.org, by=owner_in_network, changes={"networks": ["192.0.2.0/24"]}
+        )
 
 
-WAYS = [end_one, end_all, remove_member, close_network]
+WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, close_network]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_a_stream_ends_with_the_access_of_its_session(
-    server: str, acme: World, way: Callable[[World, UUID, str], None]
+@pytest.mark.parametrize(
+    "end_access", WAYS_TO_END_ACCESS, ids=lambda end_access: end_access.__name__
+)
+def test_a_stream_ends_when_the_access_of_its_session_ends(
+    server: str, acme: World, end_access: Callable[[World, UUID, str], None]
 ) -> None:
-    token, session = bearer_of(acme)
-    run_id = start(acme, make_pipeline(acme))
+    token, session = viewer_session(acme)
+    run_id = start_run(acme, make_pipeline(acme))
     headers = {"Authorization": f"Bearer {token}"}
     address = f"{server}/api/v1/runs/{run_id}/events"
-    with httpx.stream("GET", address, headers=headers, timeout=LONG) as response:
+    with httpx.stream("GET", address, headers=headers, timeout=MAX_SILENCE) as response:
         stream = Listener(response)
         assert stream.next()[1] == "run"
-        way(acme, session, token)
-        assert stream.ended()
+        end_access(acme, session, token)
+        assert stream.has_ended()
     refused = httpx.get(address, headers=headers)
-    assert refused.status_code == (403 if way is close_network else 401)
+    assert refused.status_code == (403 if end_access is close_network else 401)
 
 
-def test_a_stream_ends_with_its_api_key_and_no_other_does(server: str, acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme))
+def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
+    server: str, acme: World
+) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
     address = f"{server}/api/v1/runs/{run_id}/events"
     with acme.scope():
         by = principal(acme, Role.MEMBER)
-        ended, other = (
+        revoked_key, other_key = (
             api_keys.create(org=acme.org, by=by, name=name, role=Role.VIEWER)
             for name in ("ended", "other")
         )
     with (
-        httpx.stream("GET", address, headers={"X-API-Key": ended.text}, timeout=LONG) as one,
-        httpx.stream("GET", address, headers={"X-API-Key": other.text}, timeout=LONG) as two,
+        httpx.stream(
+            "GET", address, headers={"X-API-Key": revoked_key.text}, timeout=MAX_SILENCE
+        ) as first_response,
+        httpx.stream(
+            "GET", address, headers={"X-API-Key": other_key.text}, timeout=MAX_SILENCE
+        ) as second_response,
     ):
-        first, second = Listener(one), Listener(two)
+        first, second = Listener(first_response), Listener(second_response)
         assert first.next()[1] == second.next()[1] == "run"
-        answer = acme.client(Role.ADMIN).delete(f"/api/v1/org/api-keys/{ended.row.pk}")
+        answer = acme.client(Role.ADMIN).delete(f"/api/v1/org/api-keys/{revoked_key.row.pk}")
         assert answer.status_code == 204
-        assert first.ended()
+        assert first.has_ended()
         with pytest.raises(httpx.ReadTimeout):
-            second.ended()
+            second.has_ended()
 
 
-def test_a_stream_of_a_key_of_one_domain_ends_when_the_pipeline_leaves_it(
+def test_a_stream_of_a_key_of_one_domain_ends_when_the_pipeline_leaves_the_domain(
     server: str, acme: World
 ) -> None:
     pipeline = make_pipeline(acme)
@@ -119,15 +129,15 @@ def test_a_stream_of_a_key_of_one_domain_ends_when_the_pipeline_leaves_it(
         domain = Domain.unscoped.create(org=acme.org, name="sales")
         Pipeline.objects.for_org(acme.org).filter(pk=pipeline.pk).update(domain=domain)
         by = principal(acme, Role.MEMBER)
-        made = api_keys.create(
+        key = api_keys.create(
             org=acme.org, by=by, name="sales", role=Role.VIEWER, domain_id=domain.pk
         )
-    address = f"{server}/api/v1/runs/{start(acme, pipeline)}/events"
-    headers = {"X-API-Key": made.text}
-    with httpx.stream("GET", address, headers=headers, timeout=LONG) as response:
+    address = f"{server}/api/v1/runs/{start_run(acme, pipeline)}/events"
+    headers = {"X-API-Key": key.text}
+    with httpx.stream("GET", address, headers=headers, timeout=MAX_SILENCE) as response:
         stream = Listener(response)
         assert stream.next()[1] == "run"
         path = f"/api/v1/pipelines/{pipeline.pk}"
         assert acme.client(Role.ADMIN).patch(path, {"domain_id": None}).status_code == 200
-        assert stream.ended()
+        assert stream.has_ended()
     assert httpx.get(address, headers=headers).status_code == 404

@@ -1,4 +1,4 @@
-"""The number of live streams per member, org and process is limited, and the count is exact however a stream ends."""
+"""The number of live streams per member, org and process is limited. The count is exact however a stream ends."""
 
 from __future__ import annotations
 
@@ -38,37 +38,37 @@ def server(committed_db: None) -> Iterator[str]:
         yield address
 
 
-def bearer(who: World, role: Role) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token_for(who.users[role], who.org)}"}
+def auth_headers(world: World, role: Role) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_for(world.users[role], world.org)}"}
 
 
-def test_a_crowd_gets_as_many_places_as_a_member_has_and_takes_none_of_others(server: str) -> None:
-    acme, rival = make_world(), make_world()
-    viewer = bearer(acme, Role.VIEWER)
-    innocent = [bearer(acme, Role.MEMBER), bearer(rival, Role.VIEWER)]
+def test_a_member_gets_at_most_their_limit_of_streams_and_takes_none_of_others(server: str) -> None:
+    acme, other_org = make_world(), make_world()
+    viewer = auth_headers(acme, Role.VIEWER)
+    other_headers = [auth_headers(acme, Role.MEMBER), auth_headers(other_org, Role.VIEWER)]
 
-    async def crowd() -> tuple[list[httpx.Response], list[int]]:
+    async def open_streams() -> tuple[list[httpx.Response], list[int]]:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=server, limits=limits, timeout=60) as client:
 
-            async def open_one(headers: dict[str, str]) -> httpx.Response:
+            async def open_stream(headers: dict[str, str]) -> httpx.Response:
                 request = client.build_request("GET", URL, headers=headers)
                 return await client.send(request, stream=True)
 
-            opened = await asyncio.gather(*(open_one(viewer) for _ in range(40)))
-            others = [await open_one(headers) for headers in innocent]
-            refused = next(each for each in opened if each.status_code == 429)
+            responses = await asyncio.gather(*(open_stream(viewer) for _ in range(40)))
+            other_responses = [await open_stream(headers) for headers in other_headers]
+            refused = next(response for response in responses if response.status_code == 429)
             await refused.aread()
-            statuses = [each.status_code for each in others]
-            for each in (*opened, *others):
-                await each.aclose()
-            return opened, statuses
+            statuses = [response.status_code for response in other_responses]
+            for response in (*responses, *other_responses):
+                await response.aclose()
+            return responses, statuses
 
-    opened, others = asyncio.run(crowd())
-    assert sorted({each.status_code for each in opened}) == [200, 429]
-    assert [each.status_code for each in opened].count(200) == PER_MEMBER
-    assert others == [200, 200]
-    refused = next(each for each in opened if each.status_code == 429)
+    responses, other_statuses = asyncio.run(open_streams())
+    assert sorted({response.status_code for response in responses}) == [200, 429]
+    assert [response.status_code for response in responses].count(200) == PER_MEMBER
+    assert other_statuses == [200, 200]
+    refused = next(response for response in responses if response.status_code == 429)
     assert refused.headers["retry-after"] == "10"
     assert refused.headers["content-type"] == "application/problem+json"
     problem = refused.json()
@@ -77,47 +77,51 @@ def test_a_crowd_gets_as_many_places_as_a_member_has_and_takes_none_of_others(se
     assert "Close pages" in problem["detail"]
 
 
-def test_keys_count_for_their_maker_and_everybody_for_the_org(server: str) -> None:
+def test_streams_of_a_key_count_for_its_creator_and_all_streams_for_the_org(server: str) -> None:
     acme = make_world()
     with acme.scope():
         owner = principal(acme, Role.OWNER)
         key = api_keys.create(org=acme.org, by=owner, name="k", role=Role.VIEWER).text
     with ExitStack() as streams:
 
-        def status(headers: dict[str, str]) -> int:
+        def open_stream(headers: dict[str, str]) -> int:
             answer = httpx.stream("GET", server + URL, headers=headers, timeout=20)
             response = streams.enter_context(answer)
             return response.status_code
 
-        by_key = {"Authorization": f"Bearer {key}"}
-        assert [status(by_key) for _ in range(PER_MEMBER + 1)] == [200] * PER_MEMBER + [429]
-        assert status(bearer(acme, Role.OWNER)) == 429  # who made the key
-        assert [status(bearer(acme, Role.VIEWER)) for _ in range(2)] == [200, 200]
-        refused = httpx.get(server + URL, headers=bearer(acme, Role.ADMIN), timeout=20)
+        key_headers = {"Authorization": f"Bearer {key}"}
+        assert [open_stream(key_headers) for _ in range(PER_MEMBER + 1)] == [200] * PER_MEMBER + [
+            429
+        ]
+        assert open_stream(auth_headers(acme, Role.OWNER)) == 429  # the creator of the key
+        assert [open_stream(auth_headers(acme, Role.VIEWER)) for _ in range(2)] == [200, 200]
+        refused = httpx.get(server + URL, headers=auth_headers(acme, Role.ADMIN), timeout=20)
         assert refused.status_code == 429
         assert refused.json()["detail"].startswith(f"Your organization has {PER_ORG} live")
-    assert eventually(lambda: opens(server, acme, Role.VIEWER))
+    assert becomes_true(lambda: can_open_stream(server, acme, Role.VIEWER))
 
 
-def opens(server: str, who: World, role: Role) -> bool:
-    with httpx.stream("GET", server + URL, headers=bearer(who, role), timeout=20) as response:
+def can_open_stream(server: str, world: World, role: Role) -> bool:
+    with httpx.stream(
+        "GET", server + URL, headers=auth_headers(world, role), timeout=20
+    ) as response:
         return response.status_code == 200
 
 
-def eventually(true: Callable[[], bool]) -> bool:
+def becomes_true(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 30
-    while not true():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
     return True
 
 
-# --- In this process, where each kind of end can be forced -------------------------------------------
+# --- In this process, where a test can end a stream in each way -------------------------------------------
 Receive = Callable[[], Any]
 
 
-async def stream(streams: Streams, token: str, receive: Receive) -> None:
+async def serve_stream(streams: Streams, token: str, receive: Receive) -> None:
     async def send(message: Any) -> None:
         assert message
 
@@ -133,26 +137,26 @@ async def stream(streams: Streams, token: str, receive: Receive) -> None:
     await streams(scope, receive, send, StreamTarget())
 
 
-async def stays() -> None:
+async def never_disconnect() -> None:
     await asyncio.Event().wait()
 
 
-async def leaves() -> dict[str, str]:
+async def disconnect_at_once() -> dict[str, str]:
     return {"type": "http.disconnect"}
 
 
-async def until_taken(streams: Streams) -> None:
-    while not streams.limits.count:  # noqa: ASYNC110 - nothing announces it
+async def wait_until_counted(streams: Streams) -> None:
+    while not streams.limits.count:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_place_is_given_back_when_the_client_leaves() -> None:
-    token = bearer(make_world(), Role.VIEWER)["Authorization"]
+def test_a_stream_is_not_counted_after_its_client_disconnects() -> None:
+    token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
 
     async def run() -> Streams:
         streams = Streams()
-        await asyncio.wait_for(stream(streams, token, leaves), 30)
+        await asyncio.wait_for(serve_stream(streams, token, disconnect_at_once), 30)
         await streams.close()
         return streams
 
@@ -160,35 +164,37 @@ def test_a_place_is_given_back_when_the_client_leaves() -> None:
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_place_is_given_back_when_the_first_read_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    token = bearer(make_world(), Role.VIEWER)["Authorization"]
-    seen: list[int] = []
+def test_a_stream_is_not_counted_after_its_first_read_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
+    counts: list[int] = []
 
     async def run() -> None:
         streams = Streams()
 
-        def fails(_: OrgFeed) -> Any:
-            seen.append(streams.limits.count)
+        def count_and_fail(_: OrgFeed) -> Any:
+            counts.append(streams.limits.count)
             raise OperationalError("gone")
 
-        monkeypatch.setattr(OrgFeed, "begin", fails)
+        monkeypatch.setattr(OrgFeed, "begin", count_and_fail)
         with pytest.raises(OperationalError):
-            await asyncio.wait_for(stream(streams, token, stays), 30)
+            await asyncio.wait_for(serve_stream(streams, token, never_disconnect), 30)
         assert streams.limits.count == 0
         await streams.close()
 
     asyncio.run(run())
-    assert seen == [1]
+    assert counts == [1]
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_a_place_is_given_back_when_the_server_cancels_the_stream() -> None:
-    token = bearer(make_world(), Role.VIEWER)["Authorization"]
+def test_a_stream_is_not_counted_after_the_server_cancels_it() -> None:
+    token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
 
     async def run() -> None:
         streams = Streams()
-        task = asyncio.create_task(stream(streams, token, stays))
-        await asyncio.wait_for(until_taken(streams), 30)
+        task = asyncio.create_task(serve_stream(streams, token, never_disconnect))
+        await asyncio.wait_for(wait_until_counted(streams), 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -199,42 +205,42 @@ def test_a_place_is_given_back_when_the_server_cancels_the_stream() -> None:
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_who_leaves_while_the_database_is_away_keeps_no_place(
+def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The hub cannot listen, so the stream has not begun; its client disconnects meanwhile."""
-    token = bearer(make_world(), Role.VIEWER)["Authorization"]
-    tries: list[int] = []
+    """The hub cannot connect to the database, so the stream has not begun when its client disconnects."""
+    token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
+    attempts: list[int] = []
 
-    async def away() -> Any:
-        tries.append(1)
-        raise psycopg.OperationalError("away")
+    async def fail_to_connect() -> Any:
+        attempts.append(1)
+        raise psycopg.OperationalError("the database is down")
 
     async def run() -> None:
-        monkeypatch.setattr(hub, "_connect", away)
-        streams, gone = Streams(), asyncio.Event()
+        monkeypatch.setattr(hub, "_connect", fail_to_connect)
+        streams, disconnected = Streams(), asyncio.Event()
 
         async def receive() -> dict[str, str]:
-            await gone.wait()
+            await disconnected.wait()
             return {"type": "http.disconnect"}
 
-        task = asyncio.create_task(stream(streams, token, receive))
-        await asyncio.wait_for(until_taken(streams), 30)
-        gone.set()
+        task = asyncio.create_task(serve_stream(streams, token, receive))
+        await asyncio.wait_for(wait_until_counted(streams), 30)
+        disconnected.set()
         await asyncio.wait_for(task, 30)
         assert streams.limits.count == 0
         await streams.close()
 
     asyncio.run(run())
-    assert tries
+    assert attempts
 
 
-def test_a_process_at_its_limit_refuses_streams(settings: Any) -> None:
+def test_a_process_at_its_limit_rejects_streams_with_503(settings: Any) -> None:
     settings.STREAMS_PER_PROCESS = 1
     limits = StreamLimits()
     ids: Any = ("a", "b", "c", "d")
-    with limits.take(member=ids[0], org=ids[1]), pytest.raises(Problem) as full:
+    with limits.take(member=ids[0], org=ids[1]), pytest.raises(Problem) as raised:
         limits.take(member=ids[2], org=ids[3]).__enter__()
-    assert (full.value.status, full.value.code) == (503, "unavailable")
+    assert (raised.value.status, raised.value.code) == (503, "unavailable")
     assert limits.count == 0
     assert not limits._open_streams

@@ -1,4 +1,4 @@
-"""A deleted pipeline leaves nothing behind, and removes nothing of others."""
+"""Deleting a pipeline removes all its data, and no data of other pipelines."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status
 from apps.runs.outputs import leftovers, storage
-from tests.runs.claiming.test_attempts import has_read, in_background, work_until_idle
+from tests.runs.claiming.test_attempts import has_read, work_until_idle, working_in_background
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start, wait_for
+from tests.runs.processes import start_run, wait_for_run
 from tests.world import World, make_world
 
-STATE = {"stream_jobs": "name", "stream_resets": "name", "engine_stream": "stream_key"}
-OF_JOBS = ("source_cursors", "destination_cursors", "engine_job", "engine_batch")
+STATE_TABLES = {"stream_jobs": "name", "stream_resets": "name", "engine_stream": "stream_key"}
+JOB_TABLES = ("source_cursors", "destination_cursors", "engine_job", "engine_batch")
 
 
 @pytest.fixture
-def ran(acme: World, this_worker: Worker) -> Pipeline:
+def pipeline_with_runs(acme: World, this_worker: Worker) -> Pipeline:
     """A pipeline that has run twice."""
     pipeline = make_pipeline(acme, source={"rows": 250}, write_mode="append")
     for _ in range(2):
-        run(this_worker, acme, pipeline)
+        run_pipeline(this_worker, acme, pipeline)
     return pipeline
 
 
-def run(worker: Worker, world: World, pipeline: Pipeline) -> UUID:
-    run_id = start(world, pipeline)
+def run_pipeline(worker: Worker, world: World, pipeline: Pipeline) -> UUID:
+    run_id = start_run(world, pipeline)
     work_until_idle(worker)
     with world.scope():
         assert Run.objects.for_org(world.org).get(pk=run_id).status == Status.SUCCEEDED
     return run_id
 
 
-def delete(world: World, pipeline: Pipeline) -> None:
+def delete_pipeline(world: World, pipeline: Pipeline) -> None:
     assert world.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
 
 
-def removals() -> list[dict[str, str]]:
-    """Return the arguments of the waiting removals."""
+def queued_removals() -> list[dict[str, str]]:
+    """Return the arguments of the queued jobs that remove leftovers."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT args FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' ORDER BY id",
@@ -68,78 +68,82 @@ def removals() -> list[dict[str, str]]:
 
 
 def remove_leftovers() -> None:
-    """Run the removals as a worker would."""
-    for carried in removals():
-        tasks.remove_leftovers(**carried)
+    """Run the queued removals as a worker would."""
+    for arguments in queued_removals():
+        tasks.remove_leftovers(**arguments)
 
 
-def files(world: World, folder: str = "") -> list[str]:
+def stored_files(world: World, folder: str = "") -> list[str]:
     root = Path(settings.DROVER_HOME) / "storage"
     found = (root / "org" / str(world.org.pk) / folder).rglob("*")
     return sorted(str(path.relative_to(root)) for path in found if path.is_file())
 
 
-def remembered(pipeline: Pipeline) -> int:
-    """Return the engine's rows of this pipeline."""
+def count_engine_rows(pipeline: Pipeline) -> int:
+    """Return the number of rows that the engine stores for this pipeline."""
     key = stream_key(pipeline.org_id, pipeline.pk)
     with psycopg.connect(state.engine_conninfo(settings.ENGINE_DATABASE_URL)) as engine:
         return sum(
             engine.execute(statement, [key]).fetchone()[0]  # type: ignore[index]
-            for statement in _counts()
+            for statement in _count_statements()
         )
 
 
-def _counts() -> Iterator[sql.Composed]:
-    for table, column in STATE.items():
+def _count_statements() -> Iterator[sql.Composed]:
+    for table, column in STATE_TABLES.items():
         yield sql.SQL("select count(*) from {} where {} = %s").format(
             sql.Identifier(table), sql.Identifier(column)
         )
-    for table in OF_JOBS:
+    for table in JOB_TABLES:
         yield sql.SQL(
             "select count(*) from {} where job_id in (select id from stream_jobs where name = %s)"
         ).format(sql.Identifier(table))
 
 
-def test_logs_files_and_the_engines_memory_of_a_deleted_pipeline_are_gone(
-    acme: World, ran: Pipeline
+def test_logs_files_and_engine_rows_of_a_deleted_pipeline_are_removed(
+    acme: World, pipeline_with_runs: Pipeline
 ) -> None:
-    assert len(files(acme, "data")) > 2
-    assert len(files(acme, "run")) == 2
-    assert remembered(ran) > 4
+    assert len(stored_files(acme, "data")) > 2
+    assert len(stored_files(acme, "run")) == 2
+    assert count_engine_rows(pipeline_with_runs) > 4
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
 
-    assert files(acme) == []
-    assert remembered(ran) == 0
+    assert stored_files(acme) == []
+    assert count_engine_rows(pipeline_with_runs) == 0
 
 
-def test_a_deletion_asks_once_with_ids_only_and_one_that_is_taken_back_asks_nothing(
-    acme: World, ran: Pipeline
+def test_a_deletion_queues_one_removal_and_a_rolled_back_deletion_queues_none(
+    acme: World, pipeline_with_runs: Pipeline
 ) -> None:
     with transaction.atomic():
-        delete(acme, ran)
+        delete_pipeline(acme, pipeline_with_runs)
         transaction.set_rollback(True)
-    assert removals() == []
+    assert queued_removals() == []
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
 
-    assert removals() == [{"org_id": str(acme.org.pk), "pipeline_id": str(ran.pk)}]
+    assert queued_removals() == [
+        {"org_id": str(acme.org.pk), "pipeline_id": str(pipeline_with_runs.pk)}
+    ]
 
 
-def test_another_pipeline_keeps_its_log_its_files_and_its_position(
-    acme: World, ran: Pipeline, this_worker: Worker
+def test_the_log_files_and_position_of_another_pipeline_are_not_removed(
+    acme: World, pipeline_with_runs: Pipeline, this_worker: Worker
 ) -> None:
     other = make_pipeline(acme, source={"rows": 10})
-    other_run = run(this_worker, acme, other)
-    before = remembered(other)
-    own = [name for name in files(acme) if str(other.pk) in name or str(other_run) in name]
+    other_run = run_pipeline(this_worker, acme, other)
+    before = count_engine_rows(other)
+    files_of_other = [
+        name for name in stored_files(acme) if str(other.pk) in name or str(other_run) in name
+    ]
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
 
-    assert files(acme) == own
-    assert remembered(other) == before > 0
+    assert stored_files(acme) == files_of_other
+    assert count_engine_rows(other) == before > 0
     client = acme.client("viewer")
     (output,) = client.get(f"/api/v1/runs/{other_run}/outputs").json()["results"]
     path = f"/api/v1/runs/{other_run}/outputs/{output['name']}"
@@ -147,121 +151,133 @@ def test_another_pipeline_keeps_its_log_its_files_and_its_position(
     assert client.get(f"/api/v1/runs/{other_run}/logs").json()["lines"]
 
 
-def test_another_org_keeps_everything(acme: World, ran: Pipeline, this_worker: Worker) -> None:
+def test_no_data_of_another_org_is_removed(
+    acme: World, pipeline_with_runs: Pipeline, this_worker: Worker
+) -> None:
     globex = make_world("Globex")
-    theirs = make_pipeline(globex, source={"rows": 10})
-    run(this_worker, globex, theirs)
-    before = files(globex), remembered(theirs)
+    pipeline_of_globex = make_pipeline(globex, source={"rows": 10})
+    run_pipeline(this_worker, globex, pipeline_of_globex)
+    before = stored_files(globex), count_engine_rows(pipeline_of_globex)
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
-    # Ids of two orgs in one job: the pipeline does not exist there, and neither do its files.
-    leftovers.remove(org_id=acme.org.pk, pipeline_id=theirs.pk)
+    # The org of this job has no such pipeline, and no files of it.
+    leftovers.remove(org_id=acme.org.pk, pipeline_id=pipeline_of_globex.pk)
 
-    assert (files(globex), remembered(theirs)) == before
+    assert (stored_files(globex), count_engine_rows(pipeline_of_globex)) == before
 
 
-def test_files_the_org_uploaded_stay(acme: World, ran: Pipeline) -> None:
+def test_uploaded_files_of_the_org_are_not_removed(
+    acme: World, pipeline_with_runs: Pipeline
+) -> None:
     storage.write(f"{files_root(acme.org.pk).prefix}/airports.csv", b"iata\n")
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
 
-    assert files(acme) == [f"org/{acme.org.pk}/files/airports.csv"]
+    assert stored_files(acme) == [f"org/{acme.org.pk}/files/airports.csv"]
 
 
-def test_removing_twice_and_where_nothing_ever_was_is_fine(acme: World, ran: Pipeline) -> None:
-    delete(acme, ran)
+def test_a_removal_can_be_repeated_and_may_find_no_data(
+    acme: World, pipeline_with_runs: Pipeline
+) -> None:
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
     remove_leftovers()
 
     globex = make_world("Globex")
     never_ran = make_pipeline(globex)
-    delete(globex, never_ran)
+    delete_pipeline(globex, never_ran)
     remove_leftovers()
 
-    assert files(acme) == files(globex) == []
-    assert remembered(ran) == remembered(never_ran) == 0
+    assert stored_files(acme) == stored_files(globex) == []
+    assert count_engine_rows(pipeline_with_runs) == count_engine_rows(never_ran) == 0
 
 
 def test_an_interrupted_removal_continues(
-    acme: World, ran: Pipeline, monkeypatch: pytest.MonkeyPatch
+    acme: World, pipeline_with_runs: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "run_ids", _away)
+        patch.setattr(storage, "run_ids", _fail_to_list)
         with pytest.raises(OSError, match="storage is unavailable"):
             remove_leftovers()
-    assert files(acme, "run")
+    assert stored_files(acme, "run")
 
     remove_leftovers()
 
-    assert files(acme) == []
+    assert stored_files(acme) == []
 
 
-def _away(*_: Any) -> Any:
+def _fail_to_list(*_: Any) -> Any:
     raise OSError("storage is unavailable")
 
 
-def test_a_pipeline_that_exists_loses_nothing(acme: World, ran: Pipeline) -> None:
-    before = files(acme), remembered(ran)
+def test_no_data_of_an_existing_pipeline_is_removed(
+    acme: World, pipeline_with_runs: Pipeline
+) -> None:
+    before = stored_files(acme), count_engine_rows(pipeline_with_runs)
 
-    assert not leftovers.remove(org_id=acme.org.pk, pipeline_id=ran.pk)
+    assert not leftovers.remove(org_id=acme.org.pk, pipeline_id=pipeline_with_runs.pk)
 
-    assert (files(acme), remembered(ran)) == before
+    assert (stored_files(acme), count_engine_rows(pipeline_with_runs)) == before
 
 
-def test_folders_that_belong_to_no_run_are_not_touched(acme: World, ran: Pipeline) -> None:
+def test_folders_that_belong_to_no_run_are_not_removed(
+    acme: World, pipeline_with_runs: Pipeline
+) -> None:
     storage.write(f"org/{acme.org.pk}/run/notes/readme.txt", b"mine\n")
 
-    delete(acme, ran)
+    delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
 
-    assert files(acme) == [f"org/{acme.org.pk}/run/notes/readme.txt"]
+    assert stored_files(acme) == [f"org/{acme.org.pk}/run/notes/readme.txt"]
 
 
-def test_a_duckdb_file_goes_with_its_pipeline_alone(acme: World, this_worker: Worker) -> None:
-    ours, other = (
+def test_only_the_duckdb_file_of_the_deleted_pipeline_is_removed(
+    acme: World, this_worker: Worker
+) -> None:
+    deleted, other = (
         make_pipeline(acme, source={"rows": 10}, destination={"kind": "duckdb"}) for _ in range(2)
     )
-    for pipeline in (ours, other):
-        run(this_worker, acme, pipeline)
+    for pipeline in (deleted, other):
+        run_pipeline(this_worker, acme, pipeline)
 
-    delete(acme, ours)
+    delete_pipeline(acme, deleted)
     remove_leftovers()
 
-    kept = f"{data_root(acme.org.pk, other.pk).prefix}/warehouse.duckdb"
-    assert files(acme, "data") == [kept]
+    remaining = f"{data_root(acme.org.pk, other.pk).prefix}/warehouse.duckdb"
+    assert stored_files(acme, "data") == [remaining]
 
 
-def test_a_worker_that_writes_after_the_removal_has_it_done_again(
+def test_a_worker_that_writes_after_the_removal_queues_a_second_removal(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 2000, "page_size": 100, "delay": 0.2})
-    run_id = start(acme, pipeline)
+    run_id = start_run(acme, pipeline)
 
-    with in_background(this_worker):
-        wait_for(acme, run_id, has_read(200))
-        with acme.scope():  # as if it had been told to stop and had not reacted
+    with working_in_background(this_worker):
+        wait_for_run(acme, run_id, has_read(200))
+        with acme.scope():  # as if the worker had ignored a request to cancel
             Run.objects.for_org(acme.org).filter(pk=run_id).update(
                 cancel_requested_at=Now() - timedelta(seconds=30)
             )
             assert reconciler.enforce_cancel(org_id=acme.org.pk, run_id=run_id)
-        delete(acme, pipeline)
+        delete_pipeline(acme, pipeline)
         remove_leftovers()
-    assert removals() == [{"org_id": str(acme.org.pk), "pipeline_id": str(pipeline.pk)}] * 2
+    assert queued_removals() == [{"org_id": str(acme.org.pk), "pipeline_id": str(pipeline.pk)}] * 2
     remove_leftovers()
 
-    assert files(acme) == []
-    assert remembered(pipeline) == 0
+    assert stored_files(acme) == []
+    assert count_engine_rows(pipeline) == 0
 
 
-def test_a_removal_whose_worker_died_is_given_to_another(acme: World) -> None:
-    delete(acme, make_pipeline(acme))
+def test_a_removal_of_a_dead_worker_is_queued_again(acme: World) -> None:
+    delete_pipeline(acme, make_pipeline(acme))
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")
-    assert removals() == []
+    assert queued_removals() == []
 
     assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) == 1
 
-    assert len(removals()) == 1
+    assert len(queued_removals()) == 1

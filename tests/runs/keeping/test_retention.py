@@ -1,6 +1,4 @@
-"""Expired data of an org is removed, after its own number of days: logs, events, runs, and audit events after at
-least a year.
-"""
+"""Logs, events, runs and audit events of an org are removed after the number of days that the org has chosen."""
 
 from __future__ import annotations
 
@@ -24,106 +22,114 @@ from apps.runs.outputs import storage
 from tests import database
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World, make_world
 from tests.world import make_pipeline as make_any_pipeline
 
 
-def ran(worker: Worker, world: World, *, days_ago: int = 0, **fields: Any) -> UUID:
-    """A run that ended that long ago."""
-    run_id = start(world, make_pipeline(world, **fields))
+def create_ended_run(worker: Worker, world: World, *, days_ago: int = 0, **fields: Any) -> UUID:
+    """Create a run that ended this number of days ago."""
+    run_id = start_run(world, make_pipeline(world, **fields))
     work_until_idle(worker)
-    age(world, run_id, days_ago)
+    set_age(world, run_id, days_ago)
     return run_id
 
 
-def age(world: World, run_id: UUID, days: int) -> None:
-    then = timezone.now() - timedelta(days=days)
+def set_age(world: World, run_id: UUID, days: int) -> None:
+    time = timezone.now() - timedelta(days=days)
     with world.scope():
-        Run.objects.for_org(world.org).filter(pk=run_id).update(created_at=then, finished_at=then)
-        Event.objects.for_org(world.org).filter(run_id=run_id).update(at=then)
+        Run.objects.for_org(world.org).filter(pk=run_id).update(created_at=time, finished_at=time)
+        Event.objects.for_org(world.org).filter(run_id=run_id).update(at=time)
 
 
-def keep(world: World, **days: int | None) -> None:
+def set_retention(world: World, **days: int | None) -> None:
     with world.scope():
         Org.objects.filter(pk=world.org.pk).update(**days)
 
 
-def folder(world: World, run_id: UUID) -> Path:
+def run_folder(world: World, run_id: UUID) -> Path:
     from django.core.files.storage import default_storage
 
     return Path(default_storage.path(storage.run_folder(world.org.pk, run_id)))
 
 
-def log(world: World, run_id: UUID) -> dict[str, Any]:
-    found: dict[str, Any] = world.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
-    return found
+def read_log(world: World, run_id: UUID) -> dict[str, Any]:
+    log: dict[str, Any] = world.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
+    return log
 
 
-def test_a_log_expires_after_the_orgs_days_and_readers_get_a_note(
+def test_a_log_is_removed_after_the_days_of_the_org_and_readers_get_a_note(
     acme: World, this_worker: Worker
 ) -> None:
-    old, young = ran(this_worker, acme, days_ago=91), ran(this_worker, acme, days_ago=89)
+    old_run, recent_run = (
+        create_ended_run(this_worker, acme, days_ago=91),
+        create_ended_run(this_worker, acme, days_ago=89),
+    )
     other = make_world()
-    keep(other, keep_logs_days=None)
-    theirs = ran(this_worker, other, days_ago=4000)
+    set_retention(other, keep_logs_days=None)
+    run_of_other = create_ended_run(this_worker, other, days_ago=4000)
 
     assert retention.remove_expired_data().logs == 1
 
-    said = log(acme, old)
-    assert (said["lines"], said["next_offset"], said["complete"]) == ([], None, True)
-    assert said["note"] == "The log of this run was removed after 90 days."
-    assert said["removed"] == said["total"] > 0
-    assert not folder(acme, old).exists()
+    log = read_log(acme, old_run)
+    assert (log["lines"], log["next_offset"], log["complete"]) == ([], None, True)
+    assert log["note"] == "The log of this run was removed after 90 days."
+    assert log["removed"] == log["total"] > 0
+    assert not run_folder(acme, old_run).exists()
     with acme.scope():
-        assert not LogPart.objects.for_org(acme.org).filter(run_id=old).exists()
-        assert Output.objects.for_org(acme.org).filter(run_id=old).exists()
-    for world, kept in ((acme, young), (other, theirs)):
-        assert (log(world, kept)["note"], log(world, kept)["removed"]) == ("", 0)
-        assert log(world, kept)["lines"]
+        assert not LogPart.objects.for_org(acme.org).filter(run_id=old_run).exists()
+        assert Output.objects.for_org(acme.org).filter(run_id=old_run).exists()
+    for world, run in ((acme, recent_run), (other, run_of_other)):
+        assert (read_log(world, run)["note"], read_log(world, run)["removed"]) == ("", 0)
+        assert read_log(world, run)["lines"]
     assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
-def test_an_interrupted_removal_continues_and_is_shown_meanwhile(
+def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = ran(this_worker, acme, days_ago=91)
-    fine = ran(this_worker, acme, days_ago=91)
-    asked: list[UUID] = []
+    failing_run = create_ended_run(this_worker, acme, days_ago=91)
+    other_run = create_ended_run(this_worker, acme, days_ago=91)
+    requested: list[UUID] = []
 
-    def remove(org_id: UUID, run_id: UUID, *, before: int) -> None:
-        asked.append(run_id)
-        if run_id == broken:
+    def remove_or_fail(org_id: UUID, run_id: UUID, *, before: int) -> None:
+        requested.append(run_id)
+        if run_id == failing_run:
             raise OSError("the disk is read only")
-        remove_really(org_id, run_id, before=before)
+        remove_log(org_id, run_id, before=before)
 
-    remove_really = storage.remove_log
+    remove_log = storage.remove_log
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "remove_log", remove)
+        patch.setattr(storage, "remove_log", remove_or_fail)
         retention.remove_expired_data()
-    assert set(asked) == {broken, fine}  # a failure does not prevent the others
-    assert folder(acme, broken).exists()
-    assert not folder(acme, fine).exists()
-    assert log(acme, broken)["note"]
+    assert set(requested) == {failing_run, other_run}
+    assert run_folder(acme, failing_run).exists()
+    assert not run_folder(acme, other_run).exists()
+    assert read_log(acme, failing_run)["note"]
     retention.remove_expired_data()
-    assert not folder(acme, broken).exists()
+    assert not run_folder(acme, failing_run).exists()
     with acme.scope():
         assert not LogPart.objects.for_org(acme.org).exists()
 
 
-def test_what_another_process_holds_keeps_nothing_else(acme: World, this_worker: Worker) -> None:
-    held, free = ran(this_worker, acme, days_ago=92), ran(this_worker, acme, days_ago=91)
-    with psycopg.connect(database.url_of(database.worker_database())) as other:
-        other.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [held])
+def test_a_locked_run_does_not_prevent_the_removal_of_others(
+    acme: World, this_worker: Worker
+) -> None:
+    locked_run, other_run = (
+        create_ended_run(this_worker, acme, days_ago=92),
+        create_ended_run(this_worker, acme, days_ago=91),
+    )
+    with psycopg.connect(database.url_of(database.worker_database())) as locking:
+        locking.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [locked_run])
         assert retention.remove_expired_data().logs == 1
-        assert folder(acme, held).exists()
-        assert not folder(acme, free).exists()
+        assert run_folder(acme, locked_run).exists()
+        assert not run_folder(acme, other_run).exists()
     assert retention.remove_expired_data().logs == 1
-    assert not folder(acme, held).exists()
+    assert not run_folder(acme, locked_run).exists()
 
 
-def test_a_run_that_is_tried_again_keeps_its_new_lines(acme: World, this_worker: Worker) -> None:
-    run_id = ran(
+def test_a_retried_run_keeps_its_new_log_lines(acme: World, this_worker: Worker) -> None:
+    run_id = create_ended_run(
         this_worker,
         acme,
         days_ago=91,
@@ -132,89 +138,93 @@ def test_a_run_that_is_tried_again_keeps_its_new_lines(acme: World, this_worker:
     with acme.scope():
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == "failed"
     retention.remove_expired_data()
-    gone = log(acme, run_id)["total"]
+    removed = read_log(acme, run_id)["total"]
     assert acme.client().post(f"/api/v1/runs/{run_id}/retry").status_code == 200
-    retention.remove_expired_data()  # it is live: nothing is removed
+    retention.remove_expired_data()  # removes nothing, because the run is live
     work_until_idle(this_worker)
-    said = log(acme, run_id)
-    assert said["removed"] == gone
-    assert said["lines"][0]["line"] == gone
-    assert said["note"] == f"The first {gone:,} lines were removed after 90 days."
+    log = read_log(acme, run_id)
+    assert log["removed"] == removed
+    assert log["lines"][0]["line"] == removed
+    assert log["note"] == f"The first {removed:,} lines were removed after 90 days."
 
 
-def test_live_runs_are_never_touched(acme: World) -> None:
-    keep(acme, keep_logs_days=1, keep_runs_days=1, keep_events_days=1)
-    run_id = start(acme, make_pipeline(acme))
-    age(acme, run_id, 400)
+def test_data_of_live_runs_is_not_removed(acme: World) -> None:
+    set_retention(acme, keep_logs_days=1, keep_runs_days=1, keep_events_days=1)
+    run_id = start_run(acme, make_pipeline(acme))
+    set_age(acme, run_id, 400)
     with acme.scope():
         Run.objects.for_org(acme.org).update(finished_at=None, log_lines=5)
+    # As if the run was started after it was selected.
     assert not retention.begin_log_removal(
         acme.org.pk, run_id
-    )  # as if it was started after it was found
+    )
     assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
-def test_runs_stay_unless_the_org_wants_otherwise_and_the_newest_and_those_with_files_always(
+def test_runs_are_removed_only_if_configured_and_never_the_newest_or_those_with_files(
     acme: World, this_worker: Worker
 ) -> None:
-    pipeline = make_pipeline(
-        acme, source={"rows": 20}
-    )  # a run replaces the files of the previous one
+    # Each run replaces the files of the previous run.
+    pipeline = make_pipeline(acme, source={"rows": 20})
     runs = []
     for days in (300, 200, 100):
-        runs.append(start(acme, pipeline))
+        runs.append(start_run(acme, pipeline))
         work_until_idle(this_worker)
-        age(acme, runs[-1], days)
+        set_age(acme, runs[-1], days)
     assert retention.remove_expired_data().runs == 0
-    keep(acme, keep_runs_days=150)
+    set_retention(acme, keep_runs_days=150)
     assert retention.remove_expired_data().runs == 2
-    keep(acme, keep_runs_days=1)
-    assert retention.remove_expired_data().runs == 0  # the newest
+    set_retention(acme, keep_runs_days=1)
+    assert retention.remove_expired_data().runs == 0  # the newest run is not removed
     with acme.scope():
         assert list(Run.objects.for_org(acme.org).values_list("pk", flat=True)) == [runs[2]]
         assert not Event.objects.for_org(acme.org).exclude(run_id=runs[2]).exists()
-    assert [folder(acme, run_id).exists() for run_id in runs] == [False] * 3
+    assert [run_folder(acme, run_id).exists() for run_id in runs] == [False] * 3
 
 
-def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
+def test_run_events_are_removed_after_the_days_of_the_org_and_other_events_after_one(
     acme: World, this_worker: Worker
 ) -> None:
-    old, young = ran(this_worker, acme, days_ago=91), ran(this_worker, acme, days_ago=5)
+    old_run, recent_run = (
+        create_ended_run(this_worker, acme, days_ago=91),
+        create_ended_run(this_worker, acme, days_ago=5),
+    )
     sweeping.sweep()
-    assert kinds(acme, old) == kinds(acme, young) == {"run"}
+    assert event_kinds(acme, old_run) == event_kinds(acme, recent_run) == {"run"}
     assert retention.remove_expired_data().events > 0
-    assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})
-    source = followed.RunFeed(acme.org.pk, young)
-    assert (
-        source.after(0) == source.begin()
-    )  # some are missing: the current state instead, and no gap
+    assert (event_kinds(acme, old_run), event_kinds(acme, recent_run)) == (set(), {"run"})
+    feed = followed.RunFeed(acme.org.pk, recent_run)
+    # Some events are missing, so the feed returns the current state.
+    assert feed.after(0) == feed.begin()
     connection.close()
 
 
-def kinds(world: World, run_id: UUID) -> set[str]:
+def event_kinds(world: World, run_id: UUID) -> set[str]:
     with world.scope():
         events = Event.objects.for_org(world.org).filter(run_id=run_id)
         return set(events.values_list("kind", flat=True))
 
 
-def test_the_trail_is_pruned_by_its_function_alone_which_leaves_an_event(acme: World) -> None:
+def test_old_audit_events_are_removed_only_by_the_database_function_which_adds_an_event(
+    acme: World,
+) -> None:
     other = make_world()
     for world in (acme, other):
-        add_audit(world, days=(400, 366, 364))
-    keep(other, keep_audit_days=None)
-    before = trail(acme)
+        add_audit_events(world, days=(400, 366, 364))
+    set_retention(other, keep_audit_days=None)
+    before = audit_events(acme)
     assert retention.remove_expired_data().audit == 2
-    after = trail(acme)
+    after = audit_events(acme)
     assert after[-1].action == "audit.prune"
     assert after[-1].actor_kind == "system"
     assert after[-1].changes["removed"] == [None, 2]
     assert [event.pk for event in after[:-1]] == [event.pk for event in before[2:]]
-    assert "audit.prune" not in {event.action for event in trail(other)}
+    assert "audit.prune" not in {event.action for event in audit_events(other)}
     with acme.scope(), pytest.raises(DatabaseError), transaction.atomic():
         AuditEvent.objects.for_org(acme.org).filter(pk=after[0].pk).delete()
 
 
-def add_audit(world: World, *, days: tuple[int, ...]) -> None:
+def add_audit_events(world: World, *, days: tuple[int, ...]) -> None:
     with world.scope():
         for count in days:
             event = AuditEvent(org=world.org, actor_kind="system", action="x", object_kind="y")
@@ -227,14 +237,14 @@ def add_audit(world: World, *, days: tuple[int, ...]) -> None:
                 )
 
 
-def trail(world: World) -> list[AuditEvent]:
+def audit_events(world: World) -> list[AuditEvent]:
     with world.scope():
         return list(AuditEvent.objects.for_org(world.org).order_by("at", "id"))
 
 
-def test_a_trail_is_kept_for_a_year_at_least(world: World) -> None:
+def test_audit_events_must_be_stored_for_at_least_a_year(world: World) -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
-        keep(world, keep_audit_days=364)
+        set_retention(world, keep_audit_days=364)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +257,7 @@ def test_a_trail_is_kept_for_a_year_at_least(world: World) -> None:
         ({"keep_runs_days": 36_501}, 422),
     ],
 )
-def test_an_admin_sets_the_days_and_the_audit_log_shows_it(
+def test_an_admin_may_change_the_retention_and_the_change_is_audited(
     world: World, change: dict[str, Any], status: int
 ) -> None:
     answer = world.client("admin").patch("/api/v1/org", change)
@@ -255,30 +265,30 @@ def test_an_admin_sets_the_days_and_the_audit_log_shows_it(
     assert world.client("viewer").patch("/api/v1/org", change).status_code == 403
     if status == 200:
         assert {name: answer.json()[name] for name in change} == change
-        assert trail(world)[-1].changes.keys() == change.keys()
+        assert audit_events(world)[-1].changes.keys() == change.keys()
 
 
-def test_what_is_kept_is_shown_with_its_size_in_one_query(
+def test_the_size_of_stored_data_is_read_with_one_query(
     acme: World, this_worker: Worker, django_assert_num_queries: Any
 ) -> None:
-    run_id = ran(this_worker, acme)
-    ran(this_worker, make_world())
+    run_id = create_ended_run(this_worker, acme)
+    create_ended_run(this_worker, make_world())
     with acme.scope(), django_assert_num_queries(1):
         retention.stored_amounts(acme.org)
-    shown = acme.client("viewer").get("/api/v1/org/usage").json()["kept"]
-    found = {row["name"]: (row["days"], row["rows"], row["bytes"]) for row in shown}
+    stored = acme.client("viewer").get("/api/v1/org/usage").json()["kept"]
+    values = {row["name"]: (row["days"], row["rows"], row["bytes"]) for row in stored}
     with acme.scope():
         (part,) = LogPart.objects.for_org(acme.org).filter(run_id=run_id)
         (output,) = Output.objects.for_org(acme.org).filter(run_id=run_id)
-    assert found["logs"] == (90, part.lines, part.bytes)
-    assert found["outputs"] == (None, 1, output.bytes)
-    assert found["events"][0] == 90
-    assert found["events"][2] > 0
-    assert found["runs"] == (None, 1, None)
-    assert found["audit"][0] == 365
+    assert values["logs"] == (90, part.lines, part.bytes)
+    assert values["outputs"] == (None, 1, output.bytes)
+    assert values["events"][0] == 90
+    assert values["events"][2] > 0
+    assert values["runs"] == (None, 1, None)
+    assert values["audit"][0] == 365
 
 
-def test_a_log_removed_while_it_is_read_is_not_an_error(world: World) -> None:
+def test_a_log_that_was_removed_while_it_is_read_is_recognized(world: World) -> None:
     pipeline = make_any_pipeline(world)
     with world.scope():
         run = Run.unscoped.create(

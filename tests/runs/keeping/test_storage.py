@@ -1,4 +1,4 @@
-"""Logs and outputs in object stores, with real local emulators."""
+"""Logs and outputs of runs in object stores, with local emulators of S3 and Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 
 from tests.engine.destinations.servers import BUCKET, Servers, s3_client
 from tests.runs.conftest import make_pipeline
-from tests.runs.following.test_streams import token_of
-from tests.runs.processes import ended, start, wait_for, worker
+from tests.runs.following.test_streams import session_token
+from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
 from tests.web_server import web_server
 from tests.world import World, make_world
 
 
 @contextmanager
-def s3() -> Iterator[dict[str, str]]:
+def s3_storage() -> Iterator[dict[str, str]]:
     with closing(Servers()) as servers:
         yield {
             "DROVER_STORAGE": "s3",
@@ -35,7 +35,7 @@ def s3() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def gcs() -> Iterator[dict[str, str]]:
+def gcs_storage() -> Iterator[dict[str, str]]:
     with closing(Servers()) as servers:
         yield {
             "DROVER_STORAGE": "gcs",
@@ -45,29 +45,29 @@ def gcs() -> Iterator[dict[str, str]]:
         }
 
 
-def keys_in(environment: dict[str, str], folder: str) -> list[str]:
-    """List everything below the folder; the emulator's buckets are shared by all tests of this process."""
+def list_keys(environment: dict[str, str], folder: str) -> list[str]:
+    """Return the keys below the folder. All tests of this process share the bucket."""
     if environment["DROVER_STORAGE"] == "s3":
         client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
         found = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
         return [item["Key"] for item in found]
     address = environment["DROVER_GCS_ENDPOINT_URL"]
-    listed = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}).json()
-    return [item["name"] for item in listed.get("items", ())]
+    listing = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}).json()
+    return [item["name"] for item in listing.get("items", ())]
 
 
-def assert_the_link_is_for_this_file_only(link: str, folder: str) -> None:
-    """Signed, short-lived, and with nothing but ids."""
+def assert_signed_download_link(link: str, folder: str) -> None:
+    """Assert that the link is signed, expires soon, and is a download of a file in the folder."""
     address = urlsplit(link)
-    given = parse_qs(address.query)
+    parameters = parse_qs(address.query)
     assert folder in address.path
-    assert int(given["X-Amz-Expires"][0]) <= 600
-    assert given["X-Amz-SignedHeaders"] == ["host"]  # the path is part of the signed text
-    assert given["response-content-disposition"][0].startswith("attachment")
+    assert int(parameters["X-Amz-Expires"][0]) <= 600
+    assert parameters["X-Amz-SignedHeaders"] == ["host"]  # the path is part of the signed text
+    assert parameters["response-content-disposition"][0].startswith("attachment")
 
 
-@pytest.mark.parametrize("store", [s3, gcs])
-def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is_deleted(
+@pytest.mark.parametrize("store", [s3_storage, gcs_storage])
+def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_is_deleted(
     acme: World, store: Any
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 700}, destination={"kind": "jsonl"})
@@ -75,12 +75,12 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
     with (
         store() as environment,
         web_server(**environment) as server,
-        worker(**environment),
+        running_worker(**environment),
     ):
-        run_id = start(acme, pipeline)
-        run = wait_for(acme, run_id, ended, 120)
+        run_id = start_run(acme, pipeline)
+        run = wait_for_run(acme, run_id, has_ended, 120)
         assert run["status"] == "succeeded", run
-        headers = {"Authorization": f"Bearer {token_of(acme)}"}
+        headers = {"Authorization": f"Bearer {session_token(acme)}"}
         with httpx.Client(base_url=f"{server}/api/v1/runs/{run_id}", headers=headers) as client:
             log = client.get("/logs").json()
             assert log["complete"]
@@ -96,15 +96,15 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
                 assert redirected.status_code == 302
                 link = redirected.headers["location"]
                 assert httpx.get(link).content == content.content
-                assert_the_link_is_for_this_file_only(link, f"org/{acme.org.pk}/")
-                stranger = {"Authorization": f"Bearer {token_of(make_world())}"}
+                assert_signed_download_link(link, f"org/{acme.org.pk}/")
+                stranger = {"Authorization": f"Bearer {session_token(make_world())}"}
                 foreign = client.get(path, headers=stranger)
                 assert (foreign.status_code, foreign.headers.get("location")) == (404, None)
         folder = f"org/{acme.org.pk}/"
-        assert keys_in(environment, folder)
+        assert list_keys(environment, folder)
         assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
         deadline = time.monotonic() + 120
-        while keys_in(environment, folder):
+        while list_keys(environment, folder):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert not list((Path(os.environ["DROVER_HOME"]) / "storage").glob(f"org/{acme.org.pk}/**/*"))

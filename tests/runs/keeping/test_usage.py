@@ -1,4 +1,4 @@
-"""An org's usage, counted by the database; a warning, then a stop without data loss."""
+"""The database counts the usage of an org. Near a limit there is a warning, and at the limit runs stop."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from apps.runs.execute import Worker
 from apps.runs.models import Run, Status, Trigger, Usage
 from apps.runs.usage import counting as usage
 from apps.runs.usage.counting import Measure
-from tests.runs.claiming.test_attempts import last_line, work_until_idle
+from tests.runs.claiming.test_attempts import last_log_line, work_until_idle
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import start
+from tests.runs.processes import start_run
 from tests.world import World
 from tests.world import make_pipeline as make_any_pipeline
 
 
-def limit(world: World, **limits: int) -> None:
+def set_limits(world: World, **limits: int) -> None:
     with world.scope():
         Org.objects.filter(pk=world.org.pk).update(**limits)
     for name, value in limits.items():
         setattr(world.org, name, value)
 
 
-def used(world: World) -> tuple[int, int]:
+def counted_usage(world: World) -> tuple[int, int]:
     with world.scope():
         row = usage.read_month(world.org.pk)
     return row.rows, row.runs
 
 
-def run_of(world: World) -> Run:
+def newest_run(world: World) -> Run:
     with world.scope():
         found = Run.objects.for_org(world.org).order_by("-created_at").first()
     assert found is not None
     return found
 
 
-def test_rows_are_counted_once_whatever_happens_to_the_pipeline(
+def test_usage_stays_counted_after_the_pipeline_is_deleted(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250})
     for _ in range(2):
-        start(acme, pipeline)
+        start_run(acme, pipeline)
         work_until_idle(this_worker)
-    assert used(acme) == (500, 2)
+    assert counted_usage(acme) == (500, 2)
     assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
-    assert used(acme) == (500, 2)
+    assert counted_usage(acme) == (500, 2)
 
 
-def test_a_counter_that_goes_back_takes_nothing_off(world: World) -> None:
+def test_a_decreasing_counter_of_a_run_does_not_reduce_the_usage(world: World) -> None:
     pipeline = make_any_pipeline(world)
     with world.scope():
         run = Run.unscoped.create(
@@ -60,58 +60,59 @@ def test_a_counter_that_goes_back_takes_nothing_off(world: World) -> None:
         )
         for written in (100, 40, 70):
             Run.objects.for_org(world.org).filter(pk=run.pk).update(records_written=written)
-    assert used(world)[0] == 130
+    assert counted_usage(world)[0] == 130
 
 
-def test_at_the_limit_a_manual_run_is_refused_and_a_scheduled_one_fails(
+def test_at_the_limit_a_manual_run_is_rejected_and_a_scheduled_run_fails(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250})
-    limit(acme, max_rows_month=200)
-    start(acme, pipeline)
+    set_limits(acme, max_rows_month=200)
+    start_run(acme, pipeline)
     work_until_idle(this_worker)
-    assert run_of(acme).status == Status.SUCCEEDED  # small enough to end before the next check
+    # The run succeeds, because it ends before the next check of the limit.
+    assert newest_run(acme).status == Status.SUCCEEDED
     refused = acme.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
     assert "200 rows per month" in refused.json()["detail"]
     with acme.scope():
         services.start(org=acme.org, by=SYSTEM, pipeline_id=pipeline.pk, trigger=Trigger.SCHEDULE)
     work_until_idle(this_worker)
-    failed = run_of(acme)
+    failed = newest_run(acme)
     assert (failed.status, failed.failure_class) == (Status.FAILED, "configuration")
     assert "limit of 200 rows per month" in failed.failure_message
     assert failed.failure_retryable is False
 
 
-def test_a_long_run_stops_at_the_limit_and_continues_when_it_is_raised(
+def test_a_run_that_reaches_the_limit_fails_and_can_continue_after_the_limit_is_raised(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limit_watch, "CHECK_INTERVAL", 0.1)
-    slow = {"rows": 4000, "page_size": 200, "delay": 0.2}
-    pipeline = make_pipeline(acme, source=slow, write_mode="append")
-    limit(acme, max_rows_month=400)
-    start(acme, pipeline)
+    slow_source = {"rows": 4000, "page_size": 200, "delay": 0.2}
+    pipeline = make_pipeline(acme, source=slow_source, write_mode="append")
+    set_limits(acme, max_rows_month=400)
+    start_run(acme, pipeline)
     work_until_idle(this_worker)
-    stopped = run_of(acme)
+    stopped = newest_run(acme)
     assert stopped.status == Status.FAILED
     assert "limit of 400 rows per month" in stopped.failure_message
-    assert last_line(acme, stopped.pk) == f"Failed (configuration): {stopped.failure_message}"
+    assert last_log_line(acme, stopped.pk) == f"Failed (configuration): {stopped.failure_message}"
     assert 0 < stopped.records_written < 4000
-    limit(acme, max_rows_month=1_000_000)
-    again = acme.client().post(f"/api/v1/runs/{stopped.pk}/retry", {})
-    assert again.status_code == 200, again.content
+    set_limits(acme, max_rows_month=1_000_000)
+    retried = acme.client().post(f"/api/v1/runs/{stopped.pk}/retry", {})
+    assert retried.status_code == 200, retried.content
     work_until_idle(this_worker)
-    done = run_of(acme)
-    assert (done.status, done.records_written) == (Status.SUCCEEDED, 4000)
+    finished = newest_run(acme)
+    assert (finished.status, finished.records_written) == (Status.SUCCEEDED, 4000)
 
 
-def test_the_page_shows_how_far_each_limit_is_and_a_file_has_the_months(world: World) -> None:
+def test_the_api_returns_the_state_of_each_limit_and_exports_the_months(world: World) -> None:
     make_any_pipeline(world)
-    limit(world, max_rows_month=1000, max_pipelines=1)
+    set_limits(world, max_rows_month=1000, max_pipelines=1)
     with world.scope():
         Usage.unscoped.create(org=world.org, month=usage.this_month(), rows=800, bytes=5, runs=2)
-    shown = world.client("viewer").get("/api/v1/org/usage").json()
-    limits = {each["name"]: each for each in shown["limits"]}
+    usage_of_org = world.client("viewer").get("/api/v1/org/usage").json()
+    limits = {limit["name"]: limit for limit in usage_of_org["limits"]}
     assert limits["rows_month"] == {
         "name": "rows_month",
         "used": 800,
@@ -125,8 +126,8 @@ def test_the_page_shows_how_far_each_limit_is_and_a_file_has_the_months(world: W
     assert world.client("viewer").get("/api/v1/org/usage/export").status_code == 403
 
 
-def test_the_limit_of_pipelines(world: World) -> None:
-    limit(world, max_pipelines=0)
+def test_a_pipeline_over_the_limit_is_rejected(world: World) -> None:
+    set_limits(world, max_pipelines=0)
     body = {
         "name": "x",
         "config": {
@@ -140,7 +141,7 @@ def test_the_limit_of_pipelines(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("used_", "most", "state"),
+    ("used", "limit", "state"),
     [
         (0, None, "ok"),
         (79, 100, "ok"),
@@ -149,11 +150,13 @@ def test_the_limit_of_pipelines(world: World) -> None:
         (0, 0, "reached"),
     ],
 )
-def test_states_of_a_measure(used_: int, most: int | None, state: str) -> None:
-    assert Measure("x", used_, most).state == state
+def test_the_state_of_a_limit_depends_on_the_used_share(
+    used: int, limit: int | None, state: str
+) -> None:
+    assert Measure("x", used, limit).state == state
 
 
-def test_the_trigger_writes_only_in_the_runs_own_org(world: World, stranger: World) -> None:
+def test_usage_is_counted_only_in_the_org_of_the_run(world: World, stranger: World) -> None:
     pipeline = make_any_pipeline(world)
     with world.scope():
         run = Run.unscoped.create(
@@ -162,4 +165,4 @@ def test_the_trigger_writes_only_in_the_runs_own_org(world: World, stranger: Wor
     with stranger.scope(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE runs_run SET records_written = 9 WHERE id = %s", [run.pk])
         assert cursor.rowcount == 0
-    assert (used(world)[0], used(stranger)[0]) == (0, 0)
+    assert (counted_usage(world)[0], counted_usage(stranger)[0]) == (0, 0)

@@ -1,4 +1,4 @@
-"""A client that pretends a long absence uses a limited amount of the process's memory."""
+"""A client that claims to have missed many events uses a limited amount of memory of the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.world import make_world
 LARGE = "x" * 7000
 
 
-class Busy(OrgFeed):
+class EndlessFeed(OrgFeed):
     """The stream of an org with an endless number of stored events."""
 
     def __init__(self, org_id: UUID) -> None:
@@ -26,7 +26,7 @@ class Busy(OrgFeed):
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
         self.reads += 1
         if self.reads > 100:
-            raise NotFound  # it would never end
+            raise NotFound  # the test would never end
         return [(after + n, "run", LARGE) for n in range(1, MAX_ROWS + 1)]
 
 
@@ -34,11 +34,11 @@ def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: 
     world = make_world()
     with world.scope():
         Feed.unscoped.create(org=world.org, sequence=10**9)
-    source = Busy(world.org.pk)
+    feed = EndlessFeed(world.org.pk)
 
     async def catch_up() -> Backlog:
-        return await streams.Streams()._read_whole_backlog(source, 1)
+        return await streams.Streams()._read_whole_backlog(feed, 1)
 
-    found = asyncio.run(catch_up())
-    assert found.frames == (frame(10**9, "hello", '{"sequence":1000000000}'),)
-    assert source.reads <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE)) + 1
+    backlog = asyncio.run(catch_up())
+    assert backlog.frames == (frame(10**9, "hello", '{"sequence":1000000000}'),)
+    assert feed.reads <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE)) + 1
