@@ -122,6 +122,8 @@ def test_a_merge_uses_every_new_secret_and_otherwise_the_stored_ones(
 def test_a_marker_in_a_list_keeps_the_secret_with_the_same_index() -> None:
     stored = {"keys.0": "first-secret-aaaa", "keys.1": "second-secret-bbbb"}
     marker_of_second: JsonObject = {"set": True, "last4": "bbbb"}
-    assert secrets.merge({"keys": [None, marker_of_second]}, stored, PATTERNS).filled_paths == {"keys.1"}
+    assert secrets.merge({"keys": [None, marker_of_second]}, stored, PATTERNS).filled_paths == {
+        "keys.1"
+    }
     moved = secrets.merge({"keys": [marker_of_second]}, stored, PATTERNS)
     assert [(path, code) for path, _, code in moved.errors] == [("keys.0", "secret_required")]

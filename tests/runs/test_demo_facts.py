@@ -65,7 +65,9 @@ def test_one_changed_number_is_detected(values: list[int | None], data: st.DataO
 )
 def test_differences_are_listed(destination: pl.DataFrame, sentence: str) -> None:
     source = facts.compute_frame_facts(pl.DataFrame({"n": [1, 2, 3]}))
-    assert any(sentence in line for line in source.differences(facts.compute_frame_facts(destination)))
+    assert any(
+        sentence in line for line in source.differences(facts.compute_frame_facts(destination))
+    )
 
 
 def test_a_sum_of_times_above_63_bits_is_correct() -> None:

@@ -144,10 +144,14 @@ def test_a_key_of_a_domain_cannot_open_the_stream_of_the_org(domain_runs: Domain
 def test_a_key_of_a_domain_cannot_open_the_stream_of_a_run_of_another_domain(
     domain_runs: DomainRuns,
 ) -> None:
-    opening = open_stream(stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["own"].pk))
+    opening = open_stream(
+        stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["own"].pk)
+    )
     assert opening.feed.key == domain_runs.runs["own"].pk
     with pytest.raises(NotFound):
-        open_stream(stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["other"].pk))
+        open_stream(
+            stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["other"].pk)
+        )
 
 
 def test_a_stream_loses_its_access_when_the_pipeline_leaves_the_domain_of_the_key(

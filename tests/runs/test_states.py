@@ -148,7 +148,9 @@ class RunMachine(RuleBasedStateMachine):
             assert open_attempts == (run.status == Status.RUNNING)
 
     def _end_attempt(self, outcome: Any, reason: Any) -> None:
-        self._act_as_worker(lambda claim: execute.AttemptResult(claim, outcome, reason, PROGRESS).record())
+        self._act_as_worker(
+            lambda claim: execute.AttemptResult(claim, outcome, reason, PROGRESS).record()
+        )
 
     def _act_as_worker(self, action: Any) -> None:
         """Act with the newest claim. If its lease was lost, the action must raise LeaseLost and change nothing."""

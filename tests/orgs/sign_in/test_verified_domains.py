@@ -397,5 +397,7 @@ def test_name_servers_can_be_configured_with_and_without_a_port(
         ([dns.address], [f"Do53:{dns.address.replace(':', '@')}"]),
     ):
         with override_settings(DNS_SERVERS=servers):
-            assert [str(server) for server in dns_records._create_resolver().nameservers] == expected
+            assert [
+                str(server) for server in dns_records._create_resolver().nameservers
+            ] == expected
     assert [dns.address] == settings.DNS_SERVERS

@@ -127,7 +127,9 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
     with capture_logs() as logs:
         asyncio.run(run_jobs())
     assert unhandled == []
-    assert [entry["event"] for entry in logs if "error" in entry] == ["the end of a job was not stored"]
+    assert [entry["event"] for entry in logs if "error" in entry] == [
+        "the end of a job was not stored"
+    ]
     assert background_jobs.remove_jobs_of_dead_workers(timedelta(minutes=1)) == 1
 
 

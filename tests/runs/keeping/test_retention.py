@@ -155,9 +155,7 @@ def test_data_of_live_runs_is_not_removed(acme: World) -> None:
     with acme.scope():
         Run.objects.for_org(acme.org).update(finished_at=None, log_lines=5)
     # As if the run was started after it was selected.
-    assert not retention.begin_log_removal(
-        acme.org.pk, run_id
-    )
+    assert not retention.begin_log_removal(acme.org.pk, run_id)
     assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
