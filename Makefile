@@ -6,9 +6,9 @@ PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
 # The tests start hundreds of Python processes. Without compiled modules each would take much longer to start.
-test test-long: export PYTHONDONTWRITEBYTECODE =
+test test-python test-long: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help up install install-dev frontend test test-long test-frontend lint format bench lock clean python-found
+.PHONY: help up install install-dev frontend test test-python test-long test-frontend static-checks lint format bench lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -28,8 +28,14 @@ frontend: install ## build the front end if its sources changed
 
 test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
-	@$(MAKE) -j2 lint test-frontend
+	@$(MAKE) -j3 test-python static-checks
+
+# Tests often wait for other processes, which leaves time for the linters and for the tests of the front end.
+test-python: install-dev
 	$(VENV)/python -m pytest -n 4 --dist worksteal
+
+static-checks: install-dev
+	@$(MAKE) --output-sync lint test-frontend
 
 test-long: install-dev frontend ## run the long tests: more rounds, fault storms, fuzzing, mutants
 	$(VENV)/python -m pytest -n 4 --dist worksteal -m long

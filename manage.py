@@ -33,7 +33,7 @@ def main() -> None:
             "Django is not installed for this Python: run `make install`, then use .venv/bin/python."
         )
 
-    from config.env import SettingMissing, set_placeholder_settings, use_installation
+    from config.env import SettingInvalid, set_placeholder_settings, use_installation
 
     try:
         if sys.argv[1:2] in (["test_source"], ["help"], ["--help"], ["-h"], []):
@@ -44,8 +44,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
         if sys.argv[1:] in (["help"], ["--help"], ["-h"], []):
             sys.stdout.write("\nMore commands of Drover: backup, restore (see their --help)\n")
-    except SettingMissing as missing:
-        exit_with_error(str(missing))
+    except SettingInvalid as error:
+        exit_with_error(str(error))
     except (InterfaceError, OperationalError, DriverError) as lost:
         from local.lost_database import DATABASE_LOST, is_lost
 

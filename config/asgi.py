@@ -115,10 +115,10 @@ def _content_length(scope: Scope) -> int:
 
 async def _refuse_body(path: str, send: Send, status: int) -> None:
     """Respond with an error before the body has arrived, so that no thread waits for the body."""
-    from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, response_at
+    from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, problem_response_for_path
     from apps.web.wire import dumps
 
-    response = response_at(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
+    response = problem_response_for_path(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
     content_type = str(response.content_type).encode()
     close = (b"connection", b"close")
     await _send_response(send, status, dumps(response.data), content_type, close)

@@ -15,7 +15,7 @@ from secrets import token_bytes, token_hex
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 
-class SettingMissing(Exception):
+class SettingInvalid(Exception):
     """A setting is missing or invalid. The message names the setting and how to set it."""
 
 
@@ -33,7 +33,7 @@ def text(name: str, default: str | None = None, *, hint: str = "") -> str:
         return _read_file(Path(path), name)
     if default is not None:
         return default
-    raise SettingMissing(f"{name} is not set. {hint or f'Set {name} or {name}_FILE.'}")
+    raise SettingInvalid(f"{name} is not set. {hint or f'Set {name} or {name}_FILE.'}")
 
 
 def secret(name: str) -> str:
@@ -56,7 +56,7 @@ def use_installation() -> None:
     try:
         addresses = dict(json.loads(_read_file(file, "DATABASE_URL")))
     except ValueError as error:
-        raise SettingMissing(
+        raise SettingInvalid(
             f"{file} is damaged: start `make up`, which writes it again."
         ) from error
     for name, value in addresses.items():
@@ -79,7 +79,7 @@ def flag(name: str, *, default: bool) -> bool:
         return True
     if value.lower() in {"0", "false", "no", "off"}:
         return False
-    raise SettingMissing(f"{name} must be true or false, not {value!r}.")
+    raise SettingInvalid(f"{name} must be true or false, not {value!r}.")
 
 
 def integer(name: str, default: int, *, least: int = 1) -> int:
@@ -88,9 +88,9 @@ def integer(name: str, default: int, *, least: int = 1) -> int:
     try:
         number = int(value)
     except ValueError:
-        raise SettingMissing(f"{name} must be a whole number, not {value!r}.") from None
+        raise SettingInvalid(f"{name} must be a whole number, not {value!r}.") from None
     if number < least:
-        raise SettingMissing(f"{name} must be {least} or more, not {number}.")
+        raise SettingInvalid(f"{name} must be {least} or more, not {number}.")
     return number
 
 
@@ -99,14 +99,14 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def hosts(name: str, default: str, *, besides: str) -> list[str]:
-    """Return the accepted host names and the host of the URL `besides`. `*` would accept any host, so it is refused."""
+def hosts(name: str, default: str, *, public_url: str) -> list[str]:
+    """Return the accepted host names and the host of the URL `public_url`. `*` would accept any host, so it is refused."""
     names = words(name, default)
     if any("*" in host for host in names):
-        raise SettingMissing(
+        raise SettingInvalid(
             f"{name} must name hosts; it cannot contain *. Use .example.com for all its subdomains."
         )
-    address = urlsplit(besides).netloc.rpartition("@")[2]
+    address = urlsplit(public_url).netloc.rpartition("@")[2]
     match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", address)
     return list(dict.fromkeys([*names, *([match[1].lower()] if match else [])]))
 
@@ -151,7 +151,7 @@ def database_settings(url: str) -> dict[str, str]:
     """Return Django's NAME, USER, PASSWORD, HOST and PORT for a PostgreSQL URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise SettingMissing(
+        raise SettingInvalid(
             "DATABASE_URL must look like postgresql://user:password@host:5432/database."
         )
     query = _query_options(url)
@@ -197,7 +197,7 @@ def mail_settings(url: str) -> dict[str, str | int | bool]:
     """
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise SettingMissing("DROVER_MAIL_URL must look like smtp://user:password@host:587.")
+        raise SettingInvalid("DROVER_MAIL_URL must look like smtp://user:password@host:587.")
     secure = parts.scheme == "smtps"
     return {
         "EMAIL_HOST": parts.hostname,
@@ -218,4 +218,4 @@ def _read_file(path: Path, name: str) -> str:
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise SettingMissing(f"{name}: cannot read {path}: {error.strerror}.") from error
+        raise SettingInvalid(f"{name}: cannot read {path}: {error.strerror}.") from error

@@ -291,7 +291,9 @@ FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 # --- Web ------------------------------------------------------------------------------------
 # Requests with any other Host are refused on every path. Links in mails use the host of PUBLIC_URL, so it is
 # always accepted.
-ALLOWED_HOSTS = env.hosts("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", besides=PUBLIC_URL)
+ALLOWED_HOSTS = env.hosts(
+    "DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", public_url=PUBLIC_URL
+)
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static" / "build"

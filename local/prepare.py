@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
             keys()
         else:
             STEPS[arguments[0]](env.text("DATABASE_URL"), env.secret("SECRET_KEY"))
-    except (LocalError, env.SettingMissing) as failure:
+    except (LocalError, env.SettingInvalid) as failure:
         complain(str(failure))
         return EXPLAINED_FAILURE
     except psycopg.Error as failure:

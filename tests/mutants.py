@@ -527,7 +527,7 @@ MUTANTS = [
     Mutant(
         "an issuer adds users who have not agreed",
         "apps/orgs/sign_in/sso.py",
-        "if not (has_agreed or verified_domains.has_verified_domain_of(org, email)):",
+        "if not (has_invitation_secret or verified_domains.is_in_verified_domain(org, email)):",
         "if False:",
         SSO,
     ),

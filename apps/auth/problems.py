@@ -7,7 +7,7 @@ from apps.web.problems import Problem, register, unauthenticated
 
 
 @register(exceptions.BadCredentials, exceptions.SessionEnded)
-def no_credential(error: Exception) -> Problem:
+def invalid_credential(error: Exception) -> Problem:
     return unauthenticated(str(error))
 
 

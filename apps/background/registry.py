@@ -23,7 +23,7 @@ class Queue:
     """A queue of jobs. `slots` is the number of concurrent jobs per worker process; None means its --concurrency.
 
     `retries_lost_jobs` decides what happens to a job whose worker died. If true, another worker runs the job. If false,
-    the job is deleted: its row still shows what has to be done, and the reconciler defers a new job.
+    the job is deleted. The object that it was for, such as a run, is still waiting, so the reconciler defers a new job.
     """
 
     name: str
@@ -33,7 +33,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Rows of a model that are part of an org's export: the name of a record, and the columns without secrets."""
+    """Rows of a model that are part of an org's export.
+
+    `record` is the type of its lines in the export, such as `pipeline`. `columns` must contain no secrets.
+    """
 
     record: str
     model: Any  # an org-owned model

@@ -66,7 +66,7 @@ class Sources(CatalogueView):
         example={"results": [EXAMPLE], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        own = [] if self.principal.only_domain else custom_kinds.usable_kinds(self.org)
+        own = [] if self.principal.only_domain else custom_kinds.unarchived_custom_kinds(self.org)
         return self.cacheable_response(
             request,
             _render_sources_with_own(own) if own else _render_kinds("source"),

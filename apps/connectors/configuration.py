@@ -42,7 +42,7 @@ def build(
 ) -> tuple[StoredSettings, list[Error]]:
     """Return the new settings, and errors whose field names start with `path`.
 
-    With `patch`, the new settings are a JSON Merge Patch (RFC 7396): a missing setting keeps its value, null removes
+    With `patch`, `sent_settings` is a JSON Merge Patch (RFC 7396): a missing setting keeps its value, null removes
     a setting, a list is replaced completely. Without `patch`, only missing secrets keep their values. A secret must
     be sent again if the place that receives it changes.
     """

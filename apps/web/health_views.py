@@ -69,7 +69,7 @@ class Ready(PublicView):
         tag="health",
         summary="Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing",
         answer=Readiness,
-        unready=True,
+        success_body_for_503=True,
         example={"ready": True, "parts": [{"part": "database", "ok": True, "seen": "18.1"}]},
         public=True,
     )

@@ -112,7 +112,7 @@ def register_error_format(prefix: str, error_format: Callable[[Problem], Respons
     _error_formats[prefix] = error_format
 
 
-def response_at(path: str, problem: Problem) -> Response:
+def problem_response_for_path(path: str, problem: Problem) -> Response:
     """Return the response to a request that reached no view, in the format of its path."""
     _import_registrations()
     formats = (value for prefix, value in _error_formats.items() if path.startswith(prefix))

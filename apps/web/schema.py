@@ -130,13 +130,13 @@ def operation(
     other_media_types: Sequence[str] = (),
     public: bool = False,
     account: bool = False,
-    unready: bool = False,
+    success_body_for_503: bool = False,
     other_responses: Mapping[int, str] = MappingProxyType({}),
     error: tuple[str, Any] = ("application/problem+json", PROBLEM),
 ) -> Callable[[F], F]:
     """Document one method of a view.
 
-    `error` is the media type and schema of the error responses. `unready` means that the 503 response has the schema of
+    `error` is the media type and schema of the error responses. `success_body_for_503` means that the 503 response has the schema of
     the success response. `other_responses` are success responses without a body.
 
     Common responses are added: 400, 429 and 503; 401 and 403 if a credential is required; 408, 413, 415 and 422 if the
@@ -151,7 +151,7 @@ def operation(
         responses: dict[Any, Any] = {status: success}
         if answer is not None:
             responses = {(status, kind): success for kind in (media_type, *other_media_types)}
-        if unready:
+        if success_body_for_503:
             codes.discard(503)
             responses[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])
         described = extend_schema(

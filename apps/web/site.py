@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from apps.web import openapi
-from apps.web.problems import Problem, as_problem, response_at
+from apps.web.problems import Problem, as_problem, problem_response_for_path
 from apps.web.wire import dumps
 
 FRONTEND_MISSING = """<!doctype html><title>Drover</title>
@@ -43,8 +43,8 @@ def unknown_route(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def misplaced_probe(request: HttpRequest) -> HttpResponse:
-    """Respond with 404 to a probe at a wrong path. Otherwise it would receive the dashboard's page, and count it as
-    healthy.
+    """Respond with 404 to a probe at a wrong path. Otherwise it would receive the dashboard's page, and report Drover
+    as healthy.
     """
     message = "Use /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
     return _problem_response(
@@ -59,7 +59,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response for an exception in our code. The exception is logged and never shown.
 
-    Pages outside the API use this response too if the database is unavailable or another session has locked a row.
+    For a page outside the API, it is a 503 if the database is unavailable or another session has locked a row.
     """
     problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
     if problem is not None and problem.status == 503:
@@ -70,7 +70,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
-    answer = response_at(request.path, problem)
+    answer = problem_response_for_path(request.path, problem)
     return HttpResponse(
         dumps(answer.data),
         status=answer.status_code,

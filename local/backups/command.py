@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from config.env import SettingMissing
+from config.env import SettingInvalid
 from local.errors import LocalError
 from local.home import Home
 from local.terminal import complain
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
             address = os.environ.get("DATABASE_URL", "")
             restore(options.file.absolute(), options.keys.absolute(), home=home, admin_url=address)
-    except (LocalError, SettingMissing, psycopg.Error, OSError) as failure:
+    except (LocalError, SettingInvalid, psycopg.Error, OSError) as failure:
         complain(f"The {options.command} failed: {_failure_sentence(failure)}")
         return FAILED
     except KeyboardInterrupt:

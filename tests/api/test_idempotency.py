@@ -253,7 +253,7 @@ def test_an_api_key_that_is_revoked_during_the_slow_part_changes_nothing(world: 
     assert count_domains(world) == 0
 
 
-def test_a_slow_request_that_changes_nothing_is_processed_each_time(world: World) -> None:
+def test_a_slow_request_that_is_not_marked_once_is_processed_each_time(world: World) -> None:
     responses: list[Any] = []
     for name in ("first", "second"):
         responses.append(send_slow_request(world, name=name, once=False))

@@ -175,14 +175,14 @@ def test_a_call_in_a_child_returns_the_result_of_the_function(
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "error_class"),
     [
         (Reply(f"bad {SECRET}".encode(), 401), AuthenticationError),
         (Reply(f"bad {SECRET}".encode(), 500), SourceError),
     ],
 )
 def test_a_failure_in_a_child_is_raised_with_its_class_and_evidence_and_without_secrets(
-    supervisor: EngineSupervisor, reply: Reply, kind: type[EngineError]
+    supervisor: EngineSupervisor, reply: Reply, error_class: type[EngineError]
 ) -> None:
     with serve_api(always_reply(reply)) as api:
         config = {
@@ -194,6 +194,6 @@ def test_a_failure_in_a_child_is_raised_with_its_class_and_evidence_and_without_
         with pytest.raises(EngineError) as raised:
             supervisor.call("preview", make_payload("rest", config, "items"), timeout=30)
         steps = supervisor.call("check", make_payload("rest", config, "items"), timeout=30)
-    assert FailureClass(raised.value.failure_class) is kind.failure_class
+    assert FailureClass(raised.value.failure_class) is error_class.failure_class
     assert raised.value.evidence
     assert SECRET not in f"{raised.value.message} {raised.value.evidence} {steps}"

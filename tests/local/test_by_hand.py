@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.env import SettingMissing, use_installation
+from config.env import SettingInvalid, use_installation
 from local.database.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def test_the_addresses_of_the_home_are_ignored_if_another_database_is_set(
 
 def test_the_error_names_a_damaged_addresses_file(addresses_file: Path) -> None:
     addresses_file.write_text('{"DATABASE_URL": ')
-    with pytest.raises(SettingMissing, match=str(addresses_file)):
+    with pytest.raises(SettingInvalid, match=str(addresses_file)):
         use_installation()
 
 

@@ -57,5 +57,5 @@ def test_the_driver_uses_the_options(django_db_setup: None) -> None:
 
 
 def test_a_mysql_url_is_refused_with_the_expected_format() -> None:
-    with pytest.raises(env.SettingMissing, match="postgresql://user:password@host"):
+    with pytest.raises(env.SettingInvalid, match="postgresql://user:password@host"):
         env.database_settings("mysql://me@db/drover")

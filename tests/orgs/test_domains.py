@@ -97,7 +97,9 @@ def test_a_domain_role_applies_to_one_domain_only(world: World) -> None:
     assert not viewer_may(Permission.PIPELINES_EDIT, domain_id)
 
 
-def test_a_domain_role_that_is_not_higher_than_the_role_is_rejected(world: World) -> None:
+def test_a_domain_role_must_be_higher_than_the_members_role_in_the_org_and_not_owner(
+    world: World,
+) -> None:
     domain = create_domain(world).json()["id"]
     path = f"/api/v1/org/domains/{domain}/members/{member_id(world, Role.MEMBER)}"
     client = world.client(Role.ADMIN)
@@ -116,9 +118,9 @@ def test_a_domain_or_member_of_another_org_gets_the_same_404_as_an_unknown_one(
     viewer = member_id(world, Role.VIEWER)
     client = world.client(Role.OWNER)
 
-    def set_role(stranger_id: Any) -> Any:
+    def set_role(replaced_id: Any) -> Any:
         domain, member = (
-            (stranger_id, viewer) if foreign_part == "domain" else (own_domain, stranger_id)
+            (replaced_id, viewer) if foreign_part == "domain" else (own_domain, replaced_id)
         )
         return client.put(f"/api/v1/org/domains/{domain}/members/{member}", {"role": "admin"})
 

@@ -127,7 +127,7 @@ def test_an_invalid_rule_is_rejected_with_the_name_of_the_field(
 
 
 @given(st.ip_addresses(), st.ip_addresses(v=4), st.integers(8, 32))
-def test_within_agrees_with_a_comparison_of_the_address_bits(
+def test_is_in_networks_agrees_with_a_comparison_of_the_address_bits(
     address: Any, network: Any, bits: int
 ) -> None:
     block = f"{network}/{bits}"

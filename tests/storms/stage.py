@@ -72,14 +72,14 @@ class Stage:
     # Starting runs and choosing faults.
 
     def start(self, pipeline: Any) -> UUID:
-        """Start a run, which `settle` waits for and checks. The API holds its responses until then."""
+        """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until then."""
         self.api.hold()
         run_id = start_run(self.world, pipeline)
         self.add_run(run_id, pipeline)
         return run_id
 
     def add_run(self, run_id: UUID, pipeline: Any) -> None:
-        """Add a run that `settle` waits for and checks."""
+        """Add a run that `wait_and_check_runs` waits for and checks."""
         self._runs.append((run_id, pipeline))
 
     def pipeline(
@@ -190,7 +190,7 @@ class Stage:
 
     # Checks after the storm.
 
-    def settle(self, *, faults: bool = True) -> list[dict[str, Any]]:
+    def wait_and_check_runs(self, *, faults: bool = True) -> list[dict[str, Any]]:
         """Wait for the end of all runs, restart processes that ended, and check every invariant.
 
         Return the runs. With `faults`, check that all actions of the API were called.

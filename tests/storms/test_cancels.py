@@ -1,4 +1,4 @@
-"""Cancel runs at random pages. They end within seconds and publish no rows. A retry publishes every row once."""
+"""Cancel runs while a random page is read. They end within seconds and publish no rows. A retry publishes every row once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_run(stage: Stage, run_id: UUID) -> Any:
 
 
 def cancel(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> None:
-    """Cancel the run, and retry while the server is unavailable, as a client does.
+    """Cancel the run. Repeat the request while the database is unavailable, as a client does.
 
     If `is_silent`, the source stops responding first, so that the run cannot end before it is cancelled.
     """
@@ -54,7 +54,7 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
             action = partial(cancel, stage, runs, pipeline.name, n % 2 == 0)
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
             runs[pipeline.name] = stage.start(pipeline)
-        ended_runs = stage.settle()
+        ended_runs = stage.wait_and_check_runs()
 
         counts_before = stage.api.request_counts.copy()
         for ended_run in ended_runs:
@@ -73,4 +73,4 @@ def retry_all(stage: Stage, runs: list[Any]) -> None:
         with stage.world.scope():
             services.retry(org=stage.world.org, by=SYSTEM, run_id=run.pk)
             stage.add_run(run.pk, run.pipeline)
-    assert {run["status"] for run in stage.settle()} == {"succeeded"}
+    assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}

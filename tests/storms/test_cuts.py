@@ -31,7 +31,7 @@ def test_runs_succeed_although_every_database_session_is_ended(stage: Stage, rou
             stage.api.call_at_page(stage.random_page(runs=4), terminate)
         for kind in ("rest", "rest", "rest", "custom"):
             stage.start(stage.pipeline(kind))
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
     assert ended_sessions > CUTS * len(rounds)
 
 
@@ -44,7 +44,7 @@ def test_runs_succeed_although_connections_to_the_destination_are_cut(
                 stage.api.call_at_page(stage.random_page(runs=3), proxy.cut)
             for mode in ("replace", "append", "merge"):
                 stage.start(stage.pipeline(destination_mode=("postgres", mode), port=proxy.port))
-            assert {run["status"] for run in stage.settle()} == {"succeeded"}
+            assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
         assert proxy.cuts > 0
 
 
@@ -57,5 +57,5 @@ def test_runs_succeed_although_connections_to_the_source_are_cut(
                 stage.api.call_at_page(stage.random_page(runs=4), proxy.cut)
             for kind in ("rest", "rest", "rest", "custom"):
                 stage.start(stage.pipeline(kind, api=f"http://127.0.0.1:{proxy.port}"))
-            assert {run["status"] for run in stage.settle()} == {"succeeded"}
+            assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
         assert proxy.cuts >= CUTS * len(rounds)

@@ -75,4 +75,4 @@ def test_runs_succeed_after_the_disk_was_full(stage: Stage, rounds: range, home:
             partial(has_failed, stage, runs), "an attempt that fails because of the full disk"
         )
         (home / "filler").unlink()
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}

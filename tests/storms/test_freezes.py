@@ -36,7 +36,7 @@ def test_runs_succeed_although_a_process_is_frozen_until_the_next_attempt(
         stage.wait(partial(has_another_attempt, stage, runs), "another attempt")
         with suppress(ProcessLookupError):  # the worker kills a child without progress
             os.kill(frozen_pids[0], signal.SIGCONT)
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
 
 
 def freeze(stage: Stage, victim: str, frozen_pids: list[int]) -> None:

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.long
 
 FAULTS_PER_ROUND = 2  # not more, because a run fails after three crashed attempts
 Fault = Callable[[Stage], None]
-PROCESSES: dict[str, Fault] = {
+FAULTS_OF_DROVER: dict[str, Fault] = {
     "child": lambda stage: stage.kill(stage.choose_child),
     "worker": lambda stage: stage.kill(stage.choose_worker),
     "fork server": lambda stage: stage.kill(stage.choose_fork_server),
 }
-SERVERS: dict[str, Fault] = {
+FAULTS_OF_POSTGRESQL: dict[str, Fault] = {
     "postmaster": lambda stage: kill_postmaster(stage),
     "a backend": lambda stage: kill_backends(stage, 1),
     "all backends": lambda stage: kill_backends(stage, 100),
@@ -38,7 +38,7 @@ def kill_postmaster(stage: Stage) -> None:
 def kill_backends(stage: Stage, count: int) -> None:
     """Kill server processes of Drover's sessions. The server then ends all its sessions and recovers.
 
-    Repeat until the server's log shows the recovery, because a session may have ended just before.
+    Repeat until the server's log shows the recovery, because a chosen session may have ended before it was killed.
     """
     before, deadline = stage.server.recovery_count, time.monotonic() + STORM_TIMEOUT
     while stage.server.recovery_count == before:
@@ -56,22 +56,22 @@ def kill_random_sessions(stage: Stage, count: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("victim", PROCESSES)
+@pytest.mark.parametrize("victim", FAULTS_OF_DROVER)
 def test_runs_succeed_although_processes_of_drover_are_killed(
     stage: Stage, rounds: range, victim: str
 ) -> None:
     for _ in rounds:
-        ended_runs = run_round(stage, PROCESSES[victim])
+        ended_runs = run_round(stage, FAULTS_OF_DROVER[victim])
         assert sum(run["attempt"] for run in ended_runs) > len(ended_runs), "no attempt was killed"
 
 
-@pytest.mark.parametrize("victim", SERVERS)
+@pytest.mark.parametrize("victim", FAULTS_OF_POSTGRESQL)
 def test_runs_succeed_although_postgresql_is_killed(
     stage: Stage, rounds: range, victim: str
 ) -> None:
     for _ in rounds:
         before = stage.server.recovery_count
-        run_round(stage, SERVERS[victim])
+        run_round(stage, FAULTS_OF_POSTGRESQL[victim])
         assert stage.server.recovery_count >= before + FAULTS_PER_ROUND
 
 
@@ -80,6 +80,6 @@ def run_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:
         stage.api.call_at_page(stage.random_page(runs=4), lambda: fault(stage))
     for kind in ("rest", "rest", "rest", "custom"):
         stage.start(stage.pipeline(kind))
-    ended_runs = stage.settle()
+    ended_runs = stage.wait_and_check_runs()
     assert {run["status"] for run in ended_runs} == {"succeeded"}
     return ended_runs

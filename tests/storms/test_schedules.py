@@ -48,7 +48,7 @@ def test_every_slot_runs_once_although_workers_are_killed(stage: Stage, rounds: 
         )
         for run in scheduled_runs(stage, earlier_run_ids):
             stage.add_run(run.pk, run.pipeline)
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
         runs = scheduled_runs(stage, earlier_run_ids)
         assert len({(run.schedule_id, run.slot) for run in runs}) == len(runs) == PIPELINE_COUNT
         earlier_run_ids.update(run.pk for run in runs)

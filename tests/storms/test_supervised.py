@@ -70,7 +70,7 @@ def test_runs_succeed_although_the_supervisor_is_killed(
             stage.api.call_at_page(stage.random_page(runs=3), partial(kill_supervisor, stage))
         for kind in ("rest", "rest", "custom"):
             stage.start(stage.pipeline(kind))
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
 
 
 def kill_supervisor(stage: Stage) -> None:
@@ -92,7 +92,7 @@ def test_a_repeated_request_starts_one_run_although_the_web_process_is_killed(
         for pipeline in pipelines:
             (run,) = run_ids(stage, pipeline)
             stage.add_run(run, pipeline)
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
     assert kill_count
 
 

@@ -86,7 +86,7 @@ def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
     ]
     for pipeline in pipelines:
         stage.start(pipeline)
-    stage.settle(faults=False)  # creates the tables
+    stage.wait_and_check_runs(faults=False)  # creates the tables
     for _ in rounds:
         lockers = []
         for pipeline in pipelines:
@@ -98,7 +98,7 @@ def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
             stage.start(pipeline)
             lockers.append(locker)
-        assert {run["status"] for run in stage.settle()} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
         for locker in lockers:
             locker.check(1)
 
@@ -117,7 +117,7 @@ def test_runs_succeed_although_their_source_table_is_locked_and_changed(
         locker = Locker(stage, table)
         locker.lock(stage.rng.choice(CHANGES), seconds=stage.rng.choice((0, 2)))
         stage.start(make_reading_pipeline(stage, table.as_string().split('"')[3]))
-        assert {run["status"] for run in stage.settle(faults=False)} == {"succeeded"}
+        assert {run["status"] for run in stage.wait_and_check_runs(faults=False)} == {"succeeded"}
         locker.check(1)
 
 

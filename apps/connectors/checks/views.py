@@ -1,4 +1,4 @@
-"""Check connections and list their streams over HTTP. No transaction waits for the remote system."""
+"""Check connectors, saved or not, and list the streams of sources, over HTTP. No transaction waits for the remote system."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
     settings.
     """
     chosen = find_version(org, source, number)
-    require_open_hosts(by, chosen.report["hosts"])
+    require_permission_for_any_host(by, chosen.report["hosts"])
     if source.approved == number:
         return
     before, source.approved = source.approved, number
@@ -113,7 +113,7 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
         record(org, by, "custom_source.approve", source, changes)
 
 
-def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
+def require_permission_for_any_host(by: Principal, hosts: Iterable[str]) -> None:
     """Raise OpenHostsNeedAnAdmin if the code may connect to any host and `by` may not change the org's settings."""
     if ANY_HOST in hosts and not by.may(Permission.SETTINGS_EDIT):
         raise OpenHostsNeedAnAdmin

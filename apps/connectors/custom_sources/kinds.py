@@ -39,7 +39,7 @@ BUILT_IN_KINDS = Kinds({})
 def kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) -> Kinds:
     """Return the built-in kinds, and the approved custom sources of the org among `names`.
 
-    `pinned_numbers` are version numbers from a document. Those versions are used instead of the latest approved ones.
+    `pinned_numbers` are the version numbers that a pipeline's definition pins. Those versions are used instead of the latest approved ones.
     """
     ids = {pk for name in names if (pk := custom_source_id(name)) is not None}
     if not ids:
@@ -49,8 +49,8 @@ def kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) ->
     return Kinds({kind.name: kind for kind in custom})
 
 
-def usable_kinds(org: Org) -> list[Kind]:
-    """Return every custom source with an approved version that is not archived, ordered by name."""
+def unarchived_custom_kinds(org: Org) -> list[Kind]:
+    """Return the kinds of the custom sources that have an approved version and are not archived, ordered by name."""
     return sorted(
         _approved_kinds(org, archived_at__isnull=True), key=lambda kind: kind.title.lower()
     )

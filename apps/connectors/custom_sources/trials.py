@@ -82,7 +82,7 @@ def _prepare_saved_source(
     saved = services.find_source(org=org, by=by, source_id=source_id)
     version = edits.find_version(org, saved, number or saved.latest)
     if version.approved_at is None:
-        edits.require_open_hosts(by, version.report["hosts"])
+        edits.require_permission_for_any_host(by, version.report["hosts"])
     before = EMPTY
     if connector_id is not None:
         _require_approved(version)
@@ -94,7 +94,7 @@ def _prepare_saved_source(
 
 def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> TrialAnswer:
     draft = checked_code.validate_code(org_id=org_id, code=code)
-    edits.require_open_hosts(by, draft.report["hosts"])
+    edits.require_permission_for_any_host(by, draft.report["hosts"])
     source = _source_spec(draft.code, draft.report, "draft", preview, EMPTY)
     return engine.try_source(org_id=org_id, source=source, limit=preview.limit)
 

@@ -92,7 +92,7 @@ def record_value(row: VerifiedDomain) -> str:
     return RECORD_PREFIX + row.token
 
 
-def has_verified_domain_of(org: Org, email: str) -> bool:
+def is_in_verified_domain(org: Org, email: str) -> bool:
     """Whether the org has verified the domain of this address."""
     verified = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
     return bool(verified.filter(domain=email.rpartition("@")[2]).exists())

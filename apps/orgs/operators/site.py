@@ -1,6 +1,6 @@
 """The operators' site: read-only pages about the whole installation. Audit logs record each view of an org's rows.
 
-The database role app_ops reads the rows. The pages never show keys, hashes and secrets.
+The database role app_ops reads the rows. The pages never show keys, hashes or secrets.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ class OperatorAdmin(ReadOnly):
 
     list_per_page = 50
     show_full_result_count = False
-    org_column: ClassVar[str] = (
-        "org_id"  # path to the row's org; empty if the model belongs to no org
-    )
+    # Attribute with the id of the row's org; empty if the model belongs to no org. Only the rows of a model with
+    # `org_id` are limited to the orgs that the operator has access to.
+    org_column: ClassVar[str] = "org_id"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         manager = getattr(self.model, "unscoped", self.model._default_manager)

@@ -113,7 +113,7 @@ def _invite(org: Org, by: Principal, row: ScimUser) -> None:
     joins by logging in with this provider.
     """
     has_provider = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
-    if has_provider and verified_domains.has_verified_domain_of(org, row.email):
+    if has_provider and verified_domains.is_in_verified_domain(org, row.email):
         return
     role = joining_role(row)
     pending = Invitation.objects.for_org(org).open().filter(email=row.email)

@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from apps.auth import factors, proofs, sessions
 from apps.auth.accounts import create_account
-from apps.auth.exceptions import LinkSpent
 from apps.auth.mailing import mail
 from apps.auth.models import User
 from apps.orgs import audit, rules
@@ -104,9 +103,9 @@ def begin_link(*, account: Account, password: str, provider: str) -> dict[str, A
 
 @transaction.atomic
 def link(identity: Identity) -> None:
-    """Link an installation's provider to the account that started with the result of `begin_link`.
+    """Link an installation's provider to the account for which `begin_link` was called.
 
-    Raises LinkedElsewhere, and LinkSpent if the session has ended or the account has changed since.
+    Raises LinkedElsewhere, and SignInRefused if the session has ended or the account has changed since.
     """
     link_state = identity.state["link"]
     user = proofs.lock_user(UUID(link_state["user"]), link_state["version"])
@@ -114,7 +113,7 @@ def link(identity: Identity) -> None:
         user is None
         or not sessions.active_sessions(user.pk).filter(pk=link_state["session"]).exists()
     ):
-        raise LinkSpent
+        raise SignInRefused("linking_expired")
     subject = {"provider": identity.provider, "uid": identity.subject}
     existing = SocialAccount.objects.filter(**subject).first()
     if existing is not None and existing.user_id != user.pk:
@@ -135,7 +134,7 @@ def links_of(user: User) -> list[dict[str, Any]]:
 
 
 def unlink(*, account: Account, password: str, provider: str) -> None:
-    """Unlink this provider. Logins that it has begun but not completed fail.
+    """Unlink this provider. A login through it that is not yet complete will fail.
 
     Raises WrongPassword and NotFound. Raises LastWayIn if the user could not log in any more.
     """
@@ -219,7 +218,7 @@ def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIden
         return None
     existing = FederatedIdentity.objects.for_org(org).filter(membership=member)
     if existing.exists():
-        raise SignInRefused("linked_elsewhere")
+        raise SignInRefused("member_linked")
     linked: FederatedIdentity = FederatedIdentity.unscoped.create(
         org=org, membership=member, subject=identity.subject
     )
@@ -247,15 +246,15 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
     invitation = invitations.lock_pending_invitation(org, email)
     role = _joining_role(org, email, invitation)
     token = str(identity.state.get("invitation") or "")
-    has_agreed = bool(token) and invitations.is_token_of_invitation(
+    has_invitation_secret = bool(token) and invitations.is_token_of_invitation(
         org=org, token=token, email=email
     )
-    if not (has_agreed or verified_domains.has_verified_domain_of(org, email)):
+    if not (has_invitation_secret or verified_domains.is_in_verified_domain(org, email)):
         by = system("Single sign-on", ip=ip)
         invitations.request_consent(org=org, by=by, email=email, role=role)
         return None
     limits.require_room_for_members(org, except_invitation=invitation)
-    user = _account_of(email, identity.name, has_agreed=has_agreed)
+    user = _account_of(email, identity.name, has_invitation_secret=has_invitation_secret)
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
     unaccepted = Invitation.objects.for_org(org).open().filter(email=email)
     unaccepted.update(accepted_at=timezone.now(), digest=None)
@@ -291,10 +290,10 @@ def _joining_role(org: Org, email: str, invitation: Invitation | None) -> Role:
     return Role(role)
 
 
-def _account_of(email: str, name: str, *, has_agreed: bool) -> User:
+def _account_of(email: str, name: str, *, has_invitation_secret: bool) -> User:
     """Return the account with this address. Creates it if it does not exist.
 
-    Marks the address as verified if `has_agreed`. Raises SignInRefused if the account has a password but its address
+    Marks the address as verified if `has_invitation_secret`. Raises SignInRefused if the account has a password but its address
     is not verified, because another person may have registered it.
     """
     user = User.objects.filter(email=email).first()
@@ -302,7 +301,7 @@ def _account_of(email: str, name: str, *, has_agreed: bool) -> User:
         user = create_account(email=email, password=None, name=name)
     if user.email_verified_at is None and user.has_usable_password():
         raise SignInRefused("confirm_first")
-    if has_agreed and user.email_verified_at is None:
+    if has_invitation_secret and user.email_verified_at is None:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])
     return user

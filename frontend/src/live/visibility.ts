@@ -6,7 +6,7 @@ function subscribe(listener: () => void): () => void {
 }
 
 /**
- * Whether this tab is visible. Streams stop in hidden tabs, because a browser opens at most six connections to one
+ * Whether this tab is visible. Event streams stop in hidden tabs, because a browser opens at most six connections to one
  * HTTP/1 server, and hidden tabs could use all of them.
  */
 export function useTabVisible(): boolean {

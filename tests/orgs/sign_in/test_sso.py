@@ -148,7 +148,7 @@ class TestInstallationProvider:
             sessions.end(RefreshFamily.objects.get(user=grace).pk, reason="logout")
         else:
             User.objects.filter(pk=grace.pk).update(is_active=False)
-        assert login_problem(call_callback(client, callback_url)) == "link_spent"
+        assert login_problem(call_callback(client, callback_url)) == "linking_expired"
         assert not SocialAccount.objects.exists()
 
     def test_a_login_that_waits_for_a_second_factor_fails_once_the_provider_is_unlinked(
@@ -549,9 +549,7 @@ class TestOrgProvider:
         for subject in ("first", "second"):
             issuer.add_user(subject, email=email, email_verified=True)
         self.log_in_to_org(org_world, issuer, "first")
-        assert (
-            login_problem(self.log_in_to_org(org_world, issuer, "second")[1]) == "linked_elsewhere"
-        )
+        assert login_problem(self.log_in_to_org(org_world, issuer, "second")[1]) == "member_linked"
 
     def test_removing_a_member_removes_their_identity_and_access(
         self, org_world: World, issuer: Issuer

@@ -73,9 +73,9 @@ def test_a_domain_is_verified_once_its_record_is_published(world: World, dns: Na
             "verified_domain.add",
             "verified_domain.verify",
         ]
-        assert verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
+        assert verified_domains.is_in_verified_domain(world.org, f"ada@{DOMAIN}")
         for address in ("ada@sub.acme.example", "ada@xacme.example", f"{DOMAIN}@evil.example"):
-            assert not verified_domains.has_verified_domain_of(world.org, address)
+            assert not verified_domains.is_in_verified_domain(world.org, address)
 
 
 def test_members_get_403_and_strangers_cannot_see_or_change_a_domain(
@@ -269,7 +269,7 @@ class TestRecheck:
             assert (domain_row(world).verified_at is not None) is is_verified
         assert domain_row(world).unanswered_since is None
         with world.scope():
-            assert not verified_domains.has_verified_domain_of(world.org, f"ada@{DOMAIN}")
+            assert not verified_domains.is_in_verified_domain(world.org, f"ada@{DOMAIN}")
             (event,) = AuditEvent.objects.for_org(world.org).filter(action="verified_domain.lapse")
             assert event.actor_kind == "system"
 

@@ -31,7 +31,7 @@ export function RunPage() {
 function LiveRun({ runId }: { runId: string }) {
   const { data: run, error, refetch } = useQuery(runQuery(runId));
   const live = run !== undefined && isLive(run.status);
-  const { log, stream } = useLiveRun(runId, live);
+  const { log, stream: eventStreamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
@@ -48,7 +48,7 @@ function LiveRun({ runId }: { runId: string }) {
               <ProgressCard run={run} />
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
-              {live && <StreamNotice stream={stream} />}
+              {live && <LiveConnectionNotice state={eventStreamState} />}
               <LogPanel log={log} live={live} />
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
@@ -179,8 +179,8 @@ function WaitingCard({ run }: { run: Run }) {
   );
 }
 
-function StreamNotice({ stream }: { stream: StreamState }) {
-  if (stream !== "waiting") return null;
+function LiveConnectionNotice({ state }: { state: StreamState }) {
+  if (state !== "waiting") return null;
   return (
     <p role="status" className="rounded-card border border-line bg-wait-wash px-4 py-2">
       The live connection was lost. It reconnects automatically, and no log lines are lost.

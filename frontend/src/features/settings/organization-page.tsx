@@ -334,12 +334,12 @@ async function exportData(org: Organization) {
 
 function CreateOrganizationSection() {
   const enter = useEnterOrganization();
-  const limited = useSession()?.user.limited;
+  const isLimitedToOrganization = useSession()?.user.limited;
   const create = useMutation({
     mutationFn: (name: string) => unwrap(api.POST("/api/v1/organizations", { body: { name } })),
     onSuccess: enter,
   });
-  if (limited) return null;
+  if (isLimitedToOrganization) return null;
   return (
     <Section
       title="Create another organization"

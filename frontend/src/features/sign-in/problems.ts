@@ -21,6 +21,10 @@ const MESSAGES: Record<string, string> = {
     "This organization accepts only e-mail addresses in its own domains. Log in with one of them.",
   linked_elsewhere:
     "This identity is linked to another account. Log in to that account, or unlink the identity there first.",
+  member_linked:
+    "Your account in this organization is linked to another identity. Log in with that identity, or ask an admin of the organization for help.",
+  linking_expired:
+    "The provider was not linked, because your session ended or your account changed. Log in, then link it again under Settings, Account.",
   link_spent: "The invitation has already been used or has expired. Ask for a new one.",
   other_address:
     "The invitation is for another e-mail address. Log in with that address, or ask for a new invitation.",
