@@ -52,8 +52,8 @@ class Numbers(AbstractSource):
         )
 """
 
-# Plain bizon needs short waits. Without them, its reader and writer threads sometimes conflict at the start, because
-# both parse the source file, and then the run fails or never ends.
+# The waits are shorter than bizon's default, but not zero: without a wait, its reader and writer threads sometimes
+# conflict at the start, because both parse the source file, and then the run fails or never ends.
 _ENGINE = {
     "backend": {"type": "sqlite", "config": {"database": "state", "schema": "none"}},
     "runner": {

@@ -87,7 +87,7 @@ class RefreshFamily(models.Model):
     """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens.
 
     `only_org` is set if an org's own identity provider logged the user in. The session is then limited to this org,
-    because the provider is trusted only there. It cannot change the account either.
+    because the provider is trusted only there. Such a session cannot change the account either.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

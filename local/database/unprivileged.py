@@ -112,7 +112,7 @@ def shelter(name: str) -> Path:
     )
 
 
-def private_shelter(label: str) -> Path:
+def new_shelter(label: str) -> Path:
     """Create a new, unique folder in the shelter named `label`."""
     folder = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
     folder.chmod(0o711)
@@ -122,7 +122,7 @@ def private_shelter(label: str) -> Path:
 def shelter_for(path: Path) -> Path:
     """Create a shelter that replaces `path`, and record the path in it. Abandoned shelters are removed first."""
     _remove_abandoned(shelter("clusters"))
-    folder = private_shelter("clusters")
+    folder = new_shelter("clusters")
     (folder / OWNER).write_text(f"{path}\n")
     return folder
 

@@ -25,7 +25,8 @@ DOMAIN_REQUESTS = [
     ("get", "runs/{run}/outputs/rows.parquet"),
 ]
 CODE = "from drover import Source\n"
-EDITOR_REQUESTS: list[tuple[str, Any]] = [
+# Requests that need the role member. A viewer may not make them.
+MEMBER_REQUESTS: list[tuple[str, Any]] = [
     ("connectors/{connector}/check", {}),
     ("connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
     ("pipelines/{pipeline}/preview", {}),
@@ -58,20 +59,21 @@ def ids(world: World) -> dict[str, Any]:
 
 
 def change_during_request(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> list[bool]:
-    """Make the change when the slow part of the next request has ended. The returned list is filled at that time."""
-    finish, is_changed = slow.finish, list[bool]()
+    """Make the change when the slow part of the next request has ended. The returned list is empty until then."""
+    finish = slow.finish
+    made_changes: list[bool] = []
 
     def finish_after_change(answer: Any, scope: Any) -> Any:
         def work() -> Any:
             result = answer.work()
             change()
-            is_changed.append(True)
+            made_changes.append(True)
             return result
 
         return finish(replace(answer, work=work), scope)
 
     monkeypatch.setattr(slow, "finish", finish_after_change)
-    return is_changed
+    return made_changes
 
 
 @pytest.mark.parametrize(("method", "path"), DOMAIN_REQUESTS)
@@ -96,7 +98,7 @@ def test_an_object_that_leaves_the_domain_of_the_key_meanwhile_gets_404(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize(("path", "body"), EDITOR_REQUESTS)
+@pytest.mark.parametrize(("path", "body"), MEMBER_REQUESTS)
 def test_a_user_demoted_meanwhile_gets_no_result(
     world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any
 ) -> None:
@@ -127,20 +129,23 @@ def test_a_caller_who_may_no_longer_use_the_connector_gets_no_preview(
     if by_key:
         client = client_with_key(world, ids["domain"])
     else:
-        grant_domain_role(world, ids["domain"], "Other domain")
+        grant_roles_in_two_domains(world, ids["domain"], "Other domain")
         client = world.client(Role.VIEWER)
     source = {"connector_id": str(ids["connector"])}
     body = {"config": {"source": source, "streams": [{"stream": "generated"}]}}
     assert client.post("/api/v1/pipelines/preview", body).status_code == 200
-    is_changed = change_during_request(monkeypatch, move_to_no_domain if by_key else remove_role)
+    made_changes = change_during_request(monkeypatch, move_to_no_domain if by_key else remove_role)
     answer = client.post("/api/v1/pipelines/preview", body)
-    assert is_changed
+    assert made_changes
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["source.connector_id"]
 
 
-def grant_domain_role(world: World, domain: Any, other: str) -> None:
-    """Make the viewer a member in this domain, and in a new domain with the name `other`."""
+def grant_roles_in_two_domains(world: World, domain: Any, other: str) -> None:
+    """Give the viewer the role member in this domain, and in a new domain with the name `other`.
+
+    Because of the second domain, the viewer may still preview pipelines after losing the role in the first.
+    """
     with world.scope():
         viewer = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
         other_domain = Domain.unscoped.create(org=world.org, name=other)

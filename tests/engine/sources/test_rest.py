@@ -100,7 +100,7 @@ def test_every_pagination_reads_each_record_once_and_can_resume_at_any_token(nam
             assert resumed_read.rows == [row for page in full_read.pages[position:] for row in page]
 
 
-def test_a_flag_for_more_pages_saves_the_last_request() -> None:
+def test_a_flag_for_more_pages_avoids_an_extra_last_request() -> None:
     def script(request: ReceivedRequest) -> Reply:
         reply = reply_by_page(request)
         reply.body["more"] = int(request.params["page"]) < 5
@@ -354,14 +354,12 @@ def test_a_redirect_to_a_metadata_address_is_refused() -> None:
         assert api.requests
 
 
-def changes_api(rows: list[dict[str, Any]], *, inclusive: bool = True) -> Script:
-    """Return pages of three changes. Unless `inclusive`, ignore the parameter `since`."""
+def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> Script:
+    """Return pages of three changes. Unless `filters`, ignore the parameter `since` and return all changes."""
 
     def script(request: ReceivedRequest) -> Reply:
         since = request.params.get("since")
-        matching_rows = [
-            row for row in rows if not inclusive or since is None or row["at"] >= since
-        ]
+        matching_rows = [row for row in rows if not filters or since is None or row["at"] >= since]
         start = int(request.params.get("after", 0))
         next_cursor = start + 3 if start + 3 < len(matching_rows) else None
         return Reply({"data": matching_rows[start : start + 3], "next": next_cursor})
@@ -377,10 +375,10 @@ def make_changes_source(api: Api) -> Any:
     return make_rest_source(api, CHANGES, pagination=CURSOR, sync_mode="incremental")
 
 
-@pytest.mark.parametrize("inclusive", [True, False])
-def test_incremental_runs_read_each_change_once(inclusive: bool) -> None:
+@pytest.mark.parametrize("filters", [True, False])
+def test_incremental_runs_read_each_change_once(filters: bool) -> None:
     rows = [{"id": n, "at": f"2024-01-0{1 + n // 3}T00:00:00Z"} for n in range(8)]
-    with serve_api(changes_api(rows, inclusive=inclusive)) as api:
+    with serve_api(changes_api(rows, filters=filters)) as api:
         first = read_stream(make_changes_source(api))
         assert first.column("id") == list(range(8))
         assert "since" not in api.requests[0].params
@@ -409,7 +407,7 @@ def test_an_incremental_read_can_resume_at_any_token() -> None:
 
 def test_records_without_a_cursor_value_are_not_dropped() -> None:
     rows: list[dict[str, Any]] = [{"id": 1, "at": "2024-01-01"}, {"id": 2, "at": None}]
-    with serve_api(changes_api(rows, inclusive=False)) as api:
+    with serve_api(changes_api(rows, filters=False)) as api:
         state = read_stream(make_changes_source(api)).state
         assert read_stream(make_changes_source(api), state).column("id") == [2]
 

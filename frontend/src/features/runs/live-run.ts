@@ -134,8 +134,8 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
 }
 
 /** Renders the component again whenever the log has changed. */
-export function useLogVersion(log: LiveLog): number {
-  return useSyncExternalStore(log.subscribe, log.getVersion);
+export function useRenderOnChange(log: LiveLog): void {
+  useSyncExternalStore(log.subscribe, log.getVersion);
 }
 
 function withProgress(run: Run | undefined, body: unknown): Run | undefined {

@@ -45,9 +45,9 @@ describe("LogBuffer", () => {
   it("finds the first error, even if a later error arrives first", () => {
     const buffer = new LogBuffer();
     buffer.add(2, [makeLine("late", "error")]);
-    expect(buffer.firstError).toBeNull();
+    expect(buffer.firstErrorIndex).toBeNull();
     buffer.add(0, [makeLine("fine"), makeLine("bad", "error")]);
-    expect(buffer.firstError).toBe(1);
+    expect(buffer.firstErrorIndex).toBe(1);
   });
 
   it("filters by level and by text in the message or the fields, also for lines that are added later", () => {
@@ -58,12 +58,12 @@ describe("LogBuffer", () => {
       { ...makeLine("x"), fields: { table: "Flights" } },
     ]);
     const flights = { level: "debug" as const, text: "flights" };
-    expect(buffer.matching(flights)).toEqual([2]);
-    expect(buffer.matching({ level: "warning", text: "" })).toEqual([1]);
-    const firstResult = buffer.matching(flights);
-    expect(buffer.matching(flights)).toBe(firstResult);
+    expect(buffer.matchingIndexes(flights)).toEqual([2]);
+    expect(buffer.matchingIndexes({ level: "warning", text: "" })).toEqual([1]);
+    const firstResult = buffer.matchingIndexes(flights);
+    expect(buffer.matchingIndexes(flights)).toBe(firstResult);
     buffer.add(3, [makeLine("FLIGHTS done")]);
-    expect(buffer.matching(flights)).toEqual([2, 3]);
+    expect(buffer.matchingIndexes(flights)).toEqual([2, 3]);
   });
 
   it("formats fields as key=value", () => {

@@ -14,9 +14,9 @@ const RANK: Record<LogLine["level"], number> = { debug: 0, info: 1, warning: 2, 
 export class LogBuffer {
   readonly lines: LogLine[] = [];
   start = 0;
+  firstErrorIndex: number | null = null; // index in `lines` of the first line with the level error
   private laterBatches = new Map<number, LogLine[]>();
   private lastMatch: { filter: LogFilter; scanned: number; matches: number[] } | null = null;
-  private firstErrorIndex: number | null = null;
 
   /** The number of the next line. */
   get end(): number {
@@ -53,13 +53,8 @@ export class LogBuffer {
     }
   }
 
-  /** The index of the first error in `lines`, or null. */
-  get firstError(): number | null {
-    return this.firstErrorIndex;
-  }
-
   /** Returns the indexes of the lines that match. A repeated call with the same filter checks only new lines. */
-  matching(filter: LogFilter): number[] {
+  matchingIndexes(filter: LogFilter): number[] {
     const last = this.lastMatch;
     const isSameFilter = last && last.filter.level === filter.level && last.filter.text === filter.text;
     const previous = isSameFilter ? last : { filter, scanned: 0, matches: [] };

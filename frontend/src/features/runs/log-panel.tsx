@@ -8,7 +8,7 @@ import { ErrorNotice } from "@/components/notice";
 import { absoluteTime, clockTime } from "@/format/time";
 import { count, plural } from "@/format/number";
 import type { LiveLog } from "./live-run";
-import { useLogVersion } from "./live-run";
+import { useRenderOnChange } from "./live-run";
 import { formatFields, type LogFilter } from "./log-buffer";
 
 const LINE_HEIGHT = 20; // pixels
@@ -22,25 +22,26 @@ const LEVELS: { value: LogLine["level"]; label: string }[] = [
 ];
 
 export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
-  useLogVersion(log);
+  useRenderOnChange(log);
   const [filter, setFilter] = useState<LogFilter>({ level: "debug", text: "" });
   const [isFollowing, setIsFollowing] = useState(true);
   const [markedIndex, setMarkedIndex] = useState<number | null>(null);
   const view = useRef<HTMLDivElement>(null);
-  const { lines, firstError, start } = log.buffer;
-  const matches = log.buffer.matching(filter);
+  const { lines, firstErrorIndex, start } = log.buffer;
+  const matchingIndexes = log.buffer.matchingIndexes(filter);
 
   const rows = useVirtualizer({
-    count: matches.length,
+    count: matchingIndexes.length,
     getScrollElement: () => view.current,
-    estimateSize: (index) => LINE_HEIGHT * rowCount(lines[matches[index]!]!),
-    getItemKey: (index) => matches[index]!,
+    estimateSize: (position) => LINE_HEIGHT * rowCount(lines[matchingIndexes[position]!]!),
+    getItemKey: (position) => matchingIndexes[position]!,
     overscan: 20,
   });
 
   useEffect(() => {
-    if (isFollowing && live && matches.length > 0) rows.scrollToIndex(matches.length - 1, { align: "end" });
-  }, [matches.length, isFollowing, live, rows]);
+    if (isFollowing && live && matchingIndexes.length > 0)
+      rows.scrollToIndex(matchingIndexes.length - 1, { align: "end" });
+  }, [matchingIndexes.length, isFollowing, live, rows]);
 
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = view.current!;
@@ -48,14 +49,14 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
   }
 
   function jumpToError() {
-    if (firstError === null) return;
+    if (firstErrorIndex === null) return;
     const noFilter = { level: "debug" as const, text: "" };
     setFilter(noFilter);
     setIsFollowing(false);
-    setMarkedIndex(firstError);
+    setMarkedIndex(firstErrorIndex);
     // Scroll after the list has been rendered without the filter.
     requestAnimationFrame(() => {
-      rows.scrollToIndex(log.buffer.matching(noFilter).indexOf(firstError), { align: "center" });
+      rows.scrollToIndex(log.buffer.matchingIndexes(noFilter).indexOf(firstErrorIndex), { align: "center" });
       view.current?.focus();
     });
   }
@@ -67,10 +68,10 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
         <h2 id="log-title" className="mr-auto font-semibold">
           Log{" "}
           <span className="font-normal text-faint tabular-nums">
-            {lineCountText(matches.length, lines.length)}
+            {lineCountText(matchingIndexes.length, lines.length)}
           </span>
         </h2>
-        {firstError !== null && (
+        {firstErrorIndex !== null && (
           <Button size="small" look="danger" onClick={jumpToError}>
             <WarningIcon className="-ml-0.5" />
             First error
@@ -123,12 +124,12 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
               : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
           )}
         >
-          {matches.length === 0 && (lines.length > 0 || !log.note) && (
+          {matchingIndexes.length === 0 && (lines.length > 0 || !log.note) && (
             <p className="p-3 font-sans text-faint">{emptyText(lines.length, live)}</p>
           )}
           <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>
             {rows.getVirtualItems().map((item) => {
-              const index = matches[item.index]!;
+              const index = matchingIndexes[item.index]!;
               return (
                 <LogRow
                   key={item.key}
