@@ -304,7 +304,7 @@ MUTANTS = [
     Mutant(
         "anyone can accept an invitation",
         "apps/orgs/members/invitations.py",
-        "        if user.email != invitation.email:\n            raise OtherAddress\n",
+        "        if user.email != invitation.email:\n            raise InvitationForOtherAddress\n",
         "",
         INVITATIONS,
     ),

@@ -1,4 +1,4 @@
-"""Preview a custom source for its author: JSON in, JSON out, in a child of the fork server.
+"""Preview a custom source for its author, in a child process of the fork server. Input and output are JSON.
 
 The code runs in the sandbox, as in runs. `apps.engine.authoring` validates code without running it.
 """
@@ -39,7 +39,7 @@ def try_source(payload: Payload) -> Answer:
     try:
         with connect.open_source(payload) as source:
             if not isinstance(source, SandboxedSource):
-                raise ConfigurationError("only custom sources can be tried")
+                raise ConfigurationError("only custom sources can be previewed")
             activity["isolation"] = source.isolation
             try:
                 source.page_limit = limit
@@ -52,7 +52,7 @@ def try_source(payload: Payload) -> Answer:
             "rejected": records.rejected,
             "columns": [asdict(field) for field in records.schema.fields()],
         }
-    # The outermost handler of the call: any error is returned, so that the author also sees the log.
+    # This is the outermost handler of the call. It returns every error, so that the author also sees the log.
     except Exception as error:
         failure = classify(error, side="source", redactor=redactor)
         answer["failure"] = {

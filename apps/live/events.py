@@ -36,10 +36,12 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
     if current_org_id() != org_id:
         raise LookupError("call publish inside the scope of the subject's org")
     if not new_events:
-        return _advance(subject, key, 0)
-    last = _advance(subject, key, len(new_events))
+        return _advance_sequence(subject, key, 0)
+    last = _advance_sequence(subject, key, len(new_events))
     org_event_count = sum(event.kind in subject.org_kinds for event in new_events)
-    org_position = _advance_org(org_id, org_event_count) - org_event_count if org_event_count else 0
+    org_position = (
+        _advance_org_sequence(org_id, org_event_count) - org_event_count if org_event_count else 0
+    )
     rows, notices = [], []
     for number, event in enumerate(new_events, start=last - len(new_events) + 1):
         org_position += event.kind in subject.org_kinds
@@ -47,7 +49,7 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
         body = dumps(event.body)
         rows.append((new_id(), org_id, key, number, org_number, event.kind, body))
         notices.append(format_notice(org_id, key, number, org_number, event.kind, body))
-    _insert(subject, rows, notices)
+    _insert_events(subject, rows, notices)
     return last
 
 
@@ -65,7 +67,7 @@ def dumps(body: object) -> str:
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
 
-def _advance(subject: Subject, key: UUID, by: int) -> int:
+def _advance_sequence(subject: Subject, key: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {subject.table} SET event_sequence = event_sequence + %s"  # noqa: S608 - our own table name
@@ -76,7 +78,7 @@ def _advance(subject: Subject, key: UUID, by: int) -> int:
     return int(last)
 
 
-def _advance_org(org_id: UUID, by: int) -> int:
+def _advance_org_sequence(org_id: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_feed (id, org_id, sequence) VALUES (%s, %s, %s)
@@ -88,7 +90,9 @@ def _advance_org(org_id: UUID, by: int) -> int:
     return int(last)
 
 
-def _insert(subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
+def _insert_events(
+    subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]
+) -> None:
     with connection.cursor() as cursor:
         # Do not use executemany: after its pipeline the server's limit for idle transactions has no effect.
         cursor.execute(

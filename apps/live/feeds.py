@@ -1,4 +1,4 @@
-"""Read the events of a stream from the database: the first frames of a client, and the events it has missed."""
+"""Read the events of a stream from the database: the first frames for a new client, or the missed events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.live import subjects
 from apps.live.events import dumps
-from apps.live.hub import Notice, frame
+from apps.live.hub import Notice, format_frame
 from apps.orgs.walls.scope import org_scope
 
 MAX_ROWS = 500
@@ -35,11 +35,11 @@ class EventFeed(ABC):
         self.key = key
 
     @abstractmethod
-    def begin(self) -> Backlog:
+    def first_backlog(self) -> Backlog:
         """Return the first frames for a new client, or for a client whose last event was deleted."""
 
     @abstractmethod
-    def newest(self) -> int:
+    def newest_number(self) -> int:
         """Return the number of the newest event."""
 
     @abstractmethod
@@ -47,15 +47,15 @@ class EventFeed(ABC):
         """Return (number, kind, body) of at most MAX_ROWS stored events after this number, in order."""
 
     def after(self, last_seen: int) -> Backlog:
-        """Return the events after number `last_seen`. If some of them were deleted, return the frames of `begin`."""
+        """Return the events after number `last_seen`, or `first_backlog` if some of them were deleted."""
         with org_scope(self.org_id):
-            newest = self.newest()
+            newest = self.newest_number()
             if last_seen == newest:
                 return Backlog((), last_seen, self.is_over())
             rows = self.rows(last_seen)
         if last_seen > newest or not rows or rows[-1][0] != last_seen + len(rows):
-            return self.begin()  # Some rows were deleted.
-        frames = tuple(frame(*row) for row in rows)
+            return self.first_backlog()  # Some rows were deleted.
+        frames = tuple(format_frame(*row) for row in rows)
         last, kind, _ = rows[-1]
         return Backlog(frames, last, ended=kind == "end" and last == newest)
 
@@ -67,12 +67,12 @@ class EventFeed(ABC):
 class OrgFeed(EventFeed):
     """The stored events of the org, such as state changes of its runs."""
 
-    def begin(self) -> Backlog:
+    def first_backlog(self) -> Backlog:
         with org_scope(self.org_id):
-            number = self.newest()
-        return Backlog((frame(number, "hello", dumps({"sequence": number})),), number)
+            number = self.newest_number()
+        return Backlog((format_frame(number, "hello", dumps({"sequence": number})),), number)
 
-    def newest(self) -> int:
+    def newest_number(self) -> int:
         rows = fetch_rows("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
         return int(rows[0][0]) if rows else 0
 

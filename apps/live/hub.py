@@ -47,7 +47,7 @@ HEARTBEAT = Notice(0, b":\n\n", "heartbeat")
 RESYNC = Notice(0, b"", "resync")  # Notices may be lost, so the stream has to read the rows.
 
 
-def frame(number: int | None, kind: str, body: str) -> bytes:
+def format_frame(number: int | None, kind: str, body: str) -> bytes:
     """Return one server-sent event. `body` is JSON without line breaks."""
     id_line = f"id: {number}\n" if number is not None else ""
     return f"{id_line}event: {kind}\ndata: {body}\n\n".encode()
@@ -131,7 +131,7 @@ class Hub:
         for subscription in self._all_subscriptions():
             subscription.close()
 
-    async def listening(self) -> None:
+    async def wait_until_listening(self) -> None:
         """Wait until the hub receives notices. The caller has to read rows that were written before."""
         await self._listening.wait()
 
@@ -140,7 +140,9 @@ class Hub:
         org, key, number, org_number, kind, body = payload.split("|", 5)
         subject_subscriptions = self._subscriptions.get(UUID(key))
         if subject_subscriptions:
-            notice = Notice(int(number), frame(int(number), kind, body) if body else b"", kind)
+            notice = Notice(
+                int(number), format_frame(int(number), kind, body) if body else b"", kind
+            )
             for subscription in subject_subscriptions:
                 subscription.put(notice)
         org_subscriptions = self._subscriptions.get(UUID(org))
@@ -204,9 +206,9 @@ def _org_notice(kind: str, org_number: str, body: str) -> Notice | None:
     """Return the notice for the org's stream: a numbered event, or a live event that is not stored."""
     if org_number:
         number = int(org_number)
-        return Notice(number, frame(number, kind, body) if body else b"", kind)
+        return Notice(number, format_frame(number, kind, body) if body else b"", kind)
     if subjects.is_live_only(kind) and body:
-        return Notice(0, frame(None, kind, body), kind)
+        return Notice(0, format_frame(None, kind, body), kind)
     return None
 
 

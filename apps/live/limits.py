@@ -25,11 +25,11 @@ class StreamLimits:
         self.count = 0
 
     @contextmanager
-    def take(self, *, member: UUID, org: UUID) -> Iterator[None]:
+    def take_slot(self, *, member: UUID, org: UUID) -> Iterator[None]:
         """Take a slot for a member and the org. `member` is the user's id, also for API keys. Raises Problem."""
         self.require_free_slot()
-        self._require_below_limit(member, settings.STREAMS_PER_MEMBER, TOO_MANY_OF_MEMBER)
-        self._require_below_limit(org, settings.STREAMS_PER_ORG, TOO_MANY_OF_ORG)
+        self._require_below_limit(member, settings.STREAMS_PER_MEMBER, MEMBER_LIMIT_MESSAGE)
+        self._require_below_limit(org, settings.STREAMS_PER_ORG, ORG_LIMIT_MESSAGE)
         self._change_counts(1, member, org)
         try:
             yield
@@ -60,11 +60,11 @@ class StreamLimits:
                 del self._open_streams[counted_id]
 
 
-TOO_MANY_OF_MEMBER = (
+MEMBER_LIMIT_MESSAGE = (
     "You have {open_count} live streams, the maximum per member including your API keys. Close pages or stop programs"
     " that follow runs, then try again."
 )
-TOO_MANY_OF_ORG = (
+ORG_LIMIT_MESSAGE = (
     "Your organization has {open_count} live streams, its maximum. Ask members to close pages or stop programs"
     " that follow runs, then try again."
 )

@@ -31,7 +31,7 @@ from apps.live.hub import HEARTBEAT, Hub, Notice, Subscription
 from apps.live.limits import StreamLimits
 from apps.live.subjects import Subject
 from apps.orgs import credentials
-from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
+from apps.orgs.exceptions import NotFound, OrgAccessDenied, PermissionMissing
 from apps.orgs.http import authentication
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -62,8 +62,8 @@ _HEADERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """A permitted stream: its feed, the last event that the client has received, and the client's credential."""
+class PermittedStream:
+    """A stream that the client may read, and the last event that the client has received."""
 
     feed: EventFeed
     last_seen: int | None
@@ -77,7 +77,7 @@ class Opening:
 
     @property
     def access_ids(self) -> frozenset[UUID]:
-        """The ids on whose access the stream depends. If it changes for one of them, the stream checks it at once."""
+        """The ids of the org, the user, and the session or key. The stream rechecks its access when one of them changes."""
         credential = self.credential
         if isinstance(credential, credentials.KeyCredential):
             return frozenset({self.org_id, credential.user_id, credential.key_id})
@@ -93,7 +93,7 @@ class Opening:
                 authentication.read_credential(self.request)
             with org_scope(self.org_id):
                 feed_for(_load_principal(self.credential), self.target)
-        except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
+        except (APIException, PermissionMissing, OrgAccessDenied, NotFound, Problem):
             return False
         except OperationalError:
             return (
@@ -123,7 +123,7 @@ def target_of_path(path: str) -> StreamTarget | None:
     return None
 
 
-def open_stream(request: HttpRequest, target: StreamTarget) -> Opening:
+def open_stream(request: HttpRequest, target: StreamTarget) -> PermittedStream:
     """Read the credential, check the permission, and find the target's events.
 
     Raises exceptions that become problem responses.
@@ -131,7 +131,7 @@ def open_stream(request: HttpRequest, target: StreamTarget) -> Opening:
     credential = tickets.read_credential(request)
     with org_scope(credentials.org_id_of(credential)):
         feed = feed_for(_load_principal(credential), target)
-    return Opening(feed, last_event_id(request), credential, request, target)
+    return PermittedStream(feed, last_event_id(request), credential, request, target)
 
 
 def feed_for(principal: Principal, target: StreamTarget) -> EventFeed:
@@ -168,7 +168,7 @@ def last_event_id(request: HttpRequest) -> int | None:
 
 
 def read_backlog(feed: EventFeed, last_seen: int | None) -> Backlog:
-    return feed.begin() if last_seen is None else feed.after(last_seen)
+    return feed.first_backlog() if last_seen is None else feed.after(last_seen)
 
 
 class Streams:
@@ -185,16 +185,16 @@ class Streams:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
             self.limits.require_free_slot()
-            opening = await self._run_in_thread(lambda: open_stream(request, target))
+            stream = await self._run_in_thread(lambda: open_stream(request, target))
             slot = ExitStack()
             slot.enter_context(
-                self.limits.take(member=opening.credential.user_id, org=opening.org_id)
+                self.limits.take_slot(member=stream.credential.user_id, org=stream.org_id)
             )
         except Exception as error:  # This is the outermost handler of the request.
             await _send_problem(error, send)
             return
         with slot:
-            await self._serve(opening, receive, send)
+            await self._serve(stream, receive, send)
 
     @property
     def hub(self) -> Hub:
@@ -208,38 +208,38 @@ class Streams:
             await self._hub.close()
         self._threads.shutdown(wait=False)
 
-    async def _serve(self, opening: Opening, receive: Receive, send: Send) -> None:
-        with self.hub.subscribe(opening.feed.key, opening.access_ids) as inbox:
-            watch = asyncio.create_task(_close_on_disconnect(receive, inbox))
+    async def _serve(self, stream: PermittedStream, receive: Receive, send: Send) -> None:
+        with self.hub.subscribe(stream.feed.key, stream.access_ids) as inbox:
+            disconnect_task = asyncio.create_task(_close_on_disconnect(receive, inbox))
             try:
-                await _wait_for_first(self.hub.listening(), watch)
+                await _wait_for_first(self.hub.wait_until_listening(), disconnect_task)
                 if inbox.closed:  # The client disconnected before the database responded.
                     return
-                first = await self._read_whole_backlog(opening.feed, opening.last_seen)
+                first = await self._read_whole_backlog(stream.feed, stream.last_seen)
                 if first.ended and not first.frames:
-                    await _send_stream_over(send)
+                    await _send_stream_ended(send)
                     return
                 await _send_start(send, first)
                 if not first.ended:
-                    await self._send_live_events(opening, inbox, first.last, send)
+                    await self._send_live_events(stream, inbox, first.last, send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             except asyncio.CancelledError:
                 if not inbox.too_slow:
                     raise
-                logger.info("stream closed: client too slow", stream=str(opening.feed.key))
+                logger.info("stream closed: client too slow", stream=str(stream.feed.key))
             finally:
-                watch.cancel()
+                disconnect_task.cancel()
                 with suppress(asyncio.CancelledError):
-                    await watch
+                    await disconnect_task
 
     async def _send_live_events(
-        self, opening: Opening, inbox: Subscription, last_seen: int, send: Send
+        self, stream: PermittedStream, inbox: Subscription, last_seen: int, send: Send
     ) -> None:
         """Send new events until the stream has ended, or the client has disconnected or lost its access."""
         interval = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + interval
         while (notices := await inbox.take()) is not None:
-            frames, last_seen, ended = await self._new_frames(opening.feed, notices, last_seen)
+            frames, last_seen, ended = await self._new_frames(stream.feed, notices, last_seen)
             if frames:
                 body = b"".join(frames)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -248,7 +248,7 @@ class Streams:
             if time.monotonic() > check_at or inbox.access_changed:
                 inbox.access_changed = False
                 check_at = time.monotonic() + interval
-                if not await self._run_in_thread(opening.is_still_allowed):
+                if not await self._run_in_thread(stream.is_still_allowed):
                     return
 
     async def _new_frames(
@@ -277,7 +277,7 @@ class Streams:
             frames += backlog.frames
             size += sum(map(len, backlog.frames))
             if size > MAX_BACKLOG:
-                return await self._run_in_thread(feed.begin)
+                return await self._run_in_thread(feed.first_backlog)
             if last_seen is None or backlog.ended or backlog.last <= last_seen:
                 return Backlog(tuple(frames), backlog.last, backlog.ended)
             last_seen = backlog.last
@@ -321,7 +321,7 @@ async def _send_start(send: Send, first: Backlog) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _send_stream_over(send: Send) -> None:
+async def _send_stream_ended(send: Send) -> None:
     """Respond with 204. An EventSource then stops reconnecting."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})

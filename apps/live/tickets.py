@@ -39,12 +39,12 @@ def issue(*, by: Principal) -> str:
 def issue_for(claims: Claims) -> str:
     """Create a ticket that can be redeemed once for these claims."""
     text = secrets.token_urlsafe(24)
-    stored = {
+    stored_claims = {
         name: value if name == "token_version" else str(value)
         for name, value in asdict(claims).items()
     }
     StreamTicket.objects.create(
-        digest=_digest(text), claims=stored, expires_at=timezone.now() + LIFETIME
+        digest=_digest(text), claims=stored_claims, expires_at=timezone.now() + LIFETIME
     )
     return text
 
@@ -72,7 +72,7 @@ def _digest(text: str) -> bytes:
 
 
 def read_credential(request: HttpRequest) -> credentials.Credential:
-    """Return the credential of a stream: the one of `?ticket=`, or else that of the Authorization header.
+    """Return the credential of a stream: from `?ticket=`, or else from the Authorization header.
 
     A ticket can be read only once, so call this outside of transactions. Raises AuthenticationFailed.
     """

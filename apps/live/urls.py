@@ -5,6 +5,6 @@ from django.urls import path
 from apps.live import views
 
 urlpatterns = [
-    path("auth/stream-ticket", views.StreamTicket.as_view()),
+    path("auth/stream-ticket", views.StreamTicketView.as_view()),
     path("events", views.OrgEventsView.as_view()),
 ]

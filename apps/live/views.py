@@ -62,7 +62,7 @@ class OrgEventsView(OrgView):
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """`hello` has the current number for a client without one.
+        """`hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
 
         `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
         no event is lost or sent twice.
@@ -83,7 +83,7 @@ class StreamTicketAnswer(serializers.Serializer[Any]):
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
-class StreamTicket(OrgView):
+class StreamTicketView(OrgView):
     session_methods = frozenset({"post"})
     methods_while_read_only = frozenset({"post"})
     permissions = {"post": Permission.READ}

@@ -22,7 +22,7 @@ def record(
     object_label: str = "",
     changes: JsonObject | None = None,
 ) -> None:
-    """Add one event. `changes` is {field: [before, after]}, and must not contain secrets: only their hints."""
+    """Add one event. `changes` is {field: [before, after]}. It may contain hints of secrets, but never secrets."""
     actor = by.actor
     AuditEvent.unscoped.create(
         org_id=org if isinstance(org, UUID) else org.pk,

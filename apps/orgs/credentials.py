@@ -89,9 +89,9 @@ def org_id_of(credential: Credential) -> UUID:
 def load_principal(credential: Credential, *, changing: bool = False) -> tuple[Org, Principal]:
     """Load the org and the principal inside the org's scope. Raises AuthenticationFailed if access has ended.
 
-    Raises OrgClosed if a rule of the org denies access. If the request is `changing` something, also raises
-    OrgReadOnly while the org is read-only. Every request runs this query. It is one database function (see
-    credentials.sql), because building and planning the query each time would take longer than running it.
+    Raises OrgAccessDenied if a rule of the org denies access. With `changing`, also raises OrgReadOnly while the
+    org is read-only. Every request runs this query. It is one database function (see credentials.sql), because
+    building and planning the query each time would take longer than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:

@@ -40,7 +40,7 @@ class SessionLimited(Exception):
         super().__init__(self.__doc__)
 
 
-class OrgClosed(Exception):
+class OrgAccessDenied(Exception):
     """A rule of the organization denies this member access; `code` is the rule's name."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -132,14 +132,14 @@ class LimitReached(Conflict):
         super().__init__(message, what=what, limit=limit)
 
 
-class OtherAddress(Exception):
+class InvitationForOtherAddress(Exception):
     """This invitation is for another address: log in with that address, or ask for an invitation to yours."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
-class Unreadable(Exception):
+class SecretUnreadable(Exception):
     """The stored secret cannot be decrypted with the keys of this installation."""
 
 

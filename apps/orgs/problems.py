@@ -39,8 +39,8 @@ def no_organization(error: exceptions.NoOrganization) -> Problem:
     return Problem(403, str(error), "no_organization")
 
 
-@register(exceptions.OrgClosed)
-def org_closed(error: exceptions.OrgClosed) -> Problem:
+@register(exceptions.OrgAccessDenied)
+def org_closed(error: exceptions.OrgAccessDenied) -> Problem:
     return Problem(403, str(error), error.code)
 
 
@@ -49,8 +49,8 @@ def org_read_only(error: exceptions.OrgReadOnly) -> Problem:
     return Problem(423, str(error), error.code)
 
 
-@register(exceptions.OtherAddress)
-def other_address(error: exceptions.OtherAddress) -> Problem:
+@register(exceptions.InvitationForOtherAddress)
+def other_address(error: exceptions.InvitationForOtherAddress) -> Problem:
     return Problem(403, str(error), "other_address")
 
 

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from enum import StrEnum
 
-from apps.orgs.exceptions import OrgClosed, OrgReadOnly
+from apps.orgs.exceptions import OrgAccessDenied, OrgReadOnly
 from apps.orgs.models import Org
 from apps.orgs.roles import Role
 
@@ -43,9 +43,9 @@ def find_denial(
 
 
 def raise_denial(denial: AccessDenial | None) -> None:
-    """Raise OrgClosed if a rule denies access."""
+    """Raise OrgAccessDenied if a rule denies access."""
     if denial is not None:
-        raise OrgClosed(denial.value, DENIAL_MESSAGES[denial])
+        raise OrgAccessDenied(denial.value, DENIAL_MESSAGES[denial])
 
 
 def require_writable(org: Org) -> None:

@@ -14,7 +14,7 @@ import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
 from apps.auth.sealing import platform_keys
-from apps.orgs.exceptions import Unreadable
+from apps.orgs.exceptions import SecretUnreadable
 from apps.orgs.models import Org
 
 
@@ -32,16 +32,16 @@ def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:
 def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
     """Decrypt the value.
 
-    Raises Unreadable if it was encrypted for another org, kind or object, or with an unknown key.
+    Raises SecretUnreadable if it was encrypted for another org, kind or object, or with an unknown key.
     """
     try:
         content = orjson.loads(_data_key(org).decrypt(sealed.encode()))
     except InvalidToken:
-        raise Unreadable(
+        raise SecretUnreadable(
             "the secret was sealed for another organization or with a lost key"
         ) from None
     if content["for"] != [str(org.pk), kind, str(object_id)]:
-        raise Unreadable("the secret was sealed for another object")
+        raise SecretUnreadable("the secret was sealed for another object")
     return content["value"]
 
 
@@ -49,7 +49,7 @@ def _data_key(org: Org) -> Fernet:
     try:
         unwrapped = platform_keys().decrypt(org.data_key.encode())
     except InvalidToken:
-        raise Unreadable("no platform key opens this organization's data key") from None
+        raise SecretUnreadable("no platform key opens this organization's data key") from None
     if unwrapped[:16] != org.pk.bytes:
-        raise Unreadable("the data key belongs to another organization")
+        raise SecretUnreadable("the data key belongs to another organization")
     return Fernet(unwrapped[16:])

@@ -30,7 +30,7 @@ class Specs:
 def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     """Return the specifications. They contain plain secrets, so never show, log or store them.
 
-    Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, and Unreadable if a secret cannot be
+    Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, and SecretUnreadable if a secret cannot be
     decrypted.
     """
     definition = versions.definition_with_secrets(org, versions.get_version(org, pipeline, version))

@@ -19,7 +19,7 @@ from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
 from apps.engine.failures import FailureClass
-from apps.orgs.exceptions import Invalid, Unreadable
+from apps.orgs.exceptions import Invalid, SecretUnreadable
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
@@ -133,7 +133,7 @@ def _run_spec(claim: Claim) -> RunSpec | Failed:
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
         try:
             specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
-        except (Invalid, Unreadable, PipelineVersion.DoesNotExist) as error:
+        except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
     return RunSpec(
         run_id=str(claim.run_id),

@@ -17,7 +17,7 @@ from apps.auth.models import User
 from apps.background import health
 from apps.engine.sandbox import layers
 from apps.orgs import vault
-from apps.orgs.exceptions import Unreadable
+from apps.orgs.exceptions import SecretUnreadable
 from apps.orgs.models import AuditEvent, Membership, Org
 from apps.orgs.operators import diagnosis
 from apps.orgs.roles import Role
@@ -107,7 +107,7 @@ class TestKeyRotation:
         self, worlds: list[World], settings: Any
     ) -> None:
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
-        with pytest.raises(Unreadable):
+        with pytest.raises(SecretUnreadable):
             self.unsealed_secret(worlds[0])
         assert not diagnosis.keys().ok
 

@@ -207,7 +207,7 @@ class StateBackend:
         job_id = uuid4().hex
         self._execute(statements.CREATE_JOB, job=job_id)
         self._execute(
-            statements.DESCRIBE_JOB,
+            statements.CREATE_ENGINE_JOB,
             job=job_id,
             replaces=has_no_position
             and self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None,
@@ -218,8 +218,8 @@ class StateBackend:
         return job_id
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
-        job = self._fetch_one(statements.JOB, job=job_id)
-        batches = self._execute(statements.BATCHES, job=job_id)
+        job = self._fetch_one(statements.JOB_DETAILS, job=job_id)
+        batches = self._execute(statements.JOB_BATCHES, job=job_id)
         return Job(
             id=job_id,
             resumed=resumed,

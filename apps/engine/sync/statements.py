@@ -1,4 +1,4 @@
-"""The SQL statements of a running stream. The parameters of its identity and lease are always passed."""
+"""The SQL statements for the stream that a run syncs. `StateBackend` passes the stream's key and lease to each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = n
 where id = %(job)s
 """
 
-# The newest finished job, if this run finished it. This means that the worker died before it recorded the end.
+# The newest finished job, if this run finished it. The worker then died before it recorded the run's success.
 JOB_FINISHED_BY_RUN = """
 select newest.id from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
@@ -77,7 +77,7 @@ insert into stream_jobs (id, name, source_name, stream_name, sync_mode, status, 
 values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() at time zone 'utc')
 """
 
-DESCRIBE_JOB = """
+CREATE_ENGINE_JOB = """
 insert into engine_job (job_id, run_id, fingerprint, destination, replaces, since_job, columns)
 values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(since)s,
         (select columns from engine_job where job_id = %(since)s))
@@ -96,7 +96,7 @@ values (%(reset)s, %(key)s, %(source)s, %(stream)s,
         now() at time zone 'utc', now() at time zone 'utc', %(job)s)
 """
 
-JOB = """
+JOB_DETAILS = """
 select j.created_at, j.total_records_to_fetch, e.replaces, e.since_job, e.columns,
        c.to_source_iteration as last, c.pagination
 from stream_jobs j
@@ -108,7 +108,7 @@ left join lateral (
 where j.id = %(job)s
 """
 
-BATCHES = """
+JOB_BATCHES = """
 select id, first, last, rows, rejected, bytes, staged from engine_batch
 where job_id = %(job)s order by first
 """
@@ -149,6 +149,7 @@ update stream_jobs j
 from engine_job e where e.job_id = j.id and j.id = %(job)s
 """
 
+# Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.
 UNSWEPT_JOBS = """
 select j.id from stream_jobs j join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status = 'cancelled' and not e.swept

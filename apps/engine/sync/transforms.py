@@ -65,7 +65,7 @@ class Transform:
         return rows_page(transformed, page.next_pagination, page.next_state)
 
     def conclude(self) -> None:
-        """End the code and log the totals. Call it after the last page. Raises EngineError if a limit was exceeded."""
+        """End the sandbox and log the totals. Call this after the last page. Raises EngineError if a limit was exceeded."""
         try:
             self._sandbox.conclude()
         except EngineError as error:
@@ -86,7 +86,7 @@ class Transform:
             raise _to_transform_failure(error) from error
         if answer.values.get("rows") != len(answer.rows):
             raise BrokenOutput(
-                "The transform returned another number of records than it announced."
+                "The transform returned a different number of records than it announced."
             )
         self.received += len(records)
         self.returned += len(answer.rows)

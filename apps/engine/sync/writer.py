@@ -17,12 +17,12 @@ from apps.engine.sync.batches import BatchBuilder, GatheredBatch
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
 from apps.engine.sync.pages import QueuedPage
 
-SHOWN_REJECTS = 5  # rejected records that are logged per batch
+MAX_LOGGED_REJECTS = 5  # rejected records that are logged per batch
 LOG_EVERY = 5.0  # seconds between log lines about progress
 
 
 class SideTracker:
-    """Records which side is in use, so that an unexpected exception is attributed to that side."""
+    """Tracks which side is in use, so that an unexpected exception is attributed to that side."""
 
     def __init__(self) -> None:
         self.side: Side = "state"
@@ -140,9 +140,9 @@ class Writer:
             "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
         )
         self._log_progress()
-        for rejected in gathered.rejected[:SHOWN_REJECTS]:
+        for rejected in gathered.rejected[:MAX_LOGGED_REJECTS]:
             logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.sample)
-        if len(gathered.rejected) > SHOWN_REJECTS:
+        if len(gathered.rejected) > MAX_LOGGED_REJECTS:
             logger.warning("{} records of this batch were rejected", len(gathered.rejected))
 
     def _log_progress(self) -> None:

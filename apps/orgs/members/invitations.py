@@ -17,7 +17,7 @@ from apps.auth.exceptions import LinkSpent
 from apps.auth.mailing import links, mail
 from apps.auth.models import User
 from apps.orgs import audit, rules
-from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress
+from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, InvitationForOtherAddress
 from apps.orgs.members import limits
 from apps.orgs.members.services import require_rank
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
@@ -150,14 +150,14 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
     """Make the user a member with the invitation's role. The user's address is then verified.
 
     If the user is a member with a higher role, the role does not change. Call this outside every `org_scope`.
-    Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
+    Raises LinkSpent, InvitationForOtherAddress, OrgReadOnly and LimitReached.
     """
     org_id, invitation_id = _find_ids(token)
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         invitation = _load_acceptable(org_id, invitation_id, lock=True)
         if user.email != invitation.email:
-            raise OtherAddress
+            raise InvitationForOtherAddress
         rules.require_writable(org)
         role = Role(invitation.role)
         member = Membership.objects.for_org(org).filter(user=user).first()

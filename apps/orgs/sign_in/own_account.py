@@ -52,7 +52,7 @@ def create_org(*, account: Account, name: str) -> dict[str, Any]:
 def accept_invitation(*, account: Account, token: str) -> dict[str, Any]:
     """Join the org that invited the user's address, and return an access token for it.
 
-    Raises LinkSpent and OtherAddress.
+    Raises LinkSpent and InvitationForOtherAddress.
     """
     member = invitations.accept(token=token, user=account.user, by=account.principal)
     return switch_org(account=account, org_id=member.org_id)

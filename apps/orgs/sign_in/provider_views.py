@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
-from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
+from apps.orgs.exceptions import InvitationForOtherAddress, LimitReached, NotFound, OrgReadOnly
 from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.models import IdentityProvider
 from apps.orgs.roles import Permission
@@ -108,7 +108,7 @@ class ProviderCallback(PublicView):
             response = redirect_to_problem(failure.code)
         except LinkSpent:
             response = redirect_to_problem("link_spent")
-        except OtherAddress:
+        except InvitationForOtherAddress:
             response = redirect_to_problem("other_address")
         except LimitReached:
             response = redirect_to_problem("limit_reached")

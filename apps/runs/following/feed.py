@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from apps.live.events import dumps
 from apps.live.feeds import MAX_ROWS, Backlog, EventFeed, fetch_rows
-from apps.live.hub import frame
+from apps.live.hub import format_frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
 from apps.orgs.principals import Principal
@@ -22,17 +22,17 @@ from apps.runs.models import ENDED, Run
 class RunFeed(EventFeed):
     """Snapshots, progress, log and end of one run."""
 
-    def begin(self) -> Backlog:
+    def first_backlog(self) -> Backlog:
         with org_scope(self.org_id):
             shown = snapshots.run(org_id=self.org_id, run_id=self.key)
         number: int = shown["event_sequence"]
-        frames = [frame(number, "run", dumps(shown))]
+        frames = [format_frame(number, "run", dumps(shown))]
         ended = shown["status"] in ENDED
         if ended:
-            frames.append(frame(number, "end", dumps({"status": shown["status"]})))
+            frames.append(format_frame(number, "end", dumps({"status": shown["status"]})))
         return Backlog(tuple(frames), number, ended)
 
-    def newest(self) -> int:
+    def newest_number(self) -> int:
         return int(self._run().values_list("event_sequence", flat=True).get())
 
     def is_over(self) -> bool:

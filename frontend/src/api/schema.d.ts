@@ -1129,7 +1129,7 @@ export interface paths {
         };
         /**
          * Follow the organization: all changes of runs' states, as server-sent events
-         * @description `hello` has the current number for a client without one.
+         * @description `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
          *
          *     `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
          *     no event is lost or sent twice.

@@ -177,7 +177,7 @@ def test_a_stream_is_not_counted_after_its_first_read_fails(
             counts.append(streams.limits.count)
             raise OperationalError("gone")
 
-        monkeypatch.setattr(OrgFeed, "begin", count_and_fail)
+        monkeypatch.setattr(OrgFeed, "first_backlog", count_and_fail)
         with pytest.raises(OperationalError):
             await asyncio.wait_for(serve_stream(streams, token, never_disconnect), 30)
         assert streams.limits.count == 0
@@ -239,8 +239,8 @@ def test_a_process_at_its_limit_rejects_streams_with_503(settings: Any) -> None:
     settings.STREAMS_PER_PROCESS = 1
     limits = StreamLimits()
     ids: Any = ("a", "b", "c", "d")
-    with limits.take(member=ids[0], org=ids[1]), pytest.raises(Problem) as raised:
-        limits.take(member=ids[2], org=ids[3]).__enter__()
+    with limits.take_slot(member=ids[0], org=ids[1]), pytest.raises(Problem) as raised:
+        limits.take_slot(member=ids[2], org=ids[3]).__enter__()
     assert (raised.value.status, raised.value.code) == (503, "unavailable")
     assert limits.count == 0
     assert not limits._open_streams
