@@ -35,10 +35,10 @@ class StartOptions:
     @classmethod
     def from_environment(cls) -> "StartOptions":
         """Read PORT, DATABASE_URL and DROVER_HOME. Raises LocalError."""
-        word = os.environ.get("PORT") or "8000"
-        if not word.isascii() or not word.isdigit() or not 1 <= int(word) <= 65535:
-            raise LocalError(f"PORT is {word!r}: use a number from 1 to 65535, such as PORT=8000.")
-        return cls(Home.from_environment(), int(word), os.environ.get("DATABASE_URL", ""))
+        port = os.environ.get("PORT") or "8000"
+        if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            raise LocalError(f"PORT is {port!r}: use a number from 1 to 65535, such as PORT=8000.")
+        return cls(Home.from_environment(), int(port), os.environ.get("DATABASE_URL", ""))
 
 
 def up(options: StartOptions) -> None:
@@ -80,11 +80,11 @@ class Start:
         say("Drover is starting; Ctrl-C stops it.")
         self.installation.prepare_all()
         api_port = self.installation.reserve_port("demo_api")
-        server = self._start_processes(api_port)
+        web_process = self._start_processes(api_port)
         with phase("Demo data"):
             self.installation.run_prepare("demo")
         with phase("Web"):
-            self._wait_for_web(server)
+            self._wait_for_web(web_process)
         say("  Demo pipelines")
         self.installation.run_manage(
             "demo",
@@ -97,27 +97,27 @@ class Start:
 
     def _start_processes(self, api_port: int) -> Child:
         """Start the web process, the worker and the demo's API. Returns the web process."""
-        server = self._add(
+        web_process = self._add_child(
             "web",
             *web.command(port=self.installation.port)[1:],
             *("--log-level", "warning"),
         )
-        self._add("worker", "manage.py", "worker")
-        self._add("demo-api", "-m", "local.demo.api", "--port", str(api_port))
-        return server
+        self._add_child("worker", "manage.py", "worker")
+        self._add_child("demo-api", "-m", "local.demo.api", "--port", str(api_port))
+        return web_process
 
-    def _add(self, name: str, *words: str) -> Child:
-        command = (sys.executable, *words)
+    def _add_child(self, name: str, *arguments: str) -> Child:
+        command = (sys.executable, *arguments)
         log = self.home.logs / f"{name}.log"
         env = self.installation.environment()
         return self.supervisor.add(Child(name=name, command=command, env=env, log=log))
 
-    def _wait_for_web(self, server: Child) -> None:
+    def _wait_for_web(self, web_process: Child) -> None:
         deadline = time.monotonic() + WEB_SECONDS
         while not _is_responding(self.installation.port):
             if time.monotonic() > deadline:
-                raise LocalError(f"The web process does not respond: see {server.log}.")
-            self.supervisor.require_no_repeated_deaths(server)
+                raise LocalError(f"The web process does not respond: see {web_process.log}.")
+            self.supervisor.require_no_repeated_deaths(web_process)
             self.supervisor.watch()
             self.supervisor.sleep_until_event(0.1)
 

@@ -114,13 +114,13 @@ def empty_database() -> None:
     DELETE is used because TRUNCATE would create hundreds of files each time.
     """
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
-        tables = _names(admin, TABLES)
+        tables = _query_names(admin, TABLES)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
         admin.execute(
             "SET session_replication_role = replica"
         )  # disables foreign keys and triggers
         non_empty_tables = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
-        for name in _names(admin, " UNION ALL ".join(non_empty_tables)):
+        for name in _query_names(admin, " UNION ALL ".join(non_empty_tables)):
             admin.execute(f"DELETE FROM {name}")
         admin.execute(RESTART_SEQUENCES)
 
@@ -134,7 +134,7 @@ WHERE schemaname IN ('public', 'engine') AND last_value IS NOT NULL
 AND sequencename NOT IN ('django_migrations_id_seq', 'django_content_type_id_seq', 'auth_permission_id_seq')"""
 
 
-def _names(admin: psycopg.Connection, query: str) -> list[str]:
+def _query_names(admin: psycopg.Connection, query: str) -> list[str]:
     return [name for (name,) in admin.execute(query).fetchall()]
 
 

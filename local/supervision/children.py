@@ -63,7 +63,7 @@ class Child:
             self.process = None
             self.deaths += 1
             self.total_deaths += 1
-            pause = pause_after(self.deaths)
+            pause = restart_delay(self.deaths)
             self._next_start = now + pause
             complain(
                 f"{self.name} stopped ({_exit_reason(code)}) and will be restarted in {pause:g} s: see {self.log}"
@@ -77,7 +77,7 @@ class Child:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def end(self, seconds: float) -> None:
+    def wait_then_kill(self, seconds: float) -> None:
         """Wait until the program has stopped, at most `seconds`, then kill its process group."""
         process, self.process = self.process, None
         if process is None:
@@ -95,7 +95,7 @@ class Child:
             return ""
 
 
-def pause_after(deaths: int) -> float:
+def restart_delay(deaths: int) -> float:
     """Return the seconds to wait before a program is started again after `deaths` deaths in a row."""
     return min(MAX_PAUSE, 0.5 * 2.0 ** (deaths - 1))
 
@@ -107,7 +107,7 @@ def stop_all(children: Iterable[Child], *, seconds: float) -> None:
         child.ask_to_stop()
     deadline = time.monotonic() + seconds
     for child in stopping:
-        child.end(max(0.0, deadline - time.monotonic()))
+        child.wait_then_kill(max(0.0, deadline - time.monotonic()))
 
 
 def signal_group(leader: int, signum: signal.Signals) -> None:

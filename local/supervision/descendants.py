@@ -12,19 +12,19 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant whose parent dies. Does nothing on other systems than Linux."""
+    """Make this process the parent of every descendant whose parent dies. Does nothing on systems other than Linux."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def reap_adopted(known: set[int]) -> None:
-    """Reap adopted processes that have ended. Processes in `known` are left to the code that started them."""
+def reap_adopted(managed_pids: set[int]) -> None:
+    """Reap adopted processes that have ended. Processes in `managed_pids` are left to the code that started them."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return
-        if ended is None or ended.si_pid in known:
+        if ended is None or ended.si_pid in managed_pids:
             return
         os.waitpid(ended.si_pid, os.WNOHANG)
 

@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1
 def stop_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
     """Return a `preexec_fn` that makes the kernel send `signum` to the child when its parent dies.
 
-    Returns None on other systems than Linux. The signal is sent when the *thread* that started the child ends, so start
+    Returns None on systems other than Linux. The signal is sent when the *thread* that started the child ends, so start
     children from the main thread. The C library is loaded here, because it must be loaded before the fork.
     """
     if not sys.platform.startswith("linux"):
@@ -23,12 +23,12 @@ def stop_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
-    def arrange() -> None:
+    def request_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, int(signum))
         if os.getppid() != parent:  # The parent died before the call above.
             os._exit(1)
 
-    return arrange
+    return request_signal
 
 
 def is_alive(pid: int) -> bool:

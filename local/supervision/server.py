@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from local.database.postgres import EmbeddedPostgres
 from local.errors import ServerFailed
-from local.supervision.children import pause_after
+from local.supervision.children import restart_delay
 from local.terminal import complain, say
 
 
@@ -43,7 +43,7 @@ class WatchedServer:
             self.postgres.start()
         except ServerFailed as failure:
             self._failures += 1
-            pause = pause_after(self._failures)
+            pause = restart_delay(self._failures)
             self._next_start = time.monotonic() + pause
             complain(f"{failure} The next try is in {pause:g} s.")
         else:

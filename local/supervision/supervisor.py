@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -21,8 +21,8 @@ from local.supervision.descendants import adopt_orphans, end_descendants, reap_a
 from local.supervision.processes import stop_with_parent
 from local.supervision.server import WatchedServer
 
-# Drover must stop within 15 s. The children stop first. PostgreSQL writes a checkpoint when it stops: it gets the time
-# that then remains of STOP_SECONDS.
+# Drover must stop within 15 s. The children stop first. PostgreSQL then has the remaining part of STOP_SECONDS, because
+# it writes a checkpoint when it stops.
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
@@ -159,14 +159,11 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         end_descendants(seconds=LEFTOVER_SECONDS)
 
     def _managed_pids(self) -> set[int]:
-        return set(self._pids())
-
-    def _pids(self) -> Iterator[int]:
+        processes = (self._task, *(child.process for child in self.children))
+        pids = {process.pid for process in processes if process is not None}
         if self.server is not None and self.server.pid is not None:
-            yield self.server.pid
-        for process in (self._task, *(child.process for child in self.children)):
-            if process is not None:
-                yield process.pid
+            pids.add(self.server.pid)
+        return pids
 
 
 def _last_line(log: Path, offset: int) -> str:

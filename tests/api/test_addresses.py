@@ -171,9 +171,9 @@ def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
         for file in files
         if file.suffix.removeprefix(".") in suffixes and uvicorn_start.search(_read_text(file))
     }
-    checked_above, own_server = {"Dockerfile", "local/web.py"}, "tests/api/test_asgi.py"
-    assert found == checked_above | {own_server, "tests/api/test_addresses.py"}
-    assert "proxy_headers=False" in _read_text(ROOT / own_server)
+    checked_above, file_with_own_server = {"Dockerfile", "local/web.py"}, "tests/api/test_asgi.py"
+    assert found == checked_above | {file_with_own_server, "tests/api/test_addresses.py"}
+    assert "proxy_headers=False" in _read_text(ROOT / file_with_own_server)
 
 
 def _read_text(file: Path) -> str:
@@ -183,7 +183,7 @@ def _read_text(file: Path) -> str:
         return ""
 
 
-def make_up_command(port: int) -> list[str]:
+def command_of_make_up(port: int) -> list[str]:
     return list(web.command(port=port))
 
 
@@ -197,7 +197,7 @@ def image_command_on_loopback(port: int) -> list[str]:
 
 @pytest.fixture(
     params=[
-        pytest.param(make_up_command, id="make up"),
+        pytest.param(command_of_make_up, id="make up"),
         pytest.param(image_command_on_loopback, id="image", marks=pytest.mark.long),
     ]
 )

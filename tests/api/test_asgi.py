@@ -83,8 +83,8 @@ async def wait_until_blocked(waiting: WaitingPaths, tasks: list[asyncio.Task[Ans
         await asyncio.sleep(0.01)
 
 
-JSON = (b"content-type", b"application/json")
-HOST = (b"host", b"localhost")
+JSON_HEADER = (b"content-type", b"application/json")
+HOST_HEADER = (b"host", b"localhost")
 
 
 @pytest.mark.usefixtures("committed_db")
@@ -92,7 +92,7 @@ def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
     async def send_all() -> tuple[list[Answer], Answer]:
         waiting: WaitingPaths = []
         length = str(settings.API_BODY_LIMIT + 1).encode()
-        headers = [(b"content-length", length), JSON, HOST]
+        headers = [(b"content-length", length), JSON_HEADER, HOST_HEADER]
         calls = [
             call("POST", "/api/v1/auth/login", headers, None, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
@@ -100,7 +100,7 @@ def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
         tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 60)
+            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST_HEADER]), 60)
             return [await asyncio.wait_for(task, 60) for task in tasks], other
         finally:
             for task in tasks:
@@ -116,14 +116,14 @@ def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
 @pytest.mark.parametrize("length", [b"900", b"0" * 20 + b"900"])
 def test_other_requests_are_served_while_small_bodies_never_arrive(length: bytes) -> None:
     async def send_all() -> Answer:
-        headers = [(b"content-length", length), JSON, HOST]
+        headers = [(b"content-length", length), JSON_HEADER, HOST_HEADER]
         calls = [
             call("POST", "/api/v1/auth/login", headers, None) for _ in range(settings.WEB_THREADS)
         ]
         tasks = [asyncio.create_task(request) for request in calls]
         await asyncio.sleep(0.2)
         try:
-            return await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 10)
+            return await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST_HEADER]), 10)
         finally:
             for task in tasks:
                 task.cancel()
@@ -186,14 +186,18 @@ def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -
     async def send_all() -> tuple[Answer, Answer]:
         waiting: WaitingPaths = []
         calls = [
-            call("GET", path, [authorization, HOST], reads_response=False, waiting=waiting)
+            call("GET", path, [authorization, HOST_HEADER], reads_response=False, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
         ]
         tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [authorization, HOST]), 60)
-            return other, await asyncio.wait_for(call("GET", path, [authorization, HOST]), 60)
+            other = await asyncio.wait_for(
+                call("GET", "/api/v1/runs", [authorization, HOST_HEADER]), 60
+            )
+            return other, await asyncio.wait_for(
+                call("GET", path, [authorization, HOST_HEADER]), 60
+            )
         finally:
             for task in tasks:
                 task.cancel()
@@ -230,17 +234,17 @@ def publish_file(world: World) -> tuple[str, bytes]:
 def test_a_forwarded_header_with_underscores_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`X_Forwarded_For` is not the proxy's header, though CGI has the same name for both."""
+    """`X_Forwarded_For` is not the header of the proxy, although both have the same name in CGI."""
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", 1)
     body = b'{"email": "ada@example.com", "password": "wrong"}'
 
-    async def log_in(claimed: bytes) -> Answer:
+    async def log_in(forged_address: bytes) -> Answer:
         headers = [
             (b"x-forwarded-for", b"198.51.100.7"),  # the address that the proxy saw
-            (b"x_forwarded_for", claimed),
+            (b"x_forwarded_for", forged_address),
             (b"content-length", str(len(body)).encode()),
-            JSON,
-            HOST,
+            JSON_HEADER,
+            HOST_HEADER,
         ]
         return await call("POST", "/api/v1/auth/login", headers, body)
 

@@ -30,8 +30,10 @@ from tests.isolation.test_matrix import (
 )
 from tests.world import World
 
-SCIM = {name for name, (path, _) in OPERATIONS.items() if "/scim/v2/" in path}
-WITH_BODY = sorted(name for name, operation in DOCUMENTED.items() if "requestBody" in operation)
+SCIM_OPERATIONS = {name for name, (path, _) in OPERATIONS.items() if "/scim/v2/" in path}
+OPERATIONS_WITH_BODY = sorted(
+    name for name, operation in DOCUMENTED.items() if "requestBody" in operation
+)
 MEGABYTE = "x" * 1_000_000  # half of the largest allowed body
 
 
@@ -104,13 +106,13 @@ BROKEN_BODIES = (
 
 
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
-@pytest.mark.parametrize("name", WITH_BODY)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_broken_body_gets_400(planted: Planted, name: str, count: int) -> None:
-    for body in take_some(BROKEN_BODIES, count, WITH_BODY.index(name)):
+    for body in take_some(BROKEN_BODIES, count, OPERATIONS_WITH_BODY.index(name)):
         read_problem(send(planted, name, body), 400)
 
 
-@pytest.mark.parametrize("name", WITH_BODY)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_body_that_is_too_large_gets_413(planted: Planted, name: str) -> None:
     read_problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
 
@@ -119,13 +121,13 @@ WRONG_MEDIA_TYPES = ("text/plain", "application/x-www-form-urlencoded", "", "a/b
 
 
 @pytest.mark.parametrize("count", [1, ALL_VALUES])
-@pytest.mark.parametrize("name", WITH_BODY)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_body_of_another_media_type_gets_415(planted: Planted, name: str, count: int) -> None:
-    for media_type in take_some(WRONG_MEDIA_TYPES, count, WITH_BODY.index(name)):
+    for media_type in take_some(WRONG_MEDIA_TYPES, count, OPERATIONS_WITH_BODY.index(name)):
         read_problem(send(planted, name, b'{"name": "x"}', media_type), 415)
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_BODY) & SCIM))
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS_WITH_BODY) & SCIM_OPERATIONS))
 def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
     planted: Planted, name: str
 ) -> None:
@@ -133,7 +135,7 @@ def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
     assert "name.x.1" in read_problem(nul, 400)["detail"]
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_BODY) - SCIM))
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS_WITH_BODY) - SCIM_OPERATIONS))
 def test_the_error_names_an_unknown_field_and_the_field_of_a_nul_character(
     planted: Planted, name: str
 ) -> None:
@@ -182,12 +184,16 @@ def body_fields(name: str) -> list[str]:
     return sorted(schema.get("properties", {}))
 
 
-WITH_FIELDS = [name for name in WITH_BODY if body_fields(name)]
-WITH_SEVERAL_FIELDS = [name for name in WITH_FIELDS if len(body_fields(name)) > 1]
-FIELDS = [(name, field) for name in WITH_SEVERAL_FIELDS for field in body_fields(name)]
+OPERATIONS_WITH_FIELDS = [name for name in OPERATIONS_WITH_BODY if body_fields(name)]
+OPERATIONS_WITH_SEVERAL_FIELDS = [
+    name for name in OPERATIONS_WITH_FIELDS if len(body_fields(name)) > 1
+]
+OPERATION_FIELDS = [
+    (name, field) for name in OPERATIONS_WITH_SEVERAL_FIELDS for field in body_fields(name)
+]
 
 
-@pytest.mark.parametrize("name", WITH_FIELDS)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
     planted: Planted, name: str
 ) -> None:
@@ -199,19 +205,19 @@ def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_
 
 
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
-@pytest.mark.parametrize("name", WITH_SEVERAL_FIELDS)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_SEVERAL_FIELDS)
 def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the_field(
     planted: Planted, name: str, count: int
 ) -> None:
     valid_body = own_call(name, CASES[name], planted).body or {}
     for field in body_fields(name):
-        for value in take_some(WRONG_VALUES, count, FIELDS.index((name, field))):
+        for value in take_some(WRONG_VALUES, count, OPERATION_FIELDS.index((name, field))):
             assert_documented_response(
                 planted, name, {**valid_body, field: _encodable(value)}, {field}
             )
 
 
-@pytest.mark.parametrize("name", WITH_FIELDS)
+@pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_megabyte_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
     planted: Planted, name: str
 ) -> None:
@@ -248,7 +254,7 @@ def _encodable(value: Any) -> Any:
     return value
 
 
-QUERIES = [
+QUERY_PARAMETERS = [
     (name, parameter["name"])
     for name, operation in sorted(DOCUMENTED.items())
     for parameter in operation.get("parameters", [])
@@ -260,12 +266,12 @@ WRONG_PARAMETERS = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null",
 
 
 @pytest.mark.parametrize("count", [4, ALL_VALUES])
-@pytest.mark.parametrize(("name", "parameter"), QUERIES)
+@pytest.mark.parametrize(("name", "parameter"), QUERY_PARAMETERS)
 def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
     planted: Planted, name: str, parameter: str, count: int
 ) -> None:
     path, _ = own_address(name, CASES[name], planted)
-    for value in take_some(WRONG_PARAMETERS, count, QUERIES.index((name, parameter))):
+    for value in take_some(WRONG_PARAMETERS, count, QUERY_PARAMETERS.index((name, parameter))):
         with roll_back():
             client = client_of(Role.OWNER, planted)
             text = value.encode("utf-8", "surrogatepass")
@@ -278,19 +284,19 @@ def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
 
 
 # Streams ignore unknown parameters.
-STREAMS = {"runs_events", "events"}
-LISTS = sorted(
+STREAM_OPERATIONS = {"runs_events", "events"}
+LIST_OPERATIONS = sorted(
     {
         name
-        for name, parameter in QUERIES
+        for name, parameter in QUERY_PARAMETERS
         if OPERATIONS[name][1] == "get" and parameter not in {"cursor", "limit", "order"}
     }
-    - STREAMS
-    - SCIM  # directories send additional parameters
+    - STREAM_OPERATIONS
+    - SCIM_OPERATIONS  # directories send additional parameters
 )
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LIST_OPERATIONS)
 def test_the_error_names_an_unknown_parameter_of_a_list(planted: Planted, name: str) -> None:
     with roll_back():
         call = own_call(name, CASES[name], planted)

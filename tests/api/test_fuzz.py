@@ -1,7 +1,7 @@
 """Fuzz every operation of the API document as every role, with a key and anonymously.
 
 No request may cause a 5xx or an undocumented response. `DROVER_FUZZ_EXAMPLES=50` sends more requests and all boundary
-values. `DROVER_FUZZ_AS=viewer` sends all of them as one caller. The same code always gets the same requests. Paths
+values. `DROVER_FUZZ_AS=viewer` sends all requests as one caller. Each session of tests sends the same requests. Paths
 contain the ids of planted objects, so that the look-up succeeds. Each request is rolled back.
 """
 
@@ -42,7 +42,7 @@ CHECKS = [
 EXAMPLES = os.environ.get("DROVER_FUZZ_EXAMPLES")
 
 
-def document() -> Any:
+def load_schema() -> Any:
     config = SchemathesisConfig(seed=1)
     project = config.projects.default
     project.phases.update(phases=["coverage", "fuzzing"] if EXAMPLES else ["fuzzing"])
@@ -55,7 +55,7 @@ def document() -> Any:
     )
 
 
-schema = document()
+schema = load_schema()
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
 
 @contextmanager
 def keep_connection_open() -> Iterator[None]:
-    """Do not let Django close the connection when a request begins or ends, as its test client does too.
+    """Stop Django from closing the connection when a request begins or ends, because that would end the transaction.
 
-    The connection is in a transaction, which a close would end.
+    Django's test client stops it in the same way.
     """
     signals = (request_started, request_finished)
     for signal in signals:

@@ -43,7 +43,7 @@ FOREIGN_HOSTS = (
 
 
 @pytest.fixture(scope="module")
-def server(django_db_setup: None) -> Iterator[int]:
+def server_port(django_db_setup: None) -> Iterator[int]:
     """Start an installation behind a proxy and yield its port. Probes connect to it directly."""
     environment: Any = {
         "DROVER_DEPLOYMENT": "production",
@@ -71,9 +71,9 @@ def status(answer: bytes) -> int:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_foreign_host_is_refused_on_every_path(server: int, path: str) -> None:
+def test_a_foreign_host_is_refused_on_every_path(server_port: int, path: str) -> None:
     for method in ("GET", "POST"):
-        answer = send_raw(server, path, "Host: evil.example", method=method)
+        answer = send_raw(server_port, path, "Host: evil.example", method=method)
         assert status(answer) == 400, answer
         assert PUBLIC_HOST.encode() not in answer
         assert b"internal" not in answer
@@ -81,39 +81,43 @@ def test_a_foreign_host_is_refused_on_every_path(server: int, path: str) -> None
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_hosts_that_only_look_like_our_own_are_refused(server: int, host: str) -> None:
+def test_hosts_that_only_look_like_our_own_are_refused(server_port: int, host: str) -> None:
     for path in ("/", "/api/v1/events", "/api/v1/health/live"):
-        assert status(send_raw(server, path, f"Host: {host}")) == 400
+        assert status(send_raw(server_port, path, f"Host: {host}")) == 400
 
 
-def test_requests_with_two_hosts_or_none_are_refused(server: int) -> None:
+def test_requests_with_two_hosts_or_none_are_refused(server_port: int) -> None:
     two_hosts = (f"Host: {PUBLIC_HOST}", "Host: evil.example")
     for lines in (two_hosts, tuple(reversed(two_hosts)), ()):
         for path in ("/", "/api/v1/events"):
-            assert status(send_raw(server, path, *lines)) == 400
-    assert status(send_raw(server, "/api/v1/events", version="1.0")) == 400
+            assert status(send_raw(server_port, path, *lines)) == 400
+    assert status(send_raw(server_port, "/api/v1/events", version="1.0")) == 400
     forwarded = ("Host: evil.example", f"X-Forwarded-Host: {PUBLIC_HOST}")
-    assert status(send_raw(server, "/", *forwarded)) == 400
+    assert status(send_raw(server_port, "/", *forwarded)) == 400
 
 
 @pytest.mark.parametrize(
     "host", [PUBLIC_HOST, PUBLIC_HOST.upper(), f"{PUBLIC_HOST}:443", "a.drover.internal"]
 )
-def test_our_own_hosts_are_accepted(server: int, host: str) -> None:
-    assert status(send_raw(server, "/api/v1/docs", f"Host: {host}")) == 200
-    assert status(send_raw(server, "/api/v1/events", f"Host: {host}")) == 401
+def test_our_own_hosts_are_accepted(server_port: int, host: str) -> None:
+    assert status(send_raw(server_port, "/api/v1/docs", f"Host: {host}")) == 200
+    assert status(send_raw(server_port, "/api/v1/events", f"Host: {host}")) == 401
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_loopback_hosts_are_accepted_for_health_and_metrics_only(server: int, host: str) -> None:
+def test_loopback_hosts_are_accepted_for_health_and_metrics_only(
+    server_port: int, host: str
+) -> None:
     """The image's health check, Kubernetes and Prometheus do not know the installation's host name."""
-    line = f"Host: {host}:{server}"
-    assert status(send_raw(server, "/api/v1/health/live", line)) == 200
-    assert status(send_raw(server, "/api/v1/health/ready", line)) == 503  # the suite has no worker
-    assert status(send_raw(server, "/api/v1/metrics", line)) == 401
-    assert status(send_raw(server, "/", line)) == 400
-    assert status(send_raw(server, "/api/v1/events", line)) == 400
-    assert status(send_raw(server, "/api/v1/health/live", version="1.0")) == 200
+    line = f"Host: {host}:{server_port}"
+    assert status(send_raw(server_port, "/api/v1/health/live", line)) == 200
+    assert (
+        status(send_raw(server_port, "/api/v1/health/ready", line)) == 503
+    )  # the suite has no worker
+    assert status(send_raw(server_port, "/api/v1/metrics", line)) == 401
+    assert status(send_raw(server_port, "/", line)) == 400
+    assert status(send_raw(server_port, "/api/v1/events", line)) == 400
+    assert status(send_raw(server_port, "/api/v1/health/live", version="1.0")) == 200
 
 
 def test_a_probe_may_use_only_the_address_that_it_connected_to_as_host() -> None:

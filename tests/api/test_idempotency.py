@@ -163,7 +163,7 @@ def send_slow_request(
     return SlowDomains.as_view(work=work, once=once)(request).render()
 
 
-def age_claims(world: World, seconds: int) -> None:
+def set_claim_age(world: World, seconds: int) -> None:
     with world.scope():
         IdempotencyRecord.unscoped.update(created_at=timezone.now() - timedelta(seconds=seconds))
 
@@ -189,9 +189,9 @@ def test_a_duplicate_of_a_slow_request_gets_409_with_retry_after(world: World) -
 
 
 def test_a_different_request_with_the_key_of_a_slow_request_is_refused(world: World) -> None:
-    others: list[Any] = []
-    send_slow_request(world, lambda: others.append(send_slow_request(world, name="Other")))
-    assert b"idempotency_key_reused" in others[0].content
+    other_answers: list[Any] = []
+    send_slow_request(world, lambda: other_answers.append(send_slow_request(world, name="Other")))
+    assert b"idempotency_key_reused" in other_answers[0].content
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -217,13 +217,13 @@ def test_an_error_after_the_slow_part_releases_the_key(world: World) -> None:
 def test_a_request_that_takes_more_than_a_minute_loses_its_claim_on_the_key(world: World) -> None:
     answers: list[Any] = []
 
-    def send_others_after_claim_expires() -> None:
-        age_claims(world, 50)
+    def send_before_and_after_claim_expires() -> None:
+        set_claim_age(world, 50)
         answers.append(send_slow_request(world))
-        age_claims(world, 70)
+        set_claim_age(world, 70)
         answers.append(send_slow_request(world, name="Takes over"))
 
-    first = send_slow_request(world, send_others_after_claim_expires)
+    first = send_slow_request(world, send_before_and_after_claim_expires)
     assert [answer.status_code for answer in answers] == [409, 201]
     assert first.status_code == 409
     assert count_domains(world) == 1
@@ -253,7 +253,7 @@ def test_an_api_key_that_is_revoked_during_the_slow_part_changes_nothing(world: 
     assert count_domains(world) == 0
 
 
-def test_a_slow_request_that_is_not_marked_once_is_processed_each_time(world: World) -> None:
+def test_a_slow_request_with_once_false_is_processed_each_time(world: World) -> None:
     responses: list[Any] = []
     for name in ("first", "second"):
         responses.append(send_slow_request(world, name=name, once=False))

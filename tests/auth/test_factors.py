@@ -30,7 +30,7 @@ def freeze_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def code_of(secret: str, *, steps: int = 0) -> str:
-    """Return the code of the current time step of 30 s, or of a later one."""
+    """Return the code of the time step of 30 s that is `steps` after the current one, or before it if negative."""
     return totp.format_hotp_value(totp.hotp_value(secret, NOW // 30 + steps))
 
 
@@ -115,8 +115,8 @@ def test_a_code_can_be_used_only_once(client: APIClient) -> None:
 
 def test_a_recovery_code_can_be_used_only_once(client: APIClient) -> None:
     _, codes = set_up_app(client)
-    spaced = f"{codes[0][:6]} {codes[0][6:]}"
-    assert log_in(mfa_code=spaced).status_code == 200
+    code_with_space = f"{codes[0][:6]} {codes[0][6:]}"
+    assert log_in(mfa_code=code_with_space).status_code == 200
     assert log_in(mfa_code=codes[0]).json()["code"] == "wrong_code"
     assert log_in(mfa_code=codes[1]).status_code == 200
 

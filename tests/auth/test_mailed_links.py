@@ -294,9 +294,9 @@ class TestChangeOfAccount:
         post("email/send", {}, client)
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
-        verify, reset, changed, _ = mailbox.deliver()
+        verify_mail, reset_mail, change_mail, _ = mailbox.deliver()
         change(client, ada)
-        secrets = [mailbox.link(message)[1] for message in (verify, reset, changed)]
+        secrets = [mailbox.link(message)[1] for message in (verify_mail, reset_mail, change_mail)]
         assert (
             post("password/reset", {"token": secrets[1], "password": NEW_PASSWORD}).status_code
             == 410
@@ -308,14 +308,14 @@ class TestChangeOfAccount:
     def test_mails_queued_before_a_change_are_not_sent(
         self, change: Any, ada: User, client: APIClient
     ) -> None:
-        """The mail server was unavailable: the mail was requested before the change, and its job runs after it."""
+        """A mail was requested while the mail server was unavailable. Its job runs after the change."""
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
-        waiting = [job for job in mailbox.waiting_jobs() if job.task_name == LINK_TASK]
-        assert len(waiting) == 2
+        link_jobs = [job for job in mailbox.waiting_jobs() if job.task_name == LINK_TASK]
+        assert len(link_jobs) == 2
         change(client, ada)
         count_before = len(django_mail.outbox)
-        for job in waiting:
+        for job in link_jobs:
             app.tasks[job.task_name].func(**job.args)
         assert len(django_mail.outbox) == count_before
         assert not MailedLink.objects.filter(user=ada).exists()
@@ -350,7 +350,7 @@ class TestChangeOfAccount:
             sessions.begin(user=user_before, ip=None, user_agent="")
 
 
-def test_a_link_does_not_work_for_another_address_than_it_was_sent_to(ada: User) -> None:
+def test_a_link_does_not_work_after_the_address_of_the_account_was_changed(ada: User) -> None:
     """Here the address is changed in the database, as by an operator."""
     for purpose, path in (("reset", "password/reset"), ("verify", "email/verify")):
         user = User.objects.get(pk=ada.pk)

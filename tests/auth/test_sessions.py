@@ -52,12 +52,12 @@ def test_ending_all_sessions_keeps_the_callers_session_by_default(world: World) 
 
 def test_ending_a_session_of_another_user_gets_404(world: World) -> None:
     client_for(world.users[Role.ADMIN], world.org)
-    theirs = RefreshFamily.objects.get(user=world.users[Role.ADMIN])
-    mine = client_for(world.users[Role.OWNER], world.org)
-    assert mine.delete(f"/api/v1/auth/sessions/{theirs.pk}").status_code == 404
-    assert [row["current"] for row in list_sessions(mine)] == [True]
-    theirs.refresh_from_db()
-    assert theirs.revoked_at is None
+    other_session = RefreshFamily.objects.get(user=world.users[Role.ADMIN])
+    own_client = client_for(world.users[Role.OWNER], world.org)
+    assert own_client.delete(f"/api/v1/auth/sessions/{other_session.pk}").status_code == 404
+    assert [row["current"] for row in list_sessions(own_client)] == [True]
+    other_session.refresh_from_db()
+    assert other_session.revoked_at is None
 
 
 def test_a_session_of_one_orgs_identity_provider_cannot_use_the_account_or_other_orgs(

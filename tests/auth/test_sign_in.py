@@ -145,8 +145,8 @@ def test_guessing_a_password_is_limited_but_its_owner_can_log_in_from_elsewhere(
     refused = log_in(APIClient(), "ada@example.com", PASSWORD)
     assert refused.status_code == 429
     assert 1 <= int(refused["Retry-After"]) <= 300
-    elsewhere = log_in(APIClient(), "ada@example.com", REMOTE_ADDR="192.0.2.7")
-    assert elsewhere.status_code == 200
+    from_other_address = log_in(APIClient(), "ada@example.com", REMOTE_ADDR="192.0.2.7")
+    assert from_other_address.status_code == 200
 
 
 def test_log_ins_to_many_accounts_from_one_ip_address_are_limited(db: None) -> None:
@@ -177,10 +177,10 @@ def test_addresses_of_one_ipv6_network_count_as_one(db: None) -> None:
 
 def test_refreshing_rotates_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
     client, body = ada
-    before = client.cookies["drover_refresh"].value
+    old_cookie = client.cookies["drover_refresh"].value
     answer = refresh(client)
     assert answer.status_code == 200
-    assert client.cookies["drover_refresh"].value != before
+    assert client.cookies["drover_refresh"].value != old_cookie
     assert get_me(answer.json()["access"]).status_code == 200
     assert answer.json()["user"] == body["user"]
 
@@ -274,7 +274,7 @@ def test_another_site_cannot_log_a_browser_in(ada: tuple[APIClient, dict[str, An
     assert answer.status_code == 403
 
 
-def join(world: World, user: User, role: Role = Role.VIEWER) -> None:
+def add_member(world: World, user: User, role: Role = Role.VIEWER) -> None:
     with world.scope():
         Membership.unscoped.create(org=world.org, user=user, role=role)
 
@@ -284,7 +284,7 @@ def test_switching_returns_a_token_of_the_same_session_for_another_organization(
 ) -> None:
     _, body = ada
     other = make_world("Other")
-    join(other, User.objects.get(email="ada@example.com"))
+    add_member(other, User.objects.get(email="ada@example.com"))
     answer = APIClient().post(
         "/api/v1/auth/switch",
         {"org": str(other.org.pk)},

@@ -71,7 +71,9 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_good_connector_passes_each_step_and_stores_the_result(world: World) -> None:
+def test_a_check_of_a_working_connector_passes_each_step_and_stores_the_result(
+    world: World,
+) -> None:
     connector = make_connector(world)
     answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 200, answer.content
@@ -149,19 +151,19 @@ def backends_in_transactions() -> list[Any]:
         ).fetchall()
 
 
-def test_a_check_returns_429_when_every_seat_is_taken(
+def test_a_check_returns_429_when_no_slot_is_free(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seats = threading.BoundedSemaphore(1)
-    seats.acquire()
-    monkeypatch.setattr(engine, "_free_slots", seats)
+    slots = threading.BoundedSemaphore(1)
+    slots.acquire()
+    monkeypatch.setattr(engine, "_free_slots", slots)
     connector = make_connector(world)
     answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
 
 
-def test_an_org_that_has_taken_all_its_seats_does_not_block_other_orgs(
+def test_an_org_that_uses_all_its_slots_does_not_block_other_orgs(
     world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_slots_in_use", Counter({world.org.pk: engine.MAX_CALLS_OF_ORG}))

@@ -75,7 +75,7 @@ def test_a_short_secret_has_no_hint(world: World) -> None:
         ("get", "/streams", None),
     ],
 )
-def test_a_stranger_gets_the_same_404_for_a_connector_as_for_none(
+def test_a_stranger_gets_the_same_404_for_a_connector_as_for_an_unknown_id(
     world: World, stranger: World, method: str, path: str, body: Any
 ) -> None:
     connector = make_connector(world)
@@ -118,7 +118,7 @@ def test_the_list_contains_no_settings_and_can_be_filtered(world: World) -> None
     assert list_names(q="%") == set()
 
 
-def test_listing_many_costs_as_many_queries_as_listing_one(
+def test_listing_many_connectors_takes_as_many_queries_as_listing_one(
     world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
 ) -> None:
     client = world.client(Role.VIEWER)
@@ -156,7 +156,7 @@ def test_errors_name_the_path_of_each_invalid_field(
     assert error_codes(world.client().post(URL, connector_body(**changes))) == expected
 
 
-def test_an_unknown_field_suggests_the_nearest_one(world: World) -> None:
+def test_the_error_for_an_unknown_field_suggests_a_similar_field(world: World) -> None:
     answer = world.client().post(URL, connector_body(config={"usre": "x"}))
     (error,) = answer.json()["errors"]
     assert error["message"] == "Unknown field; did you mean user?"

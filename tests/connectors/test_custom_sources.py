@@ -184,8 +184,8 @@ def test_changed_code_creates_a_version_and_unchanged_code_does_not(world: World
 
 def test_the_diff_shows_new_hosts(world: World) -> None:
     source = create_source(world)
-    elsewhere = source_code().replace("http://127.0.0.1:8000", "https://api.example.com")
-    world.client().patch(f"{URL}/{source['id']}", {"code": elsewhere})
+    code_with_other_host = source_code().replace("http://127.0.0.1:8000", "https://api.example.com")
+    world.client().patch(f"{URL}/{source['id']}", {"code": code_with_other_host})
     diff = world.client().get(f"{URL}/{source['id']}/versions/2/diff").json()
     assert diff["hosts_added"] == ["api.example.com"]
     assert diff["hosts_removed"] == ["127.0.0.1:8000"]
@@ -453,7 +453,7 @@ def test_a_viewer_may_neither_change_nor_preview_sources(
         *(("get", path, None) for path in READ_PATHS),
     ],
 )
-def test_a_stranger_gets_the_same_404_for_a_source_as_for_none(
+def test_a_stranger_gets_the_same_404_for_a_source_as_for_an_unknown_id(
     world: World, stranger: World, method: str, path: str, body: Any
 ) -> None:
     source = create_source(world)
@@ -501,10 +501,10 @@ def test_an_approval_changes_the_etag_of_the_catalogue_for_its_org_only(
     world: World, stranger: World
 ) -> None:
     source = create_source(world)
-    before = world.client().get("/api/v1/catalog/sources")
-    assert before.headers["Cache-Control"] == "private, no-cache"
+    first_answer = world.client().get("/api/v1/catalog/sources")
+    assert first_answer.headers["Cache-Control"] == "private, no-cache"
     world.client().post(f"{URL}/{source['id']}/versions/1/approve", {})
-    headers = {"If-None-Match": before.headers["ETag"]}
+    headers = {"If-None-Match": first_answer.headers["ETag"]}
     assert world.client().get("/api/v1/catalog/sources", headers=headers).status_code == 200
     assert stranger.client().get("/api/v1/catalog/sources", headers=headers).status_code == 304
 

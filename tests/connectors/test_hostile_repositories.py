@@ -18,7 +18,7 @@ from tests.connectors.test_repositories import (
     VALID_CODE,
     connect_repository,
     list_sources,
-    outcomes,
+    outcomes_by_path,
     sync_repository,
 )
 from tests.connectors.test_repositories import git as git
@@ -99,7 +99,7 @@ def test_a_sync_runs_no_code_of_the_repository(
         _gitmodules=f'[submodule "x"]\n path = sources/x.py\n url = ext::sh -c "touch {marker}"\n',
     )
     synced = sync_repository(world, connect_repository(world, git))
-    assert outcomes(synced) == {"sources/a.py": "created"}
+    assert outcomes_by_path(synced) == {"sources/a.py": "created"}
     assert not marker.exists()
 
 
@@ -122,13 +122,13 @@ def test_paths_that_point_outside_the_folder_create_no_source(world: World, git:
     ).stdout.decode().strip()  # fmt: skip
     commit = git.git("commit-tree", outer_tree, "-m", "evil")
     git.git("push", "-qf", "origin", f"{commit}:refs/heads/main")
-    before = set(git.folder.rglob("*.py"))
+    files_before = set(git.folder.rglob("*.py"))
     synced = sync_repository(world, connect_repository(world, git))
     assert synced["status"] == "partly"
-    (other,) = synced["outcomes"]
-    assert other["path"] == "sources/x/../../y.py"
-    assert other["message"] == "Its name is not a valid file name."
-    assert set(git.folder.rglob("*.py")) == before
+    (outcome,) = synced["outcomes"]
+    assert outcome["path"] == "sources/x/../../y.py"
+    assert outcome["message"] == "Its name is not a valid file name."
+    assert set(git.folder.rglob("*.py")) == files_before
     assert list_sources(world) == {}
 
 
@@ -151,7 +151,7 @@ def test_a_commit_with_invalid_characters_is_read_and_stored(world: World, git: 
     assert synced["status"] in ("succeeded", "partly"), synced
     assert synced["commit"]["id"] == commit_id
     assert "\0" not in json.dumps(synced)
-    assert outcomes(synced)["sources/a.py"] == "created"
+    assert outcomes_by_path(synced)["sources/a.py"] == "created"
 
 
 COMMIT = {

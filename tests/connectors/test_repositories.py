@@ -26,7 +26,7 @@ from tests.git_server import GitServer, git_server
 from tests.world import World, make_world
 
 URL = "/api/v1/repositories"
-SOURCES = "/api/v1/custom-sources"
+SOURCES_URL = "/api/v1/custom-sources"
 TOKEN = "canary-of-a-git-token-4f7q"
 VALID_CODE = """
 from drover import Page, Source
@@ -68,12 +68,12 @@ def sync_repository(world: World, repository: dict[str, Any]) -> dict[str, Any]:
     return synced
 
 
-def outcomes(synced: dict[str, Any]) -> dict[str, str]:
+def outcomes_by_path(synced: dict[str, Any]) -> dict[str, str]:
     return {outcome["path"]: outcome["outcome"] for outcome in synced["outcomes"]}
 
 
 def list_sources(world: World, **filters: Any) -> dict[str, dict[str, Any]]:
-    rows = world.client(Role.VIEWER).get(SOURCES, filters).json()["results"]
+    rows = world.client(Role.VIEWER).get(SOURCES_URL, filters).json()["results"]
     return {row["name"]: row for row in rows}
 
 
@@ -91,12 +91,12 @@ def test_files_become_sources_with_the_commit_and_its_author(world: World, git: 
     synced = sync_repository(world, repository)
     assert synced["status"] == "succeeded", synced
     assert (synced["commit"]["id"], synced["commit"]["author"]) == (commit, "Ada Author")
-    assert outcomes(synced) == {"sources/shop.py": "created"}
+    assert outcomes_by_path(synced) == {"sources/shop.py": "created"}
     (shop,) = list_sources(world).values()
     assert (shop["name"], shop["origin"]) == ("shop", "repository")
     assert (shop["repository_id"], shop["repository_path"]) == (repository["id"], "sources/shop.py")
     assert shop["approved_version"] is None, "a person must approve it"
-    version = world.client(Role.VIEWER).get(f"{SOURCES}/{shop['id']}").json()["version"]
+    version = world.client(Role.VIEWER).get(f"{SOURCES_URL}/{shop['id']}").json()["version"]
     assert (version["commit"], version["author"]) == (commit, "Ada Author")
     assert (version["note"], version["code"]) == ("Orders of the shop", VALID_CODE)
     assert version["created_by"] is None
@@ -110,12 +110,12 @@ def test_a_changed_file_creates_a_version_and_an_unchanged_file_does_not(
     sync_repository(world, repository)
     git.commit("Second", sources__a_py=VALID_CODE + "\n# changed\n")
     synced = sync_repository(world, repository)
-    assert outcomes(synced) == {"sources/a.py": "updated", "sources/b.py": "unchanged"}
+    assert outcomes_by_path(synced) == {"sources/a.py": "updated", "sources/b.py": "unchanged"}
     assert {name: row["latest_version"] for name, row in list_sources(world).items()} == {
         "a": 2,
         "b": 1,
     }
-    assert outcomes(sync_repository(world, repository))["sources/a.py"] == "unchanged"
+    assert outcomes_by_path(sync_repository(world, repository))["sources/a.py"] == "unchanged"
 
 
 def test_an_invalid_file_is_reported_and_the_valid_files_are_used(
@@ -130,7 +130,7 @@ def test_an_invalid_file_is_reported_and_the_valid_files_are_used(
     )
     (git.folder / "work/sources/link.py").symlink_to("/etc/passwd")
     git.push()
-    world.client().post(SOURCES, {"name": "taken", "code": VALID_CODE})
+    world.client().post(SOURCES_URL, {"name": "taken", "code": VALID_CODE})
     synced = sync_repository(world, connect_repository(world, git))
     assert synced["status"] == "partly"
     messages = {
@@ -143,7 +143,7 @@ def test_an_invalid_file_is_reported_and_the_valid_files_are_used(
     assert "larger" in messages["sources/large.py"]
     assert "symbolic link" in messages["sources/link.py"]
     assert "has the name taken" in messages["sources/taken.py"]
-    assert outcomes(synced)["sources/good.py"] == "created"
+    assert outcomes_by_path(synced)["sources/good.py"] == "created"
     assert set(list_sources(world)) == {"good", "taken"}
 
 
@@ -154,7 +154,7 @@ def test_an_invalid_change_of_a_file_does_not_change_the_source(
     repository = connect_repository(world, git)
     sync_repository(world, repository)
     git.commit(sources__a_py="def broken(:")
-    assert outcomes(sync_repository(world, repository)) == {"sources/a.py": "failed"}
+    assert outcomes_by_path(sync_repository(world, repository)) == {"sources/a.py": "failed"}
     (row,) = list_sources(world).values()
     assert (row["latest_version"], row["archived"]) == (1, False)
 
@@ -166,12 +166,12 @@ def test_the_source_of_a_deleted_file_is_archived_until_the_file_returns(
     repository = connect_repository(world, git)
     sync_repository(world, repository)
     git.commit(sources__a_py=None)
-    assert outcomes(sync_repository(world, repository))["sources/a.py"] == "archived"
+    assert outcomes_by_path(sync_repository(world, repository))["sources/a.py"] == "archived"
     assert set(list_sources(world)) == {"b"}
     assert set(list_sources(world, archived=True)) == {"a"}
-    assert outcomes(sync_repository(world, repository))["sources/a.py"] == "archived"
+    assert outcomes_by_path(sync_repository(world, repository))["sources/a.py"] == "archived"
     git.commit(sources__a_py=VALID_CODE)
-    assert outcomes(sync_repository(world, repository))["sources/a.py"] == "unchanged"
+    assert outcomes_by_path(sync_repository(world, repository))["sources/a.py"] == "unchanged"
     assert set(list_sources(world)) == {"a", "b"}
 
 
@@ -182,7 +182,7 @@ def test_a_sync_does_not_restore_a_source_that_a_person_archived(
     repository = connect_repository(world, git)
     sync_repository(world, repository)
     pk = list_sources(world)["a"]["id"]
-    world.client().patch(f"{SOURCES}/{pk}", {"archived": True})
+    world.client().patch(f"{SOURCES_URL}/{pk}", {"archived": True})
     sync_repository(world, repository)
     assert set(list_sources(world, archived=True)) == {"a"}
 
@@ -204,7 +204,7 @@ def test_code_from_a_repository_can_be_edited_only_after_disconnecting_it(
     git.commit(sources__a_py=VALID_CODE)
     repository = connect_repository(world, git)
     sync_repository(world, repository)
-    path = f"{SOURCES}/{list_sources(world)['a']['id']}"
+    path = f"{SOURCES_URL}/{list_sources(world)['a']['id']}"
     answer = world.client().patch(path, {"code": VALID_CODE + "# mine"})
     assert (answer.status_code, answer.json()["code"]) == (409, "from_repository")
     assert world.client().post(f"{path}/versions/1/restore").status_code == 409
@@ -219,7 +219,7 @@ def test_with_automatic_approval_only_versions_without_new_hosts_are_approved(
     git.commit(sources__a_py=CODE_WITH_HOST.replace("HOST", "a.example.com"))
     repository = connect_repository(world, git, approves=True)
     sync_repository(world, repository)
-    path = f"{SOURCES}/{list_sources(world)['a']['id']}"
+    path = f"{SOURCES_URL}/{list_sources(world)['a']['id']}"
     assert list_sources(world)["a"]["approved_version"] is None, (
         "a person must approve the first version"
     )
@@ -339,7 +339,9 @@ def test_a_sync_saves_nothing_if_a_later_sync_finished_first(
     synced = sync_repository(world, repository)
     assert synced["commit"]["subject"] == "Newer"
     assert list_sources(world)["a"]["latest_version"] == 1
-    version = world.client().get(f"{SOURCES}/{list_sources(world)['a']['id']}").json()["version"]
+    version = (
+        world.client().get(f"{SOURCES_URL}/{list_sources(world)['a']['id']}").json()["version"]
+    )
     assert version["code"].endswith("# newer\n")
 
 
@@ -369,7 +371,7 @@ def test_two_syncs_at_once_create_one_source(committed_db: None, git: GitServer)
         assert Repository.objects.for_org(world.org).get().status == "succeeded"
 
 
-def queued_syncs(repository: dict[str, Any]) -> int:
+def count_queued_syncs(repository: dict[str, Any]) -> int:
     jobs = ProcrastinateJob.objects.filter(task_name=repositories.SYNC, status="todo")
     return sum(job.args["repository_id"] == repository["id"] for job in jobs)
 
@@ -378,7 +380,7 @@ def test_several_requests_for_a_sync_queue_one_job(world: World, git: GitServer)
     repository = connect_repository(world, git)
     for _ in range(3):
         assert world.client().post(f"{URL}/{repository['id']}/sync").status_code == 202
-    assert queued_syncs(repository) == 1
+    assert count_queued_syncs(repository) == 1
     with world.scope():
         events = AuditEvent.objects.for_org(world.org).filter(action="repository.sync")
         assert events.count() == 1
@@ -392,13 +394,13 @@ def test_a_sync_of_a_dead_worker_is_queued_again(committed_db: None, git: GitSer
         cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")
     with world.scope():
         Repository.objects.for_org(world.org).update(status="running", claim=uuid4())
-    assert queued_syncs(repository) == 0
+    assert count_queued_syncs(repository) == 0
     assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) >= 1
-    assert queued_syncs(repository) == 1
+    assert count_queued_syncs(repository) == 1
     assert sync_repository(world, repository)["status"] == "succeeded"
 
 
-def test_listing_many_costs_as_many_queries_as_listing_one(
+def test_listing_many_repositories_takes_as_many_queries_as_listing_one(
     world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
 ) -> None:
     client = world.client(Role.VIEWER)
@@ -406,7 +408,7 @@ def test_listing_many_costs_as_many_queries_as_listing_one(
     world.client().post(URL, body)
     with django_assert_max_num_queries(12) as captured:
         client.get(URL)
-    queries = len(captured)  # read it now: the next requests empty the captured log
+    queries = len(captured)  # the next requests empty `captured`
     for n in range(20):
         world.client().post(URL, {**body, "path": f"folder-{n}"})
     with django_assert_num_queries(queries):

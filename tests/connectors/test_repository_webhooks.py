@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from tests.connectors.test_repositories import URL, connect_repository, queued_syncs
+from tests.connectors.test_repositories import URL, connect_repository, count_queued_syncs
 from tests.connectors.test_repositories import git as git
 from tests.git_server import GitServer
 from tests.world import World, new_client
@@ -42,7 +42,7 @@ def test_a_signed_webhook_queues_a_sync(scheme: str, world: World, git: GitServe
     }[scheme]
     answer = send_webhook(repository, **headers)
     assert (answer.status_code, answer.json()) == (202, {"sync": True})
-    assert queued_syncs(repository) == 1
+    assert count_queued_syncs(repository) == 1
 
 
 def test_a_webhook_of_another_branch_queues_no_sync(world: World, git: GitServer) -> None:

@@ -58,7 +58,7 @@ random_settings = objects(
 )
 
 
-def test_secrets_are_found_in_every_branch() -> None:
+def test_secrets_are_found_in_every_branch_of_a_schema() -> None:
     expected = {
         ("password",),
         ("auth", "token"),
@@ -72,9 +72,9 @@ def test_secrets_are_found_in_every_branch() -> None:
 
 @given(random_settings)
 def test_joining_undoes_splitting(config: dict[str, Any]) -> None:
-    before = deepcopy(config)
+    original = deepcopy(config)
     public, secret_values = secrets.split(config, PATTERNS)
-    assert secrets.join(public, secret_values) == config == before
+    assert secrets.join(public, secret_values) == config == original
 
 
 @given(random_settings)
@@ -95,19 +95,19 @@ def test_sending_masked_settings_back_changes_nothing(config: dict[str, Any]) ->
     merged = secrets.merge(masked, secret_values, PATTERNS)
     assert merged.errors == []
     assert merged.filled_paths == secret_values.keys()
-    assert secrets.split(merged.config, PATTERNS) == (without_empty_secrets(public), secret_values)
+    assert secrets.split(merged.config, PATTERNS) == (without_password(public), secret_values)
 
 
-def without_empty_secrets(public: JsonObject) -> JsonObject:
-    """Return the settings without the password: an empty secret is masked as not set, so a merge omits it."""
+def without_password(public: JsonObject) -> JsonObject:
+    """Return the settings without the password. An empty password is masked as not set, so a merge omits it."""
     return {name: value for name, value in public.items() if name != "password"}
 
 
 @given(random_settings, random_settings)
 def test_a_merge_uses_every_new_secret_and_otherwise_the_stored_ones(
-    before: dict[str, Any], new_settings: dict[str, Any]
+    old_settings: dict[str, Any], new_settings: dict[str, Any]
 ) -> None:
-    _, stored = secrets.split(before, PATTERNS)
+    _, stored = secrets.split(old_settings, PATTERNS)
     merged = secrets.merge(new_settings, stored, PATTERNS)
     _, new_secrets = secrets.split(new_settings, PATTERNS)
     _, merged_secrets = secrets.split(merged.config, PATTERNS)

@@ -27,7 +27,7 @@ def run_command(*arguments: str | Path, stdin: str = "") -> subprocess.Completed
     )
 
 
-def call_and_fail(*arguments: str | Path) -> tuple[CommandError, str]:
+def call_and_return_error(*arguments: str | Path) -> tuple[CommandError, str]:
     """Call the command, which must fail before it starts the source. Return its error and its output."""
     out = io.StringIO()
     with pytest.raises(CommandError) as raised:
@@ -59,7 +59,7 @@ def test_a_failed_step_is_named_and_the_exit_code_is_1(shop: Path) -> None:
 
 def test_an_error_in_the_code_names_its_line(shop: Path) -> None:
     shop.write_text("import pandas\nclass")
-    error, output = call_and_fail(shop)
+    error, output = call_and_return_error(shop)
     assert error.returncode == 1
     assert f"{shop}:2:" in output
 
@@ -97,7 +97,7 @@ class Loud(Source):
 def test_each_source_file_of_a_folder_is_validated(shop: Path) -> None:
     (shop.parent / "_helper.py").write_text("x")
     (shop.parent / "other.py").write_text("import pandas\n" + source_code())
-    error, output = call_and_fail(shop.parent)
+    error, output = call_and_return_error(shop.parent)
     assert error.returncode == 1
     assert "other.py:1:1: error: A custom source cannot import pandas." in output
     assert "helper" not in output
@@ -129,7 +129,7 @@ def test_a_stream_name_with_a_line_break_cannot_forge_an_output_line(tmp_path: P
 def test_invalid_arguments_are_explained_and_the_exit_code_is_2(
     arguments: list[str], message: str, shop: Path
 ) -> None:
-    error, _ = call_and_fail(shop, *arguments)
+    error, _ = call_and_return_error(shop, *arguments)
     assert error.returncode == 2
     assert message in str(error)
 

@@ -1,4 +1,4 @@
-"""Uploads of a `.py` or `.zip` file: which files become sources, and which are rejected. Some are hostile."""
+"""Each valid file of an uploaded `.py` or `.zip` file becomes a source. Invalid and hostile files are rejected."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from apps.orgs.roles import Role
-from tests.connectors.test_repositories import SOURCES, VALID_CODE, list_sources
+from tests.connectors.test_repositories import SOURCES_URL, VALID_CODE, list_sources
 from tests.world import World, make_world
 
-URL = f"{SOURCES}/upload"
+URL = f"{SOURCES_URL}/upload"
 
 
 def upload_file(world: World, filename: str, content: bytes, **fields: Any) -> Any:
@@ -36,7 +36,7 @@ def results_by_path(answer: Any) -> dict[str, dict[str, Any]]:
     return {result["path"]: result for result in answer.json()["results"]}
 
 
-def test_a_file_becomes_a_source_and_a_changed_file_its_next_version(world: World) -> None:
+def test_a_file_becomes_a_source_and_a_changed_file_becomes_its_next_version(world: World) -> None:
     created = results_by_path(upload_file(world, "shop.py", VALID_CODE.encode()))["shop.py"]
     assert (created["outcome"], created["version"]) == ("created", 1)
     shop = list_sources(world)["shop"]
@@ -50,7 +50,7 @@ def test_a_file_becomes_a_source_and_a_changed_file_its_next_version(world: Worl
     )["shop.py"]
     assert (updated["outcome"], updated["version"]) == ("updated", 2)
     assert list_sources(world)["shop"]["approved_version"] == 2
-    versions = world.client().get(f"{SOURCES}/{shop['id']}/versions").json()["results"]
+    versions = world.client().get(f"{SOURCES_URL}/{shop['id']}/versions").json()["results"]
     assert versions[0]["note"] == "Uploaded shop.py"
 
 
@@ -76,7 +76,7 @@ def test_each_valid_file_of_an_archive_becomes_a_source(world: World) -> None:
     assert set(list_sources(world)) == {"a"}
 
 
-def test_paths_outside_the_archive_and_links_are_rejected_and_other_files_used(
+def test_links_and_paths_outside_the_archive_are_rejected_and_other_files_are_used(
     world: World,
 ) -> None:
     link = zipfile.ZipInfo("link.py")
