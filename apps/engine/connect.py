@@ -46,7 +46,7 @@ NO_STORAGE = StorageRoot("file:///nonexistent", "none")
 def check(payload: Payload) -> dict[str, Any]:
     """Return `{"ok", "steps": [{"step", "ok", "message", "ms"}]}`. Steps after a failed step are not run."""
     open_connector = _open_destination if payload["role"] == "destination" else open_source
-    redact = redactor_of_payload(payload).text
+    redact = redactor_of_payload(payload).mask_text
     with open_connector(payload) as connector:
         steps = [{**asdict(step), "message": redact(step.message)} for step in connector.check()]
     return {"ok": all(step["ok"] for step in steps), "steps": steps}

@@ -24,16 +24,16 @@ class FailureClass(StrEnum):
     INTERNAL = "internal"
 
 
-# The advice for a failure depends on texts in its message. These tell which limit a `timeout` has reached.
+# The advice for a failure depends on texts in its message. These texts show which limit a `timeout` has reached.
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
 CODE_USED_CPU = "seconds of CPU time"
-# These tell why PostgreSQL failed.
+# These texts show why PostgreSQL failed.
 LACKS_PERMISSION = "lacks a permission"
 NO_SUCH_OBJECT = "no such"
 NO_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
-# The message of a failure that a user's own code caused begins with one of these.
+# The message of a failure that a user's own code caused begins with one of these texts.
 USER_CODE_PREFIXES = ("The code ", "The transform ")
 
 
@@ -53,7 +53,7 @@ class EngineError(Exception):
         super().__init__(message)
         self.message = message
         self.evidence = evidence
-        self.retry_after = retry_after  # seconds to wait, if the other side sent a time
+        self.retry_after = retry_after  # seconds to wait, if the source or destination sent a time
 
 
 # Exceptions that the engine and its network code raise on purpose.
@@ -73,13 +73,13 @@ class ConfigurationError(EngineError):
 
 
 class AuthenticationError(EngineError):
-    """The other side refused the credentials."""
+    """The source or destination refused the credentials."""
 
     failure_class = FailureClass.AUTHENTICATION
 
 
 class RateLimitError(EngineError):
-    """The other side limits the rate of our requests."""
+    """The source or destination limits the rate of our requests."""
 
     failure_class = FailureClass.RATE_LIMIT
     retryable = True

@@ -1,4 +1,7 @@
-"""Read a Git repository: JSON in, JSON out, in a child of the fork server. The code in it is not run."""
+"""Read the files of a Git repository, in a child of the fork server, without running them.
+
+The arguments and results are JSON objects.
+"""
 
 from __future__ import annotations
 

@@ -61,14 +61,14 @@ def try_source(payload: Payload) -> Answer:
             "evidence": list(failure.evidence),
         }
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return {**answer, **activity, "network": redactor.value(egress_log.to_json()), "ms": ms}
+    return {**answer, **activity, "network": redactor.mask_value(egress_log.to_json()), "ms": ms}
 
 
 def _recorded_activity(source: SandboxedSource, redactor: Redactor) -> Answer:
     return {
-        "requests": [redactor.value(asdict(request)) for request in source.requests],
+        "requests": [redactor.mask_value(asdict(request)) for request in source.requests],
         "log": [
-            {"level": level, "message": redactor.text(message)[:MAX_MESSAGE]}
+            {"level": level, "message": redactor.mask_text(message)[:MAX_MESSAGE]}
             for level, message in source.log_lines
         ],
     }

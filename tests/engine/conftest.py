@@ -27,7 +27,7 @@ from apps.engine.contract import (
     StopReason,
     StorageRoot,
 )
-from apps.engine.process import conversation
+from apps.engine.process import controller
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
@@ -63,10 +63,10 @@ def supervisor() -> Iterator[EngineSupervisor]:
 @pytest.fixture
 def quick_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kill a child 0.1 seconds after the request to stop, for tests of children that cannot react."""
-    assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10, (
+    assert controller.GRACE_SECONDS + controller.KILL_SECONDS < 10, (
         "a stop takes at most ten seconds"
     )
-    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(controller, "GRACE_SECONDS", 0.1)
 
 
 @dataclass

@@ -135,12 +135,12 @@ def test_the_sandbox_has_the_same_lists_of_http_errors_as_the_engine() -> None:
         for node in ast.parse(contract.read_text()).body
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in {"REQUEST_ERRORS", "UNREADABLE_RESPONSE"}
+        and node.targets[0].id in {"REQUEST_ERRORS", "UNREADABLE_RESPONSE_ERRORS"}
         and isinstance(node.value, ast.Call)
     }
     assert values == {
-        "REQUEST_ERRORS": rules.NOT_AN_ADDRESS | rules.NOT_RETRYABLE,
-        "UNREADABLE_RESPONSE": rules.UNREADABLE_RESPONSE,
+        "REQUEST_ERRORS": rules.INVALID_ADDRESS_ERRORS | rules.NOT_RETRYABLE_ERRORS,
+        "UNREADABLE_RESPONSE_ERRORS": rules.UNREADABLE_RESPONSE_ERRORS,
     }
 
 

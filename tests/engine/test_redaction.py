@@ -15,8 +15,8 @@ from apps.engine.reporting.redaction import (
     MASK,
     Redactor,
     is_secret_name,
+    remove_secrets,
     secrets_of,
-    without_secrets,
 )
 
 SECRETS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
@@ -26,8 +26,8 @@ SECRETS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]),
 def test_a_secret_is_masked_in_text_json_urls_and_reprs(secret: str) -> None:
     redactor = Redactor(secrets_of({"password": secret}))
     for encoded in (secret, json.dumps(secret), quote(secret, safe=""), repr(secret)):
-        assert secret not in redactor.text(f"before {encoded} after")
-        assert MASK in redactor.text(f"before {encoded} after")
+        assert secret not in redactor.mask_text(f"before {encoded} after")
+        assert MASK in redactor.mask_text(f"before {encoded} after")
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def test_a_secret_is_masked_in_text_json_urls_and_reprs(secret: str) -> None:
     ],
 )
 def test_secrets_are_found_at_any_depth(config: dict[str, object], secret: str) -> None:
-    assert MASK in Redactor(secrets_of(config)).text(f"it was {secret}!")
-    assert secret not in Redactor(secrets_of(config)).text(f"it was {secret}!")
+    assert MASK in Redactor(secrets_of(config)).mask_text(f"it was {secret}!")
+    assert secret not in Redactor(secrets_of(config)).mask_text(f"it was {secret}!")
 
 
 def test_control_characters_are_escaped_after_secrets_are_masked() -> None:
     redactor = Redactor(["pass\x1bword"])
-    redacted = redactor.text("a pass\x1bword\tb\nc\r\x1b[2J\x9b1m\u202e é")
+    redacted = redactor.mask_text("a pass\x1bword\tb\nc\r\x1b[2J\x9b1m\u202e é")
     assert redacted == f"a {MASK}\tb\nc\\u000d\\u001b[2J\\u009b1m\\u202e é"
-    assert redactor.value({"a\x1b": ["\x07"]}) == {"a\\u001b": ["\\u0007"]}
+    assert redactor.mask_value({"a\x1b": ["\x07"]}) == {"a\\u001b": ["\\u0007"]}
 
 
 def test_every_secret_of_the_catalogue_has_the_name_of_a_secret() -> None:
@@ -66,22 +66,22 @@ def test_every_secret_of_the_catalogue_has_the_name_of_a_secret() -> None:
 def test_a_basic_login_that_a_server_echoes_is_masked() -> None:
     config = {"auth": {"type": "basic", "username": "ada", "password": "päss:word"}}
     header = base64.b64encode("ada:päss:word".encode()).decode()
-    redacted = Redactor(secrets_of(config)).text(f"you sent Authorization: Basic {header}")
+    redacted = Redactor(secrets_of(config)).mask_text(f"you sent Authorization: Basic {header}")
     assert header not in redacted
 
 
 def test_the_host_of_a_database_is_not_masked() -> None:
     redactor = Redactor(secrets_of({"url": "postgresql://u:p4ssw0rd@db.example.com/shop"}))
-    assert "db.example.com" in redactor.text("could not connect to db.example.com")
+    assert "db.example.com" in redactor.mask_text("could not connect to db.example.com")
 
 
 def test_unknown_credentials_in_a_url_are_masked() -> None:
-    assert Redactor().text("GET https://me:unknown@h/x") == f"GET https://{MASK}@h/x"
+    assert Redactor().mask_text("GET https://me:unknown@h/x") == f"GET https://{MASK}@h/x"
 
 
 def test_text_inside_fields_is_masked() -> None:
     redactor = Redactor(["s3cret"])
-    assert redactor.value({"a": ["s3cret", 1], "s3cret": None}) == {"a": [MASK, 1], MASK: None}
+    assert redactor.mask_value({"a": ["s3cret", 1], "s3cret": None}) == {"a": [MASK, 1], MASK: None}
 
 
 @pytest.mark.parametrize("name", ["password", "apiKey", "api_key", "access_token", "client_secret"])
@@ -97,7 +97,7 @@ def test_other_names_are_not_names_of_secrets(name: str) -> None:
 def test_settings_that_differ_only_in_secrets_are_equal_without_them() -> None:
     first = {"host": "a", "password": "x", "auth": {"token": "y", "type": "bearer"}}
     second = {"host": "a", "password": "z", "auth": {"token": "w", "type": "bearer"}}
-    assert without_secrets(first) == without_secrets(second)
-    assert without_secrets(first) == {"host": "a", "auth": {"type": "bearer"}}
-    assert without_secrets({"url": "https://u:p@h"}) == without_secrets({"url": "https://u:q@h"})
-    assert without_secrets({"url": "https://h"}) != without_secrets({"url": "https://i"})
+    assert remove_secrets(first) == remove_secrets(second)
+    assert remove_secrets(first) == {"host": "a", "auth": {"type": "bearer"}}
+    assert remove_secrets({"url": "https://u:p@h"}) == remove_secrets({"url": "https://u:q@h"})
+    assert remove_secrets({"url": "https://h"}) != remove_secrets({"url": "https://i"})

@@ -141,16 +141,16 @@ def _column_for_types(combined: Column, types: set[ColumnType]) -> Column:
 
 
 def column_of(dtype: pl.DataType) -> Column:
-    """Return the column type for a dtype of a conformed frame. JSON text counts as a string.
+    """Return the column for a dtype that `Column.dtype` returns. JSON text counts as a string.
 
-    Raises TypeError for a dtype that no conformed frame has.
+    Raises TypeError for any other dtype.
     """
     if isinstance(dtype, pl.Decimal):
         return Column(ColumnType.DECIMAL, scale=dtype.scale)
     for column_type, column_dtype in DTYPES.items():
         if dtype == column_dtype:
             return Column(column_type)
-    raise TypeError(f"{dtype} is not a dtype of a conformed frame")
+    raise TypeError(f"no column type has the dtype {dtype}")
 
 
 def cast(series: pl.Series, target: pl.DataType) -> pl.Series:

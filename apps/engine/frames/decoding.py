@@ -25,13 +25,13 @@ MAX_NAME_BYTES = 1024
 
 Record = Mapping[str, object]
 
-_sample_text = reprlib.Repr()  # Python 3.12 has constructor arguments for these limits.
-_sample_text.maxdict, _sample_text.maxlevel = 8, 3
-_sample_text.maxstring = _sample_text.maxother = 60
+_short_repr = reprlib.Repr()
+_short_repr.maxdict, _short_repr.maxlevel = 8, 3
+_short_repr.maxstring = _short_repr.maxother = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRecord:
     """A record that cannot become a row of the frame: the reason, and the beginning of its text."""
 
     reason: str
@@ -43,7 +43,7 @@ class DecodedPage:
     """A page as a frame with the columns of the stream, and the rejected records."""
 
     frame: pl.DataFrame
-    rejected: list[Rejected]
+    rejected: list[RejectedRecord]
 
 
 class NamedColumn(ColumnJson):
@@ -65,9 +65,9 @@ class StreamSchema:
 
     def decode(self, rows: Sequence[Any]) -> DecodedPage:
         """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values."""
-        records, rejected = _records(rows)
-        typed = self._typed_columns(records, rejected)
-        return DecodedPage(self._conformed_frame(typed), rejected)
+        records, rejected = _unwrap_records(rows)
+        columns = self._typed_columns(records, rejected)
+        return DecodedPage(self._conformed_frame(columns), rejected)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Convert a frame of any dtypes to the columns of the stream. Widens the schema for its values.
@@ -92,7 +92,9 @@ class StreamSchema:
     def from_json(cls, value: SchemaJson) -> StreamSchema:
         return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
 
-    def _typed_columns(self, records: list[Record], rejected: list[Rejected]) -> list[TypedSeries]:
+    def _typed_columns(
+        self, records: list[Record], rejected: list[RejectedRecord]
+    ) -> list[TypedSeries]:
         """Return one series per column. Records that do not fit are added to `rejected`."""
         try:
             return self._infer_columns(records)
@@ -101,32 +103,33 @@ class StreamSchema:
             return self._infer_columns(accepted)
 
     def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
-        names, are_complete = _column_names(records)
+        names, have_all_columns = _column_names(records)
         if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(
             map(_is_column_name, names)
         ):
             raise Unrepresentable("a column cannot be created")
-        if are_complete:
+        if have_all_columns:
             return [series_of(name, list(map(itemgetter(name), records))) for name in names]
         return [series_of(name, [record.get(name) for record in records]) for name in names]
 
     def _reject_unfit_records(
-        self, records: Iterable[Record], rejected: list[Rejected]
+        self, records: Iterable[Record], rejected: list[RejectedRecord]
     ) -> list[Record]:
         accepted, names = [], set(self.columns)
         for record in records:
             reason = _too_many_columns_reason(names, record) or _unfit_reason(record)
             if reason:
-                rejected.append(Rejected(reason, _sample_text.repr(record)))
+                rejected.append(RejectedRecord(reason, _short_repr.repr(record)))
                 continue
             names.update(record)
             accepted.append(record)
         return accepted
 
-    def _conformed_frame(self, typed: list[TypedSeries]) -> pl.DataFrame:
-        height = len(typed[0][0]) if typed else 0
+    def _conformed_frame(self, typed_columns: list[TypedSeries]) -> pl.DataFrame:
+        """Return a frame with all columns of the stream, after widening them for the values."""
+        height = len(typed_columns[0][0]) if typed_columns else 0
         series_by_name = {}
-        for series, column in typed:
+        for series, column in typed_columns:
             known_column = self.columns.get(series.name, NULL)
             self.columns[series.name] = known_column.widen(column)
             series_by_name[series.name] = series
@@ -140,19 +143,19 @@ class StreamSchema:
         )
 
 
-def _records(rows: Sequence[Any]) -> tuple[list[Record], list[Rejected]]:
+def _unwrap_records(rows: Sequence[Any]) -> tuple[list[Record], list[RejectedRecord]]:
     """Unwrap source records. A row that is not an object with at least one field is rejected."""
     if set(map(type, rows)) == {dict} and all(rows):
         return list(rows), []
     records: list[Record] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedRecord] = []
     for row in rows:
         record = row if isinstance(row, Mapping) else getattr(row, "data", row)
         if isinstance(record, Mapping) and record:
             records.append(record)
             continue
         reason = "the record has no fields" if isinstance(record, Mapping) else "not an object"
-        rejected.append(Rejected(reason, _sample_text.repr(record)))
+        rejected.append(RejectedRecord(reason, _short_repr.repr(record)))
     return records, rejected
 
 

@@ -6,7 +6,7 @@ import re
 
 from apps.engine.failures import SourceError
 
-MAX_VALUES = 5_000_000  # as many objects of one field use a gigabyte of memory
+MAX_VALUES = 5_000_000  # This number of objects with one field needs a gigabyte of memory.
 # The quantifiers are possessive and the end of a string is optional, so that no byte is matched twice.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
@@ -31,8 +31,8 @@ def require_few_values(text: bytes, limit: int = MAX_VALUES) -> None:
 def count_values(text: bytes, exact_above: int = MAX_VALUES) -> int:
     """Return an upper bound for the number of values.
 
-    If the bound is above `exact_above`, characters in strings are not counted. Then the result is exact, except that
-    an empty object or list counts as two values.
+    If the bound is above `exact_above`, commas and brackets in strings are not counted. Then the result is exact,
+    except that an empty object or list counts as two values.
     """
     upper_bound = _count_separators(text)
     return upper_bound if upper_bound <= exact_above else _count_separators(_STRINGS.sub(b"", text))

@@ -42,7 +42,7 @@ _BUILTIN_TYPES = {
     UUID,
 } | _NESTED_TYPES
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
-# The first and the last value, by whether the values are dates. Most databases cannot store other years.
+# The first and the last value of dates (True) and of timestamps (False). Most databases cannot store other years.
 _CALENDAR_RANGES = {
     True: (date(1, 1, 1), date(9999, 12, 31)),
     False: (
@@ -58,18 +58,18 @@ class Unrepresentable(ValueError):
 
 def series_of(name: str, values: Sequence[Any]) -> TypedSeries:
     """Convert the values to a series of the narrowest column type. Raises Unrepresentable or UnicodeError."""
-    kinds = set(map(type, values))
-    kinds.discard(type(None))
-    if not kinds <= _BUILTIN_TYPES:
+    python_types = set(map(type, values))
+    python_types.discard(type(None))
+    if not python_types <= _BUILTIN_TYPES:
         values = [to_builtin(value) for value in values]
-        kinds = set(map(type, values)) - {type(None)}
-    if not kinds:
+        python_types = set(map(type, values)) - {type(None)}
+    if not python_types:
         return pl.Series(name, values, dtype=pl.Null), NULL
-    if kinds <= _NESTED_TYPES:
+    if python_types <= _NESTED_TYPES:
         return _text_series(name, values, json_text), Column(ColumnType.JSON)
-    build = _BUILDERS.get(frozenset(kinds))
-    typed = build(name, values) if build else None
-    return typed or (_text_series(name, values, exact_text), STRING)
+    build = _BUILDERS.get(frozenset(python_types))
+    typed_series = build(name, values) if build else None
+    return typed_series or (_text_series(name, values, exact_text), STRING)
 
 
 def _text_series(name: str, values: Sequence[Any], to_text: Callable[[Any], str]) -> pl.Series:
@@ -135,15 +135,15 @@ def _build_decimals(name: str, values: Sequence[Any]) -> TypedSeries | None:
 def _count_digits(value: int | Decimal) -> tuple[int, int]:
     """Return the numbers of digits before and after the decimal point.
 
-    NaN, infinities and very large integers have 99 digits, which is more than a column accepts.
+    NaN, infinities and very large integers count as 99 digits, which is more than a column accepts.
     """
     if isinstance(value, int):
         return (len(str(abs(value))), 0) if abs(value) < 10**DECIMAL_DIGITS else (99, 0)
     if not value.is_finite():
         return 99, 99
     exponent = value.as_tuple().exponent
-    fraction = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return max(value.adjusted() + 1, 1), fraction
+    fraction_digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    return max(value.adjusted() + 1, 1), fraction_digits
 
 
 def _build_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
@@ -159,8 +159,10 @@ def _build_dates_and_timestamps(name: str, values: Sequence[Any]) -> TypedSeries
     timestamps = [
         datetime.combine(value, time()) if type(value) is date else value for value in values
     ]
-    typed = _build_timestamps(name, timestamps)
-    return typed if typed and typed[1].type is ColumnType.TIMESTAMP else None
+    typed_series = _build_timestamps(name, timestamps)
+    if typed_series is None or typed_series[1].type is ColumnType.INSTANT:
+        return None
+    return typed_series
 
 
 def _build_times(name: str, values: Sequence[Any]) -> TypedSeries | None:
@@ -320,13 +322,14 @@ def json_text(value: Any) -> str:
     try:
         encoded = orjson.dumps(value, default=exact_text, option=_JSON_OPTIONS)
     except orjson.JSONEncodeError:  # integers beyond 64 bits, deep nesting, lone surrogates
-        return _slow_json_text(value)
+        return _standard_json_text(value)
     if b"null" in encoded and _has_non_finite(value):
-        return _slow_json_text(value)
+        return _standard_json_text(value)
     return encoded.decode()
 
 
-def _slow_json_text(value: Any) -> str:
+def _standard_json_text(value: Any) -> str:
+    """Encode a value that orjson cannot encode with the `json` module, which is slower."""
     try:
         encoded = json.dumps(
             _with_finite_floats(value),

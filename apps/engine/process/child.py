@@ -161,16 +161,16 @@ def _read_request(fd: int) -> Mapping[str, Any]:
 def _send_logs_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
     """Send all log messages of this process as `LogLine`s without secrets."""
 
-    def send_line(name: str, text: str, fields: Mapping[str, Any]) -> None:
+    def send_line(level_name: str, text: str, fields: Mapping[str, Any]) -> None:
         channel.send(
             LogLine.now(
-                _LEVELS.get(name, "info"),
-                redactor.text(text)[:MAX_LOG_MESSAGE],
-                redactor.value(fields),
+                _LEVELS.get(level_name, "info"),
+                redactor.mask_text(text)[:MAX_LOG_MESSAGE],
+                redactor.mask_value(fields),
             )
         )
 
-    def from_loguru(message: LoguruMessage) -> None:
+    def forward_loguru_message(message: LoguruMessage) -> None:
         record = message.record
         fields = dict(record["extra"])
         if record["exception"] is not None:
@@ -178,7 +178,7 @@ def _send_logs_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None
         send_line(record["level"].name, record["message"], fields)
 
     logger.remove()
-    logger.add(from_loguru, level=level.upper(), format="{message}")
+    logger.add(forward_loguru_message, level=level.upper(), format="{message}")
     root = logging.getLogger()
     root.handlers[:] = [_ForwardHandler(send_line)]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))

@@ -20,7 +20,7 @@ from apps.engine.failures import Unavailable
 from apps.engine.process import confinement
 
 ROOT = Path(__file__).resolve().parents[3]
-QUIT_SECONDS = 3.0
+QUIT_SECONDS = 3.0  # seconds to wait for the exit of the fork server
 
 
 class ForkServerGone(Unavailable):
@@ -34,8 +34,8 @@ class Child:
         self.number = number
         self.pid: int | None = None
         self.status: int | None = None
-        self.refused: str | None = None
-        self.orphaned = False  # The fork server exited, so the kernel killed the child.
+        self.fork_error: str | None = None
+        self.is_orphan = False  # The fork server exited, so the kernel killed the child.
         self.ended = threading.Event()
 
 
@@ -129,7 +129,7 @@ class ForkServerProcess:
 
     def _handle_message(self, message: dict[str, Any]) -> None:
         if message["op"] == "ready":
-            self._last_used = time.monotonic()  # A thread may wait for the server and use it next.
+            self._last_used = time.monotonic()  # A waiting thread may now use the server.
             self.ready.set()
             return
         with self._lock:
@@ -141,7 +141,7 @@ class ForkServerProcess:
                 child.pid = message["pid"]
                 return
             del self._children[child.number]
-        child.status, child.refused = message.get("status"), message.get("error")
+        child.status, child.fork_error = message.get("status"), message.get("error")
         child.ended.set()
 
     def _mark_ended(self) -> None:
@@ -152,7 +152,7 @@ class ForkServerProcess:
             self._socket.close()
         self.ready.set()  # Wake up the waiting threads.
         for child in orphans:
-            child.orphaned = True
+            child.is_orphan = True
             child.ended.set()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(QUIT_SECONDS)

@@ -28,12 +28,12 @@ from typing import Any, NoReturn
 from apps.engine.process import confinement
 from apps.engine.sandbox import layers, paths
 
-PRELOADED = (
+PRELOADED_MODULES = (
     "apps.engine.process.child",
     "psycopg",
 )
 # These modules use tens of megabytes, and most runs do not need them. A child that needs one imports it.
-COSTLY = {
+COSTLY_MODULES = {
     "apps.engine.destinations.duckdb",
     "apps.engine.sources.files",
     "apps.engine.sources.gsheets",
@@ -53,9 +53,9 @@ def preload(extra: list[str]) -> None:
 
     Raises `ThreadsStarted`.
     """
-    for name in (*extra, *PRELOADED):
+    for name in (*extra, *PRELOADED_MODULES):
         importlib.import_module(name)
-    for name in _connectors():
+    for name in _connector_modules():
         with contextlib.suppress(ImportError):  # A connector may lack its optional dependency.
             importlib.import_module(name)
     # The children inherit these two results, which take tens of milliseconds to compute.
@@ -72,11 +72,11 @@ def require_single_thread() -> None:
         raise ThreadsStarted(f"Threads run before the fork: {', '.join(sorted(unexpected))}")
 
 
-def _connectors() -> list[str]:
+def _connector_modules() -> list[str]:
     from apps.engine import destinations, sources
 
     modules = {*sources.SOURCES.values(), *destinations.DESTINATIONS.values()}
-    return sorted(modules - COSTLY)
+    return sorted(modules - COSTLY_MODULES)
 
 
 def _other_threads() -> list[str]:

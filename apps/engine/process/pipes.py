@@ -26,7 +26,7 @@ class Pipes:
     def __init__(self, *readable: int) -> None:
         self._selector = selectors.DefaultSelector()
         self._unwritten: dict[int, memoryview] = {}
-        self._closing: set[int] = set()
+        self._close_after_write: set[int] = set()
         for fd in readable:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
@@ -35,7 +35,7 @@ class Pipes:
         """Write the text in pieces during later calls of `wait_readable`, then forget the pipe."""
         os.set_blocking(fd, False)
         if close_after:
-            self._closing.add(fd)
+            self._close_after_write.add(fd)
         self._unwritten[fd] = memoryview(text)
         self._selector.register(fd, selectors.EVENT_WRITE)
 
@@ -68,7 +68,7 @@ class Pipes:
         return fd in (self._selector.get_map() or ())
 
     @property
-    def is_empty(self) -> bool:
+    def all_closed(self) -> bool:
         return not self._selector.get_map()
 
     def forget(self, fd: int) -> None:
@@ -91,7 +91,7 @@ class Pipes:
         self._unwritten[fd] = text
         if not text:
             self.forget(fd)
-            if fd in self._closing:
+            if fd in self._close_after_write:
                 os.close(fd)
 
 
@@ -105,18 +105,18 @@ class LineSplitter:
         self._limit = limit
         self._make_error = make_error
         self._buffer = bytearray()
-        self._searched = 0  # The buffer has no newline before this position.
+        self._search_start = 0  # There is no newline in the buffer before this position.
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Add data and yield the lines that are now complete, without their newlines."""
         self._buffer += data
-        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+        while (end := self._buffer.find(b"\n", self._search_start)) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
-            self._searched = 0
+            self._search_start = 0
             self._check(line)
             yield line
-        self._searched = len(self._buffer)
+        self._search_start = len(self._buffer)
         self._check(self._buffer)
 
     def _check(self, line: bytes | bytearray) -> None:

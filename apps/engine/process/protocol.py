@@ -31,7 +31,7 @@ from apps.engine.process.pipes import LineSplitter
 
 VERSION = 1
 MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
-MAX_DECIMAL = (
+MAX_DECIMAL_BITS = (
     10_000  # bits; Python cannot convert integers of more than 4,300 digits to decimal text
 )
 
@@ -178,5 +178,5 @@ def _json_safe(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
-        return str(value) if value.bit_length() < MAX_DECIMAL else hex(value)
+        return str(value) if value.bit_length() < MAX_DECIMAL_BITS else hex(value)
     return value

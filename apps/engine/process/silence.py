@@ -7,7 +7,7 @@ import time
 from apps.engine.contract import Network, Progress, Working
 from apps.engine.process.protocol import Message
 
-SILENCE_SECONDS = 900.0
+SILENCE_SECONDS = 900.0  # the default for the longest time without progress
 
 
 class SilenceWatch:
@@ -17,24 +17,24 @@ class SilenceWatch:
     while its source hangs.
     """
 
-    def __init__(self, silence: float) -> None:
+    def __init__(self, max_silence: float) -> None:
         self.operation = ""  # the slow operation that the child has announced
-        self._silence = silence
-        self._counts: dict[type, Message] = {}
-        self._deadline = time.monotonic() + silence
+        self._max_silence = max_silence
+        self._last_messages: dict[type, Message] = {}
+        self._deadline = time.monotonic() + max_silence
 
     def record(self, message: Message) -> None:
         if isinstance(message, Working):
             self.operation = message.doing
-            self._deadline = time.monotonic() + self._silence + message.seconds
+            self._deadline = time.monotonic() + self._max_silence + message.seconds
         elif self._shows_progress(message):
-            self._deadline = max(self._deadline, time.monotonic() + self._silence)
+            self._deadline = max(self._deadline, time.monotonic() + self._max_silence)
 
     def _shows_progress(self, message: Message) -> bool:
         if not isinstance(message, Progress | Network):
             return True
-        previous = self._counts.get(type(message))
-        self._counts[type(message)] = message
+        previous = self._last_messages.get(type(message))
+        self._last_messages[type(message)] = message
         return previous != message
 
     @property

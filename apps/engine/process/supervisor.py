@@ -31,7 +31,7 @@ from apps.engine.failures import (
     TimedOut,
     Unavailable,
 )
-from apps.engine.process.conversation import Conversation
+from apps.engine.process.controller import ChildController
 from apps.engine.process.forks import ForkServerGone, ForkServerProcess
 from apps.engine.process.protocol import VERSION, Result
 from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
@@ -55,8 +55,8 @@ _STOP_FAILURES: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "shutdown": (FailureClass.CRASHED, "The worker is shutting down.", True),
 }
 _ERROR_CLASSES: dict[FailureClass, type[EngineError]] = {
-    kind.failure_class: kind
-    for kind in (
+    error_class.failure_class: error_class
+    for error_class in (
         EngineError,
         ConfigurationError,
         failures.AuthenticationError,
@@ -123,17 +123,17 @@ class EngineSupervisor:
         request = {"do": "run", "spec": spec.to_json(), **self._request_limits()}
         reason: StopReason | None = None
         watch = SilenceWatch(self._silence)
-        with self._start_conversation(request, redactor_of(spec)) as conversation:
-            while not conversation.is_over:
-                for message in conversation.receive(CHECK_EVERY):
+        with self._start_child(request, redactor_of(spec)) as child:
+            while not child.is_over:
+                for message in child.receive(CHECK_EVERY):
                     watch.record(message)
                     if not isinstance(message, Result | Working):
                         on_event(message)
                 if reason is None:
                     reason = should_stop() or ("silent" if watch.is_expired else None)
                     if reason is not None:
-                        conversation.stop()
-            outcome = conversation.outcome()
+                        child.stop()
+            outcome = child.outcome()
         if reason == "silent" and watch.operation and isinstance(outcome, Failed):
             outcome = replace(outcome, evidence=(f"it was {watch.operation}", *outcome.evidence))
         if isinstance(outcome, Result):
@@ -162,21 +162,21 @@ class EngineSupervisor:
         self._wait_for_server()
         deadline = time.monotonic() + timeout
         has_timed_out = False
-        with self._start_conversation(request, redactor_of_payload(payload)) as conversation:
-            while not conversation.is_over:
-                for _ in conversation.receive(CHECK_EVERY):
+        with self._start_child(request, redactor_of_payload(payload)) as child:
+            while not child.is_over:
+                for _ in child.receive(CHECK_EVERY):
                     pass
                 if not has_timed_out and time.monotonic() > deadline:
                     has_timed_out = True
-                    conversation.kill()
-            outcome = conversation.outcome()
+                    child.kill()
+            outcome = child.outcome()
         if isinstance(outcome, Result):
             return dict(outcome.value)
         if isinstance(outcome, Succeeded):
             raise EngineError("The call returned the result of a run.")
         if has_timed_out:
             raise TimedOut(f"No result within {timeout:g} seconds.")
-        if conversation.was_interrupted:
+        if child.was_interrupted:
             raise Unavailable(outcome.message, evidence=outcome.evidence)
         raise _error_of(outcome)
 
@@ -222,14 +222,14 @@ class EngineSupervisor:
             if server.ended.is_set():
                 raise server.exit_error()
 
-    def _start_conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
-        """Start a child and return the conversation with it. Starts a new fork server if the present one has ended."""
+    def _start_child(self, request: Mapping[str, Any], redactor: Redactor) -> ChildController:
+        """Start a child. Starts a new fork server first if the current one has ended."""
         body = _encode_request({"v": VERSION, **request})
         with _start_errors_as_unavailable():
             try:
-                return Conversation(self._running_server(), body, redactor)
+                return ChildController(self._running_server(), body, redactor)
             except ForkServerGone:
-                return Conversation(self._running_server(), body, redactor)
+                return ChildController(self._running_server(), body, redactor)
 
 
 def _encode_request(request: Mapping[str, Any]) -> bytes:

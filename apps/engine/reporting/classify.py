@@ -1,6 +1,6 @@
 """Convert an exception to a failure that a user can understand: class, message and evidence.
 
-Exceptions of libraries are recognised without importing the library. A library that was not imported cannot raise.
+Exceptions of libraries are recognised without importing the library. A library that was not imported raises nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_BODY = 300  # characters of a response that the evidence shows
 MAX_MESSAGE = 500
 EVIDENCE_LINES = 12
 
-_BUGS = (
+_PROGRAMMING_ERRORS = (
     TypeError,
     AttributeError,
     NameError,
@@ -73,9 +73,9 @@ def classify(error: BaseException, *, side: Side, redactor: Redactor) -> Failed:
     finding = _first_finding(error, side)
     return Failed(
         failure_class=finding.failure_class,
-        message=redactor.text(finding.message)[:MAX_MESSAGE],
+        message=redactor.mask_text(finding.message)[:MAX_MESSAGE],
         evidence=tuple(
-            redactor.text(line)[:MAX_MESSAGE] for line in finding.evidence[:EVIDENCE_LINES]
+            redactor.mask_text(line)[:MAX_MESSAGE] for line in finding.evidence[:EVIDENCE_LINES]
         ),
         retryable=finding.retryable,
         retry_after=finding.retry_after,
@@ -85,7 +85,7 @@ def classify(error: BaseException, *, side: Side, redactor: Redactor) -> Failed:
 def _first_finding(error: BaseException, side: Side) -> Finding:
     for cause in _error_chain(error):
         for recognise in (
-            _recognise_own_error,
+            _recognise_drover_error,
             _recognise_http_error,
             _recognise_postgres_error,
             _recognise_object_store_error,
@@ -113,7 +113,7 @@ def _error_chain(error: BaseException) -> Iterator[BaseException]:
         )
 
 
-def _recognise_own_error(error: BaseException, _side: Side) -> Finding | None:
+def _recognise_drover_error(error: BaseException, _side: Side) -> Finding | None:
     if isinstance(error, EgressError):
         return Finding(FailureClass.CONFIGURATION, error.message, error.evidence, error.retryable)
     if not isinstance(error, EngineError):
@@ -125,18 +125,18 @@ def _recognise_own_error(error: BaseException, _side: Side) -> Finding | None:
 
 # HTTP: requests, httpx, urllib3, google-api-core, botocore
 
-NOT_AN_ADDRESS = frozenset(
+INVALID_ADDRESS_ERRORS = frozenset(
     {"InvalidSchema", "InvalidURL", "LocationParseError", "MissingSchema", "UnsupportedProtocol"}
 )
 # Errors that are not failures of the connection. The same request would fail again.
-NOT_RETRYABLE = frozenset(
+NOT_RETRYABLE_ERRORS = frozenset(
     {
         "CookieConflict", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "LocalProtocolError", "StreamClosed",
         "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
     }
 )  # fmt: skip
 # These errors are retried, because the response may be incomplete or the page of a server under maintenance.
-UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
+UNREADABLE_RESPONSE_ERRORS = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
 
 
 def _recognise_http_error(error: BaseException, side: Side) -> Finding | None:
@@ -205,18 +205,19 @@ def _finding_of_botocore(response: dict[str, Any], side: Side) -> Finding | None
 
 def _finding_without_response(error: BaseException, side: Side) -> Finding:
     text = str(error)
-    repeated = re.search(r"too many (\d{3}) error responses", text)
-    if repeated:
-        return replace(_finding_of_status(int(repeated[1]), side), evidence=(text[:MAX_BODY],))
+    too_many_retries = re.search(r"too many (\d{3}) error responses", text)
+    if too_many_retries:
+        finding = _finding_of_status(int(too_many_retries[1]), side)
+        return replace(finding, evidence=(text[:MAX_BODY],))
     name = type(error).__name__
-    if name in NOT_AN_ADDRESS:
+    if name in INVALID_ADDRESS_ERRORS:
         return Finding(
             FailureClass.CONFIGURATION, "The address is not valid.", (text[:MAX_BODY],), False
         )
-    if name in NOT_RETRYABLE:
+    if name in NOT_RETRYABLE_ERRORS:
         message = f"The request to the {_SIDE_NAME[side]} failed."
         return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:MAX_BODY]}",), False)
-    if name in UNREADABLE_RESPONSE:
+    if name in UNREADABLE_RESPONSE_ERRORS:
         problem = "sent a response that cannot be read"
     else:
         problem = "did not respond in time" if "Timeout" in name else "could not be reached"
@@ -267,7 +268,7 @@ _CREDENTIALS_REFUSED = re.compile(
     re.IGNORECASE,
 )
 _DATABASE_MISSING = re.compile(r"database \S+ does not exist", re.IGNORECASE)
-WRONG_NAMES = {"3D000", "3F000", "42P01", "42703"}
+UNKNOWN_NAME_SQLSTATES = {"3D000", "3F000", "42P01", "42703"}
 
 
 def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | None:
@@ -289,7 +290,7 @@ def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | Non
             False,
         )
     if side != "state" and (
-        sqlstate in WRONG_NAMES or (not sqlstate and _DATABASE_MISSING.search(text))
+        sqlstate in UNKNOWN_NAME_SQLSTATES or (not sqlstate and _DATABASE_MISSING.search(text))
     ):
         message = f"The {side_name} has {NO_SUCH_OBJECT} database, schema, table or column."
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
@@ -369,5 +370,5 @@ def _finding_of_unknown_error(error: BaseException, side: Side) -> Finding:
         _SIDE_CLASS[side],
         f"The {_SIDE_NAME[side]} raised {description}",
         (description, *lines),
-        not isinstance(error, _BUGS),
+        not isinstance(error, _PROGRAMMING_ERRORS),
     )

@@ -18,7 +18,7 @@ from apps.json import JsonObject
 
 MASK = "•••"
 MIN_SECRET_LENGTH = 4  # characters; to mask shorter secrets would also mask common words
-_NAMED_SECRET = re.compile(
+_SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|(api|access|private|service_account|signing)_?key|^key$"
     r"|credential|authorization|cookie|session",
     re.IGNORECASE,
@@ -42,18 +42,18 @@ class Redactor:
             re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         )
 
-    def text(self, value: str) -> str:
+    def mask_text(self, value: str) -> str:
         masked = self._pattern.sub(MASK, value) if self._pattern else value
         return printable_text(_USERINFO.sub(MASK, masked))
 
-    def value(self, value: Any) -> Any:
+    def mask_value(self, value: Any) -> Any:
         """Mask all strings in a value of lists and mappings."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.mask_text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {self.mask_text(str(key)): self.mask_value(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
+            return [self.mask_value(item) for item in value]
         return value
 
 
@@ -101,19 +101,19 @@ def declared_secrets(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_secret_name(name: str) -> bool:
-    return _NAMED_SECRET.search(name) is not None
+    return _SECRET_NAME.search(name) is not None
 
 
-def without_secrets(config: Any) -> Any:
+def remove_secrets(config: Any) -> Any:
     """Return the settings without secrets, for a digest that does not depend on passwords."""
     if isinstance(config, Mapping):
         return {
-            name: without_secrets(value)
+            name: remove_secrets(value)
             for name, value in config.items()
             if not is_secret_name(str(name))
         }
     if isinstance(config, (list, tuple)):
-        return [without_secrets(item) for item in config]
+        return [remove_secrets(item) for item in config]
     return _USERINFO.sub("", config) if isinstance(config, str) else config
 
 
@@ -157,8 +157,8 @@ def _secrets_in_json(text: str) -> Iterator[str]:
 
 def _passwords_in(text: str) -> Iterator[str]:
     """Yield the password of a URL, the secrets in its query, and the password of a keyword connection string."""
-    for quoted in _KEYWORD_PASSWORD.findall(text):
-        yield quoted.strip("'")
+    for keyword_password in _KEYWORD_PASSWORD.findall(text):
+        yield keyword_password.strip("'")
     if "://" not in text:
         return
     try:

@@ -11,5 +11,5 @@ _CONTROL_CHARACTERS = re.compile(
 
 
 def printable_text(text: str) -> str:
-    """Return the text with these characters escaped as in JSON and Python: `\u001b`."""
+    """Return the text with its control characters escaped as in JSON and Python: `\u001b`."""
     return _CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

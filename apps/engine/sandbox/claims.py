@@ -16,17 +16,17 @@ SUFFIX = ".lock"
 _own_locks: dict[Path, int] = {}  # the claims of this process, each with the descriptor of its lock
 
 
-def claim(folder: Path, prefix: str) -> Path:
+def claim_new_path(folder: Path, prefix: str) -> Path:
     """Claim a new name in the folder, before a file of that name exists, and return its path."""
     while True:
         path = folder / f"{prefix}{secrets.token_hex(8)}"
         if _lock(path, os.O_CREAT | os.O_EXCL):
             return path
-        # A sweep locked or removed the lock file first, so try another name.
+        # Another process, which removes unused folders, locked or removed the lock file. Try another name.
 
 
-def claim_exactly(path: Path) -> bool:
-    """Claim this name. Returns whether the name was free."""
+def claim_path(path: Path) -> bool:
+    """Claim the name of this path. Returns whether the name was free."""
     return _lock(path, os.O_CREAT)
 
 

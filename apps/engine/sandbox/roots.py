@@ -32,7 +32,7 @@ def prepare_root(home: Path, python_files: PythonFiles) -> Path:
     workdirs.sweep(home)
     if root.is_dir():
         return root
-    draft = claims.claim(home, workdirs.DRAFT_PREFIX)
+    draft = claims.claim_new_path(home, workdirs.DRAFT_PREFIX)
     try:
         draft.mkdir()
         draft.chmod(0o755)

@@ -24,6 +24,6 @@ def claim_user_id(folder: Path) -> Path:
     start = secrets.randbelow(UID_COUNT)
     for offset in range(UID_COUNT):
         path = folder / str(FIRST_UID + (start + offset) % UID_COUNT)
-        if claims.claim_exactly(path):
+        if claims.claim_path(path):
             return path
     raise SourceError("Too many sandboxes are running on this machine. Try again later.")

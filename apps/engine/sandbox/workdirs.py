@@ -31,7 +31,7 @@ def create(base: Path, uid: int | None) -> Path:
     """Sweep `base` and create an empty folder below it, which the user `uid`, if set, will own."""
     base.mkdir(parents=True, exist_ok=True)
     sweep(base)
-    folder = claims.claim(base, WORK_PREFIX)
+    folder = claims.claim_new_path(base, WORK_PREFIX)
     try:
         folder.mkdir(mode=OWNER_ONLY)
         if uid is not None:

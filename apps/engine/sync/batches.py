@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from apps.engine.frames.decoding import Rejected, StreamSchema
+from apps.engine.frames.decoding import RejectedRecord, StreamSchema
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
 MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
@@ -32,7 +32,7 @@ class GatheredBatch:
     first: int
     last: int
     frame: pl.DataFrame
-    rejected: list[Rejected]
+    rejected: list[RejectedRecord]
     pagination: Mapping[str, Any]  # token of the page that follows
     next_state: Mapping[str, Any] | None
 
@@ -81,14 +81,16 @@ class _TypedPages(_PageRange):
     """The pages since the last checkpoint that were converted to typed frames."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
     fullness: float = 0.0  # a checkpoint is due at 1
     started_at: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
         return not frame.width or not self.frames or self.frames[0].schema == frame.schema
 
-    def add(self, untyped: _UntypedPages, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
+    def add(
+        self, untyped: _UntypedPages, frame: pl.DataFrame, rejected: list[RejectedRecord]
+    ) -> None:
         assert untyped.first is not None  # noqa: S101 - the caller passes at least one page
         self.extend_to(untyped.first, untyped.last, untyped.pagination, untyped.next_state)
         self.rejected.extend(rejected)
@@ -152,7 +154,7 @@ class BatchBuilder:
             next_state=batch.next_state,
         )
 
-    def _type_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[Rejected]]:
+    def _type_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[RejectedRecord]]:
         if untyped.rows:
             decoded = self._schema.decode(untyped.rows)
             return decoded.frame, decoded.rejected

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apps.engine.contract import RunSpec
-from apps.engine.reporting.redaction import without_secrets
+from apps.engine.reporting.redaction import remove_secrets
 from apps.engine.sync.checkpoints import StreamIdentity
 
 
@@ -19,9 +19,9 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     """
     source, target = spec.source, spec.destination
     destination_digest = _digest(
-        [target.kind, without_secrets(target.config), target.table, spec.data.url, spec.data.prefix]
+        [target.kind, remove_secrets(target.config), target.table, spec.data.url, spec.data.prefix]
     )
-    source_settings = [source.kind, without_secrets(source.config), source.stream]
+    source_settings = [source.kind, remove_secrets(source.config), source.stream]
     modes = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]
     return StreamIdentity(
         key=spec.stream_key,

@@ -227,7 +227,7 @@ class Runner:
     def _emit_network(self) -> None:
         if egress_log.change_count != self._emitted_changes:
             self._emitted_changes = egress_log.change_count
-            self._emit(Network(self._redactor.value(egress_log.to_json())))
+            self._emit(Network(self._redactor.mask_value(egress_log.to_json())))
 
     def _report_progress(self, writer: Writer, *, immediately: bool = False) -> None:
         now = time.monotonic()

@@ -29,7 +29,7 @@ from apps.engine.failures import (
     TABLE_GONE,
     FailureClass,
 )
-from apps.engine.process import conversation, silence, supervisor
+from apps.engine.process import controller, silence, supervisor
 from apps.engine.process.protocol import Message
 from apps.engine.sandbox.limits import too_many_message
 from apps.orgs.principals import SYSTEM
@@ -98,9 +98,9 @@ def has_read(count: int) -> Any:
 def test_a_run_whose_child_ignores_the_request_to_stop_is_cancelled_within_ten_seconds(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert conversation.GRACE_SECONDS + conversation.KILL_SECONDS < 10
+    assert controller.GRACE_SECONDS + controller.KILL_SECONDS < 10
     # A shorter time is enough, because a stopped child cannot end by itself.
-    monkeypatch.setattr(conversation, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(controller, "GRACE_SECONDS", 0.5)
     run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE))
 
     with working_in_background(this_worker):

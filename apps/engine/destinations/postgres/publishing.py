@@ -234,8 +234,8 @@ def _conversion(name: str, kind: ColumnType, column: TableColumn) -> sql.Composa
     The value is cast if Drover would not choose that type.
     """
     value = sql.Identifier("s", name)
-    if column.kind not in {None, ColumnType.NULL}:
-        return widen_expression(value, kind, column.kind)
+    if column.column_type not in {None, ColumnType.NULL}:
+        return widen_expression(value, kind, column.column_type)
     if column.category == "S":  # Assignment checks the length and fails; a cast would truncate.
         return widen_expression(value, kind, ColumnType.STRING)
-    return sql.SQL("{}::{}").format(value, sql.SQL(column.base))
+    return sql.SQL("{}::{}").format(value, sql.SQL(column.type_without_length))

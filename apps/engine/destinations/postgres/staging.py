@@ -172,7 +172,7 @@ def batch_mark(batch: Batch) -> uuid.UUID:
 
 def _staged_columns(table: Table) -> dict[str, Column]:
     return {
-        name: Column(column.kind or ColumnType.STRING)
+        name: Column(column.column_type or ColumnType.STRING)
         for name, column in table.columns.items()
         if name not in {BATCH, ROW}
     }

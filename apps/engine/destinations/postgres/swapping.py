@@ -7,7 +7,7 @@ from psycopg import sql
 from apps.engine.destinations.postgres.tables import Table
 from apps.engine.postgres import Cursor
 
-CAN_BE_REPLACED = """
+SELECT_CAN_BE_REPLACED = """
 SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
    AND c.relreplident = 'd' AND c.reloptions IS NULL
    AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
@@ -30,7 +30,7 @@ WHERE c.oid = %s::oid AND x.grantee <> c.relowner"""
 
 def can_be_replaced(cursor: Cursor, oid: int) -> bool:
     """Return whether the table has no indexes, triggers or other properties that a new table would lack."""
-    row = cursor.execute(CAN_BE_REPLACED, (oid,)).fetchone()
+    row = cursor.execute(SELECT_CAN_BE_REPLACED, (oid,)).fetchone()
     return row is not None and bool(row[0])
 
 

@@ -9,8 +9,8 @@ from psycopg import sql
 
 from apps.engine.destinations.postgres.identifiers import TableName
 from apps.engine.destinations.postgres.types import (
-    KINDS_BY_TYPE,
-    SMALLER_INTEGERS,
+    COLUMN_TYPES,
+    SMALL_INTEGER_LIMITS,
     inexact_as_float_condition,
     sql_type,
     widen_expression,
@@ -33,13 +33,13 @@ class TableColumn:
     """A column as PostgreSQL describes it: its type with and without length, and its type category."""
 
     type: str
-    base: str
+    type_without_length: str
     category: str
 
     @property
-    def kind(self) -> ColumnType | None:
+    def column_type(self) -> ColumnType | None:
         """Return Drover's type, or None for a type that Drover never creates."""
-        return KINDS_BY_TYPE.get(self.type)
+        return COLUMN_TYPES.get(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> N
 
 
 def widen_column(
-    cursor: Cursor, table: TableName, name: str, kind: ColumnType, target: Column
+    cursor: Cursor, table: TableName, name: str, current_type: ColumnType, new_column: Column
 ) -> None:
     """Change the column's type and convert its values."""
     quoted = sql.Identifier(name)
@@ -82,8 +82,8 @@ def widen_column(
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
             table.identifier(),
             quoted,
-            sql_type(target),
-            widen_expression(quoted, kind, target.type),
+            sql_type(new_column),
+            widen_expression(quoted, current_type, new_column.type),
         )
     )
 
@@ -122,23 +122,23 @@ class SchemaEvolution:
     def _fit_column(self, name: str, existing: TableColumn, column: Column) -> None:
         if name in self._unknown_columns and self._is_empty(name):
             self._alter_type(name, ColumnType.NULL, column)
-        elif existing.kind is not None and existing.kind is not ColumnType.NULL:
-            self._widen(name, existing.kind, column)
-        elif existing.type in SMALLER_INTEGERS:
-            self._widen_integer(name, SMALLER_INTEGERS[existing.type], column)
+        elif existing.column_type is not None and existing.column_type is not ColumnType.NULL:
+            self._widen(name, existing.column_type, column)
+        elif existing.type in SMALL_INTEGER_LIMITS:
+            self._widen_integer(name, SMALL_INTEGER_LIMITS[existing.type], column)
         elif existing.type == "real" and column.type in {ColumnType.NUMBER, ColumnType.INTEGER}:
             self._alter_type(name, ColumnType.NUMBER, Column(ColumnType.NUMBER))
 
-    def _widen(self, name: str, kind: ColumnType, column: Column) -> None:
-        target = Column(kind).widen(column)
+    def _widen(self, name: str, current_type: ColumnType, column: Column) -> None:
+        new_column = Column(current_type).widen(column)
         if (
-            target.type is ColumnType.NUMBER
-            and kind is not column.type
-            and self._is_inexact(name, kind)
+            new_column.type is ColumnType.NUMBER
+            and current_type is not column.type
+            and self._is_inexact(name, current_type)
         ):
-            target = STRING
-        if target.type is not kind:
-            self._alter_type(name, kind, target)
+            new_column = STRING
+        if new_column.type is not current_type:
+            self._alter_type(name, current_type, new_column)
 
     def _widen_integer(self, name: str, limit: int, column: Column) -> None:
         if column.type is not ColumnType.INTEGER:
@@ -148,22 +148,22 @@ class SchemaEvolution:
         if has_row(self._cursor, self._staging.name, too_large):
             self._alter_type(name, ColumnType.INTEGER, column)
 
-    def _is_inexact(self, name: str, kind: ColumnType) -> bool:
+    def _is_inexact(self, name: str, current_type: ColumnType) -> bool:
         """Return whether an integer, in the target or in the staged rows, would change when stored as a float."""
-        table = self._target if kind is ColumnType.INTEGER else self._staging
+        table = self._target if current_type is ColumnType.INTEGER else self._staging
         return has_row(self._cursor, table.name, inexact_as_float_condition(sql.Identifier(name)))
 
     def _is_empty(self, name: str) -> bool:
         has_value = sql.SQL("{} IS NOT NULL").format(sql.Identifier(name))
         return not has_row(self._cursor, self._target.name, has_value)
 
-    def _alter_type(self, name: str, kind: ColumnType, target: Column) -> None:
-        if kind is ColumnType.NULL:
+    def _alter_type(self, name: str, current_type: ColumnType, new_column: Column) -> None:
+        if current_type is ColumnType.NULL:
             quoted = sql.Identifier(name)
             self._cursor.execute(
                 sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING NULL").format(
-                    self._target.name.identifier(), quoted, sql_type(target)
+                    self._target.name.identifier(), quoted, sql_type(new_column)
                 )
             )
             return
-        widen_column(self._cursor, self._target.name, name, kind, target)
+        widen_column(self._cursor, self._target.name, name, current_type, new_column)

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from apps.engine.frames.columns import EXACT_INTEGERS, Column, ColumnType
 
-TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
+SQL_TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
     # The type of staged columns without values. PostgreSQL changes it to text without rewriting the table.
     ColumnType.NULL: "character varying",
     ColumnType.BOOLEAN: "boolean",
@@ -21,10 +21,13 @@ TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
     ColumnType.TIME: "time without time zone",
     ColumnType.BINARY: "bytea",
 }
-KINDS_BY_TYPE: dict[str, ColumnType] = {
-    spelling: kind for kind, spelling in TYPES.items() if kind is not ColumnType.JSON
+COLUMN_TYPES: dict[str, ColumnType] = {
+    sql_name: column_type
+    for column_type, sql_name in SQL_TYPES.items()
+    if column_type is not ColumnType.JSON
 }
-SMALLER_INTEGERS = {"smallint": 2**15, "integer": 2**31}
+# The types of integers that are smaller than Drover's, each with the first number that is too large for it.
+SMALL_INTEGER_LIMITS = {"smallint": 2**15, "integer": 2**31}
 _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
     ColumnType.TIMESTAMP: """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
     ColumnType.INSTANT: """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')""",
@@ -33,18 +36,18 @@ _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
 
 
 def sql_type(column: Column) -> sql.SQL:
-    return sql.SQL(TYPES[column.type])
+    return sql.SQL(SQL_TYPES[column.type])
 
 
 def widen_expression(
-    expression: sql.Composable, kind: ColumnType, target: ColumnType
+    expression: sql.Composable, current_type: ColumnType, new_type: ColumnType
 ) -> sql.Composable:
-    """Return an expression that converts the value to a wider type, with exact text."""
-    if TYPES[kind] == TYPES[target]:
+    """Return an expression that converts the value to a wider type. Values that become text stay exact."""
+    if SQL_TYPES[current_type] == SQL_TYPES[new_type]:
         return expression
-    if TYPES[target] == "text":
-        return sql.SQL(_TEXT_EXPRESSIONS.get(kind, "{0}::text")).format(expression)
-    return sql.SQL("{}::{}").format(expression, sql.SQL(TYPES[target]))
+    if SQL_TYPES[new_type] == "text":
+        return sql.SQL(_TEXT_EXPRESSIONS.get(current_type, "{0}::text")).format(expression)
+    return sql.SQL("{}::{}").format(expression, sql.SQL(SQL_TYPES[new_type]))
 
 
 def inexact_as_float_condition(column: sql.Composable) -> sql.Composable:

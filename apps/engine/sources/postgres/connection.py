@@ -18,7 +18,7 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.postgres import Connection, Cursor
-from apps.engine.reporting.classify import WRONG_NAMES
+from apps.engine.reporting.classify import UNKNOWN_NAME_SQLSTATES
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for another session's exclusive lock
@@ -77,7 +77,7 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
         return AuthenticationError("PostgreSQL refused the credentials", evidence=evidence)
     if state == "42501":
         return AuthenticationError(f"the user {LACKS_PERMISSION}", evidence=evidence)
-    if state in WRONG_NAMES:
+    if state in UNKNOWN_NAME_SQLSTATES:
         message = f"PostgreSQL has {NO_SUCH_OBJECT} database, schema, table or column"
         return ConfigurationError(message, evidence=evidence)
     if state[:2] in {"42", "3F", "3D"}:

@@ -39,7 +39,7 @@ REQUEST_ERRORS = frozenset(
         "StreamConsumedError", "TooManyRedirects", "UnsupportedProtocol",
     }
 )  # fmt: skip
-UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
+UNREADABLE_RESPONSE_ERRORS = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
 UNREACHABLE_ERRNOS = frozenset(
     {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 )
@@ -221,7 +221,7 @@ def _failure_fields(
             return "configuration", f"The connection to {reason}.", (), None, False
         problem = (
             "sent a response that cannot be read"
-            if name in UNREADABLE_RESPONSE
+            if name in UNREADABLE_RESPONSE_ERRORS
             else "could not be reached"
         )
         return "source", f"The source {problem}: {reason}", (f"{name}: {text}",), None, True

@@ -18,15 +18,15 @@ from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signa
 from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
 from apps.engine.reporting.redaction import Redactor
 
-GRACE_SECONDS = 5.0  # seconds between the request to stop a child and its kill
+GRACE_SECONDS = 5.0  # seconds that a child has to stop before it is killed
 KILL_SECONDS = 3.0  # seconds to wait for a killed process, which may hang in the kernel
 _MEMORY_ERROR = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
 )
 
 
-class Conversation:
-    """One child, from its request to its exit. Not thread-safe."""
+class ChildController:
+    """Starts one child, and controls it until it exits. Not thread-safe."""
 
     def __init__(self, server: ForkServerProcess, request: bytes, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -78,7 +78,7 @@ class Conversation:
         return has_ended and not self._pipes.is_open(self._events_fd)
 
     def stop(self) -> None:
-        """Request the child to stop at its next checkpoint. It is killed if it does not stop within GRACE_SECONDS."""
+        """Tell the child to stop at its next checkpoint. It is killed if it does not stop within GRACE_SECONDS."""
         if self._kill_at is None:
             self._server.signal(self._child, signal.SIGTERM)
             self._kill_at = time.monotonic() + GRACE_SECONDS
@@ -91,11 +91,11 @@ class Conversation:
     def receive(self, seconds: float) -> Iterator[Message]:
         """Wait at most `seconds`, and yield the messages that arrive.
 
-        An invalid message ends the conversation and kills the child.
+        An invalid message is the last message, and the child is killed.
         """
         self._enforce_grace()
         has_exited = self._child.ended.is_set()
-        if self._pipes.is_empty:
+        if self._pipes.all_closed:
             self._child.ended.wait(seconds)
             return
         for fd in self._pipes.wait_readable(0 if has_exited else seconds):
@@ -121,7 +121,7 @@ class Conversation:
         was_killed = (
             status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         )
-        return child.refused is not None or status is None or was_killed
+        return child.fork_error is not None or status is None or was_killed
 
     # Receiving messages
 
@@ -152,7 +152,7 @@ class Conversation:
         if data is None:
             return
         for line in self._printed_lines.feed(data):
-            if text := self._redactor.text(line).rstrip():
+            if text := self._redactor.mask_text(line).rstrip():
                 self._last_lines.append(text)
                 yield LogLine.now("info", text, {"stream": "output"})
 
@@ -180,9 +180,9 @@ class Conversation:
 
 def _exit_failure(child: Child, evidence: tuple[str, ...]) -> Failed:
     """Return the failure of a child that sent no result."""
-    if child.refused is not None:
-        return _crashed("The process could not be started.", (child.refused,))
-    if child.orphaned:
+    if child.fork_error is not None:
+        return _crashed("The process could not be started.", (child.fork_error,))
+    if child.is_orphan:
         return _crashed("The engine's fork server ended, which also ended this run.", evidence)
     if child.status is None:
         return _crashed("The process cannot be killed.", evidence)
