@@ -11,7 +11,7 @@ from rest_framework import serializers
 from apps.connectors.models import ConnectorRole
 from apps.connectors.services import ConnectorChanges
 from apps.json import JsonObject
-from apps.orgs.http.texts import NameField, ProseField
+from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_DEPTH = 20  # levels of nested settings
 MAX_NAME = 120  # characters
@@ -115,7 +115,9 @@ class ConnectorCreate(serializers.Serializer[NewConnector]):
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()
-    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
+    description = MultilineTextField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
     domain_id = serializers.UUIDField(allow_null=True, default=None)
 
 
@@ -125,7 +127,7 @@ class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
         required=False,
         help_text="Merged into the current settings (RFC 7396); null removes a field.",
     )
-    description = ProseField(
+    description = MultilineTextField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
     )
     domain_id = serializers.UUIDField(allow_null=True, required=False)
@@ -134,7 +136,9 @@ class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
 class ConnectorReplace(serializers.Serializer[ConnectorChanges]):
     name = NameField(max_length=MAX_NAME)
     config = SettingsField(help_text="All settings; secrets that are left out are kept.")
-    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
+    description = MultilineTextField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
     domain_id = serializers.UUIDField(allow_null=True, default=None)
 
 

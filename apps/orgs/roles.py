@@ -64,7 +64,7 @@ _LEAST_ROLE: dict[Permission, Role] = {
     Permission.READ: Role.VIEWER,
 }
 
-TABLE: dict[Permission, frozenset[Role]] = {
+ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
     permission: frozenset(role for role in Role if RANK[role] >= RANK[least])
     for permission, least in _LEAST_ROLE.items()
 }
@@ -89,7 +89,7 @@ DOMAIN_ROLES = (Role.ADMIN, Role.MEMBER)
 
 
 def allows(role: Role, permission: Permission) -> bool:
-    return role in TABLE[permission]
+    return role in ROLES_BY_PERMISSION[permission]
 
 
 def higher(one: Role, other: Role) -> Role:

@@ -15,7 +15,7 @@ from apps.connectors.serializers import (
     SettingsField,
     StreamField,
 )
-from apps.orgs.http.texts import NameField, ProseField
+from apps.orgs.http.texts import MultilineTextField, NameField
 from apps.pipelines.definition import openapi
 from apps.pipelines.models import Misfire, Overlap
 
@@ -128,7 +128,7 @@ class PipelineUpdate(serializers.Serializer[Any]):
         "`streams` is merged too if it names the pipeline's stream or no stream. A stream with another name starts "
         "from the defaults.",
     )
-    description = ProseField(
+    description = MultilineTextField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
     )
     schedule = ScheduleField(required=False, allow_null=True)
@@ -144,7 +144,9 @@ class PipelineUpdate(serializers.Serializer[Any]):
 class PipelineCreate(PipelineUpdate):
     name = NameField(max_length=MAX_NAME)
     config = ConfigField()
-    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
+    description = MultilineTextField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
     schedule = ScheduleField(default=None, allow_null=True)
     enabled = serializers.BooleanField(default=True)
     domain_id = serializers.UUIDField(default=None, allow_null=True)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.http.views import OrgView, after_check
+from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services, visibility
 from apps.pipelines.models import Pipeline
@@ -75,7 +75,7 @@ class Pipelines(PipelineView):
         request_example=examples.CREATE,
     )
     def post(self, request: Request) -> Response | SlowResponse:
-        return after_check(partial(self.create, data_of(PipelineCreate, request)))
+        return respond_after_check(partial(self.create, data_of(PipelineCreate, request)))
 
     def create(self, data: dict[str, Any], checked: CheckedCode | None) -> Response:
         pipeline = services.create(org=self.org, by=self.principal, checked=checked, **data)
@@ -156,7 +156,7 @@ class PipelineById(PipelineView):
             )
             return self.pipeline_response(pipeline)
 
-        return after_check(change)
+        return respond_after_check(change)
 
 
 class Duplicate(PipelineView):

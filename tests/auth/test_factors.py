@@ -227,7 +227,7 @@ def test_rotating_the_platforms_keys_encrypts_factors_with_the_new_key(
     secret, codes = set_up_app(client)
     old = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *old]
-    assert list(_rotate_factors()) == ["rewrapped", "rewrapped"]
+    assert list(_rotate_factors()) == ["reencrypted", "reencrypted"]
     assert list(_rotate_factors()) == ["already_newest", "already_newest"]
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     assert log_in(mfa_code=code_of(secret)).status_code == 200

@@ -17,7 +17,7 @@ ALLOWED_UNSCOPED = {
     "apps/orgs/tenancy.py:OrgOwned": "Defines the bypass.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org. The row contains its org.",
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",
-    "apps/orgs/http/idempotency.py:OrgStore.claim": "bulk_create has no for_org. The row contains its org.",
+    "apps/orgs/http/idempotency.py:OrgIdempotencyStore.claim": "bulk_create has no for_org. The row contains its org.",
 }
 RAW_SQL_CALLS = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or calls a database function that returns little more than ids.

@@ -26,7 +26,7 @@ TESTED_PLACES = {
     "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
     "a run to be cancelled": ["apps/runs/claiming/reconciler.py:enforce_cancel"],
     "a due schedule": ["apps/runs/scheduling.py:fire"],
-    "an idempotency key": ["apps/orgs/http/idempotency.py:OrgStore.lock_claim"],
+    "an idempotency key": ["apps/orgs/http/idempotency.py:OrgIdempotencyStore.lock_claim"],
     "the org": ["apps/orgs/members/services.py:_lock_org"],
     "a pipeline": [
         "apps/pipelines/visibility.py:lock_pipeline",

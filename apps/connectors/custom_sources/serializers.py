@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.connectors.models import Origin
 from apps.connectors.serializers import MAX_NAME, SettingsField
-from apps.orgs.http.texts import NameField, ProseField
+from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_CODE_LENGTH = 512 * 1024  # characters, the same limit as in the engine's validation
 MAX_COMPARED_LINES = 3000  # lines of a version
@@ -70,7 +70,7 @@ class CustomSourceFilter(serializers.Serializer[Any]):
 
 class CustomSourceCreate(serializers.Serializer[Any]):
     name = NameField(max_length=MAX_NAME)
-    description = ProseField(max_length=1000, allow_blank=True, default="")
+    description = MultilineTextField(max_length=1000, allow_blank=True, default="")
     code = CodeField()
     note = NameField(max_length=200, allow_blank=True, default="")
     approve = serializers.BooleanField(
@@ -80,7 +80,7 @@ class CustomSourceCreate(serializers.Serializer[Any]):
 
 class CustomSourceUpdate(serializers.Serializer[Any]):
     name = NameField(max_length=MAX_NAME, required=False)
-    description = ProseField(max_length=1000, allow_blank=True, required=False)
+    description = MultilineTextField(max_length=1000, allow_blank=True, required=False)
     code = CodeField(required=False)
     note = NameField(max_length=200, allow_blank=True, required=False)
     approve = serializers.BooleanField(required=False)

@@ -40,7 +40,7 @@ from apps.connectors.custom_sources.serializers import (
 )
 from apps.connectors.models import CustomSource
 from apps.connectors.serializers import Empty
-from apps.orgs.http.views import OrgView, after_check
+from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
@@ -99,7 +99,7 @@ class CustomSources(CustomSourceView):
             source = custom_sources.create(org=self.org, by=self.principal, checked=checked, **data)
             return self.source_response(source, 201)
 
-        return after_check(create)
+        return respond_after_check(create)
 
 
 class CustomSourceById(CustomSourceView):
@@ -145,7 +145,7 @@ class CustomSourceById(CustomSourceView):
             )
             return self.source_response(source)
 
-        return after_check(update)
+        return respond_after_check(update)
 
     @operation(
         "custom_sources_delete",

@@ -20,7 +20,7 @@ CLAIM_TIMEOUT = timedelta(seconds=60)
 SEAL_KIND = "idempotency"
 
 
-class OrgStore:
+class OrgIdempotencyStore:
     """The `Store` of one org, for one request. The row's id identifies the request that owns the claim."""
 
     def __init__(self, org: Org) -> None:

@@ -19,7 +19,7 @@ class NameField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        # Normalising a text never makes it more than four times shorter.
+        # Normalizing a text shortens it to a quarter at most.
         if len(text) > 4 * (self.max_length or 0):
             self.fail("max_length", max_length=self.max_length)
         try:
@@ -31,7 +31,7 @@ class NameField(serializers.CharField):
         return text
 
 
-class ProseField(NameField):
+class MultilineTextField(NameField):
     """A description, which may have several lines. It allows the same characters as a name."""
 
     multiline = True

@@ -23,7 +23,7 @@ from apps.auth.exceptions import WrongCode
 from apps.orgs import credentials
 from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded, WrongPassword
 from apps.orgs.http import authentication
-from apps.orgs.http.idempotency import OrgStore
+from apps.orgs.http.idempotency import OrgIdempotencyStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -50,14 +50,14 @@ class AccountView(APIView):
         try:
             with transaction.atomic():
                 response = self._respond(drf_request, authentication.read_credential(request))
-        # outermost handler: the exception becomes a problem response, or is raised again
+        # This is the outermost handler. The exception becomes a problem response, or is raised again.
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
     def _respond(self, request: Request, credential: credentials.Credential) -> Response:
-        handler, method = _handler(self, request)
+        handler, method = _find_handler(self, request)
         if isinstance(credential, credentials.KeyCredential):
             return self.respond_to_key(request, credential)
         self.account = credentials.load_account(credential)
@@ -100,7 +100,7 @@ class OrgView(APIView):
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._respond(drf_request)
             response = slow.finish(answer, partial(self._reopen_scope, request, credential))
-        # outermost handler: the exception becomes a problem response, or is raised again
+        # This is the outermost handler. The exception becomes a problem response, or is raised again.
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
@@ -108,7 +108,7 @@ class OrgView(APIView):
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:
-        """Open the org's scope. Raises if the credential gives no access now."""
+        """Open the org's scope. Raises an exception if the credential no longer gives access."""
         changing = (request.method or "").lower() not in self.methods_while_read_only
         with org_scope(credentials.org_id_of(credential)):
             self.org, self.principal = credentials.load_principal(credential, changing=changing)
@@ -140,10 +140,12 @@ class OrgView(APIView):
         self, call: SlowCall[ResultT], render: Callable[[ResultT], Response] = Response
     ) -> SlowResponse:
         """Run a slow call, and render its result if the principal may still see it after the call."""
-        return SlowResponse(call.run, then=lambda found: render(call.finish(self.principal, found)))
+        return SlowResponse(
+            call.run, then=lambda result: render(call.finish(self.principal, result))
+        )
 
     def _respond(self, request: Request) -> Response | SlowResponse:
-        handler, method = _handler(self, request)
+        handler, method = _find_handler(self, request)
         self._check_permission(method)
         key = idempotency.key_of(request) if method == "post" else None
 
@@ -154,7 +156,9 @@ class OrgView(APIView):
         if key is None:
             return call_handler()
         caller = str(self.principal.actor.id)
-        return idempotency.answer_once(request, key, caller, OrgStore(self.org), call_handler)
+        return idempotency.answer_once(
+            request, key, caller, OrgIdempotencyStore(self.org), call_handler
+        )
 
     @classmethod
     def permission_for(cls, method: str) -> Permission:
@@ -167,10 +171,13 @@ class OrgView(APIView):
         raise LookupError(f"{cls.__name__}.{method} has no permission")
 
 
-def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | SlowResponse:
+def respond_after_check(
+    change: Callable[[Any], Response], *, once: bool = True
+) -> Response | SlowResponse:
     """Return the response of `change(None)`.
 
     If the action raises CheckFirst, run its check outside the transaction, and then call `change` with the result.
+    `once` is explained at `SlowResponse`.
     """
     try:
         with transaction.atomic():
@@ -179,7 +186,7 @@ def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Resp
         return SlowResponse(needed.check, then=change, once=once)
 
 
-def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
+def _find_handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
     """Return the view's handler for this request, and the name of the method. Raises MethodNotAllowed."""
     method = (request.method or "").lower()
     handler = getattr(view, method, None) if method in view.http_method_names else None

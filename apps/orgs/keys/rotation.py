@@ -1,4 +1,4 @@
-"""Encrypt every org's data key, and the secrets of second factors, with the newest platform key.
+"""Re-encrypt every org's data key, and the secrets of second factors, with the newest platform key.
 
 The data keys themselves do not change, so the secrets that they encrypt do not change either.
 """
@@ -22,15 +22,15 @@ from apps.orgs.walls.scope import org_scope
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class RotationCounts:
     """The number of data keys and second factors for each outcome."""
 
-    rewrapped: int
+    reencrypted: int
     already_newest: int
     unreadable: int
 
 
-def rotate_all() -> Rotation:
+def rotate_all() -> RotationCounts:
     """Rotate each key in its own short transaction. It is safe to stop, to repeat, and to run concurrently."""
     try:
         org_ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
@@ -38,7 +38,9 @@ def rotate_all() -> Rotation:
         connections["ops"].close()
     outcomes = Counter(_rotate_org(org_id) for org_id in org_ids)
     outcomes.update(_rotate_factors())
-    return Rotation(outcomes["rewrapped"], outcomes["already_newest"], outcomes["unreadable"])
+    return RotationCounts(
+        outcomes["reencrypted"], outcomes["already_newest"], outcomes["unreadable"]
+    )
 
 
 def _rotate_org(org_id: UUID) -> str:
@@ -47,10 +49,10 @@ def _rotate_org(org_id: UUID) -> str:
         if org is None or uses_newest_key(org.data_key):
             return "already_newest"
         try:
-            wrapped = encrypt_with_newest_key(org.data_key)
+            encrypted_key = encrypt_with_newest_key(org.data_key)
         except InvalidToken:
             return "unreadable"
-        Org.objects.filter(pk=org_id).update(data_key=wrapped)
+        Org.objects.filter(pk=org_id).update(data_key=encrypted_key)
         audit.record(
             org=org_id,
             by=SYSTEM,
@@ -59,7 +61,7 @@ def _rotate_org(org_id: UUID) -> str:
             object_id=org_id,
             object_label=org.name,
         )
-        return "rewrapped"
+        return "reencrypted"
 
 
 def _rotate_factors() -> Iterator[str]:
@@ -77,7 +79,7 @@ def _rotate_factors() -> Iterator[str]:
                 yield "unreadable"
                 continue
             factor.save(update_fields=["data"])
-            yield "rewrapped"
+            yield "reencrypted"
 
 
 # The secret field in allauth's data, by type of factor. The data of a passkey contains no secret.

@@ -1,4 +1,4 @@
-"""Actions on service accounts: create one, create a key of one.
+"""Actions on service accounts: create an account, and create a key for it.
 
 A service account is a user without login, with a membership. So roles, domain roles, keys and the audit log need no
 special cases. It keeps its role and its keys when the member who created it leaves.

@@ -65,8 +65,8 @@ def create(
 def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> CreatedKey:
     """Create a new key with the same scopes and domain. The old key expires after `grace`.
 
-    The new key has at most the role of `by`. The new key of a service account belongs to the service account. Any other new key belongs to the caller. Raises
-    NotFound.
+    The new key has at most the role of `by`. It belongs to the same service account, or else to the caller.
+    Raises NotFound.
     """
     by.require_person()
     key = _lock_active_key(org, by, key_id)

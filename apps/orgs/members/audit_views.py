@@ -73,13 +73,15 @@ class AuditExport(OrgView):
     )
     def get(self, request: Request) -> Any:
         filters = query_of(forms.AuditExportFilter, request)
-        kind = filters.pop("format")
-        rows = exports.export_audit_log(org=self.org, by=self.principal, kind=kind, filters=filters)
+        file_format = filters.pop("format")
+        rows = exports.export_audit_log(
+            org=self.org, by=self.principal, file_format=file_format, filters=filters
+        )
         media_type, lines = (
-            ("text/csv", _csv_lines) if kind == "csv" else ("application/jsonl", _json_lines)
+            ("text/csv", _csv_lines) if file_format == "csv" else ("application/jsonl", _json_lines)
         )
         response = StreamingHttpResponse(lines(rows), content_type=f"{media_type}; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="audit.{kind}"'
+        response["Content-Disposition"] = f'attachment; filename="audit.{file_format}"'
         return response
 
 

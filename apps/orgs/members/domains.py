@@ -57,27 +57,27 @@ def set_role(
         raise Invalid([("role", message, "not_higher")])
     existing = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
     old_role = existing.values_list("role", flat=True).first()
-    override: DomainRole
-    override, _ = DomainRole.unscoped.update_or_create(
+    domain_role: DomainRole
+    domain_role, _ = DomainRole.unscoped.update_or_create(
         org=org, domain=domain, membership=member, defaults={"role": role}
     )
-    override.membership = member
+    domain_role.membership = member
     _record(org, by, "domain.set_role", domain, {audit_label(member): [old_role, role]})
-    return override
+    return domain_role
 
 
 def clear_role(*, org: Org, by: Principal, domain_id: UUID, member_id: UUID) -> None:
     """Remove a domain role, so that the member's role in the org applies again. Raises NotFound."""
     by.require(Permission.DOMAINS_MANAGE)
-    overrides = DomainRole.objects.for_org(org).select_related("domain", "membership__user")
-    override: DomainRole | None = overrides.filter(
+    domain_roles = DomainRole.objects.for_org(org).select_related("domain", "membership__user")
+    domain_role: DomainRole | None = domain_roles.filter(
         domain_id=domain_id, membership_id=member_id
     ).first()
-    if override is None:
+    if domain_role is None:
         raise NotFound
-    changes = {audit_label(override.membership): [override.role, None]}
-    override.delete()
-    _record(org, by, "domain.clear_role", override.domain, changes)
+    changes = {audit_label(domain_role.membership): [domain_role.role, None]}
+    domain_role.delete()
+    _record(org, by, "domain.clear_role", domain_role.domain, changes)
 
 
 def _lock_domain(org: Org, by: Principal, domain_id: UUID, match: Match) -> Domain:

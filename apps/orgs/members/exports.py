@@ -31,7 +31,7 @@ def events(org: Org) -> AuditEventQuerySet:
 
 
 def export_audit_log(
-    *, org: Org, by: Principal, kind: str, filters: Mapping[str, Any]
+    *, org: Org, by: Principal, file_format: str, filters: Mapping[str, Any]
 ) -> Iterator[AuditEventColumns]:
     """Yield the events that match `filters` up to now, oldest first.
 
@@ -44,7 +44,7 @@ def export_audit_log(
         action="audit.export",
         object_kind="audit",
         object_id=None,
-        changes={"format": [None, kind]},
+        changes={"format": [None, file_format]},
     )
     until: datetime = filters.get("until") or timezone.now()
     return _read_in_chunks(org.pk, events(org).matching(**{**filters, "until": until}).rows())

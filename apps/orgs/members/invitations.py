@@ -60,13 +60,13 @@ def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> In
 
 def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
     require_rank(by, role)
-    _refuse_other_domains(org, email)
+    _require_allowed_domain(org, email)
     members = Membership.objects.for_org(org)
     if members.filter(user__email=email).exists():
         raise AlreadyMember
     if lock_pending_invitation(org, email) is not None:
         raise AlreadyInvited
-    return _create(org, by, email, role, invited_by=by.user_id)
+    return _create_invitation(org, by, email, role, invited_by=by.user_id)
 
 
 def request_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
@@ -76,7 +76,7 @@ def request_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
     and TooManyAttempts.
     """
     if lock_pending_invitation(org, email) is None:
-        _create(org, by, email, role, invited_by=None)
+        _create_invitation(org, by, email, role, invited_by=None)
 
 
 def is_token_of_invitation(*, org: Org, token: str, email: str) -> bool:
@@ -87,17 +87,19 @@ def is_token_of_invitation(*, org: Org, token: str, email: str) -> bool:
 
 def lock_pending_invitation(org: Org, email: str) -> Invitation | None:
     """Lock and return the org's valid invitation for this address. Returns None if there is none."""
-    unaccepted = Invitation.objects.for_org(org).open().filter(email=email)
-    found: Invitation | None = (
-        unaccepted.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
+    open_invitations = Invitation.objects.for_org(org).open().filter(email=email)
+    invitation: Invitation | None = (
+        open_invitations.filter(expires_at__gt=timezone.now())
+        .select_for_update(of=("self",))
+        .first()
     )
-    return found
+    return invitation
 
 
 def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
     """Send a new link with a new expiry. The old link stops working. Raises NotFound and TooManyAttempts."""
     by.require(Permission.INVITATIONS_MANAGE)
-    invitation = _lock_unaccepted(org, invitation_id)
+    invitation = _lock_open_invitation(org, invitation_id)
     require_rank(by, Role(invitation.role))
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.digest = None
@@ -110,7 +112,7 @@ def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
 def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
     """Withdraw an invitation: its link stops working. Raises NotFound."""
     by.require(Permission.INVITATIONS_MANAGE)
-    _withdraw(org, by, _lock_unaccepted(org, invitation_id))
+    _withdraw(org, by, _lock_open_invitation(org, invitation_id))
 
 
 def withdraw_all_for(*, org: Org, by: Principal, email: str) -> None:
@@ -120,7 +122,7 @@ def withdraw_all_for(*, org: Org, by: Principal, email: str) -> None:
         _withdraw(org, by, invitation)
 
 
-def _lock_unaccepted(org: Org, invitation_id: UUID) -> Invitation:
+def _lock_open_invitation(org: Org, invitation_id: UUID) -> Invitation:
     """Lock and return an invitation that was not accepted yet. Raises NotFound."""
     return find_object(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
 
@@ -134,7 +136,7 @@ def load_details(token: str) -> InvitationDetails:
     """Return the details of the invitation with this token. Raises LinkSpent."""
     org_id, invitation_id = _find_ids(token)
     with org_scope(org_id):
-        invitation = _load_acceptable(org_id, invitation_id, lock=False)
+        invitation = _load_acceptable_invitation(org_id, invitation_id, lock=False)
         provider = IdentityProvider.objects.for_org(org_id).filter(enabled=True)
         return InvitationDetails(
             organization=invitation.org.name,
@@ -155,7 +157,7 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
     org_id, invitation_id = _find_ids(token)
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
-        invitation = _load_acceptable(org_id, invitation_id, lock=True)
+        invitation = _load_acceptable_invitation(org_id, invitation_id, lock=True)
         if user.email != invitation.email:
             raise InvitationForOtherAddress
         rules.require_writable(org)
@@ -173,8 +175,8 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
     if user.email_verified_at is None:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])
-    found: Membership = member
-    return found
+    membership: Membership = member
+    return membership
 
 
 def invalidate_links_to(email: str) -> None:
@@ -189,8 +191,12 @@ def invalidate_links_to(email: str) -> None:
 def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
     """Create the link and mail it. Does nothing if the invitation was deleted or accepted."""
     with org_scope(org_id):
-        unaccepted = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
-        invitation = unaccepted.filter(pk=invitation_id).select_for_update(of=("self",)).first()
+        open_invitations = (
+            Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+        )
+        invitation = (
+            open_invitations.filter(pk=invitation_id).select_for_update(of=("self",)).first()
+        )
         if invitation is None:
             return
         secret = links.new_secret()
@@ -207,7 +213,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
         )
 
 
-def _create(
+def _create_invitation(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
     Invitation.objects.for_org(org).open().filter(
@@ -226,7 +232,7 @@ def _create(
     return invitation
 
 
-def _refuse_other_domains(org: Org, email: str) -> None:
+def _require_allowed_domain(org: Org, email: str) -> None:
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         message = f"This organization only accepts addresses of {', '.join(org.email_domains)}."
         raise Invalid([("email", message, "domain_not_allowed")])
@@ -245,17 +251,17 @@ def _find_ids(token: str) -> tuple[UUID, UUID]:
     return row[0], row[1]
 
 
-def _load_acceptable(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
+def _load_acceptable_invitation(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
     """Return an invitation that can be accepted. Raises LinkSpent."""
-    unaccepted = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+    open_invitations = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
     if lock:
-        unaccepted = unaccepted.select_for_update(of=("self",))
-    found: Invitation | None = unaccepted.filter(
+        open_invitations = open_invitations.select_for_update(of=("self",))
+    invitation: Invitation | None = open_invitations.filter(
         pk=invitation_id, expires_at__gt=timezone.now()
     ).first()
-    if found is None:
+    if invitation is None:
         raise LinkSpent
-    return found
+    return invitation
 
 
 def _request_mail(org: Org, invitation: Invitation) -> None:

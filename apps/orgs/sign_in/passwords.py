@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from apps.auth.accounts import password_faults
 
 
-def new_password(path: str | None, email: str) -> str:
+def read_or_generate_password(path: str | None, email: str) -> str:
     """Return the first line of the file (`-` is stdin), or a random password without a file.
 
     Raises CommandError if the file cannot be read or its password is too weak.

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
-from apps.orgs.http.views import OrgView, after_check
+from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.serializers import (
@@ -63,7 +63,7 @@ class Validate(OrgView):
         request_example=examples.CREATE,
     )
     def post(self, request: Request) -> Response | SlowResponse:
-        return after_check(partial(self._validate, request), once=False)
+        return respond_after_check(partial(self._validate, request), once=False)
 
     def _validate(self, request: Request, checked: CheckedCode | None) -> Response:
         errors = self._errors(request, checked)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.orgs.operators.accounts import AccountExists, create_operator
-from apps.orgs.sign_in.passwords import new_password
+from apps.orgs.sign_in.passwords import read_or_generate_password
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             validate_email(email)
         except ValidationError:
             raise CommandError(f"{email!r} is not an e-mail address.") from None
-        password = new_password(options["password_file"], email)
+        password = read_or_generate_password(options["password_file"], email)
         try:
             create_operator(email=email, password=password)
         except AccountExists:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 f"{email} already has an account: operators need a separate one."
             ) from None
         self.stdout.write(
-            f"Operator {email}; log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
+            f"Created the operator {email}. Log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
         )
         self.stdout.write(
             "The first login sets up a second factor: have an authenticator app ready."

@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from apps.auth import names
 from apps.orgs.operators.accounts import create_org_with_owner
 from apps.orgs.principals import SYSTEM
-from apps.orgs.sign_in.passwords import new_password
+from apps.orgs.sign_in.passwords import read_or_generate_password
 
 
 class Command(BaseCommand):
@@ -45,9 +45,11 @@ class Command(BaseCommand):
         org, password = create_org_with_owner(
             name=name,
             owner=email,
-            new_password=partial(new_password, options["password_file"], email),
+            new_password=partial(read_or_generate_password, options["password_file"], email),
             by=SYSTEM,
         )
-        self.stdout.write(f"Organization {org.name} ({org.slug}), owner {email}.")
+        self.stdout.write(
+            f"Created the organization {org.name} ({org.slug}) with the owner {email}."
+        )
         if password and not options["password_file"]:
             self.stdout.write(f"Password, shown only once: {password}")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.orgs.roles import TABLE, Role
+from apps.orgs.roles import ROLES_BY_PERMISSION, Role
 
 
 class Command(BaseCommand):
@@ -14,13 +14,13 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        width = max(len(permission.value) for permission in TABLE)
+        width = max(len(permission.value) for permission in ROLES_BY_PERMISSION)
         headings = [role.value for role in Role]
-        self._row("permission".ljust(width), headings)
-        self._row("-" * width, ["-" * len(head) for head in headings])
-        for permission, roles in TABLE.items():
+        self._print_row("permission".ljust(width), headings)
+        self._print_row("-" * width, ["-" * len(heading) for heading in headings])
+        for permission, roles in ROLES_BY_PERMISSION.items():
             cells = [("x" if role in roles else " ").center(len(role.value)) for role in Role]
-            self._row(permission.value.ljust(width), cells)
+            self._print_row(permission.value.ljust(width), cells)
 
-    def _row(self, first: str, cells: list[str]) -> None:
+    def _print_row(self, first: str, cells: list[str]) -> None:
         self.stdout.write(f"| {first} | {' | '.join(cells)} |")

@@ -8,7 +8,7 @@ from apps.orgs.keys import rotation as key_rotation
 
 
 class Command(BaseCommand):
-    """Encrypt every organization's data key with the newest platform key. Runs continue while it works.
+    """Re-encrypt every organization's data key with the newest platform key. Runs continue during the rotation.
 
     Put the new key first in ENCRYPTION_KEYS, restart every process, run this command, then remove the old key.
     """
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         counts = key_rotation.rotate_all()
         self.stdout.write(
-            f"{counts.rewrapped} re-encrypted, {counts.already_newest} already encrypted with the newest key, "
+            f"{counts.reencrypted} re-encrypted, {counts.already_newest} already encrypted with the newest key, "
             f"{counts.unreadable} could not be decrypted."
         )
         if counts.unreadable:
