@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from apps.orgs.principals import SYSTEM, Actor, Principal, operator, person
-from apps.orgs.roles import DOMAIN_PERMISSIONS, RANK, TABLE, Permission, Role, allows
+from apps.orgs.roles import DOMAIN_PERMISSIONS, RANK, ROLES_BY_PERMISSION, Permission, Role, allows
 
 # A copy of the table in the design, so that an unintended change of roles.py fails a test.
 OWNER_PERMISSIONS = {"org.delete", "org.transfer", "owners.manage"}
@@ -87,7 +87,9 @@ def test_the_printed_table_equals_the_enforced_table() -> None:
         for column, cell in zip(column_names, line[2:-1], strict=True)
         if cell.strip() == "x"
     }
-    assert printed == {(role.value, p.value) for p, roles in TABLE.items() for role in roles}
+    assert printed == {
+        (role.value, p.value) for p, roles in ROLES_BY_PERMISSION.items() for role in roles
+    }
 
 
 @pytest.mark.parametrize("role", list(Role))
