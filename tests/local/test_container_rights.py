@@ -61,7 +61,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-ATTACKS = ("reads_keys", "changes_a_mode", "becomes_root", "changes_its_root", "signals_its_parent")
+ATTACKS = (
+    "reads_keys",
+    "changes_a_file_mode",
+    "becomes_root",
+    "changes_its_root",
+    "signals_its_parent",
+)
 
 
 @pytest.fixture(scope="module")

@@ -445,15 +445,15 @@ def calls_as_x32(world: World) -> Any:
 def reads_an_inherited_descriptor(world: World) -> Any:
     import os
 
-    return world["canary"].encode() in os.pread(world["inherited"], 1000, 0)
+    return world["canary"].encode() in os.pread(world["inherited_fd"], 1000, 0)
 
 
 def attacks_by_name() -> dict[str, Attack]:
-    """Return the attacks of this module and of `ungoverned`, each by its name."""
-    from tests.engine.sandbox import ungoverned
+    """Return the attacks of this module and of `landlock_gaps`, each by its name."""
+    from tests.engine.sandbox import landlock_gaps
 
-    values = {**vars(ungoverned), **globals()}
-    modules = {__name__, ungoverned.__name__}
+    values = {**vars(landlock_gaps), **globals()}
+    modules = {__name__, landlock_gaps.__name__}
     return {
         name: value
         for name, value in values.items()

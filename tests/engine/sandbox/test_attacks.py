@@ -39,7 +39,7 @@ def test_an_attack_fails_in_a_sandbox(
 ) -> None:
     result = worlds.run_attack(name, world, make_site(mode))
     assert not result["won"]
-    assert result.get("ended") != "ConfigurationError", result["why"]  # the attack ran
+    assert result.get("error_type") != "ConfigurationError", result["why"]  # the attack ran
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's process")
@@ -50,7 +50,7 @@ def test_an_attack_fails_in_a_sandbox_of_an_ordinary_user(
     result = ordinary_user.run_attack(name, world)
     assert result["uid"] != 0
     assert not result["won"]
-    assert result.get("ended") != "ConfigurationError", result["why"]
+    assert result.get("error_type") != "ConfigurationError", result["why"]
 
 
 @pytest.mark.parametrize("name", ["truncates_a_file", "truncates_while_opening"])
@@ -64,7 +64,7 @@ def test_the_seccomp_filter_refuses_truncation_if_landlock_does_not(
     seccomp_only = SandboxSite(home, "weak", ("seccomp",))
     result = worlds.run_attack(name, world, seccomp_only)
     assert not result["won"]
-    assert result.get("ended") != "ConfigurationError", result["why"]
+    assert result.get("error_type") != "ConfigurationError", result["why"]
     filter_for_new_kernels = base64.b64encode(syscalls.compile_filter(truncate=True)).decode()
     monkeypatch.setattr(process, "_encoded_filter", lambda chosen: filter_for_new_kernels)
     assert worlds.run_attack(name, world, seccomp_only)["won"]

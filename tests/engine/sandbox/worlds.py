@@ -61,7 +61,7 @@ def create_world() -> Iterator[World]:
         open_folder.mkdir()
         open_folder.chmod(0o777)
         open_file.write_text(canary)
-        (folder / "open.lock").touch()  # as next to every work folder
+        (folder / "open.lock").touch()  # Every work folder has such a lock file.
         open_file.chmod(0o666)
         victim = subprocess.Popen(
             [sys.executable, "-c", "input()"],
@@ -76,9 +76,9 @@ def create_world() -> Iterator[World]:
         abstract_name = f"drover-{secrets.token_hex(6)}"
         _listen(stack, socket.AF_UNIX, f"\0{abstract_name}")
         tcp_server = _listen(stack, socket.AF_INET, ("127.0.0.1", 0))
-        inherited = os.open(key_file, os.O_RDONLY)
-        stack.callback(os.close, inherited)
-        os.set_inheritable(inherited, True)
+        inherited_fd = os.open(key_file, os.O_RDONLY)
+        stack.callback(os.close, inherited_fd)
+        os.set_inheritable(inherited_fd, True)
         yield {
             "canary": canary,
             "platform_code": str(Path(__file__).parents[3] / "apps/engine/sandbox/session.py"),
@@ -90,7 +90,7 @@ def create_world() -> Iterator[World]:
             "unix_socket": unix_server.getsockname(),
             "abstract_socket": abstract_name,
             "port": tcp_server.getsockname()[1],
-            "inherited": inherited,
+            "inherited_fd": inherited_fd,
         }
 
 
@@ -118,7 +118,7 @@ def run_code(
             page = sandbox.call("page", bound=bound, pagination=None, since=None, limit=None)
     except EngineError as error:
         why = f"{error.message} {' '.join(error.evidence)}"
-        return {"won": "WON" in log_lines, "why": why, "ended": type(error).__name__}
+        return {"won": "WON" in log_lines, "why": why, "error_type": type(error).__name__}
     return dict(page.rows[0])
 
 

@@ -34,14 +34,14 @@ class SourceDatabase:
 @pytest.fixture(scope="session")
 def reader(engine_postgres: EmbeddedPostgres) -> str:
     with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
-        quoted = READER_PASSWORD.replace("'", "''")
-        admin.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{quoted}'".encode())
+        quoted_password = READER_PASSWORD.replace("'", "''")
+        admin.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{quoted_password}'".encode())
     return READER
 
 
 @pytest.fixture(scope="module")
 def database(engine_postgres: EmbeddedPostgres, reader: str) -> Iterator[SourceDatabase]:
-    """Create a database for the tests of one module. Grant the reader all its tables."""
+    """Create a database for the tests of one module. The reader may read all its tables."""
     name = f"source_{uuid4().hex[:12]}"
     with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())

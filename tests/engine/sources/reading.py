@@ -21,7 +21,7 @@ MAX_PAGES = 10_000  # more than any test needs
 
 
 @dataclass
-class ReadStream:
+class ReadResult:
     """What a read of a stream returned: the rows and the token of each page, and the final state."""
 
     pages: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -55,13 +55,13 @@ def read_stream(
     source: ConnectorSource[Any],
     state: Mapping[str, Any] | None = None,
     token: Mapping[str, Any] | None = None,
-) -> ReadStream:
+) -> ReadResult:
     """Read the stream to its end, from the token if there is one. With a `state`, read only newer rows."""
-    result = ReadStream()
-    pagination = stored(token or {})
+    result = ReadResult()
+    pagination = json_round_trip(token or {})
     since = None
     if state is not None:
-        since = SourceIncrementalState(last_run=datetime.now(UTC), state=stored(state))
+        since = SourceIncrementalState(last_run=datetime.now(UTC), state=json_round_trip(state))
     for _ in range(MAX_PAGES):
         result.tokens.append(pagination)
         page = (
@@ -69,8 +69,8 @@ def read_stream(
         )
         result.pages.append(page_rows(page))
         if page.next_state is not None:
-            result.state = stored(page.next_state)
-        pagination = stored(page.next_pagination)
+            result.state = json_round_trip(page.next_state)
+        pagination = json_round_trip(page.next_pagination)
         if not pagination:
             return result
     raise AssertionError("the stream did not end")
@@ -85,7 +85,7 @@ def page_rows(page: Any) -> list[dict[str, Any]]:
     return [record.data for record in page.records]
 
 
-def stored(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value as the engine's database returns it: converted to JSON and back."""
+def json_round_trip(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the value to JSON and back, as when the engine stores and reads it."""
     parsed: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     return parsed

@@ -192,10 +192,10 @@ DATABASES = ["a" * 32, "b" * 32]
 
 
 def notion_databases(request: ReceivedRequest) -> Reply:
-    number = request.path.rsplit("/", 1)[-1]
-    if number == DATABASES[0]:
+    database_id = request.path.rsplit("/", 1)[-1]
+    if database_id == DATABASES[0]:
         return Reply({"object": "error", "message": "Could not find database"}, 404)
-    return Reply({"id": number, "object": "database"})
+    return Reply({"id": database_id, "object": "database"})
 
 
 def test_a_database_that_notion_refuses_fails_the_run(set_url: Any) -> None:
@@ -237,12 +237,12 @@ def test_cycle_reads_every_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "body",
     [{"errors": [{"message": "no such product"}]}, {"errors": [{"message": "x"}], "data": None}],
 )
-def test_a_response_with_errors_and_no_data_is_a_source_failure(answer: dict[str, Any]) -> None:
+def test_a_response_with_errors_and_no_data_is_a_source_failure(body: dict[str, Any]) -> None:
     with (
-        serve_api(always_reply(Reply(answer))) as api,
+        serve_api(always_reply(Reply(body))) as api,
         pytest.raises(SourceError, match="refused the query"),
     ):
         make_cycle_source(api).get()
@@ -296,7 +296,7 @@ def test_a_failed_sana_report_is_a_source_failure() -> None:
         make_sana_source(api).get()
 
 
-def test_a_sana_domain_with_other_characters_is_refused() -> None:
+def test_a_sana_domain_with_invalid_characters_is_refused() -> None:
     params = {"token_refresh_endpoint": "https://x", "client_id": "a", "client_secret": "b"}
     auth = {"type": "oauth", "params": params}
     config = {"domain": "evil.com/#", "query": "x", "authentication": auth}
@@ -305,7 +305,7 @@ def test_a_sana_domain_with_other_characters_is_refused() -> None:
 
 
 COOKIES = {"cf_bm": "one", "periscope_session": SECRET}
-PERISCOPE = {
+PERISCOPE_CONFIG = {
     "workspace_name": "acme",
     "client_site_id": 5,
     "database_id": 9,
@@ -332,8 +332,8 @@ def periscope_api(request: ReceivedRequest) -> Reply:
 def test_periscope_reads_users_and_the_charts_of_all_dashboards(set_url: Any) -> None:
     with serve_api(periscope_api) as api:
         set_url(api, periscope, "BASE_URL")
-        assert read_stream(make_source("periscope", PERISCOPE, "users")).rows == PEOPLE[:5]
-        charts = read_stream(make_source("periscope", PERISCOPE, "charts"))
+        assert read_stream(make_source("periscope", PERISCOPE_CONFIG, "users")).rows == PEOPLE[:5]
+        charts = read_stream(make_source("periscope", PERISCOPE_CONFIG, "charts"))
     assert sorted(charts.column("id")) == [n * 10 for n in range(1, 13)]
     assert len(charts.pages) == 2
 
@@ -346,9 +346,9 @@ def test_a_dashboard_that_periscope_refuses_fails_the_run(set_url: Any) -> None:
 
     with serve_api(script) as api:
         set_url(api, periscope, "BASE_URL")
-        read_error("periscope", PERISCOPE, "charts", AuthenticationError)
+        read_error("periscope", PERISCOPE_CONFIG, "charts", AuthenticationError)
         tolerant_read = read_stream(
-            make_source("periscope", {**PERISCOPE, "skip_unreadable": True}, "charts")
+            make_source("periscope", {**PERISCOPE_CONFIG, "skip_unreadable": True}, "charts")
         )
     assert 30 not in tolerant_read.column("id")
     assert len(tolerant_read.rows) == 11
@@ -362,7 +362,7 @@ def test_a_redirect_to_another_host_carries_no_cookies_or_tokens(set_url: Any) -
 
         with serve_api(script) as api:
             set_url(api, periscope, "BASE_URL")
-            read_stream(make_source("periscope", PERISCOPE, "users"))
+            read_stream(make_source("periscope", PERISCOPE_CONFIG, "users"))
         assert other_api.requests
         assert SECRET not in str(other_api.requests)
         assert "csrf" not in str(other_api.requests)

@@ -279,8 +279,8 @@ def _contacts_reply(request: ReceivedRequest) -> Reply:
 
 
 def _invoices_reply(request: ReceivedRequest) -> Reply:
-    pair = base64.b64encode(b"ada:p-1").decode()
-    if request.headers.get("authorization") != f"Basic {pair}":
+    credentials = base64.b64encode(b"ada:p-1").decode()
+    if request.headers.get("authorization") != f"Basic {credentials}":
         return Reply({}, 401)
     offset, limit = int(request.params["offset"]), int(request.params["limit"])
     return Reply({"items": [{"number": n} for n in range(1200)][offset : offset + limit]})
@@ -486,6 +486,7 @@ def preview_payload(text: str, home: Path) -> dict[str, Any]:
     }
 
 
+# Find the object that writes the answers of the sandbox, and write a raw line to its file.
 DEEP_CODE = """
 from drover import Page, Source
 import gc, time
@@ -542,7 +543,7 @@ class Values(Source):
         "sandbox": {"home": str(tmp_path)},
     }
     answer = connect.preview(payload)
-    row, types = answer["records"][0], {one["name"]: one["type"] for one in answer["fields"]}
+    row, types = answer["records"][0], {field["name"]: field["type"] for field in answer["fields"]}
     assert row["big"] == str(2**80)
     assert (row["whole"], row["part"], row["none"]) == (7, 1.5, None)
     assert row["text"].startswith("é")
@@ -560,7 +561,7 @@ class Anywhere(RestSource):
     streams = [Stream("numbers", path="/n")]
 
     class Config:
-        url: str = Field("Where it is")
+        url: str = Field("URL of the API")
 """
     assert validate(text).hosts == ["{url}"]
     with serve_api(lambda request: Reply([{"n": 1}])) as api:

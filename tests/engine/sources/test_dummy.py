@@ -59,7 +59,7 @@ def test_an_incremental_read_continues_from_the_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "kind"),
+    ("failure", "error_type"),
     [
         ("source", SourceError),
         ("authentication", AuthenticationError),
@@ -68,7 +68,9 @@ def test_an_incremental_read_continues_from_the_state() -> None:
         ("error", RuntimeError),
     ],
 )
-def test_the_source_raises_the_configured_failure(failure: str, kind: type[Exception]) -> None:
+def test_the_source_raises_the_configured_failure(
+    failure: str, error_type: type[Exception]
+) -> None:
     config: dict[str, Any] = {
         "rows": 100,
         "page_size": 10,
@@ -78,7 +80,7 @@ def test_the_source_raises_the_configured_failure(failure: str, kind: type[Excep
     source = make_source("dummy", config, "generated")
     last_page = source.get({"after": 20})
     assert page_rows(last_page)[-1]["id"] == 30
-    with pytest.raises(kind) as raised:
+    with pytest.raises(error_type) as raised:
         source.get(last_page.next_pagination)
     if isinstance(raised.value, EngineError):
         assert raised.value.evidence

@@ -141,11 +141,11 @@ def test_a_word_in_a_later_page_widens_a_column_of_numbers(root: StorageRoot, fo
     lines = [f"{n},x" for n in range(200_000)]
     lines[199_990] = "unknown,x"
     (folder / "late.csv").write_text("n,filler\n" + "\n".join(lines) + "\n")
-    reader = make_files_source(root, "late.csv", page_size=10_000)
+    source = make_files_source(root, "late.csv", page_size=10_000)
     schema, frames = StreamSchema(), []
     token: dict[str, Any] = {}
     while True:
-        page = reader.get(token)
+        page = source.get(token)
         frames.append(schema.conform(page.frame))
         token = page.next_pagination
         if not token:
@@ -281,7 +281,7 @@ def test_a_tab_separated_file_in_latin_1_is_read(root: StorageRoot, folder: Path
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a,b\n", b"a,b"])
-def test_a_file_without_records_is_one_empty_page(
+def test_a_file_without_records_is_read_as_one_empty_page(
     root: StorageRoot, folder: Path, content: bytes
 ) -> None:
     (folder / "empty.csv").write_bytes(content)
@@ -301,9 +301,9 @@ def test_reading_parquet_can_resume_at_any_token(
     root: StorageRoot, folder: Path, page_size: int
 ) -> None:
     (folder / "data.parquet").write_bytes(make_parquet(200, 64))
-    reader = make_files_source(root, "data.parquet", page_size=page_size)
-    assert reader.get_total_records_count() == 200
-    full_read = read_stream(reader)
+    source = make_files_source(root, "data.parquet", page_size=page_size)
+    assert source.get_total_records_count() == 200
+    full_read = read_stream(source)
     assert full_read.column("n") == list(range(200))
     for position in {0, 1, 2, len(full_read.tokens) - 1} & set(range(len(full_read.tokens))):
         token = full_read.tokens[position]
@@ -414,9 +414,9 @@ def test_files_of_another_org_are_not_found(root: StorageRoot, folder: Path) -> 
         make_files_source(other_root, "**", "files", format="csv").get()
 
 
-def raised_error(reader: Any, kind: Any, token: dict[str, Any] | None = None) -> Any:
-    with pytest.raises(kind) as raised:
-        reader.get(token or {})
+def raised_error(source: Any, error_type: Any, token: dict[str, Any] | None = None) -> Any:
+    with pytest.raises(error_type) as raised:
+        source.get(token or {})
     return raised.value
 
 
@@ -472,14 +472,14 @@ def test_a_file_that_changed_between_two_pages_is_a_source_failure(
     assert "changed" in error.message
     (folder / "a.csv").unlink()
     (folder / "b.csv").write_bytes(make_csv(ROWS))
-    removed_source = make_files_source(root, "*.csv", "files", page_size=10)
-    assert "was removed" in raised_error(removed_source, SourceError, token).message
+    pattern_source = make_files_source(root, "*.csv", "files", page_size=10)
+    assert "was removed" in raised_error(pattern_source, SourceError, token).message
 
 
 def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: Path) -> None:
     (folder / "a.csv").write_bytes(make_csv(ROWS))
-    reader = make_source("files", {"path": "a.csv"}, files=root)
-    (stream,) = reader.discover()
+    source = make_source("files", {"path": "a.csv"}, files=root)
+    (stream,) = source.discover()
     assert stream.name == "a"
     assert [(field.name, field.type) for field in stream.fields] == [
         ("faa", "string"),
@@ -487,13 +487,13 @@ def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: P
         ("alt", "integer"),
         ("note", "string"),
     ]
-    assert [(step.step, step.ok) for step in reader.check()] == [("find", True), ("read", True)]
-    missing = list(make_source("files", {"path": "b.csv"}, files=root).check())
-    assert [(step.step, step.ok) for step in missing] == [("find", False)]
+    assert [(step.step, step.ok) for step in source.check()] == [("find", True), ("read", True)]
+    steps_without_file = list(make_source("files", {"path": "b.csv"}, files=root).check())
+    assert [(step.step, step.ok) for step in steps_without_file] == [("find", False)]
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "name"),
+    ("path", "file_format", "name"),
     [
         ("a.csv", "csv", "a"),
         ("x/b.data.CSV.gz", "csv", "b"),
@@ -504,9 +504,9 @@ def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: P
     ],
 )
 def test_the_format_and_the_stream_name_come_from_the_path(
-    path: str, kind: str | None, name: str
+    path: str, file_format: str | None, name: str
 ) -> None:
-    assert detect_format(path) == kind
+    assert detect_format(path) == file_format
     assert stream_name(path) == name
 
 
@@ -541,7 +541,7 @@ def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "error_type"),
     [
         (Reply(b"no", 403), AuthenticationError),
         (Reply(b"no", 404), ConfigurationError),
@@ -552,19 +552,19 @@ def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
     ],
 )
 def test_a_failed_download_has_a_failure_class_and_shows_no_secret(
-    reply: Reply, kind: type[EngineError]
+    reply: Reply, error_type: type[EngineError]
 ) -> None:
     with serve_api(always_reply(reply)) as api:
         config = {"path": f"{api.url}/a.csv?key=s3cret-canary", "max_download_mb": 1}
-        error = raised_error(make_source("files", config, "a"), kind)
+        error = raised_error(make_source("files", config, "a"), error_type)
         assert api.requests
     assert "s3cret-canary" not in f"{error.message} {error.evidence}"
 
 
 def test_a_private_web_address_is_refused() -> None:
     with serve_api(always_reply(Reply(b"a\n1\n"))) as api:
-        reader = make_source("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
-        raised_error(reader, EgressError)
+        source = make_source("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
+        raised_error(source, EgressError)
         assert api.requests == []
 
 

@@ -90,7 +90,7 @@ def test_a_worksheet_is_read_with_column_names_for_sql(
 
 
 @pytest.mark.parametrize(
-    ("script", "kind"),
+    ("script", "error_type"),
     [
         (always_reply(Reply({"error": "invalid_grant"}, 400)), AuthenticationError),
         (
@@ -112,11 +112,11 @@ def test_a_worksheet_is_read_with_column_names_for_sql(
     ],
 )
 def test_each_error_of_google_has_a_failure_class(
-    key: dict[str, str], use_google_api: Any, script: Script, kind: type[EngineError]
+    key: dict[str, str], use_google_api: Any, script: Script, error_type: type[EngineError]
 ) -> None:
     with serve_api(script) as api:
         use_google_api(api)
-        with pytest.raises(kind) as raised:
+        with pytest.raises(error_type) as raised:
             make_gsheets_source(key).get()
     assert raised.value.evidence
 

@@ -68,12 +68,12 @@ def sorted_numbers(rows: list[dict[str, Any]]) -> list[int]:
 def test_every_message_of_every_partition_is_read_once(cluster: Cluster) -> None:
     topic = cluster.create_topic()
     cluster.send(topic, [{"n": n} for n in range(60)])
-    reader = make_kafka_source(cluster, topic)
-    assert reader.get_total_records_count() == 60
-    full_read = read_stream(reader)
+    source = make_kafka_source(cluster, topic)
+    assert source.get_total_records_count() == 60
+    full_read = read_stream(source)
     assert sorted_numbers(full_read.rows) == list(range(60))
     assert len(full_read.pages) > 3
-    reader.close()
+    source.close()
 
 
 def test_reading_can_resume_at_any_token(cluster: Cluster) -> None:
@@ -81,11 +81,11 @@ def test_reading_can_resume_at_any_token(cluster: Cluster) -> None:
     cluster.send(topic, [{"n": n} for n in range(40)])
     full_read = read_stream(make_kafka_source(cluster, topic))
     for position in (1, 3, len(full_read.tokens) - 1):
-        before = [row for page in full_read.pages[:position] for row in page]
+        earlier_rows = [row for page in full_read.pages[:position] for row in page]
         resumed_read = read_stream(
             make_kafka_source(cluster, topic), token=full_read.tokens[position]
         )
-        assert sorted_numbers(before + resumed_read.rows) == list(range(40))
+        assert sorted_numbers(earlier_rows + resumed_read.rows) == list(range(40))
 
 
 def test_the_next_run_reads_only_newer_messages(cluster: Cluster) -> None:
@@ -105,7 +105,7 @@ def test_messages_after_a_page_of_empty_messages_are_read(cluster: Cluster) -> N
     assert sorted_numbers(read_stream(make_kafka_source(cluster, topic)).rows) == [1]
 
 
-def test_an_empty_topic_is_one_empty_page(cluster: Cluster) -> None:
+def test_an_empty_topic_is_read_as_one_empty_page(cluster: Cluster) -> None:
     result = read_stream(make_kafka_source(cluster, cluster.create_topic()))
     assert (result.rows, len(result.pages)) == ([], 1)
 
@@ -117,9 +117,9 @@ def test_topics_are_discovered(cluster: Cluster) -> None:
     assert all(step.ok for step in make_kafka_source(cluster, topic).check())
 
 
-def raised_error(reader: Any, kind: Any) -> Any:
-    with pytest.raises(kind) as raised:
-        reader.get()
+def raised_error(source: Any, error_type: Any) -> Any:
+    with pytest.raises(error_type) as raised:
+        source.get()
     return raised.value
 
 

@@ -63,23 +63,23 @@ def tables(database: SourceDatabase) -> None:
         "INSERT INTO numbers SELECT n, 'name ' || n FROM generate_series(1, 100) n",
         "CREATE TABLE pairs (a text, b numeric(10,2), n int, PRIMARY KEY (a, b))",
         "INSERT INTO pairs SELECT chr(97 + n % 5), n / 4.0, n FROM generate_series(1, 97) n",
-        "CREATE TABLE loose (n int, filler text)",
-        "INSERT INTO loose SELECT n, repeat('x', 900) FROM generate_series(1, 500) n",
-        "CREATE VIEW seen AS SELECT n % 7 AS kind, n FROM loose WHERE n <= 60",
-        "CREATE TABLE parts (n int, at date) PARTITION BY RANGE (at)",
-        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2020-01-01') TO ('2020-07-01')",
-        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2020-07-01') TO ('2021-01-01')",
-        "INSERT INTO parts SELECT n, date '2020-01-01' + n FROM generate_series(0, 300) n",
+        "CREATE TABLE keyless (n int, filler text)",
+        "INSERT INTO keyless SELECT n, repeat('x', 900) FROM generate_series(1, 500) n",
+        "CREATE VIEW small_view AS SELECT n % 7 AS kind, n FROM keyless WHERE n <= 60",
+        "CREATE TABLE partitioned (n int, at date) PARTITION BY RANGE (at)",
+        "CREATE TABLE partition_1 PARTITION OF partitioned FOR VALUES FROM ('2020-01-01') TO ('2020-07-01')",
+        "CREATE TABLE partition_2 PARTITION OF partitioned FOR VALUES FROM ('2020-07-01') TO ('2021-01-01')",
+        "INSERT INTO partitioned SELECT n, date '2020-01-01' + n FROM generate_series(0, 300) n",
         "CREATE TABLE parent (n int)",
-        "CREATE TABLE heir (extra text) INHERITS (parent)",
+        "CREATE TABLE child (extra text) INHERITS (parent)",
         "INSERT INTO parent SELECT generate_series(1, 20)",
-        "INSERT INTO heir SELECT generate_series(21, 40), 'x'",
+        "INSERT INTO child SELECT generate_series(21, 40), 'x'",
         "CREATE TABLE keyed_parent (n int PRIMARY KEY)",
-        "CREATE TABLE keyed_heir () INHERITS (keyed_parent)",
+        "CREATE TABLE keyed_child () INHERITS (keyed_parent)",
         "INSERT INTO keyed_parent SELECT generate_series(1, 9)",
-        "INSERT INTO keyed_heir SELECT generate_series(5, 14)",
+        "INSERT INTO keyed_child SELECT generate_series(5, 14)",
         "CREATE TABLE changes (id int PRIMARY KEY, at timestamptz, v text)",
-        "CREATE TABLE stamps (at date, n int)",
+        "CREATE TABLE keyless_changes (at date, n int)",
         "CREATE TABLE empty (id int PRIMARY KEY, at timestamptz)",
         'CREATE SCHEMA "odd % schema"',
         """CREATE TABLE "odd % schema"."od""d tab.le" ("sel ect" int PRIMARY KEY, "a%b" text, "C" int)""",
@@ -106,12 +106,12 @@ def test_every_type_arrives_with_its_value(database: SourceDatabase) -> None:
             'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'wild', ROW(1,2)::point2, '[1,5)', '10.0.0.1/8', 12.3)""",
         "INSERT INTO types (id, words) VALUES (1, '')",
     )
-    blank, full = read_stream(make_postgres_source(database, "types")).rows
-    assert {name: value for name, value in blank.items() if value is not None} == {
+    empty_row, full_row = read_stream(make_postgres_source(database, "types")).rows
+    assert {name: value for name, value in empty_row.items() if value is not None} == {
         "id": 1,
         "words": "",
     }
-    assert full == {
+    assert full_row == {
         "id": 9223372036854775807,
         "small": -32768,
         "whole": 2147483647,
@@ -138,11 +138,13 @@ def test_every_type_arrives_with_its_value(database: SourceDatabase) -> None:
         "spot": '{"x":1,"y":2}',
         "reach": "[1,5)",
         "address": "10.0.0.1/8",
-        "coins": full["coins"],
+        "coins": full_row["coins"],
     }
 
 
-def test_values_beyond_a_type_become_their_exact_text(database: SourceDatabase) -> None:
+def test_values_outside_the_range_of_a_type_become_their_exact_text(
+    database: SourceDatabase,
+) -> None:
     database.execute(
         "CREATE TABLE extremes (id int PRIMARY KEY, at timestamptz, day date, n numeric(10,2), huge numeric)",
         """INSERT INTO extremes VALUES (1, 'infinity', '-infinity', 'NaN', 1e60),
@@ -161,9 +163,9 @@ def test_values_beyond_a_type_become_their_exact_text(database: SourceDatabase) 
     [
         ("numbers", "id", range(1, 101)),
         ("pairs", "n", range(1, 98)),
-        ("loose", "n", range(1, 501)),
-        ("seen", "n", range(1, 61)),
-        ("parts", "n", range(301)),
+        ("keyless", "n", range(1, 501)),
+        ("small_view", "n", range(1, 61)),
+        ("partitioned", "n", range(301)),
         ("parent", "n", range(1, 41)),
     ],
 )
@@ -175,12 +177,15 @@ def test_every_row_is_read_once_with_any_page_size(
         page_size = 2
     result = read_stream(make_postgres_source(database, stream, page_size=page_size))
     assert sorted(result.column(column)) == list(expected)
-    if stream != "loose":
+    if stream != "keyless":
         assert all(len(page) <= page_size for page in result.pages)
 
 
 @FEW_EXAMPLES
-@given(st.sampled_from(["numbers", "pairs", "loose", "seen", "parts"]), st.integers(2, 60))
+@given(
+    st.sampled_from(["numbers", "pairs", "keyless", "small_view", "partitioned"]),
+    st.integers(2, 60),
+)
 def test_reading_can_resume_at_any_token(
     database: SourceDatabase, stream: str, page_size: int
 ) -> None:
@@ -222,7 +227,9 @@ def test_unusual_names_of_schemas_tables_and_columns_work(database: SourceDataba
     ]
 
 
-def test_an_empty_table_is_one_empty_page_with_its_columns(database: SourceDatabase) -> None:
+def test_an_empty_table_is_read_as_one_empty_page_with_its_columns(
+    database: SourceDatabase,
+) -> None:
     page = make_postgres_source(database, "empty").get()
     assert (page.frame.columns, page.frame.height, page.next_pagination) == (["id", "at"], 0, {})
 
@@ -234,16 +241,18 @@ def test_wide_rows_are_read_in_shorter_pages(
     database.execute(
         "CREATE TABLE wide (id int PRIMARY KEY, doc text)",
         "INSERT INTO wide SELECT n, repeat(chr(65 + n % 26), 9000) FROM generate_series(1, 40) n",
-        "CREATE TABLE wide_loose AS TABLE wide",
+        "CREATE TABLE wide_keyless AS TABLE wide",
     )
-    for stream in ("wide", "wide_loose"):
+    for stream in ("wide", "wide_keyless"):
         result = read_stream(make_postgres_source(database, stream))
         assert result.column("id") == list(range(1, 41))
         assert len(result.pages) > 10, "the pages were not shorter"
 
 
-def test_a_rewritten_table_without_a_key_has_lost_its_position(database: SourceDatabase) -> None:
-    database.execute("CREATE TABLE moved AS TABLE loose")
+def test_resuming_in_a_rewritten_table_without_a_key_raises_position_gone(
+    database: SourceDatabase,
+) -> None:
+    database.execute("CREATE TABLE moved AS TABLE keyless")
     source = make_postgres_source(database, "moved", page_size=10)
     token = source.get().next_pagination
     assert token
@@ -375,21 +384,24 @@ def test_a_table_without_a_key_is_read_by_its_cursor(
     database: SourceDatabase,
 ) -> None:
     database.execute(
-        "TRUNCATE stamps",
-        "INSERT INTO stamps SELECT date '2024-01-01' + n / 10, n FROM generate_series(0, 54) n",
+        "TRUNCATE keyless_changes",
+        "INSERT INTO keyless_changes SELECT date '2024-01-01' + n / 10, n FROM generate_series(0, 54) n",
     )
-    first = read_stream(make_incremental_source(database, "stamps", "at"))
+    first = read_stream(make_incremental_source(database, "keyless_changes", "at"))
     assert sorted(first.column("n")) == list(range(55))
-    database.execute("INSERT INTO stamps VALUES ('2024-02-01', 55), ('2024-02-01', 56)")
-    second = read_stream(make_incremental_source(database, "stamps", "at"), first.state)
+    database.execute("INSERT INTO keyless_changes VALUES ('2024-02-01', 55), ('2024-02-01', 56)")
+    second = read_stream(make_incremental_source(database, "keyless_changes", "at"), first.state)
     assert sorted(second.column("n")) == [55, 56]
-    assert read_stream(make_incremental_source(database, "stamps", "at"), second.state).rows == []
+    assert (
+        read_stream(make_incremental_source(database, "keyless_changes", "at"), second.state).rows
+        == []
+    )
     # Add rows with the newest cursor value. The next read returns only these.
-    database.execute("INSERT INTO stamps VALUES ('2024-02-01', 57), ('2024-02-02', 58)")
-    third = read_stream(make_incremental_source(database, "stamps", "at", 1), second.state)
+    database.execute("INSERT INTO keyless_changes VALUES ('2024-02-01', 57), ('2024-02-02', 58)")
+    third = read_stream(make_incremental_source(database, "keyless_changes", "at", 1), second.state)
     assert third.column("n") == [57, 58]
-    database.execute("INSERT INTO stamps VALUES ('2024-02-02', 59)")
-    fourth = read_stream(make_incremental_source(database, "stamps", "at", 1), third.state)
+    database.execute("INSERT INTO keyless_changes VALUES ('2024-02-02', 59)")
+    fourth = read_stream(make_incremental_source(database, "keyless_changes", "at", 1), third.state)
     assert fourth.column("n") == [59]
 
 
@@ -415,8 +427,8 @@ def test_a_changed_primary_key_needs_a_reset(database: SourceDatabase) -> None:
 
 def test_discovery_returns_fields_keys_and_cursor_fields(database: SourceDatabase) -> None:
     streams = {stream.name: stream for stream in make_postgres_source(database, "").discover()}
-    assert {"numbers", "seen", "parts", 'odd % schema.od"d tab.le'} <= streams.keys()
-    assert "parts_1" not in streams
+    assert {"numbers", "small_view", "partitioned", 'odd % schema.od"d tab.le'} <= streams.keys()
+    assert "partition_1" not in streams
     changes = streams["changes"]
     assert changes.primary_key == ("id",)
     assert changes.cursor_fields == ("at", "id")
@@ -478,12 +490,12 @@ def test_reading_leaves_no_transaction_open(database: SourceDatabase) -> None:
 
 def read_error(
     source_database: SourceDatabase,
-    kind: Any,
+    error_type: Any,
     stream: str = "numbers",
     **changes: Any,
 ) -> Any:
     source = make_source("postgres", {**source_database.config, **changes}, stream)
-    with pytest.raises(kind) as raised:
+    with pytest.raises(error_type) as raised:
         source.get()
     return raised.value
 
@@ -536,7 +548,7 @@ def test_a_closed_port_is_a_source_failure(database: SourceDatabase) -> None:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A server that accepts connections and sends nothing."""
+    """Yield the port of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         connections: list[socket.socket] = []
 

@@ -170,18 +170,18 @@ def test_a_next_link_to_another_host_is_not_followed() -> None:
             return Reply({"data": ITEMS, "next": f"{other_api.url}/steal"})
 
         with serve_api(script) as api:
-            reader = make_rest_source(api, pagination={"type": "next_link", "link_path": "next"})
+            source = make_rest_source(api, pagination={"type": "next_link", "link_path": "next"})
             with pytest.raises(SourceError, match="another host"):
-                reader.get()
+                source.get()
         assert other_api.requests == []
 
 
 @pytest.mark.parametrize("link", ["http://[", "http://x:99999999/", "//h:abc/"])
 def test_an_invalid_next_link_is_a_source_failure_with_the_link_as_evidence(link: str) -> None:
     with serve_api(always_reply(Reply({"data": ITEMS, "next": link}))) as api:
-        reader = make_rest_source(api, pagination={"type": "next_link", "link_path": "next"})
+        source = make_rest_source(api, pagination={"type": "next_link", "link_path": "next"})
         with pytest.raises(SourceError, match="not a URL") as raised:
-            reader.get()
+            source.get()
     assert raised.value.evidence == (link,)
 
 
@@ -227,10 +227,10 @@ def test_integers_of_any_size_are_read_exactly() -> None:
         assert read_stream(make_rest_source(api)).rows == [{"n": huge}]
 
 
-def raised_error(reader: Any, kind: type[EngineError]) -> EngineError:
-    with pytest.raises(kind) as caught:
-        reader.get()
-    assert type(caught.value).failure_class is kind.failure_class
+def raised_error(source: Any, error_type: type[EngineError]) -> EngineError:
+    with pytest.raises(error_type) as caught:
+        source.get()
+    assert type(caught.value).failure_class is error_type.failure_class
     return caught.value
 
 
@@ -321,7 +321,7 @@ def test_an_unresponsive_server_is_a_source_failure() -> None:
     assert "in time" in error.message
 
 
-def test_a_server_that_is_not_there_is_a_source_failure() -> None:
+def test_an_unreachable_server_is_a_source_failure() -> None:
     with serve_api(always_reply(Reply())) as api:
         pass
     error = raised_error(make_rest_source(api), SourceError)
@@ -355,7 +355,7 @@ def test_a_redirect_to_a_metadata_address_is_refused() -> None:
 
 
 def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> Script:
-    """Return pages of three changes. Unless `filters`, ignore the parameter `since` and return all changes."""
+    """Return pages of three changes. If `filters` is false, ignore the parameter `since`."""
 
     def script(request: ReceivedRequest) -> Reply:
         since = request.params.get("since")
@@ -435,9 +435,9 @@ def test_the_watermark_accepts_each_record_once(rounds: list[list[Any]]) -> None
     all_records: list[dict[str, Any]] = []
     accepted_ids: list[int] = []
     for batch in rounds:
-        earlier_ranks = [sort_key(row["at"]) for row in all_records]
+        earlier_sort_keys = [sort_key(row["at"]) for row in all_records]
         for value in sorted(batch, key=sort_key):
-            if not earlier_ranks or sort_key(value) >= max(earlier_ranks):
+            if not earlier_sort_keys or sort_key(value) >= max(earlier_sort_keys):
                 all_records.append({"id": len(all_records), "at": value})
         new_records = cursor.new_records(all_records, watermark)
         watermark = Watermark.from_state(
@@ -452,13 +452,13 @@ def test_discovery_reads_a_page_of_each_stream() -> None:
         broken = {"name": "broken", "path": "/x", "records_path": "nothing"}
         good = {"name": "items", "path": "/items", "records_path": "data", "cursor_field": "id"}
         config = {"base_url": api.url, "streams": [good, broken], "retries": 0}
-        items, other = make_source("rest", config).discover()
+        items, broken_stream = make_source("rest", config).discover()
     assert [(field.name, field.type) for field in items.fields] == [
         ("id", "integer"),
         ("name", "string"),
     ]
     assert items.sync_modes == ("full_refresh", "incremental")
-    assert (other.name, other.fields) == ("broken", ())
+    assert (broken_stream.name, broken_stream.fields) == ("broken", ())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Attacks that Landlock does not prevent, on files, sockets, and other processes.
 
-Every process of the platform's own user can do these. The functions have the form of those in `attacks`, which lists
-them too.
+Without other measures, every process of the platform's user could carry out these attacks. The functions have the same
+form as in `attacks`, whose list includes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from tests.engine.sandbox.attacks import World
 
 
-def changes_a_mode(world: World) -> Any:
+def changes_a_file_mode(world: World) -> Any:
     import ctypes
     import os
 
@@ -29,8 +29,8 @@ def changes_a_mode(world: World) -> Any:
     return os.stat(path).st_mode & 0o777 == 0o666
 
 
-def changes_a_mode_by_descriptor(world: World) -> Any:
-    """Use a file of Python, which the code may open, and access mode 3, which requests neither reading nor writing."""
+def changes_a_file_mode_by_descriptor(world: World) -> Any:
+    """Change the mode of a Python file that the code may read, and of a file opened in access mode 3 (no read or write)."""
     import ctypes
     import os
 
@@ -192,16 +192,18 @@ def sends_a_descriptor_through_a_socket(world: World) -> Any:
 
 
 def starts_a_thread_with_its_own_current_folder(world: World) -> Any:
-    """Start a thread with `clone` that has its own current folder. Drover cannot measure it once it is deleted."""
+    """Start a thread with `clone` that has its own current folder. Drover cannot measure that folder after it is deleted."""
     import ctypes
 
     libc = ctypes.CDLL(None)
     stack = ctypes.create_string_buffer(1 << 16)
-    shared_but_folder = 0x00000100 | 0x00000400 | 0x00000800 | 0x00010000  # VM FILES SIGHAND THREAD
+    clone_flags = (
+        0x00000100 | 0x00000400 | 0x00000800 | 0x00010000
+    )  # VM, FILES, SIGHAND, THREAD; not FS
     function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
     exit_thread = ctypes.cast(libc.pause, function)
     top = ctypes.c_void_p(ctypes.addressof(stack) + len(stack) & ~15)
-    return libc.clone(exit_thread, top, shared_but_folder, None) > 0
+    return libc.clone(exit_thread, top, clone_flags, None) > 0
 
 
 def reads_attributes_of_another_process(world: World) -> Any:
