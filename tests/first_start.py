@@ -129,8 +129,8 @@ class MakeUp:
 def log_in(report: dict[str, Any]) -> Iterator[httpx.Client]:
     login = {"email": report["email"], "password": report["password"]}
     with httpx.Client(base_url=f"{report['url']}/api/v1/", timeout=30) as client:
-        answer = client.post("auth/login", json=login).raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['access']}"
+        response = client.post("auth/login", json=login).raise_for_status()
+        client.headers["Authorization"] = f"Bearer {response.json()['access']}"
         yield client
 
 

@@ -179,13 +179,13 @@ class Rehearsal:
 def make_rehearsal(
     tmp_path: Path, state_dsn: str, supervisor: EngineSupervisor
 ) -> Callable[..., Rehearsal]:
-    """Return a function that creates a pipeline, from the unruly source to the ledger by default."""
+    """Return a function that creates a pipeline, from the faulty source to the ledger by default."""
 
     def build(
         source: dict[str, Any] | None = None,
         destination: dict[str, Any] | None = None,
         *,
-        source_kind: str = "unruly",
+        source_kind: str = "faulty",
         destination_kind: str = "ledger",
         stream: str = "numbers",
         **modes: Any,

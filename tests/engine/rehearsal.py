@@ -6,7 +6,7 @@ from apps.engine.sources import SOURCES
 from apps.engine.sync import batches, runner
 from tests.engine import faults
 
-SOURCES["unruly"] = "tests.engine.unruly"
+SOURCES["faulty"] = "tests.engine.faulty_source"
 DESTINATIONS["ledger"] = "tests.engine.ledger"
 
 # A run of a test lasts only a second or two, so it needs more frequent checkpoints and reports.

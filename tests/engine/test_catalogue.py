@@ -91,12 +91,12 @@ NOT_SECRET_WORDS = (
 def test_every_field_with_a_secret_word_in_its_name_is_marked_as_secret(
     kind: ConnectorKind,
 ) -> None:
-    marked = {path.split(".")[-1] for path in kind.secret_paths}
+    secret_names = {path.split(".")[-1] for path in kind.secret_paths}
     for schema in [kind.config_schema, *kind.config_schema.get("$defs", {}).values()]:
         for name in schema.get("properties", {}):
             looks_secret = any(word in name for word in SECRET_WORDS)
             if looks_secret and not any(word in name for word in NOT_SECRET_WORDS):
-                assert name in marked, f"{kind.kind}: {name}"
+                assert name in secret_names, f"{kind.kind}: {name}"
 
 
 def test_secret_paths_include_nested_settings() -> None:
@@ -109,7 +109,7 @@ def test_secret_paths_include_nested_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "upstream"),
+    ("kind", "config_class"),
     [
         ("hubspot", HubSpotSourceConfig),
         ("notion", NotionSourceConfig),
@@ -118,11 +118,11 @@ def test_secret_paths_include_nested_settings() -> None:
     ],
 )
 def test_every_setting_of_a_bizon_source_is_offered(
-    kind: str, upstream: type[SourceConfig]
+    kind: str, config_class: type[SourceConfig]
 ) -> None:
     entry = catalogue.source(kind)
     assert entry is not None
-    own_settings = set(upstream.model_fields) - set(SourceConfig.model_fields)
+    own_settings = set(config_class.model_fields) - set(SourceConfig.model_fields)
     assert own_settings <= set(entry.config_schema["properties"])
 
 

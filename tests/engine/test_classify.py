@@ -54,7 +54,7 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-def classified(error: BaseException, side: str = "source") -> Failed:
+def classify_error(error: BaseException, side: str = "source") -> Failed:
     return classify(error, side=side, redactor=Redactor(["token-123456"]))  # type: ignore[arg-type]
 
 
@@ -77,7 +77,7 @@ def test_an_http_status_decides_the_failure_class_and_is_evidence(
     response = library.get(f"{server}/{status}?api_key=token-123456")  # type: ignore[attr-defined]
     with pytest.raises(Exception, match=str(status)) as raised:
         response.raise_for_status()
-    failed = classified(raised.value)
+    failed = classify_error(raised.value)
     assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
     assert failed.retry_after == 7
     assert any(line.startswith(str(status)) for line in failed.evidence)
@@ -90,7 +90,7 @@ def test_a_status_wrapped_in_another_exception_is_found(server: str) -> None:
         requests.get(f"{server}/401", timeout=5).raise_for_status()
     wrapper = RuntimeError("could not list the customers")
     wrapper.__cause__ = raised.value
-    assert classified(wrapper).failure_class is FailureClass.AUTHENTICATION
+    assert classify_error(wrapper).failure_class is FailureClass.AUTHENTICATION
 
 
 def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None:
@@ -101,13 +101,13 @@ def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
     with pytest.raises(requests.exceptions.RetryError) as raised:
         session.get(f"{server}/429", timeout=5)
-    assert classified(raised.value).failure_class is FailureClass.RATE_LIMIT
+    assert classify_error(raised.value).failure_class is FailureClass.RATE_LIMIT
 
 
 def test_an_unreachable_server_is_a_retryable_source_failure_of_requests() -> None:
     with pytest.raises(requests.ConnectionError) as raised:
         requests.get("http://127.0.0.1:1/", timeout=2)
-    failed = classified(raised.value)
+    failed = classify_error(raised.value)
     assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
     assert "could not be reached" in failed.message
 
@@ -115,14 +115,14 @@ def test_an_unreachable_server_is_a_retryable_source_failure_of_requests() -> No
 def test_an_invalid_address_is_a_configuration_failure() -> None:
     with pytest.raises(requests.exceptions.MissingSchema) as raised:
         requests.get("example.com/customers", timeout=2)
-    assert classified(raised.value).failure_class is FailureClass.CONFIGURATION
+    assert classify_error(raised.value).failure_class is FailureClass.CONFIGURATION
 
 
 def test_a_response_that_is_not_json_is_a_retryable_source_failure(server: str) -> None:
     response = requests.get(f"{server}/200?html", timeout=5)
     with pytest.raises(requests.exceptions.JSONDecodeError) as raised:
         response.json()
-    failed = classified(raised.value)
+    failed = classify_error(raised.value)
     assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
     assert failed.message == "The source sent a response that cannot be read."
 
@@ -147,7 +147,7 @@ def test_the_sandbox_has_the_same_lists_of_http_errors_as_the_engine() -> None:
 def test_a_wrong_password_is_an_authentication_failure(engine_postgres: EmbeddedPostgres) -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect(engine_postgres.url(password="token-123456"))
-    failed = classified(raised.value, "destination")
+    failed = classify_error(raised.value, "destination")
     assert failed.failure_class is FailureClass.AUTHENTICATION
     assert not failed.retryable
 
@@ -157,7 +157,7 @@ def test_a_database_that_does_not_exist_is_a_configuration_failure(
 ) -> None:
     with pytest.raises(psycopg.OperationalError) as raised:
         psycopg.connect(engine_postgres.url("nowhere"))
-    assert classified(raised.value, "destination").failure_class is FailureClass.CONFIGURATION
+    assert classify_error(raised.value, "destination").failure_class is FailureClass.CONFIGURATION
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_an_error_of_postgresql_has_its_sqlstate_as_evidence(
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
         with pytest.raises(psycopg.Error) as raised:
             connection.execute(query.encode())
-        failed = classified(raised.value, "destination")
+        failed = classify_error(raised.value, "destination")
     assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
     assert any(str(raised.value.sqlstate) in line for line in failed.evidence)
 
@@ -194,7 +194,7 @@ def test_a_missing_permission_or_schema_has_its_own_message(
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
         with pytest.raises(psycopg.Error) as raised:
             connection.execute(query.encode())
-        failed = classified(raised.value, "destination")
+        failed = classify_error(raised.value, "destination")
     assert expected_text in failed.message
     assert "credentials" not in failed.message
 
@@ -205,7 +205,7 @@ def test_a_full_disk_is_a_retryable_failure_of_the_destination() -> None:
         pytest.fail("this system has no /dev/full, which simulates a full disk")
     with pytest.raises(OSError, match="No space left") as raised:
         full_disk.write_text("x")
-    failed = classified(raised.value, "destination")
+    failed = classify_error(raised.value, "destination")
     assert (failed.failure_class, failed.retryable) == (FailureClass.DESTINATION, True)
     assert failed.message == "The disk is full."
     assert "ENOSPC" in failed.evidence[0]
@@ -213,20 +213,20 @@ def test_a_full_disk_is_a_retryable_failure_of_the_destination() -> None:
 
 def test_a_folder_without_permission_is_a_configuration_failure() -> None:
     error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/data")
-    assert classified(error, "destination").failure_class is FailureClass.CONFIGURATION
+    assert classify_error(error, "destination").failure_class is FailureClass.CONFIGURATION
 
 
 def test_errors_of_duckdb_and_polars_are_classified(tmp_path: Path) -> None:
     with pytest.raises(duckdb.Error) as raised:
         duckdb.sql("select * from nothing_here")
-    assert "nothing_here" in classified(raised.value, "destination").message
-    with pytest.raises(pl.exceptions.PolarsError) as failed:
+    assert "nothing_here" in classify_error(raised.value, "destination").message
+    with pytest.raises(pl.exceptions.PolarsError) as raised_by_polars:
         pl.DataFrame({"a": ["x"]}).select(pl.col("a").cast(pl.Int64))
-    assert classified(failed.value).failure_class is FailureClass.SOURCE
+    assert classify_error(raised_by_polars.value).failure_class is FailureClass.SOURCE
 
 
 def test_exceptions_of_the_engine_keep_their_message_and_evidence() -> None:
-    failed = classified(RateLimitError("slow down", evidence=("429",), retry_after=3.5))
+    failed = classify_error(RateLimitError("slow down", evidence=("429",), retry_after=3.5))
     assert failed == Failed(FailureClass.RATE_LIMIT, "slow down", ("429",), True, 3.5)
 
 
@@ -234,8 +234,10 @@ def test_exceptions_of_the_engine_keep_their_message_and_evidence() -> None:
     ("error", "retryable"),
     [(ZeroDivisionError("division by zero"), False), (ValueError("invalid answer"), True)],
 )
-def test_a_bug_is_not_retryable_and_an_invalid_value_is(error: Exception, retryable: bool) -> None:
-    failed = classified(error)
+def test_a_bug_is_not_retryable_but_an_invalid_value_is_retryable(
+    error: Exception, retryable: bool
+) -> None:
+    failed = classify_error(error)
     assert failed.failure_class is FailureClass.SOURCE
     assert failed.retryable is retryable
     assert type(error).__name__ in failed.message
@@ -243,7 +245,8 @@ def test_a_bug_is_not_retryable_and_an_invalid_value_is(error: Exception, retrya
 
 def test_a_failure_of_the_state_database_is_internal() -> None:
     assert (
-        classified(psycopg.OperationalError("gone"), "state").failure_class is FailureClass.INTERNAL
+        classify_error(psycopg.OperationalError("gone"), "state").failure_class
+        is FailureClass.INTERNAL
     )
 
 

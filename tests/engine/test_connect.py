@@ -59,7 +59,7 @@ def test_a_preview_applies_its_limit_over_several_pages(limit: int | None, rows:
     assert result["records"][0]["created_at"] == "2024-01-01T00:01:00Z"
 
 
-def test_a_preview_of_rows_has_the_same_types_as_one_of_frames() -> None:
+def test_a_preview_of_rows_equals_a_preview_of_frames() -> None:
     frames = connect.preview(make_payload("dummy", {"rows": 9}, "generated"))
     rows = connect.preview(make_payload("dummy", {"rows": 9, "format": "rows"}, "generated"))
     assert rows["records"] == frames["records"]

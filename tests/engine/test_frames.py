@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.engine.failures import ContractError
-from apps.engine.frames import decoding as frames
+from apps.engine.frames import decoding
 from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.decoding import StreamSchema
 
@@ -82,7 +82,9 @@ def split_rows(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [rows[start:end] for start, end in pairwise(edges)]
 
 
-def count_rows(decoded: list[frames.DecodedPage], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
+def count_rows(
+    decoded: list[decoding.DecodedPage], schema: StreamSchema
+) -> Counter[tuple[Any, ...]]:
     """Count the rows of all batches, with their values in the form of the final schema."""
     rows: Counter[tuple[Any, ...]] = Counter()
     for page in decoded:
@@ -133,11 +135,11 @@ def test_scalars_keep_their_value_when_the_column_widens(
             assert values[index] is None
             continue
         assert normalized(value) == normalized(values[index])
-    assert all(reason.reason == "text that is not valid Unicode" for reason in rejected)
+    assert all(sample.reason == "text that is not valid Unicode" for sample in rejected)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "kind", "expected"),
+    ("first", "second", "column_type", "expected"),
     [
         (1, 2.5, ColumnType.NUMBER, [1.0, 2.5]),
         (2**53 + 1, 2.5, ColumnType.STRING, ["9007199254740993", "2.5"]),
@@ -167,13 +169,13 @@ def test_scalars_keep_their_value_when_the_column_widens(
 )
 @pytest.mark.parametrize("is_split", [False, True])
 def test_two_values_get_the_narrowest_column_type_that_holds_both(
-    first: Any, second: Any, kind: ColumnType, expected: list[Any] | None, is_split: bool
+    first: Any, second: Any, column_type: ColumnType, expected: list[Any] | None, is_split: bool
 ) -> None:
     schema = StreamSchema()
     batches_of_values = [[first], [second]] if is_split else [[first, second]]
     pages = [schema.decode([{"x": value} for value in batch]) for batch in batches_of_values]
 
-    assert schema.columns["x"].type is kind
+    assert schema.columns["x"].type is column_type
     if expected is not None:
         joined = pl.concat([schema.conform(page.frame) for page in pages])
         assert joined["x"].to_list() == expected
@@ -213,7 +215,7 @@ def test_an_invalid_row_is_rejected_with_a_reason() -> None:
 
 
 def test_only_rows_that_would_add_too_many_columns_are_rejected() -> None:
-    rows: list[dict[str, int]] = [{f"c{i}": i} for i in range(frames.MAX_COLUMNS + 5)]
+    rows: list[dict[str, int]] = [{f"c{i}": i} for i in range(decoding.MAX_COLUMNS + 5)]
     schema = StreamSchema()
     page = schema.decode(rows)
     assert (page.frame.shape, len(page.rejected)) == ((1500, 1500), 5)
@@ -241,7 +243,7 @@ class CountingRecord(Mapping[str, int]):
 
 def test_values_of_a_record_with_too_many_columns_are_not_read() -> None:
     """The number of fields is known without reading values. Reading them all would take seconds."""
-    wide = CountingRecord([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
+    wide = CountingRecord([f"c{i}" for i in range(decoding.MAX_COLUMNS + 1)])
     narrow = CountingRecord(["a", "b"])
     page = StreamSchema().decode([wide, narrow])
     assert (page.frame.shape, len(page.rejected)) == ((1, 2), 1)

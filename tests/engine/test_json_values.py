@@ -21,7 +21,7 @@ from apps.engine.sources.http.responses import CompleteResponse
 from apps.engine.sources.rest.source import parse_json
 
 MANY_VALUES = 3_000_000
-BOMBS = [
+BODIES_WITH_TOO_MANY_VALUES = [
     b"[" + b"{}," * MANY_VALUES + b"{}]",
     b"[" + b"[]," * MANY_VALUES + b"[]]",
     b"[" + b"1," * (2 * MANY_VALUES) + b"1]",
@@ -52,7 +52,7 @@ def test_commas_in_texts_are_not_counted_as_values() -> None:
     assert json_values.count_values(text, exact_above=100) <= 2 * 4
 
 
-@pytest.mark.parametrize("body", BOMBS)
+@pytest.mark.parametrize("body", BODIES_WITH_TOO_MANY_VALUES)
 def test_a_response_with_too_many_values_is_refused_before_it_is_parsed(body: bytes) -> None:
     with pytest.raises(TooManyValues):
         parse_json(CompleteResponse("200 OK", "http://a", {}, body, {}))
@@ -62,7 +62,7 @@ def test_a_response_with_too_many_values_is_refused_before_it_is_parsed(body: by
         guard._read_body(response)
 
 
-@pytest.mark.parametrize("body", BOMBS)
+@pytest.mark.parametrize("body", BODIES_WITH_TOO_MANY_VALUES)
 def test_a_line_with_too_many_values_is_refused(body: bytes) -> None:
     with pytest.raises(TooManyValues):
         JsonLinesReader(io.BytesIO(body)).read({}, 1000)
@@ -77,7 +77,7 @@ def test_a_file_with_a_million_columns_is_refused() -> None:
     assert frame.shape == (1, 2)
 
 
-def without_strings(text: bytes) -> bytes:
+def remove_strings(text: bytes) -> bytes:
     """Remove strings from JSON. A string that is not closed ends with the text."""
     remaining, position = bytearray(), 0
     while position < len(text):
@@ -94,7 +94,7 @@ def without_strings(text: bytes) -> bytes:
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"a", b",", b"[", b"{", b"\n"])).map(b"".join))
 def test_values_of_invalid_json_are_counted_outside_strings(text: bytes) -> None:
-    structure = without_strings(text)
+    structure = remove_strings(text)
     assert json_values.count_values(text, 0) == 1 + sum(
         structure.count(mark) for mark in (b",", b"[", b"{")
     )

@@ -125,7 +125,7 @@ def test_invalid_lines_are_refused(line: bytes) -> None:
         decode(line)
 
 
-def test_a_line_without_an_end_is_cut_off_at_the_limit() -> None:
+def test_a_line_longer_than_the_limit_is_refused() -> None:
     reader = LineReader(limit=1000)
     assert list(reader.feed(b"x" * 900)) == []
     with pytest.raises(ProtocolError, match="longer than 1000"):

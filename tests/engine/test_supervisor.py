@@ -26,12 +26,12 @@ MakeRehearsal = Callable[..., Rehearsal]
 
 
 def test_importing_the_engine_loads_neither_polars_nor_bizon() -> None:
-    listing = (
+    code = (
         "import apps.engine, sys; print([m for m in "
         "('polars', 'bizon', 'pyarrow', 'duckdb', 'sqlalchemy', 'django') if m in sys.modules])"
     )
     process = subprocess.run(
-        [sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert process.stdout.strip() == "[]"
 
@@ -152,16 +152,16 @@ def test_children_end_when_the_supervisors_process_is_killed(
         " 'config': {'hang_after': 0}}\n"
         "engine.call('preview', payload, 60)\n"
     )
-    owner = subprocess.Popen(
+    supervisor_process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
-    assert owner.stdout is not None
-    server = int(owner.stdout.readline())
+    assert supervisor_process.stdout is not None
+    server = int(supervisor_process.stdout.readline())
     wait_until(lambda: bool(child_pids(server)))
     child = child_pids(server)[0]
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
+    supervisor_process.kill()
+    supervisor_process.wait()
+    supervisor_process.stdout.close()
     wait_until(lambda: not is_alive(server) and not is_alive(child))
 
 
@@ -179,7 +179,7 @@ def test_the_fork_server_starts_at_the_first_call_and_ends_when_idle() -> None:
     engine.close()
 
 
-def test_a_fork_server_that_cannot_start_gives_a_reason() -> None:
+def test_a_fork_server_that_cannot_start_raises_an_error_with_evidence() -> None:
     engine = EngineSupervisor(preload=("no.such.module",))
     with pytest.raises(EngineError) as raised:
         engine.start(wait=30)

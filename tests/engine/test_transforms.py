@@ -21,7 +21,7 @@ from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import frame_page, rows_page
 from apps.engine.sync.transforms import Transform, TransformFailed
 from tests.engine.conftest import Rehearsal
-from tests.engine.sources.test_custom import PAGES_CODE, with_custom_source
+from tests.engine.sources.test_custom import PAGES_CODE, set_custom_source
 
 MakeRehearsal = Callable[..., Rehearsal]
 UNCHANGED = "def transform(record):\n    return record\n"
@@ -219,7 +219,7 @@ def transform(record):
     assert "Error" in row["net"] or row["net"] == "EgressRefused"
 
 
-def with_transform(run: Rehearsal, code: str, tmp_path: Path) -> Rehearsal:
+def set_transform(run: Rehearsal, code: str, tmp_path: Path) -> Rehearsal:
     run.spec = replace(run.spec, transform=CodeSpec(code), sandbox=SandboxSpec(home=str(tmp_path)))
     return run
 
@@ -236,7 +236,7 @@ def test_a_run_writes_transformed_records_and_logs_their_number(
         "def transform(r):\n    print('seen', r['id']) if r['id'] == 5 else None\n"
         "    return {'n': r['id']} if r['id'] % 2 else None"
     )
-    outcome = with_transform(run, code, tmp_path).attempt()
+    outcome = set_transform(run, code, tmp_path).attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written) == (500, 500)
     assert sorted(row["n"] for row in published_rows(run)) == list(range(1, 1000, 2))
@@ -251,8 +251,8 @@ def test_a_run_writes_transformed_records_and_logs_their_number(
 def test_a_killed_run_continues_and_transforms_no_record_twice(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = with_custom_source(make_rehearsal({"pause": 0.01}), PAGES_CODE, tmp_path)
-    with_transform(run, "def transform(r):\n    return [r, {'n': -r['n'] - 1}]", tmp_path)
+    run = set_custom_source(make_rehearsal({"pause": 0.01}), PAGES_CODE, tmp_path)
+    set_transform(run, "def transform(r):\n    return [r, {'n': -r['n'] - 1}]", tmp_path)
     outcome = run.kill_and_resume()
     assert isinstance(outcome, Succeeded), outcome
     assert sorted(row["n"] for row in published_rows(run)) == list(range(-2000, 2000))
@@ -262,7 +262,7 @@ def test_a_run_with_a_failing_transform_is_a_contract_failure(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
     run = make_rehearsal({"rows": 10}, source_kind="dummy", stream="generated")
-    outcome = with_transform(run, "def transform(r):\n    return r['nope']", tmp_path).attempt()
+    outcome = set_transform(run, "def transform(r):\n    return r['nope']", tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONTRACT
     assert "KeyError" in outcome.message
@@ -293,8 +293,8 @@ def test_a_transform_that_writes_too_much_fails_the_run_after_its_last_page(
     """The transform writes during the last page, or while the source waits between two pages."""
     pages_code = PAGES_CODE.replace("page < 99", f"page < {pages - 1}")
     pages_code = pages_code.replace("time.sleep(", "page and time.sleep(")
-    run = with_custom_source(make_rehearsal({"pause": 1.5}), pages_code, tmp_path)
-    run = with_transform(run, WRITING_TRANSFORM.replace("WAIT", wait), tmp_path)
+    run = set_custom_source(make_rehearsal({"pause": 1.5}), pages_code, tmp_path)
+    run = set_transform(run, WRITING_TRANSFORM.replace("WAIT", wait), tmp_path)
     run.spec = replace(run.spec, sandbox=SandboxSpec(home=str(tmp_path), limits={"disk": 2 << 20}))
     outcome = run.attempt()
     assert isinstance(outcome, Failed)

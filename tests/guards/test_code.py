@@ -9,7 +9,7 @@ import sys
 
 from tests.guards.source import ROOT, FoundNode, assert_listed, called_name, find_nodes
 
-# `Model.unscoped.create(org=...)` needs no reason, because row-level security checks its org. Any other use does.
+# `Model.unscoped.create(org=...)` needs no reason, because row-level security checks its org. Every other use needs one.
 ALLOWED_UNSCOPED = {
     "apps/orgs/members/domains.py:set_role": "update_or_create selects the row by org= too.",
     "apps/orgs/sign_in/responses.py:memberships_of": "A user's own memberships, which the policy `own` permits.",
@@ -20,7 +20,7 @@ ALLOWED_UNSCOPED = {
     "apps/orgs/http/idempotency.py:OrgIdempotencyStore.claim": "bulk_create has no for_org. The row contains its org.",
 }
 RAW_SQL_CALLS = ("cursor", "raw", "RawSQL", "extra")
-# By file. Each statement runs inside an org's scope, or calls a database function that returns little more than ids.
+# The reasons by file. Each statement runs inside an org's scope, or calls a database function that returns little more than ids.
 ALLOWED_RAW_SQL = {
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",
@@ -69,7 +69,7 @@ def _creates_in_an_org(found_node: FoundNode) -> bool:
     )
 
 
-def test_every_use_of_the_bypass_has_a_reason() -> None:
+def test_every_use_of_unscoped_has_a_reason() -> None:
     assert_listed(find_unscoped(), ALLOWED_UNSCOPED, subject="unscoped")
 
 

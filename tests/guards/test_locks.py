@@ -20,7 +20,7 @@ LOCK_IN_SQL = re.compile(
     r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE
 )
 
-# By name of the process in tests/runs/claiming/locks.py that freezes with this lock.
+# Each key is the name of a process in tests/runs/claiming/locks.py that freezes while it holds the lock.
 TESTED_PLACES = {
     "the claim": ["apps/runs/claiming/admission.py:try_lock"],
     "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
@@ -38,7 +38,7 @@ TESTED_PLACES = {
         "apps/runs/positions/services.py:_lock_pipeline",
     ],
 }
-# By reason. Most of these rows belong to one org or one user. A request that waits too long for such a lock gets the
+# Each key is a reason. Most of these rows belong to one org or one user. A request that waits too long for such a lock gets the
 # same error and retry delay as a request that waits for a tested lock.
 UNTESTED_PLACES = {
     "The org's own row, like `the org`.": [

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tests.guards.source import ROOT, assert_listed, python_files
 
-VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
+VAGUE_TYPES = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
     "apps.web.files:send_stored_file": "The ASGI specification defines the scope and the messages as dictionaries.",
 }
@@ -127,15 +127,15 @@ def _used_vague_signatures(modules: Modules) -> set[str]:
     """Return `module:function` or `module:Class.method` of each vague signature that another package uses."""
     vague = _vague_aliases(modules)
     return {
-        f"{module.name}:{'.'.join(filter(None, (owner, name)))}"
+        f"{module.name}:{'.'.join(filter(None, (class_name, name)))}"
         for module in modules.values()
-        for owner, name, function in module.functions
+        for class_name, name, function in module.functions
         if _has_vague_signature(
             function, {name for defined_in, name in vague if defined_in == module.name}
         )
         and any(
-            not owner or name in using.attributes
-            for using in _using_modules(module, owner or name, modules)
+            not class_name or name in caller.attributes
+            for caller in _using_modules(module, class_name or name, modules)
         )
     }
 
@@ -181,4 +181,4 @@ def _names(annotation: ast.expr) -> set[str]:
 
 
 def _is_vague(annotation: str) -> bool:
-    return any(word in annotation for word in VAGUE)
+    return any(word in annotation for word in VAGUE_TYPES)

@@ -100,13 +100,13 @@ def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
     """Return (place, name, actions) of every request handler: methods of classes, and functions."""
     for path in _view_files():
         tree, path_in_repository = _tree(path), path.relative_to(ROOT)
-        in_auth = _auth_modules(tree)
+        auth_names = _auth_modules(tree)
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and _takes_request(node):
                 yield (
                     f"{path_in_repository}:{node.name}",
                     node.name,
-                    _action_calls(node, {}, in_auth),
+                    _action_calls(node, {}, auth_names),
                 )
             elif isinstance(node, ast.ClassDef):
                 methods = _methods(node, tree)
@@ -114,7 +114,7 @@ def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
                     yield (
                         f"{path_in_repository}:{node.name}.{name}",
                         name,
-                        _action_calls(methods[name], methods, in_auth),
+                        _action_calls(methods[name], methods, auth_names),
                     )
 
 
@@ -129,14 +129,14 @@ def _methods(view: ast.ClassDef, tree: ast.Module | None) -> dict[str, ast.Funct
 
 
 def _action_calls(
-    handler: ast.FunctionDef, methods: dict[str, ast.FunctionDef], in_auth: set[str]
+    handler: ast.FunctionDef, methods: dict[str, ast.FunctionDef], auth_names: set[str]
 ) -> set[ast.Call]:
     """Return the calls of actions in the handler and in the methods of its class that it calls."""
     found: set[ast.Call] = set()
     unread, visited = [handler], {handler.name}
     while unread:
         for node in _walk_body(unread.pop()):
-            if isinstance(node, ast.Call) and (_is_action(node) or _module_of(node) in in_auth):
+            if isinstance(node, ast.Call) and (_is_action(node) or _module_of(node) in auth_names):
                 found.add(node)
             elif (name := _attribute_of_self(node)) in methods.keys() - visited:
                 visited.add(name)

@@ -99,7 +99,7 @@ def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world:
     for name in ATTACKS:
         answer = worker.run_attack(name, world)
         assert not answer["won"]
-        assert "ended" not in answer, answer["why"]
+        assert "error_type" not in answer, answer["why"]
 
 
 def test_the_worker_removes_closed_folders_of_the_codes_user(
@@ -121,13 +121,13 @@ def test_the_disk_limit_counts_deleted_open_files_of_the_codes_user(
         "held = []\nfor _ in range(12):\n    held.append(open('f', 'w+b', buffering=0))\n"
         "    os.unlink('f')\n    held[-1].write(bytes(1 << 20))\ntime.sleep(60)"
     )
-    assert worker.run_code(custom_source(deleted), world)["ended"] == "LimitExceeded"
+    assert worker.run_code(custom_source(deleted), world)["error_type"] == "LimitExceeded"
 
 
 def test_the_worker_ends_silent_code(worker: OrdinaryUser, world: World) -> None:
     before = sandbox_processes()
     answer = worker.run_code(custom_source("time.sleep(60)"), world, silence_seconds=1)
-    assert answer["ended"] == "TookTooLong"
+    assert answer["error_type"] == "TookTooLong"
     wait_for(lambda: sandbox_processes() <= before)
 
 
@@ -149,4 +149,4 @@ def test_the_web_isolates_custom_code_without_capabilities(
             answer = web.run_attack(name, world)
             assert (answer["level"], answer["capabilities"]) == ("good", 0)
             assert not answer["won"]
-            assert "ended" not in answer, answer["why"]
+            assert "error_type" not in answer, answer["why"]

@@ -163,7 +163,7 @@ def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehea
     assert (stream_state.status, stream_state.written, stream_state.source) == (
         "succeeded",
         120,
-        "unruly",
+        "faulty",
     )
     assert stream_state.incremental_state == '{"after": 120}'
     state.delete_stream_state(run.spec.state_dsn, run.spec.stream_key)
@@ -293,7 +293,7 @@ def test_bizons_own_backend_can_read_the_engines_state(make_rehearsal: MakeRehea
         {"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "x"}
     )
     run.attempt()
-    stream_names = (run.spec.stream_key, "unruly", "numbers")
+    stream_names = (run.spec.stream_key, "faulty", "numbers")
     backend: Any = BizonsBackend(run.spec.state_dsn)
     job = backend.get_running_stream_job(*stream_names)
     last_cursor = backend.get_last_cursor_by_job_id(job.id)

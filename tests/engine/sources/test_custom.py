@@ -85,7 +85,7 @@ class Numbers(AbstractSource):
 """
 
 
-def with_custom_source(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
+def set_custom_source(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
     """Give the run a custom source with this code."""
     report = validate(text)
     assert report.is_valid, report.messages
@@ -106,7 +106,7 @@ def published_rows(run: Rehearsal) -> list[Any]:
 def test_a_killed_sync_continues_without_lost_or_duplicate_rows(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = with_custom_source(make_rehearsal({"pause": 0.01}), PAGES_CODE, tmp_path)
+    run = set_custom_source(make_rehearsal({"pause": 0.01}), PAGES_CODE, tmp_path)
     outcome = run.kill_and_resume()
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == 2000
@@ -114,7 +114,7 @@ def test_a_killed_sync_continues_without_lost_or_duplicate_rows(
 
 
 def test_killing_a_run_ends_its_sandbox(make_rehearsal: MakeRehearsal, tmp_path: Path) -> None:
-    run = with_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
+    run = set_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
     sandbox_pids: list[int] = []
 
     def kill_run(event: Event) -> None:
@@ -148,7 +148,7 @@ def _is_running(pid: int) -> bool:
 def test_a_custom_source_with_bizons_classes_works(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = with_custom_source(make_rehearsal({"count": 1000}), BIZON_CODE, tmp_path)
+    run = set_custom_source(make_rehearsal({"count": 1000}), BIZON_CODE, tmp_path)
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert sorted(row["n"] for row in published_rows(run)) == list(range(1000))
@@ -157,7 +157,7 @@ def test_a_custom_source_with_bizons_classes_works(
 def test_an_incremental_sync_continues_from_the_state_of_the_previous_sync(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = with_custom_source(
+    run = set_custom_source(
         make_rehearsal({"count": 3}, sync_mode="incremental", write_mode="append"),
         BIZON_CODE,
         tmp_path,
@@ -174,13 +174,13 @@ def test_code_that_exceeds_a_limit_fails_the_run_with_a_failure_class(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
     greedy_code = PAGES_CODE.replace("time.sleep(self.config.pause)", "held = bytearray(2 << 30)")
-    outcome = with_custom_source(make_rehearsal({"pause": 0}), greedy_code, tmp_path).attempt()
+    outcome = set_custom_source(make_rehearsal({"pause": 0}), greedy_code, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.SOURCE
     assert "memory" in outcome.message
     assert not outcome.retryable
     silent_code = PAGES_CODE.replace("time.sleep(self.config.pause)", "time.sleep(60)")
-    outcome = with_custom_source(
+    outcome = set_custom_source(
         make_rehearsal({"pause": 0}), silent_code, tmp_path, silence_seconds=1
     ).attempt()
     assert isinstance(outcome, Failed)
@@ -190,7 +190,7 @@ def test_code_that_exceeds_a_limit_fails_the_run_with_a_failure_class(
 def test_cancelling_a_run_of_a_custom_source_ends_it(
     make_rehearsal: MakeRehearsal, tmp_path: Path
 ) -> None:
-    run = with_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
+    run = set_custom_source(make_rehearsal({"pause": 0.05}), PAGES_CODE, tmp_path)
     outcome = run.attempt(stop=lambda: "cancelled" if run.progress else None)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED
@@ -215,7 +215,7 @@ class TwoHosts(Source):
             pass
         return Page(self.session.get("http://127.0.0.1:{api.port}/").json())
 """
-        run = with_custom_source(make_rehearsal({}), text, tmp_path)
+        run = set_custom_source(make_rehearsal({}), text, tmp_path)
         outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     hosts = [event for event in run.events if isinstance(event, Network)][-1].hosts
@@ -343,7 +343,7 @@ def test_every_example_of_the_cookbook_reads_its_api(
     stream, config, rows = EXAMPLES[name]
     text = next(entry["code"] for entry in cookbook.entries() if entry["name"] == name)
     with serve_api(cookbook_api) as api:
-        run = with_custom_source(
+        run = set_custom_source(
             make_rehearsal(config, stream=stream), with_local_urls(text, api.port), tmp_path
         )
         outcome = run.attempt()
@@ -363,7 +363,7 @@ def test_an_example_with_a_cursor_reads_only_new_records(
         return cookbook_api(request)
 
     with serve_api(script) as api:
-        run = with_custom_source(
+        run = set_custom_source(
             make_rehearsal(
                 {"token": "t-1"}, stream="orders", sync_mode="incremental", write_mode="append"
             ),
@@ -400,7 +400,7 @@ class Redirected(RestSource):
     class Config:
         token: str = Secret()
 """
-            run = with_custom_source(make_rehearsal({"token": "t-1"}), text, tmp_path)
+            run = set_custom_source(make_rehearsal({"token": "t-1"}), text, tmp_path)
             run.attempt()
             assert api.requests[0].headers["authorization"] == "Bearer t-1"
     assert "authorization" not in other_api.requests[0].headers
@@ -427,7 +427,7 @@ def test_each_failure_of_custom_code_has_a_failure_class(
         "import drover\n\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
         f"    def get(self, pagination=None):\n        {line}\n"
     )
-    outcome = with_custom_source(make_rehearsal({}), text, tmp_path).attempt()
+    outcome = set_custom_source(make_rehearsal({}), text, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is failure, outcome
     assert outcome.retryable is retryable
@@ -512,7 +512,7 @@ def test_a_token_or_state_that_is_nested_too_deeply_is_a_contract_failure(
     values = {"next": b"null", "state": b"null", name: b'{"a":DEEP}'}
     line = b'{"t":"answer","rows":0,"next":%s,"state":%s}' % (values["next"], values["state"])
     text = DEEP_CODE.replace("LINE", f"{line!r}.replace(b'DEEP', DEEP)")
-    outcome = with_custom_source(make_rehearsal({}), text, tmp_path).attempt()
+    outcome = set_custom_source(make_rehearsal({}), text, tmp_path).attempt()
     assert isinstance(outcome, Failed)
     assert "nested too deeply" in outcome.message
     assert outcome.failure_class is FailureClass.CONTRACT

@@ -34,7 +34,7 @@ class Config(SourceSettings):
     while_exists: str = ""  # the answer is wrong only while this file exists
 
 
-class UnrulySource(ConnectorSource[Config]):
+class FaultySource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
 
@@ -62,20 +62,20 @@ class UnrulySource(ConnectorSource[Config]):
         return self._rows(after)
 
     def _is_wrong_now(self, after: int) -> bool:
-        trouble_file = self.settings.while_exists
-        if trouble_file and not os.path.exists(trouble_file):
+        fault_file = self.settings.while_exists
+        if fault_file and not os.path.exists(fault_file):
             return False
         return self.settings.answer != "rows" and after >= self.settings.after
 
     def _rows(self, after: int) -> SourcePage:
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
         rows = [{"id": n, "name": f"row {n}"} for n in range(after + 1, after + count + 1)]
-        reached = after + count
-        next_token = {"after": reached} if reached < self.settings.rows else {}
-        return rows_page(rows, next_token, None if next_token else {"after": reached})
+        last_id = after + count
+        next_token = {"after": last_id} if last_id < self.settings.rows else {}
+        return rows_page(rows, next_token, None if next_token else {"after": last_id})
 
 
-def _page_of_records(source: UnrulySource, after: int) -> SourceIteration:
+def _page_of_records(source: FaultySource, after: int) -> SourceIteration:
     page = source._rows(after)
     records = [SourceRecord(id=row["id"], data=row) for row in page.rows]  # type: ignore[union-attr]
     return SourceIteration(records=records, next_pagination=page.next_pagination)
@@ -85,17 +85,17 @@ def _raise_error(error: BaseException) -> Any:
     raise error
 
 
-def _hang(source: UnrulySource, after: int) -> Any:
+def _hang(source: FaultySource, after: int) -> Any:
     while True:
         time.sleep(60)
 
 
-def _slow_page(source: UnrulySource, after: int) -> SourcePage:
+def _slow_page(source: FaultySource, after: int) -> SourcePage:
     time.sleep(0.1)
     return source._rows(after)
 
 
-def _slow_page_with_progress(source: UnrulySource, after: int) -> SourcePage:
+def _slow_page_with_progress(source: FaultySource, after: int) -> SourcePage:
     """Return a page slowly, and signal progress meanwhile."""
     for _ in range(8):
         time.sleep(0.12)  # longer than `progress.MIN_INTERVAL` in these tests
@@ -103,11 +103,11 @@ def _slow_page_with_progress(source: UnrulySource, after: int) -> SourcePage:
     return source._rows(after)
 
 
-def _same_page_again(source: UnrulySource, after: int) -> Any:
+def _same_page_again(source: FaultySource, after: int) -> Any:
     return rows_page([{"id": after}], {"after": after} if after else {"after": 0})
 
 
-def _page_with_rejected_rows(source: UnrulySource, after: int) -> Any:
+def _page_with_rejected_rows(source: FaultySource, after: int) -> Any:
     page = source._rows(after)
     rows: list[Any] = list(page.rows)  # type: ignore[union-attr]
     rows[0], rows[1] = "not an object", {}
@@ -115,18 +115,18 @@ def _page_with_rejected_rows(source: UnrulySource, after: int) -> Any:
     return page
 
 
-def _lose_position(source: UnrulySource, after: int) -> Any:
+def _lose_position(source: FaultySource, after: int) -> Any:
     """Raise once, as if the rows that were read had been replaced during the sync."""
     os.unlink(source.settings.while_exists)
     raise PositionGone("the rows were replaced")
 
 
-def _print_and_exit(source: UnrulySource, after: int) -> Any:
+def _print_and_exit(source: FaultySource, after: int) -> Any:
     print("about to give up", flush=True)
     os._exit(41)
 
 
-def _report(source: UnrulySource, after: int) -> Any:
+def _report(source: FaultySource, after: int) -> Any:
     """Log what this process inherited and may do."""
     libc = ctypes.CDLL(None)
     facts = {
@@ -163,4 +163,4 @@ _ANSWERS: dict[str, Any] = {
     "report": _report,
 }
 
-Source = UnrulySource
+Source = FaultySource
