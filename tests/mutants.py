@@ -77,7 +77,7 @@ MUTANTS = [
     Mutant(
         "an org with locked rows is chosen again and again",
         "apps/runs/claiming/leases.py",
-        "passed_over.add(chosen[0])",
+        "skipped_orgs.add(chosen[0])",
         "raise",
         FROZEN_PROCESSES,
     ),
@@ -432,8 +432,8 @@ MUTANTS = [
     Mutant(
         "a caller who may no longer use the connector gets its preview",
         "apps/pipelines/trials/services.py",
-        "lambda refreshed: _build_unsaved(org, refreshed, config)",
-        "lambda refreshed: None",
+        "lambda principal: _build_unsaved(org, principal, config)",
+        "lambda principal: None",
         "tests/api/test_rights_after_a_wait.py",
     ),
     # The directory and operators.

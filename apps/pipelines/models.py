@@ -39,9 +39,8 @@ class Pipeline(OrgOwned):
     stream = models.CharField(max_length=200)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
     max_attempts = models.PositiveSmallIntegerField(default=3)
-    etag = models.PositiveIntegerField(
-        default=1
-    )  # increases with every change, including changes of name or tags
+    # Increases with every change, including changes of name or tags.
+    etag = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -75,7 +74,7 @@ class PipelineVersion(OrgOwned):
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveIntegerField()
     definition = models.JSONField()  # see apps.pipelines.definition
-    sealed = models.TextField(blank=True)  # {path: secret} of inline settings
+    sealed = models.TextField(blank=True)  # encrypted JSON {path: secret} of inline settings
     secret_hints = models.JSONField(default=dict)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from apps.background import jobs
 
-REMOVE = "pipelines.remove_remains"
+TASK = "pipelines.remove_remains"
 QUEUE = "removals"  # slow work with low priority
 
 
 def request_removal(*, org_id: UUID, pipeline_id: UUID) -> None:
     """Defer the job. It starts after this transaction is committed. Safe to call twice."""
     arguments = {"org_id": str(org_id), "pipeline_id": str(pipeline_id)}
-    jobs.defer(REMOVE, queue=QUEUE, arguments=arguments)
+    jobs.defer(TASK, queue=QUEUE, arguments=arguments)

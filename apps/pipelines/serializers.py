@@ -94,7 +94,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
     """A list of tags, trimmed, in lower case, without duplicates."""
 
     default_error_messages = {
-        "list": "Must be a list of texts.",
+        "list": "Must be a list of strings.",
         "many": f"At most {MAX_TAGS} tags.",
         "tag": f"A tag has 1 to {MAX_TAG_LENGTH} characters and no comma.",
     }
@@ -166,19 +166,21 @@ class PipelineFilter(serializers.Serializer[Any]):
     tag = serializers.CharField(
         max_length=200,
         required=False,
-        help_text="One or more tags, separated by commas; the pipelines have all of them.",
+        help_text="One or more tags, separated by commas. Lists the pipelines that have all of these tags.",
     )
     enabled = serializers.BooleanField(required=False)
     status = serializers.ChoiceField(
         STATUSES, required=False, help_text="Status of the newest run."
     )
-    destination = serializers.CharField(max_length=60, required=False, help_text="Kind.")
+    destination = serializers.CharField(
+        max_length=60, required=False, help_text="Kind of the destination."
+    )
     connector = serializers.UUIDField(required=False)
     q = serializers.CharField(max_length=120, required=False, allow_blank=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """Add the field `source`. A class attribute with this name would hide the attribute of every field."""
-        kind = serializers.CharField(max_length=60, required=False, help_text="Kind.")
+        """Add the field `source`. As a class attribute it would hide the attribute `source` of the serializer itself."""
+        kind = serializers.CharField(max_length=60, required=False, help_text="Kind of the source.")
         return {**super().get_fields(), "source": kind}
 
 
@@ -253,7 +255,7 @@ class FieldChange(serializers.Serializer[Any]):
 
 
 class VersionDiff(serializers.Serializer[Any]):
-    before = serializers.IntegerField(help_text="The version compared with.")
+    before = serializers.IntegerField(help_text="Number of the version to compare with.")
     after = serializers.IntegerField()
     changes = FieldChange(many=True)
 
@@ -267,7 +269,7 @@ class DiffQuery(serializers.Serializer[Any]):
     )
 
 
-# This is not a class, because an attribute `errors` would hide the property of every serializer.
+# This is not a class, because a class attribute `errors` would hide the property `errors` of the serializer.
 ValidateAnswer = inline_serializer(
     "ValidateAnswer",
     {

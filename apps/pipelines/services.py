@@ -30,7 +30,7 @@ from apps.pipelines.history import diffs, versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
-from apps.pipelines.schedules.services import plan_schedule, schedule_of, update_next_run
+from apps.pipelines.schedules.services import apply_plan, schedule_of, update_next_run
 from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit_in_domain
 
@@ -56,7 +56,7 @@ def create(
 ) -> Pipeline:
     """Create a pipeline with its first version.
 
-    Raises Invalid which names the fields, PipelineNameTaken and LimitReached.
+    Raises PipelineNameTaken, LimitReached, and Invalid with the names of the fields.
     """
     require_edit_in_domain(org, by, domain_id)
     _require_below_limit(org)
@@ -78,7 +78,7 @@ def create(
     with transaction.atomic():
         _save(pipeline, new=True)
         versions.add(org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id)
-        plan_schedule(org=org, pipeline=pipeline, plan=plan)
+        apply_plan(org=org, pipeline=pipeline, plan=plan)
         changes = {
             "name": [None, name],
             **_audit_changes(diffs.diff({}, _masked_document(new_definition))),
@@ -105,7 +105,7 @@ def update(
 ) -> Pipeline:
     """Apply `changes`, and increase `etag` if a value changes.
 
-    Raises ChangedMeanwhile, Invalid which names the fields, and PipelineNameTaken.
+    Raises ChangedMeanwhile, PipelineNameTaken, and Invalid with the names of the fields.
     """
     pipeline = lock_pipeline(
         Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
@@ -123,7 +123,7 @@ def update(
             changed |= _add_version(org, by, pipeline, before, new_definition)
         if "schedule" in changes and plan != plans.from_row(row):
             changed["schedule"] = [_plan_values(plans.from_row(row)), _plan_values(plan)]
-            plan_schedule(org=org, pipeline=pipeline, plan=plan, row=row)
+            apply_plan(org=org, pipeline=pipeline, plan=plan, row=row)
         elif "enabled" in changed and row:
             update_next_run(pipeline, row)
         if changed:
@@ -131,9 +131,8 @@ def update(
             _save(pipeline)
             _record(org, by, "pipeline.update", pipeline, changed)
         if "domain_id" in changed:
-            access_notices.recheck_streams(
-                org.pk
-            )  # An API key of the former domain may follow a run.
+            # An API key of the former domain may be following a run.
+            access_notices.recheck_streams(org.pk)
     return pipeline
 
 
@@ -152,7 +151,7 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
         current = versions.get_version(org, pipeline, pipeline.version)
         masked = definition.mask(current.definition, current.secret_hints)
         _record(org, by, "pipeline.delete", pipeline, _audit_changes(diffs.diff(masked, {})))
-        # The foreign keys cascade. Django would load every run to delete it.
+        # Deleted in SQL, where the foreign keys cascade: Django would load every run first.
         with connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM pipelines_pipeline WHERE org_id = %s AND id = %s",
@@ -168,7 +167,7 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     new_definition = versions.current_definition(org, pipeline)
     copy = Pipeline(
         org=org,
-        name=name or _free_name(org, pipeline.name),
+        name=name or _unused_name(org, pipeline.name),
         description=pipeline.description,
         enabled=False,
         domain_id=pipeline.domain_id,
@@ -181,7 +180,7 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     with transaction.atomic():
         _save(copy, new=True)
         versions.add(org=org, pipeline=copy, definition=new_definition, user_id=by.user_id)
-        plan_schedule(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
+        apply_plan(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
         changes = {"copied_from": [None, str(pipeline.pk)]}
         _record(org, by, "pipeline.duplicate", copy, changes)
     return copy
@@ -206,8 +205,8 @@ def restore(
     old = versions.definition_with_secrets(org, versions.find_version(org, pipeline, number))
     before = versions.current_definition(org, pipeline)
     checked = CheckedCode(definition.python_code(old) or "")
-    plain = definition.document_with_secrets(old)
-    new_definition, _ = build_new(org=org, by=by, config=plain, schedule=None, checked=checked)
+    config = definition.document_with_secrets(old)
+    new_definition, _ = build_new(org=org, by=by, config=config, schedule=None, checked=checked)
     if new_definition == before:
         return pipeline
     with transaction.atomic():
@@ -308,15 +307,15 @@ def _add_version(
     versions.add(
         org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id, note=note
     )
-    replaced = diffs.changed_secrets(before.secrets, new_definition.secrets)
+    changed_secrets = diffs.changed_secrets(before.secrets, new_definition.secrets)
     changes = diffs.diff(
-        _masked_document(before), _masked_document(new_definition), secrets_changed=replaced
+        _masked_document(before), _masked_document(new_definition), secrets_changed=changed_secrets
     )
     return {"version": [pipeline.version - 1, pipeline.version], **_audit_changes(changes)}
 
 
 def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
-    """Copy the parts of the definition that lists show to columns of the pipeline."""
+    """Copy values from the definition to the columns that the list of pipelines shows."""
     source, destination = new_definition.document["source"], new_definition.document["destination"]
     pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
     pipeline.custom_source_id = custom_kinds.custom_source_id(source["kind"])
@@ -345,7 +344,7 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
         raise PipelineNameTaken from None
 
 
-def _free_name(org: Org, name: str) -> str:
+def _unused_name(org: Org, name: str) -> str:
     """Return the first unused name among "X (copy)", "X (copy 2)" and so on."""
     stem = name[:100]
     taken = {
@@ -375,7 +374,7 @@ def _audit_changes(changes: list[diffs.Change]) -> dict[str, Any]:
 
 
 def _digests(transforms: Any) -> Any:
-    if transforms is None:  # A new pipeline has no transforms before.
+    if transforms is None:  # A new pipeline had no transforms before.
         return None
     return [
         {"kind": each["kind"], "sha256": hashlib.sha256(each["code"].encode()).hexdigest()}

@@ -69,8 +69,10 @@ def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec
     version = custom_kinds.approved_version(org, source["kind"], source.get("version"))
     errors = schemas.errors(version.report["config_schema"], config)
     if errors:
-        located = [(f"source.config.{name}", message, code) for name, message, code in errors]
-        raise Invalid(located)
+        errors_with_paths = [
+            (f"source.config.{name}", message, code) for name, message, code in errors
+        ]
+        raise Invalid(errors_with_paths)
     return custom_kinds.code_spec(version)
 
 

@@ -22,6 +22,6 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/versions/<int:number>/restore", history_views.Restore.as_view()),
     path("pipelines/<uuid:pk>/schedule/pause", schedule_views.Pause.as_view()),
     path("pipelines/<uuid:pk>/schedule/resume", schedule_views.Resume.as_view()),
-    path("pipelines/<uuid:pk>/schedule/preview", schedule_views.PipelineTimes.as_view()),
-    path("schedules/preview", schedule_views.Times.as_view()),
+    path("pipelines/<uuid:pk>/schedule/preview", schedule_views.ScheduleTimes.as_view()),
+    path("schedules/preview", schedule_views.UnsavedScheduleTimes.as_view()),
 ]

@@ -50,7 +50,7 @@ class Pipelines(PipelineView):
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        filters = list_filters(query_of(PipelineFilter, request))
+        filters = filters_from_query(query_of(PipelineFilter, request))
         limit = limit_of(request)
         cursor, order = cursor_and_order(request)
         page = listing.fetch_page(
@@ -219,7 +219,7 @@ class Disable(PipelineView):
         return self.pipeline_response(pipeline)
 
 
-def list_filters(query: dict[str, Any]) -> dict[str, Any]:
+def filters_from_query(query: dict[str, Any]) -> dict[str, Any]:
     """Return the validated query parameters as filters of the list."""
     filters = {name: value for name, value in query.items() if value != ""}
     if "tag" in filters:

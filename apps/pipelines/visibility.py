@@ -26,7 +26,7 @@ def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 
 
 def find_pipeline_by_name(org: Org, by: Principal, name: str) -> Pipeline:
-    """Return the pipeline with this name, in upper or lower case. Raises NotFound."""
+    """Return the pipeline with this name, ignoring case. Raises NotFound."""
     pipeline = pipelines(org, by).filter(name__iexact=name).first()
     if pipeline is None:
         raise NotFound
@@ -50,7 +50,7 @@ def lock_pipeline(
 
 
 def require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> None:
-    """Raise Invalid or PermissionMissing for a domain in which the principal may not have pipelines."""
+    """Raise Invalid or PermissionMissing for a domain in which the principal may not edit pipelines."""
     require_placement(
         org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id
     )

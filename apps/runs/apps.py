@@ -6,6 +6,6 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.live import subjects
-        from apps.runs.following import feed as followed
+        from apps.runs.following import feed
 
-        subjects.register(followed.RUN)
+        subjects.register(feed.RUN_SUBJECT)

@@ -18,7 +18,7 @@ from apps.runs.models import Run, Usage
 add_queue(Queue(queue.RUNS, slots=None))
 add_worker_part(workers.execute_runs)
 add_sweep(reconciler.delete_old_details)
-add_eraser(closing.remove_everything)
+add_eraser(closing.remove_org_data)
 add_exports(
     Export(
         "run",

@@ -21,7 +21,7 @@ class AlreadyEnded(Conflict):
 
 
 class NoPosition(Conflict):
-    """The stream has no finished sync yet, so there is no position to change: run it first."""
+    """The stream has no finished sync yet, so there is no position to change: run the pipeline first."""
 
     code = "no_position"
 

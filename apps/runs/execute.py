@@ -82,7 +82,7 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
 
 
 def wake_worker_for_waiting_run() -> None:
-    """Wake a worker if a waiting run can start. Call it after the commit that freed a slot."""
+    """Wake a worker if a waiting run can start. Call it after the commit that ended a run."""
     if admission.count_startable():
         queue.wake_workers(1)
 

@@ -37,13 +37,14 @@ def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:
 
     If runs are waiting, the result also has the reason why the first of them waits.
     """
-    has_ended_today = Q(finished_at__gte=timezone.now() - LAST_DAY)
+    ended_in_last_day = Q(finished_at__gte=timezone.now() - LAST_DAY)
     is_live = Q(status__in=(Status.PENDING, Status.RUNNING))
-    counts = runs.filter(has_ended_today | is_live).aggregate(
+    counts = runs.filter(ended_in_last_day | is_live).aggregate(
         **{
-            str(status): Count("id", filter=has_ended_today & Q(status=status)) for status in Status
+            str(status): Count("id", filter=ended_in_last_day & Q(status=status))
+            for status in Status
         },
-        records=Sum("records_written", filter=has_ended_today & Q(status=Status.SUCCEEDED)),
+        records=Sum("records_written", filter=ended_in_last_day & Q(status=Status.SUCCEEDED)),
         now_running=Count("id", filter=Q(status=Status.RUNNING)),
         now_waiting=Count("id", filter=Q(status=Status.PENDING)),
     )
@@ -68,5 +69,5 @@ def _first_waiting_reason(runs: Any, org_id: UUID) -> str | None:
         .order_by("created_at", "id")
         .values("id", "not_before", "attempt")[:1]
     )
-    reasons: dict[UUID, admission.Waiting] = admission.explain_waiting(org_id, oldest)
+    reasons: dict[UUID, admission.WaitInfo] = admission.explain_waiting(org_id, oldest)
     return next((waiting.reason for waiting in reasons.values()), None)

@@ -59,20 +59,20 @@ def _start_if_due(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetim
     slot = schedule.next_run_at
     if org.suspended_at is not None or org.deletion_at is not None:
         # The schedule continues when the org is active again.
-        _set_next(schedule, schedules.advance(schedule, now))
+        _set_next_run(schedule, schedules.next_run_at(schedule, now))
         return False
     if slot is None or not pipeline.enabled or schedule.paused_at is not None:
-        _set_next(schedule, None)
+        _set_next_run(schedule, None)
         return False
     if _is_missed(pipeline, schedule, slot, now):
-        _set_next(schedule, schedules.advance(schedule, now))
+        _set_next_run(schedule, schedules.next_run_at(schedule, now))
         return False
     live_run = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE).first()
     if live_run is not None and schedule.overlap != Overlap.SKIP:
         _cancel_live_run_if_configured(org, schedule, live_run)
         return False  # The scheduled time stays due and is checked again when the run has ended.
     has_started = live_run is None and _start(org, pipeline, schedule, slot, now)
-    _set_next(schedule, schedules.advance(schedule, now))
+    _set_next_run(schedule, schedules.next_run_at(schedule, now))
     return has_started
 
 
@@ -115,5 +115,5 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now
     return True
 
 
-def _set_next(schedule: Schedule, at: datetime | None) -> None:
+def _set_next_run(schedule: Schedule, at: datetime | None) -> None:
     Schedule.objects.for_org(schedule.org_id).filter(pk=schedule.pk).update(next_run_at=at)

@@ -24,7 +24,7 @@ from apps.runs.claiming import queue
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
 from apps.runs.usage import counting as usage
-from apps.runs.visibility import pipeline_for, run_for
+from apps.runs.visibility import find_permitted_pipeline, find_permitted_run
 
 # Seconds after which a run is cancelled even if its worker does not respond.
 CANCEL_ENFORCED_AFTER = 7
@@ -46,7 +46,9 @@ def start(
     Without a `trigger`, the trigger is `api` if `by` is an API key, else `manual`. Raises PipelineDisabled unless
     `force` is set, RunInProgress if the pipeline has a live run, and LimitReached.
     """
-    pipeline = pipeline_for(Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id)
+    pipeline = find_permitted_pipeline(
+        Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id
+    )
     if not pipeline.enabled and not force:
         raise PipelineDisabled
     _refuse_second_live_run(org, pipeline.pk)
@@ -78,7 +80,7 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
 
     Raises AlreadyEnded. Safe to call twice.
     """
-    run = run_for(Permission.RUNS_CANCEL, org=org, by=by, run_id=run_id)
+    run = find_permitted_run(Permission.RUNS_CANCEL, org=org, by=by, run_id=run_id)
     with transaction.atomic():
         _audit(org, by, "run.cancel", run)
         if states.move(
@@ -103,7 +105,7 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
 
     Raises NotRetryable, and RunInProgress if the pipeline has a live run now.
     """
-    run = run_for(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
+    run = find_permitted_run(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
     if before not in {Status.FAILED, Status.CANCELLED}:
         raise NotRetryable

@@ -61,7 +61,8 @@ COLUMNS = (
 NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.CONFIGURATION: "Correct the settings named in the message, then run the pipeline again.",
     FailureClass.AUTHENTICATION: "Update the connector's credentials, test it, then retry.",
-    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often: the other side limits the number of requests.",
+    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often: the source or the destination limits the number of "
+    "requests.",
     FailureClass.SOURCE: "Test the source's connector, then retry: the run continues from the last checkpoint.",
     FailureClass.DESTINATION: "Test the destination's connector, then retry.",
     FailureClass.CONTRACT: "See the evidence: the structure of the data has changed. Adjust the pipeline or the source.",
@@ -69,7 +70,8 @@ NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: the run continues from the last checkpoint.",
     FailureClass.MEMORY: "Request smaller pages or files, or ask the operator of Drover to give runs more memory "
     "(DROVER_CHILD_MEMORY_MB).",
-    FailureClass.CRASHED: "Retry once; if it crashes again, check the last lines of the log and the memory it needs.",
+    FailureClass.CRASHED: "Retry once; if it crashes again, check the last lines of the log and how much memory the run "
+    "needs.",
     FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
 }
 
@@ -98,7 +100,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
 
 
-class PipelineNamed(TypedDict):
+class PipelineLabel(TypedDict):
     id: UUID
     name: str
 
@@ -127,7 +129,7 @@ class RunSnapshot(TypedDict):
     """A run in a list."""
 
     id: UUID
-    pipeline: PipelineNamed
+    pipeline: PipelineLabel
     domain_id: UUID | None
     version: int
     status: str
@@ -181,14 +183,14 @@ class FailureColumns(TypedDict):
 def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     """Return one run with its attempts. Raises Run.DoesNotExist."""
     row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
-    (shown,) = render_runs(org_id, [row])
-    return {**shown, "attempts": attempts(org_id, run_id)}
+    (rendered_run,) = render_runs(org_id, [row])
+    return {**rendered_run, "attempts": attempts(org_id, run_id)}
 
 
 def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:
     """Render runs for a list, without attempts. Each row has the columns COLUMNS."""
     pending = [
-        admission.Pending(id=row["id"], not_before=row["not_before"], attempt=row["attempt"])
+        admission.PendingRun(id=row["id"], not_before=row["not_before"], attempt=row["attempt"])
         for row in rows
         if row["status"] == Status.PENDING
     ]
@@ -239,7 +241,7 @@ def eta(total: int | None, read: int, rate: float | None) -> float | None:
     return round((total - read) / rate, 1)
 
 
-def _rendered_run(row: Mapping[str, Any], waiting: admission.Waiting | None) -> RunSnapshot:
+def _rendered_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> RunSnapshot:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "id": row["id"],

@@ -16,7 +16,7 @@ from apps.live import events
 from apps.pipelines.models import Pipeline
 from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
-from apps.runs.following import feed as followed
+from apps.runs.following import feed
 from apps.runs.models import ENDED, Run, Status
 
 MOVES = frozenset(
@@ -38,7 +38,7 @@ class Owner:
     """The worker that owns a running run, and the time at which its lease expires unless it is renewed."""
 
     lease: UUID | None
-    until: Any  # a time, or an expression of the database's clock
+    until: Any  # a time, or a database expression such as Now() + RUN_LEASE
     worker: str
 
 
@@ -87,7 +87,7 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     new_events = [events.NewEvent("run", snapshot)]
     if snapshot["status"] in ENDED:
         new_events.append(events.NewEvent("end", {"status": snapshot["status"]}))
-    events.publish(followed.RUN, org_id=org_id, key=run_id, new_events=new_events)
+    events.publish(feed.RUN_SUBJECT, org_id=org_id, key=run_id, new_events=new_events)
 
 
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:

@@ -12,9 +12,9 @@ from procrastinate.contrib.django import app
 
 from apps.background.registry import SYSTEM
 from apps.pipelines import removal
-from apps.runs import execute as attempts
 from apps.runs import scheduling
 from apps.runs.claiming import queue, reconciler, workers
+from apps.runs.execute import work_once
 from apps.runs.keeping import retention
 from apps.runs.outputs import leftovers
 
@@ -22,18 +22,18 @@ from apps.runs.outputs import leftovers
 RETRY_FOR_DAYS = RetryStrategy(max_attempts=100, linear_wait=60)
 
 
-@app.task(name=queue.EXECUTE, queue=queue.RUNS)
+@app.task(name=queue.EXECUTE_TASK, queue=queue.RUNS)
 def execute(*, org_id: str = "", run_id: str = "") -> None:
     """Claim the next run and execute it. The ids are ignored: jobs of the previous release still have them."""
-    attempts.work_once(workers.current_worker())
+    work_once(workers.current_worker())
 
 
-@app.task(name=queue.ENFORCE_CANCEL, queue=SYSTEM)
+@app.task(name=queue.ENFORCE_CANCEL_TASK, queue=SYSTEM)
 def enforce_cancel(*, org_id: str, run_id: str) -> None:
     reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
 
 
-@app.task(name=removal.REMOVE, queue=removal.QUEUE, retry=RETRY_FOR_DAYS)
+@app.task(name=removal.TASK, queue=removal.QUEUE, retry=RETRY_FOR_DAYS)
 def remove_leftovers(*, org_id: str, pipeline_id: str) -> None:
     leftovers.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
 

@@ -13,7 +13,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots, visibility
 from apps.runs.outputs import log_pages
-from apps.runs.outputs.log_pages import LogView
+from apps.runs.outputs.log_pages import LogResult
 from apps.runs.serializers import (
     LogPageSerializer,
     LogQuery,
@@ -128,7 +128,7 @@ class RunView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        visibility.readable_run(org=self.org, by=self.principal, run_id=pk)
+        visibility.find_run(org=self.org, by=self.principal, run_id=pk)
         return _run_response(self, pk)
 
 
@@ -198,7 +198,7 @@ class RunLogsView(OrgView):
         query = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         call = log_pages.read(org=self.org, by=self.principal, run_id=pk, **query)
 
-        def respond(log: LogView) -> Response:
+        def respond(log: LogResult) -> Response:
             return Response(
                 {
                     "offset": query["offset"],

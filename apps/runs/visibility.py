@@ -1,4 +1,4 @@
-"""The runs and pipelines that a principal can see. An API key of one domain sees only those of its domain."""
+"""Find the runs and pipelines that a principal can see. An API key of a domain sees only objects of that domain."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
     return rows.filter(pipeline__domain_id=by.only_domain)
 
 
-def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
+def find_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
     """Return the run if it is visible. Raises NotFound."""
     run: Run = find_object(runs(org, by), run_id)
     return run
 
 
-def pipeline_for(
+def find_permitted_pipeline(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
 ) -> Pipeline:
     """Return the pipeline, if the principal has the permission in its domain.
@@ -41,10 +41,10 @@ def pipeline_for(
     return pipeline
 
 
-def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
+def find_permitted_run(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
     """Return the run, if the principal has the permission in its pipeline's domain.
 
-    Raises as `pipeline_for` does.
+    Raises NotFound and PermissionMissing.
     """
     run = find_object(runs(org, by).select_related("pipeline"), run_id)
     by.require(permission, domain_id=run.pipeline.domain_id)

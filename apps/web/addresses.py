@@ -3,8 +3,8 @@
 Without proxies this is the address of the peer. With DROVER_TRUSTED_PROXIES proxies it is the address that the
 outermost proxy has seen. Each proxy appends the address it sees to X-Forwarded-For, so entries are counted from the
 right. The client itself may have sent the entries further left. No other header (Forwarded, X-Real-IP,
-X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not rewrite the peer; `local/web.py` and the image start it
-accordingly.
+X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not replace the peer by an address from a header:
+`local/web.py` and the image start it with --no-proxy-headers.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 def client_ip(request: HttpRequest) -> str | None:
     """Return the client's address, or None if the server does not know it, as for a Unix socket."""
     peer = normalise_address(request.META.get("REMOTE_ADDR", ""))
-    hops = settings.TRUSTED_PROXIES
-    if hops < 1:
+    proxies = settings.TRUSTED_PROXIES
+    if proxies < 1:
         return peer
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    return (len(forwarded) >= hops and normalise_address(forwarded[-hops])) or peer
+    return (len(forwarded) >= proxies and normalise_address(forwarded[-proxies])) or peer
 
 
 def normalise_address(text: str) -> str | None:

@@ -1,7 +1,8 @@
 """Send files on the event loop, so that slow clients do not occupy threads of the web process.
 
-Django passes a file to `wsgi.file_wrapper` (PEP 3333) if the server has one. Ours stores the file in the
-ASGI scope. After the response's headers are sent, the file is read in chunks, as fast as the client receives them.
+Django passes a file to `wsgi.file_wrapper` (PEP 3333) if the server provides this wrapper. Drover's wrapper stores the
+file in the ASGI scope. After the response's headers are sent, the file is read in chunks, as fast as the client
+receives them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def store_files_in_scope(wsgi: Wsgi) -> Wsgi:
         if not isinstance(body, PendingFile):
             return body
         environ["asgi.scope"][FILE_KEY] = body.file
-        close_old_connections()  # The end of the request runs in another thread.
+        close_old_connections()  # The request ends in another thread, which cannot close them.
         return ()
 
     return application

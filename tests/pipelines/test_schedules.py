@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.pipelines.schedules.cron import Cron, CronError, parse
-from apps.pipelines.schedules.times import advance, jitter, next_times
+from apps.pipelines.schedules.times import jitter, next_run_at, next_times
 
 MINUTE = timedelta(minutes=1)
 
@@ -205,8 +205,8 @@ def test_any_text_is_parsed_or_raises_a_cron_error(text: str) -> None:
 
 def test_a_late_scheduler_does_not_shift_an_interval() -> None:
     plan = PlannedSchedule(interval_seconds=3600, next_run_at=utc_time("2026-01-01T00:10"))
-    assert advance(plan, utc_time("2026-01-01T05:59")) == utc_time("2026-01-01T06:10")
-    assert advance(plan, utc_time("2026-01-01T00:10")) == utc_time("2026-01-01T01:10")
+    assert next_run_at(plan, utc_time("2026-01-01T05:59")) == utc_time("2026-01-01T06:10")
+    assert next_run_at(plan, utc_time("2026-01-01T00:10")) == utc_time("2026-01-01T01:10")
     new_plan = PlannedSchedule(interval_seconds=90)
     assert next_times(new_plan, utc_time("2026-01-01T00:00"), 2) == [
         utc_time("2026-01-01T00:01:30"),

@@ -145,7 +145,7 @@ def test_a_frozen_worker_writes_nothing_after_it_resumes(
 def recover_after_the_lease_expires() -> None:
     """Recover the run once its lease has expired, as a worker does every ten seconds."""
     deadline = time.monotonic() + 40
-    while not reconciler.recover_expired():
+    while not reconciler.recover_expired_runs():
         assert time.monotonic() < deadline, "no lease expires"
         time.sleep(0.1)
 

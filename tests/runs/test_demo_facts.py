@@ -73,4 +73,4 @@ def test_differences_are_listed(destination: pl.DataFrame, sentence: str) -> Non
 def test_a_sum_of_times_above_63_bits_is_correct() -> None:
     moments = pl.Series("t", [datetime(2013, 7, 1, tzinfo=UTC)] * 400_000)
     column = facts.compute_frame_facts(moments.to_frame()).columns["t"]
-    assert math.isclose(column.measure, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())
+    assert math.isclose(column.sum, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())

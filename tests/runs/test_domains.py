@@ -17,7 +17,7 @@ from apps.orgs.models import Domain
 from apps.orgs.roles import Role
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
-from apps.runs.following.feed import RUN
+from apps.runs.following.feed import RUN_SUBJECT
 from apps.runs.models import Output, Run
 from apps.runs.outputs import logs, storage
 from apps.web.problems import Problem
@@ -145,12 +145,12 @@ def test_a_key_of_a_domain_cannot_open_the_stream_of_a_run_of_another_domain(
     domain_runs: DomainRuns,
 ) -> None:
     opening = open_stream(
-        stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["own"].pk)
+        stream_request(domain_runs.key), StreamTarget(RUN_SUBJECT, domain_runs.runs["own"].pk)
     )
     assert opening.feed.key == domain_runs.runs["own"].pk
     with pytest.raises(NotFound):
         open_stream(
-            stream_request(domain_runs.key), StreamTarget(RUN, domain_runs.runs["other"].pk)
+            stream_request(domain_runs.key), StreamTarget(RUN_SUBJECT, domain_runs.runs["other"].pk)
         )
 
 
@@ -158,7 +158,7 @@ def test_a_stream_loses_its_access_when_the_pipeline_leaves_the_domain_of_the_ke
     domain_runs: DomainRuns,
 ) -> None:
     run = domain_runs.runs["own"]
-    opening = open_stream(stream_request(domain_runs.key), StreamTarget(RUN, run.pk))
+    opening = open_stream(stream_request(domain_runs.key), StreamTarget(RUN_SUBJECT, run.pk))
     assert opening.is_still_allowed()
     with org_scope(run.org_id):
         Pipeline.objects.for_org(run.org_id).filter(pk=run.pipeline_id).update(domain=None)

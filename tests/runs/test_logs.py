@@ -54,8 +54,8 @@ def read_log(
     found: list[dict[str, Any]] = []
     offset = 0
     while offset < total:
-        parts = logs.parts(org_id=world.org.pk, run_id=run_id, offset=offset, level=level)
-        page = logs.page(parts, offset=offset, limit=limit, level=level, total=total)
+        parts = logs.find_parts(org_id=world.org.pk, run_id=run_id, offset=offset, level=level)
+        page = logs.read_page(parts, offset=offset, limit=limit, level=level, total=total)
         assert len(page.lines) <= limit
         assert page.next_offset > offset
         found += page.lines
@@ -101,10 +101,10 @@ def test_a_part_that_grew_after_its_row_was_read_returns_the_earlier_lines(
     line = LogLine("2026-03-01T06:00:00Z", "info", "hello")
     with world.scope():
         write_log(world, run_id, [[line]], 100_000)
-        parts = logs.parts(org_id=world.org.pk, run_id=run_id, offset=0, level=None)
+        parts = logs.find_parts(org_id=world.org.pk, run_id=run_id, offset=0, level=None)
         write_log(world, run_id, [[line], [line]], 100_000)
 
-        page = logs.page(parts, offset=0, limit=10, level=None, total=1)
+        page = logs.read_page(parts, offset=0, limit=10, level=None, total=1)
 
     assert [line["line"] for line in page.lines] == [0]
     assert page.next_offset == 1
@@ -165,7 +165,7 @@ def test_a_run_keeps_its_lease_while_the_storage_hangs(
     try:
         run = wait_for_run(acme, run_id, lambda run: run["progress"]["read"] >= 500)
         assert is_hanging.is_set()
-        assert reconciler.recover_expired() == 0
+        assert reconciler.recover_expired_runs() == 0
         assert (run["status"], run["log_lines"]) == ("running", 0)
     finally:
         released.set()

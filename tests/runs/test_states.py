@@ -99,7 +99,7 @@ class RunMachine(RuleBasedStateMachine):
         with self.world.scope():
             running = Run.objects.for_org(self.world.org).filter(status=Status.RUNNING)
             running.update(lease_until=Now() - timedelta(hours=1))
-        reconciler.recover_expired()
+        reconciler.recover_expired_runs()
 
     @rule()
     def end_retry_wait(self) -> None:

@@ -50,10 +50,10 @@ class Cron:
         """Whether the expression has any time on this day."""
         if day.month not in self.months:
             return False
-        by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        day_matches, weekday_matches = day.day in self.days, day.isoweekday() % 7 in self.weekdays
         if self.any_day or self.any_weekday:
-            return by_day and by_weekday
-        return by_day or by_weekday
+            return day_matches and weekday_matches
+        return day_matches or weekday_matches
 
 
 def parse(text: str) -> Cron:
@@ -122,8 +122,13 @@ def _parse_number(text: str, name: str, low: int, high: int, names: list[str]) -
 
 
 def _require_existing_day(cron: Cron) -> None:
-    """Raise CronError if no month has such a day. An expression with weekdays always has a day."""
+    """Raise CronError if the days of month exist in none of the months, such as 30 February.
+
+    An expression with weekdays always has a day.
+    """
     if not cron.any_weekday:
         return
     if all(min(cron.days) > _DAYS_OF_MONTH[month] for month in cron.months):
-        raise CronError("No month has such a day, so it would never run.")
+        raise CronError(
+            "day of month: no selected month has this day, so the schedule would never run."
+        )

@@ -53,7 +53,7 @@ def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
     )
 
 
-def plan_schedule(
+def apply_plan(
     *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
 ) -> None:
     """Create, change or delete the pipeline's Schedule row according to `plan`. A paused schedule remains paused."""

@@ -49,11 +49,6 @@ def next_run_at(schedule: ScheduleLike, after: datetime) -> datetime | None:
     return next(_iterate_times(schedule, after.astimezone(UTC)), None)
 
 
-def advance(schedule: ScheduleLike, after: datetime) -> datetime | None:
-    """Return the new `next_run_at` after all times up to `after` were handled."""
-    return next_run_at(schedule, after)
-
-
 def jitter(schedule_id: UUID, slot: datetime, max_seconds: int) -> timedelta:
     """Return the delay of a scheduled run, from 0 to `max_seconds`. The same slot always has the same delay."""
     if not max_seconds:

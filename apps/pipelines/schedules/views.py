@@ -73,7 +73,7 @@ class Resume(PipelineView):
         return self.pipeline_response(pipeline)
 
 
-class PipelineTimes(PipelineView):
+class ScheduleTimes(PipelineView):
     @operation(
         "pipelines_schedule_preview",
         tag="pipelines",
@@ -89,7 +89,7 @@ class PipelineTimes(PipelineView):
         return times_response(schedule, count)
 
 
-class Times(OrgView):
+class UnsavedScheduleTimes(OrgView):
     permissions = {"post": Permission.READ}
 
     @operation(

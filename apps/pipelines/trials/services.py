@@ -45,28 +45,30 @@ def preview(
     The optional keyword `transforms` replaces the pipeline's transforms. Raises NotFound, PermissionMissing and
     Invalid. The call raises Invalid if the code of a transform is not valid.
     """
-    pipeline = _find_editable(org, by, pipeline_id)
+    pipeline = _find_editable_pipeline(org, by, pipeline_id)
     before = versions.current_definition(org, pipeline)
     draft = before
     if "transforms" in overrides:
         changed = definition.with_transforms(before, overrides["transforms"], "transforms")
         draft = _require_valid(*changed)
-    run = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
-    return SlowCall(run, lambda refreshed: _find_editable(org, refreshed, pipeline_id))
+    read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
+    return SlowCall(
+        read_preview, lambda principal: _find_editable_pipeline(org, principal, pipeline_id)
+    )
 
 
 def preview_unsaved(
     *, org: Org, by: Principal, config: RequestDocument, max_records: int
 ) -> SlowCall[Preview]:
-    """Return a SlowCall that reads a few records with a definition that is not saved. It needs no destination."""
+    """Return a SlowCall that reads a few records with an unsaved definition, which needs no destination."""
     draft = _build_unsaved(org, by, config)
     return SlowCall(
         _prepare_preview(org, draft, max_records),
-        lambda refreshed: _build_unsaved(org, refreshed, config),
+        lambda principal: _build_unsaved(org, principal, config),
     )
 
 
-def _find_editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+def _find_editable_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
     return pipeline
@@ -97,10 +99,10 @@ def _prepare_preview(
     source, transform = specs.source_spec(org, draft), specs.transform(draft)
     code = transforms.changed_code(draft, before)
 
-    def run() -> Preview:
+    def read_preview() -> Preview:
         if code is not None:
             checked = transforms.check_code(org_id=org.pk, code=code, field=field)
             _require_valid(draft, list(checked.errors))
         return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
 
-    return run
+    return read_preview

@@ -96,7 +96,7 @@ class PreviewSaved(OrgView):
     @operation(
         "pipelines_preview",
         tag="pipelines",
-        summary="Preview a few records of a pipeline's stream, transformed; writes nothing",
+        summary="Preview a few transformed records of a pipeline's stream, without writing them",
         request=PreviewRequest,
         answer=PreviewAnswer,
         errors=(404, 422),
@@ -115,7 +115,7 @@ class PreviewDraft(OrgView):
     @operation(
         "pipelines_preview_unsaved",
         tag="pipelines",
-        summary="Preview a few records of a definition, transformed; it needs no destination",
+        summary="Preview a few transformed records with an unsaved definition, which needs no destination",
         request=PreviewUnsaved,
         answer=PreviewAnswer,
         errors=(422,),

@@ -16,7 +16,7 @@ class LimitWatch:
     """Detects that the org has reached a limit. The run is stopped then, and its committed rows stay."""
 
     def __init__(self, org_id: UUID) -> None:
-        self.reached: usage.Measure | None = None
+        self.reached_measure: usage.Measure | None = None
         self._org_id = org_id
         self._checked_at = time.monotonic()
 
@@ -25,5 +25,5 @@ class LimitWatch:
         if time.monotonic() > self._checked_at + CHECK_INTERVAL:
             self._checked_at = time.monotonic()
             with org_scope(self._org_id):
-                self.reached = usage.reached_limit(Org.objects.get(pk=self._org_id))
-        return self.reached is not None
+                self.reached_measure = usage.reached_limit(Org.objects.get(pk=self._org_id))
+        return self.reached_measure is not None

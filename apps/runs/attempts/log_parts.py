@@ -23,18 +23,18 @@ MAX_WAITING_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part that is in storage. `added` has the lines that are not counted in the run's row yet."""
+    """A part that is in storage. `new_lines` are not counted in the run's row yet."""
 
     row: LogPart
-    added: Sequence[LogLine]
+    new_lines: Sequence[LogLine]
 
     @property
     def end(self) -> int:
-        """The number of the line after its last one."""
+        """The number of the line after the part's last line."""
         return self.row.first_line + self.row.lines
 
 
-class LogParts:
+class LogWriter:
     """The log lines of an attempt that are not recorded in the database yet.
 
     The thread that runs the child adds lines. The thread that records the attempt writes them to storage.
@@ -58,7 +58,7 @@ class LogParts:
 
     @property
     def has_full_part(self) -> bool:
-        """Whether there are enough waiting lines for a part."""
+        """Whether there are enough waiting lines for a full part."""
         return self._bytes >= logs.PART_BYTES
 
     @property

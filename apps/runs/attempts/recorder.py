@@ -17,10 +17,10 @@ from apps.background.database_errors import first_line
 from apps.background.retries import DATABASE_UNAVAILABLE, retry_while_unavailable
 from apps.engine.contract import Event, Failed, LogLine, Outcome, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
-from apps.runs.attempts.log_parts import LogParts
-from apps.runs.attempts.reported import UnwrittenEvents
+from apps.runs.attempts.log_parts import LogWriter
 from apps.runs.attempts.rows import AttemptRows
 from apps.runs.attempts.stop_reasons import StopReasons
+from apps.runs.attempts.unwritten_events import UnwrittenEvents
 from apps.runs.claiming import leases
 from apps.runs.claiming.leases import ActiveLease, Claim
 from apps.runs.exceptions import LeaseLost
@@ -36,14 +36,14 @@ class Recorder:
     """Records one attempt. The thread that runs the child calls `add_event` and `stop_reason`."""
 
     def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
-        # An unexpected exception of the recording thread. The run is stopped then.
+        # The unexpected exception that ended the recording thread, if any. It also stops the run.
         self.fault: Exception | None = None
         self._claim = claim
         self._shutdown = shutdown
         self._stop_reasons = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
         self._limits = LimitWatch(claim.org_id)
         self._lease = ActiveLease(claim)
-        self._log = LogParts(claim)
+        self._log = LogWriter(claim)
         self._unwritten = UnwrittenEvents()
         self._rows = AttemptRows(claim)
         self._wake = threading.Event()
@@ -58,7 +58,7 @@ class Recorder:
     @property
     def limit_reached(self) -> Measure | None:
         """The limit of the org that is reached, or None."""
-        return self._limits.reached
+        return self._limits.reached_measure
 
     def start(self) -> None:
         self._thread.start()

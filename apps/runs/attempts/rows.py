@@ -12,9 +12,9 @@ from apps.engine.contract import Network, OutputFile, Progress, Withdrawn
 from apps.live import events
 from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
-from apps.runs.attempts.reported import NewData
+from apps.runs.attempts.unwritten_events import NewData
 from apps.runs.claiming.leases import Claim
-from apps.runs.following import feed as followed
+from apps.runs.following import feed
 from apps.runs.models import Attempt, Output
 from apps.runs.outputs import logs
 
@@ -37,7 +37,9 @@ class AttemptRows:
         ]
         self._record_outputs(new_data.outputs)
         self._record_network(new_data.network)
-        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, new_events=new_events)
+        events.publish(
+            feed.RUN_SUBJECT, org_id=claim.org_id, key=claim.run_id, new_events=new_events
+        )
 
     def _record_launch(self) -> None:
         claim = self._claim
@@ -56,7 +58,7 @@ class AttemptRows:
     def _record_part(self, part: StoredPart, owned_run: Any) -> list[events.NewEvent]:
         logs.save(part.row)
         owned_run.update(log_lines=part.end)
-        lines = [logs.render_line(line) for line in part.added]
+        lines = [logs.render_line(line) for line in part.new_lines]
         return [events.NewEvent("log", {"first_line": part.end - len(lines), "lines": lines})]
 
     def _record_progress(self, latest: Progress, owned_run: Any) -> list[events.NewEvent]:
@@ -83,7 +85,7 @@ class AttemptRows:
                 self._record_output(output)
 
     def _record_output(self, output: OutputFile) -> None:
-        """Add a published file; it replaces an earlier one of the same name."""
+        """Add a published file. It replaces an earlier file with the same name."""
         claim = self._claim
         Output.unscoped.update_or_create(
             org_id=claim.org_id,
@@ -98,7 +100,7 @@ class AttemptRows:
         )
 
     def _withdraw(self, prefix: str) -> None:
-        """Remove these files from the lists of the pipeline's other runs.
+        """Remove the files under `prefix` from the output lists of the pipeline's other runs.
 
         The files were deleted, or this run has rewritten them.
         """
@@ -112,15 +114,15 @@ class Rate:
     """Records per second, smoothed over the last few measurements."""
 
     def __init__(self) -> None:
-        self._at = time.monotonic()
-        self._read: int | None = None
+        self._measured_at = time.monotonic()
+        self._last_read: int | None = None
         self._value: float | None = None
 
     def update(self, read: int) -> float | None:
         """Return the new rate after `read` records. Returns None for the first measurement."""
         now = time.monotonic()
-        previous_read, self._read = self._read, read
-        elapsed, self._at = now - self._at, now
+        previous_read, self._last_read = self._last_read, read
+        elapsed, self._measured_at = now - self._measured_at, now
         if previous_read is None or elapsed <= 0:
             return None
         latest = max(read - previous_read, 0) / elapsed

@@ -1,8 +1,9 @@
 """Choose the next run: round robin between orgs, within the limits of the platform and of each org.
 
-Claims are made one at a time on the whole platform, under an advisory lock. So two workers cannot both take the
-last free slot. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for the lock instead of
-blocking on it: if the holder of the lock froze, blocked sessions would occupy their connections until it ends.
+Claims are made one at a time on the whole platform, under an advisory lock. So two workers cannot both start the
+last run that a limit allows. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for the lock
+instead of blocking on it: if the holder of the lock froze, blocked sessions would occupy their connections until it
+ends.
 A partial unique index allows one live run per pipeline.
 """
 
@@ -43,15 +44,15 @@ def check_references() -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
-    """Return (org id, run id) of the next run, or None. Orgs in `passed_over` are skipped.
+def next_run(skipped_orgs: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
+    """Return (org id, run id) of the next run, or None. Runs of `skipped_orgs` are skipped.
 
     Call it outside any org's scope.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, run_id FROM runs_next(%s, %s)",
-            [settings.MAX_RUNNING_PLATFORM, list(passed_over)],
+            [settings.MAX_RUNNING_PLATFORM, list(skipped_orgs)],
         )
         row = cursor.fetchone()
     return (row[0], row[1]) if row else None
@@ -75,14 +76,14 @@ def orgs_at_worker_limit(worker: str) -> set[UUID]:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitInfo:
     """The reason why a pending run waits, and its position among the org's waiting runs, from 1."""
 
     reason: str
     place: int
 
 
-class Pending(TypedDict):
+class PendingRun(TypedDict):
     """A pending run. Its next attempt starts at `not_before` or later. `attempt` counts its attempts so far."""
 
     id: UUID
@@ -90,21 +91,21 @@ class Pending(TypedDict):
     attempt: int
 
 
-def explain_waiting(org_id: UUID, pending: Iterable[Pending]) -> dict[UUID, Waiting]:
+def explain_waiting(org_id: UUID, pending: Iterable[PendingRun]) -> dict[UUID, WaitInfo]:
     """Return the reason and the position of each waiting run, by run id. Makes three queries at most."""
     rows = list(pending)
     if not rows:
         return {}
-    limit = _limit_reached(org_id)
+    limit = _describe_reached_limit(org_id)
     positions = _positions(org_id, [row["id"] for row in rows])
     return {
-        row["id"]: Waiting(_waiting_reason(row, limit), positions[row["id"]])
+        row["id"]: WaitInfo(_waiting_reason(row, limit), positions[row["id"]])
         for row in rows
         if row["id"] in positions  # Skip runs that have started since they were read.
     }
 
 
-def _limit_reached(org_id: UUID) -> str:
+def _describe_reached_limit(org_id: UUID) -> str:
     """Describe the limit that blocks all of the org's runs now; empty if no limit is reached."""
     max_running = Org.objects.values_list("max_running", flat=True).get(pk=org_id)
     running = Run.objects.for_org(org_id).filter(status=Status.RUNNING).count()
@@ -118,7 +119,7 @@ def _limit_reached(org_id: UUID) -> str:
     return ""
 
 
-def _waiting_reason(row: Pending, limit: str) -> str:
+def _waiting_reason(row: PendingRun, limit: str) -> str:
     start = row["not_before"]
     if start and start > timezone.now():
         time_text = f"{start:%Y-%m-%d %H:%M:%S} UTC"

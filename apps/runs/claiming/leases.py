@@ -56,13 +56,13 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
     available. It cannot leave the run to another job, because the job that calls it may be the only one.
     """
     stop = stop or threading.Event()
-    attempts = _ClaimAttempts(worker)
+    claimer = _Claimer(worker)
     while not stop.is_set():
         pause = random.uniform(*LOCK_RETRY_SECONDS)  # noqa: S311 - spreads load
         try:
-            attempts.try_once()
-            if attempts.is_decided:
-                return attempts.claim
+            claimer.try_once()
+            if claimer.is_decided:
+                return claimer.claim
         except DATABASE_UNAVAILABLE as error:
             logger.warning("run cannot be claimed now", error=first_line(error))
             pause = 1.0
@@ -71,7 +71,7 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
     return None
 
 
-class _ClaimAttempts:
+class _Claimer:
     """Tries to claim one run. All tries use the same lease.
 
     If the connection breaks during a commit, it is unknown whether the run was claimed. The next try that gets the
@@ -91,8 +91,8 @@ class _ClaimAttempts:
             if not admission.try_lock():
                 return
             self.claim = self._find_unconfirmed_claim()
-            passed_over = self._claim_next_run() if self.claim is None else set()
-        self.is_decided = self.claim is not None or not passed_over
+            skipped_orgs = self._claim_next_run() if self.claim is None else set()
+        self.is_decided = self.claim is not None or not skipped_orgs
 
     def _find_unconfirmed_claim(self) -> Claim | None:
         """Return the claim of an earlier try whose commit succeeded without a confirmation."""
@@ -106,9 +106,9 @@ class _ClaimAttempts:
 
     def _claim_next_run(self) -> set[UUID]:
         """Claim the next run, if there is one. Returns the orgs whose rows another process has locked."""
-        passed_over: set[UUID] = set()
+        skipped_orgs: set[UUID] = set()
         orgs_at_limit = admission.orgs_at_worker_limit(self._worker[:120])
-        while (chosen := admission.next_run(passed_over | orgs_at_limit)) is not None:
+        while (chosen := admission.next_run(skipped_orgs | orgs_at_limit)) is not None:
             self._chosen = chosen
             try:
                 self.claim = self._take_run(*chosen)
@@ -116,8 +116,8 @@ class _ClaimAttempts:
             except OperationalError as error:
                 if not is_lock_timeout(error):
                     raise
-                passed_over.add(chosen[0])
-        return passed_over
+                skipped_orgs.add(chosen[0])
+        return skipped_orgs
 
     def _take_run(self, org_id: UUID, run_id: UUID) -> Claim | None:
         with org_scope(org_id):

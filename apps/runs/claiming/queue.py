@@ -14,28 +14,28 @@ from apps.background import jobs
 from apps.background.registry import SYSTEM
 
 RUNS = "runs"  # long-running work: one run per job
-EXECUTE = "runs.execute"
-ENFORCE_CANCEL = "runs.enforce_cancel"
+EXECUTE_TASK = "runs.execute"
+ENFORCE_CANCEL_TASK = "runs.enforce_cancel"
 # Workers of the previous release need these two arguments; they are not used. Remove them in the next release.
 UNUSED_IDS = {"org_id": "", "run_id": ""}
 
 
 def wake_worker(*, at: datetime | None = None, seconds: float = 0.0) -> None:
     """Defer one job that wakes a worker, at the time `at` or in `seconds`."""
-    jobs.defer(EXECUTE, queue=RUNS, arguments=UNUSED_IDS, at=at, seconds=seconds)
+    jobs.defer(EXECUTE_TASK, queue=RUNS, arguments=UNUSED_IDS, at=at, seconds=seconds)
 
 
 def wake_workers(count: int) -> None:
     """Defer `count` jobs that wake workers now."""
-    jobs.defer_many(EXECUTE, queue=RUNS, arguments={**UNUSED_IDS}, count=count)
+    jobs.defer_many(EXECUTE_TASK, queue=RUNS, arguments={**UNUSED_IDS}, count=count)
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID, seconds: int) -> None:
     """Defer a job that cancels the run in `seconds` if its worker has not stopped it by then."""
-    about = {"org_id": str(org_id), "run_id": str(run_id)}
-    jobs.defer(ENFORCE_CANCEL, queue=SYSTEM, arguments=about, seconds=seconds)
+    arguments = {"org_id": str(org_id), "run_id": str(run_id)}
+    jobs.defer(ENFORCE_CANCEL_TASK, queue=SYSTEM, arguments=arguments, seconds=seconds)
 
 
 def count_waiting_jobs() -> int:
     """Count the jobs that are waiting for a worker now."""
-    return jobs.count_waiting(EXECUTE)
+    return jobs.count_waiting(EXECUTE_TASK)

@@ -44,26 +44,26 @@ class Report:
 
     recovered: int
     cancelled: int
-    jobs: int
-    zombies: int
+    jobs: int  # missing jobs that were deferred
+    zombies: int  # jobs of dead workers
     closed: int  # suspended or deleted orgs whose runs were cancelled
 
 
 def reconcile() -> Report:
     """Run every repair once."""
     report = Report(
-        recovered=recover_expired(),
-        cancelled=enforce_cancels(),
+        recovered=recover_expired_runs(),
+        cancelled=enforce_overdue_cancels(),
         jobs=defer_missing_jobs(),
         zombies=jobs.remove_jobs_of_dead_workers(WORKER_TIMEOUT),
-        closed=closing.stop_runs_of_closed_orgs(),
+        closed=closing.cancel_runs_of_closed_orgs(),
     )
     if any(asdict(report).values()):
         logger.info("reconciled", **asdict(report))
     return report
 
 
-def recover_expired() -> int:
+def recover_expired_runs() -> int:
     """Retry runs whose lease has expired. A run whose workers died too often fails instead."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [ROWS_PER_CALL])
@@ -120,7 +120,7 @@ def enforce_cancel(*, org_id: UUID, run_id: UUID) -> bool:
         return _move_from_running(run, Status.CANCELLED, finished_at=Now())
 
 
-def enforce_cancels() -> int:
+def enforce_overdue_cancels() -> int:
     """Cancel all runs whose workers have not stopped them in time, in case the job for one of them was lost."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 1e-9  # relative tolerance: sums of doubles depend on their order
 
-MEASURES = {
+SUM_EXPRESSIONS = {  # {data type: SQL}
     "text": "sum(length({0}))",
     "character varying": "sum(length({0}))",
     "boolean": "sum({0}::int)",
@@ -27,26 +27,26 @@ MEASURES = {
     "timestamp without time zone": "sum(extract(epoch FROM {0}))",
     "date": "sum(extract(epoch FROM {0}))",
 }
-NUMBER_MEASURE = "sum({0})"
+NUMBER_SUM = "sum({0})"
 
 
 @dataclass(frozen=True)
 class Column:
     """The number of non-null values of a column, and their sum (0 if there are none)."""
 
-    values: int
-    measure: float
+    count: int
+    sum: float
 
     def equals(self, other: Column) -> bool:
         """Whether both columns have the same facts, up to the rounding of sums."""
-        return self.values == other.values and math.isclose(
-            self.measure, other.measure, rel_tol=SUM_TOLERANCE, abs_tol=SUM_TOLERANCE
+        return self.count == other.count and math.isclose(
+            self.sum, other.sum, rel_tol=SUM_TOLERANCE, abs_tol=SUM_TOLERANCE
         )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The rows and columns of one table."""
+    """The number of rows of one table, and a count and a sum for each column."""
 
     rows: int
     columns: Mapping[str, Column]
@@ -64,8 +64,8 @@ class Facts:
                 sentences.append(f"{name} is missing")
             elif not column.equals(other):
                 sentences.append(
-                    f"{name}: {column.values:,} values adding up to {column.measure:,.10g} in the "
-                    f"source, {other.values:,} and {other.measure:,.10g} in the destination"
+                    f"{name}: {column.count:,} values adding up to {column.sum:,.10g} in the "
+                    f"source, {other.count:,} and {other.sum:,.10g} in the destination"
                 )
         return sentences
 
@@ -73,22 +73,24 @@ class Facts:
 def read_table_facts(url: str, table: str) -> Facts:
     """Read the facts of a PostgreSQL table in schema `public`, with one aggregate query."""
     with psycopg.connect(url) as connection:
-        kinds = connection.execute(
+        columns = connection.execute(
             "SELECT column_name, data_type FROM information_schema.columns"
             " WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position",
             [table],
         ).fetchall()
         expressions: list[sql.Composable] = [sql.SQL("count(*)")]
-        for name, kind in kinds:
+        for name, data_type in columns:
             column = sql.Identifier(name)
-            measure = sql.SQL(MEASURES.get(kind, NUMBER_MEASURE)).format(column)
-            expressions += [sql.SQL("count({})").format(column), measure]
+            total = sql.SQL(SUM_EXPRESSIONS.get(data_type, NUMBER_SUM)).format(column)
+            expressions += [sql.SQL("count({})").format(column), total]
         query = sql.SQL("SELECT {} FROM {}").format(
             sql.SQL(", ").join(expressions), sql.Identifier("public", table)
         )
         row = connection.execute(query).fetchone() or ()
-    pairs = zip(kinds, row[1::2], row[2::2], strict=True)
-    return Facts(row[0], {kind[0]: Column(n, float(total or 0)) for kind, n, total in pairs})
+    results = zip(columns, row[1::2], row[2::2], strict=True)
+    return Facts(
+        row[0], {name: Column(count, float(total or 0)) for (name, _), count, total in results}
+    )
 
 
 def compute_frame_facts(frame: pl.DataFrame) -> Facts:

@@ -42,7 +42,7 @@ class DemoPipeline:
     stream_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def demos(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, DemoPipeline]:
+def demo_pipelines(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, DemoPipeline]:
     """Return the definitions of the three pipelines."""
     return (_flights(locations), _weather(locations), _airports())
 
@@ -52,7 +52,7 @@ def ensure_pipelines(org: Org, by: Principal, locations: Locations) -> dict[str,
     storage.write(
         f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", locations.airports.read_bytes()
     )
-    return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demos(locations)}
+    return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demo_pipelines(locations)}
 
 
 def _flights(locations: Locations) -> DemoPipeline:
@@ -143,23 +143,21 @@ def _ensure_pipeline(org: Org, by: Principal, demo: DemoPipeline) -> Pipeline:
     )
 
 
-def _ensure_connector(org: Org, by: Principal, wanted_connector: DemoConnector) -> Connector:
+def _ensure_connector(org: Org, by: Principal, demo: DemoConnector) -> Connector:
     """Create the connector, or update it, because a port may have changed since it was created."""
-    known = Connector.objects.for_org(org).filter(
-        role=wanted_connector.role, name__iexact=wanted_connector.name
-    )
+    known = Connector.objects.for_org(org).filter(role=demo.role, name__iexact=demo.name)
     connector: Connector | None = known.select_for_update().first()
     if connector is None:
         return connectors.create(
             org=org,
             by=by,
-            role=wanted_connector.role,
-            kind=wanted_connector.kind,
-            name=wanted_connector.name,
-            config=wanted_connector.config,
+            role=demo.role,
+            kind=demo.kind,
+            name=demo.name,
+            config=demo.config,
         )
-    if connector.kind != wanted_connector.kind:
+    if connector.kind != demo.kind:
         return connector
     return connectors.update(
-        org=org, by=by, connector_id=connector.pk, changes={"config": wanted_connector.config}
+        org=org, by=by, connector_id=connector.pk, changes={"config": demo.config}
     )

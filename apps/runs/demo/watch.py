@@ -18,8 +18,8 @@ MAX_SECONDS_WITHOUT_CHANGE = 180.0  # a longer time means that no worker is runn
 POLL_SECONDS = 0.2
 
 
-def run_where_needed(
-    org: Org, by: Principal, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]
+def run_unsuccessful_pipelines(
+    org: Org, by: Principal, pipelines: Mapping[str, Pipeline], print_line: Callable[[str], None]
 ) -> tuple[dict[str, Run], set[str]]:
     """Run each pipeline whose newest run has not succeeded, and wait for these runs.
 
@@ -34,7 +34,7 @@ def run_where_needed(
             if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
                 services.start(org=org, by=by, pipeline_id=pipeline.pk, force=True)
     if started:
-        _wait(org, {stream: pipelines[stream] for stream in started}, say)
+        _wait_for_runs(org, {stream: pipelines[stream] for stream in started}, print_line)
     with org_scope(org.pk):
         newest_runs = {stream: _newest_run(org, pipeline) for stream, pipeline in pipelines.items()}
     return {stream: run for stream, run in newest_runs.items() if run}, started
@@ -44,7 +44,9 @@ def _newest_run(org: Org, pipeline: Pipeline) -> Run | None:
     return Run.objects.for_org(org).filter(pipeline=pipeline).order_by("-created_at", "-id").first()
 
 
-def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]) -> None:
+def _wait_for_runs(
+    org: Org, pipelines: Mapping[str, Pipeline], print_line: Callable[[str], None]
+) -> None:
     waiting = dict(pipelines)
     last_states: dict[str, tuple[object, ...]] = {}
     changed_at = time.monotonic()
@@ -59,14 +61,14 @@ def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None
                 last_states[stream], changed_at = state, time.monotonic()
             if run.status not in LIVE:
                 del waiting[stream]
-                _report_result(pipeline, run, say)
+                _report_result(pipeline, run, print_line)
         if time.monotonic() - changed_at > MAX_SECONDS_WITHOUT_CHANGE:
             names = ", ".join(pipeline.name for pipeline in waiting.values())
             raise CommandError(f"{names} made no progress: see the worker's log.")
         time.sleep(POLL_SECONDS)
 
 
-def _report_result(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> None:
+def _report_result(pipeline: Pipeline, run: Run, print_line: Callable[[str], None]) -> None:
     if run.status != Status.SUCCEEDED:
         raise CommandError(
             f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message} "
@@ -77,4 +79,4 @@ def _report_result(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> 
         if run.finished_at and run.started_at
         else 0
     )
-    say(f"    {pipeline.name:<26} {run.records_written:>9,} records in {seconds:5.1f} s")
+    print_line(f"    {pipeline.name:<26} {run.records_written:>9,} records in {seconds:5.1f} s")

@@ -24,12 +24,12 @@ class RunFeed(EventFeed):
 
     def first_backlog(self) -> Backlog:
         with org_scope(self.org_id):
-            shown = snapshots.run(org_id=self.org_id, run_id=self.key)
-        number: int = shown["event_sequence"]
-        frames = [format_frame(number, "run", dumps(shown))]
-        ended = shown["status"] in ENDED
+            snapshot = snapshots.run(org_id=self.org_id, run_id=self.key)
+        number: int = snapshot["event_sequence"]
+        frames = [format_frame(number, "run", dumps(snapshot))]
+        ended = snapshot["status"] in ENDED
         if ended:
-            frames.append(format_frame(number, "end", dumps({"status": shown["status"]})))
+            frames.append(format_frame(number, "end", dumps({"status": snapshot["status"]})))
         return Backlog(tuple(frames), number, ended)
 
     def newest_number(self) -> int:
@@ -57,7 +57,7 @@ def feed_for(principal: Principal, run_id: UUID) -> RunFeed:
     return RunFeed(org_id, run_id)
 
 
-RUN = Subject(
+RUN_SUBJECT = Subject(
     event_table="runs_event",
     id_column="run_id",
     table="runs_run",

@@ -13,7 +13,7 @@ from apps.runs.following.feed import feed_for
 from apps.web.schema import operation
 from apps.web.wire import JSONRenderer
 
-RUN_STREAM = (
+EXAMPLE_STREAM = (
     'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"rate":51200.0}\n\n'
     'id: 8\nevent: log\ndata: {"first_line":3,"lines":[{"at":"2026-11-22T09:00:01Z","level":"info",'
     '"message":"Published 40,000 rows","fields":{}}]}\n\n'
@@ -31,7 +31,7 @@ class RunEventsView(OrgView):
         answer=str,
         media_type="text/event-stream",
         other_responses={204: "The run has ended and all events were sent: do not reconnect."},
-        example=RUN_STREAM,
+        example=EXAMPLE_STREAM,
         errors=(404,),
         parameters=PARAMETERS,
     )

@@ -23,12 +23,12 @@ from apps.runs.outputs import storage
 logger = structlog.get_logger(__name__)
 
 
-def remove_everything(org_id: UUID) -> bool:
+def remove_org_data(org_id: UUID) -> bool:
     """Cancel the runs of an org that is being erased, then remove its files and its engine state.
 
     Returns False if a cancelled run has not ended yet. The next call continues then.
     """
-    if stop_runs(org_id):
+    if cancel_runs(org_id):
         return False
     with org_scope(org_id):
         pipelines = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
@@ -38,7 +38,7 @@ def remove_everything(org_id: UUID) -> bool:
     return True
 
 
-def stop_runs(org_id: UUID) -> int:
+def cancel_runs(org_id: UUID) -> int:
     """Cancel every live run of an org. Returns the number of live runs."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
@@ -53,9 +53,9 @@ def stop_runs(org_id: UUID) -> int:
     return len(live_runs)
 
 
-def stop_runs_of_closed_orgs() -> int:
+def cancel_runs_of_closed_orgs() -> int:
     """Cancel the runs of suspended orgs and of orgs that will be deleted. Returns the number of orgs with runs."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
         org_ids = cursor.fetchall()
-    return apply_to_rows(org_ids, lambda org_id: stop_runs(org_id) > 0)
+    return apply_to_rows(org_ids, lambda org_id: cancel_runs(org_id) > 0)

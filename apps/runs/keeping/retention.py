@@ -72,8 +72,8 @@ def remove_logs() -> int:
     # First finish removals that a crash or a storage failure has interrupted.
     apply_to_rows(_find_runs("runs_logs_going"), _finish_log_removal)
     removed = 0
-    while removed < MAX_REMOVALS and (due := _find_runs("runs_logs_due")):
-        count = apply_to_rows(due, _remove_log)
+    while removed < MAX_REMOVALS and (due_runs := _find_runs("runs_logs_due")):
+        count = apply_to_rows(due_runs, _remove_log)
         if not count:
             break
         removed += count
@@ -140,8 +140,8 @@ def removal_note(org: Org, run: Run) -> str:
 def remove_runs() -> int:
     """Remove expired runs that have no log and no files any more. Each pipeline's newest run stays."""
     removed = 0
-    while removed < MAX_REMOVALS and (due := _find_runs("runs_due")):
-        count = apply_to_rows(due, _remove_run)
+    while removed < MAX_REMOVALS and (due_runs := _find_runs("runs_due")):
+        count = apply_to_rows(due_runs, _remove_run)
         if not count:
             break
         removed += count

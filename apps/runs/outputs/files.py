@@ -21,7 +21,7 @@ from apps.runs.outputs import storage
 
 def list_files(*, org: Org, by: Principal, run_id: UUID) -> Any:
     """Return the run's files as a QuerySet, ordered by name. Raises NotFound."""
-    visibility.readable_run(org=org, by=by, run_id=run_id)
+    visibility.find_run(org=org, by=by, run_id=run_id)
     return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
 
 
@@ -48,7 +48,7 @@ def prepare_download(
         raise NotFound
     return SlowCall(
         partial(_open_download, output, link=link),
-        lambda later: visibility.readable_run(org=org, by=later, run_id=run_id),
+        lambda principal: visibility.find_run(org=org, by=principal, run_id=run_id),
     )
 
 

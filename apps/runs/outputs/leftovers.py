@@ -23,7 +23,7 @@ from apps.runs.outputs import storage
 
 logger = structlog.get_logger(__name__)
 
-RUNS_PER_QUERY = 1000  # runs per query
+RUNS_PER_QUERY = 1000
 
 
 def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
@@ -32,7 +32,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     If the pipeline exists, nothing is removed and the result is False. The engine's state is removed first, so that
     a child that is still running loses its lease.
     """
-    if _exists(org_id, pipeline_id):
+    if _pipeline_exists(org_id, pipeline_id):
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
     state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
@@ -44,11 +44,11 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
 
 def remove_again_if_deleted(claim: Claim) -> None:
     """Remove the data again if the pipeline was deleted, because a frozen worker may have written after that."""
-    if not _exists(claim.org_id, claim.pipeline_id):
+    if not _pipeline_exists(claim.org_id, claim.pipeline_id):
         removal.request_removal(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
 
 
-def _exists(org_id: UUID, pipeline_id: UUID) -> bool:
+def _pipeline_exists(org_id: UUID, pipeline_id: UUID) -> bool:
     with org_scope(org_id):
         exists: bool = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).exists()
     return exists

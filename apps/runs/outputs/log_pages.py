@@ -16,12 +16,12 @@ from apps.runs.outputs.logs import LogPage
 
 
 @dataclass(frozen=True, slots=True)
-class LogView:
+class LogResult:
     """A page of a log, and facts about the whole log. Line numbers begin at 0."""
 
     page: LogPage
     total: int  # lines written so far
-    removed: int  # number of removed lines, which are the first ones
+    removed: int  # number of removed lines, from the start of the log
     complete: bool  # whether the run has ended and no line follows this page
     note: str
 
@@ -32,20 +32,24 @@ class LogView:
 
 def read(
     *, org: Org, by: Principal, run_id: UUID, offset: int, limit: int, level: str | None
-) -> SlowCall[LogView]:
+) -> SlowCall[LogResult]:
     """Return the call that reads lines from `offset` on, of this level and more severe levels. Raises NotFound."""
-    run = visibility.readable_run(org=org, by=by, run_id=run_id)
-    parts = logs.parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
+    run = visibility.find_run(org=org, by=by, run_id=run_id)
+    parts = logs.find_parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
     note = retention.removal_note(org, run)
 
-    def load() -> LogView:
+    def load() -> LogResult:
         try:
-            page = logs.page(parts, offset=offset, limit=limit, level=level, total=run.log_lines)
+            page = logs.read_page(
+                parts, offset=offset, limit=limit, level=level, total=run.log_lines
+            )
         except FileNotFoundError:  # The log may have been removed in the meantime.
             if not retention.is_log_removed(run):
                 raise
             page = LogPage([], run.log_lines)
         complete = run.status in ENDED and page.next_offset >= run.log_lines
-        return LogView(page, run.log_lines, run.log_removed, complete, note)
+        return LogResult(page, run.log_lines, run.log_removed, complete, note)
 
-    return SlowCall(load, lambda later: visibility.readable_run(org=org, by=later, run_id=run_id))
+    return SlowCall(
+        load, lambda principal: visibility.find_run(org=org, by=principal, run_id=run_id)
+    )

@@ -21,7 +21,7 @@ MAX_PARTS = 500  # parts read for one page; a page may have fewer lines than its
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartLocation:
     """The location of a stored part: its key, its first line, and its number of lines."""
 
     key: str
@@ -111,9 +111,10 @@ def save(part: LogPart) -> None:
     )
 
 
-def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[Part]:
-    """Return the parts that may have lines from `offset` on. With a level, only parts with lines of that level or
-    a more severe one.
+def find_parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[PartLocation]:
+    """Return the parts that may have lines from `offset` on.
+
+    With a level, parts without lines of that level or a more severe level are left out.
     """
     log_parts = LogPart.objects.for_org(org_id).filter(run_id=run_id)
     start = (
@@ -126,13 +127,13 @@ def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list
     if level:
         rows = rows.filter(levels__has_any_keys=list(_levels_from(level)))
     return [
-        Part(key, first, lines)
+        PartLocation(key, first, lines)
         for key, first, lines in rows.values_list("key", "first_line", "lines")[: MAX_PARTS + 1]
     ]
 
 
-def page(
-    log_parts: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
+def read_page(
+    log_parts: Sequence[PartLocation], *, offset: int, limit: int, level: str | None, total: int
 ) -> LogPage:
     """Read a page of lines. Uses storage only, not the database."""
     levels = frozenset(_levels_from(level)) if level else frozenset(LEVELS)
@@ -148,7 +149,7 @@ def page(
     return LogPage(lines, total)
 
 
-def _read_lines(part: Part, offset: int) -> Iterator[dict[str, Any]]:
+def _read_lines(part: PartLocation, offset: int) -> Iterator[dict[str, Any]]:
     stored_lines = storage.read(part.key).splitlines()
     # The part may have grown since its row was read, so use only the lines that the row counts.
     for number, text in enumerate(stored_lines[: part.lines], start=part.first_line):

@@ -29,8 +29,9 @@ __all__ = [
 ]
 
 
-_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # the file name in a `log_key`
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the spelling of ids in keys
+_PART_PATTERN = re.compile(r"\d{4}-(\d{12})\.jsonl")  # the file name in a `log_key`
+# The spelling of ids in keys.
+_ID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
@@ -46,12 +47,12 @@ def run_folder(org_id: UUID, run_id: UUID) -> str:
 
 
 def run_ids(org_id: UUID) -> list[UUID]:
-    """Return the ids of all runs of the org that have files here."""
+    """Return the ids of all runs of the org that have files in the storage."""
     try:
         folders, _ = default_storage.listdir(f"org/{org_id}/run")
     except FileNotFoundError:  # The folder does not exist: the org has not run anything yet.
         return []
-    return [UUID(name) for name in folders if _ID.fullmatch(name)]
+    return [UUID(name) for name in folders if _ID_PATTERN.fullmatch(name)]
 
 
 def write(key: str, content: bytes) -> None:
@@ -86,7 +87,7 @@ def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
     except FileNotFoundError:  # The log was removed before, or nothing was written.
         return
     for name in names:
-        match = _PART.fullmatch(name)
+        match = _PART_PATTERN.fullmatch(name)
         if match and int(match[1]) < before:
             default_storage.delete(f"{folder}/{name}")
     if settings.STORAGE_KIND == "local":

@@ -28,7 +28,7 @@ from apps.runs.models import LIVE, Run
 
 logger = structlog.get_logger(__name__)
 
-UNFINISHED = frozenset({"started", "running"})
+UNFINISHED_STATUSES = frozenset({"started", "running"})
 
 
 def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def read_checkpoint(org_id: UUID, pipeline_id: UUID) -> Progress | None:
     except psycopg.OperationalError as error:
         logger.warning("engine state cannot be read now", error=first_line(error))
         return None
-    if stream_state is None or stream_state.status not in UNFINISHED:
+    if stream_state is None or stream_state.status not in UNFINISHED_STATUSES:
         return None
     read = stream_state.written + stream_state.rejected
     return Progress(
@@ -60,7 +60,7 @@ def read_checkpoint(org_id: UUID, pipeline_id: UUID) -> Progress | None:
 def set_position(
     *, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]
 ) -> dict[str, Any]:
-    """Let the next incremental sync continue from `position`. Returns what `read_positions` returns now.
+    """Let the next incremental sync continue from `position`. Returns the new positions.
 
     Raises RunInProgress, and NoPosition before the first finished sync.
     """
@@ -76,7 +76,7 @@ def set_position(
 
 
 def reset_position(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Let the next run read everything again. Returns what `read_positions` returns now. Raises RunInProgress."""
+    """Let the next run read everything again. Returns the new positions. Raises RunInProgress."""
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
         state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id))
@@ -86,7 +86,7 @@ def reset_position(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, A
 
 def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Lock and return the pipeline, so that none of its runs can start before the change. Raises RunInProgress."""
-    pipeline = visibility.pipeline_for(
+    pipeline = visibility.find_permitted_pipeline(
         Permission.STATE_EDIT, org=org, by=by, pipeline_id=pipeline_id, lock=True
     )
     live_runs = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE)

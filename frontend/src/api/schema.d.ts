@@ -2065,8 +2065,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Preview a few records of a pipeline's stream, transformed; writes nothing
-         * @description Preview a few records of a pipeline's stream, transformed; writes nothing.
+         * Preview a few transformed records of a pipeline's stream, without writing them
+         * @description Preview a few transformed records of a pipeline's stream, without writing them.
          */
         post: operations["pipelines_preview"];
         delete?: never;
@@ -2289,8 +2289,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Preview a few records of a definition, transformed; it needs no destination
-         * @description Preview a few records of a definition, transformed; it needs no destination.
+         * Preview a few transformed records with an unsaved definition, which needs no destination
+         * @description Preview a few transformed records with an unsaved definition, which needs no destination.
          */
         post: operations["pipelines_preview_unsaved"];
         delete?: never;
@@ -5063,7 +5063,7 @@ export interface components {
             };
         };
         VersionDiff: {
-            /** @description The version compared with. */
+            /** @description Number of the version to compare with. */
             before: number;
             after: number;
             changes: components["schemas"]["FieldChange"][];
@@ -15607,7 +15607,7 @@ export interface operations {
                 connector?: string;
                 /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Kind. */
+                /** @description Kind of the destination. */
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
@@ -15615,11 +15615,11 @@ export interface operations {
                 limit?: number;
                 order?: "newest" | "oldest" | "name" | "updated";
                 q?: string;
-                /** @description Kind. */
+                /** @description Kind of the source. */
                 source?: string;
                 /** @description Status of the newest run. */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                /** @description One or more tags, separated by commas; the pipelines have all of them. */
+                /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
                 tag?: string;
             };
             header?: never;
@@ -16622,7 +16622,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Preview a few records of a pipeline's stream, transformed; writes nothing */
+            /** @description Preview a few transformed records of a pipeline's stream, without writing them */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17906,7 +17906,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Preview a few records of a definition, transformed; it needs no destination */
+            /** @description Preview a few transformed records with an unsaved definition, which needs no destination */
             200: {
                 headers: {
                     [name: string]: unknown;

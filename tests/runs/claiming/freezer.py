@@ -192,13 +192,13 @@ def fire_schedules() -> Any:
 def recover_runs() -> Any:
     from apps.runs.claiming import reconciler
 
-    return reconciler.recover_expired()
+    return reconciler.recover_expired_runs()
 
 
-def enforce_cancels() -> Any:
+def enforce_overdue_cancels() -> Any:
     from apps.runs.claiming import reconciler
 
-    return reconciler.enforce_cancels()
+    return reconciler.enforce_overdue_cancels()
 
 
 ACTIONS: Mapping[str, Callable[..., Any]] = {
@@ -209,7 +209,7 @@ ACTIONS: Mapping[str, Callable[..., Any]] = {
         record_progress,
         fire_schedules,
         recover_runs,
-        enforce_cancels,
+        enforce_overdue_cancels,
     )
 }
 

@@ -139,7 +139,7 @@ LOCKS = {
     ),
     "an expired run": Lock("recover_runs", r'FOR UPDATE OF "runs_run"', _run_with_expired_lease),
     "a run to be cancelled": Lock(
-        "enforce_cancels", r'FOR UPDATE OF "runs_run"', _run_to_be_cancelled
+        "enforce_overdue_cancels", r'FOR UPDATE OF "runs_run"', _run_to_be_cancelled
     ),
     "a due schedule": Lock("fire_schedules", "FOR UPDATE OF .* SKIP LOCKED", _due_schedule),
     "an idempotency key": Lock(

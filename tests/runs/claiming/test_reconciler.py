@@ -49,7 +49,7 @@ def claimed_run(acme: World, claim: Claim) -> Run:
 
 
 def test_a_run_with_a_valid_lease_is_not_changed(acme: World, claim: Claim) -> None:
-    assert reconciler.recover_expired() == 0
+    assert reconciler.recover_expired_runs() == 0
     assert not reconciler.recover(org_id=claim.org_id, run_id=claim.run_id, lease=claim.lease)
     assert claimed_run(acme, claim).status == Status.RUNNING
 
@@ -59,8 +59,8 @@ def test_a_run_with_an_expired_lease_is_pending_again_and_its_worker_loses_it(
 ) -> None:
     expire_lease(acme, claim)
 
-    assert reconciler.recover_expired() == 1
-    assert reconciler.recover_expired() == 0
+    assert reconciler.recover_expired_runs() == 1
+    assert reconciler.recover_expired_runs() == 0
 
     run = claimed_run(acme, claim)
     assert (run.status, run.crashes, run.lease) == (Status.PENDING, 1, None)
@@ -80,14 +80,14 @@ def test_a_worker_that_renews_an_expired_lease_in_time_keeps_the_run(
     with leases.held(claim):
         pass  # this renews the lease
 
-    assert reconciler.recover_expired() == 0
+    assert reconciler.recover_expired_runs() == 0
 
 
 def test_a_run_fails_after_the_third_crash_of_a_worker(acme: World, claim: Claim) -> None:
     update_run(acme, claim.run_id, crashes=2)
     expire_lease(acme, claim)
 
-    reconciler.recover_expired()
+    reconciler.recover_expired_runs()
 
     run = claimed_run(acme, claim)
     assert (run.status, run.failure_class, run.crashes) == (Status.FAILED, "crashed", 3)
@@ -99,10 +99,11 @@ def test_a_run_of_a_dead_worker_is_cancelled_if_that_was_requested(
 ) -> None:
     with acme.scope():
         services.cancel(org=acme.org, by=SYSTEM, run_id=claim.run_id)
-    assert reconciler.enforce_cancels() == 0  # the worker has a few seconds to cancel the run
+    # The worker has a few seconds to cancel the run.
+    assert reconciler.enforce_overdue_cancels() == 0
     update_run(acme, claim.run_id, cancel_requested_at=Now() - timedelta(seconds=30))
 
-    assert reconciler.enforce_cancels() == 1
+    assert reconciler.enforce_overdue_cancels() == 1
 
     assert claimed_run(acme, claim).status == Status.CANCELLED
     with pytest.raises(LeaseLost), leases.held(claim):
@@ -156,5 +157,5 @@ def test_concurrent_reconcilers_recover_a_run_once(acme: World, claim: Claim) ->
 
     expire_lease(acme, claim)
 
-    assert sum(call_at_once(reconciler.recover_expired, 4)) == 1
+    assert sum(call_at_once(reconciler.recover_expired_runs, 4)) == 1
     assert claimed_run(acme, claim).crashes == 1

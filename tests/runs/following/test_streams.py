@@ -17,7 +17,7 @@ from apps.live import events, tickets
 from apps.orgs.models import Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
-from apps.runs.following import feed as followed
+from apps.runs.following import feed
 from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
@@ -87,7 +87,7 @@ def publish_events(
 ) -> None:
     with world.scope():
         new_events = [events.NewEvent(kind, body) for body in bodies]
-        events.publish(followed.RUN, org_id=world.org.pk, key=run_id, new_events=new_events)
+        events.publish(feed.RUN_SUBJECT, org_id=world.org.pk, key=run_id, new_events=new_events)
 
 
 def test_a_stream_begins_with_the_current_run_and_continues_with_new_events(

@@ -62,7 +62,7 @@ def queued_removals() -> list[dict[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT args FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' ORDER BY id",
-            [removal.REMOVE],
+            [removal.TASK],
         )
         return [orjson.loads(args) for (args,) in cursor.fetchall()]
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.background import sweeping
 from apps.orgs.models import AuditEvent, Org
 from apps.runs.execute import Worker
-from apps.runs.following import feed as followed
+from apps.runs.following.feed import RunFeed
 from apps.runs.keeping import retention
 from apps.runs.models import Event, LogPart, Output, Run
 from apps.runs.outputs import storage
@@ -191,9 +191,9 @@ def test_run_events_are_removed_after_the_days_of_the_org_and_other_events_after
     assert event_kinds(acme, old_run) == event_kinds(acme, recent_run) == {"run"}
     assert retention.remove_expired_data().events > 0
     assert (event_kinds(acme, old_run), event_kinds(acme, recent_run)) == (set(), {"run"})
-    feed = followed.RunFeed(acme.org.pk, recent_run)
+    run_feed = RunFeed(acme.org.pk, recent_run)
     # Some events are missing, so the feed returns the current state.
-    assert feed.after(0) == feed.first_backlog()
+    assert run_feed.after(0) == run_feed.first_backlog()
     connection.close()
 
 

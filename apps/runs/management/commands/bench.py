@@ -12,7 +12,7 @@ NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox")
 
 class Command(BaseCommand):
     help = (
-        "Compare Drover with the tools it replaces: paired measurements, medians. Starts a temporary "
+        "Compare Drover with the tools it replaces, by medians of paired measurements. Starts a temporary "
         "PostgreSQL and servers on loopback and removes them; does not change this installation."
     )
 

@@ -16,14 +16,14 @@ from apps.runs.demo import check
 from apps.runs.demo.locations import Locations
 from apps.runs.demo.org import Login, ensure_org
 from apps.runs.demo.pipelines import ensure_pipelines
-from apps.runs.demo.watch import run_where_needed
+from apps.runs.demo.watch import run_unsuccessful_pipelines
 from apps.runs.models import Run
 
 
 class Command(BaseCommand):
     """`manage.py demo --report FILE`: safe to repeat; pipelines that succeeded are not run again."""
 
-    help = "Create the demo org with its pipelines, run them, and check every entry at the destinations."
+    help = "Create the demo org with its pipelines, run them, and compare each destination with its source."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--report", type=Path, help="write the output to this JSON file too")
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         org, by, login = ensure_org(password=locations.password)
         with org_scope(org.pk):
             pipelines = ensure_pipelines(org, by, locations)
-        runs, started = run_where_needed(org, by, pipelines, self._say)
+        runs, started = run_unsuccessful_pipelines(org, by, pipelines, self._print_line)
         verified_entries = _read_verified_entries(report)
         entries = []
         for stream, pipeline in pipelines.items():
@@ -43,12 +43,12 @@ class Command(BaseCommand):
                 with org_scope(org.pk):
                     entry = _check_pipeline(stream, pipeline, org=org, run=run, locations=locations)
             entries.append(entry)
-            self._say(f"    {entry['name']:<26} {entry['rows']:>9,} rows equal the source")
-            self._say(f"        {entry['where']}")
+            self._print_line(f"    {entry['name']:<26} {entry['rows']:>9,} rows equal the source")
+            self._print_line(f"        {entry['where']}")
         if report:
             _write_report(report, org, login, entries)
 
-    def _say(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 

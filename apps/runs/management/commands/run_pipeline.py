@@ -24,7 +24,7 @@ from apps.runs.models import ENDED
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 NOT_STARTED, TIMED_OUT = 2, 4
-POLL_SECONDS = 0.3  # seconds
+POLL_SECONDS = 0.3
 OPERATOR = operator("manage.py run_pipeline")
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--org", required=True, help="the organization's slug, or its name if that is unique"
         )
-        parser.add_argument("--wait", action="store_true", help="wait until it ends")
+        parser.add_argument("--wait", action="store_true", help="wait until the run ends")
         parser.add_argument("--timeout", type=float, default=None, help="seconds to wait at most")
         parser.add_argument("--force", action="store_true", help="run it even if it is disabled")
 
@@ -54,14 +54,14 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         try:
-            owner = find_org(org)
+            found_org = find_org(org)
         except NoSingleOrg as error:
             raise CommandError(str(error), returncode=NOT_STARTED) from error
-        run_id = _start(owner, name, force=force)
+        run_id = _start(found_org, name, force=force)
         if not wait:
             self.stdout.write(str(run_id))
             return
-        run = _wait_for_run(owner, run_id, Console(), timeout)
+        run = _wait_for_run(found_org, run_id, Console(), timeout)
         if run["status"] not in ENDED:
             self.stderr.write(f"{name} is still {run['status']} after {timeout:g} s.")
             sys.exit(TIMED_OUT)
