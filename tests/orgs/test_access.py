@@ -13,7 +13,7 @@ from tests.isolation.planted import principal
 from tests.world import World, client_for
 
 
-def member(world: World, role: Role) -> Membership:
+def membership_of(world: World, role: Role) -> Membership:
     with world.scope():
         membership: Membership = (
             Membership.objects.for_org(world.org).select_related("user").get(user=world.users[role])
@@ -27,8 +27,8 @@ def read_access(world: World, membership: Membership, **query: str) -> Any:
     return answer.json()
 
 
-def test_a_domain_role_is_the_reason_in_its_domain_only(world: World) -> None:
-    viewer = member(world, Role.VIEWER)
+def test_a_domain_role_explains_a_permission_only_in_its_domain(world: World) -> None:
+    viewer = membership_of(world, Role.VIEWER)
     with world.scope():
         owner = principal(world, Role.OWNER)
         domain = domains.create(org=world.org, by=owner, name="Marketing")
@@ -36,18 +36,16 @@ def test_a_domain_role_is_the_reason_in_its_domain_only(world: World) -> None:
             org=world.org, by=owner, domain_id=domain.pk, member_id=viewer.pk, role=Role.ADMIN
         )
     access = read_access(world, viewer, domain=str(domain.pk))
-    reasons = {row["permission"]: row for row in access["permissions"]}
+    rows_in_domain = {row["permission"]: row for row in access["permissions"]}
     assert (
-        reasons["pipelines.run"]["because"]
+        rows_in_domain["pipelines.run"]["because"]
         == "The domain role in Marketing raises viewer to admin."
     )
-    assert reasons["members.manage"]["allowed"] is False
+    assert rows_in_domain["members.manage"]["allowed"] is False
     assert (access["role"], access["role_here"]) == ("viewer", "admin")
-    reasons_elsewhere = {
-        row["permission"]: row for row in read_access(world, viewer)["permissions"]
-    }
+    rows_in_org = {row["permission"]: row for row in read_access(world, viewer)["permissions"]}
     assert (
-        reasons_elsewhere["pipelines.run"]["because"]
+        rows_in_org["pipelines.run"]["because"]
         == "Needs member; this member's role here is viewer."
     )
 
@@ -57,7 +55,7 @@ def test_a_domain_role_is_the_reason_in_its_domain_only(world: World) -> None:
 def test_the_explained_permissions_are_the_permissions_of_the_member(
     world: World, role: Role, domain_role: Role | None
 ) -> None:
-    membership = member(world, role)
+    membership = membership_of(world, role)
     domain_id = None
     with world.scope():
         owner = principal(world, Role.OWNER)

@@ -34,7 +34,7 @@ def key_client(text: str, header: str = "Authorization") -> APIClient:
 def test_a_key_is_shown_once_and_stored_as_a_hash(world: World) -> None:
     key = create_key(world).json()
     listed = world.client(Role.ADMIN).get("/api/v1/org/api-keys")
-    secret = key["key"][17:60]  # between prefix and checksum
+    secret = key["key"][17:60]  # between the prefix and the checksum
     assert key["prefix"] in listed.content.decode()
     assert secret not in listed.content.decode()
     with world.scope():
@@ -54,16 +54,18 @@ def test_a_key_has_access_to_its_org_with_its_role(world: World, header: str) ->
 
 
 def test_a_key_can_read_its_own_permissions(world: World) -> None:
-    scoped = key_client(
+    scoped_client = key_client(
         create_key(world, role="admin", scopes=["read", "pipelines.run"]).json()["key"]
     )
-    assert scoped.get("/api/v1/auth/me").json()["organization"]["permissions"] == [
+    assert scoped_client.get("/api/v1/auth/me").json()["organization"]["permissions"] == [
         "pipelines.run",
         "read",
     ]
     domain = world.client(Role.ADMIN).post("/api/v1/org/domains", {"name": "Marketing"}).json()
-    limited = key_client(create_key(world, role="member", domain_id=domain["id"]).json()["key"])
-    organization = limited.get("/api/v1/auth/me").json()["organization"]
+    domain_client = key_client(
+        create_key(world, role="member", domain_id=domain["id"]).json()["key"]
+    )
+    organization = domain_client.get("/api/v1/auth/me").json()["organization"]
     assert organization["permissions"] == ["read"]
     assert "pipelines.run" in organization["domains"][0]["permissions"]
 
@@ -92,8 +94,9 @@ def test_bcrypt_is_not_called_for_a_wrong_secret_with_a_known_prefix(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = create_key(world).json()["key"]
-    body = text.rpartition("_")[0]
-    forged = body[:-1] + ("A" if body[-1] != "A" else "B")
+    without_checksum = text.rpartition("_")[0]
+    last_character = "A" if without_checksum[-1] != "A" else "B"
+    forged = without_checksum[:-1] + last_character
     forged = f"{forged}_{keys._checksum(forged)}"
     monkeypatch.setattr(bcrypt, "checkpw", lambda *_: pytest.fail("bcrypt was called"))
     assert key_client(forged).get("/api/v1/org").status_code == 401

@@ -46,7 +46,7 @@ def test_create_org_for_an_existing_user_prints_no_password(world: World) -> Non
     assert len(memberships_of(owner.pk)) == 2
 
 
-def test_create_operator_reads_its_password_from_a_file(db: None, tmp_path: Path) -> None:
+def test_create_operator_reads_the_password_from_a_file(db: None, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("correct horse battery staple\n")
     output = run_command("create_operator", "op@example.com", "--password-file", str(file))
@@ -111,7 +111,7 @@ class TestKeyRotation:
             self.unsealed_secret(worlds[0])
         assert not diagnosis.keys().ok
 
-    def test_an_org_that_was_loaded_before_the_rotation_can_still_be_decrypted(
+    def test_an_org_that_was_loaded_before_the_rotation_can_still_decrypt_its_secrets(
         self, worlds: list[World]
     ) -> None:
         """A run that began before the rotation has the data key in its old encrypted form."""
@@ -156,11 +156,17 @@ def test_the_doctor_reports_no_problem_while_a_worker_runs(committed_db: None) -
     assert "All checks passed." in run_command("doctor")
 
 
-def test_doctor_reports_the_risks_of_a_shared_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    isolation = layers.choose_isolation
-    monkeypatch.setattr(layers, "choose_isolation", lambda: isolation(("landlock", "seccomp")))
+def test_the_doctor_warns_if_code_runs_as_the_user_of_drover(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choose_isolation = layers.choose_isolation
+    monkeypatch.setattr(
+        layers, "choose_isolation", lambda: choose_isolation(("landlock", "seccomp"))
+    )
     assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
-    monkeypatch.setattr(layers, "choose_isolation", lambda: isolation(("seccomp", "root", "uid")))
+    monkeypatch.setattr(
+        layers, "choose_isolation", lambda: choose_isolation(("seccomp", "root", "uid"))
+    )
     assert "left open" not in diagnosis.isolation().seen
 
 
@@ -196,7 +202,7 @@ def test_the_doctor_names_a_role_with_too_many_privileges(committed_db: None) ->
     assert (finding.ok, finding.seen) == (False, "too many privileges: app_ops")
 
 
-def test_doctor_reports_why_storage_cannot_be_used(
+def test_the_doctor_reports_why_storage_cannot_be_used(
     committed_db: None, settings: Any, tmp_path: Path
 ) -> None:
     location = tmp_path / "file"

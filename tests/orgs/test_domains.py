@@ -73,9 +73,9 @@ def test_a_domain_role_applies_to_one_domain_only(world: World) -> None:
         create_domain(world, "Here").json()["id"],
         create_domain(world, "Elsewhere").json()["id"],
     )
-    viewer = member_id(world, Role.VIEWER)
+    viewer_id = member_id(world, Role.VIEWER)
     client = world.client(Role.ADMIN)
-    path = f"/api/v1/org/domains/{domain_id}/members/{viewer}"
+    path = f"/api/v1/org/domains/{domain_id}/members/{viewer_id}"
     assert client.put(path, {"role": "member"}).status_code == 200
     assert client.put(path, {"role": "admin"}).json()["role"] == "admin"
     assert len(client.get(f"/api/v1/org/domains/{domain_id}").json()["members"]) == 1
@@ -109,18 +109,18 @@ def test_a_domain_role_must_be_higher_than_the_members_role_in_the_org_and_not_o
 
 
 @pytest.mark.parametrize("foreign_part", ["domain", "member"])
-def test_a_domain_or_member_of_another_org_gets_the_same_404_as_an_unknown_one(
+def test_a_domain_or_member_of_another_org_gets_the_same_404_as_an_unknown_id(
     world: World, stranger: World, foreign_part: str
 ) -> None:
     with stranger.scope():
         domain_of_stranger = Domain.unscoped.create(org=stranger.org, name="theirs").pk
     own_domain = create_domain(world).json()["id"]
-    viewer = member_id(world, Role.VIEWER)
+    viewer_id = member_id(world, Role.VIEWER)
     client = world.client(Role.OWNER)
 
     def set_role(replaced_id: Any) -> Any:
         domain, member = (
-            (replaced_id, viewer) if foreign_part == "domain" else (own_domain, replaced_id)
+            (replaced_id, viewer_id) if foreign_part == "domain" else (own_domain, replaced_id)
         )
         return client.put(f"/api/v1/org/domains/{domain}/members/{member}", {"role": "admin"})
 

@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
+from apps.orgs.members import invitations
 from apps.orgs.members.serializers import InvitationRow
 from apps.orgs.models import AuditEvent, Invitation, Membership
 from apps.orgs.roles import Role
@@ -109,17 +111,13 @@ def test_accepting_an_invitation_does_not_lower_the_role_of_a_member(world: Worl
             role=Role.VIEWER,
             expires_at=timezone.now() + timedelta(days=1),
         )
-    from apps.orgs.members import invitations
-
     invitations.deliver(org_id=world.org.pk, invitation_id=invitation.pk)
-    from django.core import mail
-
     secret = mailbox.link(mail.outbox[-1])[1]
     assert accept_invitation(world.client(Role.ADMIN), secret).status_code == 200
     assert role_of(world, admin) == "admin"
 
 
-def test_resending_creates_a_new_link_and_the_old_one_stops_working(
+def test_resending_creates_a_new_link_and_the_old_link_stops_working(
     world: World, stranger: World
 ) -> None:
     grace = stranger.users[Role.OWNER]
@@ -127,12 +125,12 @@ def test_resending_creates_a_new_link_and_the_old_one_stops_working(
     client = world.client("admin")
     (row,) = client.get(PATH).json()["results"]
     assert client.post(f"{PATH}/{row['id']}/resend").status_code == 200
-    invited = client_for(grace, stranger.org)
+    invited_client = client_for(grace, stranger.org)
     # The old link stops working even before the new mail is written.
-    assert accept_invitation(invited, old_secret).status_code == 410
+    assert accept_invitation(invited_client, old_secret).status_code == 410
     (message,) = mailbox.deliver()
-    assert accept_invitation(invited, old_secret).status_code == 410
-    assert accept_invitation(invited, mailbox.link(message)[1]).status_code == 200
+    assert accept_invitation(invited_client, old_secret).status_code == 410
+    assert accept_invitation(invited_client, mailbox.link(message)[1]).status_code == 200
     assert client.get(PATH).json()["count"] == 0
 
 
@@ -140,15 +138,15 @@ def test_withdrawn_and_expired_invitations_cannot_be_accepted(
     world: World, stranger: World
 ) -> None:
     grace = stranger.users[Role.OWNER]
-    invited, client = client_for(grace, stranger.org), world.client("admin")
+    invited_client, client = client_for(grace, stranger.org), world.client("admin")
     withdrawn = invitation_secret(world, email=grace.email)
     (row,) = client.get(PATH).json()["results"]
     assert client.delete(f"{PATH}/{row['id']}").status_code == 204
-    assert accept_invitation(invited, withdrawn).status_code == 410
+    assert accept_invitation(invited_client, withdrawn).status_code == 410
     expired = invitation_secret(world, email=grace.email)
     with world.scope():
         Invitation.objects.for_org(world.org).update(expires_at=timezone.now())
-    assert accept_invitation(invited, expired).status_code == 410
+    assert accept_invitation(invited_client, expired).status_code == 410
     assert APIClient().post("/api/v1/invitations/show", {"token": expired}).status_code == 410
     # A new invitation replaces the expired one.
     assert invite_address(world, email=grace.email).status_code == 201
@@ -198,7 +196,7 @@ def test_an_org_may_limit_invitations_to_its_email_domains(world: World) -> None
     assert invite_address(world).status_code == 201
 
 
-def test_open_invitations_count_for_the_limit_of_members(world: World) -> None:
+def test_open_invitations_count_towards_the_limit_of_members(world: World) -> None:
     world.client("owner").patch("/api/v1/org", {"max_members": 5})
     assert invite_address(world).status_code == 201
     refused = invite_address(world, email="second@example.com")
@@ -256,10 +254,10 @@ def test_a_stranger_gets_404_for_an_invitation_and_a_viewer_403(
 
 
 def test_a_response_has_exactly_the_documented_fields(world: World) -> None:
-    documented = set(InvitationRow().fields)
-    assert set(invite_address(world).json()) == documented
+    documented_fields = set(InvitationRow().fields)
+    assert set(invite_address(world).json()) == documented_fields
     (listed,) = world.client("admin").get(PATH).json()["results"]
-    assert set(listed) == documented
+    assert set(listed) == documented_fields
     assert listed["invited_by"] == world.users[Role.ADMIN].email
 
 

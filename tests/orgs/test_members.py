@@ -43,7 +43,7 @@ def test_every_member_may_list_the_members(world: World) -> None:
     assert {row["email"] for row in body["results"]} == {u.email for u in world.users.values()}
 
 
-def principal(world: World, role: Role) -> Principal:
+def load_principal(world: World, role: Role) -> Principal:
     """Return the principal of the member with this role, as for a new request."""
     claims = claims_for(world.users[role], world.org)
     with world.scope():
@@ -53,28 +53,28 @@ def principal(world: World, role: Role) -> Principal:
 def test_a_request_that_waited_for_a_lock_is_rejected_if_its_sender_was_demoted(
     world: World,
 ) -> None:
-    by, target = principal(world, Role.OWNER), member_id(world, Role.ADMIN)
-    sender = member_id(world, Role.OWNER)
+    by, target_id = load_principal(world, Role.OWNER), member_id(world, Role.ADMIN)
+    sender_id = member_id(world, Role.OWNER)
     with world.scope():
-        Membership.objects.for_org(world.org).filter(pk=sender).update(role=Role.VIEWER)
+        Membership.objects.for_org(world.org).filter(pk=sender_id).update(role=Role.VIEWER)
         with pytest.raises(PermissionMissing):
-            services.transfer_ownership(org=world.org, by=by, member_id=target)
+            services.transfer_ownership(org=world.org, by=by, member_id=target_id)
         with pytest.raises(PermissionMissing):
-            services.change_role(org=world.org, by=by, member_id=target, role=Role.OWNER)
+            services.change_role(org=world.org, by=by, member_id=target_id, role=Role.OWNER)
         roles = dict(Membership.objects.for_org(world.org).values_list("pk", "role"))
-    assert (roles[sender], roles[target]) == (Role.VIEWER, Role.ADMIN)
+    assert (roles[sender_id], roles[target_id]) == (Role.VIEWER, Role.ADMIN)
 
 
 def test_a_request_that_waited_for_a_lock_is_rejected_if_its_sender_was_removed(
     world: World,
 ) -> None:
-    by, target = principal(world, Role.ADMIN), member_id(world, Role.VIEWER)
-    sender = member_id(world, Role.ADMIN)
+    by, target_id = load_principal(world, Role.ADMIN), member_id(world, Role.VIEWER)
+    sender_id = member_id(world, Role.ADMIN)
     with world.scope():
-        Membership.objects.for_org(world.org).filter(pk=sender).delete()
+        Membership.objects.for_org(world.org).filter(pk=sender_id).delete()
         with pytest.raises(NotFound):
-            services.remove_member(org=world.org, by=by, member_id=target)
-        assert Membership.objects.for_org(world.org).filter(pk=target).exists()
+            services.remove_member(org=world.org, by=by, member_id=target_id)
+        assert Membership.objects.for_org(world.org).filter(pk=target_id).exists()
 
 
 def test_an_admin_may_change_a_role_and_the_change_is_audited(world: World) -> None:
@@ -137,7 +137,7 @@ def test_an_unknown_role_is_rejected(world: World, role: Any) -> None:
     assert answer.json()["errors"][0]["field"] == "role"
 
 
-def test_a_member_of_another_org_gets_the_same_404_as_an_unknown_one(
+def test_a_member_of_another_org_gets_the_same_404_as_an_unknown_member(
     world: World, stranger: World
 ) -> None:
     member_of_stranger = member_id(stranger, Role.VIEWER)
@@ -156,7 +156,7 @@ def test_two_owners_who_demote_each_other_at_the_same_time_leave_one_owner(
     second = make_user("second")
     with world.scope():
         Membership.unscoped.create(org=world.org, user=second, role=Role.OWNER)
-        ids = dict(
+        member_ids = dict(
             Membership.objects.for_org(world.org)
             .filter(role=Role.OWNER)
             .values_list("user_id", "id")
@@ -165,16 +165,16 @@ def test_two_owners_who_demote_each_other_at_the_same_time_leave_one_owner(
     barrier = threading.Barrier(2)
     statuses: list[int] = []
 
-    def demote(user_id: Any, other: Any) -> None:
+    def demote(user_id: Any, member_id: Any) -> None:
         barrier.wait()
-        path = f"/api/v1/org/members/{other}"
+        path = f"/api/v1/org/members/{member_id}"
         statuses.append(clients[user_id].patch(path, {"role": "viewer"}).status_code)
         connection.close()
 
-    first_id, second_id = ids
+    first_id, second_id = member_ids
     threads = [
-        threading.Thread(target=demote, args=(first_id, ids[second_id])),
-        threading.Thread(target=demote, args=(second_id, ids[first_id])),
+        threading.Thread(target=demote, args=(first_id, member_ids[second_id])),
+        threading.Thread(target=demote, args=(second_id, member_ids[first_id])),
     ]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""A migration that lost its database connection can be run again, because each is one transaction."""
+"""A migration that lost its database connection can be run again, because each migration is one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests import database
 
 
 @pytest.fixture
-def may_create(committed_db: None) -> Iterator[None]:
+def create_privilege(committed_db: None) -> Iterator[None]:
     """Let the role of the tests create tables during a test."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
@@ -43,13 +43,13 @@ class Migration(migrations.Migration):
 
 
 @pytest.mark.parametrize(
-    ("executor", "is_table_left"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
+    ("executor", "leaves_table"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
 )
-def test_a_migration_that_fails_before_it_is_recorded_creates_no_table(
-    may_create: None,
+def test_a_migration_that_fails_before_it_is_recorded_leaves_a_table_only_with_djangos_executor(
+    create_privilege: None,
     monkeypatch: pytest.MonkeyPatch,
     executor: type[MigrationExecutor],
-    is_table_left: bool,
+    leaves_table: bool,
 ) -> None:
     def lose_connection(*_: object) -> None:
         raise OperationalError("server closed the connection unexpectedly")
@@ -57,14 +57,18 @@ def test_a_migration_that_fails_before_it_is_recorded_creates_no_table(
     monkeypatch.setattr(executor, "record_migration", lose_connection)
     with pytest.raises(OperationalError):
         executor(connection).apply_migration(ProjectState(), Migration("0001_initial", "cut"))
-    assert ("cut_thing" in connection.introspection.table_names()) is is_table_left
+    assert ("cut_thing" in connection.introspection.table_names()) is leaves_table
 
 
-def test_the_migrate_command_uses_whole_executor(monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[object] = []
+def test_the_migrate_command_uses_the_one_transaction_executor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used_executors: list[object] = []
     monkeypatch.setattr(migrate, "MigrationExecutor", MigrationExecutor)  # restored after the test
     monkeypatch.setattr(
-        migrate.Command, "handle", lambda *_, **__: used.append(vars(migrate)["MigrationExecutor"])
+        migrate.Command,
+        "handle",
+        lambda *_, **__: used_executors.append(vars(migrate)["MigrationExecutor"]),
     )
     load_command_class(get_commands()["migrate"], "migrate").handle()
-    assert used == [OneTransactionExecutor]
+    assert used_executors == [OneTransactionExecutor]

@@ -51,8 +51,8 @@ def set_up_second_factor(client: Client) -> list[str]:
 
 
 @pytest.fixture
-def half_logged_in(committed_db: None) -> Client:
-    """An operator who has entered the password."""
+def password_only_client(committed_db: None) -> Client:
+    """The browser of an operator who has entered only the password."""
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
     client = Client()
     enter_password(client)
@@ -60,11 +60,11 @@ def half_logged_in(committed_db: None) -> Client:
 
 
 @pytest.fixture
-def operator(half_logged_in: Client, planted: Planted) -> Client:
-    """An operator with access to the planted org."""
-    set_up_second_factor(half_logged_in)
-    open_support_access(half_logged_in, planted.world.org)
-    return half_logged_in
+def operator(password_only_client: Client, planted: Planted) -> Client:
+    """The browser of an operator with support access to the planted org."""
+    set_up_second_factor(password_only_client)
+    open_support_access(password_only_client, planted.world.org)
+    return password_only_client
 
 
 def open_support_access(
@@ -173,18 +173,18 @@ def test_every_app_with_models_has_pages() -> None:
 
 
 class TestSecondFactor:
-    def test_the_password_alone_gives_no_access(self, half_logged_in: Client) -> None:
+    def test_the_password_alone_gives_no_access(self, password_only_client: Client) -> None:
         for path in ("/operators/", "/operators/orgs/org/", "/operators/identity/user/"):
-            assert half_logged_in.get(path).status_code == 302
-        answer = half_logged_in.get("/operators/login/")
+            assert password_only_client.get(path).status_code == 302
+        answer = password_only_client.get("/operators/login/")
         assert answer["Location"] == "/operators/second-factor/"
 
     def test_setting_up_an_app_shows_recovery_codes_and_completes_the_login(
-        self, half_logged_in: Client
+        self, password_only_client: Client
     ) -> None:
-        codes = set_up_second_factor(half_logged_in)
+        codes = set_up_second_factor(password_only_client)
         assert len(codes) == 10
-        assert half_logged_in.get("/operators/").status_code == 200
+        assert password_only_client.get("/operators/").status_code == 200
         second_client = Client()
         enter_password(second_client)
         assert second_client.get("/operators/").status_code == 302
@@ -209,12 +209,12 @@ class TestSecondFactor:
         assert operator.get("/operators/").status_code == 302
 
     def test_after_a_wrong_first_code_the_same_challenge_can_be_used_again(
-        self, half_logged_in: Client
+        self, password_only_client: Client
     ) -> None:
-        page = half_logged_in.get("/operators/second-factor/").content.decode()
+        page = password_only_client.get("/operators/second-factor/").content.decode()
         (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
         body = {"challenge": challenge, "code": "000000"}
-        page_after_wrong_code = half_logged_in.post(
+        page_after_wrong_code = password_only_client.post(
             "/operators/second-factor/", body
         ).content.decode()
         assert "wrong" in page_after_wrong_code
@@ -227,20 +227,20 @@ class TestSecondFactor:
 
 class TestSupportAccess:
     def test_support_access_requires_a_reason_that_is_audited(
-        self, planted: Planted, half_logged_in: Client
+        self, planted: Planted, password_only_client: Client
     ) -> None:
-        set_up_second_factor(half_logged_in)
+        set_up_second_factor(password_only_client)
         path = f"/operators/pipelines/pipeline/{planted['pipeline']}/change/"
         list_path = "/operators/pipelines/pipeline/"
-        assert planted.canary not in half_logged_in.get(list_path).content.decode()
+        assert planted.canary not in password_only_client.get(list_path).content.decode()
         # The response is a redirect, as for an object that does not exist.
-        assert half_logged_in.get(path).status_code == 302
-        answer = half_logged_in.post(
+        assert password_only_client.get(path).status_code == 302
+        answer = password_only_client.post(
             f"/operators/orgs/org/{planted.world.org.pk}/access/", {"reason": "why"}
         )
         assert answer.status_code == 200
-        open_support_access(half_logged_in, planted.world.org, "Ticket 4711: a run hangs.")
-        assert planted.canary in half_logged_in.get(path).content.decode()
+        open_support_access(password_only_client, planted.world.org, "Ticket 4711: a run hangs.")
+        assert planted.canary in password_only_client.get(path).content.decode()
         events = planted.world.client("owner").get("/api/v1/org/audit").json()["results"]
         (event,) = [event for event in events if event["action"] == "operator.access"]
         assert event["changes"] == {"reason": [None, "Ticket 4711: a run hangs."]}
@@ -249,11 +249,11 @@ class TestSupportAccess:
     def test_support_access_is_limited_to_one_org_and_a_time(
         self, planted: Planted, operator: Client
     ) -> None:
-        other_org = plant()
+        other_planted = plant()
         list_path = "/operators/connectors/connector/"
         page = operator.get(list_path).content.decode()
         assert planted.canary in page
-        assert other_org.canary not in page
+        assert other_planted.canary not in page
         with planted.world.scope():
             SupportAccess.objects.for_org(planted.world.org).update(until=timezone.now())
         assert planted.canary not in operator.get(list_path).content.decode()
@@ -277,20 +277,20 @@ def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> 
 
 
 @pytest.mark.parametrize(
-    ("locked_table", "page"),
+    ("locked_table", "page_path"),
     [("orgs_org", "orgs/org/{org}/suspend/"), ("django_session", "login/")],
     ids=["in a view", "in a middleware"],
 )
 def test_a_page_that_cannot_get_a_lock_returns_503_with_retry_after(
-    planted: Planted, operator: Client, locked_table: str, page: str
+    planted: Planted, operator: Client, locked_table: str, page_path: str
 ) -> None:
     operator.raise_request_exception = False
     form = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
-    if page == "login/":
+    if page_path == "login/":
         operator.cookies.clear()
-    with psycopg.connect(database.url_of(database.worker_database())) as locking:
-        locking.execute(f"LOCK TABLE {locked_table} IN EXCLUSIVE MODE")
-        path = f"/operators/{page.format(org=planted.world.org.pk)}"
+    with psycopg.connect(database.url_of(database.worker_database())) as conn:
+        conn.execute(f"LOCK TABLE {locked_table} IN EXCLUSIVE MODE")
+        path = f"/operators/{page_path.format(org=planted.world.org.pk)}"
         answer = operator.post(path, form)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
     assert answer.json()["code"] == "busy"

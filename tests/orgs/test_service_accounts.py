@@ -68,7 +68,7 @@ def test_a_rotated_key_still_belongs_to_the_service_account(world: World) -> Non
         ("member", "viewer", 403),
     ],
 )
-def test_the_role_of_a_service_account_is_at_most_its_creators_and_never_owner(
+def test_the_role_of_a_service_account_is_never_owner_or_above_the_role_of_its_creator(
     world: World, by: str, role: str, status: int
 ) -> None:
     assert create_account(world, by, role).status_code == status
@@ -76,10 +76,10 @@ def test_the_role_of_a_service_account_is_at_most_its_creators_and_never_owner(
 
 def test_a_service_account_cannot_become_an_owner(world: World) -> None:
     account = create_account(world).json()
-    owner = world.client("owner")
-    change = owner.patch(f"/api/v1/org/members/{account['id']}", {"role": "owner"})
-    assert change.json()["errors"][0]["code"] == "service_account"
-    transfer = owner.post("/api/v1/org/transfer", {"member_id": account["id"]})
+    owner_client = world.client("owner")
+    answer = owner_client.patch(f"/api/v1/org/members/{account['id']}", {"role": "owner"})
+    assert answer.json()["errors"][0]["code"] == "service_account"
+    transfer = owner_client.post("/api/v1/org/transfer", {"member_id": account["id"]})
     assert transfer.status_code == 404
 
 
@@ -96,6 +96,6 @@ def test_keys_are_created_only_for_service_accounts_of_the_org_and_only_by_admin
     assert answer.json()["errors"][0]["field"] == "scopes.0"
 
 
-def test_service_accounts_do_not_count_for_the_limit_of_members(world: World) -> None:
+def test_service_accounts_do_not_count_towards_the_limit_of_members(world: World) -> None:
     world.client("owner").patch("/api/v1/org", {"max_members": 4})
     assert create_account(world).status_code == 201

@@ -40,7 +40,7 @@ def test_every_check_of_the_conformance_suite_passes(directory: httpx.Client) ->
     assert [result.reason for result in results if result.status is Status.SKIPPED] == []
     counts_by_title = Counter(result.title for result in results)
     assert len(results) > 100, counts_by_title
-    for kind in ("User", "Group"):
-        titles = {result.title for result in results if result.resource_type == kind}
+    for resource_type in ("User", "Group"):
+        titles = {result.title for result in results if result.resource_type == resource_type}
         assert {"object_creation", "object_replacement", "check_remove_attribute"} <= titles
         assert {"search_with_attributes", "object_list_with_attributes"} <= titles

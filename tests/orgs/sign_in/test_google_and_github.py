@@ -15,7 +15,7 @@ from django.test import override_settings
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
-from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
+from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.orgs.sign_in.issuer import call_callback, start_login
 from tests.orgs.sign_in.test_sso import login_problem, refresh_session
 
@@ -31,7 +31,7 @@ PROVIDERS = {
 }
 
 
-def reply(body: Any, status: int = 200) -> Reply:
+def json_reply(body: Any, status: int = 200) -> Reply:
     return Reply(body, status, headers={"Content-Type": "application/json"})
 
 
@@ -40,26 +40,28 @@ class FakeProvider:
 
     def __init__(self) -> None:
         self.email, self.is_verified = "grace@example.com", True
-        self.tokens: list[dict[str, str]] = []
+        self.token_requests: list[dict[str, str]] = []
 
     def __call__(self, request: ReceivedRequest) -> Reply:
         match request.path:
             case "/token" | "/login/oauth/access_token":
                 parameters = dict(parse_qsl(request.body.decode()))
-                self.tokens.append(parameters)
+                self.token_requests.append(parameters)
                 if parameters.get("code") != "good":
-                    return reply({"error": "invalid_grant"}, status=400)
+                    return json_reply({"error": "invalid_grant"}, status=400)
                 token = {"access_token": "opaque", "token_type": "bearer"}
-                return reply(
+                return json_reply(
                     token | ({"id_token": self.id_token()} if request.path == "/token" else {})
                 )
             case "/user":
-                return reply({"id": 7, "login": "grace", "name": "Grace Hopper", "email": None})
+                return json_reply(
+                    {"id": 7, "login": "grace", "name": "Grace Hopper", "email": None}
+                )
             case "/user/emails":
                 assert request.headers["authorization"] == "token opaque"
                 primary_email = {"email": self.email, "primary": True, "verified": self.is_verified}
                 other_email = {"email": "old@example.com", "primary": False, "verified": True}
-                return reply([other_email, primary_email])
+                return json_reply([other_email, primary_email])
         return Reply(status=404)
 
     def id_token(self) -> str:
@@ -77,15 +79,15 @@ class FakeProvider:
 
 
 @pytest.fixture
-def fake_provider(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, Api]]:
+def fake_provider(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeProvider]:
     provider = FakeProvider()
     with serve_api(provider) as api, override_settings(IDENTITY_PROVIDERS=PROVIDERS):
         monkeypatch.setattr(GoogleOAuth2Adapter, "access_token_url", f"{api.url}/token")
-        login = f"{api.url}/login/oauth/access_token"
-        monkeypatch.setattr(GitHubOAuth2Adapter, "access_token_url", login)
+        github_token_url = f"{api.url}/login/oauth/access_token"
+        monkeypatch.setattr(GitHubOAuth2Adapter, "access_token_url", github_token_url)
         monkeypatch.setattr(GitHubOAuth2Adapter, "profile_url", f"{api.url}/user")
         monkeypatch.setattr(GitHubOAuth2Adapter, "emails_url", f"{api.url}/user/emails")
-        yield provider, api
+        yield provider
 
 
 AUTHORIZE_URLS = {
@@ -110,33 +112,31 @@ def log_in_with_code(client: APIClient, provider: str, code: str = "good") -> An
 
 @pytest.mark.parametrize("provider", ["google", "github"])
 def test_a_new_user_gets_an_account_and_can_log_in_again(
-    fake_provider: tuple[FakeProvider, Api], provider: str
+    fake_provider: FakeProvider, provider: str
 ) -> None:
     client = APIClient()
     assert log_in_with_code(client, provider).status_code == 302
     session_user = refresh_session(client)["user"]
     assert (session_user["email"], session_user["name"]) == ("grace@example.com", "Grace Hopper")
-    fake_provider[0].email = "renamed@example.com"
+    fake_provider.email = "renamed@example.com"
     second_client = APIClient()
     log_in_with_code(second_client, provider)
     assert refresh_session(second_client)["user"]["id"] == session_user["id"]
-    assert all("code_verifier" in parameters for parameters in fake_provider[0].tokens)
+    assert all("code_verifier" in parameters for parameters in fake_provider.token_requests)
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
 def test_an_address_that_the_provider_has_not_verified_creates_no_account(
-    fake_provider: tuple[FakeProvider, Api], provider: str
+    fake_provider: FakeProvider, provider: str
 ) -> None:
-    fake_provider[0].is_verified = False
+    fake_provider.is_verified = False
     answer = log_in_with_code(APIClient(), provider)
     assert login_problem(answer)
     assert not User.objects.filter(email="grace@example.com").exists()
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_an_invalid_code_creates_no_account(
-    fake_provider: tuple[FakeProvider, Api], provider: str
-) -> None:
+def test_an_invalid_code_creates_no_account(fake_provider: FakeProvider, provider: str) -> None:
     assert (
         login_problem(log_in_with_code(APIClient(), provider, code="stolen")) == "provider_failed"
     )

@@ -39,7 +39,7 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def installed(issuer: Issuer, db: None) -> Iterator[Issuer]:
+def installation_provider(issuer: Issuer, db: None) -> Iterator[Issuer]:
     """Configure the issuer as an identity provider of the installation."""
     fields = {
         "kind": "openid_connect",
@@ -68,14 +68,18 @@ def refresh_session(client: APIClient) -> Any:
 
 
 class TestInstallationProvider:
-    def test_the_login_page_lists_the_providers(self, installed: Issuer) -> None:
+    def test_the_login_page_lists_the_providers(self, installation_provider: Issuer) -> None:
         answer = APIClient().get("/api/v1/auth/providers")
         assert answer.json() == {"providers": [{"id": "oidc", "name": "Acme ID"}]}
 
-    def test_a_new_user_gets_an_account_and_an_organization(self, installed: Issuer) -> None:
-        installed.add_user("ada", email="Ada@Example.com", email_verified=True, name="Ada L.")
+    def test_a_new_user_gets_an_account_and_an_organization(
+        self, installation_provider: Issuer
+    ) -> None:
+        installation_provider.add_user(
+            "ada", email="Ada@Example.com", email_verified=True, name="Ada L."
+        )
         client = APIClient()
-        answer = log_in(client, installed, "oidc", "ada", next="/runs")
+        answer = log_in(client, installation_provider, "oidc", "ada", next="/runs")
         assert answer["Location"].startswith("/welcome#")
         assert parse_qs(urlsplit(answer["Location"]).fragment)["next"] == ["/runs"]
         session = refresh_session(client)
@@ -84,17 +88,17 @@ class TestInstallationProvider:
         assert session["user"]["has_password"] is False
         assert session["organization"]["role"] == "owner"
         second_client = APIClient()
-        log_in(second_client, installed, "oidc", "ada")
+        log_in(second_client, installation_provider, "oidc", "ada")
         assert refresh_session(second_client)["user"]["id"] == session["user"]["id"]
         assert SocialAccount.objects.get().extra_data == {}
 
     def test_a_verified_address_alone_does_not_log_in_to_an_existing_account(
-        self, installed: Issuer
+        self, installation_provider: Issuer
     ) -> None:
         User.objects.create_user(email="grace@example.com", password=PASSWORD)
-        installed.add_user("grace", email="grace@example.com", email_verified=True)
+        installation_provider.add_user("grace", email="grace@example.com", email_verified=True)
         client = APIClient()
-        assert login_problem(log_in(client, installed, "oidc", "grace")) == "link_first"
+        assert login_problem(log_in(client, installation_provider, "oidc", "grace")) == "link_first"
         assert "drover_refresh" not in client.cookies
 
     @pytest.mark.parametrize(
@@ -102,28 +106,28 @@ class TestInstallationProvider:
         [({}, "email_missing"), ({"email": "x@example.com"}, "email_not_verified")],
     )
     def test_an_unverified_address_creates_no_account(
-        self, installed: Issuer, claims: dict[str, Any], code: str
+        self, installation_provider: Issuer, claims: dict[str, Any], code: str
     ) -> None:
-        installed.add_user(f"unverified-{code}", **claims)
-        answer = log_in(APIClient(), installed, "oidc", f"unverified-{code}")
+        installation_provider.add_user(f"unverified-{code}", **claims)
+        answer = log_in(APIClient(), installation_provider, "oidc", f"unverified-{code}")
         assert login_problem(answer) == code
         assert not User.objects.exists()
 
     def test_a_user_can_link_a_provider_log_in_with_it_and_unlink_it(
-        self, installed: Issuer
+        self, installation_provider: Issuer
     ) -> None:
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
-        installed.add_user("grace2", email="other@example.com", email_verified=True)
+        installation_provider.add_user("grace2", email="other@example.com", email_verified=True)
         client = client_for(grace, make_world().org)
         path = "/api/v1/auth/links/oidc"
         assert client.post(path, {"current_password": "wrong"}).status_code == 422
         location = client.post(path, {"current_password": PASSWORD}).json()["location"]
-        answer = call_callback(client, installed.log_in(location, "grace2"))
+        answer = call_callback(client, installation_provider.log_in(location, "grace2"))
         assert answer["Location"] == "/settings/account"
         (notice,) = mailbox.deliver()
         assert notice.to == ["grace@example.com"]
         other_client = APIClient()
-        log_in(other_client, installed, "oidc", "grace2")
+        log_in(other_client, installation_provider, "oidc", "grace2")
         assert refresh_session(other_client)["user"]["email"] == "grace@example.com"
         links = client.get("/api/v1/auth/links").json()["links"]
         assert [link["provider"] for link in links] == ["oidc"]
@@ -132,14 +136,14 @@ class TestInstallationProvider:
 
     @pytest.mark.parametrize("change", ["password", "sessions", "session", "deactivated"])
     def test_linking_fails_if_the_session_or_password_changed_meanwhile(
-        self, installed: Issuer, change: str
+        self, installation_provider: Issuer, change: str
     ) -> None:
-        """An attacker starts linking in an open session. The account's owner ends the session before it is finished."""
+        """An attacker starts linking in an open session. The account's owner ends that session before the linking is finished."""
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
-        installed.add_user("late", email="late@example.com", email_verified=True)
+        installation_provider.add_user("late", email="late@example.com", email_verified=True)
         client = client_for(grace, make_world().org)
         answer = client.post("/api/v1/auth/links/oidc", {"current_password": PASSWORD})
-        callback_url = installed.log_in(answer.json()["location"], "late")
+        callback_url = installation_provider.log_in(answer.json()["location"], "late")
         if change == "password":
             accounts.change_password(user=grace, password="staple battery", keep_session=None)
         elif change == "sessions":
@@ -152,58 +156,62 @@ class TestInstallationProvider:
         assert not SocialAccount.objects.exists()
 
     def test_a_login_that_waits_for_a_second_factor_fails_once_the_provider_is_unlinked(
-        self, installed: Issuer
+        self, installation_provider: Issuer
     ) -> None:
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
         SocialAccount.objects.create(user=grace, provider="oidc", uid="half")
         codes = set_up_second_factor(grace)
         client = client_for(grace, make_world().org)
-        installed.add_user("half", email="grace@example.com", email_verified=True)
-        login_url = log_in(APIClient(), installed, "oidc", "half")["Location"]
+        installation_provider.add_user("half", email="grace@example.com", email_verified=True)
+        login_url = log_in(APIClient(), installation_provider, "oidc", "half")["Location"]
         challenge = parse_qs(urlsplit(login_url).fragment)["second_factor"][0]
         unlinked = client.post("/api/v1/auth/links/oidc/remove", {"current_password": PASSWORD})
         assert unlinked.status_code == 204
         body = {"challenge": challenge, "mfa_code": codes[0]}
         assert APIClient().post("/api/v1/auth/login/continue", body).status_code == 401
 
-    def test_an_identity_cannot_be_linked_to_a_second_account(self, installed: Issuer) -> None:
-        installed.add_user("shared", email="ada3@example.com", email_verified=True)
-        log_in(APIClient(), installed, "oidc", "shared")
+    def test_an_identity_cannot_be_linked_to_a_second_account(
+        self, installation_provider: Issuer
+    ) -> None:
+        installation_provider.add_user("shared", email="ada3@example.com", email_verified=True)
+        log_in(APIClient(), installation_provider, "oidc", "shared")
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
         client = client_for(grace, make_world().org)
         body = {"current_password": PASSWORD}
         location = client.post("/api/v1/auth/links/oidc", body).json()["location"]
-        answer = call_callback(client, installed.log_in(location, "shared"))
+        answer = call_callback(client, installation_provider.log_in(location, "shared"))
         assert login_problem(answer) == "linked_elsewhere"
 
-    def test_the_only_login_method_of_an_account_cannot_be_removed(self, installed: Issuer) -> None:
-        installed.add_user("only", email="only@example.com", email_verified=True)
+    def test_the_only_login_method_of_an_account_cannot_be_removed(
+        self, installation_provider: Issuer
+    ) -> None:
+        installation_provider.add_user("only", email="only@example.com", email_verified=True)
         client = APIClient()
-        log_in(client, installed, "oidc", "only")
+        log_in(client, installation_provider, "oidc", "only")
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {refresh_session(client)['access']}")
         answer = client.post("/api/v1/auth/links/oidc/remove", {"current_password": ""})
         assert (answer.status_code, answer.json()["code"]) == (409, "last_way_in")
 
     def test_an_invited_user_joins_only_the_org_of_the_invitation(
-        self, installed: Issuer, world: World
+        self, installation_provider: Issuer, world: World
     ) -> None:
-        installed.add_user("invited", email="invited@example.com", email_verified=True)
+        installation_provider.add_user("invited", email="invited@example.com", email_verified=True)
         secret = invitation_secret(world, email="invited@example.com")
         client = APIClient()
-        log_in(client, installed, "oidc", "invited", invitation=secret)
+        log_in(client, installation_provider, "oidc", "invited", invitation=secret)
         session = refresh_session(client)
         assert [org["id"] for org in session["organizations"]] == [str(world.org.pk)]
         assert session["organization"]["role"] == "member"
 
     def test_a_login_with_a_provider_still_requires_the_second_factor(
-        self, installed: Issuer
+        self, installation_provider: Issuer
     ) -> None:
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
         SocialAccount.objects.create(user=grace, provider="oidc", uid="factor")
-        installed.add_user("factor", email="grace@example.com", email_verified=True)
+        installation_provider.add_user("factor", email="grace@example.com", email_verified=True)
         codes = set_up_second_factor(grace)
         client = APIClient()
-        answer = log_in(client, installed, "oidc", "factor")
+        answer = log_in(client, installation_provider, "oidc", "factor")
         login_url = urlsplit(answer["Location"])
         assert login_url.path == "/login"
         assert "drover_refresh" not in client.cookies
@@ -218,38 +226,48 @@ class TestInstallationProvider:
         assert repeated.status_code == 401
 
     def test_a_callback_with_the_state_of_another_browser_is_rejected(
-        self, installed: Issuer
+        self, installation_provider: Issuer
     ) -> None:
         """An attacker must not be able to log a victim in by sending the callback URL of the attacker's own login."""
-        installed.add_user("eve", email="eve@example.com", email_verified=True)
+        installation_provider.add_user("eve", email="eve@example.com", email_verified=True)
         attacker, victim = APIClient(), APIClient()
-        callback_url = installed.log_in(start_login(attacker, "oidc")["Location"], "eve")
+        callback_url = installation_provider.log_in(
+            start_login(attacker, "oidc")["Location"], "eve"
+        )
         assert login_problem(call_callback(victim, callback_url)) == "provider_failed"
         assert not User.objects.filter(email="eve@example.com").exists()
 
-    def test_a_callback_works_only_once(self, installed: Issuer) -> None:
-        installed.add_user("twice", email="twice@example.com", email_verified=True)
+    def test_a_callback_works_only_once(self, installation_provider: Issuer) -> None:
+        installation_provider.add_user("twice", email="twice@example.com", email_verified=True)
         client = APIClient()
-        callback_url = installed.log_in(start_login(client, "oidc")["Location"], "twice")
+        callback_url = installation_provider.log_in(
+            start_login(client, "oidc")["Location"], "twice"
+        )
         cookie = client.cookies["drover_provider"].value
         assert call_callback(client, callback_url)["Location"].startswith("/welcome")
         client.cookies["drover_provider"] = cookie
         assert login_problem(call_callback(client, callback_url)) == "provider_failed"
 
-    def test_a_login_uses_pkce_and_a_state(self, installed: Issuer) -> None:
+    def test_a_login_uses_pkce_and_a_state(self, installation_provider: Issuer) -> None:
         query = parse_qs(urlsplit(start_login(APIClient(), "oidc")["Location"]).query)
         assert query["code_challenge_method"] == ["S256"]
         assert query["state"][0]
 
-    def test_a_cancelled_login_is_reported_as_cancelled(self, installed: Issuer) -> None:
+    def test_a_cancelled_login_is_reported_as_cancelled(
+        self, installation_provider: Issuer
+    ) -> None:
         client = APIClient()
-        callback_url = installed.deny(start_login(client, "oidc")["Location"])
+        callback_url = installation_provider.deny(start_login(client, "oidc")["Location"])
         assert login_problem(call_callback(client, callback_url)) == "cancelled"
 
     @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil", "x"])
-    def test_a_login_never_redirects_to_another_site(self, installed: Issuer, target: str) -> None:
-        installed.add_user("redirected", email="redirected@example.com", email_verified=True)
-        answer = log_in(APIClient(), installed, "oidc", "redirected", next=target)
+    def test_a_login_never_redirects_to_another_site(
+        self, installation_provider: Issuer, target: str
+    ) -> None:
+        installation_provider.add_user(
+            "redirected", email="redirected@example.com", email_verified=True
+        )
+        answer = log_in(APIClient(), installation_provider, "oidc", "redirected", next=target)
         assert "evil" not in answer["Location"]
 
     @pytest.mark.parametrize("provider", ["google", "nobody", "sso", "org-x", f"org-{'0' * 32}"])
@@ -441,7 +459,7 @@ class TestOrgProvider:
     def test_a_session_of_an_org_provider_shows_its_claims_and_no_data_of_the_account(
         self, org_world: World, issuer: Issuer
     ) -> None:
-        """An API key that was created in the session shows no more either."""
+        """An API key that is created in the session does not show data of the account either."""
         admin = org_world.users[Role.ADMIN]
         admin.name = "Real Name"
         admin.email_verified_at = timezone.now()
@@ -462,7 +480,7 @@ class TestOrgProvider:
         user = key_client.get("/api/v1/auth/me").json()["user"]
         assert (user["email_verified"], user["has_password"]) == (None, None)
 
-    def test_an_invitation_of_another_address_or_org_is_no_consent(
+    def test_an_invitation_of_another_address_or_org_does_not_count_as_consent(
         self, org_world: World, issuer: Issuer, stranger: World
     ) -> None:
         self.accept_every_user(org_world)
@@ -520,7 +538,7 @@ class TestOrgProvider:
     def test_a_user_whom_the_directory_deactivated_cannot_log_in_again(
         self, org_world: World, issuer: Issuer
     ) -> None:
-        """The org accepts every user of the issuer, but not this one."""
+        """The user cannot log in although the org accepts every user of the issuer."""
         self.accept_every_user(org_world)
         directory = directory_client(org_world)
         pk = add_user(directory, "grace@example.com").json()["id"]
@@ -634,7 +652,7 @@ class TestOrgProvider:
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == "issuer"
 
-    def test_an_issuer_on_a_private_network_is_not_reached_unless_that_is_allowed(
+    def test_no_request_is_sent_to_an_issuer_on_a_private_network_unless_that_is_allowed(
         self, org_world: World
     ) -> None:
         with override_settings(ALLOW_PRIVATE_NETWORKS=False):
@@ -654,8 +672,11 @@ class TestOrgProvider:
         assert (unreachable["ok"], unreachable["steps"][0]["step"]) == (False, "discovery")
 
 
-def test_a_session_stores_the_login_method(installed: Issuer) -> None:
-    installed.add_user("how", email="how@example.com", email_verified=True)
-    log_in(APIClient(), installed, "oidc", "how")
+def test_a_session_stores_the_login_method(installation_provider: Issuer) -> None:
+    installation_provider.add_user("how", email="how@example.com", email_verified=True)
+    log_in(APIClient(), installation_provider, "oidc", "how")
     assert RefreshFamily.objects.get().method == "oidc"
+
+
+def test_a_new_user_has_no_second_factor(db: None) -> None:
     assert factors.load_factors(make_user()).has_any is False

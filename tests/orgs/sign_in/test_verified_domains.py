@@ -1,4 +1,7 @@
-"""E-mail domains that an org verifies by DNS, with a real name server, and what they permit."""
+"""An org verifies its e-mail domains by DNS records. Users of these domains join without a mail.
+
+A real name server answers the queries.
+"""
 
 from __future__ import annotations
 
@@ -153,12 +156,12 @@ def test_no_transaction_is_open_during_a_dns_query(
 ) -> None:
     world = make_world()
     pk = add_domain(world).json()["id"]
-    transactions: list[bool] = []
-    read_texts = dns_records.query_txt_records
+    in_transaction: list[bool] = []
+    query_txt_records = dns_records.query_txt_records
 
     def record_transaction(domain: str) -> frozenset[str]:
-        transactions.append(connection.in_atomic_block)
-        return read_texts(domain)
+        in_transaction.append(connection.in_atomic_block)
+        return query_txt_records(domain)
 
     monkeypatch.setattr(dns_records, "query_txt_records", record_transaction)
     assert check_domain(world, pk).status_code == 200
@@ -166,7 +169,7 @@ def test_no_transaction_is_open_during_a_dns_query(
     with world.scope():
         second = VerifiedDomain.objects.for_org(world.org).get(domain="second.example")
     tasks.recheck_domain(org_id=str(world.org.pk), domain_id=str(second.pk))
-    assert transactions == [False, False, False]
+    assert in_transaction == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_adding_a_domain_twice_or_too_many_domains_is_a_conflict(world: World) -
 
 
 class TestRecheck:
-    def set_last_check(self, world: World, **times: Any) -> None:
+    def make_recheck_due(self, world: World, **times: Any) -> None:
         with world.scope():
             VerifiedDomain.objects.for_org(world.org).update(
                 checked_at=timezone.now() - timedelta(days=2), **times
@@ -232,14 +235,14 @@ class TestRecheck:
         self, world: World, dns: NameServer
     ) -> None:
         verify_domain(world, dns)
-        assert self.recheck_domains() == 0, "it was checked today"
+        assert self.recheck_domains() == 0, "the domain was checked today"
         dns.texts.clear()
-        self.set_last_check(world)
+        self.make_recheck_due(world)
         assert self.recheck_domains() == 1
         row = domain_row(world)
         assert row.verified_at is not None
         assert row.missing_since is not None
-        self.set_last_check(world, missing_since=timezone.now() - timedelta(days=3))
+        self.make_recheck_due(world, missing_since=timezone.now() - timedelta(days=3))
         assert self.recheck_domains() == 1
         row = domain_row(world)
         assert (row.verified_at, row.missing_since) == (None, None)
@@ -252,7 +255,7 @@ class TestRecheck:
         self, world: World, dns: NameServer
     ) -> None:
         verify_domain(world, dns)
-        self.set_last_check(world, missing_since=timezone.now() - timedelta(days=2))
+        self.make_recheck_due(world, missing_since=timezone.now() - timedelta(days=2))
         assert self.recheck_domains() == 1
         row = domain_row(world)
         assert row.verified_at is not None
@@ -264,7 +267,7 @@ class TestRecheck:
         verify_domain(world, dns)
         dns.broken.add(DOMAIN)
         for days, is_verified in ((13, True), (14, False)):
-            self.set_last_check(world, unanswered_since=timezone.now() - timedelta(days=days))
+            self.make_recheck_due(world, unanswered_since=timezone.now() - timedelta(days=days))
             assert self.recheck_domains() == 1
             assert (domain_row(world).verified_at is not None) is is_verified
         assert domain_row(world).unanswered_since is None
@@ -280,7 +283,7 @@ class TestRecheck:
         verify_domain(world, dns)
         if not is_published:
             dns.texts.clear()
-        self.set_last_check(world, unanswered_since=timezone.now() - timedelta(days=20))
+        self.make_recheck_due(world, unanswered_since=timezone.now() - timedelta(days=20))
         assert self.recheck_domains() == 1
         row = domain_row(world)
         assert row.verified_at is not None
@@ -288,7 +291,7 @@ class TestRecheck:
         assert (row.missing_since is None) is is_published
 
 
-class TestEffects:
+class TestLoginsOfDomainUsers:
     @pytest.fixture(scope="class")
     def issuer(self) -> Iterator[Issuer]:
         with oidc.running_issuer() as running:
@@ -380,7 +383,7 @@ class TestEffects:
         client, _ = self.log_in_to_org(org_world, issuer, "d-grace", f"grace@{DOMAIN}")
         assert refresh_session(client)["organization"]["role"] == "viewer"
 
-    def test_without_a_provider_a_provisioned_user_is_invited_by_mail(
+    def test_a_provisioned_user_is_invited_by_mail_while_the_provider_is_disabled(
         self, org_world: World, issuer: Issuer
     ) -> None:
         with org_world.scope():
