@@ -505,7 +505,7 @@ MUTANTS = [
     Mutant(
         "the token of a repository is sent to a new URL",
         "apps/connectors/repositories/services.py",
-        'if "url" in changed and plain["token"] and "token" not in changes:',
+        'if "url" in audited_changes and secret_values["token"] and "token" not in changes:',
         "if False:",
         REPOSITORIES,
     ),

@@ -16,7 +16,7 @@ from apps.auth.mailing import links, mail
 from apps.auth.models import MailedLink, User
 
 Purpose = MailedLink.Purpose
-RECENT_LOGIN = timedelta(minutes=10)  # maximum age of a session that replaces the password
+MAX_LOGIN_AGE = timedelta(minutes=10)  # A younger session does not need the password again.
 
 
 def create_account(*, email: str, password: str | None, name: str) -> User:
@@ -61,7 +61,7 @@ def reauthenticate(*, user: User, password: str, session_began: datetime, ip: st
     TooManyAttempts.
     """
     if not user.has_usable_password():
-        return timezone.now() - session_began < RECENT_LOGIN
+        return timezone.now() - session_began < MAX_LOGIN_AGE
     recorded_attempts = attempts.record_login(user.email, ip)
     if not user.check_password(password):
         return False
@@ -93,8 +93,8 @@ def request_password_reset(email: str, ip: str | None) -> None:
     email = email.strip().lower()
     attempts.record_mail_request(ip)
     user = User.objects.filter(email=email, kind=User.Kind.PERSON, is_active=True).first()
-    is_suppressed = attempts.has_reached_mail_limit(email)
-    mail.request_link(None if is_suppressed else user, Purpose.RESET, email)
+    may_send = attempts.record_mail_within_limit(email)
+    mail.request_link(user if may_send else None, Purpose.RESET, email)
 
 
 def reset_password(*, token: str, password: str, ip: str | None) -> None:
@@ -131,7 +131,7 @@ def is_unclaimed(email: str) -> bool:
 
 def request_verification(user: User) -> None:
     """Mail a link that verifies the account's address, unless too many mails were sent to it recently."""
-    if not attempts.has_reached_mail_limit(user.email):
+    if attempts.record_mail_within_limit(user.email):
         mail.request_link(user, Purpose.VERIFY, user.email)
 
 
@@ -153,10 +153,10 @@ def request_email_change(*, user: User, email: str, ip: str | None) -> None:
     """
     attempts.record_mail_request(ip)
     email = email.strip().lower()
-    is_suppressed = (
-        attempts.has_reached_mail_limit(email) or User.objects.filter(email=email).exists()
+    may_send = (
+        attempts.record_mail_within_limit(email) and not User.objects.filter(email=email).exists()
     )
-    mail.request_link(None if is_suppressed else user, Purpose.CHANGE, email)
+    mail.request_link(user if may_send else None, Purpose.CHANGE, email)
     mail.request_notice(user.email, "email-changing")
 
 

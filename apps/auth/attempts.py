@@ -40,8 +40,8 @@ ORG_INVITATION_LIMIT = Limit("invitation", tries=100, window=timedelta(days=1)) 
 RECIPIENT_INVITATION_LIMIT = Limit("invited", tries=5, window=timedelta(hours=1))
 DOMAIN_CHECK_LIMIT = Limit("domain check", tries=60, window=timedelta(hours=1))  # per org
 LONGEST_WINDOW = max(
-    each.window
-    for each in (
+    limit.window
+    for limit in (
         ACCOUNT_LIMIT,
         IP_LIMIT,
         REGISTRATION_LIMIT,
@@ -110,16 +110,16 @@ def record_domain_check(org_id: UUID) -> None:
     _record_attempt(DOMAIN_CHECK_LIMIT, str(org_id))
 
 
-def has_reached_mail_limit(email: str) -> bool:
-    """Record a mail to this address, and return whether too many were sent to it recently.
+def record_mail_within_limit(email: str) -> bool:
+    """Record a mail to this address. Returns False if too many mails were sent to it recently.
 
     Never expose the result, because it reveals whether the account exists.
     """
     try:
         _record_attempt(MAILBOX_LIMIT, email)
     except TooManyAttempts:
-        return True
-    return False
+        return False
+    return True
 
 
 def delete_login_attempts(recorded_attempts: list[LoginAttempt]) -> None:

@@ -291,7 +291,7 @@ def begin_pending_login(user: User, method: str) -> str:
     return _store_challenge(PENDING_LOGIN, user, {"method": method})
 
 
-def complete_challenge(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
+def complete_pending_login(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
     pending_challenges = Challenge.objects.select_related("user").filter(
         purpose=PENDING_LOGIN, digest=links.digest(challenge), expires_at__gt=timezone.now()

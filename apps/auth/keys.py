@@ -72,19 +72,19 @@ class _VerifiedKeys:
     """A cache of recently verified keys, stored as MACs. Their number and age are limited."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._expiry_times: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def holds(self, proof: bytes) -> bool:
         with self._lock:
-            return self._until.get(proof, 0.0) > time.monotonic()
+            return self._expiry_times.get(proof, 0.0) > time.monotonic()
 
     def add(self, proof: bytes) -> None:
         with self._lock:
-            self._until[proof] = time.monotonic() + CACHE_SECONDS
-            self._until.move_to_end(proof)
-            while len(self._until) > CACHE_SIZE:
-                self._until.popitem(last=False)
+            self._expiry_times[proof] = time.monotonic() + CACHE_SECONDS
+            self._expiry_times.move_to_end(proof)
+            while len(self._expiry_times) > CACHE_SIZE:
+                self._expiry_times.popitem(last=False)
 
 
 _verified_keys = _VerifiedKeys()

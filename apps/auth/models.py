@@ -1,6 +1,6 @@
 """Users, and the refresh-token families that keep them logged in.
 
-Not org-owned, because a user may belong to many orgs.
+These models are not org-owned, because a user may belong to many orgs.
 """
 
 from __future__ import annotations

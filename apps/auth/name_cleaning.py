@@ -10,14 +10,14 @@ from django.db import IntegrityError, migrations, transaction
 from psycopg import sql
 
 from apps.auth.names import (
-    NOT_STORED,
-    NOT_STORED_IN_LINES,
+    REFUSED_BY_DATABASE,
+    REFUSED_IN_LINES_BY_DATABASE,
     clean_json_texts,
     clean_multiline_text,
     clean_name,
 )
 
-_IN_JSON = f"{NOT_STORED}|[\\\\](u00[0-9a-f]|[bfr])"  # control characters as a PostgreSQL regular expression
+_REFUSED_IN_JSON = f"{REFUSED_BY_DATABASE}|[\\\\](u00[0-9a-f]|[bfr])"  # control characters as a PostgreSQL regular expression
 
 
 def clean(table: str, **columns: int) -> migrations.RunPython:
@@ -39,7 +39,7 @@ def _clean_column(connection: Any, table: str, column: str, longest: int) -> Non
     select = sql.SQL("SELECT id, {column} FROM {table} WHERE {column} ~ %s ORDER BY id")
     update = sql.SQL("UPDATE {table} SET {column} = %s WHERE id = %s").format(**identifiers)
     with connection.cursor() as cursor:
-        cursor.execute(select.format(**identifiers), [NOT_STORED])
+        cursor.execute(select.format(**identifiers), [REFUSED_BY_DATABASE])
         for pk, text in cursor.fetchall():
             name = clean_name(text, longest=longest)
             id_suffix = pk.hex[-8:]
@@ -64,7 +64,7 @@ def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPytho
             schema_editor.connection,
             table,
             column,
-            NOT_STORED_IN_LINES,
+            REFUSED_IN_LINES_BY_DATABASE,
             lambda text: clean_multiline_text(text)[:longest],
         )
 
@@ -79,7 +79,7 @@ def clean_lists(table: str, column: str, *, longest: int) -> migrations.RunPytho
             schema_editor.connection,
             table,
             column,
-            NOT_STORED,
+            REFUSED_BY_DATABASE,
             lambda texts: clean_name_list(texts, longest),
         )
 
@@ -94,7 +94,7 @@ def clean_json(table: str, column: str) -> migrations.RunPython:
             schema_editor.connection,
             table,
             column,
-            _IN_JSON,
+            _REFUSED_IN_JSON,
             lambda text: json.dumps(clean_json_texts(json.loads(text))),
         )
 

@@ -1,9 +1,9 @@
 """Validation of names: one line of visible text that looks the same in a mail, a log, a page and a terminal.
 
-A name is normalised (NFC), its white space becomes single spaces, and it is trimmed. Refused are control and format
-characters (Unicode's Cc and Cf, which include the characters that change the direction of text), line and paragraph
-separators, lone surrogates, private-use characters, noncharacters and invisible characters. The joiners ZWJ and ZWNJ
-are allowed where scripts and emoji need them. Invalid input of users is rejected (`parse_name`). Invalid names from
+A name is normalised (NFC), its white space becomes single spaces, and it is trimmed. These characters are refused:
+control and format characters (Unicode's Cc and Cf, which include the characters that change the direction of text),
+line and paragraph separators, lone surrogates, private-use characters, noncharacters and invisible characters. The
+joiners ZWJ and ZWNJ are allowed where scripts and emoji need them. Invalid input of users is rejected (`parse_name`). Invalid names from
 issuers, directories and repositories are cleaned (`clean_name`), because nobody can correct them here.
 """
 
@@ -30,12 +30,15 @@ _VIRAMA_CLASS = (
     9  # Unicode's combining class of viramas; a joiner after a virama selects a letter's shape
 )
 
-# The database rejects these characters, which no name of any script needs. `parse_name` rejects more.
-NOT_STORED = (
+# Regular expression of the characters that the database rejects. No name of any script needs them. `parse_name`
+# rejects more characters.
+REFUSED_BY_DATABASE = (
     "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
     "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"
 )
-NOT_STORED_IN_LINES = NOT_STORED.replace("\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F")
+REFUSED_IN_LINES_BY_DATABASE = REFUSED_BY_DATABASE.replace(
+    "\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F"
+)
 
 
 class InvalidName(ValueError):
@@ -100,7 +103,9 @@ def is_plain_address(text: str) -> bool:
 
 def plain_text_check(field: str, *, name: str, multiline: bool = False) -> models.CheckConstraint:
     """Return the database check of a column that contains a name or, with `multiline`, a text."""
-    refused = models.Q(**{f"{field}__regex": NOT_STORED_IN_LINES if multiline else NOT_STORED})
+    refused = models.Q(
+        **{f"{field}__regex": REFUSED_IN_LINES_BY_DATABASE if multiline else REFUSED_BY_DATABASE}
+    )
     return models.CheckConstraint(condition=~refused, name=name)
 
 
@@ -112,7 +117,9 @@ def plain_list_check(field: str, *, name: str) -> models.CheckConstraint:
         function="array_to_string",
         output_field=models.TextField(),
     )
-    return models.CheckConstraint(condition=~models.Q(Regex(joined, NOT_STORED)), name=name)
+    return models.CheckConstraint(
+        condition=~models.Q(Regex(joined, REFUSED_BY_DATABASE)), name=name
+    )
 
 
 def _refuse_characters(text: str, multiline: bool) -> None:
@@ -130,9 +137,7 @@ def _refuse_characters(text: str, multiline: bool) -> None:
 
 def _refuse_excess_marks(text: str) -> None:
     if _TOO_MANY_MARKS.search(_mark_positions(text)):
-        raise InvalidName(
-            f"One character carries more than {MAX_MARKS} marks. Leave some of them out."
-        )
+        raise InvalidName(f"One character has more than {MAX_MARKS} marks. Leave some of them out.")
 
 
 def _is_refused(char: str) -> bool:

@@ -13,8 +13,8 @@ def invalid_credential(error: Exception) -> Problem:
 
 @register(exceptions.TooManyAttempts)
 def too_many_attempts(error: exceptions.TooManyAttempts) -> Problem:
-    wait = {"Retry-After": str(error.retry_after)}
-    return Problem(429, str(error), "too_many_attempts", headers=wait)
+    headers = {"Retry-After": str(error.retry_after)}
+    return Problem(429, str(error), "too_many_attempts", headers=headers)
 
 
 @register(exceptions.WeakPassword)

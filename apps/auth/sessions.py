@@ -97,10 +97,12 @@ def refresh(token: str, *, ip: str | None = None) -> Session | None:
 
 def active_sessions(user_id: UUID) -> QuerySet[RefreshFamily]:
     """Return the active sessions of a user."""
-    usable = RefreshToken.objects.filter(
+    usable_tokens = RefreshToken.objects.filter(
         family_id=OuterRef("pk"), used_at__isnull=True, expires_at__gt=timezone.now()
     )
-    return RefreshFamily.objects.filter(Exists(usable), user_id=user_id, revoked_at__isnull=True)
+    return RefreshFamily.objects.filter(
+        Exists(usable_tokens), user_id=user_id, revoked_at__isnull=True
+    )
 
 
 def end(session_id: UUID, *, reason: str) -> None:
@@ -147,10 +149,10 @@ def end_by_token(token: str, *, reason: str) -> None:
 def delete_ended_sessions(before: datetime) -> None:
     """Delete sessions that ended, or whose last refresh token expired, before this time."""
     unexpired_tokens = RefreshToken.objects.filter(family_id=OuterRef("pk"), expires_at__gte=before)
-    unused_families = RefreshFamily.objects.filter(
+    expired_families = RefreshFamily.objects.filter(
         ~Exists(unexpired_tokens), last_used_at__lt=before
     )
-    unused_families.delete()
+    expired_families.delete()
     RefreshFamily.objects.filter(revoked_at__lt=before).delete()
 
 

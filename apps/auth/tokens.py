@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 class Claims:
     """The claims of a verified token. Role and membership are not claims; they are read from the database.
 
-    `org_id` is None for a user without orgs. Such a token works only for the account.
+    `org_id` is None for a user without orgs. Such a token works only for requests about the account.
     """
 
     user_id: UUID

@@ -49,24 +49,28 @@ class ServerConnections:
         runs = min(
             self.worker_processes * settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM
         )
-        return self.web_processes * per_web() + self.worker_processes * per_worker() + runs
+        return (
+            self.web_processes * connections_per_web_process()
+            + self.worker_processes * connections_per_worker()
+            + runs
+        )
 
     @property
     def free(self) -> int:
         return self.max_connections - self.reserved - self.used_by_others
 
 
-def per_web() -> int:
+def connections_per_web_process() -> int:
     """Return the maximum number of connections of one web process."""
     return settings.WEB_POOL + WEB_EXTRA
 
 
-def per_worker() -> int:
+def connections_per_worker() -> int:
     """Return the maximum number of connections of one worker, not counting its runs."""
     return settings.WORKER_POOL + settings.QUEUE_POOL + WORKER_EXTRA
 
 
-def read_server() -> ServerConnections:
+def read_server_connections() -> ServerConnections:
     """Count the current connections and processes."""
     ((limit, reserved, used_by_others, web_processes, worker_processes),) = fetch_rows(
         CONNECTIONS_SQL
@@ -78,17 +82,17 @@ def read_server() -> ServerConnections:
 
 def check_connections() -> Finding:
     """Check whether the server has the connections that the running processes may need."""
-    server = read_server()
+    server = read_server_connections()
     seen = (
         f"{server.web_processes} web and {server.worker_processes} worker processes may need {server.needed}; "
         f"the server has {server.free} for them"
     )
     required = server.needed + server.reserved + server.used_by_others
-    step = (
+    next_step = (
         f"Set max_connections of PostgreSQL to {required} or more, or lower DROVER_DB_POOL, "
         "DROVER_WORKER_CONCURRENCY, DROVER_MAX_RUNNING or the number of processes."
     )
-    return Finding("connections", server.needed <= server.free, seen, step)
+    return Finding("connections", server.needed <= server.free, seen, next_step)
 
 
 def warn_if_too_few() -> None:

@@ -52,7 +52,7 @@ class Queue:
         self._worker = worker
         self._free = asyncio.Semaphore(slots)
         self._current: Generation | None = None
-        self._stopping_tasks: set[asyncio.Task[None]] = set()
+        self._generation_tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, stop: asyncio.Event) -> None:
         """Run one generation after the other. When `stop` is set, wait for the generations that still finish jobs."""
@@ -63,13 +63,13 @@ class Queue:
             )
             self._current = generation
             task: asyncio.Task[None] = asyncio.create_task(generation.run())  # type: ignore[no-untyped-call]
-            self._stopping_tasks.add(task)
+            self._generation_tasks.add(task)
             await wait_for_first(task, stop.wait(), generation.stopping.wait())
             generation.stop()
             self._remove_ended_tasks()
             await pause(stop, POLL_INTERVAL)
-        if self._stopping_tasks:
-            await asyncio.wait(self._stopping_tasks, timeout=STOP_TIMEOUT)
+        if self._generation_tasks:
+            await asyncio.wait(self._generation_tasks, timeout=STOP_TIMEOUT)
             self._remove_ended_tasks()
 
     async def handle_notification(self, channel: str, notification: Notification) -> None:
@@ -77,8 +77,8 @@ class Queue:
             await self._current._handle_notification(channel=channel, notification=notification)
 
     def _remove_ended_tasks(self) -> None:
-        for task in [task for task in self._stopping_tasks if task.done()]:
-            self._stopping_tasks.discard(task)
+        for task in [task for task in self._generation_tasks if task.done()]:
+            self._generation_tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
                 logger.warning("a queue worker ended with an error", error=first_line(error))
 

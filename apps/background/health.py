@@ -36,10 +36,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The state of the queue. Ages are in seconds, or None if there was no heartbeat or tick yet."""
+    """The state of the queue. Ages are in seconds; None if there was no heartbeat or tick yet."""
 
     waiting: int
-    oldest_short: float
+    oldest_short_job_age: float
     heartbeat_age: float | None
     tick_age: float | None
 
@@ -99,8 +99,8 @@ def check_database() -> Finding:
     try:
         ((version,),) = fetch_rows("SELECT current_setting('server_version')")
     except DatabaseError as error:
-        step = "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
-        return Finding("database", False, first_line(error), step)
+        next_step = "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
+        return Finding("database", False, first_line(error), next_step)
     is_too_old = int(str(version).partition(".")[0]) < 15
     return Finding(
         "database", not is_too_old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later."
@@ -158,8 +158,8 @@ def check_queue() -> list[Finding]:
     return [
         Finding(
             "queue",
-            state.oldest_short <= MAX_QUEUE_DELAY,
-            f"{state.waiting} jobs are waiting, a short one for {state.oldest_short:.0f} s",
+            state.oldest_short_job_age <= MAX_QUEUE_DELAY,
+            f"{state.waiting} jobs are waiting, a short one for {state.oldest_short_job_age:.0f} s",
             next_step,
         ),
         Finding(

@@ -1,4 +1,4 @@
-"""Defer jobs in the same transaction as their row, and clean up after dead workers."""
+"""Defer jobs in the transaction that changes the run or other row they are for, and clean up after dead workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from procrastinate.types import JSONDict
 from apps.background import registry
 
 # Always use Django's own connection, also inside a worker, so that a job and its row are in one transaction.
-_jobs = JobManager(DjangoConnector())
+_job_manager = JobManager(DjangoConnector())
 
 
 def defer(
@@ -35,14 +35,21 @@ def defer(
     if seconds:
         at = timezone.now() + timedelta(seconds=seconds)
     job = configure_task(
-        name=task, job_manager=_jobs, queue=queue, schedule_at=at, lock=lock, queueing_lock=lock
+        name=task,
+        job_manager=_job_manager,
+        queue=queue,
+        schedule_at=at,
+        lock=lock,
+        queueing_lock=lock,
     )
     job.defer(**arguments)
 
 
 def defer_many(task: str, *, queue: str, arguments: JSONDict, count: int) -> None:
     """Defer several identical jobs in one statement."""
-    configure_task(name=task, job_manager=_jobs, queue=queue).batch_defer(*[arguments] * count)
+    configure_task(name=task, job_manager=_job_manager, queue=queue).batch_defer(
+        *[arguments] * count
+    )
 
 
 def count_waiting(task: str) -> int:
@@ -57,7 +64,7 @@ def count_waiting(task: str) -> int:
 
 
 def remove_jobs_of_dead_workers(silent_for: timedelta) -> int:
-    """Delete jobs whose worker has died. The jobs' rows still show what has to be done.
+    """Delete jobs whose worker has died. The row that a job was for, such as a run, still shows what has to be done.
 
     Jobs of queues with `retries_lost_jobs` have no such row, so another worker runs them instead. Returns the number
     of deleted and retried jobs.

@@ -15,9 +15,9 @@ def available_memory() -> int:
     return min([machine, *filter(None, map(_read_limit, LIMIT_FILES))])
 
 
-def max_runs_per_org(child: int, sandbox: int) -> int:
+def max_runs_per_org(child_memory: int, sandbox_memory: int) -> int:
     """Return the number of runs that fit if each uses the maximum of its process and sandbox. At least one."""
-    return max(1, available_memory() // (child + sandbox))
+    return max(1, available_memory() // (child_memory + sandbox_memory))
 
 
 def _read_limit(path: str) -> int | None:

@@ -18,7 +18,8 @@ SKIPPED_FOLDERS = {
     "pg": "PostgreSQL refuses to start if others may read its data; if we are root, the data belongs to another user",
     "sandbox": "the sandbox's user reads the copies of Python and its packages; work folders have their own modes",
 }
-# Other users cannot list the home with this mode, but they can enter it. If we are root, PostgreSQL's user must.
+# With this mode, other users cannot list the home, but they can enter it. If we are root, PostgreSQL runs as another
+# user, which must enter the home.
 ENTER_ONLY_MODE = 0o711
 
 

@@ -43,8 +43,10 @@ class Export:
     columns: tuple[str, ...]
 
 
-Stop = Callable[[], None]  # called once when the process receives a stop signal
-WorkerPart = Callable[[], AbstractContextManager[Stop]]  # entered while the worker process runs
+StopCallback = Callable[[], None]  # called once when the process receives a stop signal
+WorkerPart = Callable[
+    [], AbstractContextManager[StopCallback]
+]  # entered while the worker process runs
 
 _queues: dict[str, Queue] = {SYSTEM: Queue(SYSTEM, slots=3)}
 _sweeps: list[Callable[[], object]] = []

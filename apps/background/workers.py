@@ -23,30 +23,30 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from apps.background import generations, registry
 from apps.background.database_errors import first_line
 from apps.background.identity import worker_name
-from apps.background.registry import Stop
+from apps.background.registry import StopCallback
 
 logger = structlog.get_logger(__name__)
 
-SPARE_THREADS = 4
+EXTRA_THREADS = 4  # threads of the worker besides one thread per job
 
 
 def work(*, concurrency: int) -> None:
     """Run as a worker process until SIGTERM or SIGINT, with everything that the apps have registered."""
     with ExitStack() as lifetime:
-        stops = [lifetime.enter_context(part()) for part in registry.worker_parts()]
+        stop_callbacks = [lifetime.enter_context(part()) for part in registry.worker_parts()]
         connection.close()
-        asyncio.run(serve(stops, concurrency=concurrency))
+        asyncio.run(serve(stop_callbacks, concurrency=concurrency))
 
 
-async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
-    """Work until SIGTERM or SIGINT, then call `stops`. Running jobs get time to finish."""
+async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> None:
+    """Work until SIGTERM or SIGINT, then call `stop_callbacks`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
     slots = {queue.name: queue.slots or concurrency for queue in registry.queues().values()}
-    threads = sum(slots.values()) + SPARE_THREADS
+    threads = sum(slots.values()) + EXTRA_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_handler(stops, stop))
+        loop.add_signal_handler(number, _stop_handler(stop_callbacks, stop))
     while not stop.is_set():
         try:
             with drover_app.replace_connector(_connector()) as open_app:
@@ -78,10 +78,12 @@ async def _commit_at_once(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-def _stop_handler(stops: Sequence[Stop], stop: asyncio.Event) -> Callable[[], None]:
+def _stop_handler(
+    stop_callbacks: Sequence[StopCallback], stop: asyncio.Event
+) -> Callable[[], None]:
     def handle_signal() -> None:
         logger.info("worker stops")
-        for call_stop in stops:
+        for call_stop in stop_callbacks:
             call_stop()
         stop.set()
 

@@ -22,7 +22,7 @@ from apps.web.schema import operation
 from apps.web.views import etag
 from apps.web.wire import JSONRenderer
 
-CACHED_FOR_MINUTES = "private, max-age=300"  # seconds
+CACHED_FOR_5_MINUTES = "private, max-age=300"
 ALWAYS_REVALIDATED = "private, no-cache"  # An org's own sources change with each approval.
 
 EXAMPLE: dict[str, Any] = {
@@ -46,10 +46,10 @@ class CatalogueView(OrgView):
     """Base of the catalogue views: answers with 304 if the client's copy is current."""
 
     def cacheable_response(
-        self, request: Request, body: bytes, lifetime: str = CACHED_FOR_MINUTES
+        self, request: Request, body: bytes, cache_control: str = CACHED_FOR_5_MINUTES
     ) -> Response:
         current_tag = etag(hashlib.sha256(body).hexdigest()[:16])
-        headers = {"ETag": current_tag, "Cache-Control": lifetime}
+        headers = {"ETag": current_tag, "Cache-Control": cache_control}
         client_tags = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
         if current_tag in client_tags:
             return Response(status=304, headers=headers)
@@ -66,10 +66,12 @@ class Sources(CatalogueView):
         example={"results": [EXAMPLE], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        own = [] if self.principal.only_domain else custom_kinds.unarchived_custom_kinds(self.org)
+        org_kinds = (
+            [] if self.principal.only_domain else custom_kinds.unarchived_custom_kinds(self.org)
+        )
         return self.cacheable_response(
             request,
-            _render_sources_with_own(own) if own else _render_kinds("source"),
+            _render_sources_with_own(org_kinds) if org_kinds else _render_kinds("source"),
             ALWAYS_REVALIDATED,
         )
 
@@ -130,8 +132,8 @@ def _render_kinds(role: str) -> bytes:
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 
-def _render_sources_with_own(own: list[Kind]) -> bytes:
-    kinds = [kind.api_entry for kind in (*catalogue.kinds("source").values(), *own)]
+def _render_sources_with_own(org_kinds: list[Kind]) -> bytes:
+    kinds = [kind.api_entry for kind in (*catalogue.kinds("source").values(), *org_kinds)]
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 

@@ -22,6 +22,7 @@ class StoredSettings:
 
     @property
     def plain(self) -> dict[str, JsonValue]:
+        """The complete settings, with the secrets in plain text."""
         return secrets.join(self.visible, self.secrets)
 
     @property
@@ -29,14 +30,14 @@ class StoredSettings:
         return secrets.hints(self.secrets)
 
 
-EMPTY = StoredSettings()
+NO_SETTINGS = StoredSettings()
 
 
 def build(
     kind: Kind,
     sent_settings: JsonObject,
     *,
-    before: StoredSettings = EMPTY,
+    before: StoredSettings = NO_SETTINGS,
     patch: bool = False,
     path: str = "",
 ) -> tuple[StoredSettings, list[Error]]:

@@ -1,8 +1,7 @@
 """Call the engine from the web process, in a child process.
 
 Each web process has one supervisor. It starts at the first call, and its fork server ends after five minutes without
-calls.
-Each call has a timeout, and the number of concurrent calls is limited, so that slow connections cannot occupy
+calls. Each call has a timeout, and the number of concurrent calls is limited, so that slow connections cannot occupy
 all threads of the web process.
 
 A failure that the request caused is returned in the result or raised as Invalid. A failure that this server caused
@@ -51,10 +50,10 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 15.0
-# Seconds of CPU time. A text that is too complex exceeds this limit; a slow call on a busy machine does not.
-VALIDATE_CPU = 5
+# A text that is too complex exceeds this limit; a slow call on a busy machine does not.
+VALIDATE_CPU_SECONDS = 5
 UNPACK_SECONDS = 30.0
-UNPACK_CPU = 20
+UNPACK_CPU_SECONDS = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
 _TOO_SLOW_TO_PARSE = "Parsing it takes too long: make the code shorter or simpler."
@@ -94,7 +93,7 @@ def check(
         "config": config,
         "code": asdict(code) if code else None,
         "data": asdict(storage.check_root(org_id)),
-        **_context(org_id),
+        **_common_payload(org_id),
     }
     try:
         answer: CheckAnswer = _call_engine("check", org_id, payload, CHECK_SECONDS)
@@ -115,7 +114,7 @@ def discover(
         "kind": kind,
         "config": config,
         "code": asdict(code) if code else None,
-        **_context(org_id),
+        **_common_payload(org_id),
     }
     try:
         answer: DiscoveryAnswer = _call_engine("discover", org_id, payload, CHECK_SECONDS)
@@ -135,7 +134,7 @@ def preview(
         **asdict(source),
         "transform": asdict(transform) if transform else None,
         "limit": limit,
-        **_context(org_id),
+        **_common_payload(org_id),
     }
     try:
         answer: PreviewAnswer = _call_engine("preview", org_id, payload, PREVIEW_SECONDS)
@@ -167,7 +166,9 @@ def validate(*, org_id: UUID, code: str) -> Report:
     """
     payload = {"kind": "custom", "text": code}
     with _raise_invalid("code"):
-        answer: Report = _call_engine("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        answer: Report = _call_engine(
+            "validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU_SECONDS
+        )
         return answer
 
 
@@ -179,14 +180,19 @@ def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
     payload = {"kind": "transform", "text": code}
     with _raise_invalid(field):
         answer: Report = _call_engine(
-            "validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU
+            "validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU_SECONDS
         )
         return answer
 
 
 def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
     """Read a branch: see `apps.engine.repository.read_repository`. Raises EngineError."""
-    payload = {"role": "source", "kind": "repository", "config": dict(config), **_context(org_id)}
+    payload = {
+        "role": "source",
+        "kind": "repository",
+        "config": dict(config),
+        **_common_payload(org_id),
+    }
     answer: Repository = _call_engine("read_repository", org_id, payload, REPOSITORY_SECONDS)
     return answer
 
@@ -198,13 +204,15 @@ def unpack(*, org_id: UUID, filename: str, content: str) -> UnpackedFiles:
     """
     payload = {"kind": "upload", "filename": filename, "content": content}
     with _raise_invalid("content"):
-        answer: UnpackedFiles = _call_engine("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
+        answer: UnpackedFiles = _call_engine(
+            "unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU_SECONDS
+        )
         return answer
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
     """Preview a source for its author: see `apps.engine.trial.try_source`."""
-    payload = {"role": "source", **asdict(source), "limit": limit, **_context(org_id)}
+    payload = {"role": "source", **asdict(source), "limit": limit, **_common_payload(org_id)}
     try:
         answer: TrialAnswer = _call_engine("try_source", org_id, payload, PREVIEW_SECONDS)
         return answer
@@ -295,7 +303,7 @@ def _raise_invalid(field: str) -> Iterator[None]:
         raise Invalid([(field, error.message, "unreadable")]) from error
 
 
-def _context(org_id: UUID) -> dict[str, Any]:
+def _common_payload(org_id: UUID) -> dict[str, Any]:
     return {
         "files": asdict(storage.files_root(org_id)),
         "allow_private_networks": settings.ALLOW_PRIVATE_NETWORKS,

@@ -45,12 +45,14 @@ PLACE_WORDS = frozenset(
         "workspace",
     ]
 )
-LOOKS_LIKE_A_PLACE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|@[^@\s]+\.|^[\w.-]+:\d{1,5}$", re.I)
+PLACE_VALUE_PATTERN = re.compile(
+    r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|@[^@\s]+\.|^[\w.-]+:\d{1,5}$", re.I
+)
 PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})
 
 
 def places(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {path: value} of each setting that decides where secrets are sent. Missing settings have defaults."""
+    """Return {path: value} of each setting that decides where secrets are sent. A missing setting has its default."""
     return dict(_find_places(schema, [schema], settings, ""))
 
 
@@ -75,9 +77,11 @@ def _find_places(
             b["additionalProperties"] for b in alternatives if _is_schema(b, "additionalProperties")
         ]
         for name in value.keys() | properties.keys():
-            inner = properties.get(name, additional)
-            nested = value[name] if name in value else _default(root, inner)
-            yield from _find_places(root, inner, nested, f"{path}.{name}" if path else name)
+            nested_nodes = properties.get(name, additional)
+            nested_value = value[name] if name in value else _default(root, nested_nodes)
+            yield from _find_places(
+                root, nested_nodes, nested_value, f"{path}.{name}" if path else name
+            )
     elif isinstance(value, list):
         items = [branch["items"] for branch in alternatives if _is_schema(branch, "items")]
         for index, entry in enumerate(value):
@@ -104,4 +108,4 @@ def _is_place(path: str, nodes: list[Schema], value: Any) -> bool:
     names = [step for step in path.split(".") if not step.isdigit()]
     if any(PLACE_WORDS & set(re.split(r"[_\W]+", step.lower())) for step in names):
         return True
-    return isinstance(value, str) and LOOKS_LIKE_A_PLACE.search(value) is not None
+    return isinstance(value, str) and PLACE_VALUE_PATTERN.search(value) is not None

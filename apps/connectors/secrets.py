@@ -1,7 +1,8 @@
 """Separate secrets from settings before storing, mask them in responses, and merge them before use.
 
 A path is dotted, like `auth.token` or `headers.X-Key`. A dot inside a key is written `~1`, and `~` is written `~0`.
-In responses a secret is a marker: `{"set": true, "last4": "…"}`. A request with the marker keeps the stored value.
+In responses a marker replaces each secret: `{"set": true, "last4": "…"}`. A request with the marker keeps the stored
+value.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ Hints = Mapping[str, str]
 class MergedSettings:
     """Settings with stored secrets filled in.
 
-    `filled_paths` has the paths of the stored secrets that were filled in. `omitted_paths` has those that the
-    request left out.
+    `filled_paths` has the paths of the stored secrets that were filled in. `omitted_paths` has the paths of
+    those that the request left out.
     """
 
     config: dict[str, Any]
@@ -83,7 +84,7 @@ def join(visible: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
 def merge(
     sent_settings: JsonObject, stored: Secrets, patterns: frozenset[Pattern]
 ) -> MergedSettings:
-    """Fill in the stored secrets that the request keeps: it sends their marker, or leaves their field out.
+    """Fill in the stored secrets whose marker the request sends, or whose field it leaves out.
 
     In lists and maps only a marker keeps a secret, because the position of an entry does not identify it.
     """

@@ -14,7 +14,7 @@ from apps.json import JsonObject
 from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_DEPTH = 20  # levels of nested settings
-MAX_NAME = 120  # characters
+MAX_NAME_LENGTH = 120  # characters
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
@@ -111,7 +111,7 @@ class NewConnector(TypedDict):
 
 
 class ConnectorCreate(serializers.Serializer[NewConnector]):
-    name = NameField(max_length=MAX_NAME)
+    name = NameField(max_length=MAX_NAME_LENGTH)
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()
@@ -122,7 +122,7 @@ class ConnectorCreate(serializers.Serializer[NewConnector]):
 
 
 class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
-    name = NameField(max_length=MAX_NAME, required=False)
+    name = NameField(max_length=MAX_NAME_LENGTH, required=False)
     config = SettingsField(
         required=False,
         help_text="Merged into the current settings (RFC 7396); null removes a field.",
@@ -134,7 +134,7 @@ class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
 
 
 class ConnectorReplace(serializers.Serializer[ConnectorChanges]):
-    name = NameField(max_length=MAX_NAME)
+    name = NameField(max_length=MAX_NAME_LENGTH)
     config = SettingsField(help_text="All settings; secrets that are left out are kept.")
     description = MultilineTextField(
         max_length=1000, allow_blank=True, default="", trim_whitespace=False

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.connectors import catalogue, configuration, secrets
 from apps.connectors.catalogue import Kind
-from apps.connectors.configuration import EMPTY, StoredSettings
+from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector, ConnectorQuerySet
@@ -104,19 +104,23 @@ def update(
     for name in ("name", "description", "domain_id"):
         if name in changes:
             setattr(connector, name, changes[name])
-    replaced: set[str] = set()
+    replaced_secrets: set[str] = set()
     if "config" in changes:
         settings = checked_settings(kind, changes["config"], before=stored, patch=patch)
-        replaced = {p for p, v in settings.secrets.items() if stored.secrets.get(p) != v}
+        replaced_secrets = {
+            path for path, value in settings.secrets.items() if stored.secrets.get(path) != value
+        }
         if settings != stored:
             _set_settings(org, connector, settings)
             connector.checked_at, connector.check_ok = None, None
-    changed: dict[str, JsonValue] = {
-        k: [before[k], v] for k, v in _audited_fields(connector).items() if before[k] != v
+    audited_changes: dict[str, JsonValue] = {
+        field: [before[field], value]
+        for field, value in _audited_fields(connector).items()
+        if before[field] != value
     }
-    if replaced:
-        changed["secrets_replaced"] = [None, sorted(replaced)]
-    if not changed:
+    if replaced_secrets:
+        audited_changes["secrets_replaced"] = [None, sorted(replaced_secrets)]
+    if not audited_changes:
         return connector
     connector.version += 1
     _save(connector, new=False)
@@ -127,7 +131,7 @@ def update(
         object_kind="connector",
         object_id=connector.pk,
         object_label=connector.name,
-        changes=changed,
+        changes=audited_changes,
     )
     return connector
 
@@ -139,7 +143,7 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
     try:
         connector.delete()
     except ProtectedError as error:
-        raise _in_use(by, error) from None
+        raise _in_use_error(by, error) from None
     audit.record(
         org=org,
         by=by,
@@ -189,6 +193,7 @@ def masked_config(connector: Connector) -> dict[str, JsonValue]:
 
 
 def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
+    """Return the kind. Raises Invalid with an error of `field` if the org has no such kind."""
     known = custom_kinds.kinds(org, [kind]).find(role, kind)
     if known is None:
         raise Invalid([custom_kinds.unknown_kind_error(role, kind, field)])
@@ -196,8 +201,9 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 
 
 def checked_settings(
-    kind: Kind, config: JsonObject, *, before: StoredSettings = EMPTY, patch: bool = False
+    kind: Kind, config: JsonObject, *, before: StoredSettings = NO_SETTINGS, patch: bool = False
 ) -> StoredSettings:
+    """Return the settings to store, as `configuration.build` does. Raises Invalid."""
     settings, errors = configuration.build(kind, config, before=before, patch=patch, path="config")
     if errors:
         raise Invalid(errors)
@@ -213,8 +219,8 @@ def _lock_editable(org: Org, by: Principal, connector_id: UUID, match: Match) ->
     return connector
 
 
-def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
-    """Return an error that names the pipelines the principal can see, and counts the hidden ones."""
+def _in_use_error(by: Principal, error: ProtectedError) -> ConnectorInUse:
+    """Return an error that names the pipelines that the principal can see, and counts the hidden pipelines."""
     protected: list[Any] = list(error.protected_objects)
     visible_pipelines = [
         {"id": str(row.pk), "name": str(row.name)}

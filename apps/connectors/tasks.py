@@ -10,6 +10,6 @@ from apps.connectors.repositories import services as repositories
 from apps.connectors.repositories import syncs
 
 
-@app.task(name=repositories.SYNC, queue=repositories.QUEUE)
+@app.task(name=repositories.SYNC_TASK, queue=repositories.QUEUE)
 def sync_repository(*, org_id: str, repository_id: str) -> None:
     syncs.sync(org_id=UUID(org_id), repository_id=UUID(repository_id))

@@ -4,7 +4,7 @@ from django.urls import path
 
 from apps.connectors import catalogue_views, views
 from apps.connectors.checks import views as check_views
-from apps.connectors.custom_sources import views as custom
+from apps.connectors.custom_sources import views as custom_views
 from apps.connectors.repositories import upload_views
 from apps.connectors.repositories import views as repository_views
 
@@ -18,17 +18,17 @@ urlpatterns = [
     path("connectors/<uuid:pk>", views.ConnectorById.as_view()),
     path("connectors/<uuid:pk>/check", check_views.CheckSaved.as_view()),
     path("connectors/<uuid:pk>/streams", check_views.Streams.as_view()),
-    path("custom-sources", custom.CustomSources.as_view()),
-    path("custom-sources/validate", custom.Validate.as_view()),
-    path("custom-sources/preview", custom.Try.as_view()),
+    path("custom-sources", custom_views.CustomSources.as_view()),
+    path("custom-sources/validate", custom_views.Validate.as_view()),
+    path("custom-sources/preview", custom_views.Try.as_view()),
     path("custom-sources/upload", upload_views.Upload.as_view()),
-    path("custom-sources/cookbook", custom.Recipes.as_view()),
-    path("custom-sources/<uuid:pk>", custom.CustomSourceById.as_view()),
-    path("custom-sources/<uuid:pk>/versions", custom.Versions.as_view()),
-    path("custom-sources/<uuid:pk>/versions/<int:number>", custom.VersionByNumber.as_view()),
-    path("custom-sources/<uuid:pk>/versions/<int:number>/diff", custom.Diff.as_view()),
-    path("custom-sources/<uuid:pk>/versions/<int:number>/restore", custom.Restore.as_view()),
-    path("custom-sources/<uuid:pk>/versions/<int:number>/approve", custom.Approve.as_view()),
+    path("custom-sources/cookbook", custom_views.Recipes.as_view()),
+    path("custom-sources/<uuid:pk>", custom_views.CustomSourceById.as_view()),
+    path("custom-sources/<uuid:pk>/versions", custom_views.Versions.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>", custom_views.VersionByNumber.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/diff", custom_views.Diff.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/restore", custom_views.Restore.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/approve", custom_views.Approve.as_view()),
     path("repositories", repository_views.Repositories.as_view()),
     path("repositories/<uuid:pk>", repository_views.RepositoryById.as_view()),
     path("repositories/<uuid:pk>/sync", repository_views.Sync.as_view()),

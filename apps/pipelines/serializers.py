@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.auth import names
 from apps.connectors.serializers import (
-    MAX_NAME,
+    MAX_NAME_LENGTH,
     ConnectionFailure,
     DomainLabel,
     SettingsField,
@@ -121,7 +121,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
 
 
 class PipelineUpdate(serializers.Serializer[Any]):
-    name = NameField(max_length=MAX_NAME, required=False)
+    name = NameField(max_length=MAX_NAME_LENGTH, required=False)
     config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
         help_text="Merged into the current definition (RFC 7396); secrets that are left out are kept. The element of "
@@ -142,7 +142,7 @@ class PipelineUpdate(serializers.Serializer[Any]):
 
 
 class PipelineCreate(PipelineUpdate):
-    name = NameField(max_length=MAX_NAME)
+    name = NameField(max_length=MAX_NAME_LENGTH)
     config = ConfigField()
     description = MultilineTextField(
         max_length=1000, allow_blank=True, default="", trim_whitespace=False
@@ -158,7 +158,7 @@ class PipelineCreate(PipelineUpdate):
 
 
 class DuplicateRequest(serializers.Serializer[Any]):
-    name = NameField(max_length=MAX_NAME, required=False)
+    name = NameField(max_length=MAX_NAME_LENGTH, required=False)
 
 
 class PipelineFilter(serializers.Serializer[Any]):

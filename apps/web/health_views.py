@@ -136,7 +136,9 @@ def _metric_lines() -> Iterator[str]:
     queue = health.read_queue_state()
     yield from _gauge("drover_queue_waiting", "Jobs that are waiting for a worker.", queue.waiting)
     yield from _gauge(
-        "drover_queue_oldest_seconds", "Age of the oldest waiting short job.", queue.oldest_short
+        "drover_queue_oldest_seconds",
+        "Age of the oldest waiting short job.",
+        queue.oldest_short_job_age,
     )
     if queue.heartbeat_age is not None:
         yield from _gauge(

@@ -39,7 +39,7 @@ def test_needed_connections_grow_with_runs_up_to_the_limit_of_the_platform(setti
         max_connections=100, reserved=3, used_by_others=0, web_processes=1, worker_processes=3
     )
 
-    assert three_workers.needed - one_worker.needed == 2 * connections.per_worker() + 5
+    assert three_workers.needed - one_worker.needed == 2 * connections.connections_per_worker() + 5
 
 
 @pytest.fixture

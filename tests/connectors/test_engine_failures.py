@@ -47,7 +47,7 @@ def test_every_failure_of_a_child_process_returns_an_error(
     message: str,
 ) -> None:
     monkeypatch.setattr(engine, "supervisor", lambda: erratic_engine)
-    monkeypatch.setattr(engine, "VALIDATE_CPU", 1)
+    monkeypatch.setattr(engine, "VALIDATE_CPU_SECONDS", 1)
     if failure == "silence":
         monkeypatch.setattr(engine, "VALIDATE_SECONDS", 0.5)
     answer = world.client(Role.MEMBER).post(VALIDATE, {"code": failure})

@@ -372,7 +372,7 @@ def test_two_syncs_at_once_create_one_source(committed_db: None, git: GitServer)
 
 
 def count_queued_syncs(repository: dict[str, Any]) -> int:
-    jobs = ProcrastinateJob.objects.filter(task_name=repositories.SYNC, status="todo")
+    jobs = ProcrastinateJob.objects.filter(task_name=repositories.SYNC_TASK, status="todo")
     return sum(job.args["repository_id"] == repository["id"] for job in jobs)
 
 

@@ -85,7 +85,7 @@ def test_bcrypt_is_called_only_for_the_first_request_with_a_key(
     monkeypatch.setattr(bcrypt, "checkpw", record_call)
     assert client.get("/api/v1/org").status_code == 200
     assert calls == []
-    keys._verified_keys._until.clear()
+    keys._verified_keys._expiry_times.clear()
     client.get("/api/v1/org")
     assert len(calls) == 1
 

@@ -47,15 +47,15 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
     if proofs.lock_user(user.pk, user.proof_version) is None:
         raise LinkSpent
     MailedLink.objects.filter(user=user, purpose=purpose).delete()
-    text = new_secret()
+    secret = new_secret()
     MailedLink.objects.create(
         user=user,
         purpose=purpose,
         email=email,
-        digest=digest(text),
+        digest=digest(secret),
         expires_at=timezone.now() + LIFETIMES[purpose],
     )
-    return text
+    return secret
 
 
 def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
@@ -75,14 +75,14 @@ def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: i
     mail.send(email, purpose.value, link=link, hours=hours)
 
 
-def use_link(text: str, *purposes: MailedLink.Purpose) -> Proof:
-    """Mark a link as used, and lock its user until the transaction ends.
+def use_link(secret: str, *purposes: MailedLink.Purpose) -> Proof:
+    """Mark the link with this secret as used, and lock its user until the transaction ends.
 
     Raises LinkSpent if the link is unknown, used, expired or has another purpose. Also raises it if the address of
     the account has changed since the link was sent.
     """
     usable_links = MailedLink.objects.filter(
-        digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
+        digest=digest(secret), purpose__in=purposes, expires_at__gt=timezone.now()
     )
     link = usable_links.first()
     if link is None:
@@ -102,6 +102,6 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def digest(text: str) -> bytes:
+def digest(secret: str) -> bytes:
     """Return the digest to store for a secret of 256 random bits."""
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(secret.encode()).digest()

@@ -3,7 +3,7 @@
 Mail is requested in the transaction of the change that it is about. A worker renders and sends it later. A job
 stores the recipient and the kind of mail. The secret of a link is created when the mail is sent, so no job and no log
 contains it. The job is deferred even if no account has the address, so that the duration of a response does not reveal
-whether there is one.
+whether such an account exists.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
 
     return SlowCall(
         _prepare_check(org, connector.role, kind, config),
-        lambda refreshed: _connector_to_check(org, refreshed, connector_id),
+        lambda current_principal: _connector_to_check(org, current_principal, connector_id),
         store,
     )
 
@@ -59,7 +59,7 @@ def list_streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Str
     kind, config = services.kind_and_settings(org, connector)
     code = custom_kinds.code_for_kind(org, kind)
     run = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
-    return SlowCall(run, lambda refreshed: find(by=refreshed))
+    return SlowCall(run, lambda current_principal: find(by=current_principal))
 
 
 def _connector_to_check(org: Org, by: Principal, connector_id: UUID) -> Connector:

@@ -1,4 +1,7 @@
-"""Check connectors, saved or not, and list the streams of sources, over HTTP. No transaction waits for the remote system."""
+"""Views that check saved and unsaved connectors, and list the streams of sources.
+
+No transaction waits for the remote system.
+"""
 
 from __future__ import annotations
 

@@ -72,23 +72,23 @@ def change(
 
     A value of None means no change.
     """
-    changed: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     for field, value in (("name", name), ("description", description)):
         if value is not None and getattr(source, field) != value:
-            changed[field] = [getattr(source, field), value]
+            changes[field] = [getattr(source, field), value]
             setattr(source, field, value)
     with transaction.atomic():
         if checked_code is not None and not _is_latest(org, source, checked_code):
             source.latest += 1
             _add_version(org, by, source, checked_code)
-            changed |= {
+            changes |= {
                 "version": [source.latest - 1, source.latest],
                 **_audited_code(checked_code),
             }
-        if changed:
+        if changes:
             source.etag += 1
             _save(source)
-            record(org, by, "custom_source.update", source, changed)
+            record(org, by, "custom_source.update", source, changes)
         if approve:
             approve_version(org=org, by=by, source=source, number=source.latest)
 
@@ -99,17 +99,17 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
     Raises OpenHostsNeedAnAdmin for code that may connect to any host, unless `by` may change the org's
     settings.
     """
-    chosen = find_version(org, source, number)
-    require_permission_for_any_host(by, chosen.report["hosts"])
+    version = find_version(org, source, number)
+    require_permission_for_any_host(by, version.report["hosts"])
     if source.approved == number:
         return
     before, source.approved = source.approved, number
-    chosen.approved_at, chosen.approved_by_id = timezone.now(), by.user_id
+    version.approved_at, version.approved_by_id = timezone.now(), by.user_id
     with transaction.atomic():
-        chosen.save(update_fields=["approved_at", "approved_by"])
+        version.save(update_fields=["approved_at", "approved_by"])
         source.etag += 1
         _save(source)
-        changes = {"hosts": [None, chosen.report["hosts"]], "approved": [before, number]}
+        changes = {"hosts": [None, version.report["hosts"]], "approved": [before, number]}
         record(org, by, "custom_source.approve", source, changes)
 
 

@@ -56,7 +56,7 @@ VERSION_ROW = {
 }
 VERSION = {**VERSION_ROW, "code": CODE, "report": REPORT}
 DETAIL = {**ROW, "version": VERSION}
-TRY = {
+PREVIEW_ANSWER = {
     "ok": True,
     "records": [{"id": 1}],
     "rejected": 0,

@@ -24,12 +24,12 @@ ICON = "code"
 class Kinds:
     """The kinds that an org can use: built-in kinds, and the org's approved custom sources, which are read once."""
 
-    def __init__(self, custom: Mapping[str, Kind]) -> None:
-        self._custom = custom
+    def __init__(self, custom_kinds: Mapping[str, Kind]) -> None:
+        self._custom_kinds = custom_kinds
 
     def find(self, role: str, name: str) -> Kind | None:
         if role == ConnectorRole.SOURCE and name.startswith(CUSTOM_PREFIX):
-            return self._custom.get(name)
+            return self._custom_kinds.get(name)
         return catalogue.find(role, name)
 
 
@@ -39,14 +39,15 @@ BUILT_IN_KINDS = Kinds({})
 def kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) -> Kinds:
     """Return the built-in kinds, and the approved custom sources of the org among `names`.
 
-    `pinned_numbers` are the version numbers that a pipeline's definition pins. Those versions are used instead of the latest approved ones.
+    `pinned_numbers` are the version numbers that a pipeline's definition pins. Those versions are used instead of the
+    latest approved versions.
     """
     ids = {pk for name in names if (pk := custom_source_id(name)) is not None}
     if not ids:
         return BUILT_IN_KINDS
     numbers = set(pinned_numbers)
-    custom = _pinned_kinds(org, ids, numbers) if numbers else _approved_kinds(org, pk__in=ids)
-    return Kinds({kind.name: kind for kind in custom})
+    custom_kinds = _pinned_kinds(org, ids, numbers) if numbers else _approved_kinds(org, pk__in=ids)
+    return Kinds({kind.name: kind for kind in custom_kinds})
 
 
 def unarchived_custom_kinds(org: Org) -> list[Kind]:

@@ -19,7 +19,7 @@ USER_FIELDS = ("created_by", "approved_by")
 
 
 def render_row(values: Mapping[str, object]) -> dict[str, object]:
-    """Render a source in a list. `values` are of `CustomSourceQuerySet.rows()`."""
+    """Render a source in a list. `values` come from `CustomSourceQuerySet.rows()`."""
     return {
         **{name: values[name] for name in SOURCE_FIELDS},
         "kind": f"{CUSTOM_PREFIX}{values['id']}",

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.connectors.models import Origin
-from apps.connectors.serializers import MAX_NAME, SettingsField
+from apps.connectors.serializers import MAX_NAME_LENGTH, SettingsField
 from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_CODE_LENGTH = 512 * 1024  # characters, the same limit as in the engine's validation
@@ -24,8 +24,8 @@ class CodeField(serializers.CharField):
 
 
 class CodeMessage(serializers.Serializer[Any]):
-    line = serializers.IntegerField(help_text="From 1.")
-    column = serializers.IntegerField(help_text="From 1.")
+    line = serializers.IntegerField(help_text="The first line is 1.")
+    column = serializers.IntegerField(help_text="The first column is 1.")
     message = serializers.CharField()
     severity = serializers.ChoiceField([("error", "error"), ("warning", "warning")])
 
@@ -55,7 +55,7 @@ class CodeReport(serializers.Serializer[Any]):
     auth_type = serializers.CharField(allow_blank=True)
     hosts = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Hosts it may connect to: host, *.host, host:port, {setting} for that setting's host, * for any.",
+        help_text="Hosts the code may connect to: host, *.host, host:port, {setting} for that setting's host, * for any.",
     )
 
 
@@ -69,7 +69,7 @@ class CustomSourceFilter(serializers.Serializer[Any]):
 
 
 class CustomSourceCreate(serializers.Serializer[Any]):
-    name = NameField(max_length=MAX_NAME)
+    name = NameField(max_length=MAX_NAME_LENGTH)
     description = MultilineTextField(max_length=1000, allow_blank=True, default="")
     code = CodeField()
     note = NameField(max_length=200, allow_blank=True, default="")
@@ -79,7 +79,7 @@ class CustomSourceCreate(serializers.Serializer[Any]):
 
 
 class CustomSourceUpdate(serializers.Serializer[Any]):
-    name = NameField(max_length=MAX_NAME, required=False)
+    name = NameField(max_length=MAX_NAME_LENGTH, required=False)
     description = MultilineTextField(max_length=1000, allow_blank=True, required=False)
     code = CodeField(required=False)
     note = NameField(max_length=200, allow_blank=True, required=False)
@@ -94,7 +94,8 @@ class CustomSourceRow(serializers.Serializer[Any]):
     description = serializers.CharField(allow_blank=True)
     origin = serializers.ChoiceField(Origin.choices)
     repository_id = serializers.UUIDField(
-        allow_null=True, help_text="Where its code comes from. Only there it can be changed."
+        allow_null=True,
+        help_text="The repository that the code comes from. The code can be changed only there.",
     )
     repository_path = serializers.CharField(allow_blank=True)
     latest_version = serializers.IntegerField()

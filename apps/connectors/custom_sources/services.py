@@ -75,7 +75,7 @@ def update(
 ) -> CustomSource:
     """Apply `changes` (name, description, archived, code with its note).
 
-    Code that differs from the latest version's becomes a new version, which `approve` approves. Raises
+    If the code differs from the latest version, it becomes a new version. `approve` approves this version. Raises
     ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
     """
     with transaction.atomic():
@@ -123,13 +123,13 @@ def restore(
 
 
 def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> None:
-    """Delete a source with its versions. Raises ChangedMeanwhile, and CustomSourceInUse which names the users."""
+    """Delete a source with its versions. Raises ChangedMeanwhile, and CustomSourceInUse with the objects that use it."""
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
         try:
             source.delete()
         except ProtectedError as error:
-            raise _in_use(error) from None
+            raise _in_use_error(error) from None
         changes = {"name": [source.name, None]}
         edits.record(org, by, "custom_source.delete", source, changes, pk=source_id)
 
@@ -148,7 +148,7 @@ def _require_own_code(source: CustomSource) -> None:
         raise ComesFromRepository
 
 
-def _in_use(error: ProtectedError) -> CustomSourceInUse:
+def _in_use_error(error: ProtectedError) -> CustomSourceInUse:
     users = [
         {"id": str(row.pk), "name": str(row), "kind": row._meta.model_name or ""}
         for row in error.protected_objects

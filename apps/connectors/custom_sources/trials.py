@@ -9,7 +9,7 @@ from uuid import UUID
 
 from apps.connectors import engine
 from apps.connectors import services as connectors
-from apps.connectors.configuration import EMPTY, StoredSettings
+from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import checked_code, edits, kinds, services
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
 from apps.engine.answers import Report, TrialAnswer
@@ -62,10 +62,10 @@ def prepare(
             org, by, preview, source_id=source_id, number=number, connector_id=connector_id
         )
 
-    def recheck(refreshed: Principal) -> None:
-        refreshed.require(Permission.CUSTOM_SOURCES_EDIT)
+    def recheck(current_principal: Principal) -> None:
+        current_principal.require(Permission.CUSTOM_SOURCES_EDIT)
         if connector_id is not None:
-            _editable_connector(org, refreshed, connector_id)
+            _editable_connector(org, current_principal, connector_id)
 
     return SlowCall(run, recheck)
 
@@ -83,7 +83,7 @@ def _prepare_saved_source(
     version = edits.find_version(org, saved, number or saved.latest)
     if version.approved_at is None:
         edits.require_permission_for_any_host(by, version.report["hosts"])
-    before = EMPTY
+    before = NO_SETTINGS
     if connector_id is not None:
         _require_approved(version)
         before = _stored_settings(org, by, connector_id, source_id)
@@ -95,7 +95,7 @@ def _prepare_saved_source(
 def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> TrialAnswer:
     draft = checked_code.validate_code(org_id=org_id, code=code)
     edits.require_permission_for_any_host(by, draft.report["hosts"])
-    source = _source_spec(draft.code, draft.report, "draft", preview, EMPTY)
+    source = _source_spec(draft.code, draft.report, "draft", preview, NO_SETTINGS)
     return engine.try_source(org_id=org_id, source=source, limit=preview.limit)
 
 

@@ -1,4 +1,4 @@
-"""Create custom sources from an uploaded file: a `.py` file, or a `.zip` file with several."""
+"""Create custom sources from an uploaded file: a `.py` file, or a `.zip` file with several `.py` files."""
 
 from __future__ import annotations
 

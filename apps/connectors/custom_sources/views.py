@@ -16,9 +16,9 @@ from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.custom_sources.examples import (
     CODE,
     DETAIL,
+    PREVIEW_ANSWER,
     REPORT,
     ROW,
-    TRY,
     VERSION,
     VERSION_ROW,
 )
@@ -48,7 +48,7 @@ from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of, query_of
 
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
-BY_NUMBER = {"newest": Order("number", descending=True, parse=int)}
+VERSION_ORDERS = {"newest": Order("number", descending=True, parse=int)}
 
 
 class CustomSourceView(OrgView):
@@ -168,13 +168,17 @@ class Versions(CustomSourceView):
         summary="List the versions of a custom source, newest first",
         answer=page_of(CustomSourceVersionRow),
         errors=(404,),
-        parameters=[*PAGE_PARAMETERS, order_of(BY_NUMBER, "newest")],
+        parameters=[*PAGE_PARAMETERS, order_of(VERSION_ORDERS, "newest")],
         example={"results": [VERSION_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
         rows = rendering.version_rows(self.org, self.find_source(pk))
         return page(
-            request, rows, orders=BY_NUMBER, default="newest", render=rendering.render_version_row
+            request,
+            rows,
+            orders=VERSION_ORDERS,
+            default="newest",
+            render=rendering.render_version_row,
         )
 
 
@@ -289,7 +293,7 @@ class Try(CustomSourceView):
         request=TryRequest,
         answer=TryAnswer,
         errors=(404, 413, 422),
-        example=TRY,
+        example=PREVIEW_ANSWER,
         request_example={"code": CODE, "stream": "orders", "config": {"token": "t-123"}},
     )
     def post(self, request: Request) -> SlowResponse:

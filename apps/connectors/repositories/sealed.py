@@ -12,18 +12,18 @@ from apps.orgs.models import Org
 SEAL_KIND = "repository"
 
 
-def seal(org: Org, repository: Repository, plain: Mapping[str, str]) -> None:
+def seal(org: Org, repository: Repository, secret_values: Mapping[str, str]) -> None:
     """Encrypt `token` and `webhook_secret`, and set the repository's columns. The caller saves the repository."""
-    repository.sealed = vault.seal(org, SEAL_KIND, repository.pk, dict(plain))
-    token = plain["token"]
+    repository.sealed = vault.seal(org, SEAL_KIND, repository.pk, dict(secret_values))
+    token = secret_values["token"]
     repository.has_token = bool(token)
     repository.token_last4 = token[-4:] if len(token) >= 12 else ""
 
 
 def unseal(org: Org, repository: Repository) -> dict[str, str]:
     """Return `token` and `webhook_secret` in plain text. Never show, log or store these values."""
-    plain: dict[str, str] = vault.unseal(org, SEAL_KIND, repository.pk, repository.sealed)
-    return plain
+    secret_values: dict[str, str] = vault.unseal(org, SEAL_KIND, repository.pk, repository.sealed)
+    return secret_values
 
 
 def token_hint(repository: Repository) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from apps.connectors.models import SyncStatus
 from apps.egress import allowlist
 from apps.orgs.http.texts import NameField
 
-MAX_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into an API request
+MAX_UPLOAD_BYTES = 1024 * 1024  # bytes; as base64 it fits into an API request
 BRANCH_PATTERN = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
 FILE_NAME_PATTERN = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
 PATH_PATTERN = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
@@ -138,7 +138,7 @@ class RepositoryRow(serializers.Serializer[Any]):
     username = serializers.CharField(allow_blank=True)
     token = TokenHint()
     approves = serializers.BooleanField()
-    status = serializers.ChoiceField(SyncStatus.choices, help_text="Results of the newest sync.")
+    status = serializers.ChoiceField(SyncStatus.choices, help_text="Status of the newest sync.")
     message = serializers.CharField(allow_blank=True, help_text="Why the newest sync failed.")
     synced_at = serializers.DateTimeField(allow_null=True)
     commit = SyncedCommit(allow_null=True)
@@ -165,7 +165,7 @@ class HookAnswer(serializers.Serializer[Any]):
 class UploadRequest(serializers.Serializer[Any]):
     filename = FileNameField(max_length=200, help_text="File name, ending with .py or .zip.")
     content = serializers.CharField(
-        max_length=MAX_UPLOAD * 4 // 3 + 4,
+        max_length=MAX_UPLOAD_BYTES * 4 // 3 + 4,
         trim_whitespace=False,
         help_text="The content of the file as base64.",
     )

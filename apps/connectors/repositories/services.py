@@ -28,7 +28,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
-SYNC = "connectors.sync_repository"
+SYNC_TASK = "connectors.sync_repository"
 QUEUE = "repositories"  # a queue of its own, because reading a repository may take two minutes
 SETTING_FIELDS = (*LOCATION_FIELDS, "approves")
 
@@ -58,8 +58,8 @@ def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repo
     for name in SETTING_FIELDS:
         setattr(repository, name, fields[name])
     webhook_secret = secrets.token_urlsafe(32)
-    plain = {"token": fields.get("token", ""), "webhook_secret": webhook_secret}
-    sealed.seal(org, repository, plain)
+    secret_values = {"token": fields.get("token", ""), "webhook_secret": webhook_secret}
+    sealed.seal(org, repository, secret_values)
     with transaction.atomic():
         _save(repository, new=True)
         changes = {name: [None, getattr(repository, name)] for name in SETTING_FIELDS}
@@ -82,12 +82,12 @@ def change(
     """
     with transaction.atomic():
         repository = _lock_editable(org, by, repository_id, match)
-        if changed := _apply_changes(org, repository, changes):
+        if audited_changes := _apply_changes(org, repository, changes):
             repository.etag += 1
             # Ignore the result of a running sync, because it reads the old location.
             repository.claim = None
             _save(repository)
-            _record(org, by, "repository.update", repository, changed)
+            _record(org, by, "repository.update", repository, audited_changes)
             _enqueue_sync(org=org, by=by, repository=repository)
     return repository
 
@@ -97,8 +97,8 @@ def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str
     webhook_secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         repository = _lock_editable(org, by, repository_id)
-        plain = sealed.unseal(org, repository)
-        sealed.seal(org, repository, {**plain, "webhook_secret": webhook_secret})
+        secret_values = sealed.unseal(org, repository)
+        sealed.seal(org, repository, {**secret_values, "webhook_secret": webhook_secret})
         repository.etag += 1
         _save(repository)
         _record(org, by, "repository.renew_webhook_secret", repository, {})
@@ -139,7 +139,7 @@ def _enqueue_sync(*, org: Org, by: Principal, repository: Repository) -> None:
     with transaction.atomic():
         try:
             with transaction.atomic():
-                jobs.defer(SYNC, queue=QUEUE, arguments=arguments, lock=lock)
+                jobs.defer(SYNC_TASK, queue=QUEUE, arguments=arguments, lock=lock)
         except AlreadyEnqueued:
             return
         if repository.status != SyncStatus.RUNNING:
@@ -157,22 +157,22 @@ def _lock_editable(org: Org, by: Principal, repository_id: UUID, match: Match = 
 
 
 def _apply_changes(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the changed values, and return them for the audit log. Raises Invalid."""
-    plain = sealed.unseal(org, repository)
-    changed: dict[str, Any] = {}
+    """Set the changed values, and return the changes for the audit log. Raises Invalid."""
+    secret_values = sealed.unseal(org, repository)
+    audited_changes: dict[str, Any] = {}
     for name in SETTING_FIELDS:
         if name in changes and changes[name] != getattr(repository, name):
-            changed[name] = [getattr(repository, name), changes[name]]
+            audited_changes[name] = [getattr(repository, name), changes[name]]
             setattr(repository, name, changes[name])
-    if "url" in changed and plain["token"] and "token" not in changes:
+    if "url" in audited_changes and secret_values["token"] and "token" not in changes:
         raise Invalid(
             [("token", "Enter the token again, because the URL has changed.", "required")]
         )
-    if "token" in changes and changes["token"] != plain["token"]:
+    if "token" in changes and changes["token"] != secret_values["token"]:
         old_hint = sealed.token_hint(repository)
-        sealed.seal(org, repository, {**plain, "token": changes["token"]})
-        changed["token"] = [old_hint, sealed.token_hint(repository)]
-    return changed
+        sealed.seal(org, repository, {**secret_values, "token": changes["token"]})
+        audited_changes["token"] = [old_hint, sealed.token_hint(repository)]
+    return audited_changes
 
 
 def _save(repository: Repository, *, new: bool = False) -> None:

@@ -31,7 +31,7 @@ from apps.orgs.walls.scope import org_scope
 logger = structlog.get_logger(__name__)
 
 LOCATION_FIELDS = ("url", "branch", "path", "username")
-WAITS_FOR_APPROVAL = "It waits for approval."
+APPROVAL_NEEDED_MESSAGE = "It waits for approval."
 
 
 def sync(*, org_id: UUID, repository_id: UUID) -> None:
@@ -72,16 +72,16 @@ def _store_result(
     org_id: UUID,
     repository_id: UUID,
     claim: UUID,
-    result: Callable[[Org, Repository], dict[str, Any]],
+    compute_columns: Callable[[Org, Repository], dict[str, Any]],
 ) -> None:
-    """Write the columns that `result` returns, unless a later sync has started."""
+    """Write the columns that `compute_columns` returns, unless a later sync has started."""
     with org_scope(org_id):
         repository = _lock_repository(org_id, repository_id)
         if repository is None or repository.claim != claim:
             logger.info("a later sync has started", repository=str(repository_id))
             return
-        changes = result(Org.objects.get(pk=org_id), repository)
-        for name, value in {**changes, "synced_at": timezone.now(), "claim": None}.items():
+        columns = compute_columns(Org.objects.get(pk=org_id), repository)
+        for name, value in {**columns, "synced_at": timezone.now(), "claim": None}.items():
             setattr(repository, name, value)
         repository.save()
 
@@ -124,12 +124,12 @@ class _SourceUpdate:
         self._org = org
         self._repository = repository
         self._content = content
-        self._unmatched = sources  # sources whose file was not processed yet
+        self._unmatched_sources = sources  # sources whose file was not processed yet
         self._archived_paths = archived_paths
 
     def save_file(self, file: File) -> Outcome:
         path = file["path"]
-        source = self._unmatched.pop(path, None)
+        source = self._unmatched_sources.pop(path, None)
         if problem := outcomes.find_problem(file):
             return outcomes.build_outcome(path, "failed", message=problem, source=source)
         content = self._content
@@ -151,11 +151,13 @@ class _SourceUpdate:
         except CustomSourceNameTaken:
             message = f"Another custom source has the name {outcomes.source_name(path)}: rename the source or the file."
             return outcomes.build_outcome(path, "failed", message=message)
-        return outcomes.build_outcome(path, "created", message=WAITS_FOR_APPROVAL, source=created)
+        return outcomes.build_outcome(
+            path, "created", message=APPROVAL_NEEDED_MESSAGE, source=created
+        )
 
     def archive_missing(self) -> list[Outcome]:
         results = []
-        for path, source in sorted(self._unmatched.items()):
+        for path, source in sorted(self._unmatched_sources.items()):
             edits.set_archived(org=self._org, by=SYSTEM, source=source, archived=True)
             message = "The file was removed; pipelines that use the source keep running."
             results.append(outcomes.build_outcome(path, "archived", message=message, source=source))
@@ -169,7 +171,7 @@ class _SourceUpdate:
         if source.latest == before:
             return outcomes.build_outcome(path, "unchanged", source=source)
         approved = self._repository.approves and self._approve(source)
-        message = "" if approved else WAITS_FOR_APPROVAL
+        message = "" if approved else APPROVAL_NEEDED_MESSAGE
         return outcomes.build_outcome(path, "updated", message=message, source=source)
 
     def _approve(self, source: CustomSource) -> bool:

@@ -23,9 +23,11 @@ WEBHOOK = system("Webhook")
 def handle_push(
     *, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], body: bytes
 ) -> bool:
-    """Request a sync if the push concerns the branch. Returns False if it does not, or if the org is closed.
+    """Request a sync if the push concerns the branch. Returns False if it does not, or if the org is suspended or
+    will be deleted.
 
-    Raises NotFound for an unknown repository and for a wrong signature, so that both look the same without the secret.
+    Raises NotFound for an unknown repository and for a wrong signature, so that a sender without the secret cannot
+    find out which repositories exist.
     """
     with org_scope(org_id):
         org = Org.objects.filter(pk=org_id).first()

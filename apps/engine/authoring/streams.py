@@ -10,7 +10,7 @@ from apps.engine.authoring.report import Report
 
 STREAM_PARAMETERS = ("name", "path", "records")  # the first positional parameters of drover.Stream
 MAX_STREAMS = 200
-MAX_NAME = 200  # characters
+MAX_NAME_LENGTH = 200  # characters
 FULL_REFRESH: list[str] = ["full_refresh"]
 FULL_AND_INCREMENTAL: list[str] = ["full_refresh", "incremental"]
 
@@ -75,8 +75,10 @@ def _read_stream(
     if name is UNKNOWN:
         report.warn(node, "The name of this stream can only be known by running the code.")
         return None
-    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
-        report.error(node, f"A stream's name must be a string of at most {MAX_NAME} characters.")
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_LENGTH:
+        report.error(
+            node, f"A stream's name must be a string of at most {MAX_NAME_LENGTH} characters."
+        )
         return None
     return {"name": name, **stream}
 

@@ -12,7 +12,7 @@ from apps.engine.authoring.classes import Classes, SourceClass
 from apps.engine.authoring.report import Report
 
 MAX_DESCRIPTION = 1000  # characters
-MAX_NAME = 200
+MAX_NAME_LENGTH = 200
 
 BIZON_METHODS = (
     "streams",
@@ -55,7 +55,7 @@ def _validate_tree(tree: ast.Module, report: Report) -> None:
 
 
 def _describe_source(source: SourceClass, classes: Classes, report: Report) -> None:
-    report.source_name = source.node.name[:MAX_NAME]
+    report.source_name = source.node.name[:MAX_NAME_LENGTH]
     report.contract = source.contract
     report.description = (ast.get_docstring(source.node) or "")[:MAX_DESCRIPTION]
     report.streams = streams.read_streams(source, report)

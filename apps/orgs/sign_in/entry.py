@@ -85,7 +85,7 @@ def register(
         _create_org_and_roll_back(organization_name)
         if is_unclaimed:
             accounts.request_password_reset(email, client.ip)
-        elif not attempts.has_reached_mail_limit(email):
+        elif attempts.record_mail_within_limit(email):
             mail.request_notice(email, "account-exists")
         return None
     if user.email_verified_at is None:
@@ -131,7 +131,7 @@ def verify_second_factor(
 
     Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound.
     """
-    user, method = factors.complete_challenge(challenge=challenge, code=code, ip=client.ip)
+    user, method = factors.complete_pending_login(challenge=challenge, code=code, ip=client.ip)
     return _create_login(user, client, org_id, method=method, second_factor=True)
 
 

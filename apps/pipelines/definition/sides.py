@@ -177,7 +177,7 @@ class Side:
         before = (
             StoredSettings(self.before["config"], self.secrets)
             if is_same_kind
-            else configuration.EMPTY
+            else configuration.NO_SETTINGS
         )
         built, errors = configuration.build(
             kind,

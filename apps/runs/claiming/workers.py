@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.background.identity import host_prefix, is_alive, worker_name
-from apps.background.registry import Stop
+from apps.background.registry import StopCallback
 from apps.background.retries import apply_to_rows
 from apps.engine import EngineSupervisor
 from apps.runs.claiming import reconciler
@@ -31,7 +31,7 @@ def current_worker() -> Worker:
 
 
 @contextmanager
-def execute_runs() -> Iterator[Stop]:
+def execute_runs() -> Iterator[StopCallback]:
     """Execute runs in this process until the block ends. First releases the runs of this machine's dead workers."""
     with start_worker() as worker:
         release_runs_of_dead_workers()

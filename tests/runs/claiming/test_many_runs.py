@@ -58,7 +58,7 @@ def test_fifty_runs_with_fifty_streams_use_at_most_the_connections_that_doctor_c
             wait_for_run(acme, run, has_written_rows, MAX_SECONDS)
         assert [read_run(acme, run)["status"] for run in runs] == ["running"] * RUNS
         session_counts = count_sessions(own_postgres)
-        server_counts = connections.read_server()
+        server_counts = connections.read_server_connections()
         assert connections.check_connections().ok
         api.release()
         ended_runs = [wait_for_run(acme, run, has_ended, MAX_SECONDS) for run in runs]

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="one setting, as JSON or text; secrets are prompted for, or put them into --config",
+            help="one setting, as JSON or text; secrets are prompted for, or read from --config",
         )
         parser.add_argument(
             "--records",
@@ -78,11 +78,11 @@ class Command(BaseCommand):
         (report,) = reports.values()
         if private_networks:
             settings.ALLOW_PRIVATE_NETWORKS = True
-        plain = _read_settings(report, config, pairs)
+        source_config = _read_settings(report, config, pairs)
         code = CodeSpec(
             _read_text(path), tuple(report["hosts"]), tuple(report["secret_names"]), path.name
         )
-        spec = SourceSpec("custom", plain, _stream_name(report, stream), code=code)
+        spec = SourceSpec("custom", source_config, _stream_name(report, stream), code=code)
         try:
             self._check(spec)
             self._list_streams(spec)
@@ -221,8 +221,8 @@ def _stream_name(report: Report, requested: str | None) -> str:
     if requested is None and names:
         return str(names[0])
     if requested is None or (names and requested not in names):
-        known = ", ".join(names) or "none that is known without running it; name one"
-        message = printable_text(f"Name a --stream; it has {known}.")
+        known = ", ".join(names) or "no streams that are known without running it"
+        message = printable_text(f"Choose a stream with --stream; the source has {known}.")
         raise CommandError(message, returncode=EXIT_UNUSABLE_INPUT)
     return requested
 
