@@ -3047,9 +3047,9 @@ export interface components {
         /** @enum {string} */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
         CodeMessage: {
-            /** @description From 1. */
+            /** @description The first line is 1. */
             line: number;
-            /** @description From 1. */
+            /** @description The first column is 1. */
             column: number;
             message: string;
             severity: components["schemas"]["SeverityEnum"];
@@ -3070,7 +3070,7 @@ export interface components {
             };
             secret_names: string[];
             auth_type: string;
-            /** @description Hosts it may connect to: host, *.host, host:port, {setting} for that setting's host, * for any. */
+            /** @description Hosts the code may connect to: host, *.host, host:port, {setting} for that setting's host, * for any. */
             hosts: string[];
         };
         CodeRequest: {
@@ -3241,7 +3241,7 @@ export interface components {
             origin: components["schemas"]["OriginEnum"];
             /**
              * Format: uuid
-             * @description Where its code comes from. Only there it can be changed.
+             * @description The repository that the code comes from. The code can be changed only there.
              */
             repository_id: string | null;
             repository_path: string;
@@ -3274,7 +3274,7 @@ export interface components {
             origin: components["schemas"]["OriginEnum"];
             /**
              * Format: uuid
-             * @description Where its code comes from. Only there it can be changed.
+             * @description The repository that the code comes from. The code can be changed only there.
              */
             repository_id: string | null;
             repository_path: string;
@@ -4391,7 +4391,7 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Results of the newest sync. */
+            /** @description Status of the newest sync. */
             status: components["schemas"]["SyncStatusEnum"];
             /** @description Why the newest sync failed. */
             message: string;
@@ -4429,7 +4429,7 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Results of the newest sync. */
+            /** @description Status of the newest sync. */
             status: components["schemas"]["SyncStatusEnum"];
             /** @description Why the newest sync failed. */
             message: string;
