@@ -101,7 +101,11 @@ def _records_per_second(site: SandboxSite) -> float:
         started, pagination, count = time.perf_counter(), None, 0
         while True:
             answer = sandbox.call(
-                "page", bound=BOUND_SETTINGS, pagination=pagination, since=None, limit=None
+                "page",
+                source_settings=BOUND_SETTINGS,
+                pagination=pagination,
+                since=None,
+                limit=None,
             )
             count += len(answer.rows)
             pagination = answer.values["next"]

@@ -25,16 +25,16 @@ from tests.connectors.test_repositories import git as git
 from tests.git_server import GitServer
 from tests.world import World
 
-FAILURES = {
+FAILURE_CLASSES = {
     "no such branch": ({"branch": "nope"}, "no branch nope; it has main"),
     "no server": ({"url": "http://127.0.0.1:9/x.git"}, "no address accepts"),
     "no folder": ({"path": "none"}, "no folder or file none"),
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("name", FAILURE_CLASSES)
 def test_a_failed_sync_reports_the_reason(name: str, world: World, git: GitServer) -> None:
-    changes, message = FAILURES[name]
+    changes, message = FAILURE_CLASSES[name]
     git.commit(sources__a_py=VALID_CODE)
     synced = sync_repository(world, connect_repository(world, git, **changes))
     assert synced["status"] == "failed"

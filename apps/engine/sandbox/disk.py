@@ -1,4 +1,4 @@
-"""Measure and limit the disk space that sandboxed code uses, also between two calls."""
+"""Measure and limit the disk space that sandboxed code uses, during and between calls."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pathlib import Path
 from loguru import logger
 
 from apps.engine.sandbox import owners
-from apps.engine.sandbox.removal import OPEN_FOLDER, OPEN_PATH_ONLY
+from apps.engine.sandbox.removal import FOLDER_FLAGS, PATH_ONLY_FLAGS
 
 BLOCK = 512  # bytes per unit of st_blocks, on every file system
 MIN_ENTRY_SIZE = (
     4096  # bytes that even an empty file counts, because a million empty files fill a disk too
 )
-MAX_NESTED = 64  # levels of nested folders
+MAX_FOLDER_DEPTH = 64  # levels of nested folders
 MEASURING_SECONDS = 5.0
 MEASURE_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
 MEASURE_EVERY_WHEN_FULL = 0.05
-UNSEEN_SECONDS_ALLOWED = 2.0  # /proc/PID is not accessible while a process exits
+MAX_INACCESSIBLE_SECONDS = 2.0  # /proc/PID is not accessible while a process exits
 MAX_MAPS = 32 << 20  # bytes of /proc/PID/maps
 MAX_THREADS = 80  # includes the threads of bubblewrap; a separate user may have only 64
 DELETED_SUFFIX = b" (deleted)\n"
-HIDDEN_FILES = "The code hides files it wrote."
+HIDDEN_FILES_MESSAGE = "The code hides files it wrote."
 
 
 class Unmeasurable(Exception):
@@ -127,7 +127,7 @@ class DiskWatch:
 
     def _used_bytes(self, folder: WorkFolder | None) -> int:
         if folder is None:
-            return _used_on_file_system(self._process.pid, self._path_inside)
+            return _file_system_usage(self._process.pid, self._path_inside)
         measurement = Measurement(self._process.pid, folder, self._limit)
         measurement.measure()
         now = time.monotonic()
@@ -135,8 +135,8 @@ class DiskWatch:
             self._incomplete_since = None
         elif self._incomplete_since is None:
             self._incomplete_since = now
-        elif now - self._incomplete_since > UNSEEN_SECONDS_ALLOWED:
-            raise Unmeasurable(HIDDEN_FILES)
+        elif now - self._incomplete_since > MAX_INACCESSIBLE_SECONDS:
+            raise Unmeasurable(HIDDEN_FILES_MESSAGE)
         return measurement.bytes
 
     def _kill_process(self, reason: str) -> None:
@@ -151,7 +151,7 @@ class WorkFolder:
     """
 
     def __init__(self, path: str) -> None:
-        self.fd = os.open(path, OPEN_PATH_ONLY)
+        self.fd = os.open(path, PATH_ONLY_FLAGS)
         self.path_prefix = os.fsencode(path) + b"/"  # for a comparison with /proc/PID/maps
 
     def close(self) -> None:
@@ -187,16 +187,16 @@ class Measurement:
             for file_stat in _walk(self._folder.fd):
                 yield _disk_size(file_stat)
         except PermissionError:
-            raise Unmeasurable(HIDDEN_FILES) from None
+            raise Unmeasurable(HIDDEN_FILES_MESSAGE) from None
         tasks = self._list_folder(self._tasks)
         for task in tasks:  # Each thread may have separate descriptors.
             yield from self._deleted_file_sizes(f"{self._tasks}/{task}/fd")
-        self._require_nothing_mapped(tasks)
+        self._require_no_hidden_mappings(tasks)
 
     def _deleted_file_sizes(self, descriptors_folder: str) -> Iterator[int]:
         """Yield the sizes of open files that were deleted."""
         for fd in self._list_folder(descriptors_folder):
-            with self._noting_inaccessible_parts():
+            with self._tolerate_inaccessible_files():
                 file_stat = os.stat(f"{descriptors_folder}/{fd}")
                 if (
                     file_stat.st_nlink
@@ -208,7 +208,7 @@ class Measurement:
                 self._counted_inodes.add(file_stat.st_ino)
                 yield _disk_size(file_stat)
 
-    def _require_nothing_mapped(self, tasks: list[str]) -> None:
+    def _require_no_hidden_mappings(self, tasks: list[str]) -> None:
         """Raise Unmeasurable if a deleted file is mapped but not open, because its size cannot be determined."""
         maps = next(filter(None, map(self._read_maps, tasks)), b"")
         if len(maps) > MAX_MAPS:
@@ -220,21 +220,21 @@ class Measurement:
                     path.startswith(self._folder.path_prefix)
                     and int(inode) not in self._counted_inodes
                 ):
-                    raise Unmeasurable(HIDDEN_FILES)
+                    raise Unmeasurable(HIDDEN_FILES_MESSAGE)
 
     def _read_maps(self, task: str) -> bytes:
         """Return the memory mappings of the process, which all threads share. Empty if the thread has ended."""
-        with self._noting_inaccessible_parts(), open(f"{self._tasks}/{task}/maps", "rb") as file:
+        with self._tolerate_inaccessible_files(), open(f"{self._tasks}/{task}/maps", "rb") as file:
             return file.read(MAX_MAPS + 1)
         return b""
 
     def _list_folder(self, folder: str) -> list[str]:
-        with self._noting_inaccessible_parts():
+        with self._tolerate_inaccessible_files():
             return os.listdir(folder)
         return []
 
     @contextlib.contextmanager
-    def _noting_inaccessible_parts(self) -> Iterator[None]:
+    def _tolerate_inaccessible_files(self) -> Iterator[None]:
         """Ignore files that no longer exist, and set `is_incomplete` if a file is not accessible."""
         try:
             yield
@@ -256,16 +256,16 @@ def _is_file_or_folder(file_stat: os.stat_result) -> bool:
 def _walk(folder_fd: int) -> Iterator[os.stat_result]:
     """Yield every file and folder below a folder, even if other processes change it at the same time.
 
-    Opens one descriptor per level of nesting, at most MAX_NESTED.
+    Opens one descriptor per level of nesting, at most MAX_FOLDER_DEPTH.
     """
     levels: list[tuple[int, list[str]]] = []
     try:
-        folder: int | None = os.open(".", OPEN_FOLDER, dir_fd=folder_fd)
+        folder: int | None = os.open(".", FOLDER_FLAGS, dir_fd=folder_fd)
         while folder is not None:
             levels.append((folder, []))
-            if len(levels) > MAX_NESTED:
+            if len(levels) > MAX_FOLDER_DEPTH:
                 raise Unmeasurable(
-                    f"The code created more than {MAX_NESTED} levels of nested folders."
+                    f"The code created more than {MAX_FOLDER_DEPTH} levels of nested folders."
                 )
             yield from _list_entries(*levels[-1])
             folder = _next_folder(levels)
@@ -291,16 +291,16 @@ def _next_folder(levels: list[tuple[int, list[str]]]) -> int | None:
         folder_fd, names = levels[-1]
         while names:
             try:
-                return os.open(names.pop(), OPEN_FOLDER, dir_fd=folder_fd)
+                return os.open(names.pop(), FOLDER_FLAGS, dir_fd=folder_fd)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                    raise  # The other errors mean that the folder was removed or replaced.
+                    raise  # ENOENT, ENOTDIR and ELOOP mean that the folder was removed or replaced.
         levels.pop()
         os.close(folder_fd)
     return None
 
 
-def _used_on_file_system(pid: int, path_inside: str) -> int:
+def _file_system_usage(pid: int, path_inside: str) -> int:
     """Return the used bytes of the file system of a descendant of `pid`, deleted files included.
 
     Returns 0 if the file system is not accessible. Its size limits the code in any case.

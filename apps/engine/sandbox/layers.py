@@ -15,7 +15,7 @@ from apps.engine.sandbox import syscalls
 
 Level = Literal["weak", "good", "strong"]
 Layer = Literal["landlock", "seccomp", "root", "uid", "bwrap"]
-RANK: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
+LEVEL_RANKS: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
 
 SYS_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -34,7 +34,7 @@ LAYER_DESCRIPTIONS = {
     "bwrap": "bubblewrap: separate namespaces",
 }
 
-SHARED_USER = (
+SHARED_USER_RISK = (
     "code runs as Drover's own user, so it can see the names, sizes and times of that user's files"
     " and shares the limits that the system sets for each user"
 )
@@ -67,7 +67,7 @@ class Isolation:
     @property
     def open_risks(self) -> str:
         """Return the risks that these layers do not cover; empty at level strong."""
-        return SHARED_USER if self.level == "good" else ""
+        return SHARED_USER_RISK if self.level == "good" else ""
 
     @property
     def summary(self) -> str:
@@ -99,15 +99,15 @@ def level_of(layers: Collection[str]) -> Level:
     """
     chosen = set(layers)
     has_own_root = {"root", "uid"} <= chosen
-    has_closed_files = has_own_root or bool(chosen & {"landlock", "bwrap"})
-    if not has_closed_files or "seccomp" not in chosen:
+    restricts_files = has_own_root or bool(chosen & {"landlock", "bwrap"})
+    if not restricts_files or "seccomp" not in chosen:
         return "weak"
     return "strong" if has_own_root or "bwrap" in chosen else "good"
 
 
 def is_at_least(level: str, required: str) -> bool:
     """Whether `level` is `required` or stronger. The result is False for an unknown level."""
-    return RANK.get(level, -1) >= RANK.get(required, len(RANK))
+    return LEVEL_RANKS.get(level, -1) >= LEVEL_RANKS.get(required, len(LEVEL_RANKS))
 
 
 @lru_cache(maxsize=1)

@@ -43,7 +43,7 @@ class Limits:
     page: int = 128 * MEGABYTE  # bytes of one answer
     values: int = json_values.MAX_VALUES  # values in one answer, rows included
     rows: int = 1_000_000  # rows in one answer
-    output: int = 64 << 30  # rows in all answers
+    output: int = 64 << 30  # bytes of all answers
     line: int = 8 * MEGABYTE
     log: int = 1 * MEGABYTE  # bytes of log lines that are reported; later lines are only counted
     connections: int = 100_000

@@ -1,4 +1,4 @@
-"""Find the files of this machine that a Python in a sandbox needs."""
+"""Find the files of this machine that Python needs in a sandbox."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from apps.engine.sandbox.limits import Limits
 LAUNCHER = paths.LIBRARY / "drover" / "_launcher.py"
 WORK_INSIDE = f"/{roots.WORK_FOLDER}"
 USERS_FOLDER = "users"
-OPEN_FILES = 64
-STACK = 8 << 20
-EXTRA_BYTES = (
-    1 << 20
-)  # A file system is larger than the limit by this, so that the watch ends the code.
-THREADS = 64
+MAX_OPEN_FILES = 64
+MAX_STACK = 8 << 20
+# The file system of a sandbox has this much more space than the disk limit. The code can then exceed the limit, so
+# that the disk watch kills it.
+EXTRA_BYTES = 1 << 20
+MAX_THREADS = 64
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")  # clock ticks per second in /proc
 
 
@@ -38,15 +38,15 @@ class IsolationTooWeak(ConfigurationError):
 class ConfinedProcess:
     """A started process and its resources.
 
-    `work` is its work folder; None if the folder disappears with the process. `user` is the claim on its user id;
-    None if it runs as our user or as bubblewrap's user.
+    `work` is its work folder; None if the kernel removes the folder when the process ends. `user_claim` is the claim
+    on its user id; None if it runs as our user or as bubblewrap's user.
     """
 
     process: subprocess.Popen[bytes]
     output_fd: int
     work: Path | None
     isolation: Isolation
-    user: Path | None
+    user_claim: Path | None
 
     def disk_watch(self, limit: int) -> disk.DiskWatch:
         """Return a watch that limits the process's files to `limit` bytes."""
@@ -55,8 +55,8 @@ class ConfinedProcess:
     def remove(self) -> None:
         if self.work is not None:
             workdirs.remove(self.work)
-        if self.user is not None:
-            claims.release(self.user)
+        if self.user_claim is not None:
+            claims.release(self.user_claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,22 @@ def start(
     code: str, *, site: SandboxSite, limits: Limits, control_fd: int | None
 ) -> ConfinedProcess:
     """Start a confined process that will load `code`. Raises IsolationTooWeak."""
-    chosen = choose_isolation(site.only)
-    if not is_at_least(chosen.level, site.min_level):
-        raise _too_weak_error(chosen, site.min_level)
+    isolation = choose_isolation(site.only)
+    if not is_at_least(isolation.level, site.min_level):
+        raise _too_weak_error(isolation, site.min_level)
     home = Path(site.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"
-    user = None
+    user_claim = None
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     try:
-        if "uid" in chosen.layers:
-            user = users.claim_user_id(home / USERS_FOLDER)
-        return _start_process(code, chosen, home, limits, (read_fd, write_fd), control_fd, user)
+        if "uid" in isolation.layers:
+            user_claim = users.claim_user_id(home / USERS_FOLDER)
+        return _start_process(
+            code, isolation, home, limits, (read_fd, write_fd), control_fd, user_claim
+        )
     except BaseException:
         os.close(read_fd)
-        if user is not None:
-            claims.release(user)
+        if user_claim is not None:
+            claims.release(user_claim)
         raise
     finally:
         os.close(write_fd)
@@ -110,24 +112,24 @@ def cpu_seconds(pid: int) -> float:
 
 def _start_process(
     code: str,
-    chosen: Isolation,
+    isolation: Isolation,
     home: Path,
     limits: Limits,
     output_pipe: tuple[int, int],
     control_fd: int | None,
-    user: Path | None,
+    user_claim: Path | None,
 ) -> ConfinedProcess:
     read_fd, write_fd = output_pipe
     python_files = paths.find_python_files()
-    layers = set(chosen.layers)
-    uid = int(user.name) if user is not None else None
+    layers = set(isolation.layers)
+    uid = int(user_claim.name) if user_claim is not None else None
     root = roots.prepare_root(home, python_files) if "root" in layers else None
     work = None
     if "bwrap" not in layers:
         work = workdirs.create((root or home) / roots.WORK_FOLDER, uid)
     work_inside = _path_inside(work, root)
     spec = {
-        "layers": chosen.layers,
+        "layers": isolation.layers,
         "parent": None if "bwrap" in layers else os.getpid(),
         "root": str(root) if root else None,
         "uid": uid,
@@ -138,7 +140,7 @@ def _start_process(
         "readable": _readable_paths(python_files),
         "listable": [*python_files.sites],
         "limits": _rlimits(limits, has_own_user="uid" in layers),
-        "filter": _encoded_filter(chosen),
+        "filter": _encoded_filter(isolation),
         "output_fd": write_fd,
         "control_fd": control_fd,
         "code": code,
@@ -146,7 +148,7 @@ def _start_process(
     passed_fds = [write_fd] if control_fd is None else [write_fd, control_fd]
     command = [python_files.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
     if "bwrap" in layers:
-        command = [*_bwrap_command(chosen, python_files, limits), *command]
+        command = [*_bwrap_command(isolation, python_files, limits), *command]
     try:
         process = subprocess.Popen(
             command,
@@ -163,7 +165,7 @@ def _start_process(
             workdirs.remove(work)
         raise
     _send_spec(process, spec)
-    return ConfinedProcess(process, read_fd, work, chosen, user)
+    return ConfinedProcess(process, read_fd, work, isolation, user_claim)
 
 
 def _readable_paths(python_files: paths.PythonFiles) -> list[str]:
@@ -189,12 +191,14 @@ def _path_inside(work: Path | None, root: Path | None) -> str:
     return str(work) if root is None else f"/{work.relative_to(root)}"
 
 
-def _encoded_filter(chosen: Isolation) -> str:
-    if "seccomp" not in chosen.layers:
+def _encoded_filter(isolation: Isolation) -> str:
+    if "seccomp" not in isolation.layers:
         return ""
-    truncate_is_controlled = "landlock" in chosen.layers and chosen.machine.landlock >= ABI_TRUNCATE
-    uses_bwrap = "bwrap" in chosen.layers
-    truncate_is_controlled = truncate_is_controlled or uses_bwrap or "uid" in chosen.layers
+    truncate_is_controlled = (
+        "landlock" in isolation.layers and isolation.machine.landlock >= ABI_TRUNCATE
+    )
+    uses_bwrap = "bwrap" in isolation.layers
+    truncate_is_controlled = truncate_is_controlled or uses_bwrap or "uid" in isolation.layers
     return base64.b64encode(
         syscalls.compile_filter(truncate=truncate_is_controlled, reported_by_bwrap=uses_bwrap)
     ).decode()
@@ -205,9 +209,9 @@ def _rlimits(limits: Limits, *, has_own_user: bool) -> dict[str, int]:
         "memory": limits.memory,
         "cpu": limits.cpu_seconds,
         "file": limits.disk,
-        "files": OPEN_FILES,
-        "stack": STACK,
-        "threads": THREADS if has_own_user else 0,
+        "files": MAX_OPEN_FILES,
+        "stack": MAX_STACK,
+        "threads": MAX_THREADS if has_own_user else 0,
     }
 
 
@@ -226,9 +230,15 @@ def _environment(python_files: paths.PythonFiles, work: str) -> dict[str, str]:
 
 
 def _bwrap_command(
-    chosen: Isolation, python_files: paths.PythonFiles, limits: Limits
+    isolation: Isolation, python_files: paths.PythonFiles, limits: Limits
 ) -> Sequence[str]:
-    command = [str(chosen.machine.bwrap), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    command = [
+        str(isolation.machine.bwrap),
+        "--unshare-all",
+        "--die-with-parent",
+        "--cap-drop",
+        "ALL",
+    ]
     if os.geteuid() == 0:
         command += ["--unshare-user", "--uid", str(users.FIRST_UID), "--gid", str(users.FIRST_UID)]
     for name in ("/lib", "/lib64", "/bin"):
@@ -249,10 +259,10 @@ def _bwrap_command(
     return [*command, "--chdir", WORK_INSIDE, "--"]
 
 
-def _too_weak_error(chosen: Isolation, min_level: str) -> IsolationTooWeak:
-    missing = tuple(f"{layer}: {reason}" for layer, reason in chosen.machine.missing.items())
+def _too_weak_error(isolation: Isolation, min_level: str) -> IsolationTooWeak:
+    missing = tuple(f"{layer}: {reason}" for layer, reason in isolation.machine.missing.items())
     return IsolationTooWeak(
-        f"This machine can isolate code only at level {chosen.level}, but {min_level} is required;"
-        " `manage.py doctor` says what is missing",
+        f"This machine can isolate code only at level {isolation.level}, but {min_level} is required;"
+        " `manage.py doctor` shows what is missing",
         evidence=missing,
     )

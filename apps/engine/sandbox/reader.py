@@ -10,7 +10,7 @@ import orjson
 
 from apps.engine.frames import json_values
 from apps.engine.process.pipes import LineSplitter
-from apps.engine.sandbox import typed
+from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many_message
 
 MAX_TEXT = 8_000  # characters of one text field; longer text is cut
@@ -18,11 +18,10 @@ SHOWN_BYTES = 120  # bytes of an invalid line that the error shows
 EVIDENCE_LINES = 12
 MAX_TYPES = 1500
 MAX_TYPED_ROWS = 1000
-LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
-FAILURES = frozenset(
+FAILURE_CLASSES = frozenset(
     {"source", "authentication", "rate_limit", "configuration", "contract", "memory"}
 )
-KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
+MESSAGE_KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +34,17 @@ class Line:
 
 
 class BoundedReader:
-    """Splits bytes into lines and decodes them. A line may have at most `limit` bytes and `values` values."""
+    """Splits bytes into lines of at most `max_bytes`, and decodes them. A line may have at most `max_values` values."""
 
-    def __init__(self, limit: int, values: int = json_values.MAX_VALUES) -> None:
-        self._values = values
-        problem = f"a line longer than {limit:,} bytes"
-        self._lines = LineSplitter(limit, lambda line: _broken_output(problem, line))
+    def __init__(self, max_bytes: int, max_values: int = json_values.MAX_VALUES) -> None:
+        self._max_values = max_values
+        problem = f"a line longer than {max_bytes:,} bytes"
+        self._lines = LineSplitter(max_bytes, lambda line: _broken_output(problem, line))
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """Add data and yield the messages that are now complete. Raises BrokenOutput."""
         for line in self._lines.feed(data):
-            yield decode_line(line, self._values)
+            yield decode_line(line, self._max_values)
 
 
 def decode_line(line: bytes, max_values: int = json_values.MAX_VALUES) -> Line:
@@ -60,7 +59,7 @@ def decode_line(line: bytes, max_values: int = json_values.MAX_VALUES) -> Line:
     if not isinstance(body, dict):
         raise _broken_output("not an object", line)
     kind = body.pop("t", None)
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or kind not in MESSAGE_KINDS:
         raise _broken_output("an unknown kind of message", line)
     check = _CHECKS[kind]
     if not check(body):
@@ -76,7 +75,7 @@ def _is_valid_rows(body: dict[str, Any]) -> bool:
     rows, types = body.get("rows"), body.setdefault("types", {})
     if body.keys() != {"rows", "types"} or not isinstance(rows, list):
         return False
-    if not isinstance(types, dict) or not typed.TAGS.issuperset(_tag_texts(types)):
+    if not isinstance(types, dict) or not type_tags.TAGS.issuperset(_tag_texts(types)):
         return False
     if types and (len(types) > MAX_TYPES or len(rows) > MAX_TYPED_ROWS):
         return False  # Every typed column is converted in every row, so their number is limited.
@@ -110,7 +109,7 @@ def _is_valid_error(body: Mapping[str, Any]) -> bool:
     return (
         body.keys() == {"failure", "message", "evidence", "retry_after", "retryable", "line"}
         and isinstance(body["failure"], str)
-        and body["failure"] in FAILURES
+        and body["failure"] in FAILURE_CLASSES
         and isinstance(body["message"], str)
         and _is_list_of_texts(body["evidence"])
         and len(body["evidence"]) <= EVIDENCE_LINES

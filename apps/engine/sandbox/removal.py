@@ -17,13 +17,13 @@ from pathlib import Path
 
 from apps.engine.sandbox import owners
 
-OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-OPEN_PATH_ONLY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PATH_ONLY_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OWNER_ACCESS = 0o700
 
 
 class OutOfTime(Exception):
-    """The time was over before everything was removed. Another call continues the removal."""
+    """The time limit was reached before everything was removed. Another call continues the removal."""
 
 
 def remove(path: Path, *, seconds: float) -> None:
@@ -44,7 +44,7 @@ def remove(path: Path, *, seconds: float) -> None:
 
 def _remove_contents(folder: Path, deadline: float) -> None:
     # Open the folder with our rights, because its owner may have no access to the folders above it.
-    folder_fd = os.open(folder, OPEN_PATH_ONLY)
+    folder_fd = os.open(folder, PATH_ONLY_FLAGS)
     try:
         owners.run_as_owner(folder, lambda: _FolderEmptier(folder_fd, deadline).run())
     except PermissionError:
@@ -55,7 +55,7 @@ def _remove_contents(folder: Path, deadline: float) -> None:
 
 def _open_subfolder(name: str, folder: int) -> int:
     """Open the subfolder of that name."""
-    path_fd = os.open(name, OPEN_PATH_ONLY, dir_fd=folder)
+    path_fd = os.open(name, PATH_ONLY_FLAGS, dir_fd=folder)
     try:
         return _open_with_owner_access(path_fd)
     finally:
@@ -66,7 +66,7 @@ def _open_with_owner_access(path_fd: int) -> int:
     """Open the folder. If its owner has no access, give the owner access first."""
     if stat.S_IMODE(os.fstat(path_fd).st_mode) & OWNER_ACCESS != OWNER_ACCESS:
         os.chmod(f"/proc/self/fd/{path_fd}", OWNER_ACCESS)
-    return os.open(".", OPEN_FOLDER, dir_fd=path_fd)
+    return os.open(".", FOLDER_FLAGS, dir_fd=path_fd)
 
 
 class _FolderEmptier:

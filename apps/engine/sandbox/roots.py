@@ -53,7 +53,7 @@ def sweep(home: Path) -> None:
 
 
 def _remove_old(home: Path, current_root: Path) -> None:
-    """Remove the roots of other package versions that were not used for a day. Each upgrade leaves one."""
+    """Remove the roots of other package versions that were not used for a day. Each upgrade leaves an old root."""
     for root in home.glob("root-*"):
         with contextlib.suppress(OSError):  # Another process has removed the root.
             unused_seconds = time.time() - (root / WORK_FOLDER).stat().st_mtime
@@ -84,10 +84,10 @@ def _fill_root(root: Path, python_files: PythonFiles) -> None:
             _link_files(
                 path, root, skip=UNUSED_STDLIB if path in python_files.stdlib else frozenset()
             )
-        compiled = [str(p) for p in root.rglob("*.so*") if p.is_file()]
+        compiled_modules = [str(p) for p in root.rglob("*.so*") if p.is_file()]
         for path in (
             python_files.executable,
-            *_find_libraries((python_files.executable, *compiled)),
+            *_find_libraries((python_files.executable, *compiled_modules)),
             *LINKER_FILES,
         ):
             if os.path.exists(path):
@@ -141,6 +141,6 @@ def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str
         pass  # The file is on another file system.
     shutil.copyfile(source, target)
     os.chmod(target, 0o644)
-    source_stat = os.stat(source)  # A compiled module is valid only with its source's time.
+    source_stat = os.stat(source)  # A compiled_modules module is valid only with its source's time.
     os.utime(target, ns=(source_stat.st_atime_ns, source_stat.st_mtime_ns))
     return target

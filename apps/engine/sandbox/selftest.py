@@ -1,4 +1,4 @@
-"""Test the sandbox of this machine: run code that tries to escape in simple ways and reports which succeeded."""
+"""Test the sandbox of this machine: run code that tries some simple escapes and reports which of them succeeded."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ import _socket, os
 from drover import Page, Source
 
 
-def opens(path):
+def can_open(path):
     with open(path):
         return True
 
 
-def connects():
+def can_open_socket():
     return _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM).fileno() >= 0
 
 
-def forks():
+def can_fork():
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     return True
 
 
-class Escaping(Source):
+class EscapingSource(Source):
     streams = ["attempts"]
 
     def get(self, pagination=None):
         attempts = {
-            "read a file of the system": lambda: opens("/etc/passwd"),
-            "read a file of Drover": lambda: opens(self.config.platform),
-            "open a socket": connects,
-            "start a process": forks,
+            "read a file of the system": lambda: can_open("/etc/passwd"),
+            "read a file of Drover": lambda: can_open(self.config.drover_file),
+            "open a socket": can_open_socket,
+            "start a process": can_fork,
         }
         escapes = []
         for name, attempt in attempts.items():
@@ -70,7 +70,7 @@ def test(site: SandboxSite) -> SelfTestResult:
     """Start a sandbox in the same way as a run does, and let the code try to escape."""
     started = time.perf_counter()
     settings = {
-        "config": {"platform": __file__},
+        "config": {"drover_file": __file__},
         "stream": "attempts",
         "sync_mode": "full_refresh",
         "cursor": None,
@@ -79,7 +79,9 @@ def test(site: SandboxSite) -> SelfTestResult:
         with Sandbox(ESCAPE_ATTEMPTS, site=site, limits=Limits(wall_seconds=TIME_LIMIT)) as sandbox:
             sandbox.wait_until_ready()
             start_ms = round((time.perf_counter() - started) * 1000, 1)
-            answer = sandbox.call("page", bound=settings, pagination=None, since=None, limit=None)
+            answer = sandbox.call(
+                "page", source_settings=settings, pagination=None, since=None, limit=None
+            )
             escapes = answer.rows[0]["escapes"]
             reason = f"code could {', '.join(escapes)}" if escapes else ""
             return SelfTestResult(not escapes, sandbox.isolation.summary, start_ms, reason)

@@ -21,7 +21,7 @@ from apps.engine import failures
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
 from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signal_name
 from apps.engine.process.progress import progress
-from apps.engine.sandbox import process, syscalls, typed
+from apps.engine.sandbox import process, syscalls, type_tags
 from apps.engine.sandbox.limits import (
     BrokenOutput,
     LimitExceeded,
@@ -34,7 +34,7 @@ from apps.engine.sandbox.reader import MAX_TEXT, BoundedReader, Line
 
 CHECK_EVERY = 0.25  # seconds between checks of the limits
 MAX_PRINTED = 64 << 20  # bytes that the code may print
-EXIT_SECONDS = 2.0
+EXIT_SECONDS = 2.0  # seconds to wait for the exit of the process
 
 _ERROR_CLASSES: dict[str, type[EngineError]] = {
     "authentication": failures.AuthenticationError,
@@ -101,28 +101,30 @@ class Sandbox:
         self._callbacks = callbacks or Callbacks()
         self._lock = threading.Lock()
         self._ready = False
-        self._started = time.monotonic()
-        self._last_message_at = self._started
+        self._started_at = time.monotonic()
+        self._last_message_at = self._started_at
         self._reader = BoundedReader(limits.line, limits.values)
         self._last_lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
         self._printed_lines = PrintedLines()
-        self._logged = self._printed_bytes = self._output = 0
-        self._cpu = 0.0  # seconds of CPU time at the last check
+        self._logged_characters = self._printed_bytes = self._output_bytes = 0
+        self._cpu_seconds = 0.0  # CPU time at the last check
         self._broker = (
             Broker(egress_limits, self._callbacks.connection) if egress_limits is not None else None
         )
         try:
-            control = self._broker.code_socket.fileno() if self._broker else None
-            self._confined = process.start(code, site=site, limits=limits, control_fd=control)
+            control_fd = self._broker.code_socket.fileno() if self._broker else None
+            self._confined_process = process.start(
+                code, site=site, limits=limits, control_fd=control_fd
+            )
         except BaseException:
             self._close_broker()
             raise
         if self._broker:
             self._broker.code_socket.close()
-        self._process = self._confined.process
-        self._watch = self._confined.disk_watch(limits.disk)
-        self.isolation = self._confined.isolation
-        self._output_fd = self._confined.output_fd
+        self._process = self._confined_process.process
+        self._disk_watch = self._confined_process.disk_watch(limits.disk)
+        self.isolation = self._confined_process.isolation
+        self._output_fd = self._confined_process.output_fd
         self._printed_fd = _descriptor_of(self._process.stdout)
         self._request_fd = _descriptor_of(self._process.stdin)
         self._pipes = Pipes(self._output_fd, self._printed_fd)
@@ -154,19 +156,19 @@ class Sandbox:
     def call(self, operation: str, **values: Any) -> Answer:
         """Call one operation and return its answer. Values are JSON, or `orjson.Fragment`s of JSON."""
         rows: list[dict[str, Any]] = []
-        output_before, value_count = self._output, 0
+        output_before, value_count = self._output_bytes, 0
         request = orjson.dumps({"op": operation, **values}) + b"\n"
         for line in self._lines(request):
             if line.kind == "rows":
-                typed.restore(line.values["rows"], line.values["types"])
+                type_tags.decode_rows(line.values["rows"], line.values["types"])
                 rows += line.values["rows"]
                 value_count += line.size
-                self._check_answer_size(self._output - output_before, value_count, len(rows))
+                self._check_answer_size(self._output_bytes - output_before, value_count, len(rows))
             elif line.kind == "answer":
-                self._receive_remaining_print()
+                self._receive_remaining_printed_lines()
                 return Answer(line.values, rows)
             elif line.kind == "error":
-                self._receive_remaining_print()
+                self._receive_remaining_printed_lines()
                 self._check_final_usage()  # A limit that closed the network may be the cause of the error.
                 raise _error_of(line.values)
             else:
@@ -185,7 +187,7 @@ class Sandbox:
                 return
             self._closed = True
         self._kill()
-        self._watch.stop()
+        self._disk_watch.stop()
         self._pipes.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -193,7 +195,7 @@ class Sandbox:
                     stream.close()
         os.close(self._output_fd)
         self._close_broker()
-        self._confined.remove()
+        self._confined_process.remove()
 
     # Receiving messages
 
@@ -207,14 +209,14 @@ class Sandbox:
             while self._pipes.is_open(self._output_fd):
                 for fd in self._pipes.wait_readable(CHECK_EVERY):
                     if fd == self._printed_fd:
-                        self._receive_printed()
+                        self._receive_printed_lines()
                     else:
                         yield from self._receive_output()
                 if time.monotonic() >= next_check:
                     self._check_limits()
                     next_check = time.monotonic() + CHECK_EVERY
         except (BrokenOutput, LimitExceeded) as error:
-            raise self._kill_for(error) from None
+            raise self._kill_and_return(error) from None
         finally:
             self._pipes.forget(self._request_fd)
 
@@ -224,32 +226,32 @@ class Sandbox:
             return
         self._last_message_at = time.monotonic()
         progress.report()
-        self._output += len(data)
-        if self._output > self._limits.output:
-            raise self._kill_for(_too_much_output("all answers", self._limits.output))
+        self._output_bytes += len(data)
+        if self._output_bytes > self._limits.output:
+            raise self._kill_and_return(_too_much_output("all answers", self._limits.output))
         for line in self._reader.feed(data):
             self._ready = self._ready or line.kind == "ready"
             yield line
 
-    def _receive_remaining_print(self) -> None:
+    def _receive_remaining_printed_lines(self) -> None:
         """Read from the pipe what the code has printed before it answered or ended."""
         if self._pipes.is_open(self._printed_fd):
-            self._receive_printed()
+            self._receive_printed_lines()
 
-    def _receive_printed(self) -> None:
+    def _receive_printed_lines(self) -> None:
         data = self._pipes.read(self._printed_fd)
         if data is None:
             return
         self._printed_bytes += len(data)
         if self._printed_bytes > MAX_PRINTED:
-            raise self._kill_for(_too_much_output("standard output", MAX_PRINTED))
+            raise self._kill_and_return(_too_much_output("standard output", MAX_PRINTED))
         for line in self._printed_lines.feed(data):
             if text := line.rstrip():
                 self._log("info", text)
 
     def _handle_message(self, line: Line) -> None:
         if line.kind == "ready":
-            self._watch.start()  # The code is not loaded before the first call.
+            self._disk_watch.start()  # The code is not loaded before the first call.
         elif line.kind == "log":
             self._log(line.values["level"], line.values["message"][:MAX_TEXT])
         elif line.kind == "request":
@@ -260,9 +262,9 @@ class Sandbox:
 
     def _log(self, level: str, message: str) -> None:
         self._last_lines.append(message)
-        logged_before = self._logged
-        self._logged += len(message)
-        if self._logged <= self._limits.log:
+        logged_before = self._logged_characters
+        self._logged_characters += len(message)
+        if self._logged_characters <= self._limits.log:
             self._callbacks.log(level, message)
         elif logged_before <= self._limits.log:
             self._callbacks.log(
@@ -274,39 +276,40 @@ class Sandbox:
     def _check_limits(self) -> None:
         """Raise if the code has exceeded a limit."""
         now, limits = time.monotonic(), self._limits
-        self._cpu = process.cpu_seconds(self.pid) or self._cpu
-        if limits.wall_seconds is not None and now - self._started > limits.wall_seconds:
+        self._cpu_seconds = process.cpu_seconds(self.pid) or self._cpu_seconds
+        if limits.wall_seconds is not None and now - self._started_at > limits.wall_seconds:
             message = f"The code did not finish within {limits.wall_seconds:g} seconds."
-            raise self._kill_for(TookTooLong(message, evidence=tuple(self._last_lines)))
+            raise self._kill_and_return(TookTooLong(message, evidence=tuple(self._last_lines)))
         if now - self._last_message_at > limits.silence_seconds:
             message = f"{failures.CODE_WAS_SILENT} {limits.silence_seconds:g} seconds."
-            raise self._kill_for(TookTooLong(message, evidence=tuple(self._last_lines)))
+            raise self._kill_and_return(TookTooLong(message, evidence=tuple(self._last_lines)))
         self._check_network()
         self._check_disk()
 
     def _check_answer_size(self, size: int, values: int, rows: int) -> None:
         limits = self._limits
         if size > limits.page:
-            raise self._kill_for(_too_much_output("one answer", limits.page))
+            raise self._kill_and_return(_too_much_output("one answer", limits.page))
         for items, count, limit in (("values", values, limits.values), ("rows", rows, limits.rows)):
             if count > limit:
-                raise self._kill_for(LimitExceeded(too_many_message(items, limit)))
+                raise self._kill_and_return(LimitExceeded(too_many_message(items, limit)))
 
     def _check_network(self) -> None:
         if self._broker is not None and self._broker.totals.limit_reached:
             message = f"The code made {self._broker.totals.limit_reached}."
-            raise self._kill_for(LimitExceeded(message))
+            raise self._kill_and_return(LimitExceeded(message))
 
     def _check_disk(self) -> None:
-        if self._watch.kill_reason:
-            raise self._kill_for(LimitExceeded(self._watch.kill_reason))
+        if self._disk_watch.kill_reason:
+            raise self._kill_and_return(LimitExceeded(self._disk_watch.kill_reason))
 
     def _check_final_usage(self) -> None:
-        self._watch.measure_now()
+        self._disk_watch.measure_now()
         self._check_network()
         self._check_disk()
 
-    def _kill_for(self, error: EngineError) -> EngineError:
+    def _kill_and_return(self, error: EngineError) -> EngineError:
+        """Kill the process and return the error, which the caller raises."""
         self._kill()
         return error
 
@@ -323,14 +326,14 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._kill()
             return LimitExceeded("The code closed its output but kept running.")
-        self._receive_remaining_print()
+        self._receive_remaining_printed_lines()
         evidence = tuple(self._last_lines)
-        if self._watch.kill_reason:
-            return LimitExceeded(self._watch.kill_reason, evidence=evidence)
+        if self._disk_watch.kill_reason:
+            return LimitExceeded(self._disk_watch.kill_reason, evidence=evidence)
         signal_number = self._signal_number(status)
         if not self._ready and not signal_number:  # After `ready` the code itself may exit.
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
-        if signal_number == signal.SIGXCPU or self._cpu >= self._limits.cpu_seconds:
+        if signal_number == signal.SIGXCPU or self._cpu_seconds >= self._limits.cpu_seconds:
             message = (
                 f"The code used more than {self._limits.cpu_seconds:,} {failures.CODE_USED_CPU}."
             )
@@ -355,8 +358,8 @@ class Sandbox:
         """
         if status < 0:
             return -status
-        if "bwrap" in self.isolation.layers and status > syscalls.SIGNAL_STATUS:
-            return status - syscalls.SIGNAL_STATUS
+        if "bwrap" in self.isolation.layers and status > syscalls.SIGNAL_STATUS_BASE:
+            return status - syscalls.SIGNAL_STATUS_BASE
         return 0
 
     def _close_broker(self) -> None:

@@ -28,12 +28,12 @@ MSG_FASTOPEN = 0x20000000
 HARMLESS_IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)
 # <linux/prctl.h>: PR_SET_NAME PR_GET_NAME PR_SET_VMA
 HARMLESS_PRCTLS = (15, 16, 0x53564D41)
-# Without the commands for signals to an owner, leases, directory notifications, pipe sizes and seals.
+# The commands for signals to an owner, leases, directory notifications, pipe sizes and seals are not in this list.
 HARMLESS_FCNTLS = (
     *(fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL),
     *(fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW),
 )
-# Without the options for filters, and for the credentials and the pidfd of the peer.
+# The options for filters, and for the credentials and the pidfd of the peer, are not in this list.
 HARMLESS_SOCKET_OPTIONS = (
     *(socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_KEEPALIVE, socket.SO_LINGER),
     *(socket.SO_SNDTIMEO, socket.SO_RCVTIMEO),
@@ -42,11 +42,11 @@ HARMLESS_SOCKET_OPTIONS = (
 # These options may be read but not set. Socket buffers are kernel memory, which no limit of the process counts.
 READABLE_SOCKET_OPTIONS = (socket.SO_SNDBUF, socket.SO_RCVBUF)
 LAST_CLOCK = 11  # CLOCK_TAI; higher and negative numbers are clocks of other processes
-SIGNAL_STATUS = (
+SIGNAL_STATUS_BASE = (
     128  # bubblewrap exits with this plus the number of the signal that ended the process
 )
 
-# In groups: files, memory, signals, threads, identity, time, waiting, and communication over open descriptors.
+# The groups are: files, memory, signals, threads, identity, time, waiting, and communication over open descriptors.
 ALLOWED_CALLS = """
 read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3
 fstat newfstatat stat lstat statx fstatfs statfs access faccessat faccessat2 readlink readlinkat
@@ -93,7 +93,9 @@ def compile_filter(*, truncate: bool, reported_by_bwrap: bool = False) -> bytes:
     _allow_opening(syscall_filter, truncate=truncate)
     _allow_calls_on_own_process(syscall_filter)
     for name in ("exit", "exit_group"):
-        status = seccomp.Arg(0, seccomp.MASKED_EQ, SIGNAL_STATUS if reported_by_bwrap else 0, 0)
+        status = seccomp.Arg(
+            0, seccomp.MASKED_EQ, SIGNAL_STATUS_BASE if reported_by_bwrap else 0, 0
+        )
         syscall_filter.add_rule(seccomp.ALLOW, name, status)
     with tempfile.TemporaryFile() as file:
         syscall_filter.export_bpf(file)
@@ -135,8 +137,8 @@ def _allow_with_conditions(syscall_filter: object) -> None:
         add(allow, "getsockopt", arg(1, seccomp.EQ, socket.SOL_SOCKET), arg(2, seccomp.EQ, option))
     for command in HARMLESS_FCNTLS:
         add(allow, "fcntl", arg(1, seccomp.EQ, command))
-    without_signals = arg(2, seccomp.MASKED_EQ, os.O_ASYNC, 0)
-    add(allow, "fcntl", arg(1, seccomp.EQ, fcntl.F_SETFL), without_signals)
+    no_async_flag = arg(2, seccomp.MASKED_EQ, os.O_ASYNC, 0)
+    add(allow, "fcntl", arg(1, seccomp.EQ, fcntl.F_SETFL), no_async_flag)
     for request in HARMLESS_IOCTLS:
         add(allow, "ioctl", arg(1, seccomp.EQ, request))
     for option in HARMLESS_PRCTLS:

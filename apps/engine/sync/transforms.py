@@ -13,7 +13,7 @@ from loguru import logger
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.values import Unrepresentable, exact_text
-from apps.engine.sandbox import typed
+from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Sandbox
@@ -58,7 +58,7 @@ class Transform:
         for rows, types in _slices(page):
             records = [row for row in rows if isinstance(row, Mapping)]
             transformed += [row for row in rows if not isinstance(row, Mapping)]
-            types = typed.tags_of_rows(records) if types is None else types
+            types = type_tags.tags_of_rows(records) if types is None else types
             transformed += self._transform_records(records, types)
         if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
             return page  # The frame still has the columns of an empty stream.
@@ -100,7 +100,7 @@ def _log(level: str, message: str) -> None:
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:
     """Yield the records of a page in slices, with the column types that JSON lacks, or None for a page of rows."""
     if isinstance(page, FrameIteration):
-        types = typed.tags_of_frame(page.frame)
+        types = type_tags.tags_of_frame(page.frame)
         for part in page.frame.iter_slices(SLICE_ROWS):
             yield part.to_dicts(), types
         return

@@ -97,7 +97,7 @@ LIMIT_MESSAGES = "more than 2,097,152 bytes of files|hides files|nested folders"
 @pytest.fixture
 def short_time_without_access(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the time that files may stay without access. `BELOW_LIMIT` takes longer."""
-    monkeypatch.setattr(disk, "UNSEEN_SECONDS_ALLOWED", 0.2)
+    monkeypatch.setattr(disk, "MAX_INACCESSIBLE_SECONDS", 0.2)
 
 
 def with_imports(body: str) -> str:
@@ -105,7 +105,7 @@ def with_imports(body: str) -> str:
 
 
 def request_page(sandbox: Sandbox) -> None:
-    sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+    sandbox.call("page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
 
 
 def wait_until_ended(sandbox: Sandbox) -> None:

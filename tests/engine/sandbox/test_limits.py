@@ -211,7 +211,9 @@ def test_greedy_code_ends_with_a_clear_failure(
         site = replace(site, home=str(tmp_path))
     with Sandbox(source_code(greedy.body), site=site, limits=greedy.limits) as sandbox:
         with pytest.raises(greedy.failure, match=greedy.message_part):
-            sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+            sandbox.call(
+                "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+            )
         pid = sandbox.pid
     assert not os.path.exists(f"/proc/{pid}")
     assert work_folders(Path(site.home)) == []
@@ -234,7 +236,9 @@ def test_a_process_name_that_is_not_utf8_is_accepted(
     with Sandbox(
         source_code(body), site=make_site(modes.available_modes()[0]), limits=SMALL_LIMITS
     ) as sandbox:
-        page = sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        page = sandbox.call(
+            "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+        )
         assert process.cpu_seconds(sandbox.pid) > 0
     assert page.rows == [{"id": 1}]
 
@@ -246,10 +250,12 @@ def test_code_can_return_another_page_after_an_exception(
     body = "if pagination is None: raise ValueError('once')\nreturn Page([{'id': 1}])"
     with Sandbox(source_code(body), site=make_site(mode), limits=SMALL_LIMITS) as sandbox:
         with pytest.raises(CodeFailed, match="ValueError: once") as raised:
-            sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+            sandbox.call(
+                "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+            )
         assert "source.py, line 19" in " ".join(raised.value.evidence)
         page = sandbox.call(
-            "page", bound=SOURCE_SETTINGS, pagination={"n": 1}, since=None, limit=None
+            "page", source_settings=SOURCE_SETTINGS, pagination={"n": 1}, since=None, limit=None
         )
     assert page.rows == [{"id": 1}]
 
@@ -268,7 +274,9 @@ def test_lines_printed_before_the_last_response_are_logged(
         ) as sandbox,
         contextlib.suppress(CodeFailed),
     ):
-        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        sandbox.call(
+            "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+        )
     assert log_lines == ["the last line"]
 
 
@@ -281,7 +289,9 @@ def test_log_lines_are_stored_up_to_a_limit(make_site: Callable[[str], SandboxSi
         limits=replace(SMALL_LIMITS, log=10_000),
         callbacks=Callbacks(log=lambda level, message: log_lines.append(message)),
     ) as sandbox:
-        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        sandbox.call(
+            "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+        )
     assert log_lines[0] == "line 0"
     assert "logged too much" in log_lines[-1]
     assert sum(map(len, log_lines[:-1])) <= 10_000

@@ -60,8 +60,10 @@ class NetworkTrial:
         with Sandbox(
             code, site=self.site, limits=limits, egress_limits=egress_limits, callbacks=callbacks
         ) as sandbox:
-            bound = {**SOURCE_SETTINGS, "config": {"port": self.port, **config}}
-            return sandbox.call("page", bound=bound, pagination=None, since=None, limit=None).rows
+            source_settings = {**SOURCE_SETTINGS, "config": {"port": self.port, **config}}
+            return sandbox.call(
+                "page", source_settings=source_settings, pagination=None, since=None, limit=None
+            ).rows
 
     def egress_limits(self, *hosts: str, **options: Any) -> EgressLimits:
         entries = tuple(f"{host}:{self.port}" if host != "*" else host for host in hosts)
@@ -530,4 +532,6 @@ def test_without_a_broker_there_is_no_network(make_site: Callable[[str], Sandbox
         Sandbox(code, site=make_site(MODES[0]), limits=SMALL_LIMITS) as sandbox,
         pytest.raises(EngineError, match="no network"),
     ):
-        sandbox.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        sandbox.call(
+            "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+        )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.engine.sandbox.limits import BrokenOutput
-from apps.engine.sandbox.reader import KINDS, BoundedReader, decode_line
+from apps.engine.sandbox.reader import MESSAGE_KINDS, BoundedReader, decode_line
 
 VALID_LINES = [
     b'{"t":"ready","layers":["landlock"]}',
@@ -45,7 +45,7 @@ def test_fuzzed_lines_are_read_or_refused(tries: int) -> None:
             refused_count += 1
         else:
             read_count += 1
-            assert message.kind in KINDS
+            assert message.kind in MESSAGE_KINDS
     assert read_count + refused_count == tries
     assert read_count > 1_000
     assert refused_count > tries // 2
@@ -87,7 +87,7 @@ def test_any_bytes_are_read_as_messages_or_refused(data: bytes) -> None:
     kinds: set[str] = set()
     with contextlib.suppress(BrokenOutput):
         kinds.update(message.kind for message in reader.feed(data))
-    assert kinds <= KINDS
+    assert kinds <= MESSAGE_KINDS
 
 
 def test_a_line_longer_than_the_limit_is_refused() -> None:

@@ -194,7 +194,9 @@ def test_the_next_sandbox_removes_deeply_nested_folders(
         else replace(make_site(mode), home=str(tmp_path))
     )
     with Sandbox(NESTING_CODE, site=site, limits=SMALL_LIMITS) as hostile, suppress(EngineError):
-        hostile.call("page", bound=SOURCE_SETTINGS, pagination=None, since=None, limit=None)
+        hostile.call(
+            "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
+        )
     with Sandbox("", site=site, limits=SMALL_LIMITS) as next_sandbox:
         next_sandbox.wait_until_ready()
         assert len(work_folders(Path(site.home))) <= 1

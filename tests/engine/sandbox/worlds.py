@@ -114,8 +114,10 @@ def run_code(
     callbacks = Callbacks(log=lambda level, message: log_lines.append(message))
     try:
         with Sandbox(code, site=site, limits=limits, callbacks=callbacks) as sandbox:
-            bound = {**SOURCE_SETTINGS, "config": {"world": world}}
-            page = sandbox.call("page", bound=bound, pagination=None, since=None, limit=None)
+            source_settings = {**SOURCE_SETTINGS, "config": {"world": world}}
+            page = sandbox.call(
+                "page", source_settings=source_settings, pagination=None, since=None, limit=None
+            )
     except EngineError as error:
         why = f"{error.message} {' '.join(error.evidence)}"
         return {"won": "WON" in log_lines, "why": why, "error_type": type(error).__name__}

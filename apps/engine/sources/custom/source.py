@@ -96,7 +96,9 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return [self._stream_info(stream) for stream in self._declared_streams]
 
     def get_total_records_count(self) -> int | None:
-        total = self._sandbox.call("total", bound=self._stream_settings).values.get("total")
+        total = self._sandbox.call("total", source_settings=self._stream_settings).values.get(
+            "total"
+        )
         return total if type(total) is int else None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
@@ -127,7 +129,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
     def _read_page(self, pagination: Pagination, state: Mapping[str, Any] | None) -> SourcePage:
         answer = self._sandbox.call(
             "page",
-            bound=self._stream_settings,
+            source_settings=self._stream_settings,
             pagination=dict(pagination) if pagination else None,
             since=state,
             limit=self.page_limit,
@@ -168,7 +170,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return f"runs in a sandbox of level {self.isolation}"
 
     def _check_connection(self) -> str:
-        values = self._sandbox.call("check", bound=self._stream_settings).values
+        values = self._sandbox.call("check", source_settings=self._stream_settings).values
         message = _require_text(values.get("message"))[:500]
         if values.get("ok") is not True:
             raise SourceError(message)

@@ -182,9 +182,9 @@ def to_json_safe(value: Any) -> Any:
     return to_json_safe(to_json_value(value))
 
 
-def describe_error(error: BaseException, own_trace: tuple[list[str], int | None]) -> Json:
+def describe_error(error: BaseException, user_code_trace: tuple[list[str], int | None]) -> Json:
     """Describe the error as the failure of a run: class, message, evidence, and when to retry."""
-    lines, line_number = own_trace
+    lines, line_number = user_code_trace
     failure, message, evidence, retry_after, retryable = _failure_fields(error)
     return {
         "failure": failure,
@@ -249,7 +249,7 @@ def _response_failure(
     evidence = [f"{status} {getattr(response, 'reason', '') or ''}".strip()]
     body = " ".join(str(getattr(response, "text", ""))[:300].split())
     evidence += [body] if body else []
-    retry_after = _retry_after(getattr(response, "headers", {}).get("Retry-After"))
+    retry_after = _parse_retry_after(getattr(response, "headers", {}).get("Retry-After"))
     if status in {401, 403, 407}:
         message = f"The source refused the credentials ({status})."
         return "authentication", message, evidence, None, False
@@ -265,7 +265,7 @@ def _response_failure(
     )
 
 
-def _retry_after(header: Any) -> float | None:
+def _parse_retry_after(header: Any) -> float | None:
     try:
         return max(0.0, min(float(header), 86_400.0))
     except (TypeError, ValueError):
@@ -293,10 +293,10 @@ def _declared_streams(source_class: type[Any]) -> list[Any]:
 
 
 def _create_settings(source_class: type[Source], config: Json) -> Any:
-    declared = getattr(source_class, "Config", None)
-    if declared is not None and hasattr(declared, "model_validate"):
-        return declared.model_validate(config)
-    return SettingValues(declared, config)
+    config_class = getattr(source_class, "Config", None)
+    if config_class is not None and hasattr(config_class, "model_validate"):
+        return config_class.model_validate(config)
+    return SettingValues(config_class, config)
 
 
 def _incremental_state(source: Any, since: Json) -> Any:

@@ -51,7 +51,7 @@ class EgressRefused(ConnectionRefusedError):
 
 
 def innermost_cause(error: BaseException | None) -> BaseException | None:
-    """Follow the causes of an HTTP client's exception and return the EgressRefused among them, or else the last."""
+    """Follow the causes of an HTTP client's exception. Return the EgressRefused among them, or else the last cause."""
     seen_ids: set[int] = set()
     while error is not None and id(error) not in seen_ids and not isinstance(error, EgressRefused):
         seen_ids.add(id(error))

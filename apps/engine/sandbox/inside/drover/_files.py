@@ -16,26 +16,26 @@ ChangeFunction = Callable[..., None]
 
 def install(folder: str) -> None:
     """Patch the functions of `os`. `folder` is the work folder."""
-    own_folder = os.path.realpath(folder) + os.sep
+    work_folder = os.path.realpath(folder) + os.sep
     for name in ("chmod", "utime"):
-        setattr(os, name, _tolerate_own_files(getattr(os, name), own_folder))
+        setattr(os, name, _ignore_failures(getattr(os, name), work_folder))
 
 
-def _tolerate_own_files(change: ChangeFunction, own_folder: str) -> ChangeFunction:
+def _ignore_failures(change: ChangeFunction, work_folder: str) -> ChangeFunction:
     @wraps(change)
     def tolerant_change(path: Any, *values: Any, **options: Any) -> None:
         try:
             change(path, *values, **options)
         except PermissionError:
-            if not _is_below(own_folder, path, options.get("dir_fd")):
+            if not _is_below(work_folder, path, options.get("dir_fd")):
                 raise
 
     return tolerant_change
 
 
-def _is_below(own_folder: str, path: Any, dir_fd: int | None) -> bool:
+def _is_below(work_folder: str, path: Any, dir_fd: int | None) -> bool:
     """Whether the path is in the folder. Raises FileNotFoundError for a missing file, as the original function does."""
     if isinstance(path, int) or dir_fd is not None:
         return False
     os.lstat(path)
-    return os.path.realpath(os.fsdecode(path)).startswith(own_folder)
+    return os.path.realpath(os.fsdecode(path)).startswith(work_folder)

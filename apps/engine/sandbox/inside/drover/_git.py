@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 class Repository(Source):
-    """Has one stream, `files`. A record is `{path, text}`, or `{path, problem}` for a file that cannot be used.
+    """A source with the stream `files`. A record is `{path, text}`, or `{path, problem}` for an unusable file.
 
     The state describes the commit.
     """
@@ -142,14 +142,14 @@ def _find_entry(repository: MemoryRepo, tree_id: bytes, path: str) -> TreeEntry 
         if entry is None or entry.sha is None:
             raise ConfigurationError(f"The branch has no folder or file {path}.")
         object_id = entry.sha
-        if stat.S_ISLNK(entry.mode or 0) or (entry.mode or 0) == _SUBMODULE:
+        if stat.S_ISLNK(entry.mode or 0) or (entry.mode or 0) == _SUBMODULE_MODE:
             raise ConfigurationError(
                 f"{path} leads through a symbolic link; use the path of the target."
             )
     return entry
 
 
-_SUBMODULE = 0o160000
+_SUBMODULE_MODE = 0o160000
 
 
 def _is_source_file(name: bytes) -> bool:

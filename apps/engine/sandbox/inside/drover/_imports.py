@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class _UnavailableModuleFinder:
-    """Raises an error that names a module that is not available, instead of a file error inside the import."""
+    """Raises an error with the name of the unavailable module. Without this hook, Python would raise a file error."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names) | sys.stdlib_module_names | {"drover", "source"}
@@ -20,7 +20,7 @@ class _UnavailableModuleFinder:
         is_private = fullname.startswith("_")  # parts of the standard library that are not listed
         if path is None and fullname not in self._names and not is_private:
             raise ModuleNotFoundError(
-                f"{fullname!r} is not among what a custom source can import", name=fullname
+                f"{fullname!r} is not a module that a custom source can import", name=fullname
             )
         return None
 
@@ -49,7 +49,10 @@ class _ImportWatcher:
 
 
 def explain_unavailable_modules(names: Iterable[str]) -> None:
-    """Install the hook that explains. `names` are the importable top-level modules outside the standard library."""
+    """Raise a clear error when an unavailable module is imported.
+
+    `names` are the top-level modules that can be imported, besides the standard library.
+    """
     sys.meta_path.insert(0, _UnavailableModuleFinder(names))
 
 

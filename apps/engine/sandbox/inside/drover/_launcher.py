@@ -51,7 +51,7 @@ def main() -> None:
     requests = sys.stdin.buffer
     spec: dict[str, Any] = json.loads(requests.readline())
     layers: set[str] = set(spec["layers"])
-    _die_with_parent(spec)
+    _exit_with_parent(spec)
     for number in (signal.SIGTERM, signal.SIGINT):
         # Ignore signals that are for the supervisor. The supervisor kills this process itself.
         signal.signal(number, signal.SIG_IGN)
@@ -61,7 +61,7 @@ def main() -> None:
     if "uid" in layers:
         _apply_or_exit("uid", lambda: _become_user(spec["uid"]))
         # The change of user has reset the parent-death signal, and the access to /proc that measuring needs.
-        _die_with_parent(spec)
+        _exit_with_parent(spec)
         _apply_or_exit("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))
     _apply_or_exit("capabilities", _drop_capabilities)
     _apply_or_exit("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
@@ -86,7 +86,7 @@ def _apply_or_exit(layer: str, apply: Callable[[], None]) -> None:
         os._exit(EXIT_UNCONFINED)
 
 
-def _die_with_parent(spec: dict[str, Any]) -> None:
+def _exit_with_parent(spec: dict[str, Any]) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if spec["parent"] is not None and os.getppid() != spec["parent"]:
         os._exit(EXIT_ORPHANED)  # The parent exited before PR_SET_PDEATHSIG was in effect.
@@ -162,27 +162,27 @@ def _apply_landlock(spec: dict[str, Any]) -> None:
     handled_rights = (1 << 13) - 1
     for first_abi, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
         handled_rights |= right if abi >= first_abi else 0
-    rules = _Ruleset(handled_rights, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    ruleset_attributes = _Ruleset(handled_rights, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
-    ruleset = _check_result(
+    ruleset_fd = _check_result(
         _libc.syscall(
             SYS_LANDLOCK_CREATE_RULESET,
-            ctypes.byref(rules),
+            ctypes.byref(ruleset_attributes),
             ctypes.c_size_t(size),
             ctypes.c_uint32(0),
         )
     )
     for path in spec["readable"]:
-        _allow(ruleset, path, READ_FILE | READ_DIR)
+        _allow(ruleset_fd, path, READ_FILE | READ_DIR)
     for path in spec["listable"]:
-        _allow(ruleset, path, READ_DIR)
+        _allow(ruleset_fd, path, READ_DIR)
     if spec["work"]:
-        _allow(ruleset, spec["work"], WORK_RIGHTS & handled_rights)
-    _check_result(_libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
-    os.close(ruleset)
+        _allow(ruleset_fd, spec["work"], WORK_RIGHTS & handled_rights)
+    _check_result(_libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset_fd, ctypes.c_uint32(0)))
+    os.close(ruleset_fd)
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
+def _allow(ruleset_fd: int, path: str, access: int) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -193,7 +193,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     _check_result(
         _libc.syscall(
             SYS_LANDLOCK_ADD_RULE,
-            ruleset,
+            ruleset_fd,
             LANDLOCK_RULE_PATH_BENEATH,
             ctypes.byref(rule),
             ctypes.c_uint32(0),

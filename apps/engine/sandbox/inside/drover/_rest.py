@@ -70,10 +70,10 @@ class OAuthRefresh(Auth):
     refresh_token: str = "refresh_token"
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
-        access = source.__dict__.setdefault("_oauth", {"token": "", "until": 0.0})
-        if time.monotonic() > access["until"]:
-            access.update(self._fetch_access_token(source))
-        request.headers["Authorization"] = f"Bearer {access['token']}"
+        access_token = source.__dict__.setdefault("_oauth", {"value": "", "renew_at": 0.0})
+        if time.monotonic() > access_token["renew_at"]:
+            access_token.update(self._fetch_access_token(source))
+        request.headers["Authorization"] = f"Bearer {access_token['value']}"
 
     def _fetch_access_token(self, source: Source) -> Json:
         response = source.session.post(
@@ -89,7 +89,7 @@ class OAuthRefresh(Auth):
         if not isinstance(body, dict) or "access_token" not in body:
             raise AuthenticationError("The token endpoint returned no access_token.")
         lifetime = float(body.get("expires_in") or 300)
-        return {"token": body["access_token"], "until": time.monotonic() + lifetime - 60}
+        return {"value": body["access_token"], "renew_at": time.monotonic() + lifetime - 60}
 
 
 class Paging:
@@ -226,6 +226,7 @@ class RestSource(Source):
 
     def _read_page(self, pagination: Json | None, since: Any) -> Page:
         stream = self.stream
+        # `at` is the token of the page for its pagination method. `most` is the greatest cursor value so far.
         page_token = dict(pagination or {})
         extra_params = {stream.since: since} if since is not None else {}
         if stream.parent:
@@ -238,10 +239,11 @@ class RestSource(Source):
         return Page(rows, next_page, state)
 
     def _read_rows(
-        self, stream: Stream, at_page: Json | None, parent_record: Json, extra_params: Json
+        self, stream: Stream, page_token: Json | None, parent_record: Json, extra_params: Json
     ) -> tuple[list[Any], Json | None]:
+        """Return the records of a page, and the token of the next page."""
         paging: Paging = stream.paging or self.paging
-        token = at_page or paging.first_token()
+        token = page_token or paging.first_token()
         if "url" in token:
             response = self.ask(token["url"])
         else:
@@ -273,11 +275,11 @@ class RestSource(Source):
 
     def _child_rows(self, stream: Stream, parents: list[Any], extra_params: Json) -> Iterator[Any]:
         for parent in parents:
-            at_page: Json | None = None
+            page_token: Json | None = None
             while True:
-                rows, at_page = self._read_rows(stream, at_page, parent, extra_params)
+                rows, page_token = self._read_rows(stream, page_token, parent, extra_params)
                 yield from rows
-                if at_page is None:
+                if page_token is None:
                     break
 
     def _incremental_state(self, stream: Stream, rows: list[Any], previous: Any) -> Json | None:

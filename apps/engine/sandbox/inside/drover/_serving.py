@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from drover import _contract, _imports, _requests, _typed
+from drover import _contract, _imports, _requests, _type_tags
 
-ROWS_IN_A_LINE = 500
+MAX_ROWS_PER_LINE = 500
 LINE_BYTES = 1 << 20  # approximate bytes of a line of rows
 FILE_NAME = "source.py"
 TRACE_LINES = 8
@@ -49,14 +49,14 @@ class Output:
         """Write all rows, several per line, and return the number of rows."""
         count = 0
         remaining_rows = map(_contract.record_dict, rows)
-        while chunk := list(itertools.islice(remaining_rows, ROWS_IN_A_LINE)):
+        while chunk := list(itertools.islice(remaining_rows, MAX_ROWS_PER_LINE)):
             self._send_chunk(chunk)
             count += len(chunk)
         return count
 
     def _send_chunk(self, chunk: list[Json]) -> None:
-        types = _typed.column_tags(chunk)
-        line = encode({"t": "rows", "rows": _typed.encode_rows(chunk, types), "types": types})
+        types = _type_tags.column_tags(chunk)
+        line = encode({"t": "rows", "rows": _type_tags.encode_rows(chunk, types), "types": types})
         if len(line) > LINE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
             self._send_chunk(chunk[:half])
@@ -104,7 +104,7 @@ def serve(requests: BinaryIO, spec: Json) -> None:
                 source_server = SourceServer(_load_module(source_code), output)
             source_server.process(orjson.loads(line))
         except BaseException as error:
-            output.send("error", **_contract.describe_error(error, _own_trace(error)))
+            output.send("error", **_contract.describe_error(error, _user_code_trace(error)))
     sys.stdout.flush()
     os._exit(0)
 
@@ -139,30 +139,30 @@ class SourceServer:
         source_class = _contract.find_source_class(self._module)
         return {"streams": _contract.list_streams(source_class)}
 
-    def _check(self, bound: Json) -> Json:
-        is_ok, message = _contract.check_connection(self._get_source(bound))
+    def _check(self, source_settings: Json) -> Json:
+        is_ok, message = _contract.check_connection(self._get_source(source_settings))
         return {"ok": is_ok, "message": message}
 
-    def _total(self, bound: Json) -> Json:
-        total = self._get_source(bound).get_total_records_count()
+    def _total(self, source_settings: Json) -> Json:
+        total = self._get_source(source_settings).get_total_records_count()
         return {"total": total if isinstance(total, int) else None}
 
     def _page(
-        self, bound: Json, pagination: Json | None, since: Json | None, limit: int | None
+        self, source_settings: Json, pagination: Json | None, since: Json | None, limit: int | None
     ) -> Json:
-        page = _contract.get_page(self._get_source(bound), pagination, since)
+        page = _contract.get_page(self._get_source(source_settings), pagination, since)
         count = self._output.send_rows(_first_rows(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
 
     def _transform(self, rows: list[Json], types: dict[str, str]) -> Json:
         function = _contract.find_transform(self._module)
-        transformed_rows = _contract.transform_rows(function, _typed.decode_rows(rows, types))
+        transformed_rows = _contract.transform_rows(function, _type_tags.decode_rows(rows, types))
         return {"rows": self._output.send_rows(transformed_rows)}
 
-    def _get_source(self, bound: Json) -> Any:
+    def _get_source(self, source_settings: Json) -> Any:
         if self._source is None:
             source_class = _contract.find_source_class(self._module)
-            self._source = _contract.create_source(source_class, **bound)
+            self._source = _contract.create_source(source_class, **source_settings)
         return self._source
 
 
@@ -173,13 +173,14 @@ def _first_rows(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
         yield row
 
 
-def _own_trace(error: BaseException) -> tuple[list[str], int | None]:
+def _user_code_trace(error: BaseException) -> tuple[list[str], int | None]:
     """Return the lines of the user's code in the traceback, and the number of the last of them."""
     frames = traceback.extract_tb(error.__traceback__)
-    own_frames = [frame for frame in frames if frame.filename == FILE_NAME]
+    user_code_frames = [frame for frame in frames if frame.filename == FILE_NAME]
     lines = [
-        f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}" for f in own_frames[-TRACE_LINES:]
+        f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}"
+        for f in user_code_frames[-TRACE_LINES:]
     ]
     if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
         return [f"{FILE_NAME}, line {error.lineno}: {(error.text or '').strip()}"], error.lineno
-    return lines, own_frames[-1].lineno if own_frames else None
+    return lines, user_code_frames[-1].lineno if user_code_frames else None

@@ -29,7 +29,7 @@ _broker: socket.socket | None = None
 
 PORTS = {"http": 80, "https": 443}
 INTERNET_LEVELS = {socket.IPPROTO_IP, socket.IPPROTO_TCP, socket.IPPROTO_IPV6}
-BUFFERS = {socket.SO_SNDBUF, socket.SO_RCVBUF}
+BUFFER_SIZE_OPTIONS = {socket.SO_SNDBUF, socket.SO_RCVBUF}
 MAX_NAMES = 65_000
 
 
@@ -48,7 +48,7 @@ class BrokeredSocket(_JoiningSocket):
     """Behaves like a TCP socket, but its descriptor is one end of a UNIX socket pair."""
 
     _peer: Address | None = None
-    _internet = False
+    _is_internet = False
 
     def __init__(
         self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
@@ -61,14 +61,14 @@ class BrokeredSocket(_JoiningSocket):
         own_end, other_end = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         other_end.close()
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, 0, own_end.detach())
-        self._internet = True
+        self._is_internet = True
 
     @property
     def family(self) -> int:  # type: ignore[override]
-        return socket.AF_INET if self._internet else super().family
+        return socket.AF_INET if self._is_internet else super().family
 
     def connect(self, address: Any) -> None:
-        if not self._internet:
+        if not self._is_internet:
             raise PermissionError(1, "a custom source can only use TCP")
         host, port = str(address[0]), int(address[1])
         fd = _request_connection(_names.get(host, host), port)
@@ -92,11 +92,11 @@ class BrokeredSocket(_JoiningSocket):
         return self._peer or super().getpeername()
 
     def getsockname(self) -> Any:
-        return ("198.18.0.0", 0) if self._internet else super().getsockname()
+        return ("198.18.0.0", 0) if self._is_internet else super().getsockname()
 
     def setsockopt(self, level: int, *options: Any) -> None:
         # The kernel rejects options of the internet levels and buffer sizes, so ignore them.
-        is_buffer_size = level == socket.SOL_SOCKET and options[0] in BUFFERS
+        is_buffer_size = level == socket.SOL_SOCKET and options[0] in BUFFER_SIZE_OPTIONS
         if level not in INTERNET_LEVELS and not is_buffer_size:
             super().setsockopt(level, *options)
 

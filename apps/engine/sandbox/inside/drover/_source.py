@@ -86,8 +86,8 @@ def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - na
 class SettingValues:
     """The settings of one connector as attributes: `self.config.api_key`."""
 
-    def __init__(self, declared: type[Any] | None, values: Mapping[str, Any]) -> None:
-        for name, default in _setting_defaults(declared).items():
+    def __init__(self, config_class: type[Any] | None, values: Mapping[str, Any]) -> None:
+        for name, default in _setting_defaults(config_class).items():
             setattr(self, name, default)
         for name, value in values.items():
             setattr(self, name, value)
@@ -114,7 +114,7 @@ class Source:
 
     def __init__(self, config: Any, bound: StreamSettings) -> None:
         self.config = config
-        self.bound = bound
+        self.bound = bound  # the stream and sync mode that this run reads
 
     @classmethod
     def declared_streams(cls) -> list[Stream]:
@@ -165,11 +165,11 @@ class Source:
         return None
 
 
-def _setting_defaults(declared: type[Any] | None) -> Json:
+def _setting_defaults(config_class: type[Any] | None) -> Json:
     defaults: Json = {}
-    for config_class in reversed(declared.__mro__[:-1] if declared else ()):
-        for name in getattr(config_class, "__annotations__", {}):
-            value = vars(config_class).get(name, ...)
+    for base_class in reversed(config_class.__mro__[:-1] if config_class else ()):
+        for name in getattr(base_class, "__annotations__", {}):
+            value = vars(base_class).get(name, ...)
             default = value.default if isinstance(value, SettingDeclaration) else value
             defaults[name] = None if default is ... else default
     return defaults

@@ -1,6 +1,6 @@
 """Encode columns whose types JSON lacks: their values are sent as text, with the name of the type.
 
-`apps.engine.sandbox.typed` decodes them outside of the sandbox.
+`apps.engine.sandbox.type_tags` decodes them outside of the sandbox.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decode columns whose types JSON lacks. The sandbox sends their values as text, with the name of the type.
 
-`drover._typed` encodes them in the sandbox. Its output is not trusted, so every value is validated.
+`drover._type_tags` encodes them in the sandbox. Its output is not trusted, so every value is validated.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TAG_OF_TYPE: dict[type, str] = {
 }
 
 
-def restore(rows: list[Row], types: Mapping[str, str]) -> None:
+def decode_rows(rows: list[Row], types: Mapping[str, str]) -> None:
     """Convert typed columns in place. Text that is not valid for its type is not converted."""
     for name, tag in types.items():
         parse, max_length = _PARSERS[tag], None if tag == "binary" else MAX_TEXT
