@@ -228,9 +228,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.orgs.roles.Role",
         "DomainRoleEnum": "apps.orgs.members.serializers.DOMAIN_ROLE_CHOICES",
-        "ServiceRoleEnum": "apps.orgs.members.serializers.SERVICE_ROLES",
+        "ServiceRoleEnum": "apps.orgs.members.serializers.SERVICE_ROLE_CHOICES",
         "JoinRoleEnum": "apps.orgs.sign_in.provider_serializers.JOIN_ROLES",
-        "PermissionEnum": "apps.orgs.members.serializers.PERMISSIONS",
+        "PermissionEnum": "apps.orgs.members.serializers.PERMISSION_CHOICES",
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
         "SyncStatusEnum": "apps.connectors.models.SyncStatus",
         "RunStatusEnum": "apps.runs.models.Status",

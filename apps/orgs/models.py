@@ -187,7 +187,8 @@ class IdentityProvider(OrgOwned):
 class FederatedIdentity(OrgOwned):
     """A subject of the org's issuer and the member that it identifies. Deleted with the membership.
 
-    A session that the issuer began shows the issuer's claims, which are stored here. It shows no data of the account.
+    A session of a login with the issuer shows the issuer's claims, which are stored here. It shows no data of the
+    account.
     """
 
     subject = models.CharField(max_length=191)
@@ -209,7 +210,7 @@ class FederatedIdentity(OrgOwned):
 class VerifiedDomain(OrgOwned):
     """An e-mail domain of an org, verified by a TXT record or not verified yet.
 
-    Only one org at a time can have verified a domain.
+    At any time, at most one org has verified a domain.
     """
 
     domain = models.CharField(max_length=253)  # in the form used by DNS

@@ -109,7 +109,7 @@ class TestKeyRotation:
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
         with pytest.raises(SecretUnreadable):
             self.unsealed_secret(worlds[0])
-        assert not diagnosis.keys().ok
+        assert not diagnosis.check_keys().ok
 
     def test_an_org_that_was_loaded_before_the_rotation_can_still_decrypt_its_secrets(
         self, worlds: list[World]
@@ -137,7 +137,7 @@ class TestKeyRotation:
 
 
 def findings_by_part() -> dict[str, health.Finding]:
-    return {finding.part: finding for finding in diagnosis.all_findings()}
+    return {finding.part: finding for finding in diagnosis.run_checks()}
 
 
 def test_the_doctor_reports_only_the_missing_worker(committed_db: None) -> None:
@@ -147,12 +147,12 @@ def test_the_doctor_reports_only_the_missing_worker(committed_db: None) -> None:
         "workers",
         "scheduler",
     }
-    assert "1 organization can be opened" in findings["keys"].seen
+    assert "the keys of 1 organization can be decrypted" in findings["keys"].seen
 
 
 def test_the_doctor_reports_no_problem_while_a_worker_runs(committed_db: None) -> None:
     record_worker_heartbeat()
-    assert [finding for finding in diagnosis.all_findings() if not finding.ok] == []
+    assert [finding for finding in diagnosis.run_checks() if not finding.ok] == []
     assert "All checks passed." in run_command("doctor")
 
 
@@ -163,11 +163,11 @@ def test_the_doctor_warns_if_code_runs_as_the_user_of_drover(
     monkeypatch.setattr(
         layers, "choose_isolation", lambda: choose_isolation(("landlock", "seccomp"))
     )
-    assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
+    assert "left open: code runs as Drover's own user" in diagnosis.check_isolation().seen
     monkeypatch.setattr(
         layers, "choose_isolation", lambda: choose_isolation(("seccomp", "root", "uid"))
     )
-    assert "left open" not in diagnosis.isolation().seen
+    assert "left open" not in diagnosis.check_isolation().seen
 
 
 def record_worker_heartbeat() -> None:

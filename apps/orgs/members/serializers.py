@@ -11,10 +11,10 @@ from rest_framework import serializers
 from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
 
-PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
+PERMISSION_CHOICES = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]
-SERVICE_ROLES = [(role.value, role.label) for role in Role if role is not Role.OWNER]
-MAX_GRACE_SECONDS = 7 * 24 * 3600  # seconds
+SERVICE_ROLE_CHOICES = [(role.value, role.label) for role in Role if role is not Role.OWNER]
+MAX_GRACE_SECONDS = 7 * 24 * 3600
 
 
 class Organization(serializers.Serializer[Any]):
@@ -58,11 +58,11 @@ class Organization(serializers.Serializer[Any]):
 class EmailDomainField(serializers.CharField):
     """The domain of an e-mail address: lower case, without @."""
 
-    SHAPE = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
+    PATTERN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
 
     def to_internal_value(self, data: Any) -> str:
         domain = str(super().to_internal_value(data)).strip().lower().removeprefix("@")
-        if not self.SHAPE.fullmatch(domain):
+        if not self.PATTERN.fullmatch(domain):
             raise serializers.ValidationError("Enter a domain like example.com.", code="invalid")
         return domain
 
@@ -92,7 +92,7 @@ class DaysField(serializers.IntegerField):
             max_value=36_500,
             allow_null=True,
             required=False,
-            help_text="Delete them after this many days; null means never.",
+            help_text="Number of days after which these records are deleted; null means never.",
         )
 
 
@@ -231,7 +231,7 @@ class ApiKeyRow(serializers.Serializer[Any]):
     )
     role = serializers.ChoiceField(choices=Role.choices)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=PERMISSIONS),
+        child=serializers.ChoiceField(choices=PERMISSION_CHOICES),
         help_text="Empty means all permissions of the role.",
     )
     domain_id = serializers.UUIDField(allow_null=True)
@@ -246,8 +246,8 @@ class NewApiKey(serializers.Serializer[Any]):
     name = NameField(max_length=120)
     role = serializers.ChoiceField(choices=Role.choices)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=PERMISSIONS),
-        max_length=len(PERMISSIONS),
+        child=serializers.ChoiceField(choices=PERMISSION_CHOICES),
+        max_length=len(PERMISSION_CHOICES),
         default=list,
         help_text="Empty means all permissions of the role.",
     )
@@ -257,14 +257,14 @@ class NewApiKey(serializers.Serializer[Any]):
 
 class NewServiceAccount(serializers.Serializer[Any]):
     name = NameField(max_length=120)
-    role = serializers.ChoiceField(choices=SERVICE_ROLES)
+    role = serializers.ChoiceField(choices=SERVICE_ROLE_CHOICES)
 
 
 class NewServiceAccountKey(serializers.Serializer[Any]):
     name = NameField(max_length=120)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=PERMISSIONS),
-        max_length=len(PERMISSIONS),
+        child=serializers.ChoiceField(choices=PERMISSION_CHOICES),
+        max_length=len(PERMISSION_CHOICES),
         default=list,
         help_text="Empty means all permissions of the service account's role.",
     )
@@ -280,7 +280,7 @@ class AccessQuery(serializers.Serializer[Any]):
 
 
 class AccessRow(serializers.Serializer[Any]):
-    permission = serializers.ChoiceField(choices=PERMISSIONS)
+    permission = serializers.ChoiceField(choices=PERMISSION_CHOICES)
     allowed = serializers.BooleanField()
     because = serializers.CharField(help_text="The reason, as a sentence.")
 
@@ -310,7 +310,8 @@ class Rotation(serializers.Serializer[Any]):
 
 class ApiKeyFilter(serializers.Serializer[Any]):
     revoked = serializers.BooleanField(
-        required=False, help_text="Only revoked keys, or only keys that are not revoked."
+        required=False,
+        help_text="true lists only revoked keys, false only keys that are not revoked.",
     )
 
 
@@ -348,5 +349,7 @@ class AuditRow(serializers.Serializer[Any]):
     object_kind = serializers.CharField()
     object_id = serializers.UUIDField(allow_null=True)
     object_label = serializers.CharField()
-    changes = serializers.DictField(help_text="{field: [before, after]}; for secrets only hints.")
+    changes = serializers.DictField(
+        help_text="{field: [before, after]}. Secrets are replaced by hints."
+    )
     ip = serializers.IPAddressField(allow_null=True)

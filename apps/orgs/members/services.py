@@ -58,7 +58,7 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Ma
     if ACCESS_RULES.intersection(changes):
         by.require_person()
         _refuse_lockout(org, by)
-        # Close open streams, because the new rule may deny their users access.
+        # Open streams must check their access again, because the new rule may deny it.
         access.recheck_streams(org.pk)
     org.save(update_fields=[*changes, "updated_at"])
     _record_org(

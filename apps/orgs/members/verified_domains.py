@@ -1,8 +1,8 @@
 """E-mail domains that an org has verified by a TXT record, which only the owner of the domain can publish.
 
-Users with an address of such a domain join through the org's own identity provider and directory without confirming a
-mail. A verified domain is different from a domain (a group inside an org) and from the rule `email_domains` (which
-limits invitations).
+Users with an address in a verified domain join through the org's own identity provider and directory without
+confirming a mail. A verified domain is different from a domain (a group inside an org) and from the rule
+`email_domains` (which limits invitations).
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def record_value(row: VerifiedDomain) -> str:
 
 def is_in_verified_domain(org: Org, email: str) -> bool:
     """Whether the org has verified the domain of this address."""
-    verified = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
-    return bool(verified.filter(domain=email.rpartition("@")[2]).exists())
+    verified_rows = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
+    return bool(verified_rows.filter(domain=email.rpartition("@")[2]).exists())
 
 
 def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
@@ -173,9 +173,9 @@ def _store_result(
     return result
 
 
-FAILED_MESSAGE = "The name servers of {domain} could not be queried: {why}. Nothing has changed; try again in a minute."
+FAILED_MESSAGE = "The name servers of {domain} could not be queried: {reason}. Nothing has changed; try again in a minute."
 LOST_MESSAGE = (
-    "The name servers of {domain} have not responded for two weeks ({why}), so the domain is no longer verified. "
+    "The name servers of {domain} have not responded for two weeks ({reason}), so the domain is no longer verified. "
     "Have them repaired, then check again."
 )
 FOUND_MESSAGE = "The record was found: {domain} is verified for your organization."
@@ -223,7 +223,7 @@ def _handle_failed_lookup(
         if now - row.unanswered_since >= UNANSWERED_GRACE:
             _revoke_verification(org, by, row)
             message = LOST_MESSAGE
-    return CheckResult(False, message.format(domain=row.domain, why=failure), row)
+    return CheckResult(False, message.format(domain=row.domain, reason=failure), row)
 
 
 def _revoke_verification(org: Org, by: Principal, row: VerifiedDomain) -> None:
@@ -252,16 +252,16 @@ def defer_rechecks() -> int:
 def recheck(*, org_id: UUID, domain_id: UUID) -> None:
     """Check a verified domain again. Does nothing if the domain was removed or is not verified."""
     with org_scope(org_id):
-        verified = VerifiedDomain.objects.for_org(org_id).filter(verified_at__isnull=False)
-        row = verified.filter(pk=domain_id).first()
+        verified_rows = VerifiedDomain.objects.for_org(org_id).filter(verified_at__isnull=False)
+        row = verified_rows.filter(pk=domain_id).first()
     if row is None:
         return
     lookup = look_up(row.domain)
     with org_scope(org_id):
-        still_verified = (
-            verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
+        locked_rows = (
+            verified_rows.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
         )
-        if (row := still_verified.first()) is not None:
+        if (row := locked_rows.first()) is not None:
             _store_result(row.org, SYSTEM, row, lookup)
 
 

@@ -59,12 +59,12 @@ DOMAIN_EXAMPLE = {
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z",
 }
-OVERRIDE_EXAMPLE = {
+DOMAIN_MEMBER_EXAMPLE = {
     "member_id": MEMBER_EXAMPLE["id"],
     "email": "ada@example.com",
     "role": "admin",
 }
-DOMAIN_DETAIL_EXAMPLE = {**DOMAIN_EXAMPLE, "members": [OVERRIDE_EXAMPLE]}
+DOMAIN_DETAIL_EXAMPLE = {**DOMAIN_EXAMPLE, "members": [DOMAIN_MEMBER_EXAMPLE]}
 ACCESS_EXAMPLE = {
     "role": "viewer",
     "role_here": "admin",
@@ -345,7 +345,7 @@ class OneDomain(OrgView):
         example=DOMAIN_DETAIL_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return domain_response(visibility.domain(self.org, pk))
+        return domain_response(visibility.find_domain(self.org, pk))
 
     @operation(
         "domains_update",
@@ -390,20 +390,20 @@ class DomainMember(OrgView):
         request=forms.DomainRoleChange,
         answer=forms.DomainMember,
         errors=(404,),
-        example=OVERRIDE_EXAMPLE,
+        example=DOMAIN_MEMBER_EXAMPLE,
         request_example={"role": "admin"},
     )
     def put(self, request: Request, pk: UUID, member_id: UUID) -> Response:
         data = data_of(forms.DomainRoleChange, request)
-        override = domains.set_role(
+        domain_role = domains.set_role(
             org=self.org,
             by=self.principal,
             domain_id=pk,
             member_id=member_id,
             role=Role(data["role"]),
         )
-        email = override.membership.user.email
-        return Response({"member_id": member_id, "email": email, "role": override.role})
+        email = domain_role.membership.user.email
+        return Response({"member_id": member_id, "email": email, "role": domain_role.role})
 
     @operation(
         "domains_members_clear",

@@ -30,7 +30,7 @@ def domains(org: Org) -> DomainQuerySet:
     return Domain.objects.for_org(org)
 
 
-def domain(org: Org, domain_id: UUID) -> Domain:
+def find_domain(org: Org, domain_id: UUID) -> Domain:
     """Return one of the org's domains. Raises NotFound."""
     return find_object(domains(org), domain_id)
 
@@ -68,9 +68,11 @@ class MemberAccess:
 def explain_access(org: Org, member_id: UUID, domain_id: UUID | None) -> MemberAccess:
     """Return a member's permissions for the objects of a domain, or for objects without a domain. Raises NotFound."""
     member = find_object(members(org), member_id)
-    chosen_domain = domain(org, domain_id) if domain_id else None
-    overrides = DomainRole.objects.for_org(org).filter(domain=chosen_domain, membership=member)
-    domain_role = overrides.values_list("role", flat=True).first() if chosen_domain else None
+    chosen_domain = find_domain(org, domain_id) if domain_id else None
+    domain_role_rows = DomainRole.objects.for_org(org).filter(
+        domain=chosen_domain, membership=member
+    )
+    domain_role = domain_role_rows.values_list("role", flat=True).first() if chosen_domain else None
     role, raised_role = Role(member.role), Role(domain_role) if domain_role else None
     rows = []
     for permission in Permission:

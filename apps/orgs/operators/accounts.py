@@ -29,16 +29,16 @@ def create_operator(*, email: str, password: str) -> User:
 
 @transaction.atomic
 def create_org_with_owner(
-    *, name: str, owner: str, new_password: Callable[[], str], by: Principal
+    *, name: str, owner_email: str, create_password: Callable[[], str], by: Principal
 ) -> tuple[Org, str | None]:
     """Create an org. Returns the org, and the password of its owner if the owner's account was created too.
 
-    `new_password` is called only if the account must be created.
+    `create_password` is called only if the account must be created.
     """
-    user, password = User.objects.filter(email=owner).first(), None
+    user, password = User.objects.filter(email=owner_email).first(), None
     if user is None:
-        password = new_password()
-        user = User.objects.create_user(email=owner, password=password)
+        password = create_password()
+        user = User.objects.create_user(email=owner_email, password=password)
     return create_org(name=name, owner=user, by=by), password
 
 

@@ -25,31 +25,31 @@ from apps.orgs.tenancy import OrgOwned
 
 MAX_CLOCK_SKEW = 2.0  # seconds
 MAX_FILES_SHOWN = 5
-_PERMISSIONS_STEP = "Restart Drover as the owner of these files, which corrects their modes, or run chmod -R go= on them."
+FILE_ACCESS_STEP = "Restart Drover as the owner of these files, which corrects their modes, or run chmod -R go= on them."
 MIN_FREE_BYTES = 1 << 30
 PREPARE_STEP = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
 
 
-def all_findings() -> Iterator[Finding]:
+def run_checks() -> Iterator[Finding]:
     """Run all checks. The database is checked first, because most other checks need it."""
     database = health.check_database()
     yield database
-    yield deployment()
+    yield check_settings()
     yield health.check_storage_now()
-    yield space()
-    yield files()
-    yield room_for_runs()
-    yield mail()
-    yield isolation()
+    yield check_disk_space()
+    yield check_file_access()
+    yield check_memory()
+    yield check_mail()
+    yield check_isolation()
     if not database.ok:
         return
     checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
-        ("roles", roles),
-        ("log-ins", logins),
-        ("row security", row_security),
+        ("roles", check_roles),
+        ("log-ins", check_role_logins),
+        ("row security", check_row_security),
         ("migrations", health.check_migrations),
-        ("keys", keys),
-        ("clock", clock),
+        ("keys", check_keys),
+        ("clock", check_clock),
         ("connections", connection_needs.check_connections),
     )
     for part, check in checks:
@@ -57,7 +57,7 @@ def all_findings() -> Iterator[Finding]:
     yield from health.check_queue()
 
 
-def isolation() -> Finding:
+def check_isolation() -> Finding:
     """Custom code is isolated as strongly as the settings require, and an attempt to escape fails."""
     configured = health.check_isolation()
     if not configured.ok:
@@ -72,7 +72,7 @@ def isolation() -> Finding:
     return Finding("isolation", True, seen)
 
 
-def mail() -> Finding:
+def check_mail() -> Finding:
     """There is a mail server that accepts our login. A local installation may write mail to files instead."""
     step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
     if not settings.MAIL_URL:
@@ -87,7 +87,7 @@ def mail() -> Finding:
     return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
 
 
-def roles() -> Finding:
+def check_roles() -> Finding:
     """The four roles exist, and none can bypass row-level security."""
     names = list(settings.DATABASE_ROLES.values())
     privileges = dict(
@@ -107,7 +107,7 @@ def roles() -> Finding:
     return Finding("roles", True, f"{', '.join(sorted(privileges))}; none bypasses row security")
 
 
-def logins() -> Finding:
+def check_role_logins() -> Finding:
     """Each role can log in with the password derived from SECRET_KEY."""
     refused = []
     for role, url in settings.DATABASE_ROLE_URLS.items():
@@ -120,7 +120,7 @@ def logins() -> Finding:
     return Finding("log-ins", not refused, seen, step)
 
 
-def row_security() -> Finding:
+def check_row_security() -> Finding:
     """Every table of an org has row-level security, and a policy for the runtime role."""
     tables = sorted(m._meta.db_table for m in apps.get_models() if issubclass(m, OrgOwned))
     unprotected = health.fetch_rows(
@@ -136,7 +136,7 @@ def row_security() -> Finding:
     return Finding("row security", not names, seen, step)
 
 
-def keys() -> Finding:
+def check_keys() -> Finding:
     """The platform keys in the settings can decrypt every org's data key."""
     newest = Fernet(settings.ENCRYPTION_KEYS[0])
     unreadable, outdated, count = 0, 0, 0
@@ -161,18 +161,18 @@ def keys() -> Finding:
         f"; {outdated} use an older key, run `manage.py rotate_keys`" if outdated else ""
     )
     organizations = "1 organization" if count == 1 else f"{count} organizations"
-    return Finding("keys", True, f"{organizations} can be opened{rotation_hint}")
+    return Finding("keys", True, f"the keys of {organizations} can be decrypted{rotation_hint}")
 
 
-def _can_decrypt(key: Fernet | MultiFernet, wrapped: str) -> bool:
+def _can_decrypt(key: Fernet | MultiFernet, data_key: str) -> bool:
     try:
-        key.decrypt(wrapped.encode())
+        key.decrypt(data_key.encode())
     except InvalidToken:
         return False
     return True
 
 
-def clock() -> Finding:
+def check_clock() -> Finding:
     """The clocks of this machine and the database agree, because leases and schedules depend on them."""
     ((database_time,),) = health.fetch_rows("SELECT clock_timestamp()")
     skew = abs((datetime.now(UTC) - database_time).total_seconds())
@@ -180,7 +180,7 @@ def clock() -> Finding:
     return Finding("clock", skew <= MAX_CLOCK_SKEW, f"{skew:.3f} s from the database's", step)
 
 
-def deployment() -> Finding:
+def check_settings() -> Finding:
     """No setting is unsafe in production."""
     faults = []
     if settings.DEPLOYMENT not in {"local", "production"}:
@@ -195,33 +195,33 @@ def deployment() -> Finding:
     return Finding("settings", not faults, seen, "Correct the environment of every process.")
 
 
-def room_for_runs() -> Finding:
+def check_memory() -> Finding:
     """This machine has enough memory for at least one run."""
     child, sandbox = settings.CHILD_MEMORY, settings.SANDBOX_LIMITS["memory"]
     total, memory_per_run = memory.available_memory(), child + sandbox
     seen = (
-        f"{total >> 20:,} MB; a worker here runs {settings.WORKER_CONCURRENCY} at once, and of one organization"
+        f"{total >> 20:,} MB; a worker executes {settings.WORKER_CONCURRENCY} runs at once, and for one organization"
         f" {settings.WORKER_ORG_RUNS} (up to {child >> 20:,} + {sandbox >> 20:,} MB each)"
     )
     step = "Lower DROVER_CHILD_MEMORY_MB and DROVER_SANDBOX_MEMORY_MB, or give this machine more memory."
     return Finding("memory", total >= memory_per_run, seen, "" if total >= memory_per_run else step)
 
 
-def files() -> Finding:
+def check_file_access() -> Finding:
     """No other user of this machine can read the files in Drover's home."""
     try:
         readable = list(islice(private.find_open_files(settings.DROVER_HOME), MAX_FILES_SHOWN))
     except OSError as error:
         return Finding(
-            "files", False, f"{settings.DROVER_HOME}: {error.strerror}", _PERMISSIONS_STEP
+            "files", False, f"{settings.DROVER_HOME}: {error.strerror}", FILE_ACCESS_STEP
         )
     seen = (
         f"readable by others: {', '.join(readable)}" if readable else "readable by their owner only"
     )
-    return Finding("files", not readable, seen, _PERMISSIONS_STEP if readable else "")
+    return Finding("files", not readable, seen, FILE_ACCESS_STEP if readable else "")
 
 
-def space() -> Finding:
+def check_disk_space() -> Finding:
     """The disk with the keys, the files and the local database has free space."""
     try:
         free = shutil.disk_usage(settings.DROVER_HOME).free

@@ -2981,7 +2981,7 @@ export interface components {
             /** Format: uuid */
             object_id: string | null;
             object_label: string;
-            /** @description {field: [before, after]}; for secrets only hints. */
+            /** @description {field: [before, after]}. Secrets are replaced by hints. */
             changes: {
                 [key: string]: unknown;
             };
@@ -3897,13 +3897,13 @@ export interface components {
             max_rows_month?: number | null;
             /** Format: int64 */
             max_bytes_month?: number | null;
-            /** @description Delete them after this many days; null means never. */
+            /** @description Number of days after which these records are deleted; null means never. */
             keep_logs_days?: number | null;
-            /** @description Delete them after this many days; null means never. */
+            /** @description Number of days after which these records are deleted; null means never. */
             keep_events_days?: number | null;
-            /** @description Delete them after this many days; null means never. */
+            /** @description Number of days after which these records are deleted; null means never. */
             keep_runs_days?: number | null;
-            /** @description Delete them after this many days; null means never. */
+            /** @description Number of days after which these records are deleted; null means never. */
             keep_audit_days?: number | null;
             /** @description Members without a second factor must set one up before they can use this organization. */
             require_second_factor?: boolean;
@@ -11905,7 +11905,7 @@ export interface operations {
                 /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "name";
-                /** @description Only revoked keys, or only keys that are not revoked. */
+                /** @description true lists only revoked keys, false only keys that are not revoked. */
                 revoked?: boolean;
             };
             header?: never;

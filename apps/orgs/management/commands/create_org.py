@@ -44,8 +44,8 @@ class Command(BaseCommand):
             raise CommandError(f"{email!r} is not an e-mail address.") from None
         org, password = create_org_with_owner(
             name=name,
-            owner=email,
-            new_password=partial(read_or_generate_password, options["password_file"], email),
+            owner_email=email,
+            create_password=partial(read_or_generate_password, options["password_file"], email),
             by=SYSTEM,
         )
         self.stdout.write(

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from apps.orgs.operators import diagnosis
 
-        findings = list(diagnosis.all_findings())
+        findings = list(diagnosis.run_checks())
         width = max(len(finding.part) for finding in findings)
         for finding in findings:
             outcome = self.style.SUCCESS("ok    ") if finding.ok else self.style.ERROR("failed")
