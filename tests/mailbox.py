@@ -28,7 +28,7 @@ def deliver() -> list[mail.EmailMessage]:
     return mail.outbox[count_before:]
 
 
-def link(message: mail.EmailMessage) -> tuple[str, str]:
+def read_link(message: mail.EmailMessage) -> tuple[str, str]:
     """Return the page and the secret of the only link in a message."""
     (match,) = LINK.finditer(str(message.body))
     return match["page"], match["secret"]

@@ -34,7 +34,7 @@ modification_times = itertools.count(int(time.time()) + 1)
 class Mutant:
     """A change of the source: `old` is replaced by `new` in `file`, where it must occur exactly once.
 
-    `noticed_by` is the tests that must fail, as arguments of pytest.
+    `noticed_by` lists the tests that must fail, as arguments of pytest.
     """
 
     name: str
@@ -639,7 +639,9 @@ def run_mutants(selected: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool, str]
 
 
 def _copy_with_tools(tree: Path) -> Path:
-    """Copies can share `.tools`, because its migrated clusters are named after a hash of their source files."""
+    """Copy the tree, and link its `.tools` to ours. Clusters in it are named after a hash of their source files, so all
+    copies can share it.
+    """
     (ROOT / ".tools").mkdir(exist_ok=True)
     copy_to(tree)
     (tree / ".tools").symlink_to(ROOT / ".tools")

@@ -50,7 +50,7 @@ def test_a_forgotten_password_is_reset_with_the_mailed_link(ada: User) -> None:
     assert post("password/forgot", {"email": "ADA@example.com "}).status_code == 202
     (message,) = mailbox.deliver()
     assert message.to == ["ada@example.com"]
-    page, secret = mailbox.link(message)
+    page, secret = mailbox.read_link(message)
     assert page == "reset-password"
     answer = post("password/reset", {"token": secret, "password": NEW_PASSWORD})
     assert answer.status_code == 204, answer.content
@@ -69,7 +69,7 @@ def test_only_the_newest_link_works_and_only_once_and_it_expires(ada: User) -> N
     secrets = []
     for _ in range(2):
         post("password/forgot", {"email": ada.email})
-        secrets += [mailbox.link(message)[1] for message in mailbox.deliver()]
+        secrets += [mailbox.read_link(message)[1] for message in mailbox.deliver()]
     first, second = secrets
     assert post("password/reset", {"token": first, "password": NEW_PASSWORD}).status_code == 410
     assert post("password/reset", {"token": second, "password": NEW_PASSWORD}).status_code == 204
@@ -78,7 +78,7 @@ def test_only_the_newest_link_works_and_only_once_and_it_expires(ada: User) -> N
     post("password/forgot", {"email": ada.email})
     (message,) = mailbox.deliver()
     MailedLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    answer = post("password/reset", {"token": mailbox.link(message)[1], "password": PASSWORD})
+    answer = post("password/reset", {"token": mailbox.read_link(message)[1], "password": PASSWORD})
     assert answer.status_code == 410
     assert answer.json()["code"] == "link_spent"
 
@@ -86,7 +86,7 @@ def test_only_the_newest_link_works_and_only_once_and_it_expires(ada: User) -> N
 def test_a_weak_password_is_refused_and_the_link_still_works(ada: User) -> None:
     post("password/forgot", {"email": ada.email})
     (message,) = mailbox.deliver()
-    secret = mailbox.link(message)[1]
+    secret = mailbox.read_link(message)[1]
     answer = post("password/reset", {"token": secret, "password": "short"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "password"
@@ -119,7 +119,7 @@ def test_the_secret_of_a_link_is_stored_in_no_job_and_no_row(ada: User) -> None:
     post("password/forgot", {"email": ada.email})
     jobs = str([job.args for job in mailbox.waiting_jobs()])
     (message,) = mailbox.deliver()
-    secret = mailbox.link(message)[1]
+    secret = mailbox.read_link(message)[1]
     assert secret not in jobs
     assert secret.encode() not in bytes(MailedLink.objects.get().digest)
 
@@ -129,7 +129,7 @@ def test_registering_sends_a_link_that_confirms_the_address(db: None) -> None:
     registered = post("register", body).json()
     assert registered["user"]["email_verified"] is False
     (message,) = mailbox.deliver()
-    page, secret = mailbox.link(message)
+    page, secret = mailbox.read_link(message)
     assert page == "verify-email"
     assert post("email/verify", {"token": secret}).status_code == 204
     assert User.objects.get().email_verified_at is not None
@@ -149,7 +149,9 @@ class TestWhenAddressesMustBeConfirmed:
         assert (refused.status_code, refused.json()["code"]) == (403, "email_not_verified")
         assert log_in("grace@example.com", "wrong").status_code == 401
         _, second_message = mailbox.deliver()
-        assert post("email/verify", {"token": mailbox.link(second_message)[1]}).status_code == 204
+        assert (
+            post("email/verify", {"token": mailbox.read_link(second_message)[1]}).status_code == 204
+        )
         assert log_in("grace@example.com", PASSWORD).status_code == 200
 
     def test_registering_an_existing_address_gets_the_same_response_and_notifies_its_owner(
@@ -182,7 +184,7 @@ class TestChangeOfAddress:
         assert (link.to, notice.to) == (["ada@example.org"], ["ada@example.com"])
         ada.refresh_from_db()
         assert ada.email == "ada@example.com"
-        assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 204
+        assert post("email/verify", {"token": mailbox.read_link(link)[1]}).status_code == 204
         ada.refresh_from_db()
         assert ada.email == "ada@example.org"
         assert client.get("/api/v1/auth/me").status_code == 401
@@ -214,7 +216,7 @@ class TestChangeOfAddress:
         link, _ = mailbox.deliver()
         body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
         assert post("password/change", body, client).status_code == 204
-        assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 410
+        assert post("email/verify", {"token": mailbox.read_link(link)[1]}).status_code == 410
 
 
 def test_a_service_account_can_neither_log_in_nor_reset_a_password(world: World) -> None:
@@ -235,7 +237,7 @@ def change_address(client: APIClient, user: User) -> None:
     body = {"current_password": PASSWORD, "email": "ada@example.org"}
     assert post("email/change", body, client).status_code == 202
     (link,) = [message for message in mailbox.deliver() if message.to == ["ada@example.org"]]
-    assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 204
+    assert post("email/verify", {"token": mailbox.read_link(link)[1]}).status_code == 204
 
 
 def add_factor(client: APIClient, user: User) -> None:
@@ -296,7 +298,9 @@ class TestChangeOfAccount:
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
         verify_mail, reset_mail, change_mail, _ = mailbox.deliver()
         change(client, ada)
-        secrets = [mailbox.link(message)[1] for message in (verify_mail, reset_mail, change_mail)]
+        secrets = [
+            mailbox.read_link(message)[1] for message in (verify_mail, reset_mail, change_mail)
+        ]
         assert (
             post("password/reset", {"token": secrets[1], "password": NEW_PASSWORD}).status_code
             == 410
@@ -366,7 +370,7 @@ def test_only_the_newest_change_of_address_can_be_confirmed(ada: User) -> None:
     for address in ("one@example.org", "two@example.org"):
         post("email/change", {"email": address, "current_password": PASSWORD}, client)
         sent = [message for message in mailbox.deliver() if message.to == [address]]
-        secrets.append(mailbox.link(sent[0])[1])
+        secrets.append(mailbox.read_link(sent[0])[1])
     assert post("email/verify", {"token": secrets[0]}).status_code == 410
     assert post("email/verify", {"token": secrets[1]}).status_code == 204
 
@@ -376,7 +380,7 @@ def test_a_change_to_an_address_that_another_account_uses_meanwhile_fails(ada: U
     post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
     link, _ = mailbox.deliver()
     User.objects.create_user(email="new@example.org", password=PASSWORD)
-    assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 410
+    assert post("email/verify", {"token": mailbox.read_link(link)[1]}).status_code == 410
     ada.refresh_from_db()
     assert ada.email == "ada@example.com"
 
@@ -385,7 +389,7 @@ def test_links_of_a_disabled_account_do_not_work(ada: User) -> None:
     post("password/forgot", {"email": ada.email})
     (message,) = mailbox.deliver()
     User.objects.update(is_active=False)
-    body = {"token": mailbox.link(message)[1], "password": NEW_PASSWORD}
+    body = {"token": mailbox.read_link(message)[1], "password": NEW_PASSWORD}
     assert post("password/reset", body).status_code == 410
 
 
@@ -399,14 +403,14 @@ def test_an_invitation_to_a_former_address_works_only_after_it_is_sent_again(
     (message,) = mailbox.deliver()
     client = client_for(ada, make_world().org)
     change_address(client, ada)
-    secret = mailbox.link(message)[1]
+    secret = mailbox.read_link(message)[1]
     registration = {"email": "ada@example.com", "password": PASSWORD, "invitation": secret}
     assert post("register", registration).status_code == 410
     mailbox.deliver()
     resent = world.client("owner").post(f"/api/v1/org/invitations/{invited['id']}/resend", {})
     assert resent.status_code == 200
     (message,) = mailbox.deliver()
-    registration["invitation"] = mailbox.link(message)[1]
+    registration["invitation"] = mailbox.read_link(message)[1]
     assert post("register", registration).status_code == 201
 
 
@@ -420,7 +424,7 @@ def test_the_owner_of_a_mailbox_can_register_if_an_org_has_created_an_account_fo
     (message,) = mailbox.deliver()
     assert (
         post(
-            "password/reset", {"token": mailbox.link(message)[1], "password": NEW_PASSWORD}
+            "password/reset", {"token": mailbox.read_link(message)[1], "password": NEW_PASSWORD}
         ).status_code
         == 204
     )

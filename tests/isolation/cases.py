@@ -184,7 +184,7 @@ ORGS = {
     "service_accounts_create": Case(201, body=lambda p: {"name": "Robot", "role": "viewer"}),
     "service_accounts_keys_create": Case(
         201,
-        path={"id": "robot"},
+        path={"id": "service_account"},
         body=lambda p: {"name": "Another", "domain_id": p["domain"]},
         unknown_id_status=422,
     ),
@@ -268,14 +268,14 @@ ORGS = {
     "audit_export": Case(query={"actor": "user", "object": "domain"}),
 }
 
-DUMMY = {"rows": 3}
+DUMMY_SETTINGS = {"rows": 3}
 
 
-def definition(planted: Planted, key: str = "connector_id") -> dict[str, Any]:
+def make_definition(planted: Planted) -> dict[str, Any]:
     return {
-        "source": {key: planted["connector"]},
+        "source": {"connector_id": planted["connector"]},
         "streams": [{"stream": "generated"}],
-        "destination": {key: planted["destination"]},
+        "destination": {"connector_id": planted["destination"]},
     }
 
 
@@ -291,15 +291,15 @@ CONNECTORS = {
             "name": "Another",
             "role": "source",
             "kind": "dummy",
-            "config": DUMMY,
+            "config": DUMMY_SETTINGS,
             "domain_id": p["domain"],
         },
         unknown_id_status=422,
     ),
-    "connectors_retrieve": Case(path={"id": "sealed_connector"}),
+    "connectors_retrieve": Case(path={"id": "secret_connector"}),
     "connectors_replace": Case(
         path={"id": "connector"},
-        body=lambda p: {"name": "Another", "config": DUMMY, "domain_id": p["domain"]},
+        body=lambda p: {"name": "Another", "config": DUMMY_SETTINGS, "domain_id": p["domain"]},
         unknown_id_status=422,
     ),
     "connectors_update": Case(
@@ -311,7 +311,7 @@ CONNECTORS = {
         body=lambda p: {
             "role": "source",
             "kind": "dummy",
-            "config": DUMMY,
+            "config": DUMMY_SETTINGS,
         },
     ),
     "connectors_streams": Case(path={"id": "connector"}),
@@ -372,18 +372,18 @@ PIPELINES = {
     "pipelines_list": Case(query={"domain": "domain", "connector": "connector"}),
     "pipelines_create": Case(
         201,
-        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},
         unknown_id_status=422,
     ),
     "pipelines_retrieve": Case(path={"id": "pipeline"}),
     "pipelines_replace": Case(
         path={"id": "pipeline"},
-        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},
         unknown_id_status=422,
     ),
     "pipelines_update": Case(
         path={"id": "pipeline"},
-        body=lambda p: {"config": definition(p), "domain_id": p["domain"]},
+        body=lambda p: {"config": make_definition(p), "domain_id": p["domain"]},
         unknown_id_status=422,
     ),
     "pipelines_delete": Case(204, path={"id": "pipeline"}),
@@ -392,18 +392,18 @@ PIPELINES = {
     "pipelines_duplicate": Case(201, path={"id": "pipeline"}, body=lambda p: {"name": "Copy"}),
     "pipelines_preview": Case(path={"id": "pipeline"}, body=lambda p: {"max_records": 2}),
     "pipelines_preview_unsaved": Case(
-        body=lambda p: {"config": definition(p), "max_records": 2},
+        body=lambda p: {"config": make_definition(p), "max_records": 2},
         unknown_id_status=422,
         ignored_ids={"body config.destination.connector_id": 200},  # nothing is written
         varying_part=rb'"ms":[0-9.e-]+',
     ),
     "pipelines_validate": Case(
-        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},
         unknown_id_status=200,  # {"valid": false, "errors": [...]}
     ),
     "pipelines_schedule_pause": Case(path={"id": "pipeline"}, body=lambda p: {"note": "Audit"}),
     "pipelines_schedule_preview": Case(path={"id": "pipeline"}),
-    "pipelines_schedule_resume": Case(path={"id": "paused"}),
+    "pipelines_schedule_resume": Case(path={"id": "paused_pipeline"}),
     "pipelines_versions_list": Case(path={"id": "pipeline"}),
     "pipelines_versions_retrieve": Case(path={"id": "pipeline"}, other_parameters={"number": 1}),
     "pipelines_versions_diff": Case(path={"id": "pipeline"}, other_parameters={"number": 2}),

@@ -46,7 +46,7 @@ class Planted:
     """An org and its objects, by name: `planted["pipeline"]` is the id of its pipeline, `planted["email"]` a text."""
 
     world: World
-    removed: User
+    removed_user: User
     canary: str
     ids: dict[str, UUID]
     texts: dict[str, str]
@@ -76,16 +76,16 @@ def plant() -> Planted:
     """Create an org with members, a removed member, and one object of every kind in the API."""
     canary = f"canary-{uuid4().hex}"
     world = make_world(canary)
-    removed = make_user("removed")
+    removed_user = make_user("removed")
     owner = world.users[Role.OWNER]
     owner.set_password(PASSWORD)
     owner.save()
-    for user in (*world.users.values(), removed):
+    for user in (*world.users.values(), removed_user):
         user.password = owner.password
         user.save(update_fields=["password"])
     with world.scope():
-        texts = {"removed_id": str(removed.pk)}
-        ids = _create_people(world, removed) | _create_domain(world, canary)
+        texts = {"removed_id": str(removed_user.pk)}
+        ids = _create_people(world, removed_user) | _create_domain(world, canary)
         ids |= _create_keys(world, canary, texts, ids["other_domain"])
     ids |= _create_connectors(world, canary, ids["domain"])
     ids |= _create_custom_source(world, canary)
@@ -96,13 +96,13 @@ def plant() -> Planted:
         ids |= _create_runs(world, canary, ids)
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
     claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
-    claims["removed"] = claims_for(removed, world.org)
-    return Planted(world, removed, canary, ids, texts, claims)
+    claims["removed"] = claims_for(removed_user, world.org)
+    return Planted(world, removed_user, canary, ids, texts, claims)
 
 
-def _create_people(world: World, removed: User) -> dict[str, UUID]:
-    Membership.unscoped.create(org=world.org, user=removed, role=Role.OWNER).delete()
-    user = make_user("spare")
+def _create_people(world: World, removed_user: User) -> dict[str, UUID]:
+    Membership.unscoped.create(org=world.org, user=removed_user, role=Role.OWNER).delete()
+    user = make_user("member")
     member = Membership.unscoped.create(org=world.org, user=user, role=Role.VIEWER)
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
     own_provider.save_provider(
@@ -129,7 +129,7 @@ def _create_people(world: World, removed: User) -> dict[str, UUID]:
         role=Role.MEMBER,
     )
     address = f"scim-{uuid4().hex[:10]}@example.com"
-    provisioned = ScimUser.unscoped.create(
+    scim_user = ScimUser.unscoped.create(
         org=world.org, user_name=address, email=address, display_name=world.org.name
     )
     verified_domain = VerifiedDomain.unscoped.create(
@@ -140,12 +140,12 @@ def _create_people(world: World, removed: User) -> dict[str, UUID]:
         checked_at=timezone.now(),
     )
     group = ScimGroup.unscoped.create(org=world.org, display_name=f"{world.org.name} group")
-    ScimMembership.unscoped.create(org=world.org, group=group, user=provisioned)
+    ScimMembership.unscoped.create(org=world.org, group=group, user=scim_user)
     return {
-        "scim_user": provisioned.pk,
+        "scim_user": scim_user.pk,
         "scim_group": group.pk,
         "verified_domain": verified_domain.pk,
-        "robot": service_account.pk,
+        "service_account": service_account.pk,
         "org": world.org.pk,
         "member": member.pk,
         "user": world.users[Role.ADMIN].pk,
@@ -201,15 +201,15 @@ def _create_connectors(world: World, canary: str, domain: UUID) -> dict[str, UUI
         "password": f"{canary} password",
     }
     source = make_connector(world, name=f"{canary} source", domain_id=domain)
-    with_secret = make_connector(
-        world, name=f"{canary} sealed", kind="postgres", config=database, description=canary
+    secret_connector = make_connector(
+        world, name=f"{canary} secret", kind="postgres", config=database, description=canary
     )
     destination = make_connector(
         world, name=f"{canary} target", role="destination", kind="logger", domain_id=domain
     )
     return {
         "connector": source.pk,
-        "sealed_connector": with_secret.pk,
+        "secret_connector": secret_connector.pk,
         "destination": destination.pk,
     }
 
@@ -227,14 +227,19 @@ def _create_custom_source(world: World, canary: str) -> dict[str, UUID]:
     )
     with world.scope():
         by = principal(world, Role.OWNER)
-        text = CheckedCode(code, validate(code).to_json())
+        checked_code = CheckedCode(code, validate(code).to_json())
         source = custom_sources.create(
-            org=world.org, by=by, name=f"{canary} code", code=code, checked=text, approve=True
+            org=world.org,
+            by=by,
+            name=f"{canary} code",
+            code=code,
+            checked=checked_code,
+            approve=True,
         )
-        text = CheckedCode(f"{code}\n", validate(code).to_json())
-        newer = {"code": text.code, "note": canary}
+        checked_code = CheckedCode(f"{code}\n", validate(code).to_json())
+        changes = {"code": checked_code.code, "note": canary}
         custom_sources.update(
-            org=world.org, by=by, source_id=source.pk, changes=newer, checked=text
+            org=world.org, by=by, source_id=source.pk, changes=changes, checked=checked_code
         )
     connector = make_connector(
         world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
@@ -277,16 +282,20 @@ def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID
         pipelines.update(
             org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"config": change}
         )
-    paused = make_pipeline(world, name=f"{canary} paused", schedule=schedule)
+    paused_pipeline = make_pipeline(world, name=f"{canary} paused", schedule=schedule)
     with world.scope():
-        schedules.pause(org=world.org, by=SYSTEM, pipeline_id=paused.pk, note=canary)
-    busy = make_pipeline(world, name=f"{canary} busy")
-    return {"pipeline": pipeline.pk, "paused": paused.pk, "busy": busy.pk}
+        schedules.pause(org=world.org, by=SYSTEM, pipeline_id=paused_pipeline.pk, note=canary)
+    busy_pipeline = make_pipeline(world, name=f"{canary} busy")
+    return {
+        "pipeline": pipeline.pk,
+        "paused_pipeline": paused_pipeline.pk,
+        "busy_pipeline": busy_pipeline.pk,
+    }
 
 
 def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
     now = timezone.now()
-    ended = Run.unscoped.create(
+    failed_run = Run.unscoped.create(
         org=world.org,
         pipeline_id=ids["pipeline"],
         version=1,
@@ -302,32 +311,36 @@ def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, U
         log_lines=1,
     )
     line = LogLine(at=now.isoformat(), level="info", message=f"{canary} line")
-    log_key = storage.log_key(world.org.pk, ended.pk, 1, 0)
+    log_key = storage.log_key(world.org.pk, failed_run.pk, 1, 0)
     storage.write(log_key, logs.encode([line]))
     LogPart.unscoped.create(
         org=world.org,
-        run=ended,
+        run=failed_run,
         first_line=0,
         lines=1,
         bytes=1,
         key=log_key,
         levels={"info": 1},
     )
-    key = f"org/{world.org.pk}/run/{ended.pk}/{canary}"
+    key = f"org/{world.org.pk}/run/{failed_run.pk}/{canary}"
     storage.write(key, canary.encode())
     Output.unscoped.create(
         org=world.org,
-        run=ended,
+        run=failed_run,
         name=f"{canary}.parquet",
         key=key,
         bytes=len(canary),
         rows=1,
         media_type="application/octet-stream",
     )
-    live = Run.unscoped.create(
-        org=world.org, pipeline_id=ids["busy"], version=1, status="pending", trigger="manual"
+    live_run = Run.unscoped.create(
+        org=world.org,
+        pipeline_id=ids["busy_pipeline"],
+        version=1,
+        status="pending",
+        trigger="manual",
     )
-    return {"run": ended.pk, "live_run": live.pk}
+    return {"run": failed_run.pk, "live_run": live_run.pk}
 
 
 def issue_reset_link(planted: Planted) -> str:
@@ -400,7 +413,7 @@ def add_rows(planted: Planted, count: int) -> None:
             )
 
 
-def _add_people(world: World, name: str, provisioned: UUID) -> None:
+def _add_people(world: World, name: str, scim_user_id: UUID) -> None:
     """Create an invitation, a service account, a user of the directory, and a group with two users."""
     Invitation.unscoped.create(
         org=world.org,
@@ -414,5 +427,5 @@ def _add_people(world: World, name: str, provisioned: UUID) -> None:
     person = ScimUser.unscoped.create(org=world.org, user_name=f"{uuid4().hex}@example.com")
     VerifiedDomain.unscoped.create(org=world.org, domain=f"{uuid4().hex}.example", token=name)
     group = ScimGroup.unscoped.create(org=world.org, display_name=name)
-    for user_id in (provisioned, person.pk):
+    for user_id in (scim_user_id, person.pk):
         ScimMembership.unscoped.create(org=world.org, group=group, user_id=user_id)

@@ -17,7 +17,7 @@ from tests.isolation.planted import Planted, plant
 from tests.isolation.test_matrix import OPERATIONS, bearer_of, own_call, roll_back, view_of
 from tests.world import new_client
 
-WITHOUT_EVENT = {
+OPERATIONS_WITHOUT_EVENT = {
     "auth_stream_ticket": "Creates a ticket, valid for 30 s, for a stream that the caller may read anyway.",
     "identity_provider_check": "Requests the metadata of an issuer.",
     "verified_domains_check": "Here the DNS record is missing. For its events see tests/orgs/sign_in/test_verified_domains.py.",
@@ -25,7 +25,7 @@ WITHOUT_EVENT = {
     "connectors_check_unsaved": "Tries a connection.",
     "custom_sources_validate": "Returns the errors in code.",
     "custom_sources_preview": "Reads a few records and writes none.",
-    "custom_sources_delete": "Here it gets 409, because a connector uses it. For its event see tests/connectors/test_custom_sources.py.",
+    "custom_sources_delete": "Here the response is 409, because a connector uses the source. For its event see tests/connectors/test_custom_sources.py.",
     "repositories_sync": "Here a sync is already queued. For its event see tests/connectors/test_repositories.py.",
     "pipelines_validate": "Returns the errors in a definition.",
     "pipelines_preview": "Reads a few records and writes none.",
@@ -34,15 +34,15 @@ WITHOUT_EVENT = {
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
-    "pipelines_state_put": "Here it gets 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
+    "pipelines_state_put": "Here the response is 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
 }
 # These operations need another request first, so that they change something: (operation, body).
 FIRST_REQUEST: dict[str, tuple[str, Any]] = {
     "org_restore": ("org_delete", None),
     "pipelines_enable": ("pipelines_disable", None),
 }
-# The case's own body would change nothing, so these operations get another one.
-BODY: dict[str, Any] = {
+# The case's own body would change nothing, so these operations get another body.
+OTHER_BODIES: dict[str, Any] = {
     "connectors_update": lambda p: {"description": "another"},
     "scim_groups_patch": lambda p: {
         "schemas": [SCIM_PATCH],
@@ -50,7 +50,7 @@ BODY: dict[str, Any] = {
     },
 }
 # The caller, if it is not the owner.
-CALLER: dict[str, Role] = {"org_leave": Role.VIEWER}
+OTHER_CALLERS: dict[str, Role] = {"org_leave": Role.VIEWER}
 
 
 def operations_with_event() -> list[str]:
@@ -59,7 +59,7 @@ def operations_with_event() -> list[str]:
         for name in sorted(set(OPERATIONS) & set(CASES))
         if OPERATIONS[name][1] != "get"
         and issubclass(view_of(name), OrgView)
-        and name not in WITHOUT_EVENT
+        and name not in OPERATIONS_WITHOUT_EVENT
     ]
 
 
@@ -93,14 +93,14 @@ def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: Planted) ->
             first, body = FIRST_REQUEST[name]
             assert send(first, planted, Role.OWNER, body).status_code < 300
         before = count_events(planted)
-        body = BODY[name](planted) if name in BODY else None
-        answer = send(name, planted, CALLER.get(name, Role.OWNER), body)
+        body = OTHER_BODIES[name](planted) if name in OTHER_BODIES else None
+        answer = send(name, planted, OTHER_CALLERS.get(name, Role.OWNER), body)
         assert answer.status_code < 300, answer.content
         assert count_events(planted) > before
 
 
 def test_an_operation_that_changes_nothing_adds_no_event(planted: Planted) -> None:
-    for name in WITHOUT_EVENT:
+    for name in OPERATIONS_WITHOUT_EVENT:
         with roll_back():
             before = count_events(planted)
             send(name, planted, Role.OWNER)

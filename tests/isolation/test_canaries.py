@@ -19,7 +19,7 @@ from tests.isolation.cases import SCIM_USER
 from tests.world import new_client
 
 SECRET = f"canary-{uuid4().hex}"
-SHOWN = f"shown-{uuid4().hex}"  # a value that is not secret; the search must find it
+SHOWN_VALUE = f"shown-{uuid4().hex}"  # a value that is not secret; the search must find it
 PASSWORD = f"Password {SECRET}"
 CONFIG = {
     "host": "127.0.0.1",
@@ -73,7 +73,7 @@ def answers(committed_db: None, caplog: pytest.LogCaptureFixture) -> list[Any]:
     call("get", f"pipelines/{pipeline}/versions/1", {}, 200)
     call("get", f"pipelines/{pipeline}/versions/2/diff", {}, 200)
     call("get", "org/audit", {}, 200)
-    call("post", "org/domains", {"name": SHOWN}, 201)
+    call("post", "org/domains", {"name": SHOWN_VALUE}, 201)
     return responses
 
 
@@ -86,7 +86,7 @@ def test_a_secret_appears_in_no_response_table_log_line_or_file(
         assert SECRET.encode() not in answer.content, answer.request["PATH_INFO"]
     assert SECRET not in caplog.text
     tables = dump_tables()
-    assert {name for name, text in tables.items() if SHOWN in text} == {
+    assert {name for name, text in tables.items() if SHOWN_VALUE in text} == {
         "orgs_domain",
         "orgs_auditevent",
     }
@@ -135,7 +135,7 @@ class RecordedRequests:
 
 
 @pytest.fixture
-def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRequests:
+def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRequests:
     """Send the requests that create or show secrets, and record the secrets, responses and jobs."""
     client = new_client()
     secrets = {
@@ -173,7 +173,7 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRe
     access = add_secret("access token", registered.json()["access"])
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
     for message in deliver_mail():
-        add_secret("verification link", mailbox.link(message)[1])
+        add_secret("verification link", mailbox.read_link(message)[1])
     current_password = {"current_password": PASSWORD}
     start = call("post", "auth/factors/totp", current_password).json()
     secret = add_secret("authenticator", start["secret"])
@@ -189,10 +189,10 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRe
     add_secret("API key", api_key["key"])
     rotated = call("post", f"org/api-keys/{api_key['id']}/rotate", {"grace_seconds": 60}, 201)
     add_secret("rotated key", rotated.json()["key"])
-    robot = call_without_secret(
+    service_account = call_without_secret(
         "post", "org/service-accounts", {"name": "Okta", "role": "admin"}, status=201
     )
-    path = f"org/service-accounts/{robot['id']}/keys"
+    path = f"org/service-accounts/{service_account['id']}/keys"
     scoped = call("post", path, {"name": "scim", "scopes": ["members.manage"]}, 201).json()
     add_secret("service account's key", scoped["key"])
     repository = {"url": "https://git.example.com/sources", "token": secrets["git token"]}
@@ -208,7 +208,7 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRe
     call_without_secret("post", "auth/password/forgot", {"email": "ada@example.com"}, status=202)
     for number, message in enumerate(deliver_mail()):
         if mailbox.LINK.search(str(message.body)):
-            add_secret(f"mailed link {number}", mailbox.link(message)[1])
+            add_secret(f"mailed link {number}", mailbox.read_link(message)[1])
     provider = {
         "issuer": "https://login.example.com",
         "client_id": "drover",
@@ -220,7 +220,7 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRe
     user = {"schemas": [SCIM_USER], "userName": "eve@example.com", "password": secrets["scim"]}
     call_without_secret("post", "scim/v2/Users", user, status=201)
     for number, message in enumerate(deliver_mail()):
-        add_secret(f"directory's invitation {number}", mailbox.link(message)[1])
+        add_secret(f"directory's invitation {number}", mailbox.read_link(message)[1])
     for path in READ_PATHS:
         responses.append(call("get", path))
     return RecordedRequests(secrets, responses, jobs)
@@ -246,22 +246,22 @@ READ_PATHS = (
 )
 
 
-def test_secrets_of_accounts_and_repositories_are_shown_once_and_stored_nowhere_in_the_clear(
-    recorded: RecordedRequests, caplog: pytest.LogCaptureFixture
+def test_secrets_of_accounts_and_repositories_are_shown_once_and_never_stored_in_plain_text(
+    recorded_requests: RecordedRequests, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert len([name for name in recorded.secrets if name.startswith("mailed link")]) == 2
+    assert len([name for name in recorded_requests.secrets if name.startswith("mailed link")]) == 2
     response_text = b"".join(
         b"".join(answer.streaming_content) if answer.streaming else answer.content
-        for answer in recorded.responses
+        for answer in recorded_requests.responses
     ).decode()
     tables = dump_tables()
-    assert "ada@example.com" in str(recorded.jobs)
+    assert "ada@example.com" in str(recorded_requests.jobs)
     assert "eve@example.com" in response_text
     assert "eve@example.com" in tables["orgs_scimuser"], (
         "the search does not find a value that is not secret"
     )
-    for name, value in recorded.secrets.items():
+    for name, value in recorded_requests.secrets.items():
         assert value not in response_text, name
-        assert value not in str(recorded.jobs), name
+        assert value not in str(recorded_requests.jobs), name
         assert value not in caplog.text, name
         assert [table for table, text in tables.items() if value in text] == [], name

@@ -32,7 +32,7 @@ TASKS_WITHOUT_ORG = {
     "runs.sweep",
 }
 # This task ignores its arguments and claims the next run itself. The arguments are for people who read the queue.
-WAKE_UP = "runs.execute"
+WAKE_UP_TASK = "runs.execute"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def orgs(committed_db: None) -> tuple[Planted, Planted]:
 
 
 def our_tasks() -> dict[str, set[str]]:
-    """Return the names and arguments of Drover's tasks, without the one of Procrastinate."""
+    """Return the names and arguments of Drover's tasks, without Procrastinate's own task."""
     return {
         name: set(signature(task.func).parameters)
         for name, task in app.tasks.items()
@@ -82,10 +82,10 @@ def our_tasks() -> dict[str, set[str]]:
 
 
 def test_every_task_is_listed() -> None:
-    assert set(our_tasks()) == set(JOBS) | TASKS_WITHOUT_ORG | {WAKE_UP}
+    assert set(our_tasks()) == set(JOBS) | TASKS_WITHOUT_ORG | {WAKE_UP_TASK}
     assert {name for name, arguments in our_tasks().items() if "org_id" in arguments} == {
         *JOBS,
-        WAKE_UP,
+        WAKE_UP_TASK,
     }
 
 
@@ -101,7 +101,7 @@ def changeable_data(planted: Planted) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
-def test_a_job_with_an_object_of_another_org_changes_nothing_and_with_its_own_org_it_does(
+def test_a_job_changes_an_object_only_if_it_names_the_org_of_the_object(
     name: str, orgs: tuple[Planted, Planted]
 ) -> None:
     mine, theirs = orgs

@@ -138,11 +138,11 @@ def send(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any
     with roll_back():
         client = client_of(actor, planted)
         client.cookies.load(case.cookies(planted))
-        send = getattr(client, method)
+        request = getattr(client, method)
         if method == "get":
-            answer = send(call.path, call.query, **case.headers(planted))
+            answer = request(call.path, call.query, **case.headers(planted))
         else:
-            answer = send(call.path, call.body or {}, **case.headers(planted))
+            answer = request(call.path, call.body or {}, **case.headers(planted))
         answer.whole_body = (
             b"".join(answer.streaming_content) if answer.streaming else answer.content
         )
@@ -153,8 +153,8 @@ def calls_with_wrong_ids(
     ours: Call, theirs: Call, case: Case, two_orgs: TwoOrgs
 ) -> Iterator[tuple[str, Call, Call]]:
     """Yield for each id of the call its position, the call with another org's id, and the call with an unknown id."""
-    for parameter, thing in case.path.items():
-        own, foreign = two_orgs.ours[thing], two_orgs.theirs[thing]
+    for parameter, object_name in case.path.items():
+        own, foreign = two_orgs.ours[object_name], two_orgs.theirs[object_name]
         if own != foreign:
             yield (
                 f"path {parameter}",
@@ -287,14 +287,14 @@ def test_an_operation_follows_the_permission_table(
 ) -> None:
     """With `thorough` every caller sends both a foreign and an unknown id in each position.
 
-    Without it, a caller who is refused anyway sends only one of the two. Of the other callers, only the first one
-    sends the unknown id, and its response is compared with the responses of all of them to the foreign id.
+    Without it, a caller who is refused anyway sends only one of these ids. Of the callers who are not refused, only the
+    first one sends the unknown id. Its response is compared with every caller's response to the foreign id.
     """
     case = CASES[name]
     call, theirs = own_call(name, case, two_orgs.ours), own_call(name, case, two_orgs.theirs)
     wrong_calls = list(calls_with_wrong_ids(call, theirs, case, two_orgs))
     unknown_answers: dict[Any, Any] = {}
-    for turn, actor in enumerate(ACTORS):
+    for number, actor in enumerate(ACTORS):
         refused = expected_refusal(name, actor)
         answer = send(call, actor, name, case, two_orgs.ours)
         expected_status = refused or case.status_by_actor.get(actor, case.status)
@@ -303,7 +303,7 @@ def test_an_operation_follows_the_permission_table(
         for position, foreign_call, unknown_call in wrong_calls:
             if refused and not thorough:
                 foreign_or_unknown = send(
-                    (foreign_call, unknown_call)[turn % 2], actor, name, case, two_orgs.ours
+                    (foreign_call, unknown_call)[number % 2], actor, name, case, two_orgs.ours
                 )
                 assert_same_response(foreign_or_unknown, answer, case)
                 continue
@@ -320,7 +320,14 @@ def test_an_operation_follows_the_permission_table(
             assert foreign.status_code == expected_status, (actor, position, foreign.whole_body)
 
 
-DOMAIN_OBJECTS = ("connector", "sealed_connector", "destination", "pipeline", "paused", "busy")
+DOMAIN_OBJECTS = (
+    "connector",
+    "secret_connector",
+    "destination",
+    "pipeline",
+    "paused_pipeline",
+    "busy_pipeline",
+)
 PIPELINE_OBJECTS = ("run", "live_run")
 ORG_OPERATIONS = [
     name for name in sorted(set(OPERATIONS) & set(CASES)) if issubclass(view_of(name), OrgView)
@@ -338,5 +345,7 @@ def test_a_key_for_one_domain_can_neither_see_nor_change_objects_of_other_domain
     if hidden & set(case.path.values()):
         assert answer.status_code in {403, 404}, answer.whole_body
     sent_body = str(own_call(name, case, ours).body)
-    for thing in hidden:
-        assert ours[thing] in sent_body or ours[thing].encode() not in answer.whole_body, thing
+    for object_name in hidden:
+        assert (
+            ours[object_name] in sent_body or ours[object_name].encode() not in answer.whole_body
+        ), object_name

@@ -24,7 +24,7 @@ from tests.orgs.test_operators import (
 
 PREFIX = "operators/"
 BASE = f"/{PREFIX}"
-# Pages that need no login: Django's own login and logout, and the one that checks the second factor.
+# Pages that need no login: Django's own login and logout, and the page that checks the second factor.
 OPEN_PAGES = {"login/", "logout/", "second-factor/"}
 
 
@@ -65,17 +65,17 @@ def test_the_list_of_pages_is_not_empty() -> None:
     assert "pipelines/pipeline/<path:object_id>/change/" in pages
 
 
-def test_no_operators_page_opens_without_login_for_owners_or_without_second_factor(
+def test_no_operator_page_opens_for_anonymous_users_owners_or_operators_without_second_factor(
     orgs: tuple[Planted, Planted],
 ) -> None:
     owner = orgs[0].world.users[Role.OWNER]
-    anonymous, member, without_factor = Client(), Client(), Client()
-    member.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    anonymous, owner_client, client_without_factor = Client(), Client(), Client()
+    owner_client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
-    enter_password(without_factor)
+    enter_password(client_without_factor)
     for route in operator_routes():
         path = url_of_route(route, orgs[0].world.org.pk)
-        for client in (anonymous, member, without_factor):
+        for client in (anonymous, owner_client, client_without_factor):
             for send in (client.get, client.post):
                 answer = send(path)
                 assert answer.status_code in {302, 403, 404, 405}, path
@@ -100,9 +100,9 @@ def test_an_operator_sees_only_rows_of_the_org_with_support_access(
             continue  # the lists of users and of orgs are open to every operator
         base = f"{BASE}{model._meta.app_label}/{model._meta.model_name}/"
         rows = getattr(model, "unscoped").using("ops")  # noqa: B009 - not on every model
-        listed = client.get(base).content.decode()
-        assert not [pk for pk in ids_in_org(rows, theirs) if str(pk) in listed], base
-        assert theirs.canary not in listed, base
+        list_page = client.get(base).content.decode()
+        assert not [pk for pk in ids_in_org(rows, theirs) if str(pk) in list_page], base
+        assert theirs.canary not in list_page, base
         for pk in list(ids_in_org(rows, theirs))[:1]:
             for action in ("change", "history", "delete"):
                 foreign = client.get(f"{base}{pk}/{action}/")

@@ -66,7 +66,7 @@ def credential_headers(planted: Planted, actor: str) -> dict[str, str]:
         return {}
     if actor in {"key", "reading_key"}:
         return {"X-API-Key": planted[actor]}
-    user = planted.removed if actor == "removed" else planted.world.users[Role(actor)]
+    user = planted.removed_user if actor == "removed" else planted.world.users[Role(actor)]
     return {"Authorization": f"Bearer {token_for(user, planted.world.org)}"}
 
 

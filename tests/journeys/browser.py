@@ -87,8 +87,8 @@ def _installers() -> Iterator[tuple[str, Callable[[], str]]]:
 
 def _install_package() -> str:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    updated = _run(["apt-get", "update", "-qq"], environment)
-    return updated or _run(["apt-get", "install", "-y", "-qq", "chromium"], environment)
+    failure = _run(["apt-get", "update", "-qq"], environment)
+    return failure or _run(["apt-get", "install", "-y", "-qq", "chromium"], environment)
 
 
 def _install_with_playwright() -> str:

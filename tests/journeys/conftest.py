@@ -64,7 +64,7 @@ def site(first_start: FirstStart) -> Site:
 def visitor() -> Iterator[Visitor]:
     """Start a separate browser for each journey.
 
-    While Playwright runs, its event loop runs in this thread. Django would refuse database queries of the next test.
+    While Playwright runs, its event loop runs in this thread. Because of it, Django would refuse the next test's queries.
     """
     with sync_playwright() as playwright:
         try:
@@ -72,7 +72,7 @@ def visitor() -> Iterator[Visitor]:
         except NoBrowser as missing:
             pytest.fail(str(missing))
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        # Without animations: during a fade, the check of color contrast would use an intermediate color.
+        # Animations are off, because during a fade the check of color contrast would use an intermediate color.
         context = browser.new_context(
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )

@@ -11,7 +11,7 @@ from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
 
 RUN_ADDRESS = re.compile(r"/runs/[0-9a-f-]{36}$")
-SOURCE = """from drover import Page, Source
+SOURCE_CODE = """from drover import Page, Source
 class Three(Source):
     streams = ["numbers"]
     def get(self, pagination=None):
@@ -99,7 +99,7 @@ def create_custom_source(page: Page, screenshots: Path) -> None:
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.press("Delete")
-    editor.evaluate(PASTE_SCRIPT, SOURCE)
+    editor.evaluate(PASTE_SCRIPT, SOURCE_CODE)
     expect(page.get_by_text("Valid: 1 stream")).to_be_visible()
     page.get_by_role("button", name="Preview 20 records").click()
     expect(page.get_by_text("3 records in")).to_be_visible()

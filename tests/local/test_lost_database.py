@@ -120,7 +120,7 @@ def test_a_server_that_never_responded_is_not_waited_for() -> None:
     assert not watch.was_lost()
 
 
-def test_a_server_that_stays_away_is_reported(
+def test_a_server_that_stays_unavailable_is_reported(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.lost_database.MAX_WAIT_SECONDS", 0.0)

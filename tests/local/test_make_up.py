@@ -32,7 +32,7 @@ def started(first_start: FirstStart) -> FirstStart:
     return first_start
 
 
-def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resumes(
+def test_a_clone_starts_with_its_demo_survives_a_killed_worker_stops_and_starts_again(
     started: FirstStart,
 ) -> None:
     first, home = started.make_up, started.home
@@ -54,8 +54,8 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert [pid for pid in processes if is_alive(pid)] == []
     assert not (home / "run" / "lock").exists()
     assert stat.S_IMODE(started.folder.stat().st_mode) == 0o700
-    for used in ("mail", "logs", "storage", "keys", "run"):
-        assert any((home / used).iterdir()), f"nothing was ever put into {used}"
+    for folder in ("mail", "logs", "storage", "keys", "run"):
+        assert any((home / folder).iterdir()), f"nothing was ever written to {folder}"
     assert _paths_open_to_other_users(home) == []
 
     second = MakeUp(started.clone, home, free_port())
@@ -65,8 +65,8 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
             run_ids = _run_ids(client)
         processes = _descendants(second.make.pid)
     finally:
-        took = second.stop(signal.SIGINT)
-    assert took < STOP_SECONDS
+        stop_seconds = second.stop(signal.SIGINT)
+    assert stop_seconds < STOP_SECONDS
     assert [pid for pid in processes if is_alive(pid)] == []
     assert run_of_killed_worker in run_ids_before
     assert run_ids == run_ids_before
@@ -80,7 +80,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
 
 @pytest.mark.long
-def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
+def test_a_clone_without_anything_built_installs_builds_and_starts() -> None:
     """The clone has no installed packages, and gets no development packages."""
     with start_demo(from_nothing=True) as started:
         report = started.make_up.read_report()
@@ -107,8 +107,8 @@ def _paths_open_to_other_users(home: Path) -> list[str]:
         if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not SANDBOX_COPIES.fullmatch(
             relative_path
         ):
-            entered = 0o711 if path == home else 0o700  # PostgreSQL's user may enter
-            if stat.S_IMODE(mode) & ~entered & 0o077:
+            allowed_mode = 0o711 if path == home else 0o700  # PostgreSQL's user may enter the home
+            if stat.S_IMODE(mode) & ~allowed_mode & 0o077:
                 found.append(f"{relative_path} {stat.S_IMODE(mode):o}")
     return found
 

@@ -28,9 +28,9 @@ def connect(server: EmbeddedPostgres, name: str, user: str) -> psycopg.Connectio
 def test_a_table_has_every_value_of_its_file(demo_server: EmbeddedPostgres, table: str) -> None:
     names = [
         f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-        if kind == "timestamptz"
+        if column_type == "timestamptz"
         else name
-        for name, kind in COLUMNS[table].items()
+        for name, column_type in COLUMNS[table].items()
     ]
     with connect(demo_server, SOURCE, READER) as connection:
         stored = connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()

@@ -58,11 +58,11 @@ def test_a_new_cluster_has_checksums_utf8_and_one_administrator(
 ) -> None:
     new_server.start()
     with psycopg.connect(new_server.url()) as connection:
-        shown = connection.execute(
+        row = connection.execute(
             "SELECT current_setting('data_checksums'), current_setting('server_encoding'),"
             " datlocale, current_user FROM pg_database WHERE datname = current_database()"
         ).fetchone()
-    assert shown == ("on", "UTF8", "C.UTF-8", "drover_admin")
+    assert row == ("on", "UTF8", "C.UTF-8", "drover_admin")
 
 
 def test_a_connection_without_the_password_is_refused(server: EmbeddedPostgres) -> None:
@@ -182,11 +182,11 @@ def test_data_of_another_version_is_refused_with_the_next_step(server: EmbeddedP
 
 
 def test_an_incomplete_cluster_is_created_again(new_server: EmbeddedPostgres) -> None:
-    half_made = new_server.data_dir.with_name("pg.new")
-    half_made.mkdir()
-    (half_made / "PG_VERSION").write_text("18\n")
+    incomplete_data_dir = new_server.data_dir.with_name("pg.new")
+    incomplete_data_dir.mkdir()
+    (incomplete_data_dir / "PG_VERSION").write_text("18\n")
     new_server.start()
-    assert not half_made.exists()
+    assert not incomplete_data_dir.exists()
 
 
 def test_the_socket_path_is_short_even_in_a_deep_folder(folder: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_second_database_on_the_server_is_prepared_too(
         owner.execute("CREATE TABLE mine (id int)")
 
 
-def test_roles_of_another_installation_are_replaced_only_with_the_setting(
+def test_roles_of_another_installation_are_replaced_only_if_the_setting_allows_it(
     prepared_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(LocalError, match="the keys of another Drover installation"):

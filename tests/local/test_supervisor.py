@@ -92,12 +92,12 @@ def test_a_signal_stops_all_programs_even_one_that_ignores_sigterm(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
-    bodies = [
+    body = [
         "import local.supervision.supervisor; local.supervision.supervisor.CHILD_SECONDS = 0.5",
         f'supervisor.add(child("polite", "{SLEEPER}"))',
         f'supervisor.add(child("stubborn", "{stubborn}"))',
     ]
-    with supervise(tmp_path, *bodies) as process:
+    with supervise(tmp_path, *body) as process:
         started = wait_for_pids(tmp_path, 2)
         process.send_signal(signum)
         assert process.wait(60) == 0
@@ -168,8 +168,8 @@ def test_the_lock_of_a_killed_process_can_be_taken(tmp_path: Path) -> None:
 def test_a_port_stays_the_same_until_another_process_uses_it(tmp_path: Path) -> None:
     file = tmp_path / "ports.json"
     port = reserve_port(file, "postgres")
-    other = reserve_port(file, "demo_api")
-    assert (reserve_port(file, "postgres"), reserve_port(file, "demo_api")) == (port, other)
+    demo_port = reserve_port(file, "demo_api")
+    assert (reserve_port(file, "postgres"), reserve_port(file, "demo_api")) == (port, demo_port)
     other_process = subprocess.Popen(
         [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)],
         stdout=subprocess.DEVNULL,

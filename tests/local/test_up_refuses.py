@@ -73,17 +73,17 @@ def test_an_invalid_port_is_refused(home: Path, port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "part"),
+    ("address", "expected_text"),
     [
         ("mysql://user:secret@127.0.0.1/x", "not an address of a PostgreSQL database"),
         ("postgresql://user:secret@127.0.0.1:1/x", "could not be used"),
     ],
 )
 def test_an_invalid_database_url_is_reported_without_its_password(
-    home: Path, address: str, part: str
+    home: Path, address: str, expected_text: str
 ) -> None:
     error = read_error(run_up(home, DATABASE_URL=address))
-    assert part in error
+    assert expected_text in error
     assert "secret" not in error
 
 

@@ -69,7 +69,9 @@ class OrgModel:
     """Users are identified by their addresses."""
 
     members: dict[str, str]  # person: role
-    overrides: dict[tuple[UUID, str], str] = field(default_factory=dict)  # (domain, person): role
+    domain_roles: dict[tuple[UUID, str], str] = field(
+        default_factory=dict
+    )  # (domain, person): role
     domains: list[UUID] = field(default_factory=list)
     connectors: dict[UUID, UUID | None] = field(default_factory=dict)  # connector: its domain
     invitations: dict[str, ModelInvitation] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class OrgModel:
 
     def role(self, person: str, domain: UUID | None = None) -> str:
         """Return a member's role in the whole org, or in one domain."""
-        domain_role = self.overrides.get((domain, person), "viewer") if domain else "viewer"
+        domain_role = self.domain_roles.get((domain, person), "viewer") if domain else "viewer"
         return max(self.members[person], domain_role, key=rank)
 
     def allows(self, person: str, permission: str, domain: UUID | None = None) -> bool:
@@ -112,12 +114,12 @@ class OrgModel:
     def remove_member(self, person: str) -> None:
         """Remove a member with their domain roles, and revoke their keys."""
         del self.members[person]
-        self.overrides = {k: v for k, v in self.overrides.items() if k[1] != person}
+        self.domain_roles = {k: v for k, v in self.domain_roles.items() if k[1] != person}
         for key in self.keys:
             key.is_active = key.is_active and key.creator != person
 
     def delete_domain(self, domain: UUID) -> None:
         self.domains.remove(domain)
-        self.overrides = {k: v for k, v in self.overrides.items() if k[0] != domain}
+        self.domain_roles = {k: v for k, v in self.domain_roles.items() if k[0] != domain}
         self.keys = [key for key in self.keys if key.domain != domain]
         self.connectors = {k: None if v == domain else v for k, v in self.connectors.items()}

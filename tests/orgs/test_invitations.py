@@ -34,7 +34,7 @@ def invitation_secret(world: World, **fields: Any) -> str:
     answer = invite_address(world, **fields)
     assert answer.status_code == 201, answer.content
     (message,) = mailbox.deliver()
-    return mailbox.link(message)[1]
+    return mailbox.read_link(message)[1]
 
 
 def accept_invitation(client: APIClient, secret: str) -> Any:
@@ -112,7 +112,7 @@ def test_accepting_an_invitation_does_not_lower_the_role_of_a_member(world: Worl
             expires_at=timezone.now() + timedelta(days=1),
         )
     invitations.deliver(org_id=world.org.pk, invitation_id=invitation.pk)
-    secret = mailbox.link(mail.outbox[-1])[1]
+    secret = mailbox.read_link(mail.outbox[-1])[1]
     assert accept_invitation(world.client(Role.ADMIN), secret).status_code == 200
     assert role_of(world, admin) == "admin"
 
@@ -130,7 +130,7 @@ def test_resending_creates_a_new_link_and_the_old_link_stops_working(
     assert accept_invitation(invited_client, old_secret).status_code == 410
     (message,) = mailbox.deliver()
     assert accept_invitation(invited_client, old_secret).status_code == 410
-    assert accept_invitation(invited_client, mailbox.link(message)[1]).status_code == 200
+    assert accept_invitation(invited_client, mailbox.read_link(message)[1]).status_code == 200
     assert client.get(PATH).json()["count"] == 0
 
 

@@ -108,7 +108,7 @@ class OrgsMachine(RuleBasedStateMachine):
             connectors = Connector.objects.for_org(world.org).values_list("id", "domain_id")
             assert dict(members) == model.members
             assert model.owners()
-            assert {(d, p): r for d, p, r in overrides} == model.overrides
+            assert {(d, p): r for d, p, r in overrides} == model.domain_roles
             assert dict(invited) == {p: i.role for p, i in model.invitations.items()}
             assert {str(pk) for pk in keys} == {key.id for key in model.keys if key.is_active}
             assert dict(connectors) == model.connectors
@@ -146,7 +146,7 @@ class OrgsMachine(RuleBasedStateMachine):
         model, person = self.models[org], self.people[actor]
         if person not in model.members:
             return 401
-        domains = [None, *(d for d, p in model.overrides if p == person)]
+        domains = [None, *(d for d, p in model.domain_roles if p == person)]
         return None if any(model.allows(person, permission, d) for d in domains) else 403
 
     def find_member(self, org: int, other_user: int, foreign: bool) -> tuple[str, UUID]:
@@ -265,7 +265,7 @@ class OrgsMachine(RuleBasedStateMachine):
     def read_mailed_link(self) -> str:
         LoginAttempt.objects.all().delete()  # rate limits of mails are not tested here
         (message,) = mailbox.deliver()
-        return mailbox.link(message)[1]
+        return mailbox.read_link(message)[1]
 
     def pick_invitation(self, org: int, pick: int, foreign: bool) -> tuple[str | None, str]:
         """Return the address and id of an invitation. The address is None if it is of the other org or unknown."""
@@ -325,7 +325,7 @@ class OrgsMachine(RuleBasedStateMachine):
     @rule(actor=user_numbers, org=org_numbers, pick=picks, use_any_link=mostly_false)
     def accept(self, actor: int, org: int, pick: int, use_any_link: bool) -> None:
         """Accept as the invited user, or as any user with any link that was ever mailed."""
-        links = [mailbox.link(message)[1] for message in mail.outbox]
+        links = [mailbox.read_link(message)[1] for message in mail.outbox]
         link = links[pick % len(links)]
         actor = self.choose_user(org, actor)
         invitations = sorted(self.models[org].invitations.items())
@@ -411,15 +411,15 @@ class OrgsMachine(RuleBasedStateMachine):
             expected = 422
         else:
             expected = 200
-            model.overrides[domain, person] = role
+            model.domain_roles[domain, person] = role
         self.check_status("set_domain_role", answer, expected)
 
-    @precondition(lambda self: self.count_objects("overrides"))
+    @precondition(lambda self: self.count_objects("domain_roles"))
     @rule(actor=user_numbers, org=org_numbers, pick=picks, foreign=mostly_false)
     def remove_domain_role(self, actor: int, org: int, pick: int, foreign: bool) -> None:
         actor = self.choose_user(org, actor)
         org_number = 1 - org if foreign else org
-        listed = sorted(self.models[org_number].overrides, key=str)
+        listed = sorted(self.models[org_number].domain_roles, key=str)
         if not listed:
             return
         domain, person = listed[pick % len(listed)]
@@ -428,7 +428,7 @@ class OrgsMachine(RuleBasedStateMachine):
         expected = self.rejected_status(actor, org, "domains.manage") or (404 if foreign else 204)
         self.check_status("remove_domain_role", answer, expected)
         if expected == 204:
-            del self.models[org].overrides[domain, person]
+            del self.models[org].domain_roles[domain, person]
 
     def pick_connector(self, org: int, pick: int, foreign: bool) -> tuple[bool, UUID]:
         listed = list(self.models[1 - org if foreign else org].connectors)
@@ -461,7 +461,7 @@ class OrgsMachine(RuleBasedStateMachine):
             return
         allowed = {permission for permission in ALL_PERMISSIONS if model.allows(person, permission)}
         assert set(organization["permissions"]) == allowed
-        raised_domains = {str(d) for d, p in model.overrides if p == person}
+        raised_domains = {str(d) for d, p in model.domain_roles if p == person}
         assert {entry["id"] for entry in organization["domains"]} == raised_domains
         for entry in organization["domains"]:
             allowed_in_domain = {

@@ -57,7 +57,7 @@ JOBS = [
     ("runs.execute", "runs", "todo"),
     ("orgs.mail_invitation", "mail", "todo"),
 ]
-ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE = 30, 200, 100, 10
+ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE_SIZE = 30, 200, 100, 10
 
 # {task of the older release: (queue, arguments)}. Jobs of these tasks may wait in the queue at an upgrade.
 TASKS = {
@@ -83,15 +83,15 @@ class Shop:
     def __init__(self) -> None:
         self.orders = ORDERS_BEFORE + 5
 
-    def answer(self, asked: ReceivedRequest) -> Reply:
-        if asked.headers.get("x-api-key") != "key-from-before":
+    def respond(self, request: ReceivedRequest) -> Reply:
+        if request.headers.get("x-api-key") != "key-from-before":
             return Reply(status=401)
-        start = int(asked.params["offset"])
-        if asked.path == "/slow":
-            return Reply([{"id": n + 1} for n in range(start, min(start + PAGE, SLOW_ROWS))])
-        since = int(asked.params.get("since", 1))
+        start = int(request.params["offset"])
+        if request.path == "/slow":
+            return Reply([{"id": n + 1} for n in range(start, min(start + PAGE_SIZE, SLOW_ROWS))])
+        since = int(request.params.get("since", 1))
         rows = [{"id": n, "total": n * 10} for n in range(since, self.orders + 1)]
-        return Reply(rows[start : start + PAGE])
+        return Reply(rows[start : start + PAGE_SIZE])
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def shop() -> Shop:
 
 @pytest.fixture
 def api(shop: Shop) -> Iterator[Api]:
-    with serve_api(shop.answer) as server:
+    with serve_api(shop.respond) as server:
         yield server
 
 
@@ -183,7 +183,7 @@ def _upgrade(url: str) -> None:
 def sync_digests(shop: str, port: int, home: str) -> tuple[str, str]:
     """Return the digests by which the older release recognized an unfinished sync.
 
-    The first is of the destination, the second of destination, source and mode.
+    The first digest is of the destination, and the second is of the destination, the source and the mode.
     """
     connection_settings = {"host": "127.0.0.1", "port": port, "user": LOADER, "database": WAREHOUSE}
     destination_digest = digest(
@@ -205,7 +205,7 @@ def sync_digests(shop: str, port: int, home: str) -> tuple[str, str]:
     source = {
         "base_url": f"http://{shop}",
         "auth": {"type": "api_key", "name": "X-API-Key"},
-        "pagination": {"type": "offset", "page_size": PAGE},
+        "pagination": {"type": "offset", "page_size": PAGE_SIZE},
         "streams": [orders, {"name": "slow", "path": "/slow", "primary_key": ["id"]}],
     }
     mode = ["full_refresh", None, "replace", ()]
@@ -233,12 +233,12 @@ class OldUser:
 
     def pipelines(self) -> dict[str, str]:
         """Return the ids of the pipelines by name."""
-        return {one["name"]: one["id"] for one in self.get("pipelines")["results"]}
+        return {pipeline["name"]: pipeline["id"] for pipeline in self.get("pipelines")["results"]}
 
     def runs(self, status: str) -> dict[str, str]:
         """Return the ids of the runs with this status by the name of their pipeline."""
-        listed = self.get(f"runs?status={status}")["results"]
-        return {run["pipeline"]["name"]: run["id"] for run in listed}
+        runs = self.get(f"runs?status={status}")["results"]
+        return {run["pipeline"]["name"]: run["id"] for run in runs}
 
     def run_pipeline(self, pipeline: str) -> Any:
         """Run the pipeline, and return the run after it has succeeded."""
@@ -311,8 +311,8 @@ def test_an_older_installation_continues_without_duplicates(
 
         continued = ada.wait_for_success(interrupted_runs["Slow"])
         assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROWS)
-        asked = [int(one.params["offset"]) for one in api.requests if one.path == "/slow"]
-        assert min(asked) == SLOW_BEFORE
+        slow_requests = [request for request in api.requests if request.path == "/slow"]
+        assert min(int(request.params["offset"]) for request in slow_requests) == SLOW_BEFORE
         assert read_rows("slow") == id_rows(SLOW_ROWS)
 
         assert ada.run_pipeline("Ticks")["progress"]["written"] == 10
@@ -326,7 +326,7 @@ def test_an_older_installation_continues_without_duplicates(
         assert ada.run_pipeline("Orders")["progress"]["written"] == 5
         assert read_rows("orders") == id_rows(40)
         wait_until(lambda: ada.get("org/invitations")["results"], lambda found: found[0]["sent_at"])
-        wait_until(remaining_old_jobs, lambda left: not left)
+        wait_until(remaining_old_jobs, lambda jobs: not jobs)
     for run in ada.get("runs")["results"]:
         assert ada.get(f"runs/{run['id']}/logs")["lines"]
     _check_migrated_definitions(ada, ada.pipelines()["Orders"])

@@ -85,7 +85,7 @@ def accept_invitation(world: World, stranger: World) -> str:
     """Accept the invitation of the stranger's owner, who has an account. Return the owner's address."""
     grace = stranger.users[Role.OWNER]
     message = next(m for m in mailbox.deliver() if m.to == [grace.email])
-    body = {"token": mailbox.link(message)[1]}
+    body = {"token": mailbox.read_link(message)[1]}
     answer = client_for(grace, stranger.org).post("/api/v1/invitations/accept", body)
     assert answer.status_code == 200, answer.content
     return grace.email
@@ -105,7 +105,7 @@ def test_an_added_user_is_invited_and_joins_as_a_viewer(
     assert role_of(world, grace.email) == "viewer"
 
 
-def test_adding_an_existing_account_and_an_unknown_address_returns_the_same(
+def test_adding_an_existing_account_and_an_unknown_address_return_equal_responses(
     world: World, stranger: World, directory: APIClient
 ) -> None:
     grace = stranger.users[Role.OWNER]
@@ -352,7 +352,9 @@ def test_a_viewer_and_a_stranger_cannot_read_the_users(
     assert stranger_client.get(f"{BASE}/Users").json()["totalResults"] == 0
 
 
-def test_two_groups_that_change_at_the_same_time_leave_the_right_role(committed_db: None) -> None:
+def test_a_user_who_moves_to_another_group_in_concurrent_requests_gets_the_role_of_that_group(
+    committed_db: None,
+) -> None:
     """A user leaves one group and joins another at the same time. The second change waits for the first."""
     world = make_world()
     directory, person = directory_client(world), world.users[Role.VIEWER].email
@@ -371,15 +373,15 @@ def test_two_groups_that_change_at_the_same_time_leave_the_right_role(committed_
         answers.append(send_patch(directory, f"Groups/{groups['member']}", operation))
         connection.close()
 
-    joining = threading.Thread(target=join_second_group)
+    join_thread = threading.Thread(target=join_second_group)
     with world.scope():
         by = principal(world, Role.OWNER)
         first_group = ScimGroup.objects.for_org(world.org).get(pk=groups["admin"])
         provisioning.set_members(org=world.org, by=by, group=first_group, user_ids=[])
-        joining.start()
-        joining.join(1)
-        assert joining.is_alive(), "the second change did not wait for the first"
-    joining.join()
+        join_thread.start()
+        join_thread.join(1)
+        assert join_thread.is_alive(), "the second change did not wait for the first"
+    join_thread.join()
     assert answers[0].status_code == 200, answers[0].content
     assert role_of(world, person) == "member"
 

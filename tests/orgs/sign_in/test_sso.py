@@ -387,7 +387,7 @@ class TestOrgProvider:
     def log_in_with_mailed_link(self, org_world: World, issuer: Issuer, subject: str) -> APIClient:
         """Open the mailed link and log in with the issuer."""
         (message,) = [m for m in mailbox.deliver() if "invites you" in m.body]
-        secret = mailbox.link(message)[1]
+        secret = mailbox.read_link(message)[1]
         invitation = APIClient().post("/api/v1/invitations/show", {"token": secret}).json()
         client = APIClient()
         redirect = start_login(client, "sso", org=invitation["single_sign_on"], invitation=secret)
@@ -507,7 +507,7 @@ class TestOrgProvider:
         (message,) = mailbox.deliver()
         client = APIClient()
         redirect = start_login(
-            client, "sso", org=org_world.org.slug, invitation=mailbox.link(message)[1]
+            client, "sso", org=org_world.org.slug, invitation=mailbox.read_link(message)[1]
         )
         answer = call_callback(client, issuer.log_in(redirect["Location"], "pre"))
         assert login_problem(answer) == "confirm_first"

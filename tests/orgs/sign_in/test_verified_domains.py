@@ -325,7 +325,7 @@ class TestLoginsOfDomainUsers:
         body = {"email": user.email, "password": PASSWORD, "organization_name": "Mine"}
         assert APIClient().post("/api/v1/auth/register", body).status_code == 202
         (message,) = mailbox.deliver()
-        reset = {"token": mailbox.link(message)[1], "password": PASSWORD}
+        reset = {"token": mailbox.read_link(message)[1], "password": PASSWORD}
         assert APIClient().post("/api/v1/auth/password/reset", reset).status_code == 204
 
     def test_a_user_with_an_account_joins_without_revealing_its_data(
