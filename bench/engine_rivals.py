@@ -15,7 +15,7 @@ from apps.engine.process import confinement
 from bench.figures import Execution
 from bench.scratch import ROOT
 
-_NUMBERS = """
+_NUMBERS_CODE = """
 from bizon.source.config import SourceConfig
 from bizon.source.models import SourceIteration, SourceRecord
 from bizon.source.source import AbstractSource
@@ -54,7 +54,7 @@ class Numbers(AbstractSource):
 
 # The waits are shorter than bizon's default, but not zero: without a wait, its reader and writer threads sometimes
 # conflict at the start, because both parse the source file, and then the run fails or never ends.
-_ENGINE = {
+_ENGINE_CONFIG = {
     "backend": {"type": "sqlite", "config": {"database": "state", "schema": "none"}},
     "runner": {
         "type": "thread",
@@ -77,7 +77,7 @@ def run_plain_bizon_to_log(folder: Path) -> Execution:
 def run_plain_bizon_to_file(folder: Path, *, rows: int, page: int) -> Execution:
     """Measure `bizon run` of the rows of the dummy source to its file destination, including the imports."""
     source = folder / "numbers.py"
-    source.write_text(_NUMBERS.format(rows=rows, page=page))
+    source.write_text(_NUMBERS_CODE.format(rows=rows, page=page))
     config = {
         "name": "numbers",
         "source": {"name": "numbers", "stream": "numbers"},
@@ -104,7 +104,7 @@ def run_raw_writer(kind: str, *, rows: int, page: int, target: str) -> float:
 
 
 def _run_bizon(folder: Path, config: dict[str, Any], *options: str) -> Execution:
-    (folder / "bench.yml").write_text(json.dumps({**config, "engine": _ENGINE}))
+    (folder / "bench.yml").write_text(json.dumps({**config, "engine": _ENGINE_CONFIG}))
     bizon = str(Path(sys.executable).with_name("bizon"))
     command = [bizon, "run", "bench.yml", *options, "--log-level", "WARNING"]
     started = time.perf_counter()

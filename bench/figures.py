@@ -16,7 +16,7 @@ class Figure:
     value: str
     target: str
     reached: bool
-    runs: str  # all values, which show the spread
+    all_values: str  # they show the spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,18 @@ def figure_of_ratio(
     at_most: float | None = None,
     unit: str,
 ) -> Figure:
-    """Return the median of the ratios of our values to their values, pair by pair. Pass either target."""
-    pairs = [
+    """Return the median of the ratios of our values to their values, pair by pair. Pass `at_least` or `at_most`."""
+    ratios = [
         our_value / their_value
         for our_value, their_value in zip(our_values, their_values, strict=True)
     ]
-    median_ratio = median(pairs)
+    median_ratio = median(ratios)
     reached = median_ratio >= at_least if at_least is not None else median_ratio <= (at_most or 0.0)
     target = f">= {at_least:g} x" if at_least is not None else f"<= {at_most:g} x"
-    spread = ", ".join(f"{m:.4g}/{o:.4g}" for m, o in zip(our_values, their_values, strict=True))
+    spread = ", ".join(
+        f"{our_value:.4g}/{their_value:.4g}"
+        for our_value, their_value in zip(our_values, their_values, strict=True)
+    )
     return Figure(name, compared_with, f"{median_ratio:.3f} x", target, reached, f"{spread} {unit}")
 
 
@@ -66,17 +69,17 @@ def figure_with_upper_bound(
 
 
 def figure_with_lower_bound(
-    name: str, compared_with: str, values: Sequence[float], *, target: float, unit: str
+    name: str, compared_with: str, values: Sequence[float], *, at_least: float, unit: str
 ) -> Figure:
     """Compare the median of the values with a lower bound."""
     median_value = median(values)
     spread = ", ".join(f"{value:,.0f}" for value in values)
-    reached = median_value >= target
+    reached = median_value >= at_least
     return Figure(
         name,
         compared_with,
         f"{median_value:,.0f} {unit}",
-        f">= {target:,.0f} {unit}",
+        f">= {at_least:,.0f} {unit}",
         reached,
         spread,
     )

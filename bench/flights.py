@@ -23,14 +23,14 @@ KIND = "bench_flights"
 _CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX")
 _AIRPORTS = ("ATL", "BOS", "DEN", "FLL", "IAH", "LAX", "MCO", "MIA", "ORD", "SEA", "SFO", "TPA")
 _ORIGINS = ("EWR", "JFK", "LGA")
-_FIRST = datetime(2013, 1, 1)  # noqa: DTZ001 - the time zone is added to the column
+_FIRST_HOUR = datetime(2013, 1, 1)  # noqa: DTZ001 - the time zone is added to the column
 
 
 def flights(first: int, count: int) -> pl.DataFrame:
     """Return `count` rows, beginning with the row number `first`. The same numbers return the same rows."""
     n = pl.col("id")
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
-    hour = pl.lit(_FIRST, pl.Datetime("us")) + pl.duration(minutes=n)
+    hour = pl.lit(_FIRST_HOUR, pl.Datetime("us")) + pl.duration(minutes=n)
     delay = (n * 7919 % 180) - 20
     return pl.DataFrame([ids]).select(
         n,

@@ -1,4 +1,4 @@
-"""The cost of an API key per request, compared with one bcrypt per request.
+"""The cost of an API key per request, compared with one bcrypt hash per request.
 
 Measures the first use of a key, its later uses, and a key with a wrong secret.
 """
@@ -19,9 +19,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Measure each round in a new process, whose cache of verified keys is empty."""
     results = [_run_round(installation) for _ in range(rounds)]
     values_by_name = {name: [result[name] for result in results] for name in results[0]}
-    comparison = (
-        f"one bcrypt per request: {sorted(values_by_name['bcrypt'])[rounds // 2]:.0f} ms of CPU"
-    )
+    comparison = f"one bcrypt hash per request: {sorted(values_by_name['bcrypt'])[rounds // 2]:.0f} ms of CPU"
     yield figure_with_upper_bound(
         "API key, first use", comparison, values_by_name["first"], at_most=400, unit="ms"
     )

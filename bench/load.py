@@ -12,7 +12,7 @@ from bench.figures import percentile
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadResult:
     """The result of a load test: responses per second, latencies in milliseconds, and one response body."""
 
     per_second: float
@@ -21,7 +21,9 @@ class Load:
     body: bytes
 
 
-def measure_load(url: str, *, headers: Mapping[str, str], clients: int, seconds: float) -> Load:
+def measure_load(
+    url: str, *, headers: Mapping[str, str], clients: int, seconds: float
+) -> LoadResult:
     """Send GET requests for `url` from `clients` connections for `seconds`.
 
     Raises RuntimeError for a status other than 200.
@@ -29,7 +31,9 @@ def measure_load(url: str, *, headers: Mapping[str, str], clients: int, seconds:
     return asyncio.run(_measure_load(url, dict(headers), clients, seconds))
 
 
-async def _measure_load(url: str, headers: dict[str, str], clients: int, seconds: float) -> Load:
+async def _measure_load(
+    url: str, headers: dict[str, str], clients: int, seconds: float
+) -> LoadResult:
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     lines = [
@@ -42,7 +46,7 @@ async def _measure_load(url: str, headers: dict[str, str], clients: int, seconds
     bodies: list[bytes] = []
     deadline = time.perf_counter() + seconds
 
-    async def client() -> None:
+    async def run_client() -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         while (started := time.perf_counter()) < deadline:
             writer.write(request)
@@ -52,10 +56,10 @@ async def _measure_load(url: str, headers: dict[str, str], clients: int, seconds
                 bodies.append(body)
         writer.close()
 
-    started_all = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
-    elapsed = time.perf_counter() - started_all
-    return Load(
+    test_started = time.perf_counter()
+    await asyncio.gather(*(run_client() for _ in range(clients)))
+    elapsed = time.perf_counter() - test_started
+    return LoadResult(
         per_second=len(latencies) / elapsed,
         p50=percentile(latencies, 0.5),
         p95=percentile(latencies, 0.95),

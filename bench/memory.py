@@ -39,7 +39,7 @@ def measure(_installation: Installation, rounds: int) -> Iterator[Figure]:
             stdout=subprocess.DEVNULL,
         )
         try:
-            _wait_for(Path(home) / "demo.json", process)
+            _wait_for_file(Path(home) / "demo.json", process)
             time.sleep(SETTLE_SECONDS)
             values = []
             for _ in range(rounds):
@@ -84,7 +84,7 @@ def _parent_pid(entry: Path) -> int | None:
         return None
 
 
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not path.exists():
         if process.poll() is not None or time.monotonic() > deadline:

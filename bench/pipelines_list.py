@@ -16,7 +16,7 @@ import psycopg
 
 from bench.figures import Figure, figure_of_ratio
 from bench.load import measure_load
-from bench.scratch import ROOT, Installation, server
+from bench.scratch import ROOT, Installation, run_server
 
 CLIENTS = 16
 SECONDS = 4.0
@@ -47,14 +47,14 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     headers = {"Authorization": f"Bearer {token}"}
     drover_rates, fastapi_rates = [], []
     with (
-        server(
+        run_server(
             "config.asgi:application",
             environment=installation.environment,
             processes=2,
-            ready="/api/v1/health/live",
+            ready_path="/api/v1/health/live",
         ) as drover,
-        server(
-            "bench.rival:app", environment=rival_environment, processes=2, ready="/docs"
+        run_server(
+            "bench.rival:app", environment=rival_environment, processes=2, ready_path="/docs"
         ) as fastapi,
     ):
         require_same_rows(drover, fastapi, headers)

@@ -12,20 +12,20 @@ import time
 import orjson
 import psycopg
 
-EVERY = 0.05  # seconds
-GROUPS = 10  # so each run gets an event every half second
+TICK_SECONDS = 0.05
+GROUPS = 10  # each tick publishes to one group, so each run gets an event every half second
 
 PUBLISH = """
-WITH bumped AS (
+WITH updated_run AS (
     UPDATE runs_run SET event_sequence = event_sequence + 1 WHERE id = ANY(%(runs)s)
     RETURNING id, org_id, event_sequence
-), made AS (
+), new_event AS (
     INSERT INTO runs_event (id, org_id, run_id, sequence, kind, body, at)
-    SELECT gen_random_uuid(), org_id, id, event_sequence, 'progress', %(body)s::jsonb, now() FROM bumped
+    SELECT gen_random_uuid(), org_id, id, event_sequence, 'progress', %(body)s::jsonb, now() FROM updated_run
     RETURNING org_id, run_id, sequence
 )
 SELECT count(pg_notify('drover_events', org_id || '|' || run_id || '|' || sequence || '||progress|' || %(body)s))
-FROM made
+FROM new_event
 """
 
 
@@ -34,7 +34,7 @@ def main(url: str, seconds: float) -> None:
         runs = [row[0] for row in connection.execute("SELECT id FROM runs_run ORDER BY id")]
         started = time.monotonic()
         tick = 0
-        while (due_seconds := tick * EVERY) < seconds:
+        while (due_seconds := tick * TICK_SECONDS) < seconds:
             time.sleep(max(0.0, started + due_seconds - time.monotonic()))
             body = orjson.dumps({"read": tick, "sent": time.time()}).decode()
             connection.execute(PUBLISH, {"runs": runs[tick % GROUPS :: GROUPS], "body": body})

@@ -20,7 +20,7 @@ import psycopg
 from apps.engine.sync.batches import FLUSH_ROWS
 from bench.flights import flights
 
-_TYPES = {
+_COLUMN_TYPES = {
     pl.Int64(): "bigint",
     pl.Float64(): "double precision",
     pl.String(): "text",
@@ -58,7 +58,7 @@ def to_postgres(rows: int, page: int, dsn: str) -> None:
         connection.execute("drop table if exists drover_bench_raw")
         columns = flights(1, 1).schema
         column_definitions = ", ".join(
-            f'"{name}" {_TYPES[dtype]}' for name, dtype in columns.items()
+            f'"{name}" {_COLUMN_TYPES[dtype]}' for name, dtype in columns.items()
         )
         connection.execute(f"create table drover_bench_raw ({column_definitions})".encode())
         with connection.cursor().copy("copy drover_bench_raw from stdin (format csv)") as copy:

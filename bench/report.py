@@ -25,7 +25,7 @@ def run(names: Sequence[str], *, rounds: int, print_line: Callable[[str], object
             for figure in _import_measurement(name)(installation, rounds):
                 figures.append(figure)
                 print_line(
-                    f"  {figure.name}: {figure.value} (target {figure.target}) [{figure.runs}]"
+                    f"  {figure.name}: {figure.value} (target {figure.target}) [{figure.all_values}]"
                 )
     _print_table(figures)
     return all(figure.reached for figure in figures)

@@ -1,8 +1,8 @@
 """The alternative for the list of pipelines: FastAPI, async SQLAlchemy and asyncpg over the same tables.
 
 This is the stack that Drover replaces, used in the common way: look-ups of token, user and membership, an ORM query
-with joins, a count, and a response model. It connects as the owner of the tables, so it has no cost for row-level
-security, while Drover has.
+with joins, a count, and a response model. It connects as the owner of the tables, so it does not have the cost of
+row-level security, which Drover has.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def run_manage_command(*arguments: str, environment: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def server(
-    application: str, *, environment: Mapping[str, str], processes: int, ready: str
+def run_server(
+    application: str, *, environment: Mapping[str, str], processes: int, ready_path: str
 ) -> Iterator[str]:
     """Serve an ASGI application with uvicorn on a free loopback port, and yield its URL."""
     with socket.socket() as probe:
@@ -102,7 +102,7 @@ def server(
     process = subprocess.Popen(command, cwd=ROOT, env=dict(environment))
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_until_ready(address + ready, process)
+        _wait_until_ready(address + ready_path, process)
         yield address
     finally:
         process.terminate()

@@ -22,7 +22,7 @@ import psycopg
 
 from apps.engine.sync.state import install
 from bench.figures import Figure, figure_with_upper_bound, percentile
-from bench.scratch import ROOT, Installation, server
+from bench.scratch import ROOT, Installation, run_server
 
 STARTS = 30  # runs per round
 POLL_SECONDS = 1.0  # seconds between two polls of the loop
@@ -31,18 +31,18 @@ POLL_SECONDS = 1.0  # seconds between two polls of the loop
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Measure runs through the API and rows for the polling loop, in paired rounds."""
     install(installation.owner_url(), role="app_engine")
-    created = create_runs(installation, 1)
+    created_runs = create_runs(installation, 1)
     p50, p95, polling_medians = [], [], []
     with (
-        server(
+        run_server(
             "config.asgi:application",
             environment=installation.environment,
             processes=1,
-            ready="/api/v1/health/live",
+            ready_path="/api/v1/health/live",
         ) as address,
         _running_worker(installation),
     ):
-        client = _Client(address, created["token"], created["pipelines"][0])
+        client = _Client(address, created_runs["token"], created_runs["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
             durations = [client.run() for _ in range(STARTS)]

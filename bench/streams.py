@@ -1,7 +1,7 @@
 """Measure 1,000 streams of run events on one web process: the delays, and the lost or duplicate events.
 
-Each stream receives two events per second. Some more streams reconnect with Last-Event-ID every second. They must
-receive the same events. Their delays are longer, because they have to reconnect.
+Each stream receives two events per second. Some additional streams reconnect with Last-Event-ID every
+second. They must receive the same events. Their delays are longer, because they have to reconnect.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import orjson
 import psycopg
 
 from bench.figures import Figure, figure_with_upper_bound, percentile
-from bench.scratch import ROOT, Installation, server
+from bench.scratch import ROOT, Installation, run_server
 from bench.start import create_runs
 
 STREAMS = 1000
-RECONNECTING = 25
+RECONNECTING_STREAMS = 25
 SECONDS = 12.0
-OPENING_AT_ONCE = 20
+OPENING_BATCH = 20
 HIGH_LIMITS = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Yield the 99th percentile of the delay from publishing to arrival, and the number of lost or duplicate events."""
-    created = create_runs(installation, STREAMS, "--runs")
+    created_runs = create_runs(installation, STREAMS, "--runs")
     delays, reconnecting_delays, lost, duplicates = [], [], 0, 0
-    with server(
+    with run_server(
         "config.asgi:application",
         environment={**installation.environment, **HIGH_LIMITS},
         processes=1,
-        ready="/api/v1/health/live",
+        ready_path="/api/v1/health/live",
     ) as address:
         for _ in range(rounds):
             numbers_before = _newest_event_numbers(installation)
             steady_listeners, reconnecting_listeners = asyncio.run(
-                _receive_events(installation, address, created)
+                _receive_events(installation, address, created_runs)
             )
             numbers_after = _newest_event_numbers(installation)
             for listener in (*steady_listeners, *reconnecting_listeners):
@@ -53,7 +53,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
             reconnecting_delays.append(_p99_delay(reconnecting_listeners))
     name = f"{STREAMS:,} run-event streams, 2 events/s each, p99 from publishing to arrival"
     reconnecting_text = ", ".join(f"{value:.0f}" for value in reconnecting_delays)
-    comparison = f"{RECONNECTING} that reconnect every second: p99 {reconnecting_text} ms"
+    comparison = f"{RECONNECTING_STREAMS} that reconnect every second: p99 {reconnecting_text} ms"
     yield figure_with_upper_bound(name, comparison, delays, at_most=100, unit="ms")
     yield Figure(
         "lost and duplicate events of these streams",
@@ -122,17 +122,17 @@ class Listener(asyncio.Protocol):
 
 
 async def _receive_events(
-    installation: Installation, address: str, created: dict[str, Any]
+    installation: Installation, address: str, created_runs: dict[str, Any]
 ) -> tuple[Sequence[Listener], Sequence[Listener]]:
     """Open all streams, publish events for SECONDS, and wait until all events have arrived."""
-    token, runs = created["token"], created["runs"]
+    token, runs = created_runs["token"], created_runs["runs"]
     steady_listeners = [Listener(run, address, token) for run in runs]
-    reconnecting_listeners = [Listener(run, address, token) for run in runs[:RECONNECTING]]
-    for start in range(0, STREAMS, OPENING_AT_ONCE):
+    reconnecting_listeners = [Listener(run, address, token) for run in runs[:RECONNECTING_STREAMS]]
+    for start in range(0, STREAMS, OPENING_BATCH):
         await asyncio.gather(
             *(
                 listener.connect(None)
-                for listener in steady_listeners[start : start + OPENING_AT_ONCE]
+                for listener in steady_listeners[start : start + OPENING_BATCH]
             )
         )
     await asyncio.gather(*(listener.connect(None) for listener in reconnecting_listeners))
@@ -140,7 +140,7 @@ async def _receive_events(
         *(sys.executable, "-m", "bench.publish", installation.owner_url(), str(SECONDS)), cwd=ROOT
     )
     reconnect_tasks = [
-        asyncio.create_task(_reconnect_every_second(listener, number / RECONNECTING))
+        asyncio.create_task(_reconnect_every_second(listener, number / RECONNECTING_STREAMS))
         for number, listener in enumerate(reconnecting_listeners)
     ]
     await publisher.wait()

@@ -1,8 +1,8 @@
 """`python -m bench.time_key_uses`: use an API key in the same way as a request, and print the times as JSON.
 
 Prints {"first", "later", "wrong", "bcrypt"} in milliseconds: the wall time of the first use, and the CPU times of a
-later use, of a use with a wrong secret, and of one bcrypt at the cost of API keys. A use includes everything from
-the header to the principal, with the database queries.
+later use, of a use with a wrong secret, and of one bcrypt hash with the cost factor of API keys. A use includes everything
+from the header to the principal, with the database queries.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LIVE = "/api/v1/health/live"
+LIVE_PATH = "/api/v1/health/live"
 
 
 def build() -> Application:
@@ -41,15 +41,15 @@ def build() -> Application:
     from apps.live.streams import Streams, target_of_path
     from apps.web import files, hosts
 
-    sending: Any = files.store_files_in_scope(wsgi)
-    pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
+    wsgi_with_files: Any = files.store_files_in_scope(wsgi)
+    django_application: Any = WSGIMiddleware(wsgi_with_files, workers=settings.WEB_THREADS)
     streams = Streams()
     # The first request starts a check whether the database server has enough connections.
     connection_checks: list[Any] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send, streams.close)
+            await _run_lifespan(receive, send, streams.close)
             return
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
@@ -60,7 +60,7 @@ def build() -> Application:
         scope = {**scope, "headers": _without_ambiguous_headers(scope["headers"])}
         if not _is_for_this_installation(scope):
             await _send_response(send, 400, hosts.rejection_body(), b"application/problem+json")
-        elif scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
+        elif scope["path"] == LIVE_PATH and scope["method"] in {"GET", "HEAD"}:
             await _send_response(send, 200, b'{"status":"alive"}', b"application/json")
         elif scope["method"] == "GET" and (target := target_of_path(scope["path"])):
             await streams(scope, receive, send, target)
@@ -69,8 +69,9 @@ def build() -> Application:
         elif (body := await _read_body(scope, receive)) is None:
             await _refuse_body(scope["path"], send, 408)
         else:
-            page = {**scope, "query_string": _percent_encode(scope["query_string"])}
-            await pages(page, body, files.send_stored_file(page, receive, send))
+            wsgi_scope = {**scope, "query_string": _percent_encode(scope["query_string"])}
+            send_with_file = files.send_stored_file(wsgi_scope, receive, send)
+            await django_application(wsgi_scope, body, send_with_file)
 
     return application
 
@@ -86,7 +87,7 @@ def _is_for_this_installation(scope: Scope) -> bool:
     )
 
 
-async def _lifespan(receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:
+async def _run_lifespan(receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()

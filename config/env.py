@@ -46,7 +46,7 @@ def secret(name: str) -> str:
 
 
 def use_installation() -> None:
-    """Set DATABASE_URL and other addresses to those of `make up` in this home, unless DATABASE_URL is set.
+    """Set DATABASE_URL and other variables to the addresses of `make up` in this home, unless DATABASE_URL is set.
 
     So a manually started command uses the installation of `make up`.
     """

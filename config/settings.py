@@ -123,7 +123,7 @@ INSTALLED_APPS = [
     "apps.runs",
 ]
 MIDDLEWARE = [
-    "apps.web.hosts.KnownHost",
+    "apps.web.hosts.RejectUnknownHosts",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.web.headers.SecurityHeaders",
@@ -338,7 +338,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
 # Address space of a process of the engine, which executes a run, a check or a preview: docs/howto/look-after.md.
 CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
-# Limits of custom code: docs/howto/custom-sources.md. Custom code does not run with less isolation than this.
+# Limits of custom code: docs/howto/custom-sources.md. Custom code does not run if the machine
+# supports less isolation than SANDBOX_LEAST_ISOLATION.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
 SANDBOX_LIMITS = {
@@ -383,12 +384,12 @@ LOGGING = {
             "()": "structlog.stdlib.ProcessorFormatter",
         }
     },
-    "filters": {"unexplained": {"()": "config.logs.ServiceUnavailableFilter"}},
+    "filters": {"service_unavailable": {"()": "config.logs.ServiceUnavailableFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "procrastinate": {"level": "WARNING"},
-        "django.request": {"level": "ERROR", "filters": ["unexplained"]},
+        "django.request": {"level": "ERROR", "filters": ["service_unavailable"]},
     },
 }
 LOGGING_CONFIG = "config.logs.configure"

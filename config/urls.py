@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from apps.web import health_views, reader, site
+from apps.web import api_docs, health_views, site
 
 urlpatterns = [
     path("api/v1/", include("apps.orgs.urls")),
@@ -16,7 +16,7 @@ urlpatterns = [
     path("api/v1/health/ready", health_views.Ready.as_view()),
     path("api/v1/metrics", health_views.Metrics.as_view()),
     path("api/v1/openapi.json", site.openapi_document, name="openapi"),
-    path("api/v1/docs", reader.docs, name="docs"),
+    path("api/v1/docs", api_docs.docs, name="docs"),
     path(settings.OPERATORS_PATH.lstrip("/"), admin.site.urls),
     re_path(r"^api/", site.unknown_route),
     re_path(r"^(?:health|metrics)(?:/|$)", site.misplaced_probe),

@@ -22,7 +22,7 @@ from apps.connectors.serializers import (
 from apps.connectors.services import ConnectorChanges
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.web.paging import Order, newest, page
+from apps.web.paging import Order, newest_first, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of, etag, match_of, query_of
 
@@ -51,7 +51,7 @@ CREATE_EXAMPLE = {
     "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
 }
 COPIED_FIELDS = [name for name in ROW_EXAMPLE if name != "domain"]
-ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
+ORDERS = {"newest": newest_first(), "name": Order("name"), "updated": newest_first("updated_at")}
 
 
 def render_row(values: Mapping[str, object]) -> dict[str, object]:

@@ -31,8 +31,8 @@ from apps.web.slow import SlowResponse
 from apps.web.views import data_of, query_of
 
 ORDERS = {
-    "-created_at": paging.newest(),
-    "created_at": paging.Order("created_at", parse=paging.newest().parse),
+    "-created_at": paging.newest_first(),
+    "created_at": paging.Order("created_at", parse=paging.newest_first().parse),
 }
 
 EXAMPLE_ROW: dict[str, Any] = {

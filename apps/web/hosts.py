@@ -45,7 +45,7 @@ def rejection_body() -> bytes:
     return dumps(Problem(400, UNKNOWN_HOST, "malformed").response().data)
 
 
-class KnownHost:
+class RejectUnknownHosts:
     """Middleware that rejects requests for unknown hosts."""
 
     sync_capable = True

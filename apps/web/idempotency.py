@@ -39,7 +39,7 @@ class KeyedRequest:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredResponse:
     """A stored response. `body` may contain secrets that are shown only once: encrypt it."""
 
     status: int
@@ -49,11 +49,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class ExistingClaim:
-    """The claim of another request with the same key. `answer` is None while that request is being processed."""
+    """The claim of another request with the same key. `response` is None while that request is being processed."""
 
     operation: str
     digest: bytes
-    answer: Answer | None
+    response: StoredResponse | None
 
 
 class Store(Protocol):
@@ -63,16 +63,16 @@ class Store(Protocol):
         """Claim the key. Returns None on success, or else the claim of another request."""
 
     def lock_claim(self) -> bool:
-        """Lock our claim until the transaction ends. Returns False if another request has taken it over."""
+        """Lock the claim of this request until the transaction ends. Returns False if another request has it now."""
 
-    def store_answer(self, answer: Answer) -> None:
-        """Store the response together with our claim."""
+    def store_response(self, response: StoredResponse) -> None:
+        """Store the response together with the claim."""
 
     def delete_claim(self) -> None:
-        """Delete our claim."""
+        """Delete the claim."""
 
     def release(self) -> None:
-        """Delete our claim in a separate transaction, unless another request has taken it over."""
+        """Delete the claim in a separate transaction, unless another request has taken it over."""
 
 
 def key_of(request: Request) -> str | None:
@@ -84,7 +84,7 @@ def key_of(request: Request) -> str | None:
     return key
 
 
-def answer_once(
+def process_once(
     request: Request,
     key: str,
     caller: str,
@@ -97,13 +97,13 @@ def answer_once(
     """
     operation = f"{request.method} {request.path}"[:200]
     keyed_request = KeyedRequest(key, operation, _digest(request, caller))
-    earlier = store.claim(keyed_request)
-    if earlier is not None:
-        return _replay(keyed_request, earlier)
+    earlier_claim = store.claim(keyed_request)
+    if earlier_claim is not None:
+        return _replay(keyed_request, earlier_claim)
     response = handler()
     if isinstance(response, SlowResponse):
         return _wrap_slow_response(response, store)
-    store.store_answer(_as_answer(response))
+    store.store_response(_as_stored_response(response))
     return response
 
 
@@ -123,7 +123,7 @@ def _wrap_slow_response(slow_response: SlowResponse, store: Store) -> SlowRespon
         if not store.lock_claim():
             raise key_in_use()
         response = slow_response.then(result)
-        store.store_answer(_as_answer(response))
+        store.store_response(_as_stored_response(response))
         return response
 
     return replace(slow_response, then=then, release=store.release)
@@ -135,24 +135,27 @@ def key_in_use() -> Problem:
     return Problem(409, message, "idempotency_key_in_use", headers={"Retry-After": "1"})
 
 
-def _as_answer(response: Response) -> Answer:
+def _as_stored_response(response: Response) -> StoredResponse:
     headers = {k: v for k, v in response.headers.items() if k in STORED_HEADERS}
     if response.content_type:
         headers["Content-Type"] = response.content_type
-    return Answer(response.status_code, headers, JSONRenderer().render(response.data))
+    return StoredResponse(response.status_code, headers, JSONRenderer().render(response.data))
 
 
-def _replay(keyed_request: KeyedRequest, earlier: ExistingClaim) -> Response:
-    if (earlier.operation, earlier.digest) != (keyed_request.operation, keyed_request.digest):
+def _replay(keyed_request: KeyedRequest, earlier_claim: ExistingClaim) -> Response:
+    if (earlier_claim.operation, earlier_claim.digest) != (
+        keyed_request.operation,
+        keyed_request.digest,
+    ):
         message = f"This {HEADER} was used for another request."
         raise Problem(422, message, "idempotency_key_reused", [(HEADER, message, "reused")])
-    if earlier.answer is None:
+    if earlier_claim.response is None:
         raise key_in_use()
-    headers = dict(earlier.answer.headers)
+    headers = dict(earlier_claim.response.headers)
     content_type = headers.pop("Content-Type", None)
     replay = Response(
-        earlier.answer.body or None,
-        status=earlier.answer.status,
+        earlier_claim.response.body or None,
+        status=earlier_claim.response.status,
         headers=headers,
         content_type=content_type,
     )

@@ -1,4 +1,4 @@
-"""Refuse requests with the refresh cookie that do not come from our own pages."""
+"""Refuse requests with the refresh cookie that do not come from Drover's own pages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ HEADER = "X-Requested-With"
 HEADER_VALUE = "drover"
 
 
-def refuse_cross_site(request: HttpRequest, *, cookie: bool) -> None:
+def refuse_cross_site(request: HttpRequest, *, cookie_only: bool) -> None:
     """Raise Problem 403 for a request from a page of another site.
 
-    `cookie` means that the cookie is the only credential. Then a header that a plain HTML form cannot send is required.
+    `cookie_only` means that the cookie is the only credential. Then a header is required that a plain HTML form cannot
+    send.
     """
-    if cookie and request.headers.get(HEADER) != HEADER_VALUE:
+    if cookie_only and request.headers.get(HEADER) != HEADER_VALUE:
         raise Problem(403, f"Send the header {HEADER}: {HEADER_VALUE}.", "cross_site")
     origin = request.headers.get("Origin")
     if origin is not None and origin not in _own_origins(request):

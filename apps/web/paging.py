@@ -40,18 +40,18 @@ class Order:
 
 
 def parse_time(text: str) -> datetime:
-    """Parse the time in a cursor. Raises ValueError if it has no zone, because our cursors always contain one."""
+    """Parse the time in a cursor. Raises ValueError if it has no zone: Drover's cursors always contain a zone."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("a time without a zone")
     return value
 
 
-def newest(column: str = "created_at") -> Order:
+def newest_first(column: str = "created_at") -> Order:
     return Order(column, descending=True, parse=parse_time)
 
 
-def oldest(column: str = "created_at") -> Order:
+def oldest_first(column: str = "created_at") -> Order:
     return Order(column, parse=parse_time)
 
 
@@ -145,9 +145,9 @@ def _reversed_cursor(cursor: Cursor, order: Order) -> str:
 
     Its page includes the row of `cursor`, because the id is replaced by the largest or smallest possible id.
     """
-    last = order.descending == cursor.backwards
+    uses_largest_id = order.descending == cursor.backwards
     return Cursor(
-        cursor.order, not cursor.backwards, cursor.value, UUID(int=-last % 2**128)
+        cursor.order, not cursor.backwards, cursor.value, UUID(int=-uses_largest_id % 2**128)
     ).encode()
 
 

@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457).
+"""Render every error as `application/problem+json` (RFC 9457).
 
 Exceptions of Django, the REST framework, the database and the engine are mapped here. Each app registers the mapping
 of its own exceptions, in its `problems.py`.
@@ -97,11 +97,11 @@ def _import_registrations() -> None:
     autodiscover_modules("problems")
 
 
-def register(*kinds: type[Exception]) -> Callable[[MappingT], MappingT]:
+def register(*exception_classes: type[Exception]) -> Callable[[MappingT], MappingT]:
     """Register the mapping of exceptions of these classes and their subclasses."""
 
     def add_mapping(mapping: MappingT) -> MappingT:
-        _registered.update(dict.fromkeys(kinds, mapping))
+        _registered.update(dict.fromkeys(exception_classes, mapping))
         return mapping
 
     return add_mapping
@@ -129,8 +129,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
 def as_problem(error: Exception) -> Problem | None:
     """Return the problem for an exception, or None if the exception has no mapping, which means a bug in Drover."""
     _import_registrations()
-    for kind in type(error).__mro__:
-        if mapping := _registered.get(kind):
+    for exception_class in type(error).__mro__:
+        if mapping := _registered.get(exception_class):
             return mapping(error)
     match error:
         case Problem():

@@ -136,12 +136,12 @@ def operation(
 ) -> Callable[[F], F]:
     """Document one method of a view.
 
-    `error` is the media type and schema of the error responses. `success_body_for_503` means that the 503 response has the schema of
-    the success response. `other_responses` are success responses without a body.
+    `error` is the media type and schema of the error responses. `success_body_for_503` means that the 503 response has
+    the schema of the success response. `other_responses` are success responses without a body.
 
     Common responses are added: 400, 429 and 503; 401 and 403 if a credential is required; 408, 413, 415 and 422 if the
     request has a body. Every POST inside an org accepts an Idempotency-Key. `account` routes do not, because they
-    concern the user and no org.
+    belong to the user and not to an org.
     """
 
     def describe(handler: F) -> F:

@@ -7,9 +7,9 @@ the pooled connection for a long time. Instead it reads what it needs and return
 
 `OrgView` leaves the scope, returns the connection, runs `work`, and runs `then` in a new, short scope. The data
 that `work` used may have changed meanwhile. So a `then` that changes data locks its object, reads it again, and
-compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then` that only
-shows the result checks the permissions again. For this the action returns a `SlowCall` (apps.orgs.slow_calls), which
-`OrgView.wait_for` turns into a `SlowResponse`.
+compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then`
+that only shows the result checks the permissions again. For this check the action returns a `SlowCall`
+(apps.orgs.slow_calls), which `OrgView.wait_for` turns into a `SlowResponse`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def finish(
     if not isinstance(answer, SlowResponse):
         return answer
     try:
-        return _finish(answer, scope)
+        return _run_steps(answer, scope)
     except BaseException:
         if answer.release:
             answer.release()
         raise
 
 
-def _finish(answer: SlowResponse, scope: Callable[[], AbstractContextManager[None]]) -> Response:
+def _run_steps(answer: SlowResponse, scope: Callable[[], AbstractContextManager[None]]) -> Response:
     if not connection.in_atomic_block:
         connection.close()
     result = answer.work()

@@ -1,4 +1,4 @@
-"""Read the parts of a request: body, query and preconditions. Also the base class of public routes."""
+"""Read the parts of a request: body, query and preconditions. `PublicView` is the base class of public routes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data_of(
 ) -> DataT:
     """Return the validated body. Its type is the serializer's: `class Login(Serializer[LoginData])`.
 
-    Unknown fields are errors. Otherwise a misspelled field would be lost.
+    Unknown fields are errors. Otherwise a misspelled field would be ignored without notice.
     """
     form = serializer(data=request.data, partial=partial)
     unknown = list(_unknown_fields(form, request.data))

@@ -14,7 +14,7 @@ from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
 
 from apps.web import openapi
-from apps.web.reader import METHODS
+from apps.web.api_docs import METHODS
 
 AUTH_ERRORS = {"401", "403"}
 

@@ -15,7 +15,7 @@ from rest_framework import serializers
 from apps.auth import names
 from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.web import openapi
-from apps.web.reader import METHODS
+from apps.web.api_docs import METHODS
 from tests.guards.test_models import all_models
 
 # Request fields that are texts but not names: they are validated in another way, or not stored as visible text.

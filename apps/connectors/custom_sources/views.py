@@ -42,12 +42,12 @@ from apps.connectors.models import CustomSource
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
-from apps.web.paging import Order, newest, page
+from apps.web.paging import Order, newest_first, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of, query_of
 
-ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
+ORDERS = {"newest": newest_first(), "name": Order("name"), "updated": newest_first("updated_at")}
 VERSION_ORDERS = {"newest": Order("number", descending=True, parse=int)}
 
 

@@ -23,7 +23,7 @@ from apps.connectors.repositories.upload_views import OUTCOME_EXAMPLE
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.web.paging import newest, page
+from apps.web.paging import newest_first, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
 from apps.web.views import PublicView, data_of, etag, match_of
 
@@ -51,7 +51,7 @@ ROW = {
     "created_at": "2026-11-27T10:00:00Z",
     "updated_at": "2026-11-27T10:00:00Z",
 }
-ORDERS = {"newest": newest()}
+ORDERS = {"newest": newest_first()}
 WEBHOOK_SECRET_EXAMPLE = "c0ffee5f1tEz1Xh3uV7pQ2mN8rB4sK6wYdGjLaZoT9I"  # noqa: S105 - an example
 COPIED_FIELDS = (
     "id", "url", "branch", "path", "username", "approves", "status", "message", "synced_at",

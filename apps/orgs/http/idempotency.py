@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.orgs import vault
 from apps.orgs.models import IdempotencyRecord, Org
 from apps.orgs.walls.scope import org_scope
-from apps.web.idempotency import Answer, ExistingClaim, KeyedRequest
+from apps.web.idempotency import ExistingClaim, KeyedRequest, StoredResponse
 
 RECORD_LIFETIME = timedelta(hours=24)
 # After this time without a response, the process of a claim counts as crashed.
@@ -41,10 +41,10 @@ class OrgIdempotencyStore:
     def lock_claim(self) -> bool:
         return self._own_claim().select_for_update().first() is not None
 
-    def store_answer(self, answer: Answer) -> None:
-        text = base64.b64encode(answer.body).decode()
-        self.record.status = answer.status
-        self.record.headers = dict(answer.headers)
+    def store_response(self, response: StoredResponse) -> None:
+        text = base64.b64encode(response.body).decode()
+        self.record.status = response.status
+        self.record.headers = dict(response.headers)
         self.record.body = vault.seal(self.org, SEAL_KIND, self.record.pk, text).encode()
         self.record.save(update_fields=["status", "body", "headers"])
 
@@ -68,8 +68,8 @@ class OrgIdempotencyStore:
         rows.filter(is_abandoned | is_expired).delete()
 
     def _existing_claim(self, record: IdempotencyRecord) -> ExistingClaim:
-        answer = None
+        response = None
         if record.status is not None:
             text = vault.unseal(self.org, SEAL_KIND, record.pk, bytes(record.body).decode())
-            answer = Answer(record.status, record.headers, base64.b64decode(text))
-        return ExistingClaim(record.operation, bytes(record.body_digest), answer)
+            response = StoredResponse(record.status, record.headers, base64.b64decode(text))
+        return ExistingClaim(record.operation, bytes(record.body_digest), response)

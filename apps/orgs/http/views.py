@@ -156,7 +156,7 @@ class OrgView(APIView):
         if key is None:
             return call_handler()
         caller = str(self.principal.actor.id)
-        return idempotency.answer_once(
+        return idempotency.process_once(
             request, key, caller, OrgIdempotencyStore(self.org), call_handler
         )
 

@@ -17,7 +17,7 @@ from apps.orgs.keys import services as api_keys
 from apps.orgs.members import serializers as forms
 from apps.orgs.queries import ApiKeyColumns
 from apps.orgs.roles import Permission, Role
-from apps.web.paging import Order, newest, page
+from apps.web.paging import Order, newest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of, query_of
 
@@ -35,7 +35,7 @@ KEY_EXAMPLE: dict[str, Any] = {
     "revoked_at": None,
 }
 CREATED_KEY_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
-ORDERS = {"newest": newest(), "name": Order("name")}
+ORDERS = {"newest": newest_first(), "name": Order("name")}
 
 
 def key_row(row: ApiKeyColumns) -> dict[str, object]:

@@ -16,7 +16,7 @@ from apps.orgs.members import exports
 from apps.orgs.members import serializers as forms
 from apps.orgs.queries import AuditEventColumns
 from apps.orgs.roles import Permission
-from apps.web.paging import newest, oldest, page
+from apps.web.paging import newest_first, oldest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import query_of
 from apps.web.wire import dumps
@@ -34,7 +34,7 @@ EVENT_EXAMPLE = {
     "changes": {"name": [None, "Marketing"]},
     "ip": "192.0.2.7",
 }
-ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
+ORDERS = {"newest": newest_first("at"), "oldest": oldest_first("at")}
 COLUMNS = (*EVENT_EXAMPLE, "on_behalf_of")
 JSON_COLUMNS = ("changes", "on_behalf_of")  # columns that contain JSON
 # Characters with which a formula begins in a spreadsheet, and the full-width forms of = + - @.

@@ -13,7 +13,7 @@ from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
 from apps.orgs.queries import InvitationColumns
 from apps.orgs.roles import Permission, Role
-from apps.web.paging import Order, newest, page
+from apps.web.paging import Order, newest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of
 
@@ -26,7 +26,7 @@ INVITATION_EXAMPLE = {
     "sent_at": "2026-11-22T09:00:01Z",
     "expires_at": "2026-11-29T09:00:00Z",
 }
-ORDERS = {"newest": newest(), "email": Order("email")}
+ORDERS = {"newest": newest_first(), "email": Order("email")}
 
 
 def render_row(row: InvitationColumns) -> dict[str, object]:

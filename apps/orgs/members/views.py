@@ -17,7 +17,7 @@ from apps.orgs.models import Domain, Membership, Org
 from apps.orgs.queries import MembershipColumns
 from apps.orgs.roles import Permission, Role
 from apps.orgs.versions import version_of_time
-from apps.web.paging import Order, newest, oldest, page
+from apps.web.paging import Order, newest_first, oldest_first, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of, etag, match_of, query_of
 
@@ -77,8 +77,8 @@ ACCESS_EXAMPLE = {
     ],
 }
 MEMBER_PAGE = page_of(forms.Member)
-MEMBER_ORDERS = {"oldest": oldest(), "newest": newest(), "email": Order("user__email")}
-DOMAIN_ORDERS = {"name": Order("name"), "newest": newest()}
+MEMBER_ORDERS = {"oldest": oldest_first(), "newest": newest_first(), "email": Order("user__email")}
+DOMAIN_ORDERS = {"name": Order("name"), "newest": newest_first()}
 
 
 def page_example(row: JsonObject) -> JsonObject:

@@ -16,7 +16,7 @@ from apps.orgs.sign_in import own_account, responses
 from apps.orgs.sign_in import serializers as forms
 from apps.orgs.sign_in.views import LOGIN_EXAMPLE, PROFILE_EXAMPLE, ip_of
 from apps.web.origin import refuse_cross_site
-from apps.web.paging import newest, page
+from apps.web.paging import newest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import PublicView, data_of, query_of
 
@@ -30,7 +30,7 @@ SESSION_EXAMPLE = {
     "created_at": "2026-11-22T09:00:00Z",
     "last_used_at": "2026-11-22T09:00:00Z",
 }
-SESSION_ORDERS = {"recent": newest("last_used_at")}
+SESSION_ORDERS = {"recent": newest_first("last_used_at")}
 
 
 class Me(AccountView):
@@ -107,7 +107,7 @@ class ForgottenPassword(PublicView):
     )
     def post(self, request: Request) -> Response:
         """The response, and its timing, are the same whether or not such an account exists."""
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.ForgottenPassword, request)
         accounts.request_password_reset(data["email"], ip_of(request))
         return Response(status=202)
@@ -127,7 +127,7 @@ class PasswordReset(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.PasswordReset, request)
         accounts.reset_password(token=data["token"], password=data["password"], ip=ip_of(request))
         return Response(status=204)
@@ -148,7 +148,7 @@ class EmailConfirmation(PublicView):
     )
     def post(self, request: Request) -> Response:
         """If the link was for a new address, it replaces the old address, and every session ends."""
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         own_account.verify_email(data_of(forms.EmailToken, request)["token"])
         return Response(status=204)
 

@@ -41,7 +41,7 @@ class InvitationDetails(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         details = invitations.load_details(data_of(forms.InvitationToken, request)["token"])
         return Response({name: getattr(details, name) for name in SHOWN_EXAMPLE})
 

@@ -133,7 +133,7 @@ class LoginContinuation(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.LoginContinuation, request)
         login = entry.verify_second_factor(
             challenge=data["challenge"],

@@ -86,7 +86,7 @@ class Register(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.Registration, request)
         result = entry.register(**data, client=client_of(request))
         return login_response(result, status=201) if result else Response(status=202)
@@ -107,7 +107,7 @@ class Login(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.Login, request)
         result = entry.log_in(
             email=data["email"],
@@ -132,7 +132,7 @@ class PasskeyBegin(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         return Response(factors.begin_passkey_check(ip=ip_of(request)))
 
 
@@ -151,7 +151,7 @@ class PasskeyLogin(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
+        refuse_cross_site(request, cookie_only=False)
         data = data_of(forms.PasskeyLogin, request)
         result = entry.log_in_with_passkey(
             challenge=data["challenge"],
@@ -178,7 +178,7 @@ class Refresh(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=True)
+        refuse_cross_site(request, cookie_only=True)
         data = data_of(forms.Refresh, request)
         token = request.COOKIES.get(COOKIE, "")
         result = entry.refresh(token=token, org_id=data.get("org"), client=client_of(request))
@@ -202,7 +202,7 @@ class Logout(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=True)
+        refuse_cross_site(request, cookie_only=True)
         sessions.end_by_token(request.COOKIES.get(COOKIE, ""), reason="logout")
         response = Response(status=204)
         response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")

@@ -36,7 +36,7 @@ def _page_context() -> dict[str, Any]:
         "info": document["info"],
         "tags": sorted(by_tag.items()),
         "schemas": [
-            {"name": name, "fields": list(_fields(schema)), "kind": kind(schema)}
+            {"name": name, "fields": list(_fields(schema)), "kind": describe_type(schema)}
             for name, schema in sorted(schemas.items())
         ],
     }
@@ -51,10 +51,10 @@ def _operation_context(path: str, method: str, operation: dict[str, Any]) -> dic
         "summary": operation["summary"].rstrip("."),
         "public": operation.get("security", [{}]) in ([], [{}]),
         "parameters": [
-            {**parameter, "kind": kind(parameter["schema"])}
+            {**parameter, "kind": describe_type(parameter["schema"])}
             for parameter in operation.get("parameters", [])
         ],
-        "body": _link(body.get("schema")),
+        "body": _linked_component(body.get("schema")),
         "body_example": _example(body),
         "answers": [
             _response_context(status, answer) for status, answer in operation["responses"].items()
@@ -71,7 +71,7 @@ def _response_context(status: str, answer: dict[str, Any]) -> dict[str, Any]:
         "good": status < "4",
         "description": answer["description"],
         "media_type": media_type,
-        "schema": _link(content.get("schema")),
+        "schema": _linked_component(content.get("schema")),
         "example": _example(content),
     }
 
@@ -90,25 +90,25 @@ def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, field in schema.get("properties", {}).items():
         yield {
             "name": name,
-            "kind": kind(field),
-            "link": _link(field),
+            "kind": describe_type(field),
+            "link": _linked_component(field),
             "required": name in required,
             "description": field.get("description", ""),
         }
 
 
-def kind(schema: dict[str, Any]) -> str:
+def describe_type(schema: dict[str, Any]) -> str:
     """Describe a schema in a few words, like `array of string (uuid) or null`."""
     if name := _component_name(schema):
         return name
     for keyword in ("allOf", "oneOf", "anyOf"):
         if keyword in schema:
-            return " or ".join(kind(part) for part in schema[keyword])
+            return " or ".join(describe_type(part) for part in schema[keyword])
     types = schema.get("type", "any")
     if isinstance(types, list):
-        return " or ".join(kind({**schema, "type": name}) for name in types)
+        return " or ".join(describe_type({**schema, "type": name}) for name in types)
     if types == "array":
-        return f"array of {kind(schema.get('items', {}))}"
+        return f"array of {describe_type(schema.get('items', {}))}"
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"] if value is not None)
     return f"{types}{_limits(schema)}"
@@ -125,7 +125,7 @@ def _component_name(schema: dict[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
-def _link(schema: dict[str, Any] | None) -> str:
+def _linked_component(schema: dict[str, Any] | None) -> str:
     """Return the component that this schema refers to or extends."""
     if not schema:
         return ""
