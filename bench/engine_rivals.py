@@ -44,7 +44,7 @@ class Numbers(AbstractSource):
 
     def get(self, pagination=None):
         after = (pagination or {{}}).get("after", 0)
-        rows = generated.rows(after + 1, min(PAGE, ROWS - after))
+        rows = generated.generate_rows(after + 1, min(PAGE, ROWS - after))
         reached = after + len(rows)
         return SourceIteration(
             records=[SourceRecord(id=row["id"], data=row) for row in rows],

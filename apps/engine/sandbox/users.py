@@ -1,7 +1,7 @@
 """Claim user ids for sandboxed code. No account on this machine has one of these ids.
 
 Two sandboxes never have the same id at the same time. A sandbox claims its id in a folder that all workers share,
-also workers in other containers.
+including the workers in other containers.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from loguru import logger
 
 from apps.engine.sandbox import claims, removal
 
-OWNER_ONLY = 0o700
+OWNER_ONLY_MODE = 0o700
 WORK_PREFIX = "work-"
-DRAFT_PREFIX = ".draft-"  # name within a prepared root
+DRAFT_PREFIX = ".draft-"  # a root folder that is not complete yet
 CLAIMED_PREFIXES = (WORK_PREFIX, DRAFT_PREFIX)
 REMOVED_PREFIX = ".removed-"
 REMOVAL_SECONDS = 10.0  # time for the owner to remove its folder; sweeps remove what is left
@@ -33,7 +33,7 @@ def create(base: Path, uid: int | None) -> Path:
     sweep(base)
     folder = claims.claim_new_path(base, WORK_PREFIX)
     try:
-        folder.mkdir(mode=OWNER_ONLY)
+        folder.mkdir(mode=OWNER_ONLY_MODE)
         if uid is not None:
             os.chown(folder, uid, uid)
     except BaseException:
@@ -44,10 +44,10 @@ def create(base: Path, uid: int | None) -> Path:
 
 def remove(folder: Path) -> None:
     """Remove the folder with all its contents. Never raises, because sweeps remove what cannot be removed now."""
-    renamed = _rename_for_removal(folder)
+    renamed_folder = _rename_for_removal(folder)
     claims.release(folder)
-    if renamed is not None:
-        reason = _try_to_remove(renamed, REMOVAL_SECONDS)
+    if renamed_folder is not None:
+        reason = _try_to_remove(renamed_folder, REMOVAL_SECONDS)
         if reason:
             logger.warning("Some files of the code could not be removed yet: {}", reason)
 
@@ -64,10 +64,10 @@ def sweep(base: Path) -> None:
 
 
 def _remove_renamed(base: Path, deadline: float) -> None:
-    for leftover in _entries_with_prefix(base, REMOVED_PREFIX):
-        reason = _try_to_remove(leftover, deadline - time.monotonic())
+    for removed_folder in _entries_with_prefix(base, REMOVED_PREFIX):
+        reason = _try_to_remove(removed_folder, deadline - time.monotonic())
         if reason:
-            logger.debug("{} is not removed yet: {}", leftover.name, reason)
+            logger.debug("{} is not removed yet: {}", removed_folder.name, reason)
 
 
 def is_in_use(base: Path) -> bool:
@@ -93,15 +93,15 @@ def _abandoned_folders(base: Path) -> Iterator[Path]:
 
 def _rename_for_removal(folder: Path) -> Path | None:
     """Rename the folder, so that it counts as removed. Returns None if it does not exist or cannot be renamed."""
-    renamed = folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}")
+    renamed_folder = folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}")
     try:
-        folder.rename(renamed)
+        folder.rename(renamed_folder)
     except FileNotFoundError:
         return None
     except OSError as error:
         logger.warning("{} could not be renamed for removal: {}", folder.name, error.strerror)
         return None
-    return renamed
+    return renamed_folder
 
 
 def _try_to_remove(folder: Path, seconds: float) -> str:

@@ -28,7 +28,7 @@ class RowsIteration(SourceIteration):
 
 
 class StreamSource(AbstractSource):
-    """One kind of source, bound to one stream.
+    """A source of one kind, which reads one stream.
 
     `get(pagination)` returns the page at `pagination` (None or {} for the first page) as a `FrameIteration`,
     `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. The same token

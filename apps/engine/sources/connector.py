@@ -34,8 +34,8 @@ def Secret(description: str, **options: Any) -> Any:  # noqa: N802 - reads like 
     return Field(default, description=description, json_schema_extra=extra, repr=False, **options)
 
 
-class BoundConfig(SourceConfig):
-    """The fields that bizon's producer reads (name, stream, sync mode), plus the connector's own settings."""
+class StreamConfig(SourceConfig):
+    """The fields that bizon's producer reads (name, stream, sync mode), and the connector's own settings."""
 
     settings: SerializeAsAny[SourceSettings]
 
@@ -52,7 +52,7 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
     def __init__(
         self,
-        config: BoundConfig,
+        config: StreamConfig,
         *,
         spec: SourceSpec,
         files: StorageRoot,
@@ -65,7 +65,7 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
     @staticmethod
     def get_config_class() -> type[SourceConfig]:
-        return BoundConfig
+        return StreamConfig
 
     @classmethod
     def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:

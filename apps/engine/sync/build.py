@@ -12,7 +12,7 @@ from apps.engine import destinations, sources
 from apps.engine.contract import DestinationSpec, SandboxSpec, SourceSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.sources.connector import BoundConfig, ConnectorSource, SourceSettings
+from apps.engine.sources.connector import ConnectorSource, SourceSettings, StreamConfig
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -34,7 +34,7 @@ def build_source(
     source_class = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
     settings = parse_settings(cast("type[SourceSettings]", source_class.Config), spec.config)
     return source_class(
-        bind_stream(spec, settings),
+        make_stream_config(spec, settings),
         spec=spec,
         files=files,
         allow_private_networks=allow_private_networks,
@@ -47,7 +47,7 @@ def _build_sandboxed_source(
     from apps.engine.sources.custom import SandboxedSource
 
     return SandboxedSource(
-        bind_stream(spec, SourceSettings()),
+        make_stream_config(spec, SourceSettings()),
         spec=spec,
         files=files,
         allow_private_networks=allow_private,
@@ -75,9 +75,9 @@ def build_destination(
     )
 
 
-def bind_stream(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
+def make_stream_config(spec: SourceSpec, settings: SourceSettings) -> StreamConfig:
     """Return the settings with the fields of the stream that bizon's producer needs."""
-    return BoundConfig(
+    return StreamConfig(
         name=spec.kind,
         stream=spec.stream,
         sync_mode=SourceSyncModes(spec.sync_mode),

@@ -19,7 +19,7 @@ from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Sandbox
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import rows_page
-from apps.engine.sources.custom.source import LEVELS
+from apps.engine.sources.custom.source import LOGURU_LEVELS
 
 SLICE_ROWS = 2_000  # records sent at once
 
@@ -94,7 +94,7 @@ class Transform:
 
 
 def _log(level: str, message: str) -> None:
-    logger.bind(by="transform").log(LEVELS.get(level, "INFO"), "{}", message)
+    logger.bind(by="transform").log(LOGURU_LEVELS.get(level, "INFO"), "{}", message)
 
 
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:

@@ -85,7 +85,7 @@ class DestinationReader:
 
 
 def expected_frame(rows: int = ROWS) -> pl.DataFrame:
-    return generated.frame(1, rows).select(COLUMNS)
+    return generated.generate_frame(1, rows).select(COLUMNS)
 
 
 def prepare_run(

@@ -27,7 +27,7 @@ from apps.engine.failures import (
 )
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.files import readers
-from apps.engine.sources.files.delimited import detect_type, record_end, remove_blank_lines
+from apps.engine.sources.files.csv_records import detect_type, record_end, remove_blank_lines
 from apps.engine.sources.files.patterns import check_path, detect_format, matches, stream_name
 from tests.engine.sources.api import ReceivedRequest, Reply, always_reply, serve_api
 from tests.engine.sources.reading import make_source, read_stream
@@ -175,7 +175,7 @@ def test_every_record_is_read_once_and_reading_can_resume_at_any_token(
     content: bytes,
     options: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 4000)
     (folder / name).write_bytes(content)
     full_read = read_stream(make_files_source(root, name, page_size=40, **options))
     assert [row["faa"] for row in full_read.rows] == [row["faa"] for row in ROWS]
@@ -202,7 +202,7 @@ def test_any_text_is_read_unchanged_for_any_size_of_pieces(
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b"), *rows])
     (folder / "any.csv").write_bytes(text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "SMALLEST_PIECE", size)
+        patch.setattr(readers, "MIN_PIECE_BYTES", size)
         patch.setattr(readers, "BYTES_PER_ROW", 1)
         result = read_stream(
             make_files_source(root, "any.csv", page_size=1, csv={"infer_types": False})
@@ -444,7 +444,7 @@ def test_a_broken_file_is_a_source_failure_that_is_not_retryable(
 def test_a_record_longer_than_the_limit_is_a_source_failure(
     root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "LONGEST_RECORD", 200_000)
+    monkeypatch.setattr(readers, "MAX_RECORD_BYTES", 200_000)
     (folder / "a.csv").write_bytes(b'a,b\n1,"' + b"x\n" * 500_000)
     error = raised_error(make_files_source(root, "a.csv", page_size=1), SourceError)
     assert "longer than" in error.message
@@ -464,7 +464,7 @@ def test_a_missing_file_and_an_unknown_format_are_configuration_failures(
 def test_a_file_that_changed_between_two_pages_is_a_source_failure(
     root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "SMALLEST_PIECE", 1000)
+    monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 1000)
     (folder / "a.csv").write_bytes(make_csv(ROWS))
     token = make_files_source(root, "a.csv", page_size=10).get().next_pagination
     (folder / "a.csv").write_bytes(make_csv(ROWS[:-1]))
@@ -511,7 +511,7 @@ def test_the_format_and_the_stream_name_come_from_the_path(
 
 
 def test_a_file_at_a_web_address_is_downloaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 4000)
     content = make_csv(ROWS)
     with serve_api(always_reply(Reply(content, headers={"ETag": '"1"'}))) as api:
         url = f"{api.url}/data/airports.csv?signature=s3cret-canary"
@@ -527,7 +527,7 @@ def test_a_file_at_a_web_address_is_downloaded_once(monkeypatch: pytest.MonkeyPa
 def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 4000)
     etags = ['"1"', '"2"']
 
     def script(_: ReceivedRequest) -> Reply:
@@ -602,7 +602,7 @@ def s3_root() -> Iterator[StorageRoot]:
 
 
 def test_files_in_a_bucket_are_read(s3_root: StorageRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 4000)
     full_read = read_stream(make_files_source(s3_root, "a.csv", page_size=40))
     assert len(full_read.rows) == len(ROWS)
     resumed_read = read_stream(

@@ -1,4 +1,4 @@
-"""Wrap one of bizon's own sources as one of ours."""
+"""Adapt bizon's own sources to the interface of our sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, EngineError, SourceError
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sources.bizon.guard import RequestLog, to_complete_response, under_policy
+from apps.engine.sources.bizon.guard import RequestLog, guarded_class, to_complete_response
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -33,15 +33,15 @@ UNEXPECTED_RESPONSE_ERRORS = (LookupError, TypeError, AttributeError, ValueError
 
 
 class BizonSource(ConnectorSource[SettingsT]):
-    """Delegates to `origin`, one of bizon's sources, under our egress policy, and converts its failures."""
+    """Delegates to one of bizon's sources (`bizon_class`) under our egress policy, and converts its failures."""
 
-    origin: ClassVar[type[AbstractSource]]
+    bizon_class: ClassVar[type[AbstractSource]]
     # Whether the check also reads a page, because bizon's own check sends no request to the API.
     check_reads_page: ClassVar[bool] = False
 
     @classmethod
     def streams(cls) -> list[str]:
-        return list(cls.origin.streams())
+        return list(cls.bizon_class.streams())
 
     def check(self) -> Iterator[CheckStep]:
         steps = [("connect", self._check_connect)]
@@ -80,11 +80,13 @@ class BizonSource(ConnectorSource[SettingsT]):
     @cached_property
     def bizon_source(self) -> AbstractSource:
         """Create bizon's source, which may already send requests. Raises EngineError."""
-        guarded = under_policy(
-            self.origin, allow_private=self.allow_private_networks, request_log=self.request_log
+        source_class = guarded_class(
+            self.bizon_class,
+            allow_private=self.allow_private_networks,
+            request_log=self.request_log,
         )
         config = self._bizon_config()
-        source: AbstractSource = self._call(lambda: guarded(config))
+        source: AbstractSource = self._call(lambda: source_class(config))
         return source
 
     def bizon_settings(self) -> dict[str, JsonValue]:
@@ -104,7 +106,7 @@ class BizonSource(ConnectorSource[SettingsT]):
             "cursor_field": self.spec.cursor_field,
         }
         try:
-            return self.origin.get_config_class().model_validate(values)
+            return self.bizon_class.get_config_class().model_validate(values)
         except ValidationError as error:
             issues = error.errors(include_input=False, include_context=False, include_url=False)
             lines = tuple(f"{'.'.join(map(str, i['loc']))}: {i['msg']}" for i in issues[:10])
@@ -152,14 +154,14 @@ class BizonSource(ConnectorSource[SettingsT]):
             return
         if not self.tolerates_gaps():
             raise failure
-        for failed in self.request_log.failed_requests:
-            error = self.request_log.convert(failed)
+        for failed_request in self.request_log.failed_requests:
+            error = self.request_log.convert(failed_request)
             logger.warning(
                 "Ignored a failed request: {} {}", error.message, " | ".join(error.evidence)
             )
 
     def _stream_fields(self, stream: str) -> tuple[FieldInfo, ...]:
-        """Return the fields of the bound stream. For other streams no page is requested, so the result is empty."""
+        """Return the fields of the stream if this source reads it. Empty for other streams, which are not requested."""
         if stream != self.spec.stream:
             return ()
         schema = StreamSchema()

@@ -38,7 +38,7 @@ from apps.engine.sources.http.responses import (
 RETRIES = 4
 MAX_BODY = 64 << 20  # bytes
 BODY_SECONDS = 300.0
-LONGEST_WAIT = 30.0  # seconds; a longer Retry-After fails the run
+MAX_RETRY_AFTER_SECONDS = 30.0  # seconds; a longer Retry-After fails the run
 
 
 @dataclass(slots=True)
@@ -55,14 +55,19 @@ class RequestLog:
         self.failed_requests.clear()
 
     def failure(self) -> EngineError | None:
-        """Return the first failed request as our error."""
+        """Return the error for the first failed request, or None."""
         return self.convert(self.failed_requests[0]) if self.failed_requests else None
 
-    def convert(self, failed: requests.Response | requests.RequestException) -> EngineError:
-        """Convert a failed request to our error. An exception without a request gets that of the last response."""
-        if isinstance(failed, requests.RequestException) and failed.request is None:
-            failed.request = self.last_response.request if self.last_response is not None else None
-        return convert_failed_request(failed)
+    def convert(self, failed_request: requests.Response | requests.RequestException) -> EngineError:
+        """Convert a failed request to an EngineError.
+
+        If an exception has no request, the request of the last response is used.
+        """
+        if isinstance(failed_request, requests.RequestException) and failed_request.request is None:
+            failed_request.request = (
+                self.last_response.request if self.last_response is not None else None
+            )
+        return convert_failed_request(failed_request)
 
 
 class RecordingAdapter(PolicyAdapter):
@@ -97,12 +102,12 @@ def _read_body(response: requests.Response) -> None:
 class GuardMixin:
     """A mixin for bizon's source classes that replaces their session and authentication."""
 
-    origin: ClassVar[Any]
+    bizon_class: ClassVar[Any]
     allow_private: ClassVar[bool]
     request_log: ClassVar[RequestLog]
 
     def get_session(self) -> Any:
-        session = self.origin.get_session(self)
+        session = self.bizon_class.get_session(self)
         obey_policy(session, allow_private=self.allow_private)
         for scheme in ("https://", "http://"):
             adapter = RecordingAdapter(
@@ -115,14 +120,14 @@ class GuardMixin:
         return session
 
     def get_authenticator(self) -> AuthBase | None:
-        auth: AuthBase | None = self.origin.get_authenticator(self)
+        auth: AuthBase | None = self.bizon_class.get_authenticator(self)
         if isinstance(auth, Oauth2Authenticator):
             return GuardedOauth2(auth, PolicySession(allow_private=self.allow_private))
         return auth
 
 
 class GuardedOauth2(Oauth2Authenticator):
-    """bizon's OAuth authentication, with token requests under the egress policy and errors converted to ours."""
+    """bizon's OAuth authentication, with token requests under the egress policy. Raises EngineError."""
 
     def __init__(self, original: Oauth2Authenticator, session: PolicySession) -> None:
         self.__dict__.update(original.__dict__)
@@ -142,22 +147,32 @@ class GuardedOauth2(Oauth2Authenticator):
         return response.json()
 
 
-def under_policy(origin: type[Any], *, allow_private: bool, request_log: RequestLog) -> type[Any]:
-    """Return a subclass of `origin` whose requests are subject to the egress policy and recorded."""
-    members = {"origin": origin, "allow_private": allow_private, "request_log": request_log}
-    return type(origin.__name__, (GuardMixin, origin), members)
+def guarded_class(
+    bizon_class: type[Any], *, allow_private: bool, request_log: RequestLog
+) -> type[Any]:
+    """Return a subclass of `bizon_class` whose requests are subject to the egress policy and recorded."""
+    members = {
+        "bizon_class": bizon_class,
+        "allow_private": allow_private,
+        "request_log": request_log,
+    }
+    return type(bizon_class.__name__, (GuardMixin, bizon_class), members)
 
 
-def convert_failed_request(failed: requests.Response | requests.RequestException) -> EngineError:
-    """Convert a failed request to our error."""
-    if isinstance(failed, requests.Response):
-        return status_failure(failed.status_code, to_complete_response(failed))
-    if failed.response is not None:
-        return status_failure(failed.response.status_code, to_complete_response(failed.response))
-    request = failed.request
+def convert_failed_request(
+    failed_request: requests.Response | requests.RequestException,
+) -> EngineError:
+    """Convert a failed request to an EngineError."""
+    if isinstance(failed_request, requests.Response):
+        return status_failure(failed_request.status_code, to_complete_response(failed_request))
+    if failed_request.response is not None:
+        return status_failure(
+            failed_request.response.status_code, to_complete_response(failed_request.response)
+        )
+    request = failed_request.request
     url = request.url if request is not None else None
     method = request.method if request is not None else ""
-    return request_failure(failed, f"{method} {url_without_secrets(str(url or ''))}")
+    return request_failure(failed_request, f"{method} {url_without_secrets(str(url or ''))}")
 
 
 def to_complete_response(response: requests.Response) -> CompleteResponse:
@@ -183,5 +198,5 @@ def _retry_policy() -> CappedRetry:
         allowed_methods=["GET", "POST", "PATCH"],
         respect_retry_after_header=True,
         raise_on_status=False,
-        max_retry_after=LONGEST_WAIT,
+        max_retry_after=MAX_RETRY_AFTER_SECONDS,
     )

@@ -28,17 +28,17 @@ from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Request, Sandbox
 from apps.engine.sources.connector import (
-    BoundConfig,
     ConnectorSource,
     Pagination,
     SourcePage,
     SourceSettings,
+    StreamConfig,
     rows_page,
     run_checks,
 )
 
-LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
-MAX_RECORDED = 500  # log lines, and requests, that are stored for a preview
+LOGURU_LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
+MAX_RECORDED_ITEMS = 500  # the log lines that a preview stores, and also the requests
 SAMPLE_ROWS = 100  # rows from which the fields of a stream are determined
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 
@@ -48,7 +48,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
 
     def __init__(
         self,
-        config: BoundConfig,
+        config: StreamConfig,
         *,
         spec: SourceSpec,
         files: StorageRoot,
@@ -177,12 +177,12 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         return message
 
     def _record_log_line(self, level: str, message: str) -> None:
-        if len(self.log_lines) < MAX_RECORDED:
+        if len(self.log_lines) < MAX_RECORDED_ITEMS:
             self.log_lines.append((level, message))
-        logger.bind(by="code").log(LEVELS.get(level, "INFO"), "{}", message)
+        logger.bind(by="code").log(LOGURU_LEVELS.get(level, "INFO"), "{}", message)
 
     def _record_request(self, request: Request) -> None:
-        if len(self.requests) < MAX_RECORDED:
+        if len(self.requests) < MAX_RECORDED_ITEMS:
             self.requests.append(request)
         logger.debug(
             "{} {} {} in {:.0f} ms", request.method, request.url, request.status, request.ms

@@ -41,5 +41,5 @@ class FailsOnRefusedQuery(CycleSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = FailsOnRefusedQuery
+    bizon_class: ClassVar[Any] = FailsOnRefusedQuery
     check_reads_page: ClassVar[bool] = True

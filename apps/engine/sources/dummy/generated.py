@@ -11,7 +11,7 @@ EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - the time zone is added to the who
 CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
-def frame(first: int, count: int) -> pl.DataFrame:
+def generate_frame(first: int, count: int) -> pl.DataFrame:
     """Return rows first .. first + count - 1 as a frame; ids start at 1."""
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     number = pl.col("id")
@@ -26,7 +26,9 @@ def frame(first: int, count: int) -> pl.DataFrame:
     )
 
 
-def rows(first: int, count: int) -> list[dict[str, Any]]:
+def generate_rows(first: int, count: int) -> list[dict[str, Any]]:
     """Return the same records as plain JSON-able rows."""
-    texts = frame(first, count).with_columns(pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    texts = generate_frame(first, count).with_columns(
+        pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
     return texts.to_dicts()

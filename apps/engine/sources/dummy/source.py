@@ -33,7 +33,7 @@ from apps.engine.sources.dummy import generated
 
 Failure = Literal["source", "authentication", "rate_limit", "configuration", "error", "exit"]
 
-GENERATED = "generated"
+GENERATED_STREAM = "generated"
 SMALL_STREAMS = ("creatures", "plants")
 ERRORS: dict[str, type[EngineError]] = {
     "source": SourceError,
@@ -74,7 +74,7 @@ class DummySource(ConnectorSource[Config]):
 
     @staticmethod
     def streams() -> list[str]:
-        return [*SMALL_STREAMS, GENERATED]
+        return [*SMALL_STREAMS, GENERATED_STREAM]
 
     @classmethod
     def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
@@ -100,7 +100,7 @@ class DummySource(ConnectorSource[Config]):
         return [
             *(StreamInfo(name, small_fields, primary_key=("id",)) for name in SMALL_STREAMS),
             StreamInfo(
-                GENERATED,
+                GENERATED_STREAM,
                 generated_fields,
                 primary_key=("id",),
                 cursor_fields=("id", "created_at"),
@@ -130,15 +130,15 @@ class DummySource(ConnectorSource[Config]):
         cursor = response["next"]["cursor"]
         return rows_page(response["results"], {"cursor": cursor} if cursor else {})
 
-    def _generated_page(self, after: int) -> SourcePage:
-        self._delay_or_fail(after)
-        count = max(0, min(self.settings.page_size, self.settings.rows - after))
-        end = after + count
+    def _generated_page(self, records_before: int) -> SourcePage:
+        self._delay_or_fail(records_before)
+        count = max(0, min(self.settings.page_size, self.settings.rows - records_before))
+        first, end = records_before + 1, records_before + count
         next_page = {"after": end} if end < self.settings.rows else {}
         state = None if next_page else {"after": end}
         if self.settings.format == "rows":
-            return rows_page(generated.rows(after + 1, count), next_page, state)
-        return frame_page(generated.frame(after + 1, count), next_page, state)
+            return rows_page(generated.generate_rows(first, count), next_page, state)
+        return frame_page(generated.generate_frame(first, count), next_page, state)
 
     def _delay_or_fail(self, records_before: int) -> None:
         if self.settings.delay:

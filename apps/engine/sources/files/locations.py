@@ -163,7 +163,7 @@ def _file_system(root: StorageRoot) -> tuple[fs.FileSystem, str]:
     if parts.scheme == "file":
         return fs.LocalFileSystem(), unquote(parts.path).rstrip("/")
     base = f"{parts.netloc}{parts.path}".rstrip("/")
-    options = _with_endpoint(root.options)
+    options = _split_endpoint_scheme(root.options)
     if parts.scheme == "s3":
         return fs.S3FileSystem(**options), base
     if parts.scheme == "gs":
@@ -172,7 +172,7 @@ def _file_system(root: StorageRoot) -> tuple[fs.FileSystem, str]:
     raise ConfigurationError(f"files cannot be read from {parts.scheme}://")
 
 
-def _with_endpoint(options: Mapping[str, Any]) -> dict[str, Any]:
+def _split_endpoint_scheme(options: Mapping[str, Any]) -> dict[str, Any]:
     """Pass the endpoint's scheme to pyarrow as a separate option."""
     scheme, separator, host = str(options.get("endpoint_override") or "").partition("://")
     if not separator:

@@ -17,12 +17,12 @@ from apps.engine.failures import ContractError
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import MAX_COLUMNS
 from apps.engine.sources.files.config import CsvOptions
-from apps.engine.sources.files.delimited import parse_header, parse_records, record_end
+from apps.engine.sources.files.csv_records import parse_header, parse_records, record_end
 from apps.engine.sources.http.responses import PermanentSourceError
 
-BYTES_PER_ROW = 100  # an estimate
-SMALLEST_PIECE, LARGEST_PIECE = 64 << 10, 8 << 20
-LONGEST_RECORD = 64 << 20
+BYTES_PER_ROW = 100  # the estimated size of a row
+MIN_PIECE_BYTES, MAX_PIECE_BYTES = 64 << 10, 8 << 20
+MAX_RECORD_BYTES = 64 << 20
 # orjson parses integers beyond 64 bits as floats.
 LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
@@ -54,13 +54,13 @@ class CsvReader:
         self._file = file
         self._options = options
         self._names: list[str] | None = None
-        self._start = 0
+        self._first_offset = 0  # the position of the first record, after the header
 
     def read(self, position: Position, rows: int) -> Piece:
         names = self._read_header()
-        offset = max(int(position.get("offset", 0)), self._start)
-        data, end = read_piece(self._file, offset, rows, self._options.quote)
-        return Piece(parse_records(data, names, self._options), end)
+        offset = max(int(position.get("offset", 0)), self._first_offset)
+        data, next_position = read_piece(self._file, offset, rows, self._options.quote)
+        return Piece(parse_records(data, names, self._options), next_position)
 
     def row_count(self) -> int | None:
         return None
@@ -68,11 +68,11 @@ class CsvReader:
     def _read_header(self) -> list[str]:
         if self._names is None:
             data = read_piece(self._file, 0, 1, self._options.quote)[0]
-            first = first_record(data, self._options.quote)
-            _check_column_count(first, self._options)
-            self._names = parse_header(first, self._options)
+            header = first_record(data, self._options.quote)
+            _check_column_count(header, self._options)
+            self._names = parse_header(header, self._options)
             if self._options.header:
-                self._start = len(first)
+                self._first_offset = len(header)
             else:
                 self._names = [f"column_{n}" for n in range(1, len(self._names) + 1)]
         return self._names
@@ -86,10 +86,11 @@ class JsonLinesReader:
 
     def read(self, position: Position, rows: int) -> Piece:
         offset = int(position.get("offset", 0))
-        data, end = read_piece(self._file, offset, rows, None)
+        data, next_position = read_piece(self._file, offset, rows, None)
         json_values.require_few_values(data)
         has_long_numbers = LONG_NUMBER.search(data) is not None
-        return Piece(list(_parse_lines(data, offset, exact_integers=has_long_numbers)), end)
+        records = list(_parse_lines(data, offset, exact_integers=has_long_numbers))
+        return Piece(records, next_position)
 
     def row_count(self) -> int | None:
         return None
@@ -141,21 +142,21 @@ def read_piece(
     file: BinaryIO, offset: int, rows: int, quote: str | None
 ) -> tuple[bytes, dict[str, Any] | None]:
     """Return whole records from the offset, and the position after them (None at the end of the file)."""
-    size = min(max(rows * BYTES_PER_ROW, SMALLEST_PIECE), LARGEST_PIECE)
+    size = min(max(rows * BYTES_PER_ROW, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
     file.seek(offset)
     data = b""
-    while len(data) < LONGEST_RECORD:
+    while len(data) < MAX_RECORD_BYTES:
         # The data is scanned again each time, so its size is doubled to keep the number of scans small.
         requested = max(size, len(data))
-        added = _read_fully(file, requested)
-        data += added
-        if len(added) < requested:
+        new_data = _read_fully(file, requested)
+        data += new_data
+        if len(new_data) < requested:
             return data, None
         end = record_end(data, quote)
         if end:
             return data[:end], {"offset": offset + end}
     raise PermanentSourceError(
-        f"a record is longer than {LONGEST_RECORD >> 20} MB", evidence=(f"at byte {offset:,}",)
+        f"a record is longer than {MAX_RECORD_BYTES >> 20} MB", evidence=(f"at byte {offset:,}",)
     )
 
 
@@ -164,10 +165,10 @@ def first_record(data: bytes, quote: str | None) -> bytes:
     position, line_end = 0, data.find(b"\n")
     quote_byte = quote.encode() if quote else b"\n"
     while line_end >= 0:  # Each byte is scanned once for quotes, and once for line breaks.
-        opening = data.find(quote_byte, position, line_end)
-        if opening < 0:
+        opening_quote = data.find(quote_byte, position, line_end)
+        if opening_quote < 0:
             return data[: line_end + 1]
-        position = data.find(quote_byte, opening + 1) + 1
+        position = data.find(quote_byte, opening_quote + 1) + 1
         if position == 0:
             return data
         if position > line_end:

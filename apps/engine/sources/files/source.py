@@ -1,4 +1,4 @@
-"""Read files page by page, one after the other, ordered by path."""
+"""Read files page by page, one file after another, in the order of their paths."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Config(SourceSettings):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = GBIFSource
+    bizon_class: ClassVar[Any] = GBIFSource
 
     def get_total_records_count(self) -> int | None:
         available = super().get_total_records_count() or 0

@@ -71,7 +71,7 @@ class GuardedGsheetsSource(GsheetsSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = GuardedGsheetsSource
+    bizon_class: ClassVar[Any] = GuardedGsheetsSource
 
     def _call(self, function: Any) -> Any:
         try:

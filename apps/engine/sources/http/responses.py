@@ -26,7 +26,7 @@ ResultT = TypeVar("ResultT")
 MAX_SHOWN_BODY = 200  # bytes of a body that are stored as evidence
 MAX_FAILED_BODY = 64 << 10  # bytes to read of a failed response's body
 
-REFUSED_STATUSES = frozenset({401, 403, 407})
+REFUSED_CREDENTIALS_STATUSES = frozenset({401, 403, 407})
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 
 
@@ -42,7 +42,7 @@ class CompleteResponse:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        return (self.request_line, self.status_line, *shown_body(self.body))
+        return (self.request_line, self.status_line, *body_evidence(self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class RetryPolicy:
 
     timeout: float = 60.0  # for one whole response
     retries: int = 3
-    longest_wait: float = 30.0  # a longer Retry-After is not waited for: the error has its value
+    longest_wait: float = (
+        30.0  # if Retry-After is longer, there is no retry, and the error has its value
+    )
     max_bytes: int = 64 << 20
 
 
@@ -102,20 +104,20 @@ class RetryingClient:
 
     def _read_response(self, request_line: str, response: requests.Response) -> CompleteResponse:
         policy = self._policy
-        failed = response.status_code >= HTTPStatus.BAD_REQUEST
-        limit = MAX_FAILED_BODY if failed else policy.max_bytes
+        is_failed = response.status_code >= HTTPStatus.BAD_REQUEST
+        limit = MAX_FAILED_BODY if is_failed else policy.max_bytes
         try:
             body = read_body(response, limit=limit, seconds=policy.timeout)
         except BodyTooLargeError:
-            if not failed:
+            if not is_failed:
                 raise
             body = b""
-        complete = CompleteResponse(
+        complete_response = CompleteResponse(
             status_line(response), request_line, response.headers, body, dict(response.links)
         )
-        if failed:
-            raise status_failure(response.status_code, complete)
-        return complete
+        if is_failed:
+            raise status_failure(response.status_code, complete_response)
+        return complete_response
 
     def _seconds_to_wait(self, attempt: int, error: EngineError) -> float | None:
         """Return the seconds until the next attempt, or None if there is no further attempt."""
@@ -133,20 +135,20 @@ class PermanentSourceError(SourceError):
 
 
 def status_failure(status: int, response: CompleteResponse) -> EngineError:
-    """Return our error for a response with a status of 400 or above."""
+    """Return the EngineError for a response with a status of 400 or above."""
     evidence = response.evidence
-    if status in REFUSED_STATUSES:
+    if status in REFUSED_CREDENTIALS_STATUSES:
         return AuthenticationError(
             f"the source refused the credentials ({status})", evidence=evidence
         )
-    wait = parse_retry_after(response.headers.get("Retry-After"))
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(
-            "the source rate-limits requests (429)", evidence=evidence, retry_after=wait
+            "the source rate-limits requests (429)", evidence=evidence, retry_after=retry_after
         )
     if status in TEMPORARY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return SourceError(
-            f"the source returned an error ({status})", evidence=evidence, retry_after=wait
+            f"the source returned an error ({status})", evidence=evidence, retry_after=retry_after
         )
     return ConfigurationError(
         f"the source did not accept the request ({status})", evidence=evidence
@@ -154,7 +156,7 @@ def status_failure(status: int, response: CompleteResponse) -> EngineError:
 
 
 def request_failure(error: Exception, request_line: str) -> EngineError:
-    """Return our error for a request without a complete response."""
+    """Return the EngineError for a request without a complete response."""
     if isinstance(error, BodyTooLargeError):
         return PermanentSourceError(str(error), evidence=(request_line,))
     if isinstance(error, BodyTooSlowError):
@@ -185,7 +187,7 @@ def status_line(response: requests.Response) -> str:
     return f"{response.status_code} {response.reason or ''}".strip()
 
 
-def shown_body(body: bytes) -> tuple[str, ...]:
+def body_evidence(body: bytes) -> tuple[str, ...]:
     """Return the first bytes of a body as one line, or an empty tuple for an empty body."""
     text = " ".join(body[:MAX_SHOWN_BODY].decode("utf-8", "replace").split())
     return (text,) if text else ()

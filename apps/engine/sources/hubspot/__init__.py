@@ -58,7 +58,7 @@ class CorrectedHubSpotSource(upstream.HubSpotObjectsSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = CorrectedHubSpotSource
+    bizon_class: ClassVar[Any] = CorrectedHubSpotSource
 
     def bizon_settings(self) -> dict[str, JsonValue]:
         settings: dict[str, Any] = super().bizon_settings()

@@ -25,12 +25,12 @@ from apps.engine.failures import (
 )
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Pagination, SourcePage, rows_page, run_checks
-from apps.engine.sources.http import reach
+from apps.engine.sources.http import host_checks
 from apps.engine.sources.http.responses import PermanentSourceError
 from apps.engine.sources.kafka.config import Config
 from apps.json import JsonValue
 
-REFUSED_CODES = frozenset(
+REFUSED_LOGIN_CODES = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -48,7 +48,7 @@ Offsets = dict[str, int]  # partition (as text, because JSON has no integer keys
 
 
 class Decoder(KafkaSource):
-    """bizon's source, whose consumer has our settings."""
+    """bizon's source, with a consumer that has our settings. It only decodes messages."""
 
     def __init__(self, config: Any) -> None:
         AbstractSource.__init__(self, config)
@@ -61,7 +61,7 @@ class KafkaTopicSource(BizonSource[Config]):
     """Reads one topic, which is the stream."""
 
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Decoder
+    bizon_class: ClassVar[Any] = Decoder
     incremental: ClassVar[bool] = True
     _position: Offsets | None = None  # the offsets at which the consumer continues
 
@@ -74,10 +74,15 @@ class KafkaTopicSource(BizonSource[Config]):
         host, port = self._parse_servers()[0]
         return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
+                (
+                    "resolve",
+                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
+                ),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
+                    lambda: host_checks.open_connection(
+                        host, port, allow_private=allow_private, timeout=timeout
+                    ),
                 ),
                 ("authenticate", self._check_topics),
             ]
@@ -85,8 +90,8 @@ class KafkaTopicSource(BizonSource[Config]):
 
     def discover(self) -> list[StreamInfo]:
         fields = tuple(
-            FieldInfo(name, kind, nullable=False)
-            for name, kind in (
+            FieldInfo(name, field_type, nullable=False)
+            for name, field_type in (
                 ("topic", "string"),
                 ("partition", "integer"),
                 ("offset", "integer"),
@@ -191,7 +196,10 @@ class KafkaTopicSource(BizonSource[Config]):
         return rows_page(rows, {"reached": current, "last": end})
 
     def _consume(self, current: Offsets, end: Offsets) -> list[Message]:
-        """Return messages from the `current` offsets on, and advance these. Empty only if no message is left."""
+        """Return messages from the `current` offsets on, and advance these offsets.
+
+        The list is empty only if no messages remain before the `end` offsets.
+        """
         topic = self.spec.stream
         unfinished_partitions = [
             partition for partition in end if current[partition] < end[partition]
@@ -254,13 +262,13 @@ class KafkaTopicSource(BizonSource[Config]):
             raise ConfigurationError(f"there is no topic {topic!r}")
         first: Offsets = {}
         last: Offsets = {}
-        for number in partitions:
+        for partition in partitions:
             low, high = self._call_kafka(
-                lambda number=number: self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, number), timeout=self.settings.consumer_timeout
+                lambda partition=partition: self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=self.settings.consumer_timeout
                 )
             )
-            first[str(number)], last[str(number)] = int(low), int(high)
+            first[str(partition)], last[str(partition)] = int(low), int(high)
         return first, last
 
     def _list_topics(self) -> dict[str, list[int]]:
@@ -305,9 +313,9 @@ def _require_offset(message: Message) -> int:
 
 
 def convert_error(error: KafkaError) -> EngineError:
-    """Convert one of Kafka's errors to ours."""
+    """Convert one of Kafka's errors to an EngineError."""
     evidence = (f"{error.name()}: {error.str()}"[:300],)
-    if error.code() in REFUSED_CODES:
+    if error.code() in REFUSED_LOGIN_CODES:
         return AuthenticationError("Kafka refused the user", evidence=evidence)
     if error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:
         return SourceError(

@@ -59,7 +59,7 @@ class Config(SourceSettings):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = NotionSource
+    bizon_class: ClassVar[Any] = NotionSource
     incremental: ClassVar[bool] = True
 
     @classmethod

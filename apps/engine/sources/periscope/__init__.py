@@ -58,7 +58,7 @@ class Config(SourceSettings):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = PeriscopeSource
+    bizon_class: ClassVar[Any] = PeriscopeSource
     check_reads_page: ClassVar[bool] = True
 
     def bizon_settings(self) -> dict[str, JsonValue]:

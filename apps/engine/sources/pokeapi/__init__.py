@@ -33,4 +33,4 @@ class CorrectedPokeApiSource(upstream.PeriscopeSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = CorrectedPokeApiSource
+    bizon_class: ClassVar[Any] = CorrectedPokeApiSource

@@ -22,7 +22,7 @@ from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType
 Converter = Callable[[pl.Series], pl.Series]
 
 INTEGER_TYPES = frozenset({"int2", "int4", "int8", "oid"})
-ROW = "row"  # the table's alias in queries
+ROW_ALIAS = "row"  # the table's alias in queries
 FLOAT_TYPES = frozenset({"float4", "float8"})
 # In order of preference.
 CURSOR_TYPES = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")
@@ -43,14 +43,14 @@ FIELD_TYPES: dict[str, FieldType] = {
 class PgColumn:
     """A column as PostgreSQL's catalogue describes it.
 
-    `type` is spelled as in SQL; `base` is the type below any domains; `shape` is its `typtype` letter, or `A`
-    for arrays.
+    `type` is spelled as in SQL. `base_type` is the type below any domains. `typtype` is the letter in `pg_type`, or
+    `A` for arrays.
     """
 
     name: str
     type: str
-    base: str
-    shape: str
+    base_type: str
+    typtype: str
     nullable: bool
     precision: int | None = None
     scale: int | None = None
@@ -61,7 +61,7 @@ class PgColumn:
 
     @property
     def field_type(self) -> FieldType:
-        return "json" if self.shape in {"A", "c"} else FIELD_TYPES.get(self.base, "string")
+        return "json" if self.typtype in {"A", "c"} else FIELD_TYPES.get(self.base_type, "string")
 
     @property
     def sql(self) -> Composable:
@@ -69,35 +69,35 @@ class PgColumn:
 
         In ORDER BY a bare name would refer to the selected text with the same name.
         """
-        return sql.Identifier(ROW, self.name)
+        return sql.Identifier(ROW_ALIAS, self.name)
 
     @property
     def expression(self) -> Composable:
         """Return the expression that selects the column."""
         name = self.sql
-        if self.shape in {"A", "c"}:
+        if self.typtype in {"A", "c"}:
             return sql.SQL("to_json({})::text").format(name)
-        if self.base == "bytea":
+        if self.base_type == "bytea":
             return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
-        if self.base == "timestamptz":
+        if self.base_type == "timestamptz":
             return sql.SQL("{} AT TIME ZONE 'UTC'").format(name)
-        if self.base in INTEGER_TYPES or self.base in FLOAT_TYPES:
+        if self.base_type in INTEGER_TYPES or self.base_type in FLOAT_TYPES:
             return name
         return sql.SQL("{}::text").format(name)
 
     @property
     def dtype(self) -> pl.DataType:
         """Return the type with which polars reads the CSV field: text, except for plain numbers."""
-        if self.base in INTEGER_TYPES:
+        if self.base_type in INTEGER_TYPES:
             return pl.Int64()
-        return pl.Float64() if self.base in FLOAT_TYPES else pl.String()
+        return pl.Float64() if self.base_type in FLOAT_TYPES else pl.String()
 
     def convert(self, texts: pl.Series) -> pl.Series:
         """Convert the series read from CSV to the column's own type, or return it if a value does not fit."""
-        converter = None if self.shape in {"A", "c"} else CONVERTERS.get(self.base)
+        converter = None if self.typtype in {"A", "c"} else CONVERTERS.get(self.base_type)
         if converter is None:
             return texts
-        values = self._to_decimals(texts) if self.base == "numeric" else converter(texts)
+        values = self._to_decimals(texts) if self.base_type == "numeric" else converter(texts)
         return values if values.null_count() == texts.null_count() else texts
 
     def _to_decimals(self, texts: pl.Series) -> pl.Series:
@@ -130,12 +130,12 @@ class DecodedRows:
     """Decoded rows, and the exact texts of the columns by which pages are ordered."""
 
     frame: pl.DataFrame
-    order: pl.DataFrame
+    order_texts: pl.DataFrame
 
 
 def order_text_columns(order: Sequence[PgColumn]) -> list[PgColumn]:
     """Return the order columns that are also selected as texts: all but integers, which are exact already."""
-    return [column for column in order if column.base not in INTEGER_TYPES]
+    return [column for column in order if column.base_type not in INTEGER_TYPES]
 
 
 def decode_rows(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> DecodedRows:
@@ -143,23 +143,23 @@ def decode_rows(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColu
     text_columns = order_text_columns(order)
     names = [str(position) for position in range(len(columns) + len(text_columns))]
     dtypes = [column.dtype for column in columns] + [pl.String()] * len(text_columns)
-    raw = _read_csv(body, dict(zip(names, dtypes, strict=True)))
+    csv_frame = _read_csv(body, dict(zip(names, dtypes, strict=True)))
     series = [
-        column.convert(raw[name]).alias(column.name)
+        column.convert(csv_frame[name]).alias(column.name)
         for name, column in zip(names, columns, strict=False)
     ]
     texts = {
-        column.name: raw[name]
+        column.name: csv_frame[name]
         for name, column in zip(names[len(columns) :], text_columns, strict=True)
     }
-    values = {column.name: raw[name] for name, column in zip(names, columns, strict=False)}
-    ordering = [
+    values = {column.name: csv_frame[name] for name, column in zip(names, columns, strict=False)}
+    order_texts = [
         texts[column.name].alias(str(position))
         if column.name in texts
         else values[column.name].cast(pl.String).alias(str(position))
         for position, column in enumerate(order)
     ]
-    return DecodedRows(pl.DataFrame(series), pl.DataFrame(ordering))
+    return DecodedRows(pl.DataFrame(series), pl.DataFrame(order_texts))
 
 
 def _read_csv(body: bytes, schema: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -55,7 +55,7 @@ def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]
 
 @contextlib.contextmanager
 def converting_errors(config: Config) -> Iterator[None]:
-    """Convert psycopg's errors to ours, with the SQLSTATE as evidence."""
+    """Convert psycopg's errors to EngineError, with the SQLSTATE as evidence."""
     try:
         yield
     except psycopg.Error as error:
@@ -63,7 +63,7 @@ def converting_errors(config: Config) -> Iterator[None]:
 
 
 def convert_error(error: psycopg.Error, config: Config) -> EngineError:
-    """Convert one of psycopg's errors to ours."""
+    """Convert one of psycopg's errors to an EngineError."""
     state = error.sqlstate
     if state is None:
         return postgres.convert_connection_error(error, config, default=SourceError)

@@ -23,16 +23,18 @@ import polars as pl
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.sources.postgres.columns import ROW, PgColumn
+from apps.engine.sources.postgres.columns import ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
 MAX_TIES = 10_000  # keys stored for one cursor value; if there are more, rows are distinguished by key order
 # The first page reads 2 MB of the table's file, because the width of its rows is not known yet.
-FIRST_BLOCKS = 256
+FIRST_PAGE_BLOCKS = 256
 
 TIME_TYPES = frozenset({"timestamptz", "timestamp", "date"})
-POSITION = PgColumn("ctid", "tid", "tid", "b", nullable=False)
-ROW_DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all values of a row
+POSITION_COLUMN = PgColumn("ctid", "tid", "tid", "b", nullable=False)
+ROW_DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(
+    sql.Identifier(ROW_ALIAS)
+)  # of all values of a row
 
 Token = Mapping[str, Any]
 
@@ -51,13 +53,13 @@ class PageEnd:
     """The end of a page: its number of rows, their order texts, and whether more rows follow."""
 
     rows: int
-    order: pl.DataFrame
+    order_texts: pl.DataFrame
     has_more: bool
     # Digests of the rows with the last cursor value, if the table has no key.
     tied_digests: tuple[str, ...] = ()
 
     def last_texts(self) -> list[str]:
-        return [str(value) for value in self.order.row(-1)]
+        return [str(value) for value in self.order_texts.row(-1)]
 
 
 class Plan(Protocol):
@@ -122,17 +124,17 @@ class CursorPlan:
             return _after_condition(self.order, after)
         value = _literal_value(self.cursor, after[0])
         column = self.cursor.sql
-        seen = sql.SQL(", ").join(_literal_row(self.key, key) for key in ties)
-        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {key} IN ({seen}))").format(
-            c=column, v=value, key=_column_row(self.key), seen=seen
+        known_rows = sql.SQL(", ").join(_literal_row(self.key, key) for key in ties)
+        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {key} IN ({known_rows}))").format(
+            c=column, v=value, key=_column_row(self.key), known_rows=known_rows
         )
 
     def _next_position(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
         after = page_end.last_texts()
         if not self.key:  # The cursor is the key, so two rows never have the same value.
             return {"after": after, "ties": None}
-        names = page_end.order.columns
-        tied_keys = page_end.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
+        names = page_end.order_texts.columns
+        tied_keys = page_end.order_texts.filter(pl.col(names[0]) == after[0]).select(names[1:])
         previous = token or self.state
         known_ties: list[list[str]] | None = []
         if previous and previous["after"][0] == after[0]:
@@ -166,9 +168,9 @@ class TiedCursorPlan:
         return PageQuery(clauses, (self.cursor,), can_be_cut=False)
 
     def digest_query(self, table: sql.Composable, value: str) -> sql.Composed:
-        """Return the query for the digests of the rows with a cursor value, limited to one more than are stored."""
+        """Return the query for the digests of the rows with a cursor value. It returns at most MAX_TIES + 1 digests."""
         return sql.SQL("SELECT {} FROM {} AS {} WHERE {} = {} LIMIT {}").format(
-            *(ROW_DIGEST, table, sql.Identifier(ROW), self.cursor.sql),
+            *(ROW_DIGEST, table, sql.Identifier(ROW_ALIAS), self.cursor.sql),
             *(_literal_value(self.cursor, value), sql.Literal(MAX_TIES + 1)),
         )
 
@@ -189,9 +191,12 @@ class TiedCursorPlan:
         after, ties = position["after"], position.get("ties")
         if not ties:
             return _after_condition((self.cursor,), after)
-        seen = sql.SQL(", ").join(map(sql.Literal, ties))
-        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {digest} IN ({seen}))").format(
-            c=self.cursor.sql, v=_literal_value(self.cursor, after[0]), digest=ROW_DIGEST, seen=seen
+        known_rows = sql.SQL(", ").join(map(sql.Literal, ties))
+        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {digest} IN ({known_rows}))").format(
+            c=self.cursor.sql,
+            v=_literal_value(self.cursor, after[0]),
+            digest=ROW_DIGEST,
+            known_rows=known_rows,
         )
 
 
@@ -203,11 +208,11 @@ class PositionPlan:
     rewritten, the token is refused.
     """
 
-    file: int
-    size: int  # blocks
+    filenode: int
+    block_count: int
 
     def page_query(self, token: Token, limit: int) -> PageQuery:
-        if token and token["file"] != self.file:
+        if token and token["file"] != self.filenode:
             raise PositionGone(
                 "the table was rewritten while it was read and has no key; reset the stream to start from the beginning"
             )
@@ -216,7 +221,9 @@ class PositionPlan:
         )
         end = f"({_first_block(token) + _block_count(token)},0)"
         first = token.get("place", "(0,0)")
-        return PageQuery(condition.format(place=POSITION.sql, first=first, end=end), (POSITION,))
+        return PageQuery(
+            condition.format(place=POSITION_COLUMN.sql, first=first, end=end), (POSITION_COLUMN,)
+        )
 
     def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
         blocks = _block_count(token)
@@ -224,14 +231,14 @@ class PositionPlan:
             return {
                 "place": page_end.last_texts()[0],
                 "blocks": max(1, blocks // 2),
-                "file": self.file,
+                "file": self.filenode,
             }
         end = _first_block(token) + blocks
-        if end >= self.size:
+        if end >= self.block_count:
             return {}
         rows_per_block = max(page_end.rows / blocks, 0.1)
         next_blocks = max(1, min(int(limit / rows_per_block), blocks * 4))
-        return {"place": f"({end},0)", "blocks": next_blocks, "file": self.file}
+        return {"place": f"({end},0)", "blocks": next_blocks, "file": self.filenode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +282,7 @@ def make_cursor_plan(
         raise ConfigurationError(
             "the key of the table changed since the last sync; reset the stream to read it by the new key"
         )
-    usable_lookback = lookback if cursor.base in TIME_TYPES else 0
+    usable_lookback = lookback if cursor.base_type in TIME_TYPES else 0
     if table.key:
         return CursorPlan(cursor, key, state, usable_lookback)
     return TiedCursorPlan(cursor, state, usable_lookback)
@@ -292,7 +299,7 @@ def _first_block(token: Token) -> int:
 
 
 def _block_count(token: Token) -> int:
-    return int(token.get("blocks", FIRST_BLOCKS))
+    return int(token.get("blocks", FIRST_PAGE_BLOCKS))
 
 
 def _where_clause(conditions: Sequence[sql.Composable]) -> sql.Composable:

@@ -21,8 +21,8 @@ from apps.engine.sources.connector import (
     frame_page,
     run_checks,
 )
-from apps.engine.sources.http import reach
-from apps.engine.sources.postgres.columns import ROW, decode_rows, order_text_columns
+from apps.engine.sources.http import host_checks
+from apps.engine.sources.postgres.columns import ROW_ALIAS, decode_rows, order_text_columns
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, read_transaction
 from apps.engine.sources.postgres.copying import copy_lines
@@ -46,7 +46,7 @@ from apps.engine.sources.postgres.tables import (
     find_relations,
 )
 
-MAX_PAGE_BYTES = 32 << 20  # of CSV; a page of wide rows has fewer rows
+MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
 
 
 class PostgresSource(ConnectorSource[Config]):
@@ -70,10 +70,15 @@ class PostgresSource(ConnectorSource[Config]):
         allow_private = self.allow_private_networks
         return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
+                (
+                    "resolve",
+                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
+                ),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
+                    lambda: host_checks.open_connection(
+                        host, port, allow_private=allow_private, timeout=timeout
+                    ),
                 ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),
@@ -111,11 +116,11 @@ class PostgresSource(ConnectorSource[Config]):
                 _warn_about_nulls(cursor, table, plan)
             query = plan.page_query(token, limit)
             max_bytes = MAX_PAGE_BYTES if query.can_be_cut else sys.maxsize
-            copied = copy_lines(cursor, _copy_query(table, query), max_bytes)
-            rows = min(copied.rows, limit) if query.can_be_cut else copied.rows
-            decoded = decode_rows(copied.body, table.columns, query.order)
-            has_more = copied.is_cut or rows < copied.rows
-            page_end = PageEnd(rows, decoded.order.head(rows), has_more=has_more)
+            copied_lines = copy_lines(cursor, _copy_query(table, query), max_bytes)
+            rows = min(copied_lines.rows, limit) if query.can_be_cut else copied_lines.rows
+            decoded_rows = decode_rows(copied_lines.body, table.columns, query.order)
+            has_more = copied_lines.is_cut or rows < copied_lines.rows
+            page_end = PageEnd(rows, decoded_rows.order_texts.head(rows), has_more=has_more)
             if isinstance(plan, TiedCursorPlan) and rows:
                 digests = _tied_digests(cursor, table, plan, page_end)
                 page_end = replace(page_end, tied_digests=digests)
@@ -124,7 +129,7 @@ class PostgresSource(ConnectorSource[Config]):
         if not next_token and isinstance(plan, CursorPlan | TiedCursorPlan):
             next_state = plan.next_state(token, page_end)
             _warn_about_ties(table, plan, next_state)
-        return frame_page(decoded.frame.head(rows), next_token, next_state)
+        return frame_page(decoded_rows.frame.head(rows), next_token, next_state)
 
     def _make_plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
         if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
@@ -164,7 +169,7 @@ def _copy_query(table: Relation, page_query: PageQuery) -> sql.Composed:
         sql.SQL("{}::text").format(column.sql) for column in order_text_columns(page_query.order)
     ]
     query = sql.SQL("SELECT {} FROM {} AS {} {}").format(
-        sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW), page_query.clauses
+        sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW_ALIAS), page_query.clauses
     )
     return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
 
@@ -186,8 +191,8 @@ def _make_position_plan(cursor: Cursor, table: Relation) -> PositionPlan:
         " pg_relation_size(%(oid)s::oid) / current_setting('block_size')::bigint"
     )
     row = cursor.execute(query, {"oid": table.oid}).fetchone()
-    file, size = row if row else (0, 0)
-    return PositionPlan(int(file or 0), int(size or 0))
+    filenode, block_count = row if row else (0, 0)
+    return PositionPlan(int(filenode or 0), int(block_count or 0))
 
 
 def _warn_about_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCursorPlan) -> None:

@@ -73,8 +73,8 @@ class Relation:
     oid: int
     schema: str
     name: str
-    kind: str  # pg_class.relkind
-    inherited: bool  # whether other tables inherit from it
+    relkind: str  # pg_class.relkind
+    has_child_tables: bool  # whether other tables inherit from this table
     columns: tuple[PgColumn, ...]
     key: tuple[str, ...]
     primary_key: tuple[str, ...]
@@ -90,7 +90,7 @@ class Relation:
     @property
     def has_positions(self) -> bool:
         """Whether each physical position (`ctid`) belongs to one row."""
-        return self.kind in {"r", "m"} and not self.inherited
+        return self.relkind in {"r", "m"} and not self.has_child_tables
 
     @property
     def stream_info(self) -> StreamInfo:
@@ -110,10 +110,10 @@ class Relation:
         candidates = [
             column
             for column in self.columns
-            if column.base in CURSOR_TYPES
+            if column.base_type in CURSOR_TYPES
             and (column.field_type != "integer" or column.name in identifiers)
         ]
-        ranked_columns = sorted(candidates, key=lambda column: CURSOR_TYPES.index(column.base))
+        ranked_columns = sorted(candidates, key=lambda column: CURSOR_TYPES.index(column.base_type))
         return tuple(column.name for column in ranked_columns)
 
     def column(self, name: str) -> PgColumn:
@@ -143,13 +143,13 @@ def find_relations(cursor: Cursor, schemas: list[str], name: str | None = None) 
 def _make_relation(
     row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], is_primary: bool
 ) -> Relation:
-    oid, schema, name, kind, inherited = row
+    oid, schema, name, relkind, has_child_tables = row
     readable_names = {column.name for column in columns}
     # If other tables inherit from a table, its key does not apply to their rows.
-    is_usable = readable_names.issuperset(key) and not (kind == "r" and inherited)
+    is_usable = readable_names.issuperset(key) and not (relkind == "r" and has_child_tables)
     usable_key = tuple(key) if is_usable else ()
     primary_key = usable_key if is_primary else ()
-    return Relation(oid, schema, name, kind, inherited, columns, usable_key, primary_key)
+    return Relation(oid, schema, name, relkind, has_child_tables, columns, usable_key, primary_key)
 
 
 def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
@@ -168,7 +168,7 @@ def estimate_rows(cursor: Cursor, table: Relation) -> int | None:
     query = "SELECT reltuples::bigint, pg_relation_size(oid) FROM pg_class WHERE oid = %s"
     row = cursor.execute(query, [table.oid]).fetchone()
     estimate, size = row if row else (-1, 0)
-    if table.kind in {"r", "m"} and size <= COUNTABLE_BYTES:
+    if table.relkind in {"r", "m"} and size <= COUNTABLE_BYTES:
         counted_row = cursor.execute(
             sql.SQL("SELECT count(*) FROM {}").format(table.sql)
         ).fetchone()

@@ -30,7 +30,7 @@ from apps.engine.sources.connector import (
     rows_page,
     run_checks,
 )
-from apps.engine.sources.http import reach
+from apps.engine.sources.http import host_checks
 from apps.engine.sources.http.responses import (
     CompleteResponse,
     PermanentSourceError,
@@ -73,10 +73,15 @@ class RestSource(ConnectorSource[Config]):
         allow_private, timeout = self.allow_private_networks, min(self.settings.timeout, 10.0)
         return run_checks(
             [
-                ("resolve", lambda: reach.resolve(host, port, allow_private=allow_private)),
+                (
+                    "resolve",
+                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
+                ),
                 (
                     "connect",
-                    lambda: reach.connect(host, port, allow_private=allow_private, timeout=timeout),
+                    lambda: host_checks.open_connection(
+                        host, port, allow_private=allow_private, timeout=timeout
+                    ),
                 ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),

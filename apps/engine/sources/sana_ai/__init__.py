@@ -84,5 +84,5 @@ class FailsOnFailedReport(SanaSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = FailsOnFailedReport
+    bizon_class: ClassVar[Any] = FailsOnFailedReport
     check_reads_page: ClassVar[bool] = True

@@ -26,7 +26,7 @@ BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
 EXACT_DIGITS = 15  # decimal digits that a 64-bit float preserves
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
-TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
+TIMESTAMP_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
 ZONE_PATTERN = r"(Z|[+-]\d{2}:?\d{2})$"
 
 
@@ -38,12 +38,11 @@ def record_end(data: bytes, quote: str | None) -> int:
     quote_byte = quote.encode()
     quotes = data.count(quote_byte, 0, position)
     while position >= 0 and quotes % 2:
-        opening = data.rfind(
-            quote_byte, 0, position
-        )  # All line breaks after it are part of a value.
-        previous = data.rfind(b"\n", 0, opening)
-        quotes -= data.count(quote_byte, max(previous, 0), position)
-        position = previous
+        # All line breaks after the opening quote are part of a value.
+        opening_quote = data.rfind(quote_byte, 0, position)
+        previous_line_break = data.rfind(b"\n", 0, opening_quote)
+        quotes -= data.count(quote_byte, max(previous_line_break, 0), position)
+        position = previous_line_break
     return position + 1
 
 
@@ -88,7 +87,7 @@ def detect_type(texts: pl.Series) -> pl.Series:
     first = texts.first(ignore_nulls=True)
     if first is None:
         return texts.cast(pl.Null)
-    for convert in (_to_integers, _to_numbers, _to_booleans, _to_dates, _to_times):
+    for convert in (_to_integers, _to_numbers, _to_booleans, _to_dates, _to_timestamps):
         series = convert(texts, str(first))
         if series is not None and series.null_count() == texts.null_count():
             return series
@@ -127,17 +126,21 @@ def _to_dates(texts: pl.Series, first: str) -> pl.Series | None:
     return texts.str.to_date("%Y-%m-%d", strict=False)
 
 
-def _to_times(texts: pl.Series, first: str) -> pl.Series | None:
+def _to_timestamps(texts: pl.Series, first: str) -> pl.Series | None:
     if len(first) < 19 or first[4:5] != "-":
         return None
     has_zone = first[-1] == "Z" or first[-3:-2] == ":" or first[-5] in "+-"
-    pattern = TIME_PATTERN + (ZONE_PATTERN if has_zone and not first[-6:].startswith(":") else "$")
+    pattern = TIMESTAMP_PATTERN + (
+        ZONE_PATTERN if has_zone and not first[-6:].startswith(":") else "$"
+    )
     if not texts.str.contains(pattern).all():
         return None
     iso_texts = texts.str.replace(" ", "T", literal=True)
     if pattern.endswith(ZONE_PATTERN):
-        utc = iso_texts.str.replace(r"Z$", "+00:00")
-        return utc.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
+        texts_with_offset = iso_texts.str.replace(r"Z$", "+00:00")
+        return texts_with_offset.str.to_datetime(
+            "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False
+        )
     return iso_texts.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
 
 

@@ -8,13 +8,13 @@ from apps.egress.policy import check_host
 from apps.engine.failures import SourceError
 
 
-def resolve(host: str, port: int, *, allow_private: bool) -> str:
+def resolve_host(host: str, port: int, *, allow_private: bool) -> str:
     """Return a message with the host's addresses. Raises ConfigurationError."""
     addresses = check_host(host, port, allow_private=allow_private)
     return f"{host} is {', '.join(addresses)}"
 
 
-def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> str:
+def open_connection(host: str, port: int, *, allow_private: bool, timeout: float) -> str:
     """Return a message with the address that accepts connections within `timeout` seconds. Raises SourceError."""
     problem = ""
     for address in check_host(host, port, allow_private=allow_private):
