@@ -98,7 +98,7 @@ class Rehearsal:
         return self.engine.run(self.spec, on_event=record_event, should_stop=stop)
 
     def attempt_with_kill(self, moment: str) -> Outcome:
-        """Make an attempt whose child is killed at the moment, if it reaches it (see tests/engine/faults.py)."""
+        """Make an attempt whose child is killed when it reaches the moment (see tests/engine/faults.py)."""
         faults.place_fault(self.spec, f"kill {moment}")
         outcome = self.attempt()
         self.child_was_killed = faults.remove_fault(self.spec)

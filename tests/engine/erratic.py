@@ -1,6 +1,6 @@
-"""Replace `validate` by a call that fails in a chosen way, in a fork server that preloads this module.
+"""Replace `validate` by a call that fails, in a fork server that preloads this module.
 
-The payload's `text` chooses the way, by its name in `ENDINGS`.
+The payload's `text` is the name of one of the `FAILING_CALLS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _recurse() -> None:
     _recurse()
 
 
-def _take_memory() -> None:
+def _exhaust_memory() -> None:
     blocks = []
     while True:
         blocks.append(bytearray(1 << 20))
@@ -43,9 +43,9 @@ def _loop_forever() -> None:
         pass
 
 
-ENDINGS: dict[str, Callable[[], object]] = {
+FAILING_CALLS: dict[str, Callable[[], object]] = {
     "recursion": _recurse,
-    "memory": _take_memory,
+    "memory": _exhaust_memory,
     "garbage": _write_garbage,
     "cpu": _loop_forever,
     "silence": lambda: time.sleep(60),
@@ -59,8 +59,8 @@ ENDINGS: dict[str, Callable[[], object]] = {
 
 
 def validate(payload: Mapping[str, Any]) -> dict[str, Any]:
-    ENDINGS[payload["text"]]()
-    raise AssertionError("the chosen ending did not end the call")
+    FAILING_CALLS[payload["text"]]()
+    raise AssertionError("the failing call returned")
 
 
 child.CALLS["validate"] = __name__

@@ -1,4 +1,4 @@
-"""A destination of JSON lines in a folder: each batch is a file, publishing writes `published.jsonl`.
+"""A destination that writes JSON lines to a folder. Each batch is a file, and publishing writes `published.jsonl`.
 
 Its settings make it fail, hang, publish slowly, or skip the roll-back, which is the negative control.
 """
@@ -84,10 +84,10 @@ class LedgerDestination(Destination):
         if self.skips_roll_back:
             names = [file.name for file in sorted(self.staging.glob("*.jsonl"))]
         if not marker.exists():
-            published_before = self._published_before()
+            earlier_content = self._earlier_content()
             body = b"".join((self.staging / name).read_bytes() for name in names)
             draft = self.published.with_suffix(".tmp")
-            draft.write_bytes(published_before + body)
+            draft.write_bytes(earlier_content + body)
             draft.rename(self.published)
             marker.touch()
         if self.fault == "exit_after_publish":
@@ -104,7 +104,7 @@ class LedgerDestination(Destination):
         if self.staging.exists():
             self.staging.rmdir()
 
-    def _published_before(self) -> bytes:
+    def _earlier_content(self) -> bytes:
         adds_to_published = self.spec.write_mode != "replace" and self.published.exists()
         return self.published.read_bytes() if adds_to_published else b""
 

@@ -23,11 +23,11 @@ from typing import Any
 from apps.engine.contract import StorageRoot
 from apps.engine.destinations.base import Batch
 from apps.engine.frames.decoding import StreamSchema
-from tests.engine.destinations.targets import Sync, Target
+from tests.engine.destinations.targets import SyncJob, Target
 
 COUNTED_FOLDERS = (f"apps{os.sep}engine{os.sep}destinations", f"apps{os.sep}engine{os.sep}stores")
 
-BEFORE_THE_RESULT = -1  # kill after all work, before the fork sends its result
+KILL_BEFORE_RESULT = -1  # kill after all work, before the fork sends its result
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,27 @@ class ForkServer:
             text=True,
         )
 
-    def publish(self, sync: Sync, *, kill_at: int) -> ForkResult:
-        return self._request_fork(sync, kill_at=kill_at, rows=None)
+    def publish(self, job: SyncJob, *, kill_at: int) -> ForkResult:
+        return self._request_fork(job, kill_at=kill_at, rows=None)
 
     def stage(
         self,
-        sync: Sync,
+        job: SyncJob,
         rows: Sequence[dict[str, Any]],
         *,
         kill_at: int,
         file_limit: int | None = None,
     ) -> ForkResult:
         """`file_limit` is the largest file, in bytes, that the fork can write."""
-        return self._request_fork(sync, kill_at=kill_at, rows=rows, file_limit=file_limit)
+        return self._request_fork(job, kill_at=kill_at, rows=rows, file_limit=file_limit)
 
-    def _request_fork(self, sync: Sync, **attempt: Any) -> ForkResult:
-        target: Target = sync.target
+    def _request_fork(self, job: SyncJob, **attempt: Any) -> ForkResult:
+        target: Target = job.target
         request = {
-            "spec": asdict(target.spec(sync.mode, sync.key, **sync.settings)),
+            "spec": asdict(target.spec(job.mode, job.key, **job.settings)),
             "data": asdict(target.data),
-            "job": sync.job,
-            "committed": [asdict(batch) for batch in sync.committed],
+            "job": job.job_id,
+            "committed": [asdict(batch) for batch in job.committed],
             **attempt,
         }
         assert self._process.stdin is not None
@@ -138,7 +138,7 @@ def _run_attempt(request: dict[str, Any], writer: int) -> None:
                 "message": error.message,
                 "evidence": error.evidence,
             }
-    if request["kill_at"] == BEFORE_THE_RESULT:
+    if request["kill_at"] == KILL_BEFORE_RESULT:
         os.kill(os.getpid(), signal.SIGKILL)
     os.write(writer, json.dumps({"moments": count[0], "failure": failure}).encode())
     os._exit(0)

@@ -43,15 +43,15 @@ class Target(ABC):
     def config(self) -> dict[str, Any]:
         return {}
 
-    def make(
+    def make_destination(
         self,
-        job: str,
+        job_id: str,
         mode: WriteMode = "replace",
         key: Sequence[str] = (),
         **settings: Any,
     ) -> Destination:
         spec = self.spec(mode, key, **settings)
-        return build_destination(spec, job_id=job, data=self.data, allow_private_networks=True)
+        return build_destination(spec, job_id=job_id, data=self.data, allow_private_networks=True)
 
     def spec(self, mode: WriteMode, key: Sequence[str] = (), **settings: Any) -> DestinationSpec:
         return DestinationSpec(
@@ -59,36 +59,38 @@ class Target(ABC):
         )
 
     @abstractmethod
-    def rows(self) -> list[dict[str, Any]] | None:
+    def read_rows(self) -> list[dict[str, Any]] | None:
         """Return the visible rows, or None if nothing is published yet."""
 
     @abstractmethod
     def count_staged(self) -> int:
         """Return the number of staged objects, of any job."""
 
-    def release(self) -> None:  # noqa: B027 - most targets hold no locks
+    def release_locks(self) -> None:  # noqa: B027 - most targets hold no locks
         """Release the locks of readers, so that other processes can write."""
 
     def close(self) -> None:  # noqa: B027 - most targets hold no resources
         """Release the resources of readers."""
 
 
-class Sync:
+class SyncJob:
     """A job that writes to a target, with the list of batches that the engine would have committed."""
 
     def __init__(
         self, target: Target, mode: WriteMode = "replace", key: Sequence[str] = (), **settings: Any
     ) -> None:
         self.target, self.mode, self.key, self.settings = target, mode, key, settings
-        self.job = uuid4().hex
+        self.job_id = uuid4().hex
         self.schema = StreamSchema()
         self.committed: list[Batch] = []
         self._iterations = itertools.count()
-        self.destination = self.attempt()
+        self.destination = self.start_attempt()
 
-    def attempt(self) -> Destination:
+    def start_attempt(self) -> Destination:
         """Open the destination again with the committed batches, as a new process would."""
-        self.destination = self.target.make(self.job, self.mode, self.key, **self.settings)
+        self.destination = self.target.make_destination(
+            self.job_id, self.mode, self.key, **self.settings
+        )
         self.destination.open(tuple(self.committed))
         return self.destination
 
@@ -122,7 +124,7 @@ def sync(
     **settings: Any,
 ) -> Publication:
     """Run a whole job from staging to publishing."""
-    job = Sync(target, mode, key, **settings)
+    job = SyncJob(target, mode, key, **settings)
     for rows in batches:
         job.write(rows)
     published = job.publish()
@@ -137,22 +139,22 @@ class FileTarget(Target):
         super().__init__(servers, folder)
         self.store: Store = open_root(self.data)
 
-    def manifest(self) -> dict[str, Any] | None:
+    def read_manifest(self) -> dict[str, Any] | None:
         data = self.store.read(f"{self.name}/manifest.json")
         return None if data is None else dict(orjson.loads(data))
 
-    def parts(self) -> list[bytes] | None:
+    def read_parts(self) -> list[bytes] | None:
         """Return the content of the visible files. Start again with a new manifest if a file was removed meanwhile."""
         while True:
-            manifest = self.manifest()
+            manifest = self.read_manifest()
             if manifest is None:
                 return None
             contents = [self.store.read(f"{self.name}/{part['key']}") for part in manifest["parts"]]
             if None not in contents:
                 return [part for part in contents if part is not None]
 
-    def rows(self) -> list[dict[str, Any]] | None:
-        parts = self.parts()
+    def read_rows(self) -> list[dict[str, Any]] | None:
+        parts = self.read_parts()
         return None if parts is None else [row for part in parts for row in self.decode(part)]
 
     def count_staged(self) -> int:
@@ -252,7 +254,7 @@ class PostgresTarget(Target):
             cursor = connection.execute(sql.SQL(text).format(**names), values)
             return cursor.fetchall() if cursor.description else []
 
-    def rows(self) -> list[dict[str, Any]] | None:
+    def read_rows(self) -> list[dict[str, Any]] | None:
         try:
             cursor = self._reader.execute(
                 sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.schema, self.name))
@@ -288,7 +290,7 @@ class DuckdbTarget(Target):
         self.file = folder / self.data.prefix / "warehouse.duckdb"
         self._reader: duckdb.DuckDBPyConnection | None = None
 
-    def rows(self) -> list[dict[str, Any]] | None:
+    def read_rows(self) -> list[dict[str, Any]] | None:
         if not self.file.exists():
             return None
         # DuckDB lets readers and writers of one process open the file at the same time.
@@ -303,12 +305,12 @@ class DuckdbTarget(Target):
     def count_staged(self) -> int:
         return len(list(self.store.entries("warehouse.staging/")))
 
-    def release(self) -> None:
+    def release_locks(self) -> None:
         if self._reader:
             self._reader.close()
         self._reader = None
 
-    close = release
+    close = release_locks
 
 
 TARGETS: dict[str, Callable[[Servers, Path], Target]] = {

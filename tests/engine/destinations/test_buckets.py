@@ -90,7 +90,7 @@ def build_bucket(config: dict[str, Any], *, allow_private: bool = True) -> Desti
     )
 
 
-def open_error(destination: Destination) -> Any:
+def open_and_return_error(destination: Destination) -> Any:
     expected: Any = (EngineError, EgressError)
     with pytest.raises(expected) as raised:
         destination.open(())
@@ -117,7 +117,7 @@ def test_the_error_code_of_s3_decides_the_failure_class(
     fixed_server: FixedServer, status: int, code: str, kind: type[EngineError]
 ) -> None:
     fixed_server.response = (status, {}, error_xml(code, "because"))
-    error = open_error(build_bucket(s3_config(fixed_server.url)))
+    error = open_and_return_error(build_bucket(s3_config(fixed_server.url)))
     assert type(error) is kind
     assert error.evidence == (f"HTTP {status} {code}: because",)
     steps = list(build_bucket(s3_config(fixed_server.url)).check())
@@ -139,7 +139,7 @@ def test_the_http_status_of_gcs_decides_the_failure_class(
         {"Content-Type": "application/json"},
         b'{"error": {"message": "no"}}',
     )
-    error = open_error(
+    error = open_and_return_error(
         build_bucket({"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url})
     )
     assert type(error) is kind
@@ -153,7 +153,7 @@ def test_a_redirect_is_not_followed(fixed_server: FixedServer, scheme: str) -> N
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url}
     )
-    open_error(build_bucket(config))
+    open_and_return_error(build_bucket(config))
     assert fixed_server.requested_paths
     assert not [path for path in fixed_server.requested_paths if "stolen" in path]
 
@@ -162,7 +162,7 @@ def test_an_unreachable_server_is_a_retryable_failure_of_the_destination() -> No
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    error = open_error(build_bucket(s3_config(f"http://127.0.0.1:{port}")))
+    error = open_and_return_error(build_bucket(s3_config(f"http://127.0.0.1:{port}")))
     assert isinstance(error, DestinationError)
     assert error.retryable
 
@@ -174,7 +174,7 @@ def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: 
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs}
     )
-    error = open_error(build_bucket(config, allow_private=False))
+    error = open_and_return_error(build_bucket(config, allow_private=False))
     assert isinstance(error, EgressError)
     assert "refused" in error.message
     steps = list(build_bucket(config, allow_private=False).check())
@@ -205,7 +205,7 @@ def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
     destination = build_bucket(config, allow_private=False)
     first_step = next(iter(destination.check()))
     assert (first_step.step, first_step.ok) == ("resolve", True)
-    assert "refused" in open_error(destination).message
+    assert "refused" in open_and_return_error(destination).message
     assert len(resolved_hosts) > 1
     assert fixed_server.requested_paths == []
 
@@ -264,5 +264,7 @@ def test_other_kinds_of_google_keys_are_refused(key: str) -> None:
 
 def test_a_broken_private_key_is_refused_without_showing_it(tmp_path: Path) -> None:
     key = service_account_json(private_key=f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n")
-    error = open_error(build_bucket({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key}))
+    error = open_and_return_error(
+        build_bucket({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key})
+    )
     assert isinstance(error, ConfigurationError)

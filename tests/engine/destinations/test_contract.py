@@ -15,7 +15,7 @@ import pytest
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import DestinationError
 from tests.engine.destinations.multisets import multiset
-from tests.engine.destinations.targets import TARGETS, Sync, Target, sync
+from tests.engine.destinations.targets import TARGETS, SyncJob, Target, sync
 
 # Runs a test with each file format. A bucket adds nothing to the format, so buckets run in the long tests only.
 WITH_EACH_FORMAT = pytest.mark.parametrize(
@@ -30,47 +30,47 @@ def user_rows(start: int, stop: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_replace_shows_only_the_new_rows(target: Target) -> None:
-    assert not target.rows()
+    assert not target.read_rows()
     assert sync(target, user_rows(0, 5), user_rows(5, 9)).rows == 9
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 9))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 9))
     assert sync(target, user_rows(100, 103)).rows == 3
-    assert multiset(target.rows() or []) == multiset(user_rows(100, 103))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(100, 103))
 
 
 def test_append_keeps_the_earlier_rows(target: Target) -> None:
     sync(target, user_rows(0, 5), mode="append")
     assert sync(target, user_rows(3, 8), mode="append").rows == 5
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 5) + user_rows(3, 8))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 5) + user_rows(3, 8))
 
 
 def test_staged_rows_become_visible_only_by_publishing(target: Target) -> None:
     sync(target, user_rows(0, 2))
-    job = Sync(target)
+    job = SyncJob(target)
     job.write(user_rows(10, 20))
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 2))
     job.publish()
-    assert multiset(target.rows() or []) == multiset(user_rows(10, 20))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(10, 20))
     assert target.count_staged() == 0
 
 
 def test_publishing_twice_changes_nothing_and_returns_the_same_result(target: Target) -> None:
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write(user_rows(0, 4))
     first = job.publish()
     assert job.publish() == first
-    job.attempt()
+    job.start_attempt()
     assert job.publish() == first
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 4))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 4))
 
 
 def test_a_late_second_publish_of_an_older_job_changes_nothing(target: Target) -> None:
-    older = Sync(target)
-    older.write(user_rows(0, 4))
-    rows = older.publish().rows
+    older_job = SyncJob(target)
+    older_job.write(user_rows(0, 4))
+    rows = older_job.publish().rows
     sync(target, user_rows(50, 60))
-    older.attempt()
-    assert older.publish().rows == rows
-    assert multiset(target.rows() or []) == multiset(user_rows(50, 60))
+    older_job.start_attempt()
+    assert older_job.publish().rows == rows
+    assert multiset(target.read_rows() or []) == multiset(user_rows(50, 60))
 
 
 @pytest.mark.parametrize("rows", [user_rows(0, 4), []], ids=["rows", "empty"])
@@ -78,99 +78,99 @@ def test_a_frozen_publisher_changes_nothing_after_its_job_was_forgotten(
     target: Target, rows: list[dict[str, Any]]
 ) -> None:
     sync(target, user_rows(90, 92))
-    older = Sync(target)
+    older_job = SyncJob(target)
     if rows:
-        older.write(rows)
-    frozen = older.destination
-    older.attempt()
-    older.publish()
-    newer = Sync(target)
-    newer.write(user_rows(50, 60))
-    newer.publish()
-    newer.destination.forget_older_publications()
+        older_job.write(rows)
+    frozen_destination = older_job.destination
+    older_job.start_attempt()
+    older_job.publish()
+    newer_job = SyncJob(target)
+    newer_job.write(user_rows(50, 60))
+    newer_job.publish()
+    newer_job.destination.forget_older_publications()
     with contextlib.suppress(DestinationError):
-        frozen.publish(tuple(older.committed))
-    assert multiset(target.rows() or []) == multiset(user_rows(50, 60))
+        frozen_destination.publish(tuple(older_job.committed))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(50, 60))
 
 
 def test_a_batch_that_was_never_committed_is_never_published(target: Target) -> None:
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write(user_rows(0, 3))
     job.stage(user_rows(3, 6))  # the process dies before the commit
-    job.attempt()
+    job.start_attempt()
     job.write(user_rows(3, 6))
     job.publish()
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 6))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 6))
 
 
 def test_rows_staged_after_the_lease_was_lost_are_not_published(target: Target) -> None:
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write(user_rows(0, 3))
-    frozen = job.destination
-    job.attempt()
+    frozen_destination = job.destination
+    job.start_attempt()
     frame = job.schema.decode(user_rows(900, 905)).frame
     # The frozen writer continues after the new attempt has opened the job.
-    frozen.stage(frame, Batch(uuid4().hex, 1, 1, 5))
+    frozen_destination.stage(frame, Batch(uuid4().hex, 1, 1, 5))
     job.write(user_rows(3, 6))
-    frozen.stage(frame, Batch(uuid4().hex, 2, 2, 5))
+    frozen_destination.stage(frame, Batch(uuid4().hex, 2, 2, 5))
     assert job.publish().rows == 6
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 6))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 6))
 
 
 def test_a_batch_that_is_committed_twice_is_published_twice(target: Target) -> None:
     """This is the negative control of the two tests above: they would fail if a batch were published twice."""
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write(user_rows(0, 3))
     batch = job.stage(user_rows(3, 6))
     job.committed.append(batch)
     job.write(user_rows(3, 6))
     job.publish()
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 3) + 2 * user_rows(3, 6))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 3) + 2 * user_rows(3, 6))
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
 def test_staged_and_committed_batches_survive_a_restart(target: Target, mode: Any) -> None:
     sync(target, user_rows(0, 2), mode=mode)
-    job = Sync(target, mode)
+    job = SyncJob(target, mode)
     for start in (10, 20, 30):
         job.write(user_rows(start, start + 5))
-        job.attempt()
+        job.start_attempt()
     assert job.publish().rows == 15
     expected = user_rows(10, 15) + user_rows(20, 25) + user_rows(30, 35)
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         expected + (user_rows(0, 2) if mode == "append" else [])
     )
 
 
 def test_abandoning_removes_all_staging_and_keeps_the_visible_rows(target: Target) -> None:
     sync(target, user_rows(0, 2))
-    job = Sync(target)
+    job = SyncJob(target)
     job.write(user_rows(5, 9))
     assert target.count_staged() > 0
     job.destination.abandon()
     job.destination.abandon()
     assert target.count_staged() == 0
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 2))
 
 
 def test_an_empty_job_appends_no_rows_and_replaces_all_rows(target: Target) -> None:
     sync(target, user_rows(0, 2))
     assert sync(target, mode="append").rows == 0
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 2))
     assert sync(target).rows == 0
-    assert target.rows() == []
+    assert target.read_rows() == []
 
 
 @WITH_EACH_FORMAT
-def test_batches_without_rows_or_columns_are_harmless(target: Target) -> None:
-    job = Sync(target)
+def test_batches_without_rows_or_columns_add_no_rows(target: Target) -> None:
+    job = SyncJob(target)
     job.write(pl.DataFrame())
     job.write(pl.DataFrame({"id": []}, schema={"id": pl.Int64}))
     job.write(user_rows(0, 2))
     job.write(pl.DataFrame())
-    job.attempt()
+    job.start_attempt()
     assert job.publish().rows == 2
-    assert multiset(target.rows() or []) == multiset(user_rows(0, 2))
+    assert multiset(target.read_rows() or []) == multiset(user_rows(0, 2))
 
 
 @WITH_EACH_FORMAT
@@ -182,7 +182,7 @@ def test_a_sync_adds_columns_and_widens_types_between_batches(target: Target) ->
     second: list[dict[str, Any]] = [{"id": 3, "x": 2.5, "new": True}, {"id": 4, "x": 7}]
     third: list[dict[str, Any]] = [{"id": 5, "x": "text", "empty": 12}]
     sync(target, first, second, third)
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         [
             {"id": 1, "x": "1", "gone": "a"},
             {"id": 2, "x": "2", "gone": "b"},
@@ -198,7 +198,7 @@ def test_appending_widens_the_types_of_earlier_rows(target: Target) -> None:
     sync(target, [{"id": 1, "x": 5, "big": 2**60, "y": None}], mode="append")
     sync(target, [{"id": 2, "x": 1.5, "big": 0.5, "y": 3, "z": date(2024, 1, 2)}], mode="append")
     sync(target, [{"id": "three", "x": None}], mode="append")
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         [
             {"id": 1, "x": 5, "big": 2**60},
             {"id": 2, "x": 1.5, "big": 0.5, "y": 3, "z": date(2024, 1, 2)},
@@ -227,14 +227,14 @@ UNUSUAL_TEXTS = [
 def test_unusual_texts_arrive_unchanged(target: Target) -> None:
     rows = [{"id": i, "text": text} for i, text in enumerate(UNUSUAL_TEXTS)]
     sync(target, rows)
-    assert multiset(target.rows() or []) == multiset(rows)
+    assert multiset(target.read_rows() or []) == multiset(rows)
 
 
 @WITH_EACH_FORMAT
 def test_unusual_column_names_arrive_unchanged(target: Target) -> None:
     row = {'na"me': 1, "with, comma": 2, "naïve 😀": 3, "select": 4, "a'b": 5, "%s": 6, "{}": 7}
     sync(target, [row])
-    assert multiset(target.rows() or []) == multiset([row])
+    assert multiset(target.read_rows() or []) == multiset([row])
 
 
 @WITH_EACH_FORMAT
@@ -273,14 +273,14 @@ def test_values_of_every_type_arrive(target: Target) -> None:
     sync(target, rows)
     expected = [dict(row) for row in rows]
     expected[0]["nested"], expected[1]["nested"] = '{"a":[1,null,"ü"]}', "[]"
-    assert multiset(target.rows() or []) == multiset(expected)
+    assert multiset(target.read_rows() or []) == multiset(expected)
 
 
 @WITH_EACH_FORMAT
 def test_a_hundred_columns_arrive(target: Target) -> None:
     rows = [{f"column {i}": i * n if i % 3 else f"{i}-{n}" for i in range(100)} for n in range(50)]
     sync(target, rows[:30], rows[30:])
-    assert multiset(target.rows() or []) == multiset(rows)
+    assert multiset(target.read_rows() or []) == multiset(rows)
 
 
 def test_readers_see_all_rows_of_one_publication(target: Target) -> None:
@@ -291,7 +291,7 @@ def test_readers_see_all_rows_of_one_publication(target: Target) -> None:
 
     def read_until_done() -> None:
         while not end_reading.wait(0.001):
-            rows = target.rows() or []
+            rows = target.read_rows() or []
             seen_generations.append({int(row["generation"]) for row in rows})
             seen_counts.append(len(rows))
 
@@ -299,7 +299,7 @@ def test_readers_see_all_rows_of_one_publication(target: Target) -> None:
     reader.start()
     try:
         for generation in range(1, 6):
-            job = Sync(target)
+            job = SyncJob(target)
             job.write(user_rows(0, 25, generation=generation))
             job.write(user_rows(25, 50, generation=generation))
             job.publish()
@@ -312,8 +312,8 @@ def test_readers_see_all_rows_of_one_publication(target: Target) -> None:
 
 
 def test_a_check_leaves_no_rows_and_no_staging(target: Target) -> None:
-    steps = list(target.make(uuid4().hex).check())
+    steps = list(target.make_destination(uuid4().hex).check())
     assert steps[-1].step == "write"
     assert all(step.ok and step.message and step.ms >= 0 for step in steps)
-    assert not target.rows()
+    assert not target.read_rows()
     assert target.count_staged() == 0

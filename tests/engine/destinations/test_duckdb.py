@@ -16,7 +16,7 @@ from apps.engine.destinations.duckdb.database import open_database
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
-from tests.engine.destinations.targets import DuckdbTarget, Sync, sync
+from tests.engine.destinations.targets import DuckdbTarget, SyncJob, sync
 
 KEEP_OPEN_SCRIPT = """
 import duckdb, sys
@@ -34,7 +34,7 @@ def target(servers: Servers, tmp_path: Path) -> Iterator[DuckdbTarget]:
 
 
 def run_statement(target: DuckdbTarget, statement: str) -> list[Any]:
-    target.release()
+    target.release_locks()
     with duckdb.connect(target.file) as connection:
         return connection.execute(statement).fetchall()
 
@@ -43,7 +43,7 @@ def test_publishing_fails_while_another_program_has_the_file_open(
     target: DuckdbTarget,
 ) -> None:
     sync(target, [{"id": 1}], mode="append")
-    job = Sync(target, "append", lock_timeout=0)
+    job = SyncJob(target, "append", lock_timeout=0)
     job.write([{"id": 2}])
     other_program = subprocess.Popen(
         [sys.executable, "-c", KEEP_OPEN_SCRIPT, target.file],
@@ -55,11 +55,11 @@ def test_publishing_fails_while_another_program_has_the_file_open(
     assert other_program.stdout.readline() == "open\n"
     with pytest.raises(DestinationError, match=r"Another program has warehouse\.duckdb open"):
         job.publish()
-    steps = list(target.make("b", lock_timeout=0).check())
+    steps = list(target.make_destination("b", lock_timeout=0).check())
     assert [(step.step, step.ok) for step in steps] == [("write", True), ("lock", False)]
     other_program.communicate()
     job.publish()
-    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1}, {"id": 2}])
 
 
 def test_the_published_file_is_complete_without_a_write_ahead_log(target: DuckdbTarget) -> None:
@@ -74,7 +74,7 @@ def test_the_published_file_is_complete_without_a_write_ahead_log(target: Duckdb
 def test_storage_in_a_bucket_is_refused(target: DuckdbTarget) -> None:
     target.data = StorageRoot("s3://bucket", "org/1")
     with pytest.raises(ConfigurationError, match="needs local storage"):
-        Sync(target)
+        SyncJob(target)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_statements_cannot_access_files_outside_staging(tmp_path: Path, statemen
 def test_fields_that_differ_only_in_case_keep_their_own_columns(target: DuckdbTarget) -> None:
     for _ in range(2):
         sync(target, [{"Name": "a", "name": "b", "NAME": "c", "": "d"}], mode="append")
-    rows = target.rows() or []
+    rows = target.read_rows() or []
     assert [sorted(row.values()) for row in rows] == [["a", "b", "c", "d"]] * 2
 
 
@@ -133,14 +133,14 @@ def test_column_types_chosen_by_a_person_are_kept(target: DuckdbTarget) -> None:
         )
     )
     assert types == {"id": "BIGINT", "doc": "JSON", "small": "INTEGER", "note": "VARCHAR"}
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write([{"id": 3, "small": 2**40}])
     with pytest.raises(ContractError):
         job.publish()
     assert run_statement(target, "SELECT id, small FROM flights") == [(2, 7)]
 
 
-def test_a_view_is_not_a_table(target: DuckdbTarget) -> None:
+def test_publishing_to_a_view_is_refused(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     run_statement(target, "CREATE VIEW numbers AS SELECT 1 AS id")
     target.name = "numbers"
@@ -151,19 +151,19 @@ def test_a_view_is_not_a_table(target: DuckdbTarget) -> None:
 def test_failures_do_not_show_paths_of_the_server(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     target.file.write_bytes(b"no database at all" * 1000)
-    job = target.make("b")
+    destination = target.make_destination("b")
     with pytest.raises(DestinationError) as raised:
-        job.publish(())
+        destination.publish(())
     assert str(target.file.parent) not in " ".join([str(raised.value), *raised.value.evidence])
 
 
 def test_the_newest_two_publications_of_a_table_are_remembered(target: DuckdbTarget) -> None:
     job_ids = []
     for number in range(4):
-        job = Sync(target)
+        job = SyncJob(target)
         job.write([{"id": number}])
         job.publish()
-        job_ids.append(job.job)
+        job_ids.append(job.job_id)
     with duckdb.connect(target.file) as connection:
         stored_job_ids = connection.execute(
             "SELECT job_id FROM _drover_publications ORDER BY published_at"

@@ -31,7 +31,7 @@ from tests.engine.destinations.targets import (
     JsonlTarget,
     ParquetTarget,
     S3Target,
-    Sync,
+    SyncJob,
     sync,
 )
 
@@ -39,11 +39,13 @@ FILE_KINDS = ["parquet", "parquet on s3", "parquet on gcs", "jsonl", "csv"]
 
 
 @pytest.fixture(params=FILE_KINDS)
-def files(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[FileTarget]:
-    file_target = TARGETS[request.param](servers, tmp_path)
-    assert isinstance(file_target, FileTarget)
-    yield file_target
-    file_target.close()
+def file_target(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path
+) -> Iterator[FileTarget]:
+    target = TARGETS[request.param](servers, tmp_path)
+    assert isinstance(target, FileTarget)
+    yield target
+    target.close()
 
 
 @pytest.fixture
@@ -51,29 +53,35 @@ def parquet(servers: Servers, tmp_path: Path) -> ParquetTarget:
     return ParquetTarget(servers, tmp_path)
 
 
-def test_the_manifest_lists_exactly_what_is_visible(files: FileTarget) -> None:
-    sync(files, [{"id": 1}], mode="append")
-    sync(files, [{"id": 2, "x": 0.5}], [{"id": 3, "x": None}], mode="append")
-    manifest = files.manifest()
+def test_the_manifest_lists_exactly_what_is_visible(file_target: FileTarget) -> None:
+    sync(file_target, [{"id": 1}], mode="append")
+    sync(file_target, [{"id": 2, "x": 0.5}], [{"id": 3, "x": None}], mode="append")
+    manifest = file_target.read_manifest()
     assert manifest is not None
     assert manifest["rows"] == 3 == sum(part["rows"] for part in manifest["parts"])
     assert [(c["name"], c["type"]) for c in manifest["schema"]] == [
         ("id", "integer"),
         ("x", "number"),
     ]
-    sizes = [len(part) for part in files.parts() or []]
+    sizes = [len(part) for part in file_target.read_parts() or []]
     assert sizes == [part["bytes"] for part in manifest["parts"]]
     stored_keys = {
-        entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key
+        entry.key
+        for entry in file_target.store.entries(f"{file_target.name}/")
+        if "/." not in entry.key
     }
-    listed_keys = {f"{files.name}/{part['key']}" for part in manifest["parts"]}
-    assert stored_keys == listed_keys | {f"{files.name}/manifest.json"}
+    listed_keys = {f"{file_target.name}/{part['key']}" for part in manifest["parts"]}
+    assert stored_keys == listed_keys | {f"{file_target.name}/manifest.json"}
 
 
-def test_replaced_files_are_deleted(files: FileTarget) -> None:
-    sync(files, [{"id": 1}], [{"id": 2}])
-    sync(files, [{"id": 3}])
-    keys = [entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key]
+def test_replaced_files_are_deleted(file_target: FileTarget) -> None:
+    sync(file_target, [{"id": 1}], [{"id": 2}])
+    sync(file_target, [{"id": 3}])
+    keys = [
+        entry.key
+        for entry in file_target.store.entries(f"{file_target.name}/")
+        if "/." not in entry.key
+    ]
     assert len(keys) == 2
 
 
@@ -91,14 +99,14 @@ def test_starting_over_does_not_delete_the_files_of_another_pipeline(
     destination.open(())
     with pytest.raises(ConfigurationError, match="Another pipeline"):
         destination.publish(())
-    assert multiset(bucket.rows() or []) == multiset([{"id": 1}, {"id": 2}])
+    assert multiset(bucket.read_rows() or []) == multiset([{"id": 1}, {"id": 2}])
     bucket.close()
 
 
 def test_all_parquet_parts_of_a_manifest_have_one_schema(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1, "x": 1, "never": None}], mode="append")
     sync(parquet, [{"id": 2, "x": 2.5}], [{"id": 3, "y": "new", "x": 1}], mode="append")
-    schemas = [pl.read_parquet_schema(io.BytesIO(part)) for part in parquet.parts() or []]
+    schemas = [pl.read_parquet_schema(io.BytesIO(part)) for part in parquet.read_parts() or []]
     assert len(schemas) == 3
     assert schemas[0] == {"id": pl.Int64, "x": pl.Float64, "never": pl.String, "y": pl.String}
     assert schemas[1] == schemas[2] == schemas[0]
@@ -112,57 +120,57 @@ def test_all_csv_parts_of_a_manifest_have_one_header(servers: Servers, tmp_path:
         mode="append",
     )
     sync(target, [{"id": 4, "more": True}], mode="append")
-    parts = target.parts() or []
+    parts = target.read_parts() or []
     assert {part.splitlines()[0] for part in parts} == {b"id,t,more"}
     assert parts[0] == b'id,t,more\r\n1,"a ""quoted"",\r\nline",\r\n2,"",\r\n3,,\r\n'
 
 
-def test_an_empty_result_is_a_file_with_the_columns(files: FileTarget) -> None:
-    sync(files, pl.DataFrame(schema={"id": pl.Int64, "at": pl.Date}).to_dicts())
-    job = Sync(files)
+def test_an_empty_result_is_a_file_with_the_columns(file_target: FileTarget) -> None:
+    sync(file_target, pl.DataFrame(schema={"id": pl.Int64, "at": pl.Date}).to_dicts())
+    job = SyncJob(file_target)
     job.write(pl.DataFrame(schema={"id": pl.Int64, "at": pl.Date}))
     published = job.publish()
     assert published.rows == 0
-    parts = files.parts() or []
+    parts = file_target.read_parts() or []
     assert len(parts) == 1
-    if files.kind == "csv":
+    if file_target.kind == "csv":
         assert parts == [b"id,at\r\n"]
-    if files.kind == "parquet":
+    if file_target.kind == "parquet":
         assert pl.read_parquet_schema(io.BytesIO(parts[0])) == {"id": pl.Int64, "at": pl.Date}
 
 
 def test_outputs_are_listed_under_drovers_prefix_and_not_for_a_users_bucket(
-    files: FileTarget,
+    file_target: FileTarget,
 ) -> None:
-    outputs = sync(files, [{"id": 1}], [{"id": 2}, {"id": 3}]).outputs
-    if isinstance(files, S3Target):
+    outputs = sync(file_target, [{"id": 1}], [{"id": 2}, {"id": 3}]).outputs
+    if isinstance(file_target, S3Target):
         assert outputs == ()
         return
     assert [output.rows for output in outputs] == [1, 2]
-    root = open_root(StorageRoot(files.data.url, "", files.data.options))
+    root = open_root(StorageRoot(file_target.data.url, "", file_target.data.options))
     for output in outputs:
-        assert output.key.startswith(f"{files.data.prefix}/")
+        assert output.key.startswith(f"{file_target.data.prefix}/")
         assert root.size(output.key) == output.bytes
     root.close()
 
 
 def test_a_publication_returns_the_folder_whose_earlier_files_were_withdrawn(
-    files: FileTarget,
+    file_target: FileTarget,
 ) -> None:
-    folder = None if isinstance(files, S3Target) else f"{files.data.prefix}/flights/"
-    assert sync(files, [{"id": 1}]).withdrawn == folder
-    assert sync(files, [{"id": 2}]).withdrawn == folder
-    assert sync(files, [{"id": 3}], mode="append").withdrawn is None
-    widened = sync(files, [{"id": 4, "x": 0.5}], mode="append")
-    assert widened.withdrawn == (None if files.kind == "jsonl" else folder)
+    folder = None if isinstance(file_target, S3Target) else f"{file_target.data.prefix}/flights/"
+    assert sync(file_target, [{"id": 1}]).withdrawn == folder
+    assert sync(file_target, [{"id": 2}]).withdrawn == folder
+    assert sync(file_target, [{"id": 3}], mode="append").withdrawn is None
+    widened = sync(file_target, [{"id": 4, "x": 0.5}], mode="append")
+    assert widened.withdrawn == (None if file_target.kind == "jsonl" else folder)
 
 
 def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1}])
-    job = Sync(parquet, "append")
+    job = SyncJob(parquet, "append")
     job.write([{"id": 2, "x": 0.5}])
     first = job.publish()
-    job.attempt()
+    job.start_attempt()
     assert job.publish() == first
     assert first.withdrawn is not None
 
@@ -170,8 +178,8 @@ def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) 
 # Not with GCS, because its emulator does not check generations.
 @pytest.mark.parametrize("kind", ["parquet", "parquet on s3", "csv"])
 def test_concurrent_publications_lose_no_rows(kind: str, servers: Servers, tmp_path: Path) -> None:
-    files = TARGETS[kind](servers, tmp_path)
-    jobs = [Sync(files, "append") for _ in range(4)]
+    file_target = TARGETS[kind](servers, tmp_path)
+    jobs = [SyncJob(file_target, "append") for _ in range(4)]
     for number, job in enumerate(jobs):
         job.write([{"id": number * 10 + i} for i in range(3)])
     threads = [threading.Thread(target=job.publish) for job in jobs]
@@ -179,20 +187,20 @@ def test_concurrent_publications_lose_no_rows(kind: str, servers: Servers, tmp_p
         thread.start()
     for thread in threads:
         thread.join()
-    assert multiset(files.rows() or []) == multiset(
+    assert multiset(file_target.read_rows() or []) == multiset(
         {"id": n * 10 + i} for n in range(4) for i in range(3)
     )
-    files.close()
+    file_target.close()
 
 
-def test_a_swap_needs_the_version_that_was_read(files: FileTarget) -> None:
-    store = files.store
+def test_a_swap_needs_the_version_that_was_read(file_target: FileTarget) -> None:
+    store = file_target.store
     store.swap("x.json", b"1", None)
     stored = store.read_version("x.json")
     assert stored is not None
     first_version = stored[1]
     store.swap("x.json", b"2", first_version)
-    if files.data.url.startswith("gs://"):
+    if file_target.data.url.startswith("gs://"):
         return  # the emulator does not check generations
     for version in (first_version, None):
         with pytest.raises(SwapConflict):
@@ -208,7 +216,7 @@ def test_a_folder_of_another_format_is_replaced_but_not_appended_to(
     with pytest.raises(ConfigurationError, match="parquet"):
         sync(jsonl, [{"id": 2}], mode="append")
     sync(jsonl, [{"id": 2}])
-    assert jsonl.rows() == [{"id": 2}]
+    assert jsonl.read_rows() == [{"id": 2}]
     assert not [entry for entry in jsonl.store.entries("flights/") if "parquet" in entry.key]
 
 
@@ -220,40 +228,42 @@ def test_table_names_that_cannot_be_folder_names_are_refused(
 ) -> None:
     parquet.name = name
     with pytest.raises(ConfigurationError):
-        Sync(parquet)
+        SyncJob(parquet)
 
 
-def test_missing_staged_data_is_an_error(files: FileTarget) -> None:
-    job = Sync(files)
+def test_missing_staged_data_is_an_error(file_target: FileTarget) -> None:
+    job = SyncJob(file_target)
     job.write([{"id": 1}])
     job.write([{"id": 2}])
-    files.store.delete([next(iter(files.store.entries(f"{files.name}/_staging/"))).key])
+    file_target.store.delete(
+        [next(iter(file_target.store.entries(f"{file_target.name}/_staging/"))).key]
+    )
     with pytest.raises(DestinationError, match="is missing"):
-        job.attempt()
+        job.start_attempt()
     with pytest.raises(DestinationError, match="is missing"):
-        job.target.make(job.job).publish(job.committed)
-    assert files.rows() is None
+        job.target.make_destination(job.job_id).publish(job.committed)
+    assert file_target.read_rows() is None
 
 
 def test_staging_of_other_jobs_is_removed_after_a_week(
     parquet: ParquetTarget, tmp_path: Path
 ) -> None:
-    old, fresh = Sync(parquet), Sync(parquet)
-    old.write([{"id": 1}])
-    fresh.write([{"id": 2}])
+    old_job, new_job = SyncJob(parquet), SyncJob(parquet)
+    old_job.write([{"id": 1}])
+    new_job.write([{"id": 2}])
     past = (datetime.now(UTC) - timedelta(days=8)).timestamp()
-    for path in tmp_path.rglob(f"*/{old.job}/*.parquet"):
+    for path in tmp_path.rglob(f"*/{old_job.job_id}/*.parquet"):
         os.utime(path, (past, past))
-    Sync(parquet)
-    assert not list(tmp_path.rglob(f"*/{old.job}/*"))
-    assert list(tmp_path.rglob(f"*/{fresh.job}/*"))
+    SyncJob(parquet)
+    assert not list(tmp_path.rglob(f"*/{old_job.job_id}/*"))
+    assert list(tmp_path.rglob(f"*/{new_job.job_id}/*"))
 
 
 def test_a_broken_manifest_is_not_overwritten(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1}])
     parquet.store.write("flights/manifest.json", b'{"version": 1}')
     with pytest.raises(DestinationError, match=r"manifest\.json was changed"):
-        Sync(parquet)
+        SyncJob(parquet)
     assert parquet.store.read("flights/manifest.json") == b'{"version": 1}'
 
 
@@ -263,17 +273,17 @@ def test_a_full_disk_fails_only_the_batch_that_is_staged(
 ) -> None:
     """The kernel refuses to write more than a number of bytes to a file, as if the disk were full."""
     target = TARGETS[kind](servers, tmp_path)
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write([{"id": 1, "text": "fits"}])
     large_rows = [{"id": i, "text": os.urandom(40).hex()} for i in range(2000)]
     result = fork_server.stage(job, large_rows, kill_at=0, file_limit=20_000)
     assert result.failure is not None
     assert result.failure["class"] == "DestinationError"
     assert result.failure["evidence"] == ["EFBIG: File too large"]
-    job.attempt()
+    job.start_attempt()
     job.write(large_rows)
     job.publish()
-    assert len(target.rows() or []) == 2001
+    assert len(target.read_rows() or []) == 2001
     assert target.count_staged() == 0
     target.close()
 
@@ -281,7 +291,7 @@ def test_a_full_disk_fails_only_the_batch_that_is_staged(
 def write_csv(servers: Servers, folder: Path, rows: list[dict[str, Any]], **settings: Any) -> bytes:
     target = CsvTarget(servers, folder)
     sync(target, rows, **settings)
-    return (target.parts() or [b""])[0]
+    return (target.read_parts() or [b""])[0]
 
 
 def test_csv_distinguishes_null_from_empty_text(servers: Servers, tmp_path: Path) -> None:
@@ -311,7 +321,7 @@ def test_adding_a_column_to_csv_does_not_escape_values_twice(
     target = CsvTarget(servers, tmp_path)
     for row in ({"a": "=1"}, {"a": "=2", "b": 1}):
         sync(target, [row], mode="append", escape_formulas=True)
-    assert [part.splitlines()[1] for part in target.parts() or []] == [b"'=1,", b"'=2,1"]
+    assert [part.splitlines()[1] for part in target.read_parts() or []] == [b"'=1,", b"'=2,1"]
 
 
 def test_csv_uses_the_configured_delimiter(servers: Servers, tmp_path: Path) -> None:
@@ -323,7 +333,7 @@ def test_csv_uses_the_configured_delimiter(servers: Servers, tmp_path: Path) -> 
 def test_json_lines_write_numbers_that_json_lacks_as_text(servers: Servers, tmp_path: Path) -> None:
     target = JsonlTarget(servers, tmp_path)
     sync(target, [{"f": float("nan"), "i": 1}, {"f": float("-inf"), "i": 2}, {"f": 0.5, "i": 3}])
-    assert [row["f"] for row in target.rows() or []] == ["NaN", "-inf", 0.5]
+    assert [row["f"] for row in target.read_rows() or []] == ["NaN", "-inf", 0.5]
 
 
 def test_parquet_uses_the_configured_compression(servers: Servers, tmp_path: Path) -> None:
@@ -331,7 +341,7 @@ def test_parquet_uses_the_configured_compression(servers: Servers, tmp_path: Pat
     for compression in ("zstd", "uncompressed"):
         target = ParquetTarget(servers, tmp_path / compression)
         sync(target, [{"t": "x" * 500 + str(i)} for i in range(300)], compression=compression)
-        sizes[compression] = len((target.parts() or [b""])[0])
+        sizes[compression] = len((target.read_parts() or [b""])[0])
     assert sizes["zstd"] * 4 < sizes["uncompressed"]
 
 

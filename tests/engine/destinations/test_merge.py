@@ -15,7 +15,7 @@ from tests.engine.destinations.targets import (
     CsvTarget,
     JsonlTarget,
     ParquetTarget,
-    Sync,
+    SyncJob,
     Target,
     sync,
 )
@@ -39,10 +39,10 @@ def test_the_last_record_of_a_key_replaces_earlier_ones_within_and_across_batche
         key=["id"],
     )
     expected = [{"id": 1, "v": "c"}, {"id": 2, "v": "d"}, {"id": 3, "v": "e"}]
-    assert multiset(target.rows() or []) == multiset(expected)
+    assert multiset(target.read_rows() or []) == multiset(expected)
     sync(target, [{"id": 3, "v": None}, {"id": 4, "v": "g"}], mode="merge", key=["id"])
     expected[2:] = [{"id": 3, "v": None}, {"id": 4, "v": "g"}]
-    assert multiset(target.rows() or []) == multiset(expected)
+    assert multiset(target.read_rows() or []) == multiset(expected)
 
 
 def test_a_key_can_have_several_columns_with_unusual_names(target: Target) -> None:
@@ -50,45 +50,45 @@ def test_a_key_can_have_several_columns_with_unusual_names(target: Target) -> No
     rows = [{'na"me': "x", "part no": n, "v": n} for n in range(3)]
     sync(target, rows, mode="merge", key=key)
     sync(target, [{'na"me': "x", "part no": 1, "v": 100}], mode="merge", key=key)
-    assert multiset(target.rows() or []) == multiset([rows[0], {**rows[1], "v": 100}, rows[2]])
+    assert multiset(target.read_rows() or []) == multiset([rows[0], {**rows[1], "v": 100}, rows[2]])
 
 
 def test_merging_widens_and_adds_columns(target: Target) -> None:
     sync(target, [{"id": 1, "v": 1}, {"id": 2, "v": 2}], mode="merge", key=["id"])
     sync(target, [{"id": 2, "v": 2.5, "new": True}], mode="merge", key=["id"])
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         [{"id": 1, "v": 1}, {"id": 2, "v": 2.5, "new": True}]
     )
 
 
 def test_publishing_a_merge_again_does_not_overwrite_a_newer_merge(target: Target) -> None:
-    job = Sync(target, "merge", ["id"])
+    job = SyncJob(target, "merge", ["id"])
     job.write([{"id": 1, "v": 1}])
     job.publish()
     sync(target, [{"id": 1, "v": 2}], mode="merge", key=["id"])
-    job.attempt()
+    job.start_attempt()
     job.publish()
-    assert multiset(target.rows() or []) == multiset([{"id": 1, "v": 2}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1, "v": 2}])
 
 
 def test_replacing_a_merged_table_keeps_one_record_for_each_key(target: Target) -> None:
     """The runner replaces the table when a merged stream is read from the beginning."""
     sync(target, [{"id": 1, "v": 1}, {"id": 9, "v": 9}], mode="merge", key=["id"])
     sync(target, [{"id": 1, "v": 2}], [{"id": 1, "v": 3}], mode="replace", key=["id"])
-    assert multiset(target.rows() or []) == multiset([{"id": 1, "v": 3}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1, "v": 3}])
     sync(target, [{"id": 1, "v": 4}], mode="merge", key=["id"])
-    assert multiset(target.rows() or []) == multiset([{"id": 1, "v": 4}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1, "v": 4}])
 
 
 def test_merging_no_rows_changes_nothing(target: Target) -> None:
     assert sync(target, mode="merge", key=["id"]).rows == 0
     sync(target, [{"id": 1}], mode="merge", key=["id"])
     assert sync(target, mode="merge", key=["id"]).rows == 0
-    assert multiset(target.rows() or []) == multiset([{"id": 1}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1}])
 
 
 def test_a_record_without_a_key_value_is_a_contract_failure(target: Target) -> None:
-    job = Sync(target, "merge", ["id"])
+    job = SyncJob(target, "merge", ["id"])
     with pytest.raises(ContractError, match="no value for the key 'id'"):
         job.write([{"id": 1}, {"id": None, "v": 1}])
     with pytest.raises(ContractError):
@@ -98,9 +98,9 @@ def test_a_record_without_a_key_value_is_a_contract_failure(target: Target) -> N
 @pytest.mark.parametrize("kind", [ParquetTarget, JsonlTarget, CsvTarget])
 def test_files_refuse_to_merge(kind: Any, servers: Servers, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="do not support the write mode merge"):
-        Sync(kind(servers, tmp_path), "merge", ["id"])
+        SyncJob(kind(servers, tmp_path), "merge", ["id"])
 
 
 def test_merging_without_a_key_is_refused(target: Target) -> None:
     with pytest.raises(ConfigurationError, match="primary key"):
-        Sync(target, "merge")
+        SyncJob(target, "merge")

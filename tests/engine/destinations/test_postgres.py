@@ -28,7 +28,7 @@ from apps.engine.failures import (
 from apps.engine.sync.build import build_destination
 from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
-from tests.engine.destinations.targets import PostgresTarget, Sync, sync
+from tests.engine.destinations.targets import PostgresTarget, SyncJob, sync
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_schema_that_another_process_creates_at_the_same_time_is_used(
             assert not writing.done(), writing.exception()
         other_session.commit()
         writing.result(60)
-    assert multiset(target.rows() or []) == multiset([{"id": 1}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1}])
 
 
 def test_replacing_a_table_that_drover_created_swaps_it_and_keeps_its_grants(
@@ -87,10 +87,10 @@ def test_replacing_a_table_that_drover_created_swaps_it_and_keeps_its_grants(
     sync(target, [{"id": 1}])
     target.query(f"GRANT SELECT ON {{table}} TO {role} WITH GRANT OPTION")
     target.query("GRANT INSERT ON {table} TO PUBLIC")
-    before = table_oid(target)
+    old_oid = table_oid(target)
     sync(target, [{"id": 2}])
-    assert table_oid(target) != before
-    assert multiset(target.rows() or []) == multiset([{"id": 2}])
+    assert table_oid(target) != old_oid
+    assert multiset(target.read_rows() or []) == multiset([{"id": 2}])
     granted = target.query(
         "SELECT has_table_privilege(%s, %s, 'SELECT WITH GRANT OPTION') AS reads,"
         " has_table_privilege(%s, %s, 'INSERT') AS writes,"
@@ -114,28 +114,28 @@ def test_replacing_a_table_that_drover_created_swaps_it_and_keeps_its_grants(
         "GRANT SELECT (id) ON {table} TO PUBLIC",
     ],
 )
-def test_replacing_keeps_objects_that_others_attached_to_the_table(
+def test_replacing_keeps_objects_that_other_users_attached_to_the_table(
     target: PostgresTarget, attachment: str
 ) -> None:
     sync(target, [{"id": 1, "v": 1}])
     target.query(attachment)
-    before = table_oid(target)
+    old_oid = table_oid(target)
     sync(target, [{"id": 2, "v": 2.5}], [{"id": 3, "w": "new"}])
-    assert table_oid(target) == before
-    rows = [{k: v for k, v in row.items() if k != "note"} for row in target.rows() or []]
+    assert table_oid(target) == old_oid
+    rows = [{k: v for k, v in row.items() if k != "note"} for row in target.read_rows() or []]
     assert multiset(rows) == multiset([{"id": 2, "v": 2.5}, {"id": 3, "w": "new"}])
     if "note" in attachment:
-        assert {row["note"] for row in target.rows() or []} == {"mine"}
+        assert {row["note"] for row in target.read_rows() or []} == {"mine"}
 
 
-def test_replacing_a_table_that_others_reference_deletes_instead_of_truncating(
+def test_replacing_a_table_that_other_tables_reference_deletes_instead_of_truncating(
     target: PostgresTarget,
 ) -> None:
     target.query("CREATE TABLE {table} (id bigint PRIMARY KEY)")
     target.query("CREATE TABLE {schema}.booking (flight bigint REFERENCES {table})")
     sync(target, [{"id": 1}, {"id": 2}])
     sync(target, [{"id": 3}])
-    assert multiset(target.rows() or []) == multiset([{"id": 3}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 3}])
 
 
 def test_a_table_that_a_user_created_keeps_its_columns_and_types(target: PostgresTarget) -> None:
@@ -167,7 +167,7 @@ def test_a_table_that_a_user_created_keeps_its_columns_and_types(target: Postgre
         "loaded": "timestamp with time zone",
         "extra": "boolean",
     }
-    stored = (target.rows() or [])[0]
+    stored = (target.read_rows() or [])[0]
     assert (stored["whole"], stored["single"], stored["doc"]) == (2**40, 0.1, {"a": [1]})
     assert stored["loaded"] is not None
 
@@ -181,12 +181,12 @@ def test_a_value_that_a_users_table_refuses_is_a_contract_failure(
 ) -> None:
     target.query(f"CREATE TABLE {{table}} (id bigint, {column})")
     name = column.split()[0]
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write([{"id": 1, name: value}, {"id": 2, "other": 1}])
     with pytest.raises(ContractError) as raised:
         job.publish()
     assert raised.value.evidence[0].startswith("SQLSTATE 2")
-    assert target.rows() == []
+    assert target.read_rows() == []
 
 
 def test_a_column_without_values_takes_the_type_of_its_first_value(target: PostgresTarget) -> None:
@@ -195,14 +195,16 @@ def test_a_column_without_values_takes_the_type_of_its_first_value(target: Postg
     sync(target, [{"id": 2, "later": None}], mode="append")
     sync(target, [{"id": 3, "later": 5}], mode="append")
     assert column_types(target) == {"id": "bigint", "later": "bigint"}
-    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}, {"id": 3, "later": 5}])
+    assert multiset(target.read_rows() or []) == multiset(
+        [{"id": 1}, {"id": 2}, {"id": 3, "later": 5}]
+    )
 
 
 def test_merging_keeps_columns_that_only_the_users_table_has(target: PostgresTarget) -> None:
     target.query("CREATE TABLE {table} (id bigint, v text, note text)")
     target.query("INSERT INTO {table} VALUES (1, 'old', 'mine'), (2, 'old', 'mine')")
     sync(target, [{"id": 1, "v": "new"}, {"id": 3, "v": "new"}], mode="merge", key=["id"])
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         [
             {"id": 1, "v": "new", "note": "mine"},
             {"id": 2, "v": "old", "note": "mine"},
@@ -215,7 +217,7 @@ def test_merging_replaces_all_rows_with_the_same_key(target: PostgresTarget) -> 
     target.query("CREATE TABLE {table} (id bigint, v text)")
     target.query("INSERT INTO {table} VALUES (1, 'a'), (1, 'b'), (2, 'c'), (2, 'd')")
     sync(target, [{"id": 1, "v": "new"}], mode="merge", key=["id"])
-    assert multiset(target.rows() or []) == multiset(
+    assert multiset(target.read_rows() or []) == multiset(
         [{"id": 1, "v": "new"}, {"id": 2, "v": "c"}, {"id": 2, "v": "d"}]
     )
 
@@ -228,16 +230,16 @@ def test_characters_that_postgresql_lacks_are_replaced_and_logged(target: Postgr
     finally:
         logger.remove(sink)
     rows = [{"id": 1, "a": "x�y", "b": "�"}, {"id": 2, "a": "fine", "b": "z"}]
-    assert multiset(target.rows() or []) == multiset(rows)
+    assert multiset(target.read_rows() or []) == multiset(rows)
     assert next(line for line in lines if "U+0000" in line).endswith("in 2 values\n")
 
 
 def test_column_names_that_postgresql_does_not_allow_are_replaced(target: PostgresTarget) -> None:
-    long = "é" * 40
-    row = {long + "1": 1, long + "2": 2, "": 3, "ctid": 4, "_drover_batch": 5, "ok": 6}
+    long_name = "é" * 40
+    row = {long_name + "1": 1, long_name + "2": 2, "": 3, "ctid": 4, "_drover_batch": 5, "ok": 6}
     sync(target, [row])
     sync(target, [row], mode="append")
-    rows = target.rows() or []
+    rows = target.read_rows() or []
     assert [sorted(stored_row.values()) for stored_row in rows] == [[1, 2, 3, 4, 5, 6]] * 2
     assert "ok" in rows[0]
 
@@ -245,20 +247,20 @@ def test_column_names_that_postgresql_does_not_allow_are_replaced(target: Postgr
 def test_texts_that_would_end_a_copy_arrive_unchanged(target: PostgresTarget) -> None:
     texts = ["\\.", "", "\\N", None, " ", '"']
     sync(target, pl.DataFrame({"only": texts}).to_dicts())
-    stored_texts = [row["only"] for row in target.rows() or []]
+    stored_texts = [row["only"] for row in target.read_rows() or []]
     assert sorted(map(repr, stored_texts)) == sorted(map(repr, texts))
 
 
 def test_rows_with_only_nulls_arrive(target: PostgresTarget) -> None:
     for _ in range(2):
         sync(target, [{"a": None, "b": None}] * 3, mode="append")
-    assert target.rows() == [{"a": None, "b": None}] * 6
+    assert target.read_rows() == [{"a": None, "b": None}] * 6
 
 
 def test_names_with_sql_in_them_are_quoted(target: PostgresTarget) -> None:
     target.name = 'x"; DROP SCHEMA public; --'
     sync(target, [{'a"; DROP TABLE x; --': 1}])
-    assert target.rows() == [{'a"; DROP TABLE x; --': 1}]
+    assert target.read_rows() == [{'a"; DROP TABLE x; --': 1}]
 
 
 def test_a_table_name_may_contain_its_schema(target: PostgresTarget) -> None:
@@ -266,7 +268,7 @@ def test_a_table_name_may_contain_its_schema(target: PostgresTarget) -> None:
     target.name = f"{schema}_other.flights"
     sync(target, [{"id": 1}])
     target.name, target.schema = "flights", f"{schema}_other"
-    assert target.rows() == [{"id": 1}]
+    assert target.read_rows() == [{"id": 1}]
     target.query("DROP SCHEMA {schema} CASCADE")
     target.schema = schema
 
@@ -274,7 +276,7 @@ def test_a_table_name_may_contain_its_schema(target: PostgresTarget) -> None:
 def test_staging_tables_are_logged_so_they_survive_a_crash_of_the_server(
     target: PostgresTarget,
 ) -> None:
-    job = Sync(target)
+    job = SyncJob(target)
     job.write([{"id": 1}])
     tables = target.query(
         "SELECT relpersistence FROM pg_class WHERE relnamespace = %s::regnamespace"
@@ -286,7 +288,7 @@ def test_staging_tables_are_logged_so_they_survive_a_crash_of_the_server(
 
 
 def test_a_lost_connection_fails_one_batch_and_loses_no_row(target: PostgresTarget) -> None:
-    job = Sync(target)
+    job = SyncJob(target)
     job.write([{"id": 1}])
     killed = target.query(
         "SELECT pg_terminate_backend(pid) AS killed FROM pg_stat_activity"
@@ -295,15 +297,15 @@ def test_a_lost_connection_fails_one_batch_and_loses_no_row(target: PostgresTarg
     assert {"killed": True} in killed
     with pytest.raises(DestinationError):
         job.stage([{"id": 2}])
-    job.attempt()
+    job.start_attempt()
     job.write([{"id": 2}])
     job.publish()
-    assert multiset(target.rows() or []) == multiset([{"id": 1}, {"id": 2}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1}, {"id": 2}])
 
 
 def test_publishing_to_a_locked_table_fails_and_changes_nothing(target: PostgresTarget) -> None:
     sync(target, [{"id": 1}])
-    job = Sync(target, lock_timeout=1)
+    job = SyncJob(target, lock_timeout=1)
     job.write([{"id": 2}])
     with psycopg.connect(target.url) as other_session:
         other_session.execute(
@@ -311,9 +313,9 @@ def test_publishing_to_a_locked_table_fails_and_changes_nothing(target: Postgres
         )
         with pytest.raises(DestinationError, match="locked"):
             job.publish()
-    assert multiset(target.rows() or []) == multiset([{"id": 1}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 1}])
     job.publish()
-    assert multiset(target.rows() or []) == multiset([{"id": 2}])
+    assert multiset(target.read_rows() or []) == multiset([{"id": 2}])
 
 
 def test_a_full_disk_is_a_failure_of_the_destination_and_publishes_nothing(
@@ -329,19 +331,19 @@ def test_a_full_disk_is_a_failure_of_the_destination_and_publishes_nothing(
     target.query(
         "CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.full_disk()"
     )
-    job = Sync(target, "append")
+    job = SyncJob(target, "append")
     job.write([{"id": 2}, {"id": 3}])
     with pytest.raises(DestinationError, match="disk of the database is full") as raised:
         job.publish()
     assert raised.value.evidence[0] == "SQLSTATE 53100: could not extend file"
-    assert target.rows() == [{"id": 1}]
+    assert target.read_rows() == [{"id": 1}]
 
 
 def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresTarget) -> None:
     other_data = replace(target.data, prefix="another pipeline")
-    for prefix in (target.data, other_data, target.data, target.data):
-        target.data = prefix
-        job = Sync(target, "append")
+    for data in (target.data, other_data, target.data, target.data):
+        target.data = data
+        job = SyncJob(target, "append")
         job.write([{"id": 1}])
         job.publish()
         job.destination.forget_older_publications()
@@ -349,12 +351,12 @@ def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresT
         "SELECT job_id, owner FROM {schema}._drover_publications ORDER BY at"
     )
     assert [row["owner"] for row in publications] == [other_data.prefix, target.data.prefix]
-    assert publications[-1]["job_id"] == job.job
+    assert publications[-1]["job_id"] == job.job_id
 
 
 def test_an_empty_sync_does_not_remove_the_record_of_earlier_rows(target: PostgresTarget) -> None:
     for rows in ([{"id": 1}], [], []):
-        job = Sync(target, "append")
+        job = SyncJob(target, "append")
         if rows:
             job.write(rows)
         job.publish()
@@ -363,11 +365,11 @@ def test_an_empty_sync_does_not_remove_the_record_of_earlier_rows(target: Postgr
     assert [row["rows"] for row in publications] == [1, 0]
 
 
-def test_a_view_is_not_a_table(target: PostgresTarget) -> None:
+def test_publishing_to_a_view_is_refused(target: PostgresTarget) -> None:
     target.query("CREATE VIEW {table} AS SELECT 1 AS id")
-    steps = list(target.make(uuid4().hex).check())
+    steps = list(target.make_destination(uuid4().hex).check())
     assert (steps[-1].step, steps[-1].ok) == ("write", False)
-    job = Sync(target)
+    job = SyncJob(target)
     job.write([{"id": 1}])
     with pytest.raises(ConfigurationError, match="is not a table"):
         job.publish()

@@ -21,7 +21,9 @@ from apps.egress.http import (
 
 
 class Server(ThreadingHTTPServer):
-    """Redirect `/to?<url>`, loop on `/loop`, send a large body on `/flood` and an endless one on `/drip`, else "ok"."""
+    """Redirect `/to?<url>` to the URL and `/loop` to itself. Send a large body for `/flood`, an endless one for `/drip`,
+    and "ok" for all other paths.
+    """
 
     def __init__(self) -> None:
         self.requests_received: list[tuple[str, dict[str, str]]] = []
@@ -146,14 +148,14 @@ def test_the_connection_uses_the_address_that_was_checked(
     real_getaddrinfo = socket.getaddrinfo
     resolved_hosts: list[object] = []
 
-    def rebinding(host: object, *args: object, **kwargs: object) -> object:
+    def resolve_to_another_address(host: object, *args: object, **kwargs: object) -> object:
         if host != "rebind.test":
             return real_getaddrinfo(host, *args, **kwargs)  # type: ignore[arg-type]
         resolved_hosts.append(host)
         address = "127.0.0.1" if len(resolved_hosts) == 1 else "169.254.169.254"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_to_another_address)
     url = server.url.replace("127.0.0.1", "rebind.test")
     assert private_session.get(url).text == "ok"
     assert len(resolved_hosts) == 1

@@ -1,4 +1,4 @@
-"""Which addresses the engine may connect to, by a table of cases and by rules for random addresses."""
+"""The engine connects only to addresses that the policy allows, checked with known and with random addresses."""
 
 from __future__ import annotations
 
@@ -157,13 +157,13 @@ def test_metadata_and_non_host_addresses_are_refused_even_when_private_ones_are_
 def test_one_private_answer_among_public_ones_refuses_the_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def mixed_addresses(*_: object, **__: object) -> list[tuple[object, ...]]:
+    def resolve_to_mixed_addresses(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 80)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", mixed_addresses)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_to_mixed_addresses)
     with pytest.raises(HostRefused, match=r"mixed\.test \(127\.0\.0\.1\) is refused"):
         check_host("mixed.test", 80, allow_private=False)
 
@@ -212,12 +212,12 @@ def test_public_addresses_are_also_accepted_when_private_ones_are_allowed(
 def test_only_plain_host_names_reach_the_resolver(host: str, private: bool) -> None:
     resolved_names: list[str] = []
 
-    def resolver(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+    def record_name(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
         resolved_names.append(name)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 80))]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", resolver)
+        patch.setattr(socket, "getaddrinfo", record_name)
         try:
             check_host(host, 80, allow_private=private)
         except EgressError:

@@ -27,7 +27,7 @@ MakeRehearsal = Callable[..., Rehearsal]
         ("system_exit", "raised SystemExit", False),
     ],
 )
-def test_a_source_that_breaks_its_contract_fails_as_a_source(
+def test_a_source_that_breaks_its_contract_fails_with_the_class_source(
     make_rehearsal: MakeRehearsal, answer: str, expected_text: str, retryable: bool
 ) -> None:
     run = make_rehearsal({"answer": answer, "after": 200})
@@ -39,7 +39,7 @@ def test_a_source_that_breaks_its_contract_fails_as_a_source(
     assert published_ids(run.folder) == []
 
 
-def test_an_exception_in_the_count_of_records_fails_as_a_source(
+def test_an_exception_in_the_count_of_records_fails_with_the_class_source(
     make_rehearsal: MakeRehearsal,
 ) -> None:
     outcome = make_rehearsal({"total": "raises"}).attempt()

@@ -26,7 +26,7 @@ MakeRehearsal = Callable[..., Rehearsal]
 ROWS = 2000
 SLOW_SOURCE = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and several checkpoints
 ALL_IDS = list(range(1, ROWS + 1))
-# For a server that a test kills, so that it keeps committed rows.
+# A server with these settings keeps committed rows when a test kills it.
 DURABLE_SETTINGS = {"synchronous_commit": "on"}
 
 
@@ -143,7 +143,7 @@ def test_a_sync_that_lost_its_position_starts_over_in_the_same_attempt(
 def test_without_the_roll_back_an_exit_between_two_commits_duplicates_rows(
     make_rehearsal: MakeRehearsal,
 ) -> None:
-    """This is the negative control: without the roll-back, an attempt that was killed leaves double rows."""
+    """This is the negative control. Without the roll-back, an attempt that was killed leaves duplicate rows."""
     run = make_rehearsal({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})
     assert isinstance(run.attempt(), Failed)
     run.trouble_file.unlink()
@@ -252,15 +252,15 @@ def test_killing_the_fork_server_ends_its_run_and_the_next_attempt_succeeds(
     try:
         run = make_rehearsal(SLOW_SOURCE)
         run.engine = engine
-        before = engine.server_pid
-        assert before is not None
-        outcome = run.attempt_with_hold("page 50", lambda: os.kill(before, signal.SIGKILL))
+        old_server_pid = engine.server_pid
+        assert old_server_pid is not None
+        outcome = run.attempt_with_hold("page 50", lambda: os.kill(old_server_pid, signal.SIGKILL))
         assert isinstance(outcome, Failed)
         assert outcome.failure_class is FailureClass.CRASHED
         assert "fork server" in outcome.message
         _wait_for_exit(run.pid)
         assert isinstance(run.attempt(), Succeeded)
-        assert engine.server_pid not in {None, before}
+        assert engine.server_pid not in {None, old_server_pid}
         assert published_ids(run.folder) == ALL_IDS
     finally:
         engine.close()

@@ -25,7 +25,7 @@ from tests.engine.runs.test_faults import DURABLE_SETTINGS, kill_server, random_
 
 MakeRehearsal = Callable[..., Rehearsal]
 ROWS, PAGE_SIZE = 20_000, 250
-# Slow enough for several checkpoints.
+# A run of this source is slow enough for several checkpoints.
 SOURCE = {"rows": ROWS, "page_size": PAGE_SIZE, "delay": 0.005}
 COLUMNS = ["id", "name", "category", "amount", "active"]
 
@@ -152,10 +152,10 @@ def test_killing_a_run_at_random_moments_loses_and_duplicates_no_row(
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == ROWS
     assert reader.read_frame().equals(expected_frame())
-    _assert_next_run_is_exact(run, reader, write_mode)
+    _assert_next_run_reads_each_row_once(run, reader, write_mode)
 
 
-def _assert_next_run_is_exact(
+def _assert_next_run_reads_each_row_once(
     run: Rehearsal, reader: DestinationReader, write_mode: WriteMode
 ) -> None:
     run.start_new_run()
@@ -186,7 +186,7 @@ def test_killing_postgresql_with_the_state_and_the_table_loses_and_duplicates_no
 
 
 def use_current_port(run: Rehearsal, server: EmbeddedPostgres) -> None:
-    """Change the port in the settings: another process may have taken the old one while the server was down."""
+    """Use the server's new port. Another process may have taken the old port while the server was down."""
     run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
     run.change_settings(destination={"port": server.port})
 

@@ -32,7 +32,7 @@ def test_every_row_arrives_and_is_counted(make_rehearsal: MakeRehearsal) -> None
     assert [output.rows for output in run.outputs] == [1234]
 
 
-def test_the_first_event_of_a_run_is_started_with_the_childs_pid(
+def test_the_first_event_of_a_run_contains_the_childs_pid(
     make_rehearsal: MakeRehearsal,
 ) -> None:
     run = make_rehearsal()

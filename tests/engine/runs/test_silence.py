@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return fake_clock
 
 
-def attempt_until_silent(
+def attempt_until_timeout(
     run: Rehearsal, clock: Clock, is_hung: Callable[[], bool], **options: Any
 ) -> None:
     """Attempt the run. After it hangs, advance the time at each check of the supervisor, until the run times out."""
@@ -58,7 +58,9 @@ def test_a_hanging_source_times_out_and_the_next_attempt_continues(
     make_rehearsal: MakeRehearsal, clock: Clock
 ) -> None:
     run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
-    attempt_until_silent(run, clock, lambda: bool(run.progress) and run.progress[-1].written >= 400)
+    attempt_until_timeout(
+        run, clock, lambda: bool(run.progress) and run.progress[-1].written >= 400
+    )
     run.trouble_file.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
@@ -68,7 +70,7 @@ def test_a_hanging_destination_times_out(
     make_rehearsal: MakeRehearsal, clock: Clock, quick_kill: None
 ) -> None:
     run = make_rehearsal({"rows": 1000}, {"fault": "hang"})
-    attempt_until_silent(run, clock, (run.folder / "hanging").exists)
+    attempt_until_timeout(run, clock, (run.folder / "hanging").exists)
 
 
 def test_a_frozen_child_times_out(
@@ -82,11 +84,11 @@ def test_a_frozen_child_times_out(
             frozen_pids.append(run.pid)
             os.kill(run.pid, signal.SIGSTOP)
 
-    attempt_until_silent(run, clock, lambda: bool(frozen_pids), on_event=freeze)
+    attempt_until_timeout(run, clock, lambda: bool(frozen_pids), on_event=freeze)
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "minimum_silences"),
+    ("source", "destination", "min_silent_periods"),
     [
         ({"rows": 100}, {"fault": "slow_publish"}, 4 * 3600 / SILENCE_SECONDS),
         ({"rows": 100, "answer": "drip"}, {}, 3),
@@ -97,7 +99,7 @@ def test_a_frozen_child_times_out(
 def test_a_slow_run_with_progress_does_not_time_out(
     source: dict[str, Any],
     destination: dict[str, Any],
-    minimum_silences: float,
+    min_silent_periods: float,
     make_rehearsal: MakeRehearsal,
     clock: Clock,
     quick_kill: None,
@@ -119,7 +121,7 @@ def test_a_slow_run_with_progress_does_not_time_out(
     monkeypatch.setattr("apps.engine.process.supervisor.SilenceWatch", SlowWatch)
     outcome = make_rehearsal(source, destination).attempt()
     assert isinstance(outcome, Succeeded), outcome
-    assert clock.now > minimum_silences * SILENCE_SECONDS
+    assert clock.now > min_silent_periods * SILENCE_SECONDS
 
 
 def test_repeated_counts_are_not_progress_and_a_longer_wait_is_allowed_once(clock: Clock) -> None:

@@ -18,7 +18,7 @@ MakeRehearsal = Callable[..., Rehearsal]
 MAX_STOP_SECONDS = 30.0  # the limit is ten, but the machine of the tests may be busy
 
 
-class AfterProgress:
+class StopAfterProgress:
     """Request a stop for `reason` after the run has staged a number of rows."""
 
     def __init__(self, reason: StopReason, *, rows: int = 1) -> None:
@@ -50,7 +50,7 @@ def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
         "while_exists": "trouble",
     }  # so the stop arrives before the end
     run = make_rehearsal({"rows": 20_000, "page_size": 50, **slow_answers})
-    stop = AfterProgress(reason)
+    stop = StopAfterProgress(reason)
     outcome = run.attempt(stop=stop, on_event=stop.record_event)
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.retryable) == (failure_class, retryable)
@@ -63,7 +63,7 @@ def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
 
 def test_cancelling_a_hanging_source_keeps_the_staged_rows(make_rehearsal: MakeRehearsal) -> None:
     run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
-    stop = AfterProgress("cancelled", rows=400)
+    stop = StopAfterProgress("cancelled", rows=400)
     started_at = time.monotonic()
     outcome = run.attempt(stop=stop, on_event=stop.record_event)
     assert isinstance(outcome, Failed)

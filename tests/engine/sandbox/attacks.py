@@ -1,7 +1,8 @@
 """Hostile code: each function is an attack and returns whether it succeeded.
 
 The tests send a function into the sandbox as text, so it imports everything it uses. `world` names the targets of
-attacks (see `tests.engine.sandbox.worlds`). As the negative control, each attack also runs without a sandbox, and wins.
+attacks (see `tests.engine.sandbox.worlds`). As the negative control, each attack also runs without a sandbox, where it
+succeeds.
 """
 
 from __future__ import annotations

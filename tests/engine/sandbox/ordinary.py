@@ -72,7 +72,7 @@ class Installation:
     """A copy of the code and the interpreter, and a home folder, that an ordinary user may use."""
 
     python: str
-    path: tuple[str, ...]
+    python_path: tuple[str, ...]
     code: Path
     home: Path
 
@@ -137,7 +137,7 @@ def start_user_process(
         cwd=installation.code,
         umask=0o077,  # as in every process of Drover
         env={
-            "PYTHONPATH": os.pathsep.join(installation.path),
+            "PYTHONPATH": os.pathsep.join(installation.python_path),
             "PATH": "/usr/bin:/bin",
             "ORDINARY_HOME": str(installation.home),
         },

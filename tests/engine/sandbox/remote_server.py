@@ -83,7 +83,7 @@ def write_certificate(name: str, path: Path) -> str:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(tz=datetime.UTC)
     names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    signed = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -95,11 +95,11 @@ def write_certificate(name: str, path: Path) -> str:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = signed.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    private_pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    path.write_bytes(private + pem)
+    path.write_bytes(private_pem + pem)
     return pem.decode()

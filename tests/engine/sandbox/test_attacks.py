@@ -15,16 +15,16 @@ from tests.engine.sandbox import attacks, modes, worlds
 from tests.engine.sandbox.attacks import World
 from tests.engine.sandbox.ordinary import OrdinaryUser
 
-# Some kernels lack the feature that these attacks use, so they cannot be expected to succeed without a sandbox.
+# Some kernels lack the feature that these attacks use, so these attacks may fail without a sandbox too.
 MAY_FAIL_WITHOUT_SANDBOX = {"calls_as_x32"}
 # These attacks need root, so they fail without a sandbox too if the tests do not run as root.
 NEED_ROOT = {"mounts_a_file_system", "changes_its_root", "becomes_root", "loads_a_kernel_program"}
 NEED_X86 = {"calls_as_i386", "calls_as_x32", "loads_a_kernel_program", "uses_kernel_keys"}
-NAMES = sorted(
+ATTACK_NAMES = sorted(
     attacks.attacks_by_name().keys() - (set() if platform.machine() == "x86_64" else NEED_X86)
 )
 SUCCEED_WITHOUT_SANDBOX = sorted(
-    set(NAMES) - MAY_FAIL_WITHOUT_SANDBOX - (set() if os.geteuid() == 0 else NEED_ROOT)
+    set(ATTACK_NAMES) - MAY_FAIL_WITHOUT_SANDBOX - (set() if os.geteuid() == 0 else NEED_ROOT)
 )
 
 
@@ -33,7 +33,7 @@ def test_an_attack_succeeds_without_a_sandbox(name: str, world: World) -> None:
     assert worlds.run_without_sandbox(name, world)
 
 
-@pytest.mark.parametrize(("name", "mode"), modes.case_params(NAMES))
+@pytest.mark.parametrize(("name", "mode"), modes.case_params(ATTACK_NAMES))
 def test_an_attack_fails_in_a_sandbox(
     name: str, mode: str, world: World, make_site: Callable[[str], SandboxSite]
 ) -> None:
@@ -43,7 +43,7 @@ def test_an_attack_fails_in_a_sandbox(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's process")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ATTACK_NAMES)
 def test_an_attack_fails_in_a_sandbox_of_an_ordinary_user(
     name: str, world: World, ordinary_user: OrdinaryUser
 ) -> None:

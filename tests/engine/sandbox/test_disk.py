@@ -24,7 +24,7 @@ from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 LIMITS = replace(SMALL_LIMITS, disk=2 * MEGABYTE)
 END_TIMEOUT = 20.0  # seconds
 SLEEP_AND_RETURN = "\ntime.sleep(25)\nreturn Page([{'id': 1}])"
-WRITES_AFTER_ITS_PAGE = """
+CODE_WRITING_AFTER_ITS_PAGE = """
 def write():
     for n in range(8):
         with open(f'{n}', 'wb') as file:
@@ -75,7 +75,7 @@ def write():
 threading.Thread(target=write, daemon=True).start()
 ctypes.CDLL(None).syscall(60, 0)  # exit of x86_64, which ends only this thread""",
 }
-BELOW_LIMIT = (
+CODE_BELOW_LIMIT = (
     "import mmap, tempfile\n"
     "file = tempfile.TemporaryFile()\n"
     "os.posix_fallocate(file.fileno(), 0, 1 << 19)\n"
@@ -84,11 +84,11 @@ BELOW_LIMIT = (
     "time.sleep(0.8)\n"
     "return Page([{'id': held[0]}])"
 )
-CREATES_CLOSED_FOLDER = "os.umask(0o777); os.mkdir('closed')"
+CODE_WITH_CLOSED_FOLDER = "os.umask(0o777); os.mkdir('closed')"
 FIRST_MODE = modes.available_modes()[0]
-IN_ALL_MODES = ("files", "empty files")
-WRITE_CASES = modes.case_params(IN_ALL_MODES)
-WRITE_CASES += [(name, FIRST_MODE) for name in WRITING_CODE if name not in IN_ALL_MODES]
+NAMES_IN_ALL_MODES = ("files", "empty files")
+WRITE_CASES = modes.case_params(NAMES_IN_ALL_MODES)
+WRITE_CASES += [(name, FIRST_MODE) for name in WRITING_CODE if name not in NAMES_IN_ALL_MODES]
 # In these modes the files of the code are in the file system of the platform.
 HIDE_CASES = modes.case_params(HIDING_CODE, full_modes=(), allowed_modes=("landlock", "root"))
 LIMIT_MESSAGES = "more than 2,097,152 bytes of files|hides files|nested folders"
@@ -96,7 +96,7 @@ LIMIT_MESSAGES = "more than 2,097,152 bytes of files|hides files|nested folders"
 
 @pytest.fixture
 def short_time_without_access(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the time that files may stay without access. `BELOW_LIMIT` takes longer."""
+    """Shorten the time that files may stay without access. `CODE_BELOW_LIMIT` takes longer."""
     monkeypatch.setattr(disk, "MAX_INACCESSIBLE_SECONDS", 0.2)
 
 
@@ -158,7 +158,7 @@ def test_code_that_writes_between_two_requests_is_ended(
     mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     with Sandbox(
-        with_imports(WRITES_AFTER_ITS_PAGE), site=make_site(mode), limits=LIMITS
+        with_imports(CODE_WRITING_AFTER_ITS_PAGE), site=make_site(mode), limits=LIMITS
     ) as sandbox:
         request_page(sandbox)
         wait_until_ended(sandbox)
@@ -169,7 +169,7 @@ def test_code_that_writes_between_two_requests_is_ended(
 
 
 @pytest.mark.parametrize("mode", modes.mode_params())
-def test_files_written_before_the_last_response_count(
+def test_files_written_before_the_last_response_count_towards_the_limit(
     mode: str, make_site: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drover measures once more at the end, even if no regular measurement was due."""
@@ -185,7 +185,7 @@ def test_files_written_before_the_last_response_count(
 def test_use_below_the_limit_is_allowed(
     mode: str, make_site: Callable[[str], SandboxSite], short_time_without_access: None
 ) -> None:
-    with Sandbox(with_imports(BELOW_LIMIT), site=make_site(mode), limits=LIMITS) as sandbox:
+    with Sandbox(with_imports(CODE_BELOW_LIMIT), site=make_site(mode), limits=LIMITS) as sandbox:
         request_page(sandbox)
         sandbox.conclude()
 
@@ -211,8 +211,8 @@ def test_code_cannot_write_to_other_file_systems_in_memory(
     [
         (WRITING_CODE["files"], "bytes of files"),
         (HIDING_CODE["deleted files"], "bytes of files"),
-        (CREATES_CLOSED_FOLDER, "hides files"),
-        (BELOW_LIMIT, None),
+        (CODE_WITH_CLOSED_FOLDER, "hides files"),
+        (CODE_BELOW_LIMIT, None),
     ],
 )
 def test_a_worker_measures_files_with_only_its_usual_capabilities(
@@ -222,13 +222,13 @@ def test_a_worker_measures_files_with_only_its_usual_capabilities(
     tmp_path: Path,
     short_time_without_access: None,
 ) -> None:
-    text, site = with_imports(body + SLEEP_AND_RETURN if expected_text else body), make_site("root")
+    code, site = with_imports(body + SLEEP_AND_RETURN if expected_text else body), make_site("root")
 
     def request_and_conclude() -> None:
         expected_failure = (
             pytest.raises(LimitExceeded, match=expected_text) if expected_text else nullcontext()
         )
-        with Sandbox(text, site=site, limits=LIMITS) as sandbox, expected_failure:
+        with Sandbox(code, site=site, limits=LIMITS) as sandbox, expected_failure:
             request_page(sandbox)
             sandbox.conclude()
 

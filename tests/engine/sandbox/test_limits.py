@@ -22,7 +22,7 @@ MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Greedy:
+class GreedyCase:
     """The body of `get()`, the exception that the sandbox must raise, and a part of its message."""
 
     body: str
@@ -36,26 +36,26 @@ MANY_EMPTY_ROWS = (
     'line = b\'{"t":"rows","rows":[\' + b"{}," * 2_600_000 + b"{}]}" + bytes([10])\n'
     "for _ in range(14): raw(line)"
 )
-GREEDY_CODE = {
-    "computes without end and ignores SIGXCPU": Greedy(
+GREEDY_CASES = {
+    "computes without end and ignores SIGXCPU": GreedyCase(
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
         TookTooLong,
         CODE_USED_CPU,
         replace(SMALL_LIMITS, cpu_seconds=1),
     ),
-    "sleeps without end": Greedy(
+    "sleeps without end": GreedyCase(
         "import time; time.sleep(60)",
         TookTooLong,
         CODE_WAS_SILENT,
         replace(SMALL_LIMITS, silence_seconds=0.6),
     ),
-    "exceeds its time while it logs": Greedy(
+    "exceeds its time while it logs": GreedyCase(
         "import time\nwhile True: time.sleep(0.01); say('log', level='info', message='working')",
         TookTooLong,
         "did not finish within 1 seconds",
         replace(SMALL_LIMITS, wall_seconds=1),
     ),
-    "ignores every signal": Greedy(
+    "ignores every signal": GreedyCase(
         "import signal, time\n"
         "for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
         "time.sleep(60)",
@@ -63,13 +63,13 @@ GREEDY_CODE = {
         CODE_WAS_SILENT,
         replace(SMALL_LIMITS, silence_seconds=0.6),
     ),
-    "allocates memory without end": Greedy(
+    "allocates memory without end": GreedyCase(
         "held = []\nwhile True: held.append(bytearray(1 << 20))",
         LimitExceeded,
         "memory",
         replace(SMALL_LIMITS, memory=256 * MEGABYTE),
     ),
-    "decompresses a bomb": Greedy(
+    "decompresses a bomb": GreedyCase(
         "import zlib; z = zlib.compressobj(1)\n"
         "bomb = b''.join(z.compress(bytes(1 << 20)) for _ in range(300)) + z.flush()\n"
         "zlib.decompress(bomb)",
@@ -77,22 +77,22 @@ GREEDY_CODE = {
         "memory",
         replace(SMALL_LIMITS, memory=256 * MEGABYTE),
     ),
-    "fills the disk with many files": Greedy(
+    "fills the disk with many files": GreedyCase(
         "for n in range(4000): open(f'f{n}', 'wb').write(bytes(1 << 20))",
         (LimitExceeded, SourceError, CodeFailed),
     ),
-    "writes one file that is too large": Greedy(
+    "writes one file that is too large": GreedyCase(
         "file = open('f', 'wb')\nwhile True: file.write(bytes(1 << 20))",
         (LimitExceeded, SourceError, CodeFailed),
     ),
-    "fills the disk with deleted files": Greedy(
+    "fills the disk with deleted files": GreedyCase(
         "import os, time\nheld = []\n"
         "for n in range(40):\n"
         "    held.append(open('f', 'w+b')); os.unlink('f'); held[-1].write(bytes(1 << 20)); held[-1].flush()\n"
         "time.sleep(20)",
         (LimitExceeded, SourceError, CodeFailed),
     ),
-    "starts threads without end": Greedy(
+    "starts threads without end": GreedyCase(
         "import threading, time, _thread\nthreading.stack_size(32768)\n"
         "for _ in range(2000): _thread.start_new_thread(time.sleep, (60,))\n"
         "time.sleep(60)",
@@ -100,59 +100,63 @@ GREEDY_CODE = {
         "more than 80 threads|can't start new thread",
         replace(SMALL_LIMITS, memory=1024 * MEGABYTE),
     ),
-    "prints without end": Greedy("import os\nwhile True: os.write(1, b'x' * 65536)", LimitExceeded),
-    "sends a line without end": Greedy(
+    "prints without end": GreedyCase(
+        "import os\nwhile True: os.write(1, b'x' * 65536)", LimitExceeded
+    ),
+    "sends a line without end": GreedyCase(
         "while True: raw(b'x' * 65536)", BrokenOutput, "longer than"
     ),
-    "sends invalid bytes": Greedy("raw(b'\\xff\\x00garbage\\n')", BrokenOutput, "not JSON"),
-    "sends a pickle": Greedy(
+    "sends invalid bytes": GreedyCase("raw(b'\\xff\\x00garbage\\n')", BrokenOutput, "not JSON"),
+    "sends a pickle": GreedyCase(
         "import pickle; raw(pickle.dumps({'t': 'answer'}) + b'\\n')", BrokenOutput, "not JSON"
     ),
-    "sends JSON that is nested too deeply": Greedy(
+    "sends JSON that is nested too deeply": GreedyCase(
         "raw(b'[' * 100_000 + b']' * 100_000 + b'\\n')", BrokenOutput
     ),
-    "sends NaN": Greedy('raw(b\'{"t":"rows","rows":[{"a":NaN}]}\\n\')', BrokenOutput),
-    "sends rows that are not objects": Greedy(
+    "sends NaN": GreedyCase('raw(b\'{"t":"rows","rows":[{"a":NaN}]}\\n\')', BrokenOutput),
+    "sends rows that are not objects": GreedyCase(
         'raw(b\'{"t":"rows","rows":[1]}\\n\')', BrokenOutput, "wrong shape"
     ),
-    "sends an unknown kind of message": Greedy(
+    "sends an unknown kind of message": GreedyCase(
         'raw(b\'{"t":"succeeded"}\\n\')', BrokenOutput, "unknown kind"
     ),
-    "sends an error of class internal": Greedy(
+    "sends an error of class internal": GreedyCase(
         'raw(b\'{"t":"error","failure":"internal","message":"","evidence":[],'
         '"retry_after":null,"retryable":true,"line":null}\\n\')',
         BrokenOutput,
     ),
-    "sends more bytes than a page may have": Greedy(
+    "sends more bytes than a page may have": GreedyCase(
         "return Page({'text': 'x' * 1000} for _ in iter(int, 1))", LimitExceeded, "one answer"
     ),
-    "sends more rows than a page may have": Greedy(
+    "sends more rows than a page may have": GreedyCase(
         "return Page({} for _ in range(20_000))",
         LimitExceeded,
         "rows at once",
         replace(SMALL_LIMITS, rows=10_000),
     ),
-    "sends more values than a page may have": Greedy(
+    "sends more values than a page may have": GreedyCase(
         MANY_EMPTY_ROWS,
         LimitExceeded,
         "values at once",
         replace(SMALL_LIMITS, page=1 << 30, line=8 << 20),
     ),
-    "closes its output and continues": Greedy(
+    "closes its output and continues": GreedyCase(
         "import os, time\nfor fd in range(1, 64):\n    try: os.close(fd)\n    except OSError: pass\n"
         "time.sleep(60)",
         (LimitExceeded, SourceError),
     ),
-    "exits without a message": Greedy("import os; os._exit(0)", CodeFailed, "exit status 0"),
-    "exits with the status of a failed isolation": Greedy(
+    "exits without a message": GreedyCase("import os; os._exit(0)", CodeFailed, "exit status 0"),
+    "exits with the status of a failed isolation": GreedyCase(
         "import os; os._exit(97)", CodeFailed, "exit status 97"
     ),
-    "exits with the status of a killed process": Greedy(
+    "exits with the status of a killed process": GreedyCase(
         "import os; os._exit(137)", CodeFailed, r"exit status 137|SIGSEGV"
     ),
-    "calls sys.exit": Greedy("import sys; sys.exit(3)", CodeFailed),
-    "crashes the interpreter": Greedy("import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"),
-    "recurses without end": Greedy("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
+    "calls sys.exit": GreedyCase("import sys; sys.exit(3)", CodeFailed),
+    "crashes the interpreter": GreedyCase(
+        "import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"
+    ),
+    "recurses without end": GreedyCase("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
 }
 
 
@@ -197,7 +201,7 @@ DEPEND_ON_LAYERS = (
 )
 CASES = modes.case_params(DEPEND_ON_LAYERS, full_modes=modes.USUAL_MODES[:1])
 CASES += modes.case_params(
-    [name for name in GREEDY_CODE if name not in DEPEND_ON_LAYERS], full_modes=()
+    [name for name in GREEDY_CASES if name not in DEPEND_ON_LAYERS], full_modes=()
 )
 
 
@@ -205,12 +209,12 @@ CASES += modes.case_params(
 def test_greedy_code_ends_with_a_clear_failure(
     name: str, mode: str, make_site: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
-    greedy, site = GREEDY_CODE[name], make_site(mode)
+    case, site = GREEDY_CASES[name], make_site(mode)
     # In root modes, a new home needs a new root file system, which takes seconds.
     if mode not in modes.ROOT_MODES:
         site = replace(site, home=str(tmp_path))
-    with Sandbox(source_code(greedy.body), site=site, limits=greedy.limits) as sandbox:
-        with pytest.raises(greedy.failure, match=greedy.message_part):
+    with Sandbox(source_code(case.body), site=site, limits=case.limits) as sandbox:
+        with pytest.raises(case.failure, match=case.message_part):
             sandbox.call(
                 "page", source_settings=SOURCE_SETTINGS, pagination=None, since=None, limit=None
             )
@@ -231,7 +235,7 @@ def test_a_process_name_that_is_not_utf8_is_accepted(
     body = (
         "import ctypes, time\n"
         "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
-        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # so that the reader of the clock meets this name
+        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # long enough for a measurement of the CPU time
     )
     with Sandbox(
         source_code(body), site=make_site(modes.available_modes()[0]), limits=SMALL_LIMITS

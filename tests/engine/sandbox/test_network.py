@@ -71,14 +71,14 @@ class NetworkTrial:
 
 
 @pytest.fixture
-def remote() -> Iterator[RemoteServer]:
+def server() -> Iterator[RemoteServer]:
     with remote_server.run_server() as server:
         yield server
 
 
 @pytest.fixture
-def trial(remote: RemoteServer, make_site: Callable[[str], SandboxSite]) -> NetworkTrial:
-    return NetworkTrial(make_site(MODES[-1]), remote.port)
+def trial(server: RemoteServer, make_site: Callable[[str], SandboxSite]) -> NetworkTrial:
+    return NetworkTrial(make_site(MODES[-1]), server.port)
 
 
 USUAL_CODE = {
@@ -159,9 +159,9 @@ USUAL_CODE = {
     ("name", "mode"), modes.case_params(USUAL_CODE, full_modes=modes.USUAL_MODES[:1])
 )
 def test_usual_code_of_sources_works(
-    name: str, mode: str, remote: RemoteServer, make_site: Callable[[str], SandboxSite]
+    name: str, mode: str, server: RemoteServer, make_site: Callable[[str], SandboxSite]
 ) -> None:
-    trial = NetworkTrial(make_site(mode), remote.port)
+    trial = NetworkTrial(make_site(mode), server.port)
     egress_limits = trial.egress_limits("shop.test", resolve=resolve_to_loopback)
     assert trial.run_code(USUAL_CODE[name], egress_limits) == [{"id": 1, "path": "/a"}]
 
@@ -183,8 +183,8 @@ def test_code_verifies_the_tls_certificate_of_the_server(
         open("ca.pem", "w").write(self.config.authority)
         return Page(requests.get(f"https://shop.test:{self.config.port}/a", verify="ca.pem").json())
     """
-    with remote_server.run_server(tmp_path / "shop.pem") as remote:
-        trial = NetworkTrial(make_site(MODES[0]), remote.port)
+    with remote_server.run_server(tmp_path / "shop.pem") as server:
+        trial = NetworkTrial(make_site(MODES[0]), server.port)
         egress_limits = trial.egress_limits("shop.test", resolve=resolve_to_loopback)
         assert trial.run_code(body, egress_limits, authority=authority) == [{"id": 1, "path": "/a"}]
         with pytest.raises(EngineError, match=r"SSL|certificate"):
@@ -268,7 +268,7 @@ INTERNAL_HOSTS = [
 
 
 def test_every_spelling_of_an_internal_address_is_refused(
-    trial: NetworkTrial, remote: RemoteServer
+    trial: NetworkTrial, server: RemoteServer
 ) -> None:
     hosts = [form for host in INTERNAL_HOSTS for form in (host, host.strip("[]"))]
     (results,) = trial.run_code(
@@ -278,18 +278,18 @@ def test_every_spelling_of_an_internal_address_is_refused(
     )
     assert [host for host in INTERNAL_HOSTS if " refused" not in str(results[host])] == []
     assert all(connection.refused for connection in trial.connections)
-    assert remote.requests_received == []
+    assert server.requests_received == []
 
 
 def test_internal_addresses_are_reached_if_the_broker_checks_nothing(
-    trial: NetworkTrial, remote: RemoteServer
+    trial: NetworkTrial, server: RemoteServer
 ) -> None:
     hosts = ["localhost", "127.0.0.1", "metadata.google.internal", "10.9.9.9"]
     (results,) = trial.run_code(
         FETCH_HOSTS, trial.egress_limits(*hosts, resolve=resolve_to_loopback), hosts=hosts
     )
     assert results == dict.fromkeys(hosts, 200)
-    assert remote.requests_received == ["/"] * len(hosts)
+    assert server.requests_received == ["/"] * len(hosts)
 
 
 def test_a_host_that_is_not_listed_is_refused_without_a_dns_query(trial: NetworkTrial) -> None:
@@ -352,10 +352,10 @@ def test_one_private_answer_among_public_ones_refuses_the_name(
 
 
 def test_a_redirect_to_an_internal_address_is_refused(
-    trial: NetworkTrial, remote: RemoteServer
+    trial: NetworkTrial, server: RemoteServer
 ) -> None:
-    inside = f"http://169.254.169.254:{trial.port}/latest/meta-data"
-    url = f"http://shop.test:{trial.port}/redirect?to={inside}"
+    internal_url = f"http://169.254.169.254:{trial.port}/latest/meta-data"
+    url = f"http://shop.test:{trial.port}/redirect?to={internal_url}"
 
     def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
         from apps.egress.policy import check_host
@@ -375,7 +375,7 @@ def test_a_redirect_to_an_internal_address_is_refused(
         trial.egress_limits("shop.test", "169.254.169.254", resolve=resolve_to_loopback),
         url=url,
     ) == [{"won": 200}]
-    assert remote.requests_received[-1] == "/latest/meta-data"
+    assert server.requests_received[-1] == "/latest/meta-data"
 
 
 def test_another_port_of_a_listed_host_is_refused(trial: NetworkTrial) -> None:
@@ -384,7 +384,7 @@ def test_another_port_of_a_listed_host_is_refused(trial: NetworkTrial) -> None:
         trial.run_code(FETCH_URL, egress_limits, url=f"http://shop.test:{trial.port}/")
 
 
-def test_code_that_bypasses_the_shim_uses_the_same_broker(trial: NetworkTrial) -> None:
+def test_code_that_uses_the_brokers_socket_directly_is_refused_too(trial: NetworkTrial) -> None:
     body = """
         import json
         from drover import _sockets
@@ -485,7 +485,7 @@ def test_the_broker_still_works_after_code_flooded_it(trial: NetworkTrial) -> No
     """
     limits = replace(SMALL_LIMITS, silence_seconds=2)
     egress_limits = trial.egress_limits("shop.test", max_connections=100)
-    outcome = _outcome(lambda: trial.run_code(body, egress_limits, limits=limits))
+    outcome = _outcome_name(lambda: trial.run_code(body, egress_limits, limits=limits))
     assert outcome in ("flooded", "LimitExceeded", "TookTooLong")
     body = USUAL_CODE["requests"]
     assert trial.run_code(body, trial.egress_limits("shop.test", resolve=resolve_to_loopback)) == [
@@ -493,7 +493,7 @@ def test_the_broker_still_works_after_code_flooded_it(trial: NetworkTrial) -> No
     ]
 
 
-def _outcome(run_code: Callable[[], list[Any]]) -> str:
+def _outcome_name(run_code: Callable[[], list[Any]]) -> str:
     try:
         return "flooded" if run_code() == [{"flooded": True}] else "unexpected rows"
     except EngineError as error:

@@ -1,6 +1,6 @@
-"""Root file systems of sandboxes are created once. Those of an older installation are removed, unless in use.
+"""The root file system of sandboxes is created once. An unused one of an older installation is removed.
 
-Their Python modules are compiled in advance, because a sandbox cannot save compiled modules.
+Its Python modules are compiled in advance, because a sandbox cannot save compiled modules.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def create_root(home: Path, name: str, *, idle: float) -> Path:
 
 
 def test_a_root_is_created_once_and_old_ones_are_removed(tmp_path: Path) -> None:
-    old = create_root(tmp_path, "root-0123456789abcdef", idle=roots.UNUSED_SECONDS + 60)
-    used = create_root(tmp_path, "root-fedcba9876543210", idle=60)
+    old_root = create_root(tmp_path, "root-0123456789abcdef", idle=roots.UNUSED_SECONDS + 60)
+    used_root = create_root(tmp_path, "root-fedcba9876543210", idle=60)
     root = roots.prepare_root(tmp_path, paths.find_python_files())
     assert (root / roots.WORK_FOLDER).is_dir()
-    assert not old.exists()
-    assert used.exists()
+    assert not old_root.exists()
+    assert used_root.exists()
     python = Path(paths.find_python_files().executable)
     assert python.exists(), "the target of a link was removed"
     second = roots.prepare_root(tmp_path, paths.find_python_files())
     assert second == root
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([root.name, used.name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([root.name, used_root.name])
 
 
 def test_a_sweep_removes_unused_work_folders_of_every_root(tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_sweep_removes_unused_work_folders_of_every_root(tmp_path: Path) -> No
     bases = [tmp_path / roots.WORK_FOLDER, tmp_path / "root-0123456789abcdef" / roots.WORK_FOLDER]
     for base in bases:
         (base / f"{workdirs.WORK_PREFIX}left").mkdir(parents=True)
-    used = workdirs.create(bases[1], None)
+    used_folder = workdirs.create(bases[1], None)
     (bases[1] / f"{workdirs.WORK_PREFIX}left").mkdir()
     roots.sweep(tmp_path)
     remaining = {path.name for base in bases for path in base.iterdir() if path.is_dir()}
-    assert remaining == {used.name}
-    workdirs.remove(used)
+    assert remaining == {used_folder.name}
+    workdirs.remove(used_folder)
 
 
 @pytest.mark.parametrize("may_write", [True, False])

@@ -29,7 +29,7 @@ folder = workdirs.create(Path(sys.argv[1]), None)
 print(folder.name, flush=True)
 sys.stdin.read()
 """
-IN_ANOTHER_CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+CONTAINER_COMMAND = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def start_owner(base: Path, *command: str) -> subprocess.Popen[str]:
@@ -69,8 +69,8 @@ def test_the_folder_of_a_killed_process_is_removed_at_the_next_start(tmp_path: P
 )
 def test_the_folder_of_a_live_process_in_another_container_is_kept(tmp_path: Path) -> None:
     """Both processes have the same process id, because each is the first in its container."""
-    first = start_owner(tmp_path, *IN_ANOTHER_CONTAINER)
-    second = start_owner(tmp_path, *IN_ANOTHER_CONTAINER)
+    first = start_owner(tmp_path, *CONTAINER_COMMAND)
+    second = start_owner(tmp_path, *CONTAINER_COMMAND)
     names = {read_folder_name(first), read_folder_name(second)}
     own_folder = workdirs.create(tmp_path, None)
     workdirs.sweep(tmp_path)
@@ -151,11 +151,14 @@ def test_a_slow_removal_continues_with_the_next_sweeps(
 
 
 def test_unused_folders_of_an_earlier_release_are_removed(tmp_path: Path) -> None:
-    dead, alive = tmp_path / "999999999-0123456789ab", tmp_path / f"{os.getpid()}-0123456789ab"
-    for folder in (dead, alive):
+    dead_owner_folder, live_owner_folder = (
+        tmp_path / "999999999-0123456789ab",
+        tmp_path / f"{os.getpid()}-0123456789ab",
+    )
+    for folder in (dead_owner_folder, live_owner_folder):
         (folder / "inner").mkdir(parents=True)
     workdirs.sweep(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [alive.name]
+    assert [path.name for path in tmp_path.iterdir()] == [live_owner_folder.name]
 
 
 @pytest.mark.parametrize("mode", modes.available_modes())
