@@ -68,13 +68,13 @@ def test_no_response_and_no_text_in_the_database_contains_a_secret(committed_db:
         "post", "connectors/check", {**connector, "config": postgres_settings(MISPLACED_SECRET)}
     )
     send_request("get", "connectors")
-    inline = config(
+    inline_config = config(
         {"stream": "public.orders"}, kind="postgres", config=postgres_settings(PIPELINE_PASSWORD)
     )
-    body = {"name": "Orders", "config": inline, "schedule": "0 0 * * *"}
-    pipeline = send_request("post", "pipelines", body, **{"Idempotency-Key": "made"}).json()["id"]
+    body = {"name": "Orders", "config": inline_config, "schedule": "0 0 * * *"}
+    pipeline = send_request("post", "pipelines", body, **{"Idempotency-Key": "orders"}).json()["id"]
     send_request("post", "pipelines/validate", {**body, "name": "x"})
-    send_request("post", "pipelines/preview", {"config": inline})
+    send_request("post", "pipelines/preview", {"config": inline_config})
     send_request(
         "patch", f"pipelines/{pipeline}", {"config": {"source": {"config": {"database": "s"}}}}
     )

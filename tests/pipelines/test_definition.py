@@ -1,4 +1,4 @@
-"""Any JSON as a definition or schedule is accepted or gets errors with field names. It never raises."""
+"""Any JSON value is accepted as a definition or schedule, or rejected with errors that name the fields."""
 
 from __future__ import annotations
 
@@ -40,25 +40,26 @@ VALID_DOCUMENT: dict[str, Any] = {
     },
 }
 
-markers = st.fixed_dictionaries(
+secret_hints = st.fixed_dictionaries(
     {"set": st.booleans() | st.none()}, optional={"last4": st.text(max_size=4)}
 )
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | markers,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | secret_hints,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
 
 
-def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = (
+def all_paths(node: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of each node in a document: the keys and indexes that lead to it."""
+    children = (
         node.items()
         if isinstance(node, dict)
         else enumerate(node)
         if isinstance(node, list)
         else ()
     )
-    return [here, *(path for key, value in inner for path in paths(value, (*here, key)))]  # fmt: skip
+    return [prefix, *(path for key, value in children for path in all_paths(value, (*prefix, key)))]  # fmt: skip
 
 
 @st.composite
@@ -66,7 +67,7 @@ def changed_document(draw: st.DrawFn) -> Any:
     """Generate the valid document with one to three parts replaced, added or removed."""
     document = deepcopy(VALID_DOCUMENT)
     for _ in range(draw(st.integers(1, 3))):
-        *parents, last = draw(st.sampled_from(paths(document)[1:] or [("source",)]))
+        *parents, last = draw(st.sampled_from(all_paths(document)[1:] or [("source",)]))
         container: Any = document
         for step in parents:
             container = container[step]

@@ -18,7 +18,7 @@ UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
 
 @dataclass
 class DomainObjects:
-    """An org with a connector and a pipeline in each of two domains, and one of each without a domain."""
+    """An org with three connectors and three pipelines: one in each of two domains, and one without a domain."""
 
     world: World
     own_domain: Domain
@@ -52,7 +52,7 @@ def key_client(objects: DomainObjects, role: str = "member") -> APIClient:
     return client
 
 
-def viewer_with_domain_role(objects: DomainObjects) -> APIClient:
+def client_with_domain_role(objects: DomainObjects) -> APIClient:
     """Return a client of a viewer who has the role of a member in the own domain."""
     with objects.world.scope():
         membership = Membership.objects.for_org(objects.world.org).get(
@@ -67,22 +67,22 @@ def viewer_with_domain_role(objects: DomainObjects) -> APIClient:
     return objects.world.client(Role.VIEWER)
 
 
-@pytest.mark.parametrize("kind", ["connectors", "pipelines"])
+@pytest.mark.parametrize("resource", ["connectors", "pipelines"])
 def test_a_key_of_a_domain_can_read_and_change_only_its_objects(
-    objects: DomainObjects, kind: str
+    objects: DomainObjects, resource: str
 ) -> None:
     client = key_client(objects)
-    by_name = getattr(objects, kind)
-    rows = client.get(f"/api/v1/{kind}").json()
+    objects_by_name = getattr(objects, resource)
+    rows = client.get(f"/api/v1/{resource}").json()
     assert [row["name"] for row in rows["results"]] == ["own"]
     assert rows["count"] == 1
-    unknown = client.get(f"/api/v1/{kind}/{UNKNOWN}")
+    unknown = client.get(f"/api/v1/{resource}/{UNKNOWN}")
     for name in ("other", "none"):
-        path = f"/api/v1/{kind}/{by_name[name].pk}"
+        path = f"/api/v1/{resource}/{objects_by_name[name].pk}"
         assert client.get(path).content == unknown.content
         assert client.patch(path, {"name": "Mine"}).status_code == 404
         assert client.delete(path).status_code == 404
-    path = f"/api/v1/{kind}/{by_name['own'].pk}"
+    path = f"/api/v1/{resource}/{objects_by_name['own'].pk}"
     assert client.patch(path, {"name": "Mine"}).status_code == 200
     answer = client.patch(path, {"domain_id": str(objects.other_domain.pk)})
     assert answer.json()["errors"][0] == {
@@ -138,36 +138,36 @@ def test_a_key_cannot_see_pipelines_of_other_domains_that_use_its_connector(
     assert [row["name"] for row in answer_to_member["pipelines"]] == ["Alone", "Secret", "Seen"]
 
 
-@pytest.mark.parametrize("kind", ["connectors", "pipelines"])
-def test_a_viewer_with_a_domain_role_can_read_all_and_edit_in_the_domain(
-    objects: DomainObjects, kind: str
+@pytest.mark.parametrize("resource", ["connectors", "pipelines"])
+def test_a_viewer_with_a_domain_role_can_read_all_objects_and_edit_those_of_the_domain(
+    objects: DomainObjects, resource: str
 ) -> None:
-    client = viewer_with_domain_role(objects)
-    by_name = getattr(objects, kind)
-    assert client.get(f"/api/v1/{kind}").json()["count"] == 3
-    path = f"/api/v1/{kind}/{by_name['own'].pk}"
+    client = client_with_domain_role(objects)
+    objects_by_name = getattr(objects, resource)
+    assert client.get(f"/api/v1/{resource}").json()["count"] == 3
+    path = f"/api/v1/{resource}/{objects_by_name['own'].pk}"
     assert client.patch(path, {"name": "Mine"}).status_code == 200
     assert client.patch(path, {"domain_id": str(objects.other_domain.pk)}).status_code == 403
     for name in ("other", "none"):
-        path = f"/api/v1/{kind}/{by_name[name].pk}"
+        path = f"/api/v1/{resource}/{objects_by_name[name].pk}"
         assert client.patch(path, {"name": "Mine"}).status_code == 403
         assert client.delete(path).status_code == 403
 
 
 @pytest.mark.parametrize(("name", "status"), [("own", 201), ("other", 422), ("none", 201)])
-def test_a_viewer_with_a_domain_role_can_use_connectors_of_the_domain_or_of_none(
+def test_a_viewer_with_a_domain_role_can_use_connectors_of_the_domain_or_without_a_domain(
     objects: DomainObjects, name: str, status: int
 ) -> None:
-    client = viewer_with_domain_role(objects)
+    client = client_with_domain_role(objects)
     source = {"connector_id": str(objects.connectors[name].pk), "config": None, "kind": None}
     body = {"name": "new", "config": config(**source), "domain_id": str(objects.own_domain.pk)}
     assert client.post("/api/v1/pipelines", body).status_code == status
 
 
 def test_a_copy_of_a_pipeline_stays_in_its_domain(objects: DomainObjects) -> None:
-    client = viewer_with_domain_role(objects)
+    client = client_with_domain_role(objects)
     copied = client.post(f"/api/v1/pipelines/{objects.pipelines['own'].pk}/duplicate", {})
     assert copied.status_code == 201
     assert copied.json()["domain"]["name"] == "Own"
-    foreign = client.post(f"/api/v1/pipelines/{objects.pipelines['none'].pk}/duplicate", {})
-    assert foreign.status_code == 403
+    refused = client.post(f"/api/v1/pipelines/{objects.pipelines['none'].pk}/duplicate", {})
+    assert refused.status_code == 403

@@ -17,10 +17,11 @@ from tests.world import World, make_connector, make_pipeline
 
 URL = "/api/v1/pipelines"
 UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
-PASSWORD = "canary-of-an-inline-password-3k9z"
+PASSWORD = "canary-of-an-inline_settings-password-3k9z"
 
 
 def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, Any]:
+    """Return a definition with a dummy source. The keyword arguments change the source."""
     return {
         "source": {"kind": "dummy", "config": {"rows": 10}, **source},
         "streams": [{"stream": "generated", **(stream or {})}],
@@ -29,9 +30,16 @@ def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, 
 
 
 def config_with_secret(**settings: Any) -> dict[str, Any]:
-    """Return a definition whose source has a secret in its inline settings."""
-    inline = {"host": "db.example.com", "database": "shop", "user": "r", "password": PASSWORD}
-    return config({"stream": "public.orders"}, kind="postgres", config={**inline, **settings})
+    """Return a definition whose source has a secret in its inline_settings settings."""
+    inline_settings = {
+        "host": "db.example.com",
+        "database": "shop",
+        "user": "r",
+        "password": PASSWORD,
+    }
+    return config(
+        {"stream": "public.orders"}, kind="postgres", config={**inline_settings, **settings}
+    )
 
 
 def create_pipeline(world: World, **changes: Any) -> dict[str, Any]:
@@ -108,7 +116,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
-def test_a_stranger_gets_the_same_404_for_a_pipeline_as_for_none(
+def test_a_stranger_gets_the_same_404_for_a_pipeline_as_for_an_unknown_id(
     world: World, stranger: World, method: str, path: str, body: Any
 ) -> None:
     pipeline = make_pipeline(world, schedule="0 0 * * *")
@@ -310,11 +318,11 @@ def test_a_pipeline_uses_the_settings_of_its_connector(world: World) -> None:
 
 
 def test_a_connector_of_another_org_or_role_is_unknown(world: World, stranger: World) -> None:
-    foreign = make_connector(stranger)
+    foreign_connector = make_connector(stranger)
     destination = make_connector(world, role="destination", kind="logger")
-    for pk in (foreign.pk, destination.pk):
-        body = config(connector_id=str(pk), config=None, kind=None)
-        answer = world.client().post(URL, {"name": "x", "config": body})
+    for pk in (foreign_connector.pk, destination.pk):
+        definition = config(connector_id=str(pk), config=None, kind=None)
+        answer = world.client().post(URL, {"name": "x", "config": definition})
         assert error_codes(answer) == {"source.connector_id": "unknown"}
 
 
@@ -331,8 +339,8 @@ def test_a_connector_cannot_be_combined_with_inline_settings_or_another_kind(wor
 
 def test_an_inline_secret_is_masked_for_users_and_stays_stored_for_the_engine(world: World) -> None:
     pipeline = create_pipeline(world, config=config_with_secret())
-    marker = {"set": True, "last4": "3k9z"}
-    assert pipeline["config"]["source"]["config"]["password"] == marker
+    secret_hint = {"set": True, "last4": "3k9z"}
+    assert pipeline["config"]["source"]["config"]["password"] == secret_hint
     client = world.client()
     path = f"{URL}/{pipeline['id']}"
     patched = client.patch(path, {"config": {"source": {"config": {"database": "store"}}}})
@@ -368,7 +376,9 @@ def test_changing_the_kind_removes_the_old_settings_and_secrets(world: World) ->
     assert engine_source(world, pipeline["id"]).config == {}
 
 
-def test_a_patch_can_replace_inline_settings_by_a_connector_and_back(world: World) -> None:
+def test_a_patch_can_replace_inline_settings_by_a_connector_and_a_connector_by_inline_settings(
+    world: World,
+) -> None:
     connector = make_connector(world, config={"rows": 7})
     pipeline = create_pipeline(world)
     path = f"{URL}/{pipeline['id']}"
@@ -412,21 +422,23 @@ def test_a_put_resets_omitted_fields(world: World) -> None:
     assert (body["max_attempts"], body["version"]) == (3, 1)
 
 
-def test_a_copy_is_disabled_gets_a_new_name_and_does_not_follow_changes(world: World) -> None:
+def test_a_copy_is_disabled_has_a_new_name_and_does_not_change_with_the_original(
+    world: World,
+) -> None:
     pipeline = create_pipeline(world, config=config_with_secret(), schedule="0 0 * * *", tags=["a"])
     client = world.client()
-    first = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
-    second = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
-    with_name = client.post(f"{URL}/{pipeline['id']}/duplicate", {"name": "Mine"}).json()
-    assert [first["name"], second["name"], with_name["name"]] == [
+    first_copy = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
+    second_copy = client.post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
+    named_copy = client.post(f"{URL}/{pipeline['id']}/duplicate", {"name": "Mine"}).json()
+    assert [first_copy["name"], second_copy["name"], named_copy["name"]] == [
         "Flights (copy)",
         "Flights (copy 2)",
         "Mine",
     ]
-    assert (first["enabled"], first["next_run_at"]) == (False, None)
-    assert (first["schedule"]["cron"], first["tags"]) == ("0 0 * * *", ["a"])
+    assert (first_copy["enabled"], first_copy["next_run_at"]) == (False, None)
+    assert (first_copy["schedule"]["cron"], first_copy["tags"]) == ("0 0 * * *", ["a"])
     client.patch(f"{URL}/{pipeline['id']}", {"config": {"source": {"config": {"password": "new"}}}})
-    assert engine_source(world, first["id"]).config["password"] == PASSWORD
+    assert engine_source(world, first_copy["id"]).config["password"] == PASSWORD
 
 
 def test_disabling_removes_the_next_run_and_enabling_plans_it_again(world: World) -> None:
@@ -463,12 +475,12 @@ def test_a_pipeline_with_an_active_run_cannot_be_deleted(world: World) -> None:
 def test_saving_a_stale_pipeline_does_not_overwrite_its_last_run(world: World) -> None:
     pipeline = make_pipeline(world)
     with world.scope():
-        stale = Pipeline.objects.for_org(world.org).get()
+        stale_pipeline = Pipeline.objects.for_org(world.org).get()
         Pipeline.objects.for_org(world.org).update(
             last_run_id=new_id(), last_run_status="succeeded", last_run_finished_at=timezone.now()
         )
-        stale.name = "New"
-        services._save(stale)
+        stale_pipeline.name = "New"
+        services._save(stale_pipeline)
     saved = world.client().get(f"{URL}/{pipeline.pk}").json()
     assert (saved["name"], saved["last_run"]["status"]) == ("New", "succeeded")
 
@@ -506,10 +518,10 @@ def test_a_pipeline_can_belong_to_a_domain_of_its_org_only(world: World, strange
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Marketing")
     with stranger.scope():
-        foreign = Domain.unscoped.create(org=stranger.org, name="Theirs")
+        foreign_domain = Domain.unscoped.create(org=stranger.org, name="Theirs")
     pipeline = create_pipeline(world, domain_id=str(domain.pk))
     assert pipeline["domain"] == {"id": str(domain.pk), "name": "Marketing"}
-    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": str(foreign.pk)})
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": str(foreign_domain.pk)})
     assert error_codes(answer) == {"domain_id": "unknown"}
     cleared = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": None})
     assert cleared.json()["domain"] is None

@@ -82,9 +82,9 @@ def test_a_preview_of_too_many_records_or_of_an_invalid_config_is_rejected(world
 
 
 def test_a_preview_cannot_use_a_connector_of_another_org(world: World, stranger: World) -> None:
-    foreign = make_connector(stranger)
+    foreign_connector = make_connector(stranger)
     preview_config = {
-        "source": {"connector_id": str(foreign.pk)},
+        "source": {"connector_id": str(foreign_connector.pk)},
         "streams": [{"stream": "generated"}],
     }
     answer = world.client(Role.OWNER).post(f"{URL}/preview", {"config": preview_config})

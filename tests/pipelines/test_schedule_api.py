@@ -84,12 +84,14 @@ def test_a_preview_shows_the_same_times_for_an_unsaved_and_a_saved_schedule(worl
 def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:
     client = world.client(Role.VIEWER)
 
-    def errors(schedule: Any) -> dict[str, str]:
+    def preview_errors(schedule: Any) -> dict[str, str]:
         return error_codes(client.post("/api/v1/schedules/preview", {"schedule": schedule}))
 
-    assert errors("0 0 0 * * *") == {"schedule.cron": "invalid"}
-    assert errors({"cron": "0 0 * * *", "timezone": "CET2"}) == {"schedule.timezone": "unknown"}
-    assert errors({"cron": "0 0 * * *", "timezone": "../etc/passwd"}) == {
+    assert preview_errors("0 0 0 * * *") == {"schedule.cron": "invalid"}
+    assert preview_errors({"cron": "0 0 * * *", "timezone": "CET2"}) == {
+        "schedule.timezone": "unknown"
+    }
+    assert preview_errors({"cron": "0 0 * * *", "timezone": "../etc/passwd"}) == {
         "schedule.timezone": "unknown"
     }
     answer = client.post("/api/v1/schedules/preview", {"schedule": "0 0 * * *", "count": 101})

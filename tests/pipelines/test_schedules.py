@@ -43,9 +43,9 @@ def is_scheduled_at(cron: Cron, local_time: datetime) -> bool:
 
 
 def times_by_clock(text: str, zone_name: str, after: datetime, until: datetime) -> list[datetime]:
-    """Check every minute. A local time that the clock skips counts at the moment of the jump."""
+    """Find the times by a check of every minute. A local time that the clock skips is due when the clock jumps."""
     cron, zone = parse(text), ZoneInfo(zone_name)
-    found = []
+    times = []
     moment = after.replace(second=0, microsecond=0)
     local = moment.astimezone(zone)
     while moment < until:
@@ -59,8 +59,8 @@ def times_by_clock(text: str, zone_name: str, after: datetime, until: datetime) 
                 is_due = is_due or is_scheduled_at(cron, skipped_time)
                 skipped_time += MINUTE
         if is_due and after < moment <= until:
-            found.append(moment)
-    return found
+            times.append(moment)
+    return times
 
 
 @st.composite
@@ -118,10 +118,10 @@ def test_the_next_times_are_those_of_a_clock_that_advances_by_minutes(
     after = utc_time(day) + timedelta(seconds=offset)
     until = after + timedelta(days=2)
     expected = times_by_clock(text, zone, after, until)
-    found = next_times(PlannedSchedule(text, timezone=zone), after, len(expected) + 1)
-    assert found[: len(expected)] == expected
-    assert all(moment > until for moment in found[len(expected) :])
-    assert found == sorted(set(found))
+    times = next_times(PlannedSchedule(text, timezone=zone), after, len(expected) + 1)
+    assert times[: len(expected)] == expected
+    assert all(moment > until for moment in times[len(expected) :])
+    assert times == sorted(set(times))
 
 
 def test_a_local_time_that_the_clock_skips_runs_at_the_end_of_the_gap() -> None:
@@ -152,17 +152,17 @@ def test_an_hourly_schedule_runs_once_in_every_elapsed_hour() -> None:
     ]
 
 
-def test_the_29th_of_february_is_found_across_a_century_without_one() -> None:
-    found = next_times(PlannedSchedule("0 0 29 2 *"), utc_time("2096-03-01"), 1)
-    assert found == [utc_time("2104-02-29")]
+def test_the_next_29th_of_february_is_found_if_it_is_eight_years_later() -> None:
+    times = next_times(PlannedSchedule("0 0 29 2 *"), utc_time("2096-03-01"), 1)
+    assert times == [utc_time("2104-02-29")]
 
 
 def test_a_day_of_month_and_a_weekday_are_combined_with_or() -> None:
-    found = local_times("0 0 13 * fri", "UTC", "2026-11-01", 4)
-    assert [entry[:2] for entry in found] == ["06", "13", "20", "27"]
+    times = local_times("0 0 13 * fri", "UTC", "2026-11-01", 4)
+    assert [entry[:2] for entry in times] == ["06", "13", "20", "27"]
 
 
-def test_names_and_seven_for_sunday_are_accepted() -> None:
+def test_names_of_months_and_weekdays_and_seven_for_sunday_are_accepted() -> None:
     assert parse("0 0 * JAN-mar fri-sun") == parse("0 0 * 1-3 5-7")
     assert parse("0 0 * * 7") == parse("0 0 * * 0")
     assert parse("0 0 * * */2").weekdays == {0, 2, 4, 6}

@@ -95,7 +95,7 @@ def versions_table(committed_db: None) -> Iterator[None]:
         run_migration()
 
 
-def definitions(world: World, pipeline: Pipeline) -> list[Any]:
+def stored_definitions(world: World, pipeline: Pipeline) -> list[Any]:
     with world.scope():
         rows = PipelineVersion.objects.for_org(world.org).filter(pipeline=pipeline)
         return list(rows.order_by("number").values_list("definition", flat=True))
@@ -116,18 +116,18 @@ def create_pipeline(world: World, *documents: Any) -> Pipeline:
 
 def test_every_version_of_every_org_is_migrated_forward_and_back(versions_table: None) -> None:
     run_migration(backwards=True)
-    acme, other = make_world(), make_world("Other")
+    acme, other_world = make_world(), make_world("Other")
     pipelines = [
         (acme, create_pipeline(acme, OLD_DEFINITION, OLD_DEFINITION_WITH_TRANSFORM)),
-        (other, create_pipeline(other, OLD_DEFINITION_WITH_TRANSFORM, OLD_DEFINITION)),
+        (other_world, create_pipeline(other_world, OLD_DEFINITION_WITH_TRANSFORM, OLD_DEFINITION)),
     ]
     run_migration()
-    assert [definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
+    assert [stored_definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
         [NEW_DEFINITION, NEW_DEFINITION_WITH_TRANSFORM],
         [NEW_DEFINITION_WITH_TRANSFORM, NEW_DEFINITION],
     ]
     run_migration(backwards=True)
-    assert [definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
+    assert [stored_definitions(*org_and_pipeline) for org_and_pipeline in pipelines] == [
         [OLD_DEFINITION, OLD_DEFINITION_WITH_TRANSFORM],
         [OLD_DEFINITION_WITH_TRANSFORM, OLD_DEFINITION],
     ]

@@ -69,7 +69,7 @@ def test_a_put_without_transforms_removes_them(world: World) -> None:
     assert transforms_of(answer.json()) == []
 
 
-def test_the_audit_log_identifies_the_code_without_its_text(world: World) -> None:
+def test_the_audit_log_contains_a_hash_of_the_code_and_not_its_text(world: World) -> None:
     create_pipeline(world, config=config_with_transforms())
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
@@ -186,10 +186,10 @@ def test_no_transaction_is_open_while_a_transform_is_validated(
     assert scopes == [None] * 6
 
 
-def change_during_validation(
+def arrange_change_during_validation(
     monkeypatch: pytest.MonkeyPatch, world: World, pk: str, changes: dict[str, Any]
 ) -> None:
-    """Change the pipeline as another user while the code of the next request is validated."""
+    """Let the pipeline be changed by another request while the code of the next request is validated."""
     validate_transform = engine.validate_transform
 
     def change_and_validate(**arguments: Any) -> Any:
@@ -205,9 +205,9 @@ def test_an_update_is_rejected_if_the_pipeline_changed_during_the_validation(
 ) -> None:
     pipeline = create_pipeline(world, config=CONFIG)
     path, client = f"{URL}/{pipeline['id']}", world.client()
-    tag = client.get(path)["ETag"]
-    change_during_validation(monkeypatch, world, pipeline["id"], {"name": "Faster"})
-    answer = client.patch(path, transform_changes(TRANSFORM), headers={"If-Match": tag})
+    etag = client.get(path)["ETag"]
+    arrange_change_during_validation(monkeypatch, world, pipeline["id"], {"name": "Faster"})
+    answer = client.patch(path, transform_changes(TRANSFORM), headers={"If-Match": etag})
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
     pipeline_now = client.get(path).json()
     assert pipeline_now["name"] == "Faster"
@@ -219,7 +219,7 @@ def test_a_patch_is_merged_with_changes_made_during_the_validation(
 ) -> None:
     pipeline = create_pipeline(world, config=CONFIG)
     other_changes = {"config": {"source": {"config": {"rows": 9}}}}
-    change_during_validation(monkeypatch, world, pipeline["id"], other_changes)
+    arrange_change_during_validation(monkeypatch, world, pipeline["id"], other_changes)
     path, client = f"{URL}/{pipeline['id']}", world.client()
     answer = client.patch(path, transform_changes(TRANSFORM)).json()
     assert transforms_of(answer) == [TRANSFORM]
@@ -231,20 +231,23 @@ def test_two_requests_with_one_idempotency_key_create_one_pipeline(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"name": "Flights", "config": config_with_transforms()}
-    answers_meanwhile: list[Any] = []
+    nested_answers: list[Any] = []
     validate_transform = engine.validate_transform
 
     def send_request() -> Any:
         return world.client().post(URL, body, headers={"Idempotency-Key": "k"})
 
     def validate_and_repeat(**arguments: Any) -> Any:
-        answers_meanwhile.append(send_request())
+        nested_answers.append(send_request())
         return validate_transform(**arguments)
 
     monkeypatch.setattr(engine, "validate_transform", validate_and_repeat)
     first, second = send_request(), send_request()
-    (meanwhile,) = answers_meanwhile
-    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "idempotency_key_in_use")
+    (nested_answer,) = nested_answers
+    assert (nested_answer.status_code, nested_answer.json()["code"]) == (
+        409,
+        "idempotency_key_in_use",
+    )
     assert first.status_code == 201
     assert second.content == first.content
     assert world.client().get(URL).json()["count"] == 1

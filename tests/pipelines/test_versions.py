@@ -92,7 +92,7 @@ def test_a_version_is_returned_with_masked_secrets(world: World) -> None:
     assert answer.json()["config"] == pipeline["config"]
 
 
-def test_an_unknown_version_of_any_number_gets_404(world: World) -> None:
+def test_a_version_number_that_does_not_exist_gets_404(world: World) -> None:
     pipeline = create_pipeline(world)
     client = world.client()
     for number in (0, 2, 2**31, 10**26):
@@ -117,10 +117,10 @@ def test_restoring_adds_a_version_with_the_old_secrets_encrypted_again(world: Wo
     with world.scope():
         sealed = dict(PipelineVersion.objects.for_org(world.org).values_list("number", "sealed"))
     assert sealed[3] != sealed[1]
-    notes = client.get(f"{URL}/{pipeline['id']}/versions").json()["results"]
-    assert notes[0]["note"] == "Restored version 1"
-    unchanged = client.post(f"{URL}/{pipeline['id']}/versions/1/restore", {}).json()
-    assert unchanged["version"] == 3
+    versions = client.get(f"{URL}/{pipeline['id']}/versions").json()["results"]
+    assert versions[0]["note"] == "Restored version 1"
+    restored_again = client.post(f"{URL}/{pipeline['id']}/versions/1/restore", {}).json()
+    assert restored_again["version"] == 3
 
 
 def test_a_version_whose_connector_was_deleted_cannot_be_restored(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Processes that freeze in the middle of a transaction, directly after the statement that took a lock.
+"""Processes that stop (by SIGSTOP) in the middle of a transaction, directly after the statement that took a lock.
 
 `python -m tests.runs.claiming.freezer` loads Django once and forks a process for each line of standard input.
 `python -m tests.runs.claiming.freezer PATTERN worker` runs a worker that freezes.
@@ -29,12 +29,13 @@ def freeze_after(pattern: str) -> None:
     """Stop this process after the first statement that matches the pattern."""
     expression = re.compile(pattern, re.DOTALL)
     original_execute = psycopg.Cursor.execute
-    pending = [True]
+    has_frozen = False
 
     def execute(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal has_frozen
         result = original_execute(cursor, query, *arguments, **options)
-        if pending and expression.search(str(query)):
-            pending.clear()
+        if not has_frozen and expression.search(str(query)):
+            has_frozen = True
             os.kill(os.getpid(), signal.SIGSTOP)
         return result
 
@@ -43,19 +44,19 @@ def freeze_after(pattern: str) -> None:
 
 @dataclass
 class FrozenProcess:
-    """A process that stopped after its statement. It writes its result to `result` after it was resumed."""
+    """A process that stopped after its statement. After it was resumed, it writes its result to `result_file`."""
 
     pid: int
-    result: Path
+    result_file: Path
 
     def resume(self, seconds: float = 30) -> dict[str, Any]:
         """Resume the process. Return what its action returned or raised."""
         os.kill(self.pid, signal.SIGCONT)
         deadline = time.monotonic() + seconds
-        while not self.result.exists():
+        while not self.result_file.exists():
             assert time.monotonic() < deadline, "the resumed process does not end"
             time.sleep(0.02)
-        return dict(json.loads(self.result.read_text()))
+        return dict(json.loads(self.result_file.read_text()))
 
 
 class Freezer:
@@ -81,19 +82,19 @@ class Freezer:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        result = self._folder / f"frozen-{len(self._pids)}.json"
+        result_file = self._folder / f"frozen-{len(self._pids)}.json"
         request = {
             "action": action,
             "pattern": pattern,
             "idle_seconds": idle_seconds,
-            "result": str(result),
+            "result": str(result_file),
         }
         self._process.stdin.write(json.dumps({**request, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
         self._pids.append(pid)
-        wait_until_frozen(pid, result)
-        return FrozenProcess(pid, result)
+        wait_until_frozen(pid, result_file)
+        return FrozenProcess(pid, result_file)
 
     def close(self) -> None:
         """Kill all processes, including frozen ones."""
@@ -103,11 +104,11 @@ class Freezer:
         self._process.wait()
 
 
-def wait_until_frozen(pid: int, result: Path | None = None, seconds: float = 40) -> None:
+def wait_until_frozen(pid: int, result_file: Path | None = None, seconds: float = 40) -> None:
     """Wait until the process is stopped. Fail if it has ended, because then it holds no lock."""
     deadline = time.monotonic() + seconds
     while process_state(pid) != "T":
-        output = result.read_text() if result and result.exists() else ""
+        output = result_file.read_text() if result_file and result_file.exists() else ""
         assert not output, f"the process ended without the lock: {output}"
         assert time.monotonic() < deadline, "the process did not freeze"
         time.sleep(0.02)
