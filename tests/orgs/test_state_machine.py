@@ -40,7 +40,7 @@ PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 5)
 org_numbers = st.integers(0, 1)
 user_numbers = st.integers(0, 31)  # see `choose_user`
 role_names = st.sampled_from(RANKS)
-domain_roles = st.sampled_from(("admin", "member", "admin", "viewer", "owner"))
+domain_role_names = st.sampled_from(("admin", "member", "admin", "viewer", "owner"))
 picks = st.integers(0, 999)
 mostly_false = st.sampled_from((False, False, False, False, True))
 scope_lists = st.sampled_from(
@@ -103,7 +103,7 @@ class OrgsMachine(RuleBasedStateMachine):
         """Compare all rows of an org in the database with the model."""
         with world.scope():
             members = Membership.objects.for_org(world.org).values_list("user__email", "role")
-            overrides = DomainRole.objects.for_org(world.org).values_list(
+            rows = DomainRole.objects.for_org(world.org).values_list(
                 "domain_id", "membership__user__email", "role"
             )
             invited = Invitation.objects.for_org(world.org).open().values_list("email", "role")
@@ -111,7 +111,7 @@ class OrgsMachine(RuleBasedStateMachine):
             connectors = Connector.objects.for_org(world.org).values_list("id", "domain_id")
             assert dict(members) == model.members
             assert model.owners()
-            assert {(d, p): r for d, p, r in overrides} == model.domain_roles
+            assert {(d, p): r for d, p, r in rows} == model.domain_roles
             assert dict(invited) == {p: i.role for p, i in model.invitations.items()}
             assert {str(pk) for pk in keys} == {key.id for key in model.keys if key.is_active}
             assert dict(connectors) == model.connectors
@@ -391,7 +391,7 @@ class OrgsMachine(RuleBasedStateMachine):
         org=org_numbers,
         pick=picks,
         other_user=user_numbers,
-        role=domain_roles,
+        role=domain_role_names,
         foreign=mostly_false,
     )
     def set_domain_role(
