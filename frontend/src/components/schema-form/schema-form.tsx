@@ -6,14 +6,14 @@ import {
   constantsOf,
   fieldsOf,
   isObject,
-  optionOf,
+  optionIndex,
   shapeOf,
   type Config,
   type FieldShape,
   type FormField,
   type Schema,
 } from "./schema";
-import { Checkbox, Control, MapRows, TextWithCode } from "./setting-inputs";
+import { Checkbox, Control, MapInput, TextWithCode } from "./setting-inputs";
 
 interface FormProps {
   schema: Schema;
@@ -136,7 +136,7 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   if (shape.kind === "map") {
     return (
       <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <MapRows
+        <MapInput
           title={shape.title}
           value={isObject(value) ? value : {}}
           secret={shape.secret}
@@ -194,7 +194,7 @@ type UnionProps = Omit<FieldProps, "field"> & {
 
 function UnionField({ shape, required, root, value, onChange, errors, path }: UnionProps) {
   const noneIndex = shape.options.findIndex((option) => option.title === "None");
-  const selectedIndex = optionOf(value ?? shape.fallback, shape.options);
+  const selectedIndex = optionIndex(value ?? shape.defaultValue, shape.options);
   const shownIndex = selectedIndex < 0 && !shape.nullable && !required ? noneIndex : selectedIndex;
   const option = shape.options[shownIndex];
   const unsetLabel = !shape.nullable ? "Choose…" : noneIndex < 0 ? "None" : "Not set";

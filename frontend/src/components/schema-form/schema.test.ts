@@ -2,15 +2,15 @@ import { describe, expect, it } from "vitest";
 import {
   constantsOf,
   fieldsOf,
-  isSetMarker,
+  isMaskedSecret,
   missingFields,
-  optionOf,
+  optionIndex,
   withoutEmptyFields,
   shapeOf,
   type Schema,
 } from "./schema";
 
-/** A schema as pydantic generates it: optional fields are anyOf with null, nested models $ref, unions have a constant. */
+/** A schema as pydantic generates it: optional fields are anyOf with null, nested models are $ref, and each option of a union has a constant. */
 const REST: Schema = {
   type: "object",
   required: ["base_url", "auth"],
@@ -101,18 +101,18 @@ describe("the fields of a settings schema", () => {
       integer: true,
       minimum: 1,
       maximum: 1000,
-      fallback: 100,
+      defaultValue: 100,
       nullable: false,
     });
   });
 
-  it("optionOf finds the option of a union by its constant", () => {
+  it("optionIndex finds the option of a union by its constant", () => {
     const auth = shape("auth");
     if (auth.kind !== "union") throw new Error("not a union");
     expect(auth.options.map(({ title }) => title)).toEqual(["Bearer token", "Basic auth"]);
     expect(constantsOf(auth.options[1]!.schema, REST)).toEqual({ type: "basic_auth" });
-    expect(optionOf({ type: "basic_auth", username: "x" }, auth.options)).toBe(1);
-    expect(optionOf(undefined, auth.options)).toBe(-1);
+    expect(optionIndex({ type: "basic_auth", username: "x" }, auth.options)).toBe(1);
+    expect(optionIndex(undefined, auth.options)).toBe(-1);
   });
 
   it("missingFields returns the paths of empty required fields", () => {
@@ -157,11 +157,11 @@ describe("the fields of a settings schema", () => {
     });
   });
 
-  it("isSetMarker accepts a stored secret and no object with other keys", () => {
-    expect(isSetMarker({ set: true, last4: "1234" })).toBe(true);
-    expect(isSetMarker({ set: false })).toBe(true);
-    expect(isSetMarker({ set: true, other: 1 })).toBe(false);
-    expect(isSetMarker("set")).toBe(false);
+  it("isMaskedSecret accepts a masked secret and rejects an object with other keys", () => {
+    expect(isMaskedSecret({ set: true, last4: "1234" })).toBe(true);
+    expect(isMaskedSecret({ set: false })).toBe(true);
+    expect(isMaskedSecret({ set: true, other: 1 })).toBe(false);
+    expect(isMaskedSecret("set")).toBe(false);
   });
 
   it("shapeOf returns a JSON field for an unknown reference", () => {

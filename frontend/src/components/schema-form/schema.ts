@@ -13,7 +13,7 @@ interface BaseShape {
   example: string | null;
   /** Whether null is a valid value. It means that the setting is not set. */
   nullable: boolean;
-  fallback: unknown;
+  defaultValue: unknown;
 }
 
 export type FieldShape = BaseShape &
@@ -34,7 +34,7 @@ interface UnionOption {
   title: string;
   schema: Schema;
   /** The property whose constant value identifies this option. */
-  marker: { name: string; value: unknown } | null;
+  discriminator: { name: string; value: unknown } | null;
 }
 
 export interface FormField {
@@ -84,7 +84,7 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
     description: withoutRepetition(title, nonEmptyText(node.description)),
     example: exampleOf(node),
     nullable,
-    fallback: node.default,
+    defaultValue: node.default,
   };
   if (nonNull.length === 1 && isObject(nonNull[0]!.properties)) {
     return { ...base, kind: "union", options: [unionOption(nonNull[0]!, root)] };
@@ -93,13 +93,13 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
     return {
       ...shapeOf(name, { ...nonNull[0], ...ownKeywords(schema) }, root),
       nullable,
-      fallback: node.default,
+      defaultValue: node.default,
     };
   if (nonNull.length > 1 && nonNull.every((option) => isObject(option.properties))) {
     return { ...base, kind: "union", options: nonNull.map((option) => unionOption(option, root)) };
   }
   if (nonNull.length > 1)
-    return { ...base, kind: isSecret(node) ? "secret" : allTexts(nonNull) ? "text" : "json" };
+    return { ...base, kind: isSecret(node) ? "secret" : allowsOnlyText(nonNull) ? "text" : "json" };
   return { ...base, ...plainShape(node, root) } as FieldShape;
 }
 
@@ -116,7 +116,7 @@ function ownKeywords(schema: Schema): Schema {
   );
 }
 
-/** Returns the property's own title, or its name in words. The title of a shared definition does not describe this use. */
+/** Returns the property's own title, or its name in words. The title behind a `$ref` does not describe this property. */
 function titleOf(name: string, schema: Schema): string {
   const ownTitle = nonEmptyText(schema.title);
   const isGenerated =
@@ -142,8 +142,8 @@ function plainShape(node: Schema, root: Schema): object {
       return {
         kind: "number",
         integer: node.type === "integer",
-        minimum: numeric(node.minimum),
-        maximum: numeric(node.maximum),
+        minimum: numberOrNull(node.minimum),
+        maximum: numberOrNull(node.maximum),
       };
     case "boolean":
       return { kind: "switch" };
@@ -172,11 +172,12 @@ function objectShape(node: Schema, root: Schema): object {
   return isMap ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
 }
 
-const SCALARS: unknown[] = ["string", "integer", "number", "boolean"];
+const SCALAR_TYPES: unknown[] = ["string", "integer", "number", "boolean"];
 
 function isScalar(schema: Schema): boolean {
   return (
-    SCALARS.includes(schema.type) || (alternatives(schema).length > 0 && alternatives(schema).every(isScalar))
+    SCALAR_TYPES.includes(schema.type) ||
+    (alternatives(schema).length > 0 && alternatives(schema).every(isScalar))
   );
 }
 
@@ -187,16 +188,20 @@ function alternatives(node: Schema): Schema[] {
 
 function unionOption(option: Schema, root: Schema): UnionOption {
   const constant = Object.entries(constantsOf(option, root))[0];
-  const marker = constant ? { name: constant[0], value: constant[1] } : null;
+  const discriminator = constant ? { name: constant[0], value: constant[1] } : null;
   const title = nonEmptyText(option.title);
-  const optionTitle = title?.includes(" ") ? title : nameInWords(String(marker?.value ?? title ?? "Option"));
-  return { title: optionTitle, schema: option, marker };
+  const optionTitle = title?.includes(" ")
+    ? title
+    : nameInWords(String(discriminator?.value ?? title ?? "Option"));
+  return { title: optionTitle, schema: option, discriminator };
 }
 
-/** Returns the index of the option whose marker the value has, or -1. */
-export function optionOf(value: unknown, options: UnionOption[]): number {
+/** Returns the index of the option whose discriminator the value has, or -1. */
+export function optionIndex(value: unknown, options: UnionOption[]): number {
   if (!isObject(value)) return -1;
-  return options.findIndex(({ marker }) => marker === null || value[marker.name] === marker.value);
+  return options.findIndex(
+    ({ discriminator }) => discriminator === null || value[discriminator.name] === discriminator.value,
+  );
 }
 
 /** Returns the properties of an object that have a constant value. The form has no fields for them. */
@@ -212,8 +217,8 @@ function isSecret(schema: Schema): boolean {
   return schema.writeOnly === true || schema.format === "password";
 }
 
-/** Whether the value is the server's placeholder of a stored secret: `{"set": true, "last4": "1234"}`. */
-export function isSetMarker(value: unknown): value is { set: boolean; last4?: string } {
+/** Whether the value is what the server returns in place of a secret: `{"set": true, "last4": "1234"}`. */
+export function isMaskedSecret(value: unknown): value is { set: boolean; last4?: string } {
   return (
     isObject(value) &&
     typeof value.set === "boolean" &&
@@ -229,7 +234,7 @@ export function withoutEmptyFields(value: Config): Config {
 
 function valueWithoutEmptyFields(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(valueWithoutEmptyFields);
-  return isObject(value) && !isSetMarker(value) ? withoutEmptyFields(value) : value;
+  return isObject(value) && !isMaskedSecret(value) ? withoutEmptyFields(value) : value;
 }
 
 function isEmpty(value: unknown): boolean {
@@ -252,7 +257,7 @@ export function missingFields(schema: Schema, root: Schema, value: Config, path 
       return missingFields(shape.schema, root, isObject(fieldValue) ? fieldValue : {}, fieldPath);
     }
     if (shape.kind === "union" && isObject(fieldValue)) {
-      const option = shape.options[optionOf(fieldValue, shape.options)];
+      const option = shape.options[optionIndex(fieldValue, shape.options)];
       return option ? missingFields(option.schema, root, fieldValue, fieldPath) : [fieldPath];
     }
     if (shape.kind === "list" && Array.isArray(fieldValue) && fieldValue.length > 0) {
@@ -262,20 +267,20 @@ export function missingFields(schema: Schema, root: Schema, value: Config, path 
     }
     const isEmptyField =
       fieldValue === undefined || fieldValue === "" || (fieldValue === null && !shape.nullable);
-    return required && isEmptyField && shape.fallback === undefined ? [fieldPath] : [];
+    return required && isEmptyField && shape.defaultValue === undefined ? [fieldPath] : [];
   });
 }
 
-function allTexts(options: Schema[]): boolean {
+function allowsOnlyText(options: Schema[]): boolean {
   return options.every(
     (option) => option.type === "string" || option.const !== undefined || Array.isArray(option.enum),
   );
 }
 
-const LONG_TEXT = 5_000; // characters; a text that may be longer gets a larger input, for example a certificate
+const LONG_TEXT_LENGTH = 5_000; // characters; a text that may be longer gets a larger input, for example a certificate
 
 function isLong(node: Schema): boolean {
-  return node.format === "textarea" || (numeric(node.maxLength) ?? 0) >= LONG_TEXT;
+  return node.format === "textarea" || (numberOrNull(node.maxLength) ?? 0) >= LONG_TEXT_LENGTH;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -286,6 +291,6 @@ function nonEmptyText(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
-function numeric(value: unknown): number | null {
+function numberOrNull(value: unknown): number | null {
   return typeof value === "number" ? value : null;
 }

@@ -1,7 +1,7 @@
 import { useId, useState } from "react";
 import { Button } from "@/components/button";
 import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
-import { isSetMarker, InvalidJson, type Config, type FieldShape } from "./schema";
+import { isMaskedSecret, InvalidJson, type Config, type FieldShape } from "./schema";
 
 /** Shows the parts of the text between backticks as code. */
 export function TextWithCode({ text }: { text: string }) {
@@ -16,7 +16,7 @@ interface ControlProps {
 }
 
 export function Control({ shape, control, value, onChange }: ControlProps) {
-  const fallback = placeholderOf(shape);
+  const placeholder = placeholderOf(shape);
   switch (shape.kind) {
     case "secret":
       return <SecretInput control={control} value={value} onChange={onChange} />;
@@ -27,7 +27,7 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
           rows={4}
           {...control}
           value={asText(value)}
-          placeholder={fallback}
+          placeholder={placeholder}
           onChange={({ target }) => onChange(target.value)}
         />
       );
@@ -41,14 +41,16 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
           max={shape.maximum ?? undefined}
           {...control}
           value={asText(value)}
-          placeholder={fallback}
+          placeholder={placeholder}
           onChange={({ target }) => onChange(target.value === "" ? undefined : Number(target.value))}
         />
       );
     case "choice":
       return <Choice shape={shape} control={control} value={value} onChange={onChange} />;
     case "texts":
-      return <TextsInput control={control} value={value} fallback={shape.fallback} onChange={onChange} />;
+      return (
+        <TextsInput control={control} value={value} defaultValue={shape.defaultValue} onChange={onChange} />
+      );
     case "json":
       return <JsonInput control={control} value={value} onChange={onChange} />;
     default:
@@ -59,15 +61,15 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
           spellCheck={false}
           {...control}
           value={asText(value)}
-          placeholder={fallback}
+          placeholder={placeholder}
           onChange={({ target }) => onChange(target.value)}
         />
       );
   }
 }
 
-function placeholderOf({ fallback, example }: FieldShape): string | undefined {
-  if (fallback !== undefined && fallback !== null && fallback !== "") return String(fallback);
+function placeholderOf({ defaultValue, example }: FieldShape): string | undefined {
+  if (defaultValue !== undefined && defaultValue !== null && defaultValue !== "") return String(defaultValue);
   return example === null ? undefined : `Example: ${example}`;
 }
 
@@ -81,15 +83,15 @@ function Choice({
   value,
   onChange,
 }: ControlProps & { shape: Extract<FieldShape, { kind: "choice" }> }) {
-  const isUnset = shape.fallback === undefined || shape.fallback === null;
+  const hasDefault = shape.defaultValue !== undefined && shape.defaultValue !== null;
   return (
     <select
       className="control"
       {...control}
-      value={asText(value ?? shape.fallback)}
+      value={asText(value ?? shape.defaultValue)}
       onChange={({ target }) => onChange(shape.choices.find((choice) => String(choice) === target.value))}
     >
-      {(isUnset || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
+      {(!hasDefault || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
       {shape.choices.map((choice) => (
         <option key={choice} value={choice}>
           {choice === "\t" ? "tab" : choice}
@@ -105,10 +107,10 @@ interface InputProps {
   onChange: (value: unknown) => void;
 }
 
-/** An input for a secret. Of a stored secret it shows only the last four characters. */
+/** An input for a secret. It shows only the last four characters of a stored secret. */
 function SecretInput({ control, value, onChange }: InputProps) {
-  const [stored] = useState(() => (isSetMarker(value) && value.set ? value : null));
-  if (isSetMarker(value) && value.set) {
+  const [stored] = useState(() => (isMaskedSecret(value) && value.set ? value : null));
+  if (isMaskedSecret(value) && value.set) {
     return (
       <div className="flex items-center gap-2">
         <span className="control flex items-center gap-2 bg-hover! text-soft!">
@@ -137,17 +139,19 @@ function SecretInput({ control, value, onChange }: InputProps) {
 }
 
 /** An input for a list of texts, one per line. */
-function TextsInput({ control, value, fallback, onChange }: InputProps & { fallback: unknown }) {
-  const [raw, setRaw] = useState(() => (Array.isArray(value) ? value.join("\n") : ""));
+function TextsInput({ control, value, defaultValue, onChange }: InputProps & { defaultValue: unknown }) {
+  const [text, setText] = useState(() => (Array.isArray(value) ? value.join("\n") : ""));
   return (
     <textarea
       className="control"
-      rows={Math.min(6, Math.max(2, raw.split("\n").length))}
+      rows={Math.min(6, Math.max(2, text.split("\n").length))}
       {...control}
-      value={raw}
-      placeholder={Array.isArray(fallback) && fallback.length > 0 ? fallback.join("\n") : "One per line"}
+      value={text}
+      placeholder={
+        Array.isArray(defaultValue) && defaultValue.length > 0 ? defaultValue.join("\n") : "One per line"
+      }
       onChange={({ target }) => {
-        setRaw(target.value);
+        setText(target.value);
         const entries = target.value
           .split("\n")
           .map((line) => line.trim())
@@ -160,22 +164,22 @@ function TextsInput({ control, value, fallback, onChange }: InputProps & { fallb
 
 function JsonInput({ control, value, onChange }: InputProps) {
   const id = useId();
-  const [raw, setRaw] = useState(() => asJson(value));
+  const [text, setText] = useState(() => asJson(value));
   const isInvalid = value instanceof InvalidJson;
   function changeText(next: string) {
-    setRaw(next);
+    setText(next);
     onChange(parseJson(next));
   }
   return (
     <>
       <textarea
         className="control font-mono text-[0.78rem]!"
-        rows={Math.min(12, Math.max(3, raw.split("\n").length))}
+        rows={Math.min(12, Math.max(3, text.split("\n").length))}
         spellCheck={false}
         placeholder="JSON"
         {...control}
         {...(isInvalid && { "aria-invalid": true, "aria-describedby": id })}
-        value={raw}
+        value={text}
         onChange={({ target }) => changeText(target.value)}
       />
       {isInvalid && (
@@ -218,7 +222,7 @@ export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
           className="mt-1 size-4 accent-live"
           aria-invalid={error ? true : undefined}
           aria-describedby={error ? id : undefined}
-          checked={Boolean(value ?? shape.fallback)}
+          checked={Boolean(value ?? shape.defaultValue)}
           onChange={({ target }) => onChange(target.checked)}
         />
         <span>
@@ -239,7 +243,7 @@ export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
   );
 }
 
-interface MapProps {
+interface MapInputProps {
   title: string;
   value: Config;
   secret: boolean;
@@ -247,12 +251,12 @@ interface MapProps {
 }
 
 /** An input for pairs of a name and a value, such as HTTP headers. */
-export function MapRows({ title, value, secret, onChange }: MapProps) {
+export function MapInput({ title, value, secret, onChange }: MapInputProps) {
   const [rows, setRows] = useState<[string, unknown][]>(() => Object.entries(value));
   function changeRows(next: [string, unknown][]) {
     setRows(next);
-    const named = next.filter(([name]) => name !== "");
-    onChange(named.length > 0 ? Object.fromEntries(named) : undefined);
+    const namedRows = next.filter(([name]) => name !== "");
+    onChange(namedRows.length > 0 ? Object.fromEntries(namedRows) : undefined);
   }
   const replaceRow = (index: number, row: [string, unknown]) =>
     changeRows(rows.map((old, i) => (i === index ? row : old)));

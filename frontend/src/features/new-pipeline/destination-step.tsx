@@ -18,7 +18,7 @@ type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
 const MODE_HINTS: Record<WriteMode, string> = {
   replace: "Each successful run replaces the whole table in one step.",
   append: "Each run adds its records to the table.",
-  merge: "Records whose primary key is in the table already replace the old ones; others are added.",
+  merge: "A record replaces the row with the same primary key. A record with a new primary key is added.",
 };
 
 interface Props {
@@ -73,10 +73,12 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
         role="destination"
         connectorId={endpoint?.connectorId ?? null}
         kind={endpoint?.kind ?? null}
-        onConnector={({ id, kind, name }) =>
+        onSelectConnector={({ id, kind, name }) =>
           selectEndpoint({ connectorId: id, kind, config: {}, label: name })
         }
-        onKind={({ kind, name }) => selectEndpoint({ connectorId: null, kind, config: {}, label: name })}
+        onSelectKind={({ kind, name }) =>
+          selectEndpoint({ connectorId: null, kind, config: {}, label: name })
+        }
       />
       {endpoint && (
         <>

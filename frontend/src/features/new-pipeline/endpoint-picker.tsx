@@ -10,26 +10,29 @@ interface Props {
   role: Role;
   connectorId: string | null;
   kind: string | null;
-  onConnector: (connector: ConnectorRow) => void;
-  onKind: (entry: CatalogueEntry) => void;
+  onSelectConnector: (connector: ConnectorRow) => void;
+  onSelectKind: (entry: CatalogueEntry) => void;
 }
 
 /** Lets the user choose a saved connector, or a kind of source or destination to set up. */
-export function EndpointPicker({ role, connectorId, kind, onConnector, onKind }: Props) {
+export function EndpointPicker({ role, connectorId, kind, onSelectConnector, onSelectKind }: Props) {
   const catalogue = useQuery(catalogueQuery(role));
-  const saved = useQuery(connectorsQuery(role));
+  const savedConnectors = useQuery(connectorsQuery(role));
   const [text, setText] = useState("");
-  const error = catalogue.error ?? saved.error;
+  const error = catalogue.error ?? savedConnectors.error;
   if (error)
     return (
-      <ErrorNotice error={error} retry={() => void Promise.all([catalogue.refetch(), saved.refetch()])} />
+      <ErrorNotice
+        error={error}
+        retry={() => void Promise.all([catalogue.refetch(), savedConnectors.refetch()])}
+      />
     );
-  if (!catalogue.data || !saved.data) return <Skeletons rows={3} />;
+  if (!catalogue.data || !savedConnectors.data) return <Skeletons rows={3} />;
 
   const kindNames = new Map(catalogue.data.results.map((entry) => [entry.kind, entry.name]));
   const matchesSearch = (...words: (string | undefined)[]) =>
     words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
-  const connectors = saved.data.results.filter(({ name, kind }) => matchesSearch(name, kind));
+  const connectors = savedConnectors.data.results.filter(({ name, kind }) => matchesSearch(name, kind));
   const kinds = catalogue.data.results.filter((entry) =>
     matchesSearch(entry.name, entry.kind, entry.description),
   );
@@ -52,11 +55,11 @@ export function EndpointPicker({ role, connectorId, kind, onConnector, onKind }:
           {connectors.map((connector) => (
             <Choice
               key={connector.id}
-              group={`${role}-end`}
+              group={`${role}-endpoint`}
               title={connector.name}
               text={kindNames.get(connector.kind) ?? connector.kind}
               checked={connectorId === connector.id}
-              onChoose={() => onConnector(connector)}
+              onChoose={() => onSelectConnector(connector)}
             />
           ))}
         </Choices>
@@ -66,11 +69,11 @@ export function EndpointPicker({ role, connectorId, kind, onConnector, onKind }:
           {kinds.map((entry) => (
             <Choice
               key={entry.kind}
-              group={`${role}-end`}
+              group={`${role}-endpoint`}
               title={entry.name}
               text={entry.description}
               checked={connectorId === null && kind === entry.kind}
-              onChoose={() => onKind(entry)}
+              onChoose={() => onSelectKind(entry)}
             />
           ))}
         </Choices>

@@ -20,7 +20,7 @@ const DESTINATION_STEP_FIELDS = ["streams.0.table", "streams.0.write_mode"];
 export function NewPipelinePage() {
   const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);
   const [openStep, setOpenStep] = useState(0);
-  const [lastStep, setLastStep] = useState(0);
+  const [furthestStep, setFurthestStep] = useState(0);
   const create = useCreatePipeline();
   const navigate = useNavigate();
   const errors = fieldMessages(create.error);
@@ -30,7 +30,7 @@ export function NewPipelinePage() {
     const next = step + 1;
     setOpenStep(next);
     // Another source has other streams, so the later steps must be completed again.
-    setLastStep(step === 0 ? next : Math.max(lastStep, next));
+    setFurthestStep(step === 0 ? next : Math.max(furthestStep, next));
     create.reset();
   }
 
@@ -87,7 +87,7 @@ export function NewPipelinePage() {
             number={index + 1}
             title={title}
             summary={summaries[index] ?? null}
-            state={index === openStep ? "open" : index <= lastStep && index < 4 ? "done" : "later"}
+            state={index === openStep ? "open" : index <= furthestStep && index < 4 ? "done" : "later"}
             onOpen={() => setOpenStep(index)}
           >
             {stepContents[index]}

@@ -9,7 +9,7 @@ import { StepActions } from "./step";
 
 type Timing = "manual" | "interval" | "daily" | "cron";
 
-const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600];
+const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600]; // seconds
 
 interface Props {
   schedule: Schedule | null;
@@ -19,11 +19,11 @@ interface Props {
 
 export function ScheduleStep({ schedule, errors, onDone }: Props) {
   const [timing, setTiming] = useState<Timing>(timingOf(schedule));
-  const [seconds, setSeconds] = useState(schedule?.interval_seconds ?? 3600);
+  const [intervalSeconds, setIntervalSeconds] = useState(schedule?.interval_seconds ?? 3600);
   const [time, setTime] = useState("06:00");
   const [cron, setCron] = useState(schedule?.cron ?? "0 6 * * 1-5");
   const [zone, setZone] = useState(schedule?.timezone ?? browserTimeZone());
-  const newSchedule = buildSchedule(timing, seconds, time, cron, zone);
+  const newSchedule = buildSchedule(timing, intervalSeconds, time, cron, zone);
   const isInvalidCron = timing === "cron" && cron.trim().split(/\s+/).length !== 5;
   const times = useQuery(nextTimesQuery(isInvalidCron ? null : newSchedule));
   const messages = { ...messagesBelow(fieldMessages(times.error), "schedule"), ...errors };
@@ -51,8 +51,8 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
               <select
                 className="control"
                 {...control}
-                value={seconds}
-                onChange={({ target }) => setSeconds(Number(target.value))}
+                value={intervalSeconds}
+                onChange={({ target }) => setIntervalSeconds(Number(target.value))}
               >
                 {INTERVALS.map((interval) => (
                   <option key={interval} value={interval}>
@@ -130,13 +130,13 @@ function timingOf(schedule: Schedule | null): Timing {
 
 function buildSchedule(
   timing: Timing,
-  seconds: number,
+  intervalSeconds: number,
   time: string,
   cron: string,
   timezone: string,
 ): Schedule | null {
   if (timing === "manual") return null;
-  if (timing === "interval") return { interval_seconds: seconds, timezone };
+  if (timing === "interval") return { interval_seconds: intervalSeconds, timezone };
   if (timing === "cron") return { cron: cron.trim(), timezone };
   const [hour = "6", minute = "0"] = time.split(":");
   return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone };

@@ -30,13 +30,13 @@ export function SourceStep({ source, onDone }: Props) {
         role="source"
         connectorId={connectorId}
         kind={kind}
-        onConnector={(connector) => {
+        onSelectConnector={(connector) => {
           setConnectorId(connector.id);
           setKind(connector.kind);
           setLabel(connector.name);
           setEntry(null);
         }}
-        onKind={(newEntry) => {
+        onSelectKind={(newEntry) => {
           setConnectorId(null);
           setKind(newEntry.kind);
           setEntry(newEntry);

@@ -12,7 +12,7 @@ import { StepActions } from "./step";
 
 type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
 
-const MAX_STREAMS = 60;
+const MAX_SHOWN_STREAMS = 60;
 
 const MODE_HINTS: Record<SyncMode, string> = {
   full_refresh: "Each run reads all records.",
@@ -35,7 +35,8 @@ export function StreamStep({
   if (data.streams.length === 0) {
     return (
       <EmptyState title="No streams found" action={<Button onClick={() => void refetch()}>Try again</Button>}>
-        The connection works, but the user cannot read any stream. Grant the user read access, then try again.
+        The connection works, but its user cannot read any stream. Grant this user read access, then try
+        again.
       </EmptyState>
     );
   }
@@ -56,7 +57,7 @@ export function StreamStep({
       <fieldset>
         <legend className="sr-only">Stream</legend>
         <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
-          {matches.slice(0, MAX_STREAMS).map((stream) => (
+          {matches.slice(0, MAX_SHOWN_STREAMS).map((stream) => (
             <Choice
               key={stream.name}
               group="stream"
@@ -68,8 +69,10 @@ export function StreamStep({
           ))}
         </div>
       </fieldset>
-      {matches.length > MAX_STREAMS && (
-        <p className="text-soft">{count(matches.length - MAX_STREAMS)} more streams. Search to find them.</p>
+      {matches.length > MAX_SHOWN_STREAMS && (
+        <p className="text-soft">
+          {count(matches.length - MAX_SHOWN_STREAMS)} more streams. Search to find them.
+        </p>
       )}
       {selected && <StreamSettings key={selected.name} stream={selected} onDone={onDone} />}
     </div>

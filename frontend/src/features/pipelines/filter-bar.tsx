@@ -42,8 +42,7 @@ export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: stri
       </select>
       {hasFilter && (
         <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
-          {" "}
-          Clear filters{" "}
+          Clear filters
         </Button>
       )}
     </div>

@@ -10,8 +10,8 @@ export interface PipelineFilter {
 
 export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
   const filter: PipelineFilter = {};
-  const q = parseWord(search.q);
-  const tag = parseWord(search.tag);
+  const q = parseText(search.q);
+  const tag = parseText(search.tag);
   if (q) filter.q = q;
   if (tag) filter.tag = tag;
   if (isRunStatus(search.status)) filter.status = search.status;
@@ -19,7 +19,7 @@ export function parsePipelineFilter(search: Record<string, unknown>): PipelineFi
 }
 
 /** Returns the parameter as text, or null. The router parses `q=2024` as a number. */
-function parseWord(value: unknown): string | null {
+function parseText(value: unknown): string | null {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return typeof value === "string" && value !== "" ? value.slice(0, 200) : null;
 }

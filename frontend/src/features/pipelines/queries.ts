@@ -12,8 +12,8 @@ import { isLive } from "@/api/run-status";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
 
-const LIVE_POLL = 5_000; // milliseconds between polls while a run in the list is live, because the event stream can fail
-const IDLE_POLL = 30_000; // milliseconds between polls otherwise
+const LIVE_POLL_INTERVAL = 5_000; // milliseconds between polls while a run in the list is live, because the event stream can fail
+const IDLE_POLL_INTERVAL = 30_000; // milliseconds between polls otherwise
 
 export function pipelinesQuery(filter: PipelineFilter) {
   return infiniteQueryOptions({
@@ -29,7 +29,9 @@ export function pipelinesQuery(filter: PipelineFilter) {
     getNextPageParam: (page: PipelineRowPage) => page.next,
     refetchInterval: ({ state }) => {
       const rows = state.data?.pages.flatMap((page) => page.results) ?? [];
-      return rows.some((row) => row.last_run && isLive(row.last_run.status)) ? LIVE_POLL : IDLE_POLL;
+      return rows.some((row) => row.last_run && isLive(row.last_run.status))
+        ? LIVE_POLL_INTERVAL
+        : IDLE_POLL_INTERVAL;
     },
   });
 }
@@ -130,7 +132,7 @@ export function usePreviewTransform(id: string) {
   });
 }
 
-/** Saves a new version. Calls `onSaved` before the page shows the version, because the calling component is then removed. */
+/** Saves a new version. Calls `onSaved` before the page shows the version, because that unmounts the calling component. */
 export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
   const client = useQueryClient();
   return useMutation({

@@ -9,17 +9,17 @@ import type { PipelineRow } from "@/api/types";
 import { useReadOnlyReason } from "@/session/use-session";
 import { useStartRun } from "./queries";
 
-type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
+type PipelineToRun = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
 /** The reason why the pipeline cannot be started now, or null. */
-function notRunnableReason(pipeline: Runnable): string | null {
+function notRunnableReason(pipeline: PipelineToRun): string | null {
   if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
   if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is in progress.";
   return null;
 }
 
 interface Props {
-  pipeline: Runnable;
+  pipeline: PipelineToRun;
   look?: "plain" | "primary";
   onStarted?: (runId: string) => void;
 }

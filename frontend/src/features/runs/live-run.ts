@@ -23,7 +23,7 @@ export class LiveLog {
 
   constructor(private readonly runId: string) {}
 
-  /** Start fetching the log. Returns a function that stops this. */
+  /** Start fetching the log. Returns a function that stops fetching. */
   readonly start = () => {
     this.abort = new AbortController();
     this.fetching = false;
@@ -43,7 +43,7 @@ export class LiveLog {
     this.scheduleRepaint();
   }
 
-  /** Fetch pages until there are no more lines. A call during a fetch makes that fetch check once more at its end. */
+  /** Fetch pages until there are no more lines. If a fetch is already running, it checks once more at its end. */
   async fetchRemainingLines(): Promise<void> {
     const { signal } = this.abort;
     this.fetchRequested = true;
@@ -91,11 +91,11 @@ export class LiveLog {
  * Loads the log of the run. While the run is live, updates the run, its progress and its log from the event stream.
  * Mount the component again (with another `key`) for another run.
  */
-export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream: StreamState } {
+export function useLiveRun(runId: string, live: boolean): { log: LiveLog; streamState: StreamState } {
   const client = useQueryClient();
   const [log] = useState(() => new LiveLog(runId));
   const visible = useTabVisible();
-  const [stream, setStream] = useState<StreamState>("closed");
+  const [streamState, setStreamState] = useState<StreamState>("closed");
 
   useEffect(() => log.start(), [log]);
 
@@ -118,7 +118,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
       return event === "end" ? "stop" : undefined;
     }
     const url = `/api/v1/runs/${runId}/events`;
-    void followStream({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
+    void followStream({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStreamState })
       .catch(() => undefined) // If the stream is refused, the queries below still update the page.
       .then(() => {
         if (abort.signal.aborted) return;
@@ -130,7 +130,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
     return () => abort.abort();
   }, [runId, live, log, visible, client]);
 
-  return { log, stream };
+  return { log, streamState };
 }
 
 /** Renders the component again whenever the log has changed. */

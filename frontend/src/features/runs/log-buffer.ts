@@ -5,7 +5,7 @@ export interface LogFilter {
   text: string;
 }
 
-const RANK: Record<LogLine["level"], number> = { debug: 0, info: 1, warning: 2, error: 3 };
+const LEVEL_RANKS: Record<LogLine["level"], number> = { debug: 0, info: 1, warning: 2, error: 3 };
 
 /**
  * The log lines of one run, in order. Fetched pages and streamed batches may overlap or leave gaps. Lines are numbered
@@ -29,15 +29,15 @@ export class LogBuffer {
   }
 
   /** Adds lines, and returns whether earlier lines are missing. If so, fetch the lines from `end` on. */
-  add(first: number, lines: LogLine[]): boolean {
-    if (first > this.end) this.laterBatches.set(first, lines);
-    else this.append(first, lines);
+  add(firstNumber: number, lines: LogLine[]): boolean {
+    if (firstNumber > this.end) this.laterBatches.set(firstNumber, lines);
+    else this.append(firstNumber, lines);
     this.appendLaterBatches();
     return this.laterBatches.size > 0;
   }
 
-  private append(first: number, lines: LogLine[]): void {
-    for (let i = this.end - first; i < lines.length; i += 1) {
+  private append(firstNumber: number, lines: LogLine[]): void {
+    for (let i = this.end - firstNumber; i < lines.length; i += 1) {
       const line = lines[i]!;
       if (this.firstErrorIndex === null && line.level === "error") this.firstErrorIndex = this.lines.length;
       this.lines.push(line);
@@ -45,11 +45,11 @@ export class LogBuffer {
   }
 
   private appendLaterBatches(): void {
-    const firstNumbers = [...this.laterBatches.keys()].sort((a, b) => a - b);
-    for (const first of firstNumbers) {
-      if (first > this.end) return;
-      this.append(first, this.laterBatches.get(first)!);
-      this.laterBatches.delete(first);
+    const sortedNumbers = [...this.laterBatches.keys()].sort((a, b) => a - b);
+    for (const firstNumber of sortedNumbers) {
+      if (firstNumber > this.end) return;
+      this.append(firstNumber, this.laterBatches.get(firstNumber)!);
+      this.laterBatches.delete(firstNumber);
     }
   }
 
@@ -61,7 +61,7 @@ export class LogBuffer {
     const searchText = filter.text.toLowerCase();
     const newMatches: number[] = [];
     for (let i = previous.scanned; i < this.lines.length; i += 1) {
-      if (matches(this.lines[i]!, RANK[filter.level], searchText)) newMatches.push(i);
+      if (matches(this.lines[i]!, LEVEL_RANKS[filter.level], searchText)) newMatches.push(i);
     }
     // React renders again only if this is a new list, so keep the old one if nothing was added.
     const allMatches = newMatches.length > 0 ? previous.matches.concat(newMatches) : previous.matches;
@@ -71,7 +71,7 @@ export class LogBuffer {
 }
 
 function matches(line: LogLine, minRank: number, searchText: string): boolean {
-  if ((RANK[line.level] ?? 1) < minRank) return false;
+  if ((LEVEL_RANKS[line.level] ?? 1) < minRank) return false;
   if (searchText === "") return true;
   return (
     line.message.toLowerCase().includes(searchText) || formatFields(line).toLowerCase().includes(searchText)

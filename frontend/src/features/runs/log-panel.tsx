@@ -12,7 +12,7 @@ import { useRenderOnChange } from "./live-run";
 import { formatFields, type LogFilter } from "./log-buffer";
 
 const LINE_HEIGHT = 20; // pixels
-const NEAR_END = 2 * LINE_HEIGHT; // pixels from the end at which the panel still follows new lines
+const FOLLOW_DISTANCE = 2 * LINE_HEIGHT; // pixels from the end at which the panel still follows new lines
 
 const LEVELS: { value: LogLine["level"]; label: string }[] = [
   { value: "debug", label: "All levels" },
@@ -26,13 +26,13 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
   const [filter, setFilter] = useState<LogFilter>({ level: "debug", text: "" });
   const [isFollowing, setIsFollowing] = useState(true);
   const [markedIndex, setMarkedIndex] = useState<number | null>(null);
-  const view = useRef<HTMLDivElement>(null);
+  const scrollBox = useRef<HTMLDivElement>(null);
   const { lines, firstErrorIndex, start } = log.buffer;
   const matchingIndexes = log.buffer.matchingIndexes(filter);
 
-  const rows = useVirtualizer({
+  const virtualizer = useVirtualizer({
     count: matchingIndexes.length,
-    getScrollElement: () => view.current,
+    getScrollElement: () => scrollBox.current,
     estimateSize: (position) => LINE_HEIGHT * rowCount(lines[matchingIndexes[position]!]!),
     getItemKey: (position) => matchingIndexes[position]!,
     overscan: 20,
@@ -40,12 +40,12 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
 
   useEffect(() => {
     if (isFollowing && live && matchingIndexes.length > 0)
-      rows.scrollToIndex(matchingIndexes.length - 1, { align: "end" });
-  }, [matchingIndexes.length, isFollowing, live, rows]);
+      virtualizer.scrollToIndex(matchingIndexes.length - 1, { align: "end" });
+  }, [matchingIndexes.length, isFollowing, live, virtualizer]);
 
   function onScroll() {
-    const { scrollTop, scrollHeight, clientHeight } = view.current!;
-    setIsFollowing(scrollHeight - scrollTop - clientHeight < NEAR_END);
+    const { scrollTop, scrollHeight, clientHeight } = scrollBox.current!;
+    setIsFollowing(scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE);
   }
 
   function jumpToError() {
@@ -56,8 +56,10 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
     setMarkedIndex(firstErrorIndex);
     // Scroll after the list has been rendered without the filter.
     requestAnimationFrame(() => {
-      rows.scrollToIndex(log.buffer.matchingIndexes(noFilter).indexOf(firstErrorIndex), { align: "center" });
-      view.current?.focus();
+      virtualizer.scrollToIndex(log.buffer.matchingIndexes(noFilter).indexOf(firstErrorIndex), {
+        align: "center",
+      });
+      scrollBox.current?.focus();
     });
   }
 
@@ -110,7 +112,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
       {log.note && <p className="px-3 pt-2 text-faint">{log.note}</p>}
       <div className="relative">
         <div
-          ref={view}
+          ref={scrollBox}
           role="log"
           aria-live="off"
           aria-label="Log lines"
@@ -127,8 +129,8 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           {matchingIndexes.length === 0 && (lines.length > 0 || !log.note) && (
             <p className="p-3 font-sans text-faint">{emptyText(lines.length, live)}</p>
           )}
-          <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>
-            {rows.getVirtualItems().map((item) => {
+          <div className="relative w-max min-w-full" style={{ height: virtualizer.getTotalSize() }}>
+            {virtualizer.getVirtualItems().map((item) => {
               const index = matchingIndexes[item.index]!;
               return (
                 <LogRow

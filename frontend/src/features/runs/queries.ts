@@ -3,7 +3,7 @@ import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { LogPage } from "@/api/types";
 
-const LOG_PAGE = 2_000; // lines
+const LOG_PAGE_SIZE = 2_000; // lines
 
 export function runQuery(id: string) {
   return queryOptions({
@@ -21,7 +21,7 @@ export function outputsQuery(id: string) {
 }
 
 export function fetchLogPage(id: string, offset: number, signal: AbortSignal): Promise<LogPage> {
-  const query = { offset, limit: LOG_PAGE };
+  const query = { offset, limit: LOG_PAGE_SIZE };
   return unwrap(api.GET("/api/v1/runs/{id}/logs", { params: { path: { id }, query }, signal }));
 }
 

@@ -31,7 +31,7 @@ export function RunPage() {
 function LiveRun({ runId }: { runId: string }) {
   const { data: run, error, refetch } = useQuery(runQuery(runId));
   const live = run !== undefined && isLive(run.status);
-  const { log, stream: eventStreamState } = useLiveRun(runId, live);
+  const { log, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
@@ -48,7 +48,7 @@ function LiveRun({ runId }: { runId: string }) {
               <ProgressCard run={run} />
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
-              {live && <LiveConnectionNotice state={eventStreamState} />}
+              {live && <LiveConnectionNotice state={streamState} />}
               <LogPanel log={log} live={live} />
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
@@ -121,8 +121,7 @@ function CancelButton({ run }: { run: Run }) {
           cancel.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >
-        The run stops within 10 seconds and publishes nothing. Its progress is kept, so a retry continues from
-        there.
+        The run stops within 10 seconds and publishes nothing. A retry continues from the last checkpoint.
       </ConfirmDialog>
     </>
   );

@@ -23,7 +23,7 @@ export function AccountPage() {
     return (
       <Section
         title="Your account"
-        about="You logged in through this organization's identity provider. To change your account, log in with your own password or passkey instead."
+        description="You logged in through this organization's identity provider. To change your account, log in with your own password or passkey instead."
       >
         <p>{user.email}</p>
       </Section>
@@ -52,7 +52,7 @@ function NameSection({ name }: { name: string }) {
     },
   });
   return (
-    <Section title="Name" about="Shown to other members next to what you did.">
+    <Section title="Name" description="Other members see this name next to your actions.">
       <form
         className="max-w-md"
         onSubmit={(event) => {
@@ -117,7 +117,7 @@ function EmailSection({
     mutationFn: (body: { email: string; current_password: string }) =>
       unwrap(api.POST("/api/v1/auth/email/change", { body })),
   });
-  const confirm = useMutation({
+  const resendConfirmation = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/auth/email/send")),
     onSuccess: () => showSuccess("We sent you an e-mail with a link."),
     onError: (error) => showError(error),
@@ -126,13 +126,15 @@ function EmailSection({
   return (
     <Section
       title="E-mail address"
-      about={
+      description={
         <>
           {email} ({verified ? "confirmed" : "not confirmed yet"}). To change the address, follow the link
           that we send to the new one. All your sessions then end.
         </>
       }
-      action={!verified && <Button onClick={() => confirm.mutate()}>Resend confirmation e-mail</Button>}
+      action={
+        !verified && <Button onClick={() => resendConfirmation.mutate()}>Resend confirmation e-mail</Button>
+      }
     >
       {change.isSuccess ? (
         <p role="status">If the address is available, we sent it an e-mail with a link.</p>
@@ -172,7 +174,7 @@ function PasswordSection({ hasPassword }: { hasPassword: boolean }) {
   return (
     <Section
       title="Password"
-      about={
+      description={
         hasPassword
           ? "Changing your password ends all your other sessions."
           : "You log in through an identity provider. Set a password to be able to log in without it."
@@ -238,7 +240,10 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
   const error = link.error ?? unlink.error;
   const messages = fieldMessages(error);
   return (
-    <Section title="Identity providers" about="Link an identity provider to log in without your password.">
+    <Section
+      title="Identity providers"
+      description="Link an identity provider to log in without your password."
+    >
       {error && !messages.current_password && <ErrorNotice error={error} />}
       <QueryContent query={links}>
         {(data) => (

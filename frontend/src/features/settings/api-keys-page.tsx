@@ -12,7 +12,7 @@ import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { QueryContent, RoleSelect, Section, type Role } from "./section";
 
-const ALL_ROWS = { params: { query: { limit: 200 } } } as const;
+const LARGEST_PAGE = { params: { query: { limit: 200 } } } as const;
 
 export function ApiKeysPage() {
   const canManage = useHasPermission()("api_keys.manage");
@@ -75,12 +75,12 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
     event.preventDefault();
     const form = event.currentTarget;
     const data = new FormData(form);
-    const until = String(data.get("expires"));
+    const expiryDate = String(data.get("expires"));
     create.mutate(
       {
         name: String(data.get("name")).trim(),
         role: data.get("role") as Role,
-        expires_at: until ? new Date(`${until}T23:59:59`).toISOString() : null,
+        expires_at: expiryDate ? new Date(`${expiryDate}T23:59:59`).toISOString() : null,
       },
       { onSuccess: () => form.reset() },
     );
@@ -89,13 +89,13 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   return (
     <Section
       title="API keys"
-      about="For programs that act on your behalf. A key never has more permissions than you, and stops working when you leave the organization."
+      description="For programs that act on your behalf. A key never has more permissions than you, and stops working when you leave the organization."
     >
       {create.error && Object.keys(messages).length === 0 && <ErrorNotice error={create.error} />}
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role}>
-          {() => <RoleSelect label="Role of the key" name="role" highest={role} />}
+          {() => <RoleSelect label="Role of the key" name="role" highestRole={role} />}
         </Field>
         <TextField
           label="Expires on"
@@ -136,7 +136,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
                     </p>
                   </div>
                   <Button size="small" onClick={() => rotate.mutate(key.id)}>
-                    Rotate<span className="sr-only"> {key.name}; the old one works for another hour</span>
+                    Rotate<span className="sr-only"> {key.name}; the old key works for another hour</span>
                   </Button>
                   <Button size="small" look="danger" onClick={() => revoke.mutate(key.id)}>
                     Revoke<span className="sr-only"> {key.name}</span>
@@ -156,7 +156,7 @@ function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.serviceAccounts });
   const accounts = useQuery({
     queryKey: queryKeys.serviceAccounts,
-    queryFn: () => unwrap(api.GET("/api/v1/org/service-accounts", ALL_ROWS)),
+    queryFn: () => unwrap(api.GET("/api/v1/org/service-accounts", LARGEST_PAGE)),
   });
   const create = useMutation({
     mutationFn: (body: { name: string; role: "viewer" | "member" | "admin" }) =>
@@ -193,11 +193,14 @@ function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }
   }
 
   return (
-    <Section title="Service accounts" about="Not tied to a person, so their keys outlive their creator.">
+    <Section
+      title="Service accounts"
+      description="A service account belongs to no person, so its keys still work when the person who created them leaves."
+    >
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role} action={<Button type="submit">Add</Button>}>
-          {() => <RoleSelect label="Role of the service account" name="role" highest="admin" />}
+          {() => <RoleSelect label="Role of the service account" name="role" highestRole="admin" />}
         </Field>
       </form>
       <QueryContent query={accounts}>

@@ -60,7 +60,7 @@ export function AuditPage() {
   return (
     <Section
       title="Audit log"
-      about="Who did what, including the operators of this installation. Nobody can change or delete an entry before its retention period ends."
+      description="Who did what, including the operators of this installation. Nobody can change or delete an entry before its retention period ends."
       action={
         <div className="flex flex-wrap gap-2">
           <Button onClick={() => download("csv")}>Download CSV</Button>

@@ -21,7 +21,7 @@ export function DomainsPage() {
   const client = useQueryClient();
   const canManage = useHasPermission()("domains.manage");
   const [openDomain, setOpenDomain] = useState<string | null>(null);
-  const [removing, setRemoving] = useState<{ id: string; name: string } | null>(null);
+  const [domainToRemove, setDomainToRemove] = useState<{ id: string; name: string } | null>(null);
   const invalidate = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
   const domains = useQuery(domainsQuery);
   const create = useMutation({
@@ -43,7 +43,7 @@ export function DomainsPage() {
   return (
     <Section
       title="Domains"
-      about="Domains group pipelines and connectors. A member can have a higher role in a domain than in the organization."
+      description="Domains group pipelines and connectors. A member can have a higher role in a domain than in the organization."
     >
       {canManage && (
         <form onSubmit={submit} className="mb-4 max-w-md">
@@ -61,7 +61,8 @@ export function DomainsPage() {
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No domains yet">
-              With domains, a team can manage its own pipelines without being admin of the whole organization.
+              With domains, a team can manage its own pipelines without being an admin of the whole
+              organization.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
@@ -77,7 +78,7 @@ export function DomainsPage() {
                       Domain roles<span className="sr-only"> in {name}</span>
                     </Button>
                     {canManage && (
-                      <Button size="small" look="danger" onClick={() => setRemoving({ id, name })}>
+                      <Button size="small" look="danger" onClick={() => setDomainToRemove({ id, name })}>
                         Delete<span className="sr-only"> {name}</span>
                       </Button>
                     )}
@@ -90,14 +91,14 @@ export function DomainsPage() {
         }
       </QueryContent>
       <ConfirmDialog
-        open={removing !== null}
-        title={`Delete ${removing?.name}?`}
+        open={domainToRemove !== null}
+        title={`Delete ${domainToRemove?.name}?`}
         confirmLabel="Delete"
         danger
-        onClose={() => setRemoving(null)}
+        onClose={() => setDomainToRemove(null)}
         onConfirm={() => {
-          remove.mutate(removing!.id);
-          setRemoving(null);
+          remove.mutate(domainToRemove!.id);
+          setDomainToRemove(null);
         }}
       >
         Its pipelines and connectors are kept, without a domain. API keys limited to the domain stop working.

@@ -10,7 +10,7 @@ import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { QueryContent, Section } from "./section";
 
-/** E-mail domains that are verified with a TXT record. Users in them join without confirming by e-mail. */
+/** E-mail domains that are verified with a TXT record. Users with an address in such a domain join without confirming by e-mail. */
 export function EmailDomains() {
   const client = useQueryClient();
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });
@@ -46,7 +46,7 @@ export function EmailDomains() {
   return (
     <Section
       title="Verified e-mail domains"
-      about="People with an address in a verified domain join through single sign-on without confirming by e-mail first. Verify a domain with a DNS TXT record, and keep the record in place."
+      description="People with an address in a verified domain join through single sign-on without confirming by e-mail first. Verify a domain with a DNS TXT record, and keep the record in place."
     >
       <QueryContent query={domains}>
         {({ domains: rows }) =>

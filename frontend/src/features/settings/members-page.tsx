@@ -14,11 +14,11 @@ import { useHasPermission, useSession } from "@/session/use-session";
 import { domainsQuery } from "./domains-page";
 import { QueryContent, RoleSelect, Section, type Role } from "./section";
 
-const ALL_ROWS = { params: { query: { limit: 200 } } } as const;
+const LARGEST_PAGE = { params: { query: { limit: 200 } } } as const;
 
 export const membersQuery = {
   queryKey: queryKeys.members.all,
-  queryFn: () => unwrap(api.GET("/api/v1/org/members", ALL_ROWS)),
+  queryFn: () => unwrap(api.GET("/api/v1/org/members", LARGEST_PAGE)),
 };
 
 export function MembersPage() {
@@ -35,8 +35,8 @@ function MembersSection() {
   const client = useQueryClient();
   const session = useSession();
   const hasPermission = useHasPermission();
-  const [removing, setRemoving] = useState<Member | null>(null);
-  const [permissionsOf, setPermissionsOf] = useState<Member | null>(null);
+  const [memberToRemove, setMemberToRemove] = useState<Member | null>(null);
+  const [inspectedMember, setInspectedMember] = useState<Member | null>(null);
   const members = useQuery(membersQuery);
   const invalidate = () => client.invalidateQueries({ queryKey: membersQuery.queryKey });
   const change = useMutation({
@@ -53,7 +53,10 @@ function MembersSection() {
   const canManage = hasPermission("members.manage");
   const ownRole = session?.organization?.role ?? "viewer";
   return (
-    <Section title="Members" about="Roles apply to the whole organization; domains can grant higher ones.">
+    <Section
+      title="Members"
+      description="Roles apply to the whole organization. A domain can grant a higher role."
+    >
       <QueryContent query={members}>
         {({ results }) => (
           <div className="relative overflow-x-auto">
@@ -85,7 +88,7 @@ function MembersSection() {
                         <RoleSelect
                           label={`Role of ${member.name || member.email}`}
                           value={member.role}
-                          highest={member.kind === "service" ? "admin" : ownRole}
+                          highestRole={member.kind === "service" ? "admin" : ownRole}
                           onChange={(role) => change.mutate({ id: member.id, role })}
                         />
                       ) : (
@@ -97,11 +100,11 @@ function MembersSection() {
                     </td>
                     <td>
                       <div className="flex justify-end gap-2">
-                        <Button size="small" look="quiet" onClick={() => setPermissionsOf(member)}>
+                        <Button size="small" look="quiet" onClick={() => setInspectedMember(member)}>
                           View permissions<span className="sr-only"> of {member.name || member.email}</span>
                         </Button>
                         {canManage && member.user_id !== session?.user.id && (
-                          <Button size="small" look="danger" onClick={() => setRemoving(member)}>
+                          <Button size="small" look="danger" onClick={() => setMemberToRemove(member)}>
                             Remove<span className="sr-only"> {member.name || member.email}</span>
                           </Button>
                         )}
@@ -114,16 +117,18 @@ function MembersSection() {
           </div>
         )}
       </QueryContent>
-      {permissionsOf && <MemberPermissions member={permissionsOf} onClose={() => setPermissionsOf(null)} />}
+      {inspectedMember && (
+        <MemberPermissions member={inspectedMember} onClose={() => setInspectedMember(null)} />
+      )}
       <ConfirmDialog
-        open={removing !== null}
-        title={`Remove ${removing?.name || removing?.email}?`}
+        open={memberToRemove !== null}
+        title={`Remove ${memberToRemove?.name || memberToRemove?.email}?`}
         confirmLabel="Remove"
         danger
-        onClose={() => setRemoving(null)}
+        onClose={() => setMemberToRemove(null)}
         onConfirm={() => {
-          remove.mutate(removing!.id);
-          setRemoving(null);
+          remove.mutate(memberToRemove!.id);
+          setMemberToRemove(null);
         }}
       >
         Their access ends immediately, and the API keys they created stop working. Everything else they
@@ -190,7 +195,7 @@ function InvitationsSection() {
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.invitations });
   const invitations = useQuery({
     queryKey: queryKeys.invitations,
-    queryFn: () => unwrap(api.GET("/api/v1/org/invitations", ALL_ROWS)),
+    queryFn: () => unwrap(api.GET("/api/v1/org/invitations", LARGEST_PAGE)),
   });
   const invite = useMutation({
     mutationFn: (body: { email: string; role: Role }) =>
@@ -228,7 +233,7 @@ function InvitationsSection() {
   return (
     <Section
       title="Invitations"
-      about="Sent by e-mail. A link works once, only for the invited address, and expires after seven days."
+      description="Sent by e-mail. A link works once, only for the invited address, and expires after seven days."
     >
       {invite.error && Object.keys(messages).length === 0 && <ErrorNotice error={invite.error} />}
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
@@ -244,7 +249,7 @@ function InvitationsSection() {
             </Button>
           }
         >
-          {() => <RoleSelect label="Role of the invited person" name="role" highest={ownRole} />}
+          {() => <RoleSelect label="Role of the invited person" name="role" highestRole={ownRole} />}
         </Field>
       </form>
       <QueryContent query={invitations}>

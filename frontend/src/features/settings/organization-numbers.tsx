@@ -38,7 +38,7 @@ export function LimitsSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Limits"
-      about="Warns at 80%; pauses runs at 100%, no data is lost. Leave blank for no limit."
+      description="Drover warns you at 80% of a limit and pauses runs at 100%. No data is lost. Leave a field blank for no limit."
     >
       <NumbersForm org={org} fields={LIMITS} action="Save limits" />
     </Section>
@@ -49,7 +49,7 @@ export function RetentionSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Retention"
-      about="In days. Leave blank to keep forever. The sizes are shown under Usage. Output files are always kept, as are their runs and the latest run of each pipeline."
+      description="For how many days each kind of data is kept. Leave a field blank to keep the data forever. The sizes are shown under Usage. Output files, their runs and the latest run of each pipeline are always kept."
     >
       <NumbersForm org={org} fields={RETENTION} action="Save retention" />
     </Section>

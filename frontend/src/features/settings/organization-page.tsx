@@ -44,7 +44,7 @@ function GeneralSection({ org }: { org: Organization }) {
   const save = useSaveOrganization();
   const canEdit = useHasPermission()("org.update");
   return (
-    <Section title="Organization" about={<>Short name for single sign-on: {org.slug}</>}>
+    <Section title="Organization" description={<>Short name for single sign-on: {org.slug}</>}>
       <form
         className="max-w-md"
         onSubmit={(event) => {
@@ -95,7 +95,7 @@ function AccessRulesSection({ org }: { org: Organization }) {
   }
 
   return (
-    <Section title="Access rules" about="A rule that would lock you out is rejected.">
+    <Section title="Access rules" description="A rule that would lock you out is rejected.">
       <form className="grid max-w-xl gap-4" onSubmit={submit}>
         {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
         <CheckboxField
@@ -115,7 +115,7 @@ function AccessRulesSection({ org }: { org: Organization }) {
         <Field
           label="E-mail domains"
           optional
-          hint="Only addresses in these domains can be invited. One per line. Blank = any address."
+          hint="Only addresses in these domains can be invited. One per line. Leave blank to allow any address."
           error={listMessage(messages, "email_domains")}
         >
           {(control) => (
@@ -132,7 +132,7 @@ function AccessRulesSection({ org }: { org: Organization }) {
         <Field
           label="Networks"
           optional
-          hint="Only these IP addresses or CIDR blocks have access. One per line, including your own. Blank = from anywhere."
+          hint="Only these IP addresses or CIDR blocks have access. One per line, including your own. Leave blank to allow access from anywhere."
           error={listMessage(messages, "networks")}
         >
           {(control) => (
@@ -180,11 +180,11 @@ function CheckboxField({
   );
 }
 
-/** Lets an owner make another member the owner. The current owner becomes an admin. */
+/** Lets an owner make another member an owner. The current owner becomes an admin. */
 function TransferSection({ org }: { org: Organization }) {
   const ownId = useSession()?.user.id;
   const client = useQueryClient();
-  const [member, setMember] = useState<Member | null>(null);
+  const [newOwner, setNewOwner] = useState<Member | null>(null);
   const members = useQuery(membersQuery);
   const transfer = useMutation({
     mutationFn: (id: string) => unwrap(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
@@ -198,7 +198,10 @@ function TransferSection({ org }: { org: Organization }) {
     ({ kind, user_id }) => kind === "person" && user_id !== ownId,
   );
   return (
-    <Section title="Transfer ownership" about="Another member becomes an owner, and you become an admin.">
+    <Section
+      title="Transfer ownership"
+      description="Another member becomes an owner, and you become an admin."
+    >
       {otherMembers.length === 0 ? (
         <p className="text-soft">You are the only member. Invite someone first.</p>
       ) : (
@@ -206,7 +209,7 @@ function TransferSection({ org }: { org: Organization }) {
           onSubmit={(event) => {
             event.preventDefault();
             const id = new FormData(event.currentTarget).get("member");
-            setMember(otherMembers.find((other) => other.id === id) ?? null);
+            setNewOwner(otherMembers.find((other) => other.id === id) ?? null);
           }}
         >
           <Field label="To" action={<Button type="submit">Transfer</Button>}>
@@ -223,14 +226,14 @@ function TransferSection({ org }: { org: Organization }) {
         </form>
       )}
       <ConfirmDialog
-        open={member !== null}
-        title={`Transfer ${org.name} to ${member?.name || member?.email}?`}
+        open={newOwner !== null}
+        title={`Transfer ${org.name} to ${newOwner?.name || newOwner?.email}?`}
         confirmLabel="Transfer ownership"
         danger
-        onClose={() => setMember(null)}
+        onClose={() => setNewOwner(null)}
         onConfirm={() => {
-          transfer.mutate(member!.id);
-          setMember(null);
+          transfer.mutate(newOwner!.id);
+          setNewOwner(null);
         }}
       >
         Only an owner can make you an owner again.
@@ -244,18 +247,18 @@ function LeaveOrDeleteSection({ org }: { org: Organization }) {
   const client = useQueryClient();
   const hasPermission = useHasPermission();
   const [isConfirming, setIsConfirming] = useState(false);
-  const showSaved = (saved: Organization) => {
-    client.setQueryData(organizationQuery.queryKey, saved);
+  const storeOrganization = (organization: Organization) => {
+    client.setQueryData(organizationQuery.queryKey, organization);
     return refreshSession();
   };
   const remove = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/org")),
-    onSuccess: showSaved,
+    onSuccess: storeOrganization,
     onError: (error) => showError(error),
   });
   const restore = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/org/restore")),
-    onSuccess: showSaved,
+    onSuccess: storeOrganization,
     onError: (error) => showError(error),
   });
   const leave = useMutation({
@@ -272,7 +275,7 @@ function LeaveOrDeleteSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Leave or delete"
-      about="A deleted organization can be viewed, exported and restored until it is permanently erased."
+      description="A deleted organization can be viewed, exported and restored until it is permanently erased."
     >
       <div className="flex flex-wrap gap-2">
         {hasPermission("audit.view") && <Button onClick={() => void exportData(org)}>Export all data</Button>}
@@ -343,7 +346,7 @@ function CreateOrganizationSection() {
   return (
     <Section
       title="Create another organization"
-      about="You will be its owner. It shares nothing with this organization."
+      description="You will be its owner. It shares nothing with this organization."
     >
       <form
         className="max-w-md"

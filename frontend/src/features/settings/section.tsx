@@ -4,12 +4,12 @@ import { ErrorNotice, Skeletons } from "@/components/notice";
 /** A titled section of a settings page. */
 export function Section({
   title,
-  about,
+  description,
   action,
   children,
 }: {
   title: string;
-  about?: ReactNode;
+  description?: ReactNode;
   action?: ReactNode;
   children: ReactNode;
 }) {
@@ -21,7 +21,7 @@ export function Section({
           <h2 id={id} className="text-base font-semibold">
             {title}
           </h2>
-          {about && <p className="text-soft">{about}</p>}
+          {description && <p className="text-soft">{description}</p>}
         </div>
         {action}
       </div>
@@ -49,18 +49,18 @@ export type Role = (typeof ROLES)[number];
 export function RoleSelect({
   label,
   value,
-  highest,
+  highestRole,
   onChange,
   name,
 }: {
   label: string;
   value?: Role;
   /** The highest role to offer. Users cannot grant a role above their own. */
-  highest: Role;
+  highestRole: Role;
   onChange?: (role: Role) => void;
   name?: string;
 }) {
-  const offeredRoles = ROLES.slice(0, ROLES.indexOf(highest) + 1);
+  const offeredRoles = ROLES.slice(0, ROLES.indexOf(highestRole) + 1);
   return (
     <select
       aria-label={label}

@@ -22,7 +22,7 @@ export function SecurityPage() {
     return (
       <Section
         title="Two-factor authentication and sessions"
-        about="You logged in through this organization's identity provider, which manages them."
+        description="You logged in through this organization's identity provider. It manages your second factors and your sessions."
       >
         <p>{user.email}</p>
       </Section>
@@ -39,7 +39,7 @@ export function SecurityPage() {
 function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolean; isVerified: boolean }) {
   const client = useQueryClient();
   const [password, setPassword] = useState("");
-  const [codes, setCodes] = useState<string[]>([]);
+  const [recoveryCodes, setRecoveryCodes] = useState<string[]>([]);
   const [newApp, setNewApp] = useState<{ challenge: string; secret: string; qr_svg: string } | null>(null);
   const factorsQuery = useQuery({
     queryKey: queryKeys.factors,
@@ -49,17 +49,17 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
 
   async function reloadFactors(response?: { recovery_codes: string[] }) {
     setNewApp(null);
-    if (response?.recovery_codes.length) setCodes(response.recovery_codes);
+    if (response?.recovery_codes.length) setRecoveryCodes(response.recovery_codes);
     await client.invalidateQueries({ queryKey: queryKeys.factors });
     await client.invalidateQueries({ queryKey: queryKeys.sessions });
     await refreshSession();
   }
 
-  const beginApp = useMutation({
+  const startAppSetup = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/totp", { body })),
     onSuccess: setNewApp,
   });
-  const confirmApp = useMutation({
+  const confirmAppSetup = useMutation({
     mutationFn: (code: string) =>
       unwrap(api.POST("/api/v1/auth/factors/totp/confirm", { body: { challenge: newApp!.challenge, code } })),
     onSuccess: reloadFactors,
@@ -68,7 +68,7 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
     mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/totp/remove", { body })),
     onSuccess: () => reloadFactors(),
   });
-  const renewCodes = useMutation({
+  const createRecoveryCodes = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/recovery-codes", { body })),
     onSuccess: reloadFactors,
   });
@@ -90,29 +90,31 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
     mutationFn: (code: string) => unwrap(api.POST("/api/v1/auth/factors/show", { body: { code } })),
     onSuccess: () => reloadFactors(),
   });
-  const error = [beginApp, removeApp, renewCodes, addPasskey, removePasskey]
+  const error = [startAppSetup, removeApp, createRecoveryCodes, addPasskey, removePasskey]
     .map((mutation) => mutation.error)
     .find((failure) => failure && !wasCancelled(failure));
-  const wrongPassword = fieldMessages(error).current_password;
-  const needsFactor = error instanceof ProblemError && error.code === "second_factor_needed";
+  const passwordMessage = fieldMessages(error).current_password;
+  const needsSecondFactor = error instanceof ProblemError && error.code === "second_factor_needed";
 
   return (
     <Section
       title="Two-factor authentication"
-      about="Requires a code as well as your password. Changing these settings requires your password and ends your other sessions."
+      description="With two-factor authentication, a log-in requires a code as well as your password. Changing these settings requires your password and ends your other sessions."
     >
-      {codes.length > 0 && (
+      {recoveryCodes.length > 0 && (
         <OneTimeSecret label="Save these recovery codes. Each works once, and they are shown only now.">
-          {codes.join("\n")}
+          {recoveryCodes.join("\n")}
         </OneTimeSecret>
       )}
-      {error && !wrongPassword && !needsFactor && <ErrorNotice error={error} />}
-      {needsFactor && (
+      {error && !passwordMessage && !needsSecondFactor && <ErrorNotice error={error} />}
+      {needsSecondFactor && (
         <CodeInput
           label="Enter a code from your authenticator app, or a recovery code"
           error={verifyCode.error}
-          button="Verify"
-          onCode={(code) => verifyCode.mutate(code, { onSuccess: () => showSuccess("Verified. Try again.") })}
+          buttonLabel="Verify"
+          onSubmit={(code) =>
+            verifyCode.mutate(code, { onSuccess: () => showSuccess("Verified. Try again.") })
+          }
         />
       )}
       <QueryContent query={factorsQuery}>
@@ -126,7 +128,7 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
                   autoComplete="current-password"
                   value={password}
                   onChange={({ target }) => setPassword(target.value)}
-                  error={wrongPassword}
+                  error={passwordMessage}
                   hint="Required for each change below."
                 />
               </div>
@@ -143,7 +145,9 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
                 )
               }
             >
-              <Button onClick={() => beginApp.mutate()}>{factors.totp_since ? "Replace" : "Set up"}</Button>
+              <Button onClick={() => startAppSetup.mutate()}>
+                {factors.totp_since ? "Replace" : "Set up"}
+              </Button>
               {factors.totp_since && (
                 <Button look="danger" onClick={() => removeApp.mutate()}>
                   Remove
@@ -166,9 +170,9 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
                 <code className="break-all select-all">{newApp.secret}</code>
                 <CodeInput
                   label="Code"
-                  error={confirmApp.error}
-                  button="Confirm"
-                  onCode={(code) => confirmApp.mutate(code)}
+                  error={confirmAppSetup.error}
+                  buttonLabel="Confirm"
+                  onSubmit={(code) => confirmAppSetup.mutate(code)}
                 />
               </div>
             )}
@@ -202,10 +206,10 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
             )}
             {(factors.totp_since || factors.passkeys.length > 0) && (
               <FactorRow title="Recovery codes" state={`${factors.recovery_codes} left`}>
-                <Button onClick={() => renewCodes.mutate()}>Create new codes</Button>
+                <Button onClick={() => createRecoveryCodes.mutate()}>Create new codes</Button>
               </FactorRow>
             )}
-            {(factors.totp_since || factors.passkeys.length > 0) && !isVerified && !needsFactor && (
+            {(factors.totp_since || factors.passkeys.length > 0) && !isVerified && !needsSecondFactor && (
               <p className="text-soft">You logged in to this session without a second factor.</p>
             )}
           </div>
@@ -237,17 +241,17 @@ function FactorRow({
 function CodeInput({
   label,
   error,
-  button,
-  onCode,
+  buttonLabel,
+  onSubmit,
 }: {
   label: string;
   error: unknown;
-  button: string;
-  onCode: (code: string) => void;
+  buttonLabel: string;
+  onSubmit: (code: string) => void;
 }) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    onCode(String(new FormData(event.currentTarget).get("code")).trim());
+    onSubmit(String(new FormData(event.currentTarget).get("code")).trim());
   }
   return (
     <form onSubmit={submit} className="mb-3 max-w-xs">
@@ -258,7 +262,7 @@ function CodeInput({
         autoComplete="one-time-code"
         required
         error={error instanceof ProblemError ? error.message : null}
-        action={<Button type="submit">{button}</Button>}
+        action={<Button type="submit">{buttonLabel}</Button>}
       />
     </form>
   );
@@ -271,13 +275,13 @@ function SessionsSection() {
     queryKey: queryKeys.sessions,
     queryFn: () => unwrap(api.GET("/api/v1/auth/sessions", { params: { query: { limit: 200 } } })),
   });
-  const end = useMutation({
+  const endSession = useMutation({
     mutationFn: (id: string) =>
       unwrap(api.DELETE("/api/v1/auth/sessions/{id}", { params: { path: { id } } })),
     onSuccess: invalidate,
     onError: (error) => showError(error),
   });
-  const endOthers = useMutation({
+  const endOtherSessions = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/auth/sessions")),
     onSuccess: invalidate,
     onError: (error) => showError(error),
@@ -285,8 +289,8 @@ function SessionsSection() {
   return (
     <Section
       title="Sessions"
-      about="Where you are logged in. Ending a session logs that device out immediately."
-      action={<Button onClick={() => endOthers.mutate()}>Log out everywhere else</Button>}
+      description="The devices on which you are logged in. Ending a session logs that device out immediately."
+      action={<Button onClick={() => endOtherSessions.mutate()}>Log out everywhere else</Button>}
     >
       <QueryContent query={sessions}>
         {({ results }) => (
@@ -305,7 +309,7 @@ function SessionsSection() {
                   </p>
                 </div>
                 {!session.current && (
-                  <Button size="small" onClick={() => end.mutate(session.id)}>
+                  <Button size="small" onClick={() => endSession.mutate(session.id)}>
                     End<span className="sr-only"> {deviceName(session.user_agent)}</span>
                   </Button>
                 )}

@@ -16,7 +16,7 @@ interface Tab {
     | "/settings/usage"
     | "/settings/audit";
   label: string;
-  needs?: Permission;
+  requiredPermission?: Permission;
 }
 
 const ACCOUNT_TABS: Tab[] = [
@@ -27,10 +27,10 @@ const ORGANIZATION_TABS: Tab[] = [
   { to: "/settings/organization", label: "Organization" },
   { to: "/settings/members", label: "Members" },
   { to: "/settings/domains", label: "Domains" },
-  { to: "/settings/api-keys", label: "API keys", needs: "api_keys.own" },
-  { to: "/settings/sso", label: "Single sign-on", needs: "settings.edit" },
+  { to: "/settings/api-keys", label: "API keys", requiredPermission: "api_keys.own" },
+  { to: "/settings/sso", label: "Single sign-on", requiredPermission: "settings.edit" },
   { to: "/settings/usage", label: "Usage" },
-  { to: "/settings/audit", label: "Audit log", needs: "audit.view" },
+  { to: "/settings/audit", label: "Audit log", requiredPermission: "audit.view" },
 ];
 
 const VISIBLE_OVERLAP = 40; // pixels of the previous tab that stay visible
@@ -48,17 +48,23 @@ function useTabInView() {
 }
 
 export function SettingsLayout() {
-  const tabs = useTabInView();
+  const tabRow = useTabInView();
   const session = useSession();
   const hasPermission = useHasPermission();
   const isOpen = session?.organization && !session.organization.closed;
   const organizationTabs = isOpen
-    ? ORGANIZATION_TABS.filter(({ needs }) => !needs || hasPermission(needs))
+    ? ORGANIZATION_TABS.filter(
+        ({ requiredPermission }) => !requiredPermission || hasPermission(requiredPermission),
+      )
     : [];
   return (
     <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
       <PageHeader title="Settings" />
-      <nav ref={tabs} aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+      <nav
+        ref={tabRow}
+        aria-label="Settings"
+        className="mb-5 flex gap-1 overflow-x-auto border-b border-line"
+      >
         {[...ACCOUNT_TABS, ...organizationTabs].map(({ to, label }) => (
           <Link
             key={to}

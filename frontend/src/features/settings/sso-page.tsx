@@ -46,7 +46,7 @@ function DirectorySection() {
   return (
     <Section
       title="Directory (SCIM)"
-      about="Okta, Entra ID and others can add and remove people and put them in groups. People they add are invited; people they deactivate lose access immediately. Owners aren't managed by SCIM."
+      description="A directory, such as Okta or Entra ID, can add and remove people and put them in groups. People whom it adds are invited. People whom it deactivates lose access immediately. It cannot manage owners."
     >
       <dl className="mb-4 grid gap-2 text-[0.8125rem]">
         <div>
@@ -57,7 +57,7 @@ function DirectorySection() {
           <dt className="text-faint">Token</dt>
           <dd>
             The key of a service account with the role admin and the scope <code>members.manage</code>. Create
-            one under API keys.
+            the account and its key under API keys.
           </dd>
         </div>
       </dl>
@@ -158,7 +158,7 @@ function IdentityProviderSection() {
   return (
     <Section
       title="Single sign-on"
-      about="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
+      description="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
     >
       <QueryContent query={provider}>
         {(saved) => (

@@ -34,7 +34,7 @@ export function UsagePage() {
     <QueryContent query={usage}>
       {({ limits, months, kept }) => (
         <>
-          <Section title="Limits" about="Admins set these under Organization.">
+          <Section title="Limits" description="Admins set these under Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
                 const format = name === "bytes_month" ? bytes : count;
@@ -78,7 +78,7 @@ export function UsagePage() {
               })}
             </ul>
           </Section>
-          <Section title="Retention" about="Admins set this under Organization.">
+          <Section title="Retention" description="Admins set this under Organization.">
             <table className="table w-full border-collapse">
               <thead>
                 <tr>
@@ -106,7 +106,7 @@ export function UsagePage() {
           </Section>
           <Section
             title="By month"
-            about="Counted while runs move records. Deleting a pipeline does not reduce these numbers."
+            description="Counted while runs move records. Deleting a pipeline does not reduce these numbers."
             action={
               canExport && (
                 <Button
