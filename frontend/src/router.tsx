@@ -17,7 +17,7 @@ import { parseSourceFilter } from "@/features/sources/filter";
 import { NotFoundPage, PageError } from "@/components/error-pages";
 import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
-import { isOwnPath } from "./session/own-path";
+import { isSameSitePath } from "./session/same-site-path";
 
 function RootLayout() {
   return (
@@ -36,7 +36,7 @@ const root = createRootRoute({
 
 function parseNext(search: Record<string, unknown>): { next?: string } {
   const { next } = search;
-  return isOwnPath(next) ? { next } : {};
+  return isSameSitePath(next) ? { next } : {};
 }
 
 function parseLogin(search: Record<string, unknown>): { next?: string; problem?: string } {

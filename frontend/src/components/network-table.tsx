@@ -1,5 +1,5 @@
 import type { NetworkPlace } from "@/api/types";
-import { bytes, plural } from "@/format/number";
+import { formatBytes, countWithNoun } from "@/format/number";
 
 /** The hosts that were connected to, and the refused connections. */
 export function NetworkTable({ places }: { places: NetworkPlace[] }) {
@@ -14,8 +14,8 @@ export function NetworkTable({ places }: { places: NetworkPlace[] }) {
             <span className="text-bad">Refused: {refused}</span>
           ) : (
             <span className="text-faint">
-              {plural(connections, "connection")}
-              {sent + received > 0 && `, ${bytes(sent)} sent, ${bytes(received)} received`}
+              {countWithNoun(connections, "connection")}
+              {sent + received > 0 && `, ${formatBytes(sent)} sent, ${formatBytes(received)} received`}
             </span>
           )}
         </li>

@@ -1,5 +1,5 @@
 import { useEffect, type ReactNode } from "react";
-import { count as formatCount } from "@/format/number";
+import { formatCount } from "@/format/number";
 
 interface Props {
   title: string;

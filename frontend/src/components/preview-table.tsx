@@ -1,5 +1,5 @@
 import type { Preview } from "@/api/types";
-import { plural } from "@/format/number";
+import { countWithNoun } from "@/format/number";
 
 /** Records that were read from the stream for a preview. */
 export function PreviewTable({ preview }: { preview: Preview }) {
@@ -8,8 +8,8 @@ export function PreviewTable({ preview }: { preview: Preview }) {
     <>
       {rejected > 0 && (
         <p className="text-soft">
-          {plural(rejected, "record")} left out, as a run would reject them: they are empty or cannot be a
-          row.
+          {countWithNoun(rejected, "record")} left out, as a run would reject them: they are empty or cannot
+          be a row.
         </p>
       )}
       {rejected + records.length === 0 && (

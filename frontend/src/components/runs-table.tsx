@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { isLive } from "@/api/run-status";
 import type { RunRow } from "@/api/types";
-import { duration, secondsBetween } from "@/format/duration";
-import { count, plural } from "@/format/number";
+import { formatDuration, secondsBetween } from "@/format/duration";
+import { formatCount, countWithNoun } from "@/format/number";
 import { classNames } from "./class-names";
 import { useNow } from "./clock";
 import { StatusBadge } from "./status";
@@ -54,7 +54,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
                   {run.pipeline.name}
                 </Link>
                 <p className="truncate text-[0.8125rem] text-soft @lg:hidden">
-                  <RelativeTime time={run.created_at} />, {plural(run.progress.written, "record")}
+                  <RelativeTime time={run.created_at} />, {countWithNoun(run.progress.written, "record")}
                 </p>
               </td>
             )}
@@ -64,7 +64,9 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
             <td className="hidden text-soft tabular-nums @2xl:table-cell">
               <RunDuration run={run} />
             </td>
-            <td className={classNames("text-right tabular-nums", wideOnly)}>{count(run.progress.written)}</td>
+            <td className={classNames("text-right tabular-nums", wideOnly)}>
+              {formatCount(run.progress.written)}
+            </td>
             <td className="hidden max-w-48 truncate text-soft @3xl:table-cell">
               {run.triggered_by ?? run.trigger}
             </td>
@@ -81,5 +83,5 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
 function RunDuration({ run }: { run: RunRow }) {
   const now = useNow();
   if (!run.started_at) return "–";
-  return duration(secondsBetween(run.started_at, isLive(run.status) ? null : run.finished_at, now));
+  return formatDuration(secondsBetween(run.started_at, isLive(run.status) ? null : run.finished_at, now));
 }

@@ -4,23 +4,23 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Formats seconds with units: `20 ms`, `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
-export function duration(seconds: number): string {
+/** Formats seconds with units: `20 ms`, `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 04 h`. */
+export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";
   if (seconds > 0 && seconds < 0.0995) return withUnit(Math.ceil(seconds * 1000), "ms");
-  if (seconds < 9.95) return withUnit(trimZero(seconds.toFixed(1)), "s");
+  if (seconds < 9.95) return withUnit(withoutTrailingZero(seconds.toFixed(1)), "s");
   const rounded = Math.round(seconds);
   if (rounded < MINUTE) return withUnit(rounded, "s");
-  if (rounded < HOUR) return twoUnits(rounded, MINUTE, "min", 1, "s");
-  if (rounded < DAY) return twoUnits(rounded, HOUR, "h", MINUTE, "min");
-  return twoUnits(rounded, DAY, "d", HOUR, "h");
+  if (rounded < HOUR) return formatTwoUnits(rounded, MINUTE, "min", 1, "s");
+  if (rounded < DAY) return formatTwoUnits(rounded, HOUR, "h", MINUTE, "min");
+  return formatTwoUnits(rounded, DAY, "d", HOUR, "h");
 }
 
-function trimZero(text: string): string {
+function withoutTrailingZero(text: string): string {
   return text.replace(/\.0$/, "");
 }
 
-function twoUnits(rounded: number, major: number, majorName: string, minor: number, minorName: string) {
+function formatTwoUnits(rounded: number, major: number, majorName: string, minor: number, minorName: string) {
   const first = Math.floor(rounded / major);
   const second = Math.floor((rounded % major) / minor);
   if (second === 0) return withUnit(first, majorName);

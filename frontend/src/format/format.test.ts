@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { duration, secondsBetween } from "./duration";
+import { formatDuration, secondsBetween } from "./duration";
 import { nameInWords } from "./name";
-import { bytes, count, plural, shortCount } from "./number";
+import { formatBytes, formatCount, countWithNoun, formatShortCount } from "./number";
 import { cronInWords, scheduleInWords } from "./schedule";
 import { absoluteTime, relativeTime } from "./time";
 
@@ -22,16 +22,16 @@ describe("durations", () => {
     [Number.NaN, "–"],
     [-1, "–"],
   ])("formats %s seconds as %s", (seconds, words) => {
-    expect(duration(seconds).replaceAll("\u00a0", " ")).toBe(words);
+    expect(formatDuration(seconds).replaceAll("\u00a0", " ")).toBe(words);
   });
 
   it("joins a number and its unit with a no-break space", () => {
-    expect(duration(12)).toBe("12\u00a0s");
-    expect(duration(0.02)).toBe("20\u00a0ms");
-    expect(duration(185)).toBe("3\u00a0min 05\u00a0s");
+    expect(formatDuration(12)).toBe("12\u00a0s");
+    expect(formatDuration(0.02)).toBe("20\u00a0ms");
+    expect(formatDuration(185)).toBe("3\u00a0min 05\u00a0s");
   });
 
-  it("counts until now without an end, and is never negative", () => {
+  it("counts seconds until now if there is no end, and never returns a negative number", () => {
     const now = Date.parse("2026-11-22T10:00:30Z");
     expect(secondsBetween("2026-11-22T10:00:00Z", null, now)).toBe(30);
     expect(secondsBetween("2026-11-22T10:00:00Z", "2026-11-22T10:00:12Z", now)).toBe(12);
@@ -102,14 +102,14 @@ describe("schedules", () => {
 
 describe("numbers", () => {
   it("are formatted with separators, short units and plurals", () => {
-    expect(count(336776)).toBe("336,776");
-    expect(shortCount(9999)).toBe("9,999");
-    expect(shortCount(336776)).toBe("336.8K");
-    expect(plural(1, "record")).toBe("1\u00a0record");
-    expect(plural(2000, "record")).toBe("2,000\u00a0records");
-    expect(bytes(812)).toBe("812\u00a0B");
-    expect(bytes(4_100_000)).toBe("4.1\u00a0MB");
-    expect(bytes(999_600)).toBe("1.0\u00a0MB");
+    expect(formatCount(336776)).toBe("336,776");
+    expect(formatShortCount(9999)).toBe("9,999");
+    expect(formatShortCount(336776)).toBe("336.8K");
+    expect(countWithNoun(1, "record")).toBe("1\u00a0record");
+    expect(countWithNoun(2000, "record")).toBe("2,000\u00a0records");
+    expect(formatBytes(812)).toBe("812\u00a0B");
+    expect(formatBytes(4_100_000)).toBe("4.1\u00a0MB");
+    expect(formatBytes(999_600)).toBe("1.0\u00a0MB");
   });
 });
 

@@ -2,12 +2,12 @@ const groupedFormat = new Intl.NumberFormat("en");
 const compactFormat = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 /** Formats a number with separators: `336,776`. */
-export function count(value: number): string {
+export function formatCount(value: number): string {
   return groupedFormat.format(value);
 }
 
 /** Formats a number in a short form: `336.8K`. Show the exact number in a tooltip. */
-export function shortCount(value: number): string {
+export function formatShortCount(value: number): string {
   return value < 10_000 ? groupedFormat.format(value) : compactFormat.format(value);
 }
 
@@ -19,7 +19,7 @@ export function withUnit(value: number | string, unit: string): string {
 }
 
 /** Formats bytes with decimal units: `812 B`, `4.1 MB`. */
-export function bytes(value: number): string {
+export function formatBytes(value: number): string {
   let size = value;
   let unit = 0;
   while (size >= 999.5 && unit < BYTE_UNITS.length - 1) {
@@ -31,6 +31,6 @@ export function bytes(value: number): string {
 }
 
 /** Formats a count with its noun: `1 record`, `2 records`. */
-export function plural(value: number, word: string): string {
-  return withUnit(count(value), value === 1 ? word : `${word}s`);
+export function countWithNoun(value: number, word: string): string {
+  return withUnit(formatCount(value), value === 1 ? word : `${word}s`);
 }

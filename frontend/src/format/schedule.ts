@@ -19,7 +19,7 @@ const MONTHS = [
   "November",
   "December",
 ];
-const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+const DAY_ABBREVIATIONS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /** Describes a schedule in words. A cron expression without a short description is returned unchanged. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
@@ -44,21 +44,21 @@ function intervalInWords(seconds: number): string {
 }
 
 export function cronInWords(cron: string, timezone = "UTC"): string {
-  const raw = `cron ${cron.trim()}`;
+  const unchangedText = `cron ${cron.trim()}`;
   const fields = cron.trim().toLowerCase().split(/\s+/);
-  if (fields.length !== 5) return raw;
+  if (fields.length !== 5) return unchangedText;
   const [minute, hour, day, month, weekday] = fields as [string, string, string, string, string];
 
-  const everyDay = day === "*" && month === "*" && weekday === "*";
-  if (everyDay && hour === "*") return minutesInWords(minute) ?? raw;
-  if (everyDay && isNumber(minute)) {
+  const isEveryDay = day === "*" && month === "*" && weekday === "*";
+  if (isEveryDay && hour === "*") return minutesInWords(minute) ?? unchangedText;
+  if (isEveryDay && isNumber(minute)) {
     const hours = hoursInWords(Number(minute), hour);
     if (hours) return hours;
   }
 
   const times = timesInWords(minute, hour);
   const days = daysInWords(day, month, weekday);
-  if (!times || !days) return raw;
+  if (!times || !days) return unchangedText;
   return `${days} at ${times}${timezone === "UTC" ? " UTC" : `, ${zoneName(timezone)}`}`;
 }
 
@@ -91,18 +91,18 @@ function timesInWords(minute: string, hour: string): string | null {
 }
 
 function daysInWords(day: string, month: string, weekday: string): string | null {
-  const inMonth = month === "*" ? "" : monthInWords(month);
-  if (inMonth === null) return null;
-  if (day === "*" && weekday === "*") return inMonth ? `Every day in ${inMonth}` : "Daily";
-  if (weekday === "*") return dayOfMonth(day, inMonth);
-  if (day !== "*") return null; // cron runs on both kinds of days, which has no short description
+  const monthName = month === "*" ? "" : monthInWords(month);
+  if (monthName === null) return null;
+  if (day === "*" && weekday === "*") return monthName ? `Every day in ${monthName}` : "Daily";
+  if (weekday === "*") return dayOfMonthInWords(day, monthName);
+  if (day !== "*") return null; // cron then runs on days that match either field, which has no short description
   const names = weekdayInWords(weekday);
-  return names && (inMonth ? `${names} in ${inMonth}` : names);
+  return names && (monthName ? `${names} in ${monthName}` : names);
 }
 
-function dayOfMonth(day: string, inMonth: string): string | null {
+function dayOfMonthInWords(day: string, monthName: string): string | null {
   if (!isNumber(day)) return null;
-  return inMonth ? `Every ${day} ${inMonth}` : `Monthly on day ${day}`;
+  return monthName ? `Every ${day} ${monthName}` : `Monthly on day ${day}`;
 }
 
 function monthInWords(month: string): string | null {
@@ -117,7 +117,7 @@ function weekdayInWords(weekday: string): string | null {
 }
 
 function weekdayName(text: string): string | null {
-  const index = isNumber(text) ? Number(text) % 7 : DAY_NAMES.indexOf(text);
+  const index = isNumber(text) ? Number(text) % 7 : DAY_ABBREVIATIONS.indexOf(text);
   return DAYS[index] ?? null;
 }
 

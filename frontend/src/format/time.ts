@@ -16,10 +16,9 @@ const MAX_CLOCK_SKEW = 2; // seconds by which the server's clock may be ahead of
 export function relativeTime(time: string, now: number): string {
   const seconds = (Date.parse(time) - now) / 1000;
   if (Number.isNaN(seconds)) return "–";
-  const size = Math.abs(seconds);
-  if (size < 10) return seconds > MAX_CLOCK_SKEW ? "in a few seconds" : "just now";
-  const step = UNITS.find(([limit]) => size < limit)!;
-  const [, unitSize, unit] = step;
+  const distance = Math.abs(seconds);
+  if (distance < 10) return seconds > MAX_CLOCK_SKEW ? "in a few seconds" : "just now";
+  const [, unitSize, unit] = UNITS.find(([limit]) => distance < limit)!;
   return relativeFormat.format(Math.trunc(seconds / unitSize), unit);
 }
 

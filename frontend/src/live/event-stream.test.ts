@@ -81,8 +81,8 @@ describe("following a stream", () => {
   });
 
   it("decodes a character whose bytes are in different chunks", async () => {
-    const wire = new TextEncoder().encode("data: é𝄞\n\nevent: end\ndata: x\n\n");
-    const pieces = Array.from(wire, (byte) => Uint8Array.of(byte));
+    const encodedEvents = new TextEncoder().encode("data: é𝄞\n\nevent: end\ndata: x\n\n");
+    const pieces = Array.from(encodedEvents, (byte) => Uint8Array.of(byte));
     const received: string[] = [];
     await followStream({
       ...baseOptions(),
@@ -114,11 +114,11 @@ describe("following a stream", () => {
   });
 
   it("reconnects if no data is received within the timeout", async () => {
-    const respondNever = (request: Request) =>
+    const neverRespond = (request: Request) =>
       new Promise<Response>((_, reject) =>
         request.signal.addEventListener("abort", () => reject(new DOMException("", "AbortError"))),
       );
-    const responses = [respondNever, async () => streamResponse("event: end\ndata: x\n\n")];
+    const responses = [neverRespond, async () => streamResponse("event: end\ndata: x\n\n")];
     const fetch = vi.fn((request: Request) => responses.shift()!(request));
     await followStream({ ...baseOptions(), fetch, timeout: 10, onEvent: () => "stop" });
     expect(fetch).toHaveBeenCalledTimes(2);
@@ -127,7 +127,7 @@ describe("following a stream", () => {
   it("stops at once on abort, even while it waits to reconnect", async () => {
     const abort = new AbortController();
     const fetch = vi.fn(async () => new Response(null, { status: 503 }));
-    const following = followStream({
+    const followPromise = followStream({
       ...baseOptions(),
       signal: abort.signal,
       backOff: () => 60_000,
@@ -135,7 +135,7 @@ describe("following a stream", () => {
       onEvent: () => undefined,
       onState: (state) => state === "waiting" && abort.abort(),
     });
-    await following;
+    await followPromise;
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 

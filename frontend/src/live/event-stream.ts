@@ -23,7 +23,7 @@ export class StreamRefused extends Error {
   }
 }
 
-/** Doubles from half a second up to 15 seconds, and subtracts up to a third at random. */
+/** Returns a wait that doubles from half a second up to 15 seconds, less a random part of up to a third. */
 export function defaultBackOff(attempt: number): number {
   return Math.min(15_000, 500 * 2 ** (attempt - 1)) * (1 - Math.random() / 3);
 }
@@ -57,11 +57,11 @@ interface Position {
 
 async function readConnection(options: FollowOptions, position: Position): Promise<Outcome> {
   const { onEvent, onState, timeout = 45_000 } = options;
-  const timedOut = new AbortController();
-  const watchdog = new Watchdog(timeout, () => timedOut.abort());
+  const timeoutController = new AbortController();
+  const watchdog = new Watchdog(timeout, () => timeoutController.abort());
   let outcome: Outcome = "no-data";
   try {
-    const response = await openStream(options, position, timedOut.signal);
+    const response = await openStream(options, position, timeoutController.signal);
     if (response === null) return outcome;
     if (isFinalRefusal(response.status)) throw new StreamRefused(response.status);
     if (response.status === 204) return "stop";
@@ -98,12 +98,12 @@ async function readConnection(options: FollowOptions, position: Position): Promi
 async function openStream(
   options: FollowOptions,
   position: Position,
-  timedOut: AbortSignal,
+  timeoutSignal: AbortSignal,
 ): Promise<Response | null> {
   const headers = new Headers({ Accept: "text/event-stream" });
   if (position.lastId) headers.set("Last-Event-ID", position.lastId);
   const url = new URL(options.url, globalThis.location?.href);
-  const signal = AbortSignal.any([options.signal, timedOut]);
+  const signal = AbortSignal.any([options.signal, timeoutSignal]);
   const request = new Request(url, { headers, cache: "no-store", signal });
   return options.fetch(request).catch(() => null);
 }

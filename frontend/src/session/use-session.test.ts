@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Session } from "@/api/types";
-import { allows } from "./use-session";
+import { memberHasPermission } from "./use-session";
 
 const organization: NonNullable<Session["organization"]> = {
   id: "1",
@@ -16,12 +16,12 @@ const organization: NonNullable<Session["organization"]> = {
 
 describe("the permissions of a member", () => {
   it("include those of a domain role inside the domain", () => {
-    expect(allows(organization, "pipelines.run", "marketing")).toBe(true);
+    expect(memberHasPermission(organization, "pipelines.run", "marketing")).toBe(true);
   });
 
   it("are those of the organization's role outside the domain", () => {
-    expect(allows(organization, "pipelines.run", "sales")).toBe(false);
-    expect(allows(organization, "pipelines.run", null)).toBe(false);
-    expect(allows(organization, "read")).toBe(true);
+    expect(memberHasPermission(organization, "pipelines.run", "sales")).toBe(false);
+    expect(memberHasPermission(organization, "pipelines.run", null)).toBe(false);
+    expect(memberHasPermission(organization, "read")).toBe(true);
   });
 });

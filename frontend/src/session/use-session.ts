@@ -11,7 +11,7 @@ export function useSession(): Session | null {
 type Organization = NonNullable<Session["organization"]>;
 
 /** Whether the user has the permission for an object in this domain, or outside all domains. */
-export function allows(
+export function memberHasPermission(
   organization: Organization,
   permission: Permission,
   domainId?: string | null,
@@ -23,7 +23,7 @@ export function allows(
 /** Returns a function that says whether to offer an action on an object. The server checks every request again. */
 export function useHasPermission(): (permission: Permission, domainId?: string | null) => boolean {
   const organization = useSession()?.organization;
-  return (permission, domainId) => !!organization && allows(organization, permission, domainId);
+  return (permission, domainId) => !!organization && memberHasPermission(organization, permission, domainId);
 }
 
 /** The reason why nothing can be changed or run in the organization now, or null. */

@@ -1,6 +1,6 @@
 import type { CheckStep } from "@/api/types";
 import { CheckIcon, CrossIcon } from "@/components/icons";
-import { duration } from "@/format/duration";
+import { formatDuration } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 
 /** The steps of a connection check, up to the first failed one. */
@@ -20,7 +20,7 @@ export function CheckSteps({ steps }: { steps: CheckStep[] }) {
           <span className={ok ? "min-w-0 break-words text-soft" : "min-w-0 break-words text-bad"}>
             {message}
           </span>
-          <span className="text-faint tabular-nums">{duration(ms / 1000)}</span>
+          <span className="text-faint tabular-nums">{formatDuration(ms / 1000)}</span>
         </li>
       ))}
     </ol>

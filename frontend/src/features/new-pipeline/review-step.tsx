@@ -3,7 +3,7 @@ import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { plural } from "@/format/number";
+import { countWithNoun } from "@/format/number";
 import type { Draft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
 import { usePreview } from "./queries";
@@ -61,7 +61,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       {preview.data?.ok && (
         <div className="grid gap-1.5">
           <p className="text-soft">
-            Read {plural(preview.data.records.length, "record")} from the source. Nothing was written.
+            Read {countWithNoun(preview.data.records.length, "record")} from the source. Nothing was written.
           </p>
           <PreviewTable preview={preview.data} />
         </div>

@@ -4,7 +4,7 @@ import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { count, plural } from "@/format/number";
+import { formatCount, countWithNoun } from "@/format/number";
 import type { Draft, SyncMode } from "./draft";
 import { Choice } from "./endpoint-picker";
 import { streamsQuery } from "./queries";
@@ -48,7 +48,7 @@ export function StreamStep({
           data-search
           type="search"
           aria-label="Search streams"
-          placeholder={`Search ${plural(data.streams.length, "stream")}`}
+          placeholder={`Search ${countWithNoun(data.streams.length, "stream")}`}
           className="control sm:w-72!"
           value={text}
           onChange={({ target }) => setText(target.value)}
@@ -71,7 +71,7 @@ export function StreamStep({
       </fieldset>
       {matches.length > MAX_SHOWN_STREAMS && (
         <p className="text-soft">
-          {count(matches.length - MAX_SHOWN_STREAMS)} more streams. Search to find them.
+          {formatCount(matches.length - MAX_SHOWN_STREAMS)} more streams. Search to find them.
         </p>
       )}
       {selected && <StreamSettings key={selected.name} stream={selected} onDone={onDone} />}

@@ -4,7 +4,7 @@ import { classNames } from "@/components/class-names";
 import { StatusBadge } from "@/components/status";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
-import { count, shortCount } from "@/format/number";
+import { formatCount, formatShortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
 import { PausedBadge, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
@@ -99,7 +99,7 @@ function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: bool
         {row.last_run?.records == null ? (
           <span className="text-faint">–</span>
         ) : (
-          <span title={count(row.last_run.records)}>{shortCount(row.last_run.records)}</span>
+          <span title={formatCount(row.last_run.records)}>{formatShortCount(row.last_run.records)}</span>
         )}
       </td>
       {showActions && (

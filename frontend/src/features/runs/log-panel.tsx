@@ -6,7 +6,7 @@ import { classNames } from "@/components/class-names";
 import { DownIcon, SearchIcon, WarningIcon } from "@/components/icons";
 import { ErrorNotice } from "@/components/notice";
 import { absoluteTime, clockTime } from "@/format/time";
-import { count, plural } from "@/format/number";
+import { formatCount, countWithNoun } from "@/format/number";
 import type { LiveLog } from "./live-run";
 import { useRenderOnChange } from "./live-run";
 import { formatFields, type LogFilter } from "./log-buffer";
@@ -209,7 +209,9 @@ function rowCount(line: LogLine): number {
 }
 
 function lineCountText(shown: number, total: number): string {
-  return shown === total ? plural(total, "line") : `${count(shown)} of ${plural(total, "line")}`;
+  return shown === total
+    ? countWithNoun(total, "line")
+    : `${formatCount(shown)} of ${countWithNoun(total, "line")}`;
 }
 
 function emptyText(total: number, live: boolean): string {

@@ -5,7 +5,7 @@ import type { Output } from "@/api/types";
 import { Button } from "@/components/button";
 import { DownloadIcon } from "@/components/icons";
 import { showError } from "@/components/toast";
-import { bytes, plural } from "@/format/number";
+import { formatBytes, countWithNoun } from "@/format/number";
 import { outputsQuery } from "./queries";
 
 export function OutputsCard({ runId }: { runId: string }) {
@@ -24,7 +24,7 @@ export function OutputsCard({ runId }: { runId: string }) {
                 {output.name}
               </p>
               <p className="text-xs text-faint">
-                {plural(output.rows, "record")}, {bytes(output.bytes)}
+                {countWithNoun(output.rows, "record")}, {formatBytes(output.bytes)}
               </p>
             </div>
             <DownloadButton runId={runId} output={output} />

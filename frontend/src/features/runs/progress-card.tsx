@@ -3,8 +3,8 @@ import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
-import { duration, secondsBetween } from "@/format/duration";
-import { bytes, count } from "@/format/number";
+import { formatDuration, secondsBetween } from "@/format/duration";
+import { formatBytes, formatCount } from "@/format/number";
 
 /** The figures of a run. Each has a fixed position, so that the page does not move while they change. */
 export function ProgressCard({ run }: { run: Run }) {
@@ -15,21 +15,23 @@ export function ProgressCard({ run }: { run: Run }) {
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
       <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @3xl:grid-cols-6">
-        <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress.read)}</Figure>
-        <Figure name="Written">{count(progress.written)}</Figure>
+        <Figure name={total === null ? "Read" : `Read of ${formatCount(total)}`}>
+          {formatCount(progress.read)}
+        </Figure>
+        <Figure name="Written">{formatCount(progress.written)}</Figure>
         <Figure name="Rejected" isWarning={progress.rejected > 0}>
-          {count(progress.rejected)}
+          {formatCount(progress.rejected)}
         </Figure>
         <Figure name={live ? "Rate" : "Average rate"}>
-          {rate === null ? "–" : count(Math.round(rate))}
+          {rate === null ? "–" : formatCount(Math.round(rate))}
           {rate !== null && <UnitText>{"\u00a0/s"}</UnitText>}
         </Figure>
         <Figure name={live ? "Time left" : "Volume"}>
           {live
             ? progress.eta_seconds === null
               ? "–"
-              : duration(progress.eta_seconds)
-            : bytes(progress.bytes)}
+              : formatDuration(progress.eta_seconds)
+            : formatBytes(progress.bytes)}
         </Figure>
         <Figure name="Duration">
           <RunDuration run={run} />
@@ -70,7 +72,7 @@ function RunDuration({ run }: { run: Run }) {
   if (!run.started_at) return "–";
   const live = isLive(run.status);
   const seconds = secondsBetween(run.started_at, live ? null : run.finished_at, now);
-  return duration(live ? Math.floor(seconds) : seconds);
+  return formatDuration(live ? Math.floor(seconds) : seconds);
 }
 
 /** The finished part of the run, from 0 to 1, or null if the total is unknown. */

@@ -15,7 +15,7 @@ import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
-import { count } from "@/format/number";
+import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
@@ -166,7 +166,7 @@ function WaitingCard({ run }: { run: Run }) {
           )}
         </p>
         {!run.not_before && run.place_in_line != null && (
-          <p className="text-soft">Position in the queue: {count(run.place_in_line)}</p>
+          <p className="text-soft">Position in the queue: {formatCount(run.place_in_line)}</p>
         )}
         {lastAttempt?.failure && (
           <p className="text-soft">

@@ -12,7 +12,7 @@ import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { wasCancelled, createPasskey, supportsPasskeys } from "@/session/passkey";
 import { useSession } from "@/session/use-session";
-import { plural } from "@/format/number";
+import { countWithNoun } from "@/format/number";
 import { QueryContent, Section } from "./section";
 
 export function SecurityPage() {
@@ -178,7 +178,7 @@ function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolea
             )}
             <FactorRow
               title="Passkeys"
-              state={factors.passkeys.length ? plural(factors.passkeys.length, "passkey") : "none"}
+              state={factors.passkeys.length ? countWithNoun(factors.passkeys.length, "passkey") : "none"}
             >
               {supportsPasskeys() && (
                 <Button onClick={() => addPasskey.mutate()}>

@@ -5,7 +5,7 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { showError } from "@/components/toast";
 import { useHasPermission } from "@/session/use-session";
-import { bytes, count, plural } from "@/format/number";
+import { formatBytes, formatCount, countWithNoun } from "@/format/number";
 import { QueryContent, Section } from "./section";
 
 const LIMIT_LABELS = {
@@ -34,10 +34,10 @@ export function UsagePage() {
     <QueryContent query={usage}>
       {({ limits, months, kept }) => (
         <>
-          <Section title="Limits" description="Admins set these under Organization.">
+          <Section title="Limits" description="Admins set these limits under Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
-                const format = name === "bytes_month" ? bytes : count;
+                const format = name === "bytes_month" ? formatBytes : formatCount;
                 return (
                   <li key={name}>
                     <p className="flex justify-between gap-2">
@@ -78,7 +78,7 @@ export function UsagePage() {
               })}
             </ul>
           </Section>
-          <Section title="Retention" description="Admins set this under Organization.">
+          <Section title="Retention" description="Admins set how long data is kept under Organization.">
             <table className="table w-full border-collapse">
               <thead>
                 <tr>
@@ -96,9 +96,11 @@ export function UsagePage() {
                 {kept.map((row) => (
                   <tr key={row.name}>
                     <td>{DATA_LABELS[row.name]}</td>
-                    <td>{row.days === null ? "forever" : plural(row.days, "day")}</td>
-                    <td className="text-right tabular-nums">{count(row.rows)}</td>
-                    <td className="text-right tabular-nums">{row.bytes === null ? "" : bytes(row.bytes)}</td>
+                    <td>{row.days === null ? "forever" : countWithNoun(row.days, "day")}</td>
+                    <td className="text-right tabular-nums">{formatCount(row.rows)}</td>
+                    <td className="text-right tabular-nums">
+                      {row.bytes === null ? "" : formatBytes(row.bytes)}
+                    </td>
                   </tr>
                 ))}
               </tbody>
@@ -106,7 +108,7 @@ export function UsagePage() {
           </Section>
           <Section
             title="By month"
-            description="Counted while runs move records. Deleting a pipeline does not reduce these numbers."
+            description="Records are counted while runs move them. Deleting a pipeline does not reduce these numbers."
             action={
               canExport && (
                 <Button
@@ -140,9 +142,9 @@ export function UsagePage() {
                   {months.map((month) => (
                     <tr key={month.month}>
                       <td>{month.month.slice(0, 7)}</td>
-                      <td className="text-right tabular-nums">{count(month.runs)}</td>
-                      <td className="text-right tabular-nums">{count(month.rows)}</td>
-                      <td className="text-right tabular-nums">{bytes(month.bytes)}</td>
+                      <td className="text-right tabular-nums">{formatCount(month.runs)}</td>
+                      <td className="text-right tabular-nums">{formatCount(month.rows)}</td>
+                      <td className="text-right tabular-nums">{formatBytes(month.bytes)}</td>
                     </tr>
                   ))}
                 </tbody>

@@ -8,20 +8,20 @@ import { Button, buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { isOwnPath } from "@/session/own-path";
+import { isSameSitePath } from "@/session/same-site-path";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
 import { SignInLayout } from "./sign-in-layout";
 import { takeHashParameters } from "./link-secret";
 import { CodeForm } from "./login-page";
 
-/** The page after a log-in through an identity provider. The cookie is set; this page fetches the token. */
+/** The page after a log-in through an identity provider. The session cookie is already set. This page fetches the access token. */
 export function WelcomePage() {
   const router = useRouter();
   useEffect(() => {
     const parameters = takeHashParameters();
     const nextPath = parameters.get("next");
-    const next = isOwnPath(nextPath) ? nextPath : "/";
+    const next = isSameSitePath(nextPath) ? nextPath : "/";
     if (parameters.get("org")) rememberOrganization(parameters.get("org"));
     void refreshSession().then((isLoggedIn) => router.history.replace(isLoggedIn ? next : "/login"));
   }, [router]);
@@ -130,7 +130,7 @@ function ClosedOrganization({
             <CodeForm
               error={verifyCode.error}
               pending={verifyCode.isPending}
-              onCode={(code) => verifyCode.mutate(code)}
+              onSubmit={(code) => verifyCode.mutate(code)}
             />
             <Link to="/settings/security" className={classNames(buttonLook(), "justify-center")}>
               Set up two-factor authentication

@@ -39,19 +39,19 @@ export function InvitationPage() {
     retry: false,
   });
 
-  const enter = (session: Session) => {
+  const acceptSession = (session: Session) => {
     sessionStorage.removeItem(STORAGE_KEY);
     enterOrganization(session);
   };
 
   const accept = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/invitations/accept", { body: { token } })),
-    onSuccess: enter,
+    onSuccess: acceptSession,
   });
   const register = useMutation({
     mutationFn: (body: { name: string; email: string; password: string; invitation: string }) =>
       unwrap(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
-    onSuccess: enter,
+    onSuccess: acceptSession,
   });
 
   if (!invitation.data) {

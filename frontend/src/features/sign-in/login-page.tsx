@@ -49,10 +49,10 @@ export function LoginPage() {
       ),
     onSuccess: enter,
   });
-  const passkey = useMutation({
+  const loginWithPasskey = useMutation({
     mutationFn: async () => {
-      const challenge = await unwrap(api.POST("/api/v1/auth/passkey/begin", { fetch: plainFetch }));
-      const body = await signWithPasskey(challenge);
+      const passkeyChallenge = await unwrap(api.POST("/api/v1/auth/passkey/begin", { fetch: plainFetch }));
+      const body = await signWithPasskey(passkeyChallenge);
       return unwrap(api.POST("/api/v1/auth/passkey/login", { body, fetch: plainFetch }));
     },
     onSuccess: enter,
@@ -60,15 +60,15 @@ export function LoginPage() {
 
   const signupLink = (
     <>
-      New here?{" "}
+      No account yet?{" "}
       <Link to="/signup" search={{ next }} className="link">
         Create an organization
       </Link>
     </>
   );
   const passkeyButton = supportsPasskeys() && (
-    <Button className="justify-center" onClick={() => passkey.mutate()}>
-      {passkey.isPending ? "Waiting for your passkey…" : "Log in with a passkey"}
+    <Button className="justify-center" onClick={() => loginWithPasskey.mutate()}>
+      {loginWithPasskey.isPending ? "Waiting for your passkey…" : "Log in with a passkey"}
     </Button>
   );
 
@@ -79,7 +79,7 @@ export function LoginPage() {
         <CodeForm
           error={error}
           pending={login.isPending || continueLogin.isPending}
-          onCode={(code) =>
+          onSubmit={(code) =>
             challenge ? continueLogin.mutate(code) : login.mutate({ ...credentials!, mfa_code: code })
           }
         />
@@ -100,7 +100,9 @@ export function LoginPage() {
       <form onSubmit={submit} className="grid gap-4">
         {problemText && !login.error && <Alert>{problemText}</Alert>}
         {login.error && <LoginError error={login.error} />}
-        {passkey.error && !wasCancelled(passkey.error) && <LoginError error={passkey.error} />}
+        {loginWithPasskey.error && !wasCancelled(loginWithPasskey.error) && (
+          <LoginError error={loginWithPasskey.error} />
+        )}
         <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
         <TextField
           label="Password"
@@ -130,15 +132,15 @@ export function LoginPage() {
 export function CodeForm({
   error,
   pending,
-  onCode,
+  onSubmit,
 }: {
   error: unknown;
   pending: boolean;
-  onCode: (code: string) => void;
+  onSubmit: (code: string) => void;
 }) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    onCode(String(new FormData(event.currentTarget).get("code")).trim());
+    onSubmit(String(new FormData(event.currentTarget).get("code")).trim());
   }
   const wrongCode = error instanceof ProblemError && error.code === "wrong_code" ? error.message : null;
   return (

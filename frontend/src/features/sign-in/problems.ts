@@ -12,7 +12,7 @@ const MESSAGES: Record<string, string> = {
     "An account with your e-mail address already exists. Log in with its password, then link the identity provider under Settings, Account.",
   account_disabled: "This account is disabled. Contact the operator of this Drover installation.",
   consent_needed:
-    "Confirm that you want to join the organization: open the link in the e-mail we sent you. If no e-mail arrives, ask one of its admins to invite you again.",
+    "Confirm that you want to join the organization: open the link in the e-mail we sent you. If no e-mail arrives, ask an admin of the organization to invite you again.",
   confirm_first:
     "An account with your e-mail address exists, but the address was never confirmed. Set a new password with “Forgot your password?”, then open the invitation again.",
   too_many_attempts: "Too many attempts. Wait a few minutes, then try again.",
@@ -28,7 +28,8 @@ const MESSAGES: Record<string, string> = {
   link_spent: "The invitation has already been used or has expired. Ask for a new one.",
   other_address:
     "The invitation is for another e-mail address. Log in with that address, or ask for a new invitation.",
-  limit_reached: "The organization has reached its limit of members. Ask one of its admins to raise it.",
+  limit_reached:
+    "The organization has reached its limit of members. Ask one of its admins to raise the limit.",
   org_suspended: "This organization is suspended. Contact the operator of this Drover installation.",
   org_deleting: "This organization is scheduled for deletion. One of its owners can restore it.",
 };

@@ -1,6 +1,6 @@
 import type { CodeMessage, CodeReport } from "@/api/types";
 import { CheckIcon, WarningIcon } from "@/components/icons";
-import { plural } from "@/format/number";
+import { countWithNoun } from "@/format/number";
 
 /** The result of the validation. Each message is a button that moves the cursor to its position in the code. */
 export function Messages({
@@ -16,8 +16,8 @@ export function Messages({
       <p role="status" className={report.valid ? "text-good" : "text-bad"}>
         {report.valid ? <CheckIcon className="mr-1.5 inline" /> : <WarningIcon className="mr-1.5 inline" />}
         {report.valid
-          ? `Valid: ${plural(report.streams.length, "stream")}${report.warnings.length ? `, ${plural(report.warnings.length, "warning")}` : ""}`
-          : plural(report.errors.length, "error")}
+          ? `Valid: ${countWithNoun(report.streams.length, "stream")}${report.warnings.length ? `, ${countWithNoun(report.warnings.length, "warning")}` : ""}`
+          : countWithNoun(report.errors.length, "error")}
       </p>
       {messages.length > 0 && (
         <ul className="grid gap-1">

@@ -33,7 +33,7 @@ function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: str
   const navigate = useNavigate();
   const canEdit = useHasPermission()("custom_sources.edit");
   const create = useCreateSource();
-  const [recipe, setRecipe] = useState(recipes[0]!.name);
+  const [recipeName, setRecipeName] = useState(recipes[0]!.name);
   const [code, setCode] = useState(recipes[0]!.code);
   const [name, setName] = useState("");
   const isUnchanged = recipes.some((recipe) => recipe.code === code);
@@ -65,9 +65,9 @@ function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: str
               <select
                 {...control}
                 className="control"
-                value={recipe}
+                value={recipeName}
                 onChange={({ target }) => {
-                  setRecipe(target.value);
+                  setRecipeName(target.value);
                   setCode(recipes.find(({ name }) => name === target.value)!.code);
                 }}
               >

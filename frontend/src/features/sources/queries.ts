@@ -114,7 +114,7 @@ export function useCreateSource() {
   });
 }
 
-type Change = {
+type SourceChange = {
   name?: string;
   description?: string;
   code?: string;
@@ -126,7 +126,7 @@ type Change = {
 export function useChangeSource(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (change: Change): Promise<CustomSource> =>
+    mutationFn: (change: SourceChange): Promise<CustomSource> =>
       unwrap(api.PATCH("/api/v1/custom-sources/{id}", { params: { path: { id } }, body: change })),
     onSuccess: () => invalidateSources(client),
   });
@@ -153,7 +153,7 @@ export function useDeleteSource(id: string) {
   });
 }
 
-/** Fetch custom sources again, and the catalogue in which pipelines offer them. */
+/** Fetch the custom sources again, and the catalogue of sources, which contains them. */
 function invalidateSources(client: ReturnType<typeof useQueryClient>) {
   void client.invalidateQueries({ queryKey: queryKeys.sources.all });
   return client.invalidateQueries({ queryKey: queryKeys.catalogue("source") });

@@ -22,7 +22,7 @@ import {
   useDisconnectRepository,
   useRenewWebhookSecret,
   useSyncRepository,
-  type Connection,
+  type RepositorySettings,
 } from "./repository-queries";
 
 type Webhook = { url: string; secret: string };
@@ -200,7 +200,7 @@ function RepositoryFields({
   );
 }
 
-function readForm(form: HTMLFormElement): Connection {
+function readForm(form: HTMLFormElement): RepositorySettings {
   const data = new FormData(form);
   const text = (name: string) => String(data.get(name) ?? "").trim();
   return {
@@ -295,14 +295,14 @@ function EditForm({
   onClose: () => void;
 }) {
   const change = useChangeRepository(repository.id);
-  const renew = useRenewWebhookSecret(repository.id);
+  const renewSecret = useRenewWebhookSecret(repository.id);
   const disconnect = useDisconnectRepository(repository.id);
   const [isConfirming, setIsConfirming] = useState(false);
   const messages = fieldMessages(change.error);
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    const { token, ...rest } = readForm(event.currentTarget);
-    change.mutate(token ? { ...rest, token } : rest, {
+    const { token, ...otherSettings } = readForm(event.currentTarget);
+    change.mutate(token ? { ...otherSettings, token } : otherSettings, {
       onSuccess: () => {
         showSuccess("Saved. Syncing again.");
         onClose();
@@ -326,7 +326,7 @@ function EditForm({
         <Button
           className="ml-auto"
           onClick={() =>
-            renew.mutate(undefined, {
+            renewSecret.mutate(undefined, {
               onSuccess: ({ webhook_secret }) =>
                 onNewSecret({ url: repository.webhook_url, secret: webhook_secret }),
               onError: (error) => showError(error),

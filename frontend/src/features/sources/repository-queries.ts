@@ -3,21 +3,22 @@ import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
-const SYNCING_POLL = 2_000; // milliseconds between polls while a sync is in progress
-const IDLE_POLL = 30_000; // milliseconds between polls otherwise
+const SYNCING_POLL_INTERVAL = 2_000; // milliseconds between polls while a sync is in progress
+const IDLE_POLL_INTERVAL = 30_000; // milliseconds between polls otherwise
 
 export const repositoriesQuery = queryOptions({
   queryKey: queryKeys.repositories,
   queryFn: ({ signal }) =>
     unwrap(api.GET("/api/v1/repositories", { params: { query: { limit: 200 } }, signal })),
-  refetchInterval: ({ state }) => (state.data?.results.some(isSyncing) ? SYNCING_POLL : IDLE_POLL),
+  refetchInterval: ({ state }) =>
+    state.data?.results.some(isSyncing) ? SYNCING_POLL_INTERVAL : IDLE_POLL_INTERVAL,
 });
 
 export function isSyncing({ status }: Repository): boolean {
   return status === "waiting" || status === "running";
 }
 
-export interface Connection {
+export interface RepositorySettings {
   url: string;
   branch: string;
   path: string;
@@ -27,18 +28,18 @@ export interface Connection {
 }
 
 export function useConnectRepository() {
-  return useRepositoryMutation((connection: Connection) =>
+  return useRepositoryMutation((settings: RepositorySettings) =>
     unwrap(
       api.POST("/api/v1/repositories", {
         params: { header: { "Idempotency-Key": idempotencyKey() } },
-        body: connection,
+        body: settings,
       }),
     ),
   );
 }
 
 export function useChangeRepository(id: string) {
-  return useRepositoryMutation((change: Partial<Connection>) =>
+  return useRepositoryMutation((change: Partial<RepositorySettings>) =>
     unwrap(api.PATCH("/api/v1/repositories/{id}", { params: { path: { id } }, body: change })),
   );
 }

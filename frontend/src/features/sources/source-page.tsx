@@ -114,8 +114,9 @@ function SourceEditor({ source }: { source: CustomSource }) {
 }
 
 function versionStatus({ latest_version, approved_version, archived }: CustomSource): string {
-  if (archived) return "Archived. New pipelines cannot use it; existing pipelines keep running.";
-  if (approved_version === null) return "No version is approved yet, so pipelines cannot run it.";
+  if (archived)
+    return "This source is archived. New pipelines cannot use it. Existing pipelines keep running.";
+  if (approved_version === null) return "No version is approved yet, so pipelines cannot run this source.";
   if (approved_version === latest_version) return `Pipelines run this version (version ${latest_version}).`;
   return `This is version ${latest_version}. Pipelines run version ${approved_version}.`;
 }

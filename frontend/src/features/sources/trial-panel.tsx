@@ -9,7 +9,7 @@ import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { PreviewTable } from "@/components/preview-table";
 import type { Config, Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
-import { plural, withUnit } from "@/format/number";
+import { countWithNoun, withUnit } from "@/format/number";
 import { usePreviewCode } from "./queries";
 
 /** Runs the code in the editor and shows the first records. The settings are sent with the request and not saved. */
@@ -17,8 +17,8 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
   const preview = usePreviewCode();
   const [config, setConfig] = useState<Config>({});
   const [selectedName, setSelectedName] = useState("");
-  const names = report.streams.map(({ name }) => name);
-  const stream = names.includes(selectedName) ? selectedName : (names[0] ?? "");
+  const streamNames = report.streams.map(({ name }) => name);
+  const stream = streamNames.includes(selectedName) ? selectedName : (streamNames[0] ?? "");
   const errors = messagesBelow(fieldMessages(preview.error), "config");
   return (
     <div className="grid gap-4">
@@ -30,7 +30,7 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
             value={stream}
             onChange={({ target }) => setSelectedName(target.value)}
           >
-            {names.map((name) => (
+            {streamNames.map((name) => (
               <option key={name}>{name}</option>
             ))}
           </select>
@@ -74,8 +74,8 @@ function TrialResult({ trial }: { trial: Trial }) {
         <PreviewTable preview={{ ...trial, failure: null }} />
       )}
       <p role="status" className="text-soft">
-        {plural(trial.records.length, "record")} in {withUnit((trial.ms / 1000).toFixed(2), "s")} with{" "}
-        {plural(trial.requests.length, "request")}
+        {countWithNoun(trial.records.length, "record")} in {withUnit((trial.ms / 1000).toFixed(2), "s")} with{" "}
+        {countWithNoun(trial.requests.length, "request")}
         {trial.isolation && `; isolation: ${trial.isolation}`}
       </p>
       {trial.requests.length > 0 && (
