@@ -21,5 +21,7 @@ def spec_for_previews() -> SandboxSpec:
 
 def _spec(limits: dict[str, Any]) -> SandboxSpec:
     return SandboxSpec(
-        home=str(settings.SANDBOX_HOME), least=settings.SANDBOX_LEAST_ISOLATION, limits=limits
+        home=str(settings.SANDBOX_HOME),
+        min_isolation=settings.SANDBOX_LEAST_ISOLATION,
+        limits=limits,
     )

@@ -13,9 +13,9 @@ from apps.json import JsonObject
 USUAL_PORTS = frozenset({80, 443})
 ANY_HOST = "*"
 MAX_HOSTS = 50
-_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"(\*\.)?{_NAME}(\.{_NAME})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
-_SETTING = re.compile(r"\{(\w+)\}")
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_PATTERN = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_SETTING_PATTERN = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class AllowList:
 
 def entry_problem(entry: str) -> str | None:
     """Return the reason why an entry is invalid, or None. `{setting}` stands for the host in that setting."""
-    if entry == ANY_HOST or _SETTING.fullmatch(entry):
+    if entry == ANY_HOST or _SETTING_PATTERN.fullmatch(entry):
         return None
     host, port = _split_entry(entry)
-    if len(host) > 253 or not _HOST.fullmatch(host):
+    if len(host) > 253 or not _HOST_PATTERN.fullmatch(host):
         return f"{entry[:100]!r} is neither a host name nor *. followed by a domain name"
     if host.startswith("*.") and "." not in host[2:].rstrip("."):
         return f"{entry[:100]!r} would allow a whole top-level domain"
@@ -62,7 +62,7 @@ def host_of(url: str) -> str | None:
 
 
 def _resolve_entry(entry: str, config: JsonObject) -> str:
-    setting = _SETTING.fullmatch(entry)
+    setting = _SETTING_PATTERN.fullmatch(entry)
     if setting is None:
         return entry
     value = config.get(setting[1])

@@ -26,10 +26,10 @@ from apps.egress.traffic import traffic
 
 CONNECT_SECONDS = 10.0
 RESOLVE_SECONDS = 10.0
-MAX_REQUEST = 2048  # bytes
-CHUNK = 1 << 16
-TRIED_ADDRESSES = 3
-QUIT_SECONDS = 3.0
+MAX_REQUEST_BYTES = 2048
+CHUNK_SIZE = 1 << 16
+MAX_TRIED_ADDRESSES = 3
+THREAD_STOP_SECONDS = 3.0
 
 Resolve = Callable[..., list[str]]
 
@@ -68,7 +68,7 @@ class Totals:
     connections: int = 0
     open: int = 0
     bytes: int = 0
-    limit_reached: str = ""  # the limit that was reached
+    exceeded_limit: str = ""  # a description of the limit
 
 
 class Broker:
@@ -98,7 +98,7 @@ class Broker:
             return
         with contextlib.suppress(RuntimeError):  # The thread has just ended.
             self._loop.call_soon_threadsafe(self._stop)
-        self._thread.join(QUIT_SECONDS)
+        self._thread.join(THREAD_STOP_SECONDS)
         self.code_socket.close()
 
     def _run(self) -> None:
@@ -123,7 +123,7 @@ class Broker:
     def _receive_request(self) -> None:
         """Receive one request. A plain recv makes the kernel drop descriptors that were sent with it."""
         try:
-            data = self._own_socket.recv(MAX_REQUEST)
+            data = self._own_socket.recv(MAX_REQUEST_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -144,7 +144,7 @@ class Broker:
         totals.connections += 1
         totals.open += 1
         try:
-            attempt.refused = self._reached_limit() or await self._connect_and_relay(attempt)
+            attempt.refused = self._find_exceeded_limit() or await self._connect_and_relay(attempt)
             if attempt.refused:
                 self._reply({attempt.verdict: attempt.refused})
         finally:
@@ -152,14 +152,14 @@ class Broker:
             attempt.closed = True
             self._on_attempt(attempt)
 
-    def _reached_limit(self) -> str:
-        """Return a description of the limit that is reached, or an empty string."""
+    def _find_exceeded_limit(self) -> str:
+        """Return a description of the limit that is exceeded, or an empty string."""
         totals, limits = self.totals, self._limits
         if totals.connections > limits.max_connections:
-            totals.limit_reached = f"more than {limits.max_connections:,} connections"
-            return totals.limit_reached
+            totals.exceeded_limit = f"more than {limits.max_connections:,} connections"
+            return totals.exceeded_limit
         if totals.bytes > limits.max_bytes:
-            return totals.limit_reached
+            return totals.exceeded_limit
         if totals.open > limits.max_open_connections:
             return f"more than {limits.max_open_connections} connections at once"
         return ""
@@ -223,9 +223,9 @@ class Broker:
         is_outgoing: bool,
     ) -> None:
         try:
-            while data := await reader.read(CHUNK):
+            while data := await reader.read(CHUNK_SIZE):
                 self._count_bytes(attempt, len(data), is_outgoing=is_outgoing)
-                if self.totals.limit_reached:
+                if self.totals.exceeded_limit:
                     writer.transport.abort()
                     return
                 writer.write(data)
@@ -243,7 +243,7 @@ class Broker:
             attempt.received += size
         self.totals.bytes += size
         if self.totals.bytes > self._limits.max_bytes:
-            self.totals.limit_reached = (
+            self.totals.exceeded_limit = (
                 f"more than {self._limits.max_bytes:,} bytes over the network"
             )
 
@@ -272,7 +272,7 @@ def _parse_request(data: bytes) -> ConnectionAttempt | None:
 async def _connect(
     addresses: Sequence[str], attempt: ConnectionAttempt
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-    for address in addresses[:TRIED_ADDRESSES]:
+    for address in addresses[:MAX_TRIED_ADDRESSES]:
         try:
             streams = await asyncio.wait_for(
                 asyncio.open_connection(address, attempt.port), CONNECT_SECONDS

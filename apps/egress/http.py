@@ -22,7 +22,7 @@ from apps.egress.traffic import traffic
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
-CHUNK = 1 << 16
+CHUNK_SIZE = 1 << 16
 
 # Headers that a request may send to another host after a redirect. Other headers may contain credentials.
 HARMLESS_HEADERS = frozenset(
@@ -142,7 +142,7 @@ class PolicySession(requests.Session):
     ) -> None:
         super().__init__()
         self.default_timeout = timeout
-        obey_policy(self, allow_private=allow_private, pool_maxsize=pool_maxsize)
+        apply_policy(self, allow_private=allow_private, pool_maxsize=pool_maxsize)
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
@@ -156,7 +156,7 @@ class PolicySession(requests.Session):
             drop_credentials(prepared_request, previous_url=response.request.url)
 
 
-def obey_policy(
+def apply_policy(
     session: requests.Session, *, allow_private: bool, pool_maxsize: int = 10, **options: Any
 ) -> None:
     """Apply the policy to a `requests.Session`: set its adapters, proxies and redirect limit."""
@@ -186,7 +186,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
     deadline = time.monotonic() + seconds
     parts: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(CHUNK):
+    for chunk in response.iter_content(CHUNK_SIZE):
         size += len(chunk)
         traffic.report_transfer()
         if size > limit:

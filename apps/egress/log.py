@@ -50,7 +50,7 @@ class EgressLog:
                 self.change_count += 1
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the entries in the order of the first attempt of each."""
+        """Return the entries in the order of their first attempts."""
         with self._lock:
             return [asdict(entry) for entry in self._entries.values()]
 

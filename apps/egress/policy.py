@@ -111,7 +111,7 @@ def refusal_reason(address: Address, *, allow_private: bool) -> str | None:
         return "not an address of one host"
     if allow_private:
         return None
-    return _not_public(address, embedded_address)
+    return _non_public_reason(address, embedded_address)
 
 
 def embedded_ipv4(address: Address) -> IPv4Address | None:
@@ -129,7 +129,8 @@ def embedded_ipv4(address: Address) -> IPv4Address | None:
     return None
 
 
-def _not_public(address: Address, embedded_address: IPv4Address | None) -> str | None:
+def _non_public_reason(address: Address, embedded_address: IPv4Address | None) -> str | None:
+    """Return the reason why the address is not public, or None if it is public."""
     if isinstance(address, IPv4Address):
         return None if _is_public_v4(address) else "not a public address"
     if embedded_address is not None and address.ipv4_mapped is not None:

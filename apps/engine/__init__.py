@@ -4,6 +4,7 @@ from apps.engine.contract import (
     DestinationSpec,
     Event,
     Failed,
+    FilesWithdrawn,
     LogLine,
     Outcome,
     OutputFile,
@@ -14,7 +15,6 @@ from apps.engine.contract import (
     StopReason,
     StorageRoot,
     Succeeded,
-    Withdrawn,
 )
 from apps.engine.failures import EngineError, FailureClass
 from apps.engine.process.supervisor import EngineSupervisor
@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "Failed",
     "FailureClass",
+    "FilesWithdrawn",
     "LogLine",
     "Outcome",
     "OutputFile",
@@ -36,5 +37,4 @@ __all__ = [
     "StopReason",
     "StorageRoot",
     "Succeeded",
-    "Withdrawn",
 ]

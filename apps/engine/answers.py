@@ -80,7 +80,7 @@ class ContactedHost(TypedDict):
 
 
 class TrialAnswer(TypedDict):
-    """A preview of a custom source for its author, with the log of what happened."""
+    """A preview of a custom source for its author, with its requests and log."""
 
     ok: bool
     records: list[JsonObject]

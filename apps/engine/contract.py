@@ -44,12 +44,12 @@ class CodeSpec:
 class SandboxSpec:
     """Where sandboxes keep their files and how much the code may use, as in `apps.engine.sandbox.limits`.
 
-    `home` is a folder for prepared file systems and work folders; `least` is the weakest isolation level
-    accepted.
+    `home` is a folder for prepared file systems and work folders. `min_isolation` is the weakest isolation level
+    at which the code may run.
     """
 
     home: str = ""
-    least: str = "good"
+    min_isolation: str = "good"
     limits: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -207,8 +207,8 @@ class Network:
     """The hosts that this attempt has tried to reach: `{host, port, address, refused, connections, sent,
     received}`.
 
-    `refused` is the reason why a connection was refused, otherwise empty. `sent` and `received` are bytes, 0
-    where they are not counted.
+    `refused` is the reason why a connection was refused, or empty. `sent` and `received` are bytes, or 0 if the
+    bytes are not counted.
     """
 
     hosts: list[Mapping[str, Any]]
@@ -237,7 +237,7 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class FilesWithdrawn:
     """Earlier files whose key starts with `prefix` are no longer published; events for the new files follow."""
 
     prefix: str
@@ -267,7 +267,7 @@ class Failed:
     retry_after: float | None = None  # seconds
 
 
-Event = Started | Progress | LogLine | Network | OutputFile | Withdrawn | Succeeded | Failed
+Event = Started | Progress | LogLine | Network | OutputFile | FilesWithdrawn | Succeeded | Failed
 Outcome = Succeeded | Failed
 
 StopReason = Literal["cancelled", "timeout", "limit", "silent", "lease_lost", "shutdown"]

@@ -48,7 +48,7 @@ def read_repository(payload: Payload) -> Answer:
         "kind": "repository",
         "stream": "files",
         "code": {"text": READER_CODE, "hosts": [host], "secret_names": ["token"]},
-        "sandbox": {"home": sandbox.home, "least": sandbox.least, "limits": limits},
+        "sandbox": {"home": sandbox.home, "min_isolation": sandbox.min_isolation, "limits": limits},
     }
     with open_source(source_payload) as source:
         page = source.get()

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from apps.engine.contract import (
     Failed,
+    FilesWithdrawn,
     LogLine,
     OutputFile,
     Progress,
     Started,
     Succeeded,
-    Withdrawn,
 )
 from apps.engine.failures import FailureClass
 from apps.engine.process.protocol import (
@@ -46,7 +46,7 @@ MESSAGES = st.one_of(
         LogLine, TEXTS, st.sampled_from(["debug", "info", "warning", "error"]), TEXTS, MAPPINGS
     ),
     st.builds(OutputFile, TEXTS, TEXTS, COUNTS, COUNTS, TEXTS),
-    st.builds(Withdrawn, TEXTS),
+    st.builds(FilesWithdrawn, TEXTS),
     st.builds(Succeeded, COUNTS, COUNTS, COUNTS, COUNTS),
     st.builds(
         Failed,

@@ -27,7 +27,8 @@ MAX_BYTES = 512 * 1024  # bytes per file
 MAX_TOTAL_BYTES = 8 * 1024 * 1024  # bytes of all files of an archive
 MAX_ENTRIES = 10_000  # files and folders per archive
 ENTRY_SIGNATURE = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
-# With these methods zipfile decompresses in pieces, so a limit can be enforced. With others it decompresses at once.
+# With these methods zipfile decompresses in pieces, so a limit can be enforced. With other methods it
+# decompresses a whole file at once.
 STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
@@ -53,7 +54,7 @@ def unpack(payload: Payload) -> UnpackedFiles:
         raise ConfigurationError("the content is not valid base64") from error
     if name.lower().endswith(".zip"):
         return {"files": list(add_reports(_unzip(content)))}
-    return {"files": list(add_reports([_file_row(name, content)]))}
+    return {"files": list(add_reports([_decode_file(name, content)]))}
 
 
 def _unzip(content: bytes) -> list[File]:
@@ -102,12 +103,12 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
     try:
         with archive.open(member) as file:
             # Decompress at most one byte more than allowed.
-            return _file_row(path, file.read(MAX_BYTES + 1))
+            return _decode_file(path, file.read(MAX_BYTES + 1))
     except ARCHIVE_ERRORS as error:
         return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
-def _file_row(path: str, data: bytes) -> File:
+def _decode_file(path: str, data: bytes) -> File:
     if len(data) > MAX_BYTES:
         return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
     try:
@@ -117,7 +118,7 @@ def _file_row(path: str, data: bytes) -> File:
 
 
 def add_reports(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
-    """Add a report to each file. The shape of the rows is checked first, because untrusted code may return them."""
+    """Add a report to each file. The values are checked first, because untrusted code may return them."""
     seen_paths: set[str] = set()
     for row in rows:
         path, text, problem = row.get("path"), row.get("text"), row.get("problem")

@@ -58,8 +58,8 @@ class SourceClass:
 class Classes:
     """The top-level classes of a module, and the dotted origins of its imported names."""
 
-    def __init__(self, tree: ast.Module, imported: Mapping[str, str]) -> None:
-        self._imported = imported
+    def __init__(self, tree: ast.Module, imported_names: Mapping[str, str]) -> None:
+        self._imported_names = imported_names
         self._by_name = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
     def find(self, name: str) -> ast.ClassDef | None:
@@ -71,7 +71,7 @@ class Classes:
         while isinstance(node, ast.Attribute):
             names.append(node.attr)
             node = node.value
-        first = self._imported.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+        first = self._imported_names.get(node.id, node.id) if isinstance(node, ast.Name) else ""
         return ".".join([first, *reversed(names)])
 
     def source_classes(self) -> Iterator[SourceClass]:

@@ -14,7 +14,7 @@ from apps.engine.authoring.report import Report
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")
 MAX_AUTHORITY = 1_000  # characters; no host name is longer
-MAX_ADDRESSES = 2_000  # URLs that are examined; the allow-list has far fewer entries
+MAX_URLS = 2_000  # URLs that are examined; the allow-list has far fewer entries
 
 
 def find_hosts(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
@@ -31,7 +31,7 @@ def find_hosts(tree: ast.Module, source: SourceClass | None, report: Report) -> 
         entries += _hosts_in_base_url(
             base_url, source.attribute("base_url") if source else None, report
         )
-    entries += islice(_hosts_in_strings(tree), MAX_ADDRESSES)
+    entries += islice(_hosts_in_strings(tree), MAX_URLS)
     hosts = list(dict.fromkeys(entries))
     if len(hosts) > allowlist.MAX_HOSTS:
         report.error(hosts_list, f"At most {allowlist.MAX_HOSTS} hosts.")

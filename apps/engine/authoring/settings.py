@@ -40,7 +40,8 @@ AUTH_TYPES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-AUTH_POSITIONS: dict[str, tuple[str, ...]] = {
+# For each authentication class: the names of its positional parameters.
+AUTH_PARAMETERS: dict[str, tuple[str, ...]] = {
     "drover.Bearer": ("token",),
     "drover.ApiKey": ("key", "header", "param"),
     "drover.Basic": ("user", "password"),
@@ -82,8 +83,8 @@ def read_settings(source: SourceClass, classes: Classes, report: Report) -> None
 def _config_class(source: SourceClass, classes: Classes, report: Report) -> ast.ClassDef | None:
     if source.contract == "bizon":
         method = source.method("get_config_class")
-        returns = [n for n in ast.walk(method) if isinstance(n, ast.Return)] if method else []
-        expression = returns[0].value if len(returns) == 1 else None
+        return_nodes = [n for n in ast.walk(method) if isinstance(n, ast.Return)] if method else []
+        expression = return_nodes[0].value if len(return_nodes) == 1 else None
     else:
         inner_config = source.inner_class("Config")
         if inner_config is not None:
@@ -114,7 +115,7 @@ def _add_field(
     if schema is None:
         report.warn(node, f"The type of {name} is not supported in forms; any value is accepted.")
         schema = {}
-    default, description, is_secret = _declaration(node.value, classes)
+    default, description, is_secret = _read_declaration(node.value, classes)
     field_schema: Schema = {**schema, "title": name.replace("_", " ").capitalize()}
     if description:
         field_schema["description"] = description
@@ -194,7 +195,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _declaration(node: ast.expr | None, classes: Classes) -> tuple[Any, str, bool]:
+def _read_declaration(node: ast.expr | None, classes: Classes) -> tuple[Any, str, bool]:
     """Return the default (`...` if there is none), the description, and whether the setting is declared as secret."""
     if node is None:
         return ..., "", False
@@ -219,7 +220,7 @@ def _read_auth(source: SourceClass, classes: Classes, properties: Schema, report
     if origin not in AUTH_TYPES:
         return
     report.auth_type, settings = AUTH_TYPES[origin]
-    values = arguments(node, AUTH_POSITIONS[origin])
+    values = arguments(node, AUTH_PARAMETERS[origin])
     for parameter, default_setting in settings.items():
         name = literal_value(values[parameter]) if parameter in values else default_setting
         if isinstance(name, str) and name not in properties:

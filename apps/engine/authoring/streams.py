@@ -41,8 +41,8 @@ def read_streams(source: SourceClass, report: Report) -> list[dict[str, Any]]:
 
 
 def _returned_expression(method: ast.FunctionDef) -> ast.expr | None:
-    returns = [node for node in ast.walk(method) if isinstance(node, ast.Return)]
-    return returns[0].value if len(returns) == 1 else None
+    return_nodes = [node for node in ast.walk(method) if isinstance(node, ast.Return)]
+    return return_nodes[0].value if len(return_nodes) == 1 else None
 
 
 def _read_stream(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from apps.engine.authoring.report import Report
 
-MAX_CODE = 512 * 1024  # characters
+MAX_CODE_LENGTH = 512 * 1024  # characters
 
 
 def is_source_file(name: str) -> bool:
@@ -18,8 +18,8 @@ def is_source_file(name: str) -> bool:
 
 def parse_code(code: str, report: Report) -> ast.Module | None:
     """Return the syntax tree. If the code is not valid, report an error and return None."""
-    if len(code) > MAX_CODE:
-        report.error(None, f"The code is longer than {MAX_CODE:,} characters.")
+    if len(code) > MAX_CODE_LENGTH:
+        report.error(None, f"The code is longer than {MAX_CODE_LENGTH:,} characters.")
         return None
     try:
         return ast.parse(code)

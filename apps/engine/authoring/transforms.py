@@ -37,7 +37,7 @@ def _check_function(tree: ast.Module, report: Report) -> None:
         node for node in tree.body if isinstance(node, Function) and node.name == FUNCTION_NAME
     ]
     if not functions:
-        if not _binds_transform(tree):
+        if not _assigns_transform(tree):
             report.error(None, "Define a function transform(record).")
         return
     function = functions[-1]
@@ -50,7 +50,7 @@ def _check_function(tree: ast.Module, report: Report) -> None:
         report.error(function, message)
 
 
-def _binds_transform(tree: ast.Module) -> bool:
+def _assigns_transform(tree: ast.Module) -> bool:
     """Whether an assignment defines `transform`. Then its parameters are known only when the code runs."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(

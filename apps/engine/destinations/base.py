@@ -33,12 +33,12 @@ class Batch:
 class Publication:
     """The result of publishing: rows published now, and files if the destination writes files.
 
-    `withdrawn` is the prefix of previously published files that are deleted or now belong to this publication.
+    `withdrawn_prefix` is the prefix of previously published files that are deleted or now belong to this publication.
     """
 
     rows: int
     outputs: tuple[OutputFile, ...] = ()
-    withdrawn: str | None = None
+    withdrawn_prefix: str | None = None
 
 
 class Destination(ABC):
@@ -50,7 +50,7 @@ class Destination(ABC):
     """
 
     Config: ClassVar[type[BaseModel]]
-    longest_step: float = 4 * 3600.0  # seconds that opening, publishing or abandoning may take
+    longest_step_seconds: float = 4 * 3600.0  # maximum time for opening, publishing or abandoning
 
     def __init__(
         self,

@@ -17,13 +17,13 @@ import orjson
 from apps.engine.contract import (
     Event,
     Failed,
+    FilesWithdrawn,
     LogLine,
     Network,
     OutputFile,
     Progress,
     Started,
     Succeeded,
-    Withdrawn,
     Working,
 )
 from apps.engine.failures import EngineError, FailureClass
@@ -55,7 +55,7 @@ _NAMES: dict[type, str] = {
     LogLine: "log",
     Network: "network",
     OutputFile: "output",
-    Withdrawn: "withdrawn",
+    FilesWithdrawn: "withdrawn",
     Working: "working",
     Succeeded: "succeeded",
     Failed: "failed",
@@ -75,7 +75,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
         {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},
     ),
     "working": (Working, {"doing": _STR, "seconds": (int, float)}),
-    "withdrawn": (Withdrawn, {"prefix": _STR}),
+    "withdrawn": (FilesWithdrawn, {"prefix": _STR}),
     "succeeded": (Succeeded, _COUNTS),
     "failed": (
         Failed,

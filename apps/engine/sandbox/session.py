@@ -295,8 +295,8 @@ class Sandbox:
                 raise self._kill_and_return(LimitExceeded(too_many_message(items, limit)))
 
     def _check_network(self) -> None:
-        if self._broker is not None and self._broker.totals.limit_reached:
-            message = f"The code made {self._broker.totals.limit_reached}."
+        if self._broker is not None and self._broker.totals.exceeded_limit:
+            message = f"The code made {self._broker.totals.exceeded_limit}."
             raise self._kill_and_return(LimitExceeded(message))
 
     def _check_disk(self) -> None:

@@ -24,7 +24,7 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.oauth2.service_account import Credentials
 
-from apps.egress.http import obey_policy
+from apps.egress.http import apply_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, DestinationError
 from apps.engine.stores import Entry, Store, SwapConflict
 
@@ -59,7 +59,7 @@ class GcsStore(Store):
         session = AuthorizedSession(credentials, auth_request=Request(token_session))
         if allow_private is not None:
             for http_session in (token_session, session):
-                obey_policy(http_session, allow_private=allow_private)
+                apply_policy(http_session, allow_private=allow_private)
                 http_session.max_redirects = 0
         client = storage.Client(
             project="drover",

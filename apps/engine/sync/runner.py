@@ -20,12 +20,12 @@ from apps.egress.log import log as egress_log
 from apps.engine.contract import (
     DestinationSpec,
     Event,
+    FilesWithdrawn,
     Network,
     Outcome,
     Progress,
     RunSpec,
     Succeeded,
-    Withdrawn,
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, Crashed, PositionGone, StreamTakenOver
@@ -126,7 +126,9 @@ class Runner:
         self._sweep_cancelled_jobs(backend)
         with self._side_tracker.using("destination"):
             destination = self._build_destination(job)
-            with progress.expect_silence("opening the destination", destination.longest_step):
+            with progress.expect_silence(
+                "opening the destination", destination.longest_step_seconds
+            ):
                 destination.open(job.batches)
         _log_start(spec, job)
         writer = Writer(destination, backend, job, self._side_tracker)
@@ -161,7 +163,9 @@ class Runner:
         for job_id in backend.unswept_jobs():
             with self._side_tracker.using("destination"):
                 destination = self._build_for_job(self._spec.destination, job_id)
-                with progress.expect_silence("removing staged data", destination.longest_step):
+                with progress.expect_silence(
+                    "removing staged data", destination.longest_step_seconds
+                ):
                     destination.abandon()
                 destination.close()
             backend.mark_swept(job_id)
@@ -253,12 +257,12 @@ class Runner:
         self._report_progress(writer, immediately=True)
         backend.check_lease()
         with self._side_tracker.using("destination"):
-            with progress.expect_silence("publishing", destination.longest_step):
+            with progress.expect_silence("publishing", destination.longest_step_seconds):
                 publication = destination.publish(writer.committed)
             destination.forget_older_publications()
             destination.close()
-        if publication.withdrawn is not None:
-            self._emit(Withdrawn(publication.withdrawn))
+        if publication.withdrawn_prefix is not None:
+            self._emit(FilesWithdrawn(publication.withdrawn_prefix))
         for output in publication.outputs:
             self._emit(output)
         backend.succeed(job)

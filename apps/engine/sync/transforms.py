@@ -41,7 +41,7 @@ class Transform:
         self.received = self.returned = 0  # records
         self._sandbox = Sandbox(
             code.text,
-            site=SandboxSite(sandbox.home, sandbox.least),
+            site=SandboxSite(sandbox.home, sandbox.min_isolation),
             limits=Limits.from_json(sandbox.limits),
             callbacks=Callbacks(log=_log),
         )

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.engine.contract import Network, OutputFile, Progress, Withdrawn
+from apps.engine.contract import FilesWithdrawn, Network, OutputFile, Progress
 from apps.live import events
 from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
@@ -77,9 +77,9 @@ class AttemptRows:
         }
         return [events.NewEvent("progress", body)]
 
-    def _record_outputs(self, outputs: tuple[OutputFile | Withdrawn, ...]) -> None:
+    def _record_outputs(self, outputs: tuple[OutputFile | FilesWithdrawn, ...]) -> None:
         for output in outputs:
-            if isinstance(output, Withdrawn):
+            if isinstance(output, FilesWithdrawn):
                 self._withdraw(output.prefix)
             else:
                 self._record_output(output)

@@ -172,7 +172,7 @@ def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) 
     first = job.publish()
     job.start_attempt()
     assert job.publish() == first
-    assert first.withdrawn is not None
+    assert first.withdrawn_prefix is not None
 
 
 # Not with GCS, because its emulator does not check generations.

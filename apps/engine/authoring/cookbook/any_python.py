@@ -20,7 +20,7 @@ class Rates(Source):
 
     def get(self, pagination: dict[str, Any] | None = None) -> Page:
         year = (pagination or {"year": 2026})["year"]
-        answer = self.session.get(f"https://data.rates.example/{year}.csv")
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
-        last = year <= 2026 - self.config.years
-        return Page(rows, None if last else {"year": year - 1})
+        response = self.session.get(f"https://data.rates.example/{year}.csv")
+        rows = list(csv.DictReader(io.StringIO(response.text)))
+        is_last = year <= 2026 - self.config.years
+        return Page(rows, None if is_last else {"year": year - 1})

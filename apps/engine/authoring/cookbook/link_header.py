@@ -1,6 +1,6 @@
 """Pagination by the Link header
 
-GitHub and others send the next page's URL in the response's Link header.
+GitHub and other APIs send the next page's URL in the response's Link header.
 """
 
 from drover import Bearer, Field, LinkHeader, RestSource, Secret, Stream

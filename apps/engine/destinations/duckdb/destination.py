@@ -90,7 +90,7 @@ class DuckdbDestination(Destination):
             rows = self._publish(committed)
         self._staging.clear()
         output = self._output_file(rows)
-        return Publication(rows, (output,), withdrawn=output.key)
+        return Publication(rows, (output,), withdrawn_prefix=output.key)
 
     def abandon(self) -> None:
         self._staging.clear()
@@ -149,9 +149,9 @@ class DuckdbDestination(Destination):
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
         for name in self._key if frame.height else ():
-            missing = frame[name].null_count() if name in frame.columns else frame.height
-            if missing:
-                raise ContractError(f"{missing:,} records have no value for the key {name!r}")
+            missing_count = frame[name].null_count() if name in frame.columns else frame.height
+            if missing_count:
+                raise ContractError(f"{missing_count:,} records have no value for the key {name!r}")
 
     # The connection check.
 

@@ -46,7 +46,7 @@ class IncomingFiles:
         for batch in self._batches:
             key = self._staging.part_key(batch)
             is_renamed = self.stored_names.keys() != set(self.stored_names.values())
-            if is_renamed or not self._staging.is_finished(batch, target):
+            if is_renamed or not self._staging.has_target_columns(batch, target):
                 frame = fit_frame(self._staging.read_frame(batch), target).rename(self.stored_names)
                 key = key.replace(".parquet", ".fitted.parquet")
                 with self._store.sink(key) as sink:
@@ -55,7 +55,7 @@ class IncomingFiles:
 
 
 def _stored_names(columns: Mapping[str, Column]) -> dict[str, str]:
-    """Return a column name for each field that DuckDB can distinguish: the field's own name, or a number."""
+    """Return a column name for each field: its own name, or a numbered name if DuckDB would confuse the names."""
     lower_names = {name.lower() for name in columns}
     if len(lower_names) == len(columns) and not lower_names & {"", "filename", "file_row_number"}:
         return {name: name for name in columns}

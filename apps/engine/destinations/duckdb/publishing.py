@@ -20,28 +20,28 @@ from apps.engine.destinations.duckdb.types import (
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 
-PUBLICATIONS = "main._drover_publications"
+PUBLICATIONS_TABLE = "main._drover_publications"
 CREATE_TABLE = f"""
-CREATE TABLE IF NOT EXISTS {PUBLICATIONS} (
+CREATE TABLE IF NOT EXISTS {PUBLICATIONS_TABLE} (
     job_id VARCHAR PRIMARY KEY, target VARCHAR NOT NULL, rows BIGINT NOT NULL,
     published_at TIMESTAMP NOT NULL, unknown VARCHAR[] NOT NULL)"""
-SELECT_UNKNOWN = (
-    f"SELECT unknown FROM {PUBLICATIONS} WHERE target = ? ORDER BY published_at DESC LIMIT 1"  # noqa: S608 - a constant
+SELECT_UNKNOWN_COLUMNS = (
+    f"SELECT unknown FROM {PUBLICATIONS_TABLE} WHERE target = ? ORDER BY published_at DESC LIMIT 1"  # noqa: S608 - a constant
 )
-INSERT_PUBLICATION = f"INSERT INTO {PUBLICATIONS} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
-SELECT_NEWEST_TIME = f"SELECT max(published_at) FROM {PUBLICATIONS} WHERE target = ?"  # noqa: S608 - a constant
+INSERT_PUBLICATION = f"INSERT INTO {PUBLICATIONS_TABLE} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
+SELECT_NEWEST_TIME = f"SELECT max(published_at) FROM {PUBLICATIONS_TABLE} WHERE target = ?"  # noqa: S608 - a constant
 # A database file belongs to one pipeline. Before a publication is recorded, all earlier publications except the newest
 # are deleted. Deleting them after publishing would change the size of the file, which has been reported by then.
 DELETE_OLDER = (
-    f"DELETE FROM {PUBLICATIONS} WHERE target = ? AND published_at < ({SELECT_NEWEST_TIME})"  # noqa: S608 - constants
+    f"DELETE FROM {PUBLICATIONS_TABLE} WHERE target = ? AND published_at < ({SELECT_NEWEST_TIME})"  # noqa: S608 - constants
 )
-PART, ROW = "_drover_part", "_drover_row"
+PART_COLUMN, ROW_COLUMN = "_drover_part", "_drover_row"
 
 
 def published_rows(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | None:
     """Return the number of rows that the job published, or None if it has not published."""
     connection.execute(CREATE_TABLE)
-    query = f"SELECT rows FROM {PUBLICATIONS} WHERE job_id = ?"  # noqa: S608 - a constant
+    query = f"SELECT rows FROM {PUBLICATIONS_TABLE} WHERE job_id = ?"  # noqa: S608 - a constant
     row = connection.execute(query, [job_id]).fetchone()
     return None if row is None else int(row[0])
 
@@ -110,8 +110,8 @@ class Publishing:
     def _apply_rows(self, mode: WriteMode) -> None:
         self._execute(f"CREATE SCHEMA IF NOT EXISTS {quote_name(self._schema)}")
         existing_columns = self._existing_columns()
-        last = self._execute(SELECT_UNKNOWN, [self._target_name]).fetchone()
-        self._unknown_columns = set(last[0]) if last else set()
+        last_publication = self._execute(SELECT_UNKNOWN_COLUMNS, [self._target_name]).fetchone()
+        self._unknown_columns = set(last_publication[0]) if last_publication else set()
         if mode == "replace" and existing_columns is not None:
             self._execute(f"DELETE FROM {self._quoted_table}")  # noqa: S608 - quoted
             if self._incoming.columns:  # Otherwise the columns of a new table would be unknown.
@@ -175,8 +175,8 @@ class Publishing:
                 self._widen_column(name, field, existing_columns[name], column)
                 self._unknown_columns.discard(name)
 
-    def _widen_column(self, name: str, field: str, spelling: str, column: Column) -> None:
-        current = column_of_type(spelling)
+    def _widen_column(self, name: str, field: str, type_name: str, column: Column) -> None:
+        current = column_of_type(type_name)
         if name in self._unknown_columns and not self._has_row(f"{quote_name(name)} IS NOT NULL"):
             self._alter_type(name, column, "NULL")
             return
@@ -224,7 +224,7 @@ class Publishing:
     def _column_list(self) -> str:
         return "(" + ", ".join(quote_name(name) for name in self._column_names.values()) + ")"
 
-    def _select_rows(self, extra: str = "") -> str:
+    def _select_rows(self, extra_columns: str = "") -> str:
         """Return a query for the rows of files, in the target's types. Its parameter is the list of files."""
         types = self._existing_columns() or {}
         expressions = []
@@ -232,8 +232,8 @@ class Publishing:
             target = column_of_type(types[self._column_names[field]])
             value = quote_name(self._incoming.stored_names[field])
             expressions.append(widen_expression(value, column, target) if target else value)
-        option = ", file_row_number = true" if extra else ""
-        return f"SELECT {', '.join(expressions)}{extra} FROM read_parquet(?{option})"  # noqa: S608 - quoted
+        option = ", file_row_number = true" if extra_columns else ""
+        return f"SELECT {', '.join(expressions)}{extra_columns} FROM read_parquet(?{option})"  # noqa: S608 - quoted
 
     def _upsert(self) -> None:
         """Update rows whose key exists, and insert the other rows. The last record of a key wins."""
@@ -242,7 +242,7 @@ class Publishing:
         self._load_incoming(names)
         last_rows = (
             f"(SELECT * FROM _drover_incoming QUALIFY row_number() OVER"  # noqa: S608 - quoted
-            f" (PARTITION BY {', '.join(key)} ORDER BY {PART} DESC, {ROW} DESC) = 1)"
+            f" (PARTITION BY {', '.join(key)} ORDER BY {PART_COLUMN} DESC, {ROW_COLUMN} DESC) = 1)"
         )
         same_key = " AND ".join(f"t.{name} = s.{name}" for name in key)
         assignments = ", ".join(f"{name} = s.{name}" for name in names if name not in key)
@@ -259,7 +259,7 @@ class Publishing:
         self._execute("DROP TABLE _drover_incoming")
 
     def _load_incoming(self, names: list[str]) -> None:
-        columns = f"{', '.join(names)}, 0 AS {PART}, 0::BIGINT AS {ROW}"
+        columns = f"{', '.join(names)}, 0 AS {PART_COLUMN}, 0::BIGINT AS {ROW_COLUMN}"
         self._execute(
             f"CREATE TEMP TABLE _drover_incoming AS SELECT {columns}"  # noqa: S608 - quoted
             f" FROM {self._quoted_table} LIMIT 0"

@@ -20,8 +20,8 @@ TYPES: dict[ColumnType, str] = {
     ColumnType.BINARY: "BLOB",
 }
 _COLUMNS_BY_TYPE = {
-    spelling: Column(kind)
-    for kind, spelling in TYPES.items()
+    type_name: Column(kind)
+    for kind, type_name in TYPES.items()
     if kind not in {ColumnType.NULL, ColumnType.JSON}
 }
 _DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
@@ -38,12 +38,12 @@ def sql_type(column: Column) -> str:
     return TYPES[column.type]
 
 
-def column_of_type(spelling: str) -> Column | None:
-    """Return Drover's column for a type as DuckDB spells it; None for types that Drover never creates."""
-    decimal = _DECIMAL.fullmatch(spelling)
+def column_of_type(type_name: str) -> Column | None:
+    """Return Drover's column for the name of one of DuckDB's types; None for types that Drover never creates."""
+    decimal = _DECIMAL.fullmatch(type_name)
     if decimal:
         return Column(ColumnType.DECIMAL, scale=int(decimal[1]))
-    return _COLUMNS_BY_TYPE.get(spelling)
+    return _COLUMNS_BY_TYPE.get(type_name)
 
 
 def widen_expression(expression: str, column: Column, target: Column) -> str:

@@ -2,7 +2,7 @@
 
     <table>/manifest.json                  the visible parts, their columns and row counts
     <table>/<job>/part-00000.<ext>         a published part
-    <table>/_staging/<job>/<batch>.parquet a staged batch, typed
+    <table>/_staging/<job>/<batch>.parquet a staged batch, with typed columns
 
 Publishing writes the job's parts from the committed batches, rewrites older parts that lack a
 column, and replaces the manifest in one step. Replaced parts are removed afterwards: a reader that
@@ -32,11 +32,13 @@ from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores import Store, SwapConflict
 
-MAX_SWAPS = 10  # attempts to replace the manifest while other pipelines publish to the same folder
+MAX_SWAP_ATTEMPTS = (
+    10  # attempts to replace the manifest while other pipelines publish to the same folder
+)
 
 
 class FilesDestination(Destination):
-    """Subclasses define their settings and file format."""
+    """The base class of the file destinations. Subclasses define their settings and file format."""
 
     Format: ClassVar[type[FileFormat]]
     write_modes: ClassVar[tuple[WriteMode, ...]] = ("replace", "append")
@@ -85,12 +87,12 @@ class FilesDestination(Destination):
             self._staging.add(frame, batch)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        for _ in range(MAX_SWAPS):
+        for _ in range(MAX_SWAP_ATTEMPTS):
             manifest, version = self._read_manifest()
-            published = manifest.find_publication(self.job_id)
-            if published is not None:
+            published_job = manifest.find_publication(self.job_id)
+            if published_job is not None:
                 self._clean_up(manifest, manifest)
-                return self._describe_publication(published, manifest)
+                return self._describe_publication(published_job, manifest)
             try:
                 next_manifest = self._next_manifest(manifest, committed)
                 self._store.swap(self._manifest_key, next_manifest.to_bytes(), version)
@@ -130,10 +132,10 @@ class FilesDestination(Destination):
         return self._opened_staging
 
     def _read_manifest(self) -> tuple[Manifest, str | None]:
-        versioned = self._store.read_version(self._manifest_key)
-        if versioned is None:
+        content_and_version = self._store.read_version(self._manifest_key)
+        if content_and_version is None:
             return Manifest(self._format.name), None
-        manifest, version = Manifest.from_bytes(versioned[0]), versioned[1]
+        manifest, version = Manifest.from_bytes(content_and_version[0]), content_and_version[1]
         if manifest.format == self._format.name:
             return manifest, version
         if self.spec.write_mode == "append":
@@ -149,7 +151,9 @@ class FilesDestination(Destination):
 
     def _next_manifest(self, manifest: Manifest, committed: Sequence[Batch]) -> Manifest:
         """Write the parts of the next manifest. Raises FileNotFoundError if a staged part is missing."""
-        if self.spec.protects_other_pipelines and manifest.shows_rows_of_others(self.data.prefix):
+        if self.spec.protects_other_pipelines and manifest.has_rows_of_other_pipelines(
+            self.data.prefix
+        ):
             raise ConfigurationError(
                 "Another pipeline has also written to this folder, and reading from the beginning would"
                 " remove its rows: choose another destination name for this pipeline"
@@ -183,17 +187,18 @@ class FilesDestination(Destination):
         batches = [batch for batch in committed if batch.rows]
         if not batches and needs_part and columns:
             return (self._write_part("part-00000", pl.DataFrame(schema=target), 0, self.job_id),)
-        finished_keys = {
+        unchanged_keys = {
             self._staging.part_key(batch): self._part_key(f"part-{i:05}")
             for i, batch in enumerate(batches)
-            if self._format.publishes_staged_parts and self._staging.is_finished(batch, target)
+            if self._format.publishes_staged_parts
+            and self._staging.has_target_columns(batch, target)
         }
-        self._store.copy([(staged, self._store_key(key)) for staged, key in finished_keys.items()])
+        self._store.copy([(staged, self._store_key(key)) for staged, key in unchanged_keys.items()])
         return tuple(
             self._describe_part(
-                finished_keys[self._staging.part_key(batch)], batch.rows, self.job_id
+                unchanged_keys[self._staging.part_key(batch)], batch.rows, self.job_id
             )
-            if self._staging.part_key(batch) in finished_keys
+            if self._staging.part_key(batch) in unchanged_keys
             else self._convert_batch(f"part-{i:05}", batch, target)
             for i, batch in enumerate(batches)
         )
@@ -253,15 +258,15 @@ class FilesDestination(Destination):
         self._staging.clear()
 
     def _leftover_keys(self, manifest: Manifest, visible_keys: set[str]) -> Iterator[str]:
-        published = {publication.job for publication in manifest.publications}
+        published_jobs = {publication.job for publication in manifest.publications}
         for entry in self._store.entries(f"{self._folder}/"):
             key = entry.key.removeprefix(f"{self._folder}/")
-            if key.split("/")[0] in published and key not in visible_keys:
+            if key.split("/")[0] in published_jobs and key not in visible_keys:
                 yield entry.key
 
-    def _describe_publication(self, published: PublishedJob, manifest: Manifest) -> Publication:
+    def _describe_publication(self, job: PublishedJob, manifest: Manifest) -> Publication:
         if self.config.bucket_url is not None:
-            return Publication(published.rows)
+            return Publication(job.rows)
         outputs = tuple(
             OutputFile(
                 name=f"{self._folder}-{i:05}.{self._format.extension}",
@@ -270,23 +275,25 @@ class FilesDestination(Destination):
                 rows=part.rows,
                 media_type=self._format.media_type,
             )
-            for i, part in enumerate(published.parts)
+            for i, part in enumerate(job.parts)
         )
-        return Publication(published.rows, outputs, self._withdrawn_prefix(manifest))
+        return Publication(job.rows, outputs, self._withdrawn_prefix(manifest))
 
     def _withdrawn_prefix(self, manifest: Manifest) -> str | None:
         """Return the prefix of our folder, unless it still contains visible parts of other syncs."""
-        has_others = any(not part.key.startswith(f"{self._job_folder}/") for part in manifest.parts)
-        return None if has_others else self._store.full_key(self._store_key(""))
+        has_parts_of_other_jobs = any(
+            not part.key.startswith(f"{self._job_folder}/") for part in manifest.parts
+        )
+        return None if has_parts_of_other_jobs else self._store.full_key(self._store_key(""))
 
     # The connection check.
 
     def _check_steps(self) -> Iterator[Step]:
         if self.config.bucket_url is not None:
             host, port = self.config.endpoint()
-            private = self.allow_private_networks
-            yield "resolve", lambda: checking.resolve(host, port, allow_private=private)
-            yield "connect", lambda: checking.connect(host, port, allow_private=private)
+            allow_private = self.allow_private_networks
+            yield "resolve", lambda: checking.resolve(host, port, allow_private=allow_private)
+            yield "connect", lambda: checking.connect(host, port, allow_private=allow_private)
             yield "authenticate", self._list_bucket
         yield "write", self._write_and_remove
 

@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PublishedJob:
-    """A published sync, and its parts at that time."""
+    """A published sync, and its parts when it was published."""
 
     job: str
     rows: int
@@ -53,7 +53,7 @@ class Manifest:
     def find_publication(self, job: str) -> PublishedJob | None:
         return next((published for published in self.publications if published.job == job), None)
 
-    def shows_rows_of_others(self, owner: str) -> bool:
+    def has_rows_of_other_pipelines(self, owner: str) -> bool:
         """Whether rows of a pipeline other than `owner` are visible."""
         other_jobs = {
             published.job for published in self.publications if published.owner not in {"", owner}

@@ -66,7 +66,7 @@ class Staging:
         """Return the rows of a staged part. Raises FileNotFoundError."""
         return pl.read_parquet(self._store.path_or_bytes(self.part_key(batch)))
 
-    def is_finished(self, batch: Batch, target: pl.Schema) -> bool:
+    def has_target_columns(self, batch: Batch, target: pl.Schema) -> bool:
         """Return whether the staged part has exactly the target's columns, in the same order."""
         return list(file_schema(self.read_columns(batch)).items()) == list(target.items())
 
@@ -90,16 +90,16 @@ class Staging:
 
     def remove_abandoned_parts(self) -> None:
         """Remove the parts of other jobs that have staged nothing for a week and are therefore not running."""
-        limit = datetime.now(UTC) - ABANDONED_AFTER
-        newest: dict[str, datetime] = {}
-        keys: dict[str, list[str]] = {}
+        cutoff = datetime.now(UTC) - ABANDONED_AFTER
+        last_modified: dict[str, datetime] = {}
+        keys_by_job: dict[str, list[str]] = {}
         for entry in self._store.entries(self._staging_folder):
             job = entry.key.removeprefix(self._staging_folder).split("/")[0]
-            newest[job] = max(entry.modified, newest.get(job, entry.modified))
-            keys.setdefault(job, []).append(entry.key)
-        for job, modified in newest.items():
-            if modified < limit and f"{self._staging_folder}{job}/" != self._job_folder:
-                self._store.delete(keys[job])
+            last_modified[job] = max(entry.modified, last_modified.get(job, entry.modified))
+            keys_by_job.setdefault(job, []).append(entry.key)
+        for job, modified in last_modified.items():
+            if modified < cutoff and f"{self._staging_folder}{job}/" != self._job_folder:
+                self._store.delete(keys_by_job[job])
 
 
 def _read_part_columns(part: Path | bytes) -> dict[str, Column]:

@@ -9,7 +9,7 @@ import polars as pl
 from polars import selectors as cs
 
 SLICE_ROWS = 10_000  # a slice is encoded while the server processes the previous slice
-REPLACEMENT = "�"
+REPLACEMENT_CHARACTER = "�"
 
 
 def csv_slices(frame: pl.DataFrame) -> Iterator[memoryview]:
@@ -25,10 +25,12 @@ def replace_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
     Also return the number of changed values.
     """
-    affected = frame.select(cs.string().str.contains("\0", literal=True).sum())
-    if not affected.width or not (count := affected.sum_horizontal().item()):
+    nul_counts = frame.select(cs.string().str.contains("\0", literal=True).sum())
+    if not nul_counts.width or not (count := nul_counts.sum_horizontal().item()):
         return frame, 0
-    return frame.with_columns(cs.string().str.replace_all("\0", REPLACEMENT, literal=True)), count
+    return frame.with_columns(
+        cs.string().str.replace_all("\0", REPLACEMENT_CHARACTER, literal=True)
+    ), count
 
 
 def _encode_bytes(frame: pl.DataFrame) -> pl.DataFrame:

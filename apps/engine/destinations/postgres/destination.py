@@ -61,7 +61,7 @@ class PostgresDestination(Destination):
         )
         if spec.write_mode == "merge" and not spec.primary_key:
             raise ConfigurationError("The write mode merge needs a primary key")
-        self.longest_step = max(self.longest_step, 4.0 * config.statement_timeout)
+        self.longest_step_seconds = max(self.longest_step_seconds, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
         self._staging = Staging(staging_name(self._target, job_id), ordered=bool(self._key))
@@ -120,7 +120,7 @@ class PostgresDestination(Destination):
         self._staging.lock(cursor)
         self._staging.delete_uncommitted(cursor, committed)
         if self.spec.protects_other_pipelines and find_table(cursor, self._target) is not None:
-            self._refuse_if_others_published(cursor)
+            self._refuse_if_other_pipelines_wrote(cursor)
         publishing = Publishing(
             cursor,
             target=self._target,
@@ -129,20 +129,20 @@ class PostgresDestination(Destination):
             last_publication=self._publications.last_publication(cursor),
             committed=committed,
         )
-        created, unknown_columns = publishing.run(self.spec.write_mode)
+        created_table, unknown_columns = publishing.run(self.spec.write_mode)
         rows = sum(batch.rows for batch in committed)
         self._publications.record(
             cursor,
             job_id=self.job_id,
             rows=rows,
-            created=created,
+            created_table=created_table,
             unknown_columns=unknown_columns,
             owner=self.data.prefix,
         )
         return rows
 
-    def _refuse_if_others_published(self, cursor: Cursor) -> None:
-        if self._publications.has_rows_of_others(cursor, self.data.prefix):
+    def _refuse_if_other_pipelines_wrote(self, cursor: Cursor) -> None:
+        if self._publications.has_rows_of_other_pipelines(cursor, self.data.prefix):
             raise ConfigurationError(
                 f"Another pipeline has also written to {self._target}, and reading from the beginning would"
                 " remove its rows: choose another table for this pipeline, or drop the table first"
@@ -150,10 +150,10 @@ class PostgresDestination(Destination):
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
         for name in self._key:
-            missing = frame[name].null_count() if name in frame.columns else frame.height
-            if missing:
+            missing_count = frame[name].null_count() if name in frame.columns else frame.height
+            if missing_count:
                 raise ContractError(
-                    f"{missing:,} records have no value for the key {name!r}",
+                    f"{missing_count:,} records have no value for the key {name!r}",
                     evidence=(f"the first such record is in a batch of {frame.height:,} rows",),
                 )
 
@@ -168,9 +168,9 @@ class PostgresDestination(Destination):
     # The connection check.
 
     def _check_steps(self) -> Iterator[Step]:
-        host, port, private = self.config.host, self.config.port, self.allow_private_networks
-        yield "resolve", lambda: checking.resolve(host, port, allow_private=private)
-        yield "connect", lambda: checking.connect(host, port, allow_private=private)
+        host, port, allow_private = self.config.host, self.config.port, self.allow_private_networks
+        yield "resolve", lambda: checking.resolve(host, port, allow_private=allow_private)
+        yield "connect", lambda: checking.connect(host, port, allow_private=allow_private)
         yield "authenticate", self._log_in
         yield "write", self._write_and_undo
 

@@ -11,10 +11,10 @@ from psycopg import sql
 from apps.engine.failures import ConfigurationError
 
 MAX_BYTES = 63
-BATCH, ROW = "_drover_batch", "_drover_row"  # columns of staging tables
-PUBLICATIONS = "_drover_publications"
-BATCHES = "_drover_batches"
-_RESERVED_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH, ROW}
+BATCH_COLUMN, ROW_COLUMN = "_drover_batch", "_drover_row"  # columns of staging tables
+PUBLICATIONS_TABLE = "_drover_publications"
+BATCHES_TABLE = "_drover_batches"
+_RESERVED_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH_COLUMN, ROW_COLUMN}
 
 
 @dataclass(frozen=True, slots=True)

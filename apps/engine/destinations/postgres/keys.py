@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
+from apps.engine.destinations.postgres.identifiers import BATCH_COLUMN, ROW_COLUMN, TableName
 from apps.engine.destinations.postgres.tables import Table
 from apps.engine.postgres import Cursor
 
@@ -20,7 +20,7 @@ SELECT EXISTS (
            WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
           = %s::text[])"""
 
-NEWEST_FIRST = sql.SQL("batches.position DESC, s.{} DESC").format(sql.Identifier(ROW))
+NEWEST_FIRST = sql.SQL("batches.position DESC, s.{} DESC").format(sql.Identifier(ROW_COLUMN))
 
 
 def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:
@@ -36,7 +36,7 @@ def ordered_rows(staging: TableName) -> sql.Composed:
     """
     return sql.SQL(
         "{} AS s JOIN unnest(%s::uuid[]) WITH ORDINALITY AS batches (mark, position) ON batches.mark = s.{}"
-    ).format(staging.identifier(), sql.Identifier(BATCH))
+    ).format(staging.identifier(), sql.Identifier(BATCH_COLUMN))
 
 
 def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:

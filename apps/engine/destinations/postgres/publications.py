@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.destinations.postgres.identifiers import PUBLICATIONS, TableName
+from apps.engine.destinations.postgres.identifiers import PUBLICATIONS_TABLE, TableName
 from apps.engine.destinations.postgres.tables import Table, find_table
 from apps.engine.postgres import Cursor
 
@@ -35,7 +35,9 @@ AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owne
                    ORDER BY at DESC LIMIT 1)
 AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s AND rows > 0
                    ORDER BY at DESC LIMIT 1)"""
-HAS_ROWS_OF_OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
+HAS_ROWS_OF_OTHER_PIPELINES = (
+    "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Publications:
 
     def __init__(self, target: TableName) -> None:
         self._target = target
-        self._table = target.sibling(PUBLICATIONS)
+        self._table = target.sibling(PUBLICATIONS_TABLE)
 
     def lock(self, cursor: Cursor) -> None:
         """Lock the target until the end of the transaction, after other publications to it have finished."""
@@ -93,9 +95,9 @@ class Publications:
         query = sql.SQL(DELETE_OLDER).format(table=self._table.identifier())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
 
-    def has_rows_of_others(self, cursor: Cursor, owner: str) -> bool:
+    def has_rows_of_other_pipelines(self, cursor: Cursor, owner: str) -> bool:
         """Whether a pipeline other than `owner` has written rows to the target."""
-        query = sql.SQL(HAS_ROWS_OF_OTHERS).format(self._table.identifier())
+        query = sql.SQL(HAS_ROWS_OF_OTHER_PIPELINES).format(self._table.identifier())
         row = cursor.execute(query, (str(self._target), owner)).fetchone()
         return bool(row and row[0])
 
@@ -105,12 +107,14 @@ class Publications:
         *,
         job_id: str,
         rows: int,
-        created: Table | None,
+        created_table: Table | None,
         unknown_columns: set[str],
         owner: str,
     ) -> None:
-        """Record the job. `created` is the target if Drover created the table."""
-        oid, shape = (created.oid, table_shape(created)) if created else (None, None)
+        """Record the job. `created_table` is the target if Drover created the table."""
+        oid, shape = (
+            (created_table.oid, table_shape(created_table)) if created_table else (None, None)
+        )
         cursor.execute(
             sql.SQL(INSERT_PUBLICATION).format(self._table.identifier()),
             (job_id, str(self._target), rows, oid, shape, sorted(unknown_columns), owner),

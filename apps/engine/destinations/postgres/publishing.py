@@ -2,8 +2,8 @@
 
 *replace*: if Drover created the target and no other object depends on it, the target is dropped, and the
 staging table gets its name and its grants. Readers wait for a moment and then see the new rows.
-A target with views, indexes, triggers, policies, comments, columns added by others or another owner
-is emptied and filled in place, so that it keeps all of these. In both cases, a REPEATABLE READ
+A target with views, indexes, triggers, policies, comments, columns that Drover has not added, or another
+owner is emptied and filled in place, so that it keeps all of these. In both cases, a REPEATABLE READ
 transaction that began earlier and reads the table only afterwards may miss rows, because TRUNCATE and DDL do not
 wait for it.
 
@@ -20,7 +20,7 @@ from psycopg import sql
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
-from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
+from apps.engine.destinations.postgres.identifiers import BATCH_COLUMN, ROW_COLUMN, TableName
 from apps.engine.destinations.postgres.publications import LastPublication, table_shape
 from apps.engine.destinations.postgres.staging import Staging, batch_mark
 from apps.engine.destinations.postgres.swapping import can_be_replaced, copy_grants
@@ -52,31 +52,39 @@ class Publishing:
         committed: Sequence[Batch],
     ) -> None:
         self._cursor = cursor
-        self._name = target
+        self._target = target
         self._staging = staging
         self._key = key
         self._last_publication = last_publication
         self._committed = committed
-        self._existing = find_table(cursor, target)
-        self._is_ours = self._existing is None or self._existing.oid == last_publication.relid
+        self._existing_table = find_table(cursor, target)
+        self._is_created_by_drover = (
+            self._existing_table is None or self._existing_table.oid == last_publication.relid
+        )
 
     def run(self, mode: WriteMode) -> tuple[Table | None, set[str]]:
         """Publish. Returns the target if Drover created it, and its columns that had no values."""
         unknown_columns = (
             self._swap_tables(mode) if self._can_swap(mode) else self._fill_target(mode)
         )
-        return (find_table(self._cursor, self._name) if self._is_ours else None), unknown_columns
+        return (
+            find_table(self._cursor, self._target) if self._is_created_by_drover else None
+        ), unknown_columns
 
     # Replace the target by the staging table.
 
     def _can_swap(self, mode: WriteMode) -> bool:
-        if self._existing is None:
+        if self._existing_table is None:
             return True
         if not self._staging.columns(self._cursor):
             return False  # Nothing was staged, so the columns of a new table would be unknown.
-        is_unchanged = self._is_ours and self._last_publication.shape == table_shape(self._existing)
+        is_unchanged = self._is_created_by_drover and self._last_publication.shape == table_shape(
+            self._existing_table
+        )
         return (
-            mode == "replace" and is_unchanged and can_be_replaced(self._cursor, self._existing.oid)
+            mode == "replace"
+            and is_unchanged
+            and can_be_replaced(self._cursor, self._existing_table.oid)
         )
 
     def _swap_tables(self, mode: WriteMode) -> set[str]:
@@ -84,22 +92,24 @@ class Publishing:
         has_key = bool(self._key) and staged_columns.keys() >= set(self._key)
         if has_key:
             self._delete_older_records()
-        if self._existing is not None:
-            copy_grants(self._cursor, self._existing.oid, self._staging.require_table(self._cursor))
-            self._execute("DROP TABLE {}", self._name.identifier())
+        if self._existing_table is not None:
+            copy_grants(
+                self._cursor, self._existing_table.oid, self._staging.require_table(self._cursor)
+            )
+            self._execute("DROP TABLE {}", self._target.identifier())
         unknown_columns = {
             name for name, column in staged_columns.items() if column.type is ColumnType.NULL
         }
         for name in unknown_columns:
             widen_column(self._cursor, self._staging.name, name, ColumnType.NULL, STRING)
         staging = self._staging.name.identifier()
-        for name in (BATCH, ROW):
+        for name in (BATCH_COLUMN, ROW_COLUMN):
             self._execute("ALTER TABLE {} DROP COLUMN IF EXISTS {}", staging, sql.Identifier(name))
-        self._execute("ALTER TABLE {} RENAME TO {}", staging, sql.Identifier(self._name.name))
+        self._execute("ALTER TABLE {} RENAME TO {}", staging, sql.Identifier(self._target.name))
         self._staging.unregister(self._cursor)
         if has_key and mode == "merge":
             self._execute(
-                "ALTER TABLE {} ADD PRIMARY KEY ({})", self._name.identifier(), self._key_columns
+                "ALTER TABLE {} ADD PRIMARY KEY ({})", self._target.identifier(), self._key_columns
             )
         return unknown_columns
 
@@ -123,7 +133,9 @@ class Publishing:
             self._cursor,
             staging=self._staging.require_table(self._cursor),
             target=self._find_target(),
-            unknown_columns=set(self._last_publication.unknown_columns) if self._is_ours else set(),
+            unknown_columns=set(self._last_publication.unknown_columns)
+            if self._is_created_by_drover
+            else set(),
         )
         unknown_columns = evolution.run(staged_columns)
         target = self._find_target()
@@ -139,7 +151,7 @@ class Publishing:
         return unknown_columns
 
     def _find_target(self) -> Table:
-        table = find_table(self._cursor, self._name)
+        table = find_table(self._cursor, self._target)
         assert table is not None, "the target exists, and is locked"  # noqa: S101
         return table
 
@@ -150,7 +162,7 @@ class Publishing:
             {"oid": target.oid},
         ).fetchone()
         self._execute(
-            "TRUNCATE {}" if row and row[0] else "DELETE FROM {}", self._name.identifier()
+            "TRUNCATE {}" if row and row[0] else "DELETE FROM {}", self._target.identifier()
         )
 
     def _merge_rows(self, target: Table, assignments: Assignments) -> None:
@@ -164,7 +176,7 @@ class Publishing:
         )
         self._execute(
             "DELETE FROM {} AS t USING {} WHERE {}",
-            self._name.identifier(),
+            self._target.identifier(),
             self._staged_rows(),
             same_key,
             with_marks=True,
@@ -189,7 +201,7 @@ class Publishing:
         names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in assignments)
         self._execute(
             "INSERT INTO {}{} SELECT {} FROM {} {}",
-            self._name.identifier(),
+            self._target.identifier(),
             sql.SQL(" ({})").format(names) if assignments else sql.SQL(""),
             sql.SQL(", ").join(expression for _, expression in assignments),
             self._staged_rows(),

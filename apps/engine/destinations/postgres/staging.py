@@ -14,7 +14,12 @@ from psycopg import sql
 
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres.copying import csv_slices
-from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, TableName
+from apps.engine.destinations.postgres.identifiers import (
+    BATCH_COLUMN,
+    BATCHES_TABLE,
+    ROW_COLUMN,
+    TableName,
+)
 from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
@@ -35,13 +40,13 @@ class Staging:
         self._ordered = ordered  # whether rows are numbered; merging needs the order of records
 
     def create_tables(self, cursor: Cursor) -> None:
-        if find_table(cursor, self.name.sibling(BATCHES)) is None:
+        if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is None:
             cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
-        order = sql.SQL(", {} bigint").format(sql.Identifier(ROW))
+        order = sql.SQL(", {} bigint").format(sql.Identifier(ROW_COLUMN))
         cursor.execute(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
                 self.name.identifier(),
-                sql.Identifier(BATCH),
+                sql.Identifier(BATCH_COLUMN),
                 order if self._ordered else sql.SQL(""),
             )
         )
@@ -52,7 +57,7 @@ class Staging:
 
     def unregister(self, cursor: Cursor) -> None:
         """Delete the table's entries in `_drover_batches`: it is no longer a staging table."""
-        if find_table(cursor, self.name.sibling(BATCHES)) is not None:
+        if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is not None:
             cursor.execute(
                 sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches_table),
                 (self.name.name,),
@@ -71,14 +76,14 @@ class Staging:
         # ALTER TABLE also locks the table exclusively, so rows of another writer cannot get this batch's mark.
         cursor.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                self.name.identifier(), sql.Identifier(BATCH), sql.Literal(mark)
+                self.name.identifier(), sql.Identifier(BATCH_COLUMN), sql.Literal(mark)
             )
         )
         frame = self._fit_frame(cursor, frame)
         if self._ordered:
-            frame = frame.with_row_index(ROW)
+            frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
-            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH))
+            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
         names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
         command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)")
         with cursor.copy(command.format(self.name.identifier(), names)) as copy:
@@ -122,7 +127,7 @@ class Staging:
     def _delete(self, cursor: Cursor, marks: list[uuid.UUID]) -> None:
         cursor.execute(
             sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(
-                self.name.identifier(), sql.Identifier(BATCH)
+                self.name.identifier(), sql.Identifier(BATCH_COLUMN)
             ),
             (marks,),
         )
@@ -135,18 +140,18 @@ class Staging:
 
     @property
     def _batches_table(self) -> sql.Identifier:
-        return self.name.sibling(BATCHES).identifier()
+        return self.name.sibling(BATCHES_TABLE).identifier()
 
     def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
         """Add and widen columns of the table, and return the frame with the table's types.
 
         The returned frame has no columns without values.
         """
-        existing = _staged_columns(self.require_table(cursor))
+        existing_columns = _staged_columns(self.require_table(cursor))
         series_by_name = {}
         for series in frame.iter_columns():
             column = column_of(series.dtype)
-            current = existing.get(series.name)
+            current = existing_columns.get(series.name)
             if current is None:
                 add_column(cursor, self.name, series.name, column)
                 target = column
@@ -174,5 +179,5 @@ def _staged_columns(table: Table) -> dict[str, Column]:
     return {
         name: Column(column.column_type or ColumnType.STRING)
         for name, column in table.columns.items()
-        if name not in {BATCH, ROW}
+        if name not in {BATCH_COLUMN, ROW_COLUMN}
     }

@@ -19,8 +19,8 @@ from apps.egress.http import (
     READ_TIMEOUT,
     PolicyAdapter,
     PolicySession,
+    apply_policy,
     drop_credentials,
-    obey_policy,
     read_body,
     url_without_secrets,
 )
@@ -108,7 +108,7 @@ class GuardMixin:
 
     def get_session(self) -> Any:
         session = self.bizon_class.get_session(self)
-        obey_policy(session, allow_private=self.allow_private)
+        apply_policy(session, allow_private=self.allow_private)
         for scheme in ("https://", "http://"):
             adapter = RecordingAdapter(
                 request_log=self.request_log,

@@ -68,7 +68,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
         # A sandbox ends with the thread that starts it, so the thread that reads pages must not start it.
         self._sandbox = Sandbox(
             spec.code.text,
-            site=SandboxSite(sandbox.home, sandbox.least),
+            site=SandboxSite(sandbox.home, sandbox.min_isolation),
             limits=limits,
             egress_limits=EgressLimits(
                 hosts=allowlist.resolve_settings(spec.code.hosts, spec.config),

@@ -12,7 +12,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 from pydantic import Field
 
-from apps.egress.http import PolicySession, obey_policy
+from apps.egress.http import PolicySession, apply_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, SourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.guard import convert_failed_request
@@ -62,7 +62,7 @@ class GuardedGsheetsSource(GsheetsSource):
         credentials = credentials_from_key(self.config.service_account_key)
         token_session = PolicySession(allow_private=self.allow_private, timeout=TIMEOUT)
         session = _as_any(AuthorizedSession)(credentials, auth_request=Request(token_session))
-        obey_policy(session, allow_private=self.allow_private)
+        apply_policy(session, allow_private=self.allow_private)
         session.max_redirects = 0
         client = gspread.Client(credentials, session=session)
         client.set_timeout(TIMEOUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bizon.source.session import Session
 
-from apps.egress.http import CONNECT_TIMEOUT, READ_TIMEOUT, PolicySession, obey_policy
+from apps.egress.http import CONNECT_TIMEOUT, READ_TIMEOUT, PolicySession, apply_policy
 
 
 class SourceSession(PolicySession, Session):
@@ -19,4 +19,4 @@ class SourceSession(PolicySession, Session):
     ) -> None:
         Session.__init__(self, raise_for_status=raise_for_status)
         self.default_timeout = timeout
-        obey_policy(self, allow_private=allow_private)
+        apply_policy(self, allow_private=allow_private)
