@@ -11,6 +11,6 @@ DESTINATIONS["ledger"] = "tests.engine.ledger"
 
 # A run of a test lasts only a second or two, so it needs more frequent checkpoints and reports.
 batches.FIRST_FLUSH_SECONDS = 0.02
-runner.PROGRESS_EVERY = 0.02
+runner.PROGRESS_INTERVAL = 0.02
 progress.MIN_INTERVAL = 0.1
 faults.install()

@@ -77,8 +77,8 @@ class GcsStore(Store):
             self._upload(key, data)
 
     def read(self, key: str) -> bytes | None:
-        versioned = self.read_version(key)
-        return versioned[0] if versioned else None
+        data_and_version = self.read_version(key)
+        return data_and_version[0] if data_and_version else None
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         with _converting_errors(f"{key} could not be read"):

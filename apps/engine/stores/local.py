@@ -70,26 +70,30 @@ class LocalStore(Store):
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Use hard links where the file system supports them, else copies; each folder is synced once."""
-        parents: dict[Path, Path] = {}  # folders, and their deepest parent that existed before
+        existing_parents: dict[Path, Path] = {}  # by folder, the deepest parent that existed before
         for source, target in pairs:
-            origin, path = self.path(source), self.path(target)
-            if not origin.exists():
+            source_path, target_path = self.path(source), self.path(target)
+            if not source_path.exists():
                 raise FileNotFoundError(source)
             with converting_errors(f"{target} could not be written"):
-                parents.setdefault(path.parent, _make_folder(path.parent))
-                self._link_or_copy(origin, path)
-        for folder, existing in parents.items():
-            _sync_folders(folder, existing)
+                folder = target_path.parent
+                existing_parents.setdefault(folder, _make_folder(folder))
+                self._link_or_copy(source_path, target_path)
+        for folder, existing_parent in existing_parents.items():
+            _sync_folders(folder, existing_parent)
 
-    def _link_or_copy(self, origin: Path, path: Path) -> None:
-        draft = _draft_path(path)
+    def _link_or_copy(self, source_path: Path, target_path: Path) -> None:
+        draft = _draft_path(target_path)
         try:
-            os.link(origin, draft)
+            os.link(source_path, draft)
         except OSError:
-            with self._open_replacement(path) as file, origin.open("rb") as original:
-                shutil.copyfileobj(original, file, 1 << 20)
+            with (
+                self._open_replacement(target_path) as file,
+                source_path.open("rb") as source_file,
+            ):
+                shutil.copyfileobj(source_file, file, 1 << 20)
             return
-        draft.replace(path)
+        draft.replace(target_path)
         # Renaming does nothing if both paths are links to the same file.
         draft.unlink(missing_ok=True)
 
@@ -126,7 +130,7 @@ class LocalStore(Store):
 
     @contextlib.contextmanager
     def _open_replacement(self, path: Path) -> Iterator[BinaryIO]:
-        existing, draft = _make_folder(path.parent), _draft_path(path)
+        existing_parent, draft = _make_folder(path.parent), _draft_path(path)
         try:
             with _create_draft(draft) as file:
                 yield file
@@ -136,7 +140,7 @@ class LocalStore(Store):
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        _sync_folders(path.parent, existing)
+        _sync_folders(path.parent, existing_parent)
 
     def _remove_empty_folders(self, folder: Path) -> None:
         while folder != self._base and self._base in folder.parents:
@@ -162,22 +166,22 @@ def _create_draft(draft: Path) -> BinaryIO:
 
 def _make_folder(folder: Path) -> Path:
     """Create the folder and its parents. Returns the deepest folder that existed before."""
-    existing = folder
-    while not existing.exists():
-        existing = existing.parent
+    existing_parent = folder
+    while not existing_parent.exists():
+        existing_parent = existing_parent.parent
     folder.mkdir(parents=True, exist_ok=True)
-    return existing
+    return existing_parent
 
 
-def _sync_folders(folder: Path, existing: Path) -> None:
-    """Sync the folder, and its parents up to `existing`, which was there before."""
+def _sync_folders(folder: Path, existing_parent: Path) -> None:
+    """Sync the folder, and its parents up to `existing_parent`."""
     while True:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
-        if folder in (existing, folder.parent):
+        if folder in (existing_parent, folder.parent):
             return
         folder = folder.parent
 

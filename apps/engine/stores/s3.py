@@ -87,8 +87,8 @@ class S3Store(Store):
             self._client.put_object(**self._location(key), Body=data)
 
     def read(self, key: str) -> bytes | None:
-        versioned = self.read_version(key)
-        return versioned[0] if versioned else None
+        data_and_version = self.read_version(key)
+        return data_and_version[0] if data_and_version else None
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         with _converting_errors(f"{key} could not be read"):
@@ -169,7 +169,7 @@ def _make_client(access: S3Access) -> Any:
         response_checksum_validation="when_required",
     )
     try:
-        return _session().create_client(
+        return _botocore_session().create_client(
             "s3",
             aws_access_key_id=access.access_key,
             aws_secret_access_key=access.secret_key,
@@ -183,7 +183,7 @@ def _make_client(access: S3Access) -> Any:
 
 
 @cache
-def _session() -> Any:
+def _botocore_session() -> Any:
     """Load the service description once; each client has its own credentials."""
     return Session()
 
@@ -235,8 +235,8 @@ def _converting_errors(problem: str) -> Iterator[None]:
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
         message = str(error.response.get("Error", {}).get("Message", ""))[:300]
-        failure = FAILURES_BY_CODE.get(_error_code(error), DestinationError)
-        raise failure(
+        error_class = FAILURES_BY_CODE.get(_error_code(error), DestinationError)
+        raise error_class(
             f"{problem}: the bucket returned {_error_code(error)}",
             evidence=(f"HTTP {status} {_error_code(error)}: {message}",),
         ) from error

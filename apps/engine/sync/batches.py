@@ -17,8 +17,9 @@ from apps.engine.frames.decoding import RejectedRecord, StreamSchema
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
 MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
+# A batch that reaches one of these limits is staged.
 FLUSH_ROWS = 200_000  # rows of frames
-FLUSH_RECORDS = 50_000  # rows of pages of records, which use more memory
+FLUSH_RECORDS = 50_000  # rows as Python objects, which use more memory
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
 # The first interval is short, so that the progress of a slow source is shown soon. Each interval doubles.
@@ -62,7 +63,7 @@ class _UntypedPages(_PageRange):
     fullness: float = 0.0
 
     def add(self, page: QueuedPage) -> None:
-        self.extend_to(page.iteration, page.iteration, page.next, page.next_state)
+        self.extend_to(page.iteration, page.iteration, page.next_token, page.next_state)
         self.fullness += _fullness(page)
         if page.frame is None:
             self.rows.extend(page.rows)
@@ -111,10 +112,10 @@ class BatchBuilder:
     def add(self, page: QueuedPage) -> Iterator[GatheredBatch]:
         """Add a page. Yields the current batch if the columns of the page do not fit into it."""
         if not self._untyped.accepts(page):
-            yield from self._type_pages()
+            yield from self._convert_pages()
         self._untyped.add(page)
         if len(self._untyped.rows) >= MAX_OBJECTS:
-            yield from self._type_pages()
+            yield from self._convert_pages()
 
     @property
     def is_due(self) -> bool:
@@ -127,16 +128,16 @@ class BatchBuilder:
 
     def take_all(self) -> Iterator[GatheredBatch]:
         """Yield all pages that were added, as one batch, or as two batches if the columns have just changed."""
-        yield from self._type_pages()
+        yield from self._convert_pages()
         yield from self._release_batch()
         self._interval = min(self._interval * 2, FLUSH_SECONDS)
 
-    def _type_pages(self) -> Iterator[GatheredBatch]:
+    def _convert_pages(self) -> Iterator[GatheredBatch]:
         """Convert the untyped pages and append them to the batch. Yields the batch first if they do not fit."""
         untyped, self._untyped = self._untyped, _UntypedPages()
         if untyped.first is None:
             return
-        frame, rejected = self._type_rows(untyped)
+        frame, rejected = self._convert_rows(untyped)
         if not self._batch.accepts(frame):
             yield from self._release_batch()
         self._batch.add(untyped, frame, rejected)
@@ -154,7 +155,7 @@ class BatchBuilder:
             next_state=batch.next_state,
         )
 
-    def _type_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[RejectedRecord]]:
+    def _convert_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[RejectedRecord]]:
         if untyped.rows:
             decoded = self._schema.decode(untyped.rows)
             return decoded.frame, decoded.rejected

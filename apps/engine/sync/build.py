@@ -76,7 +76,7 @@ def build_destination(
 
 
 def make_stream_config(spec: SourceSpec, settings: SourceSettings) -> StreamConfig:
-    """Return the settings with the fields of the stream that bizon's producer needs."""
+    """Return the connector's settings, together with the fields of the stream that bizon's producer needs."""
     return StreamConfig(
         name=spec.kind,
         stream=spec.stream,

@@ -1,4 +1,4 @@
-"""Jobs, leases and checkpoints of one stream, in bizon's tables and ours.
+"""Jobs, leases and checkpoints of one stream, in bizon's tables and in our tables.
 
 One connection commits the checkpoints and holds the advisory lock of the stream, so an attempt that loses the
 connection also loses the lock. Every write first locks the row of `engine_stream`, if the row still has our lease.
@@ -160,11 +160,11 @@ class StateBackend:
 
     # Jobs
 
-    def resolve_job(self) -> Job:
+    def continue_or_create_job(self) -> Job:
         """Continue the unfinished job of the stream if its settings are unchanged, else create a new job.
 
-        If an earlier attempt of this run has finished a job, its worker died before it reported the end of the run.
-        That job is returned. Publishing it again changes nothing.
+        If an earlier attempt of this run has finished a job, but its worker exited before it reported the end of the
+        run, the finished job is returned. Publishing it again changes nothing.
         """
         with self._owned_transaction():
             unfinished = self._fetch_one(statements.LIVE_JOB)
@@ -237,7 +237,7 @@ class StateBackend:
         )
 
     def _starting_state(
-        self, since_job: str | None, started: datetime
+        self, since_job: str | None, started_at: datetime
     ) -> SourceIncrementalState | None:
         """Return the state from which an incremental source continues, or None to read from the beginning."""
         previous = self._fetch_one(statements.JOB_POSITION, job=since_job)
@@ -246,7 +246,7 @@ class StateBackend:
         return SourceIncrementalState(
             last_run=previous.created_at,
             state=json.loads(previous.incremental_state) if previous.incremental_state else {},
-            run_started_at=started,
+            run_started_at=started_at,
         )
 
     # Checkpoints
@@ -284,12 +284,12 @@ class StateBackend:
 
     # Cancelled jobs
 
-    def unswept_jobs(self) -> Sequence[str]:
-        """Return the ids of cancelled jobs whose staging in the present destination was not removed yet."""
+    def jobs_with_staging_to_remove(self) -> Sequence[str]:
+        """Return the ids of cancelled jobs whose staging in the current destination was not removed yet."""
         with self._connection.transaction():
             return [row.id for row in self._execute(statements.UNSWEPT_JOBS)]
 
-    def mark_swept(self, job_id: str) -> None:
+    def mark_staging_removed(self, job_id: str) -> None:
         with self._owned_transaction():
             self._execute(statements.DELETE_BATCHES, job=job_id)
             self._execute(statements.MARK_SWEPT, job=job_id)

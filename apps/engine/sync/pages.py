@@ -20,8 +20,9 @@ from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.transforms import Transform
 
-MAX_ROWS = 200_000
-MAX_OBJECTS = 10_000
+# The limits of the queue
+MAX_ROWS = 200_000  # rows of frames
+MAX_OBJECTS = 10_000  # rows as Python objects
 MAX_BYTES = 24 << 20
 # An escaped NUL in JSON. An escaped backslash before u0000 does not match.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -41,7 +42,7 @@ class QueuedPage:
     iteration: int
     frame: pl.DataFrame | None
     rows: Sequence[Any]
-    next: Mapping[str, Any]
+    next_token: Mapping[str, Any]
     next_state: Mapping[str, Any] | None
     size: int  # bytes, estimated
 
@@ -137,7 +138,7 @@ class PageReader:
         self._transform = transform
         self._queue = queue
         self._since = since
-        self._start = pagination
+        self._first_pagination = pagination
         self._iteration = iteration
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 
@@ -160,25 +161,25 @@ class PageReader:
 
     def _read(self) -> None:
         # A transform changes the number of records, so the total of the source would be wrong.
-        counts_records = self._transform is None
-        if self._iteration == 0 and self._since is None and counts_records:
-            self.total = _record_count(self._source.get_total_records_count())
-        pagination: Mapping[str, Any] = self._start
+        is_total_correct = self._transform is None
+        if self._iteration == 0 and self._since is None and is_total_correct:
+            self.total = _known_total(self._source.get_total_records_count())
+        pagination: Mapping[str, Any] = self._first_pagination
         while True:
             page = self._to_page(self._fetch(dict(pagination)))
             progress.report()
-            if page.next and page.next == pagination:
+            if page.next_token and page.next_token == pagination:
                 raise BrokenSource(
                     "The source returned the requested page as the next page again.",
-                    evidence=(f"pagination={json.dumps(page.next)[:300]}",),
+                    evidence=(f"pagination={json.dumps(page.next_token)[:300]}",),
                 )
-            if not page.next:
+            if not page.next_token:
                 # Conclude before the last page is queued. If it fails, a retry reads that page again.
                 self._conclude()
             self._queue.put(page)
-            if not page.next:
+            if not page.next_token:
                 return
-            pagination = page.next
+            pagination = page.next_token
             self._iteration += 1
 
     def _conclude(self) -> None:
@@ -186,11 +187,11 @@ class PageReader:
         if self._transform is not None:
             self._transform.conclude()
 
-    def _to_page(self, returned: object) -> QueuedPage:
-        page = _queued_page(returned, self._iteration)
-        if self._transform is None or not isinstance(returned, SourceIteration):
+    def _to_page(self, result: object) -> QueuedPage:
+        page = _queued_page(result, self._iteration)
+        if self._transform is None or not isinstance(result, SourceIteration):
             return page
-        return _queued_page(self._transform.apply(returned), self._iteration)
+        return _queued_page(self._transform.apply(result), self._iteration)
 
     def _fetch(self, pagination: dict[str, Any]) -> object:
         if self._since is None:
@@ -198,33 +199,33 @@ class PageReader:
         return self._source.get_records_after(self._since, pagination)
 
 
-def _record_count(total: object) -> int | None:
+def _known_total(total: object) -> int | None:
     return total if isinstance(total, int) and not isinstance(total, bool) and total > 0 else None
 
 
-def _queued_page(returned: object, iteration: int) -> QueuedPage:
-    if not isinstance(returned, SourceIteration):
+def _queued_page(result: object, iteration: int) -> QueuedPage:
+    if not isinstance(result, SourceIteration):
         raise BrokenSource(
-            f"The source returned {_describe_type(returned)} instead of a page.",
+            f"The source returned {_describe_type(result)} instead of a page.",
             evidence=(f"iteration={iteration}",),
         )
-    rows, frame = _rows_or_frame(returned)
+    rows, frame = _rows_or_frame(result)
     return QueuedPage(
         iteration=iteration,
         frame=frame,
         rows=rows,
-        next=_stored_token(returned.next_pagination, "next_pagination") or {},
-        next_state=_stored_state(returned.next_state),
+        next_token=_stored_token(result.next_pagination, "next_pagination") or {},
+        next_state=_stored_state(result.next_state),
         size=int(frame.estimated_size()) if frame is not None else _estimated_size(rows),
     )
 
 
-def _rows_or_frame(returned: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | None]:
-    if isinstance(returned, FrameIteration):
-        if not isinstance(returned.frame, pl.DataFrame):
-            raise BrokenSource(f"The source's frame is {_describe_type(returned.frame)}.")
-        return (), returned.frame
-    rows = returned.rows if isinstance(returned, RowsIteration) else returned.records
+def _rows_or_frame(page: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | None]:
+    if isinstance(page, FrameIteration):
+        if not isinstance(page.frame, pl.DataFrame):
+            raise BrokenSource(f"The source's frame is {_describe_type(page.frame)}.")
+        return (), page.frame
+    rows = page.rows if isinstance(page, RowsIteration) else page.records
     if not isinstance(rows, (list, tuple)):
         raise BrokenSource(f"The source's records are {_describe_type(rows)}, not a list.")
     return rows, None
@@ -265,7 +266,7 @@ def _describe_type(value: object) -> str:
 
 
 def _estimated_size(rows: Sequence[Any]) -> int:
-    """Estimate the size from three rows, because to measure all rows would take as long as to read them."""
+    """Estimate the size from three rows, because measuring all rows would take as long as reading them."""
     if not rows:
         return 0
     indexes = {0, len(rows) // 2, len(rows) - 1}

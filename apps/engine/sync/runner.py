@@ -1,4 +1,4 @@
-"""Run one stream: read ahead, stage batch by batch, commit a checkpoint for each batch, and publish once.
+"""Run one stream: read pages ahead, stage them in batches, commit a checkpoint for each batch, and publish once.
 
 If the process is killed at any moment and the run is retried, no row is lost or duplicated, provided that the
 source returns the same page again. This follows from the order of the steps:
@@ -40,8 +40,8 @@ from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
 from apps.engine.sync.writer import SideTracker, Writer
 
-POLL = 0.2  # seconds between checks of the stop flag while the source sends nothing
-PROGRESS_EVERY = 0.5  # seconds
+POLL_SECONDS = 0.2  # seconds between checks of the stop flag while the source sends nothing
+PROGRESS_INTERVAL = 0.5  # seconds between two progress events
 
 
 class Stopped(Crashed):
@@ -97,7 +97,7 @@ class Runner:
         source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
-        job = backend.resolve_job()
+        job = backend.continue_or_create_job()
         try:
             return self._sync(source, backend, job)
         except PositionGone as error:
@@ -123,7 +123,7 @@ class Runner:
 
     def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec
-        self._sweep_cancelled_jobs(backend)
+        self._remove_cancelled_staging(backend)
         with self._side_tracker.using("destination"):
             destination = self._build_destination(job)
             with progress.expect_silence(
@@ -158,9 +158,9 @@ class Runner:
             allow_private_networks=self._spec.allow_private_networks,
         )
 
-    def _sweep_cancelled_jobs(self, backend: StateBackend) -> None:
+    def _remove_cancelled_staging(self, backend: StateBackend) -> None:
         """Remove the staging of cancelled jobs, including the jobs of earlier runs."""
-        for job_id in backend.unswept_jobs():
+        for job_id in backend.jobs_with_staging_to_remove():
             with self._side_tracker.using("destination"):
                 destination = self._build_for_job(self._spec.destination, job_id)
                 with progress.expect_silence(
@@ -168,7 +168,7 @@ class Runner:
                 ):
                     destination.abandon()
                 destination.close()
-            backend.mark_swept(job_id)
+            backend.mark_staging_removed(job_id)
 
     # Reading and writing
 
@@ -209,7 +209,7 @@ class Runner:
 
     def _move_pages(self, queue: PageQueue, reader: PageReader, writer: Writer) -> None:
         while True:
-            page = queue.get(POLL)
+            page = queue.get(POLL_SECONDS)
             writer.expected_rows = reader.total
             if page is not None:
                 writer.add_page(page)
@@ -218,12 +218,12 @@ class Runner:
                 raise Stopped("The run received a signal to stop. Its checkpoint is stored.")
             if queue.is_finished:
                 writer.flush()
-                self._check_reader(queue)
+                self._raise_reader_error(queue)
                 return
             writer.flush_if_due()
             self._report_progress(writer)
 
-    def _check_reader(self, queue: PageQueue) -> None:
+    def _raise_reader_error(self, queue: PageQueue) -> None:
         with self._side_tracker.using("source"):
             if queue.error is not None:
                 raise queue.error
@@ -235,7 +235,7 @@ class Runner:
 
     def _report_progress(self, writer: Writer, *, immediately: bool = False) -> None:
         now = time.monotonic()
-        if not immediately and now - self._reported_at < PROGRESS_EVERY:
+        if not immediately and now - self._reported_at < PROGRESS_INTERVAL:
             return
         self._reported_at = now
         self._emit_network()

@@ -138,7 +138,7 @@ grant select, insert, update, delete on all tables in schema engine to {role};
 def install(owner_dsn: str, *, role: str) -> None:
     """Create or complete the schema as its owner, and give `role` the right to read and write it.
 
-    `role` must exist. The function may be called again, also by several processes at the same time.
+    `role` must exist. The function may be called again, even by several processes at the same time.
     """
     from psycopg import sql
 
@@ -166,7 +166,7 @@ def engine_conninfo(dsn: str, *, settings: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """The newest job of a stream. Times are UTC without a time zone, as bizon stores them."""
+    """The newest job of a stream. Times are in UTC, without a time zone, as bizon stores them."""
 
     job_id: str
     source: str
@@ -218,19 +218,19 @@ def reset(state_dsn: str, stream_key: str) -> bool:
         connection.execute(
             "update engine_stream set lease = null where stream_key = %s", (stream_key,)
         )
-        newest = connection.execute(
+        newest_job = connection.execute(
             "select source_name, stream_name from stream_jobs where name = %s"
             " order by created_at desc limit 1",
             (stream_key,),
         ).fetchone()
-        if newest is None:
+        if newest_job is None:
             return False
         connection.execute(
             "insert into stream_resets (id, name, source_name, stream_name, requested_at)"
             " select replace(gen_random_uuid()::text, '-', ''), %s, %s, %s,"
             " now() at time zone 'utc'"
             " where not exists (select 1 from stream_resets where name = %s and consumed_at is null)",
-            (stream_key, *newest, stream_key),
+            (stream_key, *newest_job, stream_key),
         )
     return True
 
@@ -242,13 +242,13 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
     cancelled, because it continues from the old position.
     """
     with _transaction(state_dsn) as connection:
-        changed = connection.execute(
+        changed_jobs = connection.execute(
             "update stream_jobs set incremental_state = %s, updated_at = now() at time zone 'utc'"
             " where id = (select id from stream_jobs where name = %s and status = 'succeeded'"
             "             order by created_at desc limit 1)",
             (position, stream_key),
         ).rowcount
-        if not changed:
+        if not changed_jobs:
             return False
         connection.execute(
             "delete from stream_resets where name = %s and consumed_at is null", (stream_key,)

@@ -439,11 +439,11 @@ def test_the_watermark_accepts_each_record_once(rounds: list[list[Any]]) -> None
         for value in sorted(batch, key=sort_key):
             if not earlier_sort_keys or sort_key(value) >= max(earlier_sort_keys):
                 all_records.append({"id": len(all_records), "at": value})
-        new_records = cursor.new_records(all_records, watermark)
+        select_new_records = cursor.select_new_records(all_records, watermark)
         watermark = Watermark.from_state(
-            json.loads(json.dumps(cursor.advance(watermark, new_records).to_json()))
+            json.loads(json.dumps(cursor.advance(watermark, select_new_records).to_json()))
         )
-        accepted_ids += [record["id"] for record in new_records]
+        accepted_ids += [record["id"] for record in select_new_records]
     assert sorted(accepted_ids) == list(range(len(all_records)))
 
 

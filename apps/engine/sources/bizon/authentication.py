@@ -8,13 +8,13 @@ from pydantic import Field
 
 from apps.engine.sources.connector import Secret, SourceSettings
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 
 class TokenParams(SourceSettings):
     """A token sent with each request."""
 
-    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE)
+    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
 
 
 class ApiKey(SourceSettings):

@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from apps.engine.sources.connector import Secret, SourceSettings
 
 Scalar = str | int | float | bool
-HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+HEADER_NAME_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 
 class NoAuth(SourceSettings):
@@ -26,12 +26,12 @@ class ApiKeyAuth(SourceSettings):
 
     type: Literal["api_key"]
     name: str = Field(
-        pattern=HEADER_NAME,
+        pattern=HEADER_NAME_PATTERN,
         max_length=200,
         description="Header or parameter name",
         examples=["X-Api-Key"],
     )
-    key: str = Secret("The key", min_length=1, max_length=10_000, pattern=ONE_LINE)
+    key: str = Secret("The key", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
     location: Literal["header", "query"] = Field("header", description="Where to send the key")
 
 
@@ -39,7 +39,7 @@ class BearerAuth(SourceSettings):
     """A token in the `Authorization` header."""
 
     type: Literal["bearer"]
-    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE)
+    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
 
 
 class BasicAuth(SourceSettings):
@@ -175,7 +175,7 @@ class Config(SourceSettings):
         examples=["https://api.example.com/v1"],
     )
     auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="Authentication")
-    headers: dict[Annotated[str, Field(pattern=HEADER_NAME)], str] = Field(
+    headers: dict[Annotated[str, Field(pattern=HEADER_NAME_PATTERN)], str] = Field(
         default_factory=dict,
         description="Headers to send with each request; put credentials into `auth`",
         json_schema_extra={"additionalProperties": False},
@@ -197,7 +197,10 @@ class Config(SourceSettings):
         description="Longest wait between retries that the API may request, in seconds",
     )
     max_pages: int = Field(
-        100_000, ge=1, le=10_000_000, description="Maximum pages per stream; more fail the run"
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="Maximum pages per stream; the run fails if there are more pages",
     )
     max_response_mb: int = Field(64, ge=1, le=1024, description="Maximum size of a response, in MB")
 
@@ -216,9 +219,11 @@ class Config(SourceSettings):
     @field_validator("headers")
     @classmethod
     def _check_header_values(cls, value: dict[str, str]) -> dict[str, str]:
-        invalid = [name for name, text in value.items() if not re.fullmatch(ONE_LINE, text)]
-        if invalid:
-            raise ValueError(f"the value of {invalid[0]!r} must be a single line")
+        invalid_names = [
+            name for name, text in value.items() if not re.fullmatch(ONE_LINE_PATTERN, text)
+        ]
+        if invalid_names:
+            raise ValueError(f"the value of {invalid_names[0]!r} must be a single line")
         return value
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ class CursorField:
     path: str
     primary_key: Sequence[str]
 
-    def new_records(self, records: Sequence[Any], since: Watermark) -> list[Any]:
+    def select_new_records(self, records: Sequence[Any], since: Watermark) -> list[Any]:
         """Return the records after the watermark, and records without a cursor value, because they may be new."""
         if since.value is None:
             return list(records)

@@ -67,8 +67,8 @@ def next_token(style: PaginationStyle, token: Token, response: PageResponse) -> 
             page = int(token.get("page", style.first_page))
             return {"page": page + 1} if _has_more(style.more_path, response) else {}
         case OffsetLimit():
-            offset_after = int(token.get("offset", 0)) + response.count
-            return {"offset": offset_after} if _has_more(style.more_path, response) else {}
+            next_offset = int(token.get("offset", 0)) + response.count
+            return {"offset": next_offset} if _has_more(style.more_path, response) else {}
         case CursorToken():
             cursor = value_at(response.document, style.cursor_path)
             has_more = style.more_path is None or bool(value_at(response.document, style.more_path))

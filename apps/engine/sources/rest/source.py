@@ -120,7 +120,7 @@ class RestSource(ConnectorSource[Config]):
 
     @cached_property
     def stream(self) -> Stream:
-        """Return the stream that this source is bound to. Raises ConfigurationError."""
+        """Return the stream that this source reads. Raises ConfigurationError."""
         for stream in self.settings.streams:
             if stream.name == self.spec.stream:
                 return stream
@@ -145,26 +145,26 @@ class RestSource(ConnectorSource[Config]):
         cursor = self._cursor_field()
         watermark = self._watermark(state)
         page = self._request_page(self.stream, token, watermark)
-        number = int(token.get("number", 0)) + 1
-        if page.next_token and number >= self.settings.max_pages:
+        page_number = int(token.get("number", 0)) + 1
+        if page.next_token and page_number >= self.settings.max_pages:
             raise PermanentSourceError(
                 f"the stream has more than {self.settings.max_pages:,} pages (`max_pages`)"
             )
         if len(page.records) > 1 and page.digest == token.get("digest"):
             raise PermanentSourceError(
                 "the API returns the same page again, so the pagination settings are wrong for this API",
-                evidence=(f"page {number} equals the previous page",),
+                evidence=(f"page {page_number} equals the previous page",),
             )
-        progress = {"number": number, "digest": page.digest}
+        progress = {"number": page_number, "digest": page.digest}
         if cursor is None:
             return rows_page(page.records, _add_progress(page.next_token, progress))
-        records = cursor.new_records(page.records, watermark)
-        before = Watermark.from_state(token["mark"]) if "mark" in token else watermark
-        after = cursor.advance(before, records).to_json()
+        records = cursor.select_new_records(page.records, watermark)
+        previous_watermark = Watermark.from_state(token["mark"]) if "mark" in token else watermark
+        next_watermark = cursor.advance(previous_watermark, records).to_json()
         return rows_page(
             records,
-            _add_progress(page.next_token, {**progress, "mark": after}),
-            None if page.next_token else {"cursor_field": cursor.path, **after},
+            _add_progress(page.next_token, {**progress, "mark": next_watermark}),
+            None if page.next_token else {"cursor_field": cursor.path, **next_watermark},
         )
 
     def _request_page(self, stream: Stream, token: Mapping[str, Any], watermark: Watermark) -> Page:
@@ -175,14 +175,14 @@ class RestSource(ConnectorSource[Config]):
             document = parse_json(response)
             records = records_at(document, stream.records_path, response)
             page_response = PageResponse(document, len(records), url, response.links)
-            return Page(records, self._without_key(next_token(style, token, page_response)))
+            return Page(records, self._remove_api_key(next_token(style, token, page_response)))
 
         return self.client.request(parse_page, "GET", url, params=params)
 
     def _url_and_params(
         self, stream: Stream, request: PageRequest, watermark: Watermark
     ) -> tuple[str, dict[str, Any]]:
-        key = self._key_in_query()
+        key = self._api_key_params()
         if request.url is not None:
             return request.url, key
         params = {**self.settings.params, **stream.params, **request.params}
@@ -191,14 +191,14 @@ class RestSource(ConnectorSource[Config]):
         texts = {name: _param_value(value) for name, value in (params | key).items()}
         return join_url(self.settings.base_url, stream.path), texts
 
-    def _without_key(self, token: dict[str, Any]) -> dict[str, Any]:
+    def _remove_api_key(self, token: dict[str, Any]) -> dict[str, Any]:
         """Return the token without the API key, because tokens are stored."""
         auth = self.settings.auth
         if "url" in token and isinstance(auth, ApiKeyAuth) and auth.location == "query":
             return {"url": remove_param(token["url"], auth.name)}
         return token
 
-    def _key_in_query(self) -> dict[str, Any]:
+    def _api_key_params(self) -> dict[str, Any]:
         auth = self.settings.auth
         if isinstance(auth, ApiKeyAuth) and auth.location == "query":
             return {auth.name: auth.key}
@@ -250,8 +250,10 @@ class RestSource(ConnectorSource[Config]):
             raise
         except EXPECTED_ERRORS as error:
             logger.debug("The credentials are not the cause of this failure: {}", error.message)
-        kind = self.settings.auth.type
-        return "no credentials are sent" if kind == "none" else f"the API accepts the {kind} login"
+        auth_type = self.settings.auth.type
+        if auth_type == "none":
+            return "no credentials are sent"
+        return f"the API accepts the {auth_type} login"
 
     def _check_read(self) -> str:
         stream, page = self._first_page()
@@ -259,7 +261,9 @@ class RestSource(ConnectorSource[Config]):
 
     def _first_page(self) -> tuple[Stream, Page]:
         streams = self.settings.streams
-        stream = next((listed for listed in streams if listed.name == self.spec.stream), streams[0])
+        stream = next(
+            (candidate for candidate in streams if candidate.name == self.spec.stream), streams[0]
+        )
         return stream, self._request_page(stream, {}, Watermark())
 
 
@@ -306,8 +310,8 @@ def records_at(document: Any, path: str, response: CompleteResponse) -> list[Any
         and name in fields
     ):
         return []
-    where = f"at {path!r}" if path else "at the top level"
-    raise PermanentSourceError(f"the response has no records {where}", evidence=response.evidence)
+    place = f"at {path!r}" if path else "at the top level"
+    raise PermanentSourceError(f"the response has no records {place}", evidence=response.evidence)
 
 
 def join_url(base_url: str, path: str) -> str:
