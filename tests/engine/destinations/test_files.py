@@ -158,11 +158,11 @@ def test_a_publication_returns_the_folder_whose_earlier_files_were_withdrawn(
     file_target: FileTarget,
 ) -> None:
     folder = None if isinstance(file_target, S3Target) else f"{file_target.data.prefix}/flights/"
-    assert sync(file_target, [{"id": 1}]).withdrawn == folder
-    assert sync(file_target, [{"id": 2}]).withdrawn == folder
-    assert sync(file_target, [{"id": 3}], mode="append").withdrawn is None
+    assert sync(file_target, [{"id": 1}]).withdrawn_prefix == folder
+    assert sync(file_target, [{"id": 2}]).withdrawn_prefix == folder
+    assert sync(file_target, [{"id": 3}], mode="append").withdrawn_prefix is None
     widened = sync(file_target, [{"id": 4, "x": 0.5}], mode="append")
-    assert widened.withdrawn == (None if file_target.kind == "jsonl" else folder)
+    assert widened.withdrawn_prefix == (None if file_target.kind == "jsonl" else folder)
 
 
 def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) -> None:
