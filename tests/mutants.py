@@ -289,15 +289,15 @@ MUTANTS = [
     Mutant(
         "a domain role applies outside its domain",
         "apps/orgs/principals.py",
-        "        override = self.domain_roles.get(domain_id) if domain_id else None\n",
-        "        override = next(iter(self.domain_roles.values()), None)\n",
+        "        domain_role = self.domain_roles.get(domain_id) if domain_id else None\n",
+        "        domain_role = next(iter(self.domain_roles.values()), None)\n",
         "tests/orgs/test_domains.py tests/pipelines/test_domains.py",
     ),
     Mutant(
         "a domain role applies to the whole org",
         "apps/orgs/principals.py",
-        "        if override is None or permission not in DOMAIN_PERMISSIONS:",
-        "        if override is None:",
+        "        if domain_role is None or permission not in DOMAIN_PERMISSIONS:",
+        "        if domain_role is None:",
         "tests/orgs/test_domains.py tests/pipelines/test_domains.py",
     ),
     # Invitations.
@@ -454,7 +454,7 @@ MUTANTS = [
     Mutant(
         "operators see orgs without giving a reason",
         "apps/orgs/operators/site.py",
-        "            rows = rows.filter(org_id__in=support.orgs_open_to(user))\n",
+        "            rows = rows.filter(org_id__in=support.accessible_org_ids(user))\n",
         "",
         OPERATORS,
     ),

@@ -15,7 +15,7 @@ from apps.auth.models import RefreshFamily, User
 from apps.orgs import rules
 from apps.orgs.exceptions import NoOrganization, SessionNeeded
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal, person
+from apps.orgs.principals import Actor, Principal, person_principal
 from apps.orgs.roles import RANK, Permission, Role
 
 
@@ -58,7 +58,7 @@ class Account:
 
     @property
     def principal(self) -> Principal:
-        return person(self.user.pk, self.user.email, self.ip)
+        return person_principal(self.user.pk, self.user.email, self.ip)
 
 
 def load_account(credential: Credential) -> Account:
@@ -117,7 +117,7 @@ def load_principal(credential: Credential, *, changing: bool = False) -> tuple[O
         second_factor=access.second_factor,
         ip=credential.ip,
     )
-    rules.raise_denial(denial)
+    rules.raise_if_denied(denial)
     if changing:
         rules.require_writable(org)
     return org, principal

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from apps.orgs.exceptions import NoOrganization, PermissionMissing, SessionNeeded
-from apps.orgs.roles import DOMAIN_PERMISSIONS, Permission, Role, allows, higher
+from apps.orgs.roles import DOMAIN_PERMISSIONS, Permission, Role, allows, higher_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Actor:
 class Principal:
     """A member, or an API key, in one org. Created for every request.
 
-    The functions `system` and `operator` return principals for Drover itself and for operators. Their `org_id` is
-    None, because they may do everything in every org.
+    The functions `system_principal` and `operator_principal` return principals for Drover itself and for operators.
+    Their `org_id` is None, because they may do everything in every org.
     """
 
     org_id: UUID | None
@@ -51,7 +51,7 @@ class Principal:
     only_domain: UUID | None = None  # the domain to which an API key is limited
     session_id: UUID | None = None
     second_factor: bool = False  # whether the session has verified a second factor
-    by_sso: bool = False  # whether the session began with the org's own identity provider
+    by_sso: bool = False  # whether the user logged in with the org's own identity provider
 
     def may(self, permission: Permission, *, domain_id: UUID | None = None) -> bool:
         """Whether the principal has this permission, for an object of `domain_id` if that is set."""
@@ -104,33 +104,39 @@ class Principal:
 
     def permissions(self, *, domain_id: UUID | None = None) -> list[str]:
         """Return the names of the principal's permissions, in the order of `Permission`."""
-        return [each.value for each in Permission if self.may(each, domain_id=domain_id)]
+        return [
+            permission.value
+            for permission in Permission
+            if self.may(permission, domain_id=domain_id)
+        ]
 
-    def domains(self) -> list[UUID]:
-        """Return the domains in which the principal has other permissions than in the org."""
+    def domains_with_own_permissions(self) -> list[UUID]:
+        """Return the ids of the domains in which the principal has other permissions than in the org."""
         return [*self.domain_roles, *([self.only_domain] if self.only_domain else [])]
 
     def role_in(self, domain_id: UUID | None, permission: Permission) -> Role:
-        override = self.domain_roles.get(domain_id) if domain_id else None
-        if override is None or permission not in DOMAIN_PERMISSIONS:
+        domain_role = self.domain_roles.get(domain_id) if domain_id else None
+        if domain_role is None or permission not in DOMAIN_PERMISSIONS:
             return self.role
-        return higher(self.role, override)
+        return higher_role(self.role, domain_role)
 
     def acting_through(self, program: Actor) -> Principal:
         """Return the principal of a program that acts for this principal, with the same permissions.
 
         The audit log records the program and the person.
         """
-        acting = replace(program, ip=program.ip or self.actor.ip, on_behalf_of=self.actor)
-        return replace(self, actor=acting)
+        actor = replace(program, ip=program.ip or self.actor.ip, on_behalf_of=self.actor)
+        return replace(self, actor=actor)
 
 
-def system(label: str, *, ip: str | None = None) -> Principal:
+def system_principal(label: str, *, ip: str | None = None) -> Principal:
     """Return the principal for a part of Drover. The audit log shows `label`. It may do everything."""
     return Principal(None, None, Role.OWNER, Actor("system", None, label, ip))
 
 
-def operator(label: str, *, user_id: UUID | None = None, ip: str | None = None) -> Principal:
+def operator_principal(
+    label: str, *, user_id: UUID | None = None, ip: str | None = None
+) -> Principal:
     """Return the principal for an operator, who uses an operator's page or a command.
 
     It may do everything.
@@ -138,7 +144,7 @@ def operator(label: str, *, user_id: UUID | None = None, ip: str | None = None) 
     return Principal(None, None, Role.OWNER, Actor("operator", user_id, label, ip))
 
 
-def person(user_id: UUID, email: str, ip: str | None = None) -> Principal:
+def person_principal(user_id: UUID, email: str, ip: str | None = None) -> Principal:
     """Return the principal for a user who does not act as a member, for example a user who joins an org.
 
     It has no permissions.
@@ -147,4 +153,4 @@ def person(user_id: UUID, email: str, ip: str | None = None) -> Principal:
     return Principal(None, user_id, Role.VIEWER, actor, scopes=frozenset())
 
 
-SYSTEM = system("Drover")
+SYSTEM = system_principal("Drover")

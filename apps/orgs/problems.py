@@ -6,7 +6,7 @@ from apps.orgs import exceptions
 from apps.orgs.scim import errors as scim_errors
 from apps.web.problems import NOT_FOUND, Problem, register, register_error_format
 
-register_error_format(f"{scim_errors.BASE}/", scim_errors.error_response)
+register_error_format(f"{scim_errors.BASE_PATH}/", scim_errors.error_response)
 
 
 @register(exceptions.Invalid)
@@ -40,7 +40,7 @@ def no_organization(error: exceptions.NoOrganization) -> Problem:
 
 
 @register(exceptions.OrgAccessDenied)
-def org_closed(error: exceptions.OrgAccessDenied) -> Problem:
+def org_access_denied(error: exceptions.OrgAccessDenied) -> Problem:
     return Problem(403, str(error), error.code)
 
 
@@ -50,7 +50,7 @@ def org_read_only(error: exceptions.OrgReadOnly) -> Problem:
 
 
 @register(exceptions.InvitationForOtherAddress)
-def other_address(error: exceptions.InvitationForOtherAddress) -> Problem:
+def invitation_for_other_address(error: exceptions.InvitationForOtherAddress) -> Problem:
     return Problem(403, str(error), "other_address")
 
 

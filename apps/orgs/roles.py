@@ -40,7 +40,7 @@ class Permission(StrEnum):
 
 RANK = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
-_LEAST_ROLE: dict[Permission, Role] = {
+_MINIMUM_ROLES: dict[Permission, Role] = {
     Permission.ORG_DELETE: Role.OWNER,
     Permission.ORG_TRANSFER: Role.OWNER,
     Permission.OWNERS_MANAGE: Role.OWNER,
@@ -65,8 +65,8 @@ _LEAST_ROLE: dict[Permission, Role] = {
 }
 
 ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
-    permission: frozenset(role for role in Role if RANK[role] >= RANK[least])
-    for permission, least in _LEAST_ROLE.items()
+    permission: frozenset(role for role in Role if RANK[role] >= RANK[minimum])
+    for permission, minimum in _MINIMUM_ROLES.items()
 }
 
 # A domain role grants these permissions for the objects of its domain, and no others.
@@ -92,7 +92,7 @@ def allows(role: Role, permission: Permission) -> bool:
     return role in ROLES_BY_PERMISSION[permission]
 
 
-def higher(one: Role, other: Role) -> Role:
+def higher_role(one: Role, other: Role) -> Role:
     return one if RANK[one] >= RANK[other] else other
 
 
@@ -100,11 +100,14 @@ def explain(
     permission: Permission, *, role: Role, domain_role: Role | None, domain: str
 ) -> tuple[bool, str]:
     """Return (allowed, reason) for a member with this role, and with `domain_role` in the domain named `domain`."""
-    least = _LEAST_ROLE[permission]
-    if RANK[role] >= RANK[least]:
+    minimum = _MINIMUM_ROLES[permission]
+    if RANK[role] >= RANK[minimum]:
         return True, f"Allowed for the role {role}."
     if domain_role is not None and permission not in DOMAIN_PERMISSIONS:
-        return False, f"Needs {least}; a domain role applies only to the domain's own objects."
-    if domain_role is not None and RANK[domain_role] >= RANK[least]:
+        return (
+            False,
+            f"Needs the role {minimum}; a domain role applies only to the domain's own objects.",
+        )
+    if domain_role is not None and RANK[domain_role] >= RANK[minimum]:
         return True, f"The domain role in {domain} raises {role} to {domain_role}."
-    return False, f"Needs {least}; this member's role here is {domain_role or role}."
+    return False, f"Needs the role {minimum}; this member's role here is {domain_role or role}."

@@ -1,7 +1,7 @@
 """An org's access rules, and its read-only state while it is suspended or scheduled for deletion.
 
-Every request checks them after the credential. A rule denies access to the org only. The user can still use the
-account: see the reason, set up a second factor, or work in another org.
+Every request checks the rules after it has checked the credential. A rule denies access to the org only. The user can
+still use the account: see the reason, set up a second factor, or work in another org.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def find_denial(
     if org.require_sso and not by_sso and role is not Role.OWNER:
         return AccessDenial.SSO
     if org.require_second_factor and not second_factor and not by_sso:
-        # The issuer is responsible for second factors of single sign-on.
+        # With single sign-on, the issuer is responsible for the second factor.
         return AccessDenial.SECOND_FACTOR
     return None
 
 
-def raise_denial(denial: AccessDenial | None) -> None:
+def raise_if_denied(denial: AccessDenial | None) -> None:
     """Raise OrgAccessDenied if a rule denies access."""
     if denial is not None:
         raise OrgAccessDenied(denial.value, DENIAL_MESSAGES[denial])

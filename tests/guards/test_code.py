@@ -13,7 +13,7 @@ from tests.guards.source import ROOT, FoundNode, assert_listed, called_name, fin
 ALLOWED_UNSCOPED = {
     "apps/orgs/members/domains.py:set_role": "update_or_create selects the row by org= too.",
     "apps/orgs/sign_in/responses.py:memberships_of": "A user's own memberships, which the policy `own` permits.",
-    "apps/orgs/operators/support.py:orgs_open_to": "One operator's support access, read with the operators' role.",
+    "apps/orgs/operators/support.py:accessible_org_ids": "One operator's support access, read with the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Defines the bypass.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org. The row contains its org.",
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
-from apps.orgs.principals import SYSTEM, Actor, Principal, operator, person
+from apps.orgs.principals import SYSTEM, Actor, Principal, operator_principal, person_principal
 from apps.orgs.roles import DOMAIN_PERMISSIONS, RANK, ROLES_BY_PERMISSION, Permission, Role, allows
 
 # A copy of the table in the design, so that an unintended change of roles.py fails a test.
@@ -60,7 +60,7 @@ def test_each_role_has_exactly_the_permissions_of_the_design(role: Role) -> None
 
 
 @pytest.mark.parametrize(
-    "privileged", [SYSTEM, operator("op@example.com")], ids=["drover", "operator"]
+    "privileged", [SYSTEM, operator_principal("op@example.com")], ids=["drover", "operator"]
 )
 def test_drover_and_operators_have_every_permission_in_every_domain(privileged: Principal) -> None:
     assert all(
@@ -71,7 +71,7 @@ def test_drover_and_operators_have_every_permission_in_every_domain(privileged: 
 
 def test_a_person_without_a_membership_has_no_permission() -> None:
     assert not any(
-        person(uuid4(), "someone").may_somewhere(permission) for permission in Permission
+        person_principal(uuid4(), "someone").may_somewhere(permission) for permission in Permission
     )
 
 

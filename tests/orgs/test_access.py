@@ -46,7 +46,7 @@ def test_a_domain_role_explains_a_permission_only_in_its_domain(world: World) ->
     rows_in_org = {row["permission"]: row for row in read_access(world, viewer)["permissions"]}
     assert (
         rows_in_org["pipelines.run"]["because"]
-        == "Needs member; this member's role here is viewer."
+        == "Needs the role member; this member's role here is viewer."
     )
 
 

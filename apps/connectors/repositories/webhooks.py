@@ -14,10 +14,10 @@ from apps.connectors.repositories import sealed, services
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
-from apps.orgs.principals import system
+from apps.orgs.principals import system_principal
 from apps.orgs.walls.scope import org_scope
 
-WEBHOOK = system("Webhook")
+WEBHOOK = system_principal("Webhook")
 
 
 def handle_push(

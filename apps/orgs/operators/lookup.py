@@ -12,11 +12,11 @@ MAX_SLUGS_SHOWN = 10
 
 
 class NoSingleOrg(Exception):
-    """No org has this name, or several have."""
+    """No org, or more than one org, has this name."""
 
 
 def find_org(name: str) -> Org:
-    """Return the org with this slug or, if only one org has it, this name. Searches all orgs.
+    """Return the org with this slug, or the only org with this name. Searches all orgs.
 
     Raises NoSingleOrg. Its message lists some slugs to choose from.
     """

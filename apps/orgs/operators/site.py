@@ -23,7 +23,7 @@ from apps.orgs import audit
 from apps.orgs.operators import support
 from apps.orgs.operators import views as operator_views
 from apps.orgs.operators.views import has_verified_factor
-from apps.orgs.principals import operator
+from apps.orgs.principals import operator_principal
 from apps.orgs.walls.scope import org_scope
 from apps.web.addresses import client_ip
 
@@ -85,7 +85,9 @@ class OperatorSite(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         org_pages = [
-            path("orgs/org/<uuid:pk>/access/", operator_views.open_access, name="orgs_org_access"),
+            path(
+                "orgs/org/<uuid:pk>/access/", operator_views.request_access, name="orgs_org_access"
+            ),
             path("orgs/org/<uuid:pk>/suspend/", operator_views.suspend, name="orgs_org_suspend"),
             path("orgs/org/<uuid:pk>/resume/", operator_views.resume, name="orgs_org_resume"),
         ]
@@ -103,12 +105,12 @@ class OperatorSite(admin.AdminSite):
 
 
 if TYPE_CHECKING:
-    ReadOnly = admin.ModelAdmin[Any]
+    ModelAdmin = admin.ModelAdmin[Any]
 else:
-    ReadOnly = admin.ModelAdmin  # not generic at run time
+    ModelAdmin = admin.ModelAdmin  # not generic at run time
 
 
-class OperatorAdmin(ReadOnly):
+class OperatorAdmin(ModelAdmin):
     """Read-only pages of a model. They show rows of an org only while the operator has access to the org."""
 
     list_per_page = 50
@@ -122,7 +124,7 @@ class OperatorAdmin(ReadOnly):
         rows: models.QuerySet[Any] = manager.using("ops")
         if self.org_column == "org_id":
             user: Any = request.user
-            rows = rows.filter(org_id__in=support.orgs_open_to(user))
+            rows = rows.filter(org_id__in=support.accessible_org_ids(user))
         return rows.order_by("-pk")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -164,7 +166,7 @@ class OperatorAdmin(ReadOnly):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         if self.org_column == "org_id":
-            hint = "Only rows of organizations you have requested access to: request it under Orgs, with a reason."
+            hint = "Shows only rows of organizations that you have access to. Request access under Orgs, with a reason."
             extra_context = {**(extra_context or {}), "subtitle": hint}
         response: HttpResponseBase = super().changelist_view(request, extra_context)
         change_list: ChangeList | None = getattr(response, "context_data", {}).get("cl")
@@ -179,7 +181,7 @@ class OperatorAdmin(ReadOnly):
         if not self.org_column:
             return
         user: Any = request.user
-        by = operator(user.email, user_id=user.pk, ip=client_ip(request))
+        by = operator_principal(user.email, user_id=user.pk, ip=client_ip(request))
         for org_id in {getattr(row, self.org_column) for row in rows}:
             with org_scope(org_id):
                 audit.record(

@@ -1,4 +1,4 @@
-"""Operators' actions on an org: request access, suspend, resume. The org's audit log records each with its reason."""
+"""Operators' actions on an org: request access, suspend, resume. The org's audit log records their reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.orgs.walls.scope import org_scope
 ACCESS_LIFETIME = timedelta(hours=1)
 
 
-def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> SupportAccess:
+def grant_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> SupportAccess:
     """Give an operator access to an org's rows for an hour."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
@@ -27,8 +27,8 @@ def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) ->
     return row
 
 
-def orgs_open_to(operator: User) -> list[UUID]:
-    """Return the orgs that an operator has access to now."""
+def accessible_org_ids(operator: User) -> list[UUID]:
+    """Return the ids of the orgs that an operator has access to now."""
     rows = SupportAccess.unscoped.using("ops").filter(operator=operator, until__gt=timezone.now())
     return list(rows.values_list("org_id", flat=True).distinct())
 
@@ -62,7 +62,7 @@ def _record(
 ) -> None:
     audit.record(
         org=org,
-        by=principals.operator(operator.email, user_id=operator.pk, ip=ip),
+        by=principals.operator_principal(operator.email, user_id=operator.pk, ip=ip),
         action=action,
         object_kind="org",
         object_id=org.pk,

@@ -96,19 +96,19 @@ def _verify_code(request: HttpRequest, user: User, data: dict[str, str]) -> Http
     return _render_page(request, "operators/recovery_codes.html", codes=codes)
 
 
-def open_access(request: HttpRequest, pk: UUID) -> HttpResponse:
+def request_access(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Request access to an org's rows."""
-    return _reason_page(
+    return _handle_reason_form(
         request,
         pk,
         title="Access this organization for an hour",
-        action=support.open_access,
+        action=support.grant_access,
         success_message="You have access to this organization for an hour.",
     )
 
 
 def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _reason_page(
+    return _handle_reason_form(
         request,
         pk,
         title="Suspend this organization",
@@ -118,7 +118,7 @@ def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _reason_page(
+    return _handle_reason_form(
         request,
         pk,
         title="Resume this organization",
@@ -127,7 +127,7 @@ def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
     )
 
 
-def _reason_page(
+def _handle_reason_form(
     request: HttpRequest, pk: UUID, *, title: str, action: Callable[..., Any], success_message: str
 ) -> HttpResponse:
     org = support.find_org(pk)

@@ -10,13 +10,13 @@ from django.conf import settings
 from scim2_models import Context
 
 from apps.orgs.exceptions import NotFound
-from apps.orgs.scim.errors import BASE
+from apps.orgs.scim.errors import BASE_PATH
 from apps.orgs.scim.resources import EnterpriseUser, FullUser, Group, User
 from apps.orgs.scim.search import DEFAULT_PAGE_SIZE, LIST_SCHEMA, MAX_PAGE_SIZE
 
 
 @cache
-def config() -> dict[str, Any]:
+def service_provider_config() -> dict[str, Any]:
     document = scim.ServiceProviderConfig(
         patch=scim.Patch(supported=True),
         bulk=scim.Bulk(supported=False, max_operations=0, max_payload_size=0),
@@ -46,13 +46,15 @@ def config() -> dict[str, Any]:
 @cache
 def resource_types() -> tuple[dict[str, Any], ...]:
     documents = [scim.ResourceType.from_resource(model) for model in (FullUser, Group)]
-    return tuple(_render(each, "ResourceType", f"/ResourceTypes/{each.id}") for each in documents)
+    return tuple(
+        _render(document, "ResourceType", f"/ResourceTypes/{document.id}") for document in documents
+    )
 
 
 @cache
 def schemas() -> tuple[dict[str, Any], ...]:
     documents = [model.to_schema() for model in (User, EnterpriseUser, Group)]
-    return tuple(_render(each, "Schema", f"/Schemas/{each.id}") for each in documents)
+    return tuple(_render(document, "Schema", f"/Schemas/{document.id}") for document in documents)
 
 
 def list_response(documents: tuple[dict[str, Any], ...]) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def find_document(documents: tuple[dict[str, Any], ...], name: str) -> dict[str,
     raise NotFound
 
 
-def _render(resource: scim.Resource[Any], kind: str, path: str) -> dict[str, Any]:
-    location = f"{settings.PUBLIC_URL.rstrip('/')}{BASE}{path}"
-    resource.meta = scim.Meta(resource_type=kind, location=location)
+def _render(resource: scim.Resource[Any], resource_type: str, path: str) -> dict[str, Any]:
+    location = f"{settings.PUBLIC_URL.rstrip('/')}{BASE_PATH}{path}"
+    resource.meta = scim.Meta(resource_type=resource_type, location=location)
     return resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)

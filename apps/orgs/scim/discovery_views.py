@@ -14,14 +14,15 @@ from apps.orgs.scim.examples import (
     SCHEMA_EXAMPLE,
     list_example,
 )
-from apps.orgs.scim.views import ScimView, described, query_parameters
+from apps.orgs.scim.views import ScimView, query_parameters, scim_operation
 from apps.web.problems import Problem
 
 
 class DiscoveryView(ScimView):
     """A discovery route. It ignores query parameters but rejects a filter (RFC 7644, section 4)."""
 
-    def load_discovery(self, request: Request) -> Any:
+    def import_discovery(self, request: Request) -> Any:
+        """Return the module `discovery`. It is imported on demand, because importing `scim2_models` is slow."""
         if "filter" in query_parameters(request):
             raise Problem(403, "Discovery documents cannot be filtered.", "not_filtered")
         from apps.orgs.scim import discovery
@@ -30,30 +31,30 @@ class DiscoveryView(ScimView):
 
 
 class ServiceProviderConfig(DiscoveryView):
-    @described(
+    @scim_operation(
         "scim_config",
         summary="Show the supported SCIM features",
         answer=forms.ScimConfig,
         example=CONFIG_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return Response(self.load_discovery(request).config())
+        return Response(self.import_discovery(request).service_provider_config())
 
 
 class ResourceTypes(DiscoveryView):
-    @described(
+    @scim_operation(
         "scim_resource_types",
         summary="List the resource types",
         answer=forms.ScimObjectList,
         example=list_example(RESOURCE_TYPE_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        discovery = self.load_discovery(request)
+        discovery = self.import_discovery(request)
         return Response(discovery.list_response(discovery.resource_types()))
 
 
 class OneResourceType(DiscoveryView):
-    @described(
+    @scim_operation(
         "scim_resource_type",
         summary="Show a resource type",
         answer=forms.ScimObject,
@@ -61,24 +62,24 @@ class OneResourceType(DiscoveryView):
         example=RESOURCE_TYPE_EXAMPLE,
     )
     def get(self, request: Request, name: str) -> Response:
-        discovery = self.load_discovery(request)
+        discovery = self.import_discovery(request)
         return Response(discovery.find_document(discovery.resource_types(), name))
 
 
 class Schemas(DiscoveryView):
-    @described(
+    @scim_operation(
         "scim_schemas",
         summary="List the schemas of users and groups",
         answer=forms.ScimObjectList,
         example=list_example(SCHEMA_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        discovery = self.load_discovery(request)
+        discovery = self.import_discovery(request)
         return Response(discovery.list_response(discovery.schemas()))
 
 
 class OneSchema(DiscoveryView):
-    @described(
+    @scim_operation(
         "scim_schema",
         summary="Show a schema",
         answer=forms.ScimObject,
@@ -86,5 +87,5 @@ class OneSchema(DiscoveryView):
         example=SCHEMA_EXAMPLE,
     )
     def get(self, request: Request, name: str) -> Response:
-        discovery = self.load_discovery(request)
+        discovery = self.import_discovery(request)
         return Response(discovery.find_document(discovery.schemas(), name))

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from apps.web.problems import Problem, as_problem
 
-BASE = "/api/v1/scim/v2"
+BASE_PATH = "/api/v1/scim/v2"
 MEDIA_TYPE = "application/scim+json"
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 # SCIM's keyword (`scimType`) for each code of a problem. Other codes have no keyword.

@@ -13,7 +13,7 @@ META = {
     "location": "https://drover.example.com/api/v1/scim/v2/Users/01936c67-92a3-7485-bd74-607182930415",
 }
 USER_EXAMPLE = {
-    "schemas": [forms.USER],
+    "schemas": [forms.USER_SCHEMA],
     "id": "01936c67-92a3-7485-bd74-607182930415",
     "userName": "ada@example.com",
     "externalId": "00u1",
@@ -24,7 +24,7 @@ USER_EXAMPLE = {
     "meta": META,
 }
 GROUP_EXAMPLE = {
-    "schemas": [forms.GROUP],
+    "schemas": [forms.GROUP_SCHEMA],
     "id": "01936c68-a3b4-7596-ce85-718293041526",
     "displayName": "Data engineers",
     "externalId": "00g1",
@@ -36,10 +36,10 @@ GROUP_EXAMPLE = {
     },
 }
 PATCH_EXAMPLE = {
-    "schemas": [forms.PATCH],
+    "schemas": [forms.PATCH_SCHEMA],
     "Operations": [{"op": "replace", "path": "active", "value": False}],
 }
-SEARCH_EXAMPLE = {"schemas": [forms.SEARCH], "filter": 'userName sw "ada"', "count": 10}
+SEARCH_EXAMPLE = {"schemas": [forms.SEARCH_SCHEMA], "filter": 'userName sw "ada"', "count": 10}
 CONFIG_EXAMPLE = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
     "patch": {"supported": True},
@@ -61,12 +61,12 @@ RESOURCE_TYPE_EXAMPLE = {
     "id": "User",
     "name": "User",
     "endpoint": "/Users",
-    "schema": forms.USER,
+    "schema": forms.USER_SCHEMA,
     "meta": {"resourceType": "ResourceType"},
 }
 SCHEMA_EXAMPLE = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
-    "id": forms.GROUP,
+    "id": forms.GROUP_SCHEMA,
     "name": "Group",
     "attributes": [{"name": "displayName", "type": "string", "required": True}],
     "meta": {"resourceType": "Schema"},

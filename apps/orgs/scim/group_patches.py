@@ -17,9 +17,9 @@ from apps.orgs.scim.resources import POLICY, Group, Member
 from apps.web.problems import Problem
 
 Op = PatchOperation.Op
-MEMBERS = re.compile(rf"(?:{re.escape(str(Group.__schema__))}:)?members", re.IGNORECASE)
-ONE_MEMBER = re.compile(rf'{MEMBERS.pattern}\[value eq "([^"\\]*)"\]', re.IGNORECASE)
-COMPARISON_LIMIT = (
+MEMBERS_PATH = re.compile(rf"(?:{re.escape(str(Group.__schema__))}:)?members", re.IGNORECASE)
+ONE_MEMBER_PATH = re.compile(rf'{MEMBERS_PATH.pattern}\[value eq "([^"\\]*)"\]', re.IGNORECASE)
+MAX_COMPARISONS = (
     100_000  # maximum of operations times members, for a patch that scim2_models must apply
 )
 
@@ -32,16 +32,16 @@ def split_operations(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, 
     other_operations, member_changes = [], []
     for operation in operations:
         path = str(operation.path or "")
-        if MEMBERS.fullmatch(path):
+        if MEMBERS_PATH.fullmatch(path):
             member_changes.append((operation.op, operation.value))
-        elif operation.op == Op.remove and (match := ONE_MEMBER.fullmatch(path)):
+        elif operation.op == Op.remove and (match := ONE_MEMBER_PATH.fullmatch(path)):
             member_changes.append((Op.remove, [{"value": match[1]}]))
         elif "members" in path.lower():
             return None
         elif not path and isinstance(operation.value, dict):
             other_values = {}
             for name, value in operation.value.items():
-                if MEMBERS.fullmatch(name):
+                if MEMBERS_PATH.fullmatch(name):
                     member_changes.append((operation.op, value))
                 else:
                     other_values[name] = value
@@ -51,7 +51,7 @@ def split_operations(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, 
     return other_operations, member_changes
 
 
-def members_after(members: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]:
+def apply_member_changes(members: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]:
     """Return the members of the group after these operations."""
     result = set(members)
     for op, value in changes:
@@ -66,8 +66,8 @@ def members_after(members: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUI
     return result
 
 
-def refuse_complex_patch(operations: int, members: int) -> None:
-    if operations * members > COMPARISON_LIMIT:
+def refuse_complex_patch(operation_count: int, member_count: int) -> None:
+    if operation_count * member_count > MAX_COMPARISONS:
         message = 'This patch is too complex; refer to members by `members[value eq "id"]`, or send fewer operations.'
         raise Problem(400, message, "tooMany")
 

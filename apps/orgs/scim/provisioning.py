@@ -40,11 +40,11 @@ def save_user(
     """
     if row.email and row.email != fields["email"]:
         _remove_access(org, by, row)  # Another address means another person.
-    changed = _store(row, fields)
-    if "claims" in changed:
-        changed["attributes"] = _changed_names(*changed.pop("claims"))
-    if changed:
-        _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
+    changes = _save_row(row, fields)
+    if "claims" in changes:
+        changes["attributes"] = _changed_names(*changes.pop("claims"))
+    if changes:
+        _record(org, by, action, "scim_user", row.pk, row.user_name, changes)
     apply_user(org, by, row)
     return row
 
@@ -59,7 +59,7 @@ def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
 def apply_user(org: Org, by: Principal, row: ScimUser) -> None:
     """Make the membership or the invitation match the directory.
 
-    An active user gets the highest role of their groups, an inactive user loses access. If no group grants a role, a
+    An active user gets the highest role of their groups. An inactive user loses access. If no group grants a role, a
     member becomes a viewer if a group granted the old role. Otherwise the member's role does not change.
     """
     if not row.email:
@@ -128,10 +128,10 @@ def save_group(
     *, org: Org, by: Principal, row: ScimGroup, fields: Mapping[str, Any], action: str
 ) -> ScimGroup:
     """Store a group's name, external id or role. A new role is applied to all members. Raises NameTaken."""
-    changed = _store(row, fields)
-    if changed:
-        _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
-    if "role" in changed:
+    changes = _save_row(row, fields)
+    if changes:
+        _record(org, by, action, "scim_group", row.pk, row.display_name, changes)
+    if "role" in changes:
         _apply_users(org, by, member_ids(org, row))
     return row
 
@@ -198,14 +198,14 @@ def _find_member(org: Org, row: ScimUser) -> Membership | None:
     )
 
 
-def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _save_row(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Store the changed fields. Returns {field: [old value, new value]}. Raises NameTaken."""
-    changed = {
+    changes = {
         name: [getattr(row, name), value]
         for name, value in fields.items()
         if getattr(row, name) != value
     }
-    if not changed:
+    if not changes:
         return {}
     for name, value in fields.items():
         setattr(row, name, value)
@@ -215,7 +215,7 @@ def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, An
             row.save()
     except IntegrityError:
         raise NameTaken from None
-    return changed
+    return changes
 
 
 def _record(

@@ -18,8 +18,8 @@ from scim2_models import (
     Uniqueness,
 )
 
-TEXT_LIMIT = 1000  # characters per value
-ENTRY_LIMIT = 100  # values of one attribute of a user
+MAX_TEXT_LENGTH = 1000  # characters per value
+MAX_VALUES = 100  # values of one attribute of a user
 
 # Accept requests of Okta and Entra ID that differ from the RFCs: undeclared attributes, `remove` with a value, and
 # `add` with a filter that matches nothing.

@@ -22,8 +22,9 @@ DEFAULT_PAGE_SIZE = 100  # resources per page, if `count` is not sent
 MAX_PAGE_SIZE = 200
 MAX_START_INDEX = 1_000_000_000
 SCAN_LIMIT = 10_000  # resources that one filter or sort may examine in Python
-# Attributes that the database can compare. It ignores case, so it finds every match of the filter, and perhaps more.
-COLUMNS = {
+# Lookups for the attributes that the database can compare. They ignore case, so they may also find rows that do not
+# match the filter.
+DATABASE_LOOKUPS = {
     "username": "user_name__iexact",
     "externalid": "external_id__iexact",
     "displayname": "display_name__iexact",
@@ -92,7 +93,7 @@ def _find_matching(stores: Sequence[Store], request: Any) -> list[Any]:
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         if request.filter is not None:
-            rows = rows.filter(_prefilter(request.filter.ast, store))
+            rows = rows.filter(_database_filter(request.filter.ast, store))
         if rows.count() > SCAN_LIMIT:
             message = f"This query would examine more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
@@ -110,14 +111,14 @@ def _reload_page(stores: Sequence[Store], request: Any, page: list[Any]) -> list
 
     The search may have loaded them without memberships.
     """
-    complete: dict[str, Any] = {}
+    resources_by_id: dict[str, Any] = {}
     for store in stores:
-        rows = store.rows().filter(pk__in=[each.id for each in page])
-        for each in store.resources(
+        rows = store.rows().filter(pk__in=[resource.id for resource in page])
+        for resource in store.resources(
             rows, with_memberships=_includes(request, store.memberships_attribute)
         ):
-            complete[each.id] = each
-    return [complete[each.id] for each in page if each.id in complete]
+            resources_by_id[resource.id] = resource
+    return [resources_by_id[resource.id] for resource in page if resource.id in resources_by_id]
 
 
 def _depends_on(request: Any, attribute: str) -> bool:
@@ -133,13 +134,13 @@ def _includes(request: Any, attribute: str) -> bool:
     return is_included and not any(path.rpartition(":")[2] == attribute for path in excluded)
 
 
-def _prefilter(node: FilterNode, store: Store) -> Q:
+def _database_filter(node: FilterNode, store: Store) -> Q:
     """Return the part of a filter that the database can apply.
 
-    It finds every match of the filter, and perhaps more. Python then applies the whole filter.
+    It finds every match of the filter, and may find other rows. Python then applies the whole filter.
     """
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
-        return reduce(operator.and_, (_prefilter(term, store) for term in node.terms), Q())
+        return reduce(operator.and_, (_database_filter(term, store) for term in node.terms), Q())
     if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
         return Q()
     if node.attr_path.sub_attr is not None or not isinstance(node.value, str):
@@ -149,7 +150,7 @@ def _prefilter(node: FilterNode, store: Store) -> Q:
     name = node.attr_path.attr.lower()
     if name == "id":
         return Q(pk=_parse_uuid(node.value))
-    lookup = COLUMNS.get(name)
+    lookup = DATABASE_LOOKUPS.get(name)
     if lookup is None:
         return Q()
     if name == "username" and store.name != "User":

@@ -13,24 +13,24 @@ from rest_framework import serializers
 
 from apps.orgs.http.texts import NameField
 
-USER = "urn:ietf:params:scim:schemas:core:2.0:User"
-GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
-PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+SEARCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 text_field = partial(serializers.CharField, required=False)
 
 
-class Texts(serializers.ListField):
+class TextListField(serializers.ListField):
     child = serializers.CharField()
 
 
-class Objects(serializers.ListField):
+class ObjectListField(serializers.ListField):
     child = serializers.DictField()
 
 
 class ScimError(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     status = serializers.CharField()
     scimType = text_field(help_text="SCIM's keyword for the error, if it has one.")
     detail = serializers.CharField()
@@ -44,13 +44,13 @@ class ScimMeta(serializers.Serializer[Any]):
 
 
 class ScimUserIn(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     userName = NameField(max_length=254, required=False, help_text="The directory's user name.")
     externalId = text_field()
     name = serializers.DictField(required=False)
     displayName = NameField(max_length=200, required=False)
     active = serializers.BooleanField(required=False)
-    emails = Objects(
+    emails = ObjectListField(
         required=False,
         help_text="The primary address identifies the person if userName is not an address.",
     )
@@ -58,15 +58,15 @@ class ScimUserIn(serializers.Serializer[Any]):
 
 class ScimUserOut(ScimUserIn):
     id = serializers.CharField()
-    groups = Objects(required=False)
+    groups = ObjectListField(required=False)
     meta = ScimMeta(required=False)
 
 
 class ScimGroupIn(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     displayName = NameField(max_length=200, required=False)
     externalId = text_field()
-    members = Objects(required=False, help_text="Each value is the id of a user.")
+    members = ObjectListField(required=False, help_text="Each value is the id of a user.")
 
 
 class ScimGroupOut(ScimGroupIn):
@@ -81,7 +81,7 @@ class ScimOperation(serializers.Serializer[Any]):
 
 
 class ScimPatch(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     Operations = ScimOperation(many=True)
 
 
@@ -99,10 +99,10 @@ class ScimQuery(ScimAttributes):
 
 
 class ScimSearch(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     filter = text_field()
-    attributes = Texts(required=False)
-    excludedAttributes = Texts(required=False)
+    attributes = TextListField(required=False)
+    excludedAttributes = TextListField(required=False)
     sortBy = text_field()
     sortOrder = text_field()
     startIndex = serializers.IntegerField(required=False)
@@ -110,7 +110,7 @@ class ScimSearch(serializers.Serializer[Any]):
 
 
 class ScimList(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     totalResults = serializers.IntegerField()
     startIndex = serializers.IntegerField()
     itemsPerPage = serializers.IntegerField()
@@ -125,26 +125,26 @@ class ScimGroupList(ScimList):
 
 
 class ScimObjectList(ScimList):
-    Resources = Objects()
+    Resources = ObjectListField()
 
 
 class ScimObject(serializers.Serializer[Any]):
     """One of SCIM's discovery documents."""
 
-    schemas = Texts()
+    schemas = TextListField()
     id = text_field()
     meta = ScimMeta()
 
 
 class ScimConfig(serializers.Serializer[Any]):
-    schemas = Texts()
+    schemas = TextListField()
     patch = serializers.DictField()
     bulk = serializers.DictField()
     filter = serializers.DictField()
     changePassword = serializers.DictField()
     sort = serializers.DictField()
     etag = serializers.DictField()
-    authenticationSchemes = Objects()
+    authenticationSchemes = ObjectListField()
 
 
 class ScimGroupRow(serializers.Serializer[Any]):

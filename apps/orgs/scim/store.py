@@ -25,7 +25,7 @@ from apps.orgs.models import Org, ScimGroup, ScimMembership, ScimUser
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.scim import group_patches, provisioning
-from apps.orgs.scim.errors import BASE
+from apps.orgs.scim.errors import BASE_PATH
 from apps.orgs.scim.resources import POLICY, FullUser, Group, Member
 from apps.web.problems import Problem
 from apps.web.wire import dumps
@@ -234,7 +234,8 @@ class GroupStore(Store):
             resource, scim_policy=POLICY
         )
         resource.members = [
-            member_reference(pk) for pk in group_patches.members_after(old_members, member_changes)
+            member_reference(pk)
+            for pk in group_patches.apply_member_changes(old_members, member_changes)
         ]
         return resource
 
@@ -330,7 +331,7 @@ def member_reference(user_id: UUID) -> Member:
 
 
 def location(name: str, pk: UUID) -> str:
-    return f"{settings.PUBLIC_URL.rstrip('/')}{BASE}/{name}s/{pk}"
+    return f"{settings.PUBLIC_URL.rstrip('/')}{BASE_PATH}/{name}s/{pk}"
 
 
 def without_own_id(data: dict[str, Any], own: str) -> dict[str, Any]:

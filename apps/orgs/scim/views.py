@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PERMISSIONS = dict.fromkeys(("get", "post", "put", "patch", "delete"), Permission.MEMBERS_MANAGE)
 
-described = partial(
+scim_operation = partial(
     operation, tag="scim", media_type=MEDIA_TYPE, error=(MEDIA_TYPE, forms.ScimError)
 )
 
@@ -109,7 +109,7 @@ class ResourceView(ScimView):
 class Users(CollectionView):
     kinds = ("Users",)
 
-    @described(
+    @scim_operation(
         "scim_users_list",
         summary="List users",
         answer=forms.ScimUserList,
@@ -119,7 +119,7 @@ class Users(CollectionView):
     def get(self, request: Request) -> Response:
         return self.list(request)
 
-    @described(
+    @scim_operation(
         "scim_users_create",
         summary="Create a user, who is invited and joins by mail or single sign-on",
         request=forms.ScimUserIn,
@@ -128,7 +128,7 @@ class Users(CollectionView):
         status=201,
         errors=(409,),
         example=USER_EXAMPLE,
-        request_example={"schemas": [forms.USER], "userName": "ada@example.com"},
+        request_example={"schemas": [forms.USER_SCHEMA], "userName": "ada@example.com"},
     )
     def post(self, request: Request) -> Response:
         return self.create(request)
@@ -137,7 +137,7 @@ class Users(CollectionView):
 class OneUser(ResourceView):
     kinds = ("Users",)
 
-    @described(
+    @scim_operation(
         "scim_users_get",
         summary="Show a user",
         answer=forms.ScimUserOut,
@@ -148,7 +148,7 @@ class OneUser(ResourceView):
     def get(self, request: Request, pk: UUID) -> Response:
         return self.read(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_users_replace",
         summary="Replace a user",
         request=forms.ScimUserIn,
@@ -156,12 +156,12 @@ class OneUser(ResourceView):
         parameters=[forms.ScimAttributes],
         errors=(404, 409),
         example=USER_EXAMPLE,
-        request_example={"schemas": [forms.USER], "userName": "ada@example.com"},
+        request_example={"schemas": [forms.USER_SCHEMA], "userName": "ada@example.com"},
     )
     def put(self, request: Request, pk: UUID) -> Response:
         return self.replace(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_users_patch",
         summary="Patch a user; `active` false removes all access at once",
         request=forms.ScimPatch,
@@ -174,7 +174,7 @@ class OneUser(ResourceView):
     def patch(self, request: Request, pk: UUID) -> Response:
         return self.change(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_users_delete",
         summary="Delete a user, who loses access at once",
         status=204,
@@ -187,7 +187,7 @@ class OneUser(ResourceView):
 class Groups(CollectionView):
     kinds = ("Groups",)
 
-    @described(
+    @scim_operation(
         "scim_groups_list",
         summary="List groups",
         answer=forms.ScimGroupList,
@@ -197,7 +197,7 @@ class Groups(CollectionView):
     def get(self, request: Request) -> Response:
         return self.list(request)
 
-    @described(
+    @scim_operation(
         "scim_groups_create",
         summary="Create a group; it has no effect until an admin gives it a role",
         request=forms.ScimGroupIn,
@@ -206,7 +206,7 @@ class Groups(CollectionView):
         status=201,
         errors=(409,),
         example=GROUP_EXAMPLE,
-        request_example={"schemas": [forms.GROUP], "displayName": "Data engineers"},
+        request_example={"schemas": [forms.GROUP_SCHEMA], "displayName": "Data engineers"},
     )
     def post(self, request: Request) -> Response:
         return self.create(request)
@@ -215,7 +215,7 @@ class Groups(CollectionView):
 class OneGroup(ResourceView):
     kinds = ("Groups",)
 
-    @described(
+    @scim_operation(
         "scim_groups_get",
         summary="Show a group with its members",
         answer=forms.ScimGroupOut,
@@ -226,7 +226,7 @@ class OneGroup(ResourceView):
     def get(self, request: Request, pk: UUID) -> Response:
         return self.read(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_groups_replace",
         summary="Replace a group",
         request=forms.ScimGroupIn,
@@ -234,12 +234,12 @@ class OneGroup(ResourceView):
         parameters=[forms.ScimAttributes],
         errors=(404, 409),
         example=GROUP_EXAMPLE,
-        request_example={"schemas": [forms.GROUP], "displayName": "Data engineers"},
+        request_example={"schemas": [forms.GROUP_SCHEMA], "displayName": "Data engineers"},
     )
     def put(self, request: Request, pk: UUID) -> Response:
         return self.replace(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_groups_patch",
         summary="Patch a group: rename it, add or remove members",
         request=forms.ScimPatch,
@@ -248,7 +248,7 @@ class OneGroup(ResourceView):
         errors=(404, 409),
         example=GROUP_EXAMPLE,
         request_example={
-            "schemas": [forms.PATCH],
+            "schemas": [forms.PATCH_SCHEMA],
             "Operations": [
                 {"op": "add", "path": "members", "value": [{"value": USER_EXAMPLE["id"]}]}
             ],
@@ -257,7 +257,7 @@ class OneGroup(ResourceView):
     def patch(self, request: Request, pk: UUID) -> Response:
         return self.change(request, pk)
 
-    @described(
+    @scim_operation(
         "scim_groups_delete",
         summary="Delete a group; roles that it granted are removed",
         status=204,
@@ -270,7 +270,7 @@ class OneGroup(ResourceView):
 class UserSearch(ScimView):
     kinds = ("Users",)
 
-    @described(
+    @scim_operation(
         "scim_users_search",
         summary="Search users",
         request=forms.ScimSearch,
@@ -285,7 +285,7 @@ class UserSearch(ScimView):
 class GroupSearch(ScimView):
     kinds = ("Groups",)
 
-    @described(
+    @scim_operation(
         "scim_groups_search",
         summary="Search groups",
         request=forms.ScimSearch,
@@ -300,7 +300,7 @@ class GroupSearch(ScimView):
 class Search(ScimView):
     kinds = ("Users", "Groups")
 
-    @described(
+    @scim_operation(
         "scim_search",
         summary="Search users and groups together",
         request=forms.ScimSearch,

@@ -73,7 +73,7 @@ def register(
     try:
         with transaction.atomic():
             user = accounts.create_account(email=email, password=password, name=name)
-            by = principals.person(user.pk, user.email, client.ip)
+            by = principals.person_principal(user.pk, user.email, client.ip)
             if invitation:
                 org_id = invitations.accept(token=invitation, user=user, by=by).org_id
             else:

@@ -133,7 +133,7 @@ def organization_fields(membership: Membership, principal: Principal) -> dict[st
         "permissions": principal.permissions(),
         "domains": [
             {"id": domain, "permissions": principal.permissions(domain_id=domain)}
-            for domain in principal.domains()
+            for domain in principal.domains_with_own_permissions()
         ],
         "suspended_at": org.suspended_at,
         "deletion_at": org.deletion_at,

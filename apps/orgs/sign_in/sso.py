@@ -25,7 +25,7 @@ from apps.orgs.exceptions import Conflict, NotFound
 from apps.orgs.members import invitations, limits, verified_domains
 from apps.orgs.members.services import create_org
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
-from apps.orgs.principals import person, system
+from apps.orgs.principals import person_principal, system_principal
 from apps.orgs.roles import Role
 from apps.orgs.scim import provisioning
 from apps.orgs.sign_in import providers
@@ -168,7 +168,7 @@ def _create_account(identity: Identity, ip: str | None) -> AcceptedLogin:
     SocialAccount.objects.create(
         user=user, provider=identity.provider, uid=identity.subject, extra_data={}
     )
-    by = person(user.pk, user.email, ip)
+    by = person_principal(user.pk, user.email, ip)
     if token := identity.state.get("invitation"):
         org_id = invitations.accept(token=str(token), user=user, by=by).org_id
     else:
@@ -222,7 +222,7 @@ def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIden
     linked: FederatedIdentity = FederatedIdentity.unscoped.create(
         org=org, membership=member, subject=identity.subject
     )
-    by = person(member.user_id, email, ip)
+    by = person_principal(member.user_id, email, ip)
     audit.record(
         org=org,
         by=by,
@@ -250,7 +250,7 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
         org=org, token=token, email=email
     )
     if not (has_invitation_secret or verified_domains.is_in_verified_domain(org, email)):
-        by = system("Single sign-on", ip=ip)
+        by = system_principal("Single sign-on", ip=ip)
         invitations.request_consent(org=org, by=by, email=email, role=role)
         return None
     limits.require_room_for_members(org, except_invitation=invitation)
@@ -260,7 +260,7 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
     unaccepted.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,
-        by=person(user.pk, email, ip),
+        by=person_principal(user.pk, email, ip),
         action="member.join",
         object_kind="member",
         object_id=member.pk,

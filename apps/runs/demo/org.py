@@ -11,7 +11,7 @@ from apps.auth.accounts import create_account
 from apps.auth.models import User
 from apps.orgs.members.services import create_org
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal, person
+from apps.orgs.principals import Actor, Principal, person_principal
 from apps.orgs.roles import Role
 from apps.orgs.sign_in.responses import memberships_of
 
@@ -36,7 +36,7 @@ def ensure_org(*, password: str) -> tuple[Org, Principal, Login]:
             user = create_account(email=EMAIL, password=password, name=NAME)
             user.email_verified_at = timezone.now()  # There is no mailbox behind this address.
             user.save(update_fields=["email_verified_at"])
-            create_org(name=ORGANIZATION, owner=user, by=person(user.pk, user.email))
+            create_org(name=ORGANIZATION, owner=user, by=person_principal(user.pk, user.email))
     login = Login(EMAIL, password if user.check_password(password) else None)
     membership = memberships_of(user.pk)[0]
     principal = Principal(

@@ -384,7 +384,7 @@ def test_a_patch_of_a_large_group_does_not_compare_every_member(
 
     user_ids = [create_user(directory, f"user {number}")["id"] for number in range(3)]
     crew = create_group(directory, "crew", user_ids[0])["id"]
-    monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 0)
+    monkeypatch.setattr(group_patches, "MAX_COMPARISONS", 0)
     operations: list[dict[str, Any]] = [
         {"op": "add", "path": "members", "value": [{"value": user_ids[1]}]},
         {"op": "add", "value": {"members": [{"value": user_ids[2]}], "displayName": "team"}},
@@ -397,7 +397,7 @@ def test_a_patch_of_a_large_group_does_not_compare_every_member(
     complex_removal = {"op": "remove", "path": f'members[value sw "{user_ids[2][:8]}"]'}
     refused = send_patch(directory, f"Groups/{crew}", complex_removal)
     assert (refused.status_code, refused.json()["scimType"]) == (400, "tooMany")
-    monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 1)
+    monkeypatch.setattr(group_patches, "MAX_COMPARISONS", 1)
     assert "members" not in send_patch(directory, f"Groups/{crew}", complex_removal).json()
 
 

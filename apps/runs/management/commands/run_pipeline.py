@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from apps.orgs.exceptions import Conflict, Disabled, NotFound
 from apps.orgs.models import Org
 from apps.orgs.operators.lookup import NoSingleOrg, find_org
-from apps.orgs.principals import operator
+from apps.orgs.principals import operator_principal
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import visibility
 from apps.runs import services, snapshots
@@ -25,7 +25,7 @@ from apps.runs.models import ENDED
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 NOT_STARTED, TIMED_OUT = 2, 4
 POLL_SECONDS = 0.3
-OPERATOR = operator("manage.py run_pipeline")
+OPERATOR = operator_principal("manage.py run_pipeline")
 
 
 class Command(BaseCommand):
