@@ -14,7 +14,7 @@ import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter } from "@/features/runs/filter";
 import { parseSourceFilter } from "@/features/sources/filter";
-import { NotFoundPage, PageError } from "@/components/error-pages";
+import { NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
 import { isSameSitePath } from "./session/same-site-path";
@@ -31,7 +31,7 @@ function RootLayout() {
 const root = createRootRoute({
   component: RootLayout,
   notFoundComponent: NotFoundPage,
-  errorComponent: PageError,
+  errorComponent: RouteErrorPage,
 });
 
 function parseNext(search: Record<string, unknown>): { next?: string } {
@@ -118,7 +118,7 @@ const app = createRoute({
     if (isClosed && !ACCOUNT_PATHS.includes(location.pathname)) throw redirect({ to: "/no-access" });
   },
   component: Shell,
-  errorComponent: PageError,
+  errorComponent: RouteErrorPage,
 });
 
 const home = createRoute({

@@ -20,7 +20,7 @@ export async function unwrap<T>(call: Promise<ApiResult<T>>): Promise<T> {
 }
 
 /** Returns a new Idempotency-Key. Create one for each user action, so that a repeated request takes effect once. */
-export function idempotencyKey(): string {
+export function newIdempotencyKey(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
   // Browsers provide randomUUID only on https and localhost.
   const bytes = crypto.getRandomValues(new Uint8Array(16));

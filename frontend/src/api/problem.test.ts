@@ -14,7 +14,7 @@ describe("error responses", () => {
     expect(error.message).toBe("Some fields are invalid.");
     expect(error.code).toBe("invalid");
     expect(fieldMessages(error)).toEqual({ "source.config.port": "Must be a whole number." });
-    expect(error.extra.run).toBe("r1");
+    expect(error.body.run).toBe("r1");
   });
 
   it.each([null, "<html>Bad gateway</html>", [], 5])(

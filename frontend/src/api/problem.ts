@@ -13,7 +13,7 @@ export class ProblemError extends Error {
   /** The seconds to wait, if the server sent them. */
   readonly retryAfter: number | null;
   /** The whole response body. Some operations send additional members, such as the id of a live run. */
-  readonly extra: Record<string, unknown>;
+  readonly body: Record<string, unknown>;
 
   constructor(status: number, body: unknown, retryAfter: string | null = null) {
     const problem = isRecord(body) ? body : {};
@@ -25,7 +25,7 @@ export class ProblemError extends Error {
     this.code = nonEmptyText(problem.code) ?? String(status);
     this.fields = Array.isArray(problem.errors) ? problem.errors.filter(isFieldProblem) : [];
     this.retryAfter = retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
-    this.extra = problem;
+    this.body = problem;
   }
 
   get nextStep(): string | null {
@@ -43,7 +43,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** No response was received from the server. */
+/** Thrown if the browser received no response from the server. */
 export class OfflineError extends Error {
   constructor() {
     super("The server cannot be reached.");

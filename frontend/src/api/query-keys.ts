@@ -4,7 +4,7 @@ export const queryKeys = {
   audit: (filter: object) => ["audit", filter] as const,
   catalogue: (role: string) => ["catalogue", role] as const,
   connectors: {
-    saved: (role: string) => ["connectors", role] as const,
+    list: (role: string) => ["connectors", role] as const,
     streams: (id: string) => ["connectors", "streams", id] as const,
   },
   domains: {

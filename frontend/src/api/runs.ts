@@ -4,7 +4,8 @@ import { queryKeys } from "./query-keys";
 import { isLive } from "./run-status";
 import type { RunRowPage, RunStatus } from "./types";
 
-const LIVE_POLL = 5_000; // milliseconds between polls of a list with live runs, because the event stream can fail
+/** Milliseconds between polls of a list with live runs. It is polled because the event stream can fail. */
+const LIVE_POLL_INTERVAL = 5_000;
 
 interface Filter {
   status?: RunStatus;
@@ -26,7 +27,7 @@ export function runsQuery(filter: Filter, limit = 50) {
     getNextPageParam: (page: RunRowPage) => page.next,
     refetchInterval: ({ state }) => {
       const runs = state.data?.pages.flatMap((page) => page.results) ?? [];
-      return runs.some((run) => isLive(run.status)) ? LIVE_POLL : false;
+      return runs.some((run) => isLive(run.status)) ? LIVE_POLL_INTERVAL : false;
     },
   });
 }

@@ -27,7 +27,7 @@ const makeSession = (access: string, org = "o1"): Session => ({
   },
   organizations: [],
 });
-const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
+const jsonResponse = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
 const getRequest = () => new Request("http://drover.test/api/v1/pipelines");
 
 async function loadModule(respond: (request: Request) => Response | Promise<Response>) {
@@ -57,9 +57,9 @@ describe("the session", () => {
     const { module, calls } = await loadModule((request) => {
       if (request.url.endsWith("/refresh")) {
         refreshes += 1;
-        return json(makeSession("new"));
+        return jsonResponse(makeSession("new"));
       }
-      return json({}, request.headers.get("Authorization") === "Bearer new" ? 200 : 401);
+      return jsonResponse({}, request.headers.get("Authorization") === "Bearer new" ? 200 : 401);
     });
     module.startSession(makeSession("old"));
     const responses = await Promise.all(
@@ -72,7 +72,7 @@ describe("the session", () => {
 
   it("retries a request only once after 401", async () => {
     const { module, calls } = await loadModule((request) =>
-      request.url.endsWith("/refresh") ? json(makeSession("new")) : json({}, 401),
+      request.url.endsWith("/refresh") ? jsonResponse(makeSession("new")) : jsonResponse({}, 401),
     );
     module.startSession(makeSession("old"));
     expect((await module.authorizedFetch(getRequest())).status).toBe(401);
@@ -80,7 +80,7 @@ describe("the session", () => {
   });
 
   it("becomes anonymous and calls the listeners if the refresh is refused", async () => {
-    const { module } = await loadModule(() => json({}, 401));
+    const { module } = await loadModule(() => jsonResponse({}, 401));
     module.startSession(makeSession("old"));
     const listener = vi.fn();
     module.onSessionChange(listener);
@@ -90,17 +90,19 @@ describe("the session", () => {
   });
 
   it("stays logged in if the server responds with 503", async () => {
-    const { module } = await loadModule(() => json({}, 503));
+    const { module } = await loadModule(() => jsonResponse({}, 503));
     module.startSession(makeSession("old"));
     await expect(module.refreshSession()).rejects.toThrow("could not process");
     expect(module.currentSession().status).toBe("logged-in");
   });
 
-  it("resumes in this tab's organization, or in any other if the user has left it", async () => {
+  it("resumes in this tab's organization, or in another organization if the user has left the first", async () => {
     sessionStorage.setItem("drover.org", "o2");
     localStorage.setItem("drover.remembered", "yes");
     const { module, calls } = await loadModule(async (request) =>
-      (await request.clone().text()).includes("o2") ? json({}, 404) : json(makeSession("t", "o1")),
+      (await request.clone().text()).includes("o2")
+        ? jsonResponse({}, 404)
+        : jsonResponse(makeSession("t", "o1")),
     );
     await module.resumeSession();
     expect(calls.map(({ body }) => body)).toEqual(['{"org":"o2"}', "{}"]);
@@ -111,7 +113,7 @@ describe("the session", () => {
   });
 
   it("sends no request if there was no session, and never stores the token", async () => {
-    const { module, calls } = await loadModule(() => json({}, 500));
+    const { module, calls } = await loadModule(() => jsonResponse({}, 500));
     await module.resumeSession();
     expect(calls).toHaveLength(0);
     module.startSession(makeSession("very-secret"));

@@ -13,8 +13,8 @@ const HINT_KEY = "drover.remembered"; // set if there may be a refresh cookie; c
 const REFRESH_MARGIN = 20_000; // milliseconds before the token's expiry at which it is refreshed
 
 let state: SessionState = { status: "unknown" };
-let access: { token: string; expires: number } | null = null;
-let refreshing: Promise<boolean> | null = null;
+let access: { token: string; expiresAt: number } | null = null;
+let pendingRefresh: Promise<boolean> | null = null;
 const listeners = new Set<() => void>();
 const otherTabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("drover-session") : null;
 otherTabs?.addEventListener("message", () => clearSession());
@@ -30,7 +30,7 @@ export function onSessionChange(listener: () => void): () => void {
 
 /** Store the session that the server returned. */
 export function startSession(session: Session): void {
-  access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
+  access = { token: session.access, expiresAt: Date.now() + session.expires_in * 1000 };
   rememberOrganization(session.organization?.id ?? null);
   localStorage.setItem(HINT_KEY, "yes");
   setState({ status: "logged-in", session });
@@ -67,15 +67,15 @@ function setState(next: SessionState): void {
 }
 
 /**
- * Request a new access token with the refresh cookie. Only one request at a time is sent by all tabs, because each
+ * Request a new access token with the refresh cookie. All tabs together send only one request at a time, because each
  * request replaces the cookie, and the server ends the session if an old cookie is used.
  * Returns false if the user is not logged in. Throws if the server is unavailable.
  */
 export function refreshSession(): Promise<boolean> {
-  refreshing ??= withLock(refreshOnce).finally(() => {
-    refreshing = null;
+  pendingRefresh ??= withLock(refreshOnce).finally(() => {
+    pendingRefresh = null;
   });
-  return refreshing;
+  return pendingRefresh;
 }
 
 async function withLock(task: () => Promise<boolean>): Promise<boolean> {
@@ -129,7 +129,7 @@ async function readBody(response: Response): Promise<unknown> {
 
 /** Returns a valid access token, or null if nobody is logged in. Refreshes a token that expires soon. */
 async function accessToken(): Promise<string | null> {
-  if (access && access.expires - Date.now() > REFRESH_MARGIN) return access.token;
+  if (access && access.expiresAt - Date.now() > REFRESH_MARGIN) return access.token;
   if (state.status === "anonymous") return null;
   await (state.status === "unknown" ? resumeSession() : refreshSession());
   return access ? (access as { token: string }).token : null;
@@ -137,11 +137,11 @@ async function accessToken(): Promise<string | null> {
 
 /** `fetch` with the bearer token. After a 401 it refreshes the token and sends the request once more. */
 export async function authorizedFetch(request: Request): Promise<Response> {
-  const retry = request.clone();
+  const secondRequest = request.clone();
   const response = await send(request, await accessToken());
   if (response.status !== 401) return response;
   if (!(await refreshSession())) return response;
-  return send(retry, access?.token ?? null);
+  return send(secondRequest, access?.token ?? null);
 }
 
 /** `fetch` without a token, for requests before the log-in. */

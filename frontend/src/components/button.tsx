@@ -16,8 +16,8 @@ const SIZES: Record<Size, string> = {
   icon: "size-8 justify-center",
 };
 
-/** The CSS classes of a button, also for links that look like one. */
-export function buttonLook(look: Look = "plain", size: Size = "normal"): string {
+/** The CSS classes of a button, also for links that look like a button. */
+export function buttonClasses(look: Look = "plain", size: Size = "normal"): string {
   return classNames(
     "inline-flex items-center rounded-control border font-medium whitespace-nowrap select-none transition-colors",
     "aria-disabled:opacity-55 disabled:opacity-55",
@@ -34,13 +34,21 @@ interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   ref?: Ref<HTMLButtonElement>;
 }
 
-export function Button({ look, size, disabledReason, className, onClick, type = "button", ...rest }: Props) {
+export function Button({
+  look,
+  size,
+  disabledReason,
+  className,
+  onClick,
+  type = "button",
+  ...attributes
+}: Props) {
   return (
     <button
       type={type}
-      className={classNames(buttonLook(look, size), className)}
+      className={classNames(buttonClasses(look, size), className)}
       aria-disabled={disabledReason ? true : undefined}
-      {...rest}
+      {...attributes}
       onClick={disabledReason ? (event) => event.preventDefault() : onClick}
     />
   );

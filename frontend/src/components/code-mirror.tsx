@@ -16,7 +16,7 @@ export interface CodeProps {
   messages: CodeMessage[];
   readOnly?: boolean;
   /** The position for the cursor. Pass a new object to move the cursor to the same position again. */
-  goTo?: { line: number; column: number } | null;
+  cursorTarget?: { line: number; column: number } | null;
   onSave?: () => void;
   /** The minimum height, as a CSS length. */
   minHeight?: string;
@@ -24,7 +24,7 @@ export interface CodeProps {
 
 /**
  * A Python editor that shows the server's messages beside the lines. It is rendered in a shadow root, because there
- * CodeMirror adds its styles as adopted style sheets. The Content-Security-Policy of these pages allows only those.
+ * CodeMirror adds its styles as adopted style sheets. The Content-Security-Policy blocks style elements.
  */
 export function CodeMirror({
   label,
@@ -32,7 +32,7 @@ export function CodeMirror({
   onChange,
   messages,
   readOnly = false,
-  goTo,
+  cursorTarget,
   onSave,
   minHeight = "24rem",
 }: CodeProps) {
@@ -91,11 +91,11 @@ export function CodeMirror({
 
   useEffect(() => {
     const editor = view.current;
-    if (!editor || !goTo) return;
-    const anchor = offsetOf(editor.state.doc, goTo.line, goTo.column);
+    if (!editor || !cursorTarget) return;
+    const anchor = offsetOf(editor.state.doc, cursorTarget.line, cursorTarget.column);
     editor.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
     editor.focus();
-  }, [goTo]);
+  }, [cursorTarget]);
 
   return <div ref={host} className="overflow-hidden rounded-card border border-line" />;
 }

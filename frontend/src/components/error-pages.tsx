@@ -1,6 +1,6 @@
 import { Link, useRouter } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
-import { buttonLook } from "./button";
+import { buttonClasses } from "./button";
 import { EmptyState, ErrorNotice } from "./notice";
 
 export function NotFoundPage() {
@@ -12,7 +12,7 @@ export function NotFoundPage() {
 }
 
 /** The content of a page whose data could not be loaded. */
-export function PageProblem({ error, retry }: { error: unknown; retry: () => void }) {
+export function LoadErrorPage({ error, retry }: { error: unknown; retry: () => void }) {
   if (error instanceof ProblemError && error.status === 404) return <NotFound />;
   return <ErrorNotice error={error} retry={retry} />;
 }
@@ -22,7 +22,7 @@ function NotFound() {
     <EmptyState
       title="Page not found"
       action={
-        <Link to="/pipelines" className={buttonLook("primary")}>
+        <Link to="/pipelines" className={buttonClasses("primary")}>
           Go to pipelines
         </Link>
       }
@@ -32,7 +32,8 @@ function NotFound() {
   );
 }
 
-export function PageError({ error, reset }: { error: unknown; reset: () => void }) {
+/** Replaces a page that has thrown an error. */
+export function RouteErrorPage({ error, reset }: { error: unknown; reset: () => void }) {
   const router = useRouter();
   return (
     <main className="mx-auto max-w-2xl p-6">

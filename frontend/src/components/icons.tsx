@@ -1,7 +1,7 @@
 import type { ReactNode, SVGProps } from "react";
 
 /** Creates a line icon of 16 px. Screen readers ignore it. */
-function icon(name: string, drawing: ReactNode) {
+function createIcon(name: string, drawing: ReactNode) {
   function Icon(props: SVGProps<SVGSVGElement>) {
     return (
       <svg
@@ -24,58 +24,64 @@ function icon(name: string, drawing: ReactNode) {
   return Icon;
 }
 
-export const PlayIcon = icon("PlayIcon", <path d="M5 3.2v9.6l7.6-4.8z" />);
-export const PlusIcon = icon("PlusIcon", <path d="M8 3v10M3 8h10" />);
-export const SearchIcon = icon(
+export const PlayIcon = createIcon("PlayIcon", <path d="M5 3.2v9.6l7.6-4.8z" />);
+export const PlusIcon = createIcon("PlusIcon", <path d="M8 3v10M3 8h10" />);
+export const SearchIcon = createIcon(
   "SearchIcon",
   <>
     <circle cx="7" cy="7" r="4.2" />
     <path d="m10.2 10.2 3.3 3.3" />
   </>,
 );
-export const ArrowIcon = icon("ArrowIcon", <path d="M2.5 8h11m-3.6-3.6L13.5 8l-3.6 3.6" />);
-export const ChevronIcon = icon("ChevronIcon", <path d="m4.5 6.3 3.5 3.5 3.5-3.5" />);
-export const CheckIcon = icon("CheckIcon", <path d="m3.2 8.4 3.2 3.2 6.4-7" />);
-export const CrossIcon = icon("CrossIcon", <path d="m4 4 8 8m0-8-8 8" />);
-export const ClockIcon = icon(
+export const ArrowIcon = createIcon("ArrowIcon", <path d="M2.5 8h11m-3.6-3.6L13.5 8l-3.6 3.6" />);
+export const ChevronIcon = createIcon("ChevronIcon", <path d="m4.5 6.3 3.5 3.5 3.5-3.5" />);
+export const CheckIcon = createIcon("CheckIcon", <path d="m3.2 8.4 3.2 3.2 6.4-7" />);
+export const CrossIcon = createIcon("CrossIcon", <path d="m4 4 8 8m0-8-8 8" />);
+export const ClockIcon = createIcon(
   "ClockIcon",
   <>
     <circle cx="8" cy="8" r="5.6" />
     <path d="M8 4.8V8l2.2 1.5" />
   </>,
 );
-export const WarningIcon = icon("WarningIcon", <path d="M8 2.6 14 13H2zM8 6.6v3m0 1.7v.1" />);
-export const DownloadIcon = icon("DownloadIcon", <path d="M8 2.5v7.4M4.9 7 8 10l3.1-3M3 13.2h10" />);
-export const PipelineIcon = icon(
+export const WarningIcon = createIcon("WarningIcon", <path d="M8 2.6 14 13H2zM8 6.6v3m0 1.7v.1" />);
+export const DownloadIcon = createIcon("DownloadIcon", <path d="M8 2.5v7.4M4.9 7 8 10l3.1-3M3 13.2h10" />);
+export const PipelineIcon = createIcon(
   "PipelineIcon",
   <path d="M2 4h2.6c3 0 3 4 5.6 4M2 12h2.6c3 0 3-4 5.6-4M2 8h12m-2.4-2.4L14 8l-2.4 2.4" />,
 );
-export const RunsIcon = icon("RunsIcon", <path d="M2.2 8h2.6l1.8-4.6 3 9.2L11.4 8h2.4" />);
-export const UserIcon = icon(
+export const RunsIcon = createIcon("RunsIcon", <path d="M2.2 8h2.6l1.8-4.6 3 9.2L11.4 8h2.4" />);
+export const UserIcon = createIcon(
   "UserIcon",
   <>
     <circle cx="8" cy="5.4" r="2.6" />
     <path d="M3 13.4c.6-2.6 2.6-3.8 5-3.8s4.4 1.2 5 3.8" />
   </>,
 );
-export const SunIcon = icon(
+export const SunIcon = createIcon(
   "SunIcon",
   <>
     <circle cx="8" cy="8" r="2.7" />
     <path d="M8 1.8v1.4m0 9.6v1.4M1.8 8h1.4m9.6 0h1.4M3.6 3.6l1 1m6.8 6.8 1 1m0-8.8-1 1M4.6 11.4l-1 1" />
   </>,
 );
-export const MoonIcon = icon("MoonIcon", <path d="M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8z" />);
-export const ScreenIcon = icon("ScreenIcon", <path d="M2.2 3.2h11.6v7.4H2.2zM6 13.2h4M8 10.6v2.6" />);
-export const StopIcon = icon("StopIcon", <rect x="4" y="4" width="8" height="8" rx="1.4" />);
-export const RetryIcon = icon("RetryIcon", <path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.4v2.8h-2.8" />);
-export const DownIcon = icon("DownIcon", <path d="M8 3v9.6M4.2 9 8 12.8 11.8 9" />);
-export const BuildingIcon = icon(
+export const MoonIcon = createIcon(
+  "MoonIcon",
+  <path d="M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8z" />,
+);
+export const ScreenIcon = createIcon("ScreenIcon", <path d="M2.2 3.2h11.6v7.4H2.2zM6 13.2h4M8 10.6v2.6" />);
+export const StopIcon = createIcon("StopIcon", <rect x="4" y="4" width="8" height="8" rx="1.4" />);
+export const RetryIcon = createIcon("RetryIcon", <path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.4v2.8h-2.8" />);
+export const DownIcon = createIcon("DownIcon", <path d="M8 3v9.6M4.2 9 8 12.8 11.8 9" />);
+export const BuildingIcon = createIcon(
   "BuildingIcon",
   <path d="M3 13.4V3h6v10.4M9 6.4h4v7M1.8 13.4h12.4M5.2 5.6h1.6m-1.6 2.6h1.6m-1.6 2.6h1.6" />,
 );
-export const LockIcon = icon("LockIcon", <path d="M4 7.2h8v6H4zM5.6 7.2V5.1a2.4 2.4 0 0 1 4.8 0v2.1" />);
-export const CodeIcon = icon(
+export const LockIcon = createIcon(
+  "LockIcon",
+  <path d="M4 7.2h8v6H4zM5.6 7.2V5.1a2.4 2.4 0 0 1 4.8 0v2.1" />,
+);
+export const CodeIcon = createIcon(
   "CodeIcon",
   <path d="M5.2 4.4 1.8 8l3.4 3.6m5.6-7.2L14.2 8l-3.4 3.6M9.2 3.2 6.8 12.8" />,
 );

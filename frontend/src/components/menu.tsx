@@ -2,7 +2,7 @@ import { DropdownMenu } from "radix-ui";
 import type { ReactNode } from "react";
 import { CheckIcon } from "./icons";
 
-/** Not modal, because a modal menu injects a style element, which the Content-Security-Policy blocks. */
+/** A dropdown menu. It is not modal: a modal menu injects a style element, which the Content-Security-Policy blocks. */
 export function Menu({
   trigger,
   label,

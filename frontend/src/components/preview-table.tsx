@@ -8,8 +8,8 @@ export function PreviewTable({ preview }: { preview: Preview }) {
     <>
       {rejected > 0 && (
         <p className="text-soft">
-          {countWithNoun(rejected, "record")} left out, as a run would reject them: they are empty or cannot
-          be a row.
+          {countWithNoun(rejected, "record")} left out: a run rejects records that are empty or cannot be
+          stored as a row.
         </p>
       )}
       {rejected + records.length === 0 && (

@@ -3,7 +3,7 @@ import { useNow } from "./clock";
 
 interface Props {
   time: string | null | undefined;
-  /** The text if there is no time. */
+  /** The text that is shown if there is no time. */
   fallback?: string;
 }
 

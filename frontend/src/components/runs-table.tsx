@@ -10,20 +10,20 @@ import { RelativeTime } from "./relative-time";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
   // On narrow screens these columns are hidden, and the cell of the pipeline shows them in a second line.
-  const wideOnly = withPipeline ? "hidden @lg:table-cell" : undefined;
+  const wideOnlyClass = withPipeline ? "hidden @lg:table-cell" : undefined;
   return (
     <table className="table w-full border-collapse">
       <thead>
         <tr>
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
-          <th scope="col" className={wideOnly}>
+          <th scope="col" className={wideOnlyClass}>
             Created
           </th>
           <th scope="col" className="hidden @2xl:table-cell">
             Duration
           </th>
-          <th scope="col" className={classNames("text-right!", wideOnly)}>
+          <th scope="col" className={classNames("text-right!", wideOnlyClass)}>
             Records
           </th>
           <th scope="col" className="hidden @3xl:table-cell">
@@ -58,13 +58,13 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
                 </p>
               </td>
             )}
-            <td className={classNames("text-soft", wideOnly)}>
+            <td className={classNames("text-soft", wideOnlyClass)}>
               <RelativeTime time={run.created_at} />
             </td>
             <td className="hidden text-soft tabular-nums @2xl:table-cell">
               <RunDuration run={run} />
             </td>
-            <td className={classNames("text-right tabular-nums", wideOnly)}>
+            <td className={classNames("text-right tabular-nums", wideOnlyClass)}>
               {formatCount(run.progress.written)}
             </td>
             <td className="hidden max-w-48 truncate text-soft @3xl:table-cell">

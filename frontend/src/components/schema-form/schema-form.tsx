@@ -25,15 +25,15 @@ interface FormProps {
   path?: string;
 }
 
-/** A form for settings. Required settings come first; optional ones are folded unless one of them has an error. */
+/** A form for settings. Optional settings are collapsed, unless one of them has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
   const [open, setOpen] = useState(false); // so that the settings stay open after an error is corrected
   const fields = fieldsOf(schema, root);
-  const foldable = fields.filter((field) => !field.required && !isPassword(field, root));
-  const folded = foldable.length > 2 ? foldable : [];
-  const unfolded = fields.filter((field) => !folded.includes(field));
+  const optionalFields = fields.filter((field) => !field.required && !isPassword(field, root));
+  const collapsedFields = optionalFields.length > 2 ? optionalFields : [];
+  const visibleFields = fields.filter((field) => !collapsedFields.includes(field));
   const pathOf = (name: string) => (path ? `${path}.${name}` : name);
-  const hasError = folded.some(({ name }) =>
+  const hasError = collapsedFields.some(({ name }) =>
     Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))),
   );
   const renderField = (field: FormField) => (
@@ -49,25 +49,25 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
   );
   return (
     <div className="grid gap-4">
-      {unfolded.map(renderField)}
-      {folded.length > 0 && (
+      {visibleFields.map(renderField)}
+      {collapsedFields.length > 0 && (
         <details
           open={open || hasError}
           onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
           className="rounded-card border border-line"
         >
           <summary className="rounded-card px-3 py-2 text-soft hover:bg-hover">
-            {unfolded.length > 0 ? "More settings" : "Optional settings"}{" "}
-            <span className="text-faint">{folded.length}</span>
+            {visibleFields.length > 0 ? "More settings" : "Optional settings"}{" "}
+            <span className="text-faint">{collapsedFields.length}</span>
           </summary>
-          <div className="grid gap-4 border-t border-line p-3">{folded.map(renderField)}</div>
+          <div className="grid gap-4 border-t border-line p-3">{collapsedFields.map(renderField)}</div>
         </details>
       )}
     </div>
   );
 }
 
-/** Whether the setting is a password. It is never folded, because it belongs beside the user name. */
+/** Whether the setting is a password. It is never collapsed, because it belongs beside the user name. */
 function isPassword({ name, schema }: FormField, root: Schema): boolean {
   const shape = shapeOf(name, schema, root);
   return shape.kind === "secret" && !shape.nullable;
@@ -252,7 +252,7 @@ function ListItems({ title, schema, root, value, onChange, errors, path }: Items
             schema={schema}
             root={root}
             value={isObject(item) ? item : {}}
-            onChange={(next) => changeItems(value.map((old, i) => (i === index ? next : old)))}
+            onChange={(next) => changeItems(value.map((current, i) => (i === index ? next : current)))}
             errors={errors}
             path={`${path}.${index}`}
           />

@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
@@ -23,7 +23,7 @@ export function catalogueQuery(role: Role) {
 
 export function connectorsQuery(role: Role) {
   return queryOptions({
-    queryKey: queryKeys.connectors.saved(role),
+    queryKey: queryKeys.connectors.list(role),
     queryFn: ({ signal }) => fetchAllConnectors(role, signal),
   });
 }
@@ -76,7 +76,7 @@ export function useSaveConnector(role: Role) {
     mutationFn: (connector: { name: string; kind: string; config: Config }): Promise<Connector> =>
       unwrap(
         api.POST("/api/v1/connectors", {
-          params: { header: { "Idempotency-Key": idempotencyKey() } },
+          params: { header: { "Idempotency-Key": newIdempotencyKey() } },
           body: {
             role,
             name: connector.name,
@@ -85,7 +85,7 @@ export function useSaveConnector(role: Role) {
           },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.saved(role) }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.list(role) }),
   });
 }
 
@@ -118,7 +118,7 @@ export function useCreatePipeline() {
     mutationFn: (draft: Draft): Promise<Pipeline> =>
       unwrap(
         api.POST("/api/v1/pipelines", {
-          params: { header: { "Idempotency-Key": idempotencyKey() } },
+          params: { header: { "Idempotency-Key": newIdempotencyKey() } },
           body: {
             name: draft.name.trim(),
             tags: draft.tags,

@@ -9,7 +9,7 @@ import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { RunsTable } from "@/components/runs-table";
 import { useHasPermission } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { useOrgEvents } from "@/live/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
@@ -27,7 +27,7 @@ export function PipelinePage() {
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !pipeline && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && !pipeline && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!pipeline && !error && <Skeletons />}
       {pipeline && (
         <>

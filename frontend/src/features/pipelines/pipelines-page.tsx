@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { PipelineRow } from "@/api/types";
-import { Button, buttonLook } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
@@ -25,7 +25,7 @@ export function PipelinesPage() {
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       <PageHeader title="Pipelines" count={total}>
         {canEdit && (
-          <Link to="/pipelines/new" className={buttonLook("primary")}>
+          <Link to="/pipelines/new" className={buttonClasses("primary")}>
             <PlusIcon className="-ml-0.5" />
             New pipeline
           </Link>
@@ -67,7 +67,7 @@ function NoPipelines({ canEdit }: { canEdit: boolean }) {
       title="No pipelines yet"
       action={
         canEdit && (
-          <Link to="/pipelines/new" className={buttonLook("primary")}>
+          <Link to="/pipelines/new" className={buttonClasses("primary")}>
             Create your first pipeline
           </Link>
         )

@@ -5,7 +5,7 @@ import {
   useQueryClient,
   type InfiniteData,
 } from "@tanstack/react-query";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { transformsOf } from "@/api/definition";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
@@ -58,7 +58,7 @@ export function useStartRun() {
     mutationFn: (id: string): Promise<Run> =>
       unwrap(
         api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
           body: {},
         }),
       ),

@@ -56,7 +56,7 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
 /** A link to the live run, if the server refused a new run because of it. */
 function LiveRunLink({ error }: { error: unknown }) {
   if (!(error instanceof ProblemError) || error.status !== 409) return null;
-  const id = error.extra.run_id;
+  const id = error.body.run_id;
   return typeof id === "string" ? <RunLink id={id}>View that run</RunLink> : null;
 }
 

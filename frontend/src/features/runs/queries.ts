@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { LogPage } from "@/api/types";
 
@@ -39,7 +39,7 @@ export function useRetryRun(id: string) {
     mutationFn: () =>
       unwrap(
         api.POST("/api/v1/runs/{id}/retry", {
-          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
         }),
       ),
     onSettled: () => {

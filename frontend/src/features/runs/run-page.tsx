@@ -14,7 +14,7 @@ import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermissionSomewhere } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { useLiveRun } from "./live-run";
@@ -35,7 +35,7 @@ function LiveRun({ runId }: { runId: string }) {
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !run && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && !run && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!run && !error && <Skeletons />}
       {run && (
         <>

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
@@ -42,7 +42,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
       unwrap(
         api.POST("/api/v1/org/api-keys", {
           body,
-          params: { header: { "Idempotency-Key": idempotencyKey() } },
+          params: { header: { "Idempotency-Key": newIdempotencyKey() } },
         }),
       ),
     onSuccess: async (newKey) => {
@@ -54,7 +54,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
     mutationFn: (id: string) =>
       unwrap(
         api.POST("/api/v1/org/api-keys/{id}/rotate", {
-          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
           body: { grace_seconds: 3600 },
         }),
       ),
@@ -167,7 +167,7 @@ function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }
     mutationFn: ({ id, name }: { id: string; name: string }) =>
       unwrap(
         api.POST("/api/v1/org/service-accounts/{id}/keys", {
-          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
           body: { name },
         }),
       ),

@@ -3,7 +3,7 @@ import { Link, Outlet, useRouter } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 import { api, unwrap } from "@/api/client";
 import { endSession } from "@/api/session";
-import { buttonLook } from "@/components/button";
+import { buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import {
   BuildingIcon,
@@ -33,7 +33,7 @@ export function Shell() {
       <a
         href="#main"
         className={classNames(
-          buttonLook("primary"),
+          buttonClasses("primary"),
           "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0",
         )}
       >
@@ -129,7 +129,10 @@ function OrganizationMenu() {
     <Menu
       label="Organizations"
       trigger={
-        <button type="button" className={classNames(buttonLook("quiet"), "px-1.5! text-ink! max-sm:px-0.5!")}>
+        <button
+          type="button"
+          className={classNames(buttonClasses("quiet"), "px-1.5! text-ink! max-sm:px-0.5!")}
+        >
           <span className="max-w-[5rem] truncate font-semibold max-sm:sr-only lg:max-w-[8.5rem]">
             {organization.name}
           </span>
@@ -174,7 +177,7 @@ function UserMenu() {
     <Menu
       label="Your account"
       trigger={
-        <button type="button" className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}>
+        <button type="button" className={classNames(buttonClasses("quiet"), "w-full gap-2.5!")}>
           <span
             aria-hidden="true"
             className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink"

@@ -4,7 +4,7 @@ import { useEffect, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { endSession, refreshSession, rememberOrganization } from "@/api/session";
 import type { Session } from "@/api/types";
-import { Button, buttonLook } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -120,7 +120,7 @@ function ClosedOrganization({
         {reason === "sso_required" && (
           <a
             href={`/api/v1/auth/sso/start?org=${encodeURIComponent(organization.slug)}`}
-            className={classNames(buttonLook("primary"), "justify-center")}
+            className={classNames(buttonClasses("primary"), "justify-center")}
           >
             Log in with single sign-on
           </a>
@@ -132,7 +132,7 @@ function ClosedOrganization({
               pending={verifyCode.isPending}
               onSubmit={(code) => verifyCode.mutate(code)}
             />
-            <Link to="/settings/security" className={classNames(buttonLook(), "justify-center")}>
+            <Link to="/settings/security" className={classNames(buttonClasses(), "justify-center")}>
               Set up two-factor authentication
             </Link>
           </>

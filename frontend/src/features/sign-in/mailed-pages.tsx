@@ -4,7 +4,7 @@ import { useEffect, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { plainFetch } from "@/api/session";
-import { Button, buttonLook } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
@@ -110,7 +110,7 @@ function DoneMessage({ children }: { children: string }) {
   return (
     <div className="grid gap-4">
       <p role="status">{children}</p>
-      <Link to="/login" search={{}} className={classNames(buttonLook("primary"), "justify-center")}>
+      <Link to="/login" search={{}} className={classNames(buttonClasses("primary"), "justify-center")}>
         Log in
       </Link>
     </div>

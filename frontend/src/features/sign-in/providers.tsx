@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { providersQuery } from "@/api/providers";
-import { buttonLook, Button } from "@/components/button";
+import { buttonClasses, Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 
@@ -38,7 +38,7 @@ export function Providers({
         <a
           key={id}
           href={startUrl(id, { next, invitation })}
-          className={classNames(buttonLook("plain"), "justify-center")}
+          className={classNames(buttonClasses("plain"), "justify-center")}
         >
           Continue with {name}
         </a>
@@ -46,7 +46,7 @@ export function Providers({
       {ssoOrganization && (
         <a
           href={startUrl("sso", { org: ssoOrganization, invitation })}
-          className={classNames(buttonLook("plain"), "justify-center")}
+          className={classNames(buttonClasses("plain"), "justify-center")}
         >
           Join with single sign-on
         </a>

@@ -46,7 +46,7 @@ export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tab
           onSave={onSave}
           readOnly={!canEdit}
           messages={report ? [...report.errors, ...report.warnings] : NO_MESSAGES}
-          goTo={selectedPosition}
+          cursorTarget={selectedPosition}
         />
         {error && <ErrorNotice error={error} retry={() => void refetch()} />}
         {report && <Messages report={report} onSelect={setSelectedPosition} />}

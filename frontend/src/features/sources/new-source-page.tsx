@@ -7,7 +7,7 @@ import { Field, TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useHasPermission } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { cookbookQuery, useCreateSource } from "./queries";
 
@@ -16,7 +16,7 @@ export function NewSourcePage() {
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       <PageHeader title="New custom source" />
-      {error && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && <NewSourceForm recipes={data.results} packages={data.packages} />}
     </div>

@@ -5,7 +5,7 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -106,7 +106,7 @@ export function useCreateSource() {
     mutationFn: (source: { name: string; code: string; approve: boolean }): Promise<CustomSource> =>
       unwrap(
         api.POST("/api/v1/custom-sources", {
-          params: { header: { "Idempotency-Key": idempotencyKey() } },
+          params: { header: { "Idempotency-Key": newIdempotencyKey() } },
           body: source,
         }),
       ),

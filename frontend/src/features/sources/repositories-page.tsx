@@ -12,7 +12,7 @@ import { OneTimeSecret } from "@/components/one-time-secret";
 import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { OutcomeList } from "./outcome-list";
 import {
   isSyncing,
@@ -56,7 +56,7 @@ export function RepositoriesPage() {
           }}
         />
       )}
-      {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data?.results.length === 0 && !isConnecting && (
         <EmptyState title="No repositories connected">

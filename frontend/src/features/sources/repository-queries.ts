@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, idempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
@@ -31,7 +31,7 @@ export function useConnectRepository() {
   return useRepositoryMutation((settings: RepositorySettings) =>
     unwrap(
       api.POST("/api/v1/repositories", {
-        params: { header: { "Idempotency-Key": idempotencyKey() } },
+        params: { header: { "Idempotency-Key": newIdempotencyKey() } },
         body: settings,
       }),
     ),
@@ -66,7 +66,7 @@ export function useUploadSources() {
   return useRepositoryMutation(async (file: File) =>
     unwrap(
       api.POST("/api/v1/custom-sources/upload", {
-        params: { header: { "Idempotency-Key": idempotencyKey() } },
+        params: { header: { "Idempotency-Key": newIdempotencyKey() } },
         body: { filename: file.name, content: await toBase64(file), approve: false },
       }),
     ),

@@ -2,14 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { CustomSource } from "@/api/types";
-import { Button, buttonLook } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { showError, showSuccess } from "@/components/toast";
 import { useHasPermission } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
 import { VersionsPanel } from "./versions-panel";
@@ -19,7 +19,7 @@ export function SourcePage() {
   const { data, error, refetch } = useQuery(sourceQuery(sourceId));
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && <SourceEditor key={`${data.id} ${data.latest_version}`} source={data} />}
     </div>
@@ -53,7 +53,7 @@ function SourceEditor({ source }: { source: CustomSource }) {
     <>
       <PageHeader title={source.name}>
         {source.approved_version !== null && !source.archived && (
-          <Link to="/pipelines/new" className={buttonLook()}>
+          <Link to="/pipelines/new" className={buttonClasses()}>
             Use in a pipeline
           </Link>
         )}

@@ -1,13 +1,13 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { CustomSourceRow } from "@/api/types";
-import { Button, buttonLook } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
-import { PageProblem } from "@/components/error-pages";
+import { LoadErrorPage } from "@/components/error-pages";
 import { sourcesQuery } from "./queries";
 import { useUploadSources } from "./repository-queries";
 import { UploadButton, UploadResult } from "./upload-button";
@@ -22,12 +22,12 @@ export function SourcesPage() {
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
       <PageHeader title="Custom sources" count={data?.pages[0]?.count}>
-        <Link to="/sources/repositories" className={buttonLook()}>
+        <Link to="/sources/repositories" className={buttonClasses()}>
           Git repositories
         </Link>
         {canEdit && <UploadButton upload={upload} />}
         {canEdit && (
-          <Link to="/sources/new" className={buttonLook("primary")}>
+          <Link to="/sources/new" className={buttonClasses("primary")}>
             <PlusIcon /> New custom source{" "}
           </Link>
         )}
@@ -56,7 +56,7 @@ export function SourcesPage() {
           Archived only{" "}
         </label>
       </div>
-      {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
+      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (
         <NoSources canEdit={canEdit} hasFilter={Boolean(filter.q) || Boolean(filter.archived)} />
@@ -79,7 +79,7 @@ function NoSources({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolea
       title="No custom sources yet"
       action={
         canEdit && (
-          <Link to="/sources/new" className={buttonLook("primary")}>
+          <Link to="/sources/new" className={buttonClasses("primary")}>
             Create a source
           </Link>
         )
