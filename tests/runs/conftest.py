@@ -1,4 +1,4 @@
-"""Fixtures with pipelines to run."""
+"""Fixtures for tests of runs: pipelines, a worker, and a database server that can be killed."""
 
 from __future__ import annotations
 

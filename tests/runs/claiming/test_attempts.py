@@ -42,7 +42,7 @@ from tests.runs.processes import read_run, start_run, wait_for_run
 from tests.world import World, make_world
 
 HANGING_SOURCE = {"rows": 1000, "page_size": 100, "hang_after": 300}
-ADVICE_FOR_CODE = "preview"
+ADVICE_FOR_CODE = "preview"  # a word of the next step after an error of the code
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_a_run_that_exceeds_its_time_limit_fails_and_is_not_retried(
 
 
 class ShortSilenceAtEnd(silence.SilenceWatch):
-    """Allows the usual silence until the child has read all it can read, and half a second after that."""
+    """Allows the usual silence until the source hangs, and then only half a second."""
 
     def record(self, message: Message) -> None:
         super().record(message)
@@ -171,7 +171,7 @@ def test_a_run_whose_child_crashes_three_times_fails(acme: World, this_worker: W
     assert last_log_line(acme, run_id) == f"Failed (crashed): {run['failure']['message']}"
 
 
-def test_attempts_with_progress_do_not_count_for_the_maximum_of_attempts(
+def test_attempts_with_progress_do_not_count_towards_the_maximum_of_attempts(
     acme: World, this_worker: Worker
 ) -> None:
     source = {"rows": 1000, "page_size": 100, "fail_after": 500, "failure": "source"}
@@ -275,7 +275,7 @@ def test_a_run_fails_with_its_own_failure_if_the_wait_would_exceed_the_time_limi
     assert "Not retried" in run["failure"]["evidence"][-1]
 
 
-def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
+def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_run(
     acme: World, this_worker: Worker
 ) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "source"}
@@ -287,7 +287,7 @@ def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
             services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
 
 
-def test_a_stopping_worker_releases_its_run_and_another_continues_it(
+def test_a_stopping_worker_releases_its_run_and_another_worker_continues_it(
     acme: World, this_worker: Worker
 ) -> None:
     slow_source = {"rows": 1000, "page_size": 100, "delay": 0.15}
@@ -347,7 +347,7 @@ def test_the_outputs_of_a_run_can_be_downloaded(acme: World, this_worker: Worker
     assert make_world().client().get(path).status_code == 404
 
 
-def test_a_pipeline_whose_settings_cannot_be_read_fails_with_the_reason(
+def test_a_run_whose_pipeline_version_does_not_exist_fails_with_configuration(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme)
@@ -361,7 +361,7 @@ def test_a_pipeline_whose_settings_cannot_be_read_fails_with_the_reason(
     assert (run["status"], run["failure"]["class"]) == ("failed", "configuration")
 
 
-def test_the_position_can_be_read_set_and_reset_except_during_a_run(
+def test_the_state_of_a_stream_can_be_set_and_reset_except_during_a_run(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 20})

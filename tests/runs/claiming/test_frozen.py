@@ -51,7 +51,7 @@ def freeze_at(freezer_process: Freezer) -> Iterator[Any]:
         connection.close()
         frozen_processes.append(
             freezer_process.freeze(
-                lock.action, lock.statement, idle_seconds=idle_seconds, **arguments
+                lock.action, lock.pattern, idle_seconds=idle_seconds, **arguments
             )
         )
         return frozen_processes[-1]
@@ -73,18 +73,20 @@ def send_in_time(client: APIClient, method: str, path: str, **headers: str) -> A
     return answer
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("lock_name", LOCKS)
 def test_another_org_can_run_pipelines_while_a_process_is_frozen_at_a_lock(
-    name: str, acme: World, freeze_at: Any
+    lock_name: str, acme: World, freeze_at: Any
 ) -> None:
-    lock, other = LOCKS[name], make_world()
-    start_run(acme, make_pipeline(acme))  # this run is older, and may not be claimable meanwhile
+    lock, other_world = LOCKS[lock_name], make_world()
+    start_run(acme, make_pipeline(acme))  # an older run, which may be locked by the frozen process
     process = freeze_at(lock, acme, idle_seconds=2.0 if lock.is_platform_wide else 120.0)
 
-    started = send_in_time(other.client(), "post", f"pipelines/{make_pipeline(other).pk}/run")
+    started = send_in_time(
+        other_world.client(), "post", f"pipelines/{make_pipeline(other_world).pk}/run"
+    )
     assert started.status_code == 201
     claim_until(started.json()["id"])
-    create_due_schedule(other)
+    create_due_schedule(other_world)
     fired_schedules = scheduling.tick()
     reconciler.reconcile()
 
@@ -114,12 +116,12 @@ def claim_until(run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, lock in LOCKS.items() if lock.action == "send_request"]
+    "lock_name", [name for name, lock in LOCKS.items() if lock.action == "send_request"]
 )
 def test_a_request_that_needs_the_frozen_lock_gets_503_with_retry_after(
-    name: str, acme: World, freeze_at: Any
+    lock_name: str, acme: World, freeze_at: Any
 ) -> None:
-    lock = LOCKS[name]
+    lock = LOCKS[lock_name]
     arguments = dict(lock.prepare(acme))
     connection.close()
     process = freeze_at(replace(lock, prepare=lambda world: arguments), acme)
@@ -138,18 +140,18 @@ def test_a_request_that_needs_the_frozen_lock_gets_503_with_retry_after(
 def test_a_claim_of_a_frozen_process_is_rolled_back_and_repeated_when_it_resumes(
     acme: World, freeze_at: Any
 ) -> None:
-    """PostgreSQL ended its transaction meanwhile. Its job is not lost, and no run is claimed twice."""
+    """PostgreSQL ends the transaction of the frozen process. After it resumes, it claims the run that is left."""
     process = freeze_at(LOCKS["the run that is claimed"], acme, idle_seconds=1.0)
-    second = start_run(acme, make_pipeline(acme))
+    second_run_id = start_run(acme, make_pipeline(acme))
 
     claimed = leases.claim_next("tests")
     result = process.resume()
 
     assert claimed is not None
-    assert result == {"returned": str(second)}
+    assert result == {"returned": str(second_run_id)}
     with acme.scope():
         attempts = Attempt.objects.for_org(acme.org).values_list("run_id", flat=True)
-        assert sorted(attempts) == sorted([claimed.run_id, second])
+        assert sorted(attempts) == sorted([claimed.run_id, second_run_id])
 
 
 def test_a_frozen_request_changes_nothing_and_fails_when_it_resumes(
@@ -186,7 +188,7 @@ def long_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_connections()
 
 
-async def wait_until_all_wait(sessions: int) -> None:
+async def wait_until_sessions_wait(sessions: int) -> None:
     """Wait until this number of sessions waits for a lock."""
     deadline = time.monotonic() + MAX_SECONDS
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
@@ -213,7 +215,7 @@ def test_liveness_responds_while_every_thread_waits_for_a_lock(
             asyncio.create_task(call("PATCH", "/api/v1/org", [*headers, *body], b"{}"))
             for _ in range(settings.WEB_THREADS)
         ]
-        await wait_until_all_wait(settings.WEB_THREADS)
+        await wait_until_sessions_wait(settings.WEB_THREADS)
         liveness = await asyncio.wait_for(call("GET", "/api/v1/health/live", headers), 5)
         all_waited = not any(task.done() for task in tasks)
         return liveness, all_waited, {status for status, _ in await asyncio.gather(*tasks)}
@@ -232,14 +234,16 @@ def test_liveness_responds_while_every_thread_waits_for_a_lock(
         pytest.param("INSERT INTO runs_event", marks=pytest.mark.long),
     ],
 )
-def test_workers_continue_if_one_of_them_freezes_in_a_transaction(
+def test_other_workers_continue_if_one_worker_freezes_in_a_transaction(
     acme: World, statement: str
 ) -> None:
-    other = make_world()
+    other_world = make_world()
     with freezer.freezing_worker(statement) as frozen_worker:
         runs = [(acme, start_run(acme, make_pipeline(acme, source=SLOW_SOURCE)))]
         freezer.wait_until_frozen(frozen_worker.pid)
-        runs.append((other, start_run(other, make_pipeline(other, source=SLOW_SOURCE))))
+        runs.append(
+            (other_world, start_run(other_world, make_pipeline(other_world, source=SLOW_SOURCE)))
+        )
         with running_worker():
             ended_runs = [wait_for_run(world, run, has_ended, 60) for world, run in runs]
             frozen_worker.send_signal(signal.SIGCONT)

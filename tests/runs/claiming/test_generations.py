@@ -29,14 +29,14 @@ CONCURRENCY = 2
 
 
 class RecordedJobs:
-    """Counts jobs instead of executing runs. The first job runs until `long_may_end` is set."""
+    """Counts jobs instead of executing runs. The first job runs until `first_job_may_end` is set."""
 
     def __init__(self) -> None:
         self.started: list[int] = []
         self.max_concurrent = 0
         self._running = 0
         self._lock = threading.Lock()
-        self.long_may_end = threading.Event()
+        self.first_job_may_end = threading.Event()
 
     def run(self, worker: Any) -> bool:
         with self._lock:
@@ -45,7 +45,7 @@ class RecordedJobs:
             self._running += 1
             self.max_concurrent = max(self.max_concurrent, self._running)
         if number == 0:
-            assert self.long_may_end.wait(60)
+            assert self.first_job_may_end.wait(60)
         with self._lock:
             self._running -= 1
         return True
@@ -84,8 +84,8 @@ def test_after_a_failed_fetch_new_jobs_run_while_a_long_job_continues(
                 await asyncio.wait_for(failed.wait(), 30)
                 await defer_jobs(6)
                 await wait_until(lambda: len(jobs.started) == 7)
-                assert not jobs.long_may_end.is_set()
-                jobs.long_may_end.set()
+                assert not jobs.first_job_may_end.is_set()
+                jobs.first_job_may_end.set()
                 stop.set()
                 await asyncio.wait_for(task, 30)
 
@@ -96,8 +96,8 @@ def test_after_a_failed_fetch_new_jobs_run_while_a_long_job_continues(
 def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
     jobs: RecordedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs.long_may_end.set()
-    failed, unhandled = asyncio.Event(), list[Any]()
+    jobs.first_job_may_end.set()
+    failed, unhandled_errors = asyncio.Event(), list[Any]()
     finish_job = JobManager.finish_job
 
     async def fail_once_then_finish(manager: JobManager, *args: Any, **options: Any) -> None:
@@ -110,7 +110,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
 
     async def run_jobs() -> None:
         asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: unhandled.append(context)
+            lambda _, context: unhandled_errors.append(context)
         )
         stop = asyncio.Event()
         with app.replace_connector(workers._connector()) as connected_app:
@@ -126,7 +126,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
 
     with capture_logs() as logs:
         asyncio.run(run_jobs())
-    assert unhandled == []
+    assert unhandled_errors == []
     assert [entry["event"] for entry in logs if "error" in entry] == [
         "the end of a job was not stored"
     ]
@@ -134,7 +134,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
 
 
 async def wait_until_released() -> None:
-    """Wait until the worker that had the job is gone, so that no worker has the job."""
+    """Wait until no worker has the job, because the worker that had it was removed."""
 
     def count_held_jobs() -> int:
         with connection.cursor() as cursor:

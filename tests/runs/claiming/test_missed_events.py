@@ -1,4 +1,4 @@
-"""A client that claims to have missed many events uses a limited amount of memory of the process."""
+"""A client that requests many missed events uses a limited amount of memory of the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.orgs.exceptions import NotFound
 from apps.runs.models import Feed
 from tests.world import make_world
 
-LARGE = "x" * 7000
+LARGE_BODY = "x" * 7000
 
 
 class EndlessFeed(OrgFeed):
@@ -21,13 +21,13 @@ class EndlessFeed(OrgFeed):
 
     def __init__(self, org_id: UUID) -> None:
         super().__init__(org_id, org_id)
-        self.reads = 0
+        self.read_count = 0
 
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        self.reads += 1
-        if self.reads > 100:
-            raise NotFound  # the test would never end
-        return [(after + n, "run", LARGE) for n in range(1, MAX_ROWS + 1)]
+        self.read_count += 1
+        if self.read_count > 100:
+            raise NotFound  # ends a test that would never end
+        return [(after + n, "run", LARGE_BODY) for n in range(1, MAX_ROWS + 1)]
 
 
 def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: None) -> None:
@@ -41,4 +41,4 @@ def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: 
 
     backlog = asyncio.run(catch_up())
     assert backlog.frames == (format_frame(10**9, "hello", '{"sequence":1000000000}'),)
-    assert feed.reads <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE)) + 1
+    assert feed.read_count <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE_BODY)) + 1

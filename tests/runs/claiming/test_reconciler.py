@@ -42,7 +42,7 @@ def expire_lease(acme: World, claim: Claim) -> None:
     update_run(acme, claim.run_id, lease_until=Now() - timedelta(seconds=1))
 
 
-def claimed_run(acme: World, claim: Claim) -> Run:
+def load_claimed_run(acme: World, claim: Claim) -> Run:
     with acme.scope():
         run: Run = Run.objects.for_org(acme.org).get(pk=claim.run_id)
     return run
@@ -51,7 +51,7 @@ def claimed_run(acme: World, claim: Claim) -> Run:
 def test_a_run_with_a_valid_lease_is_not_changed(acme: World, claim: Claim) -> None:
     assert reconciler.recover_expired_runs() == 0
     assert not reconciler.recover(org_id=claim.org_id, run_id=claim.run_id, lease=claim.lease)
-    assert claimed_run(acme, claim).status == Status.RUNNING
+    assert load_claimed_run(acme, claim).status == Status.RUNNING
 
 
 def test_a_run_with_an_expired_lease_is_pending_again_and_its_worker_loses_it(
@@ -62,7 +62,7 @@ def test_a_run_with_an_expired_lease_is_pending_again_and_its_worker_loses_it(
     assert reconciler.recover_expired_runs() == 1
     assert reconciler.recover_expired_runs() == 0
 
-    run = claimed_run(acme, claim)
+    run = load_claimed_run(acme, claim)
     assert (run.status, run.crashes, run.lease) == (Status.PENDING, 1, None)
     with pytest.raises(LeaseLost), leases.held(claim):
         pass
@@ -89,7 +89,7 @@ def test_a_run_fails_after_the_third_crash_of_a_worker(acme: World, claim: Claim
 
     reconciler.recover_expired_runs()
 
-    run = claimed_run(acme, claim)
+    run = load_claimed_run(acme, claim)
     assert (run.status, run.failure_class, run.crashes) == (Status.FAILED, "crashed", 3)
     assert run.finished_at is not None
 
@@ -105,7 +105,7 @@ def test_a_run_of_a_dead_worker_is_cancelled_if_that_was_requested(
 
     assert reconciler.enforce_overdue_cancels() == 1
 
-    assert claimed_run(acme, claim).status == Status.CANCELLED
+    assert load_claimed_run(acme, claim).status == Status.CANCELLED
     with pytest.raises(LeaseLost), leases.held(claim):
         pass
 
@@ -118,18 +118,18 @@ def test_only_jobs_of_dead_workers_are_removed(acme: World) -> None:
             """INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now()), (now() - interval '1 hour')
                RETURNING id"""
         )
-        (living,), (dead,) = cursor.fetchall()
+        (living_worker,), (dead_worker,) = cursor.fetchall()
         cursor.execute("SELECT id FROM procrastinate_jobs ORDER BY id")
-        (first,), (second,) = cursor.fetchall()
-        take = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s"
-        cursor.execute(take, [living, first])
-        cursor.execute(take, [dead, second])
+        (first_job,), (second_job,) = cursor.fetchall()
+        assign_job = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s"
+        cursor.execute(assign_job, [living_worker, first_job])
+        cursor.execute(assign_job, [dead_worker, second_job])
 
     assert jobs.remove_jobs_of_dead_workers(reconciler.WORKER_TIMEOUT) == 1
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM procrastinate_jobs")
-        assert cursor.fetchall() == [(first,)]
+        assert cursor.fetchall() == [(first_job,)]
 
 
 def test_expired_rows_are_deleted(acme: World, claim: Claim) -> None:
@@ -137,8 +137,8 @@ def test_expired_rows_are_deleted(acme: World, claim: Claim) -> None:
     with acme.scope():
         services.cancel(org=acme.org, by=SYSTEM, run_id=ended_run)
         Event.objects.for_org(acme.org).update(at=timezone.now() - timedelta(days=3))
-    expired = timezone.now() - timedelta(minutes=1)
-    StreamTicket.objects.create(digest=uuid4().bytes * 2, claims={}, expires_at=expired)
+    expired_at = timezone.now() - timedelta(minutes=1)
+    StreamTicket.objects.create(digest=uuid4().bytes * 2, claims={}, expires_at=expired_at)
     LoginAttempt.objects.create(key="someone")
     LoginAttempt.objects.update(at=timezone.now() - timedelta(days=3))
 
@@ -158,4 +158,4 @@ def test_concurrent_reconcilers_recover_a_run_once(acme: World, claim: Claim) ->
     expire_lease(acme, claim)
 
     assert sum(call_at_once(reconciler.recover_expired_runs, 4)) == 1
-    assert claimed_run(acme, claim).crashes == 1
+    assert load_claimed_run(acme, claim).crashes == 1

@@ -17,17 +17,17 @@ from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start_run
 from tests.world import World
 
-SHORTLY_LATE = timedelta(seconds=5)
-HOURS_LATE = timedelta(hours=3)
+FIVE_SECONDS = timedelta(seconds=5)
+THREE_HOURS = timedelta(hours=3)
 
 
 def create_schedule(
-    world: World, pipeline: Pipeline, *, late: timedelta = SHORTLY_LATE, **fields: Any
+    world: World, pipeline: Pipeline, *, overdue_by: timedelta = FIVE_SECONDS, **fields: Any
 ) -> Any:
-    """Create a schedule that has been due for the time `late`."""
+    """Create a schedule that was due this time ago."""
     if "cron" not in fields:
         fields.setdefault("interval_seconds", 3600)
-    fields.setdefault("next_run_at", timezone.now() - late)
+    fields.setdefault("next_run_at", timezone.now() - overdue_by)
     with world.scope():
         return Schedule.unscoped.create(org=world.org, pipeline=pipeline, **fields)
 
@@ -38,11 +38,11 @@ def runs_of_pipeline(world: World, pipeline: Pipeline) -> list[Run]:
         return list(rows.order_by("created_at", "id"))
 
 
-def next_run_at(world: World, schedule: Schedule) -> datetime:
+def read_next_run_at(world: World, schedule: Schedule) -> datetime:
     with world.scope():
-        found = Schedule.objects.for_org(world.org).get(pk=schedule.pk).next_run_at
-    assert found is not None
-    return found
+        next_run_at = Schedule.objects.for_org(world.org).get(pk=schedule.pk).next_run_at
+    assert next_run_at is not None
+    return next_run_at
 
 
 def test_three_concurrent_schedulers_fire_each_scheduled_time_once(acme: World) -> None:
@@ -60,7 +60,7 @@ def test_three_concurrent_schedulers_fire_each_scheduled_time_once(acme: World) 
             schedule.pk,
             schedule.next_run_at,
         )
-        assert schedule.next_run_at + timedelta(hours=1) == next_run_at(acme, schedule)
+        assert schedule.next_run_at + timedelta(hours=1) == read_next_run_at(acme, schedule)
 
 
 def test_a_scheduled_time_is_not_fired_twice_even_if_next_run_at_is_set_back(
@@ -81,23 +81,23 @@ def test_a_scheduled_time_is_not_fired_twice_even_if_next_run_at_is_set_back(
 
 def test_with_run_once_a_missed_time_runs_once(acme: World) -> None:
     pipeline = make_pipeline(acme)
-    schedule = create_schedule(acme, pipeline, late=HOURS_LATE, misfire=Misfire.RUN_ONCE)
+    schedule = create_schedule(acme, pipeline, overdue_by=THREE_HOURS, misfire=Misfire.RUN_ONCE)
 
     assert scheduling.tick() == 1
     assert scheduling.tick() == 0
 
     assert len(runs_of_pipeline(acme, pipeline)) == 1
-    assert next_run_at(acme, schedule) > timezone.now()
+    assert read_next_run_at(acme, schedule) > timezone.now()
 
 
 def test_with_skip_a_missed_time_does_not_run(acme: World) -> None:
     pipeline = make_pipeline(acme)
-    schedule = create_schedule(acme, pipeline, late=HOURS_LATE, misfire=Misfire.SKIP)
+    schedule = create_schedule(acme, pipeline, overdue_by=THREE_HOURS, misfire=Misfire.SKIP)
 
     assert scheduling.tick() == 0
 
     assert runs_of_pipeline(acme, pipeline) == []
-    assert next_run_at(acme, schedule) > timezone.now()
+    assert read_next_run_at(acme, schedule) > timezone.now()
 
 
 def test_with_overlap_skip_a_time_during_a_run_is_skipped(acme: World) -> None:
@@ -108,7 +108,7 @@ def test_with_overlap_skip_a_time_during_a_run_is_skipped(acme: World) -> None:
     assert scheduling.tick() == 0
 
     assert len(runs_of_pipeline(acme, pipeline)) == 1
-    assert next_run_at(acme, schedule) > timezone.now()
+    assert read_next_run_at(acme, schedule) > timezone.now()
 
 
 def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
@@ -118,7 +118,9 @@ def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
     start_run(acme, pipeline)
     claim = leases.claim_next("tests")
     assert claim is not None
-    create_schedule(acme, pipeline, late=HOURS_LATE, overlap=Overlap.QUEUE, misfire=Misfire.SKIP)
+    create_schedule(
+        acme, pipeline, overdue_by=THREE_HOURS, overlap=Overlap.QUEUE, misfire=Misfire.SKIP
+    )
     assert scheduling.tick() == 0
 
     finish_run(claim)
@@ -132,7 +134,7 @@ def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
 
 def test_with_overlap_cancel_other_a_scheduled_time_cancels_the_running_run(acme: World) -> None:
     pipeline = make_pipeline(acme)
-    first = start_run(acme, pipeline)
+    first_run_id = start_run(acme, pipeline)
     create_schedule(acme, pipeline, overlap=Overlap.CANCEL_OTHER)
     claim = leases.claim_next("tests")
     assert claim is not None
@@ -140,7 +142,7 @@ def test_with_overlap_cancel_other_a_scheduled_time_cancels_the_running_run(acme
     assert scheduling.tick() == 0
     assert leases.is_cancel_requested(claim)
     with acme.scope():
-        Run.objects.for_org(acme.org).filter(pk=first).update(
+        Run.objects.for_org(acme.org).filter(pk=first_run_id).update(
             status=Status.CANCELLED, lease=None, lease_until=None
         )
 
@@ -161,18 +163,19 @@ def test_jitter_delays_a_run_but_does_not_change_its_scheduled_time(acme: World)
 
 
 def test_paused_schedules_and_schedules_of_disabled_pipelines_do_not_fire(acme: World) -> None:
-    disabled, paused = make_pipeline(acme, enabled=False), make_pipeline(acme)
-    create_schedule(acme, disabled)
-    create_schedule(acme, paused, paused_at=timezone.now())
+    disabled_pipeline, paused_pipeline = make_pipeline(acme, enabled=False), make_pipeline(acme)
+    create_schedule(acme, disabled_pipeline)
+    create_schedule(acme, paused_pipeline, paused_at=timezone.now())
 
     assert scheduling.tick() == 0
-    assert runs_of_pipeline(acme, disabled) == runs_of_pipeline(acme, paused) == []
+    assert runs_of_pipeline(acme, disabled_pipeline) == []
+    assert runs_of_pipeline(acme, paused_pipeline) == []
 
 
 def test_a_queued_schedule_does_not_delay_other_schedules(acme: World) -> None:
     queued_pipeline, other_pipeline = make_pipeline(acme), make_pipeline(acme)
     start_run(acme, queued_pipeline)
-    create_schedule(acme, queued_pipeline, late=HOURS_LATE, overlap=Overlap.QUEUE)
+    create_schedule(acme, queued_pipeline, overdue_by=THREE_HOURS, overlap=Overlap.QUEUE)
     create_schedule(acme, other_pipeline)
 
     assert scheduling.tick() == 1

@@ -100,14 +100,14 @@ def test_an_org_gets_at_most_the_maximum_of_runs_in_one_worker(
     acme: World, settings: Settings
 ) -> None:
     settings.WORKER_ORG_RUNS = 2
-    other = make_world()
+    other_world = make_world()
     start_runs(acme, 5)
 
     assert sum(claim is not None for claim in call_at_once(lambda: leases.claim_next("tests"))) == 2
-    start_runs(other, 1)
+    start_runs(other_world, 1)
     claim = leases.claim_next("tests")
     assert claim is not None
-    assert claim.org_id == other.org.pk
+    assert claim.org_id == other_world.org.pk
     assert leases.claim_next("tests") is None
     assert sum(leases.claim_next("another") is not None for _ in range(4)) == 2
 
@@ -116,15 +116,15 @@ def test_the_limit_of_the_platform_applies_to_all_orgs_together(
     acme: World, settings: Settings
 ) -> None:
     settings.MAX_RUNNING_PLATFORM = 2
-    other = make_world()
+    other_world = make_world()
     start_runs(acme, 2)
-    waiting = start_runs(other, 2)
+    waiting_runs = start_runs(other_world, 2)
 
     claims = [leases.claim_next("tests") for _ in range(4)]
 
     assert sum(claim is not None for claim in claims) == 2
-    with other.scope():
-        run = snapshots.run(org_id=other.org.pk, run_id=waiting[1])
+    with other_world.scope():
+        run = snapshots.run(org_id=other_world.org.pk, run_id=waiting_runs[1])
     assert (run["waiting_reason"], run["place_in_line"]) == ("platform limit 2/2", 1)
 
 
@@ -141,12 +141,12 @@ def test_a_waiting_run_shows_its_reason_and_position(acme: World) -> None:
     assert [row["place_in_line"] for row in listed["results"]] == [1, 2, 3]
 
 
-def test_many_runs_of_one_org_do_not_delay_a_run_of_another(acme: World) -> None:
+def test_many_runs_of_one_org_do_not_delay_a_run_of_another_org(acme: World) -> None:
     """The run of the other org is claimed next, although it was created last."""
     start_runs(acme, 30)
     finish_run(claim_run())
-    other = make_world()
-    run_of_other = start_run(other, make_pipeline(other))
+    other_world = make_world()
+    run_of_other = start_run(other_world, make_pipeline(other_world))
 
     assert claim_run().run_id == run_of_other
 
@@ -156,13 +156,13 @@ def test_runs_are_claimed_round_robin_between_orgs(acme: World) -> None:
     for world in worlds:
         start_runs(world, 4)
 
-    served = []
+    claimed_org_ids = []
     for _ in range(12):
         claim = claim_run()
-        served.append(claim.org_id)
+        claimed_org_ids.append(claim.org_id)
         finish_run(claim)
 
-    rounds = [set(served[i : i + 3]) for i in range(0, 12, 3)]
+    rounds = [set(claimed_org_ids[i : i + 3]) for i in range(0, 12, 3)]
     assert rounds == [{world.org.pk for world in worlds}] * 4
 
 
@@ -189,15 +189,15 @@ def test_a_job_is_queued_for_a_waiting_run_once_it_can_start(acme: World) -> Non
     assert queue.count_waiting_jobs() == 1
 
 
-def test_the_position_in_a_long_queue_takes_as_many_queries_as_in_a_short_one(
+def test_the_position_in_a_long_queue_takes_as_many_queries_as_in_a_short_queue(
     acme: World, django_assert_num_queries: Any
 ) -> None:
-    first = start_runs(acme, 2)
+    run_ids = start_runs(acme, 2)
     with acme.scope():
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
             snapshots.render_runs(acme.org.pk, rows)
-        template = Run.objects.for_org(acme.org).get(pk=first[0])
+        template = Run.objects.for_org(acme.org).get(pk=run_ids[0])
     pipelines = [make_pipeline(acme) for _ in range(20)]
     with acme.scope():
         Run.unscoped.bulk_create(
@@ -263,7 +263,7 @@ def test_after_cancelling_a_pending_run_the_pipeline_can_run_again(acme: World) 
 def test_a_claim_whose_commit_was_not_confirmed_is_found_again(
     acme: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server committed, but its response was lost. The run is not claimed twice and does not wait for its lease."""
+    """The server committed, but its response was lost. The run is not claimed twice and need not wait for its lease."""
     run_id = start_run(acme, make_pipeline(acme))
     commit = psycopg.Connection.commit
     lost_sessions: list[int] = []
@@ -294,7 +294,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    read_spec = execute._run_spec
+    run_spec = execute._run_spec
     broken_claims: list[Claim] = []
 
     def break_connection_and_read_spec(claim: Claim) -> Any:
@@ -302,7 +302,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
             broken_claims.append(claim)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return read_spec(claim)
+        return run_spec(claim)
 
     monkeypatch.setattr(execute, "_run_spec", break_connection_and_read_spec)
     assert execute.work_once(this_worker)

@@ -1,4 +1,4 @@
-"""An open stream closes as soon as its access ends, long before its next regular check."""
+"""An open stream closes as soon as its access ends, long before the next regular check of its access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.runs.following.test_streams import Listener, start_run
 from tests.web_server import web_server
 from tests.world import World, client_for, new_client, token_for
 
-MAX_SILENCE = 5  # seconds; the regular check of access is only after an hour
+MAX_SILENCE = 5  # seconds; the regular check of access comes only after an hour
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def server(django_db_setup: None) -> Iterator[str]:
         yield address
 
 
-def viewer_session(world: World) -> tuple[str, UUID]:
+def create_viewer_session(world: World) -> tuple[str, UUID]:
     """Return an access token of the viewer, and the id of its session."""
     viewer = world.users[Role.VIEWER]
     token = token_for(viewer, world.org)
@@ -58,7 +58,7 @@ def remove_member(world: World, session: UUID, token: str) -> None:
     assert answer.status_code == 204, answer.content
 
 
-def close_network(world: World, session: UUID, token: str) -> None:
+def block_network(world: World, session: UUID, token: str) -> None:
     """Allow only a network that this client is not in. The owner who sets the rule is in it."""
     with world.scope():
         by = principal(world, Role.OWNER)
@@ -71,7 +71,7 @@ def close_network(world: World, session: UUID, token: str) -> None:
         )
 
 
-WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, close_network]
+WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, block_network]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, close_networ
 def test_a_stream_ends_when_the_access_of_its_session_ends(
     server: str, acme: World, end_access: Callable[[World, UUID, str], None]
 ) -> None:
-    token, session = viewer_session(acme)
+    token, session = create_viewer_session(acme)
     run_id = start_run(acme, make_pipeline(acme))
     headers = {"Authorization": f"Bearer {token}"}
     address = f"{server}/api/v1/runs/{run_id}/events"
@@ -90,7 +90,7 @@ def test_a_stream_ends_when_the_access_of_its_session_ends(
         end_access(acme, session, token)
         assert stream.has_ended()
     refused = httpx.get(address, headers=headers)
-    assert refused.status_code == (403 if end_access is close_network else 401)
+    assert refused.status_code == (403 if end_access is block_network else 401)
 
 
 def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
@@ -102,7 +102,7 @@ def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
         by = principal(acme, Role.MEMBER)
         revoked_key, other_key = (
             api_keys.create(org=acme.org, by=by, name=name, role=Role.VIEWER)
-            for name in ("ended", "other")
+            for name in ("revoked", "other")
         )
     with (
         httpx.stream(
@@ -112,13 +112,13 @@ def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
             "GET", address, headers={"X-API-Key": other_key.text}, timeout=MAX_SILENCE
         ) as second_response,
     ):
-        first, second = Listener(first_response), Listener(second_response)
-        assert first.next()[1] == second.next()[1] == "run"
+        revoked_stream, other_stream = Listener(first_response), Listener(second_response)
+        assert revoked_stream.next()[1] == other_stream.next()[1] == "run"
         answer = acme.client(Role.ADMIN).delete(f"/api/v1/org/api-keys/{revoked_key.row.pk}")
         assert answer.status_code == 204
-        assert first.has_ended()
+        assert revoked_stream.has_ended()
         with pytest.raises(httpx.ReadTimeout):
-            second.has_ended()
+            other_stream.has_ended()
 
 
 def test_a_stream_of_a_key_of_one_domain_ends_when_the_pipeline_leaves_the_domain(

@@ -42,9 +42,9 @@ def auth_headers(world: World, role: Role) -> dict[str, str]:
     return {"Authorization": f"Bearer {token_for(world.users[role], world.org)}"}
 
 
-def test_a_member_gets_at_most_their_limit_of_streams_and_takes_none_of_others(server: str) -> None:
+def test_a_member_at_their_limit_gets_429_and_other_members_can_open_streams(server: str) -> None:
     acme, other_org = make_world(), make_world()
-    viewer = auth_headers(acme, Role.VIEWER)
+    viewer_headers = auth_headers(acme, Role.VIEWER)
     other_headers = [auth_headers(acme, Role.MEMBER), auth_headers(other_org, Role.VIEWER)]
 
     async def open_streams() -> tuple[list[httpx.Response], list[int]]:
@@ -55,7 +55,7 @@ def test_a_member_gets_at_most_their_limit_of_streams_and_takes_none_of_others(s
                 request = client.build_request("GET", URL, headers=headers)
                 return await client.send(request, stream=True)
 
-            responses = await asyncio.gather(*(open_stream(viewer) for _ in range(40)))
+            responses = await asyncio.gather(*(open_stream(viewer_headers) for _ in range(40)))
             other_responses = [await open_stream(headers) for headers in other_headers]
             refused = next(response for response in responses if response.status_code == 429)
             await refused.aread()
@@ -77,7 +77,9 @@ def test_a_member_gets_at_most_their_limit_of_streams_and_takes_none_of_others(s
     assert "Close pages" in problem["detail"]
 
 
-def test_streams_of_a_key_count_for_its_creator_and_all_streams_for_the_org(server: str) -> None:
+def test_streams_of_a_key_count_towards_the_limits_of_its_creator_and_of_the_org(
+    server: str,
+) -> None:
     acme = make_world()
     with acme.scope():
         owner = principal(acme, Role.OWNER)
@@ -98,7 +100,7 @@ def test_streams_of_a_key_count_for_its_creator_and_all_streams_for_the_org(serv
         refused = httpx.get(server + URL, headers=auth_headers(acme, Role.ADMIN), timeout=20)
         assert refused.status_code == 429
         assert refused.json()["detail"].startswith(f"Your organization has {PER_ORG} live")
-    assert becomes_true(lambda: can_open_stream(server, acme, Role.VIEWER))
+    assert is_true_in_time(lambda: can_open_stream(server, acme, Role.VIEWER))
 
 
 def can_open_stream(server: str, world: World, role: Role) -> bool:
@@ -108,7 +110,7 @@ def can_open_stream(server: str, world: World, role: Role) -> bool:
         return response.status_code == 200
 
 
-def becomes_true(condition: Callable[[], bool]) -> bool:
+def is_true_in_time(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 30
     while not condition():
         if time.monotonic() > deadline:
@@ -117,7 +119,7 @@ def becomes_true(condition: Callable[[], bool]) -> bool:
     return True
 
 
-# --- In this process, where a test can end a stream in each way -------------------------------------------
+# --- Streams in this process, which a test can end in different ways --------------------------------------
 Receive = Callable[[], Any]
 
 
@@ -154,13 +156,13 @@ async def wait_until_counted(streams: Streams) -> None:
 def test_a_stream_is_not_counted_after_its_client_disconnects() -> None:
     token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
 
-    async def run() -> Streams:
+    async def open_and_end_stream() -> Streams:
         streams = Streams()
         await asyncio.wait_for(serve_stream(streams, token, disconnect_at_once), 30)
         await streams.close()
         return streams
 
-    assert asyncio.run(run()).limits.count == 0
+    assert asyncio.run(open_and_end_stream()).limits.count == 0
 
 
 @pytest.mark.usefixtures("committed_db")
@@ -170,7 +172,7 @@ def test_a_stream_is_not_counted_after_its_first_read_fails(
     token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
     counts: list[int] = []
 
-    async def run() -> None:
+    async def open_and_end_stream() -> None:
         streams = Streams()
 
         def count_and_fail(_: OrgFeed) -> Any:
@@ -183,7 +185,7 @@ def test_a_stream_is_not_counted_after_its_first_read_fails(
         assert streams.limits.count == 0
         await streams.close()
 
-    asyncio.run(run())
+    asyncio.run(open_and_end_stream())
     assert counts == [1]
 
 
@@ -191,7 +193,7 @@ def test_a_stream_is_not_counted_after_its_first_read_fails(
 def test_a_stream_is_not_counted_after_the_server_cancels_it() -> None:
     token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
 
-    async def run() -> None:
+    async def open_and_end_stream() -> None:
         streams = Streams()
         task = asyncio.create_task(serve_stream(streams, token, never_disconnect))
         await asyncio.wait_for(wait_until_counted(streams), 30)
@@ -201,7 +203,7 @@ def test_a_stream_is_not_counted_after_the_server_cancels_it() -> None:
         assert streams.limits.count == 0
         await streams.close()
 
-    asyncio.run(run())
+    asyncio.run(open_and_end_stream())
 
 
 @pytest.mark.usefixtures("committed_db")
@@ -210,13 +212,13 @@ def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is
 ) -> None:
     """The hub cannot connect to the database, so the stream has not begun when its client disconnects."""
     token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
-    attempts: list[int] = []
+    connection_attempts: list[int] = []
 
     async def fail_to_connect() -> Any:
-        attempts.append(1)
+        connection_attempts.append(1)
         raise psycopg.OperationalError("the database is down")
 
-    async def run() -> None:
+    async def open_and_end_stream() -> None:
         monkeypatch.setattr(hub, "_connect", fail_to_connect)
         streams, disconnected = Streams(), asyncio.Event()
 
@@ -231,8 +233,8 @@ def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is
         assert streams.limits.count == 0
         await streams.close()
 
-    asyncio.run(run())
-    assert attempts
+    asyncio.run(open_and_end_stream())
+    assert connection_attempts
 
 
 def test_a_process_at_its_limit_rejects_streams_with_503(settings: Any) -> None:

@@ -139,10 +139,10 @@ def test_a_client_that_has_received_the_last_event_gets_204(server: str, acme: W
 
     with listen_to_stream(server, path, acme) as stream:
         assert stream.next()[1] == "run"
-        last, kind, _ = stream.next()
+        last_id, kind, _ = stream.next()
         assert kind == "end"
         assert stream.has_ended()
-    with listen_to_stream(server, path, acme, **{"Last-Event-ID": str(last)}) as stream:
+    with listen_to_stream(server, path, acme, **{"Last-Event-ID": str(last_id)}) as stream:
         assert stream.response.status_code == 204
 
 
@@ -161,30 +161,30 @@ def test_a_stream_whose_position_was_deleted_begins_with_the_current_run(
         assert (number, kind) == (3, "run")
 
 
-def test_the_stream_of_an_org_contains_events_of_all_its_runs_and_of_no_other(
+def test_the_stream_of_an_org_contains_events_of_all_its_runs_and_of_no_other_org(
     server: str, acme: World
 ) -> None:
-    other = make_world()
+    other_world = make_world()
     with listen_to_stream(server, "/api/v1/events", acme) as stream:
         assert stream.next() == (0, "hello", {"sequence": 0})
-        start_run(other, make_pipeline(other))
-        first = start_run(acme, make_pipeline(acme))
-        publish_events(acme, first, {"run_id": str(first), "read": 5})
-        second = start_run(acme, make_pipeline(acme))
+        start_run(other_world, make_pipeline(other_world))
+        first_run = start_run(acme, make_pipeline(acme))
+        publish_events(acme, first_run, {"run_id": str(first_run), "read": 5})
+        second_run = start_run(acme, make_pipeline(acme))
         number, kind, body = stream.next()
-        assert (number, kind, body["id"]) == (1, "run", str(first))
-        assert stream.next() == (None, "progress", {"run_id": str(first), "read": 5})
-        assert stream.next()[2]["id"] == str(second)
+        assert (number, kind, body["id"]) == (1, "run", str(first_run))
+        assert stream.next() == (None, "progress", {"run_id": str(first_run), "read": 5})
+        assert stream.next()[2]["id"] == str(second_run)
     with listen_to_stream(server, "/api/v1/events", acme, **{"Last-Event-ID": "1"}) as stream:
-        assert stream.next()[2]["id"] == str(second)
+        assert stream.next()[2]["id"] == str(second_run)
 
 
 def test_a_stranger_gets_404_and_an_anonymous_client_401(server: str, acme: World) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    stranger = {"Authorization": f"Bearer {session_token(make_world())}"}
+    stranger_headers = {"Authorization": f"Bearer {session_token(make_world())}"}
 
-    foreign = httpx.get(f"{server}/api/v1/runs/{run_id}/events", headers=stranger)
-    unknown = httpx.get(f"{server}/api/v1/runs/{uuid4()}/events", headers=stranger)
+    foreign = httpx.get(f"{server}/api/v1/runs/{run_id}/events", headers=stranger_headers)
+    unknown = httpx.get(f"{server}/api/v1/runs/{uuid4()}/events", headers=stranger_headers)
     anonymous = httpx.get(f"{server}/api/v1/runs/{run_id}/events")
 
     assert (foreign.status_code, anonymous.status_code) == (404, 401)
@@ -226,7 +226,7 @@ def test_a_client_that_does_not_read_is_disconnected_and_can_resume_without_loss
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
     path = f"/api/v1/runs/{run_id}/events"
-    large = "x" * 6500  # the buffers of the sockets hold some hundreds of these
+    large_text = "x" * 6500  # the buffers of the sockets hold some hundreds of these
 
     small_buffer_transport = httpx.HTTPTransport(
         socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)]
@@ -237,20 +237,20 @@ def test_a_client_that_does_not_read_is_disconnected_and_can_resume_without_loss
         client.stream("GET", server + path, headers=headers) as response,
     ):
         stream = Listener(response)
-        first, _, _ = stream.next()
-        last = first + 2000
+        first_id, _, _ = stream.next()
+        last_id = first_id + 2000
         for _ in range(20):
-            publish_events(acme, run_id, *({"read": n, "note": large} for n in range(100)))
-        numbers = [first]
+            publish_events(acme, run_id, *({"read": n, "note": large_text} for n in range(100)))
+        received_ids = [first_id]
         with suppress(httpx.RemoteProtocolError, EOFError):
-            while numbers[-1] != last:
-                numbers.append(stream.next()[0])
-    assert last not in numbers
-    with listen_to_stream(server, path, acme, **{"Last-Event-ID": str(numbers[-1])}) as stream:
-        while numbers[-1] != last:
-            numbers.append(stream.next()[0])
+            while received_ids[-1] != last_id:
+                received_ids.append(stream.next()[0])
+    assert last_id not in received_ids
+    with listen_to_stream(server, path, acme, **{"Last-Event-ID": str(received_ids[-1])}) as stream:
+        while received_ids[-1] != last_id:
+            received_ids.append(stream.next()[0])
 
-    assert numbers == list(range(first, last + 1))
+    assert received_ids == list(range(first_id, last_id + 1))
 
 
 def test_no_event_is_lost_or_repeated_when_postgresql_is_killed_and_restarted(
@@ -263,16 +263,16 @@ def test_no_event_is_lost_or_repeated_when_postgresql_is_killed_and_restarted(
         web_server() as server,
         listen_to_stream(server, f"/api/v1/runs/{run_id}/events", acme) as stream,
     ):
-        first, _, _ = stream.next()
+        first_id, _, _ = stream.next()
         publish_events(acme, run_id, {"read": 1})
-        assert stream.next()[0] == first + 1
+        assert stream.next()[0] == first_id + 1
         own_postgres.kill()
         own_postgres.restart()
         publish_events(acme, run_id, {"read": 2})  # usually before the server listens again
         publish_events(acme, run_id, {"read": 3})
-        assert [stream.next()[0] for _ in range(2)] == [first + 2, first + 3]
+        assert [stream.next()[0] for _ in range(2)] == [first_id + 2, first_id + 3]
         publish_events(acme, run_id, {"read": 4})
-        assert stream.next() == (first + 4, "progress", {"read": 4})
+        assert stream.next() == (first_id + 4, "progress", {"read": 4})
 
     assert own_postgres.has_recovered
 

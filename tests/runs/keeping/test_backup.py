@@ -1,4 +1,4 @@
-"""The commands of docs/howto/backup.md, as written there, move an installation to another home and server."""
+"""The commands in docs/howto/backup.md move an installation to another home and server."""
 
 from __future__ import annotations
 
@@ -68,11 +68,13 @@ def documented_commands() -> dict[str, str]:
 
 def run_shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a shell command in the checkout, without DATABASE_URL in its environment."""
-    inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    inherited_environment = {
+        name: value for name, value in os.environ.items() if name != "DATABASE_URL"
+    }
     return subprocess.run(
         ["/bin/sh", "-ec", command],
         cwd=ROOT,
-        env=inherited | environment,
+        env=inherited_environment | environment,
         capture_output=True,
         text=True,
     )
@@ -146,15 +148,15 @@ def test_the_documented_commands_move_an_installation_to_another_home_and_server
     add_orders(8)
     pending_run = start_run(acme, pipeline)  # its job is in the queue of the backup
     old_url = database.url_of(database.worker_database())
-    before = (read_catalogue(old_url), row_counts(old_url))
+    old_contents = (read_catalogue(old_url), row_counts(old_url))
 
     backup = run_shell(
         documented_commands()["backup"], HOME=str(folder), DATABASE_URL=without_credentials(old_url)
     )
     assert backup.returncode == 0, backup.stderr
     assert "Store the two files in different places" in backup.stdout
-    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert files == {"drover.backup": 0o600, "drover.keys": 0o600}
+    file_modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert file_modes == {"drover.backup": 0o600, "drover.keys": 0o600}
     assert settings.ENCRYPTION_KEYS[0].encode() not in (folder / "drover.backup").read_bytes()
 
     home = Home(folder / "new")
@@ -169,7 +171,7 @@ def test_the_documented_commands_move_an_installation_to_another_home_and_server
     assert restored.returncode == 0, restored.stderr
     with embedded_server(home) as server:
         new_url = server.url("drover")
-        assert (read_catalogue(new_url), row_counts(new_url)) == before
+        assert (read_catalogue(new_url), row_counts(new_url)) == old_contents
         assert_installation_continues(
             acme, home, new_url, old_run=first_run, pending_run=pending_run, pipeline=pipeline.pk
         )
@@ -181,7 +183,7 @@ def test_a_restore_reports_objects_missing_from_the_bucket(
 ) -> None:
     """The objects stay in the bucket, and the backup contains a list of them. An existing server is used."""
     old_url, new_url = (
-        database.url_of(n) for n in (database.worker_database(), "restored_with_bucket")
+        database.url_of(name) for name in (database.worker_database(), "restored_with_bucket")
     )
     with s3_storage() as environment, dropped_database(new_url):
         bucket = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
@@ -218,11 +220,13 @@ def dropped_database(url: str) -> Iterator[None]:
 
 def kill_during_restore(command: str, **environment: str) -> None:
     """Kill a restore with SIGKILL once it has begun to restore the database."""
-    inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    inherited_environment = {
+        name: value for name, value in os.environ.items() if name != "DATABASE_URL"
+    }
     process = subprocess.Popen(
         ["/bin/sh", "-ec", f"exec {command}"],
         cwd=ROOT,
-        env=inherited | environment,
+        env=inherited_environment | environment,
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -247,17 +251,17 @@ VALUES (gen_random_uuid(), 'n', 's', 's', 'full_refresh', now())"""
 def test_the_engine_cannot_commit_while_a_backup_links_files(committed_db: None) -> None:
     """Otherwise a linked file could belong to a job that the dump does not contain, and the job would run again."""
     name = database.worker_database()
-    engine = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
+    engine_url = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
     with (
-        databases.pause_engine(owner_url(name)) as moment,
-        psycopg.connect(engine, autocommit=True) as other,
+        databases.pause_engine(owner_url(name)) as paused_engine,
+        psycopg.connect(engine_url, autocommit=True) as engine_conn,
     ):
-        other.execute("SET lock_timeout = '100ms'")
+        engine_conn.execute("SET lock_timeout = '100ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            other.execute(INSERT_JOB)
-        moment.release()
-        other.execute(INSERT_JOB)
-        assert moment.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
+            engine_conn.execute(INSERT_JOB)
+        paused_engine.release()
+        engine_conn.execute(INSERT_JOB)
+        assert paused_engine.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
 
 
 def test_a_frozen_backup_unblocks_the_engine_and_fails(
@@ -265,12 +269,14 @@ def test_a_frozen_backup_unblocks_the_engine_and_fails(
 ) -> None:
     monkeypatch.setattr(databases, "MAX_LOCK_SECONDS", 0.2)
     name = database.worker_database()
-    with databases.pause_engine(owner_url(name)) as moment:
-        with psycopg.connect(owner_url(name), autocommit=True) as other:
-            other.execute("SET lock_timeout = '30s'")
-            other.execute(INSERT_JOB)  # waits until the server ends the session that holds the lock
+    with databases.pause_engine(owner_url(name)) as paused_engine:
+        with psycopg.connect(owner_url(name), autocommit=True) as engine_conn:
+            engine_conn.execute("SET lock_timeout = '30s'")
+            engine_conn.execute(
+                INSERT_JOB
+            )  # waits until the server ends the session that holds the lock
         with pytest.raises(LocalError, match="was frozen"):
-            moment.release()
+            paused_engine.release()
 
 
 def make_append_only(world: World, pipeline: Any) -> None:

@@ -75,8 +75,8 @@ def remove_leftovers() -> None:
 
 def stored_files(world: World, folder: str = "") -> list[str]:
     root = Path(settings.DROVER_HOME) / "storage"
-    found = (root / "org" / str(world.org.pk) / folder).rglob("*")
-    return sorted(str(path.relative_to(root)) for path in found if path.is_file())
+    paths = (root / "org" / str(world.org.pk) / folder).rglob("*")
+    return sorted(str(path.relative_to(root)) for path in paths if path.is_file())
 
 
 def count_engine_rows(pipeline: Pipeline) -> int:
@@ -129,21 +129,23 @@ def test_a_deletion_queues_one_removal_and_a_rolled_back_deletion_queues_none(
     ]
 
 
-def test_the_log_files_and_position_of_another_pipeline_are_not_removed(
+def test_logs_files_and_engine_rows_of_another_pipeline_are_not_removed(
     acme: World, pipeline_with_runs: Pipeline, this_worker: Worker
 ) -> None:
-    other = make_pipeline(acme, source={"rows": 10})
-    other_run = run_pipeline(this_worker, acme, other)
-    before = count_engine_rows(other)
-    files_of_other = [
-        name for name in stored_files(acme) if str(other.pk) in name or str(other_run) in name
+    other_pipeline = make_pipeline(acme, source={"rows": 10})
+    other_run = run_pipeline(this_worker, acme, other_pipeline)
+    before = count_engine_rows(other_pipeline)
+    other_files = [
+        name
+        for name in stored_files(acme)
+        if str(other_pipeline.pk) in name or str(other_run) in name
     ]
 
     delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
 
-    assert stored_files(acme) == files_of_other
-    assert count_engine_rows(other) == before > 0
+    assert stored_files(acme) == other_files
+    assert count_engine_rows(other_pipeline) == before > 0
     client = acme.client("viewer")
     (output,) = client.get(f"/api/v1/runs/{other_run}/outputs").json()["results"]
     path = f"/api/v1/runs/{other_run}/outputs/{output['name']}"
@@ -161,7 +163,7 @@ def test_no_data_of_another_org_is_removed(
 
     delete_pipeline(acme, pipeline_with_runs)
     remove_leftovers()
-    # The org of this job has no such pipeline, and no files of it.
+    # Acme has no pipeline with this id, so nothing is found.
     leftovers.remove(org_id=acme.org.pk, pipeline_id=pipeline_of_globex.pk)
 
     assert (stored_files(globex), count_engine_rows(pipeline_of_globex)) == before
@@ -186,12 +188,12 @@ def test_a_removal_can_be_repeated_and_may_find_no_data(
     remove_leftovers()
 
     globex = make_world("Globex")
-    never_ran = make_pipeline(globex)
-    delete_pipeline(globex, never_ran)
+    pipeline_without_runs = make_pipeline(globex)
+    delete_pipeline(globex, pipeline_without_runs)
     remove_leftovers()
 
     assert stored_files(acme) == stored_files(globex) == []
-    assert count_engine_rows(pipeline_with_runs) == count_engine_rows(never_ran) == 0
+    assert count_engine_rows(pipeline_with_runs) == count_engine_rows(pipeline_without_runs) == 0
 
 
 def test_an_interrupted_removal_continues(
@@ -199,7 +201,7 @@ def test_an_interrupted_removal_continues(
 ) -> None:
     delete_pipeline(acme, pipeline_with_runs)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "run_ids", _fail_to_list)
+        patch.setattr(storage, "run_ids", _raise_storage_error)
         with pytest.raises(OSError, match="storage is unavailable"):
             remove_leftovers()
     assert stored_files(acme, "run")
@@ -209,7 +211,7 @@ def test_an_interrupted_removal_continues(
     assert stored_files(acme) == []
 
 
-def _fail_to_list(*_: Any) -> Any:
+def _raise_storage_error(*_: Any) -> Any:
     raise OSError("storage is unavailable")
 
 
@@ -237,16 +239,16 @@ def test_folders_that_belong_to_no_run_are_not_removed(
 def test_only_the_duckdb_file_of_the_deleted_pipeline_is_removed(
     acme: World, this_worker: Worker
 ) -> None:
-    deleted, other = (
+    deleted_pipeline, other_pipeline = (
         make_pipeline(acme, source={"rows": 10}, destination={"kind": "duckdb"}) for _ in range(2)
     )
-    for pipeline in (deleted, other):
+    for pipeline in (deleted_pipeline, other_pipeline):
         run_pipeline(this_worker, acme, pipeline)
 
-    delete_pipeline(acme, deleted)
+    delete_pipeline(acme, deleted_pipeline)
     remove_leftovers()
 
-    remaining = f"{data_root(acme.org.pk, other.pk).prefix}/warehouse.duckdb"
+    remaining = f"{data_root(acme.org.pk, other_pipeline.pk).prefix}/warehouse.duckdb"
     assert stored_files(acme, "data") == [remaining]
 
 

@@ -65,9 +65,9 @@ def test_a_log_is_removed_after_the_days_of_the_org_and_readers_get_a_note(
         create_ended_run(this_worker, acme, days_ago=91),
         create_ended_run(this_worker, acme, days_ago=89),
     )
-    other = make_world()
-    set_retention(other, keep_logs_days=None)
-    run_of_other = create_ended_run(this_worker, other, days_ago=4000)
+    other_world = make_world()
+    set_retention(other_world, keep_logs_days=None)
+    other_run = create_ended_run(this_worker, other_world, days_ago=4000)
 
     assert retention.remove_expired_data().logs == 1
 
@@ -79,7 +79,7 @@ def test_a_log_is_removed_after_the_days_of_the_org_and_readers_get_a_note(
     with acme.scope():
         assert not LogPart.objects.for_org(acme.org).filter(run_id=old_run).exists()
         assert Output.objects.for_org(acme.org).filter(run_id=old_run).exists()
-    for world, run in ((acme, recent_run), (other, run_of_other)):
+    for world, run in ((acme, recent_run), (other_world, other_run)):
         assert (read_log(world, run)["note"], read_log(world, run)["removed"]) == ("", 0)
         assert read_log(world, run)["lines"]
     assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
@@ -90,10 +90,10 @@ def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
 ) -> None:
     failing_run = create_ended_run(this_worker, acme, days_ago=91)
     other_run = create_ended_run(this_worker, acme, days_ago=91)
-    requested: list[UUID] = []
+    requested_runs: list[UUID] = []
 
     def remove_or_fail(org_id: UUID, run_id: UUID, *, before: int) -> None:
-        requested.append(run_id)
+        requested_runs.append(run_id)
         if run_id == failing_run:
             raise OSError("the disk is read only")
         remove_log(org_id, run_id, before=before)
@@ -102,7 +102,7 @@ def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "remove_log", remove_or_fail)
         retention.remove_expired_data()
-    assert set(requested) == {failing_run, other_run}
+    assert set(requested_runs) == {failing_run, other_run}
     assert run_folder(acme, failing_run).exists()
     assert not run_folder(acme, other_run).exists()
     assert read_log(acme, failing_run)["note"]
@@ -112,15 +112,15 @@ def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
         assert not LogPart.objects.for_org(acme.org).exists()
 
 
-def test_a_locked_run_does_not_prevent_the_removal_of_others(
+def test_a_locked_run_does_not_prevent_the_removal_of_other_runs(
     acme: World, this_worker: Worker
 ) -> None:
     locked_run, other_run = (
         create_ended_run(this_worker, acme, days_ago=92),
         create_ended_run(this_worker, acme, days_ago=91),
     )
-    with psycopg.connect(database.url_of(database.worker_database())) as locking:
-        locking.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [locked_run])
+    with psycopg.connect(database.url_of(database.worker_database())) as conn:
+        conn.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [locked_run])
         assert retention.remove_expired_data().logs == 1
         assert run_folder(acme, locked_run).exists()
         assert not run_folder(acme, other_run).exists()
@@ -159,7 +159,7 @@ def test_data_of_live_runs_is_not_removed(acme: World) -> None:
     assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
 
 
-def test_runs_are_removed_only_if_configured_and_never_the_newest_or_those_with_files(
+def test_runs_are_removed_only_if_configured_and_never_the_newest_run_or_runs_with_files(
     acme: World, this_worker: Worker
 ) -> None:
     # Each run replaces the files of the previous run.
@@ -180,7 +180,7 @@ def test_runs_are_removed_only_if_configured_and_never_the_newest_or_those_with_
     assert [run_folder(acme, run_id).exists() for run_id in runs] == [False] * 3
 
 
-def test_run_events_are_removed_after_the_days_of_the_org_and_other_events_after_one(
+def test_run_events_are_removed_after_the_days_of_the_org_and_other_events_after_one_day(
     acme: World, this_worker: Worker
 ) -> None:
     old_run, recent_run = (
@@ -206,10 +206,10 @@ def event_kinds(world: World, run_id: UUID) -> set[str]:
 def test_old_audit_events_are_removed_only_by_the_database_function_which_adds_an_event(
     acme: World,
 ) -> None:
-    other = make_world()
-    for world in (acme, other):
-        add_audit_events(world, days=(400, 366, 364))
-    set_retention(other, keep_audit_days=None)
+    other_world = make_world()
+    for world in (acme, other_world):
+        add_audit_events(world, days_ago=(400, 366, 364))
+    set_retention(other_world, keep_audit_days=None)
     before = audit_events(acme)
     assert retention.remove_expired_data().audit == 2
     after = audit_events(acme)
@@ -217,21 +217,20 @@ def test_old_audit_events_are_removed_only_by_the_database_function_which_adds_a
     assert after[-1].actor_kind == "system"
     assert after[-1].changes["removed"] == [None, 2]
     assert [event.pk for event in after[:-1]] == [event.pk for event in before[2:]]
-    assert "audit.prune" not in {event.action for event in audit_events(other)}
+    assert "audit.prune" not in {event.action for event in audit_events(other_world)}
     with acme.scope(), pytest.raises(DatabaseError), transaction.atomic():
         AuditEvent.objects.for_org(acme.org).filter(pk=after[0].pk).delete()
 
 
-def add_audit_events(world: World, *, days: tuple[int, ...]) -> None:
+def add_audit_events(world: World, *, days_ago: tuple[int, ...]) -> None:
     with world.scope():
-        for count in days:
-            event = AuditEvent(org=world.org, actor_kind="system", action="x", object_kind="y")
-            event.at = timezone.now() - timedelta(days=count)
+        for days in days_ago:
+            time = timezone.now() - timedelta(days=days)
             with connection.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO orgs_auditevent (id, org_id, at, actor_kind, actor_label, action, object_kind,"
                     " object_label, changes) VALUES (%s, %s, %s, 'system', '', 'x', 'y', '', '{}')",
-                    [uuid4(), world.org.pk, event.at],
+                    [uuid4(), world.org.pk, time],
                 )
 
 
@@ -273,8 +272,8 @@ def test_the_size_of_stored_data_is_read_with_one_query(
     create_ended_run(this_worker, make_world())
     with acme.scope(), django_assert_num_queries(1):
         retention.stored_amounts(acme.org)
-    stored = acme.client("viewer").get("/api/v1/org/usage").json()["kept"]
-    values = {row["name"]: (row["days"], row["rows"], row["bytes"]) for row in stored}
+    stored_data = acme.client("viewer").get("/api/v1/org/usage").json()["kept"]
+    values = {row["name"]: (row["days"], row["rows"], row["bytes"]) for row in stored_data}
     with acme.scope():
         (part,) = LogPart.objects.for_org(acme.org).filter(run_id=run_id)
         (output,) = Output.objects.for_org(acme.org).filter(run_id=run_id)
@@ -286,7 +285,7 @@ def test_the_size_of_stored_data_is_read_with_one_query(
     assert values["audit"][0] == 365
 
 
-def test_a_log_that_was_removed_while_it_is_read_is_recognized(world: World) -> None:
+def test_a_log_that_is_removed_during_a_request_is_recognized(world: World) -> None:
     pipeline = make_any_pipeline(world)
     with world.scope():
         run = Run.unscoped.create(

@@ -49,8 +49,8 @@ def list_keys(environment: dict[str, str], folder: str) -> list[str]:
     """Return the keys below the folder. All tests of this process share the bucket."""
     if environment["DROVER_STORAGE"] == "s3":
         client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
-        found = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
-        return [item["Key"] for item in found]
+        objects = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
+        return [item["Key"] for item in objects]
     address = environment["DROVER_GCS_ENDPOINT_URL"]
     listing = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}).json()
     return [item["name"] for item in listing.get("items", ())]
@@ -88,17 +88,17 @@ def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_i
             outputs = client.get("/outputs").json()["results"]
             assert sum(output["rows"] for output in outputs) == 700
             path = f"/outputs/{outputs[0]['name']}"
-            content = client.get(path, params={"redirect": "false"})
-            assert len(content.content) == outputs[0]["bytes"]
-            assert content.headers["content-disposition"].startswith("attachment")
-            redirected = client.get(path)
+            download = client.get(path, params={"redirect": "false"})
+            assert len(download.content) == outputs[0]["bytes"]
+            assert download.headers["content-disposition"].startswith("attachment")
+            redirect = client.get(path)
             if environment["DROVER_STORAGE"] == "s3":
-                assert redirected.status_code == 302
-                link = redirected.headers["location"]
-                assert httpx.get(link).content == content.content
+                assert redirect.status_code == 302
+                link = redirect.headers["location"]
+                assert httpx.get(link).content == download.content
                 assert_signed_download_link(link, f"org/{acme.org.pk}/")
-                stranger = {"Authorization": f"Bearer {session_token(make_world())}"}
-                foreign = client.get(path, headers=stranger)
+                stranger_headers = {"Authorization": f"Bearer {session_token(make_world())}"}
+                foreign = client.get(path, headers=stranger_headers)
                 assert (foreign.status_code, foreign.headers.get("location")) == (404, None)
         folder = f"org/{acme.org.pk}/"
         assert list_keys(environment, folder)

@@ -33,11 +33,11 @@ def counted_usage(world: World) -> tuple[int, int]:
     return row.rows, row.runs
 
 
-def newest_run(world: World) -> Run:
+def read_newest_run(world: World) -> Run:
     with world.scope():
-        found = Run.objects.for_org(world.org).order_by("-created_at").first()
-    assert found is not None
-    return found
+        run = Run.objects.for_org(world.org).order_by("-created_at").first()
+    assert run is not None
+    return run
 
 
 def test_usage_stays_counted_after_the_pipeline_is_deleted(
@@ -71,17 +71,17 @@ def test_at_the_limit_a_manual_run_is_rejected_and_a_scheduled_run_fails(
     start_run(acme, pipeline)
     work_until_idle(this_worker)
     # The run succeeds, because it ends before the next check of the limit.
-    assert newest_run(acme).status == Status.SUCCEEDED
+    assert read_newest_run(acme).status == Status.SUCCEEDED
     refused = acme.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
     assert "200 rows per month" in refused.json()["detail"]
     with acme.scope():
         services.start(org=acme.org, by=SYSTEM, pipeline_id=pipeline.pk, trigger=Trigger.SCHEDULE)
     work_until_idle(this_worker)
-    failed = newest_run(acme)
-    assert (failed.status, failed.failure_class) == (Status.FAILED, "configuration")
-    assert "limit of 200 rows per month" in failed.failure_message
-    assert failed.failure_retryable is False
+    failed_run = read_newest_run(acme)
+    assert (failed_run.status, failed_run.failure_class) == (Status.FAILED, "configuration")
+    assert "limit of 200 rows per month" in failed_run.failure_message
+    assert failed_run.failure_retryable is False
 
 
 def test_a_run_that_reaches_the_limit_fails_and_can_continue_after_the_limit_is_raised(
@@ -93,17 +93,20 @@ def test_a_run_that_reaches_the_limit_fails_and_can_continue_after_the_limit_is_
     set_limits(acme, max_rows_month=400)
     start_run(acme, pipeline)
     work_until_idle(this_worker)
-    stopped = newest_run(acme)
-    assert stopped.status == Status.FAILED
-    assert "limit of 400 rows per month" in stopped.failure_message
-    assert last_log_line(acme, stopped.pk) == f"Failed (configuration): {stopped.failure_message}"
-    assert 0 < stopped.records_written < 4000
+    stopped_run = read_newest_run(acme)
+    assert stopped_run.status == Status.FAILED
+    assert "limit of 400 rows per month" in stopped_run.failure_message
+    assert (
+        last_log_line(acme, stopped_run.pk)
+        == f"Failed (configuration): {stopped_run.failure_message}"
+    )
+    assert 0 < stopped_run.records_written < 4000
     set_limits(acme, max_rows_month=1_000_000)
-    retried = acme.client().post(f"/api/v1/runs/{stopped.pk}/retry", {})
+    retried = acme.client().post(f"/api/v1/runs/{stopped_run.pk}/retry", {})
     assert retried.status_code == 200, retried.content
     work_until_idle(this_worker)
-    finished = newest_run(acme)
-    assert (finished.status, finished.records_written) == (Status.SUCCEEDED, 4000)
+    finished_run = read_newest_run(acme)
+    assert (finished_run.status, finished_run.records_written) == (Status.SUCCEEDED, 4000)
 
 
 def test_the_api_returns_the_state_of_each_limit_and_exports_the_months(world: World) -> None:
@@ -121,8 +124,8 @@ def test_the_api_returns_the_state_of_each_limit_and_exports_the_months(world: W
     }
     assert limits["pipelines"]["state"] == "reached"
     assert limits["bytes_month"]["limit"] is None
-    file = world.client("admin").get("/api/v1/org/usage/export").content.decode()
-    assert file.splitlines()[1] == f"{usage.this_month()},800,5,2"
+    csv_text = world.client("admin").get("/api/v1/org/usage/export").content.decode()
+    assert csv_text.splitlines()[1] == f"{usage.this_month()},800,5,2"
     assert world.client("viewer").get("/api/v1/org/usage/export").status_code == 403
 
 
