@@ -99,8 +99,8 @@ class StreamSchema:
         try:
             return self._infer_columns(records)
         except (Unrepresentable, UnicodeError):
-            accepted = self._reject_unfit_records(records, rejected)
-            return self._infer_columns(accepted)
+            accepted_records = self._reject_unfit_records(records, rejected)
+            return self._infer_columns(accepted_records)
 
     def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
         names, have_all_columns = _column_names(records)
@@ -115,15 +115,15 @@ class StreamSchema:
     def _reject_unfit_records(
         self, records: Iterable[Record], rejected: list[RejectedRecord]
     ) -> list[Record]:
-        accepted, names = [], set(self.columns)
+        accepted_records, names = [], set(self.columns)
         for record in records:
             reason = _too_many_columns_reason(names, record) or _unfit_reason(record)
             if reason:
                 rejected.append(RejectedRecord(reason, _short_repr.repr(record)))
                 continue
             names.update(record)
-            accepted.append(record)
-        return accepted
+            accepted_records.append(record)
+        return accepted_records
 
     def _conformed_frame(self, typed_columns: list[TypedSeries]) -> pl.DataFrame:
         """Return a frame with all columns of the stream, after widening them for the values."""

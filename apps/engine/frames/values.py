@@ -150,9 +150,9 @@ def _build_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
     time_zone_flags = {value.tzinfo is not None for value in values if value is not None}
     if len(time_zone_flags) > 1:
         return None
-    kind = ColumnType.INSTANT if time_zone_flags == {True} else ColumnType.TIMESTAMP
-    series = pl.Series(name, values, dtype=Column(kind).dtype)
-    return (series, Column(kind)) if is_in_calendar(series) else None
+    column_type = ColumnType.INSTANT if time_zone_flags == {True} else ColumnType.TIMESTAMP
+    series = pl.Series(name, values, dtype=Column(column_type).dtype)
+    return (series, Column(column_type)) if is_in_calendar(series) else None
 
 
 def _build_dates_and_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
@@ -246,11 +246,11 @@ def _to_temporal_column(series: pl.Series) -> TypedSeries:
     if isinstance(dtype, pl.Datetime):
         if dtype.time_unit == "ns" and not _has_whole_microseconds(series):
             return as_text(series), STRING
-        kind = ColumnType.INSTANT if dtype.time_zone else ColumnType.TIMESTAMP
-        series = series.cast(Column(kind).dtype)
+        column_type = ColumnType.INSTANT if dtype.time_zone else ColumnType.TIMESTAMP
+        series = series.cast(Column(column_type).dtype)
     else:
-        kind = ColumnType.DATE
-    return (series, Column(kind)) if is_in_calendar(series) else (as_text(series), STRING)
+        column_type = ColumnType.DATE
+    return (series, Column(column_type)) if is_in_calendar(series) else (as_text(series), STRING)
 
 
 def _has_whole_microseconds(series: pl.Series) -> bool:
@@ -332,7 +332,7 @@ def _standard_json_text(value: Any) -> str:
     """Encode a value that orjson cannot encode with the `json` module, which is slower."""
     try:
         encoded = json.dumps(
-            _with_finite_floats(value),
+            _replace_non_finite_floats(value),
             default=exact_text,
             ensure_ascii=False,
             separators=(",", ":"),
@@ -356,13 +356,13 @@ def _has_non_finite(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(map(_has_non_finite, value))
 
 
-def _with_finite_floats(value: Any) -> Any:
+def _replace_non_finite_floats(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return exact_text(value)
     if isinstance(value, dict):
-        return {key: _with_finite_floats(inner) for key, inner in value.items()}
+        return {key: _replace_non_finite_floats(inner) for key, inner in value.items()}
     return (
-        [_with_finite_floats(inner) for inner in value]
+        [_replace_non_finite_floats(inner) for inner in value]
         if isinstance(value, (list, tuple))
         else value
     )

@@ -96,10 +96,10 @@ def _close_other_descriptors(request_fd: int, events_fd: int, stderr_fd: int) ->
     os.dup2(null, 0)
     os.dup2(stderr_fd, 1)
     os.dup2(stderr_fd, 2)
-    needed = {request_fd, events_fd}
+    needed_fds = {request_fd, events_fd}
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
-        if fd > 2 and fd not in needed:
+        if fd > 2 and fd not in needed_fds:
             _close(fd)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 

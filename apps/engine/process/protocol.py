@@ -49,7 +49,7 @@ class Result:
 
 Message = Event | Working | Result
 
-_NAMES: dict[type, str] = {
+_TYPE_NAMES: dict[type, str] = {
     Started: "started",
     Progress: "progress",
     LogLine: "log",
@@ -90,12 +90,12 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "result": (Result, {"value": _MAP}),
 }
 _LEVELS = {"debug", "info", "warning", "error"}
-_CLASSES = {member.value for member in FailureClass}
+_FAILURE_CLASSES = {member.value for member in FailureClass}
 
 
 def encode(message: Message) -> bytes:
     """Encode a message as one line with its newline. Raises `ProtocolError` if it is longer than MAX_LINE."""
-    body = {"v": VERSION, "type": _NAMES[type(message)], **asdict(message)}
+    body = {"v": VERSION, "type": _TYPE_NAMES[type(message)], **asdict(message)}
     try:
         line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, orjson.JSONEncodeError):
@@ -154,7 +154,7 @@ def _checked_fields(kind: str, body: dict[str, Any], line: bytes) -> dict[str, A
         return body
     if not all(isinstance(item, str) for item in body["evidence"]):
         raise _protocol_error("evidence is not text", line)
-    if body["failure_class"] not in _CLASSES:
+    if body["failure_class"] not in _FAILURE_CLASSES:
         raise _protocol_error("unknown failure class", line)
     return {
         **body,

@@ -138,7 +138,7 @@ class EngineSupervisor:
             outcome = replace(outcome, evidence=(f"it was {watch.operation}", *outcome.evidence))
         if isinstance(outcome, Result):
             return Failed(FailureClass.INTERNAL, "The run returned the result of a call.")
-        return _with_stop_reason(reason, outcome)
+        return _apply_stop_reason(reason, outcome)
 
     def call(
         self,
@@ -213,7 +213,7 @@ class EngineSupervisor:
 
         Raises `Unavailable`.
         """
-        with _start_errors_as_unavailable():
+        with _converting_start_errors():
             server = self._running_server()
             if server.ready.wait(START_SECONDS) and server.ended.is_set():
                 server = self._running_server()  # The previous server ended because it was idle.
@@ -225,7 +225,7 @@ class EngineSupervisor:
     def _start_child(self, request: Mapping[str, Any], redactor: Redactor) -> ChildController:
         """Start a child. Starts a new fork server first if the current one has ended."""
         body = _encode_request({"v": VERSION, **request})
-        with _start_errors_as_unavailable():
+        with _converting_start_errors():
             try:
                 return ChildController(self._running_server(), body, redactor)
             except ForkServerGone:
@@ -240,7 +240,7 @@ def _encode_request(request: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def _start_errors_as_unavailable() -> Iterator[None]:
+def _converting_start_errors() -> Iterator[None]:
     """Convert a lack of memory, processes or descriptors to `Unavailable`, because the request did not cause it."""
     try:
         yield
@@ -250,7 +250,7 @@ def _start_errors_as_unavailable() -> Iterator[None]:
         ) from error
 
 
-def _with_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
+def _apply_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
     """Return a failure with the reason for the stop, unless the run has succeeded or was not stopped."""
     if reason is None or not isinstance(outcome, Failed):
         return outcome

@@ -159,7 +159,7 @@ def _recognise_http_error(error: BaseException, side: Side) -> Finding | None:
 
 def _finding_of_response(response: Any, status: int, side: Side) -> Finding:
     request = getattr(response, "request", None)
-    url = _without_query(str(getattr(request, "url", "") or getattr(response, "url", "")))
+    url = _remove_query(str(getattr(request, "url", "") or getattr(response, "url", "")))
     method = getattr(request, "method", "") or ""
     reason = getattr(response, "reason", None) or getattr(response, "reason_phrase", "")
     body = " ".join(_response_text(response).split())[:MAX_BODY]
@@ -253,7 +253,7 @@ def _response_text(response: Any) -> str:
         return f"(the body could not be read: {type(error).__name__})"
 
 
-def _without_query(url: str) -> str:
+def _remove_query(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""

@@ -116,13 +116,13 @@ class DiskWatch:
         started = time.monotonic()
         try:
             _require_few_threads(self._process.pid)
-            used = self._used_bytes(folder)
+            used_bytes = self._used_bytes(folder)
         except Unmeasurable as error:
             self._kill_process(str(error))
             return 0
-        if used > self._limit:
+        if used_bytes > self._limit:
             self._kill_process(f"The code wrote more than {self._limit:,} bytes of files.")
-        pause = MEASURE_EVERY if used < self._limit // 4 else MEASURE_EVERY_WHEN_FULL
+        pause = MEASURE_EVERY if used_bytes < self._limit // 4 else MEASURE_EVERY_WHEN_FULL
         return max(pause, time.monotonic() - started)
 
     def _used_bytes(self, folder: WorkFolder | None) -> int:

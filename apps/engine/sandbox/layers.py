@@ -75,20 +75,22 @@ class Isolation:
         return f"{self.level} ({', '.join(self.layers) or 'no layer'})"
 
 
-def choose_isolation(only: Collection[str] | None = None) -> Isolation:
-    """Choose all layers that this machine supports, or only those that are in `only`."""
+def choose_isolation(allowed_layers: Collection[str] | None = None) -> Isolation:
+    """Choose all layers that this machine supports, or only those in `allowed_layers`."""
     machine = probe()
     available: list[Layer] = []
     if machine.landlock:
         available.append("landlock")
     if machine.seccomp:
         available.append("seccomp")
-    uses_bwrap = machine.bwrap is not None and (only is None or "bwrap" in only)
+    uses_bwrap = machine.bwrap is not None and (allowed_layers is None or "bwrap" in allowed_layers)
     if uses_bwrap:
         available.append("bwrap")
     elif machine.may_change_user:
         available += ["root", "uid"]
-    layers = tuple(layer for layer in available if only is None or layer in only)
+    layers = tuple(
+        layer for layer in available if allowed_layers is None or layer in allowed_layers
+    )
     return Isolation(layers, level_of(layers), machine)
 
 

@@ -63,20 +63,20 @@ class ConfinedProcess:
 class SandboxSite:
     """Where sandboxes are created, and the isolation that they must have.
 
-    `home` is the folder for roots and work folders, `min_level` the weakest level that is accepted. In tests, `only`
-    restricts the layers that are used.
+    `home` is the folder for roots and work folders, and `min_level` the weakest level that is accepted. In tests,
+    `allowed_layers` restricts the layers that are used.
     """
 
     home: str = ""
     min_level: str = "good"
-    only: tuple[str, ...] | None = None
+    allowed_layers: tuple[str, ...] | None = None
 
 
 def start(
     code: str, *, site: SandboxSite, limits: Limits, control_fd: int | None
 ) -> ConfinedProcess:
     """Start a confined process that will load `code`. Raises IsolationTooWeak."""
-    isolation = choose_isolation(site.only)
+    isolation = choose_isolation(site.allowed_layers)
     if not is_at_least(isolation.level, site.min_level):
         raise _too_weak_error(isolation, site.min_level)
     home = Path(site.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"

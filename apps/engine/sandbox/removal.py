@@ -73,29 +73,29 @@ class _FolderEmptier:
     """Empties one folder. Other processes may empty the same folder at the same time."""
 
     def __init__(self, path_fd: int, deadline: float) -> None:
-        self._top = _open_with_owner_access(path_fd)
+        self._top_fd = _open_with_owner_access(path_fd)
         self._deadline = deadline
         self._new_names = (f"{secrets.token_hex(8)}-{number}" for number in count())
-        self._removed = 0
+        self._removed_count = 0
         self._first_error: OSError | None = None
 
     def run(self) -> None:
         try:
             self._empty_folder()
         finally:
-            os.close(self._top)
+            os.close(self._top_fd)
 
     def _empty_folder(self) -> None:
         """Repeat until the folder is empty, because each pass moves nested folders to the top for the next pass."""
         while True:
-            removed_before, self._first_error, has_entries = self._removed, None, False
-            for entry in self._list_entries(self._top):
+            removed_before, self._first_error, has_entries = self._removed_count, None, False
+            for entry in self._list_entries(self._top_fd):
                 has_entries = True
                 with self._collecting_errors():
                     self._remove_entry(entry)
             if not has_entries:
                 return
-            if self._removed == removed_before:
+            if self._removed_count == removed_before:
                 raise self._first_error or OSError(
                     "The contents of the folder change while it is being removed."
                 )
@@ -109,16 +109,16 @@ class _FolderEmptier:
 
     def _remove_entry(self, entry: os.DirEntry[str]) -> None:
         if not entry.is_dir(follow_symlinks=False):
-            self._unlink(entry.name, self._top)
+            self._unlink(entry.name, self._top_fd)
             return
-        folder = _open_subfolder(entry.name, self._top)
+        folder = _open_subfolder(entry.name, self._top_fd)
         try:
             for inner in self._list_entries(folder):
                 with self._collecting_errors():
                     self._remove_inner_entry(inner, folder)
         finally:
             os.close(folder)
-        self._rmdir(entry.name, self._top)
+        self._rmdir(entry.name, self._top_fd)
 
     def _remove_inner_entry(self, entry: os.DirEntry[str], folder: int) -> None:
         if not entry.is_dir(follow_symlinks=False):
@@ -132,16 +132,16 @@ class _FolderEmptier:
     def _move_up(self, name: str, folder: int) -> None:
         # A folder can be moved only if its owner has write access, so open it to give the owner access.
         os.close(_open_subfolder(name, folder))
-        os.rename(name, next(self._new_names), src_dir_fd=folder, dst_dir_fd=self._top)
-        self._removed += 1  # The folder is no longer in its old position.
+        os.rename(name, next(self._new_names), src_dir_fd=folder, dst_dir_fd=self._top_fd)
+        self._removed_count += 1  # The folder is no longer in its old position.
 
     def _unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
-        self._removed += 1
+        self._removed_count += 1
 
     def _rmdir(self, name: str, folder: int) -> None:
         os.rmdir(name, dir_fd=folder)
-        self._removed += 1
+        self._removed_count += 1
 
     @contextlib.contextmanager
     def _collecting_errors(self) -> Iterator[None]:
@@ -149,6 +149,6 @@ class _FolderEmptier:
         try:
             yield
         except FileNotFoundError:
-            self._removed += 1  # Another process has removed the entry.
+            self._removed_count += 1  # Another process has removed the entry.
         except OSError as error:
             self._first_error = self._first_error or error

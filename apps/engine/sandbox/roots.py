@@ -41,7 +41,7 @@ def prepare_root(home: Path, python_files: PythonFiles) -> Path:
             draft.rename(root)
     finally:
         workdirs.remove(draft)
-    _remove_old(home, root)
+    _remove_old_roots(home, root)
     return root
 
 
@@ -52,7 +52,7 @@ def sweep(home: Path) -> None:
             workdirs.sweep(base)
 
 
-def _remove_old(home: Path, current_root: Path) -> None:
+def _remove_old_roots(home: Path, current_root: Path) -> None:
     """Remove the roots of other package versions that were not used for a day. Each upgrade leaves an old root."""
     for root in home.glob("root-*"):
         with contextlib.suppress(OSError):  # Another process has removed the root.
@@ -141,6 +141,6 @@ def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str
         pass  # The file is on another file system.
     shutil.copyfile(source, target)
     os.chmod(target, 0o644)
-    source_stat = os.stat(source)  # A compiled_modules module is valid only with its source's time.
+    source_stat = os.stat(source)  # A compiled module is valid only with its source's time.
     os.utime(target, ns=(source_stat.st_atime_ns, source_stat.st_mtime_ns))
     return target

@@ -100,7 +100,7 @@ class Sandbox:
         self._limits = limits
         self._callbacks = callbacks or Callbacks()
         self._lock = threading.Lock()
-        self._ready = False
+        self._is_ready = False
         self._started_at = time.monotonic()
         self._last_message_at = self._started_at
         self._reader = BoundedReader(limits.line, limits.values)
@@ -147,7 +147,7 @@ class Sandbox:
 
     def wait_until_ready(self) -> None:
         """Wait until the process is confined. It has not loaded the code yet."""
-        for line in self._lines(b""):
+        for line in self._send_and_receive(b""):
             self._handle_message(line)
             if line.kind == "ready":
                 return
@@ -158,7 +158,7 @@ class Sandbox:
         rows: list[dict[str, Any]] = []
         output_before, value_count = self._output_bytes, 0
         request = orjson.dumps({"op": operation, **values}) + b"\n"
-        for line in self._lines(request):
+        for line in self._send_and_receive(request):
             if line.kind == "rows":
                 type_tags.decode_rows(line.values["rows"], line.values["types"])
                 rows += line.values["rows"]
@@ -199,7 +199,7 @@ class Sandbox:
 
     # Receiving messages
 
-    def _lines(self, request: bytes) -> Iterator[Line]:
+    def _send_and_receive(self, request: bytes) -> Iterator[Line]:
         """Write the request, and yield the messages that arrive until the process ends."""
         if request:
             self._last_message_at = time.monotonic()
@@ -230,7 +230,7 @@ class Sandbox:
         if self._output_bytes > self._limits.output:
             raise self._kill_and_return(_too_much_output("all answers", self._limits.output))
         for line in self._reader.feed(data):
-            self._ready = self._ready or line.kind == "ready"
+            self._is_ready = self._is_ready or line.kind == "ready"
             yield line
 
     def _receive_remaining_printed_lines(self) -> None:
@@ -331,7 +331,7 @@ class Sandbox:
         if self._disk_watch.kill_reason:
             return LimitExceeded(self._disk_watch.kill_reason, evidence=evidence)
         signal_number = self._signal_number(status)
-        if not self._ready and not signal_number:  # After `ready` the code itself may exit.
+        if not self._is_ready and not signal_number:  # After `ready` the code itself may exit.
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
         if signal_number == signal.SIGXCPU or self._cpu_seconds >= self._limits.cpu_seconds:
             message = (

@@ -58,12 +58,12 @@ def sweep(base: Path) -> None:
         for folder in _abandoned_folders(base):
             _rename_for_removal(folder)
             claims.release(folder)
-        _remove_renamed(base, time.monotonic() + SWEEP_SECONDS)
+        _remove_renamed_folders(base, time.monotonic() + SWEEP_SECONDS)
     except OSError as error:  # A sweep that fails must not prevent new sandboxes.
         logger.warning("Old work folders could not be removed: {}", error.strerror)
 
 
-def _remove_renamed(base: Path, deadline: float) -> None:
+def _remove_renamed_folders(base: Path, deadline: float) -> None:
     for removed_folder in _entries_with_prefix(base, REMOVED_PREFIX):
         reason = _try_to_remove(removed_folder, deadline - time.monotonic())
         if reason:

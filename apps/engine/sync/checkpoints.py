@@ -167,43 +167,43 @@ class StateBackend:
         run, the finished job is returned. Publishing it again changes nothing.
         """
         with self._owned_transaction():
-            unfinished = self._fetch_one(statements.LIVE_JOB)
+            unfinished_job = self._fetch_one(statements.LIVE_JOB)
             reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
             if (
-                unfinished is not None
+                unfinished_job is not None
                 and not reset_requested
-                and unfinished.fingerprint == self._own_identity.fingerprint
+                and unfinished_job.fingerprint == self._own_identity.fingerprint
             ):
-                self._execute(statements.RESUME_JOB, job=unfinished.id)
-                return self._load_job(unfinished.id, resumed=True)
-            finished = (
+                self._execute(statements.RESUME_JOB, job=unfinished_job.id)
+                return self._load_job(unfinished_job.id, resumed=True)
+            finished_job = (
                 self._fetch_one(statements.JOB_FINISHED_BY_RUN)
-                if unfinished is None and not reset_requested
+                if unfinished_job is None and not reset_requested
                 else None
             )
-            if finished is not None:
-                return replace(self._load_job(finished.id, resumed=True), exhausted=True)
-            from_start = reset_requested or (unfinished is not None and unfinished.is_reset)
-            if unfinished is not None:
-                self._execute(statements.CANCEL_JOB, job=unfinished.id)
+            if finished_job is not None:
+                return replace(self._load_job(finished_job.id, resumed=True), exhausted=True)
+            from_start = reset_requested or (unfinished_job is not None and unfinished_job.is_reset)
+            if unfinished_job is not None:
+                self._execute(statements.CANCEL_JOB, job=unfinished_job.id)
             return self._load_job(self._create_job(from_start=from_start), resumed=False)
 
     def restart(self, job: Job) -> Job:
         """Cancel an unfinished job whose position no longer exists in the source, and create a new job for it."""
         with self._owned_transaction():
-            unfinished = self._fetch_one(statements.LIVE_JOB)
+            unfinished_job = self._fetch_one(statements.LIVE_JOB)
             self._execute(statements.CANCEL_JOB, job=job.id)
             return self._load_job(
-                self._create_job(from_start=unfinished is not None and unfinished.is_reset),
+                self._create_job(from_start=unfinished_job is not None and unfinished_job.is_reset),
                 resumed=False,
             )
 
     def _create_job(self, *, from_start: bool) -> str:
         is_incremental = self._own_identity.sync_mode == "incremental"
-        previous = (
+        previous_job = (
             self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
         )
-        has_no_position = is_incremental and previous is None
+        has_no_position = is_incremental and previous_job is None
         job_id = uuid4().hex
         self._execute(statements.CREATE_JOB, job=job_id)
         self._execute(
@@ -211,7 +211,7 @@ class StateBackend:
             job=job_id,
             replaces=has_no_position
             and self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None,
-            since=previous.id if previous is not None else None,
+            since=previous_job.id if previous_job is not None else None,
         )
         if from_start and not self._execute(statements.LINK_RESET_TO_JOB, job=job_id):
             self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
@@ -240,12 +240,14 @@ class StateBackend:
         self, since_job: str | None, started_at: datetime
     ) -> SourceIncrementalState | None:
         """Return the state from which an incremental source continues, or None to read from the beginning."""
-        previous = self._fetch_one(statements.JOB_POSITION, job=since_job)
-        if previous is None:
+        previous_job = self._fetch_one(statements.JOB_POSITION, job=since_job)
+        if previous_job is None:
             return None
         return SourceIncrementalState(
-            last_run=previous.created_at,
-            state=json.loads(previous.incremental_state) if previous.incremental_state else {},
+            last_run=previous_job.created_at,
+            state=json.loads(previous_job.incremental_state)
+            if previous_job.incremental_state
+            else {},
             run_started_at=started_at,
         )
 

@@ -233,9 +233,9 @@ class Runner:
             self._emitted_changes = egress_log.change_count
             self._emit(Network(self._redactor.mask_value(egress_log.to_json())))
 
-    def _report_progress(self, writer: Writer, *, immediately: bool = False) -> None:
+    def _report_progress(self, writer: Writer, *, ignore_interval: bool = False) -> None:
         now = time.monotonic()
-        if not immediately and now - self._reported_at < PROGRESS_INTERVAL:
+        if not ignore_interval and now - self._reported_at < PROGRESS_INTERVAL:
             return
         self._reported_at = now
         self._emit_network()
@@ -254,7 +254,7 @@ class Runner:
     def _publish(
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> None:
-        self._report_progress(writer, immediately=True)
+        self._report_progress(writer, ignore_interval=True)
         backend.check_lease()
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):

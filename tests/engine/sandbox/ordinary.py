@@ -157,7 +157,7 @@ def main() -> None:
     status = dict(line.split(":\t", 1) for line in lines)
     identity = {
         "uid": os.geteuid(),
-        "level": choose_isolation(site.only).level,
+        "level": choose_isolation(site.allowed_layers).level,
         "capabilities": int(status["CapEff"], 16),
     }
     for line in sys.stdin:

@@ -106,27 +106,33 @@ class SchemaEvolution:
         self._target = target
         self._unknown_columns = unknown_columns  # Drover's text columns that never had a value
 
-    def run(self, staged: Mapping[str, Column]) -> set[str]:
+    def run(self, staged_columns: Mapping[str, Column]) -> set[str]:
         """Add and widen columns. Returns the names of the target's columns that never had a value."""
-        for name, column in staged.items():
-            existing = self._target.columns.get(name)
-            if existing is None:
+        for name, column in staged_columns.items():
+            existing_column = self._target.columns.get(name)
+            if existing_column is None:
                 is_unknown = column.type is ColumnType.NULL
                 add_column(self._cursor, self._target.name, name, STRING if is_unknown else column)
                 self._unknown_columns |= {name} if is_unknown else set()
             elif column.type is not ColumnType.NULL:
-                self._fit_column(name, existing, column)
+                self._fit_column(name, existing_column, column)
                 self._unknown_columns.discard(name)
         return self._unknown_columns
 
-    def _fit_column(self, name: str, existing: TableColumn, column: Column) -> None:
+    def _fit_column(self, name: str, existing_column: TableColumn, column: Column) -> None:
         if name in self._unknown_columns and self._is_empty(name):
             self._alter_type(name, ColumnType.NULL, column)
-        elif existing.column_type is not None and existing.column_type is not ColumnType.NULL:
-            self._widen(name, existing.column_type, column)
-        elif existing.type in SMALL_INTEGER_LIMITS:
-            self._widen_integer(name, SMALL_INTEGER_LIMITS[existing.type], column)
-        elif existing.type == "real" and column.type in {ColumnType.NUMBER, ColumnType.INTEGER}:
+        elif (
+            existing_column.column_type is not None
+            and existing_column.column_type is not ColumnType.NULL
+        ):
+            self._widen(name, existing_column.column_type, column)
+        elif existing_column.type in SMALL_INTEGER_LIMITS:
+            self._widen_integer(name, SMALL_INTEGER_LIMITS[existing_column.type], column)
+        elif existing_column.type == "real" and column.type in {
+            ColumnType.NUMBER,
+            ColumnType.INTEGER,
+        }:
             self._alter_type(name, ColumnType.NUMBER, Column(ColumnType.NUMBER))
 
     def _widen(self, name: str, current_type: ColumnType, column: Column) -> None:

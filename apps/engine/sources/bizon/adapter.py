@@ -143,9 +143,12 @@ class BizonSource(ConnectorSource[SettingsT]):
         failure = self.request_log.failure()
         if failure is not None:
             return failure
-        last = self.request_log.last_response
+        last_response = self.request_log.last_response
         return SourceError(
-            message, evidence=to_complete_response(last).evidence if last is not None else ()
+            message,
+            evidence=to_complete_response(last_response).evidence
+            if last_response is not None
+            else (),
         )
 
     def _report_hidden_failures(self) -> None:

@@ -147,10 +147,10 @@ def read_piece(
     data = b""
     while len(data) < MAX_RECORD_BYTES:
         # The data is scanned again each time, so its size is doubled to keep the number of scans small.
-        requested = max(size, len(data))
-        new_data = _read_fully(file, requested)
+        requested_bytes = max(size, len(data))
+        new_data = _read_fully(file, requested_bytes)
         data += new_data
-        if len(new_data) < requested:
+        if len(new_data) < requested_bytes:
             return data, None
         end = record_end(data, quote)
         if end:

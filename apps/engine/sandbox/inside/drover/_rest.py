@@ -77,7 +77,7 @@ class OAuthRefresh(Auth):
 
     def _fetch_access_token(self, source: Source) -> Json:
         response = source.session.post(
-            fill_in(self.token_url, source),
+            fill_placeholders(self.token_url, source),
             data={
                 "grant_type": "refresh_token",
                 "refresh_token": setting_value(source, self.refresh_token),
@@ -207,7 +207,7 @@ class RestSource(Source):
 
     def ask(self, path: str, **options: Any) -> requests.Response:
         """Send an authenticated GET request below the base URL. Raises for statuses of 400 and above."""
-        url = fill_in(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
+        url = fill_placeholders(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
         return self.session.get(
             path if "://" in path else url, headers=headers, auth=self._authorize, **options
@@ -215,7 +215,7 @@ class RestSource(Source):
 
     @cached_property
     def _origin(self) -> str:
-        return fill_in(self.base_url, self).partition("://")[2].partition("/")[0].lower()
+        return fill_placeholders(self.base_url, self).partition("://")[2].partition("/")[0].lower()
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add credentials only for requests to the base URL's host."""
@@ -249,7 +249,7 @@ class RestSource(Source):
         else:
             params = {**stream.params, **extra_params, **token.get("params", {})}
             response = self.ask(
-                fill_in(stream.path or stream.name, self, parent_record), params=params
+                fill_placeholders(stream.path or stream.name, self, parent_record), params=params
             )
         body = response.json()
         rows = value_at(body, stream.records) if stream.records else body
@@ -298,7 +298,7 @@ def setting_value(source: Source, name: str) -> Any:
     return value
 
 
-def fill_in(text: str, source: Source, names: Mapping[str, Any] | None = None) -> str:
+def fill_placeholders(text: str, source: Source, names: Mapping[str, Any] | None = None) -> str:
     """Return `text` with each {name} replaced by its value in `names`, or else in the settings."""
     if "{" not in text:
         return text

@@ -44,7 +44,9 @@ def encode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
     binary_columns = [name for name, tag in types.items() if tag == "binary"]
     if not binary_columns:
         return rows
-    return [{**row, **{name: _base64(row.get(name)) for name in binary_columns}} for row in rows]
+    return [
+        {**row, **{name: _encode_base64(row.get(name)) for name in binary_columns}} for row in rows
+    ]
 
 
 def decode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
@@ -63,5 +65,5 @@ def _has_only_type(rows: Sequence[Row], name: str, tag: str) -> bool:
     return all(value is None or TAGS.get(type(value)) == tag for value in values)
 
 
-def _base64(value: bytes | None) -> str | None:
+def _encode_base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
