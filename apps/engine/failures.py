@@ -93,7 +93,7 @@ class SourceError(EngineError):
 
 
 class PositionGone(SourceError):
-    """The sync's position does not exist any more: the stream has to be read from the beginning."""
+    """The sync's position does not exist any more, so the stream has to be read from the beginning."""
 
 
 class DestinationError(EngineError):

@@ -329,7 +329,7 @@ def json_text(value: Any) -> str:
 
 
 def _standard_json_text(value: Any) -> str:
-    """Encode a value that orjson cannot encode with the `json` module, which is slower."""
+    """Use the `json` module, which is slower, for a value that orjson cannot encode."""
     try:
         encoded = json.dumps(
             _replace_non_finite_floats(value),

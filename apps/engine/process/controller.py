@@ -67,7 +67,7 @@ class ChildController:
         self._close_all()
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether no more messages will arrive.
 
         The child has sent its result, has exited, or cannot be killed.
@@ -93,7 +93,7 @@ class ChildController:
 
         An invalid message is the last message, and the child is killed.
         """
-        self._enforce_grace()
+        self._enforce_grace_period()
         has_exited = self._child.ended.is_set()
         if self._pipes.all_closed:
             self._child.ended.wait(seconds)
@@ -107,7 +107,7 @@ class ChildController:
             yield from self._receive_remaining()
 
     def outcome(self) -> Outcome | Result:
-        """Return the result of the child. If it sent no result, return a failure that says how it crashed."""
+        """Return the result of the child. If it sent no result, return a failure that describes how it ended."""
         if self.result is not None:
             return self.result
         return _exit_failure(self._child, tuple(self._last_lines))
@@ -128,7 +128,7 @@ class ChildController:
     def _receive_events(self) -> Iterator[Message]:
         data = self._pipes.read(self._events_fd)
         if data == b"":
-            # The child has closed the pipe. Read what it has printed before.
+            # The child has closed the pipe. Read the output that it printed before that.
             yield from self._receive_standard_output()
         if not data:
             return
@@ -165,7 +165,7 @@ class ChildController:
         if self._pipes.is_open(self._stderr_fd):
             yield from self._receive_standard_output()
 
-    def _enforce_grace(self) -> None:
+    def _enforce_grace_period(self) -> None:
         now = time.monotonic()
         if self._kill_at is not None and now > self._kill_at and self._give_up_at is None:
             self.kill()

@@ -124,7 +124,7 @@ class EngineSupervisor:
         reason: StopReason | None = None
         watch = SilenceWatch(self._silence)
         with self._start_child(request, redactor_of(spec)) as child:
-            while not child.is_over:
+            while not child.is_finished:
                 for message in child.receive(CHECK_EVERY):
                     watch.record(message)
                     if not isinstance(message, Result | Working):
@@ -163,7 +163,7 @@ class EngineSupervisor:
         deadline = time.monotonic() + timeout
         has_timed_out = False
         with self._start_child(request, redactor_of_payload(payload)) as child:
-            while not child.is_over:
+            while not child.is_finished:
                 for _ in child.receive(CHECK_EVERY):
                     pass
                 if not has_timed_out and time.monotonic() > deadline:

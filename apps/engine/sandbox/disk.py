@@ -18,9 +18,7 @@ from apps.engine.sandbox import owners
 from apps.engine.sandbox.removal import FOLDER_FLAGS, PATH_ONLY_FLAGS
 
 BLOCK = 512  # bytes per unit of st_blocks, on every file system
-MIN_ENTRY_SIZE = (
-    4096  # bytes that even an empty file counts, because a million empty files fill a disk too
-)
+MIN_ENTRY_SIZE = 4096  # Even an empty file counts as this many bytes, because a million empty files fill a disk too.
 MAX_FOLDER_DEPTH = 64  # levels of nested folders
 MEASURING_SECONDS = 5.0
 MEASURE_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used

@@ -20,8 +20,8 @@ LEVEL_RANKS: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
 SYS_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_CREATE_RULESET_VERSION = 1
 ABI_TRUNCATE = 3  # the first Landlock ABI that controls truncate(2)
-# Numbers of capabilities in <linux/capability.h>. Root has these capabilities. Another user has them if they are
-# ambient, as in the container of the worker.
+# The numbers of these capabilities are defined in <linux/capability.h>. Root has the capabilities. Another user has
+# them if they are ambient, as in the container of the worker.
 USER_CAPABILITIES = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
 BWRAP_SECONDS = 5.0
 SYSTEM_PATH = "/usr/bin:/bin"

@@ -78,7 +78,7 @@ def _is_valid_rows(body: dict[str, Any]) -> bool:
     if not isinstance(types, dict) or not type_tags.TAGS.issuperset(_tag_texts(types)):
         return False
     if types and (len(types) > MAX_TYPES or len(rows) > MAX_TYPED_ROWS):
-        return False  # Every typed column is converted in every row, so their number is limited.
+        return False  # Every typed column is converted in every row, so limit both numbers.
     return all(type(row) is dict for row in rows)
 
 

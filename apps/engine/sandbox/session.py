@@ -234,7 +234,7 @@ class Sandbox:
             yield line
 
     def _receive_remaining_printed_lines(self) -> None:
-        """Read from the pipe what the code has printed before it answered or ended."""
+        """Read the remaining output that the code printed before it answered or ended."""
         if self._pipes.is_open(self._printed_fd):
             self._receive_printed_lines()
 

@@ -21,7 +21,8 @@ WORK_PREFIX = "work-"
 DRAFT_PREFIX = ".draft-"  # a root folder that is not complete yet
 CLAIMED_PREFIXES = (WORK_PREFIX, DRAFT_PREFIX)
 REMOVED_PREFIX = ".removed-"
-REMOVAL_SECONDS = 10.0  # time for the owner to remove its folder; sweeps remove what is left
+# The time for the owner to remove its folder. A later sweep removes the remaining files.
+REMOVAL_SECONDS = 10.0
 SWEEP_SECONDS = 0.5  # time of one sweep, for which a new sandbox waits
 # The folder names of an earlier release: the id of the process, and a random number
 OLD_NAME = re.compile(r"(\d+)-[0-9a-f]+")
@@ -43,7 +44,7 @@ def create(base: Path, uid: int | None) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder with all its contents. Never raises, because sweeps remove what cannot be removed now."""
+    """Remove the folder with all its contents. Never raises, because a later sweep removes the remaining files."""
     renamed_folder = _rename_for_removal(folder)
     claims.release(folder)
     if renamed_folder is not None:

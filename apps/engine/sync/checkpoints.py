@@ -2,7 +2,7 @@
 
 One connection commits the checkpoints and holds the advisory lock of the stream, so an attempt that loses the
 connection also loses the lock. Every write first locks the row of `engine_stream`, if the row still has our lease.
-If it has not, the write raises `StreamTakenOver`. The SQL is ours, because bizon's backend commits after each
+Otherwise the write raises `StreamTakenOver`. The SQL is ours, because bizon's backend commits after each
 statement, but bizon's backend can read the result.
 """
 

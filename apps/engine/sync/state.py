@@ -1,9 +1,9 @@
 """The state of the engine in PostgreSQL: install its schema `engine`, and read and reset the state of a stream.
 
-Four tables are those of bizon (jobs, cursors, resets), with added indexes and 64-bit counters. Three tables are
-ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and the committed batches
-(`engine_batch`, the manifest). This module needs only psycopg, so the web process can use it without loading the
-engine.
+Four tables are bizon's (jobs, two kinds of cursors, and resets), with additional indexes and 64-bit counters. Three
+tables are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and the committed
+batches (`engine_batch`, the manifest). This module needs only psycopg, so the web process can use it without loading
+the engine.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def can_be_replaced(cursor: Cursor, oid: int) -> bool:
 
 
 def copy_grants(cursor: Cursor, old_oid: int, new_table: Table) -> None:
-    """Give the new table exactly the grants of the old table, if that has any."""
+    """Give the new table exactly the grants of the old table, if the old table has any."""
     grants = cursor.execute(SELECT_GRANTS, (old_oid,)).fetchall()
     if not grants:
         return

@@ -38,7 +38,7 @@ from apps.engine.sources.connector import (
 )
 
 LOGURU_LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
-MAX_RECORDED_ITEMS = 500  # the log lines that a preview stores, and also the requests
+MAX_RECORDED_ITEMS = 500  # A preview stores at most this many log lines and this many requests.
 SAMPLE_ROWS = 100  # rows from which the fields of a stream are determined
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 

@@ -93,7 +93,7 @@ class PgColumn:
         return pl.Float64() if self.base_type in FLOAT_TYPES else pl.String()
 
     def convert(self, texts: pl.Series) -> pl.Series:
-        """Convert the series read from CSV to the column's own type, or return it if a value does not fit."""
+        """Convert the texts to the column's own type, or return them unchanged if a value does not fit."""
         converter = None if self.typtype in {"A", "c"} else CONVERTERS.get(self.base_type)
         if converter is None:
             return texts

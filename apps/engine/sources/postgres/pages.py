@@ -66,7 +66,10 @@ class Plan(Protocol):
     """An order in which a table is read."""
 
     def page_query(self, token: Token, limit: int) -> PageQuery:
-        """Return the query for the page at the token. One row more than `limit` shows whether another page follows."""
+        """Return the query for the page at the token.
+
+        It may read one row more than `limit`, which shows whether another page follows.
+        """
 
     def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
         """Return the next page's token, or {} if this was the last page."""

@@ -1,4 +1,4 @@
-"""The base class of sources. A source declares its streams and settings, and implements how to get a page."""
+"""The base class of sources. A source declares its streams and settings, and defines a method that returns a page."""
 
 from __future__ import annotations
 
