@@ -77,7 +77,7 @@ def _load_page(
         rows = store.rows().order_by("created_at", "id")
         count = rows.count()
         page_rows = rows[max(start - total, 0) : max(stop - total, 0)]
-        page += store.resources(
+        page += store.to_resources(
             page_rows, with_memberships=_includes(request, store.memberships_attribute)
         )
         total += count
@@ -97,7 +97,7 @@ def _find_matching(stores: Sequence[Store], request: Any) -> list[Any]:
         if rows.count() > SCAN_LIMIT:
             message = f"This query would examine more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
-        resources += store.resources(
+        resources += store.to_resources(
             rows, with_memberships=_depends_on(request, store.memberships_attribute)
         )
     with POLICY:
@@ -114,7 +114,7 @@ def _reload_page(stores: Sequence[Store], request: Any, page: list[Any]) -> list
     resources_by_id: dict[str, Any] = {}
     for store in stores:
         rows = store.rows().filter(pk__in=[resource.id for resource in page])
-        for resource in store.resources(
+        for resource in store.to_resources(
             rows, with_memberships=_includes(request, store.memberships_attribute)
         ):
             resources_by_id[resource.id] = resource

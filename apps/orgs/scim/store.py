@@ -30,11 +30,15 @@ from apps.orgs.scim.resources import POLICY, FullUser, Group, Member
 from apps.web.problems import Problem
 from apps.web.wire import dumps
 
-CLAIMS_LIMIT = 64 * 1024  # bytes of JSON per user
-OPERATION_LIMIT = 1000  # operations per PATCH
+MAX_CLAIMS_SIZE = 64 * 1024  # bytes of JSON per user
+MAX_OPERATIONS = 1000  # operations per PATCH
 COLUMNS = {"userName": "user_name", "externalId": "external_id", "displayName": "display_name"}
-LENGTHS = {"userName": 254, "externalId": 200, "displayName": 200}
-VERBS = {"create": "create", "replace": "update", "patch": "update"}  # names in the audit log
+MAX_LENGTHS = {"userName": 254, "externalId": 200, "displayName": 200}
+AUDIT_VERBS = {
+    "create": "create",
+    "replace": "update",
+    "patch": "update",
+}  # last part of the audit event's name
 # Attributes that the directory cannot set.
 READ_ONLY_ATTRIBUTES = {
     "schemas",
@@ -88,7 +92,7 @@ class Store(ABC):
     def new_row(self) -> Any: ...
 
     @abstractmethod
-    def resources(self, rows: Iterable[Any], *, with_memberships: bool = True) -> list[Any]:
+    def to_resources(self, rows: Iterable[Any], *, with_memberships: bool = True) -> list[Any]:
         """Convert rows to resources, with the same number of queries for any number of rows.
 
         `with_memberships` includes the memberships in groups. There can be thousands per resource.
@@ -98,7 +102,7 @@ class Store(ABC):
     def save(self, row: Any, resource: Any, action: str) -> None: ...
 
     def read(self, pk: UUID) -> Any:
-        return self.resources([find_object(self.rows(), pk)])[0]
+        return self.to_resources([find_object(self.rows(), pk)])[0]
 
     def lock_row(self, pk: UUID) -> Any:
         return find_object(self.rows(), pk, lock=True)
@@ -117,7 +121,7 @@ class Store(ABC):
         row = self.lock_row(pk)
         with errors_as_problems():
             patch = scim.PatchOp[self.model].model_validate(  # type: ignore[name-defined]
-                without_own_id(data, str(pk)),
+                remove_own_id(data, str(pk)),
                 scim_ctx=Context.RESOURCE_PATCH_REQUEST,
                 scim_policy=POLICY,
             )
@@ -126,7 +130,7 @@ class Store(ABC):
         return self.read(pk)
 
     def apply_patch(self, row: Any, patch: Any) -> Any:
-        resource = self.resources([row])[0]
+        resource = self.to_resources([row])[0]
         patch.patch(resource, scim_policy=POLICY)
         return resource
 
@@ -159,10 +163,10 @@ class UserStore(Store):
     def new_row(self) -> ScimUser:
         return ScimUser(org=self.org)
 
-    def resources(self, rows: Iterable[ScimUser], *, with_memberships: bool = True) -> list[Any]:
+    def to_resources(self, rows: Iterable[ScimUser], *, with_memberships: bool = True) -> list[Any]:
         rows = list(rows)
         groups = self._groups(rows if with_memberships else [])
-        return [self._resource(row, groups[row.pk]) for row in rows]
+        return [self._to_resource(row, groups[row.pk]) for row in rows]
 
     def _groups(self, rows: list[ScimUser]) -> dict[UUID, list[dict[str, str]]]:
         groups: dict[UUID, list[dict[str, str]]] = defaultdict(list)
@@ -175,7 +179,7 @@ class UserStore(Store):
             groups[user_id].append({**reference, "display": name, "type": "direct"})
         return groups
 
-    def _resource(self, row: ScimUser, groups: list[dict[str, str]]) -> Any:
+    def _to_resource(self, row: ScimUser, groups: list[dict[str, str]]) -> Any:
         attributes = {"active": row.active, **row.claims}
         if not row.active:
             attributes["active"] = False
@@ -195,7 +199,7 @@ class UserStore(Store):
             by=self.by,
             row=row,
             fields=user_fields(resource),
-            action=f"scim_user.{VERBS[action]}",
+            action=f"scim_user.{AUDIT_VERBS[action]}",
         )
 
     def remove(self, pk: UUID) -> None:
@@ -213,14 +217,16 @@ class GroupStore(Store):
     def new_row(self) -> ScimGroup:
         return ScimGroup(org=self.org)
 
-    def resources(self, rows: Iterable[ScimGroup], *, with_memberships: bool = True) -> list[Any]:
+    def to_resources(
+        self, rows: Iterable[ScimGroup], *, with_memberships: bool = True
+    ) -> list[Any]:
         rows = list(rows)
         members: dict[UUID, list[Member]] = defaultdict(list)
-        queried = rows if with_memberships else []
-        memberships = ScimMembership.objects.for_org(self.org).filter(group__in=queried)
+        queried_rows = rows if with_memberships else []
+        memberships = ScimMembership.objects.for_org(self.org).filter(group__in=queried_rows)
         for group_id, user_id in memberships.order_by("id").values_list("group_id", "user_id"):
             members[group_id].append(member_reference(user_id))
-        return [self._resource(row, members[row.pk]) for row in rows]
+        return [self._to_resource(row, members[row.pk]) for row in rows]
 
     def apply_patch(self, row: ScimGroup, patch: Any) -> Any:
         parts = group_patches.split_operations(patch.operations)
@@ -229,7 +235,7 @@ class GroupStore(Store):
             group_patches.refuse_complex_patch(len(patch.operations), len(old_members))
             return super().apply_patch(row, patch)
         other_operations, member_changes = parts
-        resource = self.resources([row], with_memberships=False)[0]
+        resource = self.to_resources([row], with_memberships=False)[0]
         patch.model_copy(update={"operations": other_operations}).patch(
             resource, scim_policy=POLICY
         )
@@ -239,7 +245,7 @@ class GroupStore(Store):
         ]
         return resource
 
-    def _resource(self, row: ScimGroup, members: list[Member]) -> Any:
+    def _to_resource(self, row: ScimGroup, members: list[Member]) -> Any:
         return self.model(
             id=str(row.pk),
             display_name=row.display_name,
@@ -253,9 +259,13 @@ class GroupStore(Store):
             "display_name": validate_text(resource.display_name, "displayName", required=True),
             "external_id": external_id(resource),
         }
-        user_ids = [group_patches.member_id(each) for each in resource.members or []]
+        user_ids = [group_patches.member_id(member) for member in resource.members or []]
         provisioning.save_group(
-            org=self.org, by=self.by, row=row, fields=fields, action=f"scim_group.{VERBS[action]}"
+            org=self.org,
+            by=self.by,
+            row=row,
+            fields=fields,
+            action=f"scim_group.{AUDIT_VERBS[action]}",
         )
         provisioning.set_members(org=self.org, by=self.by, group=row, user_ids=user_ids)
 
@@ -266,17 +276,17 @@ class GroupStore(Store):
 def user_fields(user: Any) -> dict[str, Any]:
     """Return the columns of a user row for these attributes."""
     attributes = user.model_dump()
-    others = {
+    other_attributes = {
         name: attributes[name]
         for name in attributes
         if name not in {*READ_ONLY_ATTRIBUTES, *COLUMNS, "active"}
     }
-    claims = names.clean_json_texts(others)
+    claims = names.clean_json_texts(other_attributes)
     if user.active is None:
         claims["active"] = None  # A patch removed the attribute. This does not deactivate the user.
-    if len(dumps(claims)) > CLAIMS_LIMIT:
+    if len(dumps(claims)) > MAX_CLAIMS_SIZE:
         raise invalid_value(
-            f"The attributes of a user may have at most {CLAIMS_LIMIT // 1024} KiB in total."
+            f"The attributes of a user may have at most {MAX_CLAIMS_SIZE // 1024} KiB in total."
         )
     return {
         "user_name": validate_text(user.user_name, "userName", required=True),
@@ -310,8 +320,8 @@ def validate_text(value: str | None, name: str, *, required: bool = False) -> st
         valid_text = names.parse_name(value or "")
     except names.InvalidName as error:
         raise invalid_value(f"{name}: {error}") from None
-    if len(valid_text) > LENGTHS[name]:
-        raise invalid_value(f"{name} may have at most {LENGTHS[name]} characters.")
+    if len(valid_text) > MAX_LENGTHS[name]:
+        raise invalid_value(f"{name} may have at most {MAX_LENGTHS[name]} characters.")
     if not valid_text and required:
         raise invalid_value(f"{name} is required, and it must contain visible characters.")
     return valid_text
@@ -320,8 +330,8 @@ def validate_text(value: str | None, name: str, *, required: bool = False) -> st
 def external_id(resource: Any) -> str:
     """Return the `externalId`, unchanged. Raises a Problem if it contains invisible characters or is too long."""
     value = str(resource.external_id or "")
-    if len(value) > LENGTHS["externalId"]:
-        raise invalid_value(f"externalId may have at most {LENGTHS['externalId']} characters.")
+    if len(value) > MAX_LENGTHS["externalId"]:
+        raise invalid_value(f"externalId may have at most {MAX_LENGTHS['externalId']} characters.")
     validate_text(value, "externalId")
     return value
 
@@ -334,18 +344,18 @@ def location(name: str, pk: UUID) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}{BASE_PATH}/{name}s/{pk}"
 
 
-def without_own_id(data: dict[str, Any], own: str) -> dict[str, Any]:
+def remove_own_id(data: dict[str, Any], own_id: str) -> dict[str, Any]:
     """Remove the resource's own id from the values of a patch. Okta sends it, but it changes nothing."""
     operations = data.get("Operations")
     if not isinstance(operations, list):
         return data
-    if len(operations) > OPERATION_LIMIT:
-        raise invalid_value(f"A patch may have at most {OPERATION_LIMIT} operations.")
-    return {**data, "Operations": [_without_own_id(each, own) for each in operations]}
+    if len(operations) > MAX_OPERATIONS:
+        raise invalid_value(f"A patch may have at most {MAX_OPERATIONS} operations.")
+    return {**data, "Operations": [_remove_own_id(operation, own_id) for operation in operations]}
 
 
-def _without_own_id(operation: Any, own: str) -> Any:
+def _remove_own_id(operation: Any, own_id: str) -> Any:
     value = operation.get("value") if isinstance(operation, dict) else None
-    if not isinstance(value, dict) or operation.get("path") or value.get("id") != own:
+    if not isinstance(value, dict) or operation.get("path") or value.get("id") != own_id:
         return operation
     return {**operation, "value": {name: value[name] for name in value if name != "id"}}

@@ -52,7 +52,7 @@ class ScimView(OrgView):
     permissions = PERMISSIONS
     parser_classes = [JSONParser, ScimParser]
     renderer_classes = [ScimRenderer]
-    kinds: tuple[str, ...] = ()  # the types of its resources: Users, Groups
+    resource_types: tuple[str, ...] = ()  # Users, Groups, or both
 
     def get_exception_handler(self) -> Any:
         return errors.handle_exception
@@ -61,7 +61,10 @@ class ScimView(OrgView):
         from apps.orgs.scim import store
 
         stores = {"Users": store.UserStore, "Groups": store.GroupStore}
-        return [stores[kind](org=self.org, by=self.principal) for kind in self.kinds]
+        return [
+            stores[resource_type](org=self.org, by=self.principal)
+            for resource_type in self.resource_types
+        ]
 
     def search_response(self, query: Mapping[str, Any]) -> Response:
         from apps.orgs.scim import search
@@ -107,7 +110,7 @@ class ResourceView(ScimView):
 
 
 class Users(CollectionView):
-    kinds = ("Users",)
+    resource_types = ("Users",)
 
     @scim_operation(
         "scim_users_list",
@@ -135,7 +138,7 @@ class Users(CollectionView):
 
 
 class OneUser(ResourceView):
-    kinds = ("Users",)
+    resource_types = ("Users",)
 
     @scim_operation(
         "scim_users_get",
@@ -185,7 +188,7 @@ class OneUser(ResourceView):
 
 
 class Groups(CollectionView):
-    kinds = ("Groups",)
+    resource_types = ("Groups",)
 
     @scim_operation(
         "scim_groups_list",
@@ -213,7 +216,7 @@ class Groups(CollectionView):
 
 
 class OneGroup(ResourceView):
-    kinds = ("Groups",)
+    resource_types = ("Groups",)
 
     @scim_operation(
         "scim_groups_get",
@@ -268,7 +271,7 @@ class OneGroup(ResourceView):
 
 
 class UserSearch(ScimView):
-    kinds = ("Users",)
+    resource_types = ("Users",)
 
     @scim_operation(
         "scim_users_search",
@@ -283,7 +286,7 @@ class UserSearch(ScimView):
 
 
 class GroupSearch(ScimView):
-    kinds = ("Groups",)
+    resource_types = ("Groups",)
 
     @scim_operation(
         "scim_groups_search",
@@ -298,7 +301,7 @@ class GroupSearch(ScimView):
 
 
 class Search(ScimView):
-    kinds = ("Users", "Groups")
+    resource_types = ("Users", "Groups")
 
     @scim_operation(
         "scim_search",

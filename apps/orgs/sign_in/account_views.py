@@ -179,7 +179,7 @@ class EmailChange(AccountView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.EmailChange, request)
-        own_account.ask_to_change_email(
+        own_account.request_email_change(
             account=self.account, password=data["current_password"], email=data["email"]
         )
         return Response(status=202)
@@ -199,7 +199,9 @@ class Sessions(AccountView):
         rows: Any = sessions.active_sessions(self.account.user.pk).values(
             "id", "user_agent", "ip", "method", "second_factor_at", "created_at", "last_used_at"
         )
-        return page(request, rows, orders=SESSION_ORDERS, default="recent", render=self.row)
+        return page(
+            request, rows, orders=SESSION_ORDERS, default="recent", render=self.render_session
+        )
 
     @operation(
         "auth_sessions_end_all",
@@ -217,7 +219,7 @@ class Sessions(AccountView):
         )
         return Response(status=204)
 
-    def row(self, row: dict[str, Any]) -> dict[str, Any]:
+    def render_session(self, row: dict[str, Any]) -> dict[str, Any]:
         has_second_factor = row.pop("second_factor_at") is not None
         return {
             **row,

@@ -61,7 +61,7 @@ def register(
     invitation: str = "",
     client: Client,
 ) -> LoginResult | None:
-    """Create a user and an org, or join the org that invited them, in one transaction.
+    """Create a user and an org, or a user who joins the org of the invitation, in one transaction.
 
     Returns None and sends a mail if the address must be verified first. A mail is also sent if the address has an
     account, so that the response does not reveal this. Also returns None for an unclaimed account. Its owner sets a
@@ -148,10 +148,10 @@ def choose_provider(*, provider: str, org_slug: str, client: Client) -> str:
     Raises ProviderFailed if the org has no provider, and TooManyAttempts.
     """
     attempts.record_passkey_attempt(client.ip)
-    chosen = providers.provider_by_slug(org_slug) if provider == "sso" else provider
-    if chosen is None:
+    chosen_provider = providers.provider_by_slug(org_slug) if provider == "sso" else provider
+    if chosen_provider is None:
         raise ProviderFailed("provider_unknown")
-    return chosen
+    return chosen_provider
 
 
 def finish_provider_login(*, identity: Identity, client: Client) -> ProviderResult:

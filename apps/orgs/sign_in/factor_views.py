@@ -159,7 +159,7 @@ class RecoveryCodes(AccountView):
     )
     def post(self, request: Request) -> Response:
         password = data_of(forms.Reauthentication, request)["current_password"]
-        codes = own_factors.new_recovery_codes(account=self.account, password=password)
+        codes = own_factors.replace_recovery_codes(account=self.account, password=password)
         return Response({"recovery_codes": codes})
 
 

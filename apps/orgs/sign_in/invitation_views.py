@@ -15,7 +15,7 @@ from apps.web.origin import refuse_cross_site
 from apps.web.schema import operation
 from apps.web.views import PublicView, data_of
 
-SHOWN_EXAMPLE = {
+DETAILS_EXAMPLE = {
     "organization": "Analytics",
     "email": "grace@example.com",
     "role": "member",
@@ -36,14 +36,14 @@ class InvitationDetails(PublicView):
         request=forms.InvitationToken,
         answer=forms.InvitationDetails,
         errors=(403, 410, 422),
-        example=SHOWN_EXAMPLE,
+        example=DETAILS_EXAMPLE,
         request_example=TOKEN_EXAMPLE,
         public=True,
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie_only=False)
         details = invitations.load_details(data_of(forms.InvitationToken, request)["token"])
-        return Response({name: getattr(details, name) for name in SHOWN_EXAMPLE})
+        return Response({name: getattr(details, name) for name in DETAILS_EXAMPLE})
 
 
 class InvitationAcceptance(AccountView):

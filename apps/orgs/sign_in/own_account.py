@@ -1,4 +1,4 @@
-"""Actions on the user's own account: password, address, and joining, creating and switching orgs."""
+"""Actions of a user: change the password or the address, and join, create or switch orgs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def change_password(*, account: Account, current_password: str, new_password: st
     accounts.change_password(user=user, password=new_password, keep_session=account.session.pk)
 
 
-def ask_to_change_email(*, account: Account, password: str, email: str) -> None:
+def request_email_change(*, account: Account, password: str, email: str) -> None:
     """Mail a link to the new address. The address changes when the link is opened. Raises WrongPassword."""
     require_password(account, password)
     accounts.request_email_change(user=account.user, email=email, ip=account.ip)

@@ -40,7 +40,7 @@ def remove_totp(*, account: Account, password: str) -> None:
     factors.remove_totp(user=account.user, session=account.session)
 
 
-def new_recovery_codes(*, account: Account, password: str) -> list[str]:
+def replace_recovery_codes(*, account: Account, password: str) -> list[str]:
     """Replace the recovery codes. Raises NotFound if the user has no second factor."""
     require_factor(account, password)
     if not factors.load_factors(account.user).has_any:

@@ -29,7 +29,7 @@ class ProviderFields(TypedDict):
 
 
 class SsoRequired(Conflict):
-    """The organization requires its identity provider: disable that rule first."""
+    """The organization requires members to log in with its identity provider: disable this rule first."""
 
     code = "sso_required"
 

@@ -40,7 +40,7 @@ OWN_PROVIDER_EXAMPLE = {
     "updated_at": "2026-11-22T09:00:00Z",
 }
 STEPS_EXAMPLE = {"ok": True, "steps": [{"step": "discovery", "ok": True, "message": "Found."}]}
-OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
+DASHBOARD_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 
 
 class Providers(PublicView):
@@ -55,10 +55,10 @@ class Providers(PublicView):
         public=True,
     )
     def get(self, request: Request) -> Response:
-        installed = [
+        installed_providers = [
             {"id": name, "name": app.name} for name, app in providers.installed_providers().items()
         ]
-        return Response({"providers": installed})
+        return Response({"providers": installed_providers})
 
 
 class ProviderStart(PublicView):
@@ -78,10 +78,10 @@ class ProviderStart(PublicView):
         parameters = query_of(forms.Start, request)
         state = {"next": safe_path(parameters["next"]), "invitation": parameters["invitation"]}
         try:
-            chosen = entry.choose_provider(
+            chosen_provider = entry.choose_provider(
                 provider=provider, org_slug=parameters["org"], client=client_of(request)
             )
-            return providers.redirect_to_provider(request._request, chosen, state)
+            return providers.redirect_to_provider(request._request, chosen_provider, state)
         except ProviderFailed as failure:
             return redirect_to_problem(failure.code)
 
@@ -253,7 +253,7 @@ class OwnProvider(OrgView):
         return Response(status=204)
 
     def respond(self, row: IdentityProvider) -> Response:
-        start = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/sso/start"
+        start_url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/sso/start"
         body = {
             "issuer": row.issuer,
             "client_id": row.client_id,
@@ -261,7 +261,7 @@ class OwnProvider(OrgView):
             "join_role": row.join_role or None,
             "enabled": row.enabled,
             "callback_url": providers.callback_url(providers.provider_of_org(self.org.pk)),
-            "start_url": f"{start}?{urlencode({'org': self.org.slug})}",
+            "start_url": f"{start_url}?{urlencode({'org': self.org.slug})}",
             "updated_at": row.updated_at,
         }
         return Response(body, headers={"ETag": etag(version_of_time(row.updated_at))})
@@ -285,8 +285,8 @@ class OwnProviderCheck(OrgView):
 
 
 def safe_path(path: str) -> str:
-    """Return the path if it is a path of our own pages, else an empty text. A full URL could lead to another site."""
-    return path if OWN_PATH.fullmatch(path) else ""
+    """Return the path if it is a path of the dashboard, else an empty text. A full URL could lead to another site."""
+    return path if DASHBOARD_PATH.fullmatch(path) else ""
 
 
 def redirect_after_login(result: ProviderResult, *, next_page: str) -> HttpResponseBase:
