@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from apps.orgs.roles import Role
 from apps.web import openapi
 from tests.isolation.cases import CASES
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 from tests.isolation.test_matrix import (
     DOCUMENTED,
     OPERATIONS,
@@ -38,13 +38,13 @@ MEGABYTE = "x" * 1_000_000  # half of the largest allowed body
 
 
 @pytest.fixture(scope="module")
-def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Planted]:
+def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[PlantedOrg]:
     with django_db_blocker.unblock(), transaction.atomic():
         yield plant()
         transaction.set_rollback(True)
 
 
-def send(planted: Planted, name: str, body: bytes, media_type: str = "application/json") -> Any:
+def send(planted: PlantedOrg, name: str, body: bytes, media_type: str = "application/json") -> Any:
     _, method = OPERATIONS[name]
     case = CASES[name]
     path, _ = own_address(name, case, planted)
@@ -107,13 +107,13 @@ BROKEN_BODIES = (
 
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
-def test_a_broken_body_gets_400(planted: Planted, name: str, count: int) -> None:
+def test_a_broken_body_gets_400(planted: PlantedOrg, name: str, count: int) -> None:
     for body in take_some(BROKEN_BODIES, count, OPERATIONS_WITH_BODY.index(name)):
         read_problem(send(planted, name, body), 400)
 
 
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
-def test_a_body_that_is_too_large_gets_413(planted: Planted, name: str) -> None:
+def test_a_body_that_is_too_large_gets_413(planted: PlantedOrg, name: str) -> None:
     read_problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
 
 
@@ -122,14 +122,14 @@ WRONG_MEDIA_TYPES = ("text/plain", "application/x-www-form-urlencoded", "", "a/b
 
 @pytest.mark.parametrize("count", [1, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
-def test_a_body_of_another_media_type_gets_415(planted: Planted, name: str, count: int) -> None:
+def test_a_body_of_another_media_type_gets_415(planted: PlantedOrg, name: str, count: int) -> None:
     for media_type in take_some(WRONG_MEDIA_TYPES, count, OPERATIONS_WITH_BODY.index(name)):
         read_problem(send(planted, name, b'{"name": "x"}', media_type), 415)
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS_WITH_BODY) & SCIM_OPERATIONS))
 def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
-    planted: Planted, name: str
+    planted: PlantedOrg, name: str
 ) -> None:
     nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
     assert "name.x.1" in read_problem(nul, 400)["detail"]
@@ -137,7 +137,7 @@ def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS_WITH_BODY) - SCIM_OPERATIONS))
 def test_the_error_names_an_unknown_field_and_the_field_of_a_nul_character(
-    planted: Planted, name: str
+    planted: PlantedOrg, name: str
 ) -> None:
     answer = send(planted, name, b'{"no_such_field": 1}')
     assert "no_such_field" in error_fields(read_invalid(answer, name))
@@ -195,7 +195,7 @@ OPERATION_FIELDS = [
 
 @pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
-    planted: Planted, name: str
+    planted: PlantedOrg, name: str
 ) -> None:
     valid_body = own_call(name, CASES[name], planted).body or {}
     all_fields = body_fields(name)
@@ -207,7 +207,7 @@ def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_SEVERAL_FIELDS)
 def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the_field(
-    planted: Planted, name: str, count: int
+    planted: PlantedOrg, name: str, count: int
 ) -> None:
     valid_body = own_call(name, CASES[name], planted).body or {}
     for field in body_fields(name):
@@ -219,7 +219,7 @@ def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the
 
 @pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_megabyte_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
-    planted: Planted, name: str
+    planted: PlantedOrg, name: str
 ) -> None:
     """Send the megabyte once as text and once in lists, divided among all fields."""
     valid_body = own_call(name, CASES[name], planted).body or {}
@@ -232,7 +232,7 @@ def test_a_megabyte_in_all_fields_never_causes_a_500_and_the_problem_names_a_fie
 
 
 def assert_documented_response(
-    planted: Planted, name: str, body: dict[str, Any], wrong_fields: set[str]
+    planted: PlantedOrg, name: str, body: dict[str, Any], wrong_fields: set[str]
 ) -> None:
     """Send the body and assert that the response is documented. A 422 must name one of the wrong fields."""
     answer = send(planted, name, orjson.dumps(body))
@@ -268,7 +268,7 @@ WRONG_PARAMETERS = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null",
 @pytest.mark.parametrize("count", [4, ALL_VALUES])
 @pytest.mark.parametrize(("name", "parameter"), QUERY_PARAMETERS)
 def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
-    planted: Planted, name: str, parameter: str, count: int
+    planted: PlantedOrg, name: str, parameter: str, count: int
 ) -> None:
     path, _ = own_address(name, CASES[name], planted)
     for value in take_some(WRONG_PARAMETERS, count, QUERY_PARAMETERS.index((name, parameter))):
@@ -297,7 +297,7 @@ LIST_OPERATIONS = sorted(
 
 
 @pytest.mark.parametrize("name", LIST_OPERATIONS)
-def test_the_error_names_an_unknown_parameter_of_a_list(planted: Planted, name: str) -> None:
+def test_the_error_names_an_unknown_parameter_of_a_list(planted: PlantedOrg, name: str) -> None:
     with roll_back():
         call = own_call(name, CASES[name], planted)
         answer = client_of(Role.OWNER, planted).get(call.path, {"no_such_parameter": "1"})
@@ -324,7 +324,7 @@ def test_an_unknown_path_gets_404(world: World, path: str) -> None:
     read_problem(world.client(Role.OWNER).get(path), 404)
 
 
-def test_an_impossible_file_name_gets_404_or_422(planted: Planted) -> None:
+def test_an_impossible_file_name_gets_404_or_422(planted: PlantedOrg) -> None:
     with roll_back():
         client = client_of(Role.OWNER, planted)
         answer = client.get(f"/api/v1/runs/{planted['run']}/outputs/%00")

@@ -29,8 +29,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.isolation.cases import CASES
-from tests.isolation.planted import Planted, plant
-from tests.isolation.test_matrix import bearer_of
+from tests.isolation.planted import PlantedOrg, plant
+from tests.isolation.test_matrix import authorization_header
 
 CHECKS = [
     not_a_server_error,
@@ -59,7 +59,7 @@ schema = load_schema()
 
 
 @pytest.fixture(scope="module")
-def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Planted]:
+def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[PlantedOrg]:
     with django_db_blocker.unblock(), transaction.atomic(), keep_connection_open():
         yield plant()
         transaction.set_rollback(True)
@@ -92,13 +92,15 @@ ACTORS = os.environ.get("DROVER_FUZZ_AS", DEFAULT_ACTORS).split()
 request_numbers = count()
 
 
-def send_and_check(case: Any, planted: Planted) -> None:
+def send_and_check(case: Any, planted: PlantedOrg) -> None:
     name = case.operation.definition.raw["operationId"]
     ids = {parameter: planted[thing] for parameter, thing in CASES[name].path.items()}
     case.path_parameters = {**(case.path_parameters or {}), **ids}
     actor = ACTORS[next(request_numbers) % len(ACTORS)]
     with roll_back():
-        headers = {"Authorization": bearer_of(actor, planted)} if actor != "anonymous" else {}
+        headers = (
+            {"Authorization": authorization_header(actor, planted)} if actor != "anonymous" else {}
+        )
         response = case.call(headers=headers)
     is_not_ready = name == "health_ready" and response.status_code == 503  # the suite has no worker
     is_stream = response.headers.get("content-type", [""])[0].startswith("text/event-stream")

@@ -19,7 +19,7 @@ from apps.orgs.exceptions import ChangedMeanwhile, NotFound, PermissionMissing
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Role
-from tests.isolation.planted import Planted, plant, principal
+from tests.isolation.planted import PlantedOrg, plant, principal
 
 REPOSITORY_FIELDS = {
     "url": "https://git.example.com/a",
@@ -30,7 +30,7 @@ REPOSITORY_FIELDS = {
 
 
 @pytest.fixture
-def planted(db: None) -> Planted:
+def planted(db: None) -> PlantedOrg:
     return plant()
 
 
@@ -73,7 +73,7 @@ def creating_actions(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
     }
 
 
-def test_a_viewer_may_call_none_of_the_actions(planted: Planted) -> None:
+def test_a_viewer_may_call_none_of_the_actions(planted: PlantedOrg) -> None:
     org = planted.world.org
     with planted.world.scope():
         by = principal(planted.world, Role.VIEWER)
@@ -83,7 +83,7 @@ def test_a_viewer_may_call_none_of_the_actions(planted: Planted) -> None:
                 pytest.fail(f"{name}: {action()}")
 
 
-def test_actions_on_objects_of_another_org_raise_not_found(planted: Planted) -> None:
+def test_actions_on_objects_of_another_org_raise_not_found(planted: PlantedOrg) -> None:
     other_org = plant()
     with planted.world.scope():
         by = principal(planted.world, Role.OWNER)
@@ -92,7 +92,7 @@ def test_actions_on_objects_of_another_org_raise_not_found(planted: Planted) -> 
                 pytest.fail(f"{name}: {action()}")
 
 
-def test_an_action_is_rejected_if_the_object_was_changed_meanwhile(planted: Planted) -> None:
+def test_an_action_is_rejected_if_the_object_was_changed_meanwhile(planted: PlantedOrg) -> None:
     comparing_actions = (
         "change a connector", "delete a connector", "change a source", "approve a version",
         "restore a version", "delete a source", "change a repository", "disconnect a repository",
@@ -104,7 +104,7 @@ def test_an_action_is_rejected_if_the_object_was_changed_meanwhile(planted: Plan
                 pytest.fail(f"{name}: {actions[name](match=frozenset({'99'}))}")
 
 
-def test_code_that_was_not_validated_is_not_stored(planted: Planted) -> None:
+def test_code_that_was_not_validated_is_not_stored(planted: PlantedOrg) -> None:
     create_source = creating_actions(planted.world.org, SYSTEM)["create a source"]
     with planted.world.scope(), pytest.raises(CodeUnchecked):
         create_source()

@@ -51,10 +51,10 @@ ROWS = st.lists(
 )
 
 
-def normalized(value: Any) -> str:
+def normalize(value: Any) -> str:
     """Return the same text for equal values of different column types."""
     if isinstance(value, (dict, list)):
-        value = normalized_json(value)
+        value = normalize_json(value)
     if isinstance(value, bool):
         return str(value).lower()
     try:
@@ -65,16 +65,16 @@ def normalized(value: Any) -> str:
     return str(number.normalize() if is_short else number).lower()
 
 
-def normalized_json(value: Any) -> str:
-    return json.dumps(_with_normalized_floats(value), ensure_ascii=False, separators=(",", ":"))
+def normalize_json(value: Any) -> str:
+    return json.dumps(_normalize_floats(value), ensure_ascii=False, separators=(",", ":"))
 
 
-def _with_normalized_floats(value: Any) -> Any:
+def _normalize_floats(value: Any) -> Any:
     if isinstance(value, float):
-        return normalized(value)
+        return normalize(value)
     if isinstance(value, dict):
-        return {key: _with_normalized_floats(inner) for key, inner in value.items()}
-    return [_with_normalized_floats(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _normalize_floats(inner) for key, inner in value.items()}
+    return [_normalize_floats(inner) for inner in value] if isinstance(value, list) else value
 
 
 def split_rows(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
@@ -89,7 +89,7 @@ def count_rows(
     rows: Counter[tuple[Any, ...]] = Counter()
     for page in decoded:
         for row in schema.conform(page.frame).to_dicts():
-            cells = ((name, normalized(v)) for name, v in row.items() if v is not None)
+            cells = ((name, normalize(v)) for name, v in row.items() if v is not None)
             rows[tuple(sorted(cells))] += 1
     return rows
 
@@ -134,7 +134,7 @@ def test_scalars_keep_their_value_when_the_column_widens(
         if value is None:
             assert values[index] is None
             continue
-        assert normalized(value) == normalized(values[index])
+        assert normalize(value) == normalize(values[index])
     assert all(sample.reason == "text that is not valid Unicode" for sample in rejected)
 
 

@@ -42,12 +42,12 @@ def install_operations() -> list[tuple[str, str, InstallFunctions]]:
 
 
 def test_each_sql_file_is_installed_by_a_migration_in_its_current_version() -> None:
-    newest: dict[str, str] = {}
+    newest_digests: dict[str, str] = {}
     for _, _, operation in install_operations():
-        newest |= operation.files
+        newest_digests |= operation.files
     for path in sql_files():
         expected = digest(read_sql(path))
-        assert newest.get(path) == expected, (
+        assert newest_digests.get(path) == expected, (
             f"apps/{path} has changed: add a migration with"
             f' InstallFunctions({{"{path}": "{expected}"}})'
         )
@@ -84,10 +84,10 @@ def old_installation(db: None) -> Iterator[str]:
 def test_an_upgraded_installation_has_the_same_functions_as_a_new_one(
     old_installation: str,
 ) -> None:
-    with psycopg.connect(old_installation, autocommit=True) as old:
-        before = old.execute(SELECT_DEFINITIONS).fetchall()
+    with psycopg.connect(old_installation, autocommit=True) as old_database:
+        functions_before = old_database.execute(SELECT_DEFINITIONS).fetchall()
         database.migrate(old_installation)
-        after = old.execute(SELECT_DEFINITIONS).fetchall()
-    with psycopg.connect(database.url_of(database.worker_database())) as new:
-        assert after == new.execute(SELECT_DEFINITIONS).fetchall()
-    assert {row[0] for row in before} <= {row[0] for row in after}
+        functions_after = old_database.execute(SELECT_DEFINITIONS).fetchall()
+    with psycopg.connect(database.url_of(database.worker_database())) as new_database:
+        assert functions_after == new_database.execute(SELECT_DEFINITIONS).fetchall()
+    assert {row[0] for row in functions_before} <= {row[0] for row in functions_after}

@@ -125,7 +125,9 @@ def test_request_serializers_are_found_and_every_other_text_still_exists() -> No
 @pytest.mark.parametrize("model", all_models(), ids=lambda model: model._meta.label)
 def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Model]) -> None:
     constraints = [
-        rule for rule in model._meta.constraints if isinstance(rule, models.CheckConstraint)
+        constraint
+        for constraint in model._meta.constraints
+        if isinstance(constraint, models.CheckConstraint)
     ]
 
     def has_constraint(field: models.Field[Any, Any]) -> bool:

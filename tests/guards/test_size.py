@@ -25,13 +25,13 @@ def test_no_folder_contains_too_many_files() -> None:
 
 
 def test_no_module_is_too_long() -> None:
-    long = {
+    long_modules = {
         path: n
         for path in python_files("apps", "config", "local")
         if (n := _count_lines(path)) > MAX_LINES
     }
 
-    assert long == {}
+    assert long_modules == {}
 
 
 def _count_lines(path: Path) -> int:

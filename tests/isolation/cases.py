@@ -15,7 +15,7 @@ from typing import Any
 from apps.orgs.roles import Role
 from tests.isolation.planted import (
     PASSWORD,
-    Planted,
+    PlantedOrg,
     add_passkey,
     issue_invitation,
     issue_refresh_token,
@@ -33,15 +33,15 @@ class Case:
     query: Mapping[str, str] = field(default_factory=dict)
     # Parameters in the path and query that are not ids.
     other_parameters: Mapping[str, Any] = field(default_factory=dict)
-    body: Callable[[Planted], dict[str, Any]] | None = None
+    body: Callable[[PlantedOrg], dict[str, Any]] | None = None
     # The status for each actor who gets another status.
     status_by_actor: Mapping[str, int] = field(default_factory=dict)
     unknown_id_status: int = 404  # the status for an unknown id in the body
     # The status by an id's position, if the operation does not look this id up.
     ignored_ids: Mapping[str, int] = field(default_factory=dict)
     varying_part: bytes = b""  # regular expression of what differs in each response
-    headers: Callable[[Planted], dict[str, Any]] = lambda planted: {}
-    cookies: Callable[[Planted], dict[str, str]] = lambda planted: {}
+    headers: Callable[[PlantedOrg], dict[str, Any]] = lambda planted: {}
+    cookies: Callable[[PlantedOrg], dict[str, str]] = lambda planted: {}
 
 
 SCIM_USER, SCIM_GROUP = (
@@ -52,11 +52,11 @@ SCIM_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 OWN_PAGE_HEADERS = {"HTTP_X_REQUESTED_WITH": "drover"}
 
 
-def refresh_cookie(planted: Planted) -> dict[str, str]:
+def refresh_cookie(planted: PlantedOrg) -> dict[str, str]:
     return {"drover_refresh": issue_refresh_token(planted)}
 
 
-def own_page_headers(planted: Planted) -> dict[str, Any]:
+def own_page_headers(planted: PlantedOrg) -> dict[str, Any]:
     return dict(OWN_PAGE_HEADERS)
 
 
@@ -271,7 +271,7 @@ ORGS = {
 DUMMY_SETTINGS = {"rows": 3}
 
 
-def make_definition(planted: Planted) -> dict[str, Any]:
+def make_definition(planted: PlantedOrg) -> dict[str, Any]:
     return {
         "source": {"connector_id": planted["connector"]},
         "streams": [{"stream": "generated"}],

@@ -42,7 +42,7 @@ PASSWORD = "correct horse battery staple"
 
 
 @dataclass
-class Planted:
+class PlantedOrg:
     """An org and its objects, by name: `planted["pipeline"]` is the id of its pipeline, `planted["email"]` a text."""
 
     world: World
@@ -72,7 +72,7 @@ def membership(world: World, user: User) -> Membership:
     return member
 
 
-def plant() -> Planted:
+def plant() -> PlantedOrg:
     """Create an org with members, a removed member, and one object of every kind in the API."""
     canary = f"canary-{uuid4().hex}"
     world = make_world(canary)
@@ -97,7 +97,7 @@ def plant() -> Planted:
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
     claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
     claims["removed"] = claims_for(removed_user, world.org)
-    return Planted(world, removed_user, canary, ids, texts, claims)
+    return PlantedOrg(world, removed_user, canary, ids, texts, claims)
 
 
 def _create_people(world: World, removed_user: User) -> dict[str, UUID]:
@@ -343,12 +343,12 @@ def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, U
     return {"run": failed_run.pk, "live_run": live_run.pk}
 
 
-def issue_reset_link(planted: Planted) -> str:
+def issue_reset_link(planted: PlantedOrg) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.RESET, owner.email)
 
 
-def add_passkey(planted: Planted) -> dict[str, Any]:
+def add_passkey(planted: PlantedOrg) -> dict[str, Any]:
     """Give the owner a passkey that the session has verified. This sends no mail. Return no headers."""
     owner = planted.world.users[Role.OWNER]
     data = {"id": planted["passkey"], "name": "Laptop", "credential": {}}
@@ -357,12 +357,12 @@ def add_passkey(planted: Planted) -> dict[str, Any]:
     return {}
 
 
-def issue_verify_link(planted: Planted) -> str:
+def issue_verify_link(planted: PlantedOrg) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.VERIFY, owner.email)
 
 
-def issue_invitation(planted: Planted) -> str:
+def issue_invitation(planted: PlantedOrg) -> str:
     """Create an invitation to the owner's own address and return its secret."""
     secret = links.new_secret()
     email = planted.world.users[Role.OWNER].email
@@ -378,13 +378,13 @@ def issue_invitation(planted: Planted) -> str:
     return secret
 
 
-def issue_refresh_token(planted: Planted) -> str:
+def issue_refresh_token(planted: PlantedOrg) -> str:
     """Begin a session of the org's owner and return its refresh token."""
     owner = planted.world.users[Role.OWNER]
     return sessions.begin(user=owner, ip=None, user_agent="tests").refresh_token or ""
 
 
-def add_rows(planted: Planted, count: int) -> None:
+def add_rows(planted: PlantedOrg, count: int) -> None:
     """Create `count` more rows for every list of the API."""
     world, canary = planted.world, planted.canary
     owner_id = world.users[Role.OWNER].pk

@@ -13,8 +13,14 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from tests.isolation.cases import CASES, SCIM_PATCH
-from tests.isolation.planted import Planted, plant
-from tests.isolation.test_matrix import OPERATIONS, bearer_of, own_call, roll_back, view_of
+from tests.isolation.planted import PlantedOrg, plant
+from tests.isolation.test_matrix import (
+    OPERATIONS,
+    authorization_header,
+    own_call,
+    roll_back,
+    view_of,
+)
 from tests.world import new_client
 
 OPERATIONS_WITHOUT_EVENT = {
@@ -64,30 +70,30 @@ def operations_with_event() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Planted]:
+def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[PlantedOrg]:
     with django_db_blocker.unblock(), transaction.atomic():
         yield plant()
         transaction.set_rollback(True)
 
 
-def count_events(planted: Planted) -> int:
+def count_events(planted: PlantedOrg) -> int:
     with planted.world.scope():
         count: int = AuditEvent.objects.for_org(planted.world.org).count()
     return count
 
 
-def send(name: str, planted: Planted, role: Role, body: Any = None) -> Any:
+def send(name: str, planted: PlantedOrg, role: Role, body: Any = None) -> Any:
     case = CASES[name]
     call = own_call(name, case, planted)
     client = new_client()
-    client.credentials(HTTP_AUTHORIZATION=bearer_of(role, planted))
+    client.credentials(HTTP_AUTHORIZATION=authorization_header(role, planted))
     client.cookies.load(case.cookies(planted))
     method: Any = getattr(client, OPERATIONS[name][1])
     return method(call.path, body or call.body or {}, **case.headers(planted))
 
 
 @pytest.mark.parametrize("name", operations_with_event())
-def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: Planted) -> None:
+def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: PlantedOrg) -> None:
     with roll_back():
         if name in FIRST_REQUEST:
             first, body = FIRST_REQUEST[name]
@@ -99,7 +105,7 @@ def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: Planted) ->
         assert count_events(planted) > before
 
 
-def test_an_operation_that_changes_nothing_adds_no_event(planted: Planted) -> None:
+def test_an_operation_that_changes_nothing_adds_no_event(planted: PlantedOrg) -> None:
     for name in OPERATIONS_WITHOUT_EVENT:
         with roll_back():
             before = count_events(planted)

@@ -19,7 +19,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs.claiming import leases
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 
 # Tasks without an org. They work for one user, or use functions over all orgs that return only ids.
 TASKS_WITHOUT_ORG = {
@@ -39,11 +39,11 @@ WAKE_UP_TASK = "runs.execute"
 class Job:
     """The arguments of a task except its org. `prepare` creates the state in which the task changes something."""
 
-    arguments: Callable[[Planted], dict[str, str]]
-    prepare: Callable[[Planted], None] = lambda planted: None
+    arguments: Callable[[PlantedOrg], dict[str, str]]
+    prepare: Callable[[PlantedOrg], None] = lambda planted: None
 
 
-def request_cancel(planted: Planted) -> None:
+def request_cancel(planted: PlantedOrg) -> None:
     with planted.world.scope():
         run = planted.ids["live_run"]
         leases.take(org_id=planted.world.org.pk, run_id=run, worker="gone")
@@ -51,7 +51,7 @@ def request_cancel(planted: Planted) -> None:
         runs.update(cancel_requested_at=timezone.now())
 
 
-def delete_pipeline(planted: Planted) -> None:
+def delete_pipeline(planted: PlantedOrg) -> None:
     """Delete the pipeline's row. The job must delete the folder of its run."""
     with planted.world.scope():
         Run.objects.for_org(planted.world.org).filter(pk=planted["run"]).delete()
@@ -68,7 +68,7 @@ JOBS = {
 
 
 @pytest.fixture
-def orgs(committed_db: None) -> tuple[Planted, Planted]:
+def orgs(committed_db: None) -> tuple[PlantedOrg, PlantedOrg]:
     return plant(), plant()
 
 
@@ -89,7 +89,7 @@ def test_every_task_is_listed() -> None:
     }
 
 
-def changeable_data(planted: Planted) -> list[Any]:
+def changeable_data(planted: PlantedOrg) -> list[Any]:
     """Return everything that a job could change: rows, and the files of the runs."""
     org = planted.world.org
     with org_scope(org.pk):
@@ -102,7 +102,7 @@ def changeable_data(planted: Planted) -> list[Any]:
 
 @pytest.mark.parametrize("name", sorted(JOBS))
 def test_a_job_changes_an_object_only_if_it_names_the_org_of_the_object(
-    name: str, orgs: tuple[Planted, Planted]
+    name: str, orgs: tuple[PlantedOrg, PlantedOrg]
 ) -> None:
     mine, theirs = orgs
     job, task = JOBS[name], app.tasks[name].func

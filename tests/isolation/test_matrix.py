@@ -28,7 +28,7 @@ from apps.orgs.roles import Permission, Role, allows
 from apps.web.views import PublicView
 from tests.api.test_openapi import operations
 from tests.isolation.cases import CASES, Case
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 from tests.world import new_client
 
 OPERATIONS = {operation["operationId"]: (path, method) for path, method, operation in operations()}
@@ -39,8 +39,8 @@ ACTORS = ("anonymous", *Role.values, "key", "reading_key", "removed")
 
 @dataclass(frozen=True)
 class TwoOrgs:
-    ours: Planted
-    theirs: Planted
+    ours: PlantedOrg
+    theirs: PlantedOrg
 
 
 @pytest.fixture(scope="module")
@@ -104,27 +104,27 @@ def expected_refusal(name: str, actor: str) -> int | None:
     return None if allows(role, permission) else 403
 
 
-def client_of(actor: str, planted: Planted) -> APIClient:
+def client_of(actor: str, planted: PlantedOrg) -> APIClient:
     client = new_client()
     client.raise_request_exception = False
     if actor != "anonymous":
-        client.credentials(HTTP_AUTHORIZATION=bearer_of(actor, planted))
+        client.credentials(HTTP_AUTHORIZATION=authorization_header(actor, planted))
     return client
 
 
-def bearer_of(actor: str, planted: Planted) -> str:
+def authorization_header(actor: str, planted: PlantedOrg) -> str:
     """Return the Authorization header of this kind of caller."""
     if actor.endswith("key"):
         return f"Bearer {planted[actor]}"
     return f"Bearer {tokens.issue(planted.claims[actor])}"
 
 
-def own_call(name: str, case: Case, planted: Planted) -> Call:
+def own_call(name: str, case: Case, planted: PlantedOrg) -> Call:
     path, query = own_address(name, case, planted)
     return Call(path, query, case.body(planted) if case.body else None)
 
 
-def own_address(name: str, case: Case, planted: Planted) -> tuple[str, dict[str, Any]]:
+def own_address(name: str, case: Case, planted: PlantedOrg) -> tuple[str, dict[str, Any]]:
     """Return the path and the query, without the body, because creating a body may change the database."""
     path, _ = OPERATIONS[name]
     values = {k: planted[v] for k, v in case.path.items()} | dict(case.other_parameters)
@@ -132,7 +132,7 @@ def own_address(name: str, case: Case, planted: Planted) -> tuple[str, dict[str,
     return filled, {k: planted[v] for k, v in case.query.items()} | values
 
 
-def send(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any:
+def send(call: Call, actor: str, name: str, case: Case, planted: PlantedOrg) -> Any:
     """Send the request and roll its changes back."""
     _, method = OPERATIONS[name]
     with roll_back():
@@ -167,12 +167,12 @@ def calls_with_wrong_ids(
             Call(ours.path, {**ours.query, parameter: theirs.query[parameter]}, ours.body),
             Call(ours.path, {**ours.query, parameter: str(uuid4())}, ours.body),
         )
-    for position in ids_in(ours.body):
+    for position in id_positions(ours.body):
         foreign_id = value_at(theirs.body, position)
         yield (
             f"body {'.'.join(map(str, position))}",
-            Call(ours.path, ours.query, with_value_at(ours.body, position, foreign_id)),
-            Call(ours.path, ours.query, with_value_at(ours.body, position, str(uuid4()))),
+            Call(ours.path, ours.query, replace_value_at(ours.body, position, foreign_id)),
+            Call(ours.path, ours.query, replace_value_at(ours.body, position, str(uuid4()))),
         )
 
 
@@ -187,7 +187,7 @@ def is_id(value: Any) -> bool:
         return False
 
 
-def ids_in(body: Any, position: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def id_positions(body: Any, position: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if is_id(body):
         yield position
     inner = (
@@ -196,7 +196,7 @@ def ids_in(body: Any, position: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
         else enumerate(body if isinstance(body, list) else [])
     )
     for key, value in inner:
-        yield from ids_in(value, (*position, key))
+        yield from id_positions(value, (*position, key))
 
 
 def value_at(body: Any, position: tuple[Any, ...]) -> Any:
@@ -205,15 +205,15 @@ def value_at(body: Any, position: tuple[Any, ...]) -> Any:
     return body
 
 
-def with_value_at(body: Any, position: tuple[Any, ...], value: Any) -> Any:
+def replace_value_at(body: Any, position: tuple[Any, ...], value: Any) -> Any:
     if not position:
         return value
     copy = dict(body) if isinstance(body, dict) else list(body)
-    copy[position[0]] = with_value_at(copy[position[0]], position[1:], value)
+    copy[position[0]] = replace_value_at(copy[position[0]], position[1:], value)
     return copy
 
 
-def assert_no_leak(answer: Any, theirs: Planted) -> None:
+def assert_no_leak(answer: Any, theirs: PlantedOrg) -> None:
     """Assert that a response contains no text and no id of the other org."""
     response = answer.whole_body + str(answer.headers).encode()
     assert theirs.canary.encode() not in response
@@ -258,7 +258,7 @@ def test_the_case_contains_every_id_that_the_operation_accepts(
     required = set(uuid_fields(content.get("schema", {}), openapi.document()["components"]))
     present = {
         tuple(k for k in position if isinstance(k, str))
-        for position in ids_in(own_call(name, case, two_orgs.ours).body)
+        for position in id_positions(own_call(name, case, two_orgs.ours).body)
     }
     assert required <= present, f"the body lacks {required - present}"
 

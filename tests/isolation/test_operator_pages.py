@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apps.auth.models import User
 from apps.orgs.operators.site import OperatorAdmin
 from apps.orgs.roles import Role
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 from tests.orgs.test_operators import (
     PASSWORD,
     enter_password,
@@ -55,7 +55,7 @@ def url_of_route(route: str, pk: Any) -> str:
 
 
 @pytest.fixture
-def orgs(committed_db: None) -> tuple[Planted, Planted]:
+def orgs(committed_db: None) -> tuple[PlantedOrg, PlantedOrg]:
     return plant(), plant()
 
 
@@ -66,7 +66,7 @@ def test_the_list_of_pages_is_not_empty() -> None:
 
 
 def test_no_operator_page_opens_for_anonymous_users_owners_or_operators_without_second_factor(
-    orgs: tuple[Planted, Planted],
+    orgs: tuple[PlantedOrg, PlantedOrg],
 ) -> None:
     owner = orgs[0].world.users[Role.OWNER]
     anonymous, owner_client, client_without_factor = Client(), Client(), Client()
@@ -85,7 +85,7 @@ def test_no_operator_page_opens_for_anonymous_users_owners_or_operators_without_
 
 
 def test_an_operator_sees_only_rows_of_the_org_with_support_access(
-    orgs: tuple[Planted, Planted],
+    orgs: tuple[PlantedOrg, PlantedOrg],
 ) -> None:
     ours, theirs = orgs
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
@@ -116,5 +116,5 @@ def test_an_operator_sees_only_rows_of_the_org_with_support_access(
     assert page_count >= 10, "too few pages of the org with support access opened"
 
 
-def ids_in_org(rows: Any, planted: Planted) -> Any:
+def ids_in_org(rows: Any, planted: PlantedOrg) -> Any:
     return rows.filter(org_id=planted.world.org.pk).values_list("pk", flat=True)

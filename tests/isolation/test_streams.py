@@ -13,13 +13,13 @@ from django.db import connection
 from apps.orgs.models import Membership
 from apps.orgs.roles import Role
 from config.asgi import application
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 from tests.isolation.test_matrix import ACTORS
 from tests.world import new_client, token_for
 
 
 @pytest.fixture
-def orgs(committed_db: None) -> Iterator[tuple[Planted, Planted]]:
+def orgs(committed_db: None) -> Iterator[tuple[PlantedOrg, PlantedOrg]]:
     yield plant(), plant()
     connection.close()
 
@@ -61,7 +61,7 @@ async def open_stream(
     )
 
 
-def credential_headers(planted: Planted, actor: str) -> dict[str, str]:
+def credential_headers(planted: PlantedOrg, actor: str) -> dict[str, str]:
     if actor == "anonymous":
         return {}
     if actor in {"key", "reading_key"}:
@@ -71,7 +71,7 @@ def credential_headers(planted: Planted, actor: str) -> dict[str, str]:
 
 
 def test_members_and_keys_can_open_streams_of_their_own_org_only(
-    orgs: tuple[Planted, Planted],
+    orgs: tuple[PlantedOrg, PlantedOrg],
 ) -> None:
     ours, theirs = orgs
     callers = {actor: credential_headers(ours, actor) for actor in ACTORS}
@@ -100,14 +100,14 @@ def test_members_and_keys_can_open_streams_of_their_own_org_only(
             assert theirs["live_run"] not in body.decode() + str(headers)
 
 
-def create_ticket(planted: Planted) -> str:
+def create_ticket(planted: PlantedOrg) -> str:
     client = new_client()
     client.credentials(HTTP_AUTHORIZATION=credential_headers(planted, "viewer")["Authorization"])
     ticket: str = client.post("/api/v1/auth/stream-ticket").json()["ticket"]
     return ticket
 
 
-def test_a_ticket_opens_one_stream_of_its_own_org(orgs: tuple[Planted, Planted]) -> None:
+def test_a_ticket_opens_one_stream_of_its_own_org(orgs: tuple[PlantedOrg, PlantedOrg]) -> None:
     ours, theirs = orgs
     first, second, third = create_ticket(ours), create_ticket(ours), create_ticket(ours)
     connection.close()
@@ -125,7 +125,7 @@ def test_a_ticket_opens_one_stream_of_its_own_org(orgs: tuple[Planted, Planted])
     assert asyncio.run(open_with_tickets()) == [200, 401, 404, 200, 401]
 
 
-def test_a_ticket_of_a_removed_member_opens_nothing(orgs: tuple[Planted, Planted]) -> None:
+def test_a_ticket_of_a_removed_member_opens_nothing(orgs: tuple[PlantedOrg, PlantedOrg]) -> None:
     ours, _ = orgs
     ticket = create_ticket(ours)
     with ours.world.scope():

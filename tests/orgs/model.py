@@ -69,9 +69,8 @@ class OrgModel:
     """Users are identified by their addresses."""
 
     members: dict[str, str]  # person: role
-    domain_roles: dict[tuple[UUID, str], str] = field(
-        default_factory=dict
-    )  # (domain, person): role
+    # (domain, person): role
+    domain_roles: dict[tuple[UUID, str], str] = field(default_factory=dict)
     domains: list[UUID] = field(default_factory=list)
     connectors: dict[UUID, UUID | None] = field(default_factory=dict)  # connector: its domain
     invitations: dict[str, ModelInvitation] = field(default_factory=dict)

@@ -23,13 +23,13 @@ from apps.orgs.operators.site import HIDDEN_FIELDS, OperatorAdmin
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from tests import database
-from tests.isolation.planted import Planted, plant
+from tests.isolation.planted import PlantedOrg, plant
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def planted(committed_db: None) -> Planted:
+def planted(committed_db: None) -> PlantedOrg:
     """Committed rows, because operators use another database role and so another connection."""
     return plant()
 
@@ -60,7 +60,7 @@ def password_only_client(committed_db: None) -> Client:
 
 
 @pytest.fixture
-def operator(password_only_client: Client, planted: Planted) -> Client:
+def operator(password_only_client: Client, planted: PlantedOrg) -> Client:
     """The browser of an operator with support access to the planted org."""
     set_up_second_factor(password_only_client)
     open_support_access(password_only_client, planted.world.org)
@@ -80,7 +80,7 @@ def test_every_registered_model_is_read_only() -> None:
         assert isinstance(page, OperatorAdmin), model
 
 
-def test_an_operators_access_is_audited_in_the_org(planted: Planted, operator: Client) -> None:
+def test_an_operators_access_is_audited_in_the_org(planted: PlantedOrg, operator: Client) -> None:
     assert planted.canary in operator.get("/operators/orgs/org/").content.decode()
     pipeline = planted["pipeline"]
     page = operator.get(f"/operators/pipelines/pipeline/{pipeline}/change/")
@@ -94,7 +94,7 @@ def test_an_operators_access_is_audited_in_the_org(planted: Planted, operator: C
         assert {event.actor_label for event in events} == {"op@example.com"}
 
 
-def test_the_list_of_runs_names_their_pipelines(planted: Planted, operator: Client) -> None:
+def test_the_list_of_runs_names_their_pipelines(planted: PlantedOrg, operator: Client) -> None:
     with planted.world.scope():
         pipeline = Pipeline.objects.for_org(planted.world.org).get(pk=planted["pipeline"])
     assert pipeline.name in operator.get("/operators/runs/run/").content.decode()
@@ -118,7 +118,7 @@ def test_every_page_opens_and_shows_no_secret(operator: Client) -> None:
     assert {"password", "hash"} <= checked_fields
 
 
-def test_secret_fields_cannot_be_used_as_filters(planted: Planted, operator: Client) -> None:
+def test_secret_fields_cannot_be_used_as_filters(planted: PlantedOrg, operator: Client) -> None:
     for path in (
         "identity/user/?password__startswith=bcrypt",
         "orgs/org/?data_key__startswith=g",
@@ -130,7 +130,9 @@ def test_secret_fields_cannot_be_used_as_filters(planted: Planted, operator: Cli
         assert planted.canary not in answer.content.decode(), path
 
 
-def test_operators_cannot_change_add_or_delete_objects(planted: Planted, operator: Client) -> None:
+def test_operators_cannot_change_add_or_delete_objects(
+    planted: PlantedOrg, operator: Client
+) -> None:
     base = f"/operators/pipelines/pipeline/{planted['pipeline']}"
     assert operator.post(f"{base}/change/", {"name": "mine"}).status_code == 403
     assert operator.post(f"{base}/delete/", {"post": "yes"}).status_code == 403
@@ -139,7 +141,7 @@ def test_operators_cannot_change_add_or_delete_objects(planted: Planted, operato
 
 @pytest.mark.parametrize("visitor", ["anonymous", "owner"])
 def test_owners_and_anonymous_visitors_are_redirected_to_the_login_page(
-    planted: Planted, visitor: str
+    planted: PlantedOrg, visitor: str
 ) -> None:
     client = Client()
     if visitor == "owner":
@@ -227,7 +229,7 @@ class TestSecondFactor:
 
 class TestSupportAccess:
     def test_support_access_requires_a_reason_that_is_audited(
-        self, planted: Planted, password_only_client: Client
+        self, planted: PlantedOrg, password_only_client: Client
     ) -> None:
         set_up_second_factor(password_only_client)
         path = f"/operators/pipelines/pipeline/{planted['pipeline']}/change/"
@@ -247,7 +249,7 @@ class TestSupportAccess:
         assert event["actor_label"] == "op@example.com"
 
     def test_support_access_is_limited_to_one_org_and_a_time(
-        self, planted: Planted, operator: Client
+        self, planted: PlantedOrg, operator: Client
     ) -> None:
         other_planted = plant()
         list_path = "/operators/connectors/connector/"
@@ -259,7 +261,7 @@ class TestSupportAccess:
         assert planted.canary not in operator.get(list_path).content.decode()
 
     def test_support_access_is_limited_to_one_operator(
-        self, planted: Planted, operator: Client
+        self, planted: PlantedOrg, operator: Client
     ) -> None:
         User.objects.create_user(email="second@example.com", password=PASSWORD, is_staff=True)
         second_operator = Client()
@@ -282,7 +284,7 @@ def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> 
     ids=["in a view", "in a middleware"],
 )
 def test_a_page_that_cannot_get_a_lock_returns_503_with_retry_after(
-    planted: Planted, operator: Client, locked_table: str, page_path: str
+    planted: PlantedOrg, operator: Client, locked_table: str, page_path: str
 ) -> None:
     operator.raise_request_exception = False
     form = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
@@ -310,7 +312,7 @@ def test_an_internal_error_on_a_page_returns_500(
 
 class TestSuspension:
     def test_an_operator_may_suspend_and_resume_an_org_with_a_reason(
-        self, planted: Planted, operator: Client
+        self, planted: PlantedOrg, operator: Client
     ) -> None:
         world = planted.world
         base = f"/operators/orgs/org/{world.org.pk}"
@@ -326,7 +328,7 @@ class TestSuspension:
         actions = [event["action"] for event in events]
         assert actions.index("operator.resume") < actions.index("operator.suspend")
 
-    def test_suspending_requires_a_csrf_token(self, planted: Planted) -> None:
+    def test_suspending_requires_a_csrf_token(self, planted: PlantedOrg) -> None:
         client = Client(enforce_csrf_checks=True)
         path = f"/operators/orgs/org/{planted.world.org.pk}/suspend/"
         answer = client.post(path, {"reason": "no real reason"})
@@ -334,7 +336,7 @@ class TestSuspension:
         with planted.world.scope():
             assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
 
-    def test_members_cannot_suspend_an_org(self, planted: Planted) -> None:
+    def test_members_cannot_suspend_an_org(self, planted: PlantedOrg) -> None:
         client = Client()
         owner = planted.world.users[Role.OWNER]
         client.post("/operators/login/", {"username": owner.email, "password": PASSWORD})

@@ -53,9 +53,10 @@ def changes_file_times(world: World) -> Any:
 
     libc, path = ctypes.CDLL(None), world["open_file"].encode()
     fd = os.open(os.__file__, os.O_RDONLY)
-    omit = (ctypes.c_long * 4)(0, (1 << 30) - 2, 0, (1 << 30) - 2)
-    now = (ctypes.c_long * 4)(0, (1 << 30) - 1, 0, (1 << 30) - 1)
-    return libc.utimensat(-100, path, now, 0) == 0 or libc.futimens(fd, omit) == 0
+    utime_now, utime_omit = (1 << 30) - 1, (1 << 30) - 2
+    set_to_now = (ctypes.c_long * 4)(0, utime_now, 0, utime_now)
+    keep_times = (ctypes.c_long * 4)(0, utime_omit, 0, utime_omit)
+    return libc.utimensat(-100, path, set_to_now, 0) == 0 or libc.futimens(fd, keep_times) == 0
 
 
 def changes_the_owner_of_a_file(world: World) -> Any:
@@ -197,9 +198,8 @@ def starts_a_thread_with_its_own_current_folder(world: World) -> Any:
 
     libc = ctypes.CDLL(None)
     stack = ctypes.create_string_buffer(1 << 16)
-    clone_flags = (
-        0x00000100 | 0x00000400 | 0x00000800 | 0x00010000
-    )  # VM, FILES, SIGHAND, THREAD; not FS
+    # CLONE_VM, CLONE_FILES, CLONE_SIGHAND and CLONE_THREAD, but not CLONE_FS.
+    clone_flags = 0x00000100 | 0x00000400 | 0x00000800 | 0x00010000
     function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
     exit_thread = ctypes.cast(libc.pause, function)
     top = ctypes.c_void_p(ctypes.addressof(stack) + len(stack) & ~15)

@@ -42,16 +42,16 @@ class Reply:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
-Script = Callable[[ReceivedRequest], Reply]
+RequestHandler = Callable[[ReceivedRequest], Reply]
 
 
 class Api(ThreadingHTTPServer):
-    """Send the replies of `script` on loopback, and record every request."""
+    """Answer requests on loopback with the replies of `respond`, and record every request."""
 
     daemon_threads = True
 
-    def __init__(self, script: Script) -> None:
-        self.script = script
+    def __init__(self, respond: RequestHandler) -> None:
+        self.respond = respond
         self.requests: list[ReceivedRequest] = []
         self.closing = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(length),
         )
         self.server.requests.append(request)
-        reply = self.server.script(request)
+        reply = self.server.respond(request)
         if reply.silent:
             self.server.closing.wait(30)
             self.close_connection = True
@@ -105,9 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_api(script: Script) -> Iterator[Api]:
+def serve_api(respond: RequestHandler) -> Iterator[Api]:
     """Run the server for the time of the block."""
-    api = Api(script)
+    api = Api(respond)
     thread = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -119,5 +119,5 @@ def serve_api(script: Script) -> Iterator[Api]:
         thread.join()
 
 
-def always_reply(reply: Reply) -> Script:
+def always_reply(reply: Reply) -> RequestHandler:
     return lambda _: reply

@@ -42,12 +42,12 @@ def make_source(
     stream: str = "",
     *,
     files: StorageRoot = NO_FILES,
-    private: bool = True,
+    allow_private: bool = True,
     **spec: Any,
 ) -> ConnectorSource[Any]:
-    """Build a source that may connect to this machine, unless `private` is false."""
+    """Build a source that may connect to private addresses such as this machine's, unless `allow_private` is false."""
     return build_source(
-        SourceSpec(kind, config, stream, **spec), files=files, allow_private_networks=private
+        SourceSpec(kind, config, stream, **spec), files=files, allow_private_networks=allow_private
     )
 
 

@@ -106,7 +106,7 @@ def test_hubspot_refreshes_its_token_under_the_egress_policy(use_hubspot_api: Us
         use_hubspot_api(api)
         assert read_stream(make_source("hubspot", config, "contacts")).rows == PEOPLE
         with pytest.raises(EgressError, match="is refused"):
-            make_source("hubspot", config, "contacts", private=False).get()
+            make_source("hubspot", config, "contacts", allow_private=False).get()
 
 
 def test_a_refused_token_refresh_is_an_authentication_failure(use_hubspot_api: UseApi) -> None:
@@ -124,13 +124,13 @@ def test_a_refused_token_refresh_is_an_authentication_failure(use_hubspot_api: U
 def test_pokeapi_requests_the_stream_by_its_name(stream: str, set_url: Any) -> None:
     rows = [{"name": f"{stream}-{n}", "url": "u"} for n in range(45)]
 
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         assert request.path == f"/api/v2/{stream}"
         start = int(request.params.get("offset", 0))
         link = f"{api.url}/api/v2/{stream}?offset={start + 20}" if start + 20 < len(rows) else None
         return Reply({"count": len(rows), "next": link, "results": rows[start : start + 20]})
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         set_url(api, pokeapi, "BASE_URL", "/api/v2")
         source = make_source("pokeapi", {}, stream)
         assert source.get_total_records_count() == 45
@@ -143,12 +143,12 @@ def test_pokeapi_requests_the_stream_by_its_name(stream: str, set_url: Any) -> N
 
 
 def test_gbif_reads_up_to_its_limit(set_url: Any) -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         offset, limit = int(request.params.get("offset", 0)), int(request.params["limit"])
         results = [{"key": n} for n in range(offset, min(offset + limit, 1000))]
         return Reply({"count": 3_000_000, "endOfRecords": False, "results": results})
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         set_url(api, gbif, "BASE_URL")
         source = make_source("gbif", {"page_limit": 100, "max_records": 250}, "occurrence")
         assert source.get_total_records_count() == 250
@@ -287,12 +287,12 @@ def test_sana_reads_the_rows_of_its_report() -> None:
 
 
 def test_a_failed_sana_report_is_a_source_failure() -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         if request.path == "/api/reports/jobs/7":
             return Reply({"data": {"status": "failed"}})
         return sana_api(request)
 
-    with serve_api(script) as api, pytest.raises(SourceError, match="ended as 'failed'"):
+    with serve_api(respond) as api, pytest.raises(SourceError, match="ended as 'failed'"):
         make_sana_source(api).get()
 
 
@@ -339,12 +339,12 @@ def test_periscope_reads_users_and_the_charts_of_all_dashboards(set_url: Any) ->
 
 
 def test_a_dashboard_that_periscope_refuses_fails_the_run(set_url: Any) -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         if request.params.get("current_dashboard") == "3":
             return Reply(b"no", 403)
         return periscope_api(request)
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         set_url(api, periscope, "BASE_URL")
         read_error("periscope", PERISCOPE_CONFIG, "charts", AuthenticationError)
         tolerant_read = read_stream(
@@ -357,10 +357,10 @@ def test_a_dashboard_that_periscope_refuses_fails_the_run(set_url: Any) -> None:
 def test_a_redirect_to_another_host_carries_no_cookies_or_tokens(set_url: Any) -> None:
     with serve_api(always_reply(Reply([]))) as other_api:
 
-        def script(request: ReceivedRequest) -> Reply:
+        def respond(request: ReceivedRequest) -> Reply:
             return Reply(b"", 302, {"Location": f"{other_api.url}/users"})
 
-        with serve_api(script) as api:
+        with serve_api(respond) as api:
             set_url(api, periscope, "BASE_URL")
             read_stream(make_source("periscope", PERISCOPE_CONFIG, "users"))
         assert other_api.requests
@@ -422,5 +422,5 @@ def test_private_addresses_are_refused_without_a_request(
     with serve_api(always_reply(Reply({}))) as api:
         set_url(api, module, "BASE_URL")
         with pytest.raises(EgressError, match="is refused"):
-            make_source(kind, config, stream, private=False).get()
+            make_source(kind, config, stream, allow_private=False).get()
         assert api.requests == []

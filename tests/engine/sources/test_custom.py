@@ -358,11 +358,11 @@ def test_an_example_with_a_cursor_reads_only_new_records(
     text = next(e["code"] for e in cookbook.entries() if e["name"] == "bearer_cursor")
     since_values: list[str] = []
 
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         since_values.append(request.params.get("updated_since", ""))
         return cookbook_api(request)
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         run = set_custom_source(
             make_rehearsal(
                 {"token": "t-1"}, stream="orders", sync_mode="incremental", write_mode="append"
@@ -383,10 +383,10 @@ def test_credentials_are_sent_only_to_the_host_of_the_base_url(
 ) -> None:
     with serve_api(lambda request: Reply([{"n": 1}])) as other_api:
 
-        def script(request: ReceivedRequest) -> Reply:
+        def respond(request: ReceivedRequest) -> Reply:
             return Reply({"data": [], "next": f"http://127.0.0.1:{other_api.port}/stolen"})
 
-        with serve_api(script) as api:
+        with serve_api(respond) as api:
             text = f"""
 from drover import Bearer, NextUrl, RestSource, Secret, Stream
 
@@ -486,7 +486,7 @@ def preview_payload(text: str, home: Path) -> dict[str, Any]:
     }
 
 
-# Find the object that writes the answers of the sandbox, and write a raw line to its file.
+# This code finds the object that writes the answers of the sandbox, and writes a raw line to its file.
 DEEP_CODE = """
 from drover import Page, Source
 import gc, time
@@ -518,7 +518,7 @@ def test_a_token_or_state_that_is_nested_too_deeply_is_a_contract_failure(
     assert outcome.failure_class is FailureClass.CONTRACT
 
 
-def test_values_of_custom_code_arrive_with_their_types(tmp_path: Path) -> None:
+def test_a_preview_shows_values_of_custom_code_with_their_types(tmp_path: Path) -> None:
     text = """
 import datetime, decimal, uuid
 from drover import Page, Source

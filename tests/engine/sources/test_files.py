@@ -530,10 +530,10 @@ def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
     monkeypatch.setattr(readers, "MIN_PIECE_BYTES", 4000)
     etags = ['"1"', '"2"']
 
-    def script(_: ReceivedRequest) -> Reply:
+    def respond(_: ReceivedRequest) -> Reply:
         return Reply(make_csv(ROWS), headers={"ETag": etags.pop(0)})
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         config = {"path": f"{api.url}/a.csv", "page_size": 40}
         token = make_source("files", config, "a").get().next_pagination
         error = raised_error(make_source("files", config, "a"), SourceError, token)
@@ -563,7 +563,7 @@ def test_a_failed_download_has_a_failure_class_and_shows_no_secret(
 
 def test_a_private_web_address_is_refused() -> None:
     with serve_api(always_reply(Reply(b"a\n1\n"))) as api:
-        source = make_source("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
+        source = make_source("files", {"path": f"{api.url}/a.csv"}, "a", allow_private=False)
         raised_error(source, EgressError)
         assert api.requests == []
 

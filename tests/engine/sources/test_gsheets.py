@@ -19,7 +19,14 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources import gsheets
-from tests.engine.sources.api import Api, ReceivedRequest, Reply, Script, always_reply, serve_api
+from tests.engine.sources.api import (
+    Api,
+    ReceivedRequest,
+    Reply,
+    RequestHandler,
+    always_reply,
+    serve_api,
+)
 from tests.engine.sources.reading import make_source, read_stream
 
 CELLS = [["Faa Code", "altitude"], ["JFK", 13], ["LGA", 22]]
@@ -27,8 +34,8 @@ CELLS = [["Faa Code", "altitude"], ["JFK", 13], ["LGA", 22]]
 
 @pytest.fixture(scope="module")
 def key() -> dict[str, str]:
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = private.private_bytes(
+    private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
@@ -67,14 +74,14 @@ def use_google_api(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def make_gsheets_source(
-    key: dict[str, str], worksheet: str = "Sheet1", *, private: bool = True
+    key: dict[str, str], worksheet: str = "Sheet1", *, allow_private: bool = True
 ) -> Any:
     config = {
         "spreadsheet_url": "https://docs.google.com/spreadsheets/d/1aBcDeFgHiJkLmNoPqRsTuVwXyZ/edit",
         "worksheet_name": worksheet,
         "service_account_key": json.dumps(key),
     }
-    return make_source("gsheets", config, "worksheet", private=private)
+    return make_source("gsheets", config, "worksheet", allow_private=allow_private)
 
 
 def test_a_worksheet_is_read_with_column_names_for_sql(
@@ -90,7 +97,7 @@ def test_a_worksheet_is_read_with_column_names_for_sql(
 
 
 @pytest.mark.parametrize(
-    ("script", "error_type"),
+    ("respond", "error_type"),
     [
         (always_reply(Reply({"error": "invalid_grant"}, 400)), AuthenticationError),
         (
@@ -112,9 +119,9 @@ def test_a_worksheet_is_read_with_column_names_for_sql(
     ],
 )
 def test_each_error_of_google_has_a_failure_class(
-    key: dict[str, str], use_google_api: Any, script: Script, error_type: type[EngineError]
+    key: dict[str, str], use_google_api: Any, respond: RequestHandler, error_type: type[EngineError]
 ) -> None:
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         use_google_api(api)
         with pytest.raises(error_type) as raised:
             make_gsheets_source(key).get()
@@ -149,5 +156,5 @@ def test_private_addresses_are_refused(key: dict[str, str], use_google_api: Any)
     with serve_api(google_api) as api:
         use_google_api(api)
         with pytest.raises(EgressError, match="refused"):
-            make_gsheets_source(key, private=False).get()
+            make_gsheets_source(key, allow_private=False).get()
         assert api.requests == []

@@ -50,7 +50,9 @@ def cluster() -> Iterator[Cluster]:
     mock_cluster.producer.flush(1)
 
 
-def make_kafka_source(cluster: Cluster, topic: str, *, private: bool = True, **config: Any) -> Any:
+def make_kafka_source(
+    cluster: Cluster, topic: str, *, allow_private: bool = True, **config: Any
+) -> Any:
     spec = {"sync_mode": config.pop("sync_mode", "full_refresh")}
     base = {
         "bootstrap_servers": cluster.address,
@@ -58,7 +60,7 @@ def make_kafka_source(cluster: Cluster, topic: str, *, private: bool = True, **c
         "batch_size": 7,
         "consumer_timeout": 5,
     }
-    return make_source("kafka", {**base, **config}, topic, private=private, **spec)
+    return make_source("kafka", {**base, **config}, topic, allow_private=allow_private, **spec)
 
 
 def sorted_numbers(rows: list[dict[str, Any]]) -> list[int]:
@@ -134,7 +136,7 @@ def test_a_message_that_is_not_json_is_a_source_failure_unless_skipped(
 
 
 def test_brokers_in_private_networks_are_refused(cluster: Cluster) -> None:
-    error = raised_error(make_kafka_source(cluster, "any", private=False), EgressError)
+    error = raised_error(make_kafka_source(cluster, "any", allow_private=False), EgressError)
     assert "is refused" in error.message
 
 

@@ -596,7 +596,7 @@ def test_the_next_page_is_read_after_a_lost_connection(
 
 
 def test_a_private_address_is_refused_without_connecting(database: SourceDatabase) -> None:
-    source = make_source("postgres", database.config, "numbers", private=False)
+    source = make_source("postgres", database.config, "numbers", allow_private=False)
     with pytest.raises(EgressError, match=r"127\.0\.0\.1 is refused"):
         source.get()
 

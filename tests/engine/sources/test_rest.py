@@ -20,7 +20,14 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources.rest.cursors import CursorField, Watermark, sort_key
-from tests.engine.sources.api import Api, ReceivedRequest, Reply, Script, always_reply, serve_api
+from tests.engine.sources.api import (
+    Api,
+    ReceivedRequest,
+    Reply,
+    RequestHandler,
+    always_reply,
+    serve_api,
+)
 from tests.engine.sources.reading import make_source, read_stream
 
 ITEMS = [{"id": n, "name": f"item {n}"} for n in range(1, 24)]
@@ -71,7 +78,7 @@ def reply_with_header_link(request: ReceivedRequest) -> Reply:
     return Reply({"data": ITEMS[start : start + 7]}, headers=headers)
 
 
-PAGINATIONS: dict[str, tuple[Script, dict[str, Any]]] = {
+PAGINATIONS: dict[str, tuple[RequestHandler, dict[str, Any]]] = {
     "none": (always_reply(Reply({"data": ITEMS})), {"type": "none"}),
     "page": (reply_by_page, {"type": "page", "size_param": "per_page", "page_size": 5}),
     "capped page": (
@@ -90,8 +97,8 @@ PAGINATIONS: dict[str, tuple[Script, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", PAGINATIONS)
 def test_every_pagination_reads_each_record_once_and_can_resume_at_any_token(name: str) -> None:
-    script, pagination = PAGINATIONS[name]
-    with serve_api(script) as api:
+    respond, pagination = PAGINATIONS[name]
+    with serve_api(respond) as api:
         full_read = read_stream(make_rest_source(api, pagination=pagination))
         assert full_read.rows == ITEMS
         assert name == "none" or len(full_read.pages) > 2
@@ -101,12 +108,12 @@ def test_every_pagination_reads_each_record_once_and_can_resume_at_any_token(nam
 
 
 def test_a_flag_for_more_pages_avoids_an_extra_last_request() -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         reply = reply_by_page(request)
         reply.body["more"] = int(request.params["page"]) < 5
         return reply
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         pagination = {"type": "page", "size_param": "per_page", "page_size": 5, "more_path": "more"}
         assert read_stream(make_rest_source(api, pagination=pagination)).rows == ITEMS
         assert len(api.requests) == 5
@@ -148,14 +155,14 @@ def test_credentials_in_a_header_are_sent_with_each_request(
 
 
 def test_a_key_in_the_query_is_sent_with_each_request_and_not_stored_in_tokens() -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         assert request.params["key"] == SECRET
         start = int(request.params.get("start", 0))
         link = f"/items?start={start + 7}&key={SECRET}" if start + 7 < len(ITEMS) else None
         return Reply({"data": ITEMS[start : start + 7], "next": link})
 
     auth = {"type": "api_key", "name": "key", "key": SECRET, "location": "query"}
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         result = read_stream(
             make_rest_source(api, auth=auth, pagination={"type": "next_link", "link_path": "next"})
         )
@@ -166,10 +173,10 @@ def test_a_key_in_the_query_is_sent_with_each_request_and_not_stored_in_tokens()
 def test_a_next_link_to_another_host_is_not_followed() -> None:
     with serve_api(always_reply(Reply({"data": ITEMS}))) as other_api:
 
-        def script(request: ReceivedRequest) -> Reply:
+        def respond(request: ReceivedRequest) -> Reply:
             return Reply({"data": ITEMS, "next": f"{other_api.url}/steal"})
 
-        with serve_api(script) as api:
+        with serve_api(respond) as api:
             source = make_rest_source(api, pagination={"type": "next_link", "link_path": "next"})
             with pytest.raises(SourceError, match="another host"):
                 source.get()
@@ -259,10 +266,10 @@ def test_a_429_is_a_rate_limit_failure_with_its_retry_after() -> None:
 def test_a_request_is_retried_after_a_short_wait() -> None:
     replies = [Reply(b"", 429, {"Retry-After": "0"}), Reply(b"", 503), Reply({"data": ITEMS})]
 
-    def script(_: ReceivedRequest) -> Reply:
+    def respond(_: ReceivedRequest) -> Reply:
         return replies.pop(0)
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         assert read_stream(make_rest_source(api, retries=2, longest_wait=0.01)).rows == ITEMS
         assert len(api.requests) == 3
 
@@ -342,7 +349,7 @@ def test_a_private_address_is_refused_without_a_request() -> None:
     with serve_api(always_reply(Reply({"data": []}))) as api:
         config = {"base_url": api.url, "streams": [{"name": "items"}]}
         with pytest.raises(EgressError, match="is refused"):
-            make_source("rest", config, "items", private=False).get()
+            make_source("rest", config, "items", allow_private=False).get()
         assert api.requests == []
 
 
@@ -354,17 +361,17 @@ def test_a_redirect_to_a_metadata_address_is_refused() -> None:
         assert api.requests
 
 
-def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> Script:
+def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> RequestHandler:
     """Return pages of three changes. If `filters` is false, ignore the parameter `since`."""
 
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         since = request.params.get("since")
         matching_rows = [row for row in rows if not filters or since is None or row["at"] >= since]
         start = int(request.params.get("after", 0))
         next_cursor = start + 3 if start + 3 < len(matching_rows) else None
         return Reply({"data": matching_rows[start : start + 3], "next": next_cursor})
 
-    return script
+    return respond
 
 
 CURSOR = {"type": "cursor", "cursor_path": "next", "cursor_param": "after"}
@@ -462,18 +469,20 @@ def test_discovery_reads_a_page_of_each_stream() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "ok"),
+    ("respond", "results"),
     [
         (always_reply(Reply({"data": ITEMS})), [True, True, True, True]),
         (always_reply(Reply(b"", 401)), [True, True, False]),
         (always_reply(Reply(b"oops", 500)), [True, True, True, False]),
     ],
 )
-def test_the_check_stops_at_the_step_that_failed(script: Script, ok: list[bool]) -> None:
-    with serve_api(script) as api:
+def test_the_check_stops_at_the_step_that_failed(
+    respond: RequestHandler, results: list[bool]
+) -> None:
+    with serve_api(respond) as api:
         steps = list(make_rest_source(api).check())
     names = ["resolve", "connect", "authenticate", "read"]
-    assert [(step.step, step.ok) for step in steps] == list(zip(names, ok, strict=False))
+    assert [(step.step, step.ok) for step in steps] == list(zip(names, results, strict=False))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def published_numbers(run: Rehearsal) -> list[int]:
     return sorted(int(json.loads(line)["n"]) for line in lines)
 
 
-def assert_resumes_exactly(run: Rehearsal, rows: int = ROWS) -> None:
+def assert_a_killed_run_resumes(run: Rehearsal, rows: int = ROWS) -> None:
     run.spec = replace(run.spec, allow_private_networks=True)
     outcome = run.kill_and_resume()
     assert isinstance(outcome, Succeeded), outcome
@@ -51,7 +51,7 @@ def test_a_killed_run_that_reads_a_table_resumes(
     )
     page_size = PAGE_SIZE * 5 if table == "keyless_view" else PAGE_SIZE
     config = {**database.config, "page_size": page_size}
-    assert_resumes_exactly(make_rehearsal(config, source_kind="postgres", stream=table))
+    assert_a_killed_run_resumes(make_rehearsal(config, source_kind="postgres", stream=table))
 
 
 def test_a_killed_incremental_run_resumes_and_the_next_run_reads_new_rows(
@@ -70,7 +70,7 @@ def test_a_killed_incremental_run_resumes_and_the_next_run_reads_new_rows(
         write_mode="append",
     )
     run.spec = replace(run.spec, source=replace(run.spec.source, cursor_field="at"))
-    assert_resumes_exactly(run)
+    assert_a_killed_run_resumes(run)
     database.execute(
         f"INSERT INTO events SELECT n, (SELECT max(at) FROM events), '' FROM generate_series({ROWS}, {ROWS + 9}) n"
     )
@@ -81,18 +81,18 @@ def test_a_killed_incremental_run_resumes_and_the_next_run_reads_new_rows(
 
 
 def test_a_killed_run_that_reads_an_api_resumes(make_rehearsal: MakeRehearsal) -> None:
-    def script(request: ReceivedRequest) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         time.sleep(0.01)  # slow enough that the run makes checkpoints before the kill
         start = int(request.params.get("offset", 0))
         return Reply([{"n": n} for n in range(start, min(start + 100, ROWS))])
 
-    with serve_api(script) as api:
+    with serve_api(respond) as api:
         config = {
             "base_url": api.url,
             "streams": [{"name": "items"}],
             "pagination": {"type": "offset", "page_size": 100},
         }
-        assert_resumes_exactly(make_rehearsal(config, source_kind="rest", stream="items"))
+        assert_a_killed_run_resumes(make_rehearsal(config, source_kind="rest", stream="items"))
 
 
 @pytest.mark.parametrize("name", ["numbers.csv", "numbers.jsonl"])
@@ -109,4 +109,4 @@ def test_a_killed_run_that_reads_a_file_resumes(
     config: dict[str, Any] = {"path": name, "page_size": 1}
     run = make_rehearsal(config, source_kind="files", stream="numbers")
     run.spec = replace(run.spec, files=StorageRoot(tmp_path.as_uri(), "area"))
-    assert_resumes_exactly(run, FILE_ROWS)
+    assert_a_killed_run_resumes(run, FILE_ROWS)
