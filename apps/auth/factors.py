@@ -40,7 +40,7 @@ TOTP, PASSKEY, RECOVERY = (
 )
 # Values of `Challenge.purpose`.
 SET_UP_TOTP, ADD_PASSKEY, CHECK_PASSKEY = "totp", "passkey", "show passkey"
-PENDING_LOGIN = "owes factor"
+PENDING_LOGIN = "owes factor"  # the login is complete after a second factor
 MAX_PASSKEYS = 20
 
 Credential: TypeAlias = JsonObject  # a browser's response with a passkey, as WebAuthn defines it

@@ -41,7 +41,7 @@ def _clean_column(connection: Any, table: str, column: str, longest: int) -> Non
     with connection.cursor() as cursor:
         cursor.execute(select.format(**identifiers), [REFUSED_BY_DATABASE])
         for pk, text in cursor.fetchall():
-            name = clean_name(text, longest=longest)
+            name = clean_name(text, max_length=longest)
             id_suffix = pk.hex[-8:]
             try:
                 with transaction.atomic(using=connection.alias):
@@ -102,7 +102,7 @@ def clean_json(table: str, column: str) -> migrations.RunPython:
 
 
 def clean_name_list(texts: list[str], longest: int) -> list[str]:
-    clean_names = dict.fromkeys(clean_name(text, longest=longest) for text in texts)
+    clean_names = dict.fromkeys(clean_name(text, max_length=longest) for text in texts)
     return [text for text in clean_names if text]
 
 

@@ -59,14 +59,14 @@ def parse_name(text: str, *, multiline: bool = False) -> str:
     return text if any(map(_is_visible, text)) else ""
 
 
-def clean_name(text: str, *, longest: int) -> str:
-    """Remove the refused characters of a name from another system, and shorten it to `longest` characters.
+def clean_name(text: str, *, max_length: int) -> str:
+    """Remove the refused characters of a name from another system, and shorten it to `max_length` characters.
 
     The result may be empty.
     """
-    previous, text = "", text[: 4 * longest]
+    previous, text = "", text[: 4 * max_length]
     while text != previous:  # Removing a character can make the character next to it invalid.
-        previous, text = text, _clean_once(text)[:longest].rstrip(f" {_JOINERS}")
+        previous, text = text, _clean_once(text)[:max_length].rstrip(f" {_JOINERS}")
     return text if any(map(_is_visible, text)) else ""
 
 
@@ -74,7 +74,8 @@ def clean_multiline_text(text: str) -> str:
     """Remove the refused characters of a text that may have several lines."""
     parts = _LINE_SEPARATORS.split(text.replace("\r\n", "\n"))
     return "".join(
-        part if part in LINE_CHARACTERS else clean_name(part, longest=len(part)) for part in parts
+        part if part in LINE_CHARACTERS else clean_name(part, max_length=len(part))
+        for part in parts
     )
 
 

@@ -60,7 +60,7 @@ def begin(
         family = RefreshFamily.objects.create(
             user=user,
             ip=ip,
-            user_agent=names.clean_name(user_agent, longest=200),
+            user_agent=names.clean_name(user_agent, max_length=200),
             method=method,
             second_factor_at=timezone.now() if second_factor else None,
             only_org=only_org,

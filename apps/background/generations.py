@@ -50,8 +50,8 @@ class Queue:
         self._name = name
         self._max_jobs = slots
         self._worker = worker
-        self._free = asyncio.Semaphore(slots)
-        self._current: Generation | None = None
+        self._free_slots = asyncio.Semaphore(slots)
+        self._current_generation: Generation | None = None
         self._generation_tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -59,9 +59,9 @@ class Queue:
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
             generation = Generation(
-                self._app, Slots(self._free), concurrency=self._max_jobs, **options
+                self._app, Slots(self._free_slots), concurrency=self._max_jobs, **options
             )
-            self._current = generation
+            self._current_generation = generation
             task: asyncio.Task[None] = asyncio.create_task(generation.run())  # type: ignore[no-untyped-call]
             self._generation_tasks.add(task)
             await wait_for_first(task, stop.wait(), generation.stopping.wait())
@@ -73,8 +73,10 @@ class Queue:
             self._remove_ended_tasks()
 
     async def handle_notification(self, channel: str, notification: Notification) -> None:
-        if self._current is not None:
-            await self._current._handle_notification(channel=channel, notification=notification)
+        if self._current_generation is not None:
+            await self._current_generation._handle_notification(
+                channel=channel, notification=notification
+            )
 
     def _remove_ended_tasks(self) -> None:
         for task in [task for task in self._generation_tasks if task.done()]:
@@ -91,18 +93,18 @@ class Slots:
     """
 
     def __init__(self, free: asyncio.Semaphore) -> None:
-        self._free = free
+        self._free_slots = free
         self._acquired = 0
 
     async def acquire(self) -> bool:
-        await self._free.acquire()
+        await self._free_slots.acquire()
         self._acquired += 1
         return True
 
     def release(self) -> None:
         if self._acquired:
             self._acquired -= 1
-            self._free.release()
+            self._free_slots.release()
 
 
 class Generation(QueueWorker):

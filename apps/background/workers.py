@@ -45,8 +45,8 @@ async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> 
     threads = sum(slots.values()) + EXTRA_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_handler(stop_callbacks, stop))
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, _stop_handler(stop_callbacks, stop))
     while not stop.is_set():
         try:
             with drover_app.replace_connector(_connector()) as open_app:

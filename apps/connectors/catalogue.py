@@ -43,7 +43,7 @@ class Kind:
         return frozenset(listed_paths) | schemas.secret_patterns(self.schema)
 
     @property
-    def streams(self) -> list[str]:
+    def stream_names(self) -> list[str]:
         """The names of streams known without connecting; empty if they depend on the connection."""
         return [stream.name for stream in self.entry.streams]
 

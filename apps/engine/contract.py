@@ -42,7 +42,7 @@ class CodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """Where sandboxes keep their files and how much the code may use, as in `apps.engine.sandbox.limits`.
+    """The folder for the files of sandboxes, and the limits of the code (`apps.engine.sandbox.limits`).
 
     `home` is a folder for prepared file systems and work folders. `min_isolation` is the weakest isolation level
     at which the code may run.
@@ -55,7 +55,7 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where records come from. `config` is validated against the catalogue and contains secrets in plain text.
+    """The source of a run. `config` is validated against the catalogue and contains secrets in plain text.
 
     If `code` is set, that code is the source, and `kind` is only its name.
     """
@@ -81,7 +81,7 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
-    """Where records go. `table` is the name of a table, file set or dataset, depending on the kind.
+    """The destination of a run. `table` is the name of a table, file set or dataset, depending on the kind.
 
     `protects_other_pipelines` forbids replacing a table to which another pipeline has published.
     """
@@ -127,7 +127,7 @@ class RunSpec:
     source: SourceSpec
     destination: DestinationSpec
     state_dsn: str  # connection string of a role that can access only the engine's schema
-    data: StorageRoot  # where file destinations write if the user names no bucket
+    data: StorageRoot  # the storage for file destinations if the user names no bucket
     files: StorageRoot  # the org's uploaded files, which the `files` source may read
     allow_private_networks: bool = False
     log_level: LogLevel = "info"

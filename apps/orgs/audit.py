@@ -33,14 +33,14 @@ def record(
         action=action,
         object_kind=object_kind,
         object_id=object_id,
-        object_label=names.clean_name(object_label, longest=LABEL_LENGTH),
+        object_label=names.clean_name(object_label, max_length=LABEL_LENGTH),
         changes=dict(changes or {}),
         ip=actor.ip,
     )
 
 
 def _clean_label(actor: Actor) -> str:
-    return names.clean_name(actor.label, longest=LABEL_LENGTH)
+    return names.clean_name(actor.label, max_length=LABEL_LENGTH)
 
 
 def _represented_person(actor: Actor | None) -> dict[str, str | None] | None:

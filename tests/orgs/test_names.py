@@ -75,21 +75,21 @@ INVISIBLE_NAMES = ["", "   ", "\u00a0\u3000", "\ufe0f", "\u0301"]
 @pytest.mark.parametrize("text", VALID_NAMES)
 def test_a_name_in_any_script_is_normalised_and_trimmed(text: str) -> None:
     assert names.parse_name(text) == VALID_NAMES[text]
-    assert names.clean_name(text, longest=120) == VALID_NAMES[text]
+    assert names.clean_name(text, max_length=120) == VALID_NAMES[text]
 
 
 @pytest.mark.parametrize("text", INVALID_NAMES.values(), ids=INVALID_NAMES)
 def test_invalid_characters_are_rejected_and_can_be_removed(text: str) -> None:
     with pytest.raises(names.InvalidName):
         names.parse_name(text)
-    cleaned = names.clean_name(text, longest=120)
+    cleaned = names.clean_name(text, max_length=120)
     assert names.parse_name(cleaned) == cleaned
 
 
 @pytest.mark.parametrize("text", INVISIBLE_NAMES)
 def test_a_name_without_visible_characters_is_read_as_empty(text: str) -> None:
     assert names.parse_name(text) == ""
-    assert names.clean_name(text, longest=120) == ""
+    assert names.clean_name(text, max_length=120) == ""
 
 
 @given(
@@ -97,10 +97,10 @@ def test_a_name_without_visible_characters_is_read_as_empty(text: str) -> None:
     | st.text("a\u200d\u200cم\u094d\u0301 \n\u202e👩", max_size=60)
 )
 def test_a_cleaned_name_is_valid_and_cleaning_it_again_changes_nothing(text: str) -> None:
-    cleaned = names.clean_name(text, longest=40)
+    cleaned = names.clean_name(text, max_length=40)
     assert len(cleaned) <= 40
     assert names.parse_name(cleaned) == cleaned
-    assert names.clean_name(cleaned, longest=40) == cleaned
+    assert names.clean_name(cleaned, max_length=40) == cleaned
 
 
 def requests_with_name(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:

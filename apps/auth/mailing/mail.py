@@ -59,7 +59,7 @@ def send(to: str, template: str, **context: Any) -> None:
 
 def quote_name(name: str) -> str:
     """Return a name that a user chose, in quotation marks and without anything that mail programs show as a link."""
-    visible_name = names.clean_name(name, longest=MAX_NAME_LENGTH).translate(_INNER_QUOTES)
+    visible_name = names.clean_name(name, max_length=MAX_NAME_LENGTH).translate(_INNER_QUOTES)
     return "“" + _LINK_PART.sub(r"[\g<0>]", visible_name) + "”"
 
 

@@ -29,19 +29,19 @@ def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str
     }
 
 
-def _unified_diff(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
+def _unified_diff(older: CustomSourceVersion | None, newer: CustomSourceVersion) -> str | None:
     """Return a unified diff, or None if there are too many lines.
 
     The time that difflib needs is quadratic, and a web request waits for it.
     """
-    old_lines = before.code.splitlines(keepends=True) if before else []
-    new_lines = after.code.splitlines(keepends=True)
+    old_lines = older.code.splitlines(keepends=True) if older else []
+    new_lines = newer.code.splitlines(keepends=True)
     if max(len(old_lines), len(new_lines)) > MAX_COMPARED_LINES:
         return None
     diff_lines = difflib.unified_diff(
         old_lines,
         new_lines,
-        f"version {before.number}" if before else "nothing",
-        f"version {after.number}",
+        f"version {older.number}" if older else "nothing",
+        f"version {newer.number}",
     )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in diff_lines)

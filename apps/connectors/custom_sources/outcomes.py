@@ -29,9 +29,9 @@ def build_outcome(
 ) -> Outcome:
     """Return the result for the file at `path`. `result` is one of OUTCOMES."""
     return {
-        "path": names.clean_name(path, longest=MAX_PATH_LENGTH),
+        "path": names.clean_name(path, max_length=MAX_PATH_LENGTH),
         "outcome": result,
-        "message": names.clean_name(message, longest=MAX_MESSAGE_LENGTH),
+        "message": names.clean_name(message, max_length=MAX_MESSAGE_LENGTH),
         "source_id": str(source.pk) if source else None,
         "version": source.latest if source else None,
     }
@@ -53,7 +53,7 @@ def find_problem(file: File) -> str | None:
 
 def source_name(path: str) -> str:
     """Return the name of the custom source in this file: the file's name without `.py`."""
-    return names.clean_name(path.rpartition("/")[2].removesuffix(".py"), longest=120)
+    return names.clean_name(path.rpartition("/")[2].removesuffix(".py"), max_length=120)
 
 
 def checked_code_from_file(
@@ -63,7 +63,7 @@ def checked_code_from_file(
     return CheckedCode(
         file["text"],
         file["report"],
-        note=names.clean_name(note, longest=200),
+        note=names.clean_name(note, max_length=200),
         commit=commit,
-        author=names.clean_name(author, longest=200),
+        author=names.clean_name(author, max_length=200),
     )

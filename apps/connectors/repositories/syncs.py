@@ -87,7 +87,7 @@ def _store_result(
 
 
 def _failed_columns(message: str) -> dict[str, Any]:
-    return {"status": SyncStatus.FAILED, "message": names.clean_name(message, longest=1000)}
+    return {"status": SyncStatus.FAILED, "message": names.clean_name(message, max_length=1000)}
 
 
 def _update_sources(org: Org, repository: Repository, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _update_sources(org: Org, repository: Repository, content: Mapping[str, Any]
         "message": "",
         "outcomes": results,
         **{name: content[name] for name in ("commit", "committed_at")},
-        **{name: names.clean_name(content[name], longest=200) for name in ("author", "subject")},
+        **{name: names.clean_name(content[name], max_length=200) for name in ("author", "subject")},
     }
 
 

@@ -23,9 +23,9 @@ from apps.engine.failures import ConfigurationError
 Payload = Mapping[str, Any]
 
 MAX_FILES = 200
-MAX_BYTES = 512 * 1024  # bytes per file
+MAX_FILE_BYTES = 512 * 1024  # bytes per file
 MAX_TOTAL_BYTES = 8 * 1024 * 1024  # bytes of all files of an archive
-MAX_ENTRIES = 10_000  # files and folders per archive
+MAX_ARCHIVE_ENTRIES = 10_000  # files and folders per archive
 ENTRY_SIGNATURE = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
 # With these methods zipfile decompresses in pieces, so a limit can be enforced. With other methods it
 # decompresses a whole file at once.
@@ -39,7 +39,7 @@ ARCHIVE_ERRORS = (
     struct.error,
     zlib.error,
 )
-MAX_PATH = 500  # characters
+MAX_PATH_LENGTH = 500  # characters
 
 
 def unpack(payload: Payload) -> UnpackedFiles:
@@ -59,8 +59,8 @@ def unpack(payload: Payload) -> UnpackedFiles:
 
 def _unzip(content: bytes) -> list[File]:
     # Check the number of entries before zipfile creates an object for each entry.
-    if content.count(ENTRY_SIGNATURE) > MAX_ENTRIES:
-        raise ConfigurationError(f"the archive has more than {MAX_ENTRIES:,} entries")
+    if content.count(ENTRY_SIGNATURE) > MAX_ARCHIVE_ENTRIES:
+        raise ConfigurationError(f"the archive has more than {MAX_ARCHIVE_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [member for member in archive.infolist() if _is_source_member(member)]
@@ -103,14 +103,14 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
     try:
         with archive.open(member) as file:
             # Decompress at most one byte more than allowed.
-            return _decode_file(path, file.read(MAX_BYTES + 1))
+            return _decode_file(path, file.read(MAX_FILE_BYTES + 1))
     except ARCHIVE_ERRORS as error:
         return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
 def _decode_file(path: str, data: bytes) -> File:
-    if len(data) > MAX_BYTES:
-        return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
+    if len(data) > MAX_FILE_BYTES:
+        return {"path": path, "problem": f"It is larger than {MAX_FILE_BYTES:,} bytes."}
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:
@@ -122,11 +122,16 @@ def add_reports(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
     seen_paths: set[str] = set()
     for row in rows:
         path, text, problem = row.get("path"), row.get("text"), row.get("problem")
-        if not isinstance(path, str) or not path or len(path) > MAX_PATH or path in seen_paths:
+        if (
+            not isinstance(path, str)
+            or not path
+            or len(path) > MAX_PATH_LENGTH
+            or path in seen_paths
+        ):
             raise ConfigurationError("two files have the same path, or a path is empty or too long")
         seen_paths.add(path)
         if not isinstance(text, str):
-            yield {"path": replace_nul(path), "problem": replace_nul(problem)[:MAX_PATH]}
+            yield {"path": replace_nul(path), "problem": replace_nul(problem)[:MAX_PATH_LENGTH]}
         elif "\0" in text or "\0" in path:
             yield {"path": replace_nul(path), "problem": "It contains the NUL character."}
         else:

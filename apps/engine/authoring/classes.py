@@ -12,7 +12,7 @@ CONTRACTS = {
     "drover.Source": "source",
     "bizon.source.source.AbstractSource": "bizon",
 }
-UNKNOWN = object()
+UNKNOWN = object()  # stands for a value that only running the code would show
 
 
 @dataclass(frozen=True)

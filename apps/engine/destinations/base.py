@@ -91,7 +91,7 @@ class Destination(ABC):
     def abandon(self) -> None:
         """Remove everything that the job has staged, because the sync was reset."""
 
-    def forget_older_publications(self) -> None:  # noqa: B027 - most destinations store a bounded number
+    def delete_older_publications(self) -> None:  # noqa: B027 - most destinations store a bounded number
         """Delete the records of earlier publications of this pipeline, once this job is published.
 
         A pipeline has one unfinished job at a time, so older records are not needed again. Records of other

@@ -259,7 +259,7 @@ class Runner:
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):
                 publication = destination.publish(writer.committed)
-            destination.forget_older_publications()
+            destination.delete_older_publications()
             destination.close()
         if publication.withdrawn_prefix is not None:
             self._emit(FilesWithdrawn(publication.withdrawn_prefix))

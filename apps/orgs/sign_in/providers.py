@@ -334,5 +334,5 @@ def _claimed_name(sociallogin: SocialLogin) -> str:
     claims = sociallogin.account.extra_data
     for source in (claims.get("userinfo"), claims.get("id_token"), claims):
         if isinstance(source, dict) and isinstance(source.get("name"), str):
-            return names.clean_name(source["name"], longest=120)
+            return names.clean_name(source["name"], max_length=120)
     return ""

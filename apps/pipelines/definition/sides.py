@@ -101,7 +101,7 @@ class Side:
         defined = (config or {}).get("streams")
         streams = defined if isinstance(defined, list) else []
         names = [stream.get("name") for stream in streams if isinstance(stream, dict)]
-        return kind.streams or [name for name in names if isinstance(name, str)]
+        return kind.stream_names or [name for name in names if isinstance(name, str)]
 
     def _merge_with_before(self, values: dict[str, Any]) -> dict[str, Any]:
         """Fill in missing values from before. A new connector or kind replaces the old one completely."""

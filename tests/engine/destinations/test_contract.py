@@ -87,7 +87,7 @@ def test_a_frozen_publisher_changes_nothing_after_its_job_was_forgotten(
     newer_job = SyncJob(target)
     newer_job.write(user_rows(50, 60))
     newer_job.publish()
-    newer_job.destination.forget_older_publications()
+    newer_job.destination.delete_older_publications()
     with contextlib.suppress(DestinationError):
         frozen_destination.publish(tuple(older_job.committed))
     assert multiset(target.read_rows() or []) == multiset(user_rows(50, 60))

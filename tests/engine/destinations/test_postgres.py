@@ -346,7 +346,7 @@ def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresT
         job = SyncJob(target, "append")
         job.write([{"id": 1}])
         job.publish()
-        job.destination.forget_older_publications()
+        job.destination.delete_older_publications()
     publications = target.query(
         "SELECT job_id, owner FROM {schema}._drover_publications ORDER BY at"
     )
@@ -360,7 +360,7 @@ def test_an_empty_sync_does_not_remove_the_record_of_earlier_rows(target: Postgr
         if rows:
             job.write(rows)
         job.publish()
-        job.destination.forget_older_publications()
+        job.destination.delete_older_publications()
     publications = target.query("SELECT rows FROM {schema}._drover_publications ORDER BY at")
     assert [row["rows"] for row in publications] == [1, 0]
 

@@ -10,7 +10,7 @@ from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class CsvConfig(BucketSettings):
-    """Where the files are written and how their cells are formatted."""
+    """The folder of the files, and the format of their cells."""
 
     model_config = ConfigDict(extra="forbid", title="CSV files")
 

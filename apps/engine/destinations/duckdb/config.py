@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class DuckdbConfig(BaseModel):
-    """Which database file the table is in."""
+    """The database file that contains the table."""
 
     model_config = ConfigDict(extra="forbid", title="DuckDB")
 

@@ -1,4 +1,4 @@
-"""Settings shared by the file destinations: which bucket, and how to access it."""
+"""Settings shared by the file destinations: the bucket and its credentials."""
 
 from __future__ import annotations
 

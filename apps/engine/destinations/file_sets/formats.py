@@ -13,7 +13,7 @@ from apps.engine.frames.columns import Column, ColumnType
 
 
 class FileFormat(ABC):
-    """How rows are written to a file, and how the rows of an older file get the columns of newer files."""
+    """Writes rows to a file, and adds the columns of newer files to the rows of an older file."""
 
     name: ClassVar[str]
     extension: ClassVar[str]

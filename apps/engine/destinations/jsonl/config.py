@@ -8,6 +8,6 @@ from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class JsonlConfig(BucketSettings):
-    """Where the files are written."""
+    """The folder of the files."""
 
     model_config = ConfigDict(extra="forbid", title="JSON Lines files")

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LoggerConfig(BaseModel):
-    """How much of the data is logged."""
+    """The number of rows that are logged."""
 
     model_config = ConfigDict(extra="forbid", title="Log only")
 

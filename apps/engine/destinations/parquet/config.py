@@ -10,7 +10,7 @@ from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class ParquetConfig(BucketSettings):
-    """Where the files are written and how they are compressed."""
+    """The folder of the files, and their compression."""
 
     model_config = ConfigDict(extra="forbid", title="Parquet files")
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class PostgresConfig(BaseModel):
-    """Which database to connect to, and as which user."""
+    """The database to connect to, and the user."""
 
     model_config = ConfigDict(extra="forbid", title="PostgreSQL")
 

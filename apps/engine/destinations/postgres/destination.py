@@ -64,7 +64,7 @@ class PostgresDestination(Destination):
         self.longest_step_seconds = max(self.longest_step_seconds, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
-        self._staging = Staging(staging_name(self._target, job_id), ordered=bool(self._key))
+        self._staging = Staging(staging_name(self._target, job_id), numbers_rows=bool(self._key))
         self._publications = Publications(self._target)
         self._connection: Connection | None = None
 
@@ -107,7 +107,7 @@ class PostgresDestination(Destination):
         with self._open_transaction() as cursor:
             self._staging.drop(cursor)
 
-    def forget_older_publications(self) -> None:
+    def delete_older_publications(self) -> None:
         with self._open_transaction() as cursor:
             self._publications.delete_older(cursor, self.data.prefix)
 

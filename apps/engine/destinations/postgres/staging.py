@@ -35,9 +35,9 @@ CREATE TABLE IF NOT EXISTS {} (
 class Staging:
     """The rows that one job has staged. Every method runs in the cursor's transaction."""
 
-    def __init__(self, name: TableName, *, ordered: bool) -> None:
+    def __init__(self, name: TableName, *, numbers_rows: bool) -> None:
         self.name = name
-        self._ordered = ordered  # whether rows are numbered; merging needs the order of records
+        self._numbers_rows = numbers_rows  # merging needs the order of records
 
     def create_tables(self, cursor: Cursor) -> None:
         if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is None:
@@ -47,7 +47,7 @@ class Staging:
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
                 self.name.identifier(),
                 sql.Identifier(BATCH_COLUMN),
-                order if self._ordered else sql.SQL(""),
+                order if self._numbers_rows else sql.SQL(""),
             )
         )
 
@@ -80,7 +80,7 @@ class Staging:
             )
         )
         frame = self._fit_frame(cursor, frame)
-        if self._ordered:
+        if self._numbers_rows:
             frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
             frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
