@@ -68,7 +68,7 @@ class WarmEngine:
 
     def run(self, source: SourceSpec, target: DestinationSpec) -> Execution:
         """Run a stream to its end and measure it. Raises RuntimeError if a row was not written."""
-        spec = self._run_spec(source, target)
+        spec = self._build_run_spec(source, target)
         peaks: list[int] = []
 
         def collect_peak(event: Event) -> None:
@@ -88,7 +88,7 @@ class WarmEngine:
     def create_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _run_spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
+    def _build_run_spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
         root = StorageRoot(self.create_folder().as_uri(), "bench")
         return RunSpec(
             run_id=str(uuid.uuid4()),

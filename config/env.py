@@ -82,15 +82,15 @@ def flag(name: str, *, default: bool) -> bool:
     raise SettingInvalid(f"{name} must be true or false, not {value!r}.")
 
 
-def integer(name: str, default: int, *, least: int = 1) -> int:
-    """Return a whole number of at least `least`. If the setting is missing or empty, return the default."""
+def integer(name: str, default: int, *, minimum: int = 1) -> int:
+    """Return a whole number of at least `minimum`. If the setting is missing or empty, return the default."""
     value = os.environ.get(name) or str(default)
     try:
         number = int(value)
     except ValueError:
         raise SettingInvalid(f"{name} must be a whole number, not {value!r}.") from None
-    if number < least:
-        raise SettingInvalid(f"{name} must be {least} or more, not {number}.")
+    if number < minimum:
+        raise SettingInvalid(f"{name} must be {minimum} or more, not {number}.")
     return number
 
 

@@ -172,7 +172,7 @@ REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
 REQUIRE_VERIFIED_EMAIL = env.flag(
     "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
 )
-ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14, least=0))
+ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14, minimum=0))
 # allauth handles identity providers and second factors. Drover handles accounts, passwords and mail (ADR 0027).
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -325,7 +325,7 @@ SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
 # Name servers for the records of e-mail domains, as host or host:port. If empty, the system's name servers are used.
 DNS_SERVERS = env.words("DROVER_DNS_SERVERS")
 # The number of proxies in front of Drover. Only their entries in X-Forwarded-For and X-Forwarded-Proto are used.
-TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, least=0)
+TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, minimum=0)
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS and TRUSTED_PROXIES else None
 )
@@ -355,7 +355,7 @@ SANDBOX_LIMITS = {
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
 # Concurrent runs of one org per worker, so that one org cannot use up the worker's memory. 0: computed from memory.
-WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.max_runs_per_org(
+WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, minimum=0) or memory.max_runs_per_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
 SANDBOX_QUESTION_LIMITS = {  # checks and previews

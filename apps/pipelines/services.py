@@ -113,24 +113,27 @@ def update(
     if changes.get("domain_id", pipeline.domain_id) != pipeline.domain_id:
         require_edit_in_domain(org, by, changes["domain_id"])
     before = versions.current_definition(org, pipeline) if "config" in changes else None
-    row = schedule_of(org, pipeline)
+    schedule_row = schedule_of(org, pipeline)
     new_definition, plan = _build_changed(
-        org, by, changes, before, plans.from_row(row), patch=patch, checked=checked
+        org, by, changes, before, plans.from_row(schedule_row), patch=patch, checked=checked
     )
-    changed = _apply_changes(pipeline, changes)
+    applied_changes = _apply_changes(pipeline, changes)
     with transaction.atomic():
         if before and new_definition and new_definition != before:
-            changed |= _add_version(org, by, pipeline, before, new_definition)
-        if "schedule" in changes and plan != plans.from_row(row):
-            changed["schedule"] = [_plan_values(plans.from_row(row)), _plan_values(plan)]
-            apply_plan(org=org, pipeline=pipeline, plan=plan, row=row)
-        elif "enabled" in changed and row:
-            update_next_run(pipeline, row)
-        if changed:
+            applied_changes |= _add_version(org, by, pipeline, before, new_definition)
+        if "schedule" in changes and plan != plans.from_row(schedule_row):
+            applied_changes["schedule"] = [
+                _plan_values(plans.from_row(schedule_row)),
+                _plan_values(plan),
+            ]
+            apply_plan(org=org, pipeline=pipeline, plan=plan, row=schedule_row)
+        elif "enabled" in applied_changes and schedule_row:
+            update_next_run(pipeline, schedule_row)
+        if applied_changes:
             pipeline.etag += 1
             _save(pipeline)
-            _record(org, by, "pipeline.update", pipeline, changed)
-        if "domain_id" in changed:
+            _record(org, by, "pipeline.update", pipeline, applied_changes)
+        if "domain_id" in applied_changes:
             # An API key of the former domain may be following a run.
             access_notices.recheck_streams(org.pk)
     return pipeline
@@ -211,10 +214,10 @@ def restore(
         return pipeline
     with transaction.atomic():
         note = f"Restored version {number}"
-        changed = _add_version(org, by, pipeline, before, new_definition, note=note)
+        applied_changes = _add_version(org, by, pipeline, before, new_definition, note=note)
         pipeline.etag += 1
         _save(pipeline)
-        _record(org, by, "pipeline.restore", pipeline, changed)
+        _record(org, by, "pipeline.restore", pipeline, applied_changes)
     return pipeline
 
 
@@ -286,12 +289,12 @@ def _build_definition(
 
 def _apply_changes(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Set the plain fields, and return {field: [before, after]} of the changed fields."""
-    changed: dict[str, Any] = {}
+    applied_changes: dict[str, Any] = {}
     for name in (*PLAIN_FIELDS, "enabled"):
         if name in changes and getattr(pipeline, name) != changes[name]:
-            changed[name] = [_as_json(getattr(pipeline, name)), _as_json(changes[name])]
+            applied_changes[name] = [_as_json(getattr(pipeline, name)), _as_json(changes[name])]
             setattr(pipeline, name, changes[name])
-    return changed
+    return applied_changes
 
 
 def _add_version(

@@ -88,7 +88,7 @@ def wake_worker_for_waiting_run() -> None:
 
 
 def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    spec = retry_while_unavailable(lambda: _run_spec(claim), give_up=worker.shutdown)
+    spec = retry_while_unavailable(lambda: _build_run_spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
@@ -124,7 +124,7 @@ def _recording_failure(fault: Exception) -> Failed:
     return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
 
 
-def _run_spec(claim: Claim) -> RunSpec | Failed:
+def _build_run_spec(claim: Claim) -> RunSpec | Failed:
     """Return the specification for the child, or Failed if the pipeline's settings cannot be read."""
     with org_scope(claim.org_id):
         org = Org.objects.get(pk=claim.org_id)
@@ -200,9 +200,9 @@ class AttemptResult:
 
     def _fail(self, run: Run, failed: Failed) -> None:
         crashed = failed.failure_class is FailureClass.CRASHED
-        idle = 0 if self._made_progress() else run.idle_attempts + 1
+        idle_attempts = 0 if self._made_progress() else run.idle_attempts + 1
         failures = self._failures_before(run) + 1
-        history = retries.History(failures, idle, run.crashes + crashed, run.max_attempts)
+        history = retries.History(failures, idle_attempts, run.crashes + crashed, run.max_attempts)
         # If the run has reached its time limit, another attempt would not help.
         is_timed_out = self.stop_reason == "timeout"
         wait = None if is_timed_out else retries.wait_before_next(failed, history)
@@ -211,7 +211,11 @@ class AttemptResult:
             failed = retries.failure_at_time_limit(failed, wait=wait, seconds_left=seconds_left)
             wait = None
         self._close_attempt("failed", failed=failed)
-        counts = {"idle_attempts": idle, "crashes": history.crashes, **failure_columns(failed)}
+        counts = {
+            "idle_attempts": idle_attempts,
+            "crashes": history.crashes,
+            **failure_columns(failed),
+        }
         if wait is not None:
             self._schedule_next_attempt(wait=wait, **counts)
         else:

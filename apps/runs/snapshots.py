@@ -183,8 +183,8 @@ class FailureColumns(TypedDict):
 def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     """Return one run with its attempts. Raises Run.DoesNotExist."""
     row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
-    (rendered_run,) = render_runs(org_id, [row])
-    return {**rendered_run, "attempts": attempts(org_id, run_id)}
+    (snapshot,) = render_runs(org_id, [row])
+    return {**snapshot, "attempts": attempts(org_id, run_id)}
 
 
 def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:
@@ -195,7 +195,7 @@ def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnap
         if row["status"] == Status.PENDING
     ]
     waiting = admission.explain_waiting(org_id, pending)
-    return [_rendered_run(row, waiting.get(row["id"])) for row in rows]
+    return [_render_run(row, waiting.get(row["id"])) for row in rows]
 
 
 def attempts(org_id: UUID, run_id: UUID) -> list[AttemptSnapshot]:
@@ -213,7 +213,7 @@ def attempts(org_id: UUID, run_id: UUID) -> list[AttemptSnapshot]:
             "finished_at": row["finished_at"],
             "records_read": row["records_read"],
             "records_written": row["records_written"],
-            "failure": _rendered_failure(row) if row["failure_class"] else None,
+            "failure": _render_failure(row) if row["failure_class"] else None,
             "network": row["network"] or [],
         }
         for row in rows
@@ -241,7 +241,7 @@ def eta(total: int | None, read: int, rate: float | None) -> float | None:
     return round((total - read) / rate, 1)
 
 
-def _rendered_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> RunSnapshot:
+def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> RunSnapshot:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "id": row["id"],
@@ -265,13 +265,13 @@ def _rendered_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) ->
         "finished_at": finished,
         "duration_seconds": (finished - started).total_seconds() if started and finished else None,
         "progress": progress(row),
-        "failure": _rendered_failure(row) if row["failure_class"] else None,
+        "failure": _render_failure(row) if row["failure_class"] else None,
         "event_sequence": row["event_sequence"],
         "log_lines": row["log_lines"],
     }
 
 
-def _rendered_failure(row: Mapping[str, Any]) -> FailureSnapshot:
+def _render_failure(row: Mapping[str, Any]) -> FailureSnapshot:
     """Render the failure of a run or of an attempt. Attempts have no evidence."""
     return {
         "class": row["failure_class"],

@@ -46,7 +46,7 @@ class Job:
 def request_cancel(planted: PlantedOrg) -> None:
     with planted.world.scope():
         run = planted.ids["live_run"]
-        leases.take(org_id=planted.world.org.pk, run_id=run, worker="gone")
+        leases.claim_run(org_id=planted.world.org.pk, run_id=run, worker="gone")
         runs = Run.objects.for_org(planted.world.org).filter(pk=run)
         runs.update(cancel_requested_at=timezone.now())
 

@@ -49,8 +49,8 @@ def preview(
     before = versions.current_definition(org, pipeline)
     draft = before
     if "transforms" in overrides:
-        changed = definition.with_transforms(before, overrides["transforms"], "transforms")
-        draft = _require_valid(*changed)
+        draft, errors = definition.with_transforms(before, overrides["transforms"], "transforms")
+        _require_valid(draft, errors)
     read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
     return SlowCall(
         read_preview, lambda principal: _find_editable_pipeline(org, principal, pipeline_id)

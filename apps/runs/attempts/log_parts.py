@@ -126,4 +126,4 @@ class PartUpload:
 
 
 def _size_in_bytes(line: LogLine) -> int:
-    return len(line.message) + 120
+    return len(line.message) + 120  # 120 for the line's other fields

@@ -111,7 +111,7 @@ class _Claimer:
         while (chosen := admission.next_run(skipped_orgs | orgs_at_limit)) is not None:
             self._chosen = chosen
             try:
-                self.claim = self._take_run(*chosen)
+                self.claim = self._claim_chosen_run(*chosen)
                 break
             except OperationalError as error:
                 if not is_lock_timeout(error):
@@ -119,18 +119,20 @@ class _Claimer:
                 skipped_orgs.add(chosen[0])
         return skipped_orgs
 
-    def _take_run(self, org_id: UUID, run_id: UUID) -> Claim | None:
+    def _claim_chosen_run(self, org_id: UUID, run_id: UUID) -> Claim | None:
         with org_scope(org_id):
             admission.shorten_lock_timeout()
-            claim = take(org_id=org_id, run_id=run_id, worker=self._worker, lease=self._lease)
+            claim = claim_run(org_id=org_id, run_id=run_id, worker=self._worker, lease=self._lease)
             admission.check_references()
         return claim
 
 
-def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) -> Claim | None:
+def claim_run(
+    *, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None
+) -> Claim | None:
     """Move a pending run to running with a new lease. Returns None if the run is no longer pending."""
     lease = lease or uuid4()
-    taken = states.move(
+    moved = states.move(
         org_id=org_id,
         run_id=run_id,
         before=Status.PENDING,
@@ -143,7 +145,7 @@ def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) 
         rate=None,
         **states.NO_FAILURE,
     )
-    if not taken:
+    if not moved:
         return None
     run = Run.objects.for_org(org_id).annotate(now=Now()).get(pk=run_id)
     Attempt.unscoped.create(org_id=org_id, run_id=run_id, number=run.attempt, worker=worker)

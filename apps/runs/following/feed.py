@@ -27,10 +27,10 @@ class RunFeed(EventFeed):
             snapshot = snapshots.run(org_id=self.org_id, run_id=self.key)
         number: int = snapshot["event_sequence"]
         frames = [format_frame(number, "run", dumps(snapshot))]
-        ended = snapshot["status"] in ENDED
-        if ended:
+        has_ended = snapshot["status"] in ENDED
+        if has_ended:
             frames.append(format_frame(number, "end", dumps({"status": snapshot["status"]})))
-        return Backlog(tuple(frames), number, ended)
+        return Backlog(tuple(frames), number, has_ended)
 
     def newest_number(self) -> int:
         return int(self._run().values_list("event_sequence", flat=True).get())

@@ -99,18 +99,18 @@ def _finish_log_removal(org_id: UUID, run_id: UUID) -> bool:
     """Remove the files of the log, then their rows. Returns False if storage failed; the next call tries again."""
     with org_scope(org_id):
         run = Run.objects.for_org(org_id).filter(pk=run_id)
-        before = run.values_list("log_removed", flat=True).first()
-    if before is None:
+        end_line = run.values_list("log_removed", flat=True).first()
+    if end_line is None:
         return False
     try:
-        storage.remove_log(org_id, run_id, before=before)
+        storage.remove_log(org_id, run_id, end_line=end_line)
     # Each storage backend raises its own exceptions. A failure must not prevent the removal of other orgs' logs.
     except Exception:
         logger.exception("log cannot be removed now", org=str(org_id), run=str(run_id))
         return False
     with org_scope(org_id):
-        LogPart.objects.for_org(org_id).filter(run_id=run_id, first_line__lt=before).delete()
-        run.filter(log_removed=before).update(log_removal_at=None)
+        LogPart.objects.for_org(org_id).filter(run_id=run_id, first_line__lt=end_line).delete()
+        run.filter(log_removed=end_line).update(log_removal_at=None)
     return True
 
 

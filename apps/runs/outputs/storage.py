@@ -79,8 +79,8 @@ def remove(folder: str) -> None:
         _remove_objects(folder)
 
 
-def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
-    """Remove the parts of a run's log that begin before line `before`. A new attempt may write later parts."""
+def remove_log(org_id: UUID, run_id: UUID, *, end_line: int) -> None:
+    """Remove the parts of a run's log that begin before line `end_line`. A new attempt may write later parts."""
     folder = f"{run_folder(org_id, run_id)}/log"
     try:
         _, names = default_storage.listdir(folder)
@@ -88,7 +88,7 @@ def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
         return
     for name in names:
         match = _PART_PATTERN.fullmatch(name)
-        if match and int(match[1]) < before:
+        if match and int(match[1]) < end_line:
             default_storage.delete(f"{folder}/{name}")
     if settings.STORAGE_KIND == "local":
         _remove_empty_folders(Path(default_storage.path(folder)))

@@ -57,7 +57,7 @@ def _prepare_start_request_with_key(world: World) -> Arguments:
 def _prepare_claimed_run(world: World) -> Arguments:
     run = start_run(world, make_pipeline(world))
     with world.scope():
-        assert leases.take(org_id=world.org.pk, run_id=run, worker="gone")
+        assert leases.claim_run(org_id=world.org.pk, run_id=run, worker="gone")
     return {"org": str(world.org.pk), "run": str(run)}
 
 

@@ -78,14 +78,14 @@ def test_one_of_eight_concurrent_workers_claims_a_run(acme: World) -> None:
     assert (winner.run_id, winner.attempt) == (run_id, 1)
 
 
-def test_one_of_eight_concurrent_threads_takes_a_run_by_id(acme: World) -> None:
+def test_one_of_eight_concurrent_threads_claims_a_run_by_id(acme: World) -> None:
     run_id = start_run(acme, make_pipeline(acme))
 
-    def take() -> Claim | None:
+    def claim_by_id() -> Claim | None:
         with acme.scope():
-            return leases.take(org_id=acme.org.pk, run_id=run_id, worker="tests")
+            return leases.claim_run(org_id=acme.org.pk, run_id=run_id, worker="tests")
 
-    assert sum(claim is not None for claim in call_at_once(take)) == 1
+    assert sum(claim is not None for claim in call_at_once(claim_by_id)) == 1
 
 
 def test_concurrent_claims_respect_the_limit_of_an_org(acme: World) -> None:
@@ -294,7 +294,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    run_spec = execute._run_spec
+    run_spec = execute._build_run_spec
     broken_claims: list[Claim] = []
 
     def break_connection_and_read_spec(claim: Claim) -> Any:
@@ -304,7 +304,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return run_spec(claim)
 
-    monkeypatch.setattr(execute, "_run_spec", break_connection_and_read_spec)
+    monkeypatch.setattr(execute, "_build_run_spec", break_connection_and_read_spec)
     assert execute.work_once(this_worker)
 
     assert broken_claims

@@ -92,11 +92,11 @@ def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
     other_run = create_ended_run(this_worker, acme, days_ago=91)
     requested_runs: list[UUID] = []
 
-    def remove_or_fail(org_id: UUID, run_id: UUID, *, before: int) -> None:
+    def remove_or_fail(org_id: UUID, run_id: UUID, *, end_line: int) -> None:
         requested_runs.append(run_id)
         if run_id == failing_run:
             raise OSError("the disk is read only")
-        remove_log(org_id, run_id, before=before)
+        remove_log(org_id, run_id, end_line=end_line)
 
     remove_log = storage.remove_log
     with monkeypatch.context() as patch:
