@@ -15,7 +15,7 @@ from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
 from local.lost_database import DATABASE_LOST, is_lost
-from local.supervision.supervisor import EXPLAINED_FAILURE
+from local.supervision.supervisor import EXPLAINED_FAILURE_CODE
 from local.terminal import complain
 
 
@@ -58,7 +58,7 @@ STEPS = {"database": database, "engine": engine, "demo": demo}
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step. Returns EXPLAINED_FAILURE if it failed and the reason was printed."""
+    """Run one step. Returns EXPLAINED_FAILURE_CODE if it failed and the reason was printed."""
     try:
         if arguments == ["keys"]:
             keys()
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
             STEPS[arguments[0]](env.text("DATABASE_URL"), env.secret("SECRET_KEY"))
     except (LocalError, env.SettingInvalid) as failure:
         complain(str(failure))
-        return EXPLAINED_FAILURE
+        return EXPLAINED_FAILURE_CODE
     except psycopg.Error as failure:
         if not is_lost(failure):
             raise

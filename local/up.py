@@ -49,7 +49,7 @@ def up(options: StartOptions) -> None:
         refuse_port_in_use(options.port)
         try:
             with Supervisor() as supervisor:
-                Start(options, supervisor).run()
+                Startup(options, supervisor).run()
                 supervisor.keep_running()
         except Stopped:
             say("\nDrover has stopped. `make up` starts it again with the same data.")
@@ -65,7 +65,7 @@ def require_disk_space(home: Home) -> None:
         )
 
 
-class Start:
+class Startup:
     """Runs the phases of one start."""
 
     def __init__(self, options: StartOptions, supervisor: Supervisor) -> None:

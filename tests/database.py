@@ -65,16 +65,16 @@ def start_migrated(server: EmbeddedPostgres) -> None:
     Copies the cluster of an earlier session if its source files have not changed.
     """
     source_files = sorted({path for pattern in CLUSTER_SOURCES for path in CHECKOUT.glob(pattern)})
-    cached = CLUSTER_CACHE / fingerprint(source_files)[:16]
+    cached_cluster = CLUSTER_CACHE / fingerprint(source_files)[:16]
     may_copy = server.account.can_enter(server.data_dir.parent)
-    if may_copy and cached.is_dir():
-        os.utime(cached)
-        _copy_with_owners(cached / "data", server.data_dir)
-        _copy_with_owners(cached / "password", server.password_file)
+    if may_copy and cached_cluster.is_dir():
+        os.utime(cached_cluster)
+        _copy_with_owners(cached_cluster / "data", server.data_dir)
+        _copy_with_owners(cached_cluster / "password", server.password_file)
     else:
         _migrate(server)
         if may_copy:
-            _save_to_cache(server, cached)
+            _save_to_cache(server, cached_cluster)
     server.start()
 
 
@@ -86,13 +86,13 @@ def _migrate(server: EmbeddedPostgres) -> None:
         _run_manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
 
 
-def _save_to_cache(server: EmbeddedPostgres, cached: Path) -> None:
+def _save_to_cache(server: EmbeddedPostgres, cached_cluster: Path) -> None:
     unfinished = CLUSTER_CACHE / f"draft-{os.getpid()}"
     unfinished.mkdir(parents=True, mode=0o700)
     _copy_with_owners(server.data_dir, unfinished / "data")
     _copy_with_owners(server.password_file, unfinished / "password")
     try:
-        unfinished.rename(cached)
+        unfinished.rename(cached_cluster)
     except OSError:  # another session has saved the same cluster meanwhile
         shutil.rmtree(unfinished)
     for old in CLUSTER_CACHE.iterdir():

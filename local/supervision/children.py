@@ -13,7 +13,7 @@ from local.home import CHECKOUT
 from local.supervision.processes import stop_with_parent
 from local.terminal import complain, say
 
-MAX_PAUSE = 30.0
+MAX_RESTART_DELAY = 30.0  # seconds
 HEALTHY_AFTER = 30.0  # seconds; if a program runs longer, its earlier deaths do not count any more
 ROTATE_AT = 20 * 1024 * 1024  # bytes; a larger log file is renamed at the next start
 
@@ -63,10 +63,10 @@ class Child:
             self.process = None
             self.deaths += 1
             self.total_deaths += 1
-            pause = restart_delay(self.deaths)
-            self._next_start = now + pause
+            delay = restart_delay(self.deaths)
+            self._next_start = now + delay
             complain(
-                f"{self.name} stopped ({_exit_reason(code)}) and will be restarted in {pause:g} s: see {self.log}"
+                f"{self.name} stopped ({_exit_reason(code)}) and will be restarted in {delay:g} s: see {self.log}"
             )
         elif now >= self._next_start:
             self.start()
@@ -97,7 +97,7 @@ class Child:
 
 def restart_delay(deaths: int) -> float:
     """Return the seconds to wait before a program is started again after `deaths` deaths in a row."""
-    return min(MAX_PAUSE, 0.5 * 2.0 ** (deaths - 1))
+    return min(MAX_RESTART_DELAY, 0.5 * 2.0 ** (deaths - 1))
 
 
 def stop_all(children: Iterable[Child], *, seconds: float) -> None:

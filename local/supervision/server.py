@@ -43,9 +43,9 @@ class WatchedServer:
             self.postgres.start()
         except ServerFailed as failure:
             self._failures += 1
-            pause = restart_delay(self._failures)
-            self._next_start = time.monotonic() + pause
-            complain(f"{failure} The next try is in {pause:g} s.")
+            delay = restart_delay(self._failures)
+            self._next_start = time.monotonic() + delay
+            complain(f"{failure} The next try is in {delay:g} s.")
         else:
             self._failures = 0
             say("PostgreSQL was restarted")

@@ -26,7 +26,7 @@ from local.supervision.server import WatchedServer
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
-EXPLAINED_FAILURE = 3  # exit code of a program whose last output line is a message for the user
+EXPLAINED_FAILURE_CODE = 3  # exit code of a program whose last line is a message for the user
 GIVE_UP_AFTER = 3  # consecutive deaths during the start
 
 
@@ -107,7 +107,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._task = None
         if code == DATABASE_LOST:
             raise DatabaseLost(_last_line(log, log_offset))
-        if code == EXPLAINED_FAILURE:
+        if code == EXPLAINED_FAILURE_CODE:
             raise LocalError(_last_line(log, log_offset))
         if code:
             reason = _last_line(log, log_offset) or f"exit code {code}"

@@ -100,16 +100,16 @@ def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
         tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST_HEADER]), 60)
-            return [await asyncio.wait_for(task, 60) for task in tasks], other
+            other_answer = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST_HEADER]), 60)
+            return [await asyncio.wait_for(task, 60) for task in tasks], other_answer
         finally:
             for task in tasks:
                 task.cancel()
 
-    refused, other = asyncio.run(send_all())
-    assert other[0] == 401  # a thread was free to respond
-    assert {status for status, _ in refused} == {413}
-    assert b'"code":"too_large"' in refused[0][1]
+    refused_answers, other_answer = asyncio.run(send_all())
+    assert other_answer[0] == 401  # a thread was free to respond
+    assert {status for status, _ in refused_answers} == {413}
+    assert b'"code":"too_large"' in refused_answers[0][1]
 
 
 @pytest.mark.usefixtures("committed_db")
@@ -192,10 +192,10 @@ def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -
         tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
-            other = await asyncio.wait_for(
+            other_answer = await asyncio.wait_for(
                 call("GET", "/api/v1/runs", [authorization, HOST_HEADER]), 60
             )
-            return other, await asyncio.wait_for(
+            return other_answer, await asyncio.wait_for(
                 call("GET", path, [authorization, HOST_HEADER]), 60
             )
         finally:
@@ -203,8 +203,8 @@ def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    other, download = asyncio.run(send_all())
-    assert other[0] == 200
+    other_answer, download = asyncio.run(send_all())
+    assert other_answer[0] == 200
     assert download == (200, content)
 
 

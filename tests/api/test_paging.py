@@ -129,10 +129,10 @@ def test_a_page_has_the_total_count_and_links_in_both_directions(world: World) -
     third = get_page(client, limit=2, cursor=second["next"])
     assert [row["name"] for row in third["results"]] == ["d4"]
     assert third["next"] is None
-    again = get_page(client, limit=2, cursor=third["previous"])
-    assert again["results"] == second["results"]
-    start = get_page(client, limit=2, cursor=again["previous"])
-    assert (start["results"], start["previous"]) == (first["results"], None)
+    second_again = get_page(client, limit=2, cursor=third["previous"])
+    assert second_again["results"] == second["results"]
+    first_again = get_page(client, limit=2, cursor=second_again["previous"])
+    assert (first_again["results"], first_again["previous"]) == (first["results"], None)
 
 
 LIST_PATHS = (

@@ -34,8 +34,8 @@ def code_of(secret: str, *, steps: int = 0) -> str:
     return totp.format_hotp_value(totp.hotp_value(secret, NOW // 30 + steps))
 
 
-def log_in(**more: Any) -> Any:
-    body = {"email": "ada@example.com", "password": PASSWORD, **more}
+def log_in(**fields: Any) -> Any:
+    body = {"email": "ada@example.com", "password": PASSWORD, **fields}
     return APIClient().post("/api/v1/auth/login", body)
 
 

@@ -137,14 +137,14 @@ def test_registering_sends_a_link_that_confirms_the_address(db: None) -> None:
 
 
 class TestWhenAddressesMustBeConfirmed:
-    BODY = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
+    REGISTRATION = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
 
     @pytest.fixture(autouse=True)
     def require_verified_email(self, settings: SettingsWrapper, db: None) -> None:
         settings.REQUIRE_VERIFIED_EMAIL = True
 
     def test_a_user_cannot_log_in_before_confirming_the_address(self) -> None:
-        assert post("register", self.BODY).status_code == 202
+        assert post("register", self.REGISTRATION).status_code == 202
         refused = log_in("grace@example.com", PASSWORD)
         assert (refused.status_code, refused.json()["code"]) == (403, "email_not_verified")
         assert log_in("grace@example.com", "wrong").status_code == 401
@@ -157,9 +157,9 @@ class TestWhenAddressesMustBeConfirmed:
     def test_registering_an_existing_address_gets_the_same_response_and_notifies_its_owner(
         self,
     ) -> None:
-        new = post("register", self.BODY)
+        new = post("register", self.REGISTRATION)
         users, orgs = User.objects.count(), Org.objects.count()
-        existing = post("register", self.BODY)
+        existing = post("register", self.REGISTRATION)
         assert (new.status_code, new.content) == (existing.status_code, existing.content)
         assert new.headers == existing.headers
         assert (User.objects.count(), Org.objects.count()) == (users, orgs)

@@ -38,7 +38,8 @@ def get_me(access: str) -> Any:
 
 
 @pytest.fixture
-def ada(db: None) -> tuple[APIClient, dict[str, Any]]:
+def registration(db: None) -> tuple[APIClient, dict[str, Any]]:
+    """Register Ada, and return her client and the body of the response."""
     client = APIClient()
     answer = register(client, "ada@example.com")
     assert answer.status_code == 201, answer.content
@@ -46,9 +47,9 @@ def ada(db: None) -> tuple[APIClient, dict[str, Any]]:
 
 
 def test_registering_creates_a_user_who_owns_a_new_organization(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    body = ada[1]
+    body = registration[1]
     assert body["user"]["email"] == "ada@example.com"
     assert body["organization"]["name"] == "Analytics"
     assert body["organization"]["role"] == "owner"
@@ -57,9 +58,9 @@ def test_registering_creates_a_user_who_owns_a_new_organization(
 
 
 def test_the_refresh_token_is_only_in_a_cookie_that_scripts_and_other_sites_cannot_use(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    client, body = ada
+    client, body = registration
     cookie = client.cookies["drover_refresh"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Strict"
@@ -99,7 +100,9 @@ def test_an_invalid_registration_names_the_field_and_creates_nothing(
     assert not User.objects.exists()
 
 
-def test_logging_in_requires_the_right_password(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_logging_in_requires_the_right_password(
+    registration: tuple[APIClient, dict[str, Any]],
+) -> None:
     assert log_in(APIClient(), "ADA@example.com").status_code == 200
     wrong = log_in(APIClient(), "ada@example.com", "not the password")
     unknown = log_in(APIClient(), "nobody@example.com", "not the password")
@@ -108,7 +111,7 @@ def test_logging_in_requires_the_right_password(ada: tuple[APIClient, dict[str, 
 
 
 def test_a_log_in_hashes_as_often_for_an_unknown_address_as_for_a_known_one(
-    ada: tuple[APIClient, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    registration: tuple[APIClient, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import bcrypt
 
@@ -128,9 +131,9 @@ def test_a_log_in_hashes_as_often_for_an_unknown_address_as_for_a_known_one(
 
 
 def test_a_disabled_user_can_neither_log_in_nor_use_a_session(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    client, body = ada
+    client, body = registration
     User.objects.update(is_active=False)
     assert log_in(APIClient(), "ada@example.com").status_code == 401
     assert get_me(body["access"]).status_code == 401
@@ -138,7 +141,7 @@ def test_a_disabled_user_can_neither_log_in_nor_use_a_session(
 
 
 def test_guessing_a_password_is_limited_but_its_owner_can_log_in_from_elsewhere(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
     for _ in range(5):
         assert log_in(APIClient(), "ada@example.com", "guess").status_code == 401
@@ -155,7 +158,7 @@ def test_log_ins_to_many_accounts_from_one_ip_address_are_limited(db: None) -> N
 
 
 def test_a_correct_password_resets_the_number_of_failed_attempts(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
     LoginAttempt.objects.all().delete()
     for _ in range(3):
@@ -175,8 +178,8 @@ def test_addresses_of_one_ipv6_network_count_as_one(db: None) -> None:
     assert _client_network("::ffff:192.0.2.1") != _client_network("::ffff:192.0.2.2")
 
 
-def test_refreshing_rotates_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
-    client, body = ada
+def test_refreshing_rotates_the_cookie(registration: tuple[APIClient, dict[str, Any]]) -> None:
+    client, body = registration
     old_cookie = client.cookies["drover_refresh"].value
     answer = refresh(client)
     assert answer.status_code == 200
@@ -186,9 +189,9 @@ def test_refreshing_rotates_the_cookie(ada: tuple[APIClient, dict[str, Any]]) ->
 
 
 def test_a_second_use_of_a_refresh_token_within_seconds_gets_an_access_token_and_no_cookie(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    client, _ = ada
+    client, _ = registration
     used = client.cookies["drover_refresh"].value
     refresh(client)
     second_tab = APIClient()
@@ -200,9 +203,9 @@ def test_a_second_use_of_a_refresh_token_within_seconds_gets_an_access_token_and
 
 
 def test_a_later_second_use_of_a_refresh_token_ends_the_session(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    client, body = ada
+    client, body = registration
     stolen = client.cookies["drover_refresh"].value
     refresh(client)
     RefreshToken.objects.filter(used_at__isnull=False).update(
@@ -223,15 +226,15 @@ def test_an_unknown_refresh_token_gets_401(db: None, cookie: str) -> None:
     assert refresh(client).status_code == 401
 
 
-def test_an_expired_refresh_token_gets_401(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_an_expired_refresh_token_gets_401(registration: tuple[APIClient, dict[str, Any]]) -> None:
     RefreshToken.objects.update(expires_at=timezone.now())
-    assert refresh(ada[0]).status_code == 401
+    assert refresh(registration[0]).status_code == 401
 
 
 def test_logging_out_ends_the_session_and_its_access_tokens_at_once(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    client, body = ada
+    client, body = registration
     token = client.cookies["drover_refresh"].value
     assert client.post("/api/v1/auth/logout", **OWN_PAGE_HEADERS).status_code == 204
     assert get_me(body["access"]).status_code == 401
@@ -251,25 +254,27 @@ def test_logging_out_ends_the_session_and_its_access_tokens_at_once(
     ],
 )
 def test_another_site_cannot_use_the_cookie(
-    ada: tuple[APIClient, dict[str, Any]], route: str, headers: dict[str, Any]
+    registration: tuple[APIClient, dict[str, Any]], route: str, headers: dict[str, Any]
 ) -> None:
-    client, body = ada
+    client, body = registration
     answer = client.post(f"/api/v1/auth/{route}", {}, **headers)
     assert answer.status_code == 403
     assert answer.json()["code"] == "cross_site"
     assert get_me(body["access"]).status_code == 200
 
 
-def test_our_own_page_can_use_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_our_own_page_can_use_the_cookie(registration: tuple[APIClient, dict[str, Any]]) -> None:
     headers: dict[str, Any] = {
         **OWN_PAGE_HEADERS,
         "HTTP_ORIGIN": "http://localhost",
         "HTTP_HOST": "localhost",
     }
-    assert ada[0].post("/api/v1/auth/refresh", {}, **headers).status_code == 200
+    assert registration[0].post("/api/v1/auth/refresh", {}, **headers).status_code == 200
 
 
-def test_another_site_cannot_log_a_browser_in(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_another_site_cannot_log_a_browser_in(
+    registration: tuple[APIClient, dict[str, Any]],
+) -> None:
     answer = log_in(APIClient(), "ada@example.com", HTTP_ORIGIN="https://evil.example")
     assert answer.status_code == 403
 
@@ -280,9 +285,9 @@ def add_member(world: World, user: User, role: Role = Role.VIEWER) -> None:
 
 
 def test_switching_returns_a_token_of_the_same_session_for_another_organization(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    _, body = ada
+    _, body = registration
     other = make_world("Other")
     add_member(other, User.objects.get(email="ada@example.com"))
     answer = APIClient().post(
@@ -310,9 +315,9 @@ def test_switching_to_a_foreign_or_an_unknown_organization_gets_the_same_404(
 
 
 def test_refreshing_for_a_foreign_organization_gets_404_and_the_token_stays_valid(
-    ada: tuple[APIClient, dict[str, Any]], stranger: World
+    registration: tuple[APIClient, dict[str, Any]], stranger: World
 ) -> None:
-    client, _ = ada
+    client, _ = registration
     assert refresh(client, {"org": str(stranger.org.pk)}).status_code == 404
     assert not RefreshToken.objects.filter(used_at__isnull=False).exists()
     assert refresh(client).status_code == 200
@@ -329,9 +334,9 @@ def test_a_removed_member_loses_access_at_once(world: World) -> None:
 
 
 def test_a_user_without_an_organization_can_log_in_and_create_one(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    body = ada[1]
+    body = registration[1]
     from apps.orgs.walls.scope import org_scope
 
     with org_scope(body["organization"]["id"]):
@@ -349,9 +354,9 @@ def test_a_user_without_an_organization_can_log_in_and_create_one(
 
 
 def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
-    this_client, body = ada
+    this_client, body = registration
     other_client = APIClient()
     other_access = log_in(other_client, "ada@example.com").json()["access"]
     new_password = "staple battery horse correct"
@@ -369,10 +374,10 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(
 
 
 def test_a_wrong_current_password_gets_422_and_counts_as_a_failed_attempt(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
     LoginAttempt.objects.all().delete()
-    bearer: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {ada[1]['access']}"}
+    bearer: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {registration[1]['access']}"}
     body = {"current_password": "guess", "new_password": "staple battery horse"}
     answers = [
         APIClient().post("/api/v1/auth/password/change", body, **bearer).status_code
@@ -413,12 +418,12 @@ def test_a_stream_ticket_expires(world: World) -> None:
 
 
 def test_a_password_is_stored_neither_in_the_clear_nor_in_the_audit_log(
-    ada: tuple[APIClient, dict[str, Any]], world: World
+    registration: tuple[APIClient, dict[str, Any]], world: World
 ) -> None:
     assert PASSWORD not in User.objects.get(email="ada@example.com").password
     from apps.orgs.walls.scope import org_scope
 
-    with org_scope(ada[1]["organization"]["id"]):
+    with org_scope(registration[1]["organization"]["id"]):
         events = list(AuditEvent.unscoped.values())
     assert events
     assert PASSWORD not in str(events)
@@ -445,7 +450,7 @@ def test_a_token_signed_with_another_key_or_algorithm_gets_401(world: World) -> 
 
 
 def test_ended_and_expired_sessions_are_deleted_and_active_ones_are_not(
-    ada: tuple[APIClient, dict[str, Any]],
+    registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
     from apps.auth import sessions
 
@@ -458,4 +463,4 @@ def test_ended_and_expired_sessions_are_deleted_and_active_ones_are_not(
     RefreshToken.objects.filter(family=second).update(expires_at=long_ago)
     sessions.delete_ended_sessions(timezone.now() - timedelta(days=30))
     assert RefreshFamily.objects.count() == 1
-    assert refresh(ada[0]).status_code == 401
+    assert refresh(registration[0]).status_code == 401

@@ -195,9 +195,9 @@ def test_the_diff_shows_new_hosts(world: World) -> None:
 
 
 def test_versions_with_too_many_lines_are_not_compared(world: World) -> None:
-    long = source_code() + "# a\n" * (MAX_COMPARED_LINES + 1 - len(source_code().splitlines()))
+    long_code = source_code() + "# a\n" * (MAX_COMPARED_LINES + 1 - len(source_code().splitlines()))
     source = create_source(world)
-    for text in (long, long.removesuffix("# a\n")):
+    for text in (long_code, long_code.removesuffix("# a\n")):
         world.client().patch(f"{URL}/{source['id']}", {"code": text})
     for number, against, is_compared in ((2, 1, False), (3, 2, False), (3, 1, True)):
         diff = (

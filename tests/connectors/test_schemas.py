@@ -22,7 +22,7 @@ def error_messages(role: str, kind: str, config: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "field", "words"),
+    ("kind", "config", "field", "expected_text"),
     [
         ("postgres", {**POSTGRES, "port": SECRET}, "config.port", "a whole number"),
         ("postgres", {**POSTGRES, "port": 0}, "config.port", "at least 1"),
@@ -58,10 +58,10 @@ def error_messages(role: str, kind: str, config: Any) -> dict[str, str]:
     ],
 )
 def test_an_error_describes_the_invalid_setting_without_its_value(
-    kind: str, config: Any, field: str, words: str
+    kind: str, config: Any, field: str, expected_text: str
 ) -> None:
     messages = error_messages("source", kind, config)
-    assert words in messages[field]
+    assert expected_text in messages[field]
     assert SECRET not in str(messages.values())
 
 

@@ -150,9 +150,9 @@ class Rehearsal:
             self.spec = replace(self.spec, destination=changed_destination)
 
     @property
-    def trouble_file(self) -> Path:
+    def failure_flag(self) -> Path:
         """Connectors that get this path as `while_exists` fail while the file exists."""
-        return self.folder / "trouble"
+        return self.folder / "failure_flag"
 
     def start_new_run(self) -> None:
         """Make the next attempt the first one of a new run."""
@@ -192,10 +192,10 @@ def make_rehearsal(
     ) -> Rehearsal:
         folder = tmp_path / uuid4().hex
         folder.mkdir()
-        (folder / "trouble").touch()  # see `trouble_file`
+        (folder / "failure_flag").touch()  # see `failure_flag`
         for config in (source, destination):
             if config is not None and config.get("while_exists"):
-                config["while_exists"] = str(folder / "trouble")
+                config["while_exists"] = str(folder / "failure_flag")
         folder_setting = {"folder": str(folder)} if destination_kind == "ledger" else {}
         spec = RunSpec(
             run_id=uuid4().hex,

@@ -49,8 +49,8 @@ class LedgerDestination(Destination):
 
     @property
     def fault(self) -> str:
-        trouble_file = self.config.while_exists
-        return self.config.fault if not trouble_file or os.path.exists(trouble_file) else ""
+        failure_flag = self.config.while_exists
+        return self.config.fault if not failure_flag or os.path.exists(failure_flag) else ""
 
     def check(self) -> Iterator[CheckStep]:
         yield CheckStep("write", True, "always", 0.0)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from apps.engine.sandbox import users
-from tests.engine.sandbox import modes, ordinary, worlds
-from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox import attack_targets, modes, ordinary
+from tests.engine.sandbox.attacks import AttackTargets
 from tests.engine.sandbox.ordinary import Installation, OrdinaryUser
 
 pytestmark = pytest.mark.skipif(
@@ -71,9 +71,9 @@ ATTACKS = (
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with worlds.create_world() as world:
-        yield world
+def targets() -> Iterator[AttackTargets]:
+    with attack_targets.create_targets() as targets:
+        yield targets
 
 
 @pytest.fixture(scope="module")
@@ -91,62 +91,66 @@ def worker(compose: dict[str, Any], installation: Installation) -> Iterator[Ordi
         yield process
 
 
-def test_custom_code_in_the_worker_has_its_own_user(worker: OrdinaryUser, world: World) -> None:
-    answer = worker.run_code(source_code("return Page([{'user': os.getuid()}])"), world)
+def test_custom_code_in_the_worker_has_its_own_user(
+    worker: OrdinaryUser, targets: AttackTargets
+) -> None:
+    answer = worker.run_code(source_code("return Page([{'user': os.getuid()}])"), targets)
     assert answer["level"] == "strong"
     assert answer["uid"] == ordinary.USER
     assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
     for name in ATTACKS:
-        answer = worker.run_attack(name, world)
+        answer = worker.run_attack(name, targets)
         assert not answer["won"]
         assert "error_type" not in answer, answer["why"]
 
 
 def test_the_worker_removes_inaccessible_folders_of_the_codes_user(
-    worker: OrdinaryUser, world: World
+    worker: OrdinaryUser, targets: AttackTargets
 ) -> None:
     code = (
         "for name in ('a', 'b'):\n    os.mkdir(name)\n    open(name + '/file', 'w').close()\n"
         "    os.mkdir(name + '/closed', 0)\nreturn Page([{'made': True}])"
     )
-    assert worker.run_code(source_code(code), world)["made"]
+    assert worker.run_code(source_code(code), targets)["made"]
     (base,) = worker.home.glob("*/root-*/drover-scratch")
     assert list(base.iterdir()) == []
 
 
 def test_the_disk_limit_counts_deleted_open_files_of_the_codes_user(
-    worker: OrdinaryUser, world: World
+    worker: OrdinaryUser, targets: AttackTargets
 ) -> None:
     code = (
         "held = []\nfor _ in range(12):\n    held.append(open('f', 'w+b', buffering=0))\n"
         "    os.unlink('f')\n    held[-1].write(bytes(1 << 20))\ntime.sleep(60)"
     )
-    assert worker.run_code(source_code(code), world)["error_type"] == "LimitExceeded"
+    assert worker.run_code(source_code(code), targets)["error_type"] == "LimitExceeded"
 
 
-def test_the_worker_ends_silent_code(worker: OrdinaryUser, world: World) -> None:
+def test_the_worker_ends_silent_code(worker: OrdinaryUser, targets: AttackTargets) -> None:
     before = sandbox_processes()
-    answer = worker.run_code(source_code("time.sleep(60)"), world, silence_seconds=1)
+    answer = worker.run_code(source_code("time.sleep(60)"), targets, silence_seconds=1)
     assert answer["error_type"] == "TookTooLong"
     wait_for(lambda: sandbox_processes() <= before)
 
 
-def test_custom_code_ends_when_the_worker_is_killed(worker: OrdinaryUser, world: World) -> None:
+def test_custom_code_ends_when_the_worker_is_killed(
+    worker: OrdinaryUser, targets: AttackTargets
+) -> None:
     before = sandbox_processes()
-    worker.send_code(source_code("time.sleep(60)"), world)
+    worker.send_code(source_code("time.sleep(60)"), targets)
     wait_for(lambda: bool(sandbox_processes() - before))
     worker.process.kill()
     wait_for(lambda: sandbox_processes() <= before)
 
 
 def test_the_web_isolates_custom_code_without_capabilities(
-    compose: dict[str, Any], world: World, installation: Installation
+    compose: dict[str, Any], targets: AttackTargets, installation: Installation
 ) -> None:
     with ordinary.start_user_process(
         installation, start_command(compose["services"]["web"])
     ) as web:
         for name in ATTACKS:
-            answer = web.run_attack(name, world)
+            answer = web.run_attack(name, targets)
             assert (answer["level"], answer["capabilities"]) == ("good", 0)
             assert not answer["won"]
             assert "error_type" not in answer, answer["why"]

@@ -99,12 +99,12 @@ def test_secrets_of_the_settings_are_masked_in_messages_evidence_and_logs(
 def test_the_log_shows_the_evidence_and_that_the_next_attempt_starts_from_the_beginning(
     make_rehearsal: MakeRehearsal,
 ) -> None:
-    run = make_rehearsal({"rows": 1000, "answer": "zero_division", "while_exists": "trouble"})
+    run = make_rehearsal({"rows": 1000, "answer": "zero_division", "while_exists": "failure_flag"})
     failed = run.attempt()
     assert isinstance(failed, Failed)
     errors = [line.message for line in run.log if line.level == "error"]
     assert errors == list(failed.evidence)
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Starting from the beginning" in line.message for line in run.log)
 

@@ -75,11 +75,11 @@ def test_a_child_killed_at_random_moments_loses_and_duplicates_no_row(
 def test_an_exit_between_two_commits_loses_and_duplicates_no_row(
     make_rehearsal: MakeRehearsal, fault: str
 ) -> None:
-    run = make_rehearsal({"rows": 300}, {"fault": fault, "while_exists": "trouble"})
+    run = make_rehearsal({"rows": 300}, {"fault": fault, "while_exists": "failure_flag"})
     first = run.attempt()
     assert isinstance(first, Failed)
     assert "exit code 9" in first.evidence
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert published_ids(run.folder) == list(range(1, 301))
 
@@ -127,10 +127,10 @@ def test_a_sync_that_lost_its_position_starts_over_in_the_same_attempt(
 ) -> None:
     source = {"rows": 900, "page_size": 100, "delay": 0.1, "answer": "gone", "after": 500}
     run = make_rehearsal(
-        {**source, "while_exists": "trouble"}, sync_mode=sync_mode, write_mode="append"
+        {**source, "while_exists": "failure_flag"}, sync_mode=sync_mode, write_mode="append"
     )
     outcome = run.attempt()
-    assert not run.trouble_file.exists(), "the source did not lose its position"
+    assert not run.failure_flag.exists(), "the source did not lose its position"
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written) == (900, 900)
     assert published_ids(run.folder) == list(range(1, 901))
@@ -144,9 +144,11 @@ def test_without_the_roll_back_an_exit_between_two_commits_duplicates_rows(
     make_rehearsal: MakeRehearsal,
 ) -> None:
     """This is the negative control. Without the roll-back, an attempt that was killed leaves duplicate rows."""
-    run = make_rehearsal({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})
+    run = make_rehearsal(
+        {"rows": 300}, {"fault": "exit_after_stage", "while_exists": "failure_flag"}
+    )
     assert isinstance(run.attempt(), Failed)
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     (run.folder / "no_rollback").touch()
     assert isinstance(run.attempt(), Succeeded)
     rows = published_ids(run.folder)

@@ -172,11 +172,11 @@ def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehea
 
 def test_a_failed_run_is_continued_by_the_next_one(make_rehearsal: MakeRehearsal) -> None:
     run = make_rehearsal(
-        {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "trouble"}
+        {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "failure_flag"}
     )
     assert isinstance(run.attempt(), Failed)
     assert published_ids(run.folder) == []
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     run.start_new_run()
     outcome = run.attempt()
     assert any("Continuing at page 6 with 600 rows" in line.message for line in run.log)
@@ -300,7 +300,7 @@ def test_bizons_own_backend_can_read_the_engines_state(make_rehearsal: MakeRehea
     assert (last_cursor.to_source_iteration, last_cursor.pagination) == (1, '{"after": 200}')
     assert backend.get_number_of_written_rows_for_job(job.id) == 200
     backend.session.remove()
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     run.attempt()
     finished = backend.get_last_successful_stream_job(*stream_names)
     assert (finished.id, finished.incremental_state) == (job.id, '{"after": 300}')

@@ -57,11 +57,13 @@ def attempt_until_timeout(
 def test_a_hanging_source_times_out_and_the_next_attempt_continues(
     make_rehearsal: MakeRehearsal, clock: Clock
 ) -> None:
-    run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
+    run = make_rehearsal(
+        {"rows": 1000, "answer": "hang", "after": 400, "while_exists": "failure_flag"}
+    )
     attempt_until_timeout(
         run, clock, lambda: bool(run.progress) and run.progress[-1].written >= 400
     )
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 

@@ -47,7 +47,7 @@ def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
 ) -> None:
     slow_answers = {
         "answer": "slow",
-        "while_exists": "trouble",
+        "while_exists": "failure_flag",
     }  # so the stop arrives before the end
     run = make_rehearsal({"rows": 20_000, "page_size": 50, **slow_answers})
     stop = StopAfterProgress(reason)
@@ -55,21 +55,23 @@ def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.retryable) == (failure_class, retryable)
     assert published_ids(run.folder) == []
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page" in line.message for line in run.log)
     assert published_ids(run.folder) == list(range(1, 20_001))
 
 
 def test_cancelling_a_hanging_source_keeps_the_staged_rows(make_rehearsal: MakeRehearsal) -> None:
-    run = make_rehearsal({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
+    run = make_rehearsal(
+        {"rows": 1000, "answer": "hang", "after": 400, "while_exists": "failure_flag"}
+    )
     stop = StopAfterProgress("cancelled", rows=400)
     started_at = time.monotonic()
     outcome = run.attempt(stop=stop, on_event=stop.record_event)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED
     assert time.monotonic() - started_at < MAX_STOP_SECONDS
-    run.trouble_file.unlink()
+    run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 

@@ -1,8 +1,8 @@
 """Hostile code: each function is an attack and returns whether it succeeded.
 
-The tests send a function into the sandbox as text, so it imports everything it uses. `world` names the targets of
-attacks (see `tests.engine.sandbox.worlds`). As the negative control, each attack also runs without a sandbox, where it
-succeeds.
+The tests send a function into the sandbox as text, so it imports everything it uses. `targets` has the paths, ports and
+process ids to attack (see `tests.engine.sandbox.attack_targets`). As the negative control, each attack also runs without
+a sandbox, where it succeeds.
 """
 
 from __future__ import annotations
@@ -11,80 +11,80 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-World = dict[str, Any]
-Attack = Callable[[World], Any]
+AttackTargets = dict[str, Any]
+Attack = Callable[[AttackTargets], Any]
 
 
 # files
 
 
-def reads_the_environment_of_another_process(world: World) -> Any:
-    with open(f"/proc/{world['victim']}/environ", "rb") as file:
-        return world["canary"].encode() in file.read()
+def reads_the_environment_of_another_process(targets: AttackTargets) -> Any:
+    with open(f"/proc/{targets['victim']}/environ", "rb") as file:
+        return targets["canary"].encode() in file.read()
 
 
-def reads_its_own_environment(world: World) -> Any:
+def reads_its_own_environment(targets: AttackTargets) -> Any:
     import os
 
-    return world["canary"] in " ".join(os.environ.values())
+    return targets["canary"] in " ".join(os.environ.values())
 
 
-def reads_platform_code(world: World) -> Any:
-    with open(world["platform_code"]) as file:
+def reads_platform_code(targets: AttackTargets) -> Any:
+    with open(targets["platform_code"]) as file:
         return len(file.read()) > 0
 
 
-def lists_platform_code(world: World) -> Any:
+def lists_platform_code(targets: AttackTargets) -> Any:
     import os
 
-    return "session.py" in os.listdir(os.path.dirname(world["platform_code"]))
+    return "session.py" in os.listdir(os.path.dirname(targets["platform_code"]))
 
 
-def reads_keys(world: World) -> Any:
-    with open(world["key_file"]) as file:
-        return world["canary"] in file.read()
+def reads_keys(targets: AttackTargets) -> Any:
+    with open(targets["key_file"]) as file:
+        return targets["canary"] in file.read()
 
 
-def reads_system_accounts(world: World) -> Any:
+def reads_system_accounts(targets: AttackTargets) -> Any:
     with open("/etc/passwd") as file:
         return "root" in file.read()
 
 
-def reads_another_orgs_output(world: World) -> Any:
-    with open(world["other_output"]) as file:
-        return world["canary"] in file.read()
+def reads_another_orgs_output(targets: AttackTargets) -> Any:
+    with open(targets["other_output"]) as file:
+        return targets["canary"] in file.read()
 
 
-def follows_a_symlink(world: World) -> Any:
+def follows_a_symlink(targets: AttackTargets) -> Any:
     import os
 
-    os.symlink(world["key_file"], "link")
+    os.symlink(targets["key_file"], "link")
     with open("link") as file:
-        return world["canary"] in file.read()
+        return targets["canary"] in file.read()
 
 
-def follows_a_hard_link(world: World) -> Any:
+def follows_a_hard_link(targets: AttackTargets) -> Any:
     import os
 
-    os.link(world["key_file"], "hard")
+    os.link(targets["key_file"], "hard")
     with open("hard") as file:
-        return world["canary"] in file.read()
+        return targets["canary"] in file.read()
 
 
-def opens_a_relative_path_out_of_its_folder(world: World) -> Any:
-    with open("../" * 20 + world["key_file"].lstrip("/")) as file:
-        return world["canary"] in file.read()
+def opens_a_relative_path_out_of_its_folder(targets: AttackTargets) -> Any:
+    with open("../" * 20 + targets["key_file"].lstrip("/")) as file:
+        return targets["canary"] in file.read()
 
 
-def opens_a_file_by_a_folder_descriptor(world: World) -> Any:
+def opens_a_file_by_a_folder_descriptor(targets: AttackTargets) -> Any:
     import os
 
-    folder = os.open(os.path.dirname(world["key_file"]), os.O_PATH)
-    fd = os.open(os.path.basename(world["key_file"]), os.O_RDONLY, dir_fd=folder)
-    return world["canary"].encode() in os.read(fd, 1000)
+    folder = os.open(os.path.dirname(targets["key_file"]), os.O_PATH)
+    fd = os.open(os.path.basename(targets["key_file"]), os.O_RDONLY, dir_fd=folder)
+    return targets["canary"].encode() in os.read(fd, 1000)
 
 
-def renames_the_lock_file_of_its_folder(world: World) -> Any:
+def renames_the_lock_file_of_its_folder(targets: AttackTargets) -> Any:
     """Code that can rename or lock this file could prevent the removal of its folder."""
     import os
 
@@ -94,7 +94,7 @@ def renames_the_lock_file_of_its_folder(world: World) -> Any:
     return True
 
 
-def locks_the_lock_file_of_its_folder(world: World) -> Any:
+def locks_the_lock_file_of_its_folder(targets: AttackTargets) -> Any:
     import fcntl
     import os
 
@@ -102,24 +102,24 @@ def locks_the_lock_file_of_its_folder(world: World) -> Any:
     return True
 
 
-def writes_outside_its_folder(world: World) -> Any:
+def writes_outside_its_folder(targets: AttackTargets) -> Any:
     import os
 
-    path = os.path.join(world["open_folder"], "planted")
+    path = os.path.join(targets["open_folder"], "planted")
     with open(path, "w") as file:
         file.write("x")
     os.unlink(path)
     return True
 
 
-def truncates_a_file(world: World) -> Any:
+def truncates_a_file(targets: AttackTargets) -> Any:
     import os
 
-    os.truncate(world["open_file"], 0)
+    os.truncate(targets["open_file"], 0)
     return True
 
 
-def reserves_more_than_its_limit(world: World) -> Any:
+def reserves_more_than_its_limit(targets: AttackTargets) -> Any:
     """Reserve disk space in one call, more than the limit on the size of a file."""
     import ctypes
     import os
@@ -131,7 +131,7 @@ def reserves_more_than_its_limit(world: World) -> Any:
     return os.fstat(fd).st_blocks * 512 >= 64 << 20
 
 
-def stores_more_than_its_limit(world: World) -> Any:
+def stores_more_than_its_limit(targets: AttackTargets) -> Any:
     import os
     import time
 
@@ -144,7 +144,7 @@ def stores_more_than_its_limit(world: World) -> Any:
     return True
 
 
-def stores_more_than_its_limit_in_deleted_files(world: World) -> Any:
+def stores_more_than_its_limit_in_deleted_files(targets: AttackTargets) -> Any:
     import os
     import time
 
@@ -160,57 +160,57 @@ def stores_more_than_its_limit_in_deleted_files(world: World) -> Any:
 # sockets
 
 
-def connects_to_the_database_socket(world: World) -> Any:
+def connects_to_the_database_socket(targets: AttackTargets) -> Any:
     import _socket
 
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    client.connect(world["unix_socket"])
+    client.connect(targets["unix_socket"])
     return True
 
 
-def connects_to_an_abstract_socket(world: World) -> Any:
+def connects_to_an_abstract_socket(targets: AttackTargets) -> Any:
     import _socket
 
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    client.connect(f"\0{world['abstract_socket']}")
+    client.connect(f"\0{targets['abstract_socket']}")
     return True
 
 
-def connects_by_tcp(world: World) -> Any:
+def connects_by_tcp(targets: AttackTargets) -> Any:
     import _socket
 
     client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-    client.connect(("127.0.0.1", world["port"]))
+    client.connect(("127.0.0.1", targets["port"]))
     return True
 
 
-def sends_by_udp(world: World) -> Any:
+def sends_by_udp(targets: AttackTargets) -> Any:
     import _socket
 
     client = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
-    return client.sendto(b"secret.attacker.example", ("127.0.0.1", world["port"])) > 0
+    return client.sendto(b"secret.attacker.example", ("127.0.0.1", targets["port"])) > 0
 
 
-def makes_a_socket_with_libc(world: World) -> Any:
+def makes_a_socket_with_libc(targets: AttackTargets) -> Any:
     import ctypes
 
     return ctypes.CDLL(None).socket(2, 1, 0) >= 0
 
 
-def makes_a_netlink_socket(world: World) -> Any:
+def makes_a_netlink_socket(targets: AttackTargets) -> Any:
     import _socket
 
     return _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW).fileno() >= 0
 
 
-def makes_a_datagram_pair(world: World) -> Any:
+def makes_a_datagram_pair(targets: AttackTargets) -> Any:
     """An unconnected datagram socket could send to any path."""
     import _socket
 
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_DGRAM)[0].fileno() >= 0
 
 
-def listens_on_a_port(world: World) -> Any:
+def listens_on_a_port(targets: AttackTargets) -> Any:
     import _socket
 
     server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
@@ -222,7 +222,7 @@ def listens_on_a_port(world: World) -> Any:
 # processes
 
 
-def forks_a_process(world: World) -> Any:
+def forks_a_process(targets: AttackTargets) -> Any:
     import os
 
     pid = os.fork()
@@ -232,7 +232,7 @@ def forks_a_process(world: World) -> Any:
     return True
 
 
-def forks_a_process_with_libc(world: World) -> Any:
+def forks_a_process_with_libc(targets: AttackTargets) -> Any:
     import ctypes
     import os
 
@@ -242,21 +242,21 @@ def forks_a_process_with_libc(world: World) -> Any:
     return pid > 0
 
 
-def runs_a_program(world: World) -> Any:
+def runs_a_program(targets: AttackTargets) -> Any:
     import subprocess
 
     return subprocess.run(["/bin/true"], check=False).returncode == 0
 
 
-def replaces_itself_with_a_program(world: World) -> Any:
+def replaces_itself_with_a_program(targets: AttackTargets) -> Any:
     import os
     import sys
 
-    os.execv("/bin/sh", ["sh", "-c", f"echo WON >&{world.get('result_descriptor', 2)}"])  # noqa: S606
+    os.execv("/bin/sh", ["sh", "-c", f"echo WON >&{targets.get('result_descriptor', 2)}"])  # noqa: S606
     sys.exit(1)
 
 
-def spawns_a_program(world: World) -> Any:
+def spawns_a_program(targets: AttackTargets) -> Any:
     import os
 
     pid = os.posix_spawn("/bin/true", ["true"], {})
@@ -264,13 +264,13 @@ def spawns_a_program(world: World) -> Any:
     return True
 
 
-def creates_a_file_in_memory(world: World) -> Any:
+def creates_a_file_in_memory(targets: AttackTargets) -> Any:
     import os
 
     return os.memfd_create("program") >= 0
 
 
-def starts_a_thousand_threads(world: World) -> Any:
+def starts_a_thousand_threads(targets: AttackTargets) -> Any:
     import threading
 
     end_threads = threading.Event()
@@ -284,69 +284,69 @@ def starts_a_thousand_threads(world: World) -> Any:
     return started == 1000
 
 
-def signals_its_parent(world: World) -> Any:
+def signals_its_parent(targets: AttackTargets) -> Any:
     import os
 
-    os.kill(world["victim"], 0)
+    os.kill(targets["victim"], 0)
     return True
 
 
-def signals_all_processes(world: World) -> Any:
+def signals_all_processes(targets: AttackTargets) -> Any:
     import os
 
     os.kill(-1, 0)
     return True
 
 
-def opens_a_pidfd_of_another_process(world: World) -> Any:
+def opens_a_pidfd_of_another_process(targets: AttackTargets) -> Any:
     import os
 
-    return os.pidfd_open(world["victim"]) >= 0
+    return os.pidfd_open(targets["victim"]) >= 0
 
 
-def traces_another_process(world: World) -> Any:
+def traces_another_process(targets: AttackTargets) -> Any:
     import ctypes
 
     seize = 0x4206
-    return ctypes.CDLL(None).ptrace(seize, world["victim"], None, None) == 0
+    return ctypes.CDLL(None).ptrace(seize, targets["victim"], None, None) == 0
 
 
-def reads_the_memory_of_another_process(world: World) -> Any:
+def reads_the_memory_of_another_process(targets: AttackTargets) -> Any:
     import ctypes
 
     buffer = ctypes.create_string_buffer(8)
     local_buffer = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
-    with open(f"/proc/{world['victim']}/maps") as file:
+    with open(f"/proc/{targets['victim']}/maps") as file:
         start = int(file.readline().split("-")[0], 16)
     remote_buffer = (ctypes.c_void_p * 2)(start, 8)
     return (
         ctypes.CDLL(None).process_vm_readv(
-            world["victim"], ctypes.byref(local_buffer), 1, ctypes.byref(remote_buffer), 1, 0
+            targets["victim"], ctypes.byref(local_buffer), 1, ctypes.byref(remote_buffer), 1, 0
         )
         == 8
     )
 
 
-def opens_the_memory_of_another_process(world: World) -> Any:
-    with open(f"/proc/{world['victim']}/mem", "rb") as file:
+def opens_the_memory_of_another_process(targets: AttackTargets) -> Any:
+    with open(f"/proc/{targets['victim']}/mem", "rb") as file:
         return file.fileno() >= 0
 
 
-def lowers_the_priority_of_another_process(world: World) -> Any:
+def lowers_the_priority_of_another_process(targets: AttackTargets) -> Any:
     import os
 
-    os.setpriority(os.PRIO_PROCESS, world["victim"], 19)
+    os.setpriority(os.PRIO_PROCESS, targets["victim"], 19)
     return True
 
 
-def limits_another_process(world: World) -> Any:
+def limits_another_process(targets: AttackTargets) -> Any:
     import resource
 
-    resource.prlimit(world["victim"], resource.RLIMIT_CORE, (0, 0))
+    resource.prlimit(targets["victim"], resource.RLIMIT_CORE, (0, 0))
     return True
 
 
-def sets_its_own_limits(world: World) -> Any:
+def sets_its_own_limits(targets: AttackTargets) -> Any:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -354,59 +354,59 @@ def sets_its_own_limits(world: World) -> Any:
     return True
 
 
-def allocates_three_gigabytes(world: World) -> Any:
+def allocates_three_gigabytes(targets: AttackTargets) -> Any:
     return len(bytes(3 << 30)) > 0  # the kernel provides memory only when it is written
 
 
 # the kernel
 
 
-def uses_io_uring(world: World) -> Any:
+def uses_io_uring(targets: AttackTargets) -> Any:
     import ctypes
 
     parameters = ctypes.create_string_buffer(120)
     return ctypes.CDLL(None).syscall(425, 4, parameters) >= 0
 
 
-def makes_a_user_namespace(world: World) -> Any:
+def makes_a_user_namespace(targets: AttackTargets) -> Any:
     import ctypes
 
     return ctypes.CDLL(None).unshare(0x10000000) == 0
 
 
-def mounts_a_file_system(world: World) -> Any:
+def mounts_a_file_system(targets: AttackTargets) -> Any:
     import ctypes
 
     libc = ctypes.CDLL(None)
-    path = world["open_folder"].encode()
+    path = targets["open_folder"].encode()
     if libc.mount(b"none", path, b"tmpfs", 0, None) != 0:
         return False
     libc.umount2(path, 2)
     return True
 
 
-def changes_its_root(world: World) -> Any:
+def changes_its_root(targets: AttackTargets) -> Any:
     import os
 
     os.chroot(".")
     return True
 
 
-def becomes_root(world: World) -> Any:
+def becomes_root(targets: AttackTargets) -> Any:
     import os
 
     os.setuid(0)
     return os.getuid() == 0
 
 
-def uses_kernel_keys(world: World) -> Any:
+def uses_kernel_keys(targets: AttackTargets) -> Any:
     import ctypes
 
     session = -3
     return ctypes.CDLL(None).syscall(250, 0, session, 1) > 0
 
 
-def loads_a_kernel_program(world: World) -> Any:
+def loads_a_kernel_program(targets: AttackTargets) -> Any:
     import ctypes
 
     array = (2, 4, 4, 1)  # map type, key size, value size, number of entries
@@ -414,7 +414,7 @@ def loads_a_kernel_program(world: World) -> Any:
     return ctypes.CDLL(None).syscall(321, 0, attributes, 72) >= 0
 
 
-def creates_shared_memory(world: World) -> Any:
+def creates_shared_memory(targets: AttackTargets) -> Any:
     import ctypes
 
     libc = ctypes.CDLL(None)
@@ -425,7 +425,7 @@ def creates_shared_memory(world: World) -> Any:
     return True
 
 
-def calls_as_i386(world: World) -> Any:
+def calls_as_i386(targets: AttackTargets) -> Any:
     """Call getpid (20) of i386 with int 0x80."""
     import ctypes
     import mmap
@@ -437,16 +437,16 @@ def calls_as_i386(world: World) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int)(address)() > 0
 
 
-def calls_as_x32(world: World) -> Any:
+def calls_as_x32(targets: AttackTargets) -> Any:
     import ctypes
 
     return ctypes.CDLL(None).syscall(0x40000000 | 39) > 0
 
 
-def reads_an_inherited_descriptor(world: World) -> Any:
+def reads_an_inherited_descriptor(targets: AttackTargets) -> Any:
     import os
 
-    return world["canary"].encode() in os.pread(world["inherited_fd"], 1000, 0)
+    return targets["canary"].encode() in os.pread(targets["inherited_fd"], 1000, 0)
 
 
 def attacks_by_name() -> dict[str, Attack]:
@@ -470,7 +470,7 @@ def attack_source(attack: Attack) -> str:
 from typing import Any
 from drover import Page, Source
 
-World = dict[str, Any]
+AttackTargets = dict[str, Any]
 
 {inspect.getsource(attack)}
 
@@ -479,7 +479,7 @@ class Hostile(Source):
 
     def get(self, pagination=None):
         try:
-            won = {attack.__name__}(self.config.world)
+            won = {attack.__name__}(self.config.targets)
         except Exception as error:
             return Page([{{"won": False, "why": repr(error)[:300]}}])
         return Page([{{"won": bool(won), "why": repr(won)[:300]}}])

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from apps.engine.sandbox.process import SandboxSite
-from tests.engine.sandbox import modes, ordinary, worlds
-from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox import attack_targets, modes, ordinary
+from tests.engine.sandbox.attacks import AttackTargets
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    with worlds.create_world() as targets:
-        yield targets
+def targets() -> Iterator[AttackTargets]:
+    with attack_targets.create_targets() as created_targets:
+        yield created_targets
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox.attacks import AttackTargets
 
 
-def changes_a_file_mode(world: World) -> Any:
+def changes_a_file_mode(targets: AttackTargets) -> Any:
     import ctypes
     import os
 
-    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    libc, path = ctypes.CDLL(None), targets["open_file"].encode()
     fchmodat2, current_folder = 452, -100
     for mode in (0o644, 0o666):
         if not any(
@@ -29,13 +29,13 @@ def changes_a_file_mode(world: World) -> Any:
     return os.stat(path).st_mode & 0o777 == 0o666
 
 
-def changes_a_file_mode_by_descriptor(world: World) -> Any:
+def changes_a_file_mode_by_descriptor(targets: AttackTargets) -> Any:
     """Change the mode of a Python file that the code may read, and of a file opened in access mode 3 (no read or write)."""
     import ctypes
     import os
 
     libc, successes = ctypes.CDLL(None), []
-    for path, flags in ((os.__file__, os.O_RDONLY), (world["open_file"], 3)):
+    for path, flags in ((os.__file__, os.O_RDONLY), (targets["open_file"], 3)):
         try:
             fd = os.open(path, flags)
         except OSError:
@@ -47,11 +47,11 @@ def changes_a_file_mode_by_descriptor(world: World) -> Any:
     return any(successes)
 
 
-def changes_file_times(world: World) -> Any:
+def changes_file_times(targets: AttackTargets) -> Any:
     import ctypes
     import os
 
-    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    libc, path = ctypes.CDLL(None), targets["open_file"].encode()
     fd = os.open(os.__file__, os.O_RDONLY)
     utime_now, utime_omit = (1 << 30) - 1, (1 << 30) - 2
     set_to_now = (ctypes.c_long * 4)(0, utime_now, 0, utime_now)
@@ -59,50 +59,50 @@ def changes_file_times(world: World) -> Any:
     return libc.utimensat(-100, path, set_to_now, 0) == 0 or libc.futimens(fd, keep_times) == 0
 
 
-def changes_the_owner_of_a_file(world: World) -> Any:
+def changes_the_owner_of_a_file(targets: AttackTargets) -> Any:
     import ctypes
     import os
 
-    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    libc, path = ctypes.CDLL(None), targets["open_file"].encode()
     fd = os.open(os.__file__, os.O_RDONLY)
     return libc.lchown(path, -1, -1) == 0 or libc.fchown(fd, -1, -1) == 0
 
 
-def sets_an_extended_attribute(world: World) -> Any:
+def sets_an_extended_attribute(targets: AttackTargets) -> Any:
     import os
 
-    os.setxattr(world["open_file"], "user.drover", b"1")
-    os.removexattr(world["open_file"], "user.drover")
+    os.setxattr(targets["open_file"], "user.drover", b"1")
+    os.removexattr(targets["open_file"], "user.drover")
     return True
 
 
-def opens_a_key_without_read_or_write_access(world: World) -> Any:
+def opens_a_key_without_read_or_write_access(targets: AttackTargets) -> Any:
     """Landlock does not prevent access mode 3 and O_PATH. With the descriptor, code could change the file's mode."""
     import os
 
-    fd = os.open(world["key_file"], 3)
-    return fd >= 0 and os.open(world["key_file"], os.O_PATH) >= 0
+    fd = os.open(targets["key_file"], 3)
+    return fd >= 0 and os.open(targets["key_file"], os.O_PATH) >= 0
 
 
-def truncates_while_opening(world: World) -> Any:
+def truncates_while_opening(targets: AttackTargets) -> Any:
     import os
 
     for flags in (os.O_RDONLY, 3):
         try:
-            os.close(os.open(world["open_file"], flags | os.O_TRUNC))
+            os.close(os.open(targets["open_file"], flags | os.O_TRUNC))
         except OSError:
             continue
         return True
     return False
 
 
-def sends_signals_through_a_pipe(world: World) -> Any:
+def sends_signals_through_a_pipe(targets: AttackTargets) -> Any:
     import fcntl
     import os
     import struct
 
     end, _ = os.pipe()
-    set_owner_ex, victim = 15, world["victim"]
+    set_owner_ex, victim = 15, targets["victim"]
     for request in (
         lambda: fcntl.fcntl(end, fcntl.F_SETOWN, victim),
         lambda: fcntl.fcntl(end, set_owner_ex, struct.pack("ii", 1, victim)),
@@ -117,7 +117,7 @@ def sends_signals_through_a_pipe(world: World) -> Any:
     return False
 
 
-def sends_signals_through_a_socket(world: World) -> Any:
+def sends_signals_through_a_socket(targets: AttackTargets) -> Any:
     import _socket
     import fcntl
     import struct
@@ -126,14 +126,14 @@ def sends_signals_through_a_socket(world: World) -> Any:
     set_owner, set_group = 0x8901, 0x8902
     for request in (set_owner, set_group):
         try:
-            fcntl.ioctl(first, request, struct.pack("i", world["victim"]))
+            fcntl.ioctl(first, request, struct.pack("i", targets["victim"]))
         except OSError:
             continue
         return True
     return False
 
 
-def takes_a_file_lease(world: World) -> Any:
+def takes_a_file_lease(targets: AttackTargets) -> Any:
     import fcntl
     import os
 
@@ -143,7 +143,7 @@ def takes_a_file_lease(world: World) -> Any:
     return True
 
 
-def watches_a_folder(world: World) -> Any:
+def watches_a_folder(targets: AttackTargets) -> Any:
     import ctypes
     import fcntl
     import os
@@ -155,7 +155,7 @@ def watches_a_folder(world: World) -> Any:
     return True
 
 
-def enlarges_a_pipe_buffer(world: World) -> Any:
+def enlarges_a_pipe_buffer(targets: AttackTargets) -> Any:
     import fcntl
     import os
 
@@ -163,7 +163,7 @@ def enlarges_a_pipe_buffer(world: World) -> Any:
     return fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
 
 
-def enlarges_a_socket_buffer(world: World) -> Any:
+def enlarges_a_socket_buffer(targets: AttackTargets) -> Any:
     """The kernel does not count the data in a socket's buffer as memory of a process."""
     import _socket
 
@@ -178,7 +178,7 @@ def enlarges_a_socket_buffer(world: World) -> Any:
     return False
 
 
-def sends_a_descriptor_through_a_socket(world: World) -> Any:
+def sends_a_descriptor_through_a_socket(targets: AttackTargets) -> Any:
     import _socket
     import array
     import os
@@ -192,7 +192,7 @@ def sends_a_descriptor_through_a_socket(world: World) -> Any:
     return len(second.recvmsg(1, 100)[1]) == 1
 
 
-def starts_a_thread_with_its_own_current_folder(world: World) -> Any:
+def starts_a_thread_with_its_own_current_folder(targets: AttackTargets) -> Any:
     """Start a thread with `clone` that has its own current folder. Drover cannot measure that folder after it is deleted."""
     import ctypes
 
@@ -206,12 +206,12 @@ def starts_a_thread_with_its_own_current_folder(world: World) -> Any:
     return libc.clone(exit_thread, top, clone_flags, None) > 0
 
 
-def reads_attributes_of_another_process(world: World) -> Any:
+def reads_attributes_of_another_process(targets: AttackTargets) -> Any:
     import ctypes
     import os
     import time
 
-    libc, victim = ctypes.CDLL(None), world["victim"]
+    libc, victim = ctypes.CDLL(None), targets["victim"]
     head, size = ctypes.c_void_p(), ctypes.c_size_t()
     for read_attribute in (
         lambda: os.getpgid(victim) > 0,
@@ -227,14 +227,14 @@ def reads_attributes_of_another_process(world: World) -> Any:
     return False
 
 
-def reads_the_credentials_of_its_peer(world: World) -> Any:
+def reads_the_credentials_of_its_peer(targets: AttackTargets) -> Any:
     import _socket
 
     first, _ = _socket.socketpair()
     return first.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12) != b""
 
 
-def attaches_a_filter_to_a_socket(world: World) -> Any:
+def attaches_a_filter_to_a_socket(targets: AttackTargets) -> Any:
     import _socket
     import ctypes
     import struct
@@ -247,7 +247,7 @@ def attaches_a_filter_to_a_socket(world: World) -> Any:
     return True
 
 
-def creates_a_timer_that_kills_its_process(world: World) -> Any:
+def creates_a_timer_that_kills_its_process(targets: AttackTargets) -> Any:
     """With such a timer, the code could look like a process that the machine killed."""
     import ctypes
     import struct

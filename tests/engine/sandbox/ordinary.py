@@ -1,6 +1,6 @@
 """Run attacks as an ordinary user: in a process that gave up root, with a copy of Drover's code that it may read.
 
-`python -m tests.engine.sandbox.ordinary` reads requests as lines of JSON with `code`, `world` and `limits`, and
+`python -m tests.engine.sandbox.ordinary` reads requests as lines of JSON with `code`, `targets` and `limits`, and
 prints one line of JSON for each.
 """
 
@@ -50,19 +50,19 @@ class OrdinaryUser:
         self.process = process
         self.home = home
 
-    def run_attack(self, name: str, world: dict[str, Any]) -> dict[str, Any]:
-        return self.run_code(attacks.attack_source(attacks.attacks_by_name()[name]), world)
+    def run_attack(self, name: str, targets: dict[str, Any]) -> dict[str, Any]:
+        return self.run_code(attacks.attack_source(attacks.attacks_by_name()[name]), targets)
 
-    def run_code(self, code: str, world: dict[str, Any], **limits: Any) -> dict[str, Any]:
-        self.send_code(code, world, **limits)
+    def run_code(self, code: str, targets: dict[str, Any], **limits: Any) -> dict[str, Any]:
+        self.send_code(code, targets, **limits)
         assert self.process.stdout is not None
         result: dict[str, Any] = json.loads(self.process.stdout.readline())
         return result
 
-    def send_code(self, code: str, world: dict[str, Any], **limits: Any) -> None:
+    def send_code(self, code: str, targets: dict[str, Any], **limits: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(
-            json.dumps({"code": code, "world": world, "limits": limits}) + "\n"
+            json.dumps({"code": code, "targets": targets, "limits": limits}) + "\n"
         )
         self.process.stdin.flush()
 
@@ -150,7 +150,7 @@ def start_user_process(
 
 
 def main() -> None:
-    from tests.engine.sandbox import worlds
+    from tests.engine.sandbox import attack_targets
 
     site = SandboxSite(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -162,8 +162,8 @@ def main() -> None:
     }
     for line in sys.stdin:
         request = json.loads(line)
-        limits = replace(worlds.SMALL_LIMITS, **request["limits"])
-        result = worlds.run_code(request["code"], request["world"], site, limits)
+        limits = replace(attack_targets.SMALL_LIMITS, **request["limits"])
+        result = attack_targets.run_code(request["code"], request["targets"], site, limits)
         sys.stdout.write(json.dumps({**result, **identity}) + "\n")
         sys.stdout.flush()
 

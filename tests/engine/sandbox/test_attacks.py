@@ -11,8 +11,8 @@ import pytest
 
 from apps.engine.sandbox import process, syscalls
 from apps.engine.sandbox.process import SandboxSite
-from tests.engine.sandbox import attacks, modes, worlds
-from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox import attack_targets, attacks, modes
+from tests.engine.sandbox.attacks import AttackTargets
 from tests.engine.sandbox.ordinary import OrdinaryUser
 
 # Some kernels lack the feature that these attacks use, so these attacks may fail without a sandbox too.
@@ -29,15 +29,15 @@ SUCCEED_WITHOUT_SANDBOX = sorted(
 
 
 @pytest.mark.parametrize("name", SUCCEED_WITHOUT_SANDBOX)
-def test_an_attack_succeeds_without_a_sandbox(name: str, world: World) -> None:
-    assert worlds.run_without_sandbox(name, world)
+def test_an_attack_succeeds_without_a_sandbox(name: str, targets: AttackTargets) -> None:
+    assert attack_targets.run_without_sandbox(name, targets)
 
 
 @pytest.mark.parametrize(("name", "mode"), modes.case_params(ATTACK_NAMES))
 def test_an_attack_fails_in_a_sandbox(
-    name: str, mode: str, world: World, make_site: Callable[[str], SandboxSite]
+    name: str, mode: str, targets: AttackTargets, make_site: Callable[[str], SandboxSite]
 ) -> None:
-    result = worlds.run_attack(name, world, make_site(mode))
+    result = attack_targets.run_attack(name, targets, make_site(mode))
     assert not result["won"]
     assert result.get("error_type") != "ConfigurationError", result["why"]  # the attack ran
 
@@ -45,9 +45,9 @@ def test_an_attack_fails_in_a_sandbox(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's process")
 @pytest.mark.parametrize("name", ATTACK_NAMES)
 def test_an_attack_fails_in_a_sandbox_of_an_ordinary_user(
-    name: str, world: World, ordinary_user: OrdinaryUser
+    name: str, targets: AttackTargets, ordinary_user: OrdinaryUser
 ) -> None:
-    result = ordinary_user.run_attack(name, world)
+    result = ordinary_user.run_attack(name, targets)
     assert result["uid"] != 0
     assert not result["won"]
     assert result.get("error_type") != "ConfigurationError", result["why"]
@@ -55,16 +55,16 @@ def test_an_attack_fails_in_a_sandbox_of_an_ordinary_user(
 
 @pytest.mark.parametrize("name", ["truncates_a_file", "truncates_while_opening"])
 def test_the_seccomp_filter_refuses_truncation_if_landlock_does_not(
-    name: str, world: World, home: str, monkeypatch: pytest.MonkeyPatch
+    name: str, targets: AttackTargets, home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kernels before 6.2 have no Landlock rule for truncation, so the seccomp filter must refuse it.
 
     In newer kernels Landlock refuses truncation, and the filter allows it.
     """
     seccomp_only = SandboxSite(home, "weak", ("seccomp",))
-    result = worlds.run_attack(name, world, seccomp_only)
+    result = attack_targets.run_attack(name, targets, seccomp_only)
     assert not result["won"]
     assert result.get("error_type") != "ConfigurationError", result["why"]
     filter_for_new_kernels = base64.b64encode(syscalls.compile_filter(truncate=True)).decode()
     monkeypatch.setattr(process, "_encoded_filter", lambda chosen: filter_for_new_kernels)
-    assert worlds.run_attack(name, world, seccomp_only)["won"]
+    assert attack_targets.run_attack(name, targets, seccomp_only)["won"]

@@ -17,9 +17,9 @@ from apps.engine.sandbox.limits import MEGABYTE, LimitExceeded
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
+from tests.engine.sandbox.attack_targets import SMALL_LIMITS, SOURCE_SETTINGS
 from tests.engine.sandbox.test_limits import source_code
 from tests.engine.sandbox.test_removal import WORKER_CAPABILITIES
-from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
 LIMITS = replace(SMALL_LIMITS, disk=2 * MEGABYTE)
 END_TIMEOUT = 20.0  # seconds
@@ -44,7 +44,7 @@ WRITING_CODE = {
 }
 # These cases apply only if the folder is not a separate file system, which would have its own size.
 HIDING_CODE = {
-    "holes": "for n in range(8):\n    with open(f'{n}', 'wb') as file: file.truncate(1 << 20)",
+    "sparse files": "for n in range(8):\n    with open(f'{n}', 'wb') as file: file.truncate(1 << 20)",
     "deleted files": (
         "held = [open('f', 'w+b', 0) for n in range(8) if n == 0 or os.unlink('f') is None]\n"
         "for file in held: file.write(bytes(1 << 20))"
@@ -139,7 +139,7 @@ def test_code_that_writes_more_than_its_limit_is_ended(
 
 
 @pytest.mark.parametrize(("name", "mode"), HIDE_CASES)
-def test_code_that_hides_more_than_its_limit_is_ended(
+def test_code_that_hides_files_over_its_limit_is_ended(
     name: str, mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     with (

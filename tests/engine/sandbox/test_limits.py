@@ -16,7 +16,7 @@ from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, Took
 from apps.engine.sandbox.process import IsolationTooWeak, SandboxSite
 from apps.engine.sandbox.session import Callbacks, CodeFailed, Sandbox
 from tests.engine.sandbox import modes
-from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
+from tests.engine.sandbox.attack_targets import SMALL_LIMITS, SOURCE_SETTINGS
 
 MEGABYTE = 1 << 20
 

@@ -17,8 +17,8 @@ from apps.engine.sandbox.limits import LimitExceeded, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Request, Sandbox
 from tests.engine.sandbox import modes, remote_server
+from tests.engine.sandbox.attack_targets import SMALL_LIMITS, SOURCE_SETTINGS
 from tests.engine.sandbox.remote_server import RemoteServer
-from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
 MODES = modes.available_modes()
 

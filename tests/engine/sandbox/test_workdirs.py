@@ -18,8 +18,8 @@ from apps.engine.sandbox import claims, removal, workdirs
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
+from tests.engine.sandbox.attack_targets import SMALL_LIMITS, SOURCE_SETTINGS
 from tests.engine.sandbox.test_limits import work_folders
-from tests.engine.sandbox.worlds import SMALL_LIMITS, SOURCE_SETTINGS
 
 OWNER_SCRIPT = """
 import sys

@@ -21,7 +21,7 @@ from apps.engine.sandbox.limits import MEGABYTE, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Sandbox
 from tests.engine.sandbox import attacks
-from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox.attacks import AttackTargets
 
 SOURCE_SETTINGS: dict[str, Any] = {
     "config": {},
@@ -35,20 +35,20 @@ SMALL_LIMITS = Limits(
 UNSANDBOXED_SCRIPT = """
 import json, sys
 sys.path[:0] = [{library!r}]
-world = json.load(sys.stdin)
+targets = json.load(sys.stdin)
 module = type(sys)("source")
-exec(compile(world["code"], "source.py", "exec"), module.__dict__)
+exec(compile(targets["code"], "source.py", "exec"), module.__dict__)
 from drover._source import SettingValues, StreamSettings
-source = module.Hostile(SettingValues(None, {{"world": world}}), StreamSettings("attack"))
+source = module.Hostile(SettingValues(None, {{"targets": targets}}), StreamSettings("attack"))
 print(json.dumps(list(source.get().rows)[0]))
 """
 
 
 @contextlib.contextmanager
-def create_world() -> Iterator[World]:
+def create_targets() -> Iterator[AttackTargets]:
     """Create targets that every user of this machine may access, so that only the sandbox can stop an attack."""
     canary = f"canary-{secrets.token_hex(8)}"
-    folder = Path(tempfile.mkdtemp(prefix="drover-world-"))
+    folder = Path(tempfile.mkdtemp(prefix="drover-targets-"))
     folder.chmod(0o755)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -101,20 +101,20 @@ def _listen(stack: contextlib.ExitStack, family: int, address: Any) -> socket.so
     return server
 
 
-def run_attack(name: str, world: World, site: SandboxSite) -> dict[str, Any]:
+def run_attack(name: str, targets: AttackTargets, site: SandboxSite) -> dict[str, Any]:
     """Run the attack in a sandbox. Return whether it succeeded as `won`, and the reason as `why`."""
-    return run_code(attacks.attack_source(attacks.attacks_by_name()[name]), world, site)
+    return run_code(attacks.attack_source(attacks.attacks_by_name()[name]), targets, site)
 
 
 def run_code(
-    code: str, world: World, site: SandboxSite, limits: Limits = SMALL_LIMITS
+    code: str, targets: AttackTargets, site: SandboxSite, limits: Limits = SMALL_LIMITS
 ) -> dict[str, Any]:
     """Run the code in a sandbox. Return its only record, or the failure that ended it."""
     log_lines: list[str] = []
     callbacks = Callbacks(log=lambda level, message: log_lines.append(message))
     try:
         with Sandbox(code, site=site, limits=limits, callbacks=callbacks) as sandbox:
-            source_settings = {**SOURCE_SETTINGS, "config": {"world": world}}
+            source_settings = {**SOURCE_SETTINGS, "config": {"targets": targets}}
             page = sandbox.call(
                 "page", source_settings=source_settings, pagination=None, since=None, limit=None
             )
@@ -124,14 +124,14 @@ def run_code(
     return dict(page.rows[0])
 
 
-def run_without_sandbox(name: str, world: World) -> bool:
+def run_without_sandbox(name: str, targets: AttackTargets) -> bool:
     """Run the attack without a sandbox. Return whether it succeeded."""
     library = str(paths.LIBRARY)
     process = subprocess.run(
         [sys.executable, "-I", "-S", "-c", UNSANDBOXED_SCRIPT.format(library=library)],
         input=json.dumps(
             {
-                **world,
+                **targets,
                 "code": attacks.attack_source(attacks.attacks_by_name()[name]),
                 "result_descriptor": 1,
             }
@@ -139,10 +139,10 @@ def run_without_sandbox(name: str, world: World) -> bool:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "CANARY": world["canary"]},
+        env={**os.environ, "CANARY": targets["canary"]},
         close_fds=False,
         check=False,
-        cwd=world["open_folder"],
+        cwd=targets["open_folder"],
     )
     if "WON" in process.stdout:
         return True
