@@ -17,10 +17,10 @@ from loguru import logger
 from apps.engine.sandbox import owners
 from apps.engine.sandbox.removal import FOLDER_FLAGS, PATH_ONLY_FLAGS
 
-BLOCK = 512  # bytes per unit of st_blocks, on every file system
+BLOCK_BYTES = 512  # the unit of st_blocks, on every file system
 MIN_ENTRY_SIZE = 4096  # Even an empty file counts as this many bytes, because a million empty files fill a disk too.
 MAX_FOLDER_DEPTH = 64  # levels of nested folders
-MEASURING_SECONDS = 5.0
+MEASURING_SECONDS = 5.0  # the longest time of one measurement
 MEASURE_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
 MEASURE_EVERY_WHEN_FULL = 0.05
 MAX_INACCESSIBLE_SECONDS = 2.0  # /proc/PID is not accessible while a process exits
@@ -37,15 +37,19 @@ class Unmeasurable(Exception):
 class DiskWatch:
     """Measures the files of a sandboxed process until it ends, and kills it if they exceed `limit` bytes.
 
-    The process sees its work folder as `path_inside`. `work` is None if that folder is a separate file system.
+    The process sees its work folder as `path_inside`. `work_folder` is None if that folder is a separate file system.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], work: Path | None, path_inside: str, limit: int
+        self,
+        process: subprocess.Popen[bytes],
+        work_folder: Path | None,
+        path_inside: str,
+        limit: int,
     ) -> None:
         self.kill_reason = ""  # empty unless the process was killed
         self._process = process
-        self._work = work
+        self._work_folder = work_folder
         self._path_inside = path_inside
         self._limit = limit
         self._incomplete_since: float | None = None
@@ -79,20 +83,18 @@ class DiskWatch:
     def _run(self) -> None:
         try:
             self._watch()
-        except (
-            Exception
-        ) as error:  # Outermost handler of the thread: kill a process that is not watched.
+        except Exception as error:  # Outermost handler: a process that is not watched is killed.
             logger.exception("The files of the code could not be measured")
             self._kill_process(
                 f"The files of the code could not be measured ({type(error).__name__})."
             )
 
     def _watch(self) -> None:
-        if self._work is None:
+        if self._work_folder is None:
             self._measure_until_exit(None)
             return
-        folder = WorkFolder(os.path.realpath(self._work))
-        owners.act_as_owner(self._work)
+        folder = WorkFolder(os.path.realpath(self._work_folder))
+        owners.act_as_owner(self._work_folder)
         try:
             self._measure_until_exit(folder)
         finally:
@@ -244,7 +246,7 @@ class Measurement:
 
 def _disk_size(file_stat: os.stat_result) -> int:
     """Return the bytes that count for the file: its apparent size or its allocated size, whichever is larger."""
-    return max(file_stat.st_size, file_stat.st_blocks * BLOCK, MIN_ENTRY_SIZE)
+    return max(file_stat.st_size, file_stat.st_blocks * BLOCK_BYTES, MIN_ENTRY_SIZE)
 
 
 def _is_file_or_folder(file_stat: os.stat_result) -> bool:

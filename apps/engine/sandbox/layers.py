@@ -23,7 +23,7 @@ ABI_TRUNCATE = 3  # the first Landlock ABI that controls truncate(2)
 # The numbers of these capabilities are defined in <linux/capability.h>. Root has the capabilities. Another user has
 # them if they are ambient, as in the container of the worker.
 USER_CAPABILITIES = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
-BWRAP_SECONDS = 5.0
+BWRAP_SECONDS = 5.0  # the longest time of a test of bubblewrap
 SYSTEM_PATH = "/usr/bin:/bin"
 
 LAYER_DESCRIPTIONS = {
@@ -78,18 +78,18 @@ class Isolation:
 def choose_isolation(allowed_layers: Collection[str] | None = None) -> Isolation:
     """Choose all layers that this machine supports, or only those in `allowed_layers`."""
     machine = probe()
-    available: list[Layer] = []
+    available_layers: list[Layer] = []
     if machine.landlock:
-        available.append("landlock")
+        available_layers.append("landlock")
     if machine.seccomp:
-        available.append("seccomp")
+        available_layers.append("seccomp")
     uses_bwrap = machine.bwrap is not None and (allowed_layers is None or "bwrap" in allowed_layers)
     if uses_bwrap:
-        available.append("bwrap")
+        available_layers.append("bwrap")
     elif machine.may_change_user:
-        available += ["root", "uid"]
+        available_layers += ["root", "uid"]
     layers = tuple(
-        layer for layer in available if allowed_layers is None or layer in allowed_layers
+        layer for layer in available_layers if allowed_layers is None or layer in allowed_layers
     )
     return Isolation(layers, level_of(layers), machine)
 

@@ -38,23 +38,23 @@ class IsolationTooWeak(ConfigurationError):
 class ConfinedProcess:
     """A started process and its resources.
 
-    `work` is its work folder; None if the kernel removes the folder when the process ends. `user_claim` is the claim
-    on its user id; None if it runs as our user or as bubblewrap's user.
+    `work_folder` is None if the kernel removes the folder when the process ends. `user_claim` is the claim on its user
+    id; None if the process runs as our user or as bubblewrap's user.
     """
 
     process: subprocess.Popen[bytes]
     output_fd: int
-    work: Path | None
+    work_folder: Path | None
     isolation: Isolation
     user_claim: Path | None
 
     def disk_watch(self, limit: int) -> disk.DiskWatch:
         """Return a watch that limits the process's files to `limit` bytes."""
-        return disk.DiskWatch(self.process, self.work, WORK_INSIDE, limit)
+        return disk.DiskWatch(self.process, self.work_folder, WORK_INSIDE, limit)
 
     def remove(self) -> None:
-        if self.work is not None:
-            workdirs.remove(self.work)
+        if self.work_folder is not None:
+            workdirs.remove(self.work_folder)
         if self.user_claim is not None:
             claims.release(self.user_claim)
 
@@ -124,16 +124,16 @@ def _start_process(
     layers = set(isolation.layers)
     uid = int(user_claim.name) if user_claim is not None else None
     root = roots.prepare_root(home, python_files) if "root" in layers else None
-    work = None
+    work_folder = None
     if "bwrap" not in layers:
-        work = workdirs.create((root or home) / roots.WORK_FOLDER, uid)
-    work_inside = _path_inside(work, root)
+        work_folder = workdirs.create((root or home) / roots.WORK_FOLDER, uid)
+    work_path_inside = _path_inside(work_folder, root)
     spec = {
         "layers": isolation.layers,
         "parent": None if "bwrap" in layers else os.getpid(),
         "root": str(root) if root else None,
         "uid": uid,
-        "work": work_inside,
+        "work": work_path_inside,
         "library": str(paths.LIBRARY),
         "sites": python_files.sites,
         "packages": python_files.modules,
@@ -155,17 +155,17 @@ def _start_process(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment(python_files, work_inside),
+            env=_environment(python_files, work_path_inside),
             cwd="/",
             pass_fds=passed_fds,
             bufsize=0,
         )
     except BaseException:
-        if work is not None:
-            workdirs.remove(work)
+        if work_folder is not None:
+            workdirs.remove(work_folder)
         raise
     _send_spec(process, spec)
-    return ConfinedProcess(process, read_fd, work, isolation, user_claim)
+    return ConfinedProcess(process, read_fd, work_folder, isolation, user_claim)
 
 
 def _readable_paths(python_files: paths.PythonFiles) -> list[str]:
@@ -184,11 +184,11 @@ def _send_spec(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
         return  # The process ended before it read the line. Its exit status shows why.
 
 
-def _path_inside(work: Path | None, root: Path | None) -> str:
+def _path_inside(work_folder: Path | None, root: Path | None) -> str:
     """Return the work folder's path as the process sees it."""
-    if work is None:
+    if work_folder is None:
         return WORK_INSIDE
-    return str(work) if root is None else f"/{work.relative_to(root)}"
+    return str(work_folder) if root is None else f"/{work_folder.relative_to(root)}"
 
 
 def _encoded_filter(isolation: Isolation) -> str:
@@ -215,14 +215,14 @@ def _rlimits(limits: Limits, *, has_own_user: bool) -> dict[str, int]:
     }
 
 
-def _environment(python_files: paths.PythonFiles, work: str) -> dict[str, str]:
+def _environment(python_files: paths.PythonFiles, work_folder: str) -> dict[str, str]:
     """Return the complete environment of the process. It inherits no variable of ours."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "HOME": work,
-        "TMPDIR": work,
+        "HOME": work_folder,
+        "TMPDIR": work_folder,
         "SSL_CERT_FILE": python_files.certificates,
         "MALLOC_ARENA_MAX": "2",
         "POLARS_MAX_THREADS": "1",

@@ -21,7 +21,7 @@ from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, PythonFiles
 
 WORK_FOLDER = "drover-scratch"
 UNUSED_SECONDS = 86_400  # An old root is removed if it was not used for this time.
-LINKER_FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+SYSTEM_DATA_FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 _LIBRARY_PATH = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
 
 
@@ -88,7 +88,7 @@ def _fill_root(root: Path, python_files: PythonFiles) -> None:
         for path in (
             python_files.executable,
             *_find_libraries((python_files.executable, *compiled_modules)),
-            *LINKER_FILES,
+            *SYSTEM_DATA_FILES,
         ):
             if os.path.exists(path):
                 _link_files(path, root, skip=frozenset())

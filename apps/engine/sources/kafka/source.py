@@ -181,44 +181,49 @@ class KafkaTopicSource(BizonSource[Config]):
 
     def _read_topic(self, token: Mapping[str, Any], start_offsets: Mapping[str, int]) -> SourcePage:
         if token:
-            current, end = dict(token["reached"]), dict(token["last"])
+            current_offsets, end_offsets = dict(token["reached"]), dict(token["last"])
         else:
-            current, end = self._offset_bounds()
-            current |= {
+            current_offsets, end_offsets = self._offset_bounds()
+            current_offsets |= {
                 partition: start_offsets[partition]
-                for partition in current
+                for partition in current_offsets
                 if partition in start_offsets
             }
-        messages = self._consume(current, end)
+        messages = self._consume(current_offsets, end_offsets)
         rows = self._call(lambda: self._decode_messages(messages))
-        if all(current[partition] >= end[partition] for partition in end):
-            return rows_page(rows, {}, {"offsets": current})
-        return rows_page(rows, {"reached": current, "last": end})
+        if all(current_offsets[partition] >= end_offsets[partition] for partition in end_offsets):
+            return rows_page(rows, {}, {"offsets": current_offsets})
+        return rows_page(rows, {"reached": current_offsets, "last": end_offsets})
 
-    def _consume(self, current: Offsets, end: Offsets) -> list[Message]:
-        """Return messages from the `current` offsets on, and advance these offsets.
+    def _consume(self, current_offsets: Offsets, end_offsets: Offsets) -> list[Message]:
+        """Return messages from the `current_offsets` on, and advance these offsets.
 
-        The list is empty only if no messages remain before the `end` offsets.
+        The list is empty only if no messages remain before the `end_offsets`.
         """
         topic = self.spec.stream
         unfinished_partitions = [
-            partition for partition in end if current[partition] < end[partition]
+            partition
+            for partition in end_offsets
+            if current_offsets[partition] < end_offsets[partition]
         ]
-        self._seek({partition: current[partition] for partition in unfinished_partitions})
+        self._seek({partition: current_offsets[partition] for partition in unfinished_partitions})
         messages: list[Message] = []
         deadline = time.monotonic() + MAX_TIMEOUTS * self.settings.consumer_timeout
         while not messages and any(
-            current[partition] < end[partition] for partition in unfinished_partitions
+            current_offsets[partition] < end_offsets[partition]
+            for partition in unfinished_partitions
         ):
             for message in self._consumer.consume(self.settings.batch_size, timeout=POLL_SECONDS):
-                if self._advance(message, current, end):
+                if self._advance(message, current_offsets, end_offsets):
                     messages.append(message)
             if not messages and time.monotonic() > deadline:
                 raise SourceError(
                     "the brokers did not respond in time",
-                    evidence=(f"topic {topic}, offsets {current}"[:300],),
+                    evidence=(f"topic {topic}, offsets {current_offsets}"[:300],),
                 )
-        self._position = {partition: current[partition] for partition in unfinished_partitions}
+        self._position = {
+            partition: current_offsets[partition] for partition in unfinished_partitions
+        }
         return messages
 
     def _seek(self, offsets: Offsets) -> None:
@@ -235,21 +240,21 @@ class KafkaTopicSource(BizonSource[Config]):
             )
         self._position = None  # unknown until the page is complete
 
-    def _advance(self, message: Message, current: Offsets, end: Offsets) -> bool:
+    def _advance(self, message: Message, current_offsets: Offsets, end_offsets: Offsets) -> bool:
         """Advance the offset of the message's partition. Returns whether the message belongs to the page."""
         partition = str(message.partition())
         error = message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            # Messages missing before the `end` offset were compacted away, or are not committed yet. The next run
+            # Messages missing before the end offset were compacted away, or are not committed yet. The next run
             # reads messages that are committed later.
-            end[partition] = min(end[partition], _require_offset(message))
-            current[partition] = max(current[partition], end[partition])
+            end_offsets[partition] = min(end_offsets[partition], _require_offset(message))
+            current_offsets[partition] = max(current_offsets[partition], end_offsets[partition])
             return False
         if error is not None:
             raise convert_error(error)
         offset = _require_offset(message)
-        current[partition] = min(offset + 1, end[partition])
-        return offset < end[partition]
+        current_offsets[partition] = min(offset + 1, end_offsets[partition])
+        return offset < end_offsets[partition]
 
     def _decode_messages(self, messages: list[Message]) -> list[dict[str, Any]]:
         return [record.data for record in self._decoder.parse_encoded_messages(messages)]

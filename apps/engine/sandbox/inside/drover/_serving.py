@@ -26,7 +26,7 @@ from drover import _contract, _imports, _requests, _type_tags
 MAX_ROWS_PER_LINE = 500
 LINE_BYTES = 1 << 20  # approximate bytes of a line of rows
 FILE_NAME = "source.py"
-TRACE_LINES = 8
+TRACE_LINES = 8  # lines of a traceback that the evidence shows
 
 Json = dict[str, Any]
 
