@@ -1,4 +1,4 @@
-"""Start the real web process on loopback, with the command of `make up` or another one."""
+"""Start the real web process on loopback, with the command of `make up` or another command."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def _create_connectors(world: World, canary: str, domain: UUID) -> dict[str, UUI
     }
     source = make_connector(world, name=f"{canary} source", domain_id=domain)
     secret_connector = make_connector(
-        world, name=f"{canary} secret", kind="postgres", config=database, description=canary
+        world, name=f"{canary} postgres", kind="postgres", config=database, description=canary
     )
     destination = make_connector(
         world, name=f"{canary} target", role="destination", kind="logger", domain_id=domain

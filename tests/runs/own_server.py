@@ -89,12 +89,12 @@ def migrated_server(folder: Path) -> Iterator[OwnServer]:
 def using_database(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process and its children use the database of this URL until the block ends."""
     close_connections()
-    user = env.database_settings(env.role_url(url, settings.SECRET_KEY, "app_user"))
-    engine = env.role_url(url, settings.SECRET_KEY, "app_engine")
+    default_settings = env.database_settings(env.role_url(url, settings.SECRET_KEY, "app_user"))
+    engine_url = env.role_url(url, settings.SECRET_KEY, "app_engine")
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
-        patch.setattr(settings, "ENGINE_DATABASE_URL", engine)
-        for name, value in user.items():
+        patch.setattr(settings, "ENGINE_DATABASE_URL", engine_url)
+        for name, value in default_settings.items():
             patch.setitem(connections.settings["default"], name, value)
         try:
             yield

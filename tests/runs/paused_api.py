@@ -27,12 +27,12 @@ class PausedApi:
         self._released.set()
 
     def reply_to(self, request: ReceivedRequest) -> Reply:
-        start = int(request.params.get("offset", 0))
-        if start >= PAUSE_AFTER and not self._released.wait(self._max_pause):
+        offset = int(request.params.get("offset", 0))
+        if offset >= PAUSE_AFTER and not self._released.wait(self._max_pause):
             return Reply(status=500)
-        return Reply([{"id": n + 1} for n in range(start, min(start + PAGE_SIZE, ROWS))])
+        return Reply([{"id": n + 1} for n in range(offset, min(offset + PAGE_SIZE, ROWS))])
 
-    def pipeline(self, world: World) -> Any:
+    def create_pipeline(self, world: World) -> Any:
         """Create a pipeline of the world's org that reads this API."""
         source = {
             "base_url": self.url,

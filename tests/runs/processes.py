@@ -1,4 +1,4 @@
-"""Start real worker processes and runs, and wait for what the workers do."""
+"""Start real worker processes and runs, and wait until the workers are ready or runs have ended."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[subprocess.P
 
 
 def wait_for_workers(processes: int, seconds: float = 40) -> None:
-    """Wait until this number of worker processes fetches jobs. Each registers once for each of its three queues."""
+    """Wait until this number of worker processes fetches jobs. A process registers once for each of its three queues."""
     deadline = time.monotonic() + seconds
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM procrastinate_workers")
-            (registered,) = cursor.fetchone()
+            (registered_count,) = cursor.fetchone()
         connection.close()
-        if registered >= 3 * processes:
+        if registered_count >= 3 * processes:
             return
-        assert time.monotonic() < deadline, f"only {registered} registered"
+        assert time.monotonic() < deadline, f"only {registered_count} registered"
         time.sleep(0.05)
 
 

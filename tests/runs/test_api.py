@@ -18,23 +18,23 @@ def test_a_member_can_start_a_run_which_is_pending(world: World, pipeline: Pipel
     assert run["status"] == "pending"
     assert run["pipeline"] == {"id": str(pipeline.pk), "name": "flights"}
     assert (run["waiting_reason"], run["place_in_line"]) == ("waiting for a worker", 1)
-    read = world.client(Role.VIEWER).get(f"/api/v1/runs/{run['id']}").json()
-    assert read == run
+    read_run = world.client(Role.VIEWER).get(f"/api/v1/runs/{run['id']}").json()
+    assert read_run == run
     listed = world.client(Role.VIEWER).get("/api/v1/runs").json()
     assert [row["id"] for row in listed["results"]] == [run["id"]]
     assert "attempts" not in listed["results"][0]
 
 
-def test_a_second_run_of_a_pipeline_is_rejected_and_the_error_names_the_first(
+def test_a_second_run_of_a_pipeline_is_rejected_and_the_error_names_the_first_run(
     world: World, pipeline: Pipeline
 ) -> None:
-    first = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+    first_run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
 
     answer = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "run_in_progress"
-    assert answer.json()["run_id"] == first["id"]
+    assert answer.json()["run_id"] == first_run["id"]
 
 
 def test_a_disabled_pipeline_runs_only_with_force(world: World) -> None:

@@ -26,19 +26,19 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_measurement_prints_its_figures(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("measurement", FIGURES)
+def test_a_measurement_prints_its_figures(measurement: str, tmp_path: Path) -> None:
     """The exit code is 1 if a figure misses its target, which depends on the machine."""
     home = Home(tmp_path / "home")
     home.create_folders()
     ensure_keys(home.keys)
     bench = subprocess.run(
-        [sys.executable, "manage.py", "bench", name, "--rounds", "1"],
+        [sys.executable, "manage.py", "bench", measurement, "--rounds", "1"],
         cwd=ROOT,
         env=environment() | {"DROVER_HOME": str(home.root), "DATABASE_URL": UNUSED_URL},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert f"  {FIGURES[name]}" in bench.stdout, bench.stderr
+    assert f"  {FIGURES[measurement]}" in bench.stdout, bench.stderr
     assert "Traceback" not in bench.stderr

@@ -1,4 +1,4 @@
-"""Runs of a suspended or deleted org end and none starts. After the grace period all data of a deleted org is gone."""
+"""No run starts in a suspended or deleted org, and its runs end. The data of a deleted org is deleted after a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.runs.processes import start_run
 from tests.world import World, make_world
 
 
-def close_org(world: World, **fields: object) -> None:
+def update_org(world: World, **fields: object) -> None:
     with world.scope():
         Org.objects.filter(pk=world.org.pk).update(**fields)
 
@@ -40,7 +40,7 @@ def test_waiting_runs_of_a_suspended_org_are_cancelled_and_never_claimed(
     acme: World, this_worker: Worker
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    close_org(acme, suspended_at=timezone.now())
+    update_org(acme, suspended_at=timezone.now())
     work_until_idle(this_worker)
     with acme.scope():
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.PENDING
@@ -59,14 +59,14 @@ def test_schedules_of_a_suspended_org_do_not_fire_until_it_is_resumed(acme: Worl
             interval_seconds=3600,
             next_run_at=now - timedelta(seconds=1),
         )
-    close_org(acme, suspended_at=now)
+    update_org(acme, suspended_at=now)
     assert scheduling.tick() == 0
     with acme.scope():
         next_run_at = Schedule.objects.for_org(acme.org).get().next_run_at
         assert next_run_at is not None
         assert next_run_at > now
         Schedule.objects.for_org(acme.org).filter(pk=schedule.pk).update(next_run_at=now)
-    close_org(acme, suspended_at=None)
+    update_org(acme, suspended_at=None)
     assert scheduling.tick() == 1
 
 
@@ -99,26 +99,26 @@ def test_after_the_grace_period_all_data_of_the_org_and_no_other_data_is_deleted
         service_account = service_accounts.create(
             org=acme.org, by=principal(acme, Role.OWNER), name="robot", role=Role.MEMBER
         )
-    other = plant()
-    before = count_org_rows(other.world.org)
+    other_planted = plant()
+    rows_before = count_org_rows(other_planted.world.org)
     folder = Path(settings.DROVER_HOME) / "storage" / "org" / str(acme.org.pk)
     assert folder.is_dir()
     assert count_org_rows(acme.org)
-    close_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+    update_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
     assert erasure.erase_due_orgs() == 1
     assert count_org_rows(acme.org) == {}
     assert not Org.objects.using("ops").filter(pk=acme.org.pk).exists()
     assert not folder.exists()
     assert not User.objects.filter(pk=service_account.user_id).exists()
     assert User.objects.filter(pk=acme.users[Role.OWNER].pk).exists()
-    assert count_org_rows(other.world.org) == before
+    assert count_org_rows(other_planted.world.org) == rows_before
     assert erasure.erase_due_orgs() == 0
 
 
-def test_no_data_is_deleted_before_the_grace_period_ends_even_by_calling_the_function(
+def test_no_data_is_deleted_before_the_grace_period_ends_even_if_the_database_function_is_called(
     acme: World,
 ) -> None:
-    close_org(acme, deletion_at=timezone.now() + timedelta(days=1))
+    update_org(acme, deletion_at=timezone.now() + timedelta(days=1))
     assert erasure.erase_due_orgs() == 0
     with pytest.raises(utils.ProgrammingError, match="not due"), connection.cursor() as cursor:
         cursor.execute("SELECT erase_org(%s)", [acme.org.pk])
@@ -128,7 +128,7 @@ def test_no_data_is_deleted_before_the_grace_period_ends_even_by_calling_the_fun
 
 def test_an_org_with_a_live_run_is_deleted_only_after_the_run_was_cancelled(acme: World) -> None:
     start_run(acme, make_pipeline(acme))
-    close_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+    update_org(acme, deletion_at=timezone.now() - timedelta(seconds=1))
     assert erasure.erase_due_orgs() == 0
     assert erasure.erase_due_orgs() == 1
 
@@ -137,21 +137,27 @@ class TestExport:
     def test_an_export_contains_all_data_of_the_org_but_no_secrets_and_no_other_data(
         self, committed_db: None
     ) -> None:
-        exported, other = plant(), plant()
-        close_org(exported.world, deletion_at=timezone.now() + timedelta(days=3))
-        answer: Any = exported.world.client("owner").get("/api/v1/org/export")
+        exported_org, other_org = plant(), plant()
+        update_org(exported_org.world, deletion_at=timezone.now() + timedelta(days=3))
+        answer: Any = exported_org.world.client("owner").get("/api/v1/org/export")
         assert answer.status_code == 200
         text = b"".join(answer.streaming_content)
         rows = [orjson.loads(line) for line in text.splitlines()]
         kinds = {row["record"] for row in rows}
         assert kinds >= {"organization", "member", "domain", "connector", "pipeline", "run"}
         assert kinds >= {"pipeline_version", "schedule", "audit_event"}
-        assert other.canary.encode() not in text
-        for secret in (f"{exported.canary} password", f"{exported.canary} secret", exported["key"]):
+        assert other_org.canary.encode() not in text
+        for secret in (
+            f"{exported_org.canary} password",
+            f"{exported_org.canary} secret",
+            exported_org["key"],
+        ):
             assert secret.encode() not in text
-        with exported.world.scope():
+        with exported_org.world.scope():
             assert (
-                AuditEvent.objects.for_org(exported.world.org).filter(action="org.export").exists()
+                AuditEvent.objects.for_org(exported_org.world.org)
+                .filter(action="org.export")
+                .exists()
             )
 
     def test_members_may_not_export(self, committed_db: None) -> None:

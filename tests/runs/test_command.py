@@ -27,41 +27,43 @@ def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_exit_code_is_0_for_a_succeeded_run_and_1_for_a_failed_one(acme: World) -> None:
-    make_pipeline(acme, name="good", source={"rows": 300})
-    make_pipeline(acme, name="bad", source={"rows": 9, "fail_after": 0, "failure": "configuration"})
+def test_the_exit_code_is_0_for_a_succeeded_run_and_1_for_a_failed_run(acme: World) -> None:
+    make_pipeline(acme, name="valid", source={"rows": 300})
+    make_pipeline(
+        acme, name="broken", source={"rows": 9, "fail_after": 0, "failure": "configuration"}
+    )
 
     with running_worker():
-        good = run_pipeline("good", "--org", acme.org.slug, "--wait")
-        bad = run_pipeline("bad", "--org", acme.org.slug, "--wait")
+        succeeded_command = run_pipeline("valid", "--org", acme.org.slug, "--wait")
+        failed_command = run_pipeline("broken", "--org", acme.org.slug, "--wait")
 
-    assert good.returncode == 0, good.stderr
-    assert "good succeeded: 300 read, 300 written, 0 rejected" in good.stdout
-    assert bad.returncode == 1, bad.stderr
-    assert "configuration: " in bad.stdout
+    assert succeeded_command.returncode == 0, succeeded_command.stderr
+    assert "valid succeeded: 300 read, 300 written, 0 rejected" in succeeded_command.stdout
+    assert failed_command.returncode == 1, failed_command.stderr
+    assert "configuration: " in failed_command.stdout
 
 
 def test_the_exit_code_is_2_if_no_run_starts_and_4_after_a_timeout(acme: World) -> None:
-    make_pipeline(acme, name="patient")
+    make_pipeline(acme, name="flights")
     slug = acme.org.slug
 
-    assert exit_code("patient", org="nobody") == 2
+    assert exit_code("flights", org="nobody") == 2
     assert exit_code("unknown", org=slug) == 2
-    assert exit_code("patient", org=slug, wait=True, timeout=0.2) == 4
-    assert exit_code("patient", org=slug) == 2  # the run from the previous line has not ended
+    assert exit_code("flights", org=slug, wait=True, timeout=0.2) == 4
+    assert exit_code("flights", org=slug) == 2  # the run from the previous line has not ended
 
 
 def test_an_org_can_be_given_by_its_slug_or_by_a_unique_name(committed_db: None) -> None:
     world = make_world(f"Known as {uuid4().hex}")
-    make_pipeline(world, name="patient")
+    make_pipeline(world, name="flights")
 
     with pytest.raises(CommandError, match="Slugs: "):
-        call_run_pipeline("patient", org="nobody")
-    assert UUID(call_run_pipeline("patient", org=world.org.name.upper()))
+        call_run_pipeline("flights", org="nobody")
+    assert UUID(call_run_pipeline("flights", org=world.org.name.upper()))
 
-    other = make_world(world.org.name)
-    with pytest.raises(CommandError, match=other.org.slug):
-        call_run_pipeline("patient", org=world.org.name)
+    other_world = make_world(world.org.name)
+    with pytest.raises(CommandError, match=other_world.org.slug):
+        call_run_pipeline("flights", org=world.org.name)
 
 
 def call_run_pipeline(name: str, *, org: str) -> str:

@@ -42,8 +42,8 @@ SLOW_SOURCE = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of r
 
 @pytest.fixture
 def api() -> Iterator[PausedApi]:
-    with paused_api() as paused:
-        yield paused
+    with paused_api() as paused_api_server:
+        yield paused_api_server
 
 
 def has_written_rows(run: dict[str, Any]) -> bool:
@@ -62,7 +62,7 @@ def published_ids(world: World, run_id: UUID) -> list[int]:
     return sorted(polars.concat(columns).to_list())
 
 
-def assert_everything_arrived_once(world: World, run_id: UUID, run: dict[str, Any]) -> None:
+def assert_every_row_was_published_once(world: World, run_id: UUID, run: dict[str, Any]) -> None:
     assert run["status"] == "succeeded", run
     progress = run["progress"]
     assert progress["read"] == progress["written"] + progress["rejected"] == ROWS
@@ -72,7 +72,7 @@ def assert_everything_arrived_once(world: World, run_id: UUID, run: dict[str, An
 def test_after_a_worker_is_killed_the_next_worker_continues_its_run_at_once(
     acme: World, api: PausedApi
 ) -> None:
-    run_id = start_run(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.create_pipeline(acme))
     # The test would fail if the next worker waited for the lease.
     long_lease = {"DROVER_RUN_LEASE_SECONDS": "60"}
 
@@ -84,7 +84,7 @@ def test_after_a_worker_is_killed_the_next_worker_continues_its_run_at_once(
     with running_worker(**long_lease):
         run = wait_for_run(acme, run_id, has_ended)
 
-    assert_everything_arrived_once(acme, run_id, run)
+    assert_every_row_was_published_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
     failure = run["attempts"][0]["failure"]
     assert (failure["class"], failure["retryable"]) == ("crashed", True)
@@ -96,7 +96,7 @@ def test_another_worker_takes_over_a_run_when_its_lease_expires(
     with start_worker() as first_worker, start_worker() as second_worker:
         try:
             wait_for_workers(2)
-            run_id = start_run(acme, api.pipeline(acme))
+            run_id = start_run(acme, api.create_pipeline(acme))
             worker_name = wait_for_run(acme, run_id, has_written_rows)["attempts"][0]["worker"]
             killed_worker = (
                 first_worker if f"/{first_worker.pid}/" in worker_name else second_worker
@@ -109,7 +109,7 @@ def test_another_worker_takes_over_a_run_when_its_lease_expires(
             first_worker.terminate()
             second_worker.terminate()
 
-    assert_everything_arrived_once(acme, run_id, run)
+    assert_every_row_was_published_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
     assert worker_name != run["attempts"][1]["worker"]
 
@@ -117,7 +117,7 @@ def test_another_worker_takes_over_a_run_when_its_lease_expires(
 def test_a_frozen_worker_writes_nothing_after_it_resumes(
     acme: World, api: PausedApi, this_worker: Worker
 ) -> None:
-    run_id = start_run(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.create_pipeline(acme))
 
     frozen_worker = start_worker()
     try:
@@ -135,7 +135,7 @@ def test_a_frozen_worker_writes_nothing_after_it_resumes(
         frozen_worker.kill()
         frozen_worker.wait()
 
-    assert_everything_arrived_once(acme, run_id, run)
+    assert_every_row_was_published_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
     with acme.scope():
         row = Run.objects.for_org(acme.org).get(pk=run_id)
@@ -153,7 +153,7 @@ def recover_after_the_lease_expires() -> None:
 def test_a_terminated_worker_releases_its_run_without_counting_a_crash(
     acme: World, api: PausedApi, this_worker: Worker
 ) -> None:
-    run_id = start_run(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.create_pipeline(acme))
 
     with start_worker() as terminated_worker:
         wait_for_run(acme, run_id, has_written_rows)
@@ -163,14 +163,14 @@ def test_a_terminated_worker_releases_its_run_without_counting_a_crash(
     assert execute.work_once(this_worker)
     run = read_run(acme, run_id)
 
-    assert_everything_arrived_once(acme, run_id, run)
+    assert_every_row_was_published_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
 
 
 def test_a_run_continues_after_its_child_is_killed(
     acme: World, api: PausedApi, this_worker: Worker
 ) -> None:
-    run_id = start_run(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.create_pipeline(acme))
 
     with working_in_background(this_worker):
         wait_for_run(acme, run_id, has_written_rows)
@@ -180,7 +180,7 @@ def test_a_run_continues_after_its_child_is_killed(
     assert execute.work_once(this_worker)
     run = read_run(acme, run_id)
 
-    assert_everything_arrived_once(acme, run_id, run)
+    assert_every_row_was_published_once(acme, run_id, run)
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
@@ -188,7 +188,7 @@ def test_a_run_continues_after_postgresql_was_killed(
     own_postgres: OwnServer, api: PausedApi
 ) -> None:
     acme = make_world()
-    run_id = start_run(acme, api.pipeline(acme))
+    run_id = start_run(acme, api.create_pipeline(acme))
 
     with running_worker() as worker_process:
         wait_for_run(acme, run_id, has_written_rows)
@@ -196,13 +196,13 @@ def test_a_run_continues_after_postgresql_was_killed(
         api.release()  # the next checkpoint of the child fails
         own_postgres.restart()
         run = wait_for_run(acme, run_id, has_ended)
-        second = start_run(acme, make_pipeline(acme, source={"rows": 10}))
-        second_result = wait_for_run(acme, second, has_ended)  # the worker still gets new runs
+        second_run_id = start_run(acme, make_pipeline(acme, source={"rows": 10}))
+        second_run = wait_for_run(acme, second_run_id, has_ended)  # the worker still gets new runs
         assert worker_process.poll() is None
 
     assert own_postgres.has_recovered
-    assert_everything_arrived_once(acme, run_id, run)
-    assert second_result["status"] == "succeeded"
+    assert_every_row_was_published_once(acme, run_id, run)
+    assert second_run["status"] == "succeeded"
 
 
 @pytest.mark.long

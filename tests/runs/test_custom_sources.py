@@ -60,7 +60,7 @@ class Shop(RestSource):
     run = read_run(acme, run_id)
     assert run["status"] == "succeeded", run
     assert run["progress"]["written"] == 100
-    (connection,) = [p for p in run["attempts"][0]["network"] if p["port"] == api.port]
+    (connection,) = [entry for entry in run["attempts"][0]["network"] if entry["port"] == api.port]
     assert (connection["host"], connection["connections"], connection["refused"]) == (
         "127.0.0.1",
         1,
@@ -73,21 +73,21 @@ class Shop(RestSource):
 
 # Code that produces characters that PostgreSQL cannot store: NUL, or half of a surrogate pair.
 CODE_WITH_UNSTORABLE_TEXT = {
-    "raises it": 'raise ValueError("a\\0b\\ud800")',
-    "stores it as state": 'return Page([{"id": 1}], next_state={"at": "\\0"})',
-    "connects to it": """
+    "raises the text": 'raise ValueError("a\\0b\\ud800")',
+    "stores the text as state": 'return Page([{"id": 1}], next_state={"at": "\\0"})',
+    "connects to the text": """
         import socket
         try:
             socket.create_connection(("a\\0b.test", 443))
         except OSError:
             return Page([{"id": 1}])""",
-    "uses it as a field": 'return Page([{"id": 1}, {"a\\0b": 2}])',
+    "uses the text as a field": 'return Page([{"id": 1}, {"a\\0b": 2}])',
 }
-EXPECTED_ENDS = {
-    "raises it": ("failed", "source"),
-    "stores it as state": ("failed", "source"),
-    "connects to it": ("succeeded", None),
-    "uses it as a field": ("succeeded", None),
+EXPECTED_RESULTS = {
+    "raises the text": ("failed", "source"),
+    "stores the text as state": ("failed", "source"),
+    "connects to the text": ("succeeded", None),
+    "uses the text as a field": ("succeeded", None),
 }
 
 
@@ -110,9 +110,9 @@ class Shop(Source):
         {body}
 """
         with acme.scope():
-            text = CheckedCode(code, validate(code).to_json())
+            checked_code = CheckedCode(code, validate(code).to_json())
             source = custom_sources.create(
-                org=acme.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
+                org=acme.org, by=SYSTEM, name=name, code=code, checked=checked_code, approve=True
             )
         pipeline = make_pipeline(
             acme, source_kind=source.kind, source={"shop": "a"}, stream="orders"
@@ -122,7 +122,9 @@ class Shop(Source):
     ended_runs = {name: read_run(acme, run_id) for name, run_id in runs.items()}
     for name, run in ended_runs.items():
         failure_class = run["failure"] and run["failure"]["class"]
-        assert (run["status"], failure_class) == EXPECTED_ENDS[name], (name, run["failure"])
+        assert (run["status"], failure_class) == EXPECTED_RESULTS[name], (name, run["failure"])
         assert run["attempt"] == 1
-    assert "preview" in ended_runs["raises it"]["failure"]["next_step"]
-    assert ended_runs["connects to it"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"
+    assert "preview" in ended_runs["raises the text"]["failure"]["next_step"]
+    assert (
+        ended_runs["connects to the text"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"
+    )

@@ -17,7 +17,7 @@ ROWS = [
     (None, None, "ünï", None, None),
     (3, -2.25, None, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), False),
 ]
-NAMES = ["number", "double", "word", "moment", "flag"]
+COLUMN_NAMES = ["number", "double", "word", "moment", "flag"]
 
 
 def test_a_table_and_a_data_frame_with_the_same_rows_match(db: None) -> None:
@@ -33,13 +33,13 @@ def test_a_table_and_a_data_frame_with_the_same_rows_match(db: None) -> None:
                 cursor.executemany(
                     "INSERT INTO public.demo_facts VALUES (%s, %s, %s, %s, %s)", ROWS
                 )
-            stored = facts.read_table_facts(url, "demo_facts")
+            table_facts = facts.read_table_facts(url, "demo_facts")
         finally:
             connection.execute("DROP TABLE public.demo_facts")
-    frame = facts.compute_frame_facts(pl.DataFrame(ROWS, schema=NAMES, orient="row"))
-    assert stored.rows == 3
-    assert stored.differences(frame) == []
-    assert frame.differences(stored) == []
+    frame_facts = facts.compute_frame_facts(pl.DataFrame(ROWS, schema=COLUMN_NAMES, orient="row"))
+    assert table_facts.rows == 3
+    assert table_facts.differences(frame_facts) == []
+    assert frame_facts.differences(table_facts) == []
 
 
 numbers = st.lists(st.none() | st.integers(min_value=-(2**40), max_value=2**40), min_size=1)
@@ -48,10 +48,10 @@ numbers = st.lists(st.none() | st.integers(min_value=-(2**40), max_value=2**40),
 @given(numbers, st.data())
 def test_one_changed_number_is_detected(values: list[int | None], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(values) - 1))
-    changed = list(values)
-    changed[index] = (values[index] or 0) + 2**40
+    changed_values = list(values)
+    changed_values[index] = (values[index] or 0) + 2**40
     before = facts.compute_frame_facts(pl.DataFrame({"n": values}, schema={"n": pl.Int64}))
-    after = facts.compute_frame_facts(pl.DataFrame({"n": changed}, schema={"n": pl.Int64}))
+    after = facts.compute_frame_facts(pl.DataFrame({"n": changed_values}, schema={"n": pl.Int64}))
     assert len(before.differences(after)) == 1
 
 

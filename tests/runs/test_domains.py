@@ -95,10 +95,10 @@ def test_lists_and_counts_include_only_the_domain_of_the_key(domain_runs: Domain
     rows = domain_runs.client.get("/api/v1/runs").json()
     assert [row["id"] for row in rows["results"]] == [str(domain_runs.runs["own"].pk)]
     assert rows["count"] == 1
-    elsewhere = domain_runs.client.get(
+    runs_of_other_pipeline = domain_runs.client.get(
         "/api/v1/runs", {"pipeline": str(domain_runs.runs["other"].pipeline_id)}
     )
-    assert elsewhere.json()["count"] == 0
+    assert runs_of_other_pipeline.json()["count"] == 0
 
 
 def test_the_overview_counts_only_the_domain_of_the_key(
@@ -122,7 +122,7 @@ def test_the_overview_counts_only_the_domain_of_the_key(
         ("post", "/api/v1/runs/{run}/retry"),
     ],
 )
-def test_objects_of_another_domain_get_the_same_404_as_unknown_ones(
+def test_objects_of_another_domain_get_the_same_404_as_unknown_objects(
     domain_runs: DomainRuns, domain: str, method: str, path: str
 ) -> None:
     run = domain_runs.runs[domain]

@@ -28,7 +28,7 @@ from tests.world import World
 LEVELS = st.sampled_from(logs.LEVELS)
 MESSAGES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 LINES = st.builds(LogLine, at=st.just("2026-03-01T06:00:00Z"), level=LEVELS, message=MESSAGES)
-WRITES = st.lists(st.lists(LINES, min_size=1, max_size=6), max_size=8)
+BATCHES = st.lists(st.lists(LINES, min_size=1, max_size=6), max_size=8)
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def run_id(world: World) -> UUID:
     return start_run(world, make_pipeline(world))
 
 
-def write_log(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: int) -> None:
+def write_log(world: World, run_id: UUID, batches: list[list[LogLine]], part_bytes: int) -> None:
     """Write lines in parts of `part_bytes`, as the recorder of a worker does."""
     LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
     draft = logs.Draft(0)
-    for lines in writes:
+    for lines in batches:
         draft = draft.with_lines(lines)
         logs.save(logs.store(draft, org_id=world.org.pk, run_id=run_id, attempt=1))
         if len(draft.content) >= part_bytes:
@@ -51,23 +51,23 @@ def read_log(
     world: World, run_id: UUID, *, total: int, limit: int, level: str | None
 ) -> list[dict[str, Any]]:
     """Read the log page by page. Return all lines."""
-    found: list[dict[str, Any]] = []
+    read_lines: list[dict[str, Any]] = []
     offset = 0
     while offset < total:
         parts = logs.find_parts(org_id=world.org.pk, run_id=run_id, offset=offset, level=level)
         page = logs.read_page(parts, offset=offset, limit=limit, level=level, total=total)
         assert len(page.lines) <= limit
         assert page.next_offset > offset
-        found += page.lines
+        read_lines += page.lines
         offset = page.next_offset
-    return found
+    return read_lines
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    writes=WRITES,
+    batches=BATCHES,
     part_bytes=st.sampled_from([1, 200, 100_000]),
     limit=st.integers(1, 10),
     level=st.none() | LEVELS,
@@ -75,16 +75,16 @@ def read_log(
 def test_every_line_is_read_once_in_order(
     world: World,
     run_id: UUID,
-    writes: list[list[LogLine]],
+    batches: list[list[LogLine]],
     part_bytes: int,
     limit: int,
     level: str | None,
 ) -> None:
     with world.scope():
-        write_log(world, run_id, writes, part_bytes)
-        lines = [line for batch in writes for line in batch]
+        write_log(world, run_id, batches, part_bytes)
+        lines = [line for batch in batches for line in batch]
 
-        found = read_log(world, run_id, total=len(lines), limit=limit, level=level)
+        read_lines = read_log(world, run_id, total=len(lines), limit=limit, level=level)
 
     included_levels = logs.LEVELS[logs.LEVELS.index(level) :] if level else logs.LEVELS
     expected = [
@@ -92,7 +92,7 @@ def test_every_line_is_read_once_in_order(
         for number, line in enumerate(lines)
         if line.level in included_levels
     ]
-    assert [(line["line"], line["level"], line["message"]) for line in found] == expected
+    assert [(line["line"], line["level"], line["message"]) for line in read_lines] == expected
 
 
 def test_a_part_that_grew_after_its_row_was_read_returns_the_earlier_lines(

@@ -37,39 +37,39 @@ def test_files_that_a_later_run_replaced_are_not_listed(
     acme: World, this_worker: Worker, kind: str
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250}, destination={"kind": kind})
-    first = run_pipeline(this_worker, acme, pipeline)
-    assert list_outputs(acme, first)
+    first_run = run_pipeline(this_worker, acme, pipeline)
+    assert list_outputs(acme, first_run)
 
-    second = run_pipeline(this_worker, acme, pipeline)
+    second_run = run_pipeline(this_worker, acme, pipeline)
 
-    assert list_outputs(acme, first) == []
-    assert sum(output["rows"] for output in list_outputs(acme, second)) == 250
+    assert list_outputs(acme, first_run) == []
+    assert sum(output["rows"] for output in list_outputs(acme, second_run)) == 250
 
 
 def test_files_that_later_runs_did_not_replace_are_still_listed(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250}, write_mode="append")
-    first = run_pipeline(this_worker, acme, pipeline)
-    before = list_outputs(acme, first)
+    first_run = run_pipeline(this_worker, acme, pipeline)
+    old_outputs = list_outputs(acme, first_run)
 
-    second = run_pipeline(this_worker, acme, pipeline)
+    second_run = run_pipeline(this_worker, acme, pipeline)
 
-    assert list_outputs(acme, first) == before != []
-    assert list_outputs(acme, second)
+    assert list_outputs(acme, first_run) == old_outputs != []
+    assert list_outputs(acme, second_run)
 
 
 def test_files_with_another_name_or_of_another_pipeline_are_still_listed(
     acme: World, this_worker: Worker
 ) -> None:
-    other = run_pipeline(this_worker, acme, make_pipeline(acme, source={"rows": 10}))
+    other_run = run_pipeline(this_worker, acme, make_pipeline(acme, source={"rows": 10}))
     pipeline = make_pipeline(acme, source={"rows": 10}, table="flights")
-    first = run_pipeline(this_worker, acme, pipeline)
+    first_run = run_pipeline(this_worker, acme, pipeline)
     change_table(acme, pipeline, "flights 2")
 
     run_pipeline(this_worker, acme, pipeline)
 
-    assert len(list_outputs(acme, first)) == len(list_outputs(acme, other)) == 1
+    assert len(list_outputs(acme, first_run)) == len(list_outputs(acme, other_run)) == 1
 
 
 def test_a_database_file_is_an_output_of_the_run_that_wrote_it_last(
@@ -78,9 +78,9 @@ def test_a_database_file_is_an_output_of_the_run_that_wrote_it_last(
     pipeline = make_pipeline(
         acme, source={"rows": 10}, destination={"kind": "duckdb"}, write_mode="append"
     )
-    first = run_pipeline(this_worker, acme, pipeline)
+    first_run = run_pipeline(this_worker, acme, pipeline)
 
-    second = run_pipeline(this_worker, acme, pipeline)
+    second_run = run_pipeline(this_worker, acme, pipeline)
 
-    assert list_outputs(acme, first) == []
-    assert len(list_outputs(acme, second)) == 1
+    assert list_outputs(acme, first_run) == []
+    assert len(list_outputs(acme, second_run)) == 1

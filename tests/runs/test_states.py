@@ -1,4 +1,4 @@
-"""Random actions on runs cause only the moves that the table allows, and rows stay consistent."""
+"""Random actions on runs cause only the moves that `states.MOVES` allows, and rows stay consistent."""
 
 from __future__ import annotations
 
@@ -58,40 +58,40 @@ class RunMachine(RuleBasedStateMachine):
             self.atomic.__exit__(None, None, None)
 
     @rule()
-    def start(self) -> None:
+    def start_run(self) -> None:
         with self.world.scope():
-            live = Run.objects.for_org(self.world.org).filter(status__in=LIVE).exists()
+            has_live_run = Run.objects.for_org(self.world.org).filter(status__in=LIVE).exists()
             try:
                 services.start(org=self.world.org, by=SYSTEM, pipeline_id=self.pipeline.pk)
             except RunInProgress:
-                assert live
+                assert has_live_run
             else:
-                assert not live
+                assert not has_live_run
 
     @rule()
-    def claim(self) -> None:
+    def claim_run(self) -> None:
         claim = leases.claim_next("tests")
         if claim is not None:
             self.claims.append(claim)
 
     @precondition(lambda self: self.claims)
     @rule()
-    def renew(self) -> None:
+    def renew_lease(self) -> None:
         self._act_as_worker(_renew_lease)
 
     @precondition(lambda self: self.claims)
     @rule()
-    def succeed(self) -> None:
+    def complete_attempt(self) -> None:
         self._end_attempt(Succeeded(10, 9, 1, 100), None)
 
     @precondition(lambda self: self.claims)
     @rule()
-    def fail(self) -> None:
+    def fail_attempt(self) -> None:
         self._end_attempt(FAILED, None)
 
     @precondition(lambda self: self.claims)
     @rule()
-    def release(self) -> None:
+    def release_run(self) -> None:
         self._end_attempt(FAILED, "shutdown")
 
     @rule()
@@ -107,16 +107,16 @@ class RunMachine(RuleBasedStateMachine):
             Run.objects.for_org(self.world.org).update(not_before=None)
 
     @rule()
-    def cancel(self) -> None:
+    def cancel_run(self) -> None:
         self._act_on_newest_run(services.cancel, (AlreadyEnded,))
 
     @rule()
-    def retry(self) -> None:
+    def retry_run(self) -> None:
         self._act_on_newest_run(services.retry, (NotRetryable, RunInProgress))
 
     @invariant()
     def check_moves(self) -> None:
-        for run in self._runs():
+        for run in self._load_runs():
             before = self.last_statuses.get(run.pk)
             now = Status(run.status)
             if before is not None and before != now:
@@ -125,7 +125,7 @@ class RunMachine(RuleBasedStateMachine):
 
     @invariant()
     def check_rows(self) -> None:
-        runs = self._runs()
+        runs = self._load_runs()
         assert sum(run.status in LIVE for run in runs) <= 1
         for run in runs:
             assert (run.lease is not None) == (run.status == Status.RUNNING)
@@ -155,16 +155,16 @@ class RunMachine(RuleBasedStateMachine):
     def _act_as_worker(self, action: Any) -> None:
         """Act with the newest claim. If its lease was lost, the action must raise LeaseLost and change nothing."""
         claim = self.claims[-1]
-        before = self._row(claim)
+        before = self._read_row(claim)
         try:
             with transaction.atomic():
                 action(claim)
         except LeaseLost:
-            assert self._row(claim) == before
+            assert self._read_row(claim) == before
         else:
             assert before["lease"] == claim.lease
 
-    def _row(self, claim: Claim) -> Mapping[str, Any]:
+    def _read_row(self, claim: Claim) -> Mapping[str, Any]:
         with self.world.scope():
             row: Mapping[str, Any] = (
                 Run.objects.for_org(self.world.org)
@@ -181,7 +181,7 @@ class RunMachine(RuleBasedStateMachine):
             with suppress(*expected_errors):
                 action(org=self.world.org, by=SYSTEM, run_id=run.pk)
 
-    def _runs(self) -> list[Run]:
+    def _load_runs(self) -> list[Run]:
         if not hasattr(self, "world"):
             return []
         with self.world.scope():

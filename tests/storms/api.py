@@ -71,26 +71,26 @@ class PagedApi:
         name = request.path.split("/")[1]
         for action in self._count_request(name):
             self._call(action, f"{name} {self.request_counts[name]}")
-        if (silent := self._silent_readers.get(name)) is not None:
-            silent.wait()
+        if (resumed := self._silent_readers.get(name)) is not None:
+            resumed.wait()
         time.sleep(PAGE_SECONDS)
-        start = int(request.params.get("offset", 0))
-        return Reply([row(n) for n in range(start + 1, min(start + PAGE_SIZE, ROWS) + 1)])
+        offset = int(request.params.get("offset", 0))
+        return Reply([row(n) for n in range(offset + 1, min(offset + PAGE_SIZE, ROWS) + 1)])
 
     def _count_request(self, name: str) -> list[Action]:
         with self._lock:
             self.request_counts.update([name, ""])
-            numbers = ((reader, self.request_counts[reader]) for reader in (name, ""))
-            return [self._actions.pop(number) for number in numbers if number in self._actions]
+            keys = ((reader, self.request_counts[reader]) for reader in (name, ""))
+            return [self._actions.pop(key) for key in keys if key in self._actions]
 
-    def _call(self, action: Action, place: str) -> None:
+    def _call(self, action: Action, page: str) -> None:
         try:
             with self._action_lock:
                 action()
         except BaseException as error:  # `Stage` raises it in the thread of the test
             self.errors.append(error)
         else:
-            self.called_actions.append(place)
+            self.called_actions.append(page)
 
 
 def row(n: int) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Storms are rounds of random faults. DROVER_STORM_SEED repeats a storm. DROVER_STORM_ROUNDS sets the rounds."""
+"""Storms are rounds of random faults.
+
+DROVER_STORM_SEED repeats a storm. DROVER_STORM_ROUNDS sets the number of rounds.
+"""
 
 from __future__ import annotations
 

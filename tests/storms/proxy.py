@@ -12,31 +12,31 @@ LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing the socket sends RS
 
 
 class Proxy:
-    """Forward connections on `port` to the target. `cuts` is the number of connections that were cut."""
+    """Forward connections on `port` to the target. `cut_count` is the number of connections that were cut."""
 
     def __init__(self, target: tuple[str, int]) -> None:
-        self.cuts = 0
+        self.cut_count = 0
         self._target = target
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept_connections, daemon=True).start()
 
-    def cut(self) -> None:
+    def cut_connections(self) -> None:
         """Cut all open connections."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
             for connection in pair:
                 _reset(connection)
-        self.cuts += len(pairs)
+        self.cut_count += len(pairs)
 
     def close(self) -> None:
         self._listener.close()
-        self.cut()
+        self.cut_connections()
 
-    def _accept(self) -> None:
+    def _accept_connections(self) -> None:
         with suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self._listener.accept()
@@ -78,8 +78,8 @@ def _reset(connection: socket.socket) -> None:
 @contextmanager
 def run_proxy(port: int) -> Iterator[Proxy]:
     """Forward to a port on loopback for the time of the block."""
-    started_proxy = Proxy(("127.0.0.1", port))
+    proxy = Proxy(("127.0.0.1", port))
     try:
-        yield started_proxy
+        yield proxy
     finally:
-        started_proxy.close()
+        proxy.close()

@@ -47,7 +47,7 @@ DESTINATION_MODES: Sequence[DestinationMode] = (
     ("postgres", "merge"),
     ("parquet", "replace"),
 )
-# The same concurrency on every machine, and leases that do not expire on a busy one.
+# The same concurrency on every machine, and leases that do not expire on a busy machine.
 WORKER_SETTINGS = {"DROVER_WORKER_ORG_RUNS": "8", "DROVER_RUN_LEASE_SECONDS": "8"}
 DATABASE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError)
 
@@ -64,14 +64,14 @@ class Stage:
         with self.world.scope():
             self.world.org.save(update_fields=["max_running"])
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.warehouse = server.admin_url("postgres")
+        self.warehouse_url = server.admin_url("postgres")
         # The id and the start time of every process of the storm.
         self._known_processes: set[tuple[int, str]] = set()
         self._runs: list[tuple[UUID, Any]] = []
 
     # Starting runs and choosing faults.
 
-    def start(self, pipeline: Any) -> UUID:
+    def start_run(self, pipeline: Any) -> UUID:
         """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until then."""
         self.api.hold()
         run_id = start_run(self.world, pipeline)
@@ -82,18 +82,18 @@ class Stage:
         """Add a run that `wait_and_check_runs` waits for and checks."""
         self._runs.append((run_id, pipeline))
 
-    def pipeline(
+    def create_pipeline(
         self,
         kind: str = "rest",
         destination_mode: DestinationMode | None = None,
         *,
-        api: str = "",
+        api_url: str = "",
         **config: Any,
     ) -> Any:
-        """Create a pipeline that reads all rows of the API. `config` are more settings of its destination."""
+        """Create a pipeline that reads all rows of the API. `config` has more settings of its destination."""
         destination, mode = destination_mode or self.rng.choice(DESTINATION_MODES)
         name = f"p{self.rng.randrange(16**12):012x}"
-        kind, source = self._source(kind, f"{api or self.api.url}/{name}")
+        kind, source = self._kind_and_config(kind, f"{api_url or self.api.url}/{name}")
         return make_pipeline(
             self.world,
             name=name,
@@ -109,7 +109,7 @@ class Stage:
             max_attempts=10,
         )
 
-    def _source(self, kind: str, url: str) -> tuple[str, dict[str, Any]]:
+    def _kind_and_config(self, kind: str, url: str) -> tuple[str, dict[str, Any]]:
         if kind == "custom":
             return self._create_custom_source(CUSTOM_CODE.format(url=url, page=PAGE_SIZE)), {}
         streams = [{"name": "rows", "primary_key": ["id"]}]
@@ -118,11 +118,16 @@ class Stage:
 
     def _create_custom_source(self, code: str) -> str:
         """Create a custom source. Return its kind."""
-        text = CheckedCode(code, validate(code).to_json())
+        checked_code = CheckedCode(code, validate(code).to_json())
         name = f"c{self.rng.randrange(16**12):012x}"
         with self.world.scope():
             source = custom_sources.create(
-                org=self.world.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
+                org=self.world.org,
+                by=SYSTEM,
+                name=name,
+                code=code,
+                checked=checked_code,
+                approve=True,
             )
         return source.kind
 
@@ -130,7 +135,7 @@ class Stage:
         return {} if destination == "parquet" else self.postgres_settings()
 
     def postgres_settings(self) -> dict[str, Any]:
-        parameters = conninfo_to_dict(self.warehouse)
+        parameters = conninfo_to_dict(self.warehouse_url)
         return {
             "host": "127.0.0.1",
             "port": int(str(parameters["port"])),
@@ -149,13 +154,13 @@ class Stage:
         deadline = time.monotonic() + STORM_TIMEOUT
         while True:
             try:
-                return psycopg.connect(self.warehouse, autocommit=True)
+                return psycopg.connect(self.warehouse_url, autocommit=True)
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.1)
 
-    def kill(self, choose: Callable[[], int]) -> None:
+    def kill_process(self, choose: Callable[[], int]) -> None:
         """Kill the chosen process with SIGKILL. Choose again if it has just exited."""
         self._record_processes()
         for _ in range(100):
@@ -190,18 +195,18 @@ class Stage:
 
     # Checks after the storm.
 
-    def wait_and_check_runs(self, *, faults: bool = True) -> list[dict[str, Any]]:
+    def wait_and_check_runs(self, *, expects_actions: bool = True) -> list[dict[str, Any]]:
         """Wait for the end of all runs, restart processes that ended, and check every invariant.
 
-        Return the runs. With `faults`, check that all actions of the API were called.
+        Return the runs. With `expects_actions`, check that all actions of the API were called.
         """
         runs, self._runs = self._runs, []
-        self.wait(
+        self.wait_until(
             lambda: all(has_ended(read_run(self.world, run)) for run, _ in runs),
             "the end of all runs",
         )
         ended_runs = [read_run(self.world, run) for run, _ in runs]
-        if faults:
+        if expects_actions:
             self.check_actions()
         for (run_id, pipeline), run in zip(runs, ended_runs, strict=True):
             self.check_rows(run_id, pipeline, run)
@@ -231,7 +236,7 @@ class Stage:
         if pipeline.destination_kind == "parquet":
             return self._ids_in_outputs(run_id)
         table = sql.Identifier("arrivals", pipeline.name)
-        with psycopg.connect(self.warehouse) as warehouse:
+        with psycopg.connect(self.warehouse_url) as warehouse:
             try:
                 rows = warehouse.execute(sql.SQL("SELECT id FROM {} ORDER BY id").format(table))
             except psycopg.errors.UndefinedTable:
@@ -251,8 +256,8 @@ class Stage:
             leased_runs = Run.objects.for_org(self.world.org).exclude(lease=None)
             assert list(leased_runs.values("id", "status", "lease_until")) == []
         self._record_processes()
-        self.wait(lambda: not self._remaining_processes(), "the end of every child")
-        self.wait(lambda: not self.work_folders(), "the removal of every work folder")
+        self.wait_until(lambda: not self._remaining_processes(), "the end of every child")
+        self.wait_until(lambda: not self.work_folders(), "the removal of every work folder")
         run_id = start_run(self.world, make_pipeline(self.world, source={"rows": 10}))
         assert wait_for_run(self.world, run_id, has_ended, STORM_TIMEOUT)["status"] == "succeeded"
 
@@ -263,25 +268,25 @@ class Stage:
 
     def _remaining_processes(self) -> list[tuple[int, str]]:
         """Return the processes that still exist, except those that wait for runs."""
-        idle = {pid for worker in self.workers for pid in process_tree(worker.pid)}
-        idle -= {pid for child in self._all_run_child_pids() for pid in process_tree(child)}
+        idle_pids = {pid for worker in self.workers for pid in process_tree(worker.pid)}
+        idle_pids -= {pid for child in self._all_run_child_pids() for pid in process_tree(child)}
         return [
             (pid, start_time)
             for pid, start_time in self._known_processes
-            if pid not in idle and process_start(pid) == start_time
+            if pid not in idle_pids and process_start_time(pid) == start_time
         ]
 
     def _record_processes(self) -> None:
         pids = [pid for worker in self.workers for pid in process_tree(worker.pid)]
         # Read each start time only once, because a process may end between two reads.
-        start_times = {pid: process_start(pid) for pid in pids}
+        start_times = {pid: process_start_time(pid) for pid in pids}
         self._known_processes.update(
             (pid, start_time) for pid, start_time in start_times.items() if start_time
         )
 
     # Restarting processes.
 
-    def wait(self, condition: Callable[[], bool], event: str) -> None:
+    def wait_until(self, condition: Callable[[], bool], event: str) -> None:
         """Wait until the condition is true. Restart processes that end meanwhile."""
         self.api.release()
         deadline = time.monotonic() + STORM_TIMEOUT
@@ -292,14 +297,14 @@ class Stage:
             time.sleep(0.1)
 
     def _is_true(self, condition: Callable[[], bool]) -> bool:
-        self.keep_running()
+        self.restart_ended_processes()
         try:
             return condition()
         except DATABASE_ERRORS:
             connection.close()
             return False
 
-    def keep_running(self) -> None:
+    def restart_ended_processes(self) -> None:
         """Restart the server and the workers that ended, as a supervisor does.
 
         Call it in the main thread, because the server ends with the thread that started it.
@@ -355,7 +360,7 @@ def process_tree(pid: int) -> Iterator[int]:
         yield from process_tree(child)
 
 
-def process_start(pid: int) -> str:
+def process_start_time(pid: int) -> str:
     """Return the start time of the process in ticks, or an empty text if it has ended or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()

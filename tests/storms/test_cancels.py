@@ -27,7 +27,7 @@ def get_run(stage: Stage, run_id: UUID) -> Any:
         return Run.objects.for_org(stage.world.org).get(pk=run_id)
 
 
-def cancel(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> None:
+def cancel_run(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> None:
     """Cancel the run. Repeat the request while the database is unavailable, as a client does.
 
     If `is_silent`, the source stops responding first, so that the run cannot end before it is cancelled.
@@ -35,11 +35,11 @@ def cancel(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> N
     if is_silent:
         stage.api.stop_responding(name)
     run = get_run(stage, runs[name])
-    retry_while_unavailable(partial(cancel_once, stage, run), give_up=threading.Event())
+    retry_while_unavailable(partial(request_cancel, stage, run), give_up=threading.Event())
     connection.close()
 
 
-def cancel_once(stage: Stage, run: Any) -> None:
+def request_cancel(stage: Stage, run: Any) -> None:
     with stage.world.scope():
         services.cancel(org=stage.world.org, by=SYSTEM, run_id=run.pk)
 
@@ -49,11 +49,13 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
 ) -> None:
     for _ in rounds:
         runs: dict[str, UUID] = {}
-        pipelines = [stage.pipeline("custom" if n % 5 == 0 else "rest") for n in range(RUN_COUNT)]
+        pipelines = [
+            stage.create_pipeline("custom" if n % 5 == 0 else "rest") for n in range(RUN_COUNT)
+        ]
         for n, pipeline in enumerate(pipelines):
-            action = partial(cancel, stage, runs, pipeline.name, n % 2 == 0)
+            action = partial(cancel_run, stage, runs, pipeline.name, n % 2 == 0)
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
-            runs[pipeline.name] = stage.start(pipeline)
+            runs[pipeline.name] = stage.start_run(pipeline)
         ended_runs = stage.wait_and_check_runs()
 
         counts_before = stage.api.request_counts.copy()
@@ -61,11 +63,11 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
             run = get_run(stage, ended_run["id"])
             assert run.cancel_requested_at is not None
             assert run.finished_at - run.cancel_requested_at < MAX_CANCEL_TIME
-        cancelled = [run["id"] for run in ended_runs if run["status"] == "cancelled"]
-        assert len(cancelled) >= RUN_COUNT // 2, "runs with a silent source were not cancelled"
+        cancelled_ids = [run["id"] for run in ended_runs if run["status"] == "cancelled"]
+        assert len(cancelled_ids) >= RUN_COUNT // 2, "runs with a silent source were not cancelled"
         assert stage.api.request_counts == counts_before, "a cancelled run requested another page"
         stage.api.resume()
-        retry_all(stage, [get_run(stage, run_id) for run_id in cancelled])
+        retry_all(stage, [get_run(stage, run_id) for run_id in cancelled_ids])
 
 
 def retry_all(stage: Stage, runs: list[Any]) -> None:

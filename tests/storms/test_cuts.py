@@ -11,15 +11,15 @@ from tests.storms.proxy import run_proxy
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long
-CUTS = 4  # per round
+CUTS_PER_ROUND = 4
 
 
 def test_runs_succeed_although_every_database_session_is_ended(stage: Stage, rounds: range) -> None:
     ended_sessions = 0
 
-    def terminate() -> None:
+    def end_all_sessions() -> None:
         nonlocal ended_sessions
-        with psycopg.connect(stage.warehouse, autocommit=True) as admin:
+        with psycopg.connect(stage.warehouse_url, autocommit=True) as admin:
             (count,) = admin.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -27,12 +27,12 @@ def test_runs_succeed_although_every_database_session_is_ended(stage: Stage, rou
         ended_sessions += count
 
     for _ in rounds:
-        for _ in range(CUTS):
-            stage.api.call_at_page(stage.random_page(runs=4), terminate)
+        for _ in range(CUTS_PER_ROUND):
+            stage.api.call_at_page(stage.random_page(runs=4), end_all_sessions)
         for kind in ("rest", "rest", "rest", "custom"):
-            stage.start(stage.pipeline(kind))
+            stage.start_run(stage.create_pipeline(kind))
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
-    assert ended_sessions > CUTS * len(rounds)
+    assert ended_sessions > CUTS_PER_ROUND * len(rounds)
 
 
 def test_runs_succeed_although_connections_to_the_destination_are_cut(
@@ -40,12 +40,14 @@ def test_runs_succeed_although_connections_to_the_destination_are_cut(
 ) -> None:
     with run_proxy(stage.postgres_settings()["port"]) as proxy:
         for _ in rounds:
-            for _ in range(CUTS):
-                stage.api.call_at_page(stage.random_page(runs=3), proxy.cut)
+            for _ in range(CUTS_PER_ROUND):
+                stage.api.call_at_page(stage.random_page(runs=3), proxy.cut_connections)
             for mode in ("replace", "append", "merge"):
-                stage.start(stage.pipeline(destination_mode=("postgres", mode), port=proxy.port))
+                stage.start_run(
+                    stage.create_pipeline(destination_mode=("postgres", mode), port=proxy.port)
+                )
             assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
-        assert proxy.cuts > 0
+        assert proxy.cut_count > 0
 
 
 def test_runs_succeed_although_connections_to_the_source_are_cut(
@@ -53,9 +55,11 @@ def test_runs_succeed_although_connections_to_the_source_are_cut(
 ) -> None:
     with run_proxy(urlsplit(stage.api.url).port or 0) as proxy:
         for _ in rounds:
-            for _ in range(CUTS):
-                stage.api.call_at_page(stage.random_page(runs=4), proxy.cut)
+            for _ in range(CUTS_PER_ROUND):
+                stage.api.call_at_page(stage.random_page(runs=4), proxy.cut_connections)
             for kind in ("rest", "rest", "rest", "custom"):
-                stage.start(stage.pipeline(kind, api=f"http://127.0.0.1:{proxy.port}"))
+                stage.start_run(
+                    stage.create_pipeline(kind, api_url=f"http://127.0.0.1:{proxy.port}")
+                )
             assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
-        assert proxy.cuts >= CUTS * len(rounds)
+        assert proxy.cut_count >= CUTS_PER_ROUND * len(rounds)

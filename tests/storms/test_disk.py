@@ -55,7 +55,7 @@ def fill_disk(home: Path) -> None:
     assert os.statvfs(home).f_bavail == 0
 
 
-def has_failed(stage: Stage, runs: list[UUID]) -> bool:
+def has_failed_attempt(stage: Stage, runs: list[UUID]) -> bool:
     """Return whether an attempt failed because of the full disk."""
     return any(
         attempt["status"] == "failed"
@@ -68,11 +68,12 @@ def test_runs_succeed_after_the_disk_was_full(stage: Stage, rounds: range, home:
     for _ in rounds:
         stage.api.call_at_page(stage.random_page(runs=4), partial(fill_disk, home))
         runs = [
-            stage.start(stage.pipeline(kind, ("parquet", "replace")))
+            stage.start_run(stage.create_pipeline(kind, ("parquet", "replace")))
             for kind in ("rest", "rest", "rest", "custom")
         ]
-        stage.wait(
-            partial(has_failed, stage, runs), "an attempt that fails because of the full disk"
+        stage.wait_until(
+            partial(has_failed_attempt, stage, runs),
+            "an attempt that fails because of the full disk",
         )
         (home / "filler").unlink()
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}

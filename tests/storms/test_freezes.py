@@ -16,13 +16,13 @@ from tests.runs.processes import read_run
 from tests.storms.stage import Stage, start_storm_worker
 
 pytestmark = pytest.mark.long
-CHOOSE_PROCESS: dict[str, Callable[[Stage], int]] = {
+PROCESS_CHOOSERS: dict[str, Callable[[Stage], int]] = {
     "worker": Stage.choose_worker,
     "child": Stage.choose_child,
 }
 
 
-@pytest.mark.parametrize("victim", CHOOSE_PROCESS)
+@pytest.mark.parametrize("victim", PROCESS_CHOOSERS)
 def test_runs_succeed_although_a_process_is_frozen_until_the_next_attempt(
     stage: Stage, rounds: range, victim: str
 ) -> None:
@@ -30,17 +30,20 @@ def test_runs_succeed_although_a_process_is_frozen_until_the_next_attempt(
     for _ in rounds:
         frozen_pids: list[int] = []
         stage.api.call_at_page(
-            stage.random_page(runs=4), partial(freeze, stage, victim, frozen_pids)
+            stage.random_page(runs=4), partial(freeze_process, stage, victim, frozen_pids)
         )
-        runs = [stage.start(stage.pipeline(kind)) for kind in ("rest", "rest", "rest", "custom")]
-        stage.wait(partial(has_another_attempt, stage, runs), "another attempt")
+        runs = [
+            stage.start_run(stage.create_pipeline(kind))
+            for kind in ("rest", "rest", "rest", "custom")
+        ]
+        stage.wait_until(partial(has_another_attempt, stage, runs), "another attempt")
         with suppress(ProcessLookupError):  # the worker kills a child without progress
             os.kill(frozen_pids[0], signal.SIGCONT)
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
 
 
-def freeze(stage: Stage, victim: str, frozen_pids: list[int]) -> None:
-    pid = CHOOSE_PROCESS[victim](stage)
+def freeze_process(stage: Stage, victim: str, frozen_pids: list[int]) -> None:
+    pid = PROCESS_CHOOSERS[victim](stage)
     os.kill(pid, signal.SIGSTOP)
     wait_until_frozen(pid)
     frozen_pids.append(pid)

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.long
 FAULTS_PER_ROUND = 2  # not more, because a run fails after three crashed attempts
 Fault = Callable[[Stage], None]
 FAULTS_OF_DROVER: dict[str, Fault] = {
-    "child": lambda stage: stage.kill(stage.choose_child),
-    "worker": lambda stage: stage.kill(stage.choose_worker),
-    "fork server": lambda stage: stage.kill(stage.choose_fork_server),
+    "child": lambda stage: stage.kill_process(stage.choose_child),
+    "worker": lambda stage: stage.kill_process(stage.choose_worker),
+    "fork server": lambda stage: stage.kill_process(stage.choose_fork_server),
 }
 FAULTS_OF_POSTGRESQL: dict[str, Fault] = {
     "postmaster": lambda stage: kill_postmaster(stage),
@@ -79,7 +79,7 @@ def run_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:
     for _ in range(FAULTS_PER_ROUND):
         stage.api.call_at_page(stage.random_page(runs=4), lambda: fault(stage))
     for kind in ("rest", "rest", "rest", "custom"):
-        stage.start(stage.pipeline(kind))
+        stage.start_run(stage.create_pipeline(kind))
     ended_runs = stage.wait_and_check_runs()
     assert {run["status"] for run in ended_runs} == {"succeeded"}
     return ended_runs

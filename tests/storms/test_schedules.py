@@ -17,12 +17,12 @@ PIPELINE_COUNT = 20
 
 def create_due_pipelines(stage: Stage) -> None:
     """Create pipelines whose schedules are due now."""
-    due = timezone.now() - timedelta(seconds=5)
+    due_at = timezone.now() - timedelta(seconds=5)
     for _ in range(PIPELINE_COUNT):
-        pipeline = stage.pipeline()
+        pipeline = stage.create_pipeline()
         with stage.world.scope():
             Schedule.unscoped.create(
-                org=stage.world.org, pipeline=pipeline, interval_seconds=86_400, next_run_at=due
+                org=stage.world.org, pipeline=pipeline, interval_seconds=86_400, next_run_at=due_at
             )
 
 
@@ -39,10 +39,11 @@ def test_every_slot_runs_once_although_workers_are_killed(stage: Stage, rounds: 
         stage.api.hold()
         for _ in range(2):  # not three, because a run fails after three crashed attempts
             stage.api.call_at_page(
-                stage.random_page(runs=PIPELINE_COUNT), lambda: stage.kill(stage.choose_worker)
+                stage.random_page(runs=PIPELINE_COUNT),
+                lambda: stage.kill_process(stage.choose_worker),
             )
         create_due_pipelines(stage)
-        stage.wait(
+        stage.wait_until(
             lambda: len(scheduled_runs(stage, earlier_run_ids)) >= PIPELINE_COUNT,
             "the runs of all slots",
         )

@@ -69,28 +69,28 @@ def test_runs_succeed_although_the_supervisor_is_killed(
         for _ in range(2):
             stage.api.call_at_page(stage.random_page(runs=3), partial(kill_supervisor, stage))
         for kind in ("rest", "rest", "custom"):
-            stage.start(stage.pipeline(kind))
+            stage.start_run(stage.create_pipeline(kind))
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
 
 
 def kill_supervisor(stage: Stage) -> None:
-    stage.kill(lambda: stage.workers[0].pid)
+    stage.kill_process(lambda: stage.workers[0].pid)
 
 
 def test_a_repeated_request_starts_one_run_although_the_web_process_is_killed(
     stage: Stage, rounds: range, web_port: int
 ) -> None:
     """A client that repeats a request with the same idempotency key starts only one run."""
-    stage.wait(lambda: is_up(web_port), "the web process")
+    stage.wait_until(lambda: is_web_up(web_port), "the web process")
     kill_count = 0
     for _ in rounds:
         for _ in range(2):
             stage.api.call_at_page(stage.random_page(runs=4), partial(kill_web, stage))
-        pipelines = [stage.pipeline(kind) for kind in ("rest", "rest", "rest", "custom")]
+        pipelines = [stage.create_pipeline(kind) for kind in ("rest", "rest", "rest", "custom")]
         for pipeline in pipelines:
-            kill_count += start_while_killed(stage, web_port, pipeline)
+            kill_count += start_run_while_web_is_killed(stage, web_port, pipeline)
         for pipeline in pipelines:
-            (run,) = run_ids(stage, pipeline)
+            (run,) = read_run_ids(stage, pipeline)
             stage.add_run(run, pipeline)
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
     assert kill_count
@@ -102,20 +102,20 @@ def kill_web(stage: Stage) -> None:
     while not stage.find_processes("uvicorn"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stage.kill(lambda: stage.find_processes("uvicorn")[0])
+    stage.kill_process(lambda: stage.find_processes("uvicorn")[0])
 
 
-def start_while_killed(stage: Stage, port: int, pipeline: Any) -> bool:
+def start_run_while_web_is_killed(stage: Stage, port: int, pipeline: Any) -> bool:
     """Start a run over HTTP. Return whether the web process was killed after the first request."""
     key, path = uuid4().hex, f"/api/v1/pipelines/{pipeline.pk}/run"
     token = token_for(stage.world.users[Role.MEMBER], stage.world.org)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
-    stage.wait(lambda: is_up(port), "the web process")
+    stage.wait_until(lambda: is_web_up(port), "the web process")
     kills_web = stage.rng.random() < 0.5
     if kills_web:
         send_request_only(port, path, headers)
         kill_web(stage)
-    stage.wait(lambda: is_accepted(port, path, headers), "the start of the run")
+    stage.wait_until(lambda: is_run_started(port, path, headers), "the start of the run")
     return kills_web
 
 
@@ -127,7 +127,8 @@ def send_request_only(port: int, path: str, headers: dict[str, str]) -> None:
         client.sendall("\r\n".join([*lines, "", "{}"]).encode())
 
 
-def is_accepted(port: int, path: str, headers: dict[str, str]) -> bool:
+def is_run_started(port: int, path: str, headers: dict[str, str]) -> bool:
+    """Send the request to start a run. Return whether the run was started."""
     try:
         response = httpx.post(
             f"http://127.0.0.1:{port}{path}", json={}, headers=headers, timeout=30
@@ -138,14 +139,14 @@ def is_accepted(port: int, path: str, headers: dict[str, str]) -> bool:
     return response.status_code == 201
 
 
-def is_up(port: int) -> bool:
+def is_web_up(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/api/v1/health/live").status_code == 200
     except httpx.TransportError:
         return False
 
 
-def run_ids(stage: Stage, pipeline: Any) -> list[UUID]:
+def read_run_ids(stage: Stage, pipeline: Any) -> list[UUID]:
     with stage.world.scope():
         runs = Run.objects.for_org(stage.world.org).filter(pipeline=pipeline)
         return list(runs.values_list("pk", flat=True))

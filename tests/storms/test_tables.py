@@ -28,18 +28,18 @@ CHANGES: Sequence[str] = (
 class Locker:
     """Lock a table, wait until another session waits for it, change it, and release it.
 
-    `changes` is the number of changes.
+    `change_count` is the number of changes.
     """
 
     def __init__(self, stage: Stage, table: sql.Identifier) -> None:
-        self.changes = 0
+        self.change_count = 0
         self.errors: list[Exception] = []
         self.ended = threading.Event()
         self._stage, self._table = stage, table
 
     def lock(self, change: str, seconds: float) -> None:
         """Take the lock now. Wait for another session, change the table and release it in a separate thread."""
-        connection = psycopg.connect(self._stage.warehouse)
+        connection = psycopg.connect(self._stage.warehouse_url)
         connection.execute(sql.SQL("LOCK TABLE {}").format(self._table))
         threading.Thread(
             target=self._change_and_release, args=(connection, change, seconds), daemon=True
@@ -53,10 +53,10 @@ class Locker:
                 self._wait_for_other_session(connection)
                 time.sleep(seconds)
                 connection.execute(sql.SQL(change).format(table=self._table))
-        except Exception as error:  # `check` raises it in the thread of the test
+        except Exception as error:  # `check_changes` raises it in the thread of the test
             self.errors.append(error)
         else:
-            self.changes += 1
+            self.change_count += 1
         finally:
             self.ended.set()
 
@@ -70,44 +70,45 @@ class Locker:
             assert time.monotonic() < deadline, "no other session waited for the table"
             time.sleep(0.05)
 
-    def check(self, expected_changes: int) -> None:
+    def check_changes(self, expected_changes: int) -> None:
         assert self.ended.wait(STORM_TIMEOUT)
         if self.errors:
             raise self.errors[0]
-        assert self.changes == expected_changes
+        assert self.change_count == expected_changes
 
 
 def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
     stage: Stage, rounds: range
 ) -> None:
     pipelines = [
-        stage.pipeline(destination_mode=("postgres", mode), lock_timeout=2)
+        stage.create_pipeline(destination_mode=("postgres", mode), lock_timeout=2)
         for mode in ("merge", "replace")
     ]
     for pipeline in pipelines:
-        stage.start(pipeline)
-    stage.wait_and_check_runs(faults=False)  # creates the tables
+        stage.start_run(pipeline)
+    stage.wait_and_check_runs(expects_actions=False)  # creates the tables
     for _ in rounds:
         lockers = []
         for pipeline in pipelines:
             locker = Locker(stage, sql.Identifier("arrivals", pipeline.name))
             change = stage.rng.choice(CHANGES)
-            # One is shorter, the other longer than the lock timeout of the run.
+            # No time is shorter, and four seconds are longer, than the lock timeout of the run.
             seconds = stage.rng.choice((0, 4))
             action = partial(locker.lock, change, seconds)
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
-            stage.start(pipeline)
+            stage.start_run(pipeline)
             lockers.append(locker)
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
         for locker in lockers:
-            locker.check(1)
+            locker.check_changes(1)
 
 
 def test_runs_succeed_although_their_source_table_is_locked_and_changed(
     stage: Stage, rounds: range
 ) -> None:
-    table = sql.Identifier("public", f"source_{stage.rng.randrange(10**9)}")
-    with psycopg.connect(stage.warehouse, autocommit=True) as admin:
+    table_name = f"source_{stage.rng.randrange(10**9)}"
+    table = sql.Identifier("public", table_name)
+    with psycopg.connect(stage.warehouse_url, autocommit=True) as admin:
         create_table = (
             "CREATE TABLE {} AS SELECT n AS id, 'row ' || n AS name FROM generate_series(1, {}) n"
         )
@@ -116,12 +117,14 @@ def test_runs_succeed_although_their_source_table_is_locked_and_changed(
     for _ in rounds:
         locker = Locker(stage, table)
         locker.lock(stage.rng.choice(CHANGES), seconds=stage.rng.choice((0, 2)))
-        stage.start(make_reading_pipeline(stage, table.as_string().split('"')[3]))
-        assert {run["status"] for run in stage.wait_and_check_runs(faults=False)} == {"succeeded"}
-        locker.check(1)
+        stage.start_run(make_table_pipeline(stage, table_name))
+        assert {run["status"] for run in stage.wait_and_check_runs(expects_actions=False)} == {
+            "succeeded"
+        }
+        locker.check_changes(1)
 
 
-def make_reading_pipeline(stage: Stage, table: str) -> Any:
+def make_table_pipeline(stage: Stage, table: str) -> Any:
     """Create a pipeline that reads the table in small pages."""
     name = f"p{stage.rng.randrange(16**12):012x}"
     settings = stage.postgres_settings()

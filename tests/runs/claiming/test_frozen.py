@@ -26,7 +26,7 @@ from tests.runs.claiming.freezer import Freezer, FrozenProcess
 from tests.runs.claiming.locks import LOCKS, Lock, create_due_schedule
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
-from tests.runs.test_crashes import SLOW_SOURCE, assert_everything_arrived_once
+from tests.runs.test_crashes import SLOW_SOURCE, assert_every_row_was_published_once
 from tests.world import World, make_world, new_client
 
 MAX_SECONDS = 30.0  # the frozen process holds its locks for longer
@@ -252,4 +252,4 @@ def test_other_workers_continue_if_one_worker_freezes_in_a_transaction(
             assert frozen_worker.poll() is None
 
     for (world, run), ended_run in zip(runs, ended_runs, strict=True):
-        assert_everything_arrived_once(world, run, ended_run)
+        assert_every_row_was_published_once(world, run, ended_run)

@@ -47,7 +47,7 @@ def test_fifty_runs_with_fifty_streams_use_at_most_the_connections_that_doctor_c
     set_run_limit(acme, RUNS)
     with ExitStack() as stack:
         api = stack.enter_context(paused_api(max_pause=MAX_SECONDS))
-        runs = [start_run(acme, api.pipeline(acme)) for _ in range(RUNS)]
+        runs = [start_run(acme, api.create_pipeline(acme)) for _ in range(RUNS)]
         address = stack.enter_context(web_server(**environment))
         streams = [
             stack.enter_context(listen_to_stream(address, f"/api/v1/runs/{run}/events", acme))

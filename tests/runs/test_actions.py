@@ -22,10 +22,14 @@ from tests.runs.processes import start_run
 from tests.world import World
 
 
-def run_actions(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
+def bound_actions(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
+    """Return the actions on a new run and its pipeline, as calls of the principal `by`."""
     pipeline = make_pipeline(world)
     run_id = start_run(world, pipeline)
-    bind: Any = partial(partial, org=world.org, by=by)
+
+    def bind(action: Callable[..., Any], **arguments: Any) -> Callable[[], Any]:
+        return partial(action, org=world.org, by=by, **arguments)
+
     return {
         "start": bind(services.start, pipeline_id=pipeline.pk),
         "cancel": bind(services.cancel, run_id=run_id),
@@ -44,7 +48,7 @@ def test_a_principal_without_permission_or_of_another_domain_is_rejected(
         by = principal(acme, Role.MEMBER if is_domain_key else Role.VIEWER)
         if is_domain_key:
             by = replace(by, only_domain=uuid4())
-        actions = run_actions(acme, by)
+        actions = bound_actions(acme, by)
         for name, action in actions.items():
             with pytest.raises(NotFound if is_domain_key else PermissionMissing):
                 pytest.fail(f"{name}: {action()}")
