@@ -77,14 +77,14 @@ MUTANTS = [
     Mutant(
         "an org with locked rows is chosen again and again",
         "apps/runs/claiming/leases.py",
-        "skipped_orgs.add(chosen[0])",
+        "skipped_orgs.add(chosen_run[0])",
         "raise",
         FROZEN_PROCESSES,
     ),
     Mutant(
         "a claim is not searched for after the response to its commit was lost",
         "apps/runs/claiming/leases.py",
-        "if self._chosen is None:",
+        "if self._chosen_run is None:",
         "if self._worker:",
         "tests/runs/claiming/test_turns.py",
     ),

@@ -34,8 +34,10 @@ def tick() -> int:
     """Start every run that is due. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [SCHEDULES_PER_TICK])
-        due = cursor.fetchall()
-    return apply_to_rows(due, lambda org, schedule: fire(org_id=org, schedule_id=schedule))
+        due_schedules = cursor.fetchall()
+    return apply_to_rows(
+        due_schedules, lambda org, schedule: fire(org_id=org, schedule_id=schedule)
+    )
 
 
 def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:

@@ -83,7 +83,7 @@ class _Claimer:
         self.is_decided = False  # whether `claim` is the result
         self._worker = worker
         self._lease = uuid4()
-        self._chosen: tuple[UUID, UUID] | None = None
+        self._chosen_run: tuple[UUID, UUID] | None = None  # (org id, run id)
 
     def try_once(self) -> None:
         """Try once, in one transaction."""
@@ -96,9 +96,9 @@ class _Claimer:
 
     def _find_unconfirmed_claim(self) -> Claim | None:
         """Return the claim of an earlier try whose commit succeeded without a confirmation."""
-        if self._chosen is None:
+        if self._chosen_run is None:
             return None
-        org_id, run_id = self._chosen
+        org_id, run_id = self._chosen_run
         with org_scope(org_id):
             rows = Run.objects.for_org(org_id).filter(lease=self._lease, status=Status.RUNNING)
             run = rows.annotate(now=Now()).filter(pk=run_id).first()
@@ -108,15 +108,15 @@ class _Claimer:
         """Claim the next run, if there is one. Returns the orgs whose rows another process has locked."""
         skipped_orgs: set[UUID] = set()
         orgs_at_limit = admission.orgs_at_worker_limit(self._worker[:120])
-        while (chosen := admission.next_run(skipped_orgs | orgs_at_limit)) is not None:
-            self._chosen = chosen
+        while (chosen_run := admission.next_run(skipped_orgs | orgs_at_limit)) is not None:
+            self._chosen_run = chosen_run
             try:
-                self.claim = self._claim_chosen_run(*chosen)
+                self.claim = self._claim_chosen_run(*chosen_run)
                 break
             except OperationalError as error:
                 if not is_lock_timeout(error):
                     raise
-                skipped_orgs.add(chosen[0])
+                skipped_orgs.add(chosen_run[0])
         return skipped_orgs
 
     def _claim_chosen_run(self, org_id: UUID, run_id: UUID) -> Claim | None:
