@@ -114,7 +114,7 @@ def empty_database() -> None:
     DELETE is used because TRUNCATE would create hundreds of files each time.
     """
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
-        tables = _query_names(admin, TABLES)
+        tables = _query_names(admin, TABLES_QUERY)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
         admin.execute(
             "SET session_replication_role = replica"
@@ -125,7 +125,7 @@ def empty_database() -> None:
         admin.execute(RESTART_SEQUENCES)
 
 
-TABLES = """
+TABLES_QUERY = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'engine')
 AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')"""
 RESTART_SEQUENCES = """

@@ -62,7 +62,7 @@ class ForkServer:
         kill_at: int,
         file_limit: int | None = None,
     ) -> ForkResult:
-        """`file_limit` is the largest file, in bytes, that the fork can write."""
+        """Stage the rows in a fork that can write files of at most `file_limit` bytes."""
         return self._request_fork(job, kill_at=kill_at, rows=rows, file_limit=file_limit)
 
     def _request_fork(self, job: SyncJob, **attempt: Any) -> ForkResult:

@@ -32,10 +32,10 @@ Row = Mapping[str, Any]
 
 
 class Target(ABC):
-    """One destination and the place it writes to."""
+    """One destination and the place to which it writes."""
 
     kind: str
-    name = "flights"
+    table = "flights"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.data = StorageRoot(f"file://{folder}", "org/1/pipeline/2")
@@ -55,7 +55,7 @@ class Target(ABC):
 
     def spec(self, mode: WriteMode, key: Sequence[str] = (), **settings: Any) -> DestinationSpec:
         return DestinationSpec(
-            self.kind, self.config() | settings, self.name, mode, primary_key=tuple(key)
+            self.kind, self.config() | settings, self.table, mode, primary_key=tuple(key)
         )
 
     @abstractmethod
@@ -140,7 +140,7 @@ class FileTarget(Target):
         self.store: Store = open_root(self.data)
 
     def read_manifest(self) -> dict[str, Any] | None:
-        data = self.store.read(f"{self.name}/manifest.json")
+        data = self.store.read(f"{self.table}/manifest.json")
         return None if data is None else dict(orjson.loads(data))
 
     def read_parts(self) -> list[bytes] | None:
@@ -149,7 +149,9 @@ class FileTarget(Target):
             manifest = self.read_manifest()
             if manifest is None:
                 return None
-            contents = [self.store.read(f"{self.name}/{part['key']}") for part in manifest["parts"]]
+            contents = [
+                self.store.read(f"{self.table}/{part['key']}") for part in manifest["parts"]
+            ]
             if None not in contents:
                 return [part for part in contents if part is not None]
 
@@ -158,7 +160,7 @@ class FileTarget(Target):
         return None if parts is None else [row for part in parts for row in self.decode(part)]
 
     def count_staged(self) -> int:
-        return len(list(self.store.entries(f"{self.name}/_staging/")))
+        return len(list(self.store.entries(f"{self.table}/_staging/")))
 
     @abstractmethod
     def decode(self, part: bytes) -> list[dict[str, Any]]: ...
@@ -248,7 +250,7 @@ class PostgresTarget(Target):
         """Run a statement and return its rows. Replace {schema} and {table} by the target's names."""
         names = {
             "schema": sql.Identifier(self.schema),
-            "table": sql.Identifier(self.schema, self.name),
+            "table": sql.Identifier(self.schema, self.table),
         }
         with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
             cursor = connection.execute(sql.SQL(text).format(**names), values)
@@ -257,7 +259,7 @@ class PostgresTarget(Target):
     def read_rows(self) -> list[dict[str, Any]] | None:
         try:
             cursor = self._reader.execute(
-                sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.schema, self.name))
+                sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.schema, self.table))
             )
         except psycopg.errors.UndefinedTable:
             return None
@@ -296,7 +298,7 @@ class DuckdbTarget(Target):
         # DuckDB lets readers and writers of one process open the file at the same time.
         self._reader = self._reader or duckdb.connect(self.file, config=OPTIONS)
         try:
-            cursor = self._reader.execute(f'FROM "{self.name}"')
+            cursor = self._reader.execute(f'FROM "{self.table}"')
         except duckdb.CatalogException:
             return None
         names = [column[0] for column in cursor.description or ()]

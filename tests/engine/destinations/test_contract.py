@@ -63,7 +63,7 @@ def test_publishing_twice_changes_nothing_and_returns_the_same_result(target: Ta
     assert multiset(target.read_rows() or []) == multiset(user_rows(0, 4))
 
 
-def test_a_late_second_publish_of_an_older_job_changes_nothing(target: Target) -> None:
+def test_publishing_an_older_job_again_changes_nothing(target: Target) -> None:
     older_job = SyncJob(target)
     older_job.write(user_rows(0, 4))
     rows = older_job.publish().rows
@@ -74,7 +74,7 @@ def test_a_late_second_publish_of_an_older_job_changes_nothing(target: Target) -
 
 
 @pytest.mark.parametrize("rows", [user_rows(0, 4), []], ids=["rows", "empty"])
-def test_a_frozen_publisher_changes_nothing_after_its_job_was_forgotten(
+def test_a_frozen_publisher_changes_nothing_after_the_record_of_its_job_was_deleted(
     target: Target, rows: list[dict[str, Any]]
 ) -> None:
     sync(target, user_rows(90, 92))
@@ -118,7 +118,7 @@ def test_rows_staged_after_the_lease_was_lost_are_not_published(target: Target) 
 
 
 def test_a_batch_that_is_committed_twice_is_published_twice(target: Target) -> None:
-    """This is the negative control of the two tests above: they would fail if a batch were published twice."""
+    """This is the negative control of the two tests above. They would fail if a batch were published twice."""
     job = SyncJob(target, "append")
     job.write(user_rows(0, 3))
     batch = job.stage(user_rows(3, 6))

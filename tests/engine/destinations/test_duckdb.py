@@ -110,7 +110,7 @@ def test_fields_that_differ_only_in_case_keep_their_own_columns(target: DuckdbTa
 
 def test_two_tables_are_stored_in_one_file(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
-    target.name = "sales.airports"
+    target.table = "sales.airports"
     sync(target, [{"code": "x"}])
     sync(target, [{"code": "y"}], mode="append")
     assert run_statement(target, "SELECT code FROM sales.airports ORDER BY code") == [
@@ -143,7 +143,7 @@ def test_column_types_chosen_by_a_person_are_kept(target: DuckdbTarget) -> None:
 def test_publishing_to_a_view_is_refused(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     run_statement(target, "CREATE VIEW numbers AS SELECT 1 AS id")
-    target.name = "numbers"
+    target.table = "numbers"
     with pytest.raises(ConfigurationError, match="is not a table"):
         sync(target, [{"id": 1}])
 

@@ -67,11 +67,11 @@ def test_the_manifest_lists_exactly_what_is_visible(file_target: FileTarget) -> 
     assert sizes == [part["bytes"] for part in manifest["parts"]]
     stored_keys = {
         entry.key
-        for entry in file_target.store.entries(f"{file_target.name}/")
+        for entry in file_target.store.entries(f"{file_target.table}/")
         if "/." not in entry.key
     }
-    listed_keys = {f"{file_target.name}/{part['key']}" for part in manifest["parts"]}
-    assert stored_keys == listed_keys | {f"{file_target.name}/manifest.json"}
+    listed_keys = {f"{file_target.table}/{part['key']}" for part in manifest["parts"]}
+    assert stored_keys == listed_keys | {f"{file_target.table}/manifest.json"}
 
 
 def test_replaced_files_are_deleted(file_target: FileTarget) -> None:
@@ -79,7 +79,7 @@ def test_replaced_files_are_deleted(file_target: FileTarget) -> None:
     sync(file_target, [{"id": 3}])
     keys = [
         entry.key
-        for entry in file_target.store.entries(f"{file_target.name}/")
+        for entry in file_target.store.entries(f"{file_target.table}/")
         if "/." not in entry.key
     ]
     assert len(keys) == 2
@@ -226,7 +226,7 @@ def test_a_folder_of_another_format_is_replaced_but_not_appended_to(
 def test_table_names_that_cannot_be_folder_names_are_refused(
     parquet: ParquetTarget, name: str
 ) -> None:
-    parquet.name = name
+    parquet.table = name
     with pytest.raises(ConfigurationError):
         SyncJob(parquet)
 
@@ -236,7 +236,7 @@ def test_missing_staged_data_is_an_error(file_target: FileTarget) -> None:
     job.write([{"id": 1}])
     job.write([{"id": 2}])
     file_target.store.delete(
-        [next(iter(file_target.store.entries(f"{file_target.name}/_staging/"))).key]
+        [next(iter(file_target.store.entries(f"{file_target.table}/_staging/"))).key]
     )
     with pytest.raises(DestinationError, match="is missing"):
         job.start_attempt()

@@ -258,16 +258,16 @@ def test_rows_with_only_nulls_arrive(target: PostgresTarget) -> None:
 
 
 def test_names_with_sql_in_them_are_quoted(target: PostgresTarget) -> None:
-    target.name = 'x"; DROP SCHEMA public; --'
+    target.table = 'x"; DROP SCHEMA public; --'
     sync(target, [{'a"; DROP TABLE x; --': 1}])
     assert target.read_rows() == [{'a"; DROP TABLE x; --': 1}]
 
 
 def test_a_table_name_may_contain_its_schema(target: PostgresTarget) -> None:
     schema = target.schema
-    target.name = f"{schema}_other.flights"
+    target.table = f"{schema}_other.flights"
     sync(target, [{"id": 1}])
-    target.name, target.schema = "flights", f"{schema}_other"
+    target.table, target.schema = "flights", f"{schema}_other"
     assert target.read_rows() == [{"id": 1}]
     target.query("DROP SCHEMA {schema} CASCADE")
     target.schema = schema

@@ -186,7 +186,7 @@ class Greedy(Source):
 
 # The results of these cases depend on the isolation layers. The results of all other cases depend only on the code
 # that reads the output, so each of those runs in one mode.
-DEPEND_ON_LAYERS = (
+LAYER_DEPENDENT_CASES = (
     "allocates memory without end",
     "closes its output and continues",
     "fills the disk with deleted files",
@@ -199,9 +199,9 @@ DEPEND_ON_LAYERS = (
     "starts threads without end",
     "writes one file that is too large",
 )
-CASES = modes.case_params(DEPEND_ON_LAYERS, full_modes=modes.USUAL_MODES[:1])
+CASES = modes.case_params(LAYER_DEPENDENT_CASES, full_modes=modes.USUAL_MODES[:1])
 CASES += modes.case_params(
-    [name for name in GREEDY_CASES if name not in DEPEND_ON_LAYERS], full_modes=()
+    [name for name in GREEDY_CASES if name not in LAYER_DEPENDENT_CASES], full_modes=()
 )
 
 
