@@ -17,7 +17,8 @@ from apps.auth.names import (
     clean_name,
 )
 
-_REFUSED_IN_JSON = f"{REFUSED_BY_DATABASE}|[\\\\](u00[0-9a-f]|[bfr])"  # control characters as a PostgreSQL regular expression
+# PostgreSQL regular expression of the refused characters and of the escape sequences for control characters.
+_REFUSED_IN_JSON = f"{REFUSED_BY_DATABASE}|[\\\\](u00[0-9a-f]|[bfr])"
 
 
 def clean(table: str, **columns: int) -> migrations.RunPython:

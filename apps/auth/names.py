@@ -3,8 +3,9 @@
 A name is normalised (NFC), its white space becomes single spaces, and it is trimmed. These characters are refused:
 control and format characters (Unicode's Cc and Cf, which include the characters that change the direction of text),
 line and paragraph separators, lone surrogates, private-use characters, noncharacters and invisible characters. The
-joiners ZWJ and ZWNJ are allowed where scripts and emoji need them. Invalid input of users is rejected (`parse_name`). Invalid names from
-issuers, directories and repositories are cleaned (`clean_name`), because nobody can correct them here.
+joiners ZWJ and ZWNJ are allowed where scripts and emoji need them. Invalid input of users is rejected (`parse_name`).
+Invalid names from issuers, directories and repositories are cleaned (`clean_name`), because nobody can correct them
+here.
 """
 
 from __future__ import annotations
@@ -23,12 +24,10 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _INVISIBLE_CHARACTERS = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\U0001d159"
 )
-_FIRST_JOINABLE_CHARACTER = (
-    "\u0600"  # Lower code points are Latin, Greek, Cyrillic and Hebrew, which need no joiners.
-)
-_VIRAMA_CLASS = (
-    9  # Unicode's combining class of viramas; a joiner after a virama selects a letter's shape
-)
+# Lower code points are Latin, Greek, Cyrillic and Hebrew, which need no joiners.
+_FIRST_JOINABLE_CHARACTER = "\u0600"
+# Unicode's combining class of viramas. A joiner after a virama selects a letter's shape.
+_VIRAMA_CLASS = 9
 
 # Regular expression of the characters that the database rejects. No name of any script needs them. `parse_name`
 # rejects more characters.

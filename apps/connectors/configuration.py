@@ -37,7 +37,7 @@ def build(
     kind: Kind,
     sent_settings: JsonObject,
     *,
-    before: StoredSettings = NO_SETTINGS,
+    previous: StoredSettings = NO_SETTINGS,
     patch: bool = False,
     path: str = "",
 ) -> tuple[StoredSettings, list[Error]]:
@@ -48,27 +48,29 @@ def build(
     be sent again if the place that receives it changes.
     """
     if patch:
-        settings, inherited = _apply_patch(before.visible, sent_settings)
+        settings, inherited_paths = _apply_patch(previous.visible, sent_settings)
     else:
-        settings, inherited = deepcopy(dict(sent_settings)), set()
-    merged = secrets.merge(settings, before.secrets, kind.secrets)
-    errors = _validate_and_drop_leftovers(kind, merged, inherited)
+        settings, inherited_paths = deepcopy(dict(sent_settings)), set()
+    merged = secrets.merge(settings, previous.secrets, kind.secrets)
+    errors = _validate_and_drop_leftovers(kind, merged, inherited_paths)
     visible, plain_secrets = secrets.split(merged.config, kind.secrets)
     errors += merged.errors
     errors += _moved_secret_errors(
-        kind, before, visible, merged.filled_paths & plain_secrets.keys()
+        kind, previous, visible, merged.filled_paths & plain_secrets.keys()
     )
     new_settings = StoredSettings(visible, plain_secrets)
     return new_settings, [(join_path(path, name), message, code) for name, message, code in errors]
 
 
-def _apply_patch(before: JsonObject, changes: JsonObject) -> tuple[dict[str, Any], set[str]]:
-    """Return `before` with a JSON Merge Patch applied, and the paths whose values come from `before`."""
-    inherited: set[str] = set()
+def _apply_patch(previous: JsonObject, changes: JsonObject) -> tuple[dict[str, Any], set[str]]:
+    """Return `previous` with a JSON Merge Patch applied, and the paths whose values come from `previous`."""
+    inherited_paths: set[str] = set()
 
     def apply(old: Any, new: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
         result = dict(old) if isinstance(old, dict) else {}
-        inherited.update(secrets.path_of((*path, name)) for name in result.keys() - new.keys())
+        inherited_paths.update(
+            secrets.path_of((*path, name)) for name in result.keys() - new.keys()
+        )
         for name, value in new.items():
             if isinstance(value, dict) and not secrets.is_marker(value):
                 result[name] = apply(result.get(name), value, (*path, name))
@@ -76,15 +78,15 @@ def _apply_patch(before: JsonObject, changes: JsonObject) -> tuple[dict[str, Any
                 result[name] = value
         return result
 
-    return deepcopy(apply(before, changes, ())), inherited
+    return deepcopy(apply(previous, changes, ())), inherited_paths
 
 
 def _validate_and_drop_leftovers(
-    kind: Kind, merged: secrets.MergedSettings, inherited: set[str]
+    kind: Kind, merged: secrets.MergedSettings, inherited_paths: set[str]
 ) -> list[Error]:
     """Drop kept settings that the kind no longer has, and return the errors of the settings."""
     _drop_nulls(merged.config, kind)
-    kept_paths = inherited | merged.omitted_paths
+    kept_paths = inherited_paths | merged.omitted_paths
     errors = schemas.errors(kind.schema, merged.config)
     leftovers = {name for name, _, code in errors if code == "unknown" and name in kept_paths}
     if not leftovers:
@@ -105,12 +107,12 @@ def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
 
 
 def _moved_secret_errors(
-    kind: Kind, before: StoredSettings, visible: JsonObject, kept_paths: set[str]
+    kind: Kind, previous: StoredSettings, visible: JsonObject, kept_paths: set[str]
 ) -> list[Error]:
     """Return an error for each kept secret if the new settings would send it to another place."""
     if not kept_paths:
         return []
-    changed_places = places.changed_places(kind.schema, before.visible, visible)
+    changed_places = places.changed_places(kind.schema, previous.visible, visible)
     if not changed_places:
         return []
     changed = ", ".join(changed_places[:3])

@@ -16,7 +16,7 @@ from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject, JsonValue
 
 MIN_LENGTH_FOR_HINT = 12  # The last four characters of a shorter secret would reveal too much.
-UNSET = {"set": False}
+UNSET_MARKER = {"set": False}
 
 Secrets = JsonObject  # {path: secret}
 Hints = Mapping[str, str]
@@ -67,22 +67,22 @@ def mask(
     for pattern in patterns:
         for container, key, path in list(_matching_entries(masked, pattern)):
             if path not in stored_hints:
-                container[key] = dict(UNSET)
+                container[key] = dict(UNSET_MARKER)
     for path, last4 in stored_hints.items():
         _set_value(masked, path, {"set": True, "last4": last4})
     return masked
 
 
 def join(visible: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
-    """Undo `split`: return the plain settings."""
-    plain = deepcopy(dict(visible))
+    """Undo `split`: return the settings with the secrets in plain text."""
+    settings = deepcopy(dict(visible))
     for path, value in secrets.items():
-        _set_value(plain, path, value)
-    return plain
+        _set_value(settings, path, value)
+    return settings
 
 
 def merge(
-    sent_settings: JsonObject, stored: Secrets, patterns: frozenset[Pattern]
+    sent_settings: JsonObject, stored_secrets: Secrets, patterns: frozenset[Pattern]
 ) -> MergedSettings:
     """Fill in the stored secrets whose marker the request sends, or whose field it leaves out.
 
@@ -92,8 +92,8 @@ def merge(
     for pattern in patterns:
         for container, key, path in list(_matching_entries(result.config, pattern)):
             if is_marker(container[key]):
-                _resolve_marker(result, container, key, path, stored)
-    for path, value in stored.items():
+                _resolve_marker(result, container, key, path, stored_secrets)
+    for path, value in stored_secrets.items():
         steps = tuple(_steps(path))
         has_fixed_path = "*" not in steps and steps in patterns
         if has_fixed_path and path not in result.filled_paths and _is_absent(result.config, steps):
@@ -120,18 +120,18 @@ def path_of(steps: tuple[str, ...]) -> str:
 
 
 def _resolve_marker(
-    result: MergedSettings, container: Any, key: Any, path: str, stored: Secrets
+    result: MergedSettings, container: Any, key: Any, path: str, stored_secrets: Secrets
 ) -> None:
     marker = container[key]
     if not marker["set"]:
         _remove_entry(container, key)
-    elif path not in stored:
+    elif path not in stored_secrets:
         result.errors.append((path, "There is no saved value; send the value.", "secret_required"))
-    elif marker.get("last4") not in (None, hints({path: stored[path]})[path]):
+    elif marker.get("last4") not in (None, hints({path: stored_secrets[path]})[path]):
         message = "This marker belongs to another value; send the value."
         result.errors.append((path, message, "secret_required"))
     else:
-        container[key] = stored[path]
+        container[key] = stored_secrets[path]
         result.filled_paths.add(path)
 
 

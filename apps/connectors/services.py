@@ -106,7 +106,7 @@ def update(
             setattr(connector, name, changes[name])
     replaced_secrets: set[str] = set()
     if "config" in changes:
-        settings = checked_settings(kind, changes["config"], before=stored, patch=patch)
+        settings = checked_settings(kind, changes["config"], previous=stored, patch=patch)
         replaced_secrets = {
             path for path, value in settings.secrets.items() if stored.secrets.get(path) != value
         }
@@ -201,10 +201,12 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 
 
 def checked_settings(
-    kind: Kind, config: JsonObject, *, before: StoredSettings = NO_SETTINGS, patch: bool = False
+    kind: Kind, config: JsonObject, *, previous: StoredSettings = NO_SETTINGS, patch: bool = False
 ) -> StoredSettings:
     """Return the settings to store, as `configuration.build` does. Raises Invalid."""
-    settings, errors = configuration.build(kind, config, before=before, patch=patch, path="config")
+    settings, errors = configuration.build(
+        kind, config, previous=previous, patch=patch, path="config"
+    )
     if errors:
         raise Invalid(errors)
     return settings

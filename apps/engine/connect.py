@@ -1,7 +1,8 @@
 """Check a connection, discover streams, preview records. Arguments and results are JSON.
 
-The functions run in a child of the fork server. They take the same payload: `{"role", "kind", "config", "stream", "sync_mode", "cursor_field",
-"primary_key", "table", "write_mode", "files", "data", "allow_private_networks", "limit"}`. `role`, `kind` and
+The functions run in a child of the fork server. They take the same payload: `{"role", "kind", "config", "stream",
+"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "files", "data", "allow_private_networks",
+"limit"}`. `role`, `kind` and
 `config` are always required. `files` and `data` are storage roots as JSON. The functions raise EngineError.
 """
 

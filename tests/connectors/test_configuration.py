@@ -34,8 +34,8 @@ def check_random_settings(data: st.DataObject) -> None:
     )
     first, errors = configuration.build(kind, first_settings, path="config")
     assert all(field.startswith("config") and message for field, message, _ in errors)
-    configuration.build(kind, second_settings, before=first, patch=True)
-    second, errors_of_second = configuration.build(kind, second_settings, before=first)
+    configuration.build(kind, second_settings, previous=first, patch=True)
+    second, errors_of_second = configuration.build(kind, second_settings, previous=first)
     if not errors_of_second:
         assert not schemas.errors(kind.schema, second.plain)
 

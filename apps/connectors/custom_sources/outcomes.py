@@ -25,12 +25,12 @@ class Outcome(TypedDict):
 
 
 def build_outcome(
-    path: str, result: str, *, message: str = "", source: CustomSource | None = None
+    path: str, outcome: str, *, message: str = "", source: CustomSource | None = None
 ) -> Outcome:
-    """Return the result for the file at `path`. `result` is one of OUTCOMES."""
+    """Return the result for the file at `path`. `outcome` is one of OUTCOMES."""
     return {
         "path": names.clean_name(path, max_length=MAX_PATH_LENGTH),
-        "outcome": result,
+        "outcome": outcome,
         "message": names.clean_name(message, max_length=MAX_MESSAGE_LENGTH),
         "source_id": str(source.pk) if source else None,
         "version": source.latest if source else None,

@@ -55,7 +55,7 @@ class CodeReport(serializers.Serializer[Any]):
     auth_type = serializers.CharField(allow_blank=True)
     hosts = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Hosts the code may connect to: host, *.host, host:port, {setting} for that setting's host, * for any.",
+        help_text="Hosts the code may connect to: host, *.host, host:port, {setting} for the host in a setting, * for any.",
     )
 
 

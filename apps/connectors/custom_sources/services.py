@@ -123,7 +123,10 @@ def restore(
 
 
 def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> None:
-    """Delete a source with its versions. Raises ChangedMeanwhile, and CustomSourceInUse with the objects that use it."""
+    """Delete a source with its versions.
+
+    Raises ChangedMeanwhile, and CustomSourceInUse with the objects that use the source.
+    """
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
         try:
@@ -149,10 +152,10 @@ def _require_own_code(source: CustomSource) -> None:
 
 
 def _in_use_error(error: ProtectedError) -> CustomSourceInUse:
-    users = [
+    dependents = [
         {"id": str(row.pk), "name": str(row), "kind": row._meta.model_name or ""}
         for row in error.protected_objects
     ]
-    users.sort(key=lambda user: user["name"])
-    names = ", ".join(user["name"] for user in users[:5])
-    return CustomSourceInUse(f"It is used by {names}.", users=users)
+    dependents.sort(key=lambda dependent: dependent["name"])
+    names = ", ".join(dependent["name"] for dependent in dependents[:5])
+    return CustomSourceInUse(f"It is used by {names}.", users=dependents)

@@ -83,12 +83,12 @@ def _prepare_saved_source(
     version = edits.find_version(org, saved, number or saved.latest)
     if version.approved_at is None:
         edits.require_permission_for_any_host(by, version.report["hosts"])
-    before = NO_SETTINGS
+    previous = NO_SETTINGS
     if connector_id is not None:
         _require_approved(version)
-        before = _stored_settings(org, by, connector_id, source_id)
+        previous = _stored_settings(org, by, connector_id, source_id)
     label = f"{saved.name}, version {version.number}"
-    source = _source_spec(version.code, version.report, label, preview, before)
+    source = _source_spec(version.code, version.report, label, preview, previous)
     return partial(engine.try_source, org_id=org.pk, source=source, limit=preview.limit)
 
 
@@ -125,14 +125,14 @@ def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connecto
 
 
 def _source_spec(
-    code: str, report: Report, label: str, preview: PreviewRequest, before: StoredSettings
+    code: str, report: Report, label: str, preview: PreviewRequest, previous: StoredSettings
 ) -> SourceSpec:
     """Return the specification for the engine. Validate the settings against the schema of the code.
 
     Raises Invalid.
     """
     kind = kinds.kind_from_report(CustomSource(name="draft"), report)
-    settings = connectors.checked_settings(kind, preview.config, before=before, patch=True)
+    settings = connectors.checked_settings(kind, preview.config, previous=previous, patch=True)
     return SourceSpec(
         kind="custom",
         config=settings.plain,

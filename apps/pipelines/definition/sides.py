@@ -182,7 +182,7 @@ class Side:
         built, errors = configuration.build(
             kind,
             settings,
-            before=before,
+            previous=before,
             patch=self.patch and is_same_kind,
             path=join_path(self.side, "config"),
         )

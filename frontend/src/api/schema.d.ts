@@ -3070,7 +3070,7 @@ export interface components {
             };
             secret_names: string[];
             auth_type: string;
-            /** @description Hosts the code may connect to: host, *.host, host:port, {setting} for that setting's host, * for any. */
+            /** @description Hosts the code may connect to: host, *.host, host:port, {setting} for the host in a setting, * for any. */
             hosts: string[];
         };
         CodeRequest: {

@@ -8,7 +8,7 @@ from apps.auth import accounts
 
 
 class Command(changepassword.Command):
-    """Set the password of the user with this address. All sessions end, and links that were mailed earlier stop working."""
+    """Set the password of the user with this address. All sessions end, and earlier mailed links stop working."""
 
     help = __doc__ or ""
 

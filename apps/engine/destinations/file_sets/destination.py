@@ -32,9 +32,8 @@ from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores import Store, SwapConflict
 
-MAX_SWAP_ATTEMPTS = (
-    10  # attempts to replace the manifest while other pipelines publish to the same folder
-)
+# Attempts to replace the manifest while other pipelines publish to the same folder.
+MAX_SWAP_ATTEMPTS = 10
 
 
 class FilesDestination(Destination):

@@ -18,9 +18,8 @@ class FileFormat(ABC):
     name: ClassVar[str]
     extension: ClassVar[str]
     media_type: ClassVar[str]
-    needs_same_columns: ClassVar[bool] = (
-        True  # whether all visible parts must have the same columns
-    )
+    # whether all visible parts must have the same columns
+    needs_same_columns: ClassVar[bool] = True
     # whether a staged part that already has the right columns can be published unchanged
     publishes_staged_parts: ClassVar[bool] = False
     staging_compression: str = "lz4"
