@@ -47,7 +47,7 @@ def main() -> None:
     except SettingInvalid as error:
         exit_with_error(str(error))
     except (InterfaceError, OperationalError, DriverError) as lost:
-        from local.lost_database import DATABASE_LOST, is_lost
+        from local.lost_database import DATABASE_LOST_CODE, is_lost
 
         if not is_lost(lost):
             raise
@@ -55,7 +55,7 @@ def main() -> None:
         if "connection failed" not in reason:
             exit_with_error(
                 f"The connection to the database was lost ({reason}): run the command again.",
-                code=DATABASE_LOST,
+                code=DATABASE_LOST_CODE,
             )
         exit_with_error(
             f"The database cannot be used ({reason}): check that `make up` is running, or correct DATABASE_URL."

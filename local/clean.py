@@ -36,15 +36,15 @@ def _remove_data(home: Home) -> None:
         server = EmbeddedPostgres(home.cluster)
         server.stop_orphan()
         server.delete()
-    remove(home.root)
+    remove_folder(home.root)
 
 
-def remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder, even if custom code left deeply nested folders or folders that their owner cannot enter.
 
     Modes are changed for folders only: a file may be a hard link to a file elsewhere. Raises LocalError.
     """
-    make_accessible = (
+    chmod_arguments = (
         "-type",
         "d",
         "!",
@@ -56,8 +56,8 @@ def remove(folder: Path) -> None:
         "{}",
         ";",
     )
-    subprocess.run(["find", str(folder), *make_accessible], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["find", str(folder), *chmod_arguments], stderr=subprocess.DEVNULL, check=False)
     if subprocess.run(["rm", "-rf", str(folder)], check=False).returncode != 0:
         raise LocalError(
-            f"{folder} could not be removed; the lines above have the reason. Run this again as its owner."
+            f"{folder} could not be removed; the lines above have the reason. Run the command again as the owner of the folder."
         )

@@ -18,10 +18,10 @@ from local.home import CHECKOUT
 from local.install import PYTHON, find_uv, python_with_pip
 from local.toolbox import INTERRUPTED, TOOLS, fingerprint, has_content, run
 
-FOLDER = CHECKOUT / "frontend"
-BUILD_FOLDER = FOLDER / "dist"
-BUILD_STAMP = FOLDER / "node_modules" / ".built-from"  # not in dist, which is served
-PACKAGES_STAMP = FOLDER / "node_modules" / ".installed-from"
+FRONTEND_FOLDER = CHECKOUT / "frontend"
+BUILD_FOLDER = FRONTEND_FOLDER / "dist"
+BUILD_STAMP = FRONTEND_FOLDER / "node_modules" / ".built-from"  # not in dist, which is served
+PACKAGES_STAMP = FRONTEND_FOLDER / "node_modules" / ".installed-from"
 NODE_LOCK = "requirements-node.lock"
 
 
@@ -37,13 +37,13 @@ class Node:
     ) -> None:
         """Run an npm command in the folder of the front end."""
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
+        quiet_options = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
         run(
             [*self.npm, *arguments],
             step=step,
-            folder=FOLDER,  # npm's option --prefix would also change where npm reads its settings
+            folder=FRONTEND_FOLDER,  # npm's option --prefix would also change where npm reads its settings
             remedy=remedy,
-            env=quiet | {"PATH": path, "npm_config_update_notifier": "false"},
+            env=quiet_options | {"PATH": path, "npm_config_update_notifier": "false"},
         )
 
 
@@ -72,22 +72,25 @@ def _source_fingerprint() -> str:
 def prepare_node() -> Node:
     """Install the front end's locked packages, and return Node."""
     node = _system_node() or _wheel_node()
-    lock = fingerprint([FOLDER / "package-lock.json", FOLDER / "package.json"]) + "\n"
-    if not has_content(PACKAGES_STAMP, lock):
+    lock_fingerprint = (
+        fingerprint([FRONTEND_FOLDER / "package-lock.json", FRONTEND_FOLDER / "package.json"])
+        + "\n"
+    )
+    if not has_content(PACKAGES_STAMP, lock_fingerprint):
         _print("Installing front-end packages ...")
         node.run_npm(
             "ci",
             step="Installing the front-end packages",
             remedy="check the network to the package registries, then try again",
         )
-        PACKAGES_STAMP.write_text(lock)
+        PACKAGES_STAMP.write_text(lock_fingerprint)
     return node
 
 
 def _source_files() -> Iterator[Path]:
-    generated = {"node_modules", "dist", "test-results", "coverage"}
-    for folder, folders, names in os.walk(FOLDER):
-        folders[:] = [name for name in folders if name not in generated]
+    generated_folders = {"node_modules", "dist", "test-results", "coverage"}
+    for folder, folders, names in os.walk(FRONTEND_FOLDER):
+        folders[:] = [name for name in folders if name not in generated_folders]
         yield from (Path(folder) / name for name in names if not name.endswith(".tsbuildinfo"))
 
 
@@ -151,7 +154,7 @@ def main(scripts: list[str]) -> int:
         sys.stderr.write(f"The front end could not be built ({failure}): free some space.\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped; the next start continues from here.\n")
+        sys.stderr.write("\nStopped. Run the command again to continue.\n")
         return INTERRUPTED
     return 0
 

@@ -59,14 +59,14 @@ def _install_with_uv(uv: Path, kind: str) -> bool:
             [str(uv), "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
             step="Creating .venv",
         )
-    sync: list[str | Path] = [
+    sync_command: list[str | Path] = [
         *(uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes"),
         *("--build-constraints", SDIST_LOCK, LOCKS[kind], DATA_LOCK),
     ]
     system_certificates = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
     return any(
         subprocess.run(
-            sync,
+            sync_command,
             cwd=CHECKOUT,
             env=environment() | certificates,
             stderr=subprocess.DEVNULL,
@@ -92,9 +92,9 @@ def _install_with_pip(kind: str) -> None:
 
 def _is_venv_usable() -> bool:
     """Whether `.venv` has a working Python of a supported version."""
-    check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
+    version_check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
     try:
-        return subprocess.run([PYTHON, "-c", check], check=False).returncode == 0
+        return subprocess.run([PYTHON, "-c", version_check], check=False).returncode == 0
     except OSError:
         return False
 
@@ -136,7 +136,7 @@ def _fetch_uv() -> Path | None:
 
 
 def python_with_pip() -> str:
-    """Return a Python with a working pip: the running one, else one of the system's."""
+    """Return a Python with a working pip: the running Python, or else a Python of the system."""
     for python in (sys.executable, "python3", "/usr/bin/python3"):
         try:
             result = subprocess.run(
@@ -170,7 +170,7 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped; the next start continues from here.\n")
+        sys.stderr.write("\nStopped. Run the command again to continue.\n")
         return INTERRUPTED
     return 0
 

@@ -12,7 +12,7 @@ from local.database.postgres import EmbeddedPostgres
 from local.errors import DatabaseLost, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
-from local.lost_database import DatabaseWatch
+from local.lost_database import DatabaseMonitor
 from local.ports import reserve_port
 from local.supervision.server import WatchedServer
 from local.supervision.supervisor import Supervisor
@@ -29,7 +29,8 @@ SERVER_OPTIONS = {
 
 
 MAX_ATTEMPTS = 5  # for a step that loses the database
-KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # only read from the home's files
+# Prefixes of variables that programs do not inherit, because they read these keys from the home's files.
+KEY_PREFIXES = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")
 
 
 class Installation:
@@ -69,8 +70,11 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the programs. It does not contain the administrator's password."""
-        names = {"DROVER_HOME": str(self.home.root), "PYTHONUNBUFFERED": "1"} | self._addresses()
-        return {k: v for k, v in os.environ.items() if not _is_managed(k)} | names
+        own_variables = {
+            "DROVER_HOME": str(self.home.root),
+            "PYTHONUNBUFFERED": "1",
+        } | self._addresses()
+        return {k: v for k, v in os.environ.items() if not _is_managed(k)} | own_variables
 
     def _addresses(self) -> dict[str, str]:
         """Return the URLs of database and dashboard."""
@@ -78,11 +82,15 @@ class Installation:
         return {"DATABASE_URL": database_url, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
 
     def run_manage(
-        self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None
+        self,
+        command: str,
+        *arguments: str,
+        role: str = "user",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Run a command of manage.py to its end. Raises LocalError if it fails."""
         self._run(
-            ["manage.py", command, *words],
+            ["manage.py", command, *arguments],
             {"DROVER_DB_ROLE": role, **(env or {})},
             step=f"manage.py {command}",
             log=f"{command}.log",
@@ -97,20 +105,20 @@ class Installation:
             log="prepare.log",
         )
 
-    def _run(self, words: list[str], env: Mapping[str, str], *, step: str, log: str) -> None:
-        command: list[str | Path] = [sys.executable, *words]
+    def _run(self, arguments: list[str], env: Mapping[str, str], *, step: str, log: str) -> None:
+        command: list[str | Path] = [sys.executable, *arguments]
         path = self.home.logs / log
-        if not self.database_watch.was_seen:
-            self.database_watch.check()
+        if not self.database_monitor.was_seen:
+            self.database_monitor.check()
         for attempts_left in reversed(range(MAX_ATTEMPTS)):
             try:
                 self.supervisor.run(command, self.environment() | dict(env), step=step, log=path)
             except LocalError as failure:
-                is_lost = isinstance(failure, DatabaseLost) or self.database_watch.was_lost()
+                is_lost = isinstance(failure, DatabaseLost) or self.database_monitor.was_lost()
                 if not is_lost or not attempts_left:
                     raise
-                self.database_watch.wait(self._pause)
-                say(f"  {step} lost the database and is repeated.")
+                self.database_monitor.wait(self._pause)
+                say(f"  {step} lost the connection to the database and is repeated.")
             else:
                 return
 
@@ -119,9 +127,9 @@ class Installation:
         self.supervisor.sleep_until_event(0.5)
 
     @functools.cached_property
-    def database_watch(self) -> DatabaseWatch:
-        """The watch of the database. Use it after the database's URL is known."""
-        return DatabaseWatch(self.admin_url)
+    def database_monitor(self) -> DatabaseMonitor:
+        """The monitor of the database. Use it after the database's URL is known."""
+        return DatabaseMonitor(self.admin_url)
 
     def _start_database(self) -> None:
         if self.admin_url:
@@ -160,4 +168,4 @@ def _is_managed(name: str) -> bool:
 
     Its value could contradict the home's.
     """
-    return name in ("DROVER_DB_ROLE", "DJANGO_SETTINGS_MODULE") or name.startswith(KEYS)
+    return name in ("DROVER_DB_ROLE", "DJANGO_SETTINGS_MODULE") or name.startswith(KEY_PREFIXES)

@@ -14,7 +14,7 @@ def _fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-GENERATED: dict[str, Callable[[], str]] = {
+KEY_GENERATORS: dict[str, Callable[[], str]] = {
     "secret_key": lambda: secrets.token_urlsafe(48),
     "encryption_keys": _fernet_key,  # one per line, newest first
     "api_key_pepper": lambda: secrets.token_hex(32),
@@ -31,12 +31,12 @@ def ensure_keys(folder: Path) -> list[str]:
     writable, or if a key file is empty, which can happen when a disk is full.
     """
     created = []
-    for name, generate in GENERATED.items():
+    for name, generate in KEY_GENERATORS.items():
         path = folder / name
         if path.exists():
             _check_and_restrict(path)
             continue
-        _write_once(path, generate())
+        write_private(path, generate() + "\n")
         created.append(name)
     return created
 
@@ -62,10 +62,6 @@ def write_private(path: Path, text: str) -> None:
             f"{path} could not be written ({refused.strerror}): free some space or fix the "
             "folder's owner, then try again."
         ) from refused
-
-
-def _write_once(path: Path, content: str) -> None:
-    write_private(path, content + "\n")
 
 
 def _check_and_restrict(path: Path) -> None:

@@ -11,7 +11,7 @@ FLAGS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--python-version", "3.11"),
 )
-# {lock file: arguments of `uv pip compile`}; files that others use as constraints come first
+# {lock file: arguments of `uv pip compile`}. A file that another file uses as constraints comes before it.
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("--extra", "local", "pyproject.toml"),
     "requirements-image.lock": ("pyproject.toml", "--constraints", "requirements.lock"),

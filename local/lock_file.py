@@ -1,4 +1,4 @@
-"""A lock that allows one supervisor per home. The kernel releases the lock when the process that holds it dies."""
+"""A lock that only one process can hold, for example the only supervisor of a home. The kernel releases the lock when the process that holds it dies."""
 
 import fcntl
 import os

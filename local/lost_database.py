@@ -12,7 +12,7 @@ from local.home import CHECKOUT
 from local.terminal import say
 
 # Exit code of a program that lost its database connection. The program may be run again (EX_TEMPFAIL of sysexits.h).
-DATABASE_LOST = 75
+DATABASE_LOST_CODE = 75
 MAX_WAIT_SECONDS = 180.0  # seconds to wait for the server
 # Prefixes of the SQLSTATEs of lost connections: connection exceptions and operator intervention.
 LOST_SQLSTATES = ("08", "57P")
@@ -30,7 +30,7 @@ def is_lost(error: BaseException) -> bool:
     return False
 
 
-class DatabaseWatch:
+class DatabaseMonitor:
     """Checks whether a database server responds, and whether it was restarted.
 
     Each check runs in a separate process, so that the supervisor does not have to import a database driver.
@@ -38,19 +38,21 @@ class DatabaseWatch:
 
     def __init__(self, admin_url: str) -> None:
         self._url = admin_url
-        self._started = ""  # start time of the server at the last successful check; empty before
+        self._server_start_time = (
+            ""  # start time of the server at the last successful check; empty before
+        )
 
     @property
     def was_seen(self) -> bool:
-        return bool(self._started)
+        return bool(self._server_start_time)
 
     def was_lost(self) -> bool:
         """Whether the server does not respond now, or was restarted since the last check.
 
         Returns False if the server has never responded, because its URL may be wrong.
         """
-        before = self._started
-        return bool(before) and (not self.check() or self._started != before)
+        before = self._server_start_time
+        return bool(before) and (not self.check() or self._server_start_time != before)
 
     def wait(self, pause: Callable[[], None]) -> None:
         """Wait until the server responds, if it has responded before. Calls `pause` between two checks.
@@ -80,17 +82,17 @@ class DatabaseWatch:
             text=True,
             check=False,
         )
-        self._started = result.stdout.strip() or self._started
+        self._server_start_time = result.stdout.strip() or self._server_start_time
         return result.returncode == 0
 
 
 def main() -> int:
-    """Print the start time of the server of DATABASE_URL. Returns DATABASE_LOST if the server does not respond."""
+    """Print the start time of the server of DATABASE_URL. Returns DATABASE_LOST_CODE if the server does not respond."""
     import psycopg
 
     url = os.environ["DATABASE_URL"]
-    maintenance = urlsplit(url)._replace(path="/postgres").geturl()
-    for address in (url, maintenance):  # The database in `url` may not exist yet.
+    maintenance_url = urlsplit(url)._replace(path="/postgres").geturl()
+    for address in (url, maintenance_url):  # The database in `url` may not exist yet.
         try:
             with psycopg.connect(address, connect_timeout=5) as connection:
                 row = connection.execute("SELECT pg_postmaster_start_time()").fetchone()
@@ -98,7 +100,7 @@ def main() -> int:
             continue
         sys.stdout.write(f"{row[0] if row else ''}\n")
         return 0
-    return DATABASE_LOST
+    return DATABASE_LOST_CODE
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import socket
 from pathlib import Path
 
-from local.database.postgres import free_port
+from local.database.postgres import find_free_port
 from local.errors import LocalError
 from local.keys import write_private
 
@@ -37,6 +37,6 @@ def reserve_port(file: Path, name: str) -> int:
     port = ports.get(name)
     if isinstance(port, int) and is_free(port):
         return port
-    ports[name] = free_port()
+    ports[name] = find_free_port()
     write_private(file, json.dumps(ports) + "\n")
     return ports[name]

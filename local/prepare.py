@@ -14,34 +14,34 @@ from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
-from local.lost_database import DATABASE_LOST, is_lost
+from local.lost_database import DATABASE_LOST_CODE, is_lost
 from local.supervision.supervisor import EXPLAINED_FAILURE_CODE
 from local.terminal import complain
 
 
-def keys() -> None:
+def generate_keys() -> None:
     """Generate the keys of this home, unless they are in the environment."""
     home = Home.from_environment()
     home.create_folders()
     ensure_keys(home.keys)
 
 
-def database(address: str, secret_key: str) -> None:
+def create_database(admin_url: str, secret_key: str) -> None:
     """Create the database and its roles."""
-    prepare_database(address, secret_key)
+    prepare_database(admin_url, secret_key)
 
 
-def engine(address: str, secret_key: str) -> None:
+def create_engine_tables(admin_url: str, secret_key: str) -> None:
     """Create the tables of the engine's state."""
     from apps.engine.sync.state import install
 
-    install(env.role_url(address, secret_key, OWNER), role=ENGINE)
+    install(env.role_url(admin_url, secret_key, OWNER), role=ENGINE)
 
 
-def demo(address: str, secret_key: str) -> None:
+def create_demo(admin_url: str, secret_key: str) -> None:
     """Create the demo's source and warehouse."""
     try:
-        prepare_demo(address, secret_key)
+        prepare_demo(admin_url, secret_key)
     except psycopg.errors.DiskFull as full:
         raise LocalError("The disk is full: free some space and try again.") from full
     except psycopg.Error as refused:
@@ -54,14 +54,14 @@ def demo(address: str, secret_key: str) -> None:
         ) from refused
 
 
-STEPS = {"database": database, "engine": engine, "demo": demo}
+STEPS = {"database": create_database, "engine": create_engine_tables, "demo": create_demo}
 
 
 def main(arguments: list[str]) -> int:
     """Run one step. Returns EXPLAINED_FAILURE_CODE if it failed and the reason was printed."""
     try:
         if arguments == ["keys"]:
-            keys()
+            generate_keys()
         else:
             STEPS[arguments[0]](env.text("DATABASE_URL"), env.secret("SECRET_KEY"))
     except (LocalError, env.SettingInvalid) as failure:
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
         complain(
             f"The connection to the database was lost ({str(failure).strip().splitlines()[0]})."
         )
-        return DATABASE_LOST
+        return DATABASE_LOST_CODE
     return 0
 
 

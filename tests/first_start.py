@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from local import frontend
-from local.database.postgres import EmbeddedPostgres, free_port
+from local.database.postgres import EmbeddedPostgres, find_free_port
 from local.home import CHECKOUT
 from tests.mutants import copy_to
 
@@ -53,7 +53,7 @@ def start_demo(*, from_nothing: bool = False) -> Iterator[FirstStart]:
         clone = copy_to(folder / "drover")
         if not from_nothing and frontend.is_built():
             link_front_end(clone)
-        make_up = MakeUp(clone, folder / "home", free_port())
+        make_up = MakeUp(clone, folder / "home", find_free_port())
         try:
             with log_in(make_up.read_report()) as client:
                 runs = client.get("runs").json()["results"]
@@ -66,7 +66,7 @@ def start_demo(*, from_nothing: bool = False) -> Iterator[FirstStart]:
 
 
 def link_front_end(clone: Path) -> None:
-    for folder in (frontend.FOLDER / "node_modules", frontend.BUILD_FOLDER):
+    for folder in (frontend.FRONTEND_FOLDER / "node_modules", frontend.BUILD_FOLDER):
         (clone / folder.relative_to(CHECKOUT)).symlink_to(folder.resolve())
 
 

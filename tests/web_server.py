@@ -17,7 +17,7 @@ from local import web
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -27,7 +27,7 @@ def free_port() -> int:
 @contextmanager
 def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str) -> Iterator[str]:
     """Start a web process and yield its URL. If `command` is given, it must listen on `port`."""
-    port = port or free_port()
+    port = port or find_free_port()
     process = subprocess.Popen(
         [*(command or web.command(port=port)), "--log-level", "warning"],
         cwd=ROOT,

@@ -15,11 +15,11 @@ from typing import IO, Any
 
 from local.errors import LocalError
 
-FORMAT = 1
-HEADER, CHECKSUMS = "drover.json", "checksums.txt"
-DATABASE, DEMO, LISTING = "database.dump", "demo-warehouse.dump", "bucket.jsonl"
-STORAGE = "storage/"
-CHUNK = 1 << 20  # bytes
+FORMAT_VERSION = 1
+HEADER_NAME, CHECKSUMS_NAME = "drover.json", "checksums.txt"
+DATABASE_DUMP, DEMO_DUMP, BUCKET_LISTING = "database.dump", "demo-warehouse.dump", "bucket.jsonl"
+STORAGE_FOLDER = "storage/"
+CHUNK_SIZE = 1 << 20  # bytes
 
 OnBytes = Callable[[int], None]  # called with the number of bytes that were processed
 
@@ -36,7 +36,7 @@ class Header:
     storage: dict[str, str]  # kind, and the bucket if there is one
     keys: dict[str, list[str]]  # {name: fingerprints}
     bytes: int  # total of the stored files
-    format: int = FORMAT
+    format: int = FORMAT_VERSION
 
 
 class Writer:
@@ -58,7 +58,7 @@ class Writer:
 
     def close(self) -> None:
         """Add the checksums. Without this call the archive is refused as incomplete."""
-        self.add_text(CHECKSUMS, "".join(self._lines))
+        self.add_text(CHECKSUMS_NAME, "".join(self._lines))
         self._tar.close()
 
     def _add(self, name: str, content: IO[bytes], size: int) -> None:
@@ -91,36 +91,36 @@ def read_header(path: Path) -> Header:
     """Return the description of the backup. Raises LocalError if this version of Drover cannot read it."""
     with _open_members(path) as members:
         name, content = next(members, ("", io.BytesIO()))
-        if name != HEADER:
+        if name != HEADER_NAME:
             raise LocalError(f"{path} is not a backup of Drover.")
-        found: dict[str, Any] = json.loads(content.read())
-    if found.get("format") != FORMAT:
+        fields: dict[str, Any] = json.loads(content.read())
+    if fields.get("format") != FORMAT_VERSION:
         raise LocalError(
-            f"{path} has format {found.get('format')}, and this version of Drover reads format {FORMAT}: "
+            f"{path} has format {fields.get('format')}, and this version of Drover reads format {FORMAT_VERSION}: "
             "restore it with the version of Drover that created it, or a later one."
         )
-    return Header(**found)
+    return Header(**fields)
 
 
 def write_header(writer: Writer, header: Header) -> None:
-    writer.add_text(HEADER, json.dumps(asdict(header), indent=1) + "\n")
+    writer.add_text(HEADER_NAME, json.dumps(asdict(header), indent=1) + "\n")
 
 
 def verify(path: Path, on_bytes: OnBytes) -> None:
     """Compare every member with its checksum. Raises LocalError for a damaged or incomplete file."""
-    found: list[str] = []
+    checksum_lines: list[str] = []
     with _open_members(path) as members:
         for name, content in members:
-            if name == CHECKSUMS:
-                if content.read().decode() == "".join(found):
+            if name == CHECKSUMS_NAME:
+                if content.read().decode() == "".join(checksum_lines):
                     return
                 raise LocalError(f"{path} is damaged: its checksums differ. Use another backup.")
             digest, size = hashlib.sha256(), 0
-            while chunk := content.read(CHUNK):
+            while chunk := content.read(CHUNK_SIZE):
                 digest.update(chunk)
                 size += len(chunk)
                 on_bytes(len(chunk))
-            found.append(f"{digest.hexdigest()} {size} {name}\n")
+            checksum_lines.append(f"{digest.hexdigest()} {size} {name}\n")
     raise LocalError(f"{path} is incomplete: the backup was interrupted. Use another backup.")
 
 
@@ -132,7 +132,7 @@ def extract(path: Path, folder: Path, on_bytes: OnBytes) -> None:
             _make_private_folder(target.parent)
             with target.open("xb") as file:
                 target.chmod(0o600)
-                while chunk := content.read(CHUNK):
+                while chunk := content.read(CHUNK_SIZE):
                     file.write(chunk)
                     on_bytes(len(chunk))
 
@@ -175,7 +175,7 @@ def _checked_name(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise LocalError(
-            f"{name!r} in the archive leaves its folder, so Drover did not create the archive: "
+            f"{name!r} in the archive points outside the archive, so Drover did not create the archive: "
             "use another backup."
         )
     return name

@@ -12,8 +12,8 @@ from local.home import Home
 from local.terminal import complain
 
 COMMAND_NAMES = ("backup", "restore")
-FAILED = 1
-INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
+FAILED_CODE = 1
+INTERRUPTED_CODE = 130  # the exit code of a shell after Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
@@ -28,14 +28,16 @@ def main(arguments: list[str]) -> int:
         else:
             from local.backups.restore import restore
 
-            address = os.environ.get("DATABASE_URL", "")
-            restore(options.file.absolute(), options.keys.absolute(), home=home, admin_url=address)
+            admin_url = os.environ.get("DATABASE_URL", "")
+            restore(
+                options.file.absolute(), options.keys.absolute(), home=home, admin_url=admin_url
+            )
     except (LocalError, SettingInvalid, psycopg.Error, OSError) as failure:
         complain(f"The {options.command} failed: {_failure_sentence(failure)}")
-        return FAILED
+        return FAILED_CODE
     except KeyboardInterrupt:
         complain(f"\nThe {options.command} was interrupted: run it again.")
-        return INTERRUPTED
+        return INTERRUPTED_CODE
     return 0
 
 

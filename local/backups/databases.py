@@ -19,13 +19,13 @@ from local.terminal import say
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
 DEBIAN_FOLDER = Path("/usr/lib/postgresql")
-LOCK_SECONDS = 60
+LOCK_WAIT_SECONDS = 60
 # If the backup process freezes, the engine is blocked for at most this time.
 MAX_LOCK_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 5.0
 # pg_restore writes this statement since version 17, also for older servers, which do not know the setting.
 SET_TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;\n"
-TRANSACTION_TIMEOUT_SINCE = 17
+TRANSACTION_TIMEOUT_VERSION = 17
 
 OnProgress = Callable[[], None]  # called repeatedly while a program is running
 
@@ -46,16 +46,18 @@ class Snapshot:
 
     def __init__(self, url: str) -> None:
         """Lock the engine's tables and export the snapshot. Raises psycopg.errors.LockNotAvailable."""
-        self._holder = _connect(url, idle_seconds=MAX_LOCK_SECONDS)
-        self._holder.execute("BEGIN")
-        self._holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
+        self._lock_session = _connect(url, idle_seconds=MAX_LOCK_SECONDS)
+        self._lock_session.execute("BEGIN")
+        self._lock_session.execute(
+            "LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE"
+        )
         self._last_statement = time.monotonic()
         self.reader = _connect(url, idle_seconds=0)
         self.reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         row = self.reader.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
         self.name: str = row[0]
-        self.server = self.reader.info.server_version
+        self.server_version = self.reader.info.server_version
 
     def keep_alive(self) -> None:
         """Send a statement if the last one is KEEP_ALIVE_SECONDS ago, so that the server keeps the session open."""
@@ -64,13 +66,13 @@ class Snapshot:
             self._last_statement = time.monotonic()
 
     def release(self) -> None:
-        """Let the engine commit again. Raises LocalError if the server has ended the lock before."""
+        """Let the engine commit again. Raises LocalError if the server has already released the lock."""
         self._check_session()
-        self._holder.close()
+        self._lock_session.close()
 
     def _check_session(self) -> None:
         try:
-            self._holder.execute("SELECT 1")
+            self._lock_session.execute("SELECT 1")
         except psycopg.Error as ended:
             raise LocalError(
                 f"The backup was frozen for more than {MAX_LOCK_SECONDS:.0f} s or lost the database, so the "
@@ -78,11 +80,11 @@ class Snapshot:
             ) from ended
 
     def close(self) -> None:
-        self._holder.close()
+        self._lock_session.close()
         self.reader.close()
 
 
-def tools_for(version: int, *, purpose: str) -> Tools:
+def find_tools(version: int, *, purpose: str) -> Tools:
     """Return the oldest tools of `version` or later. Raises LocalError if this machine has none."""
     installed = sorted(_installed_tools(), key=lambda tools: tools.major)
     for tools in installed:
@@ -102,11 +104,11 @@ def _installed_tools() -> Iterator[Tools]:
     folders += sorted(DEBIAN_FOLDER.glob("*/bin"))
     for folder in folders:
         is_complete = all(shutil.which(name, path=str(folder)) for name in PROGRAMS)
-        if is_complete and (major := major_of(folder)):
+        if is_complete and (major := major_version(folder)):
             yield Tools(folder, major)
 
 
-def major_of(folder: Path) -> int:
+def major_version(folder: Path) -> int:
     """Return the major version of the programs in a folder, or 0 if they cannot run."""
     result = subprocess.run(
         [folder / "pg_dump", "--version"], capture_output=True, text=True, check=False
@@ -129,7 +131,7 @@ def _connect(url: str, *, idle_seconds: float) -> psycopg.Connection:
     connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     connection.execute("SET statement_timeout = 0")
     for name, seconds in (
-        ("lock_timeout", LOCK_SECONDS),
+        ("lock_timeout", LOCK_WAIT_SECONDS),
         ("idle_in_transaction_session_timeout", idle_seconds),
     ):
         connection.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds * 1000:.0f}ms"])
@@ -153,8 +155,8 @@ def dump(
         *([f"--snapshot={snapshot}"] if snapshot else []),
         _without_password(url),
     ]
-    process = _start(command, url)
-    _finish(process, "pg_dump", on_progress)
+    process = _start_program(command, url)
+    _wait_for_program(process, "pg_dump", on_progress)
 
 
 def restore_dump(
@@ -163,35 +165,42 @@ def restore_dump(
     source: Path,
     *,
     schemas: Sequence[str],
-    server: int,
+    server_version: int,
     on_progress: OnProgress,
 ) -> None:
     """Restore the contents of the schemas in one transaction."""
-    restore: list[str | Path] = [
+    restore_command: list[str | Path] = [
         *(tools.folder / "pg_restore", "--no-owner", "--exit-on-error", "--no-password"),
         *(f"--schema={name}" for name in schemas),
     ]
-    if tools.major < TRANSACTION_TIMEOUT_SINCE or server // 10_000 >= TRANSACTION_TIMEOUT_SINCE:
+    if (
+        tools.major < TRANSACTION_TIMEOUT_VERSION
+        or server_version // 10_000 >= TRANSACTION_TIMEOUT_VERSION
+    ):
         target_options = ["--single-transaction", f"--dbname={_without_password(url)}"]
-        _finish(_start([*restore, *target_options, source], url), "pg_restore", on_progress)
+        _wait_for_program(
+            _start_program([*restore_command, *target_options, source], url),
+            "pg_restore",
+            on_progress,
+        )
         return
-    _restore_to_older_server(tools, [*restore, "--file=-", source], url, on_progress)
+    _restore_to_older_server(tools, [*restore_command, "--file=-", source], url, on_progress)
 
 
 def _restore_to_older_server(
-    tools: Tools, restore: list[str | Path], url: str, on_progress: OnProgress
+    tools: Tools, restore_command: list[str | Path], url: str, on_progress: OnProgress
 ) -> None:
     """Restore through psql, without the statement SET_TRANSACTION_TIMEOUT."""
-    psql: list[str | Path] = [
+    psql_command: list[str | Path] = [
         *(tools.folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"),
         *("--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-", _without_password(url)),
     ]
-    writer = subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    reader = _start(psql, url, stdin=subprocess.PIPE)
+    writer = subprocess.Popen(restore_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    reader = _start_program(psql_command, url, stdin=subprocess.PIPE)
     assert writer.stdout is not None  # noqa: S101 - it is a pipe
     assert reader.stdin is not None  # noqa: S101 - it is a pipe
     is_before_setting = True
-    # If psql ends early, `_finish` below reports the reason.
+    # If psql ends early, `_wait_for_program` below reports the reason.
     with contextlib.suppress(BrokenPipeError), reader.stdin as script:
         for line in writer.stdout:
             if is_before_setting and line == SET_TRANSACTION_TIMEOUT:
@@ -200,8 +209,8 @@ def _restore_to_older_server(
             script.write(line)
     writer.stdout.close()
     reader.stdin = None  # The pipe is closed, so `communicate` must not use it.
-    _finish(reader, "psql", on_progress)
-    _finish(writer, "pg_restore", on_progress)
+    _wait_for_program(reader, "psql", on_progress)
+    _wait_for_program(writer, "pg_restore", on_progress)
 
 
 def is_empty(url: str) -> bool:
@@ -225,7 +234,7 @@ def server_version(url: str) -> int:
         return connection.info.server_version
 
 
-def _start(
+def _start_program(
     command: list[str | Path], url: str, *, stdin: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
     """Start the program. The password is in the environment, because all users of the machine can read arguments."""
@@ -240,7 +249,9 @@ def _start(
     )
 
 
-def _finish(process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgress) -> None:
+def _wait_for_program(
+    process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgress
+) -> None:
     while True:
         try:
             _, errors = process.communicate(timeout=1)

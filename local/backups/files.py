@@ -10,11 +10,12 @@ from typing import IO, Any
 
 from local.errors import LocalError
 
-LOCK_SECONDS = 60.0
-CHUNK = 1 << 20  # bytes
-DUCKDB, WRITE_AHEAD = ".duckdb", ".duckdb.wal"
+LOCK_WAIT_SECONDS = 60.0
+CHUNK_SIZE = 1 << 20  # bytes
+DUCKDB_SUFFIX, WRITE_AHEAD_SUFFIX = ".duckdb", ".duckdb.wal"
 KeepAlive = Callable[[], None]
-TEMPORARY = (".new", ".lock")  # endings of hidden names: files that are being written, and locks
+# The suffixes of hidden files that are not stored files: files that are being written, and locks.
+TEMPORARY_SUFFIXES = (".new", ".lock")
 
 
 def copy_files(storage: Path, copy: Path, *, keep_alive: KeepAlive = lambda: None) -> int:
@@ -25,19 +26,19 @@ def copy_files(storage: Path, copy: Path, *, keep_alive: KeepAlive = lambda: Non
     """
     copy.mkdir(mode=0o700)
     total = 0
-    for path in _files(storage):
+    for path in _walk_files(storage):
         keep_alive()
         target = copy / path.relative_to(storage)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.name.endswith(DUCKDB):
+        if path.name.endswith(DUCKDB_SUFFIX):
             _copy_database(path, target, keep_alive)
-        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target, keep_alive):
+        elif path.name.endswith(WRITE_AHEAD_SUFFIX) or not _link(path, target, keep_alive):
             continue
         total += sum(file.stat().st_size for file in _with_write_ahead_log(target))
     return total
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _walk_files(folder: Path) -> Iterator[Path]:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent, name)
@@ -46,14 +47,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and (name.endswith(TEMPORARY) or ".tmp-" in name)
+    return name.startswith(".") and (name.endswith(TEMPORARY_SUFFIXES) or ".tmp-" in name)
 
 
 def _with_write_ahead_log(target: Path) -> Iterator[Path]:
     """Yield the copied file. For a DuckDB file, also yield its write-ahead log if there is one."""
     yield target
     log = target.with_name(target.name + ".wal")
-    if target.name.endswith(DUCKDB) and log.exists():
+    if target.name.endswith(DUCKDB_SUFFIX) and log.exists():
         yield log
 
 
@@ -71,7 +72,7 @@ def _link(path: Path, target: Path, keep_alive: KeepAlive) -> bool:
 
 def _copy(file: IO[bytes], target: Path, keep_alive: KeepAlive) -> None:
     with target.open("xb") as copy:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_SIZE):
             copy.write(chunk)
             keep_alive()
 
@@ -91,14 +92,14 @@ def _copy_database(path: Path, target: Path, keep_alive: KeepAlive) -> None:
 
 
 def _lock(file: IO[bytes], path: Path, keep_alive: KeepAlive) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as busy:
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"{path} has been locked by a writer for more than {LOCK_SECONDS:.0f} s: try again later."
+                    f"{path} has been locked by a writer for more than {LOCK_WAIT_SECONDS:.0f} s: try again later."
                 ) from busy
             keep_alive()
             time.sleep(0.1)
@@ -111,11 +112,11 @@ def _lock(file: IO[bytes], path: Path, keep_alive: KeepAlive) -> None:
 
 def list_objects(storage: Any, kind: str) -> Iterator[str]:
     """Yield a line of JSON with key, size and etag for each object in Drover's bucket."""
-    for key, size, etag in _objects(storage, kind):
+    for key, size, etag in _iterate_objects(storage, kind):
         yield json.dumps([key, size, etag]) + "\n"
 
 
-def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
+def _iterate_objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
     """Yield key, size and etag of each object. `storage` is a storage of django-storages."""
     if kind == "s3":
         for item in storage.bucket.objects.filter(Prefix="org/"):
@@ -127,7 +128,7 @@ def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
 
 def compare_listing(lines: Iterator[str], storage: Any, kind: str) -> tuple[list[str], list[str]]:
     """Compare the bucket with the lines of a listing. Returns (missing keys, changed keys)."""
-    current = {key: (size, etag) for key, size, etag in _objects(storage, kind)}
+    current = {key: (size, etag) for key, size, etag in _iterate_objects(storage, kind)}
     missing, changed = [], []
     for key, size, etag in map(json.loads, lines):
         if key not in current:

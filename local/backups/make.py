@@ -29,7 +29,7 @@ SCHEMAS = ("public", "engine")
 
 
 def backup(target: Path, keys_file: Path, *, home: Home) -> None:
-    """Write both files, readable by their owner only. Raises LocalError; then it has written neither file."""
+    """Write both files, readable by their owner only. If this raises LocalError, neither file was written."""
     _refuse_to_overwrite(target, keys_file)
     home.create_folders()
     say(f"Backing up Drover to {target}. Drover may keep running.")
@@ -70,10 +70,10 @@ def ensure_running_database(home: Home) -> Iterator[None]:
         return
     with HomeLock(home.run / "lock"):
         server = embedded_server(home)
-        address = without_credentials(server.url("drover"))
+        server_url = without_credentials(server.url("drover"))
         env.use_installation()
         # Do not start the home's own server if `make up` uses another one.
-        if os.environ.setdefault("DATABASE_URL", address) != address:
+        if os.environ.setdefault("DATABASE_URL", server_url) != server_url:
             yield
             return
         with server:
@@ -116,10 +116,10 @@ class _Backup:
     def write(self, target: Path) -> None:
         with databases.pause_engine(self._url) as snapshot:
             with phase("Stored files"):
-                stored = self._copy_stored_files(snapshot)
+                stored_bytes = self._copy_stored_files(snapshot)
                 snapshot.release()
-            tools = databases.tools_for(snapshot.server // 10_000, purpose="a backup")
-            header = self._header(snapshot, tools, stored)
+            tools = databases.find_tools(snapshot.server_version // 10_000, purpose="a backup")
+            header = self._make_header(snapshot, tools, stored_bytes)
             with phase("Database"):
                 self._dump(tools, snapshot)
         with phase("Archive"):
@@ -130,20 +130,20 @@ class _Backup:
             return 0
         return files.copy_files(self._storage, self._copy, keep_alive=snapshot.keep_alive)
 
-    def _header(self, snapshot: Snapshot, tools: Tools, stored: int) -> Header:
+    def _make_header(self, snapshot: Snapshot, tools: Tools, stored_bytes: int) -> Header:
         return Header(
             id=uuid.uuid4().hex,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            server=snapshot.server,
+            server=snapshot.server_version,
             pg_dump=tools.major,
             migrations=_applied_migrations(snapshot.reader),
             storage={"kind": self._kind, "bucket": self._bucket},
             keys=secrets.fingerprints(self._keys),
-            bytes=stored,
+            bytes=stored_bytes,
         )
 
     def _dump(self, tools: Tools, snapshot: Snapshot) -> None:
-        dump = self._work / archive.DATABASE
+        dump = self._work / archive.DATABASE_DUMP
         progress = Progress("database")
         databases.dump(
             *(tools, self._url, dump),
@@ -153,7 +153,7 @@ class _Backup:
         )
         warehouse = self._demo_warehouse()
         if warehouse:
-            target = self._work / archive.DEMO
+            target = self._work / archive.DEMO_DUMP
             databases.dump(tools, warehouse, target, schemas=("public",), on_progress=lambda: None)
 
     def _demo_warehouse(self) -> str:
@@ -173,23 +173,23 @@ class _Backup:
             archive.write_header(writer, header)
             for path in dumps:
                 writer.add(path.name, path)
-            self._pack_stored(writer)
+            self._pack_stored_files(writer)
             writer.close()
             file.flush()
             os.fsync(file.fileno())
 
-    def _pack_stored(self, writer: Writer) -> None:
+    def _pack_stored_files(self, writer: Writer) -> None:
         if self._kind == "local":
             for path in sorted(self._copy.rglob("*")):
                 if path.is_file():
-                    writer.add(f"{archive.STORAGE}{path.relative_to(self._copy)}", path)
+                    writer.add(f"{archive.STORAGE_FOLDER}{path.relative_to(self._copy)}", path)
             return
         from django.core.files.storage import default_storage
 
-        listing = self._work / archive.LISTING
+        listing = self._work / archive.BUCKET_LISTING
         with listing.open("w") as file:
             file.writelines(files.list_objects(default_storage, self._kind))
-        writer.add(archive.LISTING, listing)
+        writer.add(archive.BUCKET_LISTING, listing)
 
 
 def _applied_migrations(reader: psycopg.Connection) -> list[list[str]]:

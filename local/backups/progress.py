@@ -11,8 +11,8 @@ PRINT_INTERVAL = 5.0  # seconds
 class Progress:
     """Counts processed bytes and prints them. Call it with a number of bytes. `total` is 0 if unknown."""
 
-    def __init__(self, what: str, total: int = 0) -> None:
-        self._what, self._total, self._done = what, total, 0
+    def __init__(self, label: str, total: int = 0) -> None:
+        self._label, self._total, self._done = label, total, 0
         self._last_print = time.monotonic()
 
     def __call__(self, count: int) -> None:
@@ -29,7 +29,7 @@ class Progress:
             return
         self._last_print = time.monotonic()
         total = f" of {megabytes(self._total)}" if self._total else ""
-        say(f"    {self._what}: {megabytes(self._done)}{total}")
+        say(f"    {self._label}: {megabytes(self._done)}{total}")
 
 
 def megabytes(count: int) -> str:

@@ -29,7 +29,7 @@ from local.home import CHECKOUT, Home
 from local.installation import embedded_server, without_credentials
 from local.keys import ensure_keys, write_private
 from local.lock_file import HomeLock
-from local.prepare import engine
+from local.prepare import create_engine_tables
 from local.terminal import phase, say
 
 
@@ -40,8 +40,8 @@ def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> Non
     secrets.require_matching_keys(keys, header.keys)
     secrets.require_same_environment(keys)
     _refuse_other_storage(header)
-    databases.tools_for(header.pg_dump, purpose="this backup")
-    is_resumed = _refuse_a_home_in_use(home, header)
+    databases.find_tools(header.pg_dump, purpose="this backup")
+    is_resumed = _is_interrupted_restore(home, header)
     _refuse_a_full_disk(home, source)
     _refuse_an_older_server(header, admin_url)
     if admin_url and not is_resumed:
@@ -72,7 +72,7 @@ def _refuse_other_storage(header: Header) -> None:
         )
 
 
-def _refuse_a_home_in_use(home: Home, header: Header) -> bool:
+def _is_interrupted_restore(home: Home, header: Header) -> bool:
     """Return whether a restore of this backup to the home was interrupted.
 
     Raises LocalError if the home is in use: it is not empty, or a restore of another backup was interrupted.
@@ -106,7 +106,9 @@ def _refuse_a_full_disk(home: Home, source: Path) -> None:
 
 
 def _refuse_an_older_server(header: Header, admin_url: str) -> None:
-    major = _server_major_version(admin_url) if admin_url else databases.major_of(wheel_binaries())
+    major = (
+        _server_major_version(admin_url) if admin_url else databases.major_version(wheel_binaries())
+    )
     if major < header.server // 10_000:
         raise LocalError(
             f"The backup is from PostgreSQL {header.server // 10_000}, and the server has version {major}: set "
@@ -162,15 +164,15 @@ class _Restore:
         admin_url: str,
     ) -> None:
         self._header, self._keys, self._home = header, keys, home
-        self._stack, self._admin = stack, admin_url
-        self._draft = home.root / "restored"
-        self._secret = keys["secret_key"]
+        self._stack, self._admin_url = stack, admin_url
+        self._extract_folder = home.root / "restored"
+        self._secret_key = keys["secret_key"]
 
     def run(self, source: Path) -> None:
         with phase("Stored files"):
-            shutil.rmtree(self._draft, ignore_errors=True)
-            archive.extract(source, self._draft, Progress("files", source.stat().st_size))
-            self._place_files()
+            shutil.rmtree(self._extract_folder, ignore_errors=True)
+            archive.extract(source, self._extract_folder, Progress("files", source.stat().st_size))
+            self._move_stored_files()
         secrets.write_to_home(self._home, self._keys)
         ensure_keys(self._home.keys)
         with phase("PostgreSQL"):
@@ -181,45 +183,44 @@ class _Restore:
             self._migrate()
         self._restore_demo()
         self._compare_bucket()
-        shutil.rmtree(self._draft)
+        shutil.rmtree(self._extract_folder)
         os.sync()
 
-    def _place_files(self) -> None:
+    def _move_stored_files(self) -> None:
         storage = self._home.root / "storage"
         shutil.rmtree(storage, ignore_errors=True)
-        stored = self._draft / archive.STORAGE
-        if stored.exists():
-            stored.rename(storage)
+        extracted_storage = self._extract_folder / archive.STORAGE_FOLDER
+        if extracted_storage.exists():
+            extracted_storage.rename(storage)
         self._home.create_folders(restoring=True)
 
     def _start_server(self) -> None:
-        if self._admin:
+        if self._admin_url:
             return
         server = embedded_server(self._home)
         server.stop_orphan()
         self._stack.enter_context(server)
-        self._admin = server.url("drover")
+        self._admin_url = server.url("drover")
 
     @property
-    def _owner(self) -> str:
-        return env.role_url(self._admin, self._secret, OWNER)
+    def _owner_url(self) -> str:
+        return env.role_url(self._admin_url, self._secret_key, OWNER)
 
     def _restore_database(self) -> None:
         """Restore the database. `prepare_database` creates roles and grants; the dump has everything else."""
-        prepare_database(self._admin, self._secret)
-        if databases.is_empty(self._admin):
-            revoke_default_privileges(self._owner)
-            self._restore_dump(archive.DATABASE, self._owner, SCHEMAS)
-        prepare_database(self._admin, self._secret)
+        prepare_database(self._admin_url, self._secret_key)
+        if databases.is_empty(self._admin_url):
+            revoke_default_privileges(self._owner_url)
+            self._restore_dump(archive.DATABASE_DUMP, self._owner_url, SCHEMAS)
+        prepare_database(self._admin_url, self._secret_key)
 
     def _restore_dump(self, name: str, url: str, schemas: tuple[str, ...]) -> None:
         """Restore a dump with programs that are at least as new as the pg_dump that wrote it."""
-        server = databases.server_version(url)
-        tools = databases.tools_for(self._header.pg_dump, purpose="this backup")
+        tools = databases.find_tools(self._header.pg_dump, purpose="this backup")
         databases.restore_dump(
-            *(tools, url, self._draft / name),
+            *(tools, url, self._extract_folder / name),
             schemas=schemas,
-            server=server,
+            server_version=databases.server_version(url),
             on_progress=lambda: None,
         )
 
@@ -227,7 +228,7 @@ class _Restore:
         """Migrate the backup of an older version of Drover to this one."""
         environment = os.environ | {
             "DROVER_HOME": str(self._home.root),
-            "DATABASE_URL": without_credentials(self._admin),
+            "DATABASE_URL": without_credentials(self._admin_url),
             "DROVER_DB_ROLE": "owner",
         }
         command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
@@ -237,19 +238,19 @@ class _Restore:
         if result.returncode:
             reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"manage.py migrate failed ({reason}).")
-        engine(self._admin, self._secret)
+        create_engine_tables(self._admin_url, self._secret_key)
 
     def _restore_demo(self) -> None:
-        if not (self._draft / archive.DEMO).exists():
+        if not (self._extract_folder / archive.DEMO_DUMP).exists():
             return
         with phase("Demo data"):
-            prepare_demo(self._admin, self._secret)
-            warehouse = demo_locations.warehouse_url(self._admin, self._secret)
+            prepare_demo(self._admin_url, self._secret_key)
+            warehouse = demo_locations.warehouse_url(self._admin_url, self._secret_key)
             if databases.is_empty(warehouse):
-                self._restore_dump(archive.DEMO, warehouse, ("public",))
+                self._restore_dump(archive.DEMO_DUMP, warehouse, ("public",))
 
     def _compare_bucket(self) -> None:
-        listing = self._draft / archive.LISTING
+        listing = self._extract_folder / archive.BUCKET_LISTING
         if not listing.exists():
             return
         from django.core.files.storage import default_storage

@@ -12,13 +12,13 @@ from pathlib import Path
 from config import env
 from local.errors import LocalError
 from local.home import Home
-from local.keys import GENERATED, write_private
+from local.keys import KEY_GENERATORS, write_private
 
 REQUIRED_KEYS = (
     "secret_key",
     "encryption_keys",
     "api_key_pepper",
-)  # other keys belong to one machine
+)  # the other generated keys belong to one machine
 
 Keys = dict[str, str]
 
@@ -26,7 +26,7 @@ Keys = dict[str, str]
 def read_installation_keys(home: Home) -> Keys:
     """Return the keys that the installation's processes use: those of the environment, else those of the home."""
     keys = {name: env.secret(name.upper()) for name in REQUIRED_KEYS}
-    for name in GENERATED:
+    for name in KEY_GENERATORS:
         if name not in keys and (path := home.keys / name).exists():
             keys[name] = path.read_text().strip()
     return keys
@@ -46,7 +46,7 @@ def read(path: Path) -> Keys:
     if (
         not has_texts
         or not all(keys.get(name) for name in REQUIRED_KEYS)
-        or keys.keys() - GENERATED.keys()
+        or keys.keys() - KEY_GENERATORS.keys()
     ):
         raise LocalError(f"{path} is not a file of keys that `manage.py backup` wrote.")
     return keys
@@ -63,9 +63,11 @@ def _fingerprint(key: str) -> str:
 
 def require_matching_keys(keys: Keys, backup_fingerprints: dict[str, list[str]]) -> None:
     """Raise LocalError unless these keys can decrypt the backup. Additional encryption keys are allowed."""
-    found = fingerprints(keys)
+    own_fingerprints = fingerprints(keys)
     missing = [
-        name for name in REQUIRED_KEYS if not set(backup_fingerprints[name]) <= set(found[name])
+        name
+        for name in REQUIRED_KEYS
+        if not set(backup_fingerprints[name]) <= set(own_fingerprints[name])
     ]
     if missing:
         raise LocalError(
@@ -80,7 +82,7 @@ def require_same_environment(keys: Keys) -> None:
         value = env.text(name.upper(), "")
         if value and value.split() != keys[name].split():
             raise LocalError(
-                f"{name.upper()} in the environment is not the backup's: unset it, or set it to "
+                f"{name.upper()} in the environment is not the key of the backup: unset it, or set it to "
                 "the value in the keys file."
             )
 

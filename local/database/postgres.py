@@ -5,7 +5,7 @@ of the data to everyone. This module changes nothing that it did not create. The
 on loopback and on a private socket, requires a password, and stops when its parent stops or dies.
 
 If this process is root, the server runs as `postgres` or `nobody`. If that user cannot enter the folder of the data or
-of the binaries, they are placed below `/var/lib/drover`, and a symbolic link refers to them.
+of the binaries, this folder is placed below `/var/lib/drover`, and a symbolic link refers to it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import Self
 from urllib.parse import quote
 
 from local.database.binaries import reachable_binaries
-from local.database.unprivileged import Account, account_for_servers, shelter_for
+from local.database.unprivileged import Account, account_for_servers, create_cluster_shelter
 from local.errors import ServerFailed, ServerRunning
 from local.supervision.processes import command_line, is_alive, stop_with_parent, wait_until_gone
 
@@ -35,7 +35,7 @@ STOP_SECONDS = 10.0
 UNSAFE_OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 _SOCKET_PREFIX = "drover-pg-"
-_LONGEST_SOCKET_DIR = 80  # Linux allows 107 bytes for the whole path of a socket, and macOS 103.
+_MAX_SOCKET_DIR_BYTES = 80  # Linux allows 107 bytes for the whole path of a socket, and macOS 103.
 
 
 class EmbeddedPostgres:
@@ -137,7 +137,7 @@ class EmbeddedPostgres:
         while True:
             log_offset = self.log_file.stat().st_size if self.log_file.exists() else 0
             self._start_process()
-            if self._wait_ready(deadline):
+            if self._wait_until_ready(deadline):
                 return
             log_text = self._log_since(log_offset)
             if time.monotonic() > deadline or not _is_temporary_failure(
@@ -215,17 +215,19 @@ class EmbeddedPostgres:
             self.data_dir.unlink()
         if self.account.can_enter(self.data_dir.parent):
             return self.data_dir
-        return shelter_for(self.data_dir) / "pg"
+        return create_cluster_shelter(self.data_dir) / "pg"
 
     def _initdb(self, draft: Path) -> None:
-        password = draft.with_name(draft.name + ".password")
-        password.unlink(missing_ok=True)
-        with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        password_copy = draft.with_name(draft.name + ".password")
+        password_copy.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(password_copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+        ) as file:
             file.write(self.password + "\n")
-        self.account.take_ownership(password)
+        self.account.take_ownership(password_copy)
         command: list[str | Path] = [
             *(self.binaries / "initdb", "-D", draft, "-U", ADMINISTRATOR),
-            *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
+            *("--auth=scram-sha-256", f"--pwfile={password_copy}", "--encoding=UTF8"),
             *("--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums"),
             *("--no-instructions", *([] if self.durable else ["--no-sync"])),
         ]
@@ -240,7 +242,7 @@ class EmbeddedPostgres:
                 **self.account.subprocess_arguments(),
             )
         finally:
-            password.unlink(missing_ok=True)
+            password_copy.unlink(missing_ok=True)
         if result.returncode:
             reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             if "No space left" in result.stderr:
@@ -250,15 +252,15 @@ class EmbeddedPostgres:
             )
 
     def _require_same_version(self) -> None:
-        cluster = (self.data_dir / "PG_VERSION").read_text().strip()
+        cluster_version = (self.data_dir / "PG_VERSION").read_text().strip()
         result = subprocess.run(
             [self.binaries / "postgres", "--version"], capture_output=True, text=True, check=True
         )
-        installed = result.stdout.split()[2].partition(".")[0]
-        if cluster != installed:
+        installed_version = result.stdout.split()[2].partition(".")[0]
+        if cluster_version != installed_version:
             raise ServerFailed(
-                f"The data in {self.data_dir} is from PostgreSQL {cluster}, and this version of Drover has "
-                f"PostgreSQL {installed}: move the data with pg_dump from the older Drover, or set DATABASE_URL."
+                f"The data in {self.data_dir} is from PostgreSQL {cluster_version}, and this version of Drover has "
+                f"PostgreSQL {installed_version}: move the data with pg_dump from the older Drover, or set DATABASE_URL."
             )
 
     # Starting and stopping.
@@ -277,7 +279,7 @@ class EmbeddedPostgres:
 
     def _start_process(self) -> None:
         if self.port == 0:
-            self.port = free_port()
+            self.port = find_free_port()
         self._ensure_socket_dir()
         settings = {
             "port": str(self.port),
@@ -301,10 +303,10 @@ class EmbeddedPostgres:
                 **self.account.subprocess_arguments(),
             )
 
-    def _wait_ready(self, deadline: float) -> bool:
+    def _wait_until_ready(self, deadline: float) -> bool:
         process = self.process
         while process is not None and process.poll() is None and time.monotonic() < deadline:
-            lines = self._pid_file()
+            lines = self._read_pid_file()
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return True
             time.sleep(0.01)
@@ -312,12 +314,12 @@ class EmbeddedPostgres:
         return False
 
     def _ensure_socket_dir(self) -> None:
-        """Create the socket's folder: the requested one, else one in the data.
+        """Create the socket's folder: the requested folder, or else a folder in the data.
 
         If its path is too long for a socket, a temporary folder is used instead.
         """
         folder = self.socket_dir or self.data_dir.resolve() / "sockets"
-        if len(os.fsencode(folder)) > _LONGEST_SOCKET_DIR:
+        if len(os.fsencode(folder)) > _MAX_SOCKET_DIR_BYTES:
             folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
             self.account.take_ownership(folder)
         elif not folder.is_dir():
@@ -332,18 +334,18 @@ class EmbeddedPostgres:
 
     # Reading the server's files.
 
-    def _pid_file(self) -> list[str]:
+    def _read_pid_file(self) -> list[str]:
         try:
             return (self.data_dir / "postmaster.pid").read_text().splitlines()
         except OSError:
             return []
 
     def _recorded_pid(self) -> int | None:
-        lines = self._pid_file()
+        lines = self._read_pid_file()
         return int(lines[0]) if lines and lines[0].isdigit() else None
 
     def _recorded_socket_dir(self) -> Path | None:
-        lines = self._pid_file()
+        lines = self._read_pid_file()
         return Path(lines[4]) if len(lines) > 4 and lines[4] else None
 
     def _log_since(self, offset: int) -> str:
@@ -366,7 +368,7 @@ def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[Emb
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a loopback port that no program uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -383,8 +385,10 @@ def _short_temp() -> str | None:
 def _environment() -> dict[str, str]:
     """Return the environment without variables that affect PostgreSQL: PG…, and those of the locale."""
     prefixes = ("PG", "LC_", "LANG")
-    others = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
-    return others | {"LC_ALL": "C"}
+    unrelated_variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(prefixes)
+    }
+    return unrelated_variables | {"LC_ALL": "C"}
 
 
 def _is_temporary_failure(log_text: str, may_change_port: bool) -> bool:
@@ -398,7 +402,7 @@ def _failure_message(log_text: str, port: int, log_file: Path) -> str:
     if "No space left on device" in log_text:
         return "PostgreSQL could not start because the disk is full: free some space and try again."
     if "could not bind" in log_text:
-        return f"PostgreSQL could not start because port {port} is in use: choose another."
+        return f"PostgreSQL could not start because port {port} is in use: choose another port."
     reasons = [line for line in log_text.splitlines() if "FATAL" in line or "PANIC" in line]
     reason = (
         reasons[-1] if reasons else (log_text.strip().splitlines() or ["it gave no reason"])[-1]

@@ -22,9 +22,9 @@ from config import env
 from local.errors import LocalError
 
 OWNER, USER, OPERATIONS, ENGINE = ROLES = ("app_owner", "app_user", "app_ops", "app_engine")
-REPLACE_ROLES = "DROVER_REPLACE_ROLES"
+REPLACE_ROLES_VARIABLE = "DROVER_REPLACE_ROLES"
 CONNECT_SECONDS = 5
-OLDEST_SERVER = 150_000  # foreign keys use ON DELETE SET NULL for one of their columns, which is new in version 15
+MIN_SERVER_VERSION = 150_000  # foreign keys use ON DELETE SET NULL for one of their columns, which is new in version 15
 MAX_ATTEMPTS = 5
 # The privileges of the roles on the tables, sequences and functions that migrations create.
 DEFAULT_PRIVILEGES: tuple[tuple[LiteralString, LiteralString], ...] = (
@@ -55,7 +55,8 @@ KEEPALIVE_LIMITS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
-_LOCK = 0x44524F56  # advisory lock of one preparation at a time per server ("DROV" as a number)
+# The advisory lock allows one preparation at a time per server. The number is "DROV".
+_ADVISORY_LOCK_ID = 0x44524F56
 
 
 def prepare_database(admin_url: str, secret_key: str) -> None:
@@ -74,10 +75,10 @@ def database_name(url: str) -> str:
     try:
         parts = urlsplit(url)
         name = unquote(parts.path.lstrip("/"))
-        usable = parts.scheme in ("postgresql", "postgres") and parts.port != 0 and name
+        is_valid = parts.scheme in ("postgresql", "postgres") and parts.port != 0 and name != ""
     except ValueError:
-        usable = ""
-    if not usable:
+        is_valid = False
+    if not is_valid:
         raise LocalError(
             "DATABASE_URL is not an address of a PostgreSQL database: write it as "
             "postgresql://user:password@host:5432/name."
@@ -93,8 +94,8 @@ def _create_database(admin_url: str, name: str) -> None:
             raise
     else:
         return
-    maintenance = urlsplit(admin_url)._replace(path="/postgres").geturl()
-    with _connect(maintenance) as connection:
+    maintenance_url = urlsplit(admin_url)._replace(path="/postgres").geturl()
+    with _connect(maintenance_url) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except (errors.DuplicateDatabase, errors.UniqueViolation):
@@ -102,23 +103,23 @@ def _create_database(admin_url: str, name: str) -> None:
 
 
 def _create_roles(admin_url: str, secret_key: str) -> None:
-    may_replace = os.environ.get(REPLACE_ROLES) == "yes"
+    may_replace = os.environ.get(REPLACE_ROLES_VARIABLE) == "yes"
     with _connect(admin_url) as connection, connection.transaction():
         _refuse_old_server(connection)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK_ID])
         for role in ROLES:
             if not may_replace:
                 _refuse_roles_of_other_installation(connection, admin_url, secret_key, role)
             ensure_role(connection, role, env.role_password(secret_key, role))
-        _grant(connection)
+        _grant_privileges(connection)
         _set_session_limits(connection)
 
 
 def _refuse_old_server(connection: psycopg.Connection) -> None:
     version = connection.info.server_version
-    if version < OLDEST_SERVER:
+    if version < MIN_SERVER_VERSION:
         raise LocalError(
-            f"PostgreSQL {version // 10_000} is too old: use {OLDEST_SERVER // 10_000} or later."
+            f"PostgreSQL {version // 10_000} is too old: use {MIN_SERVER_VERSION // 10_000} or later."
         )
 
 
@@ -138,7 +139,7 @@ def _refuse_roles_of_other_installation(
             return
         raise LocalError(
             f"The role {role} on this server was created with the keys of another Drover installation: use "
-            f"those keys, use a separate server, or set {REPLACE_ROLES}=yes to take the roles over."
+            f"those keys, use a separate server, or set {REPLACE_ROLES_VARIABLE}=yes to take the roles over."
         ) from refused
 
 
@@ -160,12 +161,12 @@ def ensure_role(connection: psycopg.Connection, role: str, password: str) -> Non
 
 
 def _is_superuser(connection: psycopg.Connection) -> bool:
-    found = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-    row = found.fetchone()
+    cursor = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    row = cursor.fetchone()
     return bool(row and row[0])
 
 
-def _grant(connection: psycopg.Connection) -> None:
+def _grant_privileges(connection: psycopg.Connection) -> None:
     database = sql.Identifier(connection.info.dbname)
     # Only a member of app_owner may make it the owner of a schema.
     if not _is_superuser(connection):
@@ -183,7 +184,7 @@ def _grant(connection: psycopg.Connection) -> None:
         "GRANT USAGE ON SCHEMA engine TO app_engine",
         "ALTER ROLE app_engine IN DATABASE {database} SET search_path = engine",
         *(
-            _default_privilege("public", f"GRANT {privilege} TO {role}")
+            _default_privilege_statement("public", f"GRANT {privilege} TO {role}")
             for privilege, role in DEFAULT_PRIVILEGES
         ),
         "ALTER DEFAULT PRIVILEGES FOR ROLE app_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
@@ -200,10 +201,10 @@ def revoke_default_privileges(owner_url: str) -> None:
     with _connect(owner_url) as connection:
         for privilege, role in DEFAULT_PRIVILEGES:
             objects = privilege.rpartition(" ON ")[2]
-            revoke = (
+            statement = (
                 f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {objects} FROM {role}"
             )
-            connection.execute(sql.SQL(revoke))
+            connection.execute(sql.SQL(statement))
         connection.execute("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
 
 
@@ -220,7 +221,7 @@ def _set_session_limits(connection: psycopg.Connection) -> None:
             )
 
 
-def _default_privilege(schema: str, privilege: str) -> str:
+def _default_privilege_statement(schema: str, privilege: str) -> str:
     return f"ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA {schema} {privilege}"
 
 

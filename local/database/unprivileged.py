@@ -16,12 +16,12 @@ from typing import TypedDict
 
 from local.errors import LocalError
 
-CANDIDATES = ("postgres", "nobody")
-SHELTERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
+CANDIDATE_USERS = ("postgres", "nobody")
+SHELTER_PARENTS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
 # Name of the file in a shelter that contains the path that the shelter replaces.
-OWNER = "belongs-to"
-# A younger shelter is not removed: its cluster may still be in creation, and the link to it is created last.
-SETTLED_SECONDS = 600.0
+REPLACED_PATH_FILE = "belongs-to"
+# A younger shelter is not removed, because another process may be creating its cluster. The link is created last.
+MIN_ABANDONED_SECONDS = 600.0
 
 
 class UserArguments(TypedDict, total=False):
@@ -71,10 +71,10 @@ class Account:
 
 
 def account_for_servers() -> Account:
-    """Return this process's own account. If it is root, return the first user of `CANDIDATES` that exists."""
+    """Return this process's own account. If it is root, return the first user of `CANDIDATE_USERS` that exists."""
     if os.geteuid() != 0:
         return Account()
-    for name in CANDIDATES:
+    for name in CANDIDATE_USERS:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
@@ -86,12 +86,12 @@ def account_for_servers() -> Account:
     )
 
 
-def shelter(name: str) -> Path:
+def shelters_folder(name: str) -> Path:
     """Return the folder `/var/lib/drover/<name>`, or one below `/var/tmp`. It is created if absent.
 
     Root owns the folder, and every user can enter it. Raises LocalError if no safe, writable folder is possible.
     """
-    for base in SHELTERS:
+    for base in SHELTER_PARENTS:
         parent = base / "drover"
         try:
             parent.mkdir(mode=0o711, exist_ok=True)
@@ -105,40 +105,40 @@ def shelter(name: str) -> Path:
         except OSError:
             continue
         return folder
-    places = " or ".join(str(base / "drover") for base in SHELTERS)
+    places = " or ".join(str(base / "drover") for base in SHELTER_PARENTS)
     raise LocalError(
         f"PostgreSQL's user cannot enter this folder, and no folder could be created in {places}: "
         "move the checkout or DROVER_HOME to a folder that other users can enter, or set DATABASE_URL."
     )
 
 
-def new_shelter(label: str) -> Path:
+def create_shelter(label: str) -> Path:
     """Create a new, unique folder in the shelter named `label`."""
-    folder = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
+    folder = Path(tempfile.mkdtemp(prefix="", dir=shelters_folder(label)))
     folder.chmod(0o711)
     return folder
 
 
-def shelter_for(path: Path) -> Path:
+def create_cluster_shelter(path: Path) -> Path:
     """Create a shelter that replaces `path`, and record the path in it. Abandoned shelters are removed first."""
-    _remove_abandoned(shelter("clusters"))
-    folder = new_shelter("clusters")
-    (folder / OWNER).write_text(f"{path}\n")
+    _remove_abandoned(shelters_folder("clusters"))
+    folder = create_shelter("clusters")
+    (folder / REPLACED_PATH_FILE).write_text(f"{path}\n")
     return folder
 
 
 def _remove_abandoned(clusters: Path) -> None:
     """Remove shelters of deleted temporary paths. Other shelters stay, because their path may have been moved."""
     temporary = (Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - compared, not written to
-    for owner_file in clusters.glob(f"*/{OWNER}"):
+    for path_file in clusters.glob(f"*/{REPLACED_PATH_FILE}"):
         try:
-            path = Path(owner_file.read_text().strip())
-            is_settled = time.time() - owner_file.stat().st_mtime > SETTLED_SECONDS
+            path = Path(path_file.read_text().strip())
+            is_old_enough = time.time() - path_file.stat().st_mtime > MIN_ABANDONED_SECONDS
         except OSError:  # Another process has removed it.
             continue
         is_temporary = any(folder in path.parents for folder in temporary)
-        if is_temporary and is_settled and not os.path.lexists(path):
-            shutil.rmtree(owner_file.parent, ignore_errors=True)
+        if is_temporary and is_old_enough and not os.path.lexists(path):
+            shutil.rmtree(path_file.parent, ignore_errors=True)
 
 
 def open_to_everyone(folder: Path) -> None:

@@ -18,15 +18,17 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from local.demo.nycflights import rows
+from local.demo.nycflights import read_rows
 from local.errors import LocalError
 from local.home import Home
 from local.keys import read_key
 from local.terminal import complain, say
 
 PATH = "/v1/weather"
-DEFAULT_LIMIT, LARGEST_LIMIT = 1000, 5000
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:Z|\+00(?::?00)?)?)?")
+DEFAULT_LIMIT, MAX_LIMIT = 1000, 5000
+_TIME_PATTERN = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:Z|\+00(?::?00)?)?)?"
+)
 
 
 class BadRequest(Exception):
@@ -37,7 +39,9 @@ class Weather:
     """All observations in order. Each is stored as JSON."""
 
     def __init__(self) -> None:
-        ordered = sorted(rows("weather"), key=lambda row: (str(row["time_hour"]), row["origin"]))
+        ordered = sorted(
+            read_rows("weather"), key=lambda row: (str(row["time_hour"]), row["origin"])
+        )
         self.hours = [str(row["time_hour"]) for row in ordered]
         self.observations = [json.dumps(row, separators=(",", ":")).encode() for row in ordered]
 
@@ -71,7 +75,7 @@ def parse_cursor(cursor: str) -> int:
 
 def _normalize_time(since: str) -> str:
     """Return the time in the format of the data, `2013-01-01T06:00:00Z`."""
-    parts = _TIME.fullmatch(since)
+    parts = _TIME_PATTERN.fullmatch(since)
     if not parts:
         raise BadRequest("since is not a time in UTC like 2013-01-01T06:00:00Z")
     day, minute, second = parts.groups()
@@ -101,8 +105,8 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, query: dict[str, list[str]]) -> bytes:
         values = {name: texts[-1] for name, texts in query.items()}
         limit = values.get("limit", str(DEFAULT_LIMIT))
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= LARGEST_LIMIT:
-            raise BadRequest(f"limit must be a whole number from 1 to {LARGEST_LIMIT}")
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
+            raise BadRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}")
         start = 0
         if since := values.get("since"):
             start = self.server.weather.find_first(since)

@@ -10,23 +10,25 @@ from psycopg import errors, sql
 
 from config import env
 from local.database.roles import ensure_role
-from local.demo.locations import LOADER, READER, SOURCE, WAREHOUSE
-from local.demo.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
+from local.demo.locations import LOADER_ROLE, READER_ROLE, SOURCE_DATABASE, WAREHOUSE_DATABASE
+from local.demo.nycflights import COLUMNS, MISSING_VALUE, PRIMARY_KEYS, open_csv
 
-CHUNK = 1 << 20  # bytes
+CHUNK_SIZE = 1 << 20  # bytes
 
 
 def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
     """Create both databases, load the missing tables, and return the number of rows of each table."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        for role in (READER, LOADER):
+        for role in (READER_ROLE, LOADER_ROLE):
             ensure_role(connection, role, env.role_password(secret_key, role))
-        for name in (SOURCE, WAREHOUSE):
+        for name in (SOURCE_DATABASE, WAREHOUSE_DATABASE):
             _ensure_database(connection, name)
-    with psycopg.connect(_database_url(admin_url, WAREHOUSE), autocommit=True) as connection:
-        _grant_to_role(connection, WAREHOUSE, LOADER, "USAGE, CREATE")
-    with psycopg.connect(_database_url(admin_url, SOURCE), autocommit=True) as connection:
-        _grant_to_role(connection, SOURCE, READER, "USAGE")
+    with psycopg.connect(
+        _database_url(admin_url, WAREHOUSE_DATABASE), autocommit=True
+    ) as connection:
+        _grant_to_role(connection, WAREHOUSE_DATABASE, LOADER_ROLE, "USAGE, CREATE")
+    with psycopg.connect(_database_url(admin_url, SOURCE_DATABASE), autocommit=True) as connection:
+        _grant_to_role(connection, SOURCE_DATABASE, READER_ROLE, "USAGE")
         return {table: _ensure_table(connection, table) for table in COLUMNS}
 
 
@@ -59,30 +61,36 @@ def _ensure_table(connection: psycopg.Connection, table: str) -> int:
     """
     name = sql.Identifier(table)
     with connection.transaction():
-        existence = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
-        if existence.fetchone() == (False,):
-            _load(connection, table)
-        connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(name, sql.Identifier(READER)))
+        cursor = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
+        if cursor.fetchone() == (False,):
+            _load_table(connection, table)
+        connection.execute(
+            sql.SQL("GRANT SELECT ON {} TO {}").format(name, sql.Identifier(READER_ROLE))
+        )
         row_count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
     return int(row_count[0]) if row_count else 0
 
 
-def _load(connection: psycopg.Connection, table: str) -> None:
-    name, kinds, key = sql.Identifier(table), COLUMNS[table], PRIMARY_KEYS[table]
+def _load_table(connection: psycopg.Connection, table: str) -> None:
+    name, column_types, key = sql.Identifier(table), COLUMNS[table], PRIMARY_KEYS[table]
     columns: list[sql.Composable] = [
-        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))
-        for column, kind in kinds.items()
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(column_type))
+        for column, column_type in column_types.items()
     ]
     if key == ("id",):
         columns.insert(0, sql.SQL("id integer GENERATED ALWAYS AS IDENTITY"))
     columns.append(sql.SQL("PRIMARY KEY ({})").format(_column_list(key)))
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(columns)))
-    copy = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, HEADER match, NULL {})").format(
-        name, _column_list(kinds), sql.Literal(MISSING)
-    )
-    with connection.cursor() as cursor, cursor.copy(copy) as loading, open_csv(table) as file:
-        while chunk := file.read(CHUNK):
-            loading.write(chunk)
+    copy_statement = sql.SQL(
+        "COPY {} ({}) FROM STDIN WITH (FORMAT csv, HEADER match, NULL {})"
+    ).format(name, _column_list(column_types), sql.Literal(MISSING_VALUE))
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(copy_statement) as copy_stream,
+        open_csv(table) as file,
+    ):
+        while chunk := file.read(CHUNK_SIZE):
+            copy_stream.write(chunk)
     connection.execute(sql.SQL("ANALYZE {}").format(name))
 
 

@@ -15,7 +15,7 @@ from typing import IO
 
 from local.errors import LocalError
 
-MISSING = "NA"  # the text for unknown values in the files
+MISSING_VALUE = "NA"  # the text for unknown values in the files
 
 COLUMNS: dict[str, dict[str, str]] = {
     "airlines": {"carrier": "text", "name": "text"},
@@ -105,20 +105,23 @@ def open_csv(table: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def rows(table: str) -> Iterator[dict[str, Value]]:
+def read_rows(table: str) -> Iterator[dict[str, Value]]:
     """Yield the rows of one table. Numbers are converted, and missing values are None."""
-    kinds = COLUMNS[table]
+    column_types = COLUMNS[table]
     with open_csv(table) as file:
         for row in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
-            yield {name: _parse_value(row[name], kind) for name, kind in kinds.items()}
+            yield {
+                name: _parse_value(row[name], column_type)
+                for name, column_type in column_types.items()
+            }
 
 
-def _parse_value(text: str, kind: str) -> Value:
-    if text == MISSING:
+def _parse_value(text: str, column_type: str) -> Value:
+    if text == MISSING_VALUE:
         return None
-    if kind == "integer":
+    if column_type == "integer":
         return int(text)
-    if kind == "double precision":
+    if column_type == "double precision":
         return float(text)
     return text
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from local.errors import DatabaseLost, LocalError
 from local.home import CHECKOUT
-from local.lost_database import DATABASE_LOST
+from local.lost_database import DATABASE_LOST_CODE
 from local.supervision.children import Child, signal_group, stop_all
 from local.supervision.descendants import adopt_orphans, end_descendants, reap_adopted
 from local.supervision.processes import stop_with_parent
@@ -88,7 +88,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         """Run a program to its end while the children are watched.
 
         It uses this process's standard output. Its standard error is written to `log`. Raises LocalError if the program
-        fails, and DatabaseLost if it exits with DATABASE_LOST.
+        fails, and DatabaseLost if it exits with DATABASE_LOST_CODE.
         """
         with log.open("ab") as errors:
             log_offset = errors.tell()
@@ -105,7 +105,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self.watch()
             self.sleep_until_event(0.5)
         self._task = None
-        if code == DATABASE_LOST:
+        if code == DATABASE_LOST_CODE:
             raise DatabaseLost(_last_line(log, log_offset))
         if code == EXPLAINED_FAILURE_CODE:
             raise LocalError(_last_line(log, log_offset))

@@ -26,7 +26,7 @@ from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.web.addresses import client_ip, normalise_address
 from local import web
-from tests.web_server import ROOT, free_port, web_server
+from tests.web_server import ROOT, find_free_port, web_server
 from tests.world import make_world, token_for
 
 PEER = "203.0.113.9"
@@ -202,7 +202,7 @@ def image_command_on_loopback(port: int) -> list[str]:
     ]
 )
 def server(request: pytest.FixtureRequest, committed_db: None) -> Iterator[str]:
-    port = free_port()
+    port = find_free_port()
     environment = {"DROVER_TRUSTED_PROXIES": "0", "FORWARDED_ALLOW_IPS": "*"}
     with web_server(request.param(port), port=port, **environment) as address:
         yield address

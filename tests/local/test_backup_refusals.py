@@ -51,7 +51,7 @@ def make_archive(folder: Path, header: Header = HEADER) -> Path:
     with target.open("wb") as file:
         writer = archive.Writer(file, lambda _count: None)
         archive.write_header(writer, header)
-        writer.add(f"{archive.STORAGE}org/file", stored)
+        writer.add(f"{archive.STORAGE_FOLDER}org/file", stored)
         writer.close()
     return target
 
@@ -74,7 +74,7 @@ def test_restore_refuses_a_damaged_archive(folder: Path) -> None:
 def test_restore_refuses_an_archive_of_an_interrupted_backup(folder: Path) -> None:
     source = make_archive(folder)
     content = source.read_bytes()
-    source.write_bytes(content[: content.index(archive.CHECKSUMS.encode())])
+    source.write_bytes(content[: content.index(archive.CHECKSUMS_NAME.encode())])
     check_refusal(folder, source, "incomplete")
 
 
@@ -98,7 +98,9 @@ def test_restore_refuses_an_environment_with_other_keys(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "another")
-    check_refusal(folder, make_archive(folder), "SECRET_KEY in the environment is not the backup's")
+    check_refusal(
+        folder, make_archive(folder), "SECRET_KEY in the environment is not the key of the backup"
+    )
 
 
 def test_restore_refuses_a_backup_of_a_newer_server_drover_or_format(folder: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_member_with_a_path_outside_the_folder_is_refused(folder: Path) -> Non
         writer = archive.Writer(file, lambda _count: None)
         writer.add_text("../outside", "x")
         writer.close()
-    with pytest.raises(LocalError, match="leaves its folder"):
+    with pytest.raises(LocalError, match="points outside the archive"):
         archive.extract(folder / "archive", folder / "into", lambda _count: None)
     assert not (folder / "outside").exists()
 
@@ -193,11 +195,11 @@ def test_a_dump_is_restored_to_current_and_older_servers(
     with psycopg.connect(source) as connection:
         connection.execute("CREATE TABLE t (id serial, x text)")
         connection.execute("INSERT INTO t (x) VALUES (%s), (NULL)", [text])
-    tools = databases.tools_for(18, purpose="this test")
+    tools = databases.find_tools(18, purpose="this test")
     file = tmp_path / "dump"
     databases.dump(tools, source, file, schemas=("public",), on_progress=lambda: None)
     databases.restore_dump(
-        tools, target, file, schemas=("public",), server=server, on_progress=lambda: None
+        tools, target, file, schemas=("public",), server_version=server, on_progress=lambda: None
     )
     with psycopg.connect(target) as connection:
         assert connection.execute("SELECT id, x FROM t").fetchall() == [(1, text), (2, None)]

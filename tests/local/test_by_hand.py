@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.env import SettingInvalid, use_installation
-from local.database.postgres import free_port
+from local.database.postgres import find_free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}
@@ -63,7 +63,7 @@ def test_a_command_without_an_installation_names_the_next_step(addresses_file: P
 
 
 def test_a_command_without_a_reachable_database_prints_no_traceback(addresses_file: Path) -> None:
-    unreachable_url = f"postgresql://127.0.0.1:{free_port()}/drover"
+    unreachable_url = f"postgresql://127.0.0.1:{find_free_port()}/drover"
     result = subprocess.run(
         [sys.executable, ROOT / "manage.py", "run_pipeline", "any", "--org", "acme"],
         env=dict(os.environ) | {"DATABASE_URL": unreachable_url},

@@ -21,6 +21,6 @@ def test_clean_removes_files_of_custom_code_and_does_not_change_linked_files(
     outside_file.chmod(0o440)
     os.link(outside_file, home / "linked")
     trees.TREES[tree](home)
-    clean.remove(home)
+    clean.remove_folder(home)
     assert not home.exists()
     assert outside_file.stat().st_mode & 0o777 == 0o440

@@ -95,7 +95,7 @@ def test_the_backup_programs_run_without_the_server_programs(tmp_path: Path) -> 
     folder.mkdir()
     for name in databases.PROGRAMS:
         shutil.copy2(wheel_binaries() / name, folder)
-    assert databases.major_of(folder) == 18
+    assert databases.major_version(folder) == 18
 
 
 def test_only_the_worker_has_capabilities(compose: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.demo.api import BadRequest, DemoServer, make_cursor, parse_cursor
-from local.demo.nycflights import rows
+from local.demo.nycflights import read_rows
 
 KEY = "the key"
 
@@ -45,7 +45,7 @@ def read_all_pages(address: str, **query: str | int) -> list[dict[str, Any]]:
 
 def test_all_pages_together_have_every_observation_once(api: str) -> None:
     served = read_all_pages(api, limit=4000)
-    assert sorted(map(repr, served)) == sorted(map(repr, rows("weather")))
+    assert sorted(map(repr, served)) == sorted(map(repr, read_rows("weather")))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_all_pages_together_have_every_observation_once(api: str) -> None:
 def test_since_returns_observations_of_that_hour_and_later(api: str, since: str) -> None:
     served = read_all_pages(api, limit=5000, since=since)
     first_hour = since[:19]
-    expected = [row for row in rows("weather") if str(row["time_hour"]) >= first_hour]
+    expected = [row for row in read_rows("weather") if str(row["time_hour"]) >= first_hour]
     assert len(served) == len(expected)
 
 

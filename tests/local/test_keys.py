@@ -8,13 +8,13 @@ from cryptography.fernet import Fernet
 
 from local.errors import LocalError
 from local.home import Home
-from local.keys import GENERATED, ensure_keys, read_key
+from local.keys import KEY_GENERATORS, ensure_keys, read_key
 
 
 def test_keys_are_generated_once_with_private_modes(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.create_folders()
-    assert set(ensure_keys(home.keys)) == set(GENERATED)
+    assert set(ensure_keys(home.keys)) == set(KEY_GENERATORS)
     before = {path.name: path.read_text() for path in home.keys.iterdir()}
     assert ensure_keys(home.keys) == []
     assert {path.name: path.read_text() for path in home.keys.iterdir()} == before

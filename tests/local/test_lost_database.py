@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.database.postgres import EmbeddedPostgres, free_port
+from local.database.postgres import EmbeddedPostgres, find_free_port
 from local.errors import LocalError
-from local.lost_database import DATABASE_LOST, DatabaseWatch, is_lost
+from local.lost_database import DATABASE_LOST_CODE, DatabaseMonitor, is_lost
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,31 +115,31 @@ def test_a_start_waits_for_its_lost_database_and_continues() -> None:
 
 
 def test_a_server_that_never_responded_is_not_waited_for() -> None:
-    watch = DatabaseWatch(f"postgresql://me@127.0.0.1:{free_port()}/drover")
-    watch.wait(lambda: pytest.fail("It waits for the server."))
-    assert not watch.was_lost()
+    monitor = DatabaseMonitor(f"postgresql://me@127.0.0.1:{find_free_port()}/drover")
+    monitor.wait(lambda: pytest.fail("It waits for the server."))
+    assert not monitor.was_lost()
 
 
 def test_a_server_that_stays_unavailable_is_reported(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.lost_database.MAX_WAIT_SECONDS", 0.0)
-    watch = DatabaseWatch(server.url())
-    assert watch.check()
+    monitor = DatabaseMonitor(server.url())
+    assert monitor.check()
     server.stop()
-    assert watch.was_lost()
+    assert monitor.was_lost()
     with pytest.raises(LocalError, match="was not available"):
-        watch.wait(lambda: None)
+        monitor.wait(lambda: None)
 
 
 def test_a_restart_of_the_server_is_detected(server: EmbeddedPostgres) -> None:
-    watch = DatabaseWatch(server.url())
-    assert watch.check()
-    assert not watch.was_lost()
+    monitor = DatabaseMonitor(server.url())
+    assert monitor.check()
+    assert not monitor.was_lost()
     server.stop()
     server.start()
-    assert watch.was_lost()
-    assert not watch.was_lost()
+    assert monitor.was_lost()
+    assert not monitor.was_lost()
 
 
 def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPostgres) -> None:
@@ -151,7 +151,7 @@ def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPo
         assert is_lost(with_cause(caught.value))
     assert not is_lost(psycopg.errors.DiskFull())
     assert not is_lost(ValueError())
-    assert DATABASE_LOST not in {
+    assert DATABASE_LOST_CODE not in {
         1,
         2,
         3,

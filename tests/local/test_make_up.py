@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.database.postgres import free_port
+from local.database.postgres import find_free_port
 from local.supervision.processes import is_alive
 from tests.first_start import FirstStart, MakeUp, environment, log_in, start_demo
 
@@ -58,7 +58,7 @@ def test_a_clone_starts_with_its_demo_survives_a_killed_worker_stops_and_starts_
         assert any((home / folder).iterdir()), f"nothing was ever written to {folder}"
     assert _paths_open_to_other_users(home) == []
 
-    second = MakeUp(started.clone, home, free_port())
+    second = MakeUp(started.clone, home, find_free_port())
     try:
         second_report = second.read_report()
         with log_in(second_report) as client:

@@ -251,19 +251,23 @@ def test_data_in_a_private_folder_is_created_in_a_shelter_and_no_mode_changes(fo
 
 @only_as_root
 def test_a_shelter_of_a_deleted_temporary_path_is_removed_later(folder: Path) -> None:
-    abandoned, used = (unprivileged.shelter_for(folder / name) for name in ("gone", "there"))
+    abandoned, used = (
+        unprivileged.create_cluster_shelter(folder / name) for name in ("gone", "there")
+    )
     (folder / "there").symlink_to(used)
-    long_ago = time.time() - 2 * unprivileged.SETTLED_SECONDS
+    long_ago = time.time() - 2 * unprivileged.MIN_ABANDONED_SECONDS
     for shelter in (abandoned, used):
-        os.utime(shelter / unprivileged.OWNER, (long_ago, long_ago))
-    fresh = unprivileged.shelter_for(folder / "just-begun")
-    unprivileged.shelter_for(folder / "another").joinpath(unprivileged.OWNER).touch()
+        os.utime(shelter / unprivileged.REPLACED_PATH_FILE, (long_ago, long_ago))
+    fresh = unprivileged.create_cluster_shelter(folder / "just-begun")
+    unprivileged.create_cluster_shelter(folder / "another").joinpath(
+        unprivileged.REPLACED_PATH_FILE
+    ).touch()
     assert not abandoned.exists()
     assert used.exists()
     assert fresh.exists()
-    for shelter in unprivileged.shelter("clusters").iterdir():
-        owner = shelter / unprivileged.OWNER
-        if owner.exists() and str(folder) in owner.read_text():
+    for shelter in unprivileged.shelters_folder("clusters").iterdir():
+        path_file = shelter / unprivileged.REPLACED_PATH_FILE
+        if path_file.exists() and str(folder) in path_file.read_text():
             shutil.rmtree(shelter)
 
 

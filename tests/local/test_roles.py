@@ -9,7 +9,7 @@ from psycopg import errors
 
 from config.env import role_url
 from local.database.postgres import EmbeddedPostgres
-from local.database.roles import REPLACE_ROLES, ROLES, prepare_database
+from local.database.roles import REPLACE_ROLES_VARIABLE, ROLES, prepare_database
 from local.errors import LocalError
 
 SECRET = "s" * 50
@@ -127,7 +127,7 @@ def test_roles_of_another_installation_are_replaced_only_if_the_setting_allows_i
     with pytest.raises(LocalError, match="the keys of another Drover installation"):
         prepare_database(prepared_url, "z" * 50)
     connect("app_user").close()
-    monkeypatch.setenv(REPLACE_ROLES, "yes")
+    monkeypatch.setenv(REPLACE_ROLES_VARIABLE, "yes")
     prepare_database(prepared_url, "z" * 50)
     psycopg.connect(role_url(prepared_url, "z" * 50, "app_user")).close()
     prepare_database(prepared_url, SECRET)

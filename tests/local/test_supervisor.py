@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.database.postgres import free_port
+from local.database.postgres import find_free_port
 from local.errors import LocalError
 from local.lock_file import HomeLock
 from local.ports import is_free, refuse_port_in_use, reserve_port
@@ -190,4 +190,4 @@ def test_a_port_stays_the_same_until_another_process_uses_it(tmp_path: Path) -> 
 
 
 def test_a_free_port_is_accepted() -> None:
-    refuse_port_in_use(free_port())
+    refuse_port_in_use(find_free_port())

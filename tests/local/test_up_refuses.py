@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.database.postgres import free_port
+from local.database.postgres import find_free_port
 from local.home import Home
 from local.lock_file import HomeLock
 from local.up import require_disk_space
@@ -34,7 +34,7 @@ def run_up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "local", "up"],
         cwd=ROOT,
-        env=environment | {"DROVER_HOME": str(home), "PORT": str(free_port())} | settings,
+        env=environment | {"DROVER_HOME": str(home), "PORT": str(find_free_port())} | settings,
         capture_output=True,
         text=True,
         timeout=120,

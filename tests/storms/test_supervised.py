@@ -19,7 +19,7 @@ from apps.runs.models import Run
 from local import web
 from tests.runs.processes import ROOT, SHORT_LEASES
 from tests.storms.stage import STORM_TIMEOUT, WORKER_SETTINGS, Stage
-from tests.web_server import free_port
+from tests.web_server import find_free_port
 from tests.world import token_for
 
 pytestmark = pytest.mark.long
@@ -56,7 +56,7 @@ def start_supervisor(stage: Stage, port: int) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def web_port(stage: Stage) -> int:
     """Return the port of the supervised web process."""
-    port = free_port()
+    port = find_free_port()
     stage.worker_count = 1
     stage.start_process = partial(start_supervisor, stage, port)
     return port
