@@ -219,32 +219,32 @@ def test_a_key_cannot_create_or_rotate_keys(world: World) -> None:
 
 
 def test_after_a_rotation_with_a_grace_period_both_keys_work_until_it_ends(world: World) -> None:
-    old = create_key(world, role="member").json()
-    path = f"/api/v1/org/api-keys/{old['id']}/rotate"
-    new = world.client(Role.ADMIN).post(path, {"grace_seconds": 60}).json()
-    assert key_client(old["key"]).get("/api/v1/org").status_code == 200
-    assert key_client(new["key"]).get("/api/v1/org").status_code == 200
-    assert new["role"] == "member"
+    old_key = create_key(world, role="member").json()
+    path = f"/api/v1/org/api-keys/{old_key['id']}/rotate"
+    new_key = world.client(Role.ADMIN).post(path, {"grace_seconds": 60}).json()
+    assert key_client(old_key["key"]).get("/api/v1/org").status_code == 200
+    assert key_client(new_key["key"]).get("/api/v1/org").status_code == 200
+    assert new_key["role"] == "member"
     with world.scope():
-        row = ApiKey.unscoped.get(pk=old["id"])
+        row = ApiKey.unscoped.get(pk=old_key["id"])
         assert row.expires_at is not None
         assert timedelta(seconds=50) < row.expires_at - timezone.now() <= timedelta(seconds=60)
-        ApiKey.unscoped.filter(pk=old["id"]).update(expires_at=timezone.now())
-    assert key_client(old["key"]).get("/api/v1/org").status_code == 401
-    assert key_client(new["key"]).get("/api/v1/org").status_code == 200
+        ApiKey.unscoped.filter(pk=old_key["id"]).update(expires_at=timezone.now())
+    assert key_client(old_key["key"]).get("/api/v1/org").status_code == 401
+    assert key_client(new_key["key"]).get("/api/v1/org").status_code == 200
 
 
 def test_a_rotation_without_a_grace_period_revokes_the_old_key(world: World) -> None:
-    old = create_key(world).json()
-    new = world.client(Role.ADMIN).post(f"/api/v1/org/api-keys/{old['id']}/rotate").json()
-    assert key_client(old["key"]).get("/api/v1/org").status_code == 401
-    assert key_client(new["key"]).get("/api/v1/org").status_code == 200
+    old_key = create_key(world).json()
+    new_key = world.client(Role.ADMIN).post(f"/api/v1/org/api-keys/{old_key['id']}/rotate").json()
+    assert key_client(old_key["key"]).get("/api/v1/org").status_code == 401
+    assert key_client(new_key["key"]).get("/api/v1/org").status_code == 200
 
 
 @pytest.mark.parametrize("seconds", [-1, 604801, 1.5, "soon", 10**26])
 def test_an_invalid_grace_period_is_rejected(world: World, seconds: Any) -> None:
-    old = create_key(world).json()
-    path = f"/api/v1/org/api-keys/{old['id']}/rotate"
+    old_key = create_key(world).json()
+    path = f"/api/v1/org/api-keys/{old_key['id']}/rotate"
     answer = world.client(Role.ADMIN).post(path, {"grace_seconds": seconds})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "grace_seconds"

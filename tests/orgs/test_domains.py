@@ -52,9 +52,11 @@ def test_members_may_read_domains_but_not_change_them(world: World) -> None:
 
 def test_domain_names_are_unique_regardless_of_case(world: World) -> None:
     create_domain(world, "Marketing")
-    other = create_domain(world, "Sales").json()["id"]
+    other_id = create_domain(world, "Sales").json()["id"]
     assert create_domain(world, "MARKETING").status_code == 409
-    answer = world.client(Role.ADMIN).patch(f"/api/v1/org/domains/{other}", {"name": "marketing"})
+    answer = world.client(Role.ADMIN).patch(
+        f"/api/v1/org/domains/{other_id}", {"name": "marketing"}
+    )
     assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 

@@ -98,8 +98,8 @@ def test_an_invitation_works_once(world: World, stranger: World) -> None:
     client = client_for(grace, stranger.org)
     secret = invitation_secret(world, email=grace.email)
     assert accept_invitation(client, secret).status_code == 200
-    second = accept_invitation(client, secret)
-    assert (second.status_code, second.json()["code"]) == (410, "link_spent")
+    second_answer = accept_invitation(client, secret)
+    assert (second_answer.status_code, second_answer.json()["code"]) == (410, "link_spent")
 
 
 def test_accepting_an_invitation_does_not_lower_the_role_of_a_member(world: World) -> None:
@@ -139,15 +139,17 @@ def test_withdrawn_and_expired_invitations_cannot_be_accepted(
 ) -> None:
     grace = stranger.users[Role.OWNER]
     invited_client, client = client_for(grace, stranger.org), world.client("admin")
-    withdrawn = invitation_secret(world, email=grace.email)
+    withdrawn_secret = invitation_secret(world, email=grace.email)
     (row,) = client.get(PATH).json()["results"]
     assert client.delete(f"{PATH}/{row['id']}").status_code == 204
-    assert accept_invitation(invited_client, withdrawn).status_code == 410
-    expired = invitation_secret(world, email=grace.email)
+    assert accept_invitation(invited_client, withdrawn_secret).status_code == 410
+    expired_secret = invitation_secret(world, email=grace.email)
     with world.scope():
         Invitation.objects.for_org(world.org).update(expires_at=timezone.now())
-    assert accept_invitation(invited_client, expired).status_code == 410
-    assert APIClient().post("/api/v1/invitations/show", {"token": expired}).status_code == 410
+    assert accept_invitation(invited_client, expired_secret).status_code == 410
+    assert (
+        APIClient().post("/api/v1/invitations/show", {"token": expired_secret}).status_code == 410
+    )
     # A new invitation replaces the expired one.
     assert invite_address(world, email=grace.email).status_code == 201
 

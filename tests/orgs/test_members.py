@@ -153,15 +153,17 @@ def test_two_owners_who_demote_each_other_at_the_same_time_leave_one_owner(
     committed_db: None,
 ) -> None:
     world = make_world()
-    second = make_user("second")
+    second_owner = make_user("second")
     with world.scope():
-        Membership.unscoped.create(org=world.org, user=second, role=Role.OWNER)
+        Membership.unscoped.create(org=world.org, user=second_owner, role=Role.OWNER)
         member_ids = dict(
             Membership.objects.for_org(world.org)
             .filter(role=Role.OWNER)
             .values_list("user_id", "id")
         )
-    clients = {user.pk: client_for(user, world.org) for user in (world.users[Role.OWNER], second)}
+    clients = {
+        user.pk: client_for(user, world.org) for user in (world.users[Role.OWNER], second_owner)
+    }
     barrier = threading.Barrier(2)
     statuses: list[int] = []
 

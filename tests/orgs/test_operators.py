@@ -248,7 +248,7 @@ class TestSupportAccess:
         assert event["changes"] == {"reason": [None, "Ticket 4711: a run hangs."]}
         assert event["actor_label"] == "op@example.com"
 
-    def test_support_access_is_limited_to_one_org_and_a_time(
+    def test_support_access_is_limited_to_one_org_and_expires(
         self, planted: PlantedOrg, operator: Client
     ) -> None:
         other_planted = plant()

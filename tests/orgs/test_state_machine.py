@@ -106,13 +106,15 @@ class OrgsMachine(RuleBasedStateMachine):
             rows = DomainRole.objects.for_org(world.org).values_list(
                 "domain_id", "membership__user__email", "role"
             )
-            invited = Invitation.objects.for_org(world.org).open().values_list("email", "role")
+            open_invitations = (
+                Invitation.objects.for_org(world.org).open().values_list("email", "role")
+            )
             keys = ApiKey.objects.for_org(world.org).active().values_list("id", flat=True)
             connectors = Connector.objects.for_org(world.org).values_list("id", "domain_id")
             assert dict(members) == model.members
             assert model.owners()
             assert {(d, p): r for d, p, r in rows} == model.domain_roles
-            assert dict(invited) == {p: i.role for p, i in model.invitations.items()}
+            assert dict(open_invitations) == {p: i.role for p, i in model.invitations.items()}
             assert {str(pk) for pk in keys} == {key.id for key in model.keys if key.is_active}
             assert dict(connectors) == model.connectors
             domains = Domain.objects.for_org(world.org).values_list("id", flat=True)
@@ -337,10 +339,10 @@ class OrgsMachine(RuleBasedStateMachine):
             link, actor = invitation.link, self.emails.index(person)
         answer = self.send_as_user(actor, org, "post", "invitations/accept", {"token": link})
         usable_invitations = [
-            (model, person, invited)
+            (model, person, invitation)
             for model in self.models
-            for person, invited in model.invitations.items()
-            if invited.link == link and not invited.expired
+            for person, invitation in model.invitations.items()
+            if invitation.link == link and not invitation.expired
         ]
         if not usable_invitations:
             expected = 410
@@ -348,8 +350,10 @@ class OrgsMachine(RuleBasedStateMachine):
             expected = 403
         else:
             expected = 200
-            model, person, invited = usable_invitations[0]
-            model.members[person] = max(model.members.get(person, "viewer"), invited.role, key=rank)
+            model, person, invitation = usable_invitations[0]
+            model.members[person] = max(
+                model.members.get(person, "viewer"), invitation.role, key=rank
+            )
             del model.invitations[person]
         self.check_status("accept_invitation", answer, expected)
 

@@ -139,9 +139,11 @@ def test_a_viewer_may_not_change_a_pipeline(
 
 
 def test_a_viewer_may_not_create_validate_or_preview_a_pipeline(world: World) -> None:
-    viewer = world.client(Role.VIEWER)
+    viewer_client = world.client(Role.VIEWER)
     for path in ("", "/validate", "/preview"):
-        assert viewer.post(f"{URL}{path}", {"name": "x", "config": config()}).status_code == 403
+        assert (
+            viewer_client.post(f"{URL}{path}", {"name": "x", "config": config()}).status_code == 403
+        )
 
 
 @pytest.mark.parametrize(

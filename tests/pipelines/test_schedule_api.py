@@ -69,14 +69,16 @@ def test_pausing_resuming_or_previewing_without_a_schedule_is_a_conflict(world: 
 
 
 def test_a_preview_shows_the_same_times_for_an_unsaved_and_a_saved_schedule(world: World) -> None:
-    viewer = world.client(Role.VIEWER)
+    viewer_client = world.client(Role.VIEWER)
     schedule = {"cron": "0 */6 * * *", "timezone": "Asia/Kathmandu"}
-    unsaved = viewer.post("/api/v1/schedules/preview", {"schedule": schedule, "count": 4}).json()
+    unsaved = viewer_client.post(
+        "/api/v1/schedules/preview", {"schedule": schedule, "count": 4}
+    ).json()
     assert len(unsaved["times"]) == 4
     assert unsaved["timezone"] == "Asia/Kathmandu"
     assert all(time.endswith(":15:00Z") for time in unsaved["times"])
     pipeline = create_pipeline(world, schedule=schedule)
-    saved = viewer.get(f"{URL}/{pipeline['id']}/schedule/preview", {"count": 4}).json()
+    saved = viewer_client.get(f"{URL}/{pipeline['id']}/schedule/preview", {"count": 4}).json()
     assert saved == unsaved
     assert pipeline["next_run_at"] == saved["times"][0]
 

@@ -242,12 +242,12 @@ def test_two_requests_with_one_idempotency_key_create_one_pipeline(
         return validate_transform(**arguments)
 
     monkeypatch.setattr(engine, "validate_transform", validate_and_repeat)
-    first, second = send_request(), send_request()
+    first_answer, second_answer = send_request(), send_request()
     (nested_answer,) = nested_answers
     assert (nested_answer.status_code, nested_answer.json()["code"]) == (
         409,
         "idempotency_key_in_use",
     )
-    assert first.status_code == 201
-    assert second.content == first.content
+    assert first_answer.status_code == 201
+    assert second_answer.content == first_answer.content
     assert world.client().get(URL).json()["count"] == 1

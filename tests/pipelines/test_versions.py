@@ -49,10 +49,10 @@ def test_versions_are_paged(world: World) -> None:
         patch_source(world, pipeline, config={"rows": rows})
     client = world.client()
     path = f"{URL}/{pipeline['id']}/versions"
-    first = client.get(path, {"limit": 3}).json()
-    second = client.get(path, {"limit": 3, "cursor": first["next"]}).json()
-    assert [row["number"] for row in first["results"] + second["results"]] == [4, 3, 2, 1]
-    assert second["next"] is None
+    first_page = client.get(path, {"limit": 3}).json()
+    second_page = client.get(path, {"limit": 3, "cursor": first_page["next"]}).json()
+    assert [row["number"] for row in first_page["results"] + second_page["results"]] == [4, 3, 2, 1]
+    assert second_page["next"] is None
 
 
 def test_a_diff_names_each_field_and_masks_secrets(world: World) -> None:
@@ -80,10 +80,10 @@ def test_a_diff_names_each_field_and_masks_secrets(world: World) -> None:
     }
     reversed_diff = client.get(f"{URL}/{pipeline['id']}/versions/1/diff", {"against": 2}).json()
     assert reversed_diff["changes"][0]["before"] == "store"
-    first = client.get(f"{URL}/{pipeline['id']}/versions/1/diff").json()
-    assert first["before"] == 0
-    assert all(change["before"] is None for change in first["changes"])
-    assert PASSWORD not in str(first)
+    first_diff = client.get(f"{URL}/{pipeline['id']}/versions/1/diff").json()
+    assert first_diff["before"] == 0
+    assert all(change["before"] is None for change in first_diff["changes"])
+    assert PASSWORD not in str(first_diff)
 
 
 def test_a_version_is_returned_with_masked_secrets(world: World) -> None:
@@ -136,9 +136,9 @@ def test_a_version_whose_connector_was_deleted_cannot_be_restored(world: World) 
 
 
 def test_a_version_number_of_another_pipeline_gets_404(world: World) -> None:
-    changed, unchanged = make_pipeline(world), make_pipeline(world)
-    patch_source(world, {"id": str(changed.pk)}, config={"rows": 3})
-    assert world.client().get(f"{URL}/{unchanged.pk}/versions/2").status_code == 404
+    changed_pipeline, other_pipeline = make_pipeline(world), make_pipeline(world)
+    patch_source(world, {"id": str(changed_pipeline.pk)}, config={"rows": 3})
+    assert world.client().get(f"{URL}/{other_pipeline.pk}/versions/2").status_code == 404
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.text("ab", max_size=3)

@@ -49,10 +49,10 @@ def test_a_disabled_pipeline_runs_only_with_force(world: World) -> None:
 
 def test_a_viewer_may_neither_start_nor_cancel_a_run(world: World, pipeline: Pipeline) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
-    viewer = world.client(Role.VIEWER)
+    viewer_client = world.client(Role.VIEWER)
 
-    assert viewer.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 403
-    assert viewer.post(f"/api/v1/runs/{run['id']}/cancel", {}).status_code == 403
+    assert viewer_client.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 403
+    assert viewer_client.post(f"/api/v1/runs/{run['id']}/cancel", {}).status_code == 403
 
 
 def test_a_run_of_another_org_gets_the_same_404_as_an_unknown_run(

@@ -97,8 +97,8 @@ class RunMachine(RuleBasedStateMachine):
     @rule()
     def crash_worker(self) -> None:
         with self.world.scope():
-            running = Run.objects.for_org(self.world.org).filter(status=Status.RUNNING)
-            running.update(lease_until=Now() - timedelta(hours=1))
+            running_runs = Run.objects.for_org(self.world.org).filter(status=Status.RUNNING)
+            running_runs.update(lease_until=Now() - timedelta(hours=1))
         reconciler.recover_expired_runs()
 
     @rule()

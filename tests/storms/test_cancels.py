@@ -1,4 +1,4 @@
-"""Cancel runs while a random page is read. They end within seconds and publish no rows. A retry publishes every row once."""
+"""Cancel runs at a random page. They end within seconds and publish no rows. A retry publishes every row once."""
 
 from __future__ import annotations
 

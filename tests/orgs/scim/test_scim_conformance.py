@@ -31,12 +31,12 @@ def test_every_check_of_the_conformance_suite_passes(directory: httpx.Client) ->
 
     passing_statuses = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE, Status.SKIPPED}
     results = check_server(HttpxScimClient(directory))
-    failed = [
+    failures = [
         f"{result.title} {result.resource_type}: {result.reason}"
         for result in results
         if result.status not in passing_statuses
     ]
-    assert failed == []
+    assert failures == []
     assert [result.reason for result in results if result.status is Status.SKIPPED] == []
     counts_by_title = Counter(result.title for result in results)
     assert len(results) > 100, counts_by_title

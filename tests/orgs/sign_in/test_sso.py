@@ -34,8 +34,8 @@ CSRF_HEADER: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover"}
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    with oidc.running_issuer() as running:
-        yield running
+    with oidc.running_issuer() as running_issuer:
+        yield running_issuer
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ class TestInstallationProvider:
     def test_linking_fails_if_the_session_or_password_changed_meanwhile(
         self, installation_provider: Issuer, change: str
     ) -> None:
-        """An attacker starts linking in an open session. The account's owner ends that session before the linking is finished."""
+        """An attacker starts linking in an open session. The user then ends the session or changes the password."""
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
         installation_provider.add_user("late", email="late@example.com", email_verified=True)
         client = client_for(grace, make_world().org)

@@ -121,11 +121,14 @@ def test_a_domain_that_another_org_has_verified_is_rejected_without_naming_the_o
 def test_a_record_verifies_only_its_own_org_and_domain(
     world: World, stranger: World, dns: NameServer
 ) -> None:
-    first, second = add_domain(world).json(), add_domain(stranger, "other.example").json()
-    dns.texts[DOMAIN] = [second["record_value"]]
-    dns.texts["other.example"] = [first["record_value"]]
-    assert check_domain(world, first["id"]).json()["ok"] is False
-    assert check_domain(stranger, second["id"]).json()["ok"] is False
+    own_domain, other_domain = (
+        add_domain(world).json(),
+        add_domain(stranger, "other.example").json(),
+    )
+    dns.texts[DOMAIN] = [other_domain["record_value"]]
+    dns.texts["other.example"] = [own_domain["record_value"]]
+    assert check_domain(world, own_domain["id"]).json()["ok"] is False
+    assert check_domain(stranger, other_domain["id"]).json()["ok"] is False
 
 
 def test_a_record_behind_an_alias_does_not_verify_the_domain(world: World, dns: NameServer) -> None:
@@ -167,8 +170,8 @@ def test_no_transaction_is_open_during_a_dns_query(
     assert check_domain(world, pk).status_code == 200
     verify_domain(world, dns, "second.example")
     with world.scope():
-        second = VerifiedDomain.objects.for_org(world.org).get(domain="second.example")
-    tasks.recheck_domain(org_id=str(world.org.pk), domain_id=str(second.pk))
+        second_domain = VerifiedDomain.objects.for_org(world.org).get(domain="second.example")
+    tasks.recheck_domain(org_id=str(world.org.pk), domain_id=str(second_domain.pk))
     assert in_transaction == [False, False, False]
 
 
@@ -294,8 +297,8 @@ class TestRecheck:
 class TestLoginsOfDomainUsers:
     @pytest.fixture(scope="class")
     def issuer(self) -> Iterator[Issuer]:
-        with oidc.running_issuer() as running:
-            yield running
+        with oidc.running_issuer() as running_issuer:
+            yield running_issuer
 
     @pytest.fixture
     def org_world(self, world: World, issuer: Issuer, dns: NameServer) -> World:

@@ -171,8 +171,8 @@ def send_request(
 def claim_run() -> Any:
     from apps.runs.claiming import leases
 
-    claimed = leases.claim_next("frozen")
-    return str(claimed.run_id) if claimed else None
+    claim = leases.claim_next("frozen")
+    return str(claim.run_id) if claim else None
 
 
 def record_progress(*, org: str, run: str) -> Any:

@@ -108,9 +108,9 @@ def is_a_transaction_idle() -> bool:
 def claim_until(run_id: str) -> None:
     """Claim runs until this run is claimed. Runs of the org with the frozen process are older, so they may be first."""
     for _ in range(3):
-        claimed = leases.claim_next("tests")
-        assert claimed is not None, "no run could be claimed"
-        if str(claimed.run_id) == run_id:
+        claim = leases.claim_next("tests")
+        assert claim is not None, "no run could be claimed"
+        if str(claim.run_id) == run_id:
             return
     raise AssertionError("only other runs were claimed")
 
@@ -144,14 +144,14 @@ def test_a_claim_of_a_frozen_process_is_rolled_back_and_repeated_when_it_resumes
     process = freeze_at(LOCKS["the run that is claimed"], acme, idle_seconds=1.0)
     second_run_id = start_run(acme, make_pipeline(acme))
 
-    claimed = leases.claim_next("tests")
+    claim = leases.claim_next("tests")
     result = process.resume()
 
-    assert claimed is not None
+    assert claim is not None
     assert result == {"returned": str(second_run_id)}
     with acme.scope():
         attempts = Attempt.objects.for_org(acme.org).values_list("run_id", flat=True)
-        assert sorted(attempts) == sorted([claimed.run_id, second_run_id])
+        assert sorted(attempts) == sorted([claim.run_id, second_run_id])
 
 
 def test_a_frozen_request_changes_nothing_and_fails_when_it_resumes(

@@ -62,12 +62,12 @@ def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> RecordedJobs:
 def test_after_a_failed_fetch_new_jobs_run_while_a_long_job_continues(
     jobs: RecordedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = asyncio.Event()
+    has_failed = asyncio.Event()
     fetch_job = JobManager.fetch_job
 
     async def fail_once_then_fetch(manager: JobManager, queues: Any, worker_id: int) -> Any:
-        if jobs.started and not failed.is_set():  # once the long job is running
-            failed.set()
+        if jobs.started and not has_failed.is_set():  # once the long job is running
+            has_failed.set()
             raise ConnectorException
         return await fetch_job(manager, queues, worker_id)
 
@@ -81,7 +81,7 @@ def test_after_a_failed_fetch_new_jobs_run_while_a_long_job_continues(
                 task = asyncio.create_task(working)
                 await defer_jobs(1)
                 await wait_until(lambda: len(jobs.started) == 1)
-                await asyncio.wait_for(failed.wait(), 30)
+                await asyncio.wait_for(has_failed.wait(), 30)
                 await defer_jobs(6)
                 await wait_until(lambda: len(jobs.started) == 7)
                 assert not jobs.first_job_may_end.is_set()
@@ -97,12 +97,12 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
     jobs: RecordedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs.first_job_may_end.set()
-    failed, unhandled_errors = asyncio.Event(), list[Any]()
+    has_failed, unhandled_errors = asyncio.Event(), list[Any]()
     finish_job = JobManager.finish_job
 
     async def fail_once_then_finish(manager: JobManager, *args: Any, **options: Any) -> None:
-        if not failed.is_set():
-            failed.set()
+        if not has_failed.is_set():
+            has_failed.set()
             raise ConnectorException
         await finish_job(manager, *args, **options)
 
@@ -118,7 +118,7 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
                 working = generations.work(connected_app, stop, {queue.RUNS: CONCURRENCY}, "tests")
                 task = asyncio.create_task(working)
                 await defer_jobs(1)
-                await asyncio.wait_for(failed.wait(), 30)
+                await asyncio.wait_for(has_failed.wait(), 30)
                 await wait_until_released()
                 gc.collect()  # asyncio reports a lost exception when its task is garbage-collected
                 stop.set()
@@ -187,7 +187,9 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 def test_an_idle_worker_uses_at_most_three_connections_for_its_queues(jobs: RecordedJobs) -> None:
     async def read_session_names() -> list[str]:
         stop = asyncio.Event()
-        slots = {each.name: each.slots or 8 for each in registry.queues().values()}
+        slots = {
+            task_queue.name: task_queue.slots or 8 for task_queue in registry.queues().values()
+        }
         with app.replace_connector(workers._connector()) as connected_app:
             async with connected_app.open_async():
                 task = asyncio.create_task(generations.work(connected_app, stop, slots, "tests"))

@@ -28,9 +28,9 @@ from tests.world import World
 def claim(acme: World) -> Claim:
     """The claim of a run that a worker executes."""
     start_run(acme, make_pipeline(acme))
-    claimed = leases.claim_next("tests")
-    assert claimed is not None
-    return claimed
+    new_claim = leases.claim_next("tests")
+    assert new_claim is not None
+    return new_claim
 
 
 def update_run(acme: World, run_id: UUID, **fields: Any) -> None:
@@ -94,7 +94,7 @@ def test_a_run_fails_after_the_third_crash_of_a_worker(acme: World, claim: Claim
     assert run.finished_at is not None
 
 
-def test_a_run_of_a_dead_worker_is_cancelled_if_that_was_requested(
+def test_a_run_of_a_dead_worker_is_cancelled_if_its_cancellation_was_requested(
     acme: World, claim: Claim
 ) -> None:
     with acme.scope():

@@ -226,7 +226,7 @@ def test_parallel_requests_with_one_idempotency_key_start_one_run(acme: World) -
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-def test_parallel_requests_without_a_key_start_one_run_and_other_responses_name_it(
+def test_parallel_requests_without_a_key_start_one_run_and_the_other_responses_contain_its_id(
     acme: World,
 ) -> None:
     pipeline = make_pipeline(acme)

@@ -248,8 +248,8 @@ def test_only_the_duckdb_file_of_the_deleted_pipeline_is_removed(
     delete_pipeline(acme, deleted_pipeline)
     remove_leftovers()
 
-    remaining = f"{data_root(acme.org.pk, other_pipeline.pk).prefix}/warehouse.duckdb"
-    assert stored_files(acme, "data") == [remaining]
+    remaining_file = f"{data_root(acme.org.pk, other_pipeline.pk).prefix}/warehouse.duckdb"
+    assert stored_files(acme, "data") == [remaining_file]
 
 
 def test_a_worker_that_writes_after_the_removal_queues_a_second_removal(

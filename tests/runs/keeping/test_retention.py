@@ -58,7 +58,7 @@ def read_log(world: World, run_id: UUID) -> dict[str, Any]:
     return log
 
 
-def test_a_log_is_removed_after_the_days_of_the_org_and_readers_get_a_note(
+def test_a_log_is_removed_after_the_retention_of_the_org_and_readers_get_a_note(
     acme: World, this_worker: Worker
 ) -> None:
     old_run, recent_run = (
@@ -180,7 +180,7 @@ def test_runs_are_removed_only_if_configured_and_never_the_newest_run_or_runs_wi
     assert [run_folder(acme, run_id).exists() for run_id in runs] == [False] * 3
 
 
-def test_run_events_are_removed_after_the_days_of_the_org_and_other_events_after_one_day(
+def test_run_events_are_removed_after_the_retention_of_the_org_and_other_events_after_one_day(
     acme: World, this_worker: Worker
 ) -> None:
     old_run, recent_run = (
