@@ -20,8 +20,8 @@ class SlowCall(Generic[ResultT]):
     """A call to a slow system that the principal is allowed to make. An action returns it, and a view runs it later.
 
     `run` makes the call, outside every transaction. The principal is loaded again after the call. `recheck_access`
-    raises if this principal may not see the result, for example because its role has changed or because the object
-    was moved to another domain. `store` saves the result.
+    raises an exception if this principal may not see the result, for example because its role has changed or because
+    the object was moved to another domain. `store` saves the result.
     """
 
     run: Callable[[], ResultT]

@@ -49,7 +49,7 @@ def _data_key(org: Org) -> Fernet:
     try:
         unwrapped = platform_keys().decrypt(org.data_key.encode())
     except InvalidToken:
-        raise SecretUnreadable("no platform key opens this organization's data key") from None
+        raise SecretUnreadable("no platform key can decrypt this organization's data key") from None
     if unwrapped[:16] != org.pk.bytes:
         raise SecretUnreadable("the data key belongs to another organization")
     return Fernet(unwrapped[16:])

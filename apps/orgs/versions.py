@@ -1,4 +1,4 @@
-"""Versions of objects. A caller can send the version that it has read; if the object has changed, the change fails."""
+"""Versions of objects. A caller can send the version that it has read. If the object has changed, the request fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Match = frozenset[str] | None  # the versions that the caller accepts; None acce
 
 
 def require_match(match: Match, version: int | str) -> None:
-    """Raise ChangedMeanwhile unless the caller accepts this version. Lock the object before."""
+    """Raise ChangedMeanwhile unless the caller accepts this version. Lock the object first."""
     if match is not None and str(version) not in match:
         raise ChangedMeanwhile
 

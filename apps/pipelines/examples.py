@@ -69,7 +69,7 @@ DETAIL: dict[str, Any] = {
     "timeout_seconds": 21600,
     "max_attempts": 3,
 }
-CREATE: dict[str, Any] = {
+CREATE_REQUEST: dict[str, Any] = {
     "name": "Flights",
     "tags": ["daily"],
     "schedule": {"cron": "0 */6 * * *", "timezone": "Europe/Paris"},

@@ -29,7 +29,7 @@ def _utc_text(column: str) -> str:
 
 
 # Each row is one JSON object, with keys in the order of the response.
-ROW = f"""json_build_object(
+ROW_JSON = f"""json_build_object(
     'id', p.id, 'name', p.name, 'description', p.description,
     'domain', CASE WHEN d.id IS NOT NULL THEN json_build_object('id', d.id, 'name', d.name) END,
     'tags', p.tags, 'enabled', p.enabled, 'version', p.version,
@@ -72,7 +72,7 @@ ORDERS = {
     "name": ListOrder("lower(p.name)", "text", False),
     "updated": ListOrder("p.updated_at", "timestamptz", True),
 }
-DEFAULT = "newest"
+DEFAULT_ORDER = "newest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ def fetch_page(
     parameters = {**_filter_parameters(filters), "org": org.pk, "limit": limit + 1}
     if cursor:
         parameters |= {"after": cursor.value, "after_id": cursor.id}
-    with connection.cursor() as database:
-        database.execute(
-            _statement(tuple(filters), order, cursor is not None, backwards), parameters
+    with connection.cursor() as db_cursor:
+        db_cursor.execute(
+            _build_statement(tuple(filters), order, cursor is not None, backwards), parameters
         )
-        result = database.fetchall()
+        result = db_cursor.fetchall()
     count = result[0][0]
     rows = [row[1:] for row in result if row[1] is not None]
     has_more, rows = len(rows) > limit, rows[:limit]
@@ -140,27 +140,28 @@ def is_valid_cursor_value(order: str, value: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _statement(filters: tuple[str, ...], order: str, after: bool, backwards: bool) -> str:
+def _build_statement(
+    filters: tuple[str, ...], order: str, has_cursor: bool, backwards: bool
+) -> str:
     """Build the statement.
 
     The statement reads one row more than the page, to find out whether there is a next page. It returns the count even
     for an empty page.
     """
-    by = ORDERS[order]
+    list_order = ORDERS[order]
     where = " AND ".join(["p.org_id = %(org)s", *(FILTERS[name] for name in filters)])
-    direction, comparison = ("DESC", "<") if by.descending != backwards else ("ASC", ">")
-    start_condition = (
-        f"AND ({by.expression}, p.id) {comparison} (%(after)s::{by.sql_type}, %(after_id)s)"
-    )
+    direction, comparison = ("DESC", "<") if list_order.descending != backwards else ("ASC", ">")
+    start = f"(%(after)s::{list_order.sql_type}, %(after_id)s)"
+    start_condition = f"AND ({list_order.expression}, p.id) {comparison} {start}"
     return (
         f"SELECT total.n, page.body, page.sort_value, page.id FROM "  # noqa: S608 - constants of this module
         f"(SELECT count(*) AS n FROM pipelines_pipeline p WHERE {where}) total "
-        f"LEFT JOIN LATERAL (SELECT {ROW}::text AS body, {by.expression}::text AS sort_value, "
+        f"LEFT JOIN LATERAL (SELECT {ROW_JSON}::text AS body, {list_order.expression}::text AS sort_value, "
         f"p.id::text AS id FROM pipelines_pipeline p "
         f"LEFT JOIN orgs_domain d ON d.org_id = p.org_id AND d.id = p.domain_id "
         f"LEFT JOIN pipelines_schedule s ON s.org_id = p.org_id AND s.pipeline_id = p.id "
-        f"WHERE {where} {start_condition if after else ''} "
-        f"ORDER BY {by.expression} {direction}, p.id {direction} LIMIT %(limit)s) page ON true"
+        f"WHERE {where} {start_condition if has_cursor else ''} "
+        f"ORDER BY {list_order.expression} {direction}, p.id {direction} LIMIT %(limit)s) page ON true"
     )
 
 
@@ -175,9 +176,9 @@ def like_pattern(text: str) -> str:
 
 
 def _encode_cursor(
-    edge_row: list[tuple[str, str, str]], order: str, *, backwards: bool
+    edge_rows: list[tuple[str, str, str]], order: str, *, backwards: bool
 ) -> str | None:
-    if not edge_row:
+    if not edge_rows:
         return None
-    _, value, row_id = edge_row[0]
+    _, value, row_id = edge_rows[0]
     return Cursor(order, backwards, value, UUID(row_id)).encode()

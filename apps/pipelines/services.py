@@ -282,7 +282,7 @@ def _build_definition(
     """Return the definition and its errors. Raises CodeUnchecked."""
     connectors = versions.usable_connectors(org, by, config, before.document if before else {})
     new_definition, errors = definition.build(
-        config, connectors=connectors, before=before, patch=patch
+        config, connectors=connectors, previous=before, patch=patch
     )
     return new_definition, errors or transforms.code_errors(org.pk, new_definition, before, checked)
 
@@ -310,9 +310,9 @@ def _add_version(
     versions.add(
         org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id, note=note
     )
-    changed_secrets = diffs.changed_secrets(before.secrets, new_definition.secrets)
+    changed_secrets = diffs.find_changed_secrets(before.secrets, new_definition.secrets)
     changes = diffs.diff(
-        _masked_document(before), _masked_document(new_definition), secrets_changed=changed_secrets
+        _masked_document(before), _masked_document(new_definition), changed_secrets=changed_secrets
     )
     return {"version": [pipeline.version - 1, pipeline.version], **_audit_changes(changes)}
 

@@ -46,7 +46,11 @@ class Pipelines(PipelineView):
         tag="pipelines",
         summary="List pipelines, without their definitions",
         answer=page_of(PipelineRow),
-        parameters=[PipelineFilter, *PAGE_PARAMETERS, order_of(listing.ORDERS, listing.DEFAULT)],
+        parameters=[
+            PipelineFilter,
+            *PAGE_PARAMETERS,
+            order_of(listing.ORDERS, listing.DEFAULT_ORDER),
+        ],
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
@@ -72,7 +76,7 @@ class Pipelines(PipelineView):
         status=201,
         errors=(409, 422),
         example=examples.DETAIL,
-        request_example=examples.CREATE,
+        request_example=examples.CREATE_REQUEST,
     )
     def post(self, request: Request) -> Response | SlowResponse:
         return respond_after_check(partial(self.create, data_of(PipelineCreate, request)))
@@ -124,7 +128,7 @@ class PipelineById(PipelineView):
         errors=(404, 409, 412, 422),
         parameters=[IF_MATCH],
         example=examples.DETAIL,
-        request_example=examples.CREATE,
+        request_example=examples.CREATE_REQUEST,
     )
     def put(self, request: Request, pk: UUID) -> Response | SlowResponse:
         return self.update(request, pk, data_of(PipelineCreate, request), patch=False)
@@ -232,7 +236,7 @@ def cursor_and_order(request: Request) -> tuple[Cursor | None, str]:
     """Return the cursor and the order of the list. A cursor contains its order. Raises Problem 400."""
     text = request.query_params.get("cursor")
     cursor = Cursor.decode(text) if text else None
-    order = cursor.order if cursor else request.query_params.get("order", listing.DEFAULT)
+    order = cursor.order if cursor else request.query_params.get("order", listing.DEFAULT_ORDER)
     if order not in listing.ORDERS:
         message = f"order must be one of {', '.join(listing.ORDERS)}."
         raise Problem(400, message, "malformed", [("order", message, "invalid")])

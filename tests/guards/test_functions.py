@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from apps.orgs.walls.sql_functions import APPS, InstallFunctions, digest, read_sql
+from apps.orgs.walls.sql_functions import APPS_FOLDER, InstallFunctions, digest, read_sql
 from local.database.roles import prepare_database
 from tests import database
 
@@ -27,7 +27,7 @@ OLD_DATABASE = "functions_of_an_old_installation"
 
 
 def sql_files() -> list[str]:
-    return sorted(str(path.relative_to(APPS)) for path in APPS.rglob("*.sql"))
+    return sorted(str(path.relative_to(APPS_FOLDER)) for path in APPS_FOLDER.rglob("*.sql"))
 
 
 def install_operations() -> list[tuple[str, str, InstallFunctions]]:

@@ -103,13 +103,13 @@ def test_a_changed_document_is_accepted_or_its_errors_name_a_field(
     before, _ = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
     for built, errors in (
         definition.build(document, connectors=NO_CONNECTORS),
-        definition.build(document, connectors=NO_CONNECTORS, before=before, patch=patch),
+        definition.build(document, connectors=NO_CONNECTORS, previous=before, patch=patch),
     ):
         assert all(isinstance(field, str) and message and code for field, message, code in errors)
         if not errors:
             masked = definition.mask(built.document, built.hints)
             rebuilt, errors_of_rebuilt = definition.build(
-                masked, connectors=NO_CONNECTORS, before=built
+                masked, connectors=NO_CONNECTORS, previous=built
             )
             assert (errors_of_rebuilt, rebuilt.secrets) == ([], built.secrets)
 
@@ -118,7 +118,9 @@ def test_a_changed_document_is_accepted_or_its_errors_name_a_field(
 @given(changed_document())
 def test_a_stored_secret_is_used_only_with_its_own_base_url(document: Any) -> None:
     before, _ = definition.build(VALID_DOCUMENT, connectors=NO_CONNECTORS)
-    built, errors = definition.build(document, connectors=NO_CONNECTORS, before=before, patch=True)
+    built, errors = definition.build(
+        document, connectors=NO_CONNECTORS, previous=before, patch=True
+    )
     token = before.secrets["source.config.auth.token"]
     if not errors and token in built.secrets.values() and token not in str(document):
         config = built.document["source"]["config"]

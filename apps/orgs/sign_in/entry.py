@@ -148,7 +148,7 @@ def choose_provider(*, provider: str, org_slug: str, client: Client) -> str:
     Raises ProviderFailed if the org has no provider, and TooManyAttempts.
     """
     attempts.record_passkey_attempt(client.ip)
-    chosen_provider = providers.provider_by_slug(org_slug) if provider == "sso" else provider
+    chosen_provider = providers.provider_of_org_slug(org_slug) if provider == "sso" else provider
     if chosen_provider is None:
         raise ProviderFailed("provider_unknown")
     return chosen_provider

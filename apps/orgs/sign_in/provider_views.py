@@ -104,7 +104,12 @@ class ProviderCallback(PublicView):
             response = redirect_after_login(
                 result, next_page=str(identity.state.get("next") or "/")
             )
-        except (ProviderFailed, sso.SignInRefused, sso.LinkedElsewhere, OrgReadOnly) as failure:
+        except (
+            ProviderFailed,
+            sso.SignInRefused,
+            sso.LinkedToOtherAccount,
+            OrgReadOnly,
+        ) as failure:
             response = redirect_to_problem(failure.code)
         except LinkSpent:
             response = redirect_to_problem("link_spent")

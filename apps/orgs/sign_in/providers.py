@@ -1,7 +1,7 @@
 """Identity providers: allauth's OAuth 2 and OpenID Connect, with our egress policy and without web sessions.
 
-The settings contain the installation's own providers (Google, GitHub, one issuer). The provider `org-<id>` is the
-issuer of an org, from a row of its table. A signed cookie stores the state of a redirect for ten minutes.
+The settings contain the installation's own providers (Google, GitHub, one issuer). The provider `org-<id>` is an
+org's own issuer, stored as an `IdentityProvider`. A signed cookie stores the state of a redirect for ten minutes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from apps.orgs.walls.scope import org_scope
 
 logger = structlog.get_logger(__name__)
 
-COOKIE = "drover_provider"
-COOKIE_SECONDS = 600
+STATE_COOKIE = "drover_provider"
+STATE_COOKIE_SECONDS = 600
 ORG_PREFIX = "org-"
 MAX_RESPONSE_BYTES = 1 << 20
 TIMEOUT = (5.0, 10.0)  # seconds to connect, and for a response
@@ -87,7 +87,7 @@ class Adapter(DefaultSocialAccountAdapter):
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
         """Return our providers. Rows of allauth are not used, because their secrets are not encrypted."""
-        if provider is not None and (org_id := org_of_provider(provider)):
+        if provider is not None and (org_id := org_id_of_provider(provider)):
             app = _app_of_org(org_id)
             return [app] if app else []
         return [app for name, app in installed_providers().items() if provider in (None, name)]
@@ -171,7 +171,7 @@ def installed_providers() -> dict[str, SocialApp]:
     }
 
 
-def org_of_provider(provider: str) -> UUID | None:
+def org_id_of_provider(provider: str) -> UUID | None:
     """Return the id of the org whose own provider this is, or None."""
     if not provider.startswith(ORG_PREFIX):
         return None
@@ -185,7 +185,7 @@ def provider_of_org(org_id: UUID) -> str:
     return f"{ORG_PREFIX}{org_id}"
 
 
-def provider_by_slug(slug: str) -> str | None:
+def provider_of_org_slug(slug: str) -> str | None:
     """Return the name of the enabled provider of the org with this slug, or None.
 
     A SECURITY DEFINER function returns the id of the org, because no org is in scope.
@@ -207,7 +207,7 @@ def redirect_to_provider(
     session = SessionStore()
     request.session = session
     with context.request_context(request), _errors_as_provider_failed():
-        allauth_provider = _allauth_provider(request, provider)
+        allauth_provider = _get_allauth_provider(request, provider)
         adapter = _create_adapter(request, provider)
         allauth_provider.oauth2_adapter_class = lambda *_, **__: adapter
         response: HttpResponseBase = allauth_provider.redirect(request, "login", None, dict(state))
@@ -220,7 +220,7 @@ def handle_callback(request: HttpRequest, provider: str) -> Identity:
     # The user cancelled. Providers may then leave out the state.
     if request.GET.get("error") == "access_denied":
         raise ProviderFailed("cancelled")
-    request.session = SessionStore(request.COOKIES.get(COOKIE))
+    request.session = SessionStore(request.COOKIES.get(STATE_COOKIE))
     with context.request_context(request), _errors_as_provider_failed():
         view = _CallbackView()
         view.request, view.adapter = request, _create_adapter(request, provider)
@@ -232,8 +232,7 @@ def handle_callback(request: HttpRequest, provider: str) -> Identity:
 
 
 def delete_state_cookie(response: HttpResponseBase) -> None:
-    """Delete the state cookie."""
-    response.delete_cookie(COOKIE, path="/api/v1/auth/", samesite="Lax")
+    response.delete_cookie(STATE_COOKIE, path="/api/v1/auth/", samesite="Lax")
 
 
 def fetch_discovery_document(issuer: str) -> dict[str, Any]:
@@ -251,9 +250,9 @@ def fetch_discovery_document(issuer: str) -> dict[str, Any]:
 def _set_state_cookie(response: HttpResponseBase, state: str) -> None:
     """Set the state cookie. It is Lax, because the user returns by a navigation from another site."""
     response.set_cookie(
-        COOKIE,
+        STATE_COOKIE,
         state,
-        max_age=COOKIE_SECONDS,
+        max_age=STATE_COOKIE_SECONDS,
         path="/api/v1/auth/",
         secure=settings.BEHIND_TLS,
         httponly=True,
@@ -288,7 +287,7 @@ def _errors_as_provider_failed() -> Iterator[None]:
         raise ProviderFailed("provider_failed") from error
 
 
-def _allauth_provider(request: HttpRequest, provider: str) -> Any:
+def _get_allauth_provider(request: HttpRequest, provider: str) -> Any:
     return Adapter(request).get_provider(request, provider=provider)
 
 

@@ -1,6 +1,6 @@
 """Require the password and a second factor again before a user changes how to log in.
 
-Otherwise another person at an open session could do it.
+Otherwise another person who uses an open session could make these changes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from apps.orgs.exceptions import WrongPassword
 
 
 def require_password(account: Account, password: str) -> None:
-    """Raise WrongPassword unless the password is right.
+    """Raise WrongPassword unless the password is correct.
 
     A user without a password must have logged in within the last 10 minutes.
     """
@@ -24,7 +24,7 @@ def require_password(account: Account, password: str) -> None:
     if user.has_usable_password():
         raise WrongPassword("This is not your password.")
     raise WrongPassword(
-        "You have no password here: log in again, then repeat this within 10 minutes."
+        "Your account has no password: log in again, then repeat this within 10 minutes."
     )
 
 

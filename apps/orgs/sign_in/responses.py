@@ -29,8 +29,10 @@ def profile_of(account: Account) -> dict[str, Any]:
     """Return the response of `GET /auth/me` for a session."""
     session = session_of(account)
     memberships = memberships_of(account.user.pk, only_org=session.only_org)
-    current = next((each for each in memberships if each.org_id == account.org_id), None)
-    return profile(session, current, memberships)
+    current_membership = next(
+        (membership for membership in memberships if membership.org_id == account.org_id), None
+    )
+    return profile_fields(session, current_membership, memberships)
 
 
 def profile_of_key(key: KeyCredential) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def profile_of_key(key: KeyCredential) -> dict[str, Any]:
 
 
 def memberships_of(user_id: UUID, *, only_org: UUID | None = None) -> list[Membership]:
-    """Return the memberships of a user with their orgs, oldest first. With `only_org`, return only that of this org."""
+    """Return the memberships of a user with their orgs, oldest first. `only_org` limits the list to this org."""
     with user_scope(user_id):
         memberships = Membership.unscoped.filter(user_id=user_id).select_related("org")
         if only_org is not None:
@@ -63,29 +65,29 @@ def login_response(session: Session, org_id: UUID | None = None) -> dict[str, An
     orgs gets a token for the account only. Raises NotFound if the user is not a member of `org_id`.
     """
     memberships = memberships_of(session.user.pk, only_org=session.only_org)
-    chosen = _choose_membership(memberships, org_id, session)
+    membership = _choose_membership(memberships, org_id, session)
     claims = tokens.Claims(
         user_id=session.user.pk,
-        org_id=chosen.org_id if chosen else None,
+        org_id=membership.org_id if membership else None,
         session_id=session.id,
         token_version=session.user.token_version,
     )
     return {
         "access": tokens.issue(claims),
         "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
-        **profile(session, chosen, memberships),
+        **profile_fields(session, membership, memberships),
     }
 
 
-def profile(
-    session: Session, chosen: Membership | None, memberships: list[Membership]
+def profile_fields(
+    session: Session, membership: Membership | None, memberships: list[Membership]
 ) -> dict[str, Any]:
     """Return the user, the chosen org with the user's permissions, and the list of orgs."""
     current_org = None
-    if chosen is not None:
+    if membership is not None:
         current_org = {
-            **organization_fields(chosen, _member_principal(chosen)),
-            "closed": denial_for(session, chosen),
+            **organization_fields(membership, _member_principal(membership)),
+            "closed": denial_for(session, membership),
         }
     return {
         "user": {
@@ -155,10 +157,12 @@ def denial_for(session: Session, membership: Membership) -> str | None:
 def _member_principal(membership: Membership) -> Principal:
     """Return the principal of a member, to compute permissions."""
     with org_scope(membership.org_id):
-        overrides = DomainRole.objects.for_org(membership.org_id).filter(
+        domain_role_rows = DomainRole.objects.for_org(membership.org_id).filter(
             membership_id=membership.pk
         )
-        domain_roles = {row.domain_id: Role(row.role) for row in overrides.order_by("domain_id")}
+        domain_roles = {
+            row.domain_id: Role(row.role) for row in domain_role_rows.order_by("domain_id")
+        }
     return Principal(
         org_id=membership.org_id,
         user_id=membership.user_id,
@@ -173,7 +177,9 @@ def _choose_membership(
     memberships: list[Membership], org_id: UUID | None, session: Session
 ) -> Membership | None:
     if org_id is None:
-        accessible = (each for each in memberships if denial_for(session, each) is None)
+        accessible = (
+            membership for membership in memberships if denial_for(session, membership) is None
+        )
         return next(accessible, memberships[0] if memberships else None)
     for membership in memberships:
         if membership.org_id == org_id:

@@ -12,7 +12,7 @@ from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import AccessDenial
 
-MAX_PASSWORD_LENGTH = 1024  # characters; hashing a longer password only takes time
+MAX_PASSWORD_LENGTH = 1024  # characters, because hashing a very long password would take long
 
 
 class NewAccount(TypedDict):
@@ -235,13 +235,13 @@ class CurrentOrganization(OrganizationSummary):
     domains = DomainPermissions(many=True, help_text="Domains in which the permissions differ.")
     suspended_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="Since when the organization is suspended: nothing can be changed or run.",
+        help_text="Start of the suspension, during which nothing can be changed or run; null if there is none.",
     )
     deletion_at = serializers.DateTimeField(
         allow_null=True, help_text="Time after which the organization is erased."
     )
     closed = serializers.ChoiceField(
-        choices=[(each.value, each.value) for each in AccessDenial],
+        choices=[(denial.value, denial.value) for denial in AccessDenial],
         allow_null=True,
         help_text="The organization's rule that denies this session access; null if access is allowed.",
     )

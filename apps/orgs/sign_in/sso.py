@@ -42,13 +42,13 @@ class SignInRefused(Exception):
         self.code = code
 
 
-class LastWayIn(Conflict):
+class LastLoginMethod(Conflict):
     """Without this provider you could not log in any more: set a password first."""
 
     code = "last_way_in"
 
 
-class LinkedElsewhere(Conflict):
+class LinkedToOtherAccount(Conflict):
     """That identity is linked to another account."""
 
     code = "linked_elsewhere"
@@ -56,7 +56,7 @@ class LinkedElsewhere(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLogin:
-    """The user for whom a session may begin, and the kind of the session."""
+    """A login that was accepted: the user, the method, and the limits of the new session."""
 
     user: User
     method: str
@@ -66,7 +66,7 @@ class AcceptedLogin:
 
 def sign_in(identity: Identity, ip: str | None) -> AcceptedLogin:
     """Return the login for an identity. Raises SignInRefused and the exceptions of `invitations.accept`."""
-    org_id = providers.org_of_provider(identity.provider)
+    org_id = providers.org_id_of_provider(identity.provider)
     if org_id is None:
         return _log_in_to_account(identity, ip)
     login = _log_in_to_org(org_id, identity, ip)
@@ -77,10 +77,10 @@ def sign_in(identity: Identity, ip: str | None) -> AcceptedLogin:
 
 @transaction.atomic
 def _log_in_to_account(identity: Identity, ip: str | None) -> AcceptedLogin:
-    linked = SocialAccount.objects.select_related("user").filter(
+    social_accounts = SocialAccount.objects.select_related("user").filter(
         provider=identity.provider, uid=identity.subject
     )
-    if social_account := linked.first():
+    if social_account := social_accounts.first():
         user = social_account.user
         if not isinstance(user, User) or not user.is_active:
             raise SignInRefused("account_disabled")
@@ -89,7 +89,7 @@ def _log_in_to_account(identity: Identity, ip: str | None) -> AcceptedLogin:
 
 
 def begin_link(*, account: Account, password: str, provider: str) -> dict[str, Any]:
-    """Return the state for the state cookie while a provider is being linked to this account.
+    """Return the content of the state cookie for linking a provider to this account.
 
     Raises WrongPassword and NotFound.
     """
@@ -105,7 +105,7 @@ def begin_link(*, account: Account, password: str, provider: str) -> dict[str, A
 def link(identity: Identity) -> None:
     """Link an installation's provider to the account for which `begin_link` was called.
 
-    Raises LinkedElsewhere, and SignInRefused if the session has ended or the account has changed since.
+    Raises LinkedToOtherAccount, and SignInRefused if the session has ended or the account has changed since.
     """
     link_state = identity.state["link"]
     user = proofs.lock_user(UUID(link_state["user"]), link_state["version"])
@@ -117,7 +117,7 @@ def link(identity: Identity) -> None:
     subject = {"provider": identity.provider, "uid": identity.subject}
     existing = SocialAccount.objects.filter(**subject).first()
     if existing is not None and existing.user_id != user.pk:
-        raise LinkedElsewhere
+        raise LinkedToOtherAccount
     SocialAccount.objects.filter(user=user, provider=identity.provider).exclude(
         uid=identity.subject
     ).delete()
@@ -136,7 +136,7 @@ def links_of(user: User) -> list[dict[str, Any]]:
 def unlink(*, account: Account, password: str, provider: str) -> None:
     """Unlink this provider. A login through it that is not yet complete will fail.
 
-    Raises WrongPassword and NotFound. Raises LastWayIn if the user could not log in any more.
+    Raises WrongPassword and NotFound. Raises LastLoginMethod if the user could not log in any more.
     """
     require_password(account, password)
     _unlink(account.user, provider)
@@ -147,9 +147,9 @@ def _unlink(user: User, provider: str) -> None:
     own_links = SocialAccount.objects.filter(user=user)
     if not own_links.filter(provider=provider).exists():
         raise NotFound
-    has_others = own_links.exclude(provider=provider).exists()
-    if not (has_others or user.has_usable_password() or factors.load_factors(user).passkeys):
-        raise LastWayIn
+    has_other_links = own_links.exclude(provider=provider).exists()
+    if not (has_other_links or user.has_usable_password() or factors.load_factors(user).passkeys):
+        raise LastLoginMethod
     own_links.filter(provider=provider).delete()
     proofs.invalidate_proofs(user.pk)
 
@@ -185,16 +185,16 @@ def _log_in_to_org(org_id: UUID, identity: Identity, ip: str | None) -> Accepted
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         identities = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
-        federated = identities.select_related("membership__user").first() or _link_subject(
+        identity_row = identities.select_related("membership__user").first() or _link_subject(
             org, identity, ip
         )
-        if federated is None:
+        if identity_row is None:
             return None
-        user = federated.membership.user
+        user = identity_row.membership.user
         if not user.is_active:
             raise SignInRefused("account_disabled")
-        federated.email, federated.name = identity.email or federated.email, identity.name
-        federated.save(update_fields=["email", "name"])
+        identity_row.email, identity_row.name = identity.email or identity_row.email, identity.name
+        identity_row.save(update_fields=["email", "name"])
         return AcceptedLogin(user, "sso", org.pk, only_org=org.pk)
 
 
@@ -219,7 +219,7 @@ def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIden
     existing = FederatedIdentity.objects.for_org(org).filter(membership=member)
     if existing.exists():
         raise SignInRefused("member_linked")
-    linked: FederatedIdentity = FederatedIdentity.unscoped.create(
+    identity_row: FederatedIdentity = FederatedIdentity.unscoped.create(
         org=org, membership=member, subject=identity.subject
     )
     by = person_principal(member.user_id, email, ip)
@@ -232,7 +232,7 @@ def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIden
         object_label=email,
         changes={"subject": [None, identity.subject]},
     )
-    return linked
+    return identity_row
 
 
 def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
@@ -254,10 +254,12 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
         invitations.request_consent(org=org, by=by, email=email, role=role)
         return None
     limits.require_room_for_members(org, except_invitation=invitation)
-    user = _account_of(email, identity.name, has_invitation_secret=has_invitation_secret)
+    user = _find_or_create_account(
+        email, identity.name, has_invitation_secret=has_invitation_secret
+    )
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
-    unaccepted = Invitation.objects.for_org(org).open().filter(email=email)
-    unaccepted.update(accepted_at=timezone.now(), digest=None)
+    open_invitations = Invitation.objects.for_org(org).open().filter(email=email)
+    open_invitations.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,
         by=person_principal(user.pk, email, ip),
@@ -277,24 +279,24 @@ def _joining_role(org: Org, email: str, invitation: Invitation | None) -> Role:
     """
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")
-    provisioned = provisioning.find_by_address(org, email)
-    if provisioned is not None and not provisioned.active:
+    scim_user = provisioning.find_by_address(org, email)
+    if scim_user is not None and not scim_user.active:
         raise SignInRefused("not_a_member")
     if invitation is not None:
         return Role(invitation.role)
-    if provisioned is not None:
-        return provisioning.joining_role(provisioned)
+    if scim_user is not None:
+        return provisioning.joining_role(scim_user)
     role = IdentityProvider.objects.for_org(org).get().join_role
     if not role:
         raise SignInRefused("not_a_member")
     return Role(role)
 
 
-def _account_of(email: str, name: str, *, has_invitation_secret: bool) -> User:
+def _find_or_create_account(email: str, name: str, *, has_invitation_secret: bool) -> User:
     """Return the account with this address. Creates it if it does not exist.
 
-    Marks the address as verified if `has_invitation_secret`. Raises SignInRefused if the account has a password but its address
-    is not verified, because another person may have registered it.
+    Marks the address as verified if `has_invitation_secret`. Raises SignInRefused if the account has a password but
+    its address is not verified, because another person may have registered it.
     """
     user = User.objects.filter(email=email).first()
     if user is None:

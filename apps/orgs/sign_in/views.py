@@ -19,8 +19,8 @@ from apps.web.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from apps.web.schema import header, operation
 from apps.web.views import PublicView, data_of
 
-COOKIE = "drover_refresh"
-COOKIE_PATH = "/api/v1/auth/"
+REFRESH_COOKIE = "drover_refresh"
+REFRESH_COOKIE_PATH = "/api/v1/auth/"
 
 USER_EXAMPLE = {
     "id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a",
@@ -180,12 +180,12 @@ class Refresh(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie_only=True)
         data = data_of(forms.Refresh, request)
-        token = request.COOKIES.get(COOKIE, "")
+        token = request.COOKIES.get(REFRESH_COOKIE, "")
         result = entry.refresh(token=token, org_id=data.get("org"), client=client_of(request))
         if result is not None:
             return login_response(result)
         response = self.handle_exception(SessionEnded())
-        response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")
+        response.delete_cookie(REFRESH_COOKIE, path=REFRESH_COOKIE_PATH, samesite="Strict")
         return response
 
 
@@ -203,9 +203,9 @@ class Logout(PublicView):
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie_only=True)
-        sessions.end_by_token(request.COOKIES.get(COOKIE, ""), reason="logout")
+        sessions.end_by_token(request.COOKIES.get(REFRESH_COOKIE, ""), reason="logout")
         response = Response(status=204)
-        response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")
+        response.delete_cookie(REFRESH_COOKIE, path=REFRESH_COOKIE_PATH, samesite="Strict")
         return response
 
 
@@ -246,10 +246,10 @@ def set_refresh_cookie(session: sessions.Session, response: HttpResponseBase) ->
     """Store a new refresh token in a cookie that scripts cannot read. Does nothing if there is no new token."""
     if session.refresh_token:
         response.set_cookie(
-            COOKIE,
+            REFRESH_COOKIE,
             session.refresh_token,
             max_age=settings.REFRESH_TOKEN_LIFETIME,
-            path=COOKIE_PATH,
+            path=REFRESH_COOKIE_PATH,
             secure=settings.BEHIND_TLS,
             httponly=True,
             samesite="Strict",

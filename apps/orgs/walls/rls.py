@@ -1,7 +1,7 @@
-"""Migration operations for the second and third barrier between orgs: row-level security and composite keys.
+"""Migration operations for the second and third barriers between orgs: row-level security and composite keys.
 
 Every table with an `org_id` needs `protect`. Every reference between two such tables needs `same_org`. Guard tests read
-the catalogue of the database and fail if one is missing.
+the catalogue of the database, and fail if a table or a reference was forgotten.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 
 class NestedOrgScope(Exception):
-    """A scope of one org was opened inside the scope of another."""
+    """A scope of one org was opened inside the scope of another org."""
 
 
 class ScopeInAsyncCode(Exception):
@@ -48,7 +48,7 @@ def org_scope(org_id: UUID) -> Iterator[None]:
             yield
         finally:
             _current_org.reset(token)
-        if is_nested:  # SET LOCAL stays after the savepoint, so reset it for the outer transaction.
+        if is_nested:  # A savepoint does not undo SET LOCAL, so reset it for the outer transaction.
             _set_local("app.current_org", "")
 
 
@@ -79,4 +79,6 @@ def _refuse_event_loop() -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise ScopeInAsyncCode("open the scope inside sync_to_async(unit)")
+    raise ScopeInAsyncCode(
+        "open the scope in a synchronous function, and call it with sync_to_async"
+    )

@@ -1,7 +1,7 @@
 """Migration operation for the database functions in `.sql` files, which are next to the Python code that calls them.
 
 Each file contains the newest definition of its functions. After a file has changed, a new migration must install it
-again. A guard test fails until there is one, and shows the digest for it.
+again. A guard test fails until this migration exists, and shows the digest to use.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from pathlib import Path
 
 from django.db.migrations.operations import RunSQL
 
-APPS = Path(__file__).resolve().parents[2]
+APPS_FOLDER = Path(__file__).resolve().parents[2]
 
 
 class InstallFunctions(RunSQL):
     """Create the functions of these files, or replace those of the same name and arguments.
 
-    `files` maps paths in `apps` to the `digest` that each file had when the migration was written. A file with another
-    digest now is skipped here, because its new functions may need columns that do not exist yet. The later migration
-    with the new digest installs it. A migration that changes the arguments or the result of a function first drops
+    `files` maps paths in `apps` to the `digest` that each file had when the migration was written. A file that has
+    changed since is skipped, because its new functions may need columns that do not exist yet. A later migration with
+    the new digest installs it. A migration that changes the arguments or the result of a function first drops
     the old function (`DROP FUNCTION IF EXISTS`).
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
-        newest = [
+        unchanged_files = [
             path
             for path, written_digest in files.items()
             if digest(read_sql(path)) == written_digest
         ]
-        super().__init__("\n".join(read_sql(path) for path in newest), RunSQL.noop)
+        super().__init__("\n".join(read_sql(path) for path in unchanged_files), RunSQL.noop)
 
 
 def read_sql(path: str) -> str:
-    return (APPS / path).read_text()
+    return (APPS_FOLDER / path).read_text()
 
 
 def digest(content: str) -> str:

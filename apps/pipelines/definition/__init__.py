@@ -7,7 +7,7 @@ saved connector, or they are inline. Secrets of inline settings are stored separ
 `source.config.password`.
 """
 
-from apps.pipelines.definition.building import build, build_source, with_transforms
+from apps.pipelines.definition.building import build, build_source, replace_transforms
 from apps.pipelines.definition.document import (
     Definition,
     Document,
@@ -40,5 +40,5 @@ __all__ = [
     "mask",
     "plain_config",
     "python_code",
-    "with_transforms",
+    "replace_transforms",
 ]

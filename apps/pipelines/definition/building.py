@@ -32,7 +32,7 @@ def build(
     request: RequestDocument,
     *,
     connectors: Connectors,
-    before: Definition | None = None,
+    previous: Definition | None = None,
     patch: bool = False,
 ) -> tuple[Definition, list[Error]]:
     """Return the new definition and its errors, with field names like `source.config.port`.
@@ -40,7 +40,7 @@ def build(
     With `patch`, source, destination and stream are merged into their previous values. Without `patch`, only stored
     secrets are kept. If there are errors, the definition is incomplete and must not be used.
     """
-    builder = _Builder(connectors, before, patch=patch)
+    builder = _Builder(connectors, previous, patch=patch)
     builder.errors += schemas.unknown_fields(
         request.keys() - {MOVED_TOP_LEVEL_FIELD}, TOP_LEVEL_FIELDS
     )
@@ -60,7 +60,7 @@ def build_source(
     return builder.definition(), builder.errors
 
 
-def with_transforms(
+def replace_transforms(
     definition: Definition, transforms: Any, path: str
 ) -> tuple[Definition, list[Error]]:
     """Return the definition with other transforms, and errors whose field names start with `path`."""
@@ -75,8 +75,8 @@ def with_transforms(
 class _Builder:
     """Converts the parts of a request's document to stored form, and collects the errors."""
 
-    def __init__(self, connectors: Connectors, before: Definition | None, *, patch: bool) -> None:
-        self.connectors, self.before, self.patch = connectors, before, patch
+    def __init__(self, connectors: Connectors, previous: Definition | None, *, patch: bool) -> None:
+        self.connectors, self.previous, self.patch = connectors, previous, patch
         self.document: dict[str, Any] = {}
         self.secrets: dict[str, Any] = {}
         self.errors: list[Error] = []
@@ -84,14 +84,14 @@ class _Builder:
     def read_source(self, request: RequestDocument) -> None:
         self.errors += _moved_field_errors(request)
         source = self.read_side("source", request)
-        before = self.before.stream if self.before and self.patch else None
-        stream = Stream(source.streams, before)
-        streams = [before] if before and "streams" not in request else request.get("streams")
+        previous = self.previous.stream if self.previous and self.patch else None
+        stream = Stream(source.streams, previous)
+        streams = [previous] if previous and "streams" not in request else request.get("streams")
         self.document["streams"] = [stream.build(streams)]
         self.errors += stream.errors
 
     def read_side(self, name: SideName, request: RequestDocument) -> Side:
-        side = Side(name, self.before, patch=self.patch)
+        side = Side(name, self.previous, patch=self.patch)
         part = request.get(name)
         if isinstance(part, Mapping):
             part = {
@@ -99,8 +99,10 @@ class _Builder:
                 for field, value in part.items()
                 if field not in MOVED_SIDE_FIELDS[name]
             }
-        self.document[name], plain = side.build(part, self.connectors)
-        self.secrets |= {join_path(name, "config", path): value for path, value in plain.items()}
+        self.document[name], plain_secrets = side.build(part, self.connectors)
+        self.secrets |= {
+            join_path(name, "config", path): value for path, value in plain_secrets.items()
+        }
         self.errors += side.errors
         return side
 

@@ -23,7 +23,8 @@ class SideDocument(TypedDict):
     connector_id: str | None
     kind: str
     config: dict[str, Any] | None  # the settings without secrets; None with a connector
-    version: NotRequired[int | None]  # version of a custom source; None means the latest approved
+    # The version of a custom source; None means the latest approved version.
+    version: NotRequired[int | None]
 
 
 class TransformDocument(TypedDict):
@@ -34,7 +35,7 @@ class TransformDocument(TypedDict):
 
 
 class StreamDocument(TypedDict):
-    """What is read from the source, and how it is written."""
+    """The stream to read from the source, and how to write its records."""
 
     stream: str
     table: str
@@ -115,13 +116,13 @@ def plain_config(definition: Definition, side: SideName) -> dict[str, JsonValue]
 
 def document_with_secrets(definition: Definition) -> RequestDocument:
     """Return the document with its plain secrets, in the form of a request."""
-    plain: dict[str, Any] = {**deepcopy(definition.document)}
+    document: dict[str, Any] = {**deepcopy(definition.document)}
     for side in SIDES:
-        if plain[side]["config"] is not None:
-            plain[side]["config"] = plain_config(definition, side)
+        if document[side]["config"] is not None:
+            document[side]["config"] = plain_config(definition, side)
         else:
-            del plain[side]["config"]
-    return plain
+            del document[side]["config"]
+    return document
 
 
 def entries_of_side(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:

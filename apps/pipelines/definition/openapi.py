@@ -16,11 +16,11 @@ from apps.pipelines.definition.streams import (
 
 Schema = dict[str, JsonValue]
 
-_CONNECTION: Schema = {
+_SIDE_PROPERTIES: Schema = {
     "connector_id": {
         "type": ["string", "null"],
         "format": "uuid",
-        "description": "A saved connector; else `kind` with `config`.",
+        "description": "Id of a saved connector. Without it, set `kind` and `config`.",
     },
     "kind": {"type": ["string", "null"], "maxLength": 60},
     "config": {
@@ -29,12 +29,12 @@ _CONNECTION: Schema = {
         "description": "Inline settings, according to the kind's config_schema; null with a connector.",
     },
 }
-_SOURCE: Schema = {
-    **_CONNECTION,
+_SOURCE_PROPERTIES: Schema = {
+    **_SIDE_PROPERTIES,
     "version": {
         "type": ["integer", "null"],
         "minimum": 1,
-        "description": "Version of a custom source; null means the latest approved.",
+        "description": "Version of a custom source; null means the latest approved version.",
     },
 }
 TRANSFORMS: Schema = {
@@ -56,7 +56,7 @@ TRANSFORMS: Schema = {
     },
     "description": "Transforms of the records, run in a sandbox without network access.",
 }
-_STREAM: Schema = {
+_STREAM_PROPERTIES: Schema = {
     "stream": {"type": "string", "minLength": 1, "maxLength": 200},
     "table": {
         "type": ["string", "null"],
@@ -73,10 +73,12 @@ _STREAM: Schema = {
     "write_mode": {"type": "string", "enum": list(WRITE_MODES)},
     "transforms": TRANSFORMS,
 }
-STREAM_DESCRIPTION = "What is read, and how it is written. A pipeline has one stream for now."
+STREAM_DESCRIPTION = (
+    "The stream to read, and how to write its records. A pipeline has one stream for now."
+)
 PATCH_STREAM_DESCRIPTION = (
-    f"{STREAM_DESCRIPTION} An element that names the pipeline's stream or no stream keeps the fields that it leaves "
-    "out. An element that names another stream starts from the defaults."
+    f"{STREAM_DESCRIPTION} If the element names the pipeline's stream, or no stream, missing fields keep their values. "
+    "If it names another stream, missing fields get their default values."
 )
 
 
@@ -97,10 +99,10 @@ def preview_schema() -> Schema:
 
 def response_schema() -> Schema:
     """Return the schema of the definition in a response, with masked secrets."""
-    streams: dict[str, Any] = _streams(list(_STREAM))
+    streams: dict[str, Any] = _streams(list(_STREAM_PROPERTIES))
     streams["items"]["properties"]["table"]["type"] = "string"
     document: dict[str, Any] = _document(
-        streams, ["source", "streams", "destination"], list(_CONNECTION)
+        streams, ["source", "streams", "destination"], list(_SIDE_PROPERTIES)
     )
     document["description"] = 'Each secret is shown as {"set": true, "last4": "…"}.'
     document["properties"]["source"]["properties"]["kind"]["type"] = "string"
@@ -112,9 +114,9 @@ def _document(
     streams: Schema, required: list[str], required_in_sides: Sequence[str] = ()
 ) -> Schema:
     parts: Schema = {
-        "source": _object(_SOURCE, required_in_sides),
+        "source": _object(_SOURCE_PROPERTIES, required_in_sides),
         "streams": streams,
-        "destination": _object(_CONNECTION, required_in_sides),
+        "destination": _object(_SIDE_PROPERTIES, required_in_sides),
     }
     return _object(parts, required)
 
@@ -124,7 +126,7 @@ def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> 
         "type": "array",
         "minItems": 1,
         "maxItems": 1,
-        "items": _object(_STREAM, required),
+        "items": _object(_STREAM_PROPERTIES, required),
         "description": description,
     }
 

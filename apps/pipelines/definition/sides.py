@@ -44,14 +44,14 @@ class Connectors:
 class Side:
     """Validates one side of a document, converts it to its stored form, and collects its errors.
 
-    After `build`, `streams` has the stream names that are known without a connection.
+    After `build`, `streams` has the stream names that are known without connecting to the source.
     """
 
-    def __init__(self, side: SideName, before: Definition | None, *, patch: bool) -> None:
+    def __init__(self, side: SideName, previous: Definition | None, *, patch: bool) -> None:
         self.side = side
         self.patch = patch
-        self.before: dict[str, Any] = {**before.document[side]} if before else {}
-        self.secrets = entries_of_side(before.secrets, side) if before else {}
+        self.previous: dict[str, Any] = {**previous.document[side]} if previous else {}
+        self.secrets = entries_of_side(previous.secrets, side) if previous else {}
         self.streams: list[str] = []
         self.errors: list[Error] = []
 
@@ -62,7 +62,7 @@ class Side:
         self, request_side: Any, connectors: Connectors
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (the stored side, its plain secrets by path inside `config`)."""
-        if request_side is None and not (self.patch and self.before):
+        if request_side is None and not (self.patch and self.previous):
             self.add_error("", "This field is required.", "required")
             return {}, {}
         if not isinstance(request_side, Mapping | None):
@@ -71,19 +71,21 @@ class Side:
         values = dict(request_side or {})
         self.errors += schemas.unknown_fields(values, FIELDS[self.side], self.side)
         if self.patch:
-            values = self._merge_with_before(values)
-        part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
-        kind, plain = self._build_connection(values, part, connectors)
+            values = self._merge_with_previous(values)
+        stored_side: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
+        kind, plain_secrets = self._build_settings(values, stored_side, connectors)
         if kind:
-            self._set_version(values, part, kind)
-            self.streams = self._known_streams(kind, part, connectors)
-        return part, plain
+            self._set_version(values, stored_side, kind)
+            self.streams = self._known_streams(kind, stored_side, connectors)
+        return stored_side, plain_secrets
 
-    def _set_version(self, values: RequestDocument, part: dict[str, Any], kind: Kind) -> None:
+    def _set_version(
+        self, values: RequestDocument, stored_side: dict[str, Any], kind: Kind
+    ) -> None:
         """Set the version of a custom source; None means the latest approved version. Other kinds have no versions."""
         number = values.get("version")
         if custom_kinds.custom_source_id(kind.name) is not None:
-            part["version"] = number
+            stored_side["version"] = number
         elif number is not None:
             self.add_error("version", "Only a custom source has versions.", "unknown")
             return
@@ -91,21 +93,21 @@ class Side:
             self.add_error("version", "Must be a version number, or null.", "type")
 
     def _known_streams(
-        self, kind: Kind, part: Mapping[str, Any], connectors: Connectors
+        self, kind: Kind, stored_side: Mapping[str, Any], connectors: Connectors
     ) -> list[str]:
         """Return the stream names that the kind lists, or else those that the settings define."""
-        config = part["config"]
-        if part["connector_id"]:
-            connector = connectors.find(self.side, UUID(part["connector_id"]))
+        config = stored_side["config"]
+        if stored_side["connector_id"]:
+            connector = connectors.find(self.side, UUID(stored_side["connector_id"]))
             config = connector.config if connector else None
-        defined = (config or {}).get("streams")
-        streams = defined if isinstance(defined, list) else []
+        defined_streams = (config or {}).get("streams")
+        streams = defined_streams if isinstance(defined_streams, list) else []
         names = [stream.get("name") for stream in streams if isinstance(stream, dict)]
         return kind.stream_names or [name for name in names if isinstance(name, str)]
 
-    def _merge_with_before(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill in missing values from before. A new connector or kind replaces the old one completely."""
-        merged = {k: v for k, v in self.before.items() if k != "config"}
+    def _merge_with_previous(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill in missing values from the previous side. A new connector or kind replaces the old one completely."""
+        merged = {k: v for k, v in self.previous.items() if k != "config"}
         if values.get("connector_id"):
             merged.pop("kind", None)
         elif values.get("kind") or values.get("config") is not None:
@@ -120,26 +122,28 @@ class Side:
         return merged
 
     def _has_same_kind(self, values: RequestDocument) -> bool:
-        return self.before.get("config") is not None and self.before["kind"] == values.get("kind")
+        return self.previous.get("config") is not None and self.previous["kind"] == values.get(
+            "kind"
+        )
 
-    def _build_connection(
-        self, values: RequestDocument, part: dict[str, Any], connectors: Connectors
+    def _build_settings(
+        self, values: RequestDocument, stored_side: dict[str, Any], connectors: Connectors
     ) -> tuple[Kind | None, dict[str, Any]]:
         if values.get("connector_id") is not None:
-            return self._build_saved(values, part, connectors), {}
+            return self._build_saved_connector(values, stored_side, connectors), {}
         name = values.get("kind")
         if not isinstance(name, str) or not name:
-            self.add_error("kind", "Name a connector_id, or a kind with its config.", "required")
+            self.add_error("kind", "Set connector_id, or kind and config.", "required")
             return None, {}
         kind = connectors.kinds.find(self.side, name)
         if kind is None:
             field = join_path(self.side, "kind")
             self.errors.append(custom_kinds.unknown_kind_error(self.side, name[:60], field))
             return None, {}
-        return kind, self._build_inline(kind, values, part)
+        return kind, self._build_inline_settings(kind, values, stored_side)
 
-    def _build_saved(
-        self, values: RequestDocument, part: dict[str, Any], connectors: Connectors
+    def _build_saved_connector(
+        self, values: RequestDocument, stored_side: dict[str, Any], connectors: Connectors
     ) -> Kind | None:
         pk = parse_uuid(values["connector_id"])
         connector = connectors.find(self.side, pk) if pk else None
@@ -156,7 +160,7 @@ class Side:
             )
         if values.get("kind") not in (None, connector.kind):
             self.add_error("kind", f"The connector is of kind {connector.kind}.", "mismatch")
-        part["connector_id"], part["kind"] = str(connector.pk), connector.kind
+        stored_side["connector_id"], stored_side["kind"] = str(connector.pk), connector.kind
         kind = connectors.kinds.find(self.side, connector.kind)
         if kind is None:
             self.add_error(
@@ -164,8 +168,8 @@ class Side:
             )
         return kind
 
-    def _build_inline(
-        self, kind: Kind, values: RequestDocument, part: dict[str, Any]
+    def _build_inline_settings(
+        self, kind: Kind, values: RequestDocument, stored_side: dict[str, Any]
     ) -> dict[str, Any]:
         settings = values.get("config")
         if settings is None:
@@ -174,18 +178,18 @@ class Side:
             self.add_error("config", "Must be an object.", "type")
             return {}
         is_same_kind = self._has_same_kind({"kind": kind.name})
-        before = (
-            StoredSettings(self.before["config"], self.secrets)
+        previous = (
+            StoredSettings(self.previous["config"], self.secrets)
             if is_same_kind
             else configuration.NO_SETTINGS
         )
         built, errors = configuration.build(
             kind,
             settings,
-            previous=before,
+            previous=previous,
             patch=self.patch and is_same_kind,
             path=join_path(self.side, "config"),
         )
         self.errors += errors
-        part["kind"], part["config"] = kind.name, built.visible
+        stored_side["kind"], stored_side["config"] = kind.name, built.visible
         return built.secrets

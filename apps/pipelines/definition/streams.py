@@ -25,13 +25,15 @@ MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 class Stream:
     """Validates the only stream of a document, converts it to its stored form, and collects its errors.
 
-    `known_streams` are the names of the source's streams, if they are known. `before` is the previous stream. If it has
-    the same name, missing fields keep its values.
+    `known_streams` are the names of the source's streams, if they are known. `previous` is the previous stream. If it
+    has the same name, missing fields keep its values.
     """
 
-    def __init__(self, known_streams: Sequence[str], before: StreamDocument | None = None) -> None:
+    def __init__(
+        self, known_streams: Sequence[str], previous: StreamDocument | None = None
+    ) -> None:
         self.known_streams = known_streams
-        self.before = before
+        self.previous = previous
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str) -> None:
@@ -42,11 +44,11 @@ class Stream:
 
         A missing write mode remains None, because its default depends on the destination.
         """
-        request_stream = self._single_stream(streams)
+        request_stream = self._find_single_stream(streams)
         if request_stream is None:
             return {}
         self.errors += schemas.unknown_fields(request_stream, FIELDS, STREAM_PATH)
-        values = self._merge_with_before(request_stream)
+        values = self._merge_with_previous(request_stream)
         transforms, errors = build_transforms(values.get("transforms"), f"{STREAM_PATH}.transforms")
         self.errors += errors
         name = self._parse_name(values.get("stream"))
@@ -60,7 +62,7 @@ class Stream:
             "transforms": transforms,
         }
 
-    def _single_stream(self, streams: Any) -> RequestDocument | None:
+    def _find_single_stream(self, streams: Any) -> RequestDocument | None:
         """Return the only element of the list, or None if the list is invalid."""
         if streams is None:
             self.errors.append(("streams", "This field is required.", "required"))
@@ -78,11 +80,14 @@ class Stream:
             return streams[0]
         return None
 
-    def _merge_with_before(self, request_stream: RequestDocument) -> RequestDocument:
-        before = self.before
-        if before is None or request_stream.get("stream", before["stream"]) != before["stream"]:
+    def _merge_with_previous(self, request_stream: RequestDocument) -> RequestDocument:
+        previous = self.previous
+        if (
+            previous is None
+            or request_stream.get("stream", previous["stream"]) != previous["stream"]
+        ):
             return request_stream
-        return {**before, **request_stream}
+        return {**previous, **request_stream}
 
     def _parse_name(self, name: Any) -> str:
         if not isinstance(name, str) or not name.strip():
@@ -141,7 +146,7 @@ class Stream:
             return None
         if not isinstance(value, str) or not TABLE_PATTERN.fullmatch(value):
             message = (
-                "A name of letters, digits, _ and -, starting with a letter or _, at most 63 "
+                "Must be a name of letters, digits, _ and -, starting with a letter or _, with at most 63 "
                 "characters; one dot may separate a schema from the table."
             )
             self.add_error("table", message, "invalid")

@@ -18,7 +18,7 @@ class Change(TypedDict):
 
 
 def flatten(document: Mapping[str, object], path: str = "") -> dict[str, JsonValue]:
-    """Return {path: value}. The paths go into objects and into the list of streams.
+    """Return {path: value}. Nested objects and the list of streams are flattened.
 
     Other lists and empty objects are values.
     """
@@ -29,26 +29,26 @@ def diff(
     before: Mapping[str, object],
     after: Mapping[str, object],
     *,
-    secrets_changed: frozenset[str] = frozenset(),
+    changed_secrets: frozenset[str] = frozenset(),
 ) -> list[Change]:
     """Return every field that differs, sorted by path.
 
-    Two different secrets can have the same mask, so `secrets_changed` has the paths of changed secrets.
+    Two different secrets can have the same mask, so `changed_secrets` has the paths of changed secrets.
     """
     old, new = flatten(before), flatten(after)
-    changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    changed_paths = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
     return [
         {
             "field": path,
             "before": old.get(path),
             "after": new.get(path),
-            "secret": path in secrets_changed or _is_mask(old.get(path)) or _is_mask(new.get(path)),
+            "secret": path in changed_secrets or _is_mask(old.get(path)) or _is_mask(new.get(path)),
         }
-        for path in sorted(changed | (secrets_changed & (old.keys() | new.keys())))
+        for path in sorted(changed_paths | (changed_secrets & (old.keys() | new.keys())))
     ]
 
 
-def changed_secrets(before: JsonObject, after: JsonObject) -> frozenset[str]:
+def find_changed_secrets(before: JsonObject, after: JsonObject) -> frozenset[str]:
     """Return the paths of secrets whose plain values differ."""
     return frozenset(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
 

@@ -37,10 +37,10 @@ def compare_versions(
     if before == 0:
         return diffs.diff({}, rendering.masked_config(new))
     old = versions.find_version(org, pipeline, before)
-    secrets_changed = diffs.changed_secrets(
+    changed_secrets = diffs.find_changed_secrets(
         versions.definition_with_secrets(org, old).secrets,
         versions.definition_with_secrets(org, new).secrets,
     )
     return diffs.diff(
-        rendering.masked_config(old), rendering.masked_config(new), secrets_changed=secrets_changed
+        rendering.masked_config(old), rendering.masked_config(new), changed_secrets=changed_secrets
     )

@@ -91,7 +91,7 @@ def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> C
     """
     ids = connector_ids(*documents)
     if not ids:
-        return Connectors([], _kinds_in(org, [], documents))
+        return Connectors([], _load_kinds(org, [], documents))
     rows = Connector.objects.for_org(org).filter(pk__in=ids).order_by("pk")
     rows = rows.select_for_update(no_key=True)
     allowed = [
@@ -99,10 +99,10 @@ def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> C
         for row in visible_objects(rows, by)
         if row.domain_id is None or by.may(Permission.PIPELINES_EDIT, domain_id=row.domain_id)
     ]
-    return Connectors(allowed, _kinds_in(org, allowed, documents))
+    return Connectors(allowed, _load_kinds(org, allowed, documents))
 
 
-def _kinds_in(org: Org, rows: Iterable[Connector], documents: Sequence[RequestDocument]) -> Kinds:
+def _load_kinds(org: Org, rows: Iterable[Connector], documents: Sequence[RequestDocument]) -> Kinds:
     """Return the kinds of the documents and of the connectors. The first document's pinned version takes precedence."""
     sources = [
         part for document in documents if isinstance(part := document.get("source"), Mapping)

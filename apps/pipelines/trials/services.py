@@ -49,7 +49,7 @@ def preview(
     before = versions.current_definition(org, pipeline)
     draft = before
     if "transforms" in overrides:
-        draft, errors = definition.with_transforms(before, overrides["transforms"], "transforms")
+        draft, errors = definition.replace_transforms(before, overrides["transforms"], "transforms")
         _require_valid(draft, errors)
     read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
     return SlowCall(

@@ -60,7 +60,7 @@ class Validate(OrgView):
                 }
             ],
         },
-        request_example=examples.CREATE,
+        request_example=examples.CREATE_REQUEST,
     )
     def post(self, request: Request) -> Response | SlowResponse:
         return respond_after_check(partial(self._validate, request), once=False)

@@ -3207,7 +3207,7 @@ export interface components {
             domains: components["schemas"]["DomainPermissions"][];
             /**
              * Format: date-time
-             * @description Since when the organization is suspended: nothing can be changed or run.
+             * @description Start of the suspension, during which nothing can be changed or run; null if there is none.
              */
             suspended_at: string | null;
             /**
@@ -3921,7 +3921,7 @@ export interface components {
                 source?: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -3929,10 +3929,10 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Version of a custom source; null means the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written. A pipeline has one stream for now. An element that names the pipeline's stream or no stream keeps the fields that it leaves out. An element that names another stream starts from the defaults. */
+                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. If the element names the pipeline's stream, or no stream, missing fields keep their values. If it names another stream, missing fields get their default values. */
                 streams?: {
                     stream?: string;
                     /** @description By default derived from the stream's name. */
@@ -3954,7 +3954,7 @@ export interface components {
                 destination?: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -4034,7 +4034,7 @@ export interface components {
                 source: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -4042,10 +4042,10 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Version of a custom source; null means the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written. A pipeline has one stream for now. */
+                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -4067,7 +4067,7 @@ export interface components {
                 destination: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -4140,7 +4140,7 @@ export interface components {
                 source: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id: string | null;
                     kind: string;
@@ -4148,10 +4148,10 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Version of a custom source; null means the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written. A pipeline has one stream for now. */
+                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -4173,7 +4173,7 @@ export interface components {
                 destination: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id: string | null;
                     kind: string;
@@ -4248,7 +4248,7 @@ export interface components {
                 source: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -4256,10 +4256,10 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Version of a custom source; null means the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written. A pipeline has one stream for now. */
+                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -4281,7 +4281,7 @@ export interface components {
                 destination?: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id?: string | null;
                     kind?: string | null;
@@ -5018,7 +5018,7 @@ export interface components {
                 source: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id: string | null;
                     kind: string;
@@ -5026,10 +5026,10 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Version of a custom source; null means the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description What is read, and how it is written. A pipeline has one stream for now. */
+                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
                     /** @description By default derived from the stream's name. */
@@ -5051,7 +5051,7 @@ export interface components {
                 destination: {
                     /**
                      * Format: uuid
-                     * @description A saved connector; else `kind` with `config`.
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
                      */
                     connector_id: string | null;
                     kind: string;
