@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from apps.background import generations, registry, workers
 from apps.background import jobs as background_jobs
 from apps.background.database_errors import first_line
-from apps.runs import execute
+from apps.runs import tasks
 from apps.runs.claiming import queue
 from apps.runs.claiming import workers as run_workers
 
@@ -54,7 +54,7 @@ class RecordedJobs:
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> RecordedJobs:
     recorded = RecordedJobs()
-    monkeypatch.setattr(execute, "work_once", recorded.run)
+    monkeypatch.setattr(tasks, "work_once", recorded.run)
     monkeypatch.setattr(run_workers, "_worker", object())
     return recorded
 
