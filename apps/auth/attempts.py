@@ -1,7 +1,8 @@
-"""Rate limits for credentials: per IP address, and per pair of account and IP address.
+"""Rate limits for credentials, registrations, mails, invitations and DNS checks.
 
-Passwords have no limit per account alone, so that nobody can lock another user out. An attempt is recorded before
-the password is checked, so that parallel attempts count. If the password is right, its attempt is deleted again.
+Passwords have a limit per IP address, and a limit per pair of account and IP address. They have no limit per account
+alone, so that nobody can lock another user out. An attempt is recorded before the password is checked, so that parallel
+attempts count. If the password is right, its attempt is deleted again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from apps.auth.models import LoginAttempt
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `tries` failed attempts within `window`."""
+    """At most `tries` attempts within `window`."""
 
     name: str
     tries: int
@@ -72,7 +73,7 @@ def record_registration(ip: str | None) -> None:
 
 
 def record_mail_request(ip: str | None) -> None:
-    """Record a request for a mail. Raises TooManyAttempts for too many from one IP address."""
+    """Record a request for a mail. Raises TooManyAttempts for too many requests from one IP address."""
     _record_attempt(MAIL_LIMIT, _client_network(ip))
 
 

@@ -24,7 +24,9 @@ from apps.background.database_errors import first_line
 logger = structlog.get_logger(__name__)
 
 POLL_INTERVAL = 1.0  # seconds between polls for jobs without a notification
-HEARTBEAT_INTERVAL = 10.0  # seconds; after three intervals without one a worker counts as dead
+HEARTBEAT_INTERVAL = (
+    10.0  # seconds; a worker without a heartbeat for three intervals counts as dead
+)
 STOP_TIMEOUT = 30.0  # seconds; after this time a stopping worker leaves its jobs to the reconciler
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
 
@@ -55,7 +57,7 @@ class Queue:
         self._generation_tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Run one generation after the other. When `stop` is set, wait for the generations that still finish jobs."""
+        """Run one generation after another. When `stop` is set, wait for the generations that still finish jobs."""
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
             generation = Generation(

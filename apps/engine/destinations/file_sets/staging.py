@@ -75,13 +75,13 @@ class Staging:
         committed_keys = {self.part_key(batch) for batch in committed}
         staged_keys = {entry.key for entry in self._store.entries(self._job_folder)}
         self._store.delete(staged_keys - committed_keys)
-        missing = [
+        missing_batches = [
             batch for batch in committed if batch.rows and self.part_key(batch) not in staged_keys
         ]
-        if missing:
+        if missing_batches:
             raise DestinationError(
                 "Data that was staged for this sync is missing: reset the stream to read it again",
-                evidence=(f"{len(missing)} of {len(committed)} staged parts are missing",),
+                evidence=(f"{len(missing_batches)} of {len(committed)} staged parts are missing",),
             )
 
     def clear(self) -> None:

@@ -112,15 +112,21 @@ class Staging:
     def delete_uncommitted(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
         """Delete the rows of batches that are not committed. Raises DestinationError if committed rows are missing."""
         query = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches_table)
-        rows: dict[uuid.UUID, int] = dict(cursor.execute(query, (self.name.name,)).fetchall())
+        staged_rows: dict[uuid.UUID, int] = dict(
+            cursor.execute(query, (self.name.name,)).fetchall()
+        )
         committed_rows = {batch_mark(batch): batch.rows for batch in committed}
-        missing = [count for mark, count in committed_rows.items() if rows.get(mark, 0) != count]
-        if missing:
+        incomplete_batches = [
+            mark for mark, count in committed_rows.items() if staged_rows.get(mark, 0) != count
+        ]
+        if incomplete_batches:
             raise DestinationError(
                 "Data that was staged for this sync is missing: reset the stream to read it again",
-                evidence=(f"{len(missing)} of {len(committed)} staged batches are incomplete",),
+                evidence=(
+                    f"{len(incomplete_batches)} of {len(committed)} staged batches are incomplete",
+                ),
             )
-        uncommitted = [*(rows.keys() - committed_rows.keys())]
+        uncommitted = [*(staged_rows.keys() - committed_rows.keys())]
         if uncommitted:
             self._delete(cursor, uncommitted)
 
