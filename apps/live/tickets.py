@@ -74,7 +74,7 @@ def _digest(text: str) -> bytes:
 def read_credential(request: HttpRequest) -> credentials.Credential:
     """Return the credential of a stream: from `?ticket=`, or else from the Authorization header.
 
-    A ticket can be read only once, so call this outside of transactions. Raises AuthenticationFailed.
+    A ticket can be redeemed only once, so call this outside of transactions. Raises AuthenticationFailed.
     """
     ticket = request.GET.get("ticket")
     if ticket is None:

@@ -44,7 +44,7 @@ def run_checks() -> Iterator[Finding]:
     if not database.ok:
         return
     checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
-        ("roles", check_roles),
+        ("roles", check_database_roles),
         ("log-ins", check_role_logins),
         ("row security", check_row_security),
         ("migrations", health.check_migrations),
@@ -59,16 +59,16 @@ def run_checks() -> Iterator[Finding]:
 
 def check_isolation() -> Finding:
     """Custom code is isolated as strongly as the settings require, and an attempt to escape fails."""
-    configured = health.check_isolation()
-    if not configured.ok:
-        return configured
+    isolation_finding = health.check_isolation()
+    if not isolation_finding.ok:
+        return isolation_finding
     site = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
     result = selftest.test(site)
     if not result.is_secure:
         return Finding(
             "isolation", False, result.reason, "Do not run custom code here, and report this."
         )
-    seen = f"{configured.seen}; self-test passed, ready in {result.start_ms:.0f} ms"
+    seen = f"{isolation_finding.seen}; self-test passed, ready in {result.start_ms:.0f} ms"
     return Finding("isolation", True, seen)
 
 
@@ -87,8 +87,8 @@ def check_mail() -> Finding:
     return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
 
 
-def check_roles() -> Finding:
-    """The four roles exist, and none can bypass row-level security."""
+def check_database_roles() -> Finding:
+    """The four database roles exist, and none of them can bypass row-level security."""
     names = list(settings.DATABASE_ROLES.values())
     privileges = dict(
         health.fetch_rows(
@@ -102,7 +102,7 @@ def check_roles() -> Finding:
     if missing:
         return Finding("roles", False, f"missing: {', '.join(missing)}", PREPARE_STEP)
     if privileged:
-        step = "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB for each."
+        step = "Run ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB for each of these roles."
         return Finding("roles", False, f"too many privileges: {', '.join(privileged)}", step)
     return Finding("roles", True, f"{', '.join(sorted(privileges))}; none bypasses row security")
 
@@ -132,7 +132,7 @@ def check_row_security() -> Finding:
     )
     names = ", ".join(name for (name,) in unprotected)
     step = "Run `manage.py migrate`; if that does not help, restore the policies from a backup's schema."
-    seen = f"not protected: {names}" if names else f"on for all {len(tables)} tables of orgs"
+    seen = f"not protected: {names}" if names else f"enabled for all {len(tables)} tables of orgs"
     return Finding("row security", not names, seen, step)
 
 
