@@ -30,20 +30,20 @@ class PagedApi:
         self._silent_readers: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._action_lock = threading.Lock()  # only one action at a time
-        self._open = threading.Event()
+        self._may_respond = threading.Event()
 
-    def hold(self) -> None:
-        """Delay all responses until `release`."""
-        self._open.clear()
+    def hold_responses(self) -> None:
+        """Delay all responses until `release_responses`."""
+        self._may_respond.clear()
 
-    def release(self) -> None:
-        self._open.set()
+    def release_responses(self) -> None:
+        self._may_respond.set()
 
-    def stop_responding(self, reader: str) -> None:
-        """Send no responses to this reader until `resume`."""
+    def stop_responding_to(self, reader: str) -> None:
+        """Send no responses to this reader until `resume_responding`."""
         self._silent_readers[reader] = threading.Event()
 
-    def resume(self) -> None:
+    def resume_responding(self) -> None:
         """Send responses to all readers again."""
         while self._silent_readers:
             self._silent_readers.popitem()[1].set()
@@ -67,20 +67,20 @@ class PagedApi:
             self._actions.clear()
 
     def respond(self, request: ReceivedRequest) -> Reply:
-        self._open.wait()
-        name = request.path.split("/")[1]
-        for action in self._count_request(name):
-            self._call(action, f"{name} {self.request_counts[name]}")
-        if (resumed := self._silent_readers.get(name)) is not None:
+        self._may_respond.wait()
+        reader = request.path.split("/")[1]
+        for action in self._count_request(reader):
+            self._call(action, f"{reader} {self.request_counts[reader]}")
+        if (resumed := self._silent_readers.get(reader)) is not None:
             resumed.wait()
         time.sleep(PAGE_SECONDS)
         offset = int(request.params.get("offset", 0))
         return Reply([row(n) for n in range(offset + 1, min(offset + PAGE_SIZE, ROWS) + 1)])
 
-    def _count_request(self, name: str) -> list[Action]:
+    def _count_request(self, reader: str) -> list[Action]:
         with self._lock:
-            self.request_counts.update([name, ""])
-            keys = ((reader, self.request_counts[reader]) for reader in (name, ""))
+            self.request_counts.update([reader, ""])
+            keys = ((name, self.request_counts[name]) for name in (reader, ""))
             return [self._actions.pop(key) for key in keys if key in self._actions]
 
     def _call(self, action: Action, page: str) -> None:
@@ -106,5 +106,5 @@ def paged_api() -> Iterator[PagedApi]:
         try:
             yield api
         finally:
-            api.release()
-            api.resume()
+            api.release_responses()
+            api.resume_responding()

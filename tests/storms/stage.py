@@ -73,7 +73,7 @@ class Stage:
 
     def start_run(self, pipeline: Any) -> UUID:
         """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until then."""
-        self.api.hold()
+        self.api.hold_responses()
         run_id = start_run(self.world, pipeline)
         self.add_run(run_id, pipeline)
         return run_id
@@ -288,7 +288,7 @@ class Stage:
 
     def wait_until(self, condition: Callable[[], bool], event: str) -> None:
         """Wait until the condition is true. Restart processes that end meanwhile."""
-        self.api.release()
+        self.api.release_responses()
         deadline = time.monotonic() + STORM_TIMEOUT
         while not self._is_true(condition):
             assert time.monotonic() < deadline, f"still waiting for {event}"
@@ -318,7 +318,7 @@ class Stage:
     def stop(self) -> None:
         """Stop all processes, and check that none is left."""
         self.api.remove_actions()
-        self.api.release()
+        self.api.release_responses()
         self._record_processes()
         for worker in self.workers:
             worker.send_signal(signal.SIGCONT)

@@ -33,7 +33,7 @@ def cancel_run(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) 
     If `is_silent`, the source stops responding first, so that the run cannot end before it is cancelled.
     """
     if is_silent:
-        stage.api.stop_responding(name)
+        stage.api.stop_responding_to(name)
     run = get_run(stage, runs[name])
     retry_while_unavailable(partial(request_cancel, stage, run), give_up=threading.Event())
     connection.close()
@@ -66,7 +66,7 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
         cancelled_ids = [run["id"] for run in ended_runs if run["status"] == "cancelled"]
         assert len(cancelled_ids) >= RUN_COUNT // 2, "runs with a silent source were not cancelled"
         assert stage.api.request_counts == counts_before, "a cancelled run requested another page"
-        stage.api.resume()
+        stage.api.resume_responding()
         retry_all(stage, [get_run(stage, run_id) for run_id in cancelled_ids])
 
 

@@ -36,7 +36,7 @@ def test_every_slot_runs_once_although_workers_are_killed(stage: Stage, rounds: 
     stage.worker_count = 3
     earlier_run_ids: set[object] = set()
     for _ in rounds:
-        stage.api.hold()
+        stage.api.hold_responses()
         for _ in range(2):  # not three, because a run fails after three crashed attempts
             stage.api.call_at_page(
                 stage.random_page(runs=PIPELINE_COUNT),

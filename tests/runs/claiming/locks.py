@@ -25,10 +25,10 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock, and the process that holds it: it calls an action of `freezer` and stops after the statement."""
+    """A lock, and the action of `freezer` that takes it. The process stops after the statement."""
 
     action: str
-    pattern: str  # of the statement
+    statement_pattern: str  # a regular expression
     prepare: Callable[[World], Arguments]  # returns the arguments of the action
     is_platform_wide: bool = False  # other orgs wait until PostgreSQL ends the transaction
 

@@ -51,7 +51,7 @@ def freeze_at(freezer_process: Freezer) -> Iterator[Any]:
         connection.close()
         frozen_processes.append(
             freezer_process.freeze(
-                lock.action, lock.pattern, idle_seconds=idle_seconds, **arguments
+                lock.action, lock.statement_pattern, idle_seconds=idle_seconds, **arguments
             )
         )
         return frozen_processes[-1]
