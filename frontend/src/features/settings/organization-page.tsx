@@ -181,11 +181,29 @@ function CheckboxField({
 }
 
 /** Lets an owner make another member an owner. The current owner becomes an admin. */
-function TransferSection({ org }: { org: Organization }) {
+export function TransferSection({ org }: { org: Organization }) {
   const ownId = useSession()?.user.id;
+  const members = useQuery(membersQuery);
+  return (
+    <Section
+      title="Transfer ownership"
+      description="Another member becomes an owner, and you become an admin."
+    >
+      <QueryContent query={members}>
+        {({ results }) => (
+          <TransferForm
+            org={org}
+            otherMembers={results.filter(({ kind, user_id }) => kind === "person" && user_id !== ownId)}
+          />
+        )}
+      </QueryContent>
+    </Section>
+  );
+}
+
+function TransferForm({ org, otherMembers }: { org: Organization; otherMembers: Member[] }) {
   const client = useQueryClient();
   const [newOwner, setNewOwner] = useState<Member | null>(null);
-  const members = useQuery(membersQuery);
   const transfer = useMutation({
     mutationFn: (id: string) => unwrap(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
     onSuccess: async () => {
@@ -194,37 +212,29 @@ function TransferSection({ org }: { org: Organization }) {
     },
     onError: (error) => showError(error),
   });
-  const otherMembers = (members.data?.results ?? []).filter(
-    ({ kind, user_id }) => kind === "person" && user_id !== ownId,
-  );
+  if (otherMembers.length === 0)
+    return <p className="text-soft">You are the only member. Invite someone first.</p>;
   return (
-    <Section
-      title="Transfer ownership"
-      description="Another member becomes an owner, and you become an admin."
-    >
-      {otherMembers.length === 0 ? (
-        <p className="text-soft">You are the only member. Invite someone first.</p>
-      ) : (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            const id = new FormData(event.currentTarget).get("member");
-            setNewOwner(otherMembers.find((other) => other.id === id) ?? null);
-          }}
-        >
-          <Field label="To" action={<Button type="submit">Transfer</Button>}>
-            {(control) => (
-              <select {...control} name="member" className="control w-auto! min-w-0">
-                {otherMembers.map(({ id, name, email }) => (
-                  <option key={id} value={id}>
-                    {name ? `${name} (${email})` : email}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
-        </form>
-      )}
+    <>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const id = new FormData(event.currentTarget).get("member");
+          setNewOwner(otherMembers.find((other) => other.id === id) ?? null);
+        }}
+      >
+        <Field label="To" action={<Button type="submit">Transfer</Button>}>
+          {(control) => (
+            <select {...control} name="member" className="control w-auto! min-w-0">
+              {otherMembers.map(({ id, name, email }) => (
+                <option key={id} value={id}>
+                  {name ? `${name} (${email})` : email}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      </form>
       <ConfirmDialog
         open={newOwner !== null}
         title={`Transfer ${org.name} to ${newOwner?.name || newOwner?.email}?`}
@@ -238,7 +248,7 @@ function TransferSection({ org }: { org: Organization }) {
       >
         Only an owner can make you an owner again.
       </ConfirmDialog>
-    </Section>
+    </>
   );
 }
 
