@@ -144,7 +144,7 @@ def measure_frames_to_parquet(engine: WarmEngine, *, rounds: int, rows: int = MI
 
     def run_rival() -> float:
         folder = str(engine.create_folder())
-        return rows / run_raw_writer("parquet", rows=rows, page=PAGE, target=folder)
+        return rows / run_raw_writer("parquet", rows=rows, page_size=PAGE, target=folder)
 
     comparison = "polars write_parquet, same reader on a thread"
     pairs = _run_pairs(run_ours, run_rival, rounds)
@@ -166,7 +166,7 @@ def measure_frames_to_postgres(
         return rows / engine.run(_flights_source(rows), target).seconds
 
     def run_rival() -> float:
-        return rows / run_raw_writer("postgres", rows=rows, page=PAGE, target=dsn)
+        return rows / run_raw_writer("postgres", rows=rows, page_size=PAGE, target=dsn)
 
     comparison = "raw COPY, same reader on a thread"
     pairs = _run_pairs(run_ours, run_rival, rounds)
@@ -184,7 +184,7 @@ def measure_records_to_jsonl(
         return engine.run(source, DestinationSpec("jsonl", {}, "numbers"))
 
     def run_rival() -> Execution:
-        return run_plain_bizon_to_file(engine.create_folder(), rows=rows, page=RECORD_PAGE)
+        return run_plain_bizon_to_file(engine.create_folder(), rows=rows, page_size=RECORD_PAGE)
 
     our_executions, their_executions = _run_pairs(run_ours, run_rival, rounds)
     speed_figure = figure_of_ratio(

@@ -21,7 +21,7 @@ from bizon.source.models import SourceIteration, SourceRecord
 from bizon.source.source import AbstractSource
 from apps.engine.sources.dummy import generated
 
-ROWS, PAGE = {rows}, {page}
+ROWS, PAGE_SIZE = {rows}, {page_size}
 
 
 class Numbers(AbstractSource):
@@ -44,7 +44,7 @@ class Numbers(AbstractSource):
 
     def get(self, pagination=None):
         after = (pagination or {{}}).get("after", 0)
-        rows = generated.generate_rows(after + 1, min(PAGE, ROWS - after))
+        rows = generated.generate_rows(after + 1, min(PAGE_SIZE, ROWS - after))
         reached = after + len(rows)
         return SourceIteration(
             records=[SourceRecord(id=row["id"], data=row) for row in rows],
@@ -74,10 +74,10 @@ def run_plain_bizon_to_log(folder: Path) -> Execution:
     return _run_bizon(folder, config)
 
 
-def run_plain_bizon_to_file(folder: Path, *, rows: int, page: int) -> Execution:
+def run_plain_bizon_to_file(folder: Path, *, rows: int, page_size: int) -> Execution:
     """Measure `bizon run` of the rows of the dummy source to its file destination, including the imports."""
     source = folder / "numbers.py"
-    source.write_text(_NUMBERS_CODE.format(rows=rows, page=page))
+    source.write_text(_NUMBERS_CODE.format(rows=rows, page_size=page_size))
     config = {
         "name": "numbers",
         "source": {"name": "numbers", "stream": "numbers"},
@@ -90,10 +90,10 @@ def run_plain_bizon_to_file(folder: Path, *, rows: int, page: int) -> Execution:
     return execution
 
 
-def run_raw_writer(kind: str, *, rows: int, page: int, target: str) -> float:
+def run_raw_writer(kind: str, *, rows: int, page_size: int, target: str) -> float:
     """Run `bench.raw_writers` and return its seconds, without the imports."""
     process = subprocess.run(
-        [sys.executable, "-m", "bench.raw_writers", kind, str(rows), str(page), target],
+        [sys.executable, "-m", "bench.raw_writers", kind, str(rows), str(page_size), target],
         cwd=ROOT,
         env=_environment(),
         check=True,

@@ -54,6 +54,10 @@ class LinkSpent(_MessageIsDocstring):
     """This link was already used or has expired: ask for a new one."""
 
 
+class ChallengeExpired(_MessageIsDocstring):
+    """This page has expired: load it again."""
+
+
 class TooManyAttempts(Exception):
     """Too many attempts from your address: wait a little."""
 

@@ -26,7 +26,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.auth import attempts, proofs, sessions
-from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
+from apps.auth.exceptions import BadCredentials, ChallengeExpired, TooManyPasskeys, WrongCode
 from apps.auth.mailing import links, mail
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
 from apps.auth.sealing import platform_keys
@@ -166,7 +166,7 @@ def confirm_totp(
     """Save the secret if the code matches it. Returns new recovery codes if it is the first factor.
 
     Ends all sessions except `session`. For operators `session` is None, so all sessions end. Raises WrongCode, after
-    which the same challenge can be used again, and LinkSpent if the challenge has expired.
+    which the same challenge can be used again, and ChallengeExpired if the challenge has expired.
     """
     from allauth.mfa.totp.internal import auth
 
@@ -220,7 +220,7 @@ def add_passkey(
 ) -> list[str]:
     """Save a passkey that the browser created. Returns new recovery codes if it is the first factor.
 
-    Raises WrongCode for an invalid response, LinkSpent for an expired challenge.
+    Raises WrongCode for an invalid response, ChallengeExpired for an expired challenge.
     """
     from allauth.mfa.webauthn.internal.auth import WebAuthn, complete_registration
 
@@ -271,7 +271,7 @@ def check_passkey(*, challenge: str, credential: Credential) -> User:
 
     try:
         state = _load_challenge_state(CHECK_PASSKEY, challenge)
-    except LinkSpent:
+    except ChallengeExpired:
         raise BadCredentials from None
     _delete_challenge(challenge)
     try:
@@ -418,13 +418,13 @@ def _store_challenge(purpose: str, user: User | None, state: dict[str, Any]) -> 
 
 
 def _load_challenge_state(purpose: str, text: str, user: User | None = None) -> dict[str, Any]:
-    """Lock a challenge and its user until the transaction ends, and return the state. Raises LinkSpent."""
+    """Lock a challenge and its user until the transaction ends, and return the state. Raises ChallengeExpired."""
     if user is not None and proofs.lock_user(user.pk, user.proof_version) is None:
-        raise LinkSpent
+        raise ChallengeExpired
     unexpired = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())
     challenge = unexpired.select_for_update().filter(digest=links.digest(text)).first()
     if challenge is None:
-        raise LinkSpent
+        raise ChallengeExpired
     return _decrypt_state(challenge)
 
 

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from apps.auth.names import (
     REFUSED_BY_DATABASE,
-    REFUSED_IN_LINES_BY_DATABASE,
+    REFUSED_IN_MULTILINE_BY_DATABASE,
     clean_json_texts,
     clean_multiline_text,
     clean_name,
@@ -65,7 +65,7 @@ def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPytho
             schema_editor.connection,
             table,
             column,
-            REFUSED_IN_LINES_BY_DATABASE,
+            REFUSED_IN_MULTILINE_BY_DATABASE,
             lambda text: clean_multiline_text(text)[:longest],
         )
 

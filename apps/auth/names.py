@@ -18,7 +18,7 @@ from django.db import models
 from django.db.models.lookups import Regex
 
 MAX_MARKS = 5  # combining marks per character; Hebrew and Vedic texts need that many
-LINE_CHARACTERS = "\n\t"  # allowed in texts of several lines
+MULTILINE_WHITE_SPACE = "\n\t"  # allowed in texts of several lines
 _JOINERS = "\u200c\u200d"
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _INVISIBLE_CHARACTERS = frozenset(
@@ -35,7 +35,7 @@ REFUSED_BY_DATABASE = (
     "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
     "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"
 )
-REFUSED_IN_LINES_BY_DATABASE = REFUSED_BY_DATABASE.replace(
+REFUSED_IN_MULTILINE_BY_DATABASE = REFUSED_BY_DATABASE.replace(
     "\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F"
 )
 
@@ -71,9 +71,9 @@ def clean_name(text: str, *, max_length: int) -> str:
 
 def clean_multiline_text(text: str) -> str:
     """Remove the refused characters of a text that may have several lines."""
-    parts = _LINE_SEPARATORS.split(text.replace("\r\n", "\n"))
+    parts = _ALLOWED_WHITE_SPACE.split(text.replace("\r\n", "\n"))
     return "".join(
-        part if part in LINE_CHARACTERS else clean_name(part, max_length=len(part))
+        part if part in MULTILINE_WHITE_SPACE else clean_name(part, max_length=len(part))
         for part in parts
     )
 
@@ -104,7 +104,11 @@ def is_plain_address(text: str) -> bool:
 def plain_text_check(field: str, *, name: str, multiline: bool = False) -> models.CheckConstraint:
     """Return the database check of a column that contains a name or, with `multiline`, a text."""
     refused = models.Q(
-        **{f"{field}__regex": REFUSED_IN_LINES_BY_DATABASE if multiline else REFUSED_BY_DATABASE}
+        **{
+            f"{field}__regex": REFUSED_IN_MULTILINE_BY_DATABASE
+            if multiline
+            else REFUSED_BY_DATABASE
+        }
     )
     return models.CheckConstraint(condition=~refused, name=name)
 
@@ -124,7 +128,7 @@ def plain_list_check(field: str, *, name: str) -> models.CheckConstraint:
 
 def _refuse_characters(text: str, multiline: bool) -> None:
     for index, char in enumerate(text):
-        if multiline and char in LINE_CHARACTERS:
+        if multiline and char in MULTILINE_WHITE_SPACE:
             continue
         if char in _JOINERS and _is_joiner_allowed(text, index):
             continue
@@ -194,7 +198,7 @@ def _replacement(char: str) -> str:
     return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""
 
 
-_LINE_SEPARATORS = re.compile(f"([{LINE_CHARACTERS}])")
+_ALLOWED_WHITE_SPACE = re.compile(f"([{MULTILINE_WHITE_SPACE}])")
 _ADDRESS_PATTERN = re.compile(r"[^\s\"\\<>@]+@[^\s\"\\<>@]+")
 _TOO_MANY_MARKS = re.compile(f"m{{{MAX_MARKS + 1},}}")
 

@@ -43,6 +43,11 @@ def link_spent(error: exceptions.LinkSpent) -> Problem:
     return Problem(410, str(error), "link_spent")
 
 
+@register(exceptions.ChallengeExpired)
+def challenge_expired(error: exceptions.ChallengeExpired) -> Problem:
+    return Problem(410, str(error), "link_spent")
+
+
 @register(exceptions.TooManyPasskeys)
 def too_many_passkeys(error: exceptions.TooManyPasskeys) -> Problem:
     return Problem(409, str(error), "too_many_passkeys")

@@ -18,7 +18,7 @@ def platform_keys() -> MultiFernet:
     return _load_platform_keys(tuple(settings.ENCRYPTION_KEYS))
 
 
-def encrypt_with_newest_key(sealed: str) -> str:
+def reencrypt_with_newest_key(sealed: str) -> str:
     """Decrypt the text, and encrypt its content with the newest platform key."""
     return platform_keys().rotate(sealed.encode()).decode()
 

@@ -16,7 +16,10 @@ def available_memory() -> int:
 
 
 def max_runs_per_org(child_memory: int, sandbox_memory: int) -> int:
-    """Return the number of runs that fit if each uses the maximum of its process and sandbox. At least one."""
+    """Return how many runs of one org a worker may execute at once, so that one org alone cannot use up its memory.
+
+    As many as fit if each uses the maximum of its process and sandbox, but at least one.
+    """
     return max(1, available_memory() // (child_memory + sandbox_memory))
 
 

@@ -54,7 +54,7 @@ def find_open_files(home: Path) -> Iterator[str]:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether others have access to this file or folder, which belongs to our user.
+    """Whether this file or folder belongs to our user and others have access to it.
 
     Links and sockets are skipped: the mode of a link has no effect, and a socket is protected by its folder.
     """

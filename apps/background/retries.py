@@ -25,7 +25,8 @@ def retry_while_unavailable(
 ) -> T:
     """Repeat `action` while the database is unavailable.
 
-    Give up after `max_seconds`, or after 10 seconds once `give_up` is set. Raises the exception of the last attempt.
+    Give up `max_seconds` after the first attempt. Once `give_up` is set, give up 10 seconds after the first attempt,
+    which may be at once. Raises the exception of the last attempt.
     """
     started_at = time.monotonic()
     wait = 0.1

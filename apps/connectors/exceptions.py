@@ -48,7 +48,7 @@ class RepositoryConnected(Conflict):
     code = "connected"
 
 
-class OpenHostsNeedAnAdmin(PermissionMissing):
+class AnyHostNeedsAdmin(PermissionMissing):
     """Only an admin can approve code that may connect to any host (*): name the hosts it needs, or ask an admin."""
 
     def __init__(self) -> None:

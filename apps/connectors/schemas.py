@@ -204,7 +204,7 @@ def _error_message(error: ValidationError) -> str:
         case "maxLength":
             return f"At most {limit} characters."
         case "minItems":
-            return f"At least {limit} entries."
+            return "At least one entry." if limit == 1 else f"At least {limit} entries."
         case "maxItems" | "maxProperties":
             return f"At most {limit} entries."
         case "pattern":

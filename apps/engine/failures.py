@@ -30,7 +30,7 @@ CODE_WAS_SILENT = "The code said nothing for"
 CODE_USED_CPU = "seconds of CPU time"
 # These texts show why PostgreSQL failed.
 LACKS_PERMISSION = "lacks a permission"
-NO_SUCH_OBJECT = "no such"
+NO_SUCH = "no such"
 NO_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
 # The message of a failure that a user's own code caused begins with one of these texts.

@@ -57,17 +57,17 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(openapi.create_schema())
+@extend_schema_field(openapi.create_request_schema())
 class ConfigField(SettingsField):
     """A definition document."""
 
 
-@extend_schema_field(openapi.patch_schema())
+@extend_schema_field(openapi.patch_request_schema())
 class ConfigPatchField(SettingsField):
     """Parts of a definition document."""
 
 
-@extend_schema_field(openapi.preview_schema())
+@extend_schema_field(openapi.preview_request_schema())
 class ConfigSourceField(SettingsField):
     """A definition document without a destination."""
 

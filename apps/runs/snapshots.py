@@ -13,7 +13,7 @@ from apps.engine.failures import (
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
     NO_READABLE_COLUMNS,
-    NO_SUCH_OBJECT,
+    NO_SUCH,
     RUN_WAS_SILENT,
     TABLE_GONE,
     USER_CODE_PREFIXES,
@@ -91,7 +91,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "table, and CREATE on the database if the schema does not exist yet.",
     },
     FailureClass.CONFIGURATION: {
-        NO_SUCH_OBJECT: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
+        NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
         NO_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",
     },

@@ -59,7 +59,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response for an exception in our code. The exception is logged and never shown.
 
-    For a page outside the API, it is a 503 if the database is unavailable or another session has locked a row.
+    For a page outside the API, it is a 503 if the database is unavailable or another transaction has locked a row.
     """
     problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
     if problem is not None and problem.status == 503:

@@ -17,7 +17,7 @@ from apps.orgs.roles import Role
 from tests.world import World, client_for, make_world
 
 PASSWORD = "correct horse battery staple"
-OWN_PAGE_HEADERS: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover"}
+DASHBOARD_HEADERS: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover"}
 
 
 def register(client: APIClient, email: str, **fields: Any) -> Any:
@@ -30,7 +30,7 @@ def log_in(client: APIClient, email: str, password: str = PASSWORD, **headers: A
 
 
 def refresh(client: APIClient, body: dict[str, Any] | None = None) -> Any:
-    return client.post("/api/v1/auth/refresh", body or {}, **OWN_PAGE_HEADERS)
+    return client.post("/api/v1/auth/refresh", body or {}, **DASHBOARD_HEADERS)
 
 
 def get_me(access: str) -> Any:
@@ -236,7 +236,7 @@ def test_logging_out_ends_the_session_and_its_access_tokens_at_once(
 ) -> None:
     client, body = registration
     token = client.cookies["drover_refresh"].value
-    assert client.post("/api/v1/auth/logout", **OWN_PAGE_HEADERS).status_code == 204
+    assert client.post("/api/v1/auth/logout", **DASHBOARD_HEADERS).status_code == 204
     assert get_me(body["access"]).status_code == 401
     client.cookies["drover_refresh"] = token
     assert refresh(client).status_code == 401
@@ -248,9 +248,9 @@ def test_logging_out_ends_the_session_and_its_access_tokens_at_once(
     [
         {},
         {"HTTP_X_REQUESTED_WITH": "XMLHttpRequest"},
-        {**OWN_PAGE_HEADERS, "HTTP_ORIGIN": "https://evil.example"},
-        {**OWN_PAGE_HEADERS, "HTTP_ORIGIN": "null"},
-        {**OWN_PAGE_HEADERS, "HTTP_SEC_FETCH_SITE": "cross-site"},
+        {**DASHBOARD_HEADERS, "HTTP_ORIGIN": "https://evil.example"},
+        {**DASHBOARD_HEADERS, "HTTP_ORIGIN": "null"},
+        {**DASHBOARD_HEADERS, "HTTP_SEC_FETCH_SITE": "cross-site"},
     ],
 )
 def test_another_site_cannot_use_the_cookie(
@@ -265,7 +265,7 @@ def test_another_site_cannot_use_the_cookie(
 
 def test_our_own_page_can_use_the_cookie(registration: tuple[APIClient, dict[str, Any]]) -> None:
     headers: dict[str, Any] = {
-        **OWN_PAGE_HEADERS,
+        **DASHBOARD_HEADERS,
         "HTTP_ORIGIN": "http://localhost",
         "HTTP_HOST": "localhost",
     }

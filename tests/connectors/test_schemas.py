@@ -44,7 +44,7 @@ def error_messages(role: str, kind: str, config: Any) -> dict[str, str]:
             "one of none, api_key, bearer, basic",
         ),
         ("rest", {**REST, "auth": {"token": SECRET}}, "config.auth.type", "required"),
-        ("rest", {**REST, "streams": []}, "config.streams", "At least 1 entries"),
+        ("rest", {**REST, "streams": []}, "config.streams", "At least one entry"),
         (
             "rest",
             {**REST, "streams": [{"name": "a", "pagination": {"type": "page", "page_size": 0}}]},

@@ -21,7 +21,7 @@ import requests
 
 from apps.engine import sandbox
 from apps.engine.contract import Failed
-from apps.engine.failures import LACKS_PERMISSION, NO_SUCH_OBJECT, FailureClass, RateLimitError
+from apps.engine.failures import LACKS_PERMISSION, NO_SUCH, FailureClass, RateLimitError
 from apps.engine.reporting import classify as rules
 from apps.engine.reporting.classify import classify, parse_retry_after
 from apps.engine.reporting.redaction import Redactor
@@ -184,8 +184,8 @@ def test_an_error_of_postgresql_has_its_sqlstate_as_evidence(
     ("query", "expected_text"),
     [
         ("set role pg_monitor; create table pg_catalog.mine ()", LACKS_PERMISSION),
-        ("create table nowhere.mine ()", NO_SUCH_OBJECT),
-        ("select * from nothing_here", NO_SUCH_OBJECT),
+        ("create table nowhere.mine ()", NO_SUCH),
+        ("select * from nothing_here", NO_SUCH),
     ],
 )
 def test_a_missing_permission_or_schema_has_its_own_message(

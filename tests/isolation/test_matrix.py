@@ -316,7 +316,7 @@ def test_an_operation_follows_the_permission_table(
             usual_status = {"path": 404, "query": case.status, "body": case.unknown_id_status}[
                 position.split()[0]
             ]
-            expected_status = refused or case.ignored_ids.get(position, usual_status)
+            expected_status = refused or case.status_by_wrong_id.get(position, usual_status)
             assert foreign.status_code == expected_status, (actor, position, foreign.whole_body)
 
 

@@ -72,7 +72,7 @@ class Stage:
     # Starting runs and choosing faults.
 
     def start_run(self, pipeline: Any) -> UUID:
-        """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until then."""
+        """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until `wait_until`."""
         self.api.hold_responses()
         run_id = start_run(self.world, pipeline)
         self.add_run(run_id, pipeline)
@@ -146,7 +146,7 @@ class Stage:
         }
 
     def random_page(self, runs: int = 1) -> int:
-        """Return a random number of a page, among all pages that this number of runs will request."""
+        """Return a random position among all the page requests that this number of runs will make."""
         return self.rng.randint(1, runs * ROWS // PAGE_SIZE)
 
     def connect_as_admin(self) -> psycopg.Connection[Any]:
@@ -198,7 +198,7 @@ class Stage:
     def wait_and_check_runs(self, *, expects_actions: bool = True) -> list[dict[str, Any]]:
         """Wait for the end of all runs, restart processes that ended, and check every invariant.
 
-        Return the runs. With `expects_actions`, check that all actions of the API were called.
+        Return the runs. With `expects_actions`, check that every action registered with `api.call_at_page` was called.
         """
         runs, self._runs = self._runs, []
         self.wait_until(
@@ -214,7 +214,7 @@ class Stage:
         return ended_runs
 
     def check_actions(self) -> None:
-        """Check that all actions of the API were called and none raised."""
+        """Check that every action registered with `api.call_at_page` was called and none raised."""
         if self.api.errors:
             raise self.api.errors[0]
         assert self.api.waiting_action_count == 0, "an action was not called"
@@ -232,7 +232,7 @@ class Stage:
         assert ids == list(range(1, ROWS + 1)), run
 
     def published_ids_of_run(self, run_id: UUID, pipeline: Any) -> list[int]:
-        """Return the published ids in order. Return none if there is no table."""
+        """Return the published ids in order. Return an empty list if there is no table."""
         if pipeline.destination_kind == "parquet":
             return self._ids_in_outputs(run_id)
         table = sql.Identifier("arrivals", pipeline.name)

@@ -48,7 +48,7 @@ def require_checked(org_id: UUID, code: str, note: str, checked: CheckedCode | N
 def validate_code(*, org_id: UUID, code: str) -> CheckedCode:
     """Validate the code in a child process. Call this outside of transactions, because it is slow.
 
-    Raises Invalid with the validation messages if the code is invalid, and Unavailable.
+    Raises Unavailable, and Invalid with the validation messages if the code is invalid.
     """
     report = engine.validate(org_id=org_id, code=code)
     if not report["valid"]:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.connectors.custom_sources.checked_code import CheckedCode
-from apps.connectors.exceptions import CustomSourceNameTaken, OpenHostsNeedAnAdmin
+from apps.connectors.exceptions import AnyHostNeedsAdmin, CustomSourceNameTaken
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
 from apps.egress.allowlist import ANY_HOST
 from apps.orgs import audit
@@ -38,7 +38,7 @@ def add(
     repository_path: str = "",
     approve: bool = False,
 ) -> CustomSource:
-    """Create a source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
+    """Create a source with its first version. Raises CustomSourceNameTaken and AnyHostNeedsAdmin."""
     source = CustomSource(
         org=org,
         name=name,
@@ -96,7 +96,7 @@ def change(
 def approve_version(*, org: Org, by: Principal, source: CustomSource, number: int) -> None:
     """Allow pipelines to run this version, and make it the latest approved one.
 
-    Raises OpenHostsNeedAnAdmin for code that may connect to any host, unless `by` may change the org's
+    Raises AnyHostNeedsAdmin for code that may connect to any host, unless `by` may change the org's
     settings.
     """
     version = find_version(org, source, number)
@@ -114,9 +114,9 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
 
 
 def require_permission_for_any_host(by: Principal, hosts: Iterable[str]) -> None:
-    """Raise OpenHostsNeedAnAdmin if the code may connect to any host and `by` may not change the org's settings."""
+    """Raise AnyHostNeedsAdmin if the code may connect to any host and `by` may not change the org's settings."""
     if ANY_HOST in hosts and not by.may(Permission.SETTINGS_EDIT):
-        raise OpenHostsNeedAnAdmin
+        raise AnyHostNeedsAdmin
 
 
 def set_archived(*, org: Org, by: Principal, source: CustomSource, archived: bool) -> None:

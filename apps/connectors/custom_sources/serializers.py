@@ -48,7 +48,10 @@ class CodeReport(serializers.Serializer[Any]):
     warnings = CodeMessage(many=True)
     source_name = serializers.CharField(allow_blank=True, help_text="Name of the source class.")
     description = serializers.CharField(allow_blank=True)
-    contract = serializers.CharField(allow_blank=True, help_text="rest, source or bizon.")
+    contract = serializers.CharField(
+        allow_blank=True,
+        help_text="The kind of class that the source implements: rest, source or bizon.",
+    )
     streams = CodeStream(many=True)
     config_schema = SchemaField(help_text="JSON Schema of the settings; secrets are writeOnly.")
     secret_names = serializers.ListField(child=serializers.CharField())
@@ -188,6 +191,8 @@ class TryLine(serializers.Serializer[Any]):
 
 
 class NetworkPlace(serializers.Serializer[Any]):
+    """A host and port that the code tried to connect to, with its traffic."""
+
     host = serializers.CharField()
     port = serializers.IntegerField()
     address = serializers.CharField(allow_blank=True)

@@ -50,7 +50,7 @@ def create(
     approve: bool = False,
     checked: CheckedCode | None = None,
 ) -> CustomSource:
-    """Create a source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
+    """Create a source with its first version. Raises CustomSourceNameTaken and AnyHostNeedsAdmin."""
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     checked_code = require_checked(org.pk, code, note, checked)
     return edits.add(
@@ -76,7 +76,7 @@ def update(
     """Apply `changes` (name, description, archived, code with its note).
 
     If the code differs from the latest version, it becomes a new version. `approve` approves this version. Raises
-    ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
+    ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and AnyHostNeedsAdmin.
     """
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
@@ -102,7 +102,7 @@ def update(
 def approve(
     *, org: Org, by: Principal, source_id: UUID, number: int, match: Match = None
 ) -> CustomSource:
-    """Allow pipelines to run this version. Raises ChangedMeanwhile, and OpenHostsNeedAnAdmin."""
+    """Allow pipelines to run this version. Raises ChangedMeanwhile, and AnyHostNeedsAdmin."""
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
         edits.approve_version(org=org, by=by, source=source, number=number)

@@ -46,7 +46,7 @@ def prepare(
     """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
     With `connector_id`, the settings of that connector are used. This function and the `run` of the SlowCall raise
-    Invalid, and OpenHostsNeedAnAdmin for code that is not approved. This function also raises NotFound and
+    Invalid, and AnyHostNeedsAdmin for code that is not approved. This function also raises NotFound and
     PermissionMissing.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)

@@ -22,12 +22,13 @@ from apps.orgs.roles import Permission
 def unpack(*, org_id: UUID, filename: str, content: str) -> list[File]:
     """Return the files of an upload. This starts a child process, so call it outside of transactions.
 
-    Raises Invalid if the upload contains no source or cannot be read, and Unavailable.
+    Raises Unavailable, and Invalid if the upload contains no source or cannot be read.
     """
     files: list[File] = engine.unpack(org_id=org_id, filename=filename, content=content)["files"]
     if not files:
         message = (
-            "The upload contains no source: a file *.py whose name does not begin with _ or test_."
+            "The upload contains no source. A source is a .py file whose name does not begin with _ or"
+            " test_."
         )
         raise Invalid([("content", message, "empty")])
     return files
@@ -38,7 +39,7 @@ def save_files(
 ) -> list[Outcome]:
     """Create a source for each valid file, or a new version if a source with the file's name exists.
 
-    Raises PermissionMissing and OpenHostsNeedAnAdmin; then nothing is saved.
+    Raises PermissionMissing and AnyHostNeedsAdmin; then nothing is saved.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     with transaction.atomic():

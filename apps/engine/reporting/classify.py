@@ -20,7 +20,7 @@ from apps.egress.exceptions import EgressError
 from apps.engine.contract import Failed
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH_OBJECT,
+    NO_SUCH,
     EngineError,
     FailureClass,
     memory_message,
@@ -292,7 +292,7 @@ def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | Non
     if side != "state" and (
         sqlstate in UNKNOWN_NAME_SQLSTATES or (not sqlstate and _DATABASE_MISSING.search(text))
     ):
-        message = f"The {side_name} has {NO_SUCH_OBJECT} database, schema, table or column."
+        message = f"The {side_name} has {NO_SUCH} database, schema, table or column."
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
     if sqlstate in {"53100", "58030"}:
         return Finding(_SIDE_CLASS[side], f"The disk of the {side_name} is full.", evidence)

@@ -14,7 +14,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.db import connections, transaction
 
-from apps.auth.sealing import encrypt_with_newest_key, uses_newest_key
+from apps.auth.sealing import reencrypt_with_newest_key, uses_newest_key
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
@@ -49,7 +49,7 @@ def _rotate_org(org_id: UUID) -> str:
         if org is None or uses_newest_key(org.data_key):
             return "already_newest"
         try:
-            encrypted_key = encrypt_with_newest_key(org.data_key)
+            encrypted_key = reencrypt_with_newest_key(org.data_key)
         except InvalidToken:
             return "unreadable"
         Org.objects.filter(pk=org_id).update(data_key=encrypted_key)
@@ -74,7 +74,7 @@ def _rotate_factors() -> Iterator[str]:
                 yield "already_newest"
                 continue
             try:
-                factor.data[name] = encrypt_with_newest_key(factor.data[name])
+                factor.data[name] = reencrypt_with_newest_key(factor.data[name])
             except InvalidToken:
                 yield "unreadable"
                 continue

@@ -30,14 +30,15 @@ class Organization(serializers.Serializer[Any]):
         allow_null=True, help_text="Maximum rows written per month."
     )
     max_bytes_month = serializers.IntegerField(
-        allow_null=True, help_text="Maximum bytes per month."
+        allow_null=True,
+        help_text="Maximum bytes that runs may move per month; null means no limit.",
     )
     keep_logs_days = serializers.IntegerField(
         allow_null=True, help_text="After this many days logs are deleted; null means never."
     )
     keep_events_days = serializers.IntegerField(
         allow_null=True,
-        help_text="After this many days the events of the organization's stream are deleted.",
+        help_text="After this many days the events of the organization-wide event stream are deleted.",
     )
     keep_runs_days = serializers.IntegerField(
         allow_null=True,
@@ -78,7 +79,8 @@ class NetworkField(serializers.CharField):
             message = "Enter an IP address or a CIDR block like 192.0.2.0/24."
             raise serializers.ValidationError(message, code="invalid") from None
         mapped = getattr(network.network_address, "ipv4_mapped", None)
-        if mapped is not None and network.prefixlen >= 96:  # Requests are compared as IPv4.
+        # An IPv4-mapped address of a request is compared as IPv4, so the network must be IPv4 too.
+        if mapped is not None and network.prefixlen >= 96:
             return f"{mapped}/{network.prefixlen - 96}"
         return str(network)
 
@@ -227,7 +229,7 @@ class ApiKeyRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     prefix = serializers.CharField(
-        help_text="The key's second part, which identifies it. It is not secret."
+        help_text="The part of the key after `drv_`. It identifies the key and is not secret."
     )
     role = serializers.ChoiceField(choices=Role.choices)
     scopes = serializers.ListField(

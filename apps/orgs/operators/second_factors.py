@@ -19,7 +19,7 @@ def begin_setup(*, operator: User) -> TotpSetup | None:
 def verify(*, operator: User, code: str, challenge: str, ip: str | None) -> list[str]:
     """Verify a code. If the operator has no factor yet, set up the factor of `challenge`, and return recovery codes.
 
-    Raises WrongCode, TooManyAttempts and LinkSpent.
+    Raises WrongCode, TooManyAttempts and ChallengeExpired.
     """
     if has_factor(operator):
         factors.check_code(user=operator, code=code, ip=ip)

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from apps.auth import names
-from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
+from apps.auth.exceptions import ChallengeExpired, TooManyAttempts, WrongCode
 from apps.auth.models import User
 from apps.orgs.operators import second_factors, support
 from apps.web.addresses import client_ip
@@ -63,7 +63,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             return _verify_code(request, user, form.cleaned_data)
-        except (WrongCode, TooManyAttempts, LinkSpent) as error:
+        except (WrongCode, TooManyAttempts, ChallengeExpired) as error:
             form.add_error("code", str(error))
     # After a wrong code the form keeps its challenge, so the operator can try the same secret again.
     setup = second_factors.begin_setup(operator=user) if request.method == "GET" else None
@@ -82,7 +82,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 
 def _verify_code(request: HttpRequest, user: User, data: dict[str, str]) -> HttpResponse:
-    """Redirect to the index page, or show new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
+    """Redirect to the index page, or show new recovery codes. Raises WrongCode, TooManyAttempts and ChallengeExpired."""
     codes = second_factors.verify(
         operator=user, code=data["code"], challenge=data["challenge"], ip=client_ip(request)
     )

@@ -145,7 +145,7 @@ def refresh(*, token: str, org_id: UUID | None, client: Client) -> LoginResult |
 def choose_provider(*, provider: str, org_slug: str, client: Client) -> str:
     """Return the name of the chosen provider. For `sso` it is the name of the org's own provider.
 
-    Raises ProviderFailed if the org has no provider, and TooManyAttempts.
+    Raises TooManyAttempts, and ProviderFailed if the org has no provider.
     """
     attempts.record_passkey_attempt(client.ip)
     chosen_provider = providers.provider_of_org_slug(org_slug) if provider == "sso" else provider

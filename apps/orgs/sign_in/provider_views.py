@@ -74,7 +74,9 @@ class ProviderStart(PublicView):
         public=True,
     )
     def get(self, request: Request, provider: str) -> HttpResponseBase:
-        """The provider `sso` with `org` redirects to that organization's own issuer. Errors redirect to /login?problem=."""
+        """For the provider `sso`, the parameter `org` names the organization whose own issuer is used. An error redirects
+        to `/login?problem=CODE`.
+        """
         parameters = query_of(forms.Start, request)
         state = {"next": safe_path(parameters["next"]), "invitation": parameters["invitation"]}
         try:

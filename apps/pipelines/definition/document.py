@@ -58,7 +58,8 @@ class Document(TypedDict):
 class Definition:
     """A definition in its stored form.
 
-    `secrets` are the inline secrets by path. `document` must be masked before it is shown.
+    `secrets` are the inline secrets by path. `document` does not contain them; `mask` adds a marker for each before it
+    is shown.
     """
 
     document: Document
@@ -93,7 +94,7 @@ def python_code(definition: Definition) -> str | None:
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:
-    """Return the document with each inline secret replaced by `{"set": true, "last4": …}`."""
+    """Return the document with a marker `{"set": true, "last4": …}` for each inline secret."""
     masked = deepcopy(document)
     for side in SIDES:
         part = masked[side]
@@ -126,7 +127,7 @@ def document_with_secrets(definition: Definition) -> RequestDocument:
 
 
 def entries_of_side(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:
-    """Return the entries of one side, with paths that start inside its inline settings."""
+    """Return the entries of one side, with paths relative to its inline settings."""
     prefix = f"{side}.config."
     return {p.removeprefix(prefix): v for p, v in by_path.items() if p.startswith(prefix)}
 

@@ -82,17 +82,17 @@ PATCH_STREAM_DESCRIPTION = (
 )
 
 
-def create_schema() -> Schema:
+def create_request_schema() -> Schema:
     """Return the schema of the definition in a create or replace request."""
     return _document(_streams(["stream"]), ["source", "streams", "destination"])
 
 
-def patch_schema() -> Schema:
+def patch_request_schema() -> Schema:
     """Return the schema of the definition in a patch request, in which every part is optional."""
     return _document(_streams([], PATCH_STREAM_DESCRIPTION), [])
 
 
-def preview_schema() -> Schema:
+def preview_request_schema() -> Schema:
     """Return the schema of the definition in a preview request, which has no destination."""
     return _document(_streams(["stream"]), ["source", "streams"])
 

@@ -33,7 +33,8 @@ export interface paths {
         };
         /**
          * Redirect the browser to an identity provider
-         * @description The provider `sso` with `org` redirects to that organization's own issuer. Errors redirect to /login?problem=.
+         * @description For the provider `sso`, the parameter `org` names the organization whose own issuer is used. An error redirects
+         *     to `/login?problem=CODE`.
          */
         get: operations["auth_provider_start"];
         put?: never;
@@ -2912,7 +2913,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description The key's second part, which identifies it. It is not secret. */
+            /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
             role: components["schemas"]["RoleEnum"];
             /** @description Empty means all permissions of the role. */
@@ -3061,7 +3062,7 @@ export interface components {
             /** @description Name of the source class. */
             source_name: string;
             description: string;
-            /** @description rest, source or bizon. */
+            /** @description The kind of class that the source implements: rest, source or bizon. */
             contract: string;
             streams: components["schemas"]["CodeStream"][];
             /** @description JSON Schema of the settings; secrets are writeOnly. */
@@ -3176,7 +3177,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description The key's second part, which identifies it. It is not secret. */
+            /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
             role: components["schemas"]["RoleEnum"];
             /** @description Empty means all permissions of the role. */
@@ -3657,6 +3658,7 @@ export interface components {
             id: string;
             name: string;
         };
+        /** @description A host and port that the code tried to connect to, with its traffic. */
         NetworkPlace: {
             host: string;
             port: number;
@@ -3725,11 +3727,11 @@ export interface components {
             max_members: number | null;
             /** @description Maximum rows written per month. */
             max_rows_month: number | null;
-            /** @description Maximum bytes per month. */
+            /** @description Maximum bytes that runs may move per month; null means no limit. */
             max_bytes_month: number | null;
             /** @description After this many days logs are deleted; null means never. */
             keep_logs_days: number | null;
-            /** @description After this many days the events of the organization's stream are deleted. */
+            /** @description After this many days the events of the organization-wide event stream are deleted. */
             keep_events_days: number | null;
             /** @description Runs with existing files and the newest run of each pipeline are never deleted. */
             keep_runs_days: number | null;

@@ -2,10 +2,10 @@ import type { NetworkPlace } from "@/api/types";
 import { formatBytes, countWithNoun } from "@/format/number";
 
 /** The hosts that were connected to, and the refused connections. */
-export function NetworkTable({ places }: { places: NetworkPlace[] }) {
+export function NetworkTable({ hosts }: { hosts: NetworkPlace[] }) {
   return (
     <ul className="grid gap-1.5 text-[0.8125rem]">
-      {places.map(({ host, port, refused, connections, sent, received }) => (
+      {hosts.map(({ host, port, refused, connections, sent, received }) => (
         <li key={`${host}:${port}:${refused}`} className="grid">
           <span className="font-mono break-all">
             {host}:{port}

@@ -446,7 +446,9 @@ def test_discovery_returns_only_the_configured_schemas(database: SourceDatabase)
     assert [stream.name for stream in source.discover()] == ['odd % schema.od"d tab.le']
 
 
-def test_the_total_is_the_exact_number_of_rows_of_a_small_table(database: SourceDatabase) -> None:
+def test_the_total_is_the_number_of_rows_of_a_table_and_unknown_if_the_table_is_empty(
+    database: SourceDatabase,
+) -> None:
     assert make_postgres_source(database, "numbers").get_total_records_count() == 100
     assert make_postgres_source(database, "empty").get_total_records_count() is None
 
@@ -461,7 +463,7 @@ def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabas
     assert read_stream(make_postgres_source(database, "guarded")).rows == [{"id": 1, "open": "a"}]
 
 
-def test_a_table_that_the_user_may_not_read_is_a_failure_that_names_the_permission(
+def test_a_stream_that_the_user_may_not_read_fails_with_a_message_about_the_missing_permission(
     database: SourceDatabase,
 ) -> None:
     database.execute(

@@ -140,6 +140,7 @@ LOCKS = {
     "the pipeline's last run": Lock(
         "send_request", 'UPDATE "pipelines_pipeline"', _prepare_start_request
     ),
+    # A trigger of this update locks the row of the month's usage.
     "the month's usage": Lock(
         "record_progress", 'UPDATE "runs_run" SET "records_written"', _prepare_claimed_run
     ),

@@ -25,7 +25,7 @@ from apps.engine.failures import (
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
     NO_READABLE_COLUMNS,
-    NO_SUCH_OBJECT,
+    NO_SUCH,
     TABLE_GONE,
     FailureClass,
 )
@@ -207,7 +207,7 @@ def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
     ("failure", "message", "advice"),
     [
         (FailureClass.AUTHENTICATION, f"The user {LACKS_PERMISSION}", "Grant the connector's user"),
-        (FailureClass.CONFIGURATION, f"{NO_SUCH_OBJECT} schema", "Create what is missing"),
+        (FailureClass.CONFIGURATION, f"{NO_SUCH} schema", "Create what is missing"),
         (FailureClass.CONFIGURATION, f"there is {NO_READABLE_COLUMNS}", "USAGE on its schema"),
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
         (FailureClass.SOURCE, "The code ended its process with exit status 3.", ADVICE_FOR_CODE),

@@ -11,7 +11,7 @@ from apps.engine import postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH_OBJECT,
+    NO_SUCH,
     TABLE_GONE,
     AuthenticationError,
     ConfigurationError,
@@ -32,8 +32,8 @@ FAILURES_BY_SQLSTATE: dict[str, tuple[type[EngineError], str]] = {
         ConfigurationError,
         "Another database object depends on the table or column that would change",
     ),
-    "3D": (ConfigurationError, f"There is {NO_SUCH_OBJECT} database"),
-    "3F": (ConfigurationError, f"There is {NO_SUCH_OBJECT} schema"),
+    "3D": (ConfigurationError, f"There is {NO_SUCH} database"),
+    "3F": (ConfigurationError, f"There is {NO_SUCH} schema"),
     "42501": (AuthenticationError, f"The user {LACKS_PERMISSION}"),
     "42": (ConfigurationError, "PostgreSQL refused a statement"),
     "42P01": (DestinationError, TABLE_GONE),

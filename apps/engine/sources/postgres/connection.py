@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from apps.engine import postgres
 from apps.engine.failures import (
     LACKS_PERMISSION,
-    NO_SUCH_OBJECT,
+    NO_SUCH,
     AuthenticationError,
     ConfigurationError,
     EngineError,
@@ -78,7 +78,7 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
     if state == "42501":
         return AuthenticationError(f"the user {LACKS_PERMISSION}", evidence=evidence)
     if state in UNKNOWN_NAME_SQLSTATES:
-        message = f"PostgreSQL has {NO_SUCH_OBJECT} database, schema, table or column"
+        message = f"PostgreSQL has {NO_SUCH} database, schema, table or column"
         return ConfigurationError(message, evidence=evidence)
     if state[:2] in {"42", "3F", "3D"}:
         return ConfigurationError("PostgreSQL refused the query", evidence=evidence)

@@ -221,14 +221,14 @@ function RunDetails({ run }: { run: Run }) {
 
 /** The network connections of the latest attempt. */
 function Network({ run }: { run: Run }) {
-  const places = run.attempts?.at(-1)?.network ?? [];
-  if (places.length === 0) return null;
+  const hosts = run.attempts?.at(-1)?.network ?? [];
+  if (hosts.length === 0) return null;
   return (
     <section aria-labelledby="network-title" className="card p-4">
       <h2 id="network-title" className="mb-2 font-semibold">
         Network
       </h2>
-      <NetworkTable places={places} />
+      <NetworkTable hosts={hosts} />
     </section>
   );
 }

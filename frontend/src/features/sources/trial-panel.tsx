@@ -95,7 +95,7 @@ function TrialResult({ trial }: { trial: Trial }) {
       )}
       {trial.network.length > 0 && (
         <FoldedSection title="Network" open={trial.network.some(({ refused }) => refused)}>
-          <NetworkTable places={trial.network} />
+          <NetworkTable hosts={trial.network} />
         </FoldedSection>
       )}
       {trial.log.length > 0 && (
