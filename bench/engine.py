@@ -67,7 +67,7 @@ class WarmEngine:
         self._folder = folder
 
     def run(self, source: SourceSpec, target: DestinationSpec) -> Execution:
-        """Run a stream to its end and measure it. Raises RuntimeError if a row was not written."""
+        """Run a stream to its end and measure it. Raises RuntimeError if the run fails or a row was not written."""
         spec = self._build_run_spec(source, target)
         peaks: list[int] = []
 

@@ -60,7 +60,7 @@ def require_disk_space(home: Home) -> None:
     free = shutil.disk_usage(home.root).free
     if free < SPACE_NEEDED:
         raise LocalError(
-            f"The disk of {home.root} is full ({free >> 20} MB left, 1 GB is needed): free some "
+            f"The disk of {home.root} has {free >> 20} MB left, and 1 GB is needed: free some "
             "space, or set DROVER_HOME to a folder on another disk."
         )
 

@@ -491,7 +491,7 @@ MUTANTS = [
     Mutant(
         "a webhook needs no signature",
         "apps/connectors/repositories/webhooks.py",
-        "if not _is_signed(org, repository, headers, body):",
+        "if not _sender_has_secret(org, repository, headers, body):",
         "if False:",
         "tests/connectors/test_repository_webhooks.py",
     ),

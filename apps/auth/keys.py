@@ -1,9 +1,9 @@
 """API keys: `drv_<prefix>_<secret>_<crc>`.
 
 The row stores the prefix, by which the row is found, a bcrypt hash, and an 8-byte keyed tag. A wrong secret is
-rejected by the tag, without computing a bcrypt hash. A correct secret is checked with bcrypt once, and then by a
-cache of verified keys. Tag and cache are safe, because the secret has 256 bits and the database does not
-store the pepper.
+rejected by the tag, without computing a bcrypt hash. A correct secret is checked with bcrypt, and then for a few
+minutes by a cache of verified keys. Tag and cache are safe, because the secret has 256 bits and the database does
+not store the pepper.
 """
 
 from __future__ import annotations

@@ -83,8 +83,9 @@ def session_of_family(family: RefreshFamily, token: str | None = None) -> Sessio
 def refresh(token: str, *, ip: str | None = None) -> Session | None:
     """Rotate a refresh token. Returns None if it is unknown, expired, revoked or was already used.
 
-    Of any number of parallel calls with one token, exactly one gets the next token. The function returns None instead
-    of raising, so that the caller's transaction commits the revocation after a replay.
+    A token that was used within REFRESH_TOKEN_LEEWAY still gets its session, without a new token. Of any number of
+    parallel calls with one token, exactly one gets the next token. The function returns None instead of raising, so
+    that the caller's transaction commits the revocation after a replay.
     """
     with transaction.atomic():
         if _mark_token_used(token):

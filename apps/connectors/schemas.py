@@ -32,7 +32,7 @@ TYPES = {
 
 
 def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
-    """Return the errors of `config` without duplicates. Each field name starts with `path`."""
+    """Return at most MAX_ERRORS errors of `config`, without duplicates. Each field name starts with `path`."""
     # Imported here, because the import takes 5 % of the time that each process needs to start.
     from jsonschema import Draft202012Validator
 
@@ -125,7 +125,10 @@ def _field_errors(root: Schema, error: ValidationError) -> Iterator[Error]:
 
 
 def _union_errors(root: Schema, error: ValidationError, path: str) -> Iterator[Error]:
-    """Return the errors of the branch that the discriminator names, or else of the branch with the fewest errors."""
+    """Return the errors of the branch that the discriminator names, or else of the branch with the fewest errors.
+
+    If the value fits the type of no branch, return one error with the allowed values or types.
+    """
     by_branch: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         by_branch.setdefault(int(inner.schema_path[0]), []).append(inner)

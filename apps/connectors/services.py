@@ -92,7 +92,7 @@ def update(
 ) -> Connector:
     """Apply `changes` (name, description, domain_id, config).
 
-    Stored secrets that `config` leaves out are kept, unless they would be sent to another place. Raises
+    Stored secrets that `config` leaves out are kept, unless they would be sent to another server. Raises
     ChangedMeanwhile, Invalid and ConnectorNameTaken.
     """
     connector = _lock_editable(org, by, connector_id, match)

@@ -26,7 +26,7 @@ MAX_MESSAGE = 2_000  # characters
 def try_source(payload: Payload) -> Answer:
     """Return a preview for the author: the records, and the log of requests and messages, even after a failure.
 
-    `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
+    It is `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
     started = time.perf_counter()
     redactor = redactor_of_payload(payload)

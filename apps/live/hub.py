@@ -28,7 +28,7 @@ from apps.live.events import CHANNEL
 
 logger = structlog.get_logger(__name__)
 
-HEARTBEAT_INTERVAL = 15.0  # seconds between comments on a stream without events
+HEARTBEAT_INTERVAL = 15.0  # seconds between two comments on a stream
 MAX_PENDING_NOTICES = 256  # With more pending notices, the stream of a slow client is closed.
 CONNECTION_TEST_AFTER = 10.0  # seconds without a notice
 RECONNECT_DELAYS = (0.1, 5.0)  # seconds: the first delay and the longest
@@ -80,7 +80,7 @@ class Subscription:
         self._arrived.set()
 
     def close(self) -> None:
-        """End the stream, because the client has disconnected."""
+        """End the stream."""
         self.closed = True
         self._arrived.set()
 
@@ -132,7 +132,7 @@ class Hub:
             subscription.close()
 
     async def wait_until_listening(self) -> None:
-        """Wait until the hub receives notices. The caller has to read rows that were written before."""
+        """Wait until the hub receives notices. The caller has to read rows that were written before that."""
         await self._listening.wait()
 
     def deliver(self, payload: str) -> None:
@@ -203,7 +203,7 @@ class Hub:
 
 
 def _org_notice(kind: str, org_number: str, body: str) -> Notice | None:
-    """Return the notice for the org's stream: a numbered event, or a live event that is not stored."""
+    """Return the notice for the org's stream, or None if only the subject's stream gets the event."""
     if org_number:
         number = int(org_number)
         return Notice(number, format_frame(number, kind, body) if body else b"", kind)

@@ -39,7 +39,7 @@ Q = TypeVar("Q", bound=OrgQuerySet[Any], covariant=True)
 class OrgManager(models.Manager[M], Generic[M, Q]):
     """A manager whose only way to read rows is `for_org`.
 
-    A model that has its own QuerySet class sets it as `queryset_class` in a subclass.
+    A model with its own QuerySet class needs a subclass of this manager that sets `queryset_class`.
     """
 
     queryset_class: type[OrgQuerySet[Any]] = OrgQuerySet

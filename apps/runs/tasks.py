@@ -18,7 +18,7 @@ from apps.runs.execute import work_once
 from apps.runs.keeping import retention
 from apps.runs.outputs import leftovers
 
-# Each wait between two tries is a minute longer than the one before. All tries together take about three days.
+# Each wait between two tries is a minute longer than the previous wait. All tries take about three and a half days.
 RETRY_FOR_DAYS = RetryStrategy(max_attempts=100, linear_wait=60)
 
 

@@ -1,4 +1,4 @@
-"""Refuse requests with the refresh cookie that do not come from Drover's own pages."""
+"""Refuse requests from pages of other sites, for views that use or set the refresh cookie."""
 
 from __future__ import annotations
 

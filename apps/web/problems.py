@@ -108,12 +108,12 @@ def register(*exception_classes: type[Exception]) -> Callable[[MappingT], Mappin
 
 
 def register_error_format(prefix: str, error_format: Callable[[Problem], Response]) -> None:
-    """Register an error format for all responses below this path, including errors outside of views."""
+    """Register the format of the errors below this path that no view handles."""
     _error_formats[prefix] = error_format
 
 
 def problem_response_for_path(path: str, problem: Problem) -> Response:
-    """Return the response to a request that reached no view, in the format of its path."""
+    """Return the response for a problem that no view has handled, in the format of its path."""
     _import_registrations()
     formats = (value for prefix, value in _error_formats.items() if path.startswith(prefix))
     error_format = next(formats, Problem.response)
@@ -186,7 +186,7 @@ UNAVAILABLE_ERRORS = (
 
 
 def _unavailable(error: BaseException) -> Problem | None:
-    """Return Problem 503 for a lock of another session or an unavailable database. Return None for a bug in Drover."""
+    """Return Problem 503 for a locked row or an unavailable database. Return None for any other error."""
     if isinstance(error, LOCK_ERRORS):
         logger.warning("a statement waited too long for a lock", error=first_line(error))
         detail = "Another change is still in progress; try again shortly."

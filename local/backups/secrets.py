@@ -53,8 +53,8 @@ def read(path: Path) -> Keys:
 
 
 def fingerprints(keys: Keys) -> dict[str, list[str]]:
-    """Return the fingerprints of the keys. They identify a key but do not reveal it, so the archive contains them."""
-    return {name: [_fingerprint(word) for word in keys[name].split()] for name in REQUIRED_KEYS}
+    """Return the fingerprints of the required keys. They do not reveal the keys, so the backup contains them."""
+    return {name: [_fingerprint(key) for key in keys[name].split()] for name in REQUIRED_KEYS}
 
 
 def _fingerprint(key: str) -> str:
@@ -64,14 +64,14 @@ def _fingerprint(key: str) -> str:
 def require_matching_keys(keys: Keys, backup_fingerprints: dict[str, list[str]]) -> None:
     """Raise LocalError unless these keys can decrypt the backup. Additional encryption keys are allowed."""
     own_fingerprints = fingerprints(keys)
-    missing = [
+    differing_names = [
         name
         for name in REQUIRED_KEYS
         if not set(backup_fingerprints[name]) <= set(own_fingerprints[name])
     ]
-    if missing:
+    if differing_names:
         raise LocalError(
-            f"These are not the keys of this backup ({', '.join(missing)} differ): use the keys file "
+            f"These are not the keys of this backup ({', '.join(differing_names)} differ): use the keys file "
             "that was written together with it."
         )
 

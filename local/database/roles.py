@@ -34,7 +34,8 @@ DEFAULT_PRIVILEGES: tuple[tuple[LiteralString, LiteralString], ...] = (
     ("EXECUTE ON FUNCTIONS", "app_user, app_ops"),
 )
 # A request that waits for a lock for 1.5 seconds fails, and the response is 503. Migrations may take long. They wait
-# for locks longer than a transaction may be idle, so a frozen process cannot make them fail.
+# for locks longer than a transaction of `app_user` may be idle, so a frozen web process or worker cannot make them
+# fail.
 SESSION_LIMITS = {
     OWNER: {"idle_in_transaction_session_timeout": "5min", "lock_timeout": "30s"},
     USER: {
@@ -55,7 +56,7 @@ KEEPALIVE_LIMITS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
-# The advisory lock allows one preparation at a time per server. The number is "DROV".
+# The advisory lock allows one preparation of a database at a time. The number is "DROV" in ASCII.
 _ADVISORY_LOCK_ID = 0x44524F56
 
 
@@ -89,8 +90,8 @@ def database_name(url: str) -> str:
 def _create_database(admin_url: str, name: str) -> None:
     try:
         _connect(admin_url).close()
-    except psycopg.OperationalError as refused:
-        if f'database "{name}" does not exist' not in str(refused):
+    except psycopg.OperationalError as error:
+        if f'database "{name}" does not exist' not in str(error):
             raise
     else:
         return
@@ -134,13 +135,13 @@ def _refuse_roles_of_other_installation(
         return
     try:
         _connect(env.role_url(admin_url, secret_key, role)).close()
-    except psycopg.OperationalError as refused:
-        if "authentication failed" not in str(refused):
+    except psycopg.OperationalError as error:
+        if "authentication failed" not in str(error):
             return
         raise LocalError(
             f"The role {role} on this server was created with the keys of another Drover installation: use "
             f"those keys, use a separate server, or set {REPLACE_ROLES_VARIABLE}=yes to take the roles over."
-        ) from refused
+        ) from error
 
 
 def _role_exists(connection: psycopg.Connection, role: str) -> bool:
@@ -196,7 +197,7 @@ def revoke_default_privileges(owner_url: str) -> None:
     """Remove Drover's default privileges. `prepare_database` grants them again.
 
     A dump assumes PostgreSQL's own default privileges. With Drover's, a restored append-only table would be writable
-    for the runtime role.
+    for `app_user`.
     """
     with _connect(owner_url) as connection:
         for privilege, role in DEFAULT_PRIVILEGES:
@@ -230,42 +231,40 @@ def _connect(url: str) -> psycopg.Connection:
 
 
 def _retry(action: Callable[[], None], url: str) -> None:
-    """Repeat `action` after temporary errors. Raises LocalError if the last try fails."""
+    """Repeat `action` after temporary errors. Raises LocalError after any other error, or if the last try fails."""
     for attempt in range(MAX_ATTEMPTS):
         try:
             return action()
-        except psycopg.Error as refused:
-            if attempt == MAX_ATTEMPTS - 1 or not _is_temporary(refused):
-                raise LocalError(_error_sentence(refused, url)) from refused
+        except psycopg.Error as error:
+            if attempt == MAX_ATTEMPTS - 1 or not _is_temporary(error):
+                raise LocalError(_error_sentence(error, url)) from error
             time.sleep(0.2 * 2**attempt)
     return None
 
 
-def _is_temporary(refused: psycopg.Error) -> bool:
-    """Whether a retry may succeed, because the server is starting or two preparations ran at the same time."""
-    if isinstance(refused, errors.InternalError_ | errors.SerializationFailure):
+def _is_temporary(error: psycopg.Error) -> bool:
+    """Whether a retry may succeed: the server is starting or busy, or two preparations ran at the same time."""
+    if isinstance(error, errors.InternalError_ | errors.SerializationFailure):
         return True
-    message = str(refused)
+    message = str(error)
     return (
         "starting up" in message or "Connection refused" in message or "too many clients" in message
     )
 
 
-def _error_sentence(refused: psycopg.Error, url: str) -> str:
+def _error_sentence(error: psycopg.Error, url: str) -> str:
     parts = urlsplit(url)
     address = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
-    if isinstance(refused, errors.InsufficientPrivilege):
+    if isinstance(error, errors.InsufficientPrivilege):
         return (
             f"The user {parts.username} of DATABASE_URL may not prepare the database "
-            f"({_first_line(refused)}): use a user who may create roles and owns the database."
+            f"({_first_line(error)}): use a user who may create roles and owns the database."
         )
-    if "password authentication failed" in str(refused):
+    if "password authentication failed" in str(error):
         return f"PostgreSQL at {address} refuses the password in DATABASE_URL: correct it."
-    return (
-        f"PostgreSQL at {address} could not be used ({_first_line(refused)}): check DATABASE_URL."
-    )
+    return f"PostgreSQL at {address} could not be used ({_first_line(error)}): check DATABASE_URL."
 
 
-def _first_line(refused: psycopg.Error) -> str:
-    lines = str(refused).strip().splitlines() or ["no reason given"]
+def _first_line(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines() or ["no reason given"]
     return lines[0].rpartition("failed: ")[2].removeprefix("FATAL:  ")

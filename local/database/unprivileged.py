@@ -51,7 +51,7 @@ class Account:
             os.chown(path, self.uid, self.gid)
 
     def can_enter(self, folder: Path) -> bool:
-        """Try whether the account can enter `folder`."""
+        """Whether the account can enter `folder`."""
         return self.uid is None or self.can_run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
 
     def can_run(self, command: list[str]) -> bool:
@@ -107,14 +107,14 @@ def shelters_folder(name: str) -> Path:
         return folder
     places = " or ".join(str(base / "drover") for base in SHELTER_PARENTS)
     raise LocalError(
-        f"PostgreSQL's user cannot enter this folder, and no folder could be created in {places}: "
+        f"PostgreSQL's user cannot enter a folder that Drover needs, and no other folder could be created in {places}: "
         "move the checkout or DROVER_HOME to a folder that other users can enter, or set DATABASE_URL."
     )
 
 
-def create_shelter(label: str) -> Path:
-    """Create a new, unique folder in the shelter named `label`."""
-    folder = Path(tempfile.mkdtemp(prefix="", dir=shelters_folder(label)))
+def create_shelter(name: str) -> Path:
+    """Create a shelter below `shelters_folder(name)`."""
+    folder = Path(tempfile.mkdtemp(prefix="", dir=shelters_folder(name)))
     folder.chmod(0o711)
     return folder
 
@@ -134,7 +134,7 @@ def _remove_abandoned(clusters: Path) -> None:
         try:
             path = Path(path_file.read_text().strip())
             is_old_enough = time.time() - path_file.stat().st_mtime > MIN_ABANDONED_SECONDS
-        except OSError:  # Another process has removed it.
+        except OSError:  # Another process has removed the shelter.
             continue
         is_temporary = any(folder in path.parents for folder in temporary)
         if is_temporary and is_old_enough and not os.path.lexists(path):

@@ -1,6 +1,7 @@
 """A destination that writes JSON lines to a folder. Each batch is a file, and publishing writes `published.jsonl`.
 
-Its settings make it fail, hang, publish slowly, or skip the roll-back, which is the negative control.
+Its settings make it fail, hang or publish slowly. The file `no_rollback` in the folder makes it skip the roll-back,
+which is the negative control.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class LedgerConfig(BaseModel):
     folder: str
     fault: str = ""
     after: int = 0  # batches staged before the fault happens
-    delay: float = 0
+    delay: float = 0  # seconds per batch
     password: str = ""
     while_exists: str = ""  # the fault happens only while this file exists
 

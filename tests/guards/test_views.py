@@ -14,7 +14,7 @@ from tests.guards.source import ROOT, assert_listed, called_name, python_files
 # An action has one of these parameters: the principal, user or operator who acts, or the sender of a public request.
 ACTOR_PARAMETERS = {"by", "account", "operator", "client"}
 CHANGING_METHODS = {"post", "put", "patch", "delete"}
-# Functions that read, lock, check permissions or write. Views may call them only as actions, with a parameter above.
+# Functions that read, lock, check permissions or write. Views may call them only with one of ACTOR_PARAMETERS.
 RULE_FUNCTIONS = {
     "atomic", "cursor", "delete", "for_org", "may", "may_somewhere", "find_object", "require_placement", "record", "require",
     "require_match", "save", "select_for_update", "visible_objects",

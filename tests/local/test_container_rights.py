@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 def start_command(service: dict[str, Any]) -> list[str]:
     """Return the command that starts a program with exactly the capabilities of the service's container."""
-    user = int(str(service.get("user", ordinary.USER)).partition(":")[0])
-    setpriv_command = ordinary.setpriv(uid=user, capabilities=service.get("cap_add", ()))
+    user = int(str(service.get("user", ordinary.UID)).partition(":")[0])
+    setpriv_command = ordinary.setpriv_command(uid=user, capabilities=service.get("cap_add", ()))
     command = service.get("command", ["python"])
     return [*setpriv_command, *command[: command.index("python")]]
 
@@ -96,7 +96,7 @@ def test_custom_code_in_the_worker_has_its_own_user(
 ) -> None:
     answer = worker.run_code(source_code("return Page([{'user': os.getuid()}])"), targets)
     assert answer["level"] == "strong"
-    assert answer["uid"] == ordinary.USER
+    assert answer["uid"] == ordinary.UID
     assert answer["user"] in range(users.FIRST_UID, users.FIRST_UID + users.UID_COUNT)
     for name in ATTACKS:
         answer = worker.run_attack(name, targets)

@@ -28,7 +28,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def started(first_start: FirstStart) -> FirstStart:
-    assert first_start.make_up.make.poll() is None, "another test has stopped it"
+    assert first_start.make_up.make.poll() is None, "another test has stopped `make up`"
     return first_start
 
 
@@ -44,7 +44,7 @@ def test_a_clone_starts_with_its_demo_survives_a_killed_worker_stops_and_starts_
         invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
         assert invited.status_code == 201
         assert "All checks passed." in _run_manage(started.clone, home, "doctor")
-        run_of_killed_worker = _run_with_a_killed_worker(
+        run_id_of_killed_worker = _run_with_a_killed_worker(
             client, report["pipelines"][0]["id"], first
         )
         run_ids_before = _run_ids(client)
@@ -68,7 +68,7 @@ def test_a_clone_starts_with_its_demo_survives_a_killed_worker_stops_and_starts_
         stop_seconds = second.stop(signal.SIGINT)
     assert stop_seconds < STOP_SECONDS
     assert [pid for pid in processes if is_alive(pid)] == []
-    assert run_of_killed_worker in run_ids_before
+    assert run_id_of_killed_worker in run_ids_before
     assert run_ids == run_ids_before
     assert [row["id"] for row in second_report["pipelines"]] == [
         row["id"] for row in report["pipelines"]
@@ -150,9 +150,9 @@ def _get_run(client: httpx.Client, run_id: str) -> dict[str, Any]:
     return found
 
 
-def _wait_until(done: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while not done():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

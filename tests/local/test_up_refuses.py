@@ -116,7 +116,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_reported_before_keys_are_written(small_disk: Path) -> None:
     error = read_error(run_up(small_disk / "home"))
-    assert "is full" in error
+    assert "1 GB is needed" in error
     assert not (small_disk / "home" / "keys" / "secret_key").exists()
 
 

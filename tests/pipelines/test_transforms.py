@@ -27,7 +27,7 @@ CONFIG = {
 
 
 def config_with_transforms(*transforms: Any) -> dict[str, Any]:
-    """Return a definition with these transforms, or with one that doubles a value."""
+    """Return a definition with these transforms, or with TRANSFORM if there are none."""
     return {**CONFIG, "streams": [{"stream": "generated", "transforms": transforms or [TRANSFORM]}]}
 
 

@@ -1,4 +1,4 @@
-"""Runs can be started, read and cancelled over HTTP. A stranger gets 404, and a viewer gets 403."""
+"""Members can start, read and cancel runs over HTTP. A viewer can only read them, and a stranger gets 404."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World
 
 
-def test_a_member_can_start_a_run_which_is_pending(world: World, pipeline: Pipeline) -> None:
+def test_a_run_that_a_member_has_started_is_pending(world: World, pipeline: Pipeline) -> None:
     answer = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
 
     assert answer.status_code == 201, answer.content

@@ -1,4 +1,4 @@
-"""No run starts in a suspended or deleted org, and its runs end. The data of a deleted org is deleted after a time."""
+"""No run starts in a suspended or deleted org, and its runs end. The data of a deleted org is erased later."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def run_id(world: World) -> UUID:
 
 
 def write_log(world: World, run_id: UUID, batches: list[list[LogLine]], part_bytes: int) -> None:
-    """Write lines in parts of `part_bytes`, as the recorder of a worker does."""
+    """Write lines in parts of at least `part_bytes`, as the recorder of a worker does."""
     LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
     draft = logs.Draft(0)
     for lines in batches:

@@ -77,7 +77,7 @@ def _reset(connection: socket.socket) -> None:
 
 @contextmanager
 def run_proxy(port: int) -> Iterator[Proxy]:
-    """Forward to a port on loopback for the time of the block."""
+    """Run a proxy that forwards to a port on loopback during the block."""
     proxy = Proxy(("127.0.0.1", port))
     try:
         yield proxy

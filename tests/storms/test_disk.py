@@ -56,7 +56,6 @@ def fill_disk(home: Path) -> None:
 
 
 def has_failed_attempt(stage: Stage, runs: list[UUID]) -> bool:
-    """Return whether an attempt failed because of the full disk."""
     return any(
         attempt["status"] == "failed"
         for run in runs

@@ -55,7 +55,7 @@ def start_supervisor(stage: Stage, port: int) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def web_port(stage: Stage) -> int:
-    """Return the port of the supervised web process."""
+    """Make the stage start a supervisor as its only process. Return the port of the supervised web process."""
     port = find_free_port()
     stage.worker_count = 1
     stage.start_process = partial(start_supervisor, stage, port)

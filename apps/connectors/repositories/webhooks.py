@@ -1,4 +1,4 @@
-"""Webhooks that Git servers send after a push. A Git server has no account; it signs the body."""
+"""Webhooks that Git servers send after a push. A Git server has no account; it signs the body or sends a secret."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def handle_push(
         if org is None:
             raise NotFound
         repository = find_object(Repository.objects.for_org(org), repository_id)
-        if not _is_signed(org, repository, headers, body):
+        if not _sender_has_secret(org, repository, headers, body):
             raise NotFound
         if org.suspended_at or org.deletion_at or not _concerns_branch(repository.branch, body):
             return False
@@ -42,7 +42,9 @@ def handle_push(
         return True
 
 
-def _is_signed(org: Org, repository: Repository, headers: Mapping[str, str], body: bytes) -> bool:
+def _sender_has_secret(
+    org: Org, repository: Repository, headers: Mapping[str, str], body: bytes
+) -> bool:
     """Whether the sender of the webhook has the secret.
 
     GitHub, Gitea, Forgejo and Bitbucket sign the body (HMAC-SHA256, hex); GitLab sends the secret itself.

@@ -34,7 +34,7 @@ class Report:
     messages: list[Message] = field(default_factory=list)
     source_name: str = ""
     description: str = ""
-    contract: str = ""  # rest, source or bizon
+    contract: str = ""  # the kind of class that the source implements: rest, source or bizon
     streams: list[dict[str, Any]] = field(default_factory=list)
     config_schema: dict[str, Any] = field(default_factory=dict)
     secret_names: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Checks for all code: whether it is valid Python, and whether it calls functions that do not work in a sandbox."""
+"""Checks for all code: whether it is valid Python, and whether it calls functions that are not supported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _UNSUPPORTED_CALLS = {
 
 
 def warn_of_unsupported_calls(tree: ast.Module, report: Report) -> None:
-    """Warn about calls that do not work in a sandbox."""
+    """Warn about calls that do not work in a sandbox or cannot be validated."""
     for node in _find_calls(tree):
         if isinstance(node.func, ast.Name) and node.func.id in _UNSUPPORTED_CALLS:
             report.warn(node, f"{_UNSUPPORTED_CALLS[node.func.id].capitalize()}.")

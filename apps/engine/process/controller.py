@@ -18,7 +18,7 @@ from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signa
 from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
 from apps.engine.reporting.redaction import Redactor
 
-GRACE_SECONDS = 5.0  # seconds that a child has to stop before it is killed
+GRACE_SECONDS = 5.0  # seconds after which a child that does not stop is killed
 KILL_SECONDS = 3.0  # seconds to wait for a killed process, which may hang in the kernel
 _MEMORY_ERROR = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
@@ -70,7 +70,7 @@ class ChildController:
     def is_finished(self) -> bool:
         """Whether no more messages will arrive.
 
-        The child has sent its result, has exited, or cannot be killed.
+        True if the child has closed its events and has sent its result or exited, and if it cannot be killed.
         """
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
@@ -91,7 +91,7 @@ class ChildController:
     def receive(self, seconds: float) -> Iterator[Message]:
         """Wait at most `seconds`, and yield the messages that arrive.
 
-        An invalid message is the last message, and the child is killed.
+        The child is killed at the first invalid message.
         """
         self._enforce_grace_period()
         has_exited = self._child.ended.is_set()
@@ -102,7 +102,7 @@ class ChildController:
             if fd == self._events_fd:
                 yield from self._receive_events()
             else:
-                yield from self._receive_standard_output()
+                yield from self._receive_printed_lines()
         if has_exited:
             yield from self._receive_remaining()
 
@@ -129,7 +129,7 @@ class ChildController:
         data = self._pipes.read(self._events_fd)
         if data == b"":
             # The child has closed the pipe. Read the output that it printed before that.
-            yield from self._receive_standard_output()
+            yield from self._receive_printed_lines()
         if not data:
             return
         try:
@@ -147,7 +147,7 @@ class ChildController:
             self.kill()
             self._pipes.forget(self._events_fd)
 
-    def _receive_standard_output(self) -> Iterator[Message]:
+    def _receive_printed_lines(self) -> Iterator[Message]:
         data = self._pipes.read(self._stderr_fd) if self._pipes.is_open(self._stderr_fd) else None
         if data is None:
             return
@@ -163,7 +163,7 @@ class ChildController:
             if not self._pipes.can_be_read(self._events_fd):
                 self._pipes.forget(self._events_fd)
         if self._pipes.is_open(self._stderr_fd):
-            yield from self._receive_standard_output()
+            yield from self._receive_printed_lines()
 
     def _enforce_grace_period(self) -> None:
         now = time.monotonic()

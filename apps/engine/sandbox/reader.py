@@ -16,7 +16,7 @@ from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many_mes
 MAX_TEXT = 8_000  # characters of one text field; longer text is cut
 SHOWN_BYTES = 120  # bytes of an invalid line that the error shows
 EVIDENCE_LINES = 12
-MAX_TYPES = 1500
+MAX_TYPED_COLUMNS = 1500
 MAX_TYPED_ROWS = 1000
 FAILURE_CLASSES = frozenset(
     {"source", "authentication", "rate_limit", "configuration", "contract", "memory"}
@@ -42,7 +42,7 @@ class BoundedReader:
         self._lines = LineSplitter(max_bytes, lambda line: _broken_output(problem, line))
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """Add data and yield the messages that are now complete. Raises BrokenOutput."""
+        """Add data and yield the messages that are now complete. Raises BrokenOutput and LimitExceeded."""
         for line in self._lines.feed(data):
             yield decode_line(line, self._max_values)
 
@@ -55,9 +55,9 @@ def decode_line(line: bytes, max_values: int = json_values.MAX_VALUES) -> Line:
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _broken_output("not JSON", line) from error
+        raise _broken_output("a line that is not JSON", line) from error
     if not isinstance(body, dict):
-        raise _broken_output("not an object", line)
+        raise _broken_output("a line that is not a JSON object", line)
     kind = body.pop("t", None)
     if not isinstance(kind, str) or kind not in MESSAGE_KINDS:
         raise _broken_output("an unknown kind of message", line)
@@ -77,7 +77,7 @@ def _is_valid_rows(body: dict[str, Any]) -> bool:
         return False
     if not isinstance(types, dict) or not type_tags.TAGS.issuperset(_tag_texts(types)):
         return False
-    if types and (len(types) > MAX_TYPES or len(rows) > MAX_TYPED_ROWS):
+    if types and (len(types) > MAX_TYPED_COLUMNS or len(rows) > MAX_TYPED_ROWS):
         return False  # Every typed column is converted in every row, so limit both numbers.
     return all(type(row) is dict for row in rows)
 

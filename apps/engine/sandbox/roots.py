@@ -1,4 +1,4 @@
-"""Create a root folder for chroot that contains only Python. Files are hard links, or copies where links fail.
+"""Create a root folder for chroot that contains only Python. Files are hard links where possible, else copies.
 
 One root is created below `home` for each version of the packages. Every user may read its folders, because
 the sandboxed process has a separate user.

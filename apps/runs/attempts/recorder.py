@@ -1,8 +1,8 @@
 """Write a running attempt's progress and log to its rows, and find out when the attempt has to stop.
 
-Each attempt has one recording thread, which runs at most one short transaction per second. If the database or the
-storage is not available, data is held in memory and written later. If a worker dies, at most the last second of
-the log is lost.
+Each attempt has one recording thread, which writes new data about once per second, in short transactions. If the
+database or the storage is not available, data is held in memory and written later. If a worker dies, the data that
+was not yet written is lost.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Recorder:
         return self._stop_reasons.first_reason()
 
     def log_failure(self, outcome: Outcome) -> None:
-        """If the attempt has failed, add a last line with the failure's class and message to its log."""
+        """If the attempt has failed or was stopped, add a last line with the reason to its log."""
         if not isinstance(outcome, Failed):
             return
         if self.stop_reason() in {"cancelled", "shutdown"}:

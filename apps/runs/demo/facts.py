@@ -31,14 +31,14 @@ NUMBER_SUM = "sum({0})"
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnFacts:
     """The number of non-null values of a column, and their sum (0 if there are none)."""
 
     count: int
     sum: float
 
-    def equals(self, other: Column) -> bool:
-        """Whether both columns have the same facts, up to the rounding of sums."""
+    def equals(self, other: ColumnFacts) -> bool:
+        """Whether both columns have the same count and, apart from rounding, the same sum."""
         return self.count == other.count and math.isclose(
             self.sum, other.sum, rel_tol=SUM_TOLERANCE, abs_tol=SUM_TOLERANCE
         )
@@ -49,7 +49,7 @@ class Facts:
     """The number of rows of one table, and a count and a sum for each column."""
 
     rows: int
-    columns: Mapping[str, Column]
+    columns: Mapping[str, ColumnFacts]
 
     def differences(self, destination: Facts) -> list[str]:
         """Return a sentence for each difference. Additional columns of the destination are ignored."""
@@ -89,7 +89,7 @@ def read_table_facts(url: str, table: str) -> Facts:
         row = connection.execute(query).fetchone() or ()
     results = zip(columns, row[1::2], row[2::2], strict=True)
     return Facts(
-        row[0], {name: Column(count, float(total or 0)) for (name, _), count, total in results}
+        row[0], {name: ColumnFacts(count, float(total or 0)) for (name, _), count, total in results}
     )
 
 
@@ -98,14 +98,14 @@ def compute_frame_facts(frame: pl.DataFrame) -> Facts:
     return Facts(frame.height, {series.name: _column_facts(series) for series in frame})
 
 
-def _column_facts(series: pl.Series) -> Column:
+def _column_facts(series: pl.Series) -> ColumnFacts:
     import polars as pl
 
     values = series.len() - series.null_count()
     if series.dtype == pl.String:
-        return Column(values, float(series.str.len_chars().sum()))
+        return ColumnFacts(values, float(series.str.len_chars().sum()))
     if series.dtype.is_temporal():
-        # Sums can exceed 63 bits.
+        # A sum of microseconds can exceed 63 bits.
         seconds = series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000
-        return Column(values, float(seconds.sum() or 0))
-    return Column(values, float(series.sum() or 0))
+        return ColumnFacts(values, float(seconds.sum() or 0))
+    return ColumnFacts(values, float(series.sum() or 0))

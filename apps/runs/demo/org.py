@@ -16,8 +16,8 @@ from apps.orgs.roles import Role
 from apps.orgs.sign_in.responses import memberships_of
 
 EMAIL = "demo@drover.example"
-NAME = "Dana Demo"
-ORGANIZATION = "Demo"
+USER_NAME = "Dana Demo"
+ORG_NAME = "Demo"
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ def ensure_org(*, password: str) -> tuple[Org, Principal, Login]:
     user = User.objects.filter(email=EMAIL).first()
     if user is None:
         with transaction.atomic():
-            user = create_account(email=EMAIL, password=password, name=NAME)
+            user = create_account(email=EMAIL, password=password, name=USER_NAME)
             user.email_verified_at = timezone.now()  # There is no mailbox behind this address.
             user.save(update_fields=["email_verified_at"])
-            create_org(name=ORGANIZATION, owner=user, by=person_principal(user.pk, user.email))
+            create_org(name=ORG_NAME, owner=user, by=person_principal(user.pk, user.email))
     login = Login(EMAIL, password if user.check_password(password) else None)
     membership = memberships_of(user.pk)[0]
     principal = Principal(

@@ -40,8 +40,8 @@ def prepare_download(
 ) -> SlowCall[Download]:
     """Return the call that opens a run's file for download.
 
-    With `link` the download is a URL if the object store supports that. This function and the call raise NotFound:
-    the file may be removed in between.
+    With `link` the download is a URL if the object store supports URLs. Both this function and the call raise
+    NotFound, because the file may be removed in between.
     """
     output: Output | None = list_files(org=org, by=by, run_id=run_id).filter(name=name).first()
     if output is None:

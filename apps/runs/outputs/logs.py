@@ -31,7 +31,7 @@ class PartLocation:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines from `offset` on. `next_offset` is the offset of the next page."""
+    """A page of lines. `next_offset` is the number of the first line of the next page."""
 
     lines: list[dict[str, Any]]
     next_offset: int
@@ -66,7 +66,7 @@ def render_line(line: LogLine) -> RenderedLine:
 class Draft:
     """The newest part of a log. It is stored again with each addition until it has PART_BYTES.
 
-    So storage is never more than a second behind, and a log does not become thousands of small objects.
+    So storage gets every line soon, and a log does not become thousands of small objects.
     """
 
     first_line: int
@@ -87,7 +87,7 @@ class Draft:
 
 
 def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
-    """Write the part to storage. Returns its unsaved row. The caller saves it in the lease's transaction."""
+    """Write the part to storage. Returns its row, which the caller saves in the transaction that checks the lease."""
     key = storage.log_key(org_id, run_id, attempt, draft.first_line)
     storage.write(key, draft.content)
     return LogPart(

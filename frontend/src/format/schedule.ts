@@ -77,7 +77,7 @@ function hoursInWords(minute: number, hour: string): string | null {
   return minute === 0 ? words : `${words} at :${pad(minute)}`;
 }
 
-/** Returns the step of a field such as "every 15 minutes", or null. A step that does not divide the cycle (7 of 60) has no description. */
+// Returns the step of a field such as "*/15", or null. A step that does not divide `cycle` (7 of 60) gives null.
 function evenStep(field: string, cycle: number): number | null {
   const step = Number(/^(?:\*|0)\/(\d+)$/.exec(field)?.[1]);
   return step > 0 && cycle % step === 0 ? step : null;

@@ -29,14 +29,14 @@ class Servers:
 
     @cached_property
     def postgres_url(self) -> str:
-        """Create a database in the test suite's server, or in a private server if there is none. Return its URL."""
-        shared = os.environ.get("DROVER_TEST_ADMIN_URL")
-        if not shared:
+        """Create a database in the test suite's server, or start a private server. Return the database's URL."""
+        url_template = os.environ.get("DROVER_TEST_ADMIN_URL")
+        if not url_template:
             return self._stack.enter_context(temporary_postgres()).url()
         name = f"destinations_{uuid4().hex[:12]}"
-        with psycopg.connect(shared.format(database="postgres"), autocommit=True) as admin:
+        with psycopg.connect(url_template.format(database="postgres"), autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return shared.format(database=name)
+        return url_template.format(database=name)
 
     @cached_property
     def s3(self) -> str:

@@ -32,6 +32,6 @@ def make_site(home: str) -> Callable[[str], SandboxSite]:
 @pytest.fixture(scope="session")
 def ordinary_user() -> Iterator[ordinary.OrdinaryUser]:
     if os.geteuid() != 0:
-        raise RuntimeError("the tests themselves run as an ordinary user")
+        raise RuntimeError("only root can start a process of another user")
     with ordinary.install_copy() as installation, ordinary.start_user_process(installation) as user:
         yield user

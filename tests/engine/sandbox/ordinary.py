@@ -1,7 +1,7 @@
 """Run attacks as an ordinary user: in a process that gave up root, with a copy of Drover's code that it may read.
 
 `python -m tests.engine.sandbox.ordinary` reads requests as lines of JSON with `code`, `targets` and `limits`, and
-prints one line of JSON for each.
+prints one line of JSON for each request.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from apps.engine.sandbox.process import SandboxSite
 from tests.engine.sandbox import attacks
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-USER = 10_001  # the user of the container image
+UID = 10_001  # the user id of the container image
 
 
-def setpriv(*, uid: int, capabilities: Sequence[str] = ()) -> list[str]:
+def setpriv_command(*, uid: int, capabilities: Sequence[str] = ()) -> list[str]:
     """Return a command that runs another command as a container does: as `uid`, with these capabilities at most."""
     bounding_set = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
     user_options = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
@@ -98,7 +98,7 @@ def install_copy() -> Iterator[Installation]:
         shutil.copy(pyseccomp.__file__, code)
         subprocess.run(["chmod", "-R", "a+rX", str(code)], check=True)
         (home / "user").mkdir()
-        os.chown(home / "user", USER, USER)
+        os.chown(home / "user", UID, UID)
         sites = [str(root / site.lstrip("/")) for site in python_files.sites]
         python = str(root / python_files.executable.lstrip("/"))
         _skip_if_library_is_unreadable(python)
@@ -110,7 +110,7 @@ def _skip_if_library_is_unreadable(python: str) -> None:
     import pytest  # Not at the top, because the ordinary user has no pytest.
 
     result = subprocess.run(
-        [*setpriv(uid=USER), python, "-S", "-c", ""], capture_output=True, text=True
+        [*setpriv_command(uid=UID), python, "-S", "-c", ""], capture_output=True, text=True
     )
     if "error while loading shared libraries" in result.stderr:
         pytest.skip(result.stderr.strip())
@@ -119,13 +119,13 @@ def _skip_if_library_is_unreadable(python: str) -> None:
 @contextlib.contextmanager
 def start_user_process(
     installation: Installation,
-    start: Sequence[str] = (),
+    start_command: Sequence[str] = (),
     layers: Sequence[str] = ("landlock", "seccomp"),
 ) -> Iterator[OrdinaryUser]:
-    """Start the process of the ordinary user. `start` is the command that changes the user."""
+    """Start the process of the ordinary user. `start_command` changes the user and runs the rest of its arguments."""
     process = subprocess.Popen(
         [
-            *(start or setpriv(uid=USER)),
+            *(start_command or setpriv_command(uid=UID)),
             installation.python,
             "-m",
             "tests.engine.sandbox.ordinary",

@@ -76,7 +76,7 @@ class Freezer:
     def freeze(
         self, action: str, pattern: str, *, idle_seconds: float = 120.0, **arguments: Any
     ) -> FrozenProcess:
-        """Start a process that calls the action and stops after the statement.
+        """Start a process that calls the action and stops after the first statement that matches the pattern.
 
         PostgreSQL ends its transaction after `idle_seconds`.
         """

@@ -20,7 +20,7 @@ from tests.web_server import web_server
 from tests.world import World, make_world
 
 RUNS = 50
-MAX_SECONDS = 240  # until all runs have started, and again until all have ended
+MAX_SECONDS = 240  # longest wait for one run to start, and for one run to end
 COUNT_SESSIONS = """
 SELECT split_part(application_name, ' ', 1), count(*) FROM pg_stat_activity
 WHERE application_name LIKE 'drover-%' AND application_name NOT LIKE 'drover-command %' GROUP BY 1"""

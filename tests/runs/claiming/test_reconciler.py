@@ -54,7 +54,7 @@ def test_a_run_with_a_valid_lease_is_not_changed(acme: World, claim: Claim) -> N
     assert load_claimed_run(acme, claim).status == Status.RUNNING
 
 
-def test_a_run_with_an_expired_lease_is_pending_again_and_its_worker_loses_it(
+def test_a_run_with_an_expired_lease_is_pending_again_and_its_worker_loses_the_lease(
     acme: World, claim: Claim
 ) -> None:
     expire_lease(acme, claim)

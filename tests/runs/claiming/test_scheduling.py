@@ -1,4 +1,4 @@
-"""Schedules create one run for each scheduled time, with any number of schedulers, according to their policies."""
+"""A schedule creates at most one run for each slot, with any number of schedulers, according to its policies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_next_run_at(world: World, schedule: Schedule) -> datetime:
     return next_run_at
 
 
-def test_three_concurrent_schedulers_fire_each_scheduled_time_once(acme: World) -> None:
+def test_three_concurrent_schedulers_fire_each_slot_once(acme: World) -> None:
     pipelines = [make_pipeline(acme) for _ in range(12)]
     schedules = [create_schedule(acme, pipeline) for pipeline in pipelines]
 
@@ -63,7 +63,7 @@ def test_three_concurrent_schedulers_fire_each_scheduled_time_once(acme: World) 
         assert schedule.next_run_at + timedelta(hours=1) == read_next_run_at(acme, schedule)
 
 
-def test_a_scheduled_time_is_not_fired_twice_even_if_next_run_at_is_set_back(
+def test_a_slot_is_not_fired_twice_even_if_next_run_at_is_set_back(
     acme: World,
 ) -> None:
     pipeline = make_pipeline(acme)
@@ -79,7 +79,7 @@ def test_a_scheduled_time_is_not_fired_twice_even_if_next_run_at_is_set_back(
     assert len(runs_of_pipeline(acme, pipeline)) == 1
 
 
-def test_with_run_once_a_missed_time_runs_once(acme: World) -> None:
+def test_with_misfire_run_once_a_missed_slot_runs_once(acme: World) -> None:
     pipeline = make_pipeline(acme)
     schedule = create_schedule(acme, pipeline, overdue_by=THREE_HOURS, misfire=Misfire.RUN_ONCE)
 
@@ -90,7 +90,7 @@ def test_with_run_once_a_missed_time_runs_once(acme: World) -> None:
     assert read_next_run_at(acme, schedule) > timezone.now()
 
 
-def test_with_skip_a_missed_time_does_not_run(acme: World) -> None:
+def test_with_misfire_skip_a_missed_slot_does_not_run(acme: World) -> None:
     pipeline = make_pipeline(acme)
     schedule = create_schedule(acme, pipeline, overdue_by=THREE_HOURS, misfire=Misfire.SKIP)
 
@@ -100,7 +100,7 @@ def test_with_skip_a_missed_time_does_not_run(acme: World) -> None:
     assert read_next_run_at(acme, schedule) > timezone.now()
 
 
-def test_with_overlap_skip_a_time_during_a_run_is_skipped(acme: World) -> None:
+def test_with_overlap_skip_a_slot_during_a_run_is_skipped(acme: World) -> None:
     pipeline = make_pipeline(acme)
     start_run(acme, pipeline)
     schedule = create_schedule(acme, pipeline, overlap=Overlap.SKIP)
@@ -111,7 +111,7 @@ def test_with_overlap_skip_a_time_during_a_run_is_skipped(acme: World) -> None:
     assert read_next_run_at(acme, schedule) > timezone.now()
 
 
-def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
+def test_with_overlap_queue_a_slot_during_a_run_starts_after_the_run(
     acme: World,
 ) -> None:
     pipeline = make_pipeline(acme)
@@ -124,7 +124,7 @@ def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
     assert scheduling.tick() == 0
 
     finish_run(claim)
-    with acme.scope():  # the run ended just now, so the scheduled time was not missed
+    with acme.scope():  # the run ended just now, so the slot was not missed
         Pipeline.objects.for_org(acme.org).update(last_run_finished_at=timezone.now())
 
     assert scheduling.tick() == 1
@@ -132,7 +132,7 @@ def test_with_overlap_queue_a_time_during_a_run_starts_after_the_run(
     assert len(runs_of_pipeline(acme, pipeline)) == 2
 
 
-def test_with_overlap_cancel_other_a_scheduled_time_cancels_the_running_run(acme: World) -> None:
+def test_with_overlap_cancel_other_a_slot_cancels_the_running_run(acme: World) -> None:
     pipeline = make_pipeline(acme)
     first_run_id = start_run(acme, pipeline)
     create_schedule(acme, pipeline, overlap=Overlap.CANCEL_OTHER)
@@ -150,7 +150,7 @@ def test_with_overlap_cancel_other_a_scheduled_time_cancels_the_running_run(acme
     assert [run.status for run in runs_of_pipeline(acme, pipeline)] == ["cancelled", "pending"]
 
 
-def test_jitter_delays_a_run_but_does_not_change_its_scheduled_time(acme: World) -> None:
+def test_jitter_delays_a_run_but_does_not_change_its_slot(acme: World) -> None:
     pipeline = make_pipeline(acme)
     schedule = create_schedule(acme, pipeline, jitter_seconds=3600)
 

@@ -294,17 +294,17 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    run_spec = execute._build_run_spec
+    build_run_spec = execute._build_run_spec
     broken_claims: list[Claim] = []
 
-    def break_connection_and_read_spec(claim: Claim) -> Any:
+    def break_connection_and_build_spec(claim: Claim) -> Any:
         if not broken_claims:
             broken_claims.append(claim)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return run_spec(claim)
+        return build_run_spec(claim)
 
-    monkeypatch.setattr(execute, "_build_run_spec", break_connection_and_read_spec)
+    monkeypatch.setattr(execute, "_build_run_spec", break_connection_and_build_spec)
     assert execute.work_once(this_worker)
 
     assert broken_claims

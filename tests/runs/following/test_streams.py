@@ -204,7 +204,7 @@ def test_a_ticket_opens_only_one_stream(server: str, acme: World) -> None:
 
 
 def read_until_closed(stream: Listener, world: World, run_id: UUID) -> None:
-    """Publish and read events until the stream closes, but at most 5000."""
+    """Publish and read 5000 events. Raises EOFError as soon as the stream closes."""
     for read in range(5000):
         publish_events(world, run_id, {"read": read})
         stream.next()
@@ -226,7 +226,7 @@ def test_a_client_that_does_not_read_is_disconnected_and_can_resume_without_loss
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
     path = f"/api/v1/runs/{run_id}/events"
-    large_text = "x" * 6500  # the buffers of the sockets hold some hundreds of these
+    large_text = "x" * 6500  # the buffers of the sockets hold some hundreds of these texts
 
     small_buffer_transport = httpx.HTTPTransport(
         socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class DuckdbDestination(Destination):
     """One table of one database file: `<data>/<database>.duckdb`.
 
-    The file is open, and locked, only while a job is published. With `replace` and a primary key the last
-    record of each key is kept, as with `merge`.
+    The file is opened and locked to publish, but not while rows are staged. With `replace` and a primary key the
+    last record of each key is kept, as with `merge`.
     """
 
     Config = DuckdbConfig

@@ -39,7 +39,7 @@ def sql_type(column: Column) -> str:
 
 
 def column_of_type(type_name: str) -> Column | None:
-    """Return Drover's column for the name of one of DuckDB's types; None for types that Drover never creates."""
+    """Return Drover's column for the name of one of DuckDB's types, or None for a type that Drover never creates."""
     decimal = _DECIMAL.fullmatch(type_name)
     if decimal:
         return Column(ColumnType.DECIMAL, scale=int(decimal[1]))
@@ -47,7 +47,7 @@ def column_of_type(type_name: str) -> Column | None:
 
 
 def widen_expression(expression: str, column: Column, target: Column) -> str:
-    """Return an expression that converts the value to a wider type, with exact text."""
+    """Return an expression that converts the value to a wider type. A conversion to text keeps the exact value."""
     if sql_type(target) == "VARCHAR":
         return _TEXT_EXPRESSIONS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
     return f"CAST({expression} AS {sql_type(target)})"

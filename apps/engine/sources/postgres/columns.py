@@ -116,7 +116,7 @@ def _to_timestamps(texts: pl.Series) -> pl.Series:
 
 
 CONVERTERS: dict[str, Converter] = {
-    "numeric": lambda texts: texts,
+    "numeric": lambda texts: texts,  # `convert` calls `_to_decimals` instead
     "bool": lambda texts: texts == "true",
     "date": lambda texts: texts.str.to_date("%Y-%m-%d", strict=False),
     "timestamp": _to_timestamps,

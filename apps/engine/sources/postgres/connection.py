@@ -21,7 +21,7 @@ from apps.engine.postgres import Connection, Cursor
 from apps.engine.reporting.classify import UNKNOWN_NAME_SQLSTATES
 from apps.engine.sources.postgres.config import Config
 
-LOCK_TIMEOUT = 30  # seconds that a page waits for another session's exclusive lock
+LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
 
 
 def connect(config: Config, *, allow_private: bool) -> Connection:

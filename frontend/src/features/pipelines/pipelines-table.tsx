@@ -113,7 +113,7 @@ function DisabledBadge() {
   return (
     <span
       className="ml-2 rounded border border-line px-1.5 text-xs font-normal text-soft"
-      title="It does not run on schedule and cannot be started until you enable it."
+      title="This pipeline does not run on schedule and cannot be started until you enable it."
     >
       Disabled
     </span>

@@ -17,7 +17,7 @@ from drover._source import Json, Page, Source, Stream
 
 
 class Auth:
-    """Base class of the authentication methods. Their parameters are names of settings, never values."""
+    """Base class of the authentication methods. Credentials are given as names of settings, never as values."""
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
         raise NotImplementedError
@@ -206,7 +206,7 @@ class RestSource(Source):
         return self._read_page(pagination, since=cursor)
 
     def ask(self, path: str, **options: Any) -> requests.Response:
-        """Send an authenticated GET request below the base URL. Raises for statuses of 400 and above."""
+        """Send a GET request to a path of the base URL, or to a complete URL. Raises for a status of 400 or above."""
         url = fill_placeholders(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
         return self.session.get(
@@ -214,13 +214,13 @@ class RestSource(Source):
         )
 
     @cached_property
-    def _origin(self) -> str:
+    def _base_host(self) -> str:
         return fill_placeholders(self.base_url, self).partition("://")[2].partition("/")[0].lower()
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add credentials only for requests to the base URL's host."""
         host = (request.url or "").partition("://")[2].partition("/")[0].partition("?")[0].lower()
-        if self.auth is not None and host == self._origin:
+        if self.auth is not None and host == self._base_host:
             self.auth.apply(request, self)
         return request
 

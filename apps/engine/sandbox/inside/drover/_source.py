@@ -114,7 +114,7 @@ class Source:
 
     def __init__(self, config: Any, bound: StreamSettings) -> None:
         self.config = config
-        self.bound = bound  # the stream and sync mode that this run reads
+        self.bound = bound  # the selected stream and sync mode
 
     @classmethod
     def declared_streams(cls) -> list[Stream]:
@@ -151,7 +151,7 @@ class Source:
         raise ConfigurationError("This source does not support incremental syncs.")
 
     def check_connection(self) -> tuple[bool, str | None]:
-        """Read the first page of the first stream."""
+        """Read the first page of the selected stream, or of the first stream if none is selected."""
         if not self.bound.stream:
             streams = self.declared_streams()
             if not streams:
