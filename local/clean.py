@@ -15,7 +15,7 @@ BUILD_RESULTS = (".venv", ".tools", "frontend/dist", "frontend/node_modules", "s
 
 
 def main() -> int:
-    """Remove the files, and print whether the data was kept. Returns the exit code."""
+    """Remove the files. If the data is kept, print where it is. Returns the exit code."""
     home = Home.from_environment()
     if os.environ.get("DATA") == "yes" and home.root.exists():
         try:

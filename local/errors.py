@@ -1,12 +1,12 @@
-"""The exceptions of local commands. Each message is one sentence for the user at the terminal."""
+"""The exceptions of local commands. Each message is for the user at the terminal."""
 
 
 class LocalError(Exception):
-    """A local command cannot continue. The message has the reason and the next step."""
+    """A local command cannot continue."""
 
 
 class DatabaseLost(LocalError):
-    """A program lost its connection to the database. The message is the last line of its log."""
+    """A program lost its connection to the database. The message is the last line of the program's log."""
 
 
 class ServerRunning(LocalError):

@@ -11,7 +11,7 @@ FLAGS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--python-version", "3.11"),
 )
-# {lock file: arguments of `uv pip compile`}. A file that another file uses as constraints comes before it.
+# {lock file: arguments of `uv pip compile`}. A file comes after the file that it uses as constraints.
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("--extra", "local", "pyproject.toml"),
     "requirements-image.lock": ("pyproject.toml", "--constraints", "requirements.lock"),
@@ -33,8 +33,8 @@ def main() -> int:
         uv = find_uv()
         if uv is None:
             raise LocalError("uv is needed to write the lock files: run `make install` first.")
-        for name, source in LOCKS.items():
-            run([uv, "pip", "compile", *FLAGS, *source, "-o", name], step=f"Locking {name}")
+        for name, arguments in LOCKS.items():
+            run([uv, "pip", "compile", *FLAGS, *arguments, "-o", name], step=f"Locking {name}")
     except LocalError as failure:
         complain(str(failure))
         return 1

@@ -140,7 +140,7 @@ def _query_names(admin: psycopg.Connection, query: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def first_start() -> Iterator[FirstStart]:
-    """Run `make up` in a copy of this tree, once for all tests that need it. The last test file that needs it stops it."""
+    """Run `make up` in a copy of this tree, once for all tests. The last test file that uses the demo stops it."""
     with start_demo() as started:
         yield started
 

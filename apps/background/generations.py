@@ -169,7 +169,7 @@ class Generation(QueueWorker):
 
 
 async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
-    """Wake the queue for which a job was announced. Without this connection the queues poll for jobs."""
+    """Wake a queue when a job for it is announced. The queues also poll, in case no notification arrives."""
 
     async def on_notification(*, channel: str, notification: Notification) -> None:
         queue = queues.get(channel.rpartition("#")[2])
@@ -186,13 +186,13 @@ async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def wait_for_first(*awaitables: Any) -> None:
-    """Wait until one of the awaitables is done, and cancel the others."""
-    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+async def wait_for_first(work: asyncio.Future[Any], *events: Any) -> None:
+    """Wait until the work or one of the events is done. The work is never cancelled."""
+    event_tasks = [asyncio.ensure_future(event) for event in events]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work, *event_tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks[1:]:
+        for task in event_tasks:
             task.cancel()
 
 

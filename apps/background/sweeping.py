@@ -16,7 +16,10 @@ BATCH_SIZE = 5000
 
 
 def sweep() -> None:
-    """Call every registered function. If one fails, the other functions still run. Raise the first error at the end."""
+    """Delete ended jobs, and call every registered function. After an error, still call the functions that follow.
+
+    Raises the first error at the end.
+    """
     errors: list[Exception] = []
     for run_sweep in (lambda: jobs.remove_ended(ENDED_JOBS_RETENTION), *registry.sweeps()):
         try:
@@ -28,10 +31,10 @@ def sweep() -> None:
         raise errors[0]
 
 
-def remove_in_batches(function: str, before: datetime) -> None:
+def remove_in_batches(function_name: str, before: datetime) -> None:
     """Call a SQL function `(before, batch size)` until it deletes no more rows."""
     with connection.cursor() as cursor:
         while True:
-            cursor.execute(f"SELECT {function}(%s, %s)", [before, BATCH_SIZE])
+            cursor.execute(f"SELECT {function_name}(%s, %s)", [before, BATCH_SIZE])
             if not cursor.fetchone()[0]:
                 return

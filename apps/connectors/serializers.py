@@ -62,14 +62,17 @@ class CatalogueKind(serializers.Serializer[Any]):
     )
     secret_paths = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Paths of possible secrets, `*` for any name or index.",
+        help_text="Paths of the settings that are secret. `*` stands for any name or index.",
     )
-    streams = CatalogueStream(many=True, help_text="Empty if the streams depend on the connection.")
+    streams = CatalogueStream(
+        many=True,
+        help_text="Streams that every source of this kind has. Empty if they depend on the settings.",
+    )
     sync_modes = serializers.ListField(child=serializers.CharField())
     write_modes = serializers.ListField(child=serializers.CharField())
     supports_incremental = serializers.BooleanField()
     needs_cursor = serializers.BooleanField(
-        help_text="An incremental sync must name its cursor field."
+        help_text="Whether an incremental sync must name its cursor field."
     )
 
 
@@ -90,7 +93,9 @@ class ConnectorRow(serializers.Serializer[Any]):
     kind = serializers.CharField()
     description = serializers.CharField()
     domain = DomainLabel(allow_null=True)
-    check_ok = serializers.BooleanField(allow_null=True, help_text="Result of the last check.")
+    check_ok = serializers.BooleanField(
+        allow_null=True, help_text="Whether the last check succeeded; null if there was none."
+    )
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

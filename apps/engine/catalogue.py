@@ -42,7 +42,7 @@ ENGINE_FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class StreamKind:
+class KnownStream:
     """A stream that is known without connecting to the source."""
 
     name: str
@@ -67,7 +67,7 @@ class ConnectorKind:
     docs_url: str
     config_schema: dict[str, Any]
     secret_paths: tuple[str, ...]
-    streams: tuple[StreamKind, ...] = ()
+    streams: tuple[KnownStream, ...] = ()
     sync_modes: tuple[SyncMode, ...] = ()
     write_modes: tuple[WriteMode, ...] = ()
     supports_incremental: bool = False
@@ -79,7 +79,7 @@ class ConnectorKind:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ConnectorKind:
         streams = tuple(
-            StreamKind(stream["name"], tuple(stream["sync_modes"])) for stream in value["streams"]
+            KnownStream(stream["name"], tuple(stream["sync_modes"])) for stream in value["streams"]
         )
         tuples = {
             name: tuple(value[name]) for name in ("secret_paths", "sync_modes", "write_modes")
@@ -141,7 +141,7 @@ def _source_kind(module: ModuleType) -> ConnectorKind:
         "source",
         module,
         streams=tuple(
-            StreamKind(name, source_class.sync_modes(name)) for name in source_class.streams()
+            KnownStream(name, source_class.sync_modes(name)) for name in source_class.streams()
         ),
         sync_modes=modes,
         supports_incremental="incremental" in modes,

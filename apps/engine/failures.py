@@ -9,7 +9,7 @@ from apps.egress.exceptions import EgressError
 
 
 class FailureClass(StrEnum):
-    """The kind of a failure. Shown to users, so the values are part of the API."""
+    """The class of a failure. Its values are part of the API."""
 
     CONFIGURATION = "configuration"
     AUTHENTICATION = "authentication"
@@ -27,11 +27,11 @@ class FailureClass(StrEnum):
 # The advice for a failure depends on texts in its message. These texts show which limit a `timeout` has reached.
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
-CODE_USED_CPU = "seconds of CPU time"
+SECONDS_OF_CPU_TIME = "seconds of CPU time"
 # These texts show why PostgreSQL failed.
 LACKS_PERMISSION = "lacks a permission"
 NO_SUCH = "no such"
-NO_READABLE_COLUMNS = "with columns that the user may read"
+WITH_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
 # The message of a failure that a user's own code caused begins with one of these texts.
 USER_CODE_PREFIXES = ("The code ", "The transform ")

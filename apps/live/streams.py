@@ -63,7 +63,7 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class PermittedStream:
-    """A stream that the client may read, and the last event that the client has received."""
+    """An event stream that the client may read, and the number of the last event that the client received."""
 
     feed: EventFeed
     last_seen: int | None
@@ -107,7 +107,7 @@ ORG_EVENTS_PATH = "/api/v1/events"
 
 @dataclass(frozen=True, slots=True)
 class StreamTarget:
-    """What a stream follows: one object of the kind `subject`, or the whole org if `subject` is None."""
+    """What an event stream follows: the object of `subject` with the id `key`, or the whole org if they are None."""
 
     subject: Subject | None = None
     key: UUID | None = None

@@ -35,11 +35,11 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     """
     definition = versions.definition_with_secrets(org, versions.get_version(org, pipeline, version))
     return Specs(
-        source_spec(org, definition), _destination_spec(org, definition), transform(definition)
+        source_spec(org, definition), _destination_spec(org, definition), transform_spec(definition)
     )
 
 
-def transform(definition: Definition) -> CodeSpec | None:
+def transform_spec(definition: Definition) -> CodeSpec | None:
     """Return the code of the transform between source and destination."""
     code = python_code(definition)
     return CodeSpec(code, label="transform") if code else None
@@ -51,7 +51,7 @@ def source_spec(org: Org, definition: Definition) -> SourceSpec:
     return SourceSpec(
         kind=source["kind"],
         config=config,
-        code=_code(org, source, config),
+        code=_code_spec(org, source, config),
         stream=stream["stream"],
         sync_mode=stream["sync_mode"],
         cursor_field=stream["cursor_field"],
@@ -59,7 +59,7 @@ def source_spec(org: Org, definition: Definition) -> SourceSpec:
     )
 
 
-def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec | None:
+def _code_spec(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec | None:
     """Return the code of a custom source for the sandbox, or None for other kinds.
 
     Raises Invalid if the code is not approved, or if the settings are not valid for it.

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from apps.engine.contract import Failed
 from apps.engine.failures import (
-    CODE_USED_CPU,
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
-    NO_READABLE_COLUMNS,
     NO_SUCH,
     RUN_WAS_SILENT,
+    SECONDS_OF_CPU_TIME,
     TABLE_GONE,
     USER_CODE_PREFIXES,
+    WITH_READABLE_COLUMNS,
     FailureClass,
 )
 from apps.json import JsonObject
@@ -80,7 +80,7 @@ TIMEOUT_STEPS: dict[str, str] = {  # {text in the failure's message: next step}
     "checkpoint. If such pauses are normal, ask the operator of Drover to raise DROVER_RUN_SILENCE_SECONDS.",
     CODE_WAS_SILENT: "Return smaller pages from the code, and set timeouts on its requests; or ask the operator of "
     "Drover to raise DROVER_SANDBOX_SILENCE_SECONDS.",
-    CODE_USED_CPU: "Reduce the work of the code per run, or ask the operator of Drover to raise DROVER_SANDBOX_CPU_SECONDS.",
+    SECONDS_OF_CPU_TIME: "Reduce the work of the code per run, or ask the operator of Drover to raise DROVER_SANDBOX_CPU_SECONDS.",
 }
 
 STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
@@ -92,7 +92,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
     },
     FailureClass.CONFIGURATION: {
         NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
-        NO_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
+        WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",
     },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},

@@ -79,7 +79,7 @@ def move(
 
 
 def announce(*, org_id: UUID, run_id: UUID) -> None:
-    """Publish the run's current state to all clients that follow it."""
+    """Publish the run's current state to all clients that follow it, and copy the state to the pipeline."""
     snapshot = snapshots.run(org_id=org_id, run_id=run_id)
     # The snapshot names the number of this event. No other event can take it: the caller has locked the row.
     snapshot["event_sequence"] += 1

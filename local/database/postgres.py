@@ -76,9 +76,9 @@ class EmbeddedPostgres:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -149,9 +149,9 @@ class EmbeddedPostgres:
             time.sleep(0.2)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Disconnect all clients and stop cleanly. After `seconds` stop without a checkpoint.
+        """Disconnect all clients and stop cleanly.
 
-        The next start then recovers the data.
+        If that takes longer than `seconds`, stop without a checkpoint. The next start then recovers the data.
         """
         process, self.process = self.process, None
         if process is None:
@@ -178,7 +178,10 @@ class EmbeddedPostgres:
         return pid if "postgres" in command_line(pid) else None
 
     def stop_orphan(self, seconds: float = STOP_SECONDS) -> None:
-        """Stop a server that a killed parent left running on this data directory."""
+        """Stop a server that a killed parent left running on this data directory.
+
+        Raises ServerRunning if it does not stop within `seconds`.
+        """
         pid = self.running_pid()
         if pid is None or (self.process and self.process.pid == pid):
             return
@@ -188,7 +191,7 @@ class EmbeddedPostgres:
             raise ServerRunning(self.data_dir, pid)
 
     def delete(self) -> None:
-        """Remove the cluster, its log and its password, also if the cluster is in a shelter."""
+        """Remove the cluster, its log and its password, even if the cluster is below `/var/lib/drover`."""
         self.stop()
         folder = self.data_dir.resolve()
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,7 +212,10 @@ class EmbeddedPostgres:
             file.write(secrets.token_urlsafe(32) + "\n")
 
     def _cluster_folder(self) -> Path:
-        """Return the folder to create the cluster in: `data_dir`, or a shelter if the server cannot enter that."""
+        """Return the folder to create the cluster in.
+
+        This is `data_dir`, or a folder below `/var/lib/drover` if the server's user cannot enter `data_dir`.
+        """
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         if self.data_dir.is_symlink():  # The target of the link was removed.
             self.data_dir.unlink()

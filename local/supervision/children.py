@@ -87,10 +87,10 @@ class Child:
         signal_group(process.pid, signal.SIGKILL)
         process.wait()
 
-    def log_tail(self, lines: int = 5) -> str:
+    def log_tail(self, line_count: int = 5) -> str:
         """Return the last lines of the log."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-line_count:])
         except OSError:
             return ""
 

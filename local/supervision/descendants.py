@@ -30,7 +30,7 @@ def reap_adopted(managed_pids: set[int]) -> None:
 
 
 def end_descendants(*, seconds: float) -> list[int]:
-    """Kill all descendants of this process, and return their ids."""
+    """Kill all descendants of this process, and return their ids. Wait at most `seconds` until they have ended."""
     killed: set[int] = set()
     deadline = time.monotonic() + seconds
     while remaining := _descendants(os.getpid()):
@@ -52,7 +52,7 @@ def _kill(pid: int) -> None:
 
 
 def _descendants(root: int) -> set[int]:
-    """Return the ids of all descendants of `root`; none if the system has no /proc."""
+    """Return the ids of all descendants of `root`. The set is empty if the system has no /proc."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

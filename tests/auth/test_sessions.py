@@ -1,4 +1,4 @@
-"""Sessions of a user can be listed and ended. Ending one takes effect at once."""
+"""Sessions of a user can be listed and ended. Ending a session takes effect at once."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def test_ending_a_session_of_another_user_gets_404(world: World) -> None:
 def test_a_session_of_one_orgs_identity_provider_cannot_use_the_account_or_other_orgs(
     world: World, stranger: World
 ) -> None:
-    from apps.auth import sessions as families
+    from apps.auth import sessions
     from apps.orgs.models import Membership
     from apps.orgs.sign_in import responses as sign_in
 
     ada = world.users[Role.MEMBER]
     with stranger.scope():
         Membership.unscoped.create(org=stranger.org, user=ada, role=Role.OWNER)
-    session = families.begin(user=ada, ip=None, user_agent="", method="sso", only_org=world.org.pk)
+    session = sessions.begin(user=ada, ip=None, user_agent="", method="sso", only_org=world.org.pk)
     body = sign_in.login_response(session)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
@@ -95,14 +95,13 @@ def test_a_limited_session_with_a_token_for_another_org_gets_401(
     world: World, stranger: World
 ) -> None:
     """The token names an org, but the session's limit is read from the database."""
-    from apps.auth import sessions as families
-    from apps.auth import tokens
+    from apps.auth import sessions, tokens
     from apps.orgs.models import Membership
 
     ada = world.users[Role.MEMBER]
     with stranger.scope():
         Membership.unscoped.create(org=stranger.org, user=ada, role=Role.OWNER)
-    session = families.begin(user=ada, ip=None, user_agent="", only_org=world.org.pk)
+    session = sessions.begin(user=ada, ip=None, user_agent="", only_org=world.org.pk)
     claims = tokens.Claims(ada.pk, stranger.org.pk, session.id, ada.token_version)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(claims)}")

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP."""
+"""The catalogue of connectors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.world import World
 @pytest.mark.parametrize("role", ["source", "destination"])
 def test_every_kind_is_listed_with_its_schema(world: World, role: str) -> None:
     answer = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s")
-    listed = {entry["kind"]: entry for entry in answer.json()["results"]}
-    assert listed.keys() == catalogue.kinds(role).keys()
-    for kind, entry in listed.items():
+    entries = {entry["kind"]: entry for entry in answer.json()["results"]}
+    assert entries.keys() == catalogue.kinds(role).keys()
+    for kind, entry in entries.items():
         assert entry["config_schema"]["type"] == "object"
         detail = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s/{kind}")
         assert detail.json() == entry
@@ -40,5 +40,5 @@ def test_the_catalogue_requires_a_credential(db: None) -> None:
 def test_the_schema_of_every_kind_marks_its_secrets() -> None:
     for role in ("source", "destination"):
         for kind in catalogue.kinds(role).values():
-            marked = {".".join(pattern) for pattern in kind.secrets}
-            assert marked == set(kind.entry.secret_paths), kind.name
+            secret_paths = {".".join(pattern) for pattern in kind.secrets}
+            assert secret_paths == set(kind.entry.secret_paths), kind.name

@@ -128,13 +128,13 @@ def test_no_transaction_is_open_during_a_slow_check(committed_db: None) -> None:
     with silent_server() as (port, connected):
         connector = make_connector(world, kind="postgres", config=postgres_settings(port))
         answers: list[Any] = []
-        checking = threading.Thread(
+        check_thread = threading.Thread(
             target=lambda: answers.append(client.post(f"{URL}/{connector.pk}/check", {}))
         )
-        checking.start()
+        check_thread.start()
         assert connected.wait(30), "the check never reached the server"
         open_transactions = backends_in_transactions()
-        checking.join(30)
+        check_thread.join(30)
     assert open_transactions == []
     assert answers[0].json()["ok"] is False
     with world.scope():
@@ -174,8 +174,8 @@ def test_an_org_that_uses_all_its_slots_does_not_block_other_orgs(
 
 def test_a_check_with_the_same_idempotency_key_runs_again(world: World) -> None:
     connector = make_connector(world)
-    key = {"Idempotency-Key": f"check-{time.monotonic_ns()}"}
+    headers = {"Idempotency-Key": f"check-{time.monotonic_ns()}"}
     for _ in range(2):
-        answer = world.client().post(f"{URL}/{connector.pk}/check", {}, headers=key)
+        answer = world.client().post(f"{URL}/{connector.pk}/check", {}, headers=headers)
         assert answer.status_code == 200
         assert "Idempotency-Replayed" not in answer.headers

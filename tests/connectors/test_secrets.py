@@ -125,5 +125,5 @@ def test_a_marker_in_a_list_keeps_the_secret_with_the_same_index() -> None:
     assert secrets.merge({"keys": [None, marker_of_second]}, stored, PATTERNS).filled_paths == {
         "keys.1"
     }
-    moved = secrets.merge({"keys": [marker_of_second]}, stored, PATTERNS)
-    assert [(path, code) for path, _, code in moved.errors] == [("keys.0", "secret_required")]
+    result = secrets.merge({"keys": [marker_of_second]}, stored, PATTERNS)
+    assert [(path, code) for path, _, code in result.errors] == [("keys.0", "secret_required")]

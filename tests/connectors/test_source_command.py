@@ -78,18 +78,18 @@ class Loud(Source):
         logging.getLogger().warning("said \\x1b[2J\\u202e")
         if pagination:
             raise ValueError("failed \\x1b]0;title\\x07")
-        return Page([{"id": "read \\x9b2J\\u202e"}], {"page": 2} if LAST else None)
+        return Page([{"id": "read \\x9b2J\\u202e"}], {"page": 2} if HAS_NEXT_PAGE else None)
 """)
     code_template = path.read_text()
-    for is_last_page in ("False", "True"):
-        path.write_text(code_template.replace("LAST", is_last_page))
+    for has_next_page in ("False", "True"):
+        path.write_text(code_template.replace("HAS_NEXT_PAGE", has_next_page))
         finished = run_command(path)
         output = finished.stdout + finished.stderr
-        assert finished.returncode == int(is_last_page == "True"), output
+        assert finished.returncode == int(has_next_page == "True"), output
         assert all(line.isprintable() for line in output.splitlines()), output
         assert "said \\u001b[2J\\u202e" in finished.stdout
         expected = (
-            "failed \\u001b]0;title\\u0007" if is_last_page == "True" else "read \\u009b2J\\u202e"
+            "failed \\u001b]0;title\\u0007" if has_next_page == "True" else "read \\u009b2J\\u202e"
         )
         assert expected in output
 

@@ -27,8 +27,8 @@ class Config(SourceSettings):
     rows: int = 1000
     page_size: int = 100
     delay: float = 0
-    answer: str = "rows"
-    after: int = 0
+    answer: str = "rows"  # "rows", or the key of a wrong answer in _ANSWERS
+    after: int = 0  # the answer is wrong after this many rows
     total: str = "none"
     password: str = ""
     while_exists: str = ""  # the answer is wrong only while this file exists
@@ -47,19 +47,19 @@ class FaultySource(ConnectorSource[Config]):
 
     def get(self, pagination: Pagination = None) -> Any:
         token: dict[str, Any] = pagination or {}
-        return self._page(int(token.get("after", 0)))
+        return self._answer(int(token.get("after", 0)))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> Any:
         token: dict[str, Any] = pagination or source_state.state
-        return self._page(int(token.get("after", 0)))
+        return self._answer(int(token.get("after", 0)))
 
-    def _page(self, after: int) -> Any:
+    def _answer(self, after: int) -> Any:
         time.sleep(self.settings.delay)
         if self._is_wrong_now(after):
             return _ANSWERS[self.settings.answer](self, after)
-        return self._rows(after)
+        return self._correct_page(after)
 
     def _is_wrong_now(self, after: int) -> bool:
         fault_file = self.settings.while_exists
@@ -67,7 +67,7 @@ class FaultySource(ConnectorSource[Config]):
             return False
         return self.settings.answer != "rows" and after >= self.settings.after
 
-    def _rows(self, after: int) -> SourcePage:
+    def _correct_page(self, after: int) -> SourcePage:
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
         rows = [{"id": n, "name": f"row {n}"} for n in range(after + 1, after + count + 1)]
         last_id = after + count
@@ -76,7 +76,7 @@ class FaultySource(ConnectorSource[Config]):
 
 
 def _page_of_records(source: FaultySource, after: int) -> SourceIteration:
-    page = source._rows(after)
+    page = source._correct_page(after)
     records = [SourceRecord(id=row["id"], data=row) for row in page.rows]  # type: ignore[union-attr]
     return SourceIteration(records=records, next_pagination=page.next_pagination)
 
@@ -92,7 +92,7 @@ def _hang(source: FaultySource, after: int) -> Any:
 
 def _slow_page(source: FaultySource, after: int) -> SourcePage:
     time.sleep(0.1)
-    return source._rows(after)
+    return source._correct_page(after)
 
 
 def _slow_page_with_progress(source: FaultySource, after: int) -> SourcePage:
@@ -100,15 +100,15 @@ def _slow_page_with_progress(source: FaultySource, after: int) -> SourcePage:
     for _ in range(8):
         time.sleep(0.12)  # longer than `progress.MIN_INTERVAL` in these tests
         progress.report()
-    return source._rows(after)
+    return source._correct_page(after)
 
 
 def _same_page_again(source: FaultySource, after: int) -> Any:
-    return rows_page([{"id": after}], {"after": after} if after else {"after": 0})
+    return rows_page([{"id": after}], {"after": after})
 
 
 def _page_with_rejected_rows(source: FaultySource, after: int) -> Any:
-    page = source._rows(after)
+    page = source._correct_page(after)
     rows: list[Any] = list(page.rows)  # type: ignore[union-attr]
     rows[0], rows[1] = "not an object", {}
     page.rows = rows  # type: ignore[union-attr]
@@ -116,7 +116,7 @@ def _page_with_rejected_rows(source: FaultySource, after: int) -> Any:
 
 
 def _lose_position(source: FaultySource, after: int) -> Any:
-    """Raise once, as if the rows that were read had been replaced during the sync."""
+    """Raise PositionGone once, as if the rows that were read had been replaced during the sync."""
     os.unlink(source.settings.while_exists)
     raise PositionGone("the rows were replaced")
 
@@ -138,7 +138,7 @@ def _report(source: FaultySource, after: int) -> Any:
         "descriptors": len(os.listdir("/proc/self/fd")) - 1,
     }
     logger.info("report " + " ".join(f"{name}={value}" for name, value in facts.items()))
-    return source._rows(after)
+    return source._correct_page(after)
 
 
 _ANSWERS: dict[str, Any] = {

@@ -24,7 +24,7 @@ from apps.engine.frames import decoding
 from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.decoding import StreamSchema
 
-NAIVE = datetime.fromisoformat("2024-01-01")
+NAIVE_DATETIME = datetime.fromisoformat("2024-01-01")
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -157,7 +157,7 @@ def test_scalars_keep_their_value_when_the_column_widens(
             ColumnType.INSTANT,
             [datetime(2024, 1, 1, tzinfo=UTC)] * 2,
         ),
-        (datetime(2024, 1, 1, tzinfo=UTC), NAIVE, ColumnType.STRING, None),
+        (datetime(2024, 1, 1, tzinfo=UTC), NAIVE_DATETIME, ColumnType.STRING, None),
         ([1, {"a": None}], {"b": math.nan}, ColumnType.JSON, ['[1,{"a":null}]', '{"b":"NaN"}']),
         ([1], "x", ColumnType.STRING, ["[1]", "x"]),
         (b"\x00\xff", b"", ColumnType.BINARY, [b"\x00\xff", b""]),
@@ -243,16 +243,16 @@ class CountingRecord(Mapping[str, int]):
 
 def test_values_of_a_record_with_too_many_columns_are_not_read() -> None:
     """The number of fields is known without reading values. Reading them all would take seconds."""
-    wide = CountingRecord([f"c{i}" for i in range(decoding.MAX_COLUMNS + 1)])
-    narrow = CountingRecord(["a", "b"])
-    page = StreamSchema().decode([wide, narrow])
+    wide_record = CountingRecord([f"c{i}" for i in range(decoding.MAX_COLUMNS + 1)])
+    narrow_record = CountingRecord(["a", "b"])
+    page = StreamSchema().decode([wide_record, narrow_record])
     assert (page.frame.shape, len(page.rejected)) == ((1, 2), 1)
     assert "more than 1,500 columns" in page.rejected[0].reason
-    assert wide.read_count == 0
-    assert narrow.read_count > 0, "the record did not count"
+    assert wide_record.read_count == 0
+    assert narrow_record.read_count > 0, "the reads were not counted"
 
 
-def test_source_records_are_decoded_by_their_data() -> None:
+def test_a_source_record_becomes_a_row_of_its_data() -> None:
     page = StreamSchema().decode([SimpleNamespace(id="1", data={"a": 1}), {"a": 2}])
     assert page.frame["a"].to_list() == [1, 2]
 
@@ -272,7 +272,7 @@ def test_frames_are_converted_to_the_types_of_the_stream() -> None:
             "huge": pl.Series([2**64 - 1, 0], dtype=pl.UInt64),
             "single": pl.Series([0.5, None], dtype=pl.Float32),
             "kind": pl.Series(["a", "b"], dtype=pl.Categorical),
-            "at": pl.Series([NAIVE] * 2, dtype=pl.Datetime("ms", "Europe/Paris")),
+            "at": pl.Series([NAIVE_DATETIME] * 2, dtype=pl.Datetime("ms", "Europe/Paris")),
             "fine": pl.Series([1, 1000], dtype=pl.Datetime("ns")),
             "far": pl.Series([4_000_000, 0], dtype=pl.Date),
             "price": pl.Series([Decimal("1.5"), None], dtype=pl.Decimal(10, 2)),

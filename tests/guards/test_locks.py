@@ -38,8 +38,8 @@ TESTED_PLACES = {
         "apps/runs/positions/services.py:_lock_pipeline",
     ],
 }
-# Each key is a reason. Most of these rows belong to one org or one user. A request that waits too long for such a lock gets the
-# same error and retry delay as a request that waits for a tested lock.
+# Each key is a reason. Most of these rows belong to one org or one user. A request that waits too long for such a lock
+# gets the same error and retry delay as a request that waits for a tested lock.
 UNTESTED_PLACES = {
     "The org's own row, like `the org`.": [
         "apps/orgs/keys/rotation.py:_rotate_org",
@@ -80,7 +80,7 @@ UNTESTED_PLACES = {
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
-    "A lock in the user's own database, where the same time limit ends a transaction.": [
+    "A lock in the user's own database, which ends our idle transactions after 30 seconds.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",
         "apps/engine/destinations/postgres/publications.py:Publications.create_table",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",

@@ -26,8 +26,8 @@ class Module:
     tree: ast.Module
 
     @cached_property
-    def imported(self) -> dict[str, tuple[str, str]]:
-        """Return (module, name) of the definition for each imported name."""
+    def imported_names(self) -> dict[str, tuple[str, str]]:
+        """Return (module, name) of the definition for each imported_names name."""
         return {
             alias.asname or alias.name: (node.module, alias.name)
             for node in ast.walk(self.tree)
@@ -36,14 +36,14 @@ class Module:
         }
 
     @cached_property
-    def used(self) -> set[tuple[str, str]]:
-        """Return (module, name) of each imported name, and of each used attribute of an imported module."""
-        used = set(self.imported.values())
+    def used_names(self) -> set[tuple[str, str]]:
+        """Return (module, name) of each imported_names name, and of each used attribute of an imported_names module."""
+        names = set(self.imported_names.values())
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                module = ".".join(self.imported.get(node.value.id, ()))
-                used.add((module, node.attr))
-        return used
+                module = ".".join(self.imported_names.get(node.value.id, ()))
+                names.add((module, node.attr))
+        return names
 
     @cached_property
     def attributes(self) -> set[str]:
@@ -145,24 +145,24 @@ def _using_modules(module: Module, name: str, modules: Modules) -> Iterator[Modu
     names = {(module.name, name)}
     for other in modules.values():
         names |= {
-            (other.name, alias) for alias, origin in other.imported.items() if origin in names
+            (other.name, alias) for alias, origin in other.imported_names.items() if origin in names
         }
-    yield from (m for m in modules.values() if m.package != module.package and names & m.used)
+    yield from (m for m in modules.values() if m.package != module.package and names & m.used_names)
 
 
 def _vague_aliases(modules: Modules) -> set[tuple[str, str]]:
-    """Return (module, name) of every alias of a vague type, where it is defined and wherever it is imported."""
+    """Return (module, name) of every alias of a vague type, where it is defined and wherever it is imported_names."""
     found = {(module.name, alias) for module in modules.values() for alias in module.aliases}
     while True:
-        imported = {
+        imported_aliases = {
             (module.name, name)
             for module in modules.values()
-            for name, origin in module.imported.items()
+            for name, origin in module.imported_names.items()
             if origin in found
         }
-        if imported <= found:
+        if imported_aliases <= found:
             return found
-        found |= imported
+        found |= imported_aliases
 
 
 def _has_vague_signature(function: Function, aliases: set[str]) -> bool:

@@ -105,7 +105,7 @@ def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: PlantedOrg)
         assert count_events(planted) > before
 
 
-def test_an_operation_that_changes_nothing_adds_no_event(planted: PlantedOrg) -> None:
+def test_an_operation_that_is_listed_without_event_adds_none(planted: PlantedOrg) -> None:
     for name in OPERATIONS_WITHOUT_EVENT:
         with roll_back():
             before = count_events(planted)

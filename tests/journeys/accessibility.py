@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from local.home import CHECKOUT
 
 AXE = CHECKOUT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SEVERE_IMPACTS = {"serious", "critical"}
 
 
@@ -20,7 +20,7 @@ def severe_violations(page: Page) -> list[str]:
         pytest.fail(f"{AXE} is missing: run `make frontend`, which installs the packages.")
     violations: list[dict[str, Any]] = page.evaluate(
         f"{AXE.read_text()};"
-        f"axe.run(document, {{runOnly: {RULES}, resultTypes: ['violations']}})"
+        f"axe.run(document, {{runOnly: {WCAG_TAGS}, resultTypes: ['violations']}})"
         ".then((result) => result.violations)"
     )
     return [

@@ -28,10 +28,10 @@ def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_sin
     sign_up(page, site, address)
     assert LINK.search(wait_for_mail(site, address, "Confirm your e-mail address"))
 
-    codes = set_up_authenticator_app(page, tmp_path)
+    recovery_codes = set_up_authenticator_app(page, tmp_path)
     add_passkey(page, tmp_path)
     log_out(page)
-    log_in_with_code(page, address, codes[0])
+    log_in_with_code(page, address, recovery_codes[0])
     log_out(page)
     page.get_by_role("button", name="Log in with a passkey").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
@@ -71,7 +71,7 @@ def sign_up(page: Page, site: Site, address: str) -> None:
 
 
 def wait_for_mail(site: Site, address: str, subject: str) -> str:
-    """Return the text of the mail with this subject, once a worker has written it."""
+    """Return the text of the mail whose subject begins with `subject`, once a worker has written it."""
     deadline = time.monotonic() + STEP_TIMEOUT / 1000
     while time.monotonic() < deadline:
         for file in sorted(site.mail.glob("*.log")):
@@ -84,6 +84,7 @@ def wait_for_mail(site: Site, address: str, subject: str) -> str:
 
 
 def set_up_authenticator_app(page: Page, screenshots: Path) -> list[str]:
+    """Set up an authenticator app. Return the recovery codes."""
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Security").click()
     factors = page.get_by_role("region", name="Two-factor authentication")
@@ -95,11 +96,11 @@ def set_up_authenticator_app(page: Page, screenshots: Path) -> list[str]:
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
     page.get_by_label("Code", exact=True).fill(code)
     page.get_by_role("button", name="Confirm").click()
-    recovery_codes = page.get_by_role("status").filter(has_text="recovery codes")
-    expect(recovery_codes).to_be_visible()
+    notice = page.get_by_role("status").filter(has_text="recovery codes")
+    expect(notice).to_be_visible()
     page.screenshot(path=screenshots / "codes.png", full_page=True)
     assert severe_violations(page) == []
-    return re.findall(r"\b\d{12}\b", recovery_codes.inner_text())
+    return re.findall(r"\b\d{12}\b", notice.inner_text())
 
 
 def add_passkey(page: Page, screenshots: Path) -> None:
@@ -171,6 +172,7 @@ def accept_invitation(browser: Browser, link: str, screenshots: Path) -> None:
 
 
 def set_up_single_sign_on(page: Page, issuer: str, screenshots: Path) -> str:
+    """Set up single sign-on. Return the organization's short name."""
     page.get_by_role("link", name="Single sign-on").click()
     page.get_by_label("Issuer", exact=True).fill(issuer)
     page.get_by_label("Client ID").fill("drover")
@@ -178,11 +180,11 @@ def set_up_single_sign_on(page: Page, issuer: str, screenshots: Path) -> str:
     page.get_by_role("button", name="Test issuer").click()
     expect(page.get_by_text("The document names this issuer.")).to_be_visible()
     page.get_by_role("button", name="Save").click()
-    start = page.get_by_text(re.compile("/sso/start"))
-    expect(start).to_be_visible()
+    start_address = page.get_by_text(re.compile("/sso/start"))
+    expect(start_address).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "sso.png", full_page=True)
-    return start.inner_text().rpartition("org=")[2]
+    return start_address.inner_text().rpartition("org=")[2]
 
 
 def log_in_with_single_sign_on(

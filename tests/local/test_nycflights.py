@@ -26,14 +26,14 @@ def connect(server: EmbeddedPostgres, name: str, user: str) -> psycopg.Connectio
 
 @pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])
 def test_a_table_has_every_value_of_its_file(demo_server: EmbeddedPostgres, table: str) -> None:
-    names = [
+    expressions = [
         f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
         if column_type == "timestamptz"
         else name
         for name, column_type in COLUMNS[table].items()
     ]
     with connect(demo_server, SOURCE_DATABASE, READER_ROLE) as connection:
-        stored = connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+        stored = connection.execute(f"SELECT {', '.join(expressions)} FROM {table}").fetchall()
     assert sorted(map(repr, stored)) == sorted(
         repr(tuple(row.values())) for row in read_rows(table)
     )

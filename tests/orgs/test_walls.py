@@ -14,7 +14,7 @@ from apps.orgs.walls.scope import NestedOrgScope, org_scope
 from tests.world import World
 
 
-def test_a_read_without_an_org_raises() -> None:
+def test_a_read_without_an_org_raises_an_error() -> None:
     with pytest.raises(OrgScopeMissing):
         Domain.objects.all()
 

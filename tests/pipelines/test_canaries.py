@@ -55,15 +55,21 @@ def test_no_response_and_no_text_in_the_database_contains_a_secret(committed_db:
         "kind": "postgres",
         "config": postgres_settings(CONNECTOR_PASSWORD),
     }
-    pk = send_request("post", "connectors", connector, **{"Idempotency-Key": "once"}).json()["id"]
+    connector_id = send_request(
+        "post", "connectors", connector, **{"Idempotency-Key": "once"}
+    ).json()["id"]
     send_request("post", "connectors", connector, **{"Idempotency-Key": "once"})
-    send_request("patch", f"connectors/{pk}", {"config": {"password": REPLACED_PASSWORD}})
-    send_request("patch", f"connectors/{pk}", {"config": {"host": "elsewhere.example.com"}})
+    send_request("patch", f"connectors/{connector_id}", {"config": {"password": REPLACED_PASSWORD}})
     send_request(
-        "patch", f"connectors/{pk}", {"config": {"database": {MISPLACED_SECRET: MISPLACED_SECRET}}}
+        "patch", f"connectors/{connector_id}", {"config": {"host": "elsewhere.example.com"}}
     )
-    send_request("post", f"connectors/{pk}/check", {})
-    send_request("get", f"connectors/{pk}/streams")
+    send_request(
+        "patch",
+        f"connectors/{connector_id}",
+        {"config": {"database": {MISPLACED_SECRET: MISPLACED_SECRET}}},
+    )
+    send_request("post", f"connectors/{connector_id}/check", {})
+    send_request("get", f"connectors/{connector_id}/streams")
     send_request(
         "post", "connectors/check", {**connector, "config": postgres_settings(MISPLACED_SECRET)}
     )
@@ -72,18 +78,20 @@ def test_no_response_and_no_text_in_the_database_contains_a_secret(committed_db:
         {"stream": "public.orders"}, kind="postgres", config=postgres_settings(PIPELINE_PASSWORD)
     )
     body = {"name": "Orders", "config": inline_config, "schedule": "0 0 * * *"}
-    pipeline = send_request("post", "pipelines", body, **{"Idempotency-Key": "orders"}).json()["id"]
+    pipeline_id = send_request("post", "pipelines", body, **{"Idempotency-Key": "orders"}).json()[
+        "id"
+    ]
     send_request("post", "pipelines/validate", {**body, "name": "x"})
     send_request("post", "pipelines/preview", {"config": inline_config})
     send_request(
-        "patch", f"pipelines/{pipeline}", {"config": {"source": {"config": {"database": "s"}}}}
+        "patch", f"pipelines/{pipeline_id}", {"config": {"source": {"config": {"database": "s"}}}}
     )
-    send_request("post", f"pipelines/{pipeline}/preview", {})
-    send_request("post", f"pipelines/{pipeline}/duplicate", {})
-    send_request("get", f"pipelines/{pipeline}")
-    send_request("get", f"pipelines/{pipeline}/versions/1")
-    send_request("get", f"pipelines/{pipeline}/versions/2/diff")
-    send_request("post", f"pipelines/{pipeline}/versions/1/restore", {})
+    send_request("post", f"pipelines/{pipeline_id}/preview", {})
+    send_request("post", f"pipelines/{pipeline_id}/duplicate", {})
+    send_request("get", f"pipelines/{pipeline_id}")
+    send_request("get", f"pipelines/{pipeline_id}/versions/1")
+    send_request("get", f"pipelines/{pipeline_id}/versions/2/diff")
+    send_request("post", f"pipelines/{pipeline_id}/versions/1/restore", {})
     send_request("get", "org/audit")
 
     assert sum(answer.status_code < 300 for answer in answers) >= 15

@@ -190,7 +190,7 @@ def test_names_of_months_and_weekdays_and_seven_for_sunday_are_accepted() -> Non
         ("* * * * " + "1," * 100 + "1", "At most 100"),
     ],
 )
-def test_an_invalid_cron_expression_names_the_error(text: str, message: str) -> None:
+def test_the_error_says_what_is_invalid_in_a_cron_expression(text: str, message: str) -> None:
     with pytest.raises(CronError, match=message.replace("(", r"\(")):
         parse(text)
 
@@ -215,7 +215,7 @@ def test_a_late_scheduler_does_not_shift_an_interval() -> None:
 
 
 @given(st.integers(0, 3600), st.datetimes(timezones=st.just(UTC)))
-def test_jitter_is_the_same_for_every_scheduler_and_within_its_bound(
+def test_jitter_does_not_depend_on_the_time_zone_and_has_a_bound(
     max_seconds: int, slot: datetime
 ) -> None:
     pipeline_id = uuid4()

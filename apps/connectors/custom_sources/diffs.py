@@ -12,9 +12,9 @@ from apps.orgs.models import Org
 
 
 def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str, Any]:
-    """Return the diff of the code, and the added and removed hosts.
+    """Compare the code and the hosts of the versions with the numbers `before` and `after`.
 
-    If `before` is 0, the version is compared with an empty one. Raises NotFound.
+    The number 0 stands for an empty version. Raises NotFound.
     """
     newer = edits.find_version(org, source, after)
     older = edits.find_version(org, source, before) if before else None

@@ -13,7 +13,7 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.models import CUSTOM_PREFIX, ConnectorRole, CustomSource, CustomSourceVersion
 from apps.connectors.schemas import Error
 from apps.engine.answers import Report
-from apps.engine.catalogue import ConnectorKind, StreamKind
+from apps.engine.catalogue import ConnectorKind, KnownStream
 from apps.engine.contract import CodeSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -108,7 +108,7 @@ def code_spec(version: CustomSourceVersion) -> CodeSpec:
 
 def kind_from_report(source: CustomSource, report: Report) -> Kind:
     """Return the kind that a version's report describes."""
-    streams = tuple(StreamKind(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
+    streams = tuple(KnownStream(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
     modes = {mode for stream in streams for mode in stream.sync_modes} or {"full_refresh"}
     return Kind(
         ConnectorKind(

@@ -61,7 +61,7 @@ def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repo
     secret_values = {"token": fields.get("token", ""), "webhook_secret": webhook_secret}
     sealed.seal(org, repository, secret_values)
     with transaction.atomic():
-        _save(repository, new=True)
+        _save(repository, is_new=True)
         changes = {name: [None, getattr(repository, name)] for name in SETTING_FIELDS}
         _record(org, by, "repository.create", repository, changes)
         _enqueue_sync(org=org, by=by, repository=repository)
@@ -108,7 +108,7 @@ def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str
 def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = None) -> None:
     """Disconnect a repository. Raises ChangedMeanwhile.
 
-    Its custom sources and their versions are not deleted. From now on they can be edited.
+    Its custom sources and their versions are not deleted. Afterwards, users can edit these sources.
     """
     with transaction.atomic():
         repository = _lock_editable(org, by, repository_id, match)
@@ -125,7 +125,7 @@ def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = N
 
 
 def request_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
-    """Request a sync."""
+    """Request a sync, unless a sync is already waiting."""
     with transaction.atomic():
         repository = _lock_editable(org, by, repository_id)
         _enqueue_sync(org=org, by=by, repository=repository)
@@ -133,7 +133,7 @@ def request_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
 
 
 def _enqueue_sync(*, org: Org, by: Principal, repository: Repository) -> None:
-    """Request a sync of a locked repository, unless one is already waiting."""
+    """Request a sync of a locked repository, unless a sync is already waiting."""
     lock = f"repository:{repository.pk}"
     arguments = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
     with transaction.atomic():
@@ -175,10 +175,10 @@ def _apply_changes(org: Org, repository: Repository, changes: Mapping[str, Any])
     return audited_changes
 
 
-def _save(repository: Repository, *, new: bool = False) -> None:
+def _save(repository: Repository, *, is_new: bool = False) -> None:
     try:
         with transaction.atomic():
-            repository.save(force_insert=new)
+            repository.save(force_insert=is_new)
     except IntegrityError as error:
         if "connectors_repository_place" not in str(error):
             raise

@@ -40,6 +40,7 @@ ARCHIVE_ERRORS = (
     zlib.error,
 )
 MAX_PATH_LENGTH = 500  # characters
+MAX_PROBLEM_LENGTH = 500  # characters
 
 
 def unpack(payload: Payload) -> UnpackedFiles:
@@ -66,7 +67,7 @@ def _unzip(content: bytes) -> list[File]:
             members = [member for member in archive.infolist() if _is_source_member(member)]
             if len(members) > MAX_FILES:
                 raise ConfigurationError(
-                    f"the archive has {len(members):,} Python files; {MAX_FILES} may be read"
+                    f"the archive has {len(members):,} Python files; at most {MAX_FILES} are allowed"
                 )
             return list(_read_members(archive, members))
     except ARCHIVE_ERRORS as error:
@@ -131,7 +132,7 @@ def add_reports(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
             raise ConfigurationError("two files have the same path, or a path is empty or too long")
         seen_paths.add(path)
         if not isinstance(text, str):
-            yield {"path": replace_nul(path), "problem": replace_nul(problem)[:MAX_PATH_LENGTH]}
+            yield {"path": replace_nul(path), "problem": replace_nul(problem)[:MAX_PROBLEM_LENGTH]}
         elif "\0" in text or "\0" in path:
             yield {"path": replace_nul(path), "problem": "It contains the NUL character."}
         else:

@@ -17,7 +17,7 @@ from typing import Literal, TypedDict
 
 import polars as pl
 
-EXACT_INTEGERS = 2**53  # floats represent every integer from -2**53 to 2**53 exactly
+MAX_EXACT_INTEGER = 2**53  # floats represent every integer from -2**53 to 2**53 exactly
 DECIMAL_DIGITS = 38  # the precision of 128-bit decimals
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
@@ -78,7 +78,7 @@ class Column:
     """The type of a column, and facts about its values so far, which decide how the column may widen.
 
     For integers and decimals, `digits` and `scale` are the greatest numbers of digits before and after the decimal
-    point. `exact` is false if the column has had an integer that no float represents exactly.
+    point. `exact` is false if the column has had an integer beyond MAX_EXACT_INTEGER.
     """
 
     type: ColumnType
@@ -177,7 +177,7 @@ def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
     except pl.exceptions.PolarsError as error:
         raise InexactCast(series.name) from error
     if series.dtype.is_integer() and target == pl.Float64():
-        inexact = (series > EXACT_INTEGERS) | (series < -EXACT_INTEGERS)
+        inexact = (series > MAX_EXACT_INTEGER) | (series < -MAX_EXACT_INTEGER)
         if inexact.any():
             raise InexactCast(series.name)
     return converted

@@ -17,7 +17,7 @@ import polars as pl
 
 from apps.engine.frames.columns import (
     DECIMAL_DIGITS,
-    EXACT_INTEGERS,
+    MAX_EXACT_INTEGER,
     NULL,
     STRING,
     Column,
@@ -108,11 +108,11 @@ def _build_integers(name: str, values: Sequence[Any]) -> TypedSeries | None:
 def integer_column(series: pl.Series) -> Column:
     low, high = series.min(), series.max()
     largest = max(abs(low), abs(high)) if isinstance(low, int) and isinstance(high, int) else 0
-    return Column(ColumnType.INTEGER, digits=len(str(largest)), exact=largest <= EXACT_INTEGERS)
+    return Column(ColumnType.INTEGER, digits=len(str(largest)), exact=largest <= MAX_EXACT_INTEGER)
 
 
 def _build_numbers(name: str, values: Sequence[Any]) -> TypedSeries | None:
-    limit = EXACT_INTEGERS
+    limit = MAX_EXACT_INTEGER
     if not all(-limit <= value <= limit for value in values if type(value) is int):
         return None
     return pl.Series(name, values, dtype=pl.Float64, strict=True), Column(ColumnType.NUMBER)

@@ -154,7 +154,7 @@ class Sandbox:
         raise self._exit_error()
 
     def call(self, operation: str, **values: Any) -> Answer:
-        """Call one operation and return its answer. Values are JSON, or `orjson.Fragment`s of JSON."""
+        """Call one operation and return its answer. The values must be JSON values or `orjson.Fragment`s."""
         rows: list[dict[str, Any]] = []
         output_before, value_count = self._output_bytes, 0
         request = orjson.dumps({"op": operation, **values}) + b"\n"
@@ -176,7 +176,7 @@ class Sandbox:
         raise self._exit_error()
 
     def conclude(self) -> None:
-        """End the process. Call it after the last operation. Raises if the code exceeded a limit."""
+        """End the process after the last operation. Raises LimitExceeded if the code exceeded a limit."""
         self._check_final_usage()
         self._kill()
 
@@ -286,11 +286,14 @@ class Sandbox:
         self._check_network()
         self._check_disk()
 
-    def _check_answer_size(self, size: int, values: int, rows: int) -> None:
+    def _check_answer_size(self, size: int, value_count: int, row_count: int) -> None:
         limits = self._limits
         if size > limits.page:
             raise self._kill_and_return(_too_much_output("one answer", limits.page))
-        for items, count, limit in (("values", values, limits.values), ("rows", rows, limits.rows)):
+        for items, count, limit in (
+            ("values", value_count, limits.values),
+            ("rows", row_count, limits.rows),
+        ):
             if count > limit:
                 raise self._kill_and_return(LimitExceeded(too_many_message(items, limit)))
 
@@ -320,7 +323,7 @@ class Sandbox:
             self._process.wait(EXIT_SECONDS)
 
     def _exit_error(self) -> EngineError:
-        """Return the reason why the process ended without an answer."""
+        """Return the error that says why the process ended without an answer."""
         try:
             status = self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -334,9 +337,7 @@ class Sandbox:
         if not self._is_ready and not signal_number:  # After `ready` the code itself may exit.
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
         if signal_number == signal.SIGXCPU or self._cpu_seconds >= self._limits.cpu_seconds:
-            message = (
-                f"The code used more than {self._limits.cpu_seconds:,} {failures.CODE_USED_CPU}."
-            )
+            message = f"The code used more than {self._limits.cpu_seconds:,} {failures.SECONDS_OF_CPU_TIME}."
             return TookTooLong(message, evidence=evidence)
         if signal_number == signal.SIGXFSZ:
             return _too_much_output("files", self._limits.disk)
@@ -354,7 +355,7 @@ class Sandbox:
     def _signal_number(self, status: int) -> int:
         """Return the number of the signal that ended the process, or 0.
 
-        The filter prevents the code from exiting with a status that bubblewrap uses for signals.
+        The seccomp filter prevents the code from exiting with a status that bubblewrap uses for signals.
         """
         if status < 0:
             return -status

@@ -94,7 +94,7 @@ class GcsStore(Store):
             return data, str(blob.generation or NO_GENERATION)
 
     def size(self, key: str) -> int | None:
-        with _converting_errors(f"{key} could not be found"):
+        with _converting_errors(f"The size of {key} could not be read"):
             blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
             return None if blob is None else int(blob.size)
 

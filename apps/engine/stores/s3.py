@@ -101,7 +101,7 @@ class S3Store(Store):
             return response["Body"].read(), response["ETag"]
 
     def size(self, key: str) -> int | None:
-        with _converting_errors(f"{key} could not be found"):
+        with _converting_errors(f"The size of {key} could not be read"):
             try:
                 return int(self._client.head_object(**self._location(key))["ContentLength"])
             except ClientError as error:

@@ -1,7 +1,7 @@
 """Combine pages into batches that are large enough to stage.
 
 Pages are converted to typed frames early, so that only a few thousand rows are stored as Python objects. All frames
-of a batch have the same schema. When the schema changes, the current batch is returned first.
+of a batch have the same schema. When the schema changes, the current batch is complete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLUSH_ROWS = 200_000  # rows of frames
 FLUSH_RECORDS = 50_000  # rows as Python objects, which use more memory
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
-# The first interval is short, so that the progress of a slow source is shown soon. Each interval doubles.
+# The first interval is short, so that the progress of a slow source is shown soon. Each next interval is twice as long, up to FLUSH_SECONDS.
 FIRST_FLUSH_SECONDS = 0.25
 
 
@@ -110,7 +110,7 @@ class BatchBuilder:
         self._batch = _TypedPages()
 
     def add(self, page: QueuedPage) -> Iterator[GatheredBatch]:
-        """Add a page. Yields the current batch if the columns of the page do not fit into it."""
+        """Add a page. Yields the current batch if pages follow whose columns do not fit into it."""
         if not self._untyped.accepts(page):
             yield from self._convert_pages()
         self._untyped.add(page)

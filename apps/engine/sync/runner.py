@@ -2,8 +2,8 @@
 
 If the process is killed at any moment and the run is retried, no row is lost or duplicated, provided that the
 source returns the same page again. This follows from the order of the steps:
-- A batch is staged. Then its id and the cursor are committed together, if this attempt still owns the stream.
-- A later attempt removes batches that were staged but not committed.
+- A batch is staged. Then its checkpoint is committed, if this attempt still owns the stream.
+- A later attempt removes staged batches without a checkpoint.
 - Publishing a job a second time changes nothing. A job is finished after it was published.
 """
 
@@ -66,7 +66,7 @@ class Runner:
         self._side_tracker = SideTracker()
         self._backend: StateBackend | None = None
         self._reported_at = 0.0
-        self._emitted_changes = 0  # of the egress log
+        self._emitted_network_changes = 0  # number of changes of the egress log that were emitted
 
     def run(self) -> Outcome:
         """Run the attempt.
@@ -84,9 +84,9 @@ class Runner:
                 self._backend.close()
 
     def _takeover_error(self) -> StreamTakenOver | None:
-        """Return the error that a new owner has taken the stream, or None.
+        """Return StreamTakenOver if another attempt has taken the stream, or None.
 
-        A new owner removes our staging and ends our connection, which explains any other error.
+        The other attempt removes our staging and ends our connection, which explains any other error.
         """
         if self._backend is None or not self._backend.was_taken_over():
             return None
@@ -229,8 +229,8 @@ class Runner:
                 raise queue.error
 
     def _emit_network(self) -> None:
-        if egress_log.change_count != self._emitted_changes:
-            self._emitted_changes = egress_log.change_count
+        if egress_log.change_count != self._emitted_network_changes:
+            self._emitted_network_changes = egress_log.change_count
             self._emit(Network(self._redactor.mask_value(egress_log.to_json())))
 
     def _report_progress(self, writer: Writer, *, ignore_interval: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Stage pages in batches, and commit each batch with its cursor."""
+"""Stage pages in batches, and commit a checkpoint for each batch."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Writer:
         self._logged_at = time.monotonic()
 
     def add_page(self, page: QueuedPage) -> None:
-        """Add a page to the current batch. If the page does not fit into the batch, write the batch first."""
+        """Add a page. Write the current batch if pages follow that do not fit into it."""
         self._write_all(self._builder.add(page))
 
     def flush_if_due(self) -> None:
@@ -119,7 +119,7 @@ class Writer:
     def _stage(self, gathered: GatheredBatch, batch: Batch) -> bool:
         """Stage a batch and return whether it was staged.
 
-        An empty batch is staged only if it is the first one, so that the destination receives the columns.
+        An empty batch with columns is staged if it is the first one, so that the destination receives the columns.
         """
         if not gathered.frame.height and (not gathered.frame.width or self.committed):
             return False

@@ -53,7 +53,7 @@ def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
 
 
 def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    """Invite an address that the org's directory provisioned. The key of the directory may manage members."""
+    """Invite an address that the org's directory provisioned. Requires the permission to manage members."""
     by.require(Permission.MEMBERS_MANAGE)
     return _invite(org, by, email, role)
 
@@ -70,7 +70,7 @@ def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
 
 
 def request_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
-    """Invite the owner of this address by mail, unless a valid invitation exists.
+    """Invite this address, unless a valid invitation exists.
 
     Used after a login by single sign-on, because an identity provider can claim any address. Raises LimitReached
     and TooManyAttempts.
@@ -218,7 +218,7 @@ def _create_invitation(
 ) -> Invitation:
     Invitation.objects.for_org(org).open().filter(
         email=email
-    ).delete()  # An existing invitation has expired.
+    ).delete()  # An open invitation has expired here.
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,

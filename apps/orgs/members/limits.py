@@ -1,4 +1,4 @@
-"""Limit the number of an org's members. Its other limits are checked where the objects are created."""
+"""Limit the number of an org's members. The org's other limits are checked where the objects are created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.orgs.models import Invitation, Membership, Org
 def require_room_for_members(org: Org, *, except_invitation: Invitation | None = None) -> None:
     """Raise LimitReached unless the org may have one more member.
 
-    Valid invitations count as members, except `except_invitation`.
+    Valid invitations count as members, except `except_invitation`. Service accounts do not count.
     """
     if org.max_members is None:
         return

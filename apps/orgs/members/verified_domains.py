@@ -1,7 +1,7 @@
 """E-mail domains that an org has verified by a TXT record, which only the owner of the domain can publish.
 
 Users with an address in a verified domain join through the org's own identity provider and directory without
-confirming a mail. A verified domain is different from a domain (a group inside an org) and from the rule
+confirming their address by mail. A verified domain is different from a domain (a group inside an org) and from the rule
 `email_domains` (which limits invitations).
 """
 
@@ -34,7 +34,7 @@ MISSING_GRACE = timedelta(days=3)  # time without the record until the verificat
 # Time without a response until the verification is lost. It is long, because repairing name servers may take long.
 UNANSWERED_GRACE = timedelta(days=14)
 RECHECK_TASK = "orgs.recheck_domain"
-MAX_RECHECKS_PER_TASK = 200  # domains checked by one task
+MAX_DEFERRED_RECHECKS = 200  # jobs that one call of `defer_rechecks` defers
 
 # No org can publish a record at these domains. This list only makes the error appear earlier.
 PUBLIC_MAIL_PROVIDERS = frozenset(
@@ -121,7 +121,7 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
 
 
 def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
-    """Remove a verified domain; members stay members. Raises NotFound."""
+    """Remove an e-mail domain. Members stay members. Raises NotFound."""
     by.require_person()
     row = _get_domain(org, by, domain_id, lock=True)
     _record(org, by, "verified_domain.remove", row, {"domain": [row.domain, None]})
@@ -129,7 +129,7 @@ def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
 
 
 def begin_check(org: Org, by: Principal, domain_id: UUID) -> str:
-    """Record a check, and return the domain to pass to `look_up`. Raises NotFound and TooManyAttempts."""
+    """Count a check for the rate limit, and return the domain to pass to `look_up`. Raises NotFound and TooManyAttempts."""
     row = _get_domain(org, by, domain_id)
     attempts.record_domain_check(org.pk)
     return row.domain
@@ -184,8 +184,8 @@ MISSING_MESSAGE = (
     "DNS shows it, which may take an hour, and check again."
 )
 TAKEN_MESSAGE = (
-    "The record was found, but {domain} was verified before by another organization. Remove its TXT record; the domain "
-    "is released within four days, then check again. The operator of this installation can help."
+    "The record was found, but another organization has already verified {domain}. Remove the TXT record of that "
+    "organization. The domain is released within four days; then check again. The operator of this installation can help."
 )
 
 
@@ -234,14 +234,14 @@ def _revoke_verification(org: Org, by: Principal, row: VerifiedDomain) -> None:
 
 
 def defer_rechecks() -> int:
-    """Defer one job for each verified domain whose last check is over a day ago. Returns the number of jobs.
+    """Defer one job for each verified domain whose last check is over CHECK_INTERVAL ago. Returns the number of jobs.
 
     A SECURITY DEFINER function returns the ids, because no org is in scope.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, domain_id FROM verified_domains_due(%s, %s)",
-            [timezone.now() - CHECK_INTERVAL, MAX_RECHECKS_PER_TASK],
+            [timezone.now() - CHECK_INTERVAL, MAX_DEFERRED_RECHECKS],
         )
         due_domains: list[tuple[UUID, UUID]] = cursor.fetchall()
     for org_id, domain_id in due_domains:

@@ -62,24 +62,22 @@ class MemberAccess:
 
     role: Role
     role_here: Role
-    permissions: list[dict[str, Any]]  # permission, allowed, reason
+    permissions: list[dict[str, Any]]  # each with the keys permission, allowed and because
 
 
 def explain_access(org: Org, member_id: UUID, domain_id: UUID | None) -> MemberAccess:
     """Return a member's permissions for the objects of a domain, or for objects without a domain. Raises NotFound."""
     member = find_object(members(org), member_id)
     chosen_domain = find_domain(org, domain_id) if domain_id else None
-    domain_role_rows = DomainRole.objects.for_org(org).filter(
-        domain=chosen_domain, membership=member
-    )
-    domain_role = domain_role_rows.values_list("role", flat=True).first() if chosen_domain else None
-    role, raised_role = Role(member.role), Role(domain_role) if domain_role else None
+    domain_roles = DomainRole.objects.for_org(org).filter(domain=chosen_domain, membership=member)
+    role_value = domain_roles.values_list("role", flat=True).first() if chosen_domain else None
+    role, domain_role = Role(member.role), Role(role_value) if role_value else None
     rows = []
     for permission in Permission:
         domain_name = chosen_domain.name if chosen_domain else ""
         allowed, because = explain(
-            permission, role=role, domain_role=raised_role, domain=domain_name
+            permission, role=role, domain_role=domain_role, domain=domain_name
         )
         rows.append({"permission": permission, "allowed": allowed, "because": because})
-    role_here = raised_role if raised_role and RANK[raised_role] > RANK[role] else role
+    role_here = domain_role if domain_role and RANK[domain_role] > RANK[role] else role
     return MemberAccess(role, role_here, rows)

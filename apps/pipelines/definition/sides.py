@@ -130,7 +130,7 @@ class Side:
         self, values: RequestDocument, stored_side: dict[str, Any], connectors: Connectors
     ) -> tuple[Kind | None, dict[str, Any]]:
         if values.get("connector_id") is not None:
-            return self._build_saved_connector(values, stored_side, connectors), {}
+            return self._use_saved_connector(values, stored_side, connectors), {}
         name = values.get("kind")
         if not isinstance(name, str) or not name:
             self.add_error("kind", "Set connector_id, or kind and config.", "required")
@@ -142,7 +142,7 @@ class Side:
             return None, {}
         return kind, self._build_inline_settings(kind, values, stored_side)
 
-    def _build_saved_connector(
+    def _use_saved_connector(
         self, values: RequestDocument, stored_side: dict[str, Any], connectors: Connectors
     ) -> Kind | None:
         pk = parse_uuid(values["connector_id"])

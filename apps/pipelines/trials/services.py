@@ -96,7 +96,7 @@ def _prepare_preview(
     before: Definition | None = None,
     field: str = transforms.CODE_FIELD,
 ) -> Callable[[], Preview]:
-    source, transform = specs.source_spec(org, draft), specs.transform(draft)
+    source, transform = specs.source_spec(org, draft), specs.transform_spec(draft)
     code = transforms.changed_code(draft, before)
 
     def read_preview() -> Preview:

@@ -26,7 +26,7 @@ PAGE_SIZE = 5000
 def find_differences(
     stream: str, *, org: Org, run: Run, locations: Locations
 ) -> tuple[int, list[str]]:
-    """Compare the tables of one demo pipeline after its run. Returns (number of rows, differences)."""
+    """Compare source and destination of one demo pipeline after its run. Returns (number of rows, differences)."""
     read_source, read_destination = _READERS[stream]
     destination = read_destination(org, run, locations)
     return destination.rows, read_source(locations).differences(destination)

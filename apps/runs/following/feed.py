@@ -50,7 +50,7 @@ class RunFeed(EventFeed):
 
 
 def feed_for(principal: Principal, run_id: UUID) -> RunFeed:
-    """Return the stream of a run that the principal can see. Raises NotFound. Call it inside the org's scope."""
+    """Return the feed of a run that the principal can see. Raises NotFound. Call it inside the org's scope."""
     org_id = principal.require_org()
     if not visibility.runs(org_id, principal).filter(pk=run_id).exists():
         raise NotFound

@@ -1,6 +1,6 @@
-"""Remove the data of a deleted pipeline outside the database.
+"""Remove the engine's state, the files and the logs of a deleted pipeline.
 
-At this point the rows of the pipeline and its runs no longer exist. The data is found by the pipeline's id. The logs
+The rows of the pipeline and its runs no longer exist. The state and the files are found by the pipeline's id. The logs
 are found as folders of runs that have no row.
 """
 
@@ -29,8 +29,8 @@ RUNS_PER_QUERY = 1000
 def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     """Remove everything that belonged only to the pipeline. Safe to repeat, and to continue after a crash.
 
-    If the pipeline exists, nothing is removed and the result is False. The engine's state is removed first, so that
-    a child that is still running loses its lease.
+    If the pipeline exists, nothing is removed and the result is False. The engine's state is removed first. A child
+    process that still works on the stream then no longer owns it, and must not publish.
     """
     if _pipeline_exists(org_id, pipeline_id):
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
@@ -43,7 +43,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
 
 
 def remove_again_if_deleted(claim: Claim) -> None:
-    """Remove the data again if the pipeline was deleted, because a frozen worker may have written after that."""
+    """Request another removal if the pipeline was deleted. A frozen worker may have written after the first removal."""
     if not _pipeline_exists(claim.org_id, claim.pipeline_id):
         removal.request_removal(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
 

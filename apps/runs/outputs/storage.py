@@ -1,4 +1,4 @@
-"""The storage of logs and outputs. Keys consist of ids only."""
+"""The storage of logs and outputs."""
 
 from __future__ import annotations
 

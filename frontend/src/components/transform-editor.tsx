@@ -15,7 +15,7 @@ interface Props {
   error?: string | null;
 }
 
-/** An editor of the Python function that changes each record. */
+/** An editor for the Python function that changes each record. */
 export function TransformEditor({ code, onChange, error }: Props) {
   return (
     <div className="grid gap-2">

@@ -1,4 +1,4 @@
-"""Compare the rows of any two destinations: normalise the values and ignore the order."""
+"""Compare the rows of any two destinations: normalize the values and ignore the order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
-def normalized(value: Any) -> str | None:
+def normalize(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
@@ -28,27 +28,25 @@ def normalized(value: Any) -> str | None:
         return date.isoformat(value)
     if isinstance(value, float):
         value = repr(value)
-    return _normalized_number(str(value))
+    return _normalize_number(str(value))
 
 
-def _normalized_number(text: str) -> str:
+def _normalize_number(text: str) -> str:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        return _normalized_time(text)
+        return _normalize_time(text)
     if not number.is_finite():
         return str(number).lower()
     return str(number.normalize() + 0)
 
 
-def _normalized_time(text: str) -> str:
+def _normalize_time(text: str) -> str:
     """Destinations write times with or without a fraction, and UTC as Z, +00 or +00:00."""
     try:
         if ":" in text and text[:1].isdigit():
             return (
-                normalized(
-                    datetime.fromisoformat(text) if "-" in text else time.fromisoformat(text)
-                )
+                normalize(datetime.fromisoformat(text) if "-" in text else time.fromisoformat(text))
                 or ""
             )
     except ValueError:
@@ -57,10 +55,8 @@ def _normalized_time(text: str) -> str:
 
 
 def multiset(rows: Iterable[Row]) -> Counter[tuple[tuple[str, str], ...]]:
-    """Count equal rows. Ignore the order of rows and fields that are null."""
+    """Count equal rows, in any order. Fields that are null are left out."""
     return Counter(
-        tuple(
-            sorted((name, text) for name, v in row.items() if (text := normalized(v)) is not None)
-        )
+        tuple(sorted((name, text) for name, v in row.items() if (text := normalize(v)) is not None))
         for row in rows
     )

@@ -95,10 +95,10 @@ def test_a_record_without_a_key_value_is_a_contract_failure(target: Target) -> N
         job.write([{"v": 1}])
 
 
-@pytest.mark.parametrize("kind", [ParquetTarget, JsonlTarget, CsvTarget])
-def test_files_refuse_to_merge(kind: Any, servers: Servers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target_class", [ParquetTarget, JsonlTarget, CsvTarget])
+def test_files_refuse_to_merge(target_class: Any, servers: Servers, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="do not support the write mode merge"):
-        SyncJob(kind(servers, tmp_path), "merge", ["id"])
+        SyncJob(target_class(servers, tmp_path), "merge", ["id"])
 
 
 def test_merging_without_a_key_is_refused(target: Target) -> None:

@@ -1,4 +1,4 @@
-"""Runs through the supervisor, without faults."""
+"""Runs through the supervisor: their rows, their state, and how a run continues another one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_first_event_of_a_run_contains_the_childs_pid(
 
 
 @pytest.mark.parametrize("total", ["none", "zero", "text", "true"])
-def test_an_invalid_total_of_the_source_is_ignored(
+def test_the_total_of_the_source_is_used_only_if_it_is_valid(
     make_rehearsal: MakeRehearsal, total: str
 ) -> None:
     run = make_rehearsal({"rows": 10, "total": total})
@@ -170,7 +170,7 @@ def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehea
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
 
 
-def test_a_failed_run_is_continued_by_the_next_one(make_rehearsal: MakeRehearsal) -> None:
+def test_a_failed_run_is_continued_by_the_next_run(make_rehearsal: MakeRehearsal) -> None:
     run = make_rehearsal(
         {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "failure_flag"}
     )
@@ -193,7 +193,7 @@ def test_changed_settings_start_a_new_sync(make_rehearsal: MakeRehearsal) -> Non
     assert published_ids(run.folder) == list(range(1, 1001))
 
 
-def test_a_changed_destination_starts_a_new_job_and_removes_the_old_staging(
+def test_a_new_job_after_changed_settings_removes_the_staging_of_the_old_job(
     make_rehearsal: MakeRehearsal,
 ) -> None:
     run = make_rehearsal({"rows": 500}, {"fault": "publish_fails"})

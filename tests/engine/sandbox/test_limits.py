@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, EngineError, SourceError
+from apps.engine.failures import CODE_WAS_SILENT, SECONDS_OF_CPU_TIME, EngineError, SourceError
 from apps.engine.sandbox import claims, process, roots
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import IsolationTooWeak, SandboxSite
@@ -40,7 +40,7 @@ GREEDY_CASES = {
     "computes without end and ignores SIGXCPU": GreedyCase(
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
         TookTooLong,
-        CODE_USED_CPU,
+        SECONDS_OF_CPU_TIME,
         replace(SMALL_LIMITS, cpu_seconds=1),
     ),
     "sleeps without end": GreedyCase(

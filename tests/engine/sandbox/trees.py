@@ -111,8 +111,8 @@ def _give_up_rights(uid: int | None, capabilities: tuple[int, ...] | None) -> No
         assert ctypes.CDLL(None).capset(header, sets) == 0
 
 
-def create_as_user(uid: int, tree: str, folder: Path) -> None:
+def create_as_user(uid: int, tree_name: str, folder: Path) -> None:
     """Give the folder to another user and create the tree as that user. Works as root only."""
     os.chown(folder, uid, uid)
     folder.chmod(0o700)
-    run_in_child(lambda: TREES[tree](Path()), folder=folder, uid=uid)
+    run_in_child(lambda: TREES[tree_name](Path()), folder=folder, uid=uid)

@@ -18,7 +18,7 @@ PARTITIONS = 4  # the mock cluster's default for a new topic
 
 
 class Cluster:
-    """A producer that runs the mock cluster."""
+    """The mock cluster, which librdkafka runs inside a producer."""
 
     def __init__(self) -> None:
         self.producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})

@@ -1,4 +1,4 @@
-"""An installation of an older release is upgraded to this one. Waiting jobs are done, the next runs continue where the
+"""An installation of an older release is upgraded to this one. Waiting jobs are executed, the next runs continue where the
 last runs stopped, and no row is duplicated.
 
 `before.tar.gz` is an installation of the release of 28 November 2026, after its worker was killed. It was created with
@@ -41,23 +41,23 @@ from tests.runs.processes import running_worker
 from tests.world import new_client
 
 ARCHIVE = Path(__file__).with_name("before.tar.gz")
-DROVER, WAREHOUSE, LOADER = "before", "before_warehouse", "before_loader"
+DROVER_DATABASE, WAREHOUSE_DATABASE, LOADER_ROLE = "before", "before_warehouse", "before_loader"
 PASSWORD = "loader-from-before"
-PIPELINE = "01a221e8-4b5d-709b-bf46-02f8d74d0c96"  # Slow
-ORG = "01a221e8-436a-712e-a179-472680a324cc"
+PIPELINE_ID = "01a221e8-4b5d-709b-bf46-02f8d74d0c96"  # Slow
+ORG_ID = "01a221e8-436a-712e-a179-472680a324cc"
 # Addresses, dates and digests in the archive. They are replaced by those of this test.
-OLD_SHOP, OLD_PORT, OLD_HOME = "127.0.0.1:33255", 38817, "/tmp/drover-tests-t8sb1k_l"  # noqa: S108
+OLD_SHOP_ADDRESS, OLD_PORT, OLD_HOME = "127.0.0.1:33255", 38817, "/tmp/drover-tests-t8sb1k_l"  # noqa: S108
 OLD_DAY = date(2026, 11, 28)
-OLD_DAYS = re.compile(r"2026-(?:11-2[89]|12-\d\d)")
-OLD_DESTINATION = "aa72a5cbe85f9a157193d06cb97c1df5ae745fbd0d45e882d89703efa2d8a89e"
-OLD_FINGERPRINT = "0b811cf3613f7a949f2587ad42417204c7752c899f8eaa93b56985c87034439b"
-LAST_JOB = 12
+OLD_DATES = re.compile(r"2026-(?:11-2[89]|12-\d\d)")
+OLD_DESTINATION_DIGEST = "aa72a5cbe85f9a157193d06cb97c1df5ae745fbd0d45e882d89703efa2d8a89e"
+OLD_SYNC_DIGEST = "0b811cf3613f7a949f2587ad42417204c7752c899f8eaa93b56985c87034439b"
+LAST_JOB_ID = 12
 JOBS = [
     ("runs.execute", "runs", "doing"),
     ("runs.execute", "runs", "todo"),
     ("orgs.mail_invitation", "mail", "todo"),
 ]
-ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE_SIZE = 30, 200, 100, 10
+ORDER_COUNT_BEFORE, SLOW_ROW_COUNT, SLOW_ROW_COUNT_BEFORE, PAGE_SIZE = 30, 200, 100, 10
 
 # {task of the older release: (queue, arguments)}. Jobs of these tasks may wait in the queue at an upgrade.
 TASKS = {
@@ -81,14 +81,16 @@ class Shop:
     """The API that the older release read. It now has more orders."""
 
     def __init__(self) -> None:
-        self.orders = ORDERS_BEFORE + 5
+        self.orders = ORDER_COUNT_BEFORE + 5
 
     def respond(self, request: ReceivedRequest) -> Reply:
         if request.headers.get("x-api-key") != "key-from-before":
             return Reply(status=401)
         start = int(request.params["offset"])
         if request.path == "/slow":
-            return Reply([{"id": n + 1} for n in range(start, min(start + PAGE_SIZE, SLOW_ROWS))])
+            return Reply(
+                [{"id": n + 1} for n in range(start, min(start + PAGE_SIZE, SLOW_ROW_COUNT))]
+            )
         since = int(request.params.get("since", 1))
         rows = [{"id": n, "total": n * 10} for n in range(since, self.orders + 1)]
         return Reply(rows[start : start + PAGE_SIZE])
@@ -115,41 +117,41 @@ def installation(
 ) -> Iterator[None]:
     """Restore the installation of the older release, and upgrade it as `make up` does."""
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {LOADER} LOGIN PASSWORD '{PASSWORD}'")
-        admin.execute(f"CREATE DATABASE {WAREHOUSE} OWNER {LOADER}")
-        admin.execute(f"CREATE DATABASE {DROVER}")
+        admin.execute(f"CREATE ROLE {LOADER_ROLE} LOGIN PASSWORD '{PASSWORD}'")
+        admin.execute(f"CREATE DATABASE {WAREHOUSE_DATABASE} OWNER {LOADER_ROLE}")
+        admin.execute(f"CREATE DATABASE {DROVER_DATABASE}")
         try:
             _restore(tmp_path, f"127.0.0.1:{api.port}", admin.info.port)
-            _upgrade(database.url_of(DROVER))
+            _upgrade(database.url_of(DROVER_DATABASE))
             with (
                 django_db_blocker.unblock(),
-                using_database(database.url_of(DROVER), monkeypatch),
+                using_database(database.url_of(DROVER_DATABASE), monkeypatch),
             ):
                 yield
         finally:
-            admin.execute(f"DROP DATABASE {DROVER} WITH (FORCE)")
-            admin.execute(f"DROP DATABASE {WAREHOUSE} WITH (FORCE)")
-            admin.execute(f"DROP ROLE {LOADER}")
+            admin.execute(f"DROP DATABASE {DROVER_DATABASE} WITH (FORCE)")
+            admin.execute(f"DROP DATABASE {WAREHOUSE_DATABASE} WITH (FORCE)")
+            admin.execute(f"DROP ROLE {LOADER_ROLE}")
 
 
-def _restore(folder: Path, shop: str, port: int) -> None:
+def _restore(folder: Path, shop_address: str, port: int) -> None:
     """Restore the databases and the storage, with the addresses of this test and with dates of yesterday.
 
     The unfinished run has not reached its time limit, and a schedule is due.
     """
     home = os.environ["DROVER_HOME"]
-    old = (OLD_DESTINATION, OLD_FINGERPRINT)
-    assert sync_digests(OLD_SHOP, OLD_PORT, OLD_HOME) == old
-    replacements = {OLD_SHOP: shop, f'"port": {OLD_PORT}': f'"port": {port}'}
-    replacements |= dict(zip(old, sync_digests(shop, port, home), strict=True))
+    old_digests = (OLD_DESTINATION_DIGEST, OLD_SYNC_DIGEST)
+    assert sync_digests(OLD_SHOP_ADDRESS, OLD_PORT, OLD_HOME) == old_digests
+    replacements = {OLD_SHOP_ADDRESS: shop_address, f'"port": {OLD_PORT}': f'"port": {port}'}
+    replacements |= dict(zip(old_digests, sync_digests(shop_address, port, home), strict=True))
     subprocess.run(["tar", "-xzf", ARCHIVE, "--no-same-owner", "-C", folder], check=True)
     shutil.copytree(folder / "storage", Path(home) / "storage", dirs_exist_ok=True)
-    for name, dump in ((DROVER, "drover.sql"), (WAREHOUSE, "warehouse.sql")):
+    for name, dump in ((DROVER_DATABASE, "drover.sql"), (WAREHOUSE_DATABASE, "warehouse.sql")):
         text = (folder / dump).read_text()
         for old_text, new_text in replacements.items():
             text = text.replace(old_text, new_text)
-        _load(database.url_of(name), OLD_DAYS.sub(_move_date, text))
-    with psycopg.connect(database.url_of(DROVER)) as admin:
+        _load(database.url_of(name), OLD_DATES.sub(_move_date, text))
+    with psycopg.connect(database.url_of(DROVER_DATABASE)) as admin:
         admin.execute("UPDATE runs_run SET started_at = now() WHERE status = 'running'")
         admin.execute("UPDATE pipelines_schedule SET next_run_at = now() - interval '1 minute'")
 
@@ -180,19 +182,24 @@ def _upgrade(url: str) -> None:
     state.install(owner, role="app_engine")
 
 
-def sync_digests(shop: str, port: int, home: str) -> tuple[str, str]:
+def sync_digests(shop_address: str, port: int, home: str) -> tuple[str, str]:
     """Return the digests by which the older release recognized an unfinished sync.
 
     The first digest is of the destination, and the second is of the destination, the source and the mode.
     """
-    connection_settings = {"host": "127.0.0.1", "port": port, "user": LOADER, "database": WAREHOUSE}
+    connection_settings = {
+        "host": "127.0.0.1",
+        "port": port,
+        "user": LOADER_ROLE,
+        "database": WAREHOUSE_DATABASE,
+    }
     destination_digest = digest(
         [
             "postgres",
             connection_settings,
             "slow",
             f"file://{home}/storage",
-            f"org/{ORG}/data/{PIPELINE}",
+            f"org/{ORG_ID}/data/{PIPELINE_ID}",
         ]
     )
     orders = {
@@ -203,7 +210,7 @@ def sync_digests(shop: str, port: int, home: str) -> tuple[str, str]:
         "cursor_param": "since",
     }
     source = {
-        "base_url": f"http://{shop}",
+        "base_url": f"http://{shop_address}",
         "auth": {"type": "api_key", "name": "X-API-Key"},
         "pagination": {"type": "offset", "page_size": PAGE_SIZE},
         "streams": [orders, {"name": "slow", "path": "/slow", "primary_key": ["id"]}],
@@ -272,16 +279,16 @@ def _body(answer: Any) -> Any:
 
 def read_rows(table: str, columns: str = "id") -> list[Any]:
     """Return the rows of a table in the warehouse, in order."""
-    with psycopg.connect(database.url_of(WAREHOUSE)) as admin:
+    with psycopg.connect(database.url_of(WAREHOUSE_DATABASE)) as admin:
         return admin.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
 
 
 def remaining_old_jobs() -> list[Any]:
     """Return the jobs of the older release that are still in the queue. A job of an unknown task stays as failed."""
-    with psycopg.connect(database.url_of(DROVER)) as admin:
+    with psycopg.connect(database.url_of(DROVER_DATABASE)) as admin:
         return admin.execute(
             "SELECT task_name, queue_name, status::text FROM procrastinate_jobs WHERE id <= %s ORDER BY id",
-            [LAST_JOB],
+            [LAST_JOB_ID],
         ).fetchall()
 
 
@@ -303,17 +310,19 @@ def test_an_older_installation_continues_without_duplicates(
     ada = OldUser()
     waiting_runs, interrupted_runs = ada.runs("pending"), ada.runs("running")
     assert (list(waiting_runs), list(interrupted_runs)) == (["Orders"], ["Slow"])
-    assert read_rows("orders") == read_rows("merged") == id_rows(ORDERS_BEFORE)
+    assert read_rows("orders") == read_rows("merged") == id_rows(ORDER_COUNT_BEFORE)
     assert remaining_old_jobs() == JOBS
     with running_worker():
         assert ada.wait_for_success(waiting_runs["Orders"])["progress"]["written"] == 5
         assert read_rows("orders", "id, twice") == [(n, n * 20) for n in range(1, 36)]
 
         continued = ada.wait_for_success(interrupted_runs["Slow"])
-        assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROWS)
+        assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROW_COUNT)
         slow_requests = [request for request in api.requests if request.path == "/slow"]
-        assert min(int(request.params["offset"]) for request in slow_requests) == SLOW_BEFORE
-        assert read_rows("slow") == id_rows(SLOW_ROWS)
+        assert (
+            min(int(request.params["offset"]) for request in slow_requests) == SLOW_ROW_COUNT_BEFORE
+        )
+        assert read_rows("slow") == id_rows(SLOW_ROW_COUNT)
 
         assert ada.run_pipeline("Ticks")["progress"]["written"] == 10
         assert read_rows("ticks") == id_rows(20)
@@ -332,9 +341,9 @@ def test_an_older_installation_continues_without_duplicates(
     _check_migrated_definitions(ada, ada.pipelines()["Orders"])
 
 
-def _check_migrated_definitions(ada: OldUser, orders: str) -> None:
-    """Check the migrated definitions of a pipeline. In the older release its second version added a transform."""
-    first, second = (ada.get(f"pipelines/{orders}/versions/{n}")["config"] for n in (1, 2))
+def _check_migrated_definitions(ada: OldUser, pipeline_id: str) -> None:
+    """Check the migrated definitions of a pipeline. In the older release the pipeline's second version added a transform."""
+    first, second = (ada.get(f"pipelines/{pipeline_id}/versions/{n}")["config"] for n in (1, 2))
     [stream] = second["streams"]
     assert (stream["stream"], stream["table"], stream["write_mode"]) == (
         "orders",
@@ -343,5 +352,5 @@ def _check_migrated_definitions(ada: OldUser, orders: str) -> None:
     )
     assert "record['twice']" in stream.pop("transforms")[0]["code"]
     assert first == {**second, "streams": [{**stream, "transforms": []}]}
-    [change] = ada.get(f"pipelines/{orders}/versions/2/diff")["changes"]
+    [change] = ada.get(f"pipelines/{pipeline_id}/versions/2/diff")["changes"]
     assert change["field"] == "streams.0.transforms"

@@ -357,15 +357,15 @@ def test_a_user_who_moves_to_another_group_in_concurrent_requests_gets_the_role_
 ) -> None:
     """A user leaves one group and joins another at the same time. The second change waits for the first."""
     world = make_world()
-    directory, person = directory_client(world), world.users[Role.VIEWER].email
-    pk = add_user(directory, person).json()["id"]
+    directory, email = directory_client(world), world.users[Role.VIEWER].email
+    pk = add_user(directory, email).json()["id"]
     groups = {}
     for role, members in (("admin", [{"value": pk}]), ("member", [])):
         body = {"schemas": [GROUP], "displayName": role, "members": members}
         groups[role] = directory.post(f"{BASE}/Groups", body).json()["id"]
         path = f"/api/v1/org/scim/groups/{groups[role]}"
         assert world.client("owner").put(path, {"role": role}).status_code == 200
-    assert role_of(world, person) == "admin"
+    assert role_of(world, email) == "admin"
     answers = []
 
     def join_second_group() -> None:
@@ -383,7 +383,7 @@ def test_a_user_who_moves_to_another_group_in_concurrent_requests_gets_the_role_
         assert join_thread.is_alive(), "the second change did not wait for the first"
     join_thread.join()
     assert answers[0].status_code == 200, answers[0].content
-    assert role_of(world, person) == "member"
+    assert role_of(world, email) == "member"
 
 
 def test_a_member_cannot_give_a_group_a_role(world: World) -> None:

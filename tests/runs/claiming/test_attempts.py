@@ -21,12 +21,12 @@ from pytest_django import Settings
 
 from apps.engine.contract import Progress
 from apps.engine.failures import (
-    CODE_USED_CPU,
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
-    NO_READABLE_COLUMNS,
     NO_SUCH,
+    SECONDS_OF_CPU_TIME,
     TABLE_GONE,
+    WITH_READABLE_COLUMNS,
     FailureClass,
 )
 from apps.engine.process import controller, silence, supervisor
@@ -192,7 +192,7 @@ def test_attempts_with_progress_do_not_count_towards_the_maximum_of_attempts(
     ("message", "setting"),
     [
         (f"{CODE_WAS_SILENT} 300 seconds.", "DROVER_SANDBOX_SILENCE_SECONDS"),
-        (f"The code used more than 3,600 {CODE_USED_CPU}.", "DROVER_SANDBOX_CPU_SECONDS"),
+        (f"The code used more than 3,600 {SECONDS_OF_CPU_TIME}.", "DROVER_SANDBOX_CPU_SECONDS"),
     ],
 )
 def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
@@ -208,7 +208,7 @@ def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
     [
         (FailureClass.AUTHENTICATION, f"The user {LACKS_PERMISSION}", "Grant the connector's user"),
         (FailureClass.CONFIGURATION, f"{NO_SUCH} schema", "Create what is missing"),
-        (FailureClass.CONFIGURATION, f"there is {NO_READABLE_COLUMNS}", "USAGE on its schema"),
+        (FailureClass.CONFIGURATION, f"there is {WITH_READABLE_COLUMNS}", "USAGE on its schema"),
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
         (FailureClass.SOURCE, "The code ended its process with exit status 3.", ADVICE_FOR_CODE),
         (FailureClass.SOURCE, "The code raised KeyError: 'id'", ADVICE_FOR_CODE),

@@ -1,6 +1,7 @@
 """A child stream of another stream
 
-The comments of each post are requested with the id of the post in the path. They have a separate pagination.
+The comments of each post are requested with the id of the post in the path, page by page. Records
+that are marked as spam are left out.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class Blog(RestSource):
 
     def get(self, pagination: dict[str, Any] | None = None) -> Page:
         page = super().get(pagination)
-        return Page(self.without_spam(page.rows), page.next_pagination, page.next_state)
+        return Page(self.remove_spam(page.rows), page.next_pagination, page.next_state)
 
-    def without_spam(self, rows: Any) -> Iterator[dict[str, Any]]:
+    def remove_spam(self, rows: Any) -> Iterator[dict[str, Any]]:
         return (row for row in rows if not row.get("spam"))

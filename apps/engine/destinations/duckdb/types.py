@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from apps.engine.frames.columns import DECIMAL_DIGITS, EXACT_INTEGERS, Column, ColumnType
+from apps.engine.frames.columns import DECIMAL_DIGITS, MAX_EXACT_INTEGER, Column, ColumnType
 
 TYPES: dict[ColumnType, str] = {
     ColumnType.NULL: "VARCHAR",
@@ -56,7 +56,7 @@ def widen_expression(expression: str, column: Column, target: Column) -> str:
 def changes_value_condition(expression: str, column: Column, target: Column) -> str:
     """Return a condition that is true if a conversion to the wider type would change the value or fail."""
     if column.type is ColumnType.INTEGER and target.type is ColumnType.NUMBER:
-        return f"abs({expression}::HUGEINT) > {EXACT_INTEGERS}"
+        return f"abs({expression}::HUGEINT) > {MAX_EXACT_INTEGER}"
     return f"{expression} IS NOT NULL AND TRY_CAST({expression} AS {sql_type(target)}) IS NULL"
 
 

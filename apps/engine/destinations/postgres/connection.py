@@ -46,7 +46,7 @@ FAILURES_BY_SQLSTATE: dict[str, tuple[type[EngineError], str]] = {
     "25006": (ConfigurationError, "The database is read-only"),
 }
 
-# A frozen writer would otherwise keep its locks and block other sessions.
+# PostgreSQL ends a transaction that is idle for longer, so that a frozen process does not keep its locks.
 IDLE_TRANSACTION_TIMEOUT = "30s"
 
 
@@ -92,12 +92,12 @@ def convert_error(error: psycopg.Error, config: PostgresConfig) -> EngineError:
     if state is None:
         return postgres.convert_connection_error(error, config, default=DestinationError)
     details = [error.diag.message_primary or "no message"]
-    for label, name in (
+    for label, text in (
         ("column", error.diag.column_name),
         ("constraint", error.diag.constraint_name),
         ("hint", error.diag.message_hint),
     ):
-        details += [f"{label}: {name}"] if name else []
+        details += [f"{label}: {text}"] if text else []
     evidence = (f"SQLSTATE {state}: {details[0][:300]}", *details[1:])
     for length in (5, 3, 2):
         if state[:length] in FAILURES_BY_SQLSTATE:

@@ -204,7 +204,7 @@ def _create_schema(cursor: Cursor, schema: str) -> None:
     row = cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
     if row is not None:
         return
-    # If another session creates it at the same time, CREATE SCHEMA IF NOT EXISTS can still fail.
+    # CREATE SCHEMA IF NOT EXISTS can still fail if another transaction creates the schema at the same time.
     with contextlib.suppress(UniqueViolation), cursor.connection.transaction():
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
 

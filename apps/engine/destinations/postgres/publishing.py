@@ -218,7 +218,7 @@ class Publishing:
     def _staged_rows(self) -> sql.Composable:
         """Return SQL for the staged rows as `s`.
 
-        With a key, return only the last row of each key. Its parameter is the list of the batches' marks.
+        With a key, the SQL returns only the last row of each key, and has one parameter: the list of the batches' marks.
         """
         if self._key:
             return keys.last_records(self._staging.name, self._key)
@@ -240,14 +240,14 @@ def _assignments(staged_columns: dict[str, Column], target: Table) -> Assignment
     ]
 
 
-def _conversion(name: str, kind: ColumnType, column: TableColumn) -> sql.Composable:
+def _conversion(name: str, staged_type: ColumnType, column: TableColumn) -> sql.Composable:
     """Return SQL that converts the staged value to the target column's type.
 
-    The value is cast if Drover would not choose that type.
+    A type that Drover never chooses for a column is reached by a cast.
     """
     value = sql.Identifier("s", name)
     if column.column_type not in {None, ColumnType.NULL}:
-        return widen_expression(value, kind, column.column_type)
+        return widen_expression(value, staged_type, column.column_type)
     if column.category == "S":  # Assignment checks the length and fails; a cast would truncate.
-        return widen_expression(value, kind, ColumnType.STRING)
+        return widen_expression(value, staged_type, ColumnType.STRING)
     return sql.SQL("{}::{}").format(value, sql.SQL(column.type_without_length))

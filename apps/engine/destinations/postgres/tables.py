@@ -11,7 +11,7 @@ from apps.engine.destinations.postgres.identifiers import TableName
 from apps.engine.destinations.postgres.types import (
     COLUMN_TYPES,
     SMALL_INTEGER_LIMITS,
-    inexact_as_float_condition,
+    outside_exact_floats_condition,
     sql_type,
     widen_expression,
 )
@@ -157,7 +157,9 @@ class SchemaEvolution:
     def _is_inexact(self, name: str, current_type: ColumnType) -> bool:
         """Return whether an integer, in the target or in the staged rows, would change when stored as a float."""
         table = self._target if current_type is ColumnType.INTEGER else self._staging
-        return has_row(self._cursor, table.name, inexact_as_float_condition(sql.Identifier(name)))
+        return has_row(
+            self._cursor, table.name, outside_exact_floats_condition(sql.Identifier(name))
+        )
 
     def _is_empty(self, name: str) -> bool:
         has_value = sql.SQL("{} IS NOT NULL").format(sql.Identifier(name))

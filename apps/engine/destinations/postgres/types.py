@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from apps.engine.frames.columns import EXACT_INTEGERS, Column, ColumnType
+from apps.engine.frames.columns import MAX_EXACT_INTEGER, Column, ColumnType
 
-SQL_TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
+SQL_TYPES: dict[ColumnType, str] = {  # as format_type() spells them
     # The type of staged columns without values. PostgreSQL changes it to text without rewriting the table.
     ColumnType.NULL: "character varying",
     ColumnType.BOOLEAN: "boolean",
@@ -50,7 +50,7 @@ def widen_expression(
     return sql.SQL("{}::{}").format(expression, sql.SQL(SQL_TYPES[new_type]))
 
 
-def inexact_as_float_condition(column: sql.Composable) -> sql.Composable:
-    """Return a condition that is true for an integer that no float equals."""
-    limit = sql.Literal(EXACT_INTEGERS)
+def outside_exact_floats_condition(column: sql.Composable) -> sql.Composable:
+    """Return a condition that is true for an integer outside the range in which floats are exact."""
+    limit = sql.Literal(MAX_EXACT_INTEGER)
     return sql.SQL("({0} > {1} OR {0} < -{1})").format(column, limit)

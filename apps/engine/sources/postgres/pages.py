@@ -52,7 +52,7 @@ class PageQuery:
 class PageEnd:
     """The end of a page: its number of rows, their order texts, and whether more rows follow."""
 
-    rows: int
+    row_count: int
     order_texts: pl.DataFrame
     has_more: bool
     # Digests of the rows with the last cursor value, if the table has no key.
@@ -115,7 +115,7 @@ class CursorPlan:
         return self._next_position(token, page_end) if page_end.has_more else {}
 
     def next_state(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
-        if not page_end.rows:  # The position is still the end of the previous page.
+        if not page_end.row_count:  # The position is still the end of the previous page.
             return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
         return {"cursor_field": self.cursor.name, **self._next_position(token, page_end)}
 
@@ -178,10 +178,10 @@ class TiedCursorPlan:
         )
 
     def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
-        return self._next_position(page_end) if page_end.rows >= limit else {}
+        return self._next_position(page_end) if page_end.row_count >= limit else {}
 
     def next_state(self, token: Token, page_end: PageEnd) -> dict[str, Any]:
-        if page_end.rows:
+        if page_end.row_count:
             return {"cursor_field": self.cursor.name, **self._next_position(page_end)}
         return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
 
@@ -239,7 +239,7 @@ class PositionPlan:
         end = _first_block(token) + blocks
         if end >= self.block_count:
             return {}
-        rows_per_block = max(page_end.rows / blocks, 0.1)
+        rows_per_block = max(page_end.row_count / blocks, 0.1)
         next_blocks = max(1, min(int(limit / rows_per_block), blocks * 4))
         return {"place": f"({end},0)", "blocks": next_blocks, "file": self.filenode}
 
@@ -263,7 +263,11 @@ class TextPlan:
         return PageQuery(clauses)
 
     def next_token(self, token: Token, limit: int, page_end: PageEnd) -> dict[str, Any]:
-        return {"offset": int(token.get("offset", 0)) + page_end.rows} if page_end.has_more else {}
+        return (
+            {"offset": int(token.get("offset", 0)) + page_end.row_count}
+            if page_end.has_more
+            else {}
+        )
 
 
 def make_cursor_plan(

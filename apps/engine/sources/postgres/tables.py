@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
-from apps.engine.failures import NO_READABLE_COLUMNS, ConfigurationError
+from apps.engine.failures import WITH_READABLE_COLUMNS, ConfigurationError
 from apps.engine.sources.postgres.columns import CURSOR_TYPES, PgColumn
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -156,7 +156,7 @@ def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
     """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable."""
     candidates = find_relations(cursor, schemas, stream)
     if not candidates:
-        raise ConfigurationError(f"there is no table or view {stream!r} {NO_READABLE_COLUMNS}")
+        raise ConfigurationError(f"there is no table or view {stream!r} {WITH_READABLE_COLUMNS}")
     return next((table for table in candidates if table.stream_name == stream), candidates[0])
 
 

@@ -22,5 +22,5 @@ class Command(BaseCommand):
             cells = [("x" if role in roles else " ").center(len(role.value)) for role in Role]
             self._print_row(permission.value.ljust(width), cells)
 
-    def _print_row(self, first: str, cells: list[str]) -> None:
-        self.stdout.write(f"| {first} | {' | '.join(cells)} |")
+    def _print_row(self, first_cell: str, cells: list[str]) -> None:
+        self.stdout.write(f"| {first_cell} | {' | '.join(cells)} |")

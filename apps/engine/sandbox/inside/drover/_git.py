@@ -27,10 +27,10 @@ from drover._failures import (
 from drover._source import Page, Source
 
 MAX_FILES = 200
-MAX_BYTES = 512 * 1024  # bytes per file
+MAX_FILE_BYTES = 512 * 1024  # bytes per file
 # Do not fetch larger files. A server that does not support this filter sends all files.
-_NO_LARGE_FILES = b"blob:limit=%d" % (MAX_BYTES + 1)
-MAX_SUBJECT = 200  # characters of a commit's first line
+_NO_LARGE_FILES = b"blob:limit=%d" % (MAX_FILE_BYTES + 1)
+MAX_TEXT_LENGTH = 200  # characters of a commit's author, and of its subject
 Row = dict[str, Any]
 
 
@@ -116,7 +116,7 @@ def _file_rows(repository: MemoryRepo, tree_id: bytes, path: str) -> Iterator[Ro
     entries = [file_entry for file_entry in folder.iteritems() if _is_source_file(file_entry.path)]
     if len(entries) > MAX_FILES:
         raise ConfigurationError(
-            f"The folder has {len(entries):,} Python files; {MAX_FILES} may be read."
+            f"The folder has {len(entries):,} Python files; at most {MAX_FILES} are allowed."
         )
     for file_entry in entries:
         name = file_entry.path.decode("utf-8", "replace")
@@ -144,7 +144,7 @@ def _find_entry(repository: MemoryRepo, tree_id: bytes, path: str) -> TreeEntry 
         object_id = entry.sha
         if stat.S_ISLNK(entry.mode or 0) or (entry.mode or 0) == _SUBMODULE_MODE:
             raise ConfigurationError(
-                f"{path} leads through a symbolic link; use the path of the target."
+                f"{path} leads through a symbolic link or a submodule. Use a path without them."
             )
     return entry
 
@@ -167,8 +167,8 @@ def _file_row(repository: MemoryRepo, path: str, entry: TreeEntry) -> Row:
     if blob is not None and not isinstance(blob, Blob):
         return {"path": path, "problem": "It is not a file."}
     data = blob.as_raw_string() if blob is not None else None
-    if data is None or len(data) > MAX_BYTES:
-        return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
+    if data is None or len(data) > MAX_FILE_BYTES:
+        return {"path": path, "problem": f"It is larger than {MAX_FILE_BYTES:,} bytes."}
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:
@@ -180,7 +180,7 @@ def _commit_state(commit: Commit) -> Row:
     subject = commit.message.decode("utf-8", "replace").strip().partition("\n")[0]
     return {
         "commit": commit.id.decode(),
-        "author": author.partition(" <")[0][:MAX_SUBJECT] or author[:MAX_SUBJECT],
-        "subject": subject[:MAX_SUBJECT],
+        "author": author.partition(" <")[0][:MAX_TEXT_LENGTH] or author[:MAX_TEXT_LENGTH],
+        "subject": subject[:MAX_TEXT_LENGTH],
         "committed_at": datetime.fromtimestamp(commit.commit_time, UTC).isoformat(),
     }
