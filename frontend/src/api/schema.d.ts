@@ -3004,14 +3004,14 @@ export interface components {
             docs_url: string;
             /** @description JSON Schema of the settings; secret fields are writeOnly. */
             config_schema: unknown;
-            /** @description Paths of possible secrets, `*` for any name or index. */
+            /** @description Paths of the settings that are secret. `*` stands for any name or index. */
             secret_paths: string[];
-            /** @description Empty if the streams depend on the connection. */
+            /** @description Streams that every source of this kind has. Empty if they depend on the settings. */
             streams: components["schemas"]["CatalogueStream"][];
             sync_modes: string[];
             write_modes: string[];
             supports_incremental: boolean;
-            /** @description An incremental sync must name its cursor field. */
+            /** @description Whether an incremental sync must name its cursor field. */
             needs_cursor: boolean;
         };
         CatalogueList: {
@@ -3112,7 +3112,7 @@ export interface components {
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
-            /** @description Result of the last check. */
+            /** @description Whether the last check succeeded; null if there was none. */
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
@@ -3147,7 +3147,7 @@ export interface components {
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
-            /** @description Result of the last check. */
+            /** @description Whether the last check succeeded; null if there was none. */
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
