@@ -16,7 +16,7 @@ class Figure:
     value: str
     target: str
     reached: bool
-    all_values: str  # they show the spread
+    all_values: str  # the measured values, which show the spread
 
 
 @dataclass(frozen=True, slots=True)

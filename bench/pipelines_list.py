@@ -23,7 +23,7 @@ SECONDS = 4.0
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
-    """Yield the ratio of requests per second, in paired rounds."""
+    """Yield the numbers of queries, and the ratio of requests per second in paired rounds."""
     small_org, large_org = create_pipelines(installation, 10), create_pipelines(installation, 1000)
     with psycopg.connect(installation.owner_url(), autocommit=True) as owner:
         # Autovacuum does this within a minute. Without it, the query plan would depend on the timing.

@@ -1,7 +1,7 @@
-"""The fastest possible writer for a destination, with the same reader in a thread.
+"""Write generated flights to Parquet files or a PostgreSQL table as fast as possible, for a comparison.
 
-`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds that it took, without imports.
-There are no checkpoints, no staging and no publishing.
+`python -m bench.raw_writers parquet|postgres ROW_COUNT PAGE_SIZE TARGET` prints the seconds of reading and writing,
+without imports. A thread reads pages ahead. There are no checkpoints, no staging and no publishing.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _COLUMN_TYPES = {
 }
 
 
-def frames(rows: int, page: int) -> Iterator[pl.DataFrame]:
-    """Yield batches of FLUSH_ROWS. A thread reads a few pages ahead."""
+def read_frames(row_count: int, page_size: int) -> Iterator[pl.DataFrame]:
+    """Yield frames of at least FLUSH_ROWS rows; the last frame may be smaller. A thread reads a few pages ahead."""
     pages: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=8)
 
     def read_pages() -> None:
-        for first in range(1, rows + 1, page):
-            pages.put(flights(first, min(page, rows + 1 - first)))
+        for first in range(1, row_count + 1, page_size):
+            pages.put(flights(first, min(page_size, row_count + 1 - first)))
         pages.put(None)
 
     threading.Thread(target=read_pages, daemon=True).start()
@@ -48,12 +48,12 @@ def frames(rows: int, page: int) -> Iterator[pl.DataFrame]:
         yield pl.concat(waiting_frames)
 
 
-def to_parquet(rows: int, page: int, folder: str) -> None:
-    for number, frame in enumerate(frames(rows, page)):
+def write_parquet(row_count: int, page_size: int, folder: str) -> None:
+    for number, frame in enumerate(read_frames(row_count, page_size)):
         frame.write_parquet(Path(folder) / f"part-{number:05}.parquet")
 
 
-def to_postgres(rows: int, page: int, dsn: str) -> None:
+def write_postgres(row_count: int, page_size: int, dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("drop table if exists drover_bench_raw")
         columns = flights(1, 1).schema
@@ -62,16 +62,16 @@ def to_postgres(rows: int, page: int, dsn: str) -> None:
         )
         connection.execute(f"create table drover_bench_raw ({column_definitions})".encode())
         with connection.cursor().copy("copy drover_bench_raw from stdin (format csv)") as copy:
-            for frame in frames(rows, page):
+            for frame in read_frames(row_count, page_size):
                 csv = io.BytesIO()
                 frame.write_csv(csv, include_header=False)
                 copy.write(csv.getbuffer())
 
 
-def main(kind: str, rows: str, page: str, target: str) -> None:
-    write = {"parquet": to_parquet, "postgres": to_postgres}[kind]
+def main(kind: str, row_count: str, page_size: str, target: str) -> None:
+    write = {"parquet": write_parquet, "postgres": write_postgres}[kind]
     started = time.perf_counter()
-    write(int(rows), int(page), target)
+    write(int(row_count), int(page_size), target)
     sys.stdout.write(f"{time.perf_counter() - started}\n")
 
 

@@ -46,7 +46,7 @@ ENGINE_DATABASE_URL = env.with_keepalives(
 PROCESS = env.text("DROVER_PROCESS", "command")
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 # The server ends an idle transaction after this time. If a process freezes in a transaction, its locks are released
-# before the leases of waiting processes expire. The other limits of a session belong to the database roles
+# before the leases of waiting processes expire. The other limits of a connection belong to the database roles
 # (local.database.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
@@ -58,8 +58,8 @@ WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
 WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
 QUEUE_POOL = 2  # connections of a worker for fetching jobs; another one is for LISTEN
-# Seconds after which the pool gives up a failed attempt to connect. The pool waits longer and longer within one
-# attempt, and a new attempt starts at once.
+# If a pool cannot connect, it waits longer after each try. After this number of seconds it starts again with a short
+# wait, so that it notices soon when the database is available again.
 POOL_RECONNECT = 2.0
 
 
@@ -336,9 +336,9 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 # --- Engine and runs --------------------------------------------------------------------------
 # Whether pipelines may connect to private and loopback addresses. In production strangers may have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
-# Address space of a process of the engine, which executes a run, a check or a preview: docs/howto/look-after.md.
+# Address space of a process of the engine, which executes a run, a check or a preview (docs/howto/look-after.md).
 CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
-# Limits of custom code: docs/howto/custom-sources.md. Custom code does not run if the machine
+# Limits of custom code (docs/howto/custom-sources.md). Custom code does not run if the machine
 # supports less isolation than SANDBOX_LEAST_ISOLATION.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
@@ -354,7 +354,8 @@ SANDBOX_LIMITS = {
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
-# Concurrent runs of one org per worker, so that one org cannot use up the worker's memory. 0: computed from memory.
+# Concurrent runs of one org per worker, so that one org cannot use up the worker's memory. If 0, the number is computed
+# from the memory.
 WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, minimum=0) or memory.max_runs_per_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
@@ -364,11 +365,11 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
 }
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
-# Seconds without a page, a write or a log line until a run counts as hung: docs/howto/look-after.md.
+# Seconds without a page, a write or a log line until a run counts as hung (docs/howto/look-after.md).
 RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
 # The wait before the second attempt of a run.
 RUN_RETRY_WAIT = timedelta(seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10))
-# Concurrent live streams in each web process.
+# Concurrent event streams to clients in each web process.
 STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
 STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
 STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)

@@ -58,7 +58,10 @@ class Home:
         return self.root / "restore-unfinished.json"
 
     def create_folders(self, *, restoring: bool = False) -> None:
-        """Create missing folders. Raises LocalError if that is not possible."""
+        """Create missing folders.
+
+        Raises LocalError if a folder cannot be created, or if a restore was interrupted, unless `restoring` is set.
+        """
         if self.restore_marker.exists() and not restoring:
             raise LocalError(
                 f"A restore to {self.root} was interrupted: run `manage.py restore` with the same "

@@ -20,7 +20,7 @@ from local.terminal import complain
 
 
 def generate_keys() -> None:
-    """Generate the keys of this home, unless they are in the environment."""
+    """Generate the missing keys of this home."""
     home = Home.from_environment()
     home.create_folders()
     ensure_keys(home.keys)
@@ -58,7 +58,10 @@ STEPS = {"database": create_database, "engine": create_engine_tables, "demo": cr
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step. Returns EXPLAINED_FAILURE_CODE if it failed and the reason was printed."""
+    """Run one step, and return the exit code.
+
+    It is EXPLAINED_FAILURE_CODE or DATABASE_LOST_CODE if the step failed and the reason was printed.
+    """
     try:
         if arguments == ["keys"]:
             generate_keys()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from psycopg import errors
 
-# Errors of a statement that waited too long for another session's lock.
+# Errors of a statement that waited too long for a lock of another transaction.
 LOCK_ERRORS = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of the error. The second line is left out, because it quotes values of the row.
+    """Return the first line of the error. The other lines are left out, because they may quote values of a row.
 
     Django and Procrastinate wrap the driver's error. Procrastinate's wrapper does not contain the message.
     """

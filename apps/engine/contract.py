@@ -227,7 +227,7 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A published file under `RunSpec.data`; `key` starts with its prefix."""
+    """A published file in the storage `RunSpec.data`; `key` starts with the prefix of this storage."""
 
     name: str
     key: str

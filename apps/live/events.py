@@ -1,7 +1,7 @@
 """Store events as numbered rows, and announce them with NOTIFY in the same transaction.
 
 The numbers of one subject have no gaps and increase in the order of commits, because each writer of an event locks
-the subject's row. Events that concern the whole org also get a number of the org's stream.
+the subject's row. Events that concern the whole org also get a number in the org-wide event stream.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from apps.live.subjects import Subject
 from apps.orgs.walls.scope import current_org_id
 
 CHANNEL = "drover_events"
-MAX_NOTICE_BODY = 7000  # bytes; PostgreSQL's limit for a notice is 8000
+MAX_NOTICE_BODY = 7000  # bytes; PostgreSQL's limit for the payload of a NOTIFY is 8000
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -32,7 +32,7 @@ class NewEvent:
 
 
 def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]) -> int:
-    """Add events to the stream of `key`, in order, in the caller's transaction. Returns the last number."""
+    """Add events of the object with the id `key`, in order, in the caller's transaction. Returns the last number."""
     if current_org_id() != org_id:
         raise LookupError("call publish inside the scope of the subject's org")
     if not new_events:
@@ -56,7 +56,7 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
 def format_notice(
     org_id: UUID, key: UUID, number: int, org_number: int | None, kind: str, body: str
 ) -> str:
-    """Return `<org>|<subject>|<number>|<number in the org's stream or empty>|<kind>|<body, or empty if large>`."""
+    """Return `<org>|<subject>|<number>|<number in the org-wide stream or empty>|<kind>|<body, or empty if large>`."""
     sent_body = body if len(body.encode()) < MAX_NOTICE_BODY else ""
     return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{sent_body}"
 
@@ -94,7 +94,7 @@ def _insert_events(
     subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]
 ) -> None:
     with connection.cursor() as cursor:
-        # Do not use executemany: after its pipeline the server's limit for idle transactions has no effect.
+        # Do not use executemany: after libpq's pipeline mode, the limit for idle transactions has no effect.
         cursor.execute(
             f"""INSERT INTO {subject.event_table} (id, org_id, {subject.id_column}, sequence, org_sequence, kind, body, at)
                SELECT id, org, key, number, org_number, kind, body, now()

@@ -1,7 +1,7 @@
-"""Limit the number of open streams in one web process: per member, per org and in total.
+"""Limit the number of open event streams in one web process: per member, per org and in total.
 
-A stream takes a slot after the check of its credential and before its first read, and releases the slot at its end.
-Only the event loop does this, so no lock is needed. Each web process counts only its own streams, so n processes together
+A stream is counted from the check of its credential, before its first read, until its end.
+Only the event loop changes the counts, so no lock is needed. Each web process counts only its own streams, so n processes together
 allow n times as many streams.
 """
 
@@ -21,13 +21,16 @@ RETRY_AFTER = "10"  # seconds
 
 class StreamLimits:
     def __init__(self) -> None:
-        self._open_streams: Counter[UUID] = Counter()
+        self._counts_by_id: Counter[UUID] = Counter()
         self.count = 0
 
     @contextmanager
-    def take_slot(self, *, member: UUID, org: UUID) -> Iterator[None]:
-        """Take a slot for a member and the org. `member` is the user's id, also for API keys. Raises Problem."""
-        self.require_free_slot()
+    def count_open_stream(self, *, member: UUID, org: UUID) -> Iterator[None]:
+        """Count a stream of a member and an org until the block ends. Raises Problem if a limit is reached.
+
+        `member` is the user's id, also for API keys.
+        """
+        self.require_below_process_limit()
         self._require_below_limit(member, settings.STREAMS_PER_MEMBER, MEMBER_LIMIT_MESSAGE)
         self._require_below_limit(org, settings.STREAMS_PER_ORG, ORG_LIMIT_MESSAGE)
         self._change_counts(1, member, org)
@@ -36,14 +39,14 @@ class StreamLimits:
         finally:
             self._change_counts(-1, member, org)
 
-    def require_free_slot(self) -> None:
-        """Raise Problem if this process has no free slot."""
+    def require_below_process_limit(self) -> None:
+        """Raise Problem if this process has the maximum number of streams."""
         if self.count >= settings.STREAMS_PER_PROCESS:
             message = "This server has reached its limit of live streams; try again shortly."
             raise Problem(503, message, "unavailable", headers={"Retry-After": RETRY_AFTER})
 
     def _require_below_limit(self, counted_id: UUID, limit: int, message: str) -> None:
-        if (open_count := self._open_streams[counted_id]) >= limit:
+        if (open_count := self._counts_by_id[counted_id]) >= limit:
             raise Problem(
                 429,
                 message.format(open_count=open_count),
@@ -55,9 +58,9 @@ class StreamLimits:
     def _change_counts(self, by: int, *counted_ids: UUID) -> None:
         self.count += by
         for counted_id in counted_ids:
-            self._open_streams[counted_id] += by
-            if not self._open_streams[counted_id]:
-                del self._open_streams[counted_id]
+            self._counts_by_id[counted_id] += by
+            if not self._counts_by_id[counted_id]:
+                del self._counts_by_id[counted_id]
 
 
 MEMBER_LIMIT_MESSAGE = (

@@ -184,16 +184,16 @@ class Streams:
     ) -> None:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
-            self.limits.require_free_slot()
+            self.limits.require_below_process_limit()
             stream = await self._run_in_thread(lambda: open_stream(request, target))
-            slot = ExitStack()
-            slot.enter_context(
-                self.limits.take_slot(member=stream.credential.user_id, org=stream.org_id)
+            counted_stream = ExitStack()
+            counted_stream.enter_context(
+                self.limits.count_open_stream(member=stream.credential.user_id, org=stream.org_id)
             )
         except Exception as error:  # This is the outermost handler of the request.
             await _send_problem(error, send)
             return
-        with slot:
+        with counted_stream:
             await self._serve(stream, receive, send)
 
     @property

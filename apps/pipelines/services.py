@@ -2,7 +2,7 @@
 
 Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
 permission in the object's domain. Actions with the argument `checked` raise CodeUnchecked for a transform's code that
-is not validated yet (`transforms`).
+is not validated yet (see `transforms`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def create(
     """
     require_edit_in_domain(org, by, domain_id)
     _require_below_limit(org)
-    new_definition, plan = build_new(
+    new_definition, plan = build_definition_and_plan(
         org=org, by=by, config=config, schedule=schedule, checked=checked
     )
     pipeline = Pipeline(
@@ -114,7 +114,7 @@ def update(
         require_edit_in_domain(org, by, changes["domain_id"])
     before = versions.current_definition(org, pipeline) if "config" in changes else None
     schedule_row = schedule_of(org, pipeline)
-    new_definition, plan = _build_changed(
+    new_definition, plan = _build_changed_definition_and_plan(
         org, by, changes, before, plans.from_row(schedule_row), patch=patch, checked=checked
     )
     applied_changes = _apply_changes(pipeline, changes)
@@ -209,7 +209,9 @@ def restore(
     before = versions.current_definition(org, pipeline)
     checked = CheckedCode(definition.python_code(old) or "")
     config = definition.document_with_secrets(old)
-    new_definition, _ = build_new(org=org, by=by, config=config, schedule=None, checked=checked)
+    new_definition, _ = build_definition_and_plan(
+        org=org, by=by, config=config, schedule=None, checked=checked
+    )
     if new_definition == before:
         return pipeline
     with transaction.atomic():
@@ -221,7 +223,7 @@ def restore(
     return pipeline
 
 
-def build_new(
+def build_definition_and_plan(
     *,
     org: Org,
     by: Principal,
@@ -240,7 +242,7 @@ def build_new(
     return new_definition, plan
 
 
-def _build_changed(
+def _build_changed_definition_and_plan(
     org: Org,
     by: Principal,
     changes: Mapping[str, Any],
@@ -380,8 +382,8 @@ def _digests(transforms: Any) -> Any:
     if transforms is None:  # A new pipeline had no transforms before.
         return None
     return [
-        {"kind": each["kind"], "sha256": hashlib.sha256(each["code"].encode()).hexdigest()}
-        for each in transforms
+        {"kind": item["kind"], "sha256": hashlib.sha256(item["code"].encode()).hexdigest()}
+        for item in transforms
     ]
 
 

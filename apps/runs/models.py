@@ -44,7 +44,9 @@ class Run(OrgOwned):
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
-    idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that read no new record
+    idle_attempts = models.PositiveSmallIntegerField(
+        default=0
+    )  # consecutive attempts that read no new record
     # Attempts whose worker died; limited by retries.MAX_CRASHES.
     crashes = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(null=True)  # earliest time of the next attempt
@@ -158,7 +160,7 @@ class Event(OrgOwned):
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     sequence = models.BigIntegerField()
-    # Its number in the org's event stream; null if it is not part of that stream.
+    # The event's number among the events of the whole org; null if only followers of the run receive it.
     org_sequence = models.BigIntegerField(null=True)
     kind = models.CharField(max_length=20)
     body = models.JSONField()

@@ -31,7 +31,7 @@ MISSED_AFTER = timedelta(minutes=5)  # delay after which a scheduled time counts
 
 
 def tick() -> int:
-    """Start every run that is due. Returns their number."""
+    """Start runs for up to SCHEDULES_PER_TICK due schedules. Returns how many runs were started."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [SCHEDULES_PER_TICK])
         due_schedules = cursor.fetchall()
@@ -81,7 +81,8 @@ def _start_if_due(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetim
 def _is_missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
     """Whether the start at `slot` is too late and the schedule skips late runs.
 
-    A start is not too late if a run of the same pipeline was running at `slot`.
+    If the schedule lets runs wait (overlap is not `skip`), a start is not too late if a run of the pipeline ended
+    after `slot`, because the start waited for this run.
     """
     if schedule.misfire != Misfire.SKIP or now - slot <= MISSED_AFTER:
         return False
@@ -112,7 +113,7 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now
             slot=slot,
             not_before=now + delay if delay else None,
         )
-    except RunInProgress:  # It was started manually at the same moment.
+    except RunInProgress:  # A run was started manually at the same moment.
         return False
     return True
 

@@ -93,11 +93,13 @@ class FailureSerializer(serializers.Serializer[Any]):
 
 class AttemptSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
-    status = serializers.CharField(help_text="running, succeeded, failed, cancelled or released")
+    status = serializers.CharField(
+        help_text="running, succeeded, failed, cancelled, or released because its worker was stopping"
+    )
     worker = serializers.CharField()
     started_at = serializers.DateTimeField()
     launched_at = serializers.DateTimeField(
-        allow_null=True, help_text="When its child process started."
+        allow_null=True, help_text="When the child process of the attempt started."
     )
     finished_at = serializers.DateTimeField(allow_null=True)
     records_read = serializers.IntegerField(
@@ -172,7 +174,7 @@ class LogPageSerializer(serializers.Serializer[Any]):
     )
     total = serializers.IntegerField(help_text="Number of lines written so far.")
     complete = serializers.BooleanField(
-        help_text="Whether the run has ended, so that no more lines follow."
+        help_text="Whether the run has ended and no line follows this page."
     )
     removed = serializers.IntegerField(
         help_text="Lines before this number were removed because they expired."

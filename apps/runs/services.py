@@ -43,8 +43,9 @@ def start(
 ) -> Run:
     """Create a pending run and the job that will execute it.
 
-    Without a `trigger`, the trigger is `api` if `by` is an API key, else `manual`. Raises PipelineDisabled unless
-    `force` is set, RunInProgress if the pipeline has a live run, and LimitReached.
+    Without a `trigger`, the trigger is `api` if `by` is an API key, else `manual`. Raises PipelineDisabled if the
+    pipeline is disabled and `force` is not set, RunInProgress if the pipeline has a live run, and LimitReached if a
+    monthly limit of the org is reached and the trigger is not a schedule.
     """
     pipeline = find_permitted_pipeline(
         Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id
@@ -78,7 +79,7 @@ def start(
 def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
     """Cancel the run: at once if it is waiting, within ten seconds if it is running.
 
-    Raises AlreadyEnded. Safe to call twice.
+    Raises AlreadyEnded if the run has ended. While the run is running, a second call has no effect on it.
     """
     run = find_permitted_run(Permission.RUNS_CANCEL, org=org, by=by, run_id=run_id)
     with transaction.atomic():

@@ -32,7 +32,7 @@ def find_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
 def find_permitted_pipeline(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
 ) -> Pipeline:
-    """Return the pipeline, if the principal has the permission in its domain.
+    """Return the pipeline, if the principal has the permission in the pipeline's domain.
 
     Raises NotFound and PermissionMissing.
     """

@@ -137,7 +137,7 @@ def _metric_lines() -> Iterator[str]:
     yield from _gauge("drover_queue_waiting", "Jobs that are waiting for a worker.", queue.waiting)
     yield from _gauge(
         "drover_queue_oldest_seconds",
-        "Age of the oldest waiting short job.",
+        "Age of the oldest waiting job of the queue system, which has ticks, recovery and sweeps.",
         queue.oldest_short_job_age,
     )
     if queue.heartbeat_age is not None:

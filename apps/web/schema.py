@@ -106,11 +106,11 @@ def header(
     name: str, description: str, *, required: bool = False, only_value: str = ""
 ) -> OpenApiParameter:
     """Return the parameter of a request header. If `only_value` is set, it is the only allowed value."""
-    kind: dict[str, Any] = (
+    value_schema: dict[str, Any] = (
         {"type": "string", "enum": [only_value]} if only_value else {"type": "string"}
     )
     return OpenApiParameter(
-        name, kind, OpenApiParameter.HEADER, required=required, description=description
+        name, value_schema, OpenApiParameter.HEADER, required=required, description=description
     )
 
 
@@ -140,8 +140,8 @@ def operation(
     the schema of the success response. `other_responses` are success responses without a body.
 
     Common responses are added: 400, 429 and 503; 401 and 403 if a credential is required; 408, 413, 415 and 422 if the
-    request has a body. Every POST inside an org accepts an Idempotency-Key. `account` routes do not, because they
-    belong to the user and not to an org.
+    request has a body. Every POST inside an org accepts an Idempotency-Key. `account` routes do not accept it,
+    because they belong to the user and not to an org.
     """
 
     def describe(handler: F) -> F:
@@ -150,7 +150,8 @@ def operation(
         success = _success_response(answer, summary, media_type)
         responses: dict[Any, Any] = {status: success}
         if answer is not None:
-            responses = {(status, kind): success for kind in (media_type, *other_media_types)}
+            media_types = (media_type, *other_media_types)
+            responses = {(status, success_type): success for success_type in media_types}
         if success_body_for_503:
             codes.discard(503)
             responses[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])

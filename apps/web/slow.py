@@ -1,7 +1,7 @@
 """Responses that wait for slow work. The work holds no transaction and no database connection.
 
-A handler may not call a child process or a remote server inside the org's scope. It would hold the transaction and
-the pooled connection for a long time. Instead it reads what it needs and returns `SlowResponse`:
+A handler may not call a child process or a remote server inside the org's scope. The call would hold the transaction
+and the pooled connection for a long time. Instead, the handler reads what the call needs and returns `SlowResponse`:
 
     return SlowResponse(lambda: check(kind, settings), then=lambda result: Response(...))
 
@@ -29,7 +29,7 @@ class SlowResponse:
 
     work: Callable[[], Any]
     then: Callable[[Any], Response]
-    # True if `then` changes data. An Idempotency-Key then makes sure that it runs only once.
+    # True if `then` changes data. For requests with the same Idempotency-Key, `then` runs only once.
     once: bool = False
     release: Callable[[], None] | None = None  # called after an error, outside every scope
 

@@ -77,13 +77,13 @@ def loads(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise drf.ParseError("The body must be a JSON object.")
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
-        refuse_depth(value)
+        refuse_deep_nesting(value)
     if b"\\u0000" in raw:
         refuse_nul(value)
     return value
 
 
-def refuse_depth(value: Any) -> None:
+def refuse_deep_nesting(value: Any) -> None:
     """Raise ParseError for more than MAX_DEPTH levels. This is a loop, because recursion could overflow the stack."""
     level = [value]
     for _ in range(MAX_DEPTH):

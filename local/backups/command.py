@@ -55,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         ("restore", "restore a backup to an empty DROVER_HOME and an empty database"),
     ):
         command = commands.add_parser(name, help=description, description=description)
-        command.add_argument("file", type=Path, metavar="FILE", help="database and stored files")
-        keys = "file with the keys that are needed to use FILE: store it in another place"
-        command.add_argument("--keys", type=Path, metavar="KEYS", required=True, help=keys)
+        command.add_argument(
+            "file",
+            type=Path,
+            metavar="FILE",
+            help="the backup: a file with the database and the stored files",
+        )
+        keys_help = "file with the keys, without which FILE cannot be restored; store FILE and KEYS in different places"
+        command.add_argument("--keys", type=Path, metavar="KEYS", required=True, help=keys_help)
     return parser

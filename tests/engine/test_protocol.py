@@ -70,15 +70,15 @@ def test_every_message_is_decoded_as_it_was_encoded(message: Message) -> None:
 
 @given(st.lists(MESSAGES, max_size=5), st.data())
 def test_lines_are_decoded_for_any_split_of_the_bytes(
-    encoded: list[Message], data: st.DataObject
+    messages: list[Message], data: st.DataObject
 ) -> None:
-    stream = b"".join(map(encode, encoded))
+    stream = b"".join(map(encode, messages))
     reader, decoded = LineReader(), list[Message]()
     while stream:
         cut = data.draw(st.integers(1, len(stream)))
         decoded += [decode(line) for line in reader.feed(stream[:cut])]
         stream = stream[cut:]
-    assert decoded == encoded
+    assert decoded == messages
 
 
 @given(st.binary(max_size=300))

@@ -73,7 +73,7 @@ def test_every_use_of_unscoped_has_a_reason() -> None:
     assert_listed(find_unscoped(), ALLOWED_UNSCOPED, subject="unscoped")
 
 
-def test_every_raw_cursor_has_a_reason() -> None:
+def test_every_use_of_raw_sql_has_a_reason() -> None:
     found = {
         found_node.place.partition(":")[0]
         for found_node in find_nodes("apps", "config", words=RAW_SQL_CALLS)
@@ -110,7 +110,7 @@ HEAVY_MODULES = (
 )
 
 
-def test_the_web_process_imports_no_heavy_module_of_the_engine() -> None:
+def test_the_web_process_imports_no_heavy_module() -> None:
     program = (
         "import django, sys; django.setup(); import config.asgi, config.urls; "
         "from django.urls import get_resolver; get_resolver().url_patterns; "

@@ -26,7 +26,7 @@ def addresses_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run" / "addresses.json"
 
 
-def test_a_command_uses_the_addresses_of_its_home_that_are_not_set(
+def test_a_command_uses_the_addresses_of_its_home_unless_the_environment_sets_them(
     addresses_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses_file.write_text(json.dumps(ADDRESSES))

@@ -44,8 +44,8 @@ def read_all_pages(address: str, **query: str | int) -> list[dict[str, Any]]:
 
 
 def test_all_pages_together_have_every_observation_once(api: str) -> None:
-    served = read_all_pages(api, limit=4000)
-    assert sorted(map(repr, served)) == sorted(map(repr, read_rows("weather")))
+    observations = read_all_pages(api, limit=4000)
+    assert sorted(map(repr, observations)) == sorted(map(repr, read_rows("weather")))
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_all_pages_together_have_every_observation_once(api: str) -> None:
     ["2013-06-01", "2013-06-01T05:00:00Z", "2013-06-01T05:00:00.000+00:00", "2014-02-01"],
 )
 def test_since_returns_observations_of_that_hour_and_later(api: str, since: str) -> None:
-    served = read_all_pages(api, limit=5000, since=since)
+    observations = read_all_pages(api, limit=5000, since=since)
     first_hour = since[:19]
     expected = [row for row in read_rows("weather") if str(row["time_hour"]) >= first_hour]
-    assert len(served) == len(expected)
+    assert len(observations) == len(expected)
 
 
 def test_a_cursor_has_priority_over_since(api: str) -> None:

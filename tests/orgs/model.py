@@ -66,7 +66,7 @@ class ModelKey:
 
 @dataclass
 class OrgModel:
-    """Users are identified by their addresses."""
+    """The model of one org. Users are identified by their e-mail addresses."""
 
     members: dict[str, str]  # person: role
     # (domain, person): role
@@ -103,7 +103,7 @@ class OrgModel:
         return rank(role) >= rank(required_role(permission))
 
     def may_manage_roles(self, person: str, *roles: str) -> bool:
-        """Return whether a member may grant or remove these roles. None may be above their own role."""
+        """Return whether a member may grant or remove these roles. No role may be above the member's own role."""
         own_rank = rank(self.members[person])
         return all(rank(role) <= own_rank and (role != "owner" or own_rank == 3) for role in roles)
 

@@ -1,4 +1,4 @@
-"""Service accounts: their keys outlive their creator, and nobody can log in as one."""
+"""Service accounts: who may create them, their keys, which outlive their creator, and the limits of their roles."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def create_account(world: World, by: str = "admin", role: str = "member") -> Any
     return world.client(by).post(PATH, {"name": "Terraform", "role": role})
 
 
-def create_key(world: World, account: str, by: str = "admin", **fields: Any) -> Any:
-    return world.client(by).post(f"{PATH}/{account}/keys", {"name": "CI", **fields})
+def create_key(world: World, account_id: str, by: str = "admin", **fields: Any) -> Any:
+    return world.client(by).post(f"{PATH}/{account_id}/keys", {"name": "CI", **fields})
 
 
 def test_a_key_has_the_role_of_its_service_account_and_outlives_its_creator(world: World) -> None:

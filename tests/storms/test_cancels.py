@@ -27,14 +27,14 @@ def get_run(stage: Stage, run_id: UUID) -> Any:
         return Run.objects.for_org(stage.world.org).get(pk=run_id)
 
 
-def cancel_run(stage: Stage, runs: dict[str, UUID], name: str, is_silent: bool) -> None:
+def cancel_run(stage: Stage, run_ids: dict[str, UUID], name: str, is_silent: bool) -> None:
     """Cancel the run. Repeat the request while the database is unavailable, as a client does.
 
     If `is_silent`, the source stops responding first, so that the run cannot end before it is cancelled.
     """
     if is_silent:
         stage.api.stop_responding_to(name)
-    run = get_run(stage, runs[name])
+    run = get_run(stage, run_ids[name])
     retry_while_unavailable(partial(request_cancel, stage, run), give_up=threading.Event())
     connection.close()
 
@@ -48,14 +48,14 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
     stage: Stage, rounds: range
 ) -> None:
     for _ in rounds:
-        runs: dict[str, UUID] = {}
+        run_ids: dict[str, UUID] = {}  # by pipeline name
         pipelines = [
             stage.create_pipeline("custom" if n % 5 == 0 else "rest") for n in range(RUN_COUNT)
         ]
         for n, pipeline in enumerate(pipelines):
-            action = partial(cancel_run, stage, runs, pipeline.name, n % 2 == 0)
+            action = partial(cancel_run, stage, run_ids, pipeline.name, n % 2 == 0)
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
-            runs[pipeline.name] = stage.start_run(pipeline)
+            run_ids[pipeline.name] = stage.start_run(pipeline)
         ended_runs = stage.wait_and_check_runs()
 
         counts_before = stage.api.request_counts.copy()

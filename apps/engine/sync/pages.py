@@ -85,7 +85,7 @@ class PageQueue:
             self._changed.notify_all()
 
     def get(self, timeout: float) -> QueuedPage | None:
-        """Return the next page, or None after `timeout` seconds or if the queue `is_finished`."""
+        """Return the next page, or None after `timeout` seconds or if the queue `is_finished` or was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._pages or self._finished or self._closed, timeout)
             return self._take_first() if self._pages else None
@@ -170,7 +170,7 @@ class PageReader:
             progress.report()
             if page.next_token and page.next_token == pagination:
                 raise BrokenSource(
-                    "The source returned the requested page as the next page again.",
+                    "The source returned the token of the requested page as the token of the next page.",
                     evidence=(f"pagination={json.dumps(page.next_token)[:300]}",),
                 )
             if not page.next_token:
@@ -223,7 +223,9 @@ def _queued_page(result: object, iteration: int) -> QueuedPage:
 def _rows_or_frame(page: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | None]:
     if isinstance(page, FrameIteration):
         if not isinstance(page.frame, pl.DataFrame):
-            raise BrokenSource(f"The source's frame is {_describe_type(page.frame)}.")
+            raise BrokenSource(
+                f"The source's frame is {_describe_type(page.frame)}, not a DataFrame."
+            )
         return (), page.frame
     rows = page.rows if isinstance(page, RowsIteration) else page.records
     if not isinstance(rows, (list, tuple)):

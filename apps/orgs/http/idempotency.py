@@ -15,7 +15,7 @@ from apps.orgs.walls.scope import org_scope
 from apps.web.idempotency import ExistingClaim, KeyedRequest, StoredResponse
 
 RECORD_LIFETIME = timedelta(hours=24)
-# After this time without a response, the process of a claim counts as crashed.
+# A claim without a response counts as abandoned after this time, because its process has probably crashed.
 CLAIM_TIMEOUT = timedelta(seconds=60)
 SEAL_KIND = "idempotency"
 

@@ -42,7 +42,8 @@ class Organization(serializers.Serializer[Any]):
     )
     keep_runs_days = serializers.IntegerField(
         allow_null=True,
-        help_text="Runs with existing files and the newest run of each pipeline are never deleted.",
+        help_text="After this many days runs are deleted, except runs with existing files and the newest run of each"
+        " pipeline; null means never.",
     )
     keep_audit_days = serializers.IntegerField(allow_null=True)
     require_second_factor = serializers.BooleanField()

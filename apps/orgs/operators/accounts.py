@@ -15,7 +15,7 @@ from apps.orgs.principals import Principal
 
 
 class AccountExists(Conflict):
-    """An account with this address already exists: operators need a separate one."""
+    """An account with this address already exists: operators need a separate account."""
 
     code = "account_exists"
 
@@ -45,7 +45,7 @@ def create_org_with_owner(
 def reset_second_factor(*, email: str) -> int:
     """Delete the second factors of the account with this address, and end its sessions.
 
-    Returns the number of factors. Raises NotFound.
+    Returns the number of deleted factors. Raises NotFound.
     """
     user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
     if user is None:

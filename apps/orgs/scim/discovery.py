@@ -35,7 +35,7 @@ def service_provider_config() -> dict[str, Any]:
             scim.AuthenticationScheme(
                 type=scim.AuthenticationScheme.Type.oauthbearertoken,
                 name="API key",
-                description="Authorization: Bearer drv_…, of a service account.",
+                description="Send the API key of a service account as `Authorization: Bearer drv_…`.",
                 primary=True,
             )
         ],
@@ -68,9 +68,9 @@ def list_response(documents: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     }
 
 
-def find_document(documents: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
+def find_document(documents: tuple[dict[str, Any], ...], document_id: str) -> dict[str, Any]:
     for document in documents:
-        if document["id"] == name:
+        if document["id"] == document_id:
             return document
     raise NotFound
 

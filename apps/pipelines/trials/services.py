@@ -34,7 +34,9 @@ def validate(
 ) -> None:
     """Raise Invalid with all errors of a new pipeline. Raises PermissionMissing and CodeUnchecked."""
     require_edit_in_domain(org, by, domain_id)
-    pipelines.build_new(org=org, by=by, config=config, schedule=schedule, checked=checked)
+    pipelines.build_definition_and_plan(
+        org=org, by=by, config=config, schedule=schedule, checked=checked
+    )
 
 
 def preview(

@@ -1,9 +1,10 @@
 """Choose the next run: round robin between orgs, within the limits of the platform and of each org.
 
 Claims are made one at a time on the whole platform, under an advisory lock. So two workers cannot both start the
-last run that a limit allows. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for the lock
-instead of blocking on it: if the holder of the lock froze, blocked sessions would occupy their connections until it
-ends.
+last run that a limit allows. A claim takes a few milliseconds; runs take seconds to hours. Workers poll for the lock
+instead of blocking on it: if the holder of the lock froze, blocked workers would occupy their connections until the
+transaction of the holder ends.
+
 A partial unique index allows one live run per pipeline.
 """
 
@@ -92,7 +93,7 @@ class PendingRun(TypedDict):
 
 
 def explain_waiting(org_id: UUID, pending: Iterable[PendingRun]) -> dict[UUID, WaitInfo]:
-    """Return the reason and the position of each waiting run, by run id. Makes three queries at most."""
+    """Return the reason and the position of each waiting run, by run id. Makes four queries at most."""
     rows = list(pending)
     if not rows:
         return {}

@@ -30,7 +30,7 @@ class Measure:
 
     @property
     def state(self) -> str:
-        """ok, warning (from 80% on), or reached."""
+        """`ok`, `warning` (from 80% of the limit on) or `reached`."""
         if self.limit is None:
             return "ok"
         if self.used >= self.limit:
@@ -58,13 +58,13 @@ def read_measures(org: Org) -> list[Measure]:
 
 
 def read_month(org_id: UUID) -> Usage:
-    """Return this month's row, or an unsaved empty one."""
+    """Return the usage row of this month, or a new unsaved row."""
     row = Usage.objects.for_org(org_id).filter(month=this_month()).first()
     return row or Usage(org_id=org_id, month=this_month())
 
 
 def read_months(org: Org) -> list[Mapping[str, Any]]:
-    """Return the usage of each of the last months, newest first."""
+    """Return the newest MAX_MONTHS months that have usage, newest first."""
     rows = Usage.objects.for_org(org).order_by("-month")[:MAX_MONTHS]
     return list(rows.values("month", "rows", "bytes", "runs"))
 
@@ -90,7 +90,7 @@ def require_below_limits(org: Org) -> None:
 
 
 def limit_failure(measure: Measure) -> Failed:
-    """Return the failure of a run that is stopped because of this limit."""
+    """Return the failure of a run that is stopped because it reached the limit of `measure`."""
     return Failed(
         FailureClass.CONFIGURATION,
         f"The organization's limit of {measure.limit:,} {LIMIT_NAMES[measure.name]} is reached.",

@@ -1,4 +1,4 @@
-"""Real destinations to run the contract against: a folder, S3 and GCS servers, PostgreSQL, DuckDB."""
+"""Real destinations for the tests: a folder, S3 and GCS servers, PostgreSQL, DuckDB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """Return a server that forks processes and kills them, or limits their disk space, while they write."""
+    """Return a server that forks writing processes. It can kill them, or limit the size of their files."""
     server = ForkServer()
     yield server
     server.stop()
@@ -30,7 +30,7 @@ def fork_server() -> Iterator[ForkServer]:
 
 @pytest.fixture(params=list(TARGETS))
 def target(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Target]:
-    """Return each destination in turn. It is empty."""
+    """Return each destination in turn, without any data."""
     empty_target = TARGETS[request.param](servers, tmp_path)
     yield empty_target
     empty_target.close()

@@ -81,7 +81,7 @@ def s3_config(endpoint: str, **settings: Any) -> dict[str, Any]:
     }
 
 
-def build_bucket(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
+def build_bucket_destination(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
     return build_destination(
         DestinationSpec("parquet", config, "flights"),
         job_id="a",
@@ -104,7 +104,7 @@ def error_xml(code: str, message: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    ("status", "code", "error_type"),
     [
         (403, "AccessDenied", AuthenticationError),
         (403, "InvalidAccessKeyId", AuthenticationError),
@@ -114,13 +114,13 @@ def error_xml(code: str, message: str) -> bytes:
     ],
 )
 def test_the_error_code_of_s3_decides_the_failure_class(
-    fixed_server: FixedServer, status: int, code: str, kind: type[EngineError]
+    fixed_server: FixedServer, status: int, code: str, error_type: type[EngineError]
 ) -> None:
     fixed_server.response = (status, {}, error_xml(code, "because"))
-    error = open_and_return_error(build_bucket(s3_config(fixed_server.url)))
-    assert type(error) is kind
+    error = open_and_return_error(build_bucket_destination(s3_config(fixed_server.url)))
+    assert type(error) is error_type
     assert error.evidence == (f"HTTP {status} {code}: because",)
-    steps = list(build_bucket(s3_config(fixed_server.url)).check())
+    steps = list(build_bucket_destination(s3_config(fixed_server.url)).check())
     assert [(step.step, step.ok) for step in steps] == [
         ("resolve", True),
         ("connect", True),
@@ -129,10 +129,10 @@ def test_the_error_code_of_s3_decides_the_failure_class(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, AuthenticationError), (404, ConfigurationError)]
+    ("status", "error_type"), [(401, AuthenticationError), (404, ConfigurationError)]
 )
 def test_the_http_status_of_gcs_decides_the_failure_class(
-    fixed_server: FixedServer, status: int, kind: type[EngineError]
+    fixed_server: FixedServer, status: int, error_type: type[EngineError]
 ) -> None:
     fixed_server.response = (
         status,
@@ -140,9 +140,11 @@ def test_the_http_status_of_gcs_decides_the_failure_class(
         b'{"error": {"message": "no"}}',
     )
     error = open_and_return_error(
-        build_bucket({"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url})
+        build_bucket_destination(
+            {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url}
+        )
     )
-    assert type(error) is kind
+    assert type(error) is error_type
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
@@ -153,7 +155,7 @@ def test_a_redirect_is_not_followed(fixed_server: FixedServer, scheme: str) -> N
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": fixed_server.url}
     )
-    open_and_return_error(build_bucket(config))
+    open_and_return_error(build_bucket_destination(config))
     assert fixed_server.requested_paths
     assert not [path for path in fixed_server.requested_paths if "stolen" in path]
 
@@ -162,7 +164,7 @@ def test_an_unreachable_server_is_a_retryable_failure_of_the_destination() -> No
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    error = open_and_return_error(build_bucket(s3_config(f"http://127.0.0.1:{port}")))
+    error = open_and_return_error(build_bucket_destination(s3_config(f"http://127.0.0.1:{port}")))
     assert isinstance(error, DestinationError)
     assert error.retryable
 
@@ -174,10 +176,10 @@ def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: 
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs}
     )
-    error = open_and_return_error(build_bucket(config, allow_private=False))
+    error = open_and_return_error(build_bucket_destination(config, allow_private=False))
     assert isinstance(error, EgressError)
     assert "refused" in error.message
-    steps = list(build_bucket(config, allow_private=False).check())
+    steps = list(build_bucket_destination(config, allow_private=False).check())
     assert [(step.step, step.ok) for step in steps] == [("resolve", False)]
 
 
@@ -202,7 +204,7 @@ def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
         if scheme == "s3"
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": endpoint}
     )
-    destination = build_bucket(config, allow_private=False)
+    destination = build_bucket_destination(config, allow_private=False)
     first_step = next(iter(destination.check()))
     assert (first_step.step, first_step.ok) == ("resolve", True)
     assert "refused" in open_and_return_error(destination).message
@@ -227,7 +229,7 @@ def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
 )
 def test_invalid_bucket_settings_are_refused(config: dict[str, Any], expected_text: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        build_bucket(config)
+        build_bucket_destination(config)
     assert expected_text in " ".join(raised.value.evidence)
     assert SECRET not in " ".join(raised.value.evidence)
 
@@ -265,6 +267,6 @@ def test_other_kinds_of_google_keys_are_refused(key: str) -> None:
 def test_a_broken_private_key_is_refused_without_showing_it(tmp_path: Path) -> None:
     key = service_account_json(private_key=f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n")
     error = open_and_return_error(
-        build_bucket({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key})
+        build_bucket_destination({"bucket_url": f"gs://{BUCKET}/x", "service_account_key": key})
     )
     assert isinstance(error, ConfigurationError)

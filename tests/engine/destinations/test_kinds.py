@@ -66,7 +66,7 @@ def test_listing_the_kinds_does_not_import_their_libraries() -> None:
     assert process.stdout.strip() == "[]"
 
 
-def test_building_a_local_destination_loads_no_bucket_client_and_no_duckdb() -> None:
+def test_loading_every_kind_imports_no_bucket_client_and_no_duckdb() -> None:
     code = (
         "import sys; from apps.engine import destinations;"
         "[destinations.load(kind) for kind in destinations.DESTINATIONS];"

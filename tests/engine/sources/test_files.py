@@ -196,13 +196,13 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_siz
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_text_is_read_unchanged_for_any_size_of_pieces(
-    root: StorageRoot, folder: Path, rows: list[tuple[str, str]], size: int
+    root: StorageRoot, folder: Path, rows: list[tuple[str, str]], piece_bytes: int
 ) -> None:
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b"), *rows])
     (folder / "any.csv").write_bytes(text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "MIN_PIECE_BYTES", size)
+        patch.setattr(readers, "MIN_PIECE_BYTES", piece_bytes)
         patch.setattr(readers, "BYTES_PER_ROW", 1)
         result = read_stream(
             make_files_source(root, "any.csv", page_size=1, csv={"infer_types": False})
@@ -289,9 +289,11 @@ def test_a_file_without_records_is_read_as_one_empty_page(
     assert (result.rows, len(result.pages)) == ([], 1)
 
 
-def make_parquet(rows: int, group_size: int) -> bytes:
+def make_parquet(row_count: int, group_size: int) -> bytes:
     buffer = io.BytesIO()
-    frame = pl.DataFrame({"n": range(rows), "at": [datetime(2024, 1, 1, tzinfo=UTC)] * rows})
+    frame = pl.DataFrame(
+        {"n": range(row_count), "at": [datetime(2024, 1, 1, tzinfo=UTC)] * row_count}
+    )
     frame.write_parquet(buffer, row_group_size=group_size)
     return buffer.getvalue()
 
@@ -382,7 +384,7 @@ def test_patterns_match_paths_as_in_a_shell(pattern: str, path: str, is_match: b
         "[z-a].csv",
     ],
 )
-def test_paths_outside_the_upload_area_are_refused(path: str) -> None:
+def test_paths_outside_the_upload_area_and_invalid_patterns_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"must|wildcards|range"):
         check_path(path)
     with pytest.raises(ConfigurationError):

@@ -361,7 +361,7 @@ def test_a_redirect_to_a_metadata_address_is_refused() -> None:
         assert api.requests
 
 
-def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> RequestHandler:
+def reply_with_changes(rows: list[dict[str, Any]], *, filters: bool = True) -> RequestHandler:
     """Return pages of three changes. If `filters` is false, ignore the parameter `since`."""
 
     def respond(request: ReceivedRequest) -> Reply:
@@ -374,18 +374,20 @@ def changes_api(rows: list[dict[str, Any]], *, filters: bool = True) -> RequestH
     return respond
 
 
-CURSOR = {"type": "cursor", "cursor_path": "next", "cursor_param": "after"}
-CHANGES = {"cursor_field": "at", "cursor_param": "since", "primary_key": ["id"]}
+CURSOR_PAGINATION = {"type": "cursor", "cursor_path": "next", "cursor_param": "after"}
+CHANGES_STREAM = {"cursor_field": "at", "cursor_param": "since", "primary_key": ["id"]}
 
 
 def make_changes_source(api: Api) -> Any:
-    return make_rest_source(api, CHANGES, pagination=CURSOR, sync_mode="incremental")
+    return make_rest_source(
+        api, CHANGES_STREAM, pagination=CURSOR_PAGINATION, sync_mode="incremental"
+    )
 
 
 @pytest.mark.parametrize("filters", [True, False])
 def test_incremental_runs_read_each_change_once(filters: bool) -> None:
     rows = [{"id": n, "at": f"2024-01-0{1 + n // 3}T00:00:00Z"} for n in range(8)]
-    with serve_api(changes_api(rows, filters=filters)) as api:
+    with serve_api(reply_with_changes(rows, filters=filters)) as api:
         first = read_stream(make_changes_source(api))
         assert first.column("id") == list(range(8))
         assert "since" not in api.requests[0].params
@@ -402,7 +404,7 @@ def test_incremental_runs_read_each_change_once(filters: bool) -> None:
 
 def test_an_incremental_read_can_resume_at_any_token() -> None:
     rows = [{"id": n, "at": f"2024-01-{10 + n * 7 % 13}"} for n in range(13)]
-    with serve_api(changes_api(rows)) as api:
+    with serve_api(reply_with_changes(rows)) as api:
         full_read = read_stream(make_changes_source(api))
         for position, token in enumerate(full_read.tokens):
             resumed_read = read_stream(make_changes_source(api), token=token)
@@ -414,13 +416,13 @@ def test_an_incremental_read_can_resume_at_any_token() -> None:
 
 def test_records_without_a_cursor_value_are_not_dropped() -> None:
     rows: list[dict[str, Any]] = [{"id": 1, "at": "2024-01-01"}, {"id": 2, "at": None}]
-    with serve_api(changes_api(rows, filters=False)) as api:
+    with serve_api(reply_with_changes(rows, filters=False)) as api:
         state = read_stream(make_changes_source(api)).state
         assert read_stream(make_changes_source(api), state).column("id") == [2]
 
 
 def test_a_changed_cursor_field_needs_a_reset() -> None:
-    with serve_api(changes_api([{"id": 1, "at": "2024-01-01"}])) as api:
+    with serve_api(reply_with_changes([{"id": 1, "at": "2024-01-01"}])) as api:
         state = {"cursor_field": "other", "value": 1, "ties": []}
         with pytest.raises(ConfigurationError, match="reset the stream"):
             read_stream(make_changes_source(api), state)
@@ -446,11 +448,11 @@ def test_the_watermark_accepts_each_record_once(rounds: list[list[Any]]) -> None
         for value in sorted(batch, key=sort_key):
             if not earlier_sort_keys or sort_key(value) >= max(earlier_sort_keys):
                 all_records.append({"id": len(all_records), "at": value})
-        select_new_records = cursor.select_new_records(all_records, watermark)
+        new_records = cursor.select_new_records(all_records, watermark)
         watermark = Watermark.from_state(
-            json.loads(json.dumps(cursor.advance(watermark, select_new_records).to_json()))
+            json.loads(json.dumps(cursor.advance(watermark, new_records).to_json()))
         )
-        accepted_ids += [record["id"] for record in select_new_records]
+        accepted_ids += [record["id"] for record in new_records]
     assert sorted(accepted_ids) == list(range(len(all_records)))
 
 

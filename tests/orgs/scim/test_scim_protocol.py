@@ -79,7 +79,7 @@ def test_attribute_names_ignore_case_and_passwords_are_not_stored(
     assert "not kept" not in str(row)
 
 
-def test_a_user_without_an_address_is_invited_once_an_email_is_added(
+def test_a_user_without_an_address_is_invited_when_an_email_is_added(
     world: World, directory: APIClient
 ) -> None:
     pk = create_user(directory, "ghopper")["id"]

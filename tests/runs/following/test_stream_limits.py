@@ -241,8 +241,8 @@ def test_a_process_at_its_limit_rejects_streams_with_503(settings: Any) -> None:
     settings.STREAMS_PER_PROCESS = 1
     limits = StreamLimits()
     ids: Any = ("a", "b", "c", "d")
-    with limits.take_slot(member=ids[0], org=ids[1]), pytest.raises(Problem) as raised:
-        limits.take_slot(member=ids[2], org=ids[3]).__enter__()
+    with limits.count_open_stream(member=ids[0], org=ids[1]), pytest.raises(Problem) as raised:
+        limits.count_open_stream(member=ids[2], org=ids[3]).__enter__()
     assert (raised.value.status, raised.value.code) == (503, "unavailable")
     assert limits.count == 0
-    assert not limits._open_streams
+    assert not limits._counts_by_id

@@ -254,7 +254,7 @@ def test_audit_events_must_be_stored_for_at_least_a_year(world: World) -> None:
         ({"keep_runs_days": 36_501}, 422),
     ],
 )
-def test_an_admin_may_change_the_retention_and_the_change_is_audited(
+def test_only_an_admin_may_set_a_valid_retention_and_the_change_is_audited(
     world: World, change: dict[str, Any], status: int
 ) -> None:
     answer = world.client("admin").patch("/api/v1/org", change)

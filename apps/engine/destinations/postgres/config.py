@@ -72,7 +72,7 @@ class PostgresConfig(BaseModel):
         ge=1,
         le=3600,
         title="Lock timeout",
-        description="Seconds to wait for locks that other sessions hold on the table.",
+        description="Seconds to wait for locks that other transactions hold on the table.",
         examples=[60],
     )
     statement_timeout: int = Field(
@@ -80,6 +80,6 @@ class PostgresConfig(BaseModel):
         ge=1,
         le=86_400,
         title="Statement timeout",
-        description="Statement timeout in seconds.",
+        description="Maximum duration of one SQL statement, in seconds.",
         examples=[3600],
     )

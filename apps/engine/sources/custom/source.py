@@ -1,4 +1,4 @@
-"""The trusted side of a custom source: it requests pages from the sandbox, and validates everything it returns."""
+"""The trusted side of a custom source: it requests pages from the sandbox, and validates its answers."""
 
 from __future__ import annotations
 

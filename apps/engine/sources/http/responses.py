@@ -47,14 +47,13 @@ class CompleteResponse:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Timeouts and retries. All times are in seconds."""
+    """The limits and retries of requests. All times are in seconds."""
 
     timeout: float = 60.0  # for one whole response
     retries: int = 3
-    longest_wait: float = (
-        30.0  # if Retry-After is longer, there is no retry, and the error has its value
-    )
-    max_bytes: int = 64 << 20
+    # If Retry-After is longer, there is no retry, and the error contains the value of Retry-After.
+    longest_wait: float = 30.0
+    max_bytes: int = 64 << 20  # of one response's body
 
 
 class RetryingClient:
@@ -72,19 +71,19 @@ class RetryingClient:
 
     def request(
         self,
-        read: Callable[[CompleteResponse], ResultT],
+        parse_response: Callable[[CompleteResponse], ResultT],
         method: str,
         url: str,
         **options: Any,
     ) -> ResultT:
-        """Return the result of `read` for the response, after at most `retries` retries. Raises EngineError.
+        """Return the result of `parse_response`, after at most `retries` retries. Raises EngineError.
 
-        A retryable error of `read` also causes a retry.
+        A retryable error of `parse_response` also causes a retry.
         """
         attempt = 0
         while True:
             try:
-                return read(self._request_once(method, url, **options))
+                return parse_response(self._request_once(method, url, **options))
             except (SourceError, RateLimitError) as error:
                 wait = self._seconds_to_wait(attempt, error)
                 if wait is None:

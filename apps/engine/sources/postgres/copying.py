@@ -22,7 +22,7 @@ class CopiedLines:
     """Whole lines, one per row. `is_cut` means that the query has more rows."""
 
     body: bytes
-    rows: int
+    row_count: int
     is_cut: bool
 
 

@@ -117,11 +117,15 @@ class PostgresSource(ConnectorSource[Config]):
             query = plan.page_query(token, limit)
             max_bytes = MAX_PAGE_BYTES if query.can_be_cut else sys.maxsize
             copied_lines = copy_lines(cursor, _copy_query(table, query), max_bytes)
-            rows = min(copied_lines.rows, limit) if query.can_be_cut else copied_lines.rows
+            row_count = copied_lines.row_count
+            if query.can_be_cut:
+                row_count = min(row_count, limit)
             decoded_rows = decode_rows(copied_lines.body, table.columns, query.order)
-            has_more = copied_lines.is_cut or rows < copied_lines.rows
-            page_end = PageEnd(rows, decoded_rows.order_texts.head(rows), has_more=has_more)
-            if isinstance(plan, TiedCursorPlan) and rows:
+            has_more = copied_lines.is_cut or row_count < copied_lines.row_count
+            page_end = PageEnd(
+                row_count, decoded_rows.order_texts.head(row_count), has_more=has_more
+            )
+            if isinstance(plan, TiedCursorPlan) and row_count:
                 digests = _tied_digests(cursor, table, plan, page_end)
                 page_end = replace(page_end, tied_digests=digests)
         next_token = plan.next_token(token, limit, page_end)
@@ -129,7 +133,7 @@ class PostgresSource(ConnectorSource[Config]):
         if not next_token and isinstance(plan, CursorPlan | TiedCursorPlan):
             next_state = plan.next_state(token, page_end)
             _warn_about_ties(table, plan, next_state)
-        return frame_page(decoded_rows.frame.head(rows), next_token, next_state)
+        return frame_page(decoded_rows.frame.head(row_count), next_token, next_state)
 
     def _make_plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
         if self.spec.sync_mode == "incremental" and self.spec.cursor_field:

@@ -182,13 +182,13 @@ class RestSource(ConnectorSource[Config]):
     def _url_and_params(
         self, stream: Stream, request: PageRequest, watermark: Watermark
     ) -> tuple[str, dict[str, Any]]:
-        key = self._api_key_params()
+        key_params = self._api_key_params()
         if request.url is not None:
-            return request.url, key
+            return request.url, key_params
         params = {**self.settings.params, **stream.params, **request.params}
         if stream.cursor_param and watermark.value is not None:
             params[stream.cursor_param] = watermark.value
-        texts = {name: _param_value(value) for name, value in (params | key).items()}
+        texts = {name: _param_value(value) for name, value in (params | key_params).items()}
         return join_url(self.settings.base_url, stream.path), texts
 
     def _remove_api_key(self, token: dict[str, Any]) -> dict[str, Any]:
@@ -297,7 +297,10 @@ def parse_json(response: CompleteResponse) -> Any:
 
 
 def records_at(document: Any, path: str, response: CompleteResponse) -> list[Any]:
-    """Return the records at the path; a single object is one record. Raises PermanentSourceError if there are none."""
+    """Return the records at the path: a list, a single object as one record, or no records for null.
+
+    Raises PermanentSourceError if the path does not exist or has another value.
+    """
     value = value_at(document, path)
     if isinstance(value, list):
         return value

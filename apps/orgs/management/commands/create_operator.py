@@ -31,13 +31,13 @@ class Command(BaseCommand):
             create_operator(email=email, password=password)
         except AccountExists:
             raise CommandError(
-                f"{email} already has an account: operators need a separate one."
+                f"{email} already has an account: operators need a separate account."
             ) from None
         self.stdout.write(
             f"Created the operator {email}. Log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
         )
         self.stdout.write(
-            "The first login sets up a second factor: have an authenticator app ready."
+            "At the first log-in you set up a second factor. Have an authenticator app ready."
         )
         if not options["password_file"]:
             self.stdout.write(f"Password, shown only once: {password}")

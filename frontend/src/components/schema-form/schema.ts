@@ -43,7 +43,7 @@ export interface FormField {
   schema: Schema;
 }
 
-/** Returns the schema with its `$ref` resolved and its only `allOf` merged. */
+/** Returns the schema with its `$ref` resolved, and with the schema of an `allOf` that has only one. */
 function resolve(schema: Schema, root: Schema): Schema {
   const { $ref, allOf, ...otherKeywords } = schema;
   if (typeof $ref === "string") return { ...resolve(lookUpReference($ref, root), root), ...otherKeywords };
@@ -277,7 +277,7 @@ function allowsOnlyText(options: Schema[]): boolean {
   );
 }
 
-const LONG_TEXT_LENGTH = 5_000; // characters; a text that may be longer gets a larger input, for example a certificate
+const LONG_TEXT_LENGTH = 5_000; // characters; a text that may be this long, such as a certificate, gets a larger input
 
 function isLong(node: Schema): boolean {
   return node.format === "textarea" || (numberOrNull(node.maxLength) ?? 0) >= LONG_TEXT_LENGTH;

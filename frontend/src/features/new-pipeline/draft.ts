@@ -83,7 +83,7 @@ export function tableName(stream: string): string {
   );
 }
 
-/** Returns the write modes that the sync mode allows. */
+/** Returns the write modes that the sync mode and the primary key allow. */
 export function writeModes(syncMode: SyncMode, primaryKey: string[]): WriteMode[] {
   if (syncMode === "full_refresh") return ["replace", "append"];
   return primaryKey.length > 0 ? ["merge", "append"] : ["append"];
