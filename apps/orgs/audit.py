@@ -9,7 +9,7 @@ from apps.json import JsonObject
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Actor, Principal
 
-LABEL_LENGTH = 254  # characters
+MAX_LABEL_LENGTH = 254  # characters
 
 
 def record(
@@ -33,14 +33,14 @@ def record(
         action=action,
         object_kind=object_kind,
         object_id=object_id,
-        object_label=names.clean_name(object_label, max_length=LABEL_LENGTH),
+        object_label=names.clean_name(object_label, max_length=MAX_LABEL_LENGTH),
         changes=dict(changes or {}),
         ip=actor.ip,
     )
 
 
 def _clean_label(actor: Actor) -> str:
-    return names.clean_name(actor.label, max_length=LABEL_LENGTH)
+    return names.clean_name(actor.label, max_length=MAX_LABEL_LENGTH)
 
 
 def _represented_person(actor: Actor | None) -> dict[str, str | None] | None:

@@ -36,11 +36,11 @@ def tick() -> int:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [SCHEDULES_PER_TICK])
         due_schedules = cursor.fetchall()
     return apply_to_rows(
-        due_schedules, lambda org, schedule: fire(org_id=org, schedule_id=schedule)
+        due_schedules, lambda org, schedule: handle_due_schedule(org_id=org, schedule_id=schedule)
     )
 
 
-def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:
+def handle_due_schedule(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:
     """Handle one due schedule in one transaction. Returns True if it started a run."""
     now = now or timezone.now()
     with org_scope(org_id):

@@ -93,7 +93,7 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="ETag of the version you read; if it has changed, the response is 412.",
+    description="The ETag that you received with the object. If the object has changed since then, the response is 412.",
 )
 
 

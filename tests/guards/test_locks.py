@@ -25,7 +25,7 @@ TESTED_PLACES = {
     "the claim": ["apps/runs/claiming/admission.py:try_lock"],
     "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
     "a run to be cancelled": ["apps/runs/claiming/reconciler.py:enforce_cancel"],
-    "a due schedule": ["apps/runs/scheduling.py:fire"],
+    "a due schedule": ["apps/runs/scheduling.py:handle_due_schedule"],
     "an idempotency key": ["apps/orgs/http/idempotency.py:OrgIdempotencyStore.lock_claim"],
     "the org": ["apps/orgs/members/services.py:_lock_org"],
     "a pipeline": [

@@ -1,4 +1,4 @@
-"""The streams of the real server (ASGI) follow the same rules as every other operation, and accept tickets."""
+"""The event streams of the real server (ASGI) follow the same rules as every other operation, and accept tickets."""
 
 from __future__ import annotations
 

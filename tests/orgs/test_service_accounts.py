@@ -1,4 +1,4 @@
-"""Service accounts: who may create them, their keys, which outlive their creator, and the limits of their roles."""
+"""Service accounts: who may create them, their roles, and their keys, which outlive their creator."""
 
 from __future__ import annotations
 

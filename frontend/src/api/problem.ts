@@ -36,7 +36,7 @@ export class ProblemError extends Error {
     }
     if (this.status === 401) return "Log in again.";
     if (this.status === 403) return "Ask an admin of your organization for this permission.";
-    if (this.status === 412) return "Someone else changed it in the meantime. Reload the page and try again.";
+    if (this.status === 412) return "Reload the page, then try again.";
     if (this.status >= 500)
       return "Try again. If the error persists, contact the operator of this Drover installation.";
     return null;

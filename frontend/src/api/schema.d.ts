@@ -2939,14 +2939,14 @@ export interface components {
         };
         Attempt: {
             number: number;
-            /** @description running, succeeded, failed, cancelled or released */
+            /** @description running, succeeded, failed, cancelled, or released because its worker was stopping */
             status: string;
             worker: string;
             /** Format: date-time */
             started_at: string;
             /**
              * Format: date-time
-             * @description When its child process started.
+             * @description When the child process of the attempt started.
              */
             launched_at: string | null;
             /** Format: date-time */
@@ -3564,7 +3564,7 @@ export interface components {
             next_offset: number | null;
             /** @description Number of lines written so far. */
             total: number;
-            /** @description Whether the run has ended, so that no more lines follow. */
+            /** @description Whether the run has ended and no line follows this page. */
             complete: boolean;
             /** @description Lines before this number were removed because they expired. */
             removed: number;
@@ -3733,7 +3733,7 @@ export interface components {
             keep_logs_days: number | null;
             /** @description After this many days the events of the organization-wide event stream are deleted. */
             keep_events_days: number | null;
-            /** @description Runs with existing files and the newest run of each pipeline are never deleted. */
+            /** @description After this many days runs are deleted, except runs with existing files and the newest run of each pipeline; null means never. */
             keep_runs_days: number | null;
             keep_audit_days: number | null;
             require_second_factor: boolean;

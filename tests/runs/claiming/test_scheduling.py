@@ -192,7 +192,7 @@ def test_a_daily_schedule_runs_once_on_days_when_the_clock_changes(acme: World) 
         )
         now = first
         for _ in range(4 * 24):
-            if scheduling.fire(org_id=acme.org.pk, schedule_id=schedule.pk, now=now):
+            if scheduling.handle_due_schedule(org_id=acme.org.pk, schedule_id=schedule.pk, now=now):
                 claim = leases.claim_next("tests")
                 assert claim is not None
                 finish_run(claim)

@@ -43,7 +43,7 @@ export interface FormField {
   schema: Schema;
 }
 
-/** Returns the schema with its `$ref` resolved, and with the schema of an `allOf` that has only one. */
+/** Returns the schema with its `$ref` resolved, and with an `allOf` of one schema merged into it. */
 function resolve(schema: Schema, root: Schema): Schema {
   const { $ref, allOf, ...otherKeywords } = schema;
   if (typeof $ref === "string") return { ...resolve(lookUpReference($ref, root), root), ...otherKeywords };

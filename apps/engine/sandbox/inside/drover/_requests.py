@@ -11,7 +11,7 @@ from typing import Any
 
 from drover import _imports
 
-_report: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before any code runs
+_report: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before the source runs
 
 
 def report_requests(report: Callable[..., None]) -> None:
