@@ -9041,7 +9041,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9178,7 +9178,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9273,7 +9273,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9984,7 +9984,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10079,7 +10079,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10377,7 +10377,7 @@ export interface operations {
             header?: {
                 /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10584,7 +10584,7 @@ export interface operations {
             header?: {
                 /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -11709,7 +11709,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -11786,7 +11786,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -12698,7 +12698,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -12784,7 +12784,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -13355,7 +13355,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -15883,7 +15883,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -16020,7 +16020,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -16115,7 +16115,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -17771,7 +17771,7 @@ export interface operations {
             header?: {
                 /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -18375,7 +18375,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -18461,7 +18461,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; if it has changed, the response is 412. */
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
