@@ -150,8 +150,7 @@ def operation(
         success = _success_response(answer, summary, media_type)
         responses: dict[Any, Any] = {status: success}
         if answer is not None:
-            media_types = (media_type, *other_media_types)
-            responses = {(status, success_type): success for success_type in media_types}
+            responses = {(status, name): success for name in (media_type, *other_media_types)}
         if success_body_for_503:
             codes.discard(503)
             responses[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])
