@@ -14,6 +14,14 @@ class BadCredentials(_MessageIsDocstring):
     """The e-mail address or the password is wrong."""
 
 
+class PasskeyRejected(BadCredentials):
+    """This passkey was not accepted: try again, or log in another way."""
+
+
+class PendingLoginExpired(BadCredentials):
+    """This log-in has expired: start again."""
+
+
 class SessionEnded(_MessageIsDocstring):
     """This session has ended: log in again."""
 

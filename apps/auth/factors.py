@@ -26,7 +26,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.auth import attempts, proofs, sessions
-from apps.auth.exceptions import BadCredentials, ChallengeExpired, TooManyPasskeys, WrongCode
+from apps.auth.exceptions import (
+    ChallengeExpired,
+    PasskeyRejected,
+    PendingLoginExpired,
+    TooManyPasskeys,
+    WrongCode,
+)
 from apps.auth.mailing import links, mail
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
 from apps.auth.sealing import platform_keys
@@ -262,7 +268,7 @@ def begin_passkey_check(*, ip: str | None) -> PasskeyChallenge:
 
 @transaction.atomic
 def check_passkey(*, challenge: str, credential: Credential) -> User:
-    """Verify the browser's response and return the passkey's user. Raises BadCredentials."""
+    """Verify the browser's response and return the passkey's user. Raises PasskeyRejected."""
     from allauth.mfa.webauthn.internal.auth import (
         complete_authentication,
         extract_user_from_response,
@@ -272,7 +278,7 @@ def check_passkey(*, challenge: str, credential: Credential) -> User:
     try:
         state = _load_challenge_state(CHECK_PASSKEY, challenge)
     except ChallengeExpired:
-        raise BadCredentials from None
+        raise PasskeyRejected from None
     _delete_challenge(challenge)
     try:
         with _webauthn_ceremony(state), _errors_as_wrong_code():
@@ -280,9 +286,9 @@ def check_passkey(*, challenge: str, credential: Credential) -> User:
             user = extract_user_from_response(dict(credential))
             complete_authentication(user, dict(credential)).record_usage()
     except WrongCode:
-        raise BadCredentials from None
+        raise PasskeyRejected from None
     if not isinstance(user, User) or not user.is_active:
-        raise BadCredentials
+        raise PasskeyRejected
     return user
 
 
@@ -292,17 +298,17 @@ def begin_pending_login(user: User, method: str) -> str:
 
 
 def complete_pending_login(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
-    """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
+    """Return (user, login method) if the code is right. Raises PendingLoginExpired, WrongCode and TooManyAttempts."""
     pending_challenges = Challenge.objects.select_related("user").filter(
         purpose=PENDING_LOGIN, digest=links.digest(challenge), expires_at__gt=timezone.now()
     )
     pending = pending_challenges.first()
     if pending is None or pending.user is None or not pending.user.is_active:
-        raise BadCredentials
+        raise PendingLoginExpired
     check_code(user=pending.user, code=code, ip=ip)
     # The challenge no longer exists if another request has used it or if the account has changed.
     if not pending_challenges.delete()[0]:
-        raise BadCredentials
+        raise PendingLoginExpired
     return pending.user, str(_decrypt_state(pending)["method"])
 
 

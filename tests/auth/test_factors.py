@@ -12,6 +12,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
+from apps.auth.exceptions import PasskeyRejected
 from apps.auth.models import Challenge, RefreshFamily, User
 from tests import mailbox
 from tests.world import client_for, make_world
@@ -214,7 +215,8 @@ def test_an_invalid_passkey_is_refused_and_causes_no_500(
     assert added.json()["code"] == "wrong_code"
     login = APIClient().post("/api/v1/auth/passkey/begin").json()
     body = {"challenge": login["challenge"], "credential": credential}
-    assert APIClient().post("/api/v1/auth/passkey/login", body).status_code == 401
+    refused = APIClient().post("/api/v1/auth/passkey/login", body)
+    assert (refused.status_code, refused.json()["detail"]) == (401, str(PasskeyRejected()))
 
 
 def test_rotating_the_platforms_keys_encrypts_factors_with_the_new_key(

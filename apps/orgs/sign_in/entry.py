@@ -118,7 +118,7 @@ def log_in_with_passkey(
 ) -> LoginResult:
     """Log in by passkey, which counts as both factors.
 
-    Raises BadCredentials, and NotFound if the user is not a member of `org_id`.
+    Raises PasskeyRejected, and NotFound if the user is not a member of `org_id`.
     """
     user = factors.check_passkey(challenge=challenge, credential=credential)
     return _create_login(user, client, org_id, method="passkey", second_factor=True)
@@ -129,7 +129,7 @@ def verify_second_factor(
 ) -> LoginResult:
     """Complete a login after `finish_provider_login` has returned a challenge.
 
-    Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound.
+    Raises PendingLoginExpired, WrongCode, TooManyAttempts, and NotFound.
     """
     user, method = factors.complete_pending_login(challenge=challenge, code=code, ip=client.ip)
     return _create_login(user, client, org_id, method=method, second_factor=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from apps.auth import factors
-from apps.auth.exceptions import BadCredentials
+from apps.auth.exceptions import PasskeyRejected
 from apps.auth.factors import Credential, PasskeyChallenge, TotpSetup
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import NotFound
@@ -22,10 +22,10 @@ def verify_code(*, account: Account, code: str) -> None:
 
 
 def verify_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
-    """Verify a passkey in this session. Raises BadCredentials, also if the passkey belongs to another user."""
+    """Verify a passkey in this session. Raises PasskeyRejected, also if the passkey belongs to another user."""
     user = factors.check_passkey(challenge=challenge, credential=credential)
     if user.pk != account.user.pk:
-        raise BadCredentials
+        raise PasskeyRejected
     factors.mark_second_factor(account.session)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth import accounts, factors, sessions
+from apps.auth.exceptions import PendingLoginExpired
 from apps.auth.models import RefreshFamily, User
 from apps.orgs.exceptions import PermissionMissing
 from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
@@ -168,7 +169,8 @@ class TestInstallationProvider:
         unlinked = client.post("/api/v1/auth/links/oidc/remove", {"current_password": PASSWORD})
         assert unlinked.status_code == 204
         body = {"challenge": challenge, "mfa_code": codes[0]}
-        assert APIClient().post("/api/v1/auth/login/continue", body).status_code == 401
+        refused = APIClient().post("/api/v1/auth/login/continue", body)
+        assert (refused.status_code, refused.json()["detail"]) == (401, str(PendingLoginExpired()))
 
     def test_an_identity_cannot_be_linked_to_a_second_account(
         self, installation_provider: Issuer

@@ -23,7 +23,7 @@ interface Credentials {
 export function LoginPage() {
   const { next, problem } = useSearch({ from: "/login" });
   const router = useRouter();
-  // set after a log-in through a provider, if the second factor is still missing
+  // The challenge of a log-in through a provider that still requires a second factor.
   const [challenge] = useState(() => takeHashParameters().get("second_factor"));
   const [credentials, setCredentials] = useState<Credentials | null>(null);
 
@@ -101,7 +101,7 @@ export function LoginPage() {
         {problemText && !login.error && <Alert>{problemText}</Alert>}
         {login.error && <LoginError error={login.error} />}
         {loginWithPasskey.error && !wasCancelled(loginWithPasskey.error) && (
-          <LoginError error={loginWithPasskey.error} />
+          <ErrorNotice error={loginWithPasskey.error} />
         )}
         <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
         <TextField
