@@ -27,7 +27,7 @@ _FIRST_HOUR = datetime(2013, 1, 1)  # noqa: DTZ001 - the time zone is added to t
 
 
 def flights(first: int, count: int) -> pl.DataFrame:
-    """Return `count` rows, beginning with the row number `first`. The same numbers return the same rows."""
+    """Return `count` rows, beginning with the row number `first`. The same arguments return the same rows."""
     n = pl.col("id")
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     hour = pl.lit(_FIRST_HOUR, pl.Datetime("us")) + pl.duration(minutes=n)

@@ -23,7 +23,7 @@ from bench.start import create_runs
 
 STREAMS = 1000
 RECONNECTING_STREAMS = 25
-SECONDS = 12.0
+PUBLISHING_SECONDS = 12.0
 OPENING_BATCH = 20
 HIGH_LIMITS = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
@@ -57,7 +57,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     yield figure_with_upper_bound(name, comparison, delays, at_most=100, unit="ms")
     yield Figure(
         "lost and duplicate events of these streams",
-        "the rows of the table",
+        "the published events, as stored in the database",
         f"{lost}, {duplicates}",
         "0, 0",
         lost == duplicates == 0,
@@ -124,7 +124,7 @@ class Listener(asyncio.Protocol):
 async def _receive_events(
     installation: Installation, address: str, created_runs: dict[str, Any]
 ) -> tuple[Sequence[Listener], Sequence[Listener]]:
-    """Open all streams, publish events for SECONDS, and wait until all events have arrived."""
+    """Open all streams, publish events for PUBLISHING_SECONDS, and wait until all events have arrived."""
     token, runs = created_runs["token"], created_runs["runs"]
     steady_listeners = [Listener(run, address, token) for run in runs]
     reconnecting_listeners = [Listener(run, address, token) for run in runs[:RECONNECTING_STREAMS]]
@@ -137,7 +137,8 @@ async def _receive_events(
         )
     await asyncio.gather(*(listener.connect(None) for listener in reconnecting_listeners))
     publisher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.publish", installation.owner_url(), str(SECONDS)), cwd=ROOT
+        *(sys.executable, "-m", "bench.publish", installation.owner_url(), str(PUBLISHING_SECONDS)),
+        cwd=ROOT,
     )
     reconnect_tasks = [
         asyncio.create_task(_reconnect_every_second(listener, number / RECONNECTING_STREAMS))
@@ -160,7 +161,7 @@ async def _receive_events(
 
 
 async def _reconnect_every_second(listener: Listener, offset: float) -> None:
-    """Disconnect and reconnect every second, `offset` seconds after the full second."""
+    """Wait `offset` seconds, then disconnect and reconnect every second."""
     await asyncio.sleep(offset)
     while True:
         await asyncio.sleep(1)

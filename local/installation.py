@@ -65,7 +65,7 @@ class Installation:
             self.run_prepare("engine")
 
     def reserve_port(self, name: str) -> int:
-        """Return the port of a part of this installation. The next start uses the same port."""
+        """Return the port of a part of this installation. The next start uses the same port if it is free."""
         return reserve_port(self.home.run / "ports.json", name)
 
     def environment(self) -> dict[str, str]:

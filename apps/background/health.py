@@ -72,7 +72,7 @@ def count_over_orgs() -> Counts:
 
 
 def check_readiness() -> list[Finding]:
-    """Check what a web process needs to serve requests. Stops if the database is unavailable."""
+    """Check what a web process needs to serve requests. If the database is unavailable, checks only isolation as well."""
     findings = [check_database()]
     if findings[0].ok:
         findings += [check_migrations(), *check_queue(), check_storage()]
@@ -87,10 +87,13 @@ def check_isolation() -> Finding:
     is_sufficient = layers.is_at_least(isolation.level, required)
     seen = isolation.summary if is_sufficient else f"{isolation.summary}: custom code will not run"
     if is_sufficient and isolation.open_risks:
-        seen = f"{seen}; left open: {isolation.open_risks} (docs/howto/custom-sources.md)"
+        seen = f"{seen}; remaining risk: {isolation.open_risks} (docs/howto/custom-sources.md)"
     missing = "; ".join(f"{layer}: {reason}" for layer, reason in isolation.machine.missing.items())
     return Finding(
-        "isolation", is_sufficient, seen, f"The level must be {required}. Missing: {missing}."
+        "isolation",
+        is_sufficient,
+        seen,
+        f"The level must be at least {required}. Missing: {missing}.",
     )
 
 
@@ -125,7 +128,7 @@ def check_migrations() -> Finding:
 
 
 def read_queue_state() -> QueueState:
-    """Return the number of waiting jobs, and the ages of the newest heartbeat and of the last tick."""
+    """Return the number of waiting jobs, and the ages of the oldest short job, the newest heartbeat and the last tick."""
     ((waiting, oldest, heartbeat, tick),) = fetch_rows(
         """SELECT
                (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'

@@ -15,19 +15,19 @@ from uuid import UUID
 
 from django.utils.module_loading import autodiscover_modules
 
-SYSTEM = "system"  # queue for short jobs: ticks, reconciling, sweeps
+SYSTEM_QUEUE = "system"  # for short jobs: ticks, reconciling, sweeps
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue of jobs. `slots` is the number of concurrent jobs per worker process; None means its --concurrency.
+    """A queue of jobs. Each worker process runs `concurrency` of its jobs at once; None means the option --concurrency.
 
     `retries_lost_jobs` decides what happens to a job whose worker died. If true, another worker runs the job. If false,
     the job is deleted. The object that it was for, such as a run, is still waiting, so the reconciler defers a new job.
     """
 
     name: str
-    slots: int | None
+    concurrency: int | None
     retries_lost_jobs: bool = False
 
 
@@ -35,10 +35,10 @@ class Queue:
 class Export:
     """Rows of a model that are part of an org's export.
 
-    `record` is the type of its lines in the export, such as `pipeline`. `columns` must contain no secrets.
+    `record_type` is the type of their lines in the export, such as `pipeline`. `columns` must contain no secrets.
     """
 
-    record: str
+    record_type: str
     model: Any  # an org-owned model
     columns: tuple[str, ...]
 
@@ -48,7 +48,7 @@ WorkerPart = Callable[
     [], AbstractContextManager[StopCallback]
 ]  # entered while the worker process runs
 
-_queues: dict[str, Queue] = {SYSTEM: Queue(SYSTEM, slots=3)}
+_queues: dict[str, Queue] = {SYSTEM_QUEUE: Queue(SYSTEM_QUEUE, concurrency=3)}
 _sweeps: list[Callable[[], object]] = []
 _erasers: list[Callable[[UUID], bool]] = []
 _exports: list[Export] = []

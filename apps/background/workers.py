@@ -41,7 +41,7 @@ def work(*, concurrency: int) -> None:
 async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> None:
     """Work until SIGTERM or SIGINT, then call `stop_callbacks`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
-    slots = {queue.name: queue.slots or concurrency for queue in registry.queues().values()}
+    slots = {queue.name: queue.concurrency or concurrency for queue in registry.queues().values()}
     threads = sum(slots.values()) + EXTRA_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()

@@ -6,7 +6,7 @@ from apps.background.registry import Export, Queue, add_exports, add_queue
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.connectors.repositories import services as repositories
 
-add_queue(Queue(repositories.QUEUE, slots=1, retries_lost_jobs=True))
+add_queue(Queue(repositories.QUEUE, concurrency=1, retries_lost_jobs=True))
 add_exports(
     Export(
         "connector",

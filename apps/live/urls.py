@@ -1,4 +1,4 @@
-"""Routes of the org's stream and of stream tickets; a subject's own stream belongs to its app."""
+"""Routes of the org's event stream and of stream tickets. The route of a run's event stream is in `apps.runs`."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""Views of the org's stream and of stream tickets.
+"""Views of the org's event stream and of stream tickets.
 
-`config.asgi` passes GET requests for streams to `apps.live.streams`, where they stay open. The view of the org's stream
-documents the route. Under plain WSGI it returns the current frames once; an EventSource then reconnects and continues.
+`config.asgi` passes GET requests for event streams to `apps.live.streams`, where they stay open. The view of the org's
+event stream documents the route. Under plain WSGI it returns the current frames once; an EventSource then reconnects and continues.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class OrgEventsView(OrgView):
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """`hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
+        """The event `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
 
-        `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
+        The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. Reconnect with `Last-Event-ID`:
         no event is lost or sent twice.
         """
         return respond_once(request, feed_for(self.principal, StreamTarget()))
@@ -80,7 +80,7 @@ def respond_once(request: Request, feed: EventFeed) -> Response:
 
 class StreamTicketAnswer(serializers.Serializer[Any]):
     ticket = serializers.CharField(help_text="Send it once, as ?ticket=.")
-    expires_in = serializers.IntegerField(help_text="Seconds.")
+    expires_in = serializers.IntegerField(help_text="Seconds until the ticket expires.")
 
 
 class StreamTicketView(OrgView):

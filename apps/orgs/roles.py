@@ -97,9 +97,9 @@ def higher_role(one: Role, other: Role) -> Role:
 
 
 def explain(
-    permission: Permission, *, role: Role, domain_role: Role | None, domain: str
+    permission: Permission, *, role: Role, domain_role: Role | None, domain_name: str
 ) -> tuple[bool, str]:
-    """Return (allowed, reason) for a member with this role, and with `domain_role` in the domain named `domain`."""
+    """Return (allowed, reason) for a member with this role, and with `domain_role` in the domain `domain_name`."""
     minimum = _MINIMUM_ROLES[permission]
     if RANK[role] >= RANK[minimum]:
         return True, f"Allowed for the role {role}."
@@ -109,5 +109,5 @@ def explain(
             f"Needs the role {minimum}; a domain role applies only to the domain's own objects.",
         )
     if domain_role is not None and RANK[domain_role] >= RANK[minimum]:
-        return True, f"The domain role in {domain} raises {role} to {domain_role}."
+        return True, f"The domain role in {domain_name} raises {role} to {domain_role}."
     return False, f"Needs the role {minimum}; this member's role here is {domain_role or role}."

@@ -1,4 +1,4 @@
-"""Procrastinate tasks of orgs. Each takes ids and makes one call. They are safe to run twice."""
+"""Procrastinate tasks of orgs. Each makes one call, and is safe to run twice."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from apps.background.registry import Export, Queue, add_exports, add_queue
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 
-add_queue(Queue(removal.QUEUE, slots=1, retries_lost_jobs=True))
+add_queue(Queue(removal.QUEUE, concurrency=1, retries_lost_jobs=True))
 add_exports(
     Export(
         "pipeline",

@@ -15,7 +15,7 @@ from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
 from apps.runs.models import Run, Usage
 
-add_queue(Queue(queue.RUNS, slots=None))
+add_queue(Queue(queue.RUNS, concurrency=None))
 add_worker_part(workers.execute_runs)
 add_sweep(reconciler.delete_old_details)
 add_eraser(closing.remove_org_data)

@@ -33,7 +33,7 @@ def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str
 
 
 def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:
-    """Count the org's runs that ended in the last 24 hours, are running, or are waiting.
+    """Summarize those runs of the org that ended in the last 24 hours, are running, or are waiting.
 
     If runs are waiting, the result also has the reason why the first of them waits.
     """

@@ -10,7 +10,7 @@ from uuid import UUID
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from apps.background.registry import SYSTEM
+from apps.background.registry import SYSTEM_QUEUE
 from apps.pipelines import removal
 from apps.runs import scheduling
 from apps.runs.claiming import queue, reconciler, workers
@@ -28,7 +28,7 @@ def execute(*, org_id: str = "", run_id: str = "") -> None:
     work_once(workers.current_worker())
 
 
-@app.task(name=queue.ENFORCE_CANCEL_TASK, queue=SYSTEM)
+@app.task(name=queue.ENFORCE_CANCEL_TASK, queue=SYSTEM_QUEUE)
 def enforce_cancel(*, org_id: str, run_id: str) -> None:
     reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
 
@@ -39,18 +39,18 @@ def remove_leftovers(*, org_id: str, pipeline_id: str) -> None:
 
 
 @app.periodic(cron="* * * * * */5")
-@app.task(name="runs.tick", queue=SYSTEM, queueing_lock="runs.tick")
+@app.task(name="runs.tick", queue=SYSTEM_QUEUE, queueing_lock="runs.tick")
 def tick(timestamp: int) -> None:
     scheduling.tick()
 
 
 @app.periodic(cron="* * * * * */10")
-@app.task(name="runs.reconcile", queue=SYSTEM, queueing_lock="runs.reconcile")
+@app.task(name="runs.reconcile", queue=SYSTEM_QUEUE, queueing_lock="runs.reconcile")
 def reconcile(timestamp: int) -> None:
     reconciler.reconcile()
 
 
 @app.periodic(cron="37 * * * *")
-@app.task(name="runs.retain", queue=SYSTEM, queueing_lock="runs.retain")
+@app.task(name="runs.retain", queue=SYSTEM_QUEUE, queueing_lock="runs.retain")
 def retain(timestamp: int) -> None:
     retention.remove_expired_data()

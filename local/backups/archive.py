@@ -35,7 +35,7 @@ class Header:
     migrations: list[list[str]]  # [app, name] of applied migrations
     storage: dict[str, str]  # kind, and the bucket if there is one
     keys: dict[str, list[str]]  # {name: fingerprints}
-    bytes: int  # total of the stored files
+    bytes: int  # total size of the stored files
     format: int = FORMAT_VERSION
 
 

@@ -39,16 +39,16 @@ class Tools:
 
 
 class Snapshot:
-    """A state of the database that other sessions can read too: `name` is the exported snapshot's name.
+    """A state of the database. Other connections can read it by its exported `name`.
 
     The engine cannot commit until `release` is called.
     """
 
     def __init__(self, url: str) -> None:
         """Lock the engine's tables and export the snapshot. Raises psycopg.errors.LockNotAvailable."""
-        self._lock_session = _connect(url, idle_seconds=MAX_LOCK_SECONDS)
-        self._lock_session.execute("BEGIN")
-        self._lock_session.execute(
+        self._lock_connection = _connect(url, idle_seconds=MAX_LOCK_SECONDS)
+        self._lock_connection.execute("BEGIN")
+        self._lock_connection.execute(
             "LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE"
         )
         self._last_statement = time.monotonic()
@@ -60,19 +60,19 @@ class Snapshot:
         self.server_version = self.reader.info.server_version
 
     def keep_alive(self) -> None:
-        """Send a statement if the last one is KEEP_ALIVE_SECONDS ago, so that the server keeps the session open."""
+        """Send a statement if the last one is KEEP_ALIVE_SECONDS ago, so that the server keeps the connection open."""
         if time.monotonic() - self._last_statement > KEEP_ALIVE_SECONDS:
-            self._check_session()
+            self._check_connection()
             self._last_statement = time.monotonic()
 
     def release(self) -> None:
         """Let the engine commit again. Raises LocalError if the server has already released the lock."""
-        self._check_session()
-        self._lock_session.close()
+        self._check_connection()
+        self._lock_connection.close()
 
-    def _check_session(self) -> None:
+    def _check_connection(self) -> None:
         try:
-            self._lock_session.execute("SELECT 1")
+            self._lock_connection.execute("SELECT 1")
         except psycopg.Error as ended:
             raise LocalError(
                 f"The backup was frozen for more than {MAX_LOCK_SECONDS:.0f} s or lost the database, so the "
@@ -80,7 +80,7 @@ class Snapshot:
             ) from ended
 
     def close(self) -> None:
-        self._lock_session.close()
+        self._lock_connection.close()
         self.reader.close()
 
 
@@ -229,7 +229,7 @@ def is_empty(url: str) -> bool:
 
 
 def server_version(url: str) -> int:
-    """Return the server's version, whether or not the database exists."""
+    """Return the server's version number, such as 180006, even if the database does not exist."""
     with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl()) as connection:
         return connection.info.server_version
 

@@ -18,17 +18,17 @@ KeepAlive = Callable[[], None]
 TEMPORARY_SUFFIXES = (".new", ".lock")
 
 
-def copy_files(storage: Path, copy: Path, *, keep_alive: KeepAlive = lambda: None) -> int:
-    """Copy the files of `storage` to `copy`. Returns their total size in bytes. `keep_alive` is called repeatedly.
+def copy_files(storage: Path, target_folder: Path, *, keep_alive: KeepAlive = lambda: None) -> int:
+    """Copy the files of `storage` to a new `target_folder`. Returns their total size in bytes. `keep_alive` is called repeatedly.
 
     A stored file may be replaced, but its content is never modified. So a hard link preserves the content. DuckDB
     files are modified, so they are copied while no process writes to them.
     """
-    copy.mkdir(mode=0o700)
+    target_folder.mkdir(mode=0o700)
     total = 0
     for path in _walk_files(storage):
         keep_alive()
-        target = copy / path.relative_to(storage)
+        target = target_folder / path.relative_to(storage)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.name.endswith(DUCKDB_SUFFIX):
             _copy_database(path, target, keep_alive)
@@ -59,12 +59,12 @@ def _with_write_ahead_log(target: Path) -> Iterator[Path]:
 
 
 def _link(path: Path, target: Path, keep_alive: KeepAlive) -> bool:
-    """Link the file. Returns whether it still existed."""
+    """Link the file, or copy it if the file system has no hard links. Returns whether it still existed."""
     try:
         os.link(path, target)
     except FileNotFoundError:
         return False
-    except OSError:  # The file system has no hard links.
+    except OSError:
         with path.open("rb") as file:
             _copy(file, target, keep_alive)
     return True

@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "DemoServer"
 
     def do_GET(self) -> None:
-        """Return one page."""
+        """Send one page, or an error."""
         parts = urlsplit(self.path)
         key = self.headers.get("X-API-Key", "")
         if not hmac.compare_digest(key.encode(), self.server.key.encode()):

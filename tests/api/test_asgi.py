@@ -162,15 +162,15 @@ def test_a_body_that_never_arrives_gets_408_and_its_connection_is_closed(
     partial_body: bytes,
 ) -> None:
     monkeypatch.setattr(settings, "BODY_WAIT", 0.2)
-    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Length: 900", "", "")
+    request_head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Length: 900", "", "")
     with socket.create_connection(server, timeout=60) as connection:
-        connection.sendall("\r\n".join(head).encode() + partial_body)
+        connection.sendall("\r\n".join(request_head).encode() + partial_body)
         answer = b""
         while part := connection.recv(65536):  # until the server closes the connection
             answer += part
-    lines, _, body = answer.partition(b"\r\n\r\n")
-    assert lines.startswith(b"HTTP/1.1 408 ")
-    assert f"content-type: application/{error_format}+json".encode() in lines
+    response_head, _, body = answer.partition(b"\r\n\r\n")
+    assert response_head.startswith(b"HTTP/1.1 408 ")
+    assert f"content-type: application/{error_format}+json".encode() in response_head
     assert "send the request again" in json.loads(body)["detail"]
 
 

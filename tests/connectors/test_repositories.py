@@ -251,8 +251,8 @@ def test_a_token_is_used_for_the_sync_and_never_returned_or_logged(
             *Repository.objects.for_org(world.org).values(),
             *AuditEvent.objects.for_org(world.org).values(),
         ]
-    jobs = list(ProcrastinateJob.objects.values_list("args"))
-    stored_texts = f"{rows} {jobs} {synced} {changed.content!r}"
+    job_arguments = list(ProcrastinateJob.objects.values_list("args"))
+    stored_texts = f"{rows} {job_arguments} {synced} {changed.content!r}"
     assert TOKEN not in stored_texts
     assert repository["webhook_secret"] not in stored_texts
 
@@ -270,7 +270,7 @@ def test_another_url_requires_the_token_again(world: World, git: GitServer) -> N
 
 
 @pytest.mark.parametrize(
-    ("invalid", "field"),
+    ("changes", "field"),
     [
         ({"url": "git@github.com:team/sources.git"}, "url"),
         ({"url": "file:///etc"}, "url"),
@@ -291,9 +291,9 @@ def test_another_url_requires_the_token_again(world: World, git: GitServer) -> N
     ],
 )
 def test_an_invalid_field_is_rejected_with_its_name(
-    world: World, invalid: dict[str, Any], field: str
+    world: World, changes: dict[str, Any], field: str
 ) -> None:
-    answer = world.client().post(URL, {"url": "https://git.example.com/x", **invalid})
+    answer = world.client().post(URL, {"url": "https://git.example.com/x", **changes})
     assert answer.status_code == 422, answer.content
     assert {error["field"] for error in answer.json()["errors"]} == {field}
 
@@ -372,8 +372,8 @@ def test_two_syncs_at_once_create_one_source(committed_db: None, git: GitServer)
 
 
 def count_queued_syncs(repository: dict[str, Any]) -> int:
-    jobs = ProcrastinateJob.objects.filter(task_name=repositories.SYNC_TASK, status="todo")
-    return sum(job.args["repository_id"] == repository["id"] for job in jobs)
+    queued_jobs = ProcrastinateJob.objects.filter(task_name=repositories.SYNC_TASK, status="todo")
+    return sum(job.args["repository_id"] == repository["id"] for job in queued_jobs)
 
 
 def test_several_requests_for_a_sync_queue_one_job(world: World, git: GitServer) -> None:

@@ -114,5 +114,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + MOMENT_TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("The child did not reach the moment of the fault.")
+            raise TimeoutError(
+                "The child did not reach the moment of the fault, or the test did not release it."
+            )
         time.sleep(0.005)

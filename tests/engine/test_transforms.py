@@ -24,7 +24,7 @@ from tests.engine.conftest import Rehearsal
 from tests.engine.sources.test_custom import PAGES_CODE, set_custom_source
 
 MakeRehearsal = Callable[..., Rehearsal]
-UNCHANGED = "def transform(record):\n    return record\n"
+IDENTITY_TRANSFORM = "def transform(record):\n    return record\n"
 VALUES_BY_TYPE = {
     "text": ["a", "é\0😀", ""],
     "whole": [1, -(2**62), None],
@@ -54,7 +54,7 @@ def page_rows(page: Any) -> list[dict[str, Any]]:
 
 def test_records_of_a_frame_keep_their_types(tmp_path: Path) -> None:
     frame = pl.DataFrame(VALUES_BY_TYPE)
-    with running_transform(UNCHANGED, tmp_path) as transform:
+    with running_transform(IDENTITY_TRANSFORM, tmp_path) as transform:
         page = transform.apply(frame_page(frame, {"after": 1}, {"seen": 2}))
     assert page_rows(page) == frame.to_dicts()
     assert (page.next_pagination, page.next_state) == ({"after": 1}, {"seen": 2})
@@ -75,7 +75,7 @@ def test_records_of_rows_keep_their_types(tmp_path: Path) -> None:
         {"d": None, "mixed": "text", "nested": None, "big": 1},
         {"other": Decimal("1.10")},
     ]
-    with running_transform(UNCHANGED, tmp_path) as transform:
+    with running_transform(IDENTITY_TRANSFORM, tmp_path) as transform:
         records = page_rows(transform.apply(rows_page(rows, {})))
     assert records[0] == {**rows[0], "mixed": "2026-01-01", "big": str(2**70)}
     assert records[1:] == rows[1:]
@@ -137,7 +137,7 @@ def test_records_of_several_slices_keep_their_order(tmp_path: Path) -> None:
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     frame = pl.DataFrame(schema={"id": pl.Int64})
-    with running_transform(UNCHANGED, tmp_path) as transform:
+    with running_transform(IDENTITY_TRANSFORM, tmp_path) as transform:
         assert transform.apply(frame_page(frame, {})).frame.columns == ["id"]  # type: ignore[attr-defined]
 
 
@@ -336,7 +336,7 @@ def test_validation_reports_code_that_cannot_work(code: str, expected_text: str)
 @pytest.mark.parametrize(
     "code",
     [
-        UNCHANGED,
+        IDENTITY_TRANSFORM,
         "def transform(record, *, deep=True):\n    yield record",
         "def transform(*records):\n    return records[0]",
         "transform = dict",
@@ -348,6 +348,6 @@ def test_validation_accepts_code_that_can_work(code: str) -> None:
 
 
 def test_validation_warns_about_imports_of_http_clients() -> None:
-    report = transforms.validate("import requests\n" + UNCHANGED)
+    report = transforms.validate("import requests\n" + IDENTITY_TRANSFORM)
     assert report.is_valid
     assert "no network" in report.messages[0].message

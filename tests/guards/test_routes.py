@@ -69,7 +69,7 @@ def test_every_method_of_a_view_has_a_permission(path: str, view: type[OrgView])
 
 
 @pytest.mark.parametrize(("path", "view"), org_views(), ids=lambda value: str(value))
-def test_changes_require_more_than_the_read_permission_except_for_ones_own_account(
+def test_changes_require_more_than_the_read_permission_except_for_listed_posts_and_ones_own_account(
     path: str, view: type[OrgView]
 ) -> None:
     for method in METHODS[1:]:

@@ -82,7 +82,7 @@ def _can_start(browser: str) -> bool:
 def _installers() -> Iterator[tuple[str, Callable[[], str]]]:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         yield "the distribution's package", _install_package
-    yield "Playwright's own", _install_with_playwright
+    yield "Playwright's Chromium", _install_with_playwright
 
 
 def _install_package() -> str:

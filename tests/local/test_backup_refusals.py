@@ -181,13 +181,13 @@ def test_restore_refuses_a_database_with_tables_and_a_missing_database_counts_as
     assert not home.root.exists()
 
 
-@pytest.mark.parametrize("server", [180_000, 150_000], ids=["new", "old"])
+@pytest.mark.parametrize("server_version", [180_000, 150_000], ids=["new", "old"])
 def test_a_dump_is_restored_to_current_and_older_servers(
-    tmp_path: Path, shared_server: EmbeddedPostgres, server: int
+    tmp_path: Path, shared_server: EmbeddedPostgres, server_version: int
 ) -> None:
     # The restore must omit this line where it is a statement, but not where it is data.
     text = databases.SET_TRANSACTION_TIMEOUT.decode()
-    names = [f"{name}_{server}" for name in ("source", "target")]
+    names = [f"{name}_{server_version}" for name in ("source", "target")]
     with psycopg.connect(shared_server.url(), autocommit=True) as admin:
         for name in names:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -199,7 +199,12 @@ def test_a_dump_is_restored_to_current_and_older_servers(
     file = tmp_path / "dump"
     databases.dump(tools, source, file, schemas=("public",), on_progress=lambda: None)
     databases.restore_dump(
-        tools, target, file, schemas=("public",), server_version=server, on_progress=lambda: None
+        tools,
+        target,
+        file,
+        schemas=("public",),
+        server_version=server_version,
+        on_progress=lambda: None,
     )
     with psycopg.connect(target) as connection:
         assert connection.execute("SELECT id, x FROM t").fetchall() == [(1, text), (2, None)]

@@ -163,11 +163,11 @@ def test_the_doctor_warns_if_code_runs_as_the_user_of_drover(
     monkeypatch.setattr(
         layers, "choose_isolation", lambda: choose_isolation(("landlock", "seccomp"))
     )
-    assert "left open: code runs as Drover's own user" in diagnosis.check_isolation().seen
+    assert "remaining risk: code runs as Drover's own user" in diagnosis.check_isolation().seen
     monkeypatch.setattr(
         layers, "choose_isolation", lambda: choose_isolation(("seccomp", "root", "uid"))
     )
-    assert "left open" not in diagnosis.check_isolation().seen
+    assert "remaining risk" not in diagnosis.check_isolation().seen
 
 
 def record_worker_heartbeat() -> None:

@@ -16,8 +16,8 @@ from apps.runs.models import Run
 from tests.world import World, make_connector, make_pipeline
 
 URL = "/api/v1/pipelines"
-UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
-PASSWORD = "canary-of-an-inline_settings-password-3k9z"
+UNKNOWN_ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
+PASSWORD = "canary-of-an-inline-password-3k9z"
 
 
 def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, 
 
 
 def config_with_secret(**settings: Any) -> dict[str, Any]:
-    """Return a definition whose source has a secret in its inline_settings settings."""
+    """Return a definition whose source has a secret in its inline settings."""
     inline_settings = {
         "host": "db.example.com",
         "database": "shop",
@@ -122,7 +122,7 @@ def test_a_stranger_gets_the_same_404_for_a_pipeline_as_for_an_unknown_id(
     pipeline = make_pipeline(world, schedule="0 0 * * *")
     send = getattr(stranger.client(Role.OWNER), method)
     foreign = send(f"{URL}/{pipeline.pk}{path}", body)
-    unknown = send(f"{URL}/{UNKNOWN}{path}", body)
+    unknown = send(f"{URL}/{UNKNOWN_ID}{path}", body)
     assert (foreign.status_code, foreign.content) == (404, unknown.content)
 
 
@@ -174,7 +174,7 @@ def test_a_viewer_may_not_create_validate_or_preview_a_pipeline(world: World) ->
         ({"config": config() | {"streams": {"stream": "generated"}}}, {"streams": "type"}),
         ({"config": config() | {"streams": ["generated"]}}, {"streams.0": "type"}),
         ({"config": config() | {"streams": [{"stream": "generated"}, {"stream": "creatures"}]}}, {"streams": "max_length"}),
-        ({"config": config(connector_id=UNKNOWN)}, {"source.connector_id": "unknown"}),
+        ({"config": config(connector_id=UNKNOWN_ID)}, {"source.connector_id": "unknown"}),
         ({"config": config(connector_id=12)}, {"source.connector_id": "unknown"}),
         (
             {"config": config({"stream": "creatures", "sync_mode": "incremental"})},
@@ -200,7 +200,7 @@ def test_a_viewer_may_not_create_validate_or_preview_a_pipeline(world: World) ->
         ({"tags": "daily"}, {"tags": "list"}),
         ({"timeout_seconds": 1}, {"timeout_seconds": "min_value"}),
         ({"max_attempts": 10**26}, {"max_attempts": "invalid"}),
-        ({"domain_id": UNKNOWN}, {"domain_id": "unknown"}),
+        ({"domain_id": UNKNOWN_ID}, {"domain_id": "unknown"}),
         ({"colour": "red"}, {"colour": "unknown"}),
     ],
 )  # fmt: skip
@@ -341,8 +341,8 @@ def test_a_connector_cannot_be_combined_with_inline_settings_or_another_kind(wor
 
 def test_an_inline_secret_is_masked_for_users_and_stays_stored_for_the_engine(world: World) -> None:
     pipeline = create_pipeline(world, config=config_with_secret())
-    secret_hint = {"set": True, "last4": "3k9z"}
-    assert pipeline["config"]["source"]["config"]["password"] == secret_hint
+    masked_password = {"set": True, "last4": "3k9z"}
+    assert pipeline["config"]["source"]["config"]["password"] == masked_password
     client = world.client()
     path = f"{URL}/{pipeline['id']}"
     patched = client.patch(path, {"config": {"source": {"config": {"database": "store"}}}})

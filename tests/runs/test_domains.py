@@ -133,7 +133,7 @@ def test_objects_of_another_domain_get_the_same_404_as_unknown_objects(
     assert (hidden.status_code, hidden.content) == (404, unknown.content)
 
 
-def test_a_key_of_a_domain_cannot_open_the_stream_of_the_org(domain_runs: DomainRuns) -> None:
+def test_a_key_of_a_domain_cannot_open_the_event_stream_of_the_org(domain_runs: DomainRuns) -> None:
     refused = domain_runs.client.get("/api/v1/events")
     assert (refused.status_code, refused.json()["code"]) == (403, "domain_only")
     with pytest.raises(Problem) as raised:
@@ -141,7 +141,7 @@ def test_a_key_of_a_domain_cannot_open_the_stream_of_the_org(domain_runs: Domain
     assert raised.value.status == 403
 
 
-def test_a_key_of_a_domain_cannot_open_the_stream_of_a_run_of_another_domain(
+def test_a_key_of_a_domain_cannot_open_the_event_stream_of_a_run_of_another_domain(
     domain_runs: DomainRuns,
 ) -> None:
     opening = open_stream(
@@ -154,7 +154,7 @@ def test_a_key_of_a_domain_cannot_open_the_stream_of_a_run_of_another_domain(
         )
 
 
-def test_a_stream_loses_its_access_when_the_pipeline_leaves_the_domain_of_the_key(
+def test_an_event_stream_loses_its_access_when_the_pipeline_leaves_the_domain_of_the_key(
     domain_runs: DomainRuns,
 ) -> None:
     run = domain_runs.runs["own"]

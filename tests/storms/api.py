@@ -24,7 +24,7 @@ class PagedApi:
         self.url = ""
         # The number of requested pages by reader. The reader "" stands for all readers.
         self.request_counts: Counter[str] = Counter()
-        self.called_actions: list[str] = []
+        self.called_actions: list[str] = []  # the reader and the page of each
         self.errors: list[BaseException] = []
         self._actions: dict[tuple[str, int], Action] = {}
         self._silent_readers: dict[str, threading.Event] = {}
@@ -49,7 +49,10 @@ class PagedApi:
             self._silent_readers.popitem()[1].set()
 
     def call_at_page(self, page: int, action: Action, *, reader: str = "") -> None:
-        """Call the action after `page` more requests, of this reader or of all readers."""
+        """Call the action at the `page`-th request from now, of this reader or of all readers.
+
+        If that request already has an action, use the next request without one.
+        """
         with self._lock:
             number = self.request_counts[reader] + page
             while (reader, number) in self._actions:

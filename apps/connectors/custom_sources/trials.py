@@ -45,9 +45,9 @@ def prepare(
 ) -> SlowCall[TrialAnswer]:
     """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
-    With `connector_id`, the settings of that connector are used. This function and the `run` of the SlowCall raise
-    Invalid, and AnyHostNeedsAdmin for code that is not approved. This function also raises NotFound and
-    PermissionMissing.
+    With `connector_id`, `config` is merged into the settings of that connector. This function and the `run` of the
+    SlowCall raise Invalid, and AnyHostNeedsAdmin for code that is not approved. This function also raises NotFound
+    and PermissionMissing.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     if (code is None) == (source_id is None):
@@ -55,7 +55,9 @@ def prepare(
     preview = PreviewRequest(stream, config, limit)
     if source_id is None:
         if connector_id is not None:
-            _stored_settings(org, by, connector_id, None)
+            _stored_settings(
+                org, by, connector_id, None
+            )  # raises, because no connector uses unsaved code
         run: Callable[[], TrialAnswer] = partial(_preview_code, org.pk, by, code or "", preview)
     else:
         run = _prepare_saved_source(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Batch:
     """A staged batch.
 
-    Each attempt to stage it has a new `id`, so writes of an attempt that lost its lease cannot collide.
+    A batch that is staged again has a new `id`, so it cannot collide with a write of an attempt that lost its lease.
     `first` and `last` are the engine's iteration numbers, inclusive; `rows` counts records.
     """
 
@@ -31,7 +31,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The result of publishing: rows published now, and files if the destination writes files.
+    """The result of publishing: the rows of the job, and files if the destination writes files.
 
     `withdrawn_prefix` is the prefix of previously published files that are deleted or now belong to this publication.
     """
@@ -92,10 +92,10 @@ class Destination(ABC):
         """Remove everything that the job has staged, because the sync was reset."""
 
     def delete_older_publications(self) -> None:  # noqa: B027 - most destinations store a bounded number
-        """Delete the records of earlier publications of this pipeline, once this job is published.
+        """Delete the entries about earlier publications of this pipeline, once this job is published.
 
-        A pipeline has one unfinished job at a time, so older records are not needed again. Records of other
-        pipelines are not deleted.
+        Published rows are not deleted. A pipeline has one unfinished job at a time, so older entries are not needed
+        again.
         """
 
     def close(self) -> None:  # noqa: B027 - most destinations have no connection

@@ -1,4 +1,4 @@
-"""Drop the privileges of a forked child before it receives any secret."""
+"""Isolate and limit a forked child before it receives any secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def child_environment() -> dict[str, str]:
 
 
 def confine(request_fd: int, events_fd: int, stderr_fd: int) -> None:
-    """Start a new session, close inherited descriptors, and disable core dumps.
+    """Start a new session, close inherited descriptors, replace the environment, and disable core dumps.
 
     Also let the kernel kill this process when the fork server exits. Raises OSError if a system call fails.
     """

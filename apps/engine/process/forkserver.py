@@ -48,12 +48,12 @@ class ThreadsStarted(RuntimeError):
     """An import has started threads. A fork could copy a lock that is never released."""
 
 
-def preload(extra: list[str]) -> None:
-    """Import the modules that children need. `extra` is imported first, so that a wrong name fails at once.
+def preload(extra_modules: list[str]) -> None:
+    """Import the modules that children need. `extra_modules` are imported first, so that a wrong name fails at once.
 
     Raises `ThreadsStarted`.
     """
-    for name in (*extra, *PRELOADED_MODULES):
+    for name in (*extra_modules, *PRELOADED_MODULES):
         importlib.import_module(name)
     for name in _connector_modules():
         with contextlib.suppress(ImportError):  # A connector may lack its optional dependency.
@@ -93,7 +93,7 @@ class ForkServer:
 
     def __init__(self, owner_socket: socket.socket) -> None:
         self._owner_socket = owner_socket
-        self._children: dict[int, int] = {}  # pid -> id
+        self._child_ids: dict[int, int] = {}  # by pid
 
     def serve(self) -> None:
         """Run until the owner exits."""
@@ -127,45 +127,45 @@ class ForkServer:
             self._signal(request["id"], request["signal"])
         return True
 
-    def _fork(self, number: int, fds: list[int]) -> None:
+    def _fork(self, child_id: int, fds: list[int]) -> None:
         try:
             pid = os.fork()
         except OSError as error:
-            self._send(op="refused", id=number, error=str(error))
+            self._send(op="refused", id=child_id, error=str(error))
         else:
             if pid == 0:
                 _become_child(*fds)
-            self._children[pid] = number
-            self._send(op="forked", id=number, pid=pid)
+            self._child_ids[pid] = child_id
+            self._send(op="forked", id=child_id, pid=pid)
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _signal(self, number: int, signum: int) -> None:
-        for pid, child_number in self._children.items():
-            if child_number == number:
+    def _signal(self, child_id: int, signum: int) -> None:
+        for pid, each_id in self._child_ids.items():
+            if each_id == child_id:
                 _signal_group(pid, signum)
 
     def _reap(self) -> None:
-        while self._children:
+        while self._child_ids:
             exited_child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if exited_child is None:
                 return
             # Kill the processes that still run in the session of the child.
             _signal_group(exited_child.si_pid, signal.SIGKILL)
             pid, status = os.waitpid(exited_child.si_pid, 0)
-            number = self._children.pop(pid, None)
-            if number is not None:
-                self._send(op="exited", id=number, status=status)
+            child_id = self._child_ids.pop(pid, None)
+            if child_id is not None:
+                self._send(op="exited", id=child_id, status=status)
 
     def _kill_all(self) -> None:
-        for pid in self._children:
+        for pid in self._child_ids:
             _signal_group(pid, signal.SIGKILL)
         deadline = time.monotonic() + 2
-        while self._children and time.monotonic() < deadline:
+        while self._child_ids and time.monotonic() < deadline:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid:
-                self._children.pop(pid, None)
+                self._child_ids.pop(pid, None)
             else:
                 time.sleep(0.01)
 
@@ -206,10 +206,10 @@ def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
 
 def main(arguments: list[str]) -> None:
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
-    fd, *extra = arguments
+    fd, *extra_modules = arguments
     owner_socket = socket.socket(fileno=int(fd))
     owner_socket.set_inheritable(False)
-    preload(extra)
+    preload(extra_modules)
     ForkServer(owner_socket).serve()
 
 

@@ -38,7 +38,7 @@ from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.json import JsonObject, JsonValue
 
-CHECK_EVERY = 0.2  # seconds between calls of `should_stop`
+CHECK_INTERVAL = 0.2  # seconds between calls of `should_stop`
 START_SECONDS = 20.0  # the longest time that a call waits for the start of the fork server
 
 _STOP_FAILURES: dict[StopReason, tuple[FailureClass, str, bool]] = {
@@ -125,7 +125,7 @@ class EngineSupervisor:
         watch = SilenceWatch(self._silence)
         with self._start_child(request, redactor_of(spec)) as child:
             while not child.is_finished:
-                for message in child.receive(CHECK_EVERY):
+                for message in child.receive(CHECK_INTERVAL):
                     watch.record(message)
                     if not isinstance(message, Result | Working):
                         on_event(message)
@@ -151,7 +151,7 @@ class EngineSupervisor:
         """Call one of the functions in `apps.engine.process.child.CALLS` in a child, and return its result.
 
         `apps.engine.answers` has the types of the results. Raises the `EngineError` of the child, `TimedOut` after
-        `timeout` seconds, or `Unavailable` if no child could be started.
+        `timeout` seconds, or `Unavailable` if the child could not start, was killed or broke the protocol.
         """
         request = {
             "do": "call",
@@ -164,7 +164,7 @@ class EngineSupervisor:
         has_timed_out = False
         with self._start_child(request, redactor_of_payload(payload)) as child:
             while not child.is_finished:
-                for _ in child.receive(CHECK_EVERY):
+                for _ in child.receive(CHECK_INTERVAL):
                     pass
                 if not has_timed_out and time.monotonic() > deadline:
                     has_timed_out = True

@@ -32,7 +32,7 @@ from apps.engine.sandbox.limits import (
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.reader import MAX_TEXT, BoundedReader, Line
 
-CHECK_EVERY = 0.25  # seconds between checks of the limits
+CHECK_INTERVAL = 0.25  # seconds between checks of the limits
 MAX_PRINTED = 64 << 20  # bytes that the code may print
 EXIT_SECONDS = 2.0  # seconds to wait for the exit of the process
 
@@ -204,17 +204,17 @@ class Sandbox:
         if request:
             self._last_message_at = time.monotonic()
             self._pipes.write(self._request_fd, request)
-        next_check = time.monotonic() + CHECK_EVERY
+        next_check = time.monotonic() + CHECK_INTERVAL
         try:
             while self._pipes.is_open(self._output_fd):
-                for fd in self._pipes.wait_readable(CHECK_EVERY):
+                for fd in self._pipes.wait_readable(CHECK_INTERVAL):
                     if fd == self._printed_fd:
                         self._receive_printed_lines()
                     else:
                         yield from self._receive_output()
                 if time.monotonic() >= next_check:
                     self._check_limits()
-                    next_check = time.monotonic() + CHECK_EVERY
+                    next_check = time.monotonic() + CHECK_INTERVAL
         except (BrokenOutput, LimitExceeded) as error:
             raise self._kill_and_return(error) from None
         finally:

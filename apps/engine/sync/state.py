@@ -210,7 +210,7 @@ def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
 
 
 def reset(state_dsn: str, stream_key: str) -> bool:
-    """Request a reset of the stream: its next run reads everything again and replaces the rows it has published.
+    """Request a reset of the stream: its next run reads everything again and replaces all published rows.
 
     A running attempt loses its lease and stops at its next checkpoint. Returns False if the stream never ran.
     """
@@ -238,8 +238,8 @@ def reset(state_dsn: str, stream_key: str) -> bool:
 def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
     """Make the next incremental sync continue from `position` (JSON), and delete a pending reset.
 
-    Returns False if the stream has no finished sync, whose position could be changed. An unfinished sync is
-    cancelled, because it continues from the old position.
+    Returns False if no sync of the stream has succeeded. An unfinished sync is cancelled, because it would continue
+    from the old position.
     """
     with _transaction(state_dsn) as connection:
         changed_jobs = connection.execute(

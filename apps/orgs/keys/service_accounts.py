@@ -1,7 +1,7 @@
 """Actions on service accounts: create an account, and create a key for it.
 
 A service account is a user without login, with a membership. So roles, domain roles, keys and the audit log need no
-special cases. It keeps its role and its keys when the member who created it leaves.
+special cases. The account keeps its role and its keys when the member who created it leaves.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _records(org_id: UUID, org_record: Row) -> Iterator[Row]:
     yield org_record
     for export in registry.exports():
         for row in _read_in_chunks(org_id, _rows(org_id, export)):
-            yield {"record": export.record, **row}
+            yield {"record": export.record_type, **row}
 
 
 def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:

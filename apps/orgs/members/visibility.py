@@ -76,7 +76,7 @@ def explain_access(org: Org, member_id: UUID, domain_id: UUID | None) -> MemberA
     for permission in Permission:
         domain_name = chosen_domain.name if chosen_domain else ""
         allowed, because = explain(
-            permission, role=role, domain_role=domain_role, domain=domain_name
+            permission, role=role, domain_role=domain_role, domain_name=domain_name
         )
         rows.append({"permission": permission, "allowed": allowed, "because": because})
     role_here = domain_role if domain_role and RANK[domain_role] > RANK[role] else role

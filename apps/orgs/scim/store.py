@@ -1,4 +1,4 @@
-"""Users and groups of one org's directory as SCIM resources: read, write, patch and search.
+"""Users and groups of one org's directory as SCIM resources: read, create, replace, patch and remove.
 
 A resource contains only data of the org's own rows. `provisioning` applies each change to memberships and invitations.
 """
@@ -50,7 +50,7 @@ READ_ONLY_ATTRIBUTES = {
 
 @contextmanager
 def errors_as_problems() -> Iterator[None]:
-    """Convert errors of scim2_models to problems with SCIM's own keyword."""
+    """Convert errors of scim2_models to problems with SCIM's error type (`scimType`)."""
     try:
         yield
     except ValidationError as error:
@@ -274,7 +274,7 @@ class GroupStore(Store):
 
 
 def user_fields(user: Any) -> dict[str, Any]:
-    """Return the columns of a user row for these attributes."""
+    """Return the columns of a user row for this resource. Raises a Problem for an invalid attribute."""
     attributes = user.model_dump()
     other_attributes = {
         name: attributes[name]
@@ -345,7 +345,10 @@ def location(name: str, pk: UUID) -> str:
 
 
 def remove_own_id(data: dict[str, Any], own_id: str) -> dict[str, Any]:
-    """Remove the resource's own id from the values of a patch. Okta sends it, but it changes nothing."""
+    """Remove the resource's own id from the values of a patch. Okta sends it, but it changes nothing.
+
+    Raises a Problem for too many operations.
+    """
     operations = data.get("Operations")
     if not isinstance(operations, list):
         return data

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from apps.background import jobs
-from apps.background.registry import SYSTEM
+from apps.background.registry import SYSTEM_QUEUE
 
 RUNS = "runs"  # long-running work: one run per job
 EXECUTE_TASK = "runs.execute"
@@ -33,7 +33,7 @@ def wake_workers(count: int) -> None:
 def enforce_cancel(*, org_id: UUID, run_id: UUID, seconds: int) -> None:
     """Defer a job that cancels the run in `seconds` if its worker has not stopped it by then."""
     arguments = {"org_id": str(org_id), "run_id": str(run_id)}
-    jobs.defer(ENFORCE_CANCEL_TASK, queue=SYSTEM, arguments=arguments, seconds=seconds)
+    jobs.defer(ENFORCE_CANCEL_TASK, queue=SYSTEM_QUEUE, arguments=arguments, seconds=seconds)
 
 
 def count_waiting_jobs() -> int:

@@ -48,7 +48,7 @@ def demo_pipelines(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, De
 
 
 def ensure_pipelines(org: Org, by: Principal, locations: Locations) -> dict[str, Pipeline]:
-    """Create missing pipelines. Returns all demo pipelines by stream name. Call it inside the org's scope."""
+    """Store the airports file, and create missing pipelines. Returns all demo pipelines by stream name. Call it inside the org's scope."""
     storage.write(
         f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", locations.airports.read_bytes()
     )
@@ -145,8 +145,8 @@ def _ensure_pipeline(org: Org, by: Principal, demo: DemoPipeline) -> Pipeline:
 
 def _ensure_connector(org: Org, by: Principal, demo: DemoConnector) -> Connector:
     """Create the connector, or update it, because a port may have changed since it was created."""
-    known = Connector.objects.for_org(org).filter(role=demo.role, name__iexact=demo.name)
-    connector: Connector | None = known.select_for_update().first()
+    same_name = Connector.objects.for_org(org).filter(role=demo.role, name__iexact=demo.name)
+    connector: Connector | None = same_name.select_for_update().first()
     if connector is None:
         return connectors.create(
             org=org,

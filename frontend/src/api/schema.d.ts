@@ -1130,9 +1130,9 @@ export interface paths {
         };
         /**
          * Follow the organization: all changes of runs' states, as server-sent events
-         * @description `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
+         * @description The event `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
          *
-         *     `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
+         *     The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. Reconnect with `Last-Event-ID`:
          *     no event is lost or sent twice.
          */
         get: operations["events"];
@@ -4804,7 +4804,7 @@ export interface components {
         StreamTicketAnswer: {
             /** @description Send it once, as ?ticket=. */
             ticket: string;
-            /** @description Seconds. */
+            /** @description Seconds until the ticket expires. */
             expires_in: number;
         };
         StreamsAnswer: {

@@ -7,7 +7,7 @@ import { useTabVisible } from "./visibility";
 
 const REFRESH_DELAY = 1_000; // milliseconds, so that a list is refreshed at most once per second
 
-/** Fetch the lists of pipelines and runs again when a run of the organization changes its status. */
+/** Fetches the lists of pipelines and runs again when a run of the organization changes its status. */
 export function useOrgEvents(): void {
   const client = useQueryClient();
   const visible = useTabVisible();

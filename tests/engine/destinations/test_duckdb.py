@@ -88,8 +88,10 @@ def test_storage_in_a_bucket_is_refused(target: DuckdbTarget) -> None:
         "SELECT * FROM leaked",
     ],
 )
-def test_statements_cannot_access_files_outside_staging(tmp_path: Path, statement: str) -> None:
-    leaked = [1]
+def test_statements_cannot_access_python_variables_and_files_outside_staging(
+    tmp_path: Path, statement: str
+) -> None:
+    leaked = [1]  # DuckDB can read a Python variable like a table.
     with (
         pytest.raises((ConfigurationError, DestinationError)),
         open_database(

@@ -78,9 +78,9 @@ def test_the_source_raises_the_configured_failure(
         "failure": failure,
     }
     source = make_source("dummy", config, "generated")
-    last_page = source.get({"after": 20})
-    assert page_rows(last_page)[-1]["id"] == 30
+    page_before_failure = source.get({"after": 20})
+    assert page_rows(page_before_failure)[-1]["id"] == 30
     with pytest.raises(error_type) as raised:
-        source.get(last_page.next_pagination)
+        source.get(page_before_failure.next_pagination)
     if isinstance(raised.value, EngineError):
         assert raised.value.evidence

@@ -91,7 +91,7 @@ def cancel_run(world: World, run_id: UUID) -> None:
 
 
 def has_read(count: int) -> Any:
-    """Return a condition for `wait_for_run`: the run has read this number of records."""
+    """Return a condition for `wait_for_run`: the run has read at least this number of records."""
     return lambda run: run["progress"]["read"] >= count
 
 

@@ -188,7 +188,8 @@ def test_an_idle_worker_uses_at_most_three_connections_for_its_queues(jobs: Reco
     async def read_session_names() -> list[str]:
         stop = asyncio.Event()
         slots = {
-            task_queue.name: task_queue.slots or 8 for task_queue in registry.queues().values()
+            task_queue.name: task_queue.concurrency or 8
+            for task_queue in registry.queues().values()
         }
         with app.replace_connector(workers._connector()) as connected_app:
             async with connected_app.open_async():

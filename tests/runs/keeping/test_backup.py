@@ -23,7 +23,7 @@ from django.conf import settings
 
 from apps.auth.models import User
 from apps.orgs.roles import Role
-from apps.runs import execute as attempts
+from apps.runs import execute
 from apps.runs.execute import Worker
 from config import env
 from local.backups import databases
@@ -67,7 +67,7 @@ def documented_commands() -> dict[str, str]:
 
 
 def run_shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell command in the checkout, without DATABASE_URL in its environment."""
+    """Run a shell command in the checkout. It inherits the environment except DATABASE_URL."""
     inherited_environment = {
         name: value for name, value in os.environ.items() if name != "DATABASE_URL"
     }
@@ -144,7 +144,7 @@ def test_the_documented_commands_move_an_installation_to_another_home_and_server
     )
     make_append_only(acme, pipeline)
     first_run = start_run(acme, pipeline)
-    attempts.work_once(this_worker)
+    execute.work_once(this_worker)
     add_orders(8)
     pending_run = start_run(acme, pipeline)  # its job is in the queue of the backup
     old_url = database.url_of(database.worker_database())
@@ -178,7 +178,7 @@ def test_the_documented_commands_move_an_installation_to_another_home_and_server
 
 
 @pytest.mark.long
-def test_a_restore_reports_objects_missing_from_the_bucket(
+def test_a_restore_reports_missing_and_changed_objects_of_the_bucket(
     committed_db: None, folder: Path
 ) -> None:
     """The objects stay in the bucket, and the backup contains a list of them. An existing server is used."""
@@ -253,15 +253,15 @@ def test_the_engine_cannot_commit_while_a_backup_links_files(committed_db: None)
     name = database.worker_database()
     engine_url = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
     with (
-        databases.pause_engine(owner_url(name)) as paused_engine,
+        databases.pause_engine(owner_url(name)) as snapshot,
         psycopg.connect(engine_url, autocommit=True) as engine_conn,
     ):
         engine_conn.execute("SET lock_timeout = '100ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             engine_conn.execute(INSERT_JOB)
-        paused_engine.release()
+        snapshot.release()
         engine_conn.execute(INSERT_JOB)
-        assert paused_engine.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
+        assert snapshot.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
 
 
 def test_a_frozen_backup_unblocks_the_engine_and_fails(
@@ -269,14 +269,13 @@ def test_a_frozen_backup_unblocks_the_engine_and_fails(
 ) -> None:
     monkeypatch.setattr(databases, "MAX_LOCK_SECONDS", 0.2)
     name = database.worker_database()
-    with databases.pause_engine(owner_url(name)) as paused_engine:
+    with databases.pause_engine(owner_url(name)) as snapshot:
         with psycopg.connect(owner_url(name), autocommit=True) as engine_conn:
             engine_conn.execute("SET lock_timeout = '30s'")
-            engine_conn.execute(
-                INSERT_JOB
-            )  # waits until the server ends the session that holds the lock
+            # This statement waits until the server closes the connection that holds the lock.
+            engine_conn.execute(INSERT_JOB)
         with pytest.raises(LocalError, match="was frozen"):
-            paused_engine.release()
+            snapshot.release()
 
 
 def make_append_only(world: World, pipeline: Any) -> None:

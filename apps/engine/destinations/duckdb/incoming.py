@@ -62,15 +62,15 @@ def _stored_names(columns: Mapping[str, Column]) -> dict[str, str]:
     return {name: f"c{number}" for number, name in enumerate(columns)}
 
 
-def column_names(names: Mapping[str, Column], existing: Sequence[str]) -> dict[str, str]:
-    """Return each field's column in a table with the `existing` columns.
+def column_names(fields: Mapping[str, Column], existing: Sequence[str]) -> dict[str, str]:
+    """Return the name of each field's column in a table with the `existing` columns.
 
-    DuckDB ignores case, so a number is appended to the names of fields that differ only in case.
+    DuckDB ignores case, so a number is appended to a name that differs from an earlier one only in case.
     """
     columns: dict[str, str] = {}
     used_names: set[str] = set()
     existing_by_lower_name = {name.lower(): name for name in existing}
-    for name in names:
+    for name in fields:
         column = existing_by_lower_name.get(name.lower(), name) or "column"
         number = 2
         while column.lower() in used_names:

@@ -113,7 +113,7 @@ class FilesDestination(Destination):
         if self._opened_store is not None:
             self._opened_store.close()
 
-    # The current manifest.
+    # The store, staging and the current manifest.
 
     @property
     def _store(self) -> Store:
@@ -209,7 +209,7 @@ class FilesDestination(Destination):
     def _older_parts(
         self, manifest: Manifest, kept_parts: tuple[Part, ...], columns: Mapping[str, Column]
     ) -> tuple[Part, ...]:
-        """Return the kept parts, rewritten under new keys if the columns have changed."""
+        """Return the kept parts. If the format needs the same columns in all parts, parts without them are rewritten."""
         old_schema, target = file_schema(manifest.columns), file_schema(columns)
         if not self._format.needs_same_columns or list(old_schema.items()) == list(target.items()):
             return kept_parts
@@ -279,7 +279,7 @@ class FilesDestination(Destination):
         return Publication(job.rows, outputs, self._withdrawn_prefix(manifest))
 
     def _withdrawn_prefix(self, manifest: Manifest) -> str | None:
-        """Return the prefix of our folder, unless it still contains visible parts of other syncs."""
+        """Return the prefix of our folder, or None if other jobs still have visible parts in it."""
         has_parts_of_other_jobs = any(
             not part.key.startswith(f"{self._job_folder}/") for part in manifest.parts
         )

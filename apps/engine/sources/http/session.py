@@ -8,7 +8,7 @@ from apps.egress.http import CONNECT_TIMEOUT, READ_TIMEOUT, PolicySession, apply
 
 
 class SourceSession(PolicySession, Session):
-    """The session for sources. It has a timeout (in seconds), and raises for 4xx and 5xx only on request."""
+    """The session for sources. It has a timeout (in seconds), and raises for 4xx and 5xx only with `raise_for_status`."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
   AND (cardinality(%(schemas)s::text[]) = 0 OR n.nspname = ANY(%(schemas)s))
-  AND (%(name)s::text IS NULL OR n.nspname || '.' || c.relname = %(name)s
-       OR (n.nspname = 'public' AND c.relname = %(name)s))
+  AND (%(stream)s::text IS NULL OR n.nspname || '.' || c.relname = %(stream)s
+       OR (n.nspname = 'public' AND c.relname = %(stream)s))
 ORDER BY n.nspname <> 'public', n.nspname, c.relname
 LIMIT %(limit)s
 """
@@ -68,7 +68,7 @@ ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexreli
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or view. `key` is the primary key, or the columns of a unique index without nulls."""
+    """A table or view. `key` is the primary key, or else the columns of a unique index without nulls; empty without either."""
 
     oid: int
     schema: str
@@ -124,9 +124,9 @@ class Relation:
         raise ConfigurationError(f"{self.stream_name} has no column {name!r}")
 
 
-def find_relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> list[Relation]:
-    """Return the tables and views that the user may read; with `name`, only those with that name."""
-    parameters = {"schemas": schemas, "name": name, "limit": MAX_RELATIONS}
+def find_relations(cursor: Cursor, schemas: list[str], stream: str | None = None) -> list[Relation]:
+    """Return the tables and views that the user may read; with `stream`, only those with that stream name."""
+    parameters = {"schemas": schemas, "stream": stream, "limit": MAX_RELATIONS}
     rows = cursor.execute(SELECT_RELATIONS, parameters).fetchall()
     oids = {"oids": [row[0] for row in rows]}
     columns: dict[int, list[PgColumn]] = {}
@@ -161,7 +161,7 @@ def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
 
 
 def estimate_rows(cursor: Cursor, table: Relation) -> int | None:
-    """Return the number of rows, or None if it is unknown.
+    """Return the number of rows, or None if it is unknown or zero.
 
     The rows of a small table are counted. For a larger table, the estimate of the last ANALYZE is returned.
     """

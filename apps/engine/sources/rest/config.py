@@ -117,7 +117,7 @@ class NextLink(SourceSettings):
     type: Literal["next_link"]
     link_path: str | None = Field(
         None,
-        description="Path of the URL in the body; the `Link` header when empty",
+        description="Path of the URL in the body; empty to use the `Link` header",
         examples=["next"],
     )
     size_param: str | None = Field(
@@ -134,7 +134,9 @@ Pagination = Annotated[
 class Stream(SourceSettings):
     """One kind of record that the API offers."""
 
-    name: str = Field(min_length=1, max_length=200, description="Name", examples=["weather"])
+    name: str = Field(
+        min_length=1, max_length=200, description="Name of the stream", examples=["weather"]
+    )
     path: str = Field(
         "", max_length=2000, description="Path below the base URL", examples=["/v1/weather"]
     )
@@ -157,7 +159,7 @@ class Stream(SourceSettings):
     cursor_param: str | None = Field(
         None,
         min_length=1,
-        description="Query parameter for records from a cursor value on",
+        description="Query parameter that requests only the records from a cursor value on",
         examples=["since"],
     )
     pagination: Pagination | None = Field(
@@ -189,7 +191,9 @@ class Config(SourceSettings):
         description="Default pagination",
     )
     timeout: float = Field(60, gt=0, le=3600, description="Timeout for one response, in seconds")
-    retries: int = Field(3, ge=0, le=20, description="Retries when a request fails")
+    retries: int = Field(
+        3, ge=0, le=20, description="Maximum number of retries of a failed request"
+    )
     longest_wait: float = Field(
         30,
         ge=0,

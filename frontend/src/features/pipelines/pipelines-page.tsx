@@ -40,7 +40,7 @@ export function PipelinesPage() {
           </div>
         )}
         {rows.length > 0 && <PipelinesTable rows={rows} />}
-        {hasNoPipelines && <NoPipelines canEdit={canEdit} />}
+        {hasNoPipelines && <NoPipelines canEdit={canEdit} readOnlyReason={readOnlyReason} />}
         {query.isSuccess && rows.length === 0 && hasFilter && <NoMatches />}
       </div>
       {query.hasNextPage && (
@@ -61,7 +61,7 @@ function tagsOf(rows: PipelineRow[]): string[] {
   return [...new Set(rows.flatMap((row) => row.tags))].sort();
 }
 
-function NoPipelines({ canEdit }: { canEdit: boolean }) {
+function NoPipelines({ canEdit, readOnlyReason }: { canEdit: boolean; readOnlyReason: string | null }) {
   return (
     <EmptyState
       title="No pipelines yet"
@@ -80,7 +80,8 @@ function NoPipelines({ canEdit }: { canEdit: boolean }) {
       <p className="mt-2">
         {canEdit
           ? "You need the address and the credentials of a source. You can preview 10 records before anything is written."
-          : "Your role is read-only. Ask a member of the organization to create a pipeline."}
+          : (readOnlyReason ??
+            "Your role is read-only. Ask a member of the organization to create a pipeline.")}
       </p>
     </EmptyState>
   );

@@ -221,18 +221,18 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
     queryKey: queryKeys.linkedProviders,
     queryFn: () => unwrap(api.GET("/api/v1/auth/links")),
   });
-  const options = (provider: string, current_password: string) => ({
+  const requestOptions = (provider: string, current_password: string) => ({
     params: { path: { provider } },
     body: { current_password },
   });
   const link = useMutation({
     mutationFn: ({ provider, password }: { provider: string; password: string }) =>
-      unwrap(api.POST("/api/v1/auth/links/{provider}", options(provider, password))),
+      unwrap(api.POST("/api/v1/auth/links/{provider}", requestOptions(provider, password))),
     onSuccess: ({ location }) => globalThis.location.assign(location),
   });
   const unlink = useMutation({
     mutationFn: ({ provider, password }: { provider: string; password: string }) =>
-      unwrap(api.POST("/api/v1/auth/links/{provider}/remove", options(provider, password))),
+      unwrap(api.POST("/api/v1/auth/links/{provider}/remove", requestOptions(provider, password))),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.linkedProviders }),
   });
   const availableProviders = providers.data?.providers ?? [];

@@ -304,7 +304,7 @@ function LeaveOrDeleteSection({ org }: { org: Organization }) {
       </div>
       {org.deletion_at ? (
         <p role="status" className="mt-4 text-bad">
-          It will be permanently erased on {absoluteTime(org.deletion_at)}.
+          The organization will be permanently erased on {absoluteTime(org.deletion_at)}.
         </p>
       ) : (
         hasPermission("org.delete") && (

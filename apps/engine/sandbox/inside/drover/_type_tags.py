@@ -1,6 +1,6 @@
-"""Encode columns whose types JSON lacks: their values are sent as text, with the name of the type.
+"""Encode and decode columns whose types JSON lacks. Their values are sent as text, with the name of the type.
 
-`apps.engine.sandbox.type_tags` decodes them outside of the sandbox.
+`apps.engine.sandbox.type_tags` does the same outside of the sandbox.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def column_tags(rows: Sequence[Row]) -> dict[str, str]:
     return {name: tag for name, tag in tags.items() if _has_only_type(rows, name, tag)}
 
 
-def encode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
+def encode_rows(rows: Sequence[Row], tags: Mapping[str, str]) -> Sequence[Row]:
     """Return the rows with binary columns as base64. orjson encodes the other types."""
-    binary_columns = [name for name, tag in types.items() if tag == "binary"]
+    binary_columns = [name for name, tag in tags.items() if tag == "binary"]
     if not binary_columns:
         return rows
     return [
@@ -49,9 +49,9 @@ def encode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
     ]
 
 
-def decode_rows(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
-    """Convert the typed columns of rows from JSON back to Python values, in place."""
-    for name, tag in types.items():
+def decode_rows(rows: Sequence[Row], tags: Mapping[str, str]) -> Sequence[Row]:
+    """Convert the tagged columns of rows from JSON back to Python values, in place."""
+    for name, tag in tags.items():
         parse = _PARSERS[tag]
         for row in rows:
             value = row.get(name)
