@@ -1,7 +1,7 @@
 """`python -m bench.create_pipelines N`: create an org with N pipelines in the temporary installation.
 
-Prints the JSON {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the
-alternative), and the number of queries of one `GET /pipelines`.
+Prints the JSON {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (so
+that the FastAPI server can verify the token), and the number of queries of one `GET /pipelines`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def count_list_queries(token: str) -> int:
         client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {token}"})
         response = client.get("/api/v1/pipelines?limit=50")
     if response.status_code != 200:
-        raise RuntimeError(f"the list answered {response.status_code}: {response.content[:300]!r}")
+        raise RuntimeError(
+            f"the list responded with {response.status_code}: {response.content[:300]!r}"
+        )
     return len(queries)
 
 

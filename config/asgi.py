@@ -96,7 +96,7 @@ async def _run_lifespan(receive: Receive, send: Send, close: Callable[[], Awaita
 
 
 def _percent_encode(query: bytes) -> bytes:
-    """Percent-encode raw bytes in a query string, which browsers never send."""
+    """Percent-encode a query string with bytes that are not ASCII. Browsers never send such bytes."""
     return query if query.isascii() else quote_from_bytes(query, safe="=&+%/?;:@,!$'()*[]").encode()
 
 

@@ -24,8 +24,8 @@ from local.home import CHECKOUT
 from local.toolbox import TOOLS, fingerprint
 
 TEMPLATE = "drover_template"
-# The environment variable with the server's URL. Pytest's main process sets it, and its workers read it.
-ADMIN_URL = "DROVER_TEST_ADMIN_URL"
+# The name of the environment variable with the server's URL. Pytest's main process sets it, and its workers read it.
+ADMIN_URL_VARIABLE = "DROVER_TEST_ADMIN_URL"
 # The folder of migrated clusters. Each one is named after a hash of the files in CLUSTER_SOURCES.
 CLUSTER_CACHE = TOOLS / "test-clusters"
 MAX_UNUSED_DAYS = 2  # an unused cluster is removed after this time, because it takes 50 MB
@@ -56,7 +56,7 @@ def _start_server() -> None:
         Path(_home_folder.name) / "pg", durable=False, options={"max_connections": "300"}
     )
     start_migrated(_server)
-    os.environ[ADMIN_URL] = _server.url("{database}")
+    os.environ[ADMIN_URL_VARIABLE] = _server.url("{database}")
 
 
 def start_migrated(server: EmbeddedPostgres) -> None:
@@ -115,7 +115,11 @@ install(env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, "app_owner"), r
 
 def url_of(database: str) -> str:
     """The administrator's URL of one database of the suite's server."""
-    return os.environ[ADMIN_URL].replace("{database}", database).replace("%7Bdatabase%7D", database)
+    return (
+        os.environ[ADMIN_URL_VARIABLE]
+        .replace("{database}", database)
+        .replace("%7Bdatabase%7D", database)
+    )
 
 
 def worker_database() -> str:
@@ -143,7 +147,7 @@ def _run_manage(url: str, *arguments: str) -> None:
 
 
 restrict_umask()  # as in every process of Drover, because `doctor` checks the file modes in the home folder
-if ADMIN_URL not in os.environ:
+if ADMIN_URL_VARIABLE not in os.environ:
     _start_server()
 os.environ["DATABASE_URL"] = url_of(worker_database())
 
@@ -154,4 +158,4 @@ def pytest_unconfigure() -> None:
         _server.delete()
     if _home_folder is not None:
         _home_folder.cleanup()
-        os.environ.pop(ADMIN_URL, None)
+        os.environ.pop(ADMIN_URL_VARIABLE, None)

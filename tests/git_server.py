@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 @dataclass
 class GitServer:
-    """A server of the bare repository `repo.git`. If `token` is set, it requires that password."""
+    """A server of the bare repository `repo.git`. If `token` is set, the server requires it as the password."""
 
     folder: Path
     port: int = 0

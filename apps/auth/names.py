@@ -47,7 +47,7 @@ class InvalidName(ValueError):
 def parse_name(text: str, *, multiline: bool = False) -> str:
     """Return the normalised name; empty if it has no visible characters. Raises InvalidName.
 
-    With `multiline` the text may have several lines, and its white space does not change.
+    With `multiline` the text may have several lines. CRLF becomes LF; other white space does not change.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n") if multiline else text)
     if not (text.isascii() and text.isprintable()):
@@ -97,7 +97,7 @@ def clean_json_texts(value: Any) -> Any:
 
 
 def is_plain_address(text: str) -> bool:
-    """Whether an e-mail address has no spaces or control characters, which RFC 5321 allows between quotes."""
+    """Whether an e-mail address is ASCII, without white space, quotes, backslashes, < > and control characters."""
     return text.isascii() and text.isprintable() and bool(_ADDRESS_PATTERN.fullmatch(text))
 
 
@@ -192,7 +192,7 @@ def _clean_once(text: str) -> str:
 
 
 def _replacement(char: str) -> str:
-    """Return a space for a refused separator, an empty text for another refused character, else the character."""
+    """Return a space for a control character or separator, nothing for another refused character, else the character."""
     if char in _JOINERS or not _is_refused(char):
         return char
     return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""

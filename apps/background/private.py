@@ -1,7 +1,8 @@
 """Make an installation's files private: no other user of the machine may read keys, mail, outputs or logs.
 
-Every process calls `restrict_umask` at its start. This covers the files that the process and its children create.
-`make_private` corrects files of older versions. This is plain Python, because commands without Django use it too.
+Every process calls `restrict_umask` at its start. The umask protects the files that the process and its children
+create. `make_private` corrects files of older versions. This module does not import Django, because commands without
+Django use it too.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def make_private(home: Path) -> None:
 
 
 def find_open_files(home: Path) -> Iterator[str]:
-    """Yield files and folders below the home that others may read, write or list, with their modes."""
+    """Yield the path and mode of each file and folder to which others have access. Others may only enter the home."""
     if home.lstat().st_mode & ACCESS_OF_OTHERS & ~(ENTER_ONLY_MODE & ACCESS_OF_OTHERS):
         yield _path_with_mode(home)
     for path in home.iterdir():

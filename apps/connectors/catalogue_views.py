@@ -108,7 +108,7 @@ class SourceKind(CatalogueView):
         """Return the body of one of the org's own kinds. Return None for a kind that is part of Drover."""
         if self.principal.only_domain or custom_kinds.custom_source_id(name) is None:
             return None
-        kind = custom_kinds.kinds(self.org, [name]).find("source", name)
+        kind = custom_kinds.load_kinds(self.org, [name]).find("source", name)
         return JSONRenderer().render(kind.api_entry) if kind else None
 
 

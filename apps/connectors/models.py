@@ -61,7 +61,7 @@ class Repository(OrgOwned):
     committed_at = models.DateTimeField(null=True)
     outcomes = models.JSONField(
         default=list
-    )  # results of the last sync: {path, outcome, message, source_id}
+    )  # an Outcome for each file of the last sync, see custom_sources/outcomes.py
     etag = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -108,7 +108,7 @@ class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
         return rows
 
     def rows(self) -> Rows[CustomSource, CustomSourceColumns]:
-        """Return the columns of a list, without the code."""
+        """Return rows for a list of custom sources, without the code."""
         return self.columns(CustomSourceColumns)
 
 
@@ -220,7 +220,7 @@ class ConnectorQuerySet(OrgQuerySet["Connector"]):
         return rows
 
     def rows(self) -> Rows[Connector, ConnectorColumns]:
-        """Return the columns of a list, without the settings."""
+        """Return rows for a list of connectors, without the settings."""
         return self.columns(ConnectorColumns)
 
 

@@ -10,12 +10,12 @@ from apps.engine.contract import SandboxSpec
 
 
 def spec_for_runs() -> SandboxSpec:
-    """Return the limits for runs. They have no time limit, because the pipeline has one."""
+    """Return the sandbox for runs. It has no time limit, because the pipeline has one."""
     return _spec(settings.SANDBOX_LIMITS)
 
 
 def spec_for_previews() -> SandboxSpec:
-    """Return the limits for checks and previews: the limits for runs, and a short time limit."""
+    """Return the sandbox for checks and previews. It has the limits of runs, and a short time limit."""
     return _spec({**settings.SANDBOX_LIMITS, **settings.SANDBOX_QUESTION_LIMITS})
 
 

@@ -194,7 +194,7 @@ def masked_config(connector: Connector) -> dict[str, JsonValue]:
 
 def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
     """Return the kind. Raises Invalid with an error of `field` if the org has no such kind."""
-    known = custom_kinds.kinds(org, [kind]).find(role, kind)
+    known = custom_kinds.load_kinds(org, [kind]).find(role, kind)
     if known is None:
         raise Invalid([custom_kinds.unknown_kind_error(role, kind, field)])
     return known

@@ -1,4 +1,4 @@
-"""The exceptions of orgs. The docstring is the message; `apps.orgs.problems` maps each to an HTTP response."""
+"""The exceptions of orgs. `apps.orgs.problems` maps them to HTTP responses. Many docstrings are messages for users."""
 
 from __future__ import annotations
 

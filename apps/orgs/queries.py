@@ -30,7 +30,7 @@ class MembershipColumns(TypedDict):
 
 class MembershipQuerySet(OrgQuerySet["Membership"]):
     def rows(self) -> Rows[Membership, MembershipColumns]:
-        """Return the columns of the member list."""
+        """Return rows for the list of members."""
         return self.columns(MembershipColumns)
 
 
@@ -65,7 +65,7 @@ class InvitationColumns(TypedDict):
 
 
 class InvitationQuerySet(OrgQuerySet["Invitation"]):
-    def open(self) -> InvitationQuerySet:
+    def unaccepted(self) -> InvitationQuerySet:
         """Return the invitations that were not accepted yet. Some have expired; they can be sent again."""
         return self.filter(accepted_at__isnull=True)
 

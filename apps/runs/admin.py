@@ -29,7 +29,7 @@ class JobAdmin(OperatorAdmin):
 
 @admin.register(ProcrastinateWorker)
 class WorkerAdmin(OperatorAdmin):
-    """A worker without a heartbeat for 30 s counts as dead: other workers take its jobs."""
+    """A worker without a heartbeat for 30 s counts as dead. Its jobs are removed or retried."""
 
     list_display = ("id", "last_heartbeat")
     org_column = ""

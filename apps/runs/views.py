@@ -105,7 +105,12 @@ class RunListView(OrgView):
         parameters=[
             RunListQuery,
             *PAGE_PARAMETERS,
-            OpenApiParameter("order", str, enum=list(ORDERS), description="Default -created_at."),
+            OpenApiParameter(
+                "order",
+                str,
+                enum=list(ORDERS),
+                description="Order by time of creation. The default, `-created_at`, is newest first.",
+            ),
         ],
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )

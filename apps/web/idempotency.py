@@ -31,7 +31,7 @@ STORED_HEADERS = {"ETag", "Location"}  # The content type is stored separately.
 
 @dataclass(frozen=True)
 class KeyedRequest:
-    """A request with a key. `digest` is a keyed digest of the request, because its body may contain secrets."""
+    """A request with an idempotency key. `digest` is an HMAC of the request, because its body may contain secrets."""
 
     key: str
     operation: str  # method and path, up to 200 characters

@@ -13,9 +13,9 @@ from tests.auth.test_sign_in import get_me, refresh, register
 from tests.world import new_client
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("repetition", range(3))
 def test_one_of_eight_parallel_refreshes_gets_a_new_token_and_all_stay_logged_in(
-    committed_db: None, attempt: int
+    committed_db: None, repetition: int
 ) -> None:
     first = new_client()
     register(first, "ada@example.com")

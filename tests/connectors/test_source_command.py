@@ -119,7 +119,7 @@ def test_a_stream_name_with_a_line_break_cannot_forge_an_output_line(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "token=x", "--stream", "x"], "the source has orders"),
+        (["--set", "token=x", "--stream", "x"], "The streams of the source: orders"),
         (["--set", "tokn=x"], "did you mean token?"),
         ([], "token: This field is required."),
         (["--config", "none.json"], "cannot be read"),

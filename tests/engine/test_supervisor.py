@@ -82,11 +82,11 @@ def test_many_concurrent_runs_and_calls_succeed(
     runs = [make_rehearsal({"rows": 100 * n, "password": f"pass-{n}"}) for n in range(1, 9)]
     payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     with ThreadPoolExecutor(12) as pool:
-        outcomes = [pool.submit(run.attempt) for run in runs]
+        attempts = [pool.submit(run.attempt) for run in runs]
         checks = [pool.submit(supervisor.call, "check", payload, 30) for _ in range(4)]
-        results = [future.result() for future in outcomes]
+        outcomes = [attempt.result() for attempt in attempts]
         assert all(check.result()["ok"] for check in checks)
-    assert [outcome.written for outcome in results if isinstance(outcome, Succeeded)] == [
+    assert [outcome.written for outcome in outcomes if isinstance(outcome, Succeeded)] == [
         100 * n for n in range(1, 9)
     ]
 

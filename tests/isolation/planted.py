@@ -349,7 +349,7 @@ def issue_reset_link(planted: PlantedOrg) -> str:
 
 
 def add_passkey(planted: PlantedOrg) -> dict[str, Any]:
-    """Give the owner a passkey that the session has verified. This sends no mail. Return no headers."""
+    """Give the owner a passkey that each session of the owner has verified. Returns no headers for the request."""
     owner = planted.world.users[Role.OWNER]
     data = {"id": planted["passkey"], "name": "Laptop", "credential": {}}
     Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
@@ -414,7 +414,7 @@ def add_rows(planted: PlantedOrg, count: int) -> None:
 
 
 def _add_people(world: World, name: str, scim_user_id: UUID) -> None:
-    """Create an invitation, a service account, a user of the directory, and a group with two users."""
+    """Create an invitation, a service account, an unverified domain, a user of the directory, and a group with two users."""
     Invitation.unscoped.create(
         org=world.org,
         email=f"{uuid4().hex}@example.com",

@@ -130,7 +130,7 @@ def test_error_messages_do_not_contain_a_secret(answers: list[Any]) -> None:
 @dataclass(frozen=True)
 class RecordedRequests:
     secrets: dict[str, str]  # by name; a user entered them, or a response showed them on purpose
-    responses: list[Any]  # all responses that may not contain a secret
+    responses: list[Any]  # all responses that must not contain a secret
     jobs: list[str]  # the arguments of all queued jobs
 
 

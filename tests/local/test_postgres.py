@@ -250,7 +250,7 @@ def test_data_in_a_private_folder_is_created_in_a_shelter_and_no_mode_changes(fo
 
 
 @only_as_root
-def test_a_shelter_of_a_deleted_temporary_path_is_removed_later(folder: Path) -> None:
+def test_abandoned_shelters_are_removed_when_a_shelter_is_created(folder: Path) -> None:
     abandoned, used = (
         unprivileged.create_cluster_shelter(folder / name) for name in ("gone", "there")
     )

@@ -157,7 +157,7 @@ def test_a_key_loses_permissions_when_its_creator_gets_a_lower_role(world: World
         (Role.ADMIN, {"prefix": "mine"}, "prefix"),
     ],
 )
-def test_an_invalid_key_is_rejected_with_the_name_of_the_field(
+def test_invalid_settings_of_a_new_key_are_rejected_with_the_name_of_the_field(
     world: World, by: Role, change: dict[str, Any], field: str
 ) -> None:
     answer = create_key(world, by, **change)

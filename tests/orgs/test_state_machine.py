@@ -107,7 +107,7 @@ class OrgsMachine(RuleBasedStateMachine):
                 "domain_id", "membership__user__email", "role"
             )
             open_invitations = (
-                Invitation.objects.for_org(world.org).open().values_list("email", "role")
+                Invitation.objects.for_org(world.org).unaccepted().values_list("email", "role")
             )
             keys = ApiKey.objects.for_org(world.org).active().values_list("id", flat=True)
             connectors = Connector.objects.for_org(world.org).values_list("id", "domain_id")

@@ -18,7 +18,7 @@ URL = "/api/v1/pipelines"
 
 
 def create_pipelines(world: World, count: int) -> None:
-    """Create pipelines quickly. Always three have the same time of creation."""
+    """Create pipelines quickly. Each three in a row have the same time of creation."""
     now = timezone.now()
     with world.scope():
         rows = [

@@ -52,22 +52,22 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[subprocess.P
             raise
 
 
-def wait_for_workers(processes: int, seconds: float = 40) -> None:
-    """Wait until this number of worker processes fetches jobs. A process registers for each of its three queues."""
+def wait_for_workers(process_count: int, seconds: float = 40) -> None:
+    """Wait until this number of worker processes fetches jobs. A process registers once for each of its three queues."""
     deadline = time.monotonic() + seconds
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM procrastinate_workers")
             (registered_count,) = cursor.fetchone()
         connection.close()
-        if registered_count >= 3 * processes:
+        if registered_count >= 3 * process_count:
             return
         assert time.monotonic() < deadline, f"only {registered_count} registered"
         time.sleep(0.05)
 
 
 def start_run(world: World, pipeline: Any) -> UUID:
-    """Start a run of the pipeline as a user would."""
+    """Start a run of the pipeline."""
     with world.scope():
         run = services.start(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk)
     return run.pk

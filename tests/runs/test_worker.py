@@ -18,7 +18,9 @@ def test_a_worker_executes_a_run_and_stores_its_log(acme: World) -> None:
     with running_worker():
         run = wait_for_run(acme, run_id, has_ended)
 
-    assert not leftover.exists(), "a worker removes working folders of killed code when it starts"
+    assert not leftover.exists(), (
+        "the worker did not remove the work folder of killed code at its start"
+    )
     assert run["status"] == "succeeded", run
     assert run["failure"] is None
     progress = run["progress"]

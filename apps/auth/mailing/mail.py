@@ -31,7 +31,7 @@ _LINK_PART = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d
 
 
 def request_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
-    """Request a link of this purpose for an address.
+    """Request a mail with a link of this purpose.
 
     Nothing is sent if `user` is None, or if the account changes before the worker sends the mail.
     """

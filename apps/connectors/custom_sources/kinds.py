@@ -36,7 +36,7 @@ class Kinds:
 BUILT_IN_KINDS = Kinds({})
 
 
-def kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) -> Kinds:
+def load_kinds(org: Org, names: Iterable[str], pinned_numbers: Iterable[int] = ()) -> Kinds:
     """Return the built-in kinds, and the approved custom sources of the org among `names`.
 
     `pinned_numbers` are the version numbers that a pipeline's definition pins. Those versions are used instead of the

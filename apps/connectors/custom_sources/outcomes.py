@@ -38,7 +38,7 @@ def build_outcome(
 
 
 def find_problem(file: File) -> str | None:
-    """Return the reason why the file is not a valid custom source, with the line number. Return None if it is valid."""
+    """Return the reason why the file is not a valid custom source, or None if it is valid."""
     try:
         if not names.parse_name(source_name(file["path"])):
             return "Its name has no visible characters."

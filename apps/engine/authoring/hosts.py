@@ -13,12 +13,12 @@ from apps.engine.authoring.report import Report
 
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")
-MAX_AUTHORITY = 1_000  # characters; no host name is longer
-MAX_URLS = 2_000  # URLs that are examined; the allow-list has far fewer entries
+MAX_AUTHORITY_LENGTH = 1_000  # characters; no host name is longer
+MAX_HOSTS_IN_STRINGS = 2_000  # the allow-list has far fewer entries
 
 
 def find_hosts(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
-    """Return the entries for the allow-list, without duplicates, in the order of the code.
+    """Return the entries for the allow-list, without duplicates.
 
     An entry `{setting}` stands for the host in that setting.
     """
@@ -28,16 +28,17 @@ def find_hosts(tree: ast.Module, source: SourceClass | None, report: Report) -> 
         entries += _hosts_in_list(hosts_list, report)
     base_url = literal_value(source.attribute("base_url")) if source else UNKNOWN
     if isinstance(base_url, str):
-        entries += _hosts_in_base_url(
+        entries += _setting_in_base_url(
             base_url, source.attribute("base_url") if source else None, report
         )
-    entries += islice(_hosts_in_strings(tree), MAX_URLS)
+    entries += islice(_hosts_in_strings(tree), MAX_HOSTS_IN_STRINGS)
     hosts = list(dict.fromkeys(entries))
     if len(hosts) > allowlist.MAX_HOSTS:
-        report.error(hosts_list, f"At most {allowlist.MAX_HOSTS} hosts.")
+        report.error(hosts_list, f"A source can have at most {allowlist.MAX_HOSTS} hosts.")
     if source is not None and not hosts:
         report.warn(
-            source.node, 'No URL was found in the code: list the hosts it needs, hosts = ["…"].'
+            source.node,
+            'No host was found in the code. List the hosts that it needs: hosts = ["…"].',
         )
     return hosts[: allowlist.MAX_HOSTS]
 
@@ -54,7 +55,8 @@ def _hosts_in_list(node: ast.expr, report: Report) -> list[str]:
     return [entry for entry in value if allowlist.entry_problem(entry) is None]
 
 
-def _hosts_in_base_url(url: str, node: ast.expr | None, report: Report) -> list[str]:
+def _setting_in_base_url(url: str, node: ast.expr | None, report: Report) -> list[str]:
+    """Return the entry of the setting that contains the host. `_hosts_in_strings` finds a host in the URL itself."""
     setting = _PLACEHOLDER.fullmatch(url.rstrip("/"))
     if setting:
         return [f"{{{setting[1]}}}"]
@@ -81,7 +83,7 @@ def _hosts_in_strings(tree: ast.Module) -> Iterator[str]:
 def _hosts_in_text(text: str) -> Iterator[str]:
     authorities = (match[1] for match in _URL.finditer(text))
     for authority in dict.fromkeys(authorities):
-        entry = _allowlist_entry(authority) if len(authority) <= MAX_AUTHORITY else None
+        entry = _allowlist_entry(authority) if len(authority) <= MAX_AUTHORITY_LENGTH else None
         if entry is not None and allowlist.entry_problem(entry) is None:
             yield entry
 

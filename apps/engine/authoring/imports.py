@@ -20,7 +20,7 @@ UNUSABLE_MODULES = {
     "tkinter": "there is no display in a sandbox",
 }
 OWN_PACKAGE = "drover"
-MAX_COMPARED_NAME = 60  # characters; the comparison of names takes quadratic time
+MAX_COMPARED_LENGTH = 60  # characters; the comparison of names takes quadratic time
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +56,7 @@ def check_imports(tree: ast.Module, report: Report) -> dict[str, str]:
 def _check_import(module: str, node: ast.stmt, report: Report) -> None:
     top = module.partition(".")[0]
     if top not in available_modules():
-        is_comparable = len(top) <= MAX_COMPARED_NAME and not report.is_full
+        is_comparable = len(top) <= MAX_COMPARED_LENGTH and not report.is_full
         similar_names = get_close_matches(top, importable_packages(), n=1) if is_comparable else []
         hint = f" Did you mean {similar_names[0]}?" if similar_names else ""
         report.error(node, f"A custom source cannot import {top}.{hint}")

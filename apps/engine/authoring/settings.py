@@ -26,7 +26,7 @@ TYPE_SCHEMAS: dict[str, Schema] = {
     "HttpUrl": {"type": "string", "format": "uri"},
     "AnyUrl": {"type": "string", "format": "uri"},
 }
-# For each authentication class of `drover`: its type, and the default setting for each of its parameters.
+# For each authentication class of `drover`: its type, and for each parameter that names a setting, the default name.
 AUTH_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "drover.Bearer": ("bearer", {"token": "token"}),
     "drover.ApiKey": ("api_key", {"key": "api_key"}),

@@ -72,6 +72,7 @@ def _takes_one_argument(arguments: ast.arguments) -> bool:
 
 
 def _returns_value(function: Function) -> bool:
+    """Whether the function contains a `yield`, a `raise`, or a `return` with a value other than None."""
     return any(
         isinstance(node, ast.Yield | ast.YieldFrom)
         or (isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value))

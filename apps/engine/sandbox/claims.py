@@ -44,7 +44,7 @@ def release(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Whether the name has a claim, even of an owner that has exited."""
+    """Whether the name has a lock file. The owner may have exited."""
     return _lock_file(path).exists()
 
 

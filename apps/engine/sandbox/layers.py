@@ -49,9 +49,8 @@ class Machine:
 
     landlock: int  # version of the Landlock ABI; 0 if Landlock is not available
     seccomp: bool
-    may_change_user: (
-        bool  # whether this process may give the code a separate user and root, and kill it
-    )
+    # Whether this process may run the code as a separate user in a separate root folder, and kill it.
+    may_change_user: bool
     bwrap: str | None
     missing: dict[str, str]
 
@@ -66,7 +65,7 @@ class Isolation:
 
     @property
     def open_risks(self) -> str:
-        """Return the risks that these layers do not cover; empty at level strong."""
+        """Return the risks of level good, or an empty text at another level."""
         return SHARED_USER_RISK if self.level == "good" else ""
 
     @property
@@ -97,7 +96,7 @@ def choose_isolation(allowed_layers: Collection[str] | None = None) -> Isolation
 def level_of(layers: Collection[str]) -> Level:
     """Return the level of these layers.
 
-    `good` means no access to files and filtered system calls. `strong` adds a separate user or namespaces.
+    At `good`, the code cannot access files, and system calls are filtered. `strong` adds a separate user or namespaces.
     """
     chosen = set(layers)
     has_own_root = {"root", "uid"} <= chosen
@@ -114,7 +113,7 @@ def is_at_least(level: str, required: str) -> bool:
 
 @lru_cache(maxsize=1)
 def probe() -> Machine:
-    """Test which layers this machine supports. Cached in this process; takes a few milliseconds."""
+    """Test which layers this machine supports. The result is cached."""
     missing: dict[str, str] = {}
     landlock = _landlock_abi()
     if not landlock:

@@ -19,7 +19,7 @@ from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, choose_isolation
 from apps.engine.sandbox.limits import Limits
 
 LAUNCHER = paths.LIBRARY / "drover" / "_launcher.py"
-WORK_INSIDE = f"/{roots.WORK_FOLDER}"
+WORK_PATH_INSIDE = f"/{roots.WORK_FOLDER}"
 USERS_FOLDER = "users"
 MAX_OPEN_FILES = 64
 MAX_STACK = 8 << 20
@@ -50,9 +50,10 @@ class ConfinedProcess:
 
     def disk_watch(self, limit: int) -> disk.DiskWatch:
         """Return a watch that limits the process's files to `limit` bytes."""
-        return disk.DiskWatch(self.process, self.work_folder, WORK_INSIDE, limit)
+        return disk.DiskWatch(self.process, self.work_folder, WORK_PATH_INSIDE, limit)
 
-    def remove(self) -> None:
+    def remove_resources(self) -> None:
+        """Remove the work folder and release the user id. The process must have ended."""
         if self.work_folder is not None:
             workdirs.remove(self.work_folder)
         if self.user_claim is not None:
@@ -187,7 +188,7 @@ def _send_spec(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
 def _path_inside(work_folder: Path | None, root: Path | None) -> str:
     """Return the work folder's path as the process sees it."""
     if work_folder is None:
-        return WORK_INSIDE
+        return WORK_PATH_INSIDE
     return str(work_folder) if root is None else f"/{work_folder.relative_to(root)}"
 
 
@@ -208,15 +209,15 @@ def _rlimits(limits: Limits, *, has_own_user: bool) -> dict[str, int]:
     return {
         "memory": limits.memory,
         "cpu": limits.cpu_seconds,
-        "file": limits.disk,
-        "files": MAX_OPEN_FILES,
+        "file_size": limits.disk,
+        "open_files": MAX_OPEN_FILES,
         "stack": MAX_STACK,
         "threads": MAX_THREADS if has_own_user else 0,
     }
 
 
 def _environment(python_files: paths.PythonFiles, work_folder: str) -> dict[str, str]:
-    """Return the complete environment of the process. It inherits no variable of ours."""
+    """Return the complete environment of the process, which inherits no variable of ours."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -253,10 +254,10 @@ def _bwrap_command(
         if not os.path.islink(path):
             command += ["--ro-bind-try", path, path]
     size = str(limits.disk + EXTRA_BYTES)
-    command += ["--dev", "/dev", "--size", size, "--tmpfs", WORK_INSIDE]
+    command += ["--dev", "/dev", "--size", size, "--tmpfs", WORK_PATH_INSIDE]
     # The file systems of / and /dev are in memory and have no size limit, so make them read-only.
     command += ["--remount-ro", "/", "--remount-ro", "/dev"]
-    return [*command, "--chdir", WORK_INSIDE, "--"]
+    return [*command, "--chdir", WORK_PATH_INSIDE, "--"]
 
 
 def _too_weak_error(isolation: Isolation, min_level: str) -> IsolationTooWeak:

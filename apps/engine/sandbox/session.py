@@ -195,7 +195,7 @@ class Sandbox:
                     stream.close()
         os.close(self._output_fd)
         self._close_broker()
-        self._confined_process.remove()
+        self._confined_process.remove_resources()
 
     # Receiving messages
 

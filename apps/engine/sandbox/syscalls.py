@@ -76,8 +76,8 @@ def compile_filter(*, truncate: bool, reported_by_bwrap: bool = False) -> bytes:
     """Return the filter as BPF instructions of 8 bytes. Raises FilterUnavailable.
 
     With `truncate` the code may truncate files. This is safe only if Landlock controls it (ABI 3) or the code has
-    a separate user. `reported_by_bwrap` means that bubblewrap reports how the process ended. The process may then
-    not exit with a status that means a signal.
+    a separate user. `reported_by_bwrap` means that bubblewrap reports how the process ended. Then the process
+    must not exit with a status that means a signal.
     """
     try:
         import pyseccomp as seccomp
@@ -163,7 +163,7 @@ def _allow_opening(syscall_filter: object, *, truncate: bool) -> None:
 
 
 def _allow_calls_on_own_process(syscall_filter: object) -> None:
-    """Allow calls that take a process id, if the id is 0, which means the calling process."""
+    """Allow calls with a process id or a clock for the calling process only. The id 0 means the calling process."""
     import pyseccomp as seccomp
 
     arg, add, allow = seccomp.Arg, syscall_filter.add_rule, seccomp.ALLOW  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A folder as a store. Files are written as temporary files, synced and renamed."""
+"""A folder as a store. Files are written as temporary files (drafts), synced and renamed."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ from apps.engine.sync.state import engine_conninfo
 _WITHOUT_LOCK_TIMEOUT = "-c lock_timeout=0"
 _CONNECT_SECONDS = 60.0  # the longest wait for a free connection of the server
 _NO_FREE_CONNECTION = re.compile("too many (clients|connections)|connection slots are reserved")
-_LOCK_SECONDS = 10.0  # the longest wait until the session of the previous owner releases the lock
+_LOCK_SECONDS = 10.0  # the longest wait until the previous owner's connection releases the lock
 
 
 @dataclass(frozen=True, slots=True)
 class StreamIdentity:
-    """The stream, with digests of settings. If the digests change, its unfinished job cannot be continued."""
+    """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued."""
 
     key: str
     source: str
@@ -51,7 +51,7 @@ class StreamIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class StreamLease:
     """The right of one attempt of one run to write the state of a stream."""
 
     token: str
@@ -100,13 +100,13 @@ class StateBackend:
         self._conninfo = engine_conninfo(state_dsn, settings=_WITHOUT_LOCK_TIMEOUT)
         self._connection = _connect(self._conninfo)
         self._identity: StreamIdentity | None = None
-        self._lease: Lease | None = None
+        self._lease: StreamLease | None = None
 
     def close(self) -> None:
         """Close the connection, which releases the lock of the stream."""
         self._connection.close()
 
-    def take_stream(self, identity: StreamIdentity, lease: Lease) -> None:
+    def take_stream(self, identity: StreamIdentity, lease: StreamLease) -> None:
         """Become the only writer of the stream. A previous owner loses its lease and its connection.
 
         Raises `StreamTakenOver` if a later attempt of the same run owns the stream already.
@@ -161,13 +161,13 @@ class StateBackend:
     # Jobs
 
     def continue_or_create_job(self) -> Job:
-        """Continue the unfinished job of the stream if its settings are unchanged, else create a new job.
+        """Continue the unfinished job if no reset was requested and its fingerprint is unchanged, else create a new job.
 
         If an earlier attempt of this run has finished a job, but its worker exited before it reported the end of the
         run, the finished job is returned. Publishing it again changes nothing.
         """
         with self._owned_transaction():
-            unfinished_job = self._fetch_one(statements.LIVE_JOB)
+            unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
             if (
                 unfinished_job is not None
@@ -189,9 +189,9 @@ class StateBackend:
             return self._load_job(self._create_job(from_start=from_start), resumed=False)
 
     def restart(self, job: Job) -> Job:
-        """Cancel an unfinished job whose position no longer exists in the source, and create a new job for it."""
+        """Cancel an unfinished job whose position no longer exists in the source, and create a new job."""
         with self._owned_transaction():
-            unfinished_job = self._fetch_one(statements.LIVE_JOB)
+            unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             self._execute(statements.CANCEL_JOB, job=job.id)
             return self._load_job(
                 self._create_job(from_start=unfinished_job is not None and unfinished_job.is_reset),

@@ -34,7 +34,7 @@ from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
 from apps.engine.sources.base import StreamSource
 from apps.engine.sync.build import build_destination, build_source
-from apps.engine.sync.checkpoints import Job, Lease, StateBackend
+from apps.engine.sync.checkpoints import Job, StateBackend, StreamLease
 from apps.engine.sync.identity import identity_of
 from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
@@ -96,7 +96,7 @@ class Runner:
         spec = self._spec
         source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
-        backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
+        backend.take_stream(identity_of(spec), StreamLease(spec.lease, spec.run_id, spec.attempt))
         job = backend.continue_or_create_job()
         try:
             return self._sync(source, backend, job)

@@ -26,7 +26,7 @@ LOCK_OWN_STREAM = (
     "select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update"
 )
 
-LIVE_JOB = """
+UNFINISHED_JOB = """
 select j.id, e.fingerprint,
        exists (select 1 from stream_resets r where r.consumed_by_job_id = j.id) as is_reset
 from stream_jobs j left join engine_job e on e.job_id = j.id

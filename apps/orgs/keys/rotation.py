@@ -31,7 +31,7 @@ class RotationCounts:
 
 
 def rotate_all() -> RotationCounts:
-    """Rotate each key in its own short transaction. It is safe to stop, to repeat, and to run concurrently."""
+    """Re-encrypt each key and secret in its own short transaction. It is safe to stop, to repeat, and to run concurrently."""
     try:
         org_ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
     finally:
@@ -65,7 +65,7 @@ def _rotate_org(org_id: UUID) -> str:
 
 
 def _rotate_factors() -> Iterator[str]:
-    """Rotate the secrets of second factors. They belong to users and not to orgs."""
+    """Re-encrypt the secrets of second factors, which belong to users and not to orgs."""
     for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
         with transaction.atomic():
             factor = Authenticator.objects.select_for_update().filter(pk=pk).first()

@@ -66,10 +66,10 @@ def export_org(*, org: Org, by: Principal) -> Iterator[Row]:
         object_label=org.name,
     )
     org_record = {"record": "organization", "id": org.pk, "name": org.name, "at": timezone.now()}
-    return _records(org.pk, org_record)
+    return _read_records(org.pk, org_record)
 
 
-def _records(org_id: UUID, org_record: Row) -> Iterator[Row]:
+def _read_records(org_id: UUID, org_record: Row) -> Iterator[Row]:
     yield org_record
     for export in registry.exports():
         for row in _read_in_chunks(org_id, _rows(org_id, export)):
@@ -77,14 +77,14 @@ def _records(org_id: UUID, org_record: Row) -> Iterator[Row]:
 
 
 def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:
-    columns: QuerySet[Any, Row] = export.model.objects.for_org(org_id).values(*export.columns)
-    return columns
+    rows: QuerySet[Any, Row] = export.model.objects.for_org(org_id).values(*export.columns)
+    return rows
 
 
 def _read_in_chunks(org_id: UUID, rows: QuerySet[Any, RowT]) -> Iterator[RowT]:
     """Yield the rows in the order of their ids, and read each chunk in its own short transaction.
 
-    So a slow reader holds no locks.
+    A slow reader therefore holds no locks.
     """
     last_id: UUID | None = None
     while True:

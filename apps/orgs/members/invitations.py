@@ -87,7 +87,7 @@ def is_token_of_invitation(*, org: Org, token: str, email: str) -> bool:
 
 def lock_pending_invitation(org: Org, email: str) -> Invitation | None:
     """Lock and return the org's valid invitation for this address. Returns None if there is none."""
-    open_invitations = Invitation.objects.for_org(org).open().filter(email=email)
+    open_invitations = Invitation.objects.for_org(org).unaccepted().filter(email=email)
     invitation: Invitation | None = (
         open_invitations.filter(expires_at__gt=timezone.now())
         .select_for_update(of=("self",))
@@ -118,13 +118,13 @@ def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
 def withdraw_all_for(*, org: Org, by: Principal, email: str) -> None:
     """Withdraw all invitations of an address, because the org's directory has removed the user."""
     by.require(Permission.MEMBERS_MANAGE)
-    for invitation in Invitation.objects.for_org(org).open().filter(email=email):
+    for invitation in Invitation.objects.for_org(org).unaccepted().filter(email=email):
         _withdraw(org, by, invitation)
 
 
 def _lock_open_invitation(org: Org, invitation_id: UUID) -> Invitation:
     """Lock and return an invitation that was not accepted yet. Raises NotFound."""
-    return find_object(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
+    return find_object(Invitation.objects.for_org(org).unaccepted(), invitation_id, lock=True)
 
 
 def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
@@ -192,7 +192,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
     """Create the link and mail it. Does nothing if the invitation was deleted or accepted."""
     with org_scope(org_id):
         open_invitations = (
-            Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+            Invitation.objects.for_org(org_id).unaccepted().select_related("org", "invited_by")
         )
         invitation = (
             open_invitations.filter(pk=invitation_id).select_for_update(of=("self",)).first()
@@ -216,7 +216,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
 def _create_invitation(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    Invitation.objects.for_org(org).open().filter(
+    Invitation.objects.for_org(org).unaccepted().filter(
         email=email
     ).delete()  # An open invitation has expired here.
     limits.require_room_for_members(org)
@@ -253,7 +253,9 @@ def _find_ids(token: str) -> tuple[UUID, UUID]:
 
 def _load_acceptable_invitation(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
     """Return an invitation that can be accepted. Raises LinkSpent."""
-    open_invitations = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+    open_invitations = (
+        Invitation.objects.for_org(org_id).unaccepted().select_related("org", "invited_by")
+    )
     if lock:
         open_invitations = open_invitations.select_for_update(of=("self",))
     invitation: Invitation | None = open_invitations.filter(

@@ -17,7 +17,7 @@ def require_room_for_members(org: Org, *, except_invitation: Invitation | None =
     if org.max_members is None:
         return
     person_count = Membership.objects.for_org(org).filter(user__kind=User.Kind.PERSON).count()
-    pending = Invitation.objects.for_org(org).open().filter(expires_at__gt=timezone.now())
+    pending = Invitation.objects.for_org(org).unaccepted().filter(expires_at__gt=timezone.now())
     if except_invitation is not None:
         pending = pending.exclude(pk=except_invitation.pk)
     if person_count + pending.count() >= org.max_members:

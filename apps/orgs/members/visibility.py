@@ -47,7 +47,7 @@ def domain_roles(domain: Domain) -> list[dict[str, Any]]:
 
 def open_invitations(org: Org) -> InvitationQuerySet:
     """Return the org's invitations that were not accepted yet."""
-    return Invitation.objects.for_org(org).open()
+    return Invitation.objects.for_org(org).unaccepted()
 
 
 def verified_domains(org: Org) -> QuerySet[VerifiedDomain]:

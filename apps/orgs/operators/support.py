@@ -34,7 +34,7 @@ def accessible_org_ids(operator: User) -> list[UUID]:
 
 
 def find_org(pk: UUID) -> Org | None:
-    """Return the org with this id, read as an operator."""
+    """Return the org with this id, read on the operators' database connection."""
     return Org.objects.using("ops").filter(pk=pk).first()
 
 

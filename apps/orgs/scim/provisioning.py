@@ -116,7 +116,7 @@ def _invite(org: Org, by: Principal, row: ScimUser) -> None:
     if has_provider and verified_domains.is_in_verified_domain(org, row.email):
         return
     role = joining_role(row)
-    pending = Invitation.objects.for_org(org).open().filter(email=row.email)
+    pending = Invitation.objects.for_org(org).unaccepted().filter(email=row.email)
     invitation = pending.filter(expires_at__gt=timezone.now()).first()
     if invitation is None:
         invitations.invite_provisioned(org=org, by=by, email=row.email, role=role)

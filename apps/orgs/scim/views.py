@@ -80,7 +80,7 @@ class ScimView(OrgView):
 
 
 def query_parameters(request: Request) -> dict[str, str]:
-    """Return the query parameters. Unknown parameters are ignored, because directories may send some."""
+    """Return all query parameters. Unknown parameters are accepted, because directories may send some."""
     parameters = {str(name): str(value) for name, value in request.query_params.items()}
     refuse_nul_in_query(parameters)
     return parameters

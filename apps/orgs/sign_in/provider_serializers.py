@@ -29,10 +29,15 @@ class Providers(serializers.Serializer[Any]):
 
 class Start(serializers.Serializer[Any]):
     org = serializers.CharField(
-        max_length=80, default="", help_text="The organization's slug, for `sso`."
+        max_length=80,
+        default="",
+        help_text="For the provider `sso`: slug of the organization whose own issuer is used.",
     )
     next = serializers.CharField(
-        max_length=500, default="", allow_blank=True, help_text="Path of the page to return to."
+        max_length=500,
+        default="",
+        allow_blank=True,
+        help_text="Path of the dashboard page to open after the log-in.",
     )
     invitation = serializers.CharField(
         max_length=200, default="", allow_blank=True, help_text="Secret of an invitation's link."

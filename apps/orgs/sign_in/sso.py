@@ -258,7 +258,7 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
         email, identity.name, has_invitation_secret=has_invitation_secret
     )
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
-    open_invitations = Invitation.objects.for_org(org).open().filter(email=email)
+    open_invitations = Invitation.objects.for_org(org).unaccepted().filter(email=email)
     open_invitations.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,

@@ -30,7 +30,7 @@ def compare_versions(
 ) -> list[diffs.Change]:
     """Return the differences between two versions, with secrets masked.
 
-    If `before` is 0, the version is compared with an empty definition.
+    If `before` is 0, version `after` is compared with an empty definition.
     """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     new = versions.find_version(org, pipeline, after)

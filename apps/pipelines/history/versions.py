@@ -84,7 +84,7 @@ def definition_with_secrets(org: Org, version: PipelineVersion) -> Definition:
 
 
 def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> Connectors:
-    """Return the connectors in the documents that `by` may use. They are locked, so that nobody deletes them.
+    """Return the connectors that the documents name and `by` may use, locked so that nobody deletes them.
 
     A connector of a domain requires the permission pipelines.edit in that domain. Everyone may use a connector
     without a domain.
@@ -114,4 +114,4 @@ def _load_kinds(org: Org, rows: Iterable[Connector], documents: Sequence[Request
         pinned_numbers = [
             part["version"] for part in sources[1:] if type(part.get("version")) is int
         ]
-    return custom_kinds.kinds(org, [*names, *(row.kind for row in rows)], pinned_numbers)
+    return custom_kinds.load_kinds(org, [*names, *(row.kind for row in rows)], pinned_numbers)

@@ -69,7 +69,7 @@ def apply_plan(
 
 
 def update_next_run(pipeline: Pipeline, row: Schedule) -> None:
-    """Set the time of the next run. It is None while the pipeline is disabled or the schedule is paused."""
+    """Store the time of the next run. It is None while the pipeline is disabled or the schedule is paused."""
     is_active = pipeline.enabled and row.paused_at is None
     row.next_run_at = next_run_at(row, timezone.now()) if is_active else None
     row.save()

@@ -46,7 +46,7 @@ class Report:
     cancelled: int
     jobs: int  # missing jobs that were deferred
     zombies: int  # jobs of dead workers
-    closed: int  # suspended or deleted orgs whose runs were cancelled
+    closed: int  # suspended orgs, and orgs that will be deleted, whose runs were cancelled
 
 
 def reconcile() -> Report:

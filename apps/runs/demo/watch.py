@@ -23,7 +23,7 @@ def run_unsuccessful_pipelines(
 ) -> tuple[dict[str, Run], set[str]]:
     """Run each pipeline whose newest run has not succeeded, and wait for these runs.
 
-    Returns (the newest run of each pipeline, the pipelines that were run now). Raises CommandError if a run fails.
+    Returns (the newest run of each pipeline, the streams whose pipelines were run now). Raises CommandError if a run fails.
     """
     started: set[str] = set()
     with org_scope(org.pk):
@@ -71,7 +71,7 @@ def _wait_for_runs(
 def _report_result(pipeline: Pipeline, run: Run, print_line: Callable[[str], None]) -> None:
     if run.status != Status.SUCCEEDED:
         raise CommandError(
-            f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message} "
+            f"The run of {pipeline.name} ended as {run.status} ({run.failure_class}): {run.failure_message} "
             f"[{'; '.join(run.failure_evidence)}]"
         )
     seconds = (

@@ -31,8 +31,8 @@ def remove_org_data(org_id: UUID) -> bool:
     if cancel_runs(org_id):
         return False
     with org_scope(org_id):
-        pipelines = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
-    for pipeline_id in pipelines:
+        pipeline_ids = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
+    for pipeline_id in pipeline_ids:
         state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(f"org/{org_id}")
     return True

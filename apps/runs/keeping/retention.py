@@ -89,7 +89,7 @@ def _remove_log(org_id: UUID, run_id: UUID) -> bool:
 
 
 def begin_log_removal(org_id: UUID, run_id: UUID) -> bool:
-    """Record that the log is removed. Returns False if the run was started again."""
+    """Record that the removal of the log begins. Returns False if the run was retried and has not ended."""
     with org_scope(org_id):
         ended_run = Run.objects.for_org(org_id).filter(pk=run_id, status__in=ENDED)
         return bool(ended_run.update(log_removed=F("log_lines"), log_removal_at=Now()))
@@ -114,8 +114,8 @@ def _finish_log_removal(org_id: UUID, run_id: UUID) -> bool:
     return True
 
 
-def is_log_removed(run: Run) -> bool:
-    """Whether the log was removed after `run` was read."""
+def was_log_removed_since_read(run: Run) -> bool:
+    """Whether lines of the log were removed after `run` was read."""
     with org_scope(run.org_id):
         counts = (
             Run.objects.for_org(run.org_id).filter(pk=run.pk).values_list("log_removed", flat=True)
@@ -149,7 +149,7 @@ def remove_runs() -> int:
 
 
 def _remove_run(org_id: UUID, run_id: UUID) -> bool:
-    """Delete a run. The database deletes its related rows. Returns whether the run existed."""
+    """Delete an ended run. The database deletes its related rows. Returns False if there is no such run."""
     with org_scope(org_id), connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s)",
@@ -158,7 +158,7 @@ def _remove_run(org_id: UUID, run_id: UUID) -> bool:
         return bool(cursor.rowcount)
 
 
-# Queries across orgs; they return only ids and counts.
+# Database functions that work on all orgs. They return only ids and counts.
 
 
 def _find_runs(function: str) -> list[tuple[UUID, UUID]]:
@@ -180,7 +180,7 @@ def _remove_in_batches(function: str) -> int:
     return removed
 
 
-# Sizes.
+# Stored amounts.
 
 
 def stored_amounts(org: Org) -> list[StoredAmount]:

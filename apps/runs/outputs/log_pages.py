@@ -44,7 +44,7 @@ def read(
                 parts, offset=offset, limit=limit, level=level, total=run.log_lines
             )
         except FileNotFoundError:  # The log may have been removed in the meantime.
-            if not retention.is_log_removed(run):
+            if not retention.was_log_removed_since_read(run):
                 raise
             page = LogPage([], run.log_lines)
         complete = run.status in ENDED and page.next_offset >= run.log_lines

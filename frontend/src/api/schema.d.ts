@@ -5158,9 +5158,9 @@ export interface operations {
             query?: {
                 /** @description Secret of an invitation's link. */
                 invitation?: string;
-                /** @description Path of the page to return to. */
+                /** @description Path of the dashboard page to open after the log-in. */
                 next?: string;
-                /** @description The organization's slug, for `sso`. */
+                /** @description For the provider `sso`: slug of the organization whose own issuer is used. */
                 org?: string;
             };
             header?: never;
@@ -18833,7 +18833,7 @@ export interface operations {
                 domain?: string;
                 /** @description Rows per page. */
                 limit?: number;
-                /** @description Default -created_at. */
+                /** @description Order by time of creation. The default, `-created_at`, is newest first. */
                 order?: "-created_at" | "created_at";
                 /** @description Runs of this pipeline. */
                 pipeline?: string;

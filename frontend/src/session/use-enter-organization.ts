@@ -3,7 +3,7 @@ import { startSession } from "@/api/session";
 import type { Session } from "@/api/types";
 import { queryClient } from "@/query-client";
 
-/** Returns a function that switches all pages to the organization of a new session. It also clears the cache. */
+/** Returns a function that starts a session, clears the cache, and opens the pipelines of its organization. */
 export function useEnterOrganization(): (session: Session) => void {
   const router = useRouter();
   return (session) => {

@@ -77,5 +77,5 @@ def case_params(
     return params
 
 
-def _marks(is_usual: bool) -> Collection[pytest.MarkDecorator]:
-    return () if is_usual else (pytest.mark.long,)
+def _marks(in_make_test: bool) -> Collection[pytest.MarkDecorator]:
+    return () if in_make_test else (pytest.mark.long,)

@@ -310,6 +310,7 @@ def _csv_reply(request: ReceivedRequest) -> Reply:
     return Reply(b"day,rate\n1,1.5\n2,1.6\n")
 
 
+# For each example: its stream, its settings, and the number of its records.
 EXAMPLES: dict[str, tuple[str, dict[str, Any], int]] = {
     "api_key": ("stations", {"api_key": "k-1"}, 2),
     "bearer_cursor": ("orders", {"token": "t-1"}, 5),

@@ -224,7 +224,7 @@ def test_a_changed_address_removes_the_member_and_invites_the_new_address(
     assert send_patch(directory, f"Users/{pk}", change).json()["userName"] == "other@example.com"
     assert role_of(world, email) is None
     with world.scope():
-        assert Invitation.objects.for_org(world.org).open().get().email == "other@example.com"
+        assert Invitation.objects.for_org(world.org).unaccepted().get().email == "other@example.com"
 
 
 def test_lists_are_filtered_and_paged(world: World, directory: APIClient) -> None:

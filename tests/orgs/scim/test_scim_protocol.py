@@ -91,13 +91,13 @@ def test_a_user_without_an_address_is_invited_when_an_email_is_added(
     ]
     send_patch(directory, f"Users/{pk}", {"op": "add", "path": "emails", "value": emails})
     with world.scope():
-        assert Invitation.objects.for_org(world.org).open().get().email == "grace@example.com"
+        assert Invitation.objects.for_org(world.org).unaccepted().get().email == "grace@example.com"
     send_patch(directory, f"Users/{pk}", {"op": "replace", "path": "userName", "value": "hopper"})
     with world.scope():
-        assert Invitation.objects.for_org(world.org).open().get().email == "grace@example.com"
+        assert Invitation.objects.for_org(world.org).unaccepted().get().email == "grace@example.com"
     send_patch(directory, f"Users/{pk}", {"op": "remove", "path": "emails"})
     with world.scope():
-        assert not Invitation.objects.for_org(world.org).open().exists()
+        assert not Invitation.objects.for_org(world.org).unaccepted().exists()
 
 
 def test_a_second_user_with_the_same_address_is_a_conflict(directory: APIClient) -> None:

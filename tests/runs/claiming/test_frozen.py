@@ -29,7 +29,7 @@ from tests.runs.processes import has_ended, running_worker, start_run, wait_for_
 from tests.runs.test_crashes import SLOW_SOURCE, assert_every_row_was_published_once
 from tests.world import World, make_world, new_client
 
-MAX_SECONDS = 30.0  # the frozen process holds its locks for longer
+MAX_SECONDS = 30.0  # a process that is frozen at a lock of one org holds the lock for longer
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_another_org_can_run_pipelines_while_a_process_is_frozen_at_a_lock(
 
 
 def is_a_transaction_idle() -> bool:
-    """Return whether a transaction of another session is open and idle in this database."""
+    """Return whether a transaction of another connection is open and idle in this database."""
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         row = admin.execute(
             """SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
@@ -188,12 +188,12 @@ def long_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_connections()
 
 
-async def wait_until_sessions_wait(sessions: int) -> None:
-    """Wait until this number of sessions waits for a lock."""
+async def wait_until_connections_wait(count: int) -> None:
+    """Wait until this number of database connections waits for a lock."""
     deadline = time.monotonic() + MAX_SECONDS
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
-        while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < sessions:
-            assert time.monotonic() < deadline, "the sessions never waited at the same time"
+        while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < count:
+            assert time.monotonic() < deadline, "the connections never waited at the same time"
             await asyncio.sleep(0.02)
 
 
@@ -215,7 +215,7 @@ def test_liveness_responds_while_every_thread_waits_for_a_lock(
             asyncio.create_task(call("PATCH", "/api/v1/org", [*headers, *body], b"{}"))
             for _ in range(settings.WEB_THREADS)
         ]
-        await wait_until_sessions_wait(settings.WEB_THREADS)
+        await wait_until_connections_wait(settings.WEB_THREADS)
         liveness = await asyncio.wait_for(call("GET", "/api/v1/health/live", headers), 5)
         all_waited = not any(task.done() for task in tasks)
         return liveness, all_waited, {status for status, _ in await asyncio.gather(*tasks)}

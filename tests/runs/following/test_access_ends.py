@@ -38,33 +38,33 @@ def create_viewer_session(world: World) -> tuple[str, UUID]:
     )
 
 
-def end_session(world: World, session: UUID, token: str) -> None:
+def end_session(world: World, session_id: UUID, token: str) -> None:
     answer = client_for(world.users[Role.VIEWER], world.org).delete(
-        f"/api/v1/auth/sessions/{session}"
+        f"/api/v1/auth/sessions/{session_id}"
     )
     assert answer.status_code == 204, answer.content
 
 
-def end_all_sessions(world: World, session: UUID, token: str) -> None:
+def end_all_sessions(world: World, session_id: UUID, token: str) -> None:
     client = new_client()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
     assert client.delete("/api/v1/auth/sessions?current=true").status_code == 204
 
 
-def remove_member(world: World, session: UUID, token: str) -> None:
+def remove_member(world: World, session_id: UUID, token: str) -> None:
     with world.scope():
         member = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
     answer = world.client(Role.ADMIN).delete(f"/api/v1/org/members/{member.pk}")
     assert answer.status_code == 204, answer.content
 
 
-def block_network(world: World, session: UUID, token: str) -> None:
+def block_network(world: World, session_id: UUID, token: str) -> None:
     """Allow only a network that this client is not in. The owner who sets the rule is in it."""
     with world.scope():
         by = principal(world, Role.OWNER)
         actor = by.actor.__class__("user", by.user_id, "owner", "192.0.2.7")
         owner_in_network = by.__class__(
-            org_id=by.org_id, user_id=by.user_id, role=by.role, actor=actor, session_id=session
+            org_id=by.org_id, user_id=by.user_id, role=by.role, actor=actor, session_id=session_id
         )
         services.update_org(
             org=world.org, by=owner_in_network, changes={"networks": ["192.0.2.0/24"]}
@@ -80,14 +80,14 @@ WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, block_networ
 def test_a_stream_ends_when_the_access_of_its_session_ends(
     server: str, acme: World, end_access: Callable[[World, UUID, str], None]
 ) -> None:
-    token, session = create_viewer_session(acme)
+    token, session_id = create_viewer_session(acme)
     run_id = start_run(acme, make_pipeline(acme))
     headers = {"Authorization": f"Bearer {token}"}
     address = f"{server}/api/v1/runs/{run_id}/events"
     with httpx.stream("GET", address, headers=headers, timeout=MAX_SILENCE) as response:
         stream = Listener(response)
         assert stream.next()[1] == "run"
-        end_access(acme, session, token)
+        end_access(acme, session_id, token)
         assert stream.has_ended()
     refused = httpx.get(address, headers=headers)
     assert refused.status_code == (403 if end_access is block_network else 401)

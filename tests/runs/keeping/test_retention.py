@@ -299,6 +299,6 @@ def test_a_log_that_is_removed_during_a_request_is_recognized(world: World) -> N
         LogPart.unscoped.create(
             org=world.org, run=run, first_line=0, lines=3, bytes=9, key="org/gone", levels={}
         )
-        assert not retention.is_log_removed(run)
+        assert not retention.was_log_removed_since_read(run)
         Run.objects.for_org(world.org).filter(pk=run.pk).update(log_removed=3)
-        assert retention.is_log_removed(run)
+        assert retention.was_log_removed_since_read(run)

@@ -28,9 +28,8 @@ MAX_RECORDS = 100
 class Command(BaseCommand):
     help = (
         "Test a custom source on this machine, in the same sandbox as on the platform: validate it, check the "
-        "connection, list its streams, read some records. In a folder every file is validated. Needs no database. "
-        "Exit code 0: success, 1: a test failed, 2: the file or the settings"
-        " cannot be used."
+        "connection, list its streams, read some records. If PATH is a folder, its sources are only validated. "
+        "Needs no database. Exit code 0: success, 1: a test failed, 2: the file or the settings cannot be used."
     )
     requires_system_checks = ()  # System checks need a database.
 
@@ -96,9 +95,12 @@ class Command(BaseCommand):
             place = f"{file}:{finding['line']}:{finding['column']}"
             self._print(f"{place}: {finding['severity']}: {finding['message']}")
         if report["valid"]:
-            names = ", ".join(stream["name"] for stream in report["streams"]) or "none named"
+            names = (
+                ", ".join(stream["name"] for stream in report["streams"])
+                or "known only when it runs"
+            )
             self._print_success("valid", f"{report['source_name']}, streams: {names}")
-            self._print_success("reaches", ", ".join(report["hosts"]) or "no host")
+            self._print_success("hosts", ", ".join(report["hosts"]) or "none")
         return report
 
     def _check(self, spec: SourceSpec) -> None:
@@ -221,8 +223,10 @@ def _stream_name(report: Report, requested: str | None) -> str:
     if requested is None and names:
         return str(names[0])
     if requested is None or (names and requested not in names):
-        known = ", ".join(names) or "no streams that are known without running it"
-        message = printable_text(f"Choose a stream with --stream; the source has {known}.")
+        known = ", ".join(names) or "known only when it runs"
+        message = printable_text(
+            f"Choose a stream with --stream. The streams of the source: {known}."
+        )
         raise CommandError(message, returncode=EXIT_UNUSABLE_INPUT)
     return requested
 

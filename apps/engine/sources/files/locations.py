@@ -45,7 +45,7 @@ class FileLocation(Protocol):
     """A place with files to read."""
 
     def find(self, path: str) -> Sequence[FoundFile]:
-        """Return the files that match a path or pattern, ordered by path. Raises EngineError."""
+        """Return at most MAX_FILES files that match a path or pattern, ordered by path. Raises EngineError."""
 
     def open(self, file: FoundFile) -> BinaryIO:
         """Open the file as seekable bytes. Raises EngineError."""
@@ -86,7 +86,7 @@ class StorageLocation:
         return FoundFile(path, info.size, f"{info.size}-{info.mtime_ns}")
 
     def _require_inside(self, path: str) -> None:
-        """Raise ConfigurationError if a symbolic link leads out of the folder."""
+        """Raise ConfigurationError if the path or a symbolic link leads out of the folder."""
         if self._folder is None:
             return
         target = Path(self._base, path).resolve()
@@ -147,7 +147,7 @@ class WebLocation:
 
 
 def decompress(file: BinaryIO, path: str) -> BinaryIO:
-    """Return the file itself, or its decompressed content if it is gzip."""
+    """Return the file itself, or its decompressed content if its name ends with `.gz`."""
     if not path.partition("?")[0].lower().endswith(".gz"):
         return file
     return cast("BinaryIO", gzip.GzipFile(fileobj=file))
@@ -173,7 +173,7 @@ def _file_system(root: StorageRoot) -> tuple[fs.FileSystem, str]:
 
 
 def _split_endpoint_scheme(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Pass the endpoint's scheme to pyarrow as a separate option."""
+    """Return the options with the endpoint's scheme as a separate option, as pyarrow expects it."""
     scheme, separator, host = str(options.get("endpoint_override") or "").partition("://")
     if not separator:
         return dict(options)

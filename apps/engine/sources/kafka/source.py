@@ -30,7 +30,7 @@ from apps.engine.sources.http.responses import PermanentSourceError
 from apps.engine.sources.kafka.config import Config
 from apps.json import JsonValue
 
-REFUSED_LOGIN_CODES = frozenset(
+REFUSED_USER_CODES = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -114,8 +114,8 @@ class KafkaTopicSource(BizonSource[Config]):
         ]
 
     def get_total_records_count(self) -> int | None:
-        first, last = self._offset_bounds()
-        return sum(last.values()) - sum(first.values()) or None
+        first_offsets, end_offsets = self._offset_bounds()
+        return sum(end_offsets.values()) - sum(first_offsets.values()) or None
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         return self._read_topic(pagination or {}, {})
@@ -229,7 +229,7 @@ class KafkaTopicSource(BizonSource[Config]):
     def _seek(self, offsets: Offsets) -> None:
         """Seek to the offsets.
 
-        Skipped if the consumer is already there, because a new assignment drops prefetched messages.
+        Does nothing if the consumer is already at these offsets, because a new assignment drops prefetched messages.
         """
         if offsets != self._position:
             self._consumer.assign(
@@ -265,16 +265,16 @@ class KafkaTopicSource(BizonSource[Config]):
         partitions = self._list_topics().get(topic)
         if partitions is None:
             raise ConfigurationError(f"there is no topic {topic!r}")
-        first: Offsets = {}
-        last: Offsets = {}
+        first_offsets: Offsets = {}
+        end_offsets: Offsets = {}
         for partition in partitions:
             low, high = self._call_kafka(
                 lambda partition=partition: self._consumer.get_watermark_offsets(
                     TopicPartition(topic, partition), timeout=self.settings.consumer_timeout
                 )
             )
-            first[str(partition)], last[str(partition)] = int(low), int(high)
-        return first, last
+            first_offsets[str(partition)], end_offsets[str(partition)] = int(low), int(high)
+        return first_offsets, end_offsets
 
     def _list_topics(self) -> dict[str, list[int]]:
         """Return the partitions by topic.
@@ -320,7 +320,7 @@ def _require_offset(message: Message) -> int:
 def convert_error(error: KafkaError) -> EngineError:
     """Convert one of Kafka's errors to an EngineError."""
     evidence = (f"{error.name()}: {error.str()}"[:300],)
-    if error.code() in REFUSED_LOGIN_CODES:
+    if error.code() in REFUSED_USER_CODES:
         return AuthenticationError("Kafka refused the user", evidence=evidence)
     if error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:
         return SourceError(

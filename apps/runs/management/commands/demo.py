@@ -26,7 +26,9 @@ class Command(BaseCommand):
     help = "Create the demo org with its pipelines, run them, and compare each destination with its source."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--report", type=Path, help="write the output to this JSON file too")
+        parser.add_argument(
+            "--report", type=Path, help="write the log-in and the results to this JSON file"
+        )
 
     def handle(self, *args: Any, report: Path | None = None, **options: Any) -> None:
         locations = Locations.from_settings()

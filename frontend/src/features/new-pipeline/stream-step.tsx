@@ -4,7 +4,7 @@ import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { formatCount, countWithNoun } from "@/format/number";
+import { countWithNoun } from "@/format/number";
 import type { Draft, SyncMode } from "./draft";
 import { Choice } from "./endpoint-picker";
 import { streamsQuery } from "./queries";
@@ -27,7 +27,7 @@ export function StreamStep({
   onDone: (choice: StreamChoice) => void;
 }) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
-  const [text, setText] = useState("");
+  const [searchText, setSearchText] = useState("");
   const [selected, setSelected] = useState<StreamInfo | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeletons rows={4} />;
@@ -40,7 +40,7 @@ export function StreamStep({
       </EmptyState>
     );
   }
-  const matches = data.streams.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
+  const matches = data.streams.filter(({ name }) => name.toLowerCase().includes(searchText.toLowerCase()));
   return (
     <div className="grid gap-4">
       {data.streams.length > 6 && (
@@ -50,8 +50,8 @@ export function StreamStep({
           aria-label="Search streams"
           placeholder={`Search ${countWithNoun(data.streams.length, "stream")}`}
           className="control sm:w-72!"
-          value={text}
-          onChange={({ target }) => setText(target.value)}
+          value={searchText}
+          onChange={({ target }) => setSearchText(target.value)}
         />
       )}
       <fieldset>
@@ -71,7 +71,7 @@ export function StreamStep({
       </fieldset>
       {matches.length > MAX_SHOWN_STREAMS && (
         <p className="text-soft">
-          {formatCount(matches.length - MAX_SHOWN_STREAMS)} more streams. Search to find them.
+          Only the first {MAX_SHOWN_STREAMS} streams are shown. Search to find another stream.
         </p>
       )}
       {selected && <StreamSettings key={selected.name} stream={selected} onDone={onDone} />}
@@ -112,8 +112,8 @@ function StreamSettings({ stream, onDone }: { stream: StreamInfo; onDone: (choic
         </Field>
         {syncMode === "incremental" && cursorFields.length > 0 && (
           <Field
-            label="Cursor column"
-            hint="A column whose values only increase, such as the time of the last change."
+            label="Cursor field"
+            hint="A field whose values only increase, such as the time of the last change."
           >
             {(control) => (
               <select

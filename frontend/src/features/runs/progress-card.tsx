@@ -10,8 +10,8 @@ import { formatBytes, formatCount } from "@/format/number";
 export function ProgressCard({ run }: { run: Run }) {
   const progress = run.progress;
   const total = progress.total;
-  const live = run.status === "running";
-  const rate = live ? progress.rate : averageRate(run);
+  const isRunning = run.status === "running";
+  const rate = isRunning ? progress.rate : averageRate(run);
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
       <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @3xl:grid-cols-6">
@@ -22,12 +22,12 @@ export function ProgressCard({ run }: { run: Run }) {
         <Figure name="Rejected" isWarning={progress.rejected > 0}>
           {formatCount(progress.rejected)}
         </Figure>
-        <Figure name={live ? "Rate" : "Average rate"}>
+        <Figure name={isRunning ? "Rate" : "Average rate"}>
           {rate === null ? "–" : formatCount(Math.round(rate))}
           {rate !== null && <UnitText>{"\u00a0/s"}</UnitText>}
         </Figure>
-        <Figure name={live ? "Time left" : "Volume"}>
-          {live
+        <Figure name={isRunning ? "Time left" : "Volume"}>
+          {isRunning
             ? progress.eta_seconds === null
               ? "–"
               : formatDuration(progress.eta_seconds)

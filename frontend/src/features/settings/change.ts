@@ -1,7 +1,7 @@
 import type { AuditEvent } from "@/api/types";
 import { nameInWords } from "@/format/name";
 
-/** Returns the name of the person, or of a program and the person for whom it acted. */
+/** Returns the name of the actor, and of the person for whom it acted. */
 export function actorInWords(event: Pick<AuditEvent, "actor_label" | "on_behalf_of">): string {
   const person = event.on_behalf_of;
   return person ? `${event.actor_label} for ${person.name}` : event.actor_label;

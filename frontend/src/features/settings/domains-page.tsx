@@ -116,18 +116,21 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
     queryFn: () => unwrap(api.GET("/api/v1/org/domains/{id}", { params: { path: { id: domain } } })),
   });
   const members = useQuery(membersQuery);
-  const requestPath = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
+  const requestOptions = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
   const setRole = useMutation({
     mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
       unwrap(
-        api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...requestPath(member), body: { role } }),
+        api.PUT("/api/v1/org/domains/{id}/members/{member_id}", {
+          ...requestOptions(member),
+          body: { role },
+        }),
       ),
     onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const removeRole = useMutation({
     mutationFn: (member: string) =>
-      unwrap(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", requestPath(member))),
+      unwrap(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", requestOptions(member))),
     onSettled: invalidate,
     onError: (error) => showError(error),
   });

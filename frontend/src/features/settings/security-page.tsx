@@ -340,7 +340,7 @@ const SYSTEMS: [RegExp, string][] = [
   [/Linux/, "Linux"],
 ];
 
-/** Returns a name from which users recognise their device, such as "Firefox on Linux". */
+/** Returns a name by which users recognise their device, such as "Firefox on Linux". */
 function deviceName(agent: string): string {
   const find = (list: [RegExp, string][]) => list.find(([pattern]) => pattern.test(agent))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];

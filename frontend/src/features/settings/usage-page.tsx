@@ -22,7 +22,7 @@ const DATA_LABELS = {
   runs: "Runs",
   audit: "Audit log",
 };
-const STATE_COLOURS = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
+const STATE_COLOURS = { ok: "fill-live", warning: "fill-wait", reached: "fill-bad" };
 
 export function UsagePage() {
   const canExport = useHasPermission()("audit.view");
@@ -34,7 +34,7 @@ export function UsagePage() {
     <QueryContent query={usage}>
       {({ limits, months, kept }) => (
         <>
-          <Section title="Limits" description="Admins set these limits under Organization.">
+          <Section title="Limits" description="Admins set these limits on the page Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
                 const format = name === "bytes_month" ? formatBytes : formatCount;
@@ -70,7 +70,7 @@ export function UsagePage() {
                       <rect
                         width={limit === null ? 0 : Math.min((100 * used) / Math.max(limit, 1), 100)}
                         height="1"
-                        className={STATE_COLOURS[state].replace("bg-", "fill-")}
+                        className={STATE_COLOURS[state]}
                       />
                     </svg>
                   </li>
@@ -78,7 +78,7 @@ export function UsagePage() {
               })}
             </ul>
           </Section>
-          <Section title="Retention" description="Admins set how long data is kept under Organization.">
+          <Section title="Retention" description="Admins set on the page Organization how long data is kept.">
             <table className="table w-full border-collapse">
               <thead>
                 <tr>
@@ -130,8 +130,7 @@ export function UsagePage() {
                       Runs
                     </th>
                     <th scope="col" className="text-right!">
-                      {" "}
-                      Records{" "}
+                      Records
                     </th>
                     <th scope="col" className="text-right!">
                       Bytes

@@ -27,7 +27,7 @@ interface Props {
 /** An editor for the code, with its validation and a preview of its records. */
 export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tabs = [], children }: Props) {
   const [selectedPosition, setSelectedPosition] = useState<{ line: number; column: number } | null>(null);
-  const [openTitle, setOpenTitle] = useState("Preview");
+  const [openTabTitle, setOpenTabTitle] = useState("Preview");
   const debouncedCode = useDebounced(code, TYPING_DELAY);
   const {
     data: report,
@@ -35,7 +35,7 @@ export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tab
     refetch,
   } = useQuery({ ...reportQuery(debouncedCode), enabled: canRun && debouncedCode.trim() !== "" });
   const allTabs = [{ title: "Preview", content: previewContent(report, code, canRun) }, ...tabs];
-  const openTab = allTabs.find(({ title }) => title === openTitle) ?? allTabs[0]!;
+  const openTab = allTabs.find(({ title }) => title === openTabTitle) ?? allTabs[0]!;
   return (
     <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">
       <div className="grid min-w-0 content-start gap-3">
@@ -69,7 +69,7 @@ export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tab
                 id={`tab-${title}`}
                 aria-selected={title === openTab.title}
                 aria-controls="tab-content"
-                onClick={() => setOpenTitle(title)}
+                onClick={() => setOpenTabTitle(title)}
                 className="h-8 rounded-control px-2.5 text-soft hover:bg-hover aria-selected:bg-picked aria-selected:font-medium aria-selected:text-ink"
               >
                 {title}

@@ -93,11 +93,14 @@ def _exit_with_parent(spec: dict[str, Any]) -> None:
 
 
 def _set_limits(limits: dict[str, int]) -> None:
-    """Set the limits. `memory`, `file` and `stack` are in bytes, `cpu` is in seconds, `files` and `threads` are counts."""
+    """Set the limits.
+
+    `memory`, `file_size` and `stack` are in bytes, `cpu` is in seconds, `open_files` and `threads` are counts.
+    """
     hard_limits = {
         resource.RLIMIT_AS: limits["memory"],
-        resource.RLIMIT_FSIZE: limits["file"],
-        resource.RLIMIT_NOFILE: limits["files"],
+        resource.RLIMIT_FSIZE: limits["file_size"],
+        resource.RLIMIT_NOFILE: limits["open_files"],
         resource.RLIMIT_STACK: limits["stack"],
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,

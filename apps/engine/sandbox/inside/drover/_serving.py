@@ -1,6 +1,7 @@
 """Process the requests of the supervisor to the source. Requests and messages are JSON lines.
 
-requests: {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", ...}
+requests: {"op": "streams"} | {"op": "check", ...} | {"op": "total", ...} | {"op": "page", ...} |
+          {"op": "transform", ...}
 messages: {"t": "ready"} once, then for each request any number of {"t": "log"}, {"t": "request"} and
           {"t": "rows", "rows": [...], "types": {...}}, and at the end {"t": "answer", ...} or {"t": "error", ...}.
 """
@@ -24,7 +25,7 @@ import orjson
 from drover import _contract, _imports, _requests, _type_tags
 
 MAX_ROWS_PER_LINE = 500
-LINE_BYTES = 1 << 20  # approximate bytes of a line of rows
+MAX_LINE_BYTES = 1 << 20  # bytes of a line with several rows
 FILE_NAME = "source.py"
 TRACE_LINES = 8  # lines of a traceback that the evidence shows
 
@@ -38,8 +39,8 @@ class Output:
         self._file = os.fdopen(fd, "wb", buffering=1 << 18)
         self._lock = threading.Lock()
 
-    def send(self, kind: str, *, flush: bool = True, **values: Any) -> None:
-        line = encode({"t": kind, **values})
+    def send(self, message_type: str, *, flush: bool = True, **values: Any) -> None:
+        line = encode({"t": message_type, **values})
         with self._lock:
             self._file.write(line + b"\n")
             if flush:
@@ -57,7 +58,7 @@ class Output:
     def _send_chunk(self, chunk: list[Json]) -> None:
         types = _type_tags.column_tags(chunk)
         line = encode({"t": "rows", "rows": _type_tags.encode_rows(chunk, types), "types": types})
-        if len(line) > LINE_BYTES and len(chunk) > 1:
+        if len(line) > MAX_LINE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
             self._send_chunk(chunk[:half])
             self._send_chunk(chunk[half:])
