@@ -32,8 +32,8 @@ from bench.scratch import Installation
 from config.env import database_settings
 
 MILLION = 1_000_000
-PAGE = 10_000  # rows per frame
-RECORD_PAGE = 1_000  # records per page, as is common in APIs
+PAGE_SIZE = 10_000  # rows per frame
+RECORD_PAGE_SIZE = 1_000  # records per page, as is common in APIs
 Result = TypeVar("Result")
 
 
@@ -144,7 +144,7 @@ def measure_frames_to_parquet(engine: WarmEngine, *, rounds: int, rows: int = MI
 
     def run_rival() -> float:
         folder = str(engine.create_folder())
-        return rows / run_raw_writer("parquet", rows=rows, page_size=PAGE, target=folder)
+        return rows / run_raw_writer("parquet", rows=rows, page_size=PAGE_SIZE, target=folder)
 
     comparison = "polars write_parquet, same reader on a thread"
     pairs = _run_pairs(run_ours, run_rival, rounds)
@@ -166,7 +166,7 @@ def measure_frames_to_postgres(
         return rows / engine.run(_flights_source(rows), target).seconds
 
     def run_rival() -> float:
-        return rows / run_raw_writer("postgres", rows=rows, page_size=PAGE, target=dsn)
+        return rows / run_raw_writer("postgres", rows=rows, page_size=PAGE_SIZE, target=dsn)
 
     comparison = "raw COPY, same reader on a thread"
     pairs = _run_pairs(run_ours, run_rival, rounds)
@@ -177,14 +177,16 @@ def measure_records_to_jsonl(
     engine: WarmEngine, *, rounds: int, rows: int = MILLION
 ) -> tuple[Figure, Figure]:
     """Measure the rows per second to the `jsonl` destination, and the peak memory in bytes."""
-    config = {"rows": rows, "page_size": RECORD_PAGE, "format": "rows"}
+    config = {"rows": rows, "page_size": RECORD_PAGE_SIZE, "format": "rows"}
     source = SourceSpec("dummy", config, "generated")
 
     def run_ours() -> Execution:
         return engine.run(source, DestinationSpec("jsonl", {}, "numbers"))
 
     def run_rival() -> Execution:
-        return run_plain_bizon_to_file(engine.create_folder(), rows=rows, page_size=RECORD_PAGE)
+        return run_plain_bizon_to_file(
+            engine.create_folder(), rows=rows, page_size=RECORD_PAGE_SIZE
+        )
 
     our_executions, their_executions = _run_pairs(run_ours, run_rival, rounds)
     speed_figure = figure_of_ratio(
@@ -211,7 +213,7 @@ def _flights_source(rows: int) -> SourceSpec:
 
     Only the fork server imports `bench.flights`. An import here would add the kind to the catalogue of this process.
     """
-    return SourceSpec("bench_flights", {"rows": rows, "page_size": PAGE}, "generated")
+    return SourceSpec("bench_flights", {"rows": rows, "page_size": PAGE_SIZE}, "generated")
 
 
 def _run_pairs(

@@ -60,12 +60,12 @@ def matches(text: str, *, hashed: str, tag: bytes, version: int) -> bool:
     """Whether `text` is the key with this hash, tag and version. The caller must check revocation and expiry."""
     if not hmac.compare_digest(_tag(text), tag):
         return False
-    proof = _mac(text, b"verified:%d:" % version + hashed.encode())
-    if _verified_keys.holds(proof):
+    mac = _mac(text, b"verified:%d:" % version + hashed.encode())
+    if _verified_keys.holds(mac):
         return True
     if not bcrypt.checkpw(_prehash(text), hashed.encode()):
         return False
-    _verified_keys.add(proof)
+    _verified_keys.add(mac)
     return True
 
 
@@ -76,14 +76,14 @@ class _VerifiedKeys:
         self._expiry_times: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def holds(self, proof: bytes) -> bool:
+    def holds(self, mac: bytes) -> bool:
         with self._lock:
-            return self._expiry_times.get(proof, 0.0) > time.monotonic()
+            return self._expiry_times.get(mac, 0.0) > time.monotonic()
 
-    def add(self, proof: bytes) -> None:
+    def add(self, mac: bytes) -> None:
         with self._lock:
-            self._expiry_times[proof] = time.monotonic() + CACHE_SECONDS
-            self._expiry_times.move_to_end(proof)
+            self._expiry_times[mac] = time.monotonic() + CACHE_SECONDS
+            self._expiry_times.move_to_end(mac)
             while len(self._expiry_times) > CACHE_SIZE:
                 self._expiry_times.popitem(last=False)
 

@@ -1,4 +1,4 @@
-"""Actions on connectors, each in one transaction with one audit event.
+"""Actions on connectors. Each change by a principal is one transaction with one audit event.
 
 Each action takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
 permission in the object's domain.

@@ -40,7 +40,7 @@ class LedgerDestination(Destination):
         return Path(self.config.folder) / "staging" / self.job_id
 
     @property
-    def published(self) -> Path:
+    def published_file(self) -> Path:
         return Path(self.config.folder) / "published.jsonl"
 
     @property
@@ -87,15 +87,15 @@ class LedgerDestination(Destination):
         if not marker.exists():
             earlier_content = self._earlier_content()
             body = b"".join((self.staging / name).read_bytes() for name in names)
-            draft = self.published.with_suffix(".tmp")
+            draft = self.published_file.with_suffix(".tmp")
             draft.write_bytes(earlier_content + body)
-            draft.rename(self.published)
+            draft.rename(self.published_file)
             marker.touch()
         if self.fault == "exit_after_publish":
             os._exit(9)
         rows = sum(batch.rows for batch in committed)
         key = f"{self.data.prefix}/published.jsonl"
-        size = self.published.stat().st_size
+        size = self.published_file.stat().st_size
         output = OutputFile("published.jsonl", key, size, rows, "application/x-ndjson")
         return Publication(rows, (output,))
 
@@ -106,8 +106,8 @@ class LedgerDestination(Destination):
             self.staging.rmdir()
 
     def _earlier_content(self) -> bytes:
-        adds_to_published = self.spec.write_mode != "replace" and self.published.exists()
-        return self.published.read_bytes() if adds_to_published else b""
+        adds_to_published = self.spec.write_mode != "replace" and self.published_file.exists()
+        return self.published_file.read_bytes() if adds_to_published else b""
 
     def _apply_fault(self) -> None:
         fault = self.fault

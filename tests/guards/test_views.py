@@ -133,14 +133,14 @@ def _action_calls(
 ) -> set[ast.Call]:
     """Return the calls of actions in the handler and in the methods of its class that it calls."""
     found: set[ast.Call] = set()
-    unread, visited = [handler], {handler.name}
-    while unread:
-        for node in _walk_body(unread.pop()):
+    methods_to_read, visited = [handler], {handler.name}
+    while methods_to_read:
+        for node in _walk_body(methods_to_read.pop()):
             if isinstance(node, ast.Call) and (_is_action(node) or _module_of(node) in auth_names):
                 found.add(node)
             elif (name := _attribute_of_self(node)) in methods.keys() - visited:
                 visited.add(name)
-                unread.append(methods[name])
+                methods_to_read.append(methods[name])
     return found
 
 

@@ -118,8 +118,10 @@ def test_a_preview_returns_transformed_records(world: World) -> None:
     assert answer["ok"], answer
     assert answer["records"] == [{"twice": 2}, {"twice": 4}, {"twice": 6}]
     pipeline = create_pipeline(world, config=config_with_transforms())
-    saved = world.client().post(f"{URL}/{pipeline['id']}/preview", {"max_records": 2}).json()
-    assert saved["records"] == [{"twice": 2}, {"twice": 4}]
+    saved_preview = (
+        world.client().post(f"{URL}/{pipeline['id']}/preview", {"max_records": 2}).json()
+    )
+    assert saved_preview["records"] == [{"twice": 2}, {"twice": 4}]
     code = "def transform(record):\n    return {'half': record['id'] / 2}\n"
     body_with_other_transform = {"max_records": 1, "transforms": [{"kind": "python", "code": code}]}
     with_other_transform = (

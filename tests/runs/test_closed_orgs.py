@@ -1,4 +1,4 @@
-"""No run starts in a suspended or deleted org, and its runs end. The data of a deleted org is erased later."""
+"""No run starts in a suspended or deleted org, and its runs end. A deleted org is erased after the grace period."""
 
 from __future__ import annotations
 

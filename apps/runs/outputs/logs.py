@@ -135,7 +135,7 @@ def find_parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) ->
 def read_page(
     log_parts: Sequence[PartLocation], *, offset: int, limit: int, level: str | None, total: int
 ) -> LogPage:
-    """Read a page of lines. Uses storage only, not the database."""
+    """Read a page of a log that has `total` lines. Uses storage only, not the database."""
     levels = frozenset(_levels_from(level)) if level else frozenset(LEVELS)
     lines: list[dict[str, Any]] = []
     for part in log_parts[:MAX_PARTS]:

@@ -39,7 +39,7 @@ class Servers:
         return url_template.format(database=name)
 
     @cached_property
-    def s3(self) -> str:
+    def s3_url(self) -> str:
         """Start an S3 server with BUCKET. Return its URL."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -51,7 +51,7 @@ class Servers:
         return endpoint
 
     @cached_property
-    def gcs(self) -> str:
+    def gcs_url(self) -> str:
         """Start a Google Cloud Storage server with BUCKET. Return its URL."""
         create: Callable[..., Any] = create_server
         server = create("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)

@@ -195,7 +195,7 @@ class S3Target(ParquetTarget):
     """A user's bucket on an S3 server."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
-        self._endpoint, self._prefix = servers.s3, uuid4().hex
+        self._endpoint, self._prefix = servers.s3_url, uuid4().hex
         self.data = StorageRoot(f"file://{folder}", "unused")
         options = {
             "access_key": "test-key",
@@ -219,7 +219,7 @@ class GcsTarget(ParquetTarget):
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.data = StorageRoot(
-            f"gs://{BUCKET}", f"org/{uuid4().hex}", {"endpoint_override": servers.gcs}
+            f"gs://{BUCKET}", f"org/{uuid4().hex}", {"endpoint_override": servers.gcs_url}
         )
         self.store = open_root(self.data)
 

@@ -172,9 +172,9 @@ def test_an_unreachable_server_is_a_retryable_failure_of_the_destination() -> No
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: str) -> None:
     config = (
-        s3_config(servers.s3)
+        s3_config(servers.s3_url)
         if scheme == "s3"
-        else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs}
+        else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs_url}
     )
     error = open_and_return_error(build_bucket_destination(config, allow_private=False))
     assert isinstance(error, EgressError)

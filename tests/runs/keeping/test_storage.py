@@ -27,7 +27,7 @@ def s3_storage() -> Iterator[dict[str, str]]:
         yield {
             "DROVER_STORAGE": "s3",
             "DROVER_STORAGE_BUCKET": BUCKET,
-            "DROVER_S3_ENDPOINT_URL": servers.s3,
+            "DROVER_S3_ENDPOINT_URL": servers.s3_url,
             "DROVER_S3_ACCESS_KEY": "test-key",
             "DROVER_S3_SECRET_KEY": "test-secret",
             "DROVER_S3_REGION": "us-east-1",
@@ -40,8 +40,8 @@ def gcs_storage() -> Iterator[dict[str, str]]:
         yield {
             "DROVER_STORAGE": "gcs",
             "DROVER_STORAGE_BUCKET": BUCKET,
-            "DROVER_GCS_ENDPOINT_URL": servers.gcs,
-            "STORAGE_EMULATOR_HOST": servers.gcs,
+            "DROVER_GCS_ENDPOINT_URL": servers.gcs_url,
+            "STORAGE_EMULATOR_HOST": servers.gcs_url,
         }
 
 

@@ -38,7 +38,7 @@ from apps.engine.sources.http.responses import (
 RETRIES = 4
 MAX_BODY = 64 << 20  # bytes
 BODY_SECONDS = 300.0  # the longest time to read a body
-MAX_RETRY_AFTER_SECONDS = 30.0  # seconds; a longer Retry-After fails the run
+MAX_RETRY_AFTER_SECONDS = 30.0  # the longest wait before a retry, even if Retry-After is longer
 
 
 @dataclass(slots=True)

@@ -75,8 +75,8 @@ class FilesSource(ConnectorSource[Config]):
     def get(self, pagination: Pagination = None) -> SourcePage:
         self._require_stream()
         file, position = self._find_position(pagination or {})
-        max_rows = min(self.settings.page_size, self.page_limit or self.settings.page_size)
-        piece = self._read_piece(file, position, max_rows)
+        page_size = min(self.settings.page_size, self.page_limit or self.settings.page_size)
+        piece = self._read_piece(file, position, page_size)
         token = self._next_token(file, piece)
         if isinstance(piece.content, pl.DataFrame):
             return frame_page(piece.content, token)
@@ -143,9 +143,9 @@ class FilesSource(ConnectorSource[Config]):
     def _first_piece(self) -> Piece:
         return self._read_piece(self.found_files[0], {}, SAMPLE_ROWS)
 
-    def _read_piece(self, file: FoundFile, position: Mapping[str, Any], max_rows: int) -> Piece:
+    def _read_piece(self, file: FoundFile, position: Mapping[str, Any], page_size: int) -> Piece:
         try:
-            return self._open_reader(file).read(position, max_rows)
+            return self._open_reader(file).read(position, page_size)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise PermanentSourceError(
                 f"{file.path!r} is not a complete gzip file", evidence=(str(error),)

@@ -40,8 +40,8 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const [table, setTable] = useState(draft.table || tableName(draft.stream));
   const [selectedMode, setSelectedMode] = useState<WriteMode>(draft.writeMode);
   const [wasSubmitted, setWasSubmitted] = useState(false);
-  const checkNew = useCheckSettings("destination");
-  const checkSaved = useCheckConnector();
+  const checkSettings = useCheckSettings("destination");
+  const checkConnector = useCheckConnector();
 
   const entry = catalogue?.results.find(({ kind }) => kind === endpoint?.kind);
   const modes = writeModes(draft.syncMode, draft.primaryKey).filter(
@@ -50,10 +50,10 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const mode = modes.includes(selectedMode) ? selectedMode : modes[0];
   const schema = endpoint && !endpoint.connectorId && entry ? (entry.config_schema as Schema) : null;
   const missingPaths = schema ? missingFields(schema, schema, endpoint!.config) : [];
-  const check = endpoint?.connectorId ? checkSaved : checkNew;
+  const check = endpoint?.connectorId ? checkConnector : checkSettings;
   const settingErrors = {
     ...messagesBelow(errors, "config"),
-    ...messagesBelow(fieldMessages(checkNew.error), "config"),
+    ...messagesBelow(fieldMessages(checkSettings.error), "config"),
     ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
   };
 
@@ -64,8 +64,8 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   function selectEndpoint(next: Endpoint) {
     setEndpoint(next);
     setWasSubmitted(false);
-    checkNew.reset();
-    checkSaved.reset();
+    checkSettings.reset();
+    checkConnector.reset();
   }
   return (
     <div className="grid gap-5">
@@ -134,7 +134,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
               disabledReason={check.isPending ? "Testing" : null}
               onClick={() =>
                 runIfComplete(() =>
-                  endpoint.connectorId ? checkSaved.mutate(endpoint.connectorId) : checkNew.mutate(endpoint),
+                  endpoint.connectorId ? checkConnector.mutate(endpoint.connectorId) : checkSettings.mutate(endpoint),
                 )
               }
             >
