@@ -127,7 +127,7 @@ class GuardMixin:
 
 
 class GuardedOauth2(Oauth2Authenticator):
-    """bizon's OAuth authentication, with token requests under the egress policy. Raises EngineError."""
+    """bizon's OAuth authentication, with token requests under the egress policy. Raises EgressError and EngineError."""
 
     def __init__(self, original: Oauth2Authenticator, session: PolicySession) -> None:
         self.__dict__.update(original.__dict__)

@@ -25,7 +25,7 @@ LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another 
 
 
 def connect(config: Config, *, allow_private: bool) -> Connection:
-    """Open a read-only connection to an address that the egress policy has allowed. Raises EgressError and EngineError."""
+    """Open a read-only connection to an address that the egress policy allows. Raises EgressError and EngineError."""
     with converting_errors(config):
         connection = postgres.connect(config, config.password, allow_private=allow_private)
         connection.read_only = True
