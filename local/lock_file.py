@@ -1,4 +1,7 @@
-"""A lock that only one process can hold, for example the only supervisor of a home. The kernel releases the lock when the process that holds it dies."""
+"""A lock that one process at a time can hold, for example the supervisor of a home.
+
+The kernel releases the lock when the process that holds it dies.
+"""
 
 import fcntl
 import os

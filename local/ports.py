@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 
 def reserve_port(file: Path, name: str) -> int:
-    """Return the port of `name` that the file records. If it is not free, choose and record a new port."""
+    """Return the port that the file records for `name`. If there is none or it is in use, record another one."""
     ports: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         ports = json.loads(file.read_text())

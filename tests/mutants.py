@@ -340,7 +340,7 @@ MUTANTS = [
     Mutant(
         "a key keeps a role that its creator has lost",
         "apps/orgs/credentials.py",
-        "    role = min(credential.role, creator_role, key=RANK.__getitem__)\n",
+        "    role = min(credential.role, holder_role, key=RANK.__getitem__)\n",
         "    role = credential.role\n",
         KEYS,
     ),

@@ -121,7 +121,7 @@ def _rewrite_column(
 
 
 def _check_keys(cursor: Any) -> None:
-    """Check foreign keys now instead of at the end.
+    """Check foreign keys now instead of at the end of the transaction.
 
     PostgreSQL cannot alter a table that has pending checks, and the migration alters the table next.
     """

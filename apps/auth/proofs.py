@@ -22,10 +22,10 @@ def invalidate_proofs(user_id: UUID) -> None:
     StreamTicket.objects.filter(claims__user_id=str(user_id)).delete()
 
 
-def lock_user(user_id: UUID, version: int) -> User | None:
-    """Lock the active user until the transaction ends, and return the user.
+def lock_user(user_id: UUID, proof_version: int) -> User | None:
+    """Lock the user until the transaction ends, and return the user.
 
-    Returns None if the proofs of this `version` were invalidated.
+    Returns None if the user is not active, or if the proofs of this version were invalidated.
     """
-    active_users = User.objects.filter(pk=user_id, is_active=True, proof_version=version)
+    active_users = User.objects.filter(pk=user_id, is_active=True, proof_version=proof_version)
     return active_users.select_for_update(no_key=True).first()

@@ -16,7 +16,7 @@ def available_memory() -> int:
 
 
 def max_runs_per_org(child_memory: int, sandbox_memory: int) -> int:
-    """Return how many runs of one org a worker may execute at once, so that one org alone cannot use up its memory.
+    """Return how many runs of one org a worker may execute at once, so that one org alone cannot use up the memory.
 
     As many as fit if each uses the maximum of its process and sandbox, but at least one.
     """

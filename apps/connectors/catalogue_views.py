@@ -71,7 +71,7 @@ class Sources(CatalogueView):
         )
         return self.cacheable_response(
             request,
-            _render_sources_with_own(org_kinds) if org_kinds else _render_kinds("source"),
+            _render_sources_with_org_kinds(org_kinds) if org_kinds else _render_kinds("source"),
             ALWAYS_REVALIDATED,
         )
 
@@ -105,7 +105,7 @@ class SourceKind(CatalogueView):
         )
 
     def render_own_kind(self, name: str) -> bytes | None:
-        """Return the body of one of the org's own kinds. Return None for a kind that is part of Drover."""
+        """Return the response body for one of the org's own kinds, or None if the org has no such kind."""
         if self.principal.only_domain or custom_kinds.custom_source_id(name) is None:
             return None
         kind = custom_kinds.load_kinds(self.org, [name]).find("source", name)
@@ -132,7 +132,7 @@ def _render_kinds(role: str) -> bytes:
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 
-def _render_sources_with_own(org_kinds: list[Kind]) -> bytes:
+def _render_sources_with_org_kinds(org_kinds: list[Kind]) -> bytes:
     kinds = [kind.api_entry for kind in (*catalogue.kinds("source").values(), *org_kinds)]
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 

@@ -15,7 +15,10 @@ from apps.json import JsonObject, JsonValue
 
 @dataclass(frozen=True)
 class StoredSettings:
-    """Settings as the database stores them: the visible part, and the secrets by path."""
+    """Settings in the two parts that are stored separately: the visible settings, and the secrets by path.
+
+    The secrets are not encrypted here.
+    """
 
     visible: dict[str, JsonValue] = field(default_factory=dict)
     secrets: dict[str, JsonValue] = field(default_factory=dict)

@@ -92,7 +92,7 @@ def check(
         "kind": kind,
         "config": config,
         "code": asdict(code) if code else None,
-        "data": asdict(storage.check_root(org_id)),
+        "data": asdict(storage.check_files_root(org_id)),
         **_common_payload(org_id),
     }
     try:

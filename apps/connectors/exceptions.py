@@ -7,7 +7,7 @@ from apps.orgs.roles import Permission
 
 
 class ConnectorNameTaken(Conflict):
-    """Another connector of this role has that name."""
+    """Another connector of this role has this name."""
 
     code = "name_taken"
 
@@ -25,7 +25,7 @@ class NotASource(Conflict):
 
 
 class CustomSourceNameTaken(Conflict):
-    """Another custom source has that name."""
+    """Another custom source has this name."""
 
     code = "name_taken"
 
@@ -43,7 +43,7 @@ class ComesFromRepository(Conflict):
 
 
 class RepositoryConnected(Conflict):
-    """This folder of that branch is connected already."""
+    """This folder of this branch is connected already."""
 
     code = "connected"
 

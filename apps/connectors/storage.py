@@ -1,4 +1,4 @@
-"""Describe Drover's own storage to the engine. An org has several areas; their keys consist of ids only."""
+"""Describe Drover's own storage to the engine. An org has several areas. Their prefixes contain no user input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def files_root(org_id: UUID) -> StorageRoot:
     return _root(f"org/{org_id}/files")
 
 
-def check_root(org_id: UUID) -> StorageRoot:
+def check_files_root(org_id: UUID) -> StorageRoot:
     """Return the area for test files: a check of a file destination without a bucket writes there."""
     return _root(f"org/{org_id}/check")
 

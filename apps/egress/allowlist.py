@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from apps.egress.exceptions import NotAHost
 from apps.json import JsonObject
 
-USUAL_PORTS = frozenset({80, 443})
+USUAL_PORTS = frozenset({80, 443})  # allowed by an entry without a port
 ANY_HOST = "*"
 MAX_HOSTS = 50
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"

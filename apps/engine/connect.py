@@ -1,9 +1,9 @@
-"""Check a connection, discover streams, preview records. Arguments and results are JSON.
+"""Check connectors, discover streams, preview records. Arguments and results are JSON.
 
 The functions run in a child of the fork server. They take the same payload: `{"role", "kind", "config", "stream",
-"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "files", "data", "allow_private_networks",
-"limit"}`. `role`, `kind` and
-`config` are always required. `files` and `data` are storage roots as JSON. The functions raise EngineError.
+"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "code", "transform", "sandbox", "files", "data",
+"allow_private_networks", "limit"}`. `role`, `kind` and `config` are always required. `files` and `data` are storage
+roots as JSON. The functions raise EngineError.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def discover(payload: Payload) -> dict[str, Any]:
 
 
 def preview(payload: Payload) -> dict[str, Any]:
-    """Return a PreviewResult as JSON with at most `limit` (100) records of the stream. Writes nothing."""
+    """Return a PreviewResult as JSON with at most `limit` records of the stream, and never more than 100."""
     if payload["role"] != "source":
         raise ConfigurationError("only sources have records to preview")
     started = time.perf_counter()

@@ -28,19 +28,19 @@ LIMITS = {
     "wall_seconds": 120.0,
     "silence_seconds": 110.0,
     "cpu_seconds": 60,
-    "network": 100 * 1024 * 1024,
-    "page": 16 * 1024 * 1024,
+    "network": 100 * 1024 * 1024,  # bytes
+    "page": 16 * 1024 * 1024,  # bytes
 }
 
 
 def read_repository(payload: Payload) -> Answer:
-    """Read `{"config": {url, branch, path, username, token}, "sandbox", ...}`. Raises EngineError.
+    """Return `{"files", "commit", "author", "subject", "committed_at"}` of a branch. Raises EngineError.
 
-    Returns `{"files"}` and `{"commit", "author", "subject", "committed_at"}` of the branch.
+    `payload` is `{"config": {url, branch, path, username, token}, "sandbox", ...}`.
     """
     host = allowlist.host_of(payload["config"]["url"])
     if host is None or allowlist.entry_problem(host) is not None:
-        raise ConfigurationError("the address has no host")
+        raise ConfigurationError("the address has no valid host")
     sandbox = SandboxSpec(**payload.get("sandbox") or {})
     limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
     source_payload = {

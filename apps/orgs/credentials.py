@@ -35,7 +35,7 @@ class KeyCredential:
     """A verified API key, with the values of its row."""
 
     org_id: UUID
-    user_id: UUID  # the user who created it
+    user_id: UUID  # the user who created it, or the service account that it belongs to
     key_id: UUID
     name: str
     role: Role
@@ -90,8 +90,8 @@ def load_principal(credential: Credential, *, changing: bool = False) -> tuple[O
     """Load the org and the principal inside the org's scope. Raises AuthenticationFailed if access has ended.
 
     Raises OrgAccessDenied if a rule of the org denies access. With `changing`, also raises OrgReadOnly while the
-    org is read-only. Every request runs this query. It is one database function (see credentials.sql), because
-    building and planning the query each time would take longer than running it.
+    org is read-only. Every request runs ACCESS_QUERY. It calls one database function (see credentials.sql), because
+    building and planning a query each time would take longer than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:
@@ -164,8 +164,8 @@ def _member_principal(access: _MemberAccess, credential: TokenCredential) -> Pri
 
 
 def _key_principal(access: _MemberAccess, credential: KeyCredential) -> Principal:
-    creator_role = Role(access.role)
-    role = min(credential.role, creator_role, key=RANK.__getitem__)
+    holder_role = Role(access.role)
+    role = min(credential.role, holder_role, key=RANK.__getitem__)
     return Principal(
         org_id=credential.org_id,
         user_id=credential.user_id,

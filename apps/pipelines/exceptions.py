@@ -8,7 +8,7 @@ from apps.orgs.exceptions import Conflict
 
 
 class PipelineNameTaken(Conflict):
-    """Another pipeline has that name."""
+    """Another pipeline has this name."""
 
     code = "name_taken"
 

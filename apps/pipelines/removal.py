@@ -1,4 +1,4 @@
-"""Defer the removal of a deleted pipeline's data that is not in the database tables: logs, files, the engine's state.
+"""Defer the removal of a pipeline's data that is not deleted with its row: logs, files and the engine's state.
 
 apps.runs implements the task. This app may not import apps.runs, so it defers the task by its name.
 """

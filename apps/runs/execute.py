@@ -49,7 +49,7 @@ class Worker:
 
 
 def work_once(worker: Worker) -> bool:
-    """Claim the next run and execute it to its end, or release it. Returns False if no run may start now."""
+    """Claim the next run and execute one attempt. Returns False if no run may start now, or the worker has to stop."""
     if worker.shutdown.is_set():
         return False
     claim = leases.claim_next(worker.name, stop=worker.shutdown)
@@ -125,7 +125,10 @@ def _recording_failure(fault: Exception) -> Failed:
 
 
 def _build_run_spec(claim: Claim) -> RunSpec | Failed:
-    """Return the specification for the child, or Failed if the pipeline's settings cannot be read."""
+    """Return the specification for the child.
+
+    Returns Failed if the org has reached a monthly limit, or if the pipeline's settings cannot be read.
+    """
     with org_scope(claim.org_id):
         org = Org.objects.get(pk=claim.org_id)
         if (measure := usage.reached_limit(org)) is not None:

@@ -14,7 +14,7 @@ class WatchedServer:
     """Watches a server, and restarts it when it has stopped."""
 
     postgres: EmbeddedPostgres
-    _failures: int = field(default=0, repr=False)  # starts in a row that failed
+    _failures: int = field(default=0, repr=False)  # failed starts since the last success
     _next_start: float = field(default=0.0, repr=False)
 
     @property

@@ -50,18 +50,20 @@ def run_in_production(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def completed() -> subprocess.CompletedProcess[str]:
+def finished_process() -> subprocess.CompletedProcess[str]:
     return run_in_production(REQUEST_PAGES)
 
 
 @pytest.fixture
-def results(completed: subprocess.CompletedProcess[str]) -> Any:
-    return json.loads(completed.stdout.splitlines()[-1])
+def results(finished_process: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(finished_process.stdout.splitlines()[-1])
 
 
-def test_the_deployment_check_finds_no_problem(completed: subprocess.CompletedProcess[str]) -> None:
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "no issues" in completed.stdout
+def test_the_deployment_check_finds_no_problem(
+    finished_process: subprocess.CompletedProcess[str],
+) -> None:
+    assert finished_process.returncode == 0, finished_process.stdout + finished_process.stderr
+    assert "no issues" in finished_process.stdout
 
 
 def test_every_page_has_security_headers(results: Any) -> None:

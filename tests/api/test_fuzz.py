@@ -1,7 +1,7 @@
 """Fuzz every operation of the API document as every role, with a key and anonymously.
 
 No request may cause a 5xx or an undocumented response. `DROVER_FUZZ_EXAMPLES=50` sends more requests and all boundary
-values. `DROVER_FUZZ_AS=viewer` sends all requests as one caller. Each session of tests sends the same requests. Paths
+values. `DROVER_FUZZ_AS=viewer` sends all requests as a viewer. The requests are the same each time. Paths
 contain the ids of planted objects, so that the look-up succeeds. Each request is rolled back.
 """
 
@@ -39,17 +39,17 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = os.environ.get("DROVER_FUZZ_EXAMPLES")
+EXAMPLE_COUNT = os.environ.get("DROVER_FUZZ_EXAMPLES")
 
 
 def load_schema() -> Any:
     config = SchemathesisConfig(seed=1)
     project = config.projects.default
-    project.phases.update(phases=["coverage", "fuzzing"] if EXAMPLES else ["fuzzing"])
+    project.phases.update(phases=["coverage", "fuzzing"] if EXAMPLE_COUNT else ["fuzzing"])
     project.phases.coverage.unexpected_methods = set()
     project.generation.deterministic = True
     project.generation.database = "none"
-    project.generation.max_examples = int(EXAMPLES or 3)
+    project.generation.max_examples = int(EXAMPLE_COUNT or 3)
     return schemathesis.openapi.from_wsgi(
         "/api/v1/openapi.json", get_wsgi_application(), config=config
     )
@@ -69,7 +69,7 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
 def keep_connection_open() -> Iterator[None]:
     """Stop Django from closing the connection when a request begins or ends, because that would end the transaction.
 
-    Django's test client stops it in the same way.
+    Django's test client does the same.
     """
     signals = (request_started, request_finished)
     for signal in signals:
@@ -94,7 +94,9 @@ request_numbers = count()
 
 def send_and_check(case: Any, planted: PlantedOrg) -> None:
     name = case.operation.definition.raw["operationId"]
-    ids = {parameter: planted[thing] for parameter, thing in CASES[name].path.items()}
+    ids = {
+        parameter: planted[name_of_object] for parameter, name_of_object in CASES[name].path.items()
+    }
     case.path_parameters = {**(case.path_parameters or {}), **ids}
     actor = ACTORS[next(request_numbers) % len(ACTORS)]
     with roll_back():

@@ -9,16 +9,16 @@ import pytest
 
 from apps.background import memory
 
-MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+MACHINE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize(
     ("container_limit", "expected_bytes"),
     [
-        ("max\n", MACHINE),
+        ("max\n", MACHINE_BYTES),
         ("3221225472\n", 3 << 30),
-        ("9223372036854771712\n", MACHINE),
-        (None, MACHINE),
+        ("9223372036854771712\n", MACHINE_BYTES),
+        (None, MACHINE_BYTES),
     ],
 )
 def test_the_limit_of_the_container_is_used_if_it_is_below_the_machines_memory(

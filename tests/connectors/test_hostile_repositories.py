@@ -25,16 +25,16 @@ from tests.connectors.test_repositories import git as git
 from tests.git_server import GitServer
 from tests.world import World
 
-FAILURE_CLASSES = {
+FAILING_SETTINGS = {
     "no such branch": ({"branch": "nope"}, "no branch nope; it has main"),
     "no server": ({"url": "http://127.0.0.1:9/x.git"}, "no address accepts"),
     "no folder": ({"path": "none"}, "no folder or file none"),
 }
 
 
-@pytest.mark.parametrize("name", FAILURE_CLASSES)
+@pytest.mark.parametrize("name", FAILING_SETTINGS)
 def test_a_failed_sync_reports_the_reason(name: str, world: World, git: GitServer) -> None:
-    changes, message = FAILURE_CLASSES[name]
+    changes, message = FAILING_SETTINGS[name]
     git.commit(sources__a_py=VALID_CODE)
     synced = sync_repository(world, connect_repository(world, git, **changes))
     assert synced["status"] == "failed"
@@ -49,7 +49,7 @@ def test_a_redirect_to_another_host_is_not_followed(world: World, git: GitServer
     assert "allow-list" in synced["message"]
 
 
-def test_a_server_on_a_private_network_is_reached_only_if_that_is_allowed(
+def test_a_server_on_a_private_network_is_not_contacted_if_private_networks_are_not_allowed(
     world: World, git: GitServer, settings: Any
 ) -> None:
     git.commit(sources__a_py=VALID_CODE)

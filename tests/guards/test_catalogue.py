@@ -56,7 +56,7 @@ def test_every_table_with_an_org_has_row_level_security_for_each_role(db: None) 
 
 
 def test_only_the_two_listed_policies_allow_rows_of_several_orgs(db: None) -> None:
-    """Permissive policies are combined with OR. Only for a user's own memberships and orgs is there a second one."""
+    """Permissive policies are combined with OR. Only for memberships and orgs is a second policy defined."""
     other_policies = query_rows(
         """SELECT tablename, policyname, cmd FROM pg_policies
            WHERE 'app_user' = ANY (roles) AND policyname <> 'org_isolation' ORDER BY 1"""
@@ -66,20 +66,20 @@ def test_only_the_two_listed_policies_allow_rows_of_several_orgs(db: None) -> No
 
 def test_every_table_with_an_org_has_a_unique_key_of_org_and_id(db: None) -> None:
     for table in tables_with_org():
-        found = query_rows(
+        rows = query_rows(
             """SELECT 1 FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ('u', 'p')
                AND (SELECT array_agg(attname::text ORDER BY attname) FROM pg_attribute
                     WHERE attrelid = conrelid AND attnum = ANY (conkey)) = ARRAY['id', 'org_id']""",
             table,
         )
-        assert found, f"{table}: no unique (org_id, id)"
+        assert rows, f"{table}: no unique (org_id, id)"
 
 
 def test_every_reference_between_org_owned_tables_includes_the_org(db: None) -> None:
     from apps.orgs.tenancy import OrgOwned
     from tests.guards.test_models import org_owned_models
 
-    composite = {
+    composite_keys = {
         (table, column)
         for table, column in query_rows(
             """SELECT conrelid::regclass::text, a.attname::text FROM pg_constraint k
@@ -92,8 +92,8 @@ def test_every_reference_between_org_owned_tables_includes_the_org(db: None) -> 
             target = field.related_model
             if not isinstance(target, type) or not issubclass(target, OrgOwned):
                 continue
-            place = (model._meta.db_table, field.column)
-            assert place in composite, f"{place}: use rls.same_org in a migration"
+            reference = (model._meta.db_table, field.column)
+            assert reference in composite_keys, f"{reference}: use rls.same_org in a migration"
 
 
 def test_no_foreign_key_between_org_owned_tables_has_only_one_column(db: None) -> None:
@@ -137,68 +137,68 @@ def test_the_runtime_roles_own_nothing_and_belong_to_no_other_role(db: None) -> 
 
 def test_only_the_owner_may_truncate_reference_or_add_triggers(db: None) -> None:
     """TRUNCATE bypasses row-level security. Foreign keys and triggers can run code as the owner."""
-    found = query_rows(
+    rows = query_rows(
         """SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants
            WHERE table_schema = 'public' AND grantee <> 'app_owner'
            AND privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')"""
     )
-    assert found == []
+    assert rows == []
 
 
 def test_the_role_of_operators_may_only_select(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT DISTINCT table_name, privilege_type FROM information_schema.role_table_grants
            WHERE grantee = 'app_ops' AND privilege_type <> 'SELECT' ORDER BY 1, 2"""
     )
-    assert found == []
+    assert rows == []
 
 
 def test_public_and_the_engine_have_no_grants_on_tables(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT c.relname, a.grantee::regrole FROM pg_class c
            JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
            WHERE n.nspname = 'public'
            AND (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_roles WHERE rolname = 'app_engine'))"""
     )
-    assert found == []
+    assert rows == []
 
 
 def test_functions_that_run_as_their_owner_fix_their_search_path(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT p.proname, coalesce(array_to_string(p.proconfig, ','), '')
            FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
            WHERE p.prosecdef AND n.nspname = 'public'"""
     )
-    assert found
-    for name, configuration in found:
+    assert rows
+    for name, configuration in rows:
         assert "search_path=public, pg_temp" in configuration, name
 
 
 def test_only_roles_of_drover_may_call_functions_that_run_as_their_owner(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT p.proname, coalesce(a.grantee::regrole::text, '-') FROM pg_proc p
            JOIN pg_namespace n ON n.oid = p.pronamespace,
            aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
            WHERE p.prosecdef AND n.nspname = 'public'"""
     )
     other_grants = {
-        (name, role) for name, role in found if role not in {"app_user", "app_ops", "app_owner"}
+        (name, role) for name, role in rows if role not in {"app_user", "app_ops", "app_owner"}
     }
     assert other_grants == set()
 
 
 def test_every_view_reads_with_the_permissions_of_the_caller(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind IN ('v', 'm') AND n.nspname = 'public'
            AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)"""
     )
-    assert found == []
+    assert rows == []
 
 
 def test_audit_events_cannot_be_changed_or_deleted(db: None) -> None:
-    found = query_rows(
+    rows = query_rows(
         """SELECT privilege_type FROM information_schema.role_table_grants
            WHERE grantee = 'app_user' AND table_name = 'orgs_auditevent' ORDER BY 1"""
     )
-    assert found == [("INSERT",), ("SELECT",)]
+    assert rows == [("INSERT",), ("SELECT",)]

@@ -35,7 +35,7 @@ MEMBER_PERMISSIONS = {
     "api_keys.own",
 }
 VIEWER_PERMISSIONS = {"read"}
-EXPECTED = {
+EXPECTED_PERMISSIONS = {
     Role.OWNER: OWNER_PERMISSIONS | ADMIN_PERMISSIONS | MEMBER_PERMISSIONS | VIEWER_PERMISSIONS,
     Role.ADMIN: ADMIN_PERMISSIONS | MEMBER_PERMISSIONS | VIEWER_PERMISSIONS,
     Role.MEMBER: MEMBER_PERMISSIONS | VIEWER_PERMISSIONS,
@@ -55,8 +55,8 @@ def principal(role: Role, **fields: object) -> Principal:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_has_exactly_the_permissions_of_the_design(role: Role) -> None:
-    assert {p.value for p in Permission if allows(role, p)} == EXPECTED[role]
-    assert {p.value for p in Permission if principal(role).may(p)} == EXPECTED[role]
+    assert {p.value for p in Permission if allows(role, p)} == EXPECTED_PERMISSIONS[role]
+    assert {p.value for p in Permission if principal(role).may(p)} == EXPECTED_PERMISSIONS[role]
 
 
 @pytest.mark.parametrize(

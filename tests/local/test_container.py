@@ -20,7 +20,7 @@ from local.database.postgres import EmbeddedPostgres, temporary_postgres
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_documented_backup_commands_use_services_of_the_file_owner(
+def test_the_documented_backup_commands_use_services_that_run_as_the_owner_of_the_files(
     compose: dict[str, Any],
 ) -> None:
     """The worker's container starts as root without rights to read other users' files, so it cannot make backups."""
@@ -158,7 +158,7 @@ def test_web_and_worker_receive_every_setting(compose: dict[str, Any]) -> None:
         assert setting_names - variables - NOT_IN_COMPOSE_FILE == set()
 
 
-def test_settings_that_are_not_in_env_have_their_defaults(compose: dict[str, Any]) -> None:
+def test_settings_that_are_not_in_the_env_file_have_their_defaults(compose: dict[str, Any]) -> None:
     variables = compose["services"]["web"]["environment"]
     defaults = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(variables[name])) for name in variables}
     read_settings = (

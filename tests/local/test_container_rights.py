@@ -104,7 +104,7 @@ def test_custom_code_in_the_worker_has_its_own_user(
         assert "error_type" not in answer, answer["why"]
 
 
-def test_the_worker_removes_inaccessible_folders_of_the_codes_user(
+def test_the_worker_removes_inaccessible_folders_of_custom_code(
     worker: OrdinaryUser, targets: AttackTargets
 ) -> None:
     code = (
@@ -116,7 +116,7 @@ def test_the_worker_removes_inaccessible_folders_of_the_codes_user(
     assert list(base.iterdir()) == []
 
 
-def test_the_disk_limit_counts_deleted_open_files_of_the_codes_user(
+def test_the_disk_limit_counts_deleted_open_files_of_custom_code(
     worker: OrdinaryUser, targets: AttackTargets
 ) -> None:
     code = (

@@ -20,7 +20,7 @@ from local.lost_database import DATABASE_LOST_CODE, DatabaseMonitor, is_lost
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
-PREPARE = """
+PREPARATION_CODE = """
 import os
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ def run_preparation(address: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the part of `make up` that prepares the database, as a process."""
     with tempfile.TemporaryDirectory(prefix="drover-away-") as folder:
         process = subprocess.Popen(
-            [sys.executable, "-c", PREPARE, folder, address],
+            [sys.executable, "-c", PREPARATION_CODE, folder, address],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -148,7 +148,7 @@ def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPo
         with pytest.raises(psycopg.OperationalError) as caught:
             lost.execute("SELECT 1")
         assert is_lost(caught.value)
-        assert is_lost(with_cause(caught.value))
+        assert is_lost(wrap_error(caught.value))
     assert not is_lost(psycopg.errors.DiskFull())
     assert not is_lost(ValueError())
     assert DATABASE_LOST_CODE not in {
@@ -158,7 +158,7 @@ def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPo
     }  # Drover's programs use these exit codes for other failures.
 
 
-def with_cause(error: Exception) -> Exception:
+def wrap_error(error: Exception) -> Exception:
     try:
         raise RuntimeError("Django's own") from error
     except RuntimeError as outer:

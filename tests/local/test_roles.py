@@ -66,9 +66,9 @@ def test_every_role_has_lock_and_idle_timeouts(connect: Connect, role: str) -> N
 
 def test_the_server_detects_dead_clients(connect: Connect) -> None:
     with connect("app_user") as session:
-        found = session.execute("SHOW tcp_user_timeout").fetchone()
-    assert found is not None
-    assert found[0] != "0"
+        row = session.execute("SHOW tcp_user_timeout").fetchone()
+    assert row is not None
+    assert row[0] != "0"
 
 
 def test_the_operators_role_can_only_read(connect: Connect) -> None:
@@ -151,7 +151,7 @@ def test_an_administrator_needs_only_createrole_and_createdb(
 
 
 @pytest.mark.parametrize(
-    ("address", "sentence"),
+    ("address", "message"),
     [
         ("mysql://u:p@127.0.0.1/x", "not an address of a PostgreSQL database"),
         ("postgresql://u:p@127.0.0.1", "not an address of a PostgreSQL database"),
@@ -160,10 +160,10 @@ def test_an_administrator_needs_only_createrole_and_createdb(
         ("postgresql://u:p@no.such.host.invalid/x", "could not be used"),
     ],
 )
-def test_an_invalid_database_url_is_reported_without_its_password(
-    address: str, sentence: str
+def test_an_invalid_or_unreachable_database_url_is_reported_without_its_password(
+    address: str, message: str
 ) -> None:
-    with pytest.raises(LocalError, match=sentence) as caught:
+    with pytest.raises(LocalError, match=message) as caught:
         prepare_database(address, SECRET)
     assert "\n" not in str(caught.value)
     assert ":p@" not in str(caught.value)

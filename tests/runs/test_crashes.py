@@ -146,7 +146,7 @@ def recover_after_the_lease_expires() -> None:
     """Recover the run once its lease has expired, as a worker does every ten seconds."""
     deadline = time.monotonic() + 40
     while not reconciler.recover_expired_runs():
-        assert time.monotonic() < deadline, "no lease expires"
+        assert time.monotonic() < deadline, "no lease expired"
         time.sleep(0.1)
 
 
@@ -209,7 +209,7 @@ def test_a_run_continues_after_postgresql_was_killed(
 def test_a_worker_claims_new_runs_after_a_database_outage_while_its_long_run_continues(
     own_postgres: OwnServer,
 ) -> None:
-    """The worker's role cannot log in for a while, and its sessions are ended. The session of the engine stays."""
+    """The worker's role cannot log in for a while, and its sessions are ended. The session of the engine stays open."""
     acme = make_world()
     long_run = start_run(
         acme, make_pipeline(acme, source={"rows": 4000, "page_size": 20, "delay": 0.5})

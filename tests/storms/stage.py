@@ -37,7 +37,7 @@ from drover import Offset, RestSource, Stream
 
 class Paged(RestSource):
     base_url = "{url}"
-    paging = Offset(size={page}, param="offset", size_param="limit")
+    paging = Offset(size={page_size}, param="offset", size_param="limit")
     streams = [Stream("rows", primary_key="id")]
 """
 DestinationMode = tuple[str, str]  # destination kind and write mode
@@ -72,7 +72,10 @@ class Stage:
     # Starting runs and choosing faults.
 
     def start_run(self, pipeline: Any) -> UUID:
-        """Start a run, which `wait_and_check_runs` waits for and checks. The API holds its responses until `wait_until`."""
+        """Start a run, which `wait_and_check_runs` waits for and checks.
+
+        The API holds all responses until `wait_until` is called, directly or by `wait_and_check_runs`.
+        """
         self.api.hold_responses()
         run_id = start_run(self.world, pipeline)
         self.add_run(run_id, pipeline)
@@ -111,7 +114,7 @@ class Stage:
 
     def _kind_and_config(self, kind: str, url: str) -> tuple[str, dict[str, Any]]:
         if kind == "custom":
-            return self._create_custom_source(CUSTOM_CODE.format(url=url, page=PAGE_SIZE)), {}
+            return self._create_custom_source(CUSTOM_CODE.format(url=url, page_size=PAGE_SIZE)), {}
         streams = [{"name": "rows", "primary_key": ["id"]}]
         pages = {"type": "offset", "page_size": PAGE_SIZE}
         return "rest", {"base_url": url, "streams": streams, "pagination": pages}

@@ -28,7 +28,7 @@ CHANGES: Sequence[str] = (
 class Locker:
     """Lock a table, wait until another session waits for it, change it, and release it.
 
-    `change_count` is the number of changes.
+    `change_count` is the number of changes that succeeded.
     """
 
     def __init__(self, stage: Stage, table: sql.Identifier) -> None:
@@ -37,21 +37,21 @@ class Locker:
         self.ended = threading.Event()
         self._stage, self._table = stage, table
 
-    def lock(self, change: str, seconds: float) -> None:
+    def lock(self, change: str, hold_seconds: float) -> None:
         """Take the lock now. Wait for another session, change the table and release it in a separate thread."""
         connection = psycopg.connect(self._stage.warehouse_url)
         connection.execute(sql.SQL("LOCK TABLE {}").format(self._table))
         threading.Thread(
-            target=self._change_and_release, args=(connection, change, seconds), daemon=True
+            target=self._change_and_release, args=(connection, change, hold_seconds), daemon=True
         ).start()
 
     def _change_and_release(
-        self, connection: psycopg.Connection[Any], change: str, seconds: float
+        self, connection: psycopg.Connection[Any], change: str, hold_seconds: float
     ) -> None:
         try:
             with connection:
                 self._wait_for_other_session(connection)
-                time.sleep(seconds)
+                time.sleep(hold_seconds)
                 connection.execute(sql.SQL(change).format(table=self._table))
         except Exception as error:  # `check_changes` raises it in the thread of the test
             self.errors.append(error)
@@ -70,11 +70,11 @@ class Locker:
             assert time.monotonic() < deadline, "no other session waited for the table"
             time.sleep(0.05)
 
-    def check_changes(self, expected_changes: int) -> None:
+    def check_changes(self, expected_count: int) -> None:
         assert self.ended.wait(STORM_TIMEOUT)
         if self.errors:
             raise self.errors[0]
-        assert self.change_count == expected_changes
+        assert self.change_count == expected_count
 
 
 def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
@@ -92,9 +92,9 @@ def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
         for pipeline in pipelines:
             locker = Locker(stage, sql.Identifier("arrivals", pipeline.name))
             change = stage.rng.choice(CHANGES)
-            # No time is shorter, and four seconds are longer, than the lock timeout of the run.
-            seconds = stage.rng.choice((0, 4))
-            action = partial(locker.lock, change, seconds)
+            # Shorter or longer than the lock timeout of the run, which is two seconds.
+            hold_seconds = stage.rng.choice((0, 4))
+            action = partial(locker.lock, change, hold_seconds)
             stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
             stage.start_run(pipeline)
             lockers.append(locker)
@@ -116,7 +116,7 @@ def test_runs_succeed_although_their_source_table_is_locked_and_changed(
         admin.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (id)").format(table))
     for _ in rounds:
         locker = Locker(stage, table)
-        locker.lock(stage.rng.choice(CHANGES), seconds=stage.rng.choice((0, 2)))
+        locker.lock(stage.rng.choice(CHANGES), hold_seconds=stage.rng.choice((0, 2)))
         stage.start_run(make_table_pipeline(stage, table_name))
         assert {run["status"] for run in stage.wait_and_check_runs(expects_actions=False)} == {
             "succeeded"

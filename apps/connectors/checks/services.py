@@ -1,4 +1,4 @@
-"""Check a connection, and list the streams it offers.
+"""Check connectors, and list the streams of sources.
 
 The remote system may be slow, and no transaction may wait for it. So each function only reads what it needs inside
 the org's scope. It returns a `SlowCall`, which its caller runs outside that scope.
@@ -25,7 +25,7 @@ from apps.orgs.slow_calls import SlowCall
 
 def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[CheckAnswer]:
     """Check a saved connector, and store the result in its row. Raises NotFound and PermissionMissing."""
-    connector = _connector_to_check(org, by, connector_id)
+    connector = _find_connector_to_check(org, by, connector_id)
     kind, config = services.kind_and_settings(org, connector)
 
     def store(answer: CheckAnswer) -> None:
@@ -35,7 +35,7 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
 
     return SlowCall(
         _prepare_check(org, connector.role, kind, config),
-        lambda current_principal: _connector_to_check(org, current_principal, connector_id),
+        lambda current_principal: _find_connector_to_check(org, current_principal, connector_id),
         store,
     )
 
@@ -62,7 +62,7 @@ def list_streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Str
     return SlowCall(run, lambda current_principal: find(by=current_principal))
 
 
-def _connector_to_check(org: Org, by: Principal, connector_id: UUID) -> Connector:
+def _find_connector_to_check(org: Org, by: Principal, connector_id: UUID) -> Connector:
     connector = services.find_connector(org=org, by=by, connector_id=connector_id)
     by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
     return connector

@@ -1,4 +1,4 @@
-"""Edits of a custom source whose row the caller has locked. Each edit adds one audit event.
+"""Edits of custom sources, with their audit events. The caller has locked the row of an existing source.
 
 The callers (services, uploads and repository syncs) check permissions. This module checks only the permission to
 allow access to any host.
@@ -70,7 +70,7 @@ def change(
 ) -> None:
     """Change name and description, and add a version if the code differs from the latest version.
 
-    A value of None means no change.
+    A value of None means no change. With `approve`, the latest version is approved.
     """
     changes: dict[str, Any] = {}
     for field, value in (("name", name), ("description", description)):
@@ -94,7 +94,7 @@ def change(
 
 
 def approve_version(*, org: Org, by: Principal, source: CustomSource, number: int) -> None:
-    """Allow pipelines to run this version, and make it the latest approved one.
+    """Allow pipelines to run this version. Pipelines that name no version run it from now on.
 
     Raises AnyHostNeedsAdmin for code that may connect to any host, unless `by` may change the org's
     settings.

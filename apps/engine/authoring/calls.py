@@ -15,10 +15,10 @@ Payload = Mapping[str, Any]
 
 
 def validate(payload: Payload) -> Report:
-    """Validate the source in `{"text"}` and return the report as JSON."""
+    """Validate the source in `payload["text"]` and return the report as JSON."""
     return validation.validate(payload["text"]).to_json()
 
 
 def validate_transform(payload: Payload) -> Report:
-    """Validate the transform in `{"text"}` and return the report as JSON."""
+    """Validate the transform in `payload["text"]` and return the report as JSON."""
     return transforms.validate(payload["text"]).to_json()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# The kind of class that a source implements, by the base class.
 CONTRACTS = {
     "drover.RestSource": "rest",
     "drover.Source": "source",

@@ -46,7 +46,7 @@ def _validate_tree(tree: ast.Module, report: Report) -> None:
     for extra_class in source_classes[1:]:
         report.error(
             extra_class.node,
-            "A custom source must have exactly one source class. Remove this second source class.",
+            "A custom source must have exactly one source class. Remove this additional class.",
         )
     if source_classes:
         _describe_source(source_classes[0], classes, report)

@@ -1,4 +1,4 @@
-"""Validate the names of file sets, jobs and batches."""
+"""Validate the names of file sets, and the ids of jobs and batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def valid_file_set(table: str) -> str:
     """Return the name if it is a valid folder name of a file set. Raises ConfigurationError."""
     if not _FILE_SET_NAME.fullmatch(table) or table != table.strip():
         raise ConfigurationError(
-            "The destination name must be at most 100 letters, digits, spaces, dots, - and _,"
+            "The name of the destination table must be at most 100 letters, digits, spaces, dots, - and _,"
             " and begin with a letter, a digit or _",
             evidence=(f"destination.table: {table[:100]!r}",),
         )

@@ -103,12 +103,12 @@ class StreamSchema:
             return self._infer_columns(accepted_records)
 
     def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
-        names, have_all_columns = _column_names(records)
+        names, records_are_complete = _column_names(records)
         if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(
             map(_is_column_name, names)
         ):
             raise Unrepresentable("a column cannot be created")
-        if have_all_columns:
+        if records_are_complete:
             return [series_of(name, list(map(itemgetter(name), records))) for name in names]
         return [series_of(name, [record.get(name) for record in records]) for name in names]
 

@@ -28,7 +28,7 @@ from apps.engine.sync.runner import Runner
 if TYPE_CHECKING:
     from loguru import Message as LoguruMessage
 
-MAX_REQUEST = 32 << 20  # bytes
+MAX_REQUEST_BYTES = 32 << 20  # bytes
 MAX_LOG_MESSAGE = 8_000  # characters
 EXIT_PARENT_GONE = 74  # EX_IOERR of sysexits.h
 
@@ -149,8 +149,8 @@ def _read_request(fd: int) -> Mapping[str, Any]:
     while part := os.read(fd, 1 << 16):
         parts.append(part)
         size += len(part)
-        if size > MAX_REQUEST:
-            raise ProtocolError(f"The request is larger than {MAX_REQUEST} bytes.")
+        if size > MAX_REQUEST_BYTES:
+            raise ProtocolError(f"The request is larger than {MAX_REQUEST_BYTES} bytes.")
     os.close(fd)
     request: Mapping[str, Any] = orjson.loads(b"".join(parts))
     if request.get("v") != VERSION:

@@ -1,8 +1,8 @@
 """The line protocol between a child process and the supervisor: one JSON object with a version per line.
 
-Child to parent:  {"v":1,"type":"progress","read":...}   parent to child: one JSON document, then the end of file.
-The reader validates every line. It raises `ProtocolError` for a line that is too long, another version, or an
-unknown shape.
+The child sends lines such as {"v":1,"type":"progress","read":...}. The supervisor sends one JSON document and then the
+end of file. The reader validates every line. It raises `ProtocolError` for a line that is too long, another version,
+or an unknown shape.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from apps.engine.failures import EngineError, FailureClass
 from apps.engine.process.pipes import LineSplitter
 
 VERSION = 1
-MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
+MAX_LINE_BYTES = 4 * 1024 * 1024  # bytes, without the newline
 MAX_DECIMAL_BITS = (
     10_000  # bits; Python cannot convert integers of more than 4,300 digits to decimal text
 )
@@ -94,14 +94,16 @@ _FAILURE_CLASSES = {member.value for member in FailureClass}
 
 
 def encode(message: Message) -> bytes:
-    """Encode a message as one line with its newline. Raises `ProtocolError` if it is longer than MAX_LINE."""
+    """Encode a message as one line with its newline. Raises `ProtocolError` if it is longer than MAX_LINE_BYTES."""
     body = {"v": VERSION, "type": _TYPE_NAMES[type(message)], **asdict(message)}
     try:
         line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, orjson.JSONEncodeError):
         line = orjson.dumps(_json_safe(body), option=orjson.OPT_NON_STR_KEYS, default=str)
-    if len(line) > MAX_LINE:
-        raise ProtocolError(f"A message of {len(line)} bytes is longer than {MAX_LINE}.")
+    if len(line) > MAX_LINE_BYTES:
+        raise ProtocolError(
+            f"A message of {len(line)} bytes is longer than {MAX_LINE_BYTES} bytes."
+        )
     return line + b"\n"
 
 
@@ -126,7 +128,7 @@ def decode(line: bytes) -> Message:
 class LineReader:
     """Splits the output of a child into lines of at most `limit` bytes."""
 
-    def __init__(self, limit: int = MAX_LINE) -> None:
+    def __init__(self, limit: int = MAX_LINE_BYTES) -> None:
         problem = f"a line longer than {limit} bytes"
         self._lines = LineSplitter(limit, lambda line: _protocol_error(problem, line))
 

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 Row = dict[str, Any]
-MAX_TEXT = 100  # characters of a number or a timestamp
+MAX_TEXT_LENGTH = 100  # characters of a number or a timestamp
 
 
 def _parse_decimal(text: str) -> Decimal:
@@ -52,7 +52,7 @@ _TAG_OF_TYPE: dict[type, str] = {
 def decode_rows(rows: list[Row], types: Mapping[str, str]) -> None:
     """Convert typed columns in place. Text that is not valid for its type is not converted."""
     for name, tag in types.items():
-        parse, max_length = _PARSERS[tag], None if tag == "binary" else MAX_TEXT
+        parse, max_length = _PARSERS[tag], None if tag == "binary" else MAX_TEXT_LENGTH
         for row in rows:
             value = row.get(name)
             if type(value) is str and (max_length is None or len(value) <= max_length):

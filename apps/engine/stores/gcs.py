@@ -50,7 +50,11 @@ class GcsAccess:
 
 
 class GcsStore(Store):
-    """Objects below `prefix` of one bucket; `allow_private` has the same meaning as in S3Store."""
+    """Objects below `prefix` of one bucket.
+
+    If `allow_private` is a bool, every request is subject to the egress policy. If it is None, requests are not
+    checked, which is allowed only for Drover's own storage.
+    """
 
     def __init__(self, access: GcsAccess, prefix: str, *, allow_private: bool | None) -> None:
         self._prefix = prefix.strip("/")

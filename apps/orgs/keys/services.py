@@ -43,7 +43,8 @@ def create(
 ) -> CreatedKey:
     """Create a key for the member `by`, or for the service account `holder`. Computes one bcrypt hash.
 
-    Raises SessionNeeded if `by` is an API key. Raises Invalid if the role or a scope is above the role of `by`.
+    Raises SessionNeeded if `by` is an API key. Raises Invalid if the role is above the role of `by`, if the role does
+    not include a scope, if `expires_at` is in the past, or if the domain is unknown.
     """
     by.require_person()
     by.require(Permission.API_KEYS_OWN)
@@ -63,10 +64,10 @@ def create(
 
 
 def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> CreatedKey:
-    """Create a new key with the same scopes and domain. The old key expires after `grace`.
+    """Create a new key with the same scopes and domain. The old key stops working after `grace` at the latest.
 
     The new key has at most the role of `by`. It belongs to the same service account, or else to the caller.
-    Raises NotFound.
+    Raises NotFound, and SessionNeeded if `by` is an API key.
     """
     by.require_person()
     key = _lock_active_key(org, by, key_id)
@@ -107,7 +108,7 @@ def visible_keys(org: Org, by: Principal) -> ApiKeyQuerySet:
 
 
 def key_columns(key: ApiKey) -> ApiKeyColumns:
-    """Return the columns of a key that lists show."""
+    """Return the columns of a key that the list of keys shows."""
     return ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
 
 

@@ -104,7 +104,7 @@ def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
         org.deletion_at = timezone.now() + settings.ORG_DELETION_GRACE
         org.save(update_fields=["deletion_at", "updated_at"])
         _record_org(org, by, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]})
-        _notify_owners(org)
+        _notify_owners_of_deletion(org)
     return org
 
 
@@ -211,7 +211,7 @@ def _refuse_lockout(org: Org, by: Principal) -> None:
         raise Invalid([("require_second_factor", message, "locks_out")])
 
 
-def _notify_owners(org: Org) -> None:
+def _notify_owners_of_deletion(org: Org) -> None:
     owners = Membership.objects.for_org(org).filter(role=Role.OWNER)
     for email in owners.values_list("user__email", flat=True):
         mail.request_notice(email, "org-deleting")

@@ -12,7 +12,7 @@ from apps.auth.accounts import password_faults
 
 
 def read_or_generate_password(path: str | None, email: str) -> str:
-    """Return the first line of the file (`-` is stdin), or a random password without a file.
+    """Return the first line of the file at `path` (`-` is stdin), or a random password if `path` is None.
 
     Raises CommandError if the file cannot be read or its password is too weak.
     """

@@ -45,7 +45,7 @@ TIMEOUT = (5.0, 10.0)  # seconds to connect, and for a response
 
 
 class ProviderFailed(Exception):
-    """A provider cannot be used. `code` is the reason."""
+    """A request to a provider, or a login through it, failed. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -54,7 +54,7 @@ class ProviderFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A provider's claims about the user who returned from it. `state` comes from the state cookie."""
+    """The identity of a user, as a provider reported it. `state` comes from the state cookie."""
 
     provider: str
     subject: str
@@ -97,7 +97,7 @@ class Adapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         account = sociallogin.account
-        # Delete the claims that allauth has just stored, because they are not needed again.
+        # Delete the data that allauth has just stored, because it is not needed again.
         if account.pk:
             account.extra_data = {}
             account.save(update_fields=["extra_data"])

@@ -49,7 +49,7 @@ class LastLoginMethod(Conflict):
 
 
 class LinkedToOtherAccount(Conflict):
-    """That identity is linked to another account."""
+    """This identity is linked to another account."""
 
     code = "linked_elsewhere"
 
@@ -199,7 +199,7 @@ def _log_in_to_org(org_id: UUID, identity: Identity, ip: str | None) -> Accepted
 
 
 def _link_subject(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:
-    """Link a new subject to the member with its address, or to a new member.
+    """Link a new identity to the member with the same address, or to a new member.
 
     Returns None if the user must first accept a mailed invitation.
     """

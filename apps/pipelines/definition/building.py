@@ -17,7 +17,7 @@ from apps.pipelines.definition.document import (
     SideName,
 )
 from apps.pipelines.definition.sides import Connectors, Side
-from apps.pipelines.definition.streams import STREAM_PATH, Stream, build_transforms
+from apps.pipelines.definition.streams import STREAM_PATH, StreamBuilder, build_transforms
 
 TOP_LEVEL_FIELDS = ("source", "streams", "destination")
 # Fields of a stream that older releases expected inside the source or destination.
@@ -85,10 +85,10 @@ class _Builder:
         self.errors += _moved_field_errors(request)
         source = self.read_side("source", request)
         previous = self.previous.stream if self.previous and self.patch else None
-        stream = Stream(source.streams, previous)
+        builder = StreamBuilder(source.streams, previous)
         streams = [previous] if previous and "streams" not in request else request.get("streams")
-        self.document["streams"] = [stream.build(streams)]
-        self.errors += stream.errors
+        self.document["streams"] = [builder.build(streams)]
+        self.errors += builder.errors
 
     def read_side(self, name: SideName, request: RequestDocument) -> Side:
         side = Side(name, self.previous, patch=self.patch)

@@ -22,11 +22,11 @@ MAX_CODE_LENGTH = 100_000  # characters of a transform
 MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 
 
-class Stream:
+class StreamBuilder:
     """Validates the only stream of a document, converts it to its stored form, and collects its errors.
 
-    `known_streams` are the names of the source's streams, if they are known. `previous` is the previous stream. If it
-    has the same name, missing fields keep its values.
+    `known_streams` are the names of the source's streams, if they are known. If the document names the stream
+    `previous`, or no stream, missing fields keep the values of `previous`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Stream:
         self.errors.append((join_path(STREAM_PATH, name), message, code))
 
     def build(self, streams: Any) -> dict[str, Any]:
-        """Return the stored stream.
+        """Return the stored stream, or an empty dict if the list of streams is invalid.
 
         A missing write mode remains None, because its default depends on the destination.
         """

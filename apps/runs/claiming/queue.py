@@ -13,10 +13,11 @@ from uuid import UUID
 from apps.background import jobs
 from apps.background.registry import SYSTEM_QUEUE
 
-RUNS = "runs"  # long-running work: one run per job
+RUNS = "runs"
 EXECUTE_TASK = "runs.execute"
 ENFORCE_CANCEL_TASK = "runs.enforce_cancel"
-# Workers of the previous release need these two arguments; they are not used. Remove them in the next release.
+# Workers of the previous release need these two arguments. This release does not use them; the next one can remove
+# them.
 UNUSED_IDS = {"org_id": "", "run_id": ""}
 
 

@@ -2486,7 +2486,7 @@ export interface paths {
          *     - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
          *     - `progress`: run_id, read, written, rejected, bytes, iterations, total, rate (records a second) and
          *       eta_seconds, at most once a second
-         *     - `log`: first_line and the lines from there on, each with at, level, message and fields
+         *     - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
          *     - `end`: the status in which the run ended; nothing follows
          *
          *     Reconnect with `Last-Event-ID`: no event is lost or sent twice.

@@ -68,7 +68,7 @@ function setState(next: SessionState): void {
 
 /**
  * Request a new access token with the refresh cookie. All tabs together send only one request at a time, because each
- * request replaces the cookie, and the server ends the session if an old cookie is used.
+ * request replaces the cookie, and the server ends the session if a cookie is used more than 10 seconds after that.
  * Returns false if the user is not logged in. Throws if the server is unavailable.
  */
 export function refreshSession(): Promise<boolean> {
@@ -79,7 +79,7 @@ export function refreshSession(): Promise<boolean> {
 }
 
 async function withLock(task: () => Promise<boolean>): Promise<boolean> {
-  // Browsers provide Web Locks only on https and localhost. Elsewhere the server accepts an old cookie for 10 seconds.
+  // Browsers provide Web Locks only on https and localhost. Elsewhere two tabs may send the same cookie.
   if (!("locks" in navigator)) return task();
   return navigator.locks.request("drover-refresh", task);
 }

@@ -124,10 +124,10 @@ class DuckdbDestination(Destination):
         if not self._file.exists():
             return None
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log
-        from apps.engine.destinations.duckdb.publishing import published_rows
+        from apps.engine.destinations.duckdb.publishing import published_row_count
 
         with self._open_database() as connection:
-            rows = published_rows(connection, self.job_id)
+            rows = published_row_count(connection, self.job_id)
             if rows is not None:
                 merge_write_ahead_log(connection)
             return rows

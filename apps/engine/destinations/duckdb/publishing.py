@@ -38,7 +38,7 @@ DELETE_OLDER = (
 PART_COLUMN, ROW_COLUMN = "_drover_part", "_drover_row"
 
 
-def published_rows(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | None:
+def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | None:
     """Return the number of rows that the job published, or None if it has not published."""
     connection.execute(CREATE_TABLE)
     query = f"SELECT rows FROM {PUBLICATIONS_TABLE} WHERE job_id = ?"  # noqa: S608 - a constant
@@ -90,7 +90,7 @@ class Publishing:
         with self._connection.cursor() as cursor:
             self._execute = cursor.execute
             self._execute("BEGIN TRANSACTION")
-            rows = published_rows(cursor, job_id)
+            rows = published_row_count(cursor, job_id)
             if rows is None:
                 self._apply_rows(mode)
                 rows = self._incoming.rows

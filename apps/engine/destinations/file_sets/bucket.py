@@ -12,10 +12,13 @@ from apps.engine.stores import Store
 from apps.engine.stores.opening import open_root
 
 
-def open_store(settings: BucketSettings, data: StorageRoot, *, allow_private: bool) -> Store:
-    """Open the bucket that the settings name, or Drover's storage if they name none. Raises ConfigurationError."""
+def open_store(settings: BucketSettings, own_root: StorageRoot, *, allow_private: bool) -> Store:
+    """Open the bucket of the settings, or `own_root` in Drover's storage if they name no bucket.
+
+    Raises ConfigurationError.
+    """
     if settings.bucket_url is None:
-        return open_root(data)
+        return open_root(own_root)
     parts = urlsplit(settings.bucket_url)
     prefix = unquote(parts.path).strip("/")
     if parts.scheme == "s3":

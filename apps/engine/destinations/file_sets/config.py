@@ -64,7 +64,7 @@ class BucketSettings(BaseModel):
     @model_validator(mode="after")
     def _check_bucket_settings(self) -> Self:
         if self.bucket_url is None:
-            self._refuse_without_bucket()
+            self._refuse_settings_without_bucket()
             return self
         if self.bucket_url.startswith("s3://") and not (
             self.access_key_id and self.secret_access_key
@@ -78,7 +78,7 @@ class BucketSettings(BaseModel):
             raise ValueError("bucket_url cannot contain ..")
         return self
 
-    def _refuse_without_bucket(self) -> None:
+    def _refuse_settings_without_bucket(self) -> None:
         set_names = [
             name for name in BucketSettings.model_fields if getattr(self, name) is not None
         ]

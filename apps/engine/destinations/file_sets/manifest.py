@@ -22,7 +22,7 @@ MAX_PUBLICATIONS = 200  # recorded publications; publishing one of their jobs ag
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A visible file; `job` is the sync that wrote it."""
+    """A visible file; `job` is the id of the job that wrote it."""
 
     key: str
     rows: int
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PublishedJob:
-    """A published sync, and its parts when it was published."""
+    """A published job, and its parts when it was published."""
 
     job: str
     rows: int
@@ -43,7 +43,7 @@ class PublishedJob:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The visible parts, their columns, and the syncs that published them."""
+    """The visible parts, their columns, and the jobs that published them."""
 
     format: str
     columns: Mapping[str, Column] = field(default_factory=dict)

@@ -20,8 +20,8 @@ from apps.engine.stores import Store
 
 EXTENSION = ".parquet"
 ABANDONED_AFTER = timedelta(days=7)
-# The metadata key for the names of columns without values. They are written as text, so that the file can be published
-# unchanged.
+# The metadata key for the names of columns without values. These columns are written as text, so that the file can be
+# published unchanged.
 _NULL_COLUMNS = "drover.null_columns"
 
 Compression = Literal["lz4", "uncompressed", "snappy", "gzip", "zstd"]

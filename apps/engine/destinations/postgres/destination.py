@@ -64,7 +64,7 @@ class PostgresDestination(Destination):
         self.longest_step_seconds = max(self.longest_step_seconds, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
-        self._staging = Staging(staging_name(self._target, job_id), numbers_rows=bool(self._key))
+        self._staging = Staging(staging_name(self._target, job_id), has_row_numbers=bool(self._key))
         self._publications = Publications(self._target)
         self._connection: Connection | None = None
 
@@ -75,7 +75,7 @@ class PostgresDestination(Destination):
         with self._open_transaction() as cursor:
             _create_schema(cursor, self._target.schema)
             self._publications.create_table(cursor)
-            if self._publications.published_rows(cursor, self.job_id) is not None:
+            if self._publications.published_row_count(cursor, self.job_id) is not None:
                 return
             self._staging.create_tables(cursor)
             self._staging.delete_uncommitted(cursor, committed)
@@ -97,7 +97,7 @@ class PostgresDestination(Destination):
     def publish(self, committed: Sequence[Batch]) -> Publication:
         with self._open_transaction() as cursor:
             self._publications.lock(cursor)
-            rows = self._publications.published_rows(cursor, self.job_id)
+            rows = self._publications.published_row_count(cursor, self.job_id)
             if rows is not None:
                 self._staging.drop(cursor)
                 return Publication(rows)

@@ -44,7 +44,7 @@ HAS_ROWS_OF_OTHER_PIPELINES = (
 class LastPublication:
     """The target's state when a job was last published to it.
 
-    `relid` and `shape` are set if Drover created the table; `unknown_columns` are the columns that are text only
+    `relid` and `shape` are set if Drover created the table. `unknown_columns` are text columns whose type is unknown,
     because they had no values.
     """
 
@@ -54,7 +54,7 @@ class LastPublication:
 
 
 class Publications:
-    """The publications of one schema. Every method runs in the cursor's transaction."""
+    """The publications to one table. Every method runs in the cursor's transaction."""
 
     def __init__(self, target: TableName) -> None:
         self._target = target
@@ -76,7 +76,7 @@ class Publications:
         elif "owner" not in table.columns:  # The table was created by an older release.
             cursor.execute(sql.SQL(ADD_OWNER).format(self._table.identifier()))
 
-    def published_rows(self, cursor: Cursor, job_id: str) -> int | None:
+    def published_row_count(self, cursor: Cursor, job_id: str) -> int | None:
         """Return the number of rows that the job published, or None if it has not been published."""
         if find_table(cursor, self._table) is None:
             return None
@@ -91,7 +91,7 @@ class Publications:
         return LastPublication(row[0], row[1], frozenset(row[2])) if row else LastPublication()
 
     def delete_older(self, cursor: Cursor, owner: str) -> None:
-        """Delete the records of the owner's older publications to the target."""
+        """Delete the records of older publications to the target by the owner, or by no recorded owner."""
         query = sql.SQL(DELETE_OLDER).format(table=self._table.identifier())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
 

@@ -35,9 +35,9 @@ CREATE TABLE IF NOT EXISTS {} (
 class Staging:
     """The rows that one job has staged. Every method runs in the cursor's transaction."""
 
-    def __init__(self, name: TableName, *, numbers_rows: bool) -> None:
+    def __init__(self, name: TableName, *, has_row_numbers: bool) -> None:
         self.name = name
-        self._numbers_rows = numbers_rows  # merging needs the order of records
+        self._has_row_numbers = has_row_numbers  # merging needs the order of records
 
     def create_tables(self, cursor: Cursor) -> None:
         if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is None:
@@ -47,7 +47,7 @@ class Staging:
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
                 self.name.identifier(),
                 sql.Identifier(BATCH_COLUMN),
-                order if self._numbers_rows else sql.SQL(""),
+                order if self._has_row_numbers else sql.SQL(""),
             )
         )
 
@@ -80,7 +80,7 @@ class Staging:
             )
         )
         frame = self._fit_frame(cursor, frame)
-        if self._numbers_rows:
+        if self._has_row_numbers:
             frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
             frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
@@ -151,7 +151,7 @@ class Staging:
     def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
         """Add and widen columns of the table, and return the frame with the table's types.
 
-        The returned frame has no columns without values.
+        The returned frame has no columns without values, except one if all values are null.
         """
         existing_columns = _staged_columns(self.require_table(cursor))
         series_by_name = {}

@@ -31,7 +31,7 @@ Position = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows from a position in a file, typed or plain, and the position after the rows (None at the end)."""
+    """Rows from a position in a file, as a frame or a list, and the position after the rows (None at the end)."""
 
     content: pl.DataFrame | list[Any]
     next_position: dict[str, Any] | None
@@ -40,8 +40,8 @@ class Piece:
 class Reader(Protocol):
     """Reads one file."""
 
-    def read(self, position: Position, rows: int) -> Piece:
-        """Read about `rows` rows from the position ({} for the beginning)."""
+    def read(self, position: Position, page_size: int) -> Piece:
+        """Read about `page_size` rows from the position ({} for the beginning)."""
 
     def row_count(self) -> int | None:
         """Return the number of rows, or None if the file does not contain it."""
@@ -56,10 +56,10 @@ class CsvReader:
         self._names: list[str] | None = None
         self._first_offset = 0  # the position of the first record, after the header
 
-    def read(self, position: Position, rows: int) -> Piece:
+    def read(self, position: Position, page_size: int) -> Piece:
         names = self._read_header()
         offset = max(int(position.get("offset", 0)), self._first_offset)
-        data, next_position = read_piece(self._file, offset, rows, self._options.quote)
+        data, next_position = read_piece(self._file, offset, page_size, self._options.quote)
         return Piece(parse_records(data, names, self._options), next_position)
 
     def row_count(self) -> int | None:
@@ -84,9 +84,9 @@ class JsonLinesReader:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def read(self, position: Position, rows: int) -> Piece:
+    def read(self, position: Position, page_size: int) -> Piece:
         offset = int(position.get("offset", 0))
-        data, next_position = read_piece(self._file, offset, rows, None)
+        data, next_position = read_piece(self._file, offset, page_size, None)
         json_values.require_few_values(data)
         has_long_numbers = LONG_NUMBER.search(data) is not None
         records = list(_parse_lines(data, offset, exact_integers=has_long_numbers))
@@ -107,17 +107,17 @@ class ParquetReader:
                 "the file is not Parquet", evidence=(str(error)[:300],)
             ) from error
         self._batches: Iterator[pa.RecordBatch] = iter(())
-        self._next_batch: tuple[int, int, int] | None = None  # group, row, rows
+        self._next_batch: tuple[int, int, int] | None = None  # group, row, page size
 
-    def read(self, position: Position, rows: int) -> Piece:
+    def read(self, position: Position, page_size: int) -> Piece:
         group, row = int(position.get("group", 0)), int(position.get("row", 0))
         groups = self._parquet.num_row_groups
         if group >= groups:
             return Piece(_to_frame([], self._parquet.schema_arrow), None)
-        batch = self._batch_at(group, row, rows)
+        batch = self._batch_at(group, row, page_size)
         end = row + batch.num_rows
         group_rows = self._parquet.metadata.row_group(group).num_rows
-        self._next_batch = (group, end, rows)
+        self._next_batch = (group, end, page_size)
         if end < group_rows:
             next_position: dict[str, Any] | None = {"group": group, "row": end}
         else:
@@ -127,10 +127,10 @@ class ParquetReader:
     def row_count(self) -> int | None:
         return int(self._parquet.metadata.num_rows)
 
-    def _batch_at(self, group: int, row: int, rows: int) -> pa.RecordBatch:
+    def _batch_at(self, group: int, row: int, page_size: int) -> pa.RecordBatch:
         """Return the batch at a row of a group. Rows before it are skipped, except when batches are read in order."""
-        if self._next_batch != (group, row, rows):
-            self._batches = self._parquet.iter_batches(batch_size=rows, row_groups=[group])
+        if self._next_batch != (group, row, page_size):
+            self._batches = self._parquet.iter_batches(batch_size=page_size, row_groups=[group])
             for batch in self._batches:
                 if row < batch.num_rows:
                     return batch.slice(row)
@@ -139,10 +139,10 @@ class ParquetReader:
 
 
 def read_piece(
-    file: BinaryIO, offset: int, rows: int, quote: str | None
+    file: BinaryIO, offset: int, page_size: int, quote: str | None
 ) -> tuple[bytes, dict[str, Any] | None]:
     """Return whole records from the offset, and the position after them (None at the end of the file)."""
-    size = min(max(rows * BYTES_PER_ROW, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
+    size = min(max(page_size * BYTES_PER_ROW, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
     file.seek(offset)
     data = b""
     while len(data) < MAX_RECORD_BYTES:

@@ -46,7 +46,7 @@ class Config(SourceSettings):
         0,
         ge=0,
         le=30 * 86_400,
-        description="An incremental sync by time reads the rows of this many seconds again, to include rows that were"
+        description="Seconds by which an incremental sync by time starts before its last position, to include rows that were"
         " committed late; the write mode must be merge",
     )
     page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")

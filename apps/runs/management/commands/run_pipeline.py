@@ -30,7 +30,7 @@ OPERATOR = operator_principal("manage.py run_pipeline")
 
 class Command(BaseCommand):
     help = (
-        "Start a pipeline. With --wait the exit code is its result: 0 succeeded, 1 failed, "
+        "Start a pipeline. With --wait the exit code is the result of the run: 0 succeeded, 1 failed, "
         "2 not started, 3 cancelled, 4 still running after --timeout."
     )
 

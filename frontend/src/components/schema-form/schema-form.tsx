@@ -25,7 +25,7 @@ interface FormProps {
   path?: string;
 }
 
-/** A form for settings. Optional settings are collapsed, unless one of them has an error. */
+/** A form for settings. More than two optional settings are collapsed, unless one of them has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
   const [open, setOpen] = useState(false); // so that the settings stay open after an error is corrected
   const fields = fieldsOf(schema, root);

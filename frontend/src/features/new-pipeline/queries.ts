@@ -51,13 +51,13 @@ export function streamsQuery(connectorId: string) {
   });
 }
 
-/** Checks a connection with settings that are not saved. */
+/** Checks a connector that is not saved. */
 export function useCheckSettings(role: Role) {
   return useMutation({
-    mutationFn: (endpoint: { kind: string; config: Config }) =>
+    mutationFn: (connector: { kind: string; config: Config }) =>
       unwrap(
         api.POST("/api/v1/connectors/check", {
-          body: { role, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) },
+          body: { role, kind: connector.kind, config: withoutEmptyFields(connector.config) },
         }),
       ),
   });

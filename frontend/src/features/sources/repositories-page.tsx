@@ -158,7 +158,7 @@ function RepositoryFields({
           name="path"
           optional
           maxLength={300}
-          hint="Each Python file in it becomes a custom source, except files named _… or test_…."
+          hint="Each Python file in this folder becomes a custom source, except files named _… or test_…."
           defaultValue={repository?.path}
           error={messages.path}
         />

@@ -9,7 +9,7 @@ import { DiffView } from "./diff-view";
 import { Hosts } from "./hosts";
 import { diffQuery, useChangeVersion, versionsQuery } from "./queries";
 
-/** All versions, each with its changes, its approval, and buttons to approve or restore it. */
+/** The newest versions, each with its changes, its approval, and buttons to approve or restore it. */
 export function VersionsPanel({ source, canEdit }: { source: CustomSource; canEdit: boolean }) {
   const { data, error, refetch } = useQuery(versionsQuery(source.id));
   const [openVersion, setOpenVersion] = useState<number | null>(null);

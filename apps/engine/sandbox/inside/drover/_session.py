@@ -18,6 +18,7 @@ class _BoundedRetry(Retry):
     """Waits for the time in the Retry-After header, but at most MAX_WAIT_SECONDS."""
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        # Otherwise Retry-After would cause retries of statuses that are not in RETRIED_STATUSES.
         return super().is_retry(method, status_code, False)
 
     def increment(self, *args: Any, **kwargs: Any) -> Any:
