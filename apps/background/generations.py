@@ -31,9 +31,9 @@ STOP_TIMEOUT = 30.0  # seconds; after this time a stopping worker leaves its job
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
 
 
-async def work(app: App, stop: asyncio.Event, slots: Mapping[str, int], worker: str) -> None:
-    """Work on these queues until `stop` is set. `slots` has the number of concurrent jobs of each queue."""
-    queues = {name: Queue(app, name, count, worker) for name, count in slots.items()}
+async def work(app: App, stop: asyncio.Event, max_jobs: Mapping[str, int], worker: str) -> None:
+    """Work on these queues until `stop` is set. `max_jobs` has the number of concurrent jobs of each queue."""
+    queues = {name: Queue(app, name, count, worker) for name, count in max_jobs.items()}
     tasks = [asyncio.create_task(queue.work(stop)) for queue in queues.values()]
     listener = asyncio.create_task(_listen(app, queues))
     try:
@@ -47,12 +47,12 @@ async def work(app: App, stop: asyncio.Event, slots: Mapping[str, int], worker: 
 class Queue:
     """One queue and the worker that currently fetches its jobs."""
 
-    def __init__(self, app: App, name: str, slots: int, worker: str) -> None:
+    def __init__(self, app: App, name: str, max_jobs: int, worker: str) -> None:
         self._app = app
         self._name = name
-        self._max_jobs = slots
+        self._max_jobs = max_jobs
         self._worker = worker
-        self._free_slots = asyncio.Semaphore(slots)
+        self._free_slots = asyncio.Semaphore(max_jobs)
         self._current_generation: Generation | None = None
         self._generation_tasks: set[asyncio.Task[None]] = set()
 

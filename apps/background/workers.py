@@ -41,8 +41,10 @@ def work(*, concurrency: int) -> None:
 async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> None:
     """Work until SIGTERM or SIGINT, then call `stop_callbacks`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
-    slots = {queue.name: queue.concurrency or concurrency for queue in registry.queues().values()}
-    threads = sum(slots.values()) + EXTRA_THREADS
+    max_jobs = {
+        queue.name: queue.concurrency or concurrency for queue in registry.queues().values()
+    }
+    threads = sum(max_jobs.values()) + EXTRA_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +53,7 @@ async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> 
         try:
             with drover_app.replace_connector(_connector()) as open_app:
                 async with open_app.open_async():
-                    await generations.work(open_app, stop, slots, worker_name(os.getpid()))
+                    await generations.work(open_app, stop, max_jobs, worker_name(os.getpid()))
         except generations.DATABASE_ERRORS as error:
             logger.warning("worker cannot reach the queue", error=first_line(error))
             await generations.pause(stop, generations.POLL_INTERVAL)

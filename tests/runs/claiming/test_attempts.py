@@ -139,7 +139,7 @@ class ShortSilenceAtEnd(silence.SilenceWatch):
     def record(self, message: Message) -> None:
         super().record(message)
         if isinstance(message, Progress) and message.read >= HANGING_SOURCE["hang_after"]:
-            self._silence, self._deadline = 0.5, min(self._deadline, time.monotonic() + 0.5)
+            self._max_silence, self._deadline = 0.5, min(self._deadline, time.monotonic() + 0.5)
 
 
 def test_a_run_without_progress_is_retried_and_then_fails_with_timeout(

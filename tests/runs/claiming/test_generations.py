@@ -187,13 +187,13 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 def test_an_idle_worker_uses_at_most_three_connections_for_its_queues(jobs: RecordedJobs) -> None:
     async def read_session_names() -> list[str]:
         stop = asyncio.Event()
-        slots = {
+        max_jobs = {
             task_queue.name: task_queue.concurrency or 8
             for task_queue in registry.queues().values()
         }
         with app.replace_connector(workers._connector()) as connected_app:
             async with connected_app.open_async():
-                task = asyncio.create_task(generations.work(connected_app, stop, slots, "tests"))
+                task = asyncio.create_task(generations.work(connected_app, stop, max_jobs, "tests"))
                 await wait_until_listening()
                 names = await asyncio.to_thread(session_names)
                 stop.set()
