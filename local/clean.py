@@ -32,7 +32,7 @@ def main() -> int:
 
 def _remove_data(home: Home) -> None:
     home.create_folders()
-    with HomeLock(home.run / "lock"):
+    with HomeLock(home.runtime_folder / "lock"):
         server = EmbeddedPostgres(home.cluster)
         server.stop_orphan()
         server.delete()

@@ -33,14 +33,14 @@ class Home:
         return self.root / "pg"
 
     @property
-    def run(self) -> Path:
+    def runtime_folder(self) -> Path:
         """The folder of the supervisor's lock, the ports and the addresses."""
         return self.root / "run"
 
     @property
     def addresses(self) -> Path:
         """The file with the URLs that manually started commands use. It contains no secrets."""
-        return self.run / "addresses.json"
+        return self.runtime_folder / "addresses.json"
 
     @property
     def logs(self) -> Path:
@@ -48,7 +48,7 @@ class Home:
         return self.root / "logs"
 
     @property
-    def report(self) -> Path:
+    def report_file(self) -> Path:
         """The report of the demo as JSON, for programs."""
         return self.root / "demo.json"
 

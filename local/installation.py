@@ -66,7 +66,7 @@ class Installation:
 
     def reserve_port(self, name: str) -> int:
         """Return the port of a part of this installation. The next start uses the same port if it is free."""
-        return reserve_port(self.home.run / "ports.json", name)
+        return reserve_port(self.home.runtime_folder / "ports.json", name)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the programs. It does not contain the administrator's password."""
@@ -156,7 +156,7 @@ def embedded_server(home: Home) -> EmbeddedPostgres:
     """
     return EmbeddedPostgres(
         home.cluster,
-        port=reserve_port(home.run / "ports.json", "postgres"),
+        port=reserve_port(home.runtime_folder / "ports.json", "postgres"),
         options=SERVER_OPTIONS,
         password_file=home.keys / "db_password",
         log_file=home.logs / "postgres.log",

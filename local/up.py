@@ -45,7 +45,7 @@ def up(options: StartOptions) -> None:
     """Start all processes, run the demo, and watch the processes until Drover is stopped."""
     options.home.create_folders()
     require_disk_space(options.home)
-    with HomeLock(options.home.run / "lock"):
+    with HomeLock(options.home.runtime_folder / "lock"):
         refuse_port_in_use(options.port)
         try:
             with Supervisor() as supervisor:
@@ -88,7 +88,7 @@ class Startup:
         say("  Demo pipelines")
         self.installation.run_manage(
             "demo",
-            *("--report", str(self.home.report)),
+            *("--report", str(self.home.report_file)),
             env=demo_locations.environment(
                 self.home, database_url=self.installation.admin_url, api_port=api_port
             ),
@@ -122,7 +122,7 @@ class Startup:
             self.supervisor.sleep_until_event(0.1)
 
     def _print_summary(self) -> None:
-        report = json.loads(self.home.report.read_text())
+        report = json.loads(self.home.report_file.read_text())
         say("")
         say(f"  Open      {report['url']}")
         say(f"  Log in    {report['email']}  {report['password'] or '(the password you chose)'}")

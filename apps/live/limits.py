@@ -1,8 +1,8 @@
 """Limit the number of open event streams in one web process: per member, per org and in total.
 
-A stream is counted from the check of its credential, before its first read, until its end.
-Only the event loop changes the counts, so no lock is needed. Each web process counts only its own streams, so n processes together
-allow n times as many streams.
+A stream is counted from the check of its credential, before its first read, until its end. Only the event loop changes
+the counts, so no lock is needed. Each web process counts only its own streams, so n processes together allow n times as
+many streams.
 """
 
 from __future__ import annotations

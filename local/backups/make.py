@@ -35,7 +35,7 @@ def backup(target: Path, keys_file: Path, *, home: Home) -> None:
     say(f"Backing up Drover to {target}. Drover may keep running.")
     busy_message = f"Another backup of {home.root} is running: wait until it has finished."
     with (
-        HomeLock(home.run / "backup.lock", busy_message=busy_message),
+        HomeLock(home.runtime_folder / "backup.lock", busy_message=busy_message),
         ensure_running_database(home),
     ):
         keys = secrets.read_installation_keys(home)
@@ -68,7 +68,7 @@ def ensure_running_database(home: Home) -> Iterator[None]:
         env.use_installation()
         yield
         return
-    with HomeLock(home.run / "lock"):
+    with HomeLock(home.runtime_folder / "lock"):
         server = embedded_server(home)
         server_url = without_credentials(server.url("drover"))
         env.use_installation()
@@ -93,7 +93,7 @@ def _temporary_folder_beside(target: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _copy_folder(home: Home) -> Iterator[Path]:
     """Yield the path for the copied files, on the same disk as the stored files. Old copies are removed."""
-    folder = home.run / "backup"
+    folder = home.runtime_folder / "backup"
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield folder

@@ -53,7 +53,7 @@ def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> Non
         archive.verify(source, Progress("checked", source.stat().st_size))
     say(f"Restoring the backup of {header.at} to {home.root}.")
     home.create_folders(restoring=True)
-    with HomeLock(home.run / "lock"), contextlib.ExitStack() as stack:
+    with HomeLock(home.runtime_folder / "lock"), contextlib.ExitStack() as stack:
         write_private(home.restore_marker, json.dumps({"id": header.id}) + "\n")
         _Restore(header, keys, home, stack, admin_url).run(source)
         home.restore_marker.unlink()

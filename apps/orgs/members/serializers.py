@@ -22,12 +22,16 @@ class Organization(serializers.Serializer[Any]):
     name = serializers.CharField()
     slug = serializers.CharField()
     max_running = serializers.IntegerField(help_text="Maximum number of concurrent runs.")
-    max_pipelines = serializers.IntegerField(allow_null=True, help_text="null means no limit.")
+    max_pipelines = serializers.IntegerField(
+        allow_null=True, help_text="Maximum number of pipelines; null means no limit."
+    )
     max_members = serializers.IntegerField(
-        allow_null=True, help_text="Maximum number of members, including invited ones."
+        allow_null=True,
+        help_text="Maximum number of members, including invited people; null means no limit.",
     )
     max_rows_month = serializers.IntegerField(
-        allow_null=True, help_text="Maximum rows written per month."
+        allow_null=True,
+        help_text="Maximum rows that runs may write per month; null means no limit.",
     )
     max_bytes_month = serializers.IntegerField(
         allow_null=True,
@@ -38,14 +42,17 @@ class Organization(serializers.Serializer[Any]):
     )
     keep_events_days = serializers.IntegerField(
         allow_null=True,
-        help_text="After this many days the events of the organization-wide event stream are deleted.",
+        help_text="After this many days the events of the organization-wide event stream are deleted; null means never.",
     )
     keep_runs_days = serializers.IntegerField(
         allow_null=True,
-        help_text="After this many days runs are deleted, except runs with existing files and the newest run of each"
+        help_text="After this many days runs are deleted, except runs that still have outputs and the newest run of each"
         " pipeline; null means never.",
     )
-    keep_audit_days = serializers.IntegerField(allow_null=True)
+    keep_audit_days = serializers.IntegerField(
+        allow_null=True,
+        help_text="After this many days audit events are deleted; null means never.",
+    )
     require_second_factor = serializers.BooleanField()
     require_sso = serializers.BooleanField()
     email_domains = serializers.ListField(child=serializers.CharField())
@@ -87,15 +94,15 @@ class NetworkField(serializers.CharField):
 
 
 class DaysField(serializers.IntegerField):
-    """The number of days after which something is deleted."""
+    """The number of days after which data of the org is deleted. The help text contains `data_name`."""
 
-    def __init__(self, *, min_value: int = 1) -> None:
+    def __init__(self, data_name: str, *, min_value: int = 1) -> None:
         super().__init__(
             min_value=min_value,
             max_value=36_500,
             allow_null=True,
             required=False,
-            help_text="Number of days after which these records are deleted; null means never.",
+            help_text=f"Number of days after which {data_name} are deleted; null means never.",
         )
 
 
@@ -119,10 +126,10 @@ class OrganizationChange(serializers.Serializer[Any]):
     max_bytes_month = serializers.IntegerField(
         min_value=0, max_value=MAX_EXACT_INTEGER, allow_null=True, required=False
     )
-    keep_logs_days = DaysField()
-    keep_events_days = DaysField()
-    keep_runs_days = DaysField()
-    keep_audit_days = DaysField(min_value=365)
+    keep_logs_days = DaysField("logs of runs")
+    keep_events_days = DaysField("events")
+    keep_runs_days = DaysField("runs")
+    keep_audit_days = DaysField("audit events", min_value=365)
     require_second_factor = serializers.BooleanField(
         required=False,
         help_text="Members without a second factor must set one up before they can use this organization.",

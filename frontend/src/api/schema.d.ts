@@ -3721,20 +3721,21 @@ export interface components {
             slug: string;
             /** @description Maximum number of concurrent runs. */
             max_running: number;
-            /** @description null means no limit. */
+            /** @description Maximum number of pipelines; null means no limit. */
             max_pipelines: number | null;
-            /** @description Maximum number of members, including invited ones. */
+            /** @description Maximum number of members, including invited people; null means no limit. */
             max_members: number | null;
-            /** @description Maximum rows written per month. */
+            /** @description Maximum rows that runs may write per month; null means no limit. */
             max_rows_month: number | null;
             /** @description Maximum bytes that runs may move per month; null means no limit. */
             max_bytes_month: number | null;
             /** @description After this many days logs are deleted; null means never. */
             keep_logs_days: number | null;
-            /** @description After this many days the events of the organization-wide event stream are deleted. */
+            /** @description After this many days the events of the organization-wide event stream are deleted; null means never. */
             keep_events_days: number | null;
-            /** @description After this many days runs are deleted, except runs with existing files and the newest run of each pipeline; null means never. */
+            /** @description After this many days runs are deleted, except runs that still have outputs and the newest run of each pipeline; null means never. */
             keep_runs_days: number | null;
+            /** @description After this many days audit events are deleted; null means never. */
             keep_audit_days: number | null;
             require_second_factor: boolean;
             require_sso: boolean;
@@ -3899,13 +3900,13 @@ export interface components {
             max_rows_month?: number | null;
             /** Format: int64 */
             max_bytes_month?: number | null;
-            /** @description Number of days after which these records are deleted; null means never. */
+            /** @description Number of days after which logs of runs are deleted; null means never. */
             keep_logs_days?: number | null;
-            /** @description Number of days after which these records are deleted; null means never. */
+            /** @description Number of days after which events are deleted; null means never. */
             keep_events_days?: number | null;
-            /** @description Number of days after which these records are deleted; null means never. */
+            /** @description Number of days after which runs are deleted; null means never. */
             keep_runs_days?: number | null;
-            /** @description Number of days after which these records are deleted; null means never. */
+            /** @description Number of days after which audit events are deleted; null means never. */
             keep_audit_days?: number | null;
             /** @description Members without a second factor must set one up before they can use this organization. */
             require_second_factor?: boolean;
