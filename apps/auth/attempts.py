@@ -77,8 +77,8 @@ def record_mail_request(ip: str | None) -> None:
     _record_attempt(MAIL_LIMIT, _client_network(ip))
 
 
-def record_passkey_attempt(ip: str | None) -> None:
-    """Record a passkey attempt. Raises TooManyAttempts."""
+def record_attempt_of_ip(ip: str | None) -> None:
+    """Record an attempt with a passkey, or a query for an org's provider. Raises TooManyAttempts."""
     _record_attempt(IP_LIMIT, _client_network(ip))
 
 
@@ -93,7 +93,7 @@ def record_code_attempt(user_id: UUID, ip: str | None) -> None:
 
 
 def delete_code_attempts(user_id: UUID) -> None:
-    """Delete the failed attempts of this user after a correct code."""
+    """Delete the attempts that count towards the user's limit, because the code was right."""
     LoginAttempt.objects.filter(key=_key(CODE_LIMIT, str(user_id))).delete()
 
 
@@ -124,9 +124,9 @@ def record_mail_within_limit(email: str) -> bool:
 
 
 def delete_login_attempts(recorded_attempts: list[LoginAttempt]) -> None:
-    """Delete this attempt and the earlier failed attempts of the account, because the password was right."""
-    by_ip, by_account = recorded_attempts
-    LoginAttempt.objects.filter(key=by_account.key).delete()
+    """Delete this attempt, and the earlier attempts for this account and IP address, because the password was right."""
+    by_ip, by_account_and_ip = recorded_attempts
+    LoginAttempt.objects.filter(key=by_account_and_ip.key).delete()
     by_ip.delete()
 
 

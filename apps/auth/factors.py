@@ -257,7 +257,7 @@ def begin_passkey_check(*, ip: str | None) -> PasskeyChallenge:
     """
     from allauth.mfa.webauthn.internal.auth import begin_authentication
 
-    attempts.record_passkey_attempt(ip)
+    attempts.record_attempt_of_ip(ip)
     with _webauthn_ceremony({}) as state:
         options = begin_authentication()
     return {

@@ -44,8 +44,8 @@ async def serve(stop_callbacks: Sequence[StopCallback], *, concurrency: int) -> 
     max_jobs = {
         queue.name: queue.concurrency or concurrency for queue in registry.queues().values()
     }
-    threads = sum(max_jobs.values()) + EXTRA_THREADS
-    loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
+    thread_count = sum(max_jobs.values()) + EXTRA_THREADS
+    loop.set_default_executor(ThreadPoolExecutor(thread_count, thread_name_prefix="job"))
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, _stop_handler(stop_callbacks, stop))

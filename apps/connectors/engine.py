@@ -56,7 +56,7 @@ UNPACK_SECONDS = 30.0
 UNPACK_CPU_SECONDS = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
-_TOO_SLOW_TO_PARSE = "Parsing it takes too long: make the code shorter or simpler."
+_TOO_SLOW_TO_PARSE = "Parsing the code takes too long: make it shorter or simpler."
 
 
 class Streams(TypedDict):
@@ -162,10 +162,10 @@ def preview(
 def validate(*, org_id: UUID, code: str) -> Report:
     """Return the report on the code (`apps.engine.authoring.report`) without running the code.
 
-    Raises Invalid, Unavailable.
+    Raises Invalid and Unavailable.
     """
     payload = {"kind": "custom", "text": code}
-    with _raise_invalid("code"):
+    with _convert_errors_to_invalid("code"):
         answer: Report = _call_engine(
             "validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU_SECONDS
         )
@@ -178,7 +178,7 @@ def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
     Raises Unavailable, and Invalid with an error of `field`.
     """
     payload = {"kind": "transform", "text": code}
-    with _raise_invalid(field):
+    with _convert_errors_to_invalid(field):
         answer: Report = _call_engine(
             "validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU_SECONDS
         )
@@ -186,7 +186,7 @@ def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
 
 
 def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
-    """Read a branch: see `apps.engine.repository.read_repository`. Raises EngineError."""
+    """Read a branch with `apps.engine.repository.read_repository`. Raises EngineError."""
     payload = {
         "role": "source",
         "kind": "repository",
@@ -198,12 +198,12 @@ def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
 
 
 def unpack(*, org_id: UUID, filename: str, content: str) -> UnpackedFiles:
-    """Return the files of an upload with base64 `content`: see `apps.engine.authoring.bundles.unpack`.
+    """Return the files of an upload with base64 `content`, see `apps.engine.authoring.bundles.unpack`.
 
-    Raises Invalid, Unavailable.
+    Raises Invalid and Unavailable.
     """
     payload = {"kind": "upload", "filename": filename, "content": content}
-    with _raise_invalid("content"):
+    with _convert_errors_to_invalid("content"):
         answer: UnpackedFiles = _call_engine(
             "unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU_SECONDS
         )
@@ -211,7 +211,7 @@ def unpack(*, org_id: UUID, filename: str, content: str) -> UnpackedFiles:
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
-    """Preview a source for its author: see `apps.engine.trial.try_source`."""
+    """Preview a source for its author, with `apps.engine.trial.try_source`."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_common_payload(org_id)}
     try:
         answer: TrialAnswer = _call_engine("try_source", org_id, payload, PREVIEW_SECONDS)
@@ -289,7 +289,7 @@ def _call_engine(
 
 
 @contextmanager
-def _raise_invalid(field: str) -> Iterator[None]:
+def _convert_errors_to_invalid(field: str) -> Iterator[None]:
     """Raise Invalid for a text that cannot be parsed, and Unavailable if the machine is too busy to parse it."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Read the events of a stream from the database: the first frames for a new client, or the missed events."""
+"""Read stored events for an event stream: the first frames for a new client, or the events that a client missed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The frames that a client has not received yet, the last event's number, and whether the stream has ended."""
+    """The frames that a client has not received yet, the number of the last event, and whether the stream has ended."""
 
     frames: tuple[bytes, ...]
     last: int
@@ -28,7 +28,7 @@ class Backlog:
 
 
 class EventFeed(ABC):
-    """One numbered stream. Each read is short and synchronous, and opens its own scope."""
+    """The numbered events of one event stream. Each read is short and synchronous, and opens its own scope."""
 
     def __init__(self, org_id: UUID, key: UUID) -> None:
         self.org_id = org_id
@@ -46,21 +46,21 @@ class EventFeed(ABC):
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
         """Return (number, kind, body) of at most MAX_ROWS stored events after this number, in order."""
 
-    def after(self, last_seen: int) -> Backlog:
-        """Return the events after number `last_seen`, or `first_backlog` if some of them were deleted."""
+    def backlog_after(self, last_seen: int) -> Backlog:
+        """Return the events after number `last_seen`, or `first_backlog` if not all of these events are stored."""
         with org_scope(self.org_id):
             newest = self.newest_number()
             if last_seen == newest:
                 return Backlog((), last_seen, self.is_over())
             rows = self.rows(last_seen)
         if last_seen > newest or not rows or rows[-1][0] != last_seen + len(rows):
-            return self.first_backlog()  # Some rows were deleted.
+            return self.first_backlog()
         frames = tuple(format_frame(*row) for row in rows)
         last, kind, _ = rows[-1]
         return Backlog(frames, last, ended=kind == "end" and last == newest)
 
     def is_over(self) -> bool:
-        """Whether the newest event is the last one of this stream."""
+        """Whether the newest event is the last event of this event stream."""
         return False
 
 
@@ -89,7 +89,7 @@ class OrgFeed(EventFeed):
 
 
 def is_next(notice: Notice, last_seen: int) -> bool:
-    """Whether this notice has the number after `last_seen`, and contains its body."""
+    """Whether this notice has the number after `last_seen`, and contains the frame of the event."""
     return notice.number == last_seen + 1 and bool(notice.frame)
 
 

@@ -168,7 +168,7 @@ def last_event_id(request: HttpRequest) -> int | None:
 
 
 def read_backlog(feed: EventFeed, last_seen: int | None) -> Backlog:
-    return feed.first_backlog() if last_seen is None else feed.after(last_seen)
+    return feed.first_backlog() if last_seen is None else feed.backlog_after(last_seen)
 
 
 class Streams:

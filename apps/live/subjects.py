@@ -23,9 +23,11 @@ class Subject:
     event_table: str
     id_column: str
     table: str
-    org_kinds: frozenset[str]  # kinds of stored events that also belong to the org's stream
-    live_only_kinds: frozenset[str]  # kinds that the org's stream sends only live, without a number
-    path: re.Pattern[str]  # pattern of the stream's path; its group `key` is the object's id
+    org_kinds: frozenset[str]  # kinds of stored events that also belong to the org's event stream
+    live_only_kinds: frozenset[
+        str
+    ]  # kinds that the org's event stream sends only live, without a number
+    path: re.Pattern[str]  # pattern of the event stream's path; its group `key` is the object's id
     feed: Callable[
         [Principal, UUID], Any
     ]  # returns a `feeds.EventFeed` for this principal; raises NotFound
@@ -35,7 +37,7 @@ _registered: list[Subject] = []
 
 
 def register(subject: Subject) -> None:
-    """Register a subject for the hub, the org's stream and the routes of streams."""
+    """Register a subject for the hub, the org's event stream and the routes of event streams."""
     if subject not in _registered:
         _registered.append(subject)
 
@@ -45,5 +47,5 @@ def all_subjects() -> list[Subject]:
 
 
 def is_live_only(kind: str) -> bool:
-    """Whether the org's stream sends events of this kind only live, without a number."""
+    """Whether the org's event stream sends events of this kind only live, without a number."""
     return any(kind in subject.live_only_kinds for subject in _registered)

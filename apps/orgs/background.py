@@ -11,7 +11,7 @@ from apps.background.sweeping import remove_in_batches
 from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 
-RESPONSE_RETENTION = timedelta(hours=24)  # stored responses to Idempotency-Keys
+RESPONSE_RETENTION = timedelta(hours=24)  # of responses that are stored for an Idempotency-Key
 
 add_exports(
     Export(

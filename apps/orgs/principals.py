@@ -70,13 +70,13 @@ class Principal:
             raise PermissionMissing(permission)
 
     def require_org(self) -> UUID:
-        """Return the org of a request. Raises NoOrganization if the principal has no org."""
+        """Return the id of the org. Raises NoOrganization if the principal has no org."""
         if self.org_id is None:
             raise NoOrganization
         return self.org_id
 
     def require_user(self) -> UUID:
-        """Return the user of a request. Raises SessionNeeded if there is none."""
+        """Return the id of the user. Raises SessionNeeded if the principal has no user."""
         if self.user_id is None:
             raise SessionNeeded
         return self.user_id
@@ -90,7 +90,7 @@ class Principal:
             raise SessionNeeded
 
     def require_session(self) -> UUID:
-        """Return the session's id. Raises SessionNeeded for an API key."""
+        """Return the id of the session. Raises SessionNeeded if the principal has no session, such as an API key."""
         if self.session_id is None:
             raise SessionNeeded
         return self.session_id
@@ -130,7 +130,7 @@ class Principal:
 
 
 def system_principal(label: str, *, ip: str | None = None) -> Principal:
-    """Return the principal for a part of Drover. The audit log shows `label`. It may do everything."""
+    """Return the principal for a part of Drover. The principal may do everything, and the audit log shows `label`."""
     return Principal(None, None, Role.OWNER, Actor("system", None, label, ip))
 
 
@@ -139,7 +139,7 @@ def operator_principal(
 ) -> Principal:
     """Return the principal for an operator, who uses an operator's page or a command.
 
-    It may do everything.
+    The principal may do everything.
     """
     return Principal(None, None, Role.OWNER, Actor("operator", user_id, label, ip))
 
@@ -147,7 +147,7 @@ def operator_principal(
 def person_principal(user_id: UUID, email: str, ip: str | None = None) -> Principal:
     """Return the principal for a user who does not act as a member, for example a user who joins an org.
 
-    It has no permissions.
+    The principal has no permissions.
     """
     actor = Actor("user", user_id, email, ip)
     return Principal(None, user_id, Role.VIEWER, actor, scopes=frozenset())

@@ -27,7 +27,7 @@ urlpatterns = [
     path("auth/password/forgot", account_views.ForgottenPassword.as_view()),
     path("auth/password/reset", account_views.PasswordReset.as_view()),
     path("auth/email/verify", account_views.EmailConfirmation.as_view()),
-    path("auth/email/send", account_views.EmailVerification.as_view()),
+    path("auth/email/send", account_views.VerificationMail.as_view()),
     path("auth/email/change", account_views.EmailChange.as_view()),
     path("auth/passkey/begin", sign_in_views.PasskeyBegin.as_view()),
     path("auth/passkey/login", sign_in_views.PasskeyLogin.as_view()),

@@ -71,7 +71,9 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
         outcome = _run_engine(worker, claim, recorder)
         progress = recorder.latest_progress
         if isinstance(outcome, Failed):  # The child may have reported rows that were not committed.
-            progress = positions.read_checkpoint(claim.org_id, claim.pipeline_id) or progress
+            progress = (
+                positions.read_unfinished_progress(claim.org_id, claim.pipeline_id) or progress
+            )
         result = AttemptResult(claim, outcome, recorder.stop_reason(), progress)
         retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:
@@ -208,7 +210,7 @@ class AttemptResult:
         history = retries.History(failures, idle_attempts, run.crashes + crashed, run.max_attempts)
         # If the run has reached its time limit, another attempt would not help.
         is_timed_out = self.stop_reason == "timeout"
-        wait = None if is_timed_out else retries.wait_before_next(failed, history)
+        wait = None if is_timed_out else retries.wait_before_next_attempt(failed, history)
         seconds_left = run.timeout_seconds - (timezone.now() - _start_time(run)).total_seconds()
         if wait is not None and wait > seconds_left:
             failed = retries.failure_at_time_limit(failed, wait=wait, seconds_left=seconds_left)

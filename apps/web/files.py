@@ -44,7 +44,7 @@ def store_files_in_scope(wsgi: Wsgi) -> Wsgi:
 
 
 def send_stored_file(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Send:
-    """Wrap `send`. At the end of the body it sends the file that is stored in `scope`."""
+    """Return a `send` that replaces the last message of the body by the file in `scope`, if there is one."""
 
     async def send_with_file(message: Message) -> None:
         file = scope.get(FILE_KEY)

@@ -1,4 +1,4 @@
-"""Set security headers on every response. Streams use the same policy."""
+"""Set security headers on every response. Event streams use the same content security policy."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Order:
 
 
 def parse_time(text: str) -> datetime:
-    """Parse the time in a cursor. Raises ValueError if it has no zone: Drover's cursors always contain a zone."""
+    """Parse the time in a cursor. Raises ValueError if the time has no time zone."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -111,12 +111,12 @@ def page(
     rows_of_page = rows_of_page[:limit]
     if cursor and cursor.backwards:
         rows_of_page.reverse()
-    after, before = _neighbour_cursors(rows_of_page, has_more, cursor, name, order)
+    next_cursor, previous_cursor = _neighbour_cursors(rows_of_page, has_more, cursor, name, order)
     return Response(
         {
             "results": [render(row) for row in rows_of_page] if render else rows_of_page,
-            "next": after,
-            "previous": before,
+            "next": next_cursor,
+            "previous": previous_cursor,
             "count": rows.order_by().values("id").count(),
         }
     )
@@ -131,8 +131,8 @@ def _neighbour_cursors(
     """
     backwards = cursor is not None and cursor.backwards
     if not rows_of_page:
-        return_cursor = _reversed_cursor(cursor, order) if cursor else None
-        return (return_cursor, None) if backwards else (None, return_cursor)
+        reversed_cursor = _reversed_cursor(cursor, order) if cursor else None
+        return (reversed_cursor, None) if backwards else (None, reversed_cursor)
     has_next, has_previous = (True, has_more) if backwards else (has_more, cursor is not None)
     return (
         _cursor_at(rows_of_page[-1], name, order, backwards=False) if has_next else None,

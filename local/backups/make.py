@@ -29,7 +29,7 @@ SCHEMAS = ("public", "engine")
 
 
 def backup(target: Path, keys_file: Path, *, home: Home) -> None:
-    """Write both files, readable by their owner only. If this raises LocalError, neither file was written."""
+    """Write the backup and the keys, readable by their owner only. If this raises LocalError, neither was written."""
     _refuse_to_overwrite(target, keys_file)
     home.create_folders()
     say(f"Backing up Drover to {target}. Drover may keep running.")
@@ -39,10 +39,10 @@ def backup(target: Path, keys_file: Path, *, home: Home) -> None:
         ensure_running_database(home),
     ):
         keys = secrets.read_installation_keys(home)
-        with _temporary_folder_beside(target) as work, _copy_folder(home) as copy:
-            _Backup(keys, work, copy).write(work / target.name)
+        with _temporary_folder_beside(target) as work_folder, _folder_for_copies(home) as copies:
+            _Backup(keys, work_folder, copies).write(work_folder / target.name)
             secrets.write(keys_file, keys)
-            (work / target.name).replace(target)
+            (work_folder / target.name).replace(target)
     say(f"  {target}  {megabytes(target.stat().st_size)}")
     say(f"  {keys_file}  the keys")
     say(
@@ -91,8 +91,8 @@ def _temporary_folder_beside(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _copy_folder(home: Home) -> Iterator[Path]:
-    """Yield the path for the copied files, on the same disk as the stored files. Old copies are removed."""
+def _folder_for_copies(home: Home) -> Iterator[Path]:
+    """Yield the path for copies of the stored files, on the same disk. Copies of an earlier backup are removed."""
     folder = home.runtime_folder / "backup"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -104,10 +104,10 @@ def _copy_folder(home: Home) -> Iterator[Path]:
 class _Backup:
     """Writes one backup. Django's settings describe the installation."""
 
-    def __init__(self, keys: secrets.Keys, work: Path, copy: Path) -> None:
+    def __init__(self, keys: secrets.Keys, work_folder: Path, copies_folder: Path) -> None:
         from django.conf import settings
 
-        self._keys, self._work, self._copy = keys, work, copy
+        self._keys, self._work_folder, self._copies_folder = keys, work_folder, copies_folder
         self._url = env.role_url(settings.DATABASE_URL, keys["secret_key"], OWNER)
         self._kind: str = settings.STORAGE_KIND
         self._bucket: str = settings.STORAGE_BUCKET
@@ -128,7 +128,7 @@ class _Backup:
     def _copy_stored_files(self, snapshot: Snapshot) -> int:
         if self._kind != "local":
             return 0
-        return files.copy_files(self._storage, self._copy, keep_alive=snapshot.keep_alive)
+        return files.copy_files(self._storage, self._copies_folder, keep_alive=snapshot.keep_alive)
 
     def _make_header(self, snapshot: Snapshot, tools: Tools, stored_bytes: int) -> Header:
         return Header(
@@ -143,7 +143,7 @@ class _Backup:
         )
 
     def _dump(self, tools: Tools, snapshot: Snapshot) -> None:
-        dump = self._work / archive.DATABASE_DUMP
+        dump = self._work_folder / archive.DATABASE_DUMP
         progress = Progress("database")
         databases.dump(
             *(tools, self._url, dump),
@@ -151,12 +151,14 @@ class _Backup:
             snapshot=snapshot.name,
             on_progress=lambda: progress.watch(dump),
         )
-        warehouse = self._demo_warehouse()
-        if warehouse:
-            target = self._work / archive.DEMO_DUMP
-            databases.dump(tools, warehouse, target, schemas=("public",), on_progress=lambda: None)
+        warehouse_url = self._demo_warehouse_url()
+        if warehouse_url:
+            target = self._work_folder / archive.DEMO_DUMP
+            databases.dump(
+                tools, warehouse_url, target, schemas=("public",), on_progress=lambda: None
+            )
 
-    def _demo_warehouse(self) -> str:
+    def _demo_warehouse_url(self) -> str:
         """Return the URL of the demo's warehouse; empty if this server has no demo."""
         url = demo_locations.warehouse_url(self._url, self._keys["secret_key"])
         try:
@@ -166,7 +168,7 @@ class _Backup:
         return url
 
     def _pack(self, target: Path, header: Header) -> None:
-        dumps = [path for path in self._work.iterdir() if path.suffix == ".dump"]
+        dumps = [path for path in self._work_folder.iterdir() if path.suffix == ".dump"]
         total = header.bytes + sum(path.stat().st_size for path in dumps)
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             writer = Writer(file, Progress("archive", total))
@@ -180,13 +182,15 @@ class _Backup:
 
     def _pack_stored_files(self, writer: Writer) -> None:
         if self._kind == "local":
-            for path in sorted(self._copy.rglob("*")):
+            for path in sorted(self._copies_folder.rglob("*")):
                 if path.is_file():
-                    writer.add(f"{archive.STORAGE_FOLDER}{path.relative_to(self._copy)}", path)
+                    writer.add(
+                        f"{archive.STORAGE_FOLDER}{path.relative_to(self._copies_folder)}", path
+                    )
             return
         from django.core.files.storage import default_storage
 
-        listing = self._work / archive.BUCKET_LISTING
+        listing = self._work_folder / archive.BUCKET_LISTING
         with listing.open("w") as file:
             file.writelines(files.list_objects(default_storage, self._kind))
         writer.add(archive.BUCKET_LISTING, listing)

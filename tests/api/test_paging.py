@@ -88,7 +88,9 @@ def test_reading_all_pages_forwards_and_back_returns_every_stable_row_once(
         transaction.set_rollback(True)
 
 
-class ReadPages:
+class ReadResult:
+    """The ids of all rows, the ids on the last page, and the cursor from the last page to the previous page."""
+
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.last_page: list[str] = []
@@ -97,18 +99,18 @@ class ReadPages:
 
 def read_all_pages(
     client: APIClient, direction: str, query: dict[str, Any], change_rows: Any
-) -> ReadPages:
+) -> ReadResult:
     """Read all pages in one direction. If the query has a `cursor` of None, there are no pages."""
-    pages = ReadPages()
+    result = ReadResult()
     if "cursor" in query and query["cursor"] is None:
-        return pages
+        return result
     while True:
         body = get_page(client, **query)
-        pages.last_page = [row["id"] for row in body["results"]]
-        pages.ids += pages.last_page
-        pages.last_cursor = body["previous"]
+        result.last_page = [row["id"] for row in body["results"]]
+        result.ids += result.last_page
+        result.last_cursor = body["previous"]
         if body[direction] is None:
-            return pages
+            return result
         query = {"limit": query["limit"], "cursor": body[direction]}
         change_rows()
 
@@ -153,9 +155,9 @@ LIST_PATHS = (
 
 def measure_list(client: APIClient, path: str) -> tuple[int, int]:
     """Request a list's first page with the largest limit, and return the numbers of queries and rows."""
-    limit = {"count": 200} if "/scim/v2/" in path else {} if "groups" in path else {"limit": 200}
+    query = {"count": 200} if "/scim/v2/" in path else {} if "groups" in path else {"limit": 200}
     with CaptureQueriesContext(connection) as captured:
-        answer = client.get(path, limit)
+        answer = client.get(path, query)
         assert answer.status_code == 200, answer.content
     rows = next(rows for rows in answer.json().values() if isinstance(rows, list) and rows)
     return len(captured), len(answer.json().get("Resources", rows))
@@ -167,11 +169,11 @@ def test_a_list_needs_no_more_queries_for_more_rows(db: None, path: str) -> None
 
     planted = plant()
     client = planted.world.client(Role.OWNER)
-    queries, rows = measure_list(client, path)
+    query_count, row_count = measure_list(client, path)
     add_rows(planted, 20)
-    queries_after, rows_after = measure_list(client, path)
-    assert rows_after >= rows + 20
-    assert queries_after == queries
+    query_count_after, row_count_after = measure_list(client, path)
+    assert row_count_after >= row_count + 20
+    assert query_count_after == query_count
 
 
 @pytest.mark.parametrize(

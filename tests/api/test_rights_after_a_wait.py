@@ -141,14 +141,14 @@ def test_a_caller_who_may_no_longer_use_the_connector_gets_no_preview(
     assert [error["field"] for error in answer.json()["errors"]] == ["source.connector_id"]
 
 
-def grant_roles_in_two_domains(world: World, domain: Any, other: str) -> None:
-    """Give the viewer the role member in this domain, and in a new domain with the name `other`.
+def grant_roles_in_two_domains(world: World, domain: Any, other_name: str) -> None:
+    """Give the viewer the role member in this domain, and in a new domain with the name `other_name`.
 
     Because of the second domain, the viewer may still preview pipelines after losing the role in the first.
     """
     with world.scope():
         viewer = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
-        other_domain = Domain.unscoped.create(org=world.org, name=other)
+        other_domain = Domain.unscoped.create(org=world.org, name=other_name)
         for domain_id in (domain, other_domain.pk):
             DomainRole.unscoped.create(
                 org=world.org, membership=viewer, domain_id=domain_id, role=Role.MEMBER

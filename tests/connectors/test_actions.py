@@ -37,7 +37,7 @@ def planted(db: None) -> PlantedOrg:
 def actions_on_objects(
     org: Org, by: Principal, ids: dict[str, UUID]
 ) -> dict[str, Callable[..., Any]]:
-    """Return each action on an existing object, with its arguments. Those that compare versions also accept `match`."""
+    """Return each action on an existing object, with its arguments. Actions that compare versions accept `match`."""
     bind: Any = partial(partial, org=org, by=by)
     connector = {"connector_id": ids["connector"]}
     source = {"source_id": ids["custom_source"]}

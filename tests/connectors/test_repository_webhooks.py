@@ -1,4 +1,4 @@
-"""Webhooks of Git servers: a valid signature requests a sync, and any other request gets 404."""
+"""Webhooks of Git servers. Only a request with a valid signature, or with the secret, may request a sync."""
 
 from __future__ import annotations
 

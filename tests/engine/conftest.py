@@ -129,12 +129,12 @@ class Rehearsal:
         faults.place_fault(self.spec, f"hold {moment}")
         with ThreadPoolExecutor(1) as pool:
             ended = threading.Event()
-            finished_action = pool.submit(
+            action_future = pool.submit(
                 faults.call_when_held, self.spec, action, after_release, ended.is_set
             )
             outcome = self.attempt()
             ended.set()
-            finished_action.result()
+            action_future.result()
         assert faults.remove_fault(self.spec), f"the child did not reach {moment}: {outcome}"
         return outcome
 

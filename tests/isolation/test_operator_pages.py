@@ -94,9 +94,9 @@ def test_an_operator_sees_only_rows_of_the_org_with_support_access(
     set_up_second_factor(client)
     open_support_access(client, ours.world.org)
     page_count = 0
-    for model, page in admin.site._registry.items():
-        assert isinstance(page, OperatorAdmin)
-        if page.org_column != "org_id":
+    for model, model_admin in admin.site._registry.items():
+        assert isinstance(model_admin, OperatorAdmin)
+        if model_admin.org_column != "org_id":
             continue  # the lists of users and of orgs are open to every operator
         base = f"{BASE}{model._meta.app_label}/{model._meta.model_name}/"
         rows = getattr(model, "unscoped").using("ops")  # noqa: B009 - not on every model

@@ -52,8 +52,8 @@ def times_by_clock(text: str, zone_name: str, after: datetime, until: datetime) 
         moment, previous = moment + MINUTE, local
         local = moment.astimezone(zone)
         local_time = local.replace(tzinfo=None, fold=0)
-        is_due = is_scheduled_at(cron, local_time) and (cron.every_hour or local.fold == 0)
-        if not cron.every_hour:
+        is_due = is_scheduled_at(cron, local_time) and (cron.is_every_hour or local.fold == 0)
+        if not cron.is_every_hour:
             skipped_time = previous.replace(tzinfo=None, fold=0) + MINUTE
             while skipped_time < local_time:
                 is_due = is_due or is_scheduled_at(cron, skipped_time)

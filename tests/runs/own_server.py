@@ -37,7 +37,7 @@ class OwnServer:
         return process is not None and process.poll() is None
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL, which ends every session."""
+        """Kill the server with SIGKILL, which ends every connection."""
         process = self._postgres.process
         assert process is not None
         process.send_signal(signal.SIGKILL)
@@ -60,7 +60,7 @@ class OwnServer:
 
     @property
     def recovery_count(self) -> int:
-        """Return how often the server has recovered after it, or one of its session processes, was killed."""
+        """Return how often the server has recovered after it, or one of its backend processes, was killed."""
         return self.log.count("was not properly shut down")
 
 

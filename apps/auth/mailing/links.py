@@ -31,7 +31,7 @@ PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a used link proves: this user requested it, and the user receives mail at this address."""
+    """What a used link proves: this user receives mail at this address."""
 
     user: User
     purpose: MailedLink.Purpose
@@ -61,7 +61,8 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
 def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
     """Mail a new link to this user.
 
-    Does nothing if there is no such user, or if the account has changed since the link was requested.
+    Does nothing if there is no such user, if the account has changed since the link was requested, or if the address
+    to verify is verified already.
     """
     users = User.objects.filter(is_active=True, proof_version=version)
     user = users.filter(pk=user_id).first() if user_id else None
@@ -78,8 +79,8 @@ def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: i
 def use_link(secret: str, *purposes: MailedLink.Purpose) -> Proof:
     """Mark the link with this secret as used, and lock its user until the transaction ends.
 
-    Raises LinkSpent if the link is unknown, used, expired or has another purpose. Also raises it if the address of
-    the account has changed since the link was sent.
+    Raises LinkSpent if the link is unknown, used, expired or has another purpose, if the user is disabled, or if the
+    address of the account has changed since the link was sent.
     """
     usable_links = MailedLink.objects.filter(
         digest=digest(secret), purpose__in=purposes, expires_at__gt=timezone.now()

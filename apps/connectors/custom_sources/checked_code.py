@@ -13,7 +13,7 @@ from apps.orgs.exceptions import CheckFirst, Invalid
 
 @dataclass(frozen=True)
 class CheckedCode:
-    """Validated code with its report (`apps.engine.authoring.report`) and its origin."""
+    """Validated code with its report (`apps.engine.authoring.report`), note, commit and author."""
 
     code: str
     report: Report

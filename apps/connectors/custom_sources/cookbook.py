@@ -1,4 +1,4 @@
-"""Short example sources. Each file can be run; its first line is its title."""
+"""Short example sources. Each file can be run. The first line of its docstring is its title."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES_IN_ORDER = (
     "nested_children",
     "any_python",
 )
-EXAMPLE = (COOKBOOK_FOLDER / "api_key.py").read_text("utf-8")
+EXAMPLE_CODE = (COOKBOOK_FOLDER / "api_key.py").read_text("utf-8")
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from typing import Any
 from apps.connectors.custom_sources import cookbook
 
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
-CODE = cookbook.EXAMPLE
+CODE = cookbook.EXAMPLE_CODE
 REPORT: dict[str, Any] = {
     "valid": True,
     "errors": [],

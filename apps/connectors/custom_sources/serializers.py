@@ -77,7 +77,8 @@ class CustomSourceCreate(serializers.Serializer[Any]):
     code = CodeField()
     note = NameField(max_length=200, allow_blank=True, default="")
     approve = serializers.BooleanField(
-        default=False, help_text="Approve it at once, with the hosts it names."
+        default=False,
+        help_text="Whether to approve the first version at once, with the hosts that its code names.",
     )
 
 
@@ -92,7 +93,9 @@ class CustomSourceUpdate(serializers.Serializer[Any]):
 
 class CustomSourceRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    kind = serializers.CharField(help_text="The `kind` of its connectors and pipelines.")
+    kind = serializers.CharField(
+        help_text="The `kind` of connectors and pipelines that use this source."
+    )
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
     origin = serializers.ChoiceField(Origin.choices)
@@ -222,7 +225,8 @@ class TryAnswer(serializers.Serializer[Any]):
     log = TryLine(many=True)
     network = NetworkPlace(many=True)
     isolation = serializers.CharField(
-        allow_blank=True, help_text="Level and layers of the sandbox."
+        allow_blank=True,
+        help_text="The isolation level of the sandbox, and the layers that provide it.",
     )
     failure = TryFailure(allow_null=True)
 

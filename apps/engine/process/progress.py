@@ -16,7 +16,7 @@ MIN_INTERVAL = 5.0  # seconds between two messages; reports in between are not s
 
 
 class ProgressReporter:
-    """Reports the progress of one process. Sends nothing while `send` is None, as in tests and in calls."""
+    """Reports the progress of one process. Sends nothing while `send` is None: only runs set it."""
 
     def __init__(self) -> None:
         self.send: Callable[[Working], None] | None = None

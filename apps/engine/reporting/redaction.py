@@ -79,7 +79,7 @@ def redactor_of_payload(payload: JsonObject) -> Redactor:
 
 
 def secrets_of(config: Any) -> Iterator[str]:
-    """Yield the values of settings whose names suggest a secret, at any depth, and passwords in URLs."""
+    """Yield the values of settings whose names suggest a secret, at any depth, and the credentials in URLs."""
     if isinstance(config, Mapping):
         yield from _basic_credentials(config)
         for name, value in config.items():

@@ -44,11 +44,11 @@ class Limits:
     values: int = json_values.MAX_VALUES  # values in one answer, rows included
     rows: int = 1_000_000  # rows in one answer
     output: int = 64 << 30  # bytes of all answers
-    line: int = 8 * MEGABYTE
+    line: int = 8 * MEGABYTE  # bytes of one line
     log: int = 1 * MEGABYTE  # bytes of log lines that are reported; later lines are only counted
     connections: int = 100_000
     connections_at_once: int = 32
-    network: int = 64 << 30
+    network: int = 64 << 30  # bytes sent and received
 
     def to_json(self) -> JsonObject:
         return asdict(self)

@@ -53,9 +53,8 @@ def _remove_contents(folder: Path, deadline: float) -> None:
         os.close(folder_fd)
 
 
-def _open_subfolder(name: str, folder: int) -> int:
-    """Open the subfolder of that name."""
-    path_fd = os.open(name, PATH_ONLY_FLAGS, dir_fd=folder)
+def _open_subfolder(name: str, folder_fd: int) -> int:
+    path_fd = os.open(name, PATH_ONLY_FLAGS, dir_fd=folder_fd)
     try:
         return _open_with_owner_access(path_fd)
     finally:
@@ -100,8 +99,8 @@ class _FolderEmptier:
                     "The contents of the folder change while it is being removed."
                 )
 
-    def _list_entries(self, folder: int) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(folder) as entries:
+    def _list_entries(self, folder_fd: int) -> Iterator[os.DirEntry[str]]:
+        with os.scandir(folder_fd) as entries:
             for entry in entries:
                 if time.monotonic() > self._deadline:
                     raise OutOfTime
@@ -111,36 +110,36 @@ class _FolderEmptier:
         if not entry.is_dir(follow_symlinks=False):
             self._unlink(entry.name, self._top_fd)
             return
-        folder = _open_subfolder(entry.name, self._top_fd)
+        folder_fd = _open_subfolder(entry.name, self._top_fd)
         try:
-            for inner in self._list_entries(folder):
+            for inner in self._list_entries(folder_fd):
                 with self._collecting_errors():
-                    self._remove_inner_entry(inner, folder)
+                    self._remove_inner_entry(inner, folder_fd)
         finally:
-            os.close(folder)
+            os.close(folder_fd)
         self._rmdir(entry.name, self._top_fd)
 
-    def _remove_inner_entry(self, entry: os.DirEntry[str], folder: int) -> None:
+    def _remove_inner_entry(self, entry: os.DirEntry[str], folder_fd: int) -> None:
         if not entry.is_dir(follow_symlinks=False):
-            self._unlink(entry.name, folder)
+            self._unlink(entry.name, folder_fd)
             return
         try:
-            self._rmdir(entry.name, folder)
+            self._rmdir(entry.name, folder_fd)
         except OSError:  # The folder is not empty.
-            self._move_up(entry.name, folder)
+            self._move_up(entry.name, folder_fd)
 
-    def _move_up(self, name: str, folder: int) -> None:
+    def _move_up(self, name: str, folder_fd: int) -> None:
         # A folder can be moved only if its owner has write access, so open it to give the owner access.
-        os.close(_open_subfolder(name, folder))
-        os.rename(name, next(self._new_names), src_dir_fd=folder, dst_dir_fd=self._top_fd)
+        os.close(_open_subfolder(name, folder_fd))
+        os.rename(name, next(self._new_names), src_dir_fd=folder_fd, dst_dir_fd=self._top_fd)
         self._removed_count += 1  # The folder is no longer in its old position.
 
-    def _unlink(self, name: str, folder: int) -> None:
-        os.unlink(name, dir_fd=folder)
+    def _unlink(self, name: str, folder_fd: int) -> None:
+        os.unlink(name, dir_fd=folder_fd)
         self._removed_count += 1
 
-    def _rmdir(self, name: str, folder: int) -> None:
-        os.rmdir(name, dir_fd=folder)
+    def _rmdir(self, name: str, folder_fd: int) -> None:
+        os.rmdir(name, dir_fd=folder_fd)
         self._removed_count += 1
 
     @contextlib.contextmanager

@@ -70,7 +70,9 @@ class Transform:
             self._sandbox.conclude()
         except EngineError as error:
             raise _to_transform_failure(error) from error
-        logger.info("The transform returned {:,} records for {:,}", self.returned, self.received)
+        logger.info(
+            "The transform received {:,} records and returned {:,}", self.received, self.returned
+        )
 
     def close(self) -> None:
         self._sandbox.close()
@@ -137,7 +139,7 @@ def _exact_value(value: Any) -> Any:
 
 
 def _to_transform_failure(error: EngineError) -> EngineError:
-    """Convert a failure of the sandbox to a failure of the transform, because the source did not cause it."""
+    """Convert a source failure to a failure of the transform, because the source did not cause it."""
     if error.failure_class is not FailureClass.SOURCE:
         return error
     message = error.message.replace("The code", "The transform", 1)

@@ -36,7 +36,7 @@ def save_user(
 ) -> ScimUser:
     """Store a user's attributes and apply them. Raises NameTaken and LimitReached.
 
-    Raises PermissionMissing if the change would remove or demote an owner.
+    Raises PermissionMissing if the change would remove an owner.
     """
     if row.email and row.email != fields["email"]:
         _remove_access(org, by, row)  # Another address means another person.
@@ -59,8 +59,9 @@ def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
 def apply_user(org: Org, by: Principal, row: ScimUser) -> None:
     """Make the membership or the invitation match the directory.
 
-    An active user gets the highest role of their groups. An inactive user loses access. If no group grants a role, a
-    member becomes a viewer if a group granted the old role. Otherwise the member's role does not change.
+    An inactive user loses access. An active user who is not a member is invited. A member gets the highest role that
+    their groups grant, or becomes a viewer if the groups granted a role before and grant none now. The role of an
+    owner does not change.
     """
     if not row.email:
         return  # The directory has not sent an address yet.

@@ -153,7 +153,7 @@ class EmailConfirmation(PublicView):
         return Response(status=204)
 
 
-class EmailVerification(AccountView):
+class VerificationMail(AccountView):
     @operation(
         "auth_email_send",
         tag="auth",

@@ -147,7 +147,7 @@ def choose_provider(*, provider: str, org_slug: str, client: Client) -> str:
 
     Raises TooManyAttempts, and ProviderFailed if the org has no provider.
     """
-    attempts.record_passkey_attempt(client.ip)
+    attempts.record_attempt_of_ip(client.ip)
     chosen_provider = providers.provider_of_org_slug(org_slug) if provider == "sso" else provider
     if chosen_provider is None:
         raise ProviderFailed("provider_unknown")

@@ -61,8 +61,9 @@ def memberships_of(user_id: UUID, *, only_org: UUID | None = None) -> list[Membe
 def login_response(session: Session, org_id: UUID | None = None) -> dict[str, Any]:
     """Return the response to logging in, refreshing and switching the org. It contains an access token.
 
-    The token is for `org_id`, or by default for the first org that the user joined and may access. A user without
-    orgs gets a token for the account only. Raises NotFound if the user is not a member of `org_id`.
+    The token is for `org_id`, or by default for the first org that the user joined and may access. If there is no such
+    org, the token is for the first org. A user without orgs gets a token for the account only. Raises NotFound if the
+    user is not a member of `org_id`.
     """
     memberships = memberships_of(session.user.pk, only_org=session.only_org)
     membership = _choose_membership(memberships, org_id, session)

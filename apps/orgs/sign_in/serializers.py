@@ -12,7 +12,12 @@ from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import AccessDenial
 
-MAX_PASSWORD_LENGTH = 1024  # characters, because hashing a very long password would take long
+MAX_PASSWORD_LENGTH = 1024  # characters; a very long password takes long to hash
+
+
+ORG_HELP = (
+    "Id of the organization to log in to; by default the first that the user joined and may access."
+)
 
 
 class NewAccount(TypedDict):
@@ -63,15 +68,11 @@ class Login(serializers.Serializer[Credentials]):
         required=False,
         help_text="A one-time or recovery code, if the response was `second_factor_needed`.",
     )
-    org = serializers.UUIDField(
-        required=False, help_text="Organization to log in to; by default the one joined first."
-    )
+    org = serializers.UUIDField(required=False, help_text=ORG_HELP)
 
 
 class Refresh(serializers.Serializer[Any]):
-    org = serializers.UUIDField(
-        required=False, help_text="Organization to log in to; by default the one joined first."
-    )
+    org = serializers.UUIDField(required=False, help_text=ORG_HELP)
 
 
 class Switch(serializers.Serializer[Any]):
@@ -120,7 +121,7 @@ class TotpSetup(serializers.Serializer[Any]):
     )
     secret = serializers.CharField()
     uri = serializers.CharField()
-    qr_svg = serializers.CharField(help_text="The URL as a QR code.")
+    qr_svg = serializers.CharField(help_text="`uri` as a QR code, in SVG.")
 
 
 class TotpConfirmation(Code):
@@ -138,7 +139,9 @@ class PasskeyChallenge(serializers.Serializer[Any]):
     challenge = serializers.CharField(
         help_text="Send it back with the browser's response within 10 minutes."
     )
-    options = serializers.DictField(help_text="For navigator.credentials, as WebAuthn's JSON.")
+    options = serializers.DictField(
+        help_text="The options for navigator.credentials, as WebAuthn's JSON."
+    )
 
 
 class PasskeyResponse(serializers.Serializer[Any]):
@@ -151,9 +154,7 @@ class NewPasskey(PasskeyResponse):
 
 
 class PasskeyLogin(PasskeyResponse):
-    org = serializers.UUIDField(
-        required=False, help_text="Organization to log in to; by default the one joined first."
-    )
+    org = serializers.UUIDField(required=False, help_text=ORG_HELP)
 
 
 class PasswordReset(serializers.Serializer[Any]):
@@ -178,7 +179,9 @@ class SessionRow(serializers.Serializer[Any]):
     current = serializers.BooleanField(help_text="Whether this is the session of the request.")
     user_agent = serializers.CharField()
     ip = serializers.IPAddressField(allow_null=True, help_text="Address of the last use.")
-    method = serializers.CharField(help_text="How the user logged in: password, google ...")
+    method = serializers.CharField(
+        help_text="How the user logged in: `password`, `passkey`, or the name of an identity provider."
+    )
     second_factor = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField()

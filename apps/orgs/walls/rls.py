@@ -1,4 +1,4 @@
-"""Migration operations for the second and third barriers between orgs: row-level security and composite keys.
+"""Migration operations for row-level security and composite keys, which keep the rows of orgs apart.
 
 Every table with an `org_id` needs `protect`. Every reference between two such tables needs `same_org`. Guard tests read
 the catalogue of the database, and fail if a table or a reference was forgotten.

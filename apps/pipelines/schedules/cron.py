@@ -1,8 +1,8 @@
 """Parse cron expressions of five fields: minute, hour, day of month, month, day of week.
 
-A field has numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`), or English names of months and weekdays.
-Both 0 and 7 are Sunday. If both day of month and weekday are restricted, a day needs to match only one of them, as in
-POSIX.
+A field has numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`), or English names of months and weekdays
+in three letters (`jan`, `mon`). Both 0 and 7 are Sunday. If both day of month and weekday are restricted, a day needs
+to match only one of them, as in POSIX.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DAYS_OF_MONTH = dict.fromkeys(range(1, 13), 31) | {2: 29, 4: 30, 6: 30, 9: 30, 
 
 
 class CronError(ValueError):
-    """The expression is invalid, or it names a day that does not exist. The message names the field."""
+    """The expression is invalid, or it names a day that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Cron:
     any_weekday: bool
 
     @property
-    def every_hour(self) -> bool:
+    def is_every_hour(self) -> bool:
         return len(self.hours) == 24
 
     def runs_on(self, day: date) -> bool:
@@ -57,7 +57,7 @@ class Cron:
 
 
 def parse(text: str) -> Cron:
-    """Parse an expression. Raises CronError with a sentence that names the field."""
+    """Parse an expression. Raises CronError."""
     if len(text) > MAX_LENGTH:
         raise CronError(f"At most {MAX_LENGTH} characters.")
     parts = text.split()

@@ -115,7 +115,9 @@ def _matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
 
 
 def _moments_to_run(cron: Cron, local_time: datetime, zone: ZoneInfo) -> list[datetime]:
-    return _all_moments(local_time, zone) if cron.every_hour else [_first_moment(local_time, zone)]
+    return (
+        _all_moments(local_time, zone) if cron.is_every_hour else [_first_moment(local_time, zone)]
+    )
 
 
 def _all_moments(local_time: datetime, zone: ZoneInfo) -> list[datetime]:

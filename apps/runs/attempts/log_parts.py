@@ -77,7 +77,7 @@ class LogWriter:
         if upload is None or not upload.done.wait(UPLOAD_WAIT_SECONDS):
             return None
         if upload.row is None:
-            self._return_lines(upload.lines)
+            self._put_lines_back(upload.lines)
             self._upload = None
             return None
         return StoredPart(upload.row, upload.lines)
@@ -95,7 +95,7 @@ class LogWriter:
             self._bytes = 0
         return lines
 
-    def _return_lines(self, lines: Sequence[LogLine]) -> None:
+    def _put_lines_back(self, lines: Sequence[LogLine]) -> None:
         with self._lock:
             self._lines.extendleft(reversed(lines))
             self._bytes += sum(map(_size_in_bytes, lines))

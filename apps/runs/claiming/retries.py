@@ -10,10 +10,10 @@ from django.conf import settings
 from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass
 
-MAX_ATTEMPTS_WITH_PROGRESS = 20  # failed attempts that moved records
+MAX_ATTEMPTS_WITH_PROGRESS = 20  # failed attempts up to the last one that moved records
 MAX_CRASHES = 3  # attempts whose process died; another attempt would probably die too
 MAX_WAIT = 15 * 60.0  # seconds of back-off, unless the server requests a longer wait
-MAX_RETRY_AFTER = 24 * 3600.0  # seconds; longer requests are ignored
+MAX_RETRY_AFTER = 24 * 3600.0  # seconds; a server that requests more gets this wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class History:
     max_idle_attempts: int  # the pipeline's limit
 
 
-def wait_before_next(failed: Failed, history: History) -> float | None:
+def wait_before_next_attempt(failed: Failed, history: History) -> float | None:
     """Return the seconds to wait before the next attempt, or None if there should be no further attempt.
 
     Attempts that moved records are counted separately from idle ones. So a long sync over an unreliable connection
@@ -50,10 +50,10 @@ def failure_at_time_limit(failed: Failed, *, wait: float, seconds_left: float) -
     return replace(failed, evidence=(*failed.evidence, reason))
 
 
-def _back_off_seconds(number: int) -> float:
+def _back_off_seconds(idle_attempts: int) -> float:
     """Return a wait that doubles with each idle attempt. Jitter spreads runs that failed at the same time."""
     base: float = settings.RUN_RETRY_WAIT.total_seconds()
-    wait: float = min(base * 2 ** (number - 1), MAX_WAIT)
+    wait: float = min(base * 2 ** (idle_attempts - 1), MAX_WAIT)
     jitter: float = random.uniform(0.5, 1)  # noqa: S311 - not for security
     return wait * jitter
 

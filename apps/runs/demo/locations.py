@@ -25,7 +25,7 @@ class Locations:
 
     @classmethod
     def from_settings(cls) -> Locations:
-        """Read the locations from the settings. Raises ImproperlyConfigured if one is missing."""
+        """Read the locations from the settings. Raises ImproperlyConfigured if a setting is empty."""
         if missing := [name for name, value in settings.DEMO.items() if not value]:
             raise ImproperlyConfigured(
                 f"DROVER_DEMO_{missing[0].upper()} is not set. `make up` sets it."

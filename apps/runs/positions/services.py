@@ -32,12 +32,12 @@ UNFINISHED_STATUSES = frozenset({"started", "running"})
 
 
 def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Return the position of each stream. Before the first run there is none. Raises NotFound."""
+    """Return the position of each stream. The list is empty before the first run. Raises NotFound."""
     find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def read_checkpoint(org_id: UUID, pipeline_id: UUID) -> Progress | None:
+def read_unfinished_progress(org_id: UUID, pipeline_id: UUID) -> Progress | None:
     """Return the committed progress of an unfinished sync.
 
     Returns None if no sync is unfinished, or the engine's state cannot be read now.

@@ -3227,7 +3227,7 @@ export interface components {
             /** @default  */
             note?: string;
             /**
-             * @description Approve it at once, with the hosts it names.
+             * @description Whether to approve the first version at once, with the hosts that its code names.
              * @default false
              */
             approve?: boolean;
@@ -3235,7 +3235,7 @@ export interface components {
         CustomSourceDetail: {
             /** Format: uuid */
             id: string;
-            /** @description The `kind` of its connectors and pipelines. */
+            /** @description The `kind` of connectors and pipelines that use this source. */
             kind: string;
             name: string;
             description: string;
@@ -3268,7 +3268,7 @@ export interface components {
         CustomSourceRow: {
             /** Format: uuid */
             id: string;
-            /** @description The `kind` of its connectors and pipelines. */
+            /** @description The `kind` of connectors and pipelines that use this source. */
             kind: string;
             name: string;
             description: string;
@@ -3587,7 +3587,7 @@ export interface components {
             mfa_code?: string;
             /**
              * Format: uuid
-             * @description Organization to log in to; by default the one joined first.
+             * @description Id of the organization to log in to; by default the first that the user joined and may access.
              */
             org?: string;
         };
@@ -3831,7 +3831,7 @@ export interface components {
         PasskeyChallenge: {
             /** @description Send it back with the browser's response within 10 minutes. */
             challenge: string;
-            /** @description For navigator.credentials, as WebAuthn's JSON. */
+            /** @description The options for navigator.credentials, as WebAuthn's JSON. */
             options: {
                 [key: string]: unknown;
             };
@@ -3844,7 +3844,7 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description Organization to log in to; by default the one joined first.
+             * @description Id of the organization to log in to; by default the first that the user joined and may access.
              */
             org?: string;
         };
@@ -4370,7 +4370,7 @@ export interface components {
         RefreshRequest: {
             /**
              * Format: uuid
-             * @description Organization to log in to; by default the one joined first.
+             * @description Id of the organization to log in to; by default the first that the user joined and may access.
              */
             org?: string;
         };
@@ -4746,7 +4746,7 @@ export interface components {
             user_agent: string;
             /** @description Address of the last use. */
             ip: string | null;
-            /** @description How the user logged in: password, google ... */
+            /** @description How the user logged in: `password`, `passkey`, or the name of an identity provider. */
             method: string;
             second_factor: boolean;
             /** Format: date-time */
@@ -4869,7 +4869,7 @@ export interface components {
             challenge: string;
             secret: string;
             uri: string;
-            /** @description The URL as a QR code. */
+            /** @description `uri` as a QR code, in SVG. */
             qr_svg: string;
         };
         TransferRequest: {
@@ -4894,7 +4894,7 @@ export interface components {
             requests: components["schemas"]["TryCall"][];
             log: components["schemas"]["TryLine"][];
             network: components["schemas"]["NetworkPlace"][];
-            /** @description Level and layers of the sandbox. */
+            /** @description The isolation level of the sandbox, and the layers that provide it. */
             isolation: string;
             failure: components["schemas"]["TryFailure"] | null;
         };

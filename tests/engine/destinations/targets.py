@@ -1,4 +1,4 @@
-"""Each kind of destination, with what tests need: create one for a job, and read the visible rows."""
+"""A class for each kind of destination. It creates destinations for a job, and reads the visible rows."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class PostgresTarget(Target):
         }
 
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
-        """Run a statement and return its rows. Replace {schema} and {table} by the target's names."""
+        """Run a statement and return its rows. `{schema}` and `{table}` in the text stand for the target's names."""
         names = {
             "schema": sql.Identifier(self.schema),
             "table": sql.Identifier(self.schema, self.table),

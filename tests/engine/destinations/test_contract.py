@@ -1,4 +1,4 @@
-"""The contract of destinations, tested with every destination."""
+"""What every destination must do, tested with each kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.engine.failures import DestinationError
 from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.targets import TARGETS, SyncJob, Target, sync
 
-# Runs a test with each file format. A bucket adds nothing to the format, so buckets run in the long tests only.
+# Runs a test with each target. The buckets contain the same format as `parquet`, so they run in the long tests only.
 WITH_EACH_FORMAT = pytest.mark.parametrize(
     "target",
     [pytest.param(name, marks=[pytest.mark.long] * (" on " in name)) for name in TARGETS],

@@ -147,14 +147,14 @@ def test_private_addresses_are_accepted_when_allowed(host: str) -> None:
         "fe80::1",
     ],
 )
-def test_metadata_and_non_host_addresses_are_refused_even_when_private_ones_are_allowed(
+def test_metadata_and_reserved_addresses_are_refused_even_when_private_ones_are_allowed(
     host: str,
 ) -> None:
     with pytest.raises(HostRefused, match="is refused"):
         check_host(host, 80, allow_private=True)
 
 
-def test_one_private_answer_among_public_ones_refuses_the_name(
+def test_a_name_with_a_private_and_a_public_address_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def resolve_to_mixed_addresses(*_: object, **__: object) -> list[tuple[object, ...]]:
@@ -209,7 +209,7 @@ def test_public_addresses_are_also_accepted_when_private_ones_are_allowed(
 
 @settings(deadline=None)
 @given(st.text(max_size=60), st.booleans())
-def test_only_plain_host_names_reach_the_resolver(host: str, private: bool) -> None:
+def test_only_plain_host_names_reach_the_resolver(host: str, allow_private: bool) -> None:
     resolved_names: list[str] = []
 
     def record_name(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
@@ -219,7 +219,7 @@ def test_only_plain_host_names_reach_the_resolver(host: str, private: bool) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", record_name)
         try:
-            check_host(host, 80, allow_private=private)
+            check_host(host, 80, allow_private=allow_private)
         except EgressError:
             assert not resolved_names
     assert all(name.isascii() and not set(name) & set(" /\\@%\0#?:") for name in resolved_names)

@@ -19,7 +19,7 @@ MakeRehearsal = Callable[..., Rehearsal]
 
 
 class Clock:
-    """Replace the time of the supervisor's watch. Only tests advance it."""
+    """Replaces the module `time` in the supervisor's watch. Time passes only when a test sets `now`."""
 
     def __init__(self) -> None:
         self.now = 0.0

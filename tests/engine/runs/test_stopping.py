@@ -42,7 +42,7 @@ class StopAfterProgress:
         ("shutdown", FailureClass.CRASHED, True),
     ],
 )
-def test_a_stopped_run_fails_for_its_reason_and_the_next_attempt_continues(
+def test_a_stopped_run_fails_with_the_class_of_the_reason_and_the_next_attempt_continues(
     make_rehearsal: MakeRehearsal, reason: StopReason, failure_class: FailureClass, retryable: bool
 ) -> None:
     slow_answers = {

@@ -101,13 +101,13 @@ def sends_signals_through_a_pipe(targets: AttackTargets) -> Any:
     import os
     import struct
 
-    end, _ = os.pipe()
+    read_end, _ = os.pipe()
     set_owner_ex, victim = 15, targets["victim"]
     for request in (
-        lambda: fcntl.fcntl(end, fcntl.F_SETOWN, victim),
-        lambda: fcntl.fcntl(end, set_owner_ex, struct.pack("ii", 1, victim)),
-        lambda: fcntl.fcntl(end, fcntl.F_SETSIG, 9),
-        lambda: fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC),
+        lambda: fcntl.fcntl(read_end, fcntl.F_SETOWN, victim),
+        lambda: fcntl.fcntl(read_end, set_owner_ex, struct.pack("ii", 1, victim)),
+        lambda: fcntl.fcntl(read_end, fcntl.F_SETSIG, 9),
+        lambda: fcntl.fcntl(read_end, fcntl.F_SETFL, os.O_ASYNC),
     ):
         try:
             request()
@@ -159,8 +159,8 @@ def enlarges_a_pipe_buffer(targets: AttackTargets) -> Any:
     import fcntl
     import os
 
-    end, _ = os.pipe()
-    return fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
+    read_end, _ = os.pipe()
+    return fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
 
 
 def enlarges_a_socket_buffer(targets: AttackTargets) -> Any:
@@ -200,10 +200,10 @@ def starts_a_thread_with_its_own_current_folder(targets: AttackTargets) -> Any:
     stack = ctypes.create_string_buffer(1 << 16)
     # CLONE_VM, CLONE_FILES, CLONE_SIGHAND and CLONE_THREAD, but not CLONE_FS.
     clone_flags = 0x00000100 | 0x00000400 | 0x00000800 | 0x00010000
-    function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-    exit_thread = ctypes.cast(libc.pause, function)
+    function_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    thread_function = ctypes.cast(libc.pause, function_type)
     top = ctypes.c_void_p(ctypes.addressof(stack) + len(stack) & ~15)
-    return libc.clone(exit_thread, top, clone_flags, None) > 0
+    return libc.clone(thread_function, top, clone_flags, None) > 0
 
 
 def reads_attributes_of_another_process(targets: AttackTargets) -> Any:

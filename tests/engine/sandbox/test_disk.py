@@ -86,9 +86,9 @@ CODE_BELOW_LIMIT = (
 )
 CODE_WITH_CLOSED_FOLDER = "os.umask(0o777); os.mkdir('closed')"
 FIRST_MODE = modes.available_modes()[0]
-NAMES_IN_ALL_MODES = ("files", "empty files")
-WRITE_CASES = modes.case_params(NAMES_IN_ALL_MODES)
-WRITE_CASES += [(name, FIRST_MODE) for name in WRITING_CODE if name not in NAMES_IN_ALL_MODES]
+CASES_IN_ALL_MODES = ("files", "empty files")
+WRITE_CASES = modes.case_params(CASES_IN_ALL_MODES)
+WRITE_CASES += [(name, FIRST_MODE) for name in WRITING_CODE if name not in CASES_IN_ALL_MODES]
 # In these modes the files of the code are in the file system of the platform.
 HIDE_CASES = modes.case_params(HIDING_CODE, full_modes=(), allowed_modes=("landlock", "root"))
 LIMIT_MESSAGES = "more than 2,097,152 bytes of files|hides files|nested folders"
@@ -192,7 +192,7 @@ def test_use_below_the_limit_is_allowed(
 
 @pytest.mark.parametrize("mode", [mode for mode in modes.available_modes() if "bubble" in mode])
 @pytest.mark.parametrize("folder", ["/", "/dev", "/dev/shm"])  # noqa: S108
-def test_code_cannot_write_to_other_file_systems_in_memory(
+def test_code_cannot_write_to_other_in_memory_file_systems(
     folder: str, mode: str, make_site: Callable[[str], SandboxSite]
 ) -> None:
     body = f"open(os.path.join({folder!r}, 'x'), 'wb')"

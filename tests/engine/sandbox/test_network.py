@@ -339,7 +339,7 @@ def test_a_host_is_resolved_only_once(trial: NetworkTrial, monkeypatch: pytest.M
     assert connected_addresses == ["93.184.216.34"]
 
 
-def test_one_private_answer_among_public_ones_refuses_the_name(
+def test_a_name_with_a_private_and_a_public_address_is_refused(
     trial: NetworkTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.egress import policy

@@ -1,4 +1,4 @@
-"""The root file system of sandboxes is created once. An unused one of an older installation is removed.
+"""The root file system of sandboxes is created once. The unused root of an older installation is removed.
 
 Its Python modules are compiled in advance, because a sandbox cannot save compiled modules.
 """
@@ -17,17 +17,19 @@ import pytest
 from apps.engine.sandbox import paths, roots, workdirs
 
 
-def create_root(home: Path, name: str, *, idle: float) -> Path:
-    """Create a root of another installation, last used `idle` seconds ago."""
+def create_root(home: Path, name: str, *, idle_seconds: float) -> Path:
+    """Create a root of another installation, last used `idle_seconds` ago."""
     work = home / name / roots.WORK_FOLDER
     work.mkdir(parents=True)
-    os.utime(work, (time.time() - idle, time.time() - idle))
+    os.utime(work, (time.time() - idle_seconds, time.time() - idle_seconds))
     return home / name
 
 
 def test_a_root_is_created_once_and_old_ones_are_removed(tmp_path: Path) -> None:
-    old_root = create_root(tmp_path, "root-0123456789abcdef", idle=roots.UNUSED_SECONDS + 60)
-    used_root = create_root(tmp_path, "root-fedcba9876543210", idle=60)
+    old_root = create_root(
+        tmp_path, "root-0123456789abcdef", idle_seconds=roots.UNUSED_SECONDS + 60
+    )
+    used_root = create_root(tmp_path, "root-fedcba9876543210", idle_seconds=60)
     root = roots.prepare_root(tmp_path, paths.find_python_files())
     assert (root / roots.WORK_FOLDER).is_dir()
     assert not old_root.exists()
@@ -79,7 +81,7 @@ def test_compiled_modules_are_valid_for_their_copies(tmp_path: Path) -> None:
 
 
 def _is_compiled(module: Path) -> bool:
-    """Return whether Python accepts the compiled module: it stores the modification time of its source."""
+    """Whether Python accepts the compiled module, because it stores the modification time of its source."""
     compiled = Path(importlib.util.cache_from_source(str(module)))
     if not compiled.exists():
         return False

@@ -136,7 +136,7 @@ class TestInstallationProvider:
         assert client.get("/api/v1/auth/links").json() == {"links": []}
 
     @pytest.mark.parametrize("change", ["password", "sessions", "session", "deactivated"])
-    def test_linking_fails_if_the_session_or_password_changed_meanwhile(
+    def test_linking_fails_if_the_session_ended_or_the_account_changed_meanwhile(
         self, installation_provider: Issuer, change: str
     ) -> None:
         """An attacker starts linking in an open session. The user then ends the session or changes the password."""
@@ -482,7 +482,7 @@ class TestOrgProvider:
         user = key_client.get("/api/v1/auth/me").json()["user"]
         assert (user["email_verified"], user["has_password"]) == (None, None)
 
-    def test_an_invitation_of_another_address_or_org_does_not_count_as_consent(
+    def test_an_invitation_to_another_address_or_org_does_not_count_as_consent(
         self, org_world: World, issuer: Issuer, stranger: World
     ) -> None:
         self.accept_every_user(org_world)

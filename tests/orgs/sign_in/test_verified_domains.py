@@ -97,7 +97,7 @@ def test_members_get_403_and_strangers_cannot_see_or_change_a_domain(
     assert stranger_client.delete(f"{PATH}/{pk}").status_code == 404
 
 
-def test_a_domain_that_another_org_has_verified_is_rejected_without_naming_the_org(
+def test_a_domain_of_another_org_cannot_be_verified_and_the_message_does_not_name_the_org(
     world: World, stranger: World, dns: NameServer
 ) -> None:
     verify_domain(world, dns)

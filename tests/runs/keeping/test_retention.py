@@ -193,7 +193,7 @@ def test_run_events_are_removed_after_the_retention_of_the_org_and_other_events_
     assert (event_kinds(acme, old_run), event_kinds(acme, recent_run)) == (set(), {"run"})
     run_feed = RunFeed(acme.org.pk, recent_run)
     # Some events are missing, so the feed returns the current state.
-    assert run_feed.after(0) == run_feed.first_backlog()
+    assert run_feed.backlog_after(0) == run_feed.first_backlog()
     connection.close()
 
 

@@ -21,7 +21,7 @@ from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 
 PUBLICATIONS_TABLE = "main._drover_publications"
-CREATE_TABLE = f"""
+CREATE_PUBLICATIONS_TABLE = f"""
 CREATE TABLE IF NOT EXISTS {PUBLICATIONS_TABLE} (
     job_id VARCHAR PRIMARY KEY, target VARCHAR NOT NULL, rows BIGINT NOT NULL,
     published_at TIMESTAMP NOT NULL, unknown VARCHAR[] NOT NULL)"""
@@ -32,7 +32,7 @@ INSERT_PUBLICATION = f"INSERT INTO {PUBLICATIONS_TABLE} VALUES (?, ?, ?, ?, ?)" 
 SELECT_NEWEST_TIME = f"SELECT max(published_at) FROM {PUBLICATIONS_TABLE} WHERE target = ?"  # noqa: S608 - a constant
 # A database file belongs to one pipeline. Before a publication is recorded, all earlier publications except the newest
 # are deleted. Deleting them after publishing would change the size of the file, which has been reported by then.
-DELETE_OLDER = (
+DELETE_OLDER_PUBLICATIONS = (
     f"DELETE FROM {PUBLICATIONS_TABLE} WHERE target = ? AND published_at < ({SELECT_NEWEST_TIME})"  # noqa: S608 - constants
 )
 PART_COLUMN, ROW_COLUMN = "_drover_part", "_drover_row"
@@ -40,7 +40,7 @@ PART_COLUMN, ROW_COLUMN = "_drover_part", "_drover_row"
 
 def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | None:
     """Return the number of rows that the job published, or None if it has not published."""
-    connection.execute(CREATE_TABLE)
+    connection.execute(CREATE_PUBLICATIONS_TABLE)
     query = f"SELECT rows FROM {PUBLICATIONS_TABLE} WHERE job_id = ?"  # noqa: S608 - a constant
     row = connection.execute(query, [job_id]).fetchone()
     return None if row is None else int(row[0])
@@ -59,7 +59,7 @@ def refuse_if_superseded(
     A later sync removes this job's staged rows, so publishing fails for a job with rows. A job without rows needs
     this check.
     """
-    connection.execute(CREATE_TABLE)
+    connection.execute(CREATE_PUBLICATIONS_TABLE)
     newest = connection.execute(SELECT_NEWEST_TIME, [target]).fetchone()
     if newest and newest[0] is not None and newest[0] > opened_at:
         raise DestinationError("A later sync of this pipeline has published meanwhile")
@@ -82,7 +82,7 @@ class Publishing:
         self._schema, self._table = schema, table
         self._quoted_table = f"{quote_name(schema)}.{quote_name(table)}"
         self._key = key
-        self._unknown_columns: set[str] = set()
+        self._unknown_columns: set[str] = set()  # all values were null, so the type is not known
         self._column_names: dict[str, str] = {}
 
     def run(self, mode: WriteMode, job_id: str) -> int:
@@ -95,7 +95,7 @@ class Publishing:
                 self._apply_rows(mode)
                 rows = self._incoming.rows
                 now = datetime.now(UTC).replace(tzinfo=None)
-                self._execute(DELETE_OLDER, [self._target_name, self._target_name])
+                self._execute(DELETE_OLDER_PUBLICATIONS, [self._target_name, self._target_name])
                 self._execute(
                     INSERT_PUBLICATION,
                     [job_id, self._target_name, rows, now, sorted(self._unknown_columns)],
@@ -193,6 +193,7 @@ class Publishing:
     def _is_inexact(
         self, name: str, field: str, current: Column, column: Column, target: Column
     ) -> bool:
+        """Whether the conversion to the type `target` would change a value of the table or of the files."""
         if sql_type(current) != sql_type(target) and self._has_row(
             changes_value_condition(quote_name(name), current, target)
         ):

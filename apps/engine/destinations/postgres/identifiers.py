@@ -58,7 +58,7 @@ def staging_name(target: TableName, job_id: str) -> TableName:
 
 
 def column_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the column name of each field. Raises ConfigurationError if two names are equal."""
+    """Return the column name of each field. Raises ConfigurationError if two fields would get the same name."""
     columns = {name: column_name(name) for name in names}
     if len(set(columns.values())) < len(columns):
         raise ConfigurationError("Two fields of the stream would get the same column name")
@@ -66,7 +66,7 @@ def column_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def column_name(name: str) -> str:
-    """Return the name if PostgreSQL accepts it, else a shortened name that ends in a digest."""
+    """Return the name if it can be the name of a column, else a shortened name that ends in a digest."""
     encoded = name.encode()
     if 0 < len(encoded) <= MAX_BYTES and "\0" not in name and name not in _RESERVED_COLUMNS:
         return name

@@ -29,7 +29,7 @@ def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join(names)
 
 
-def ordered_rows(staging: TableName) -> sql.Composed:
+def rows_with_batch_position(staging: TableName) -> sql.Composed:
     """Return SQL for the staged rows as `s`, with the position of their batch as `batches.position`.
 
     Its parameter is the list of the batches' marks.
@@ -43,7 +43,7 @@ def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:
     """Return SQL for the last staged row of each key, as `s`. Its parameter is the list of the batches' marks."""
     columns = column_list(key, "s")
     return sql.SQL("(SELECT DISTINCT ON ({0}) s.* FROM {1} ORDER BY {0}, {2}) AS s").format(
-        columns, ordered_rows(staging), NEWEST_FIRST
+        columns, rows_with_batch_position(staging), NEWEST_FIRST
     )
 
 

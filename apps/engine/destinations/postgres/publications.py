@@ -10,7 +10,7 @@ from apps.engine.destinations.postgres.identifiers import PUBLICATIONS_TABLE, Ta
 from apps.engine.destinations.postgres.tables import Table, find_table
 from apps.engine.postgres import Cursor
 
-CREATE_TABLE = """
+CREATE_PUBLICATIONS_TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
     job_id text PRIMARY KEY,
     target text NOT NULL,
@@ -28,7 +28,7 @@ INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
 VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
 # Three publications are kept: the newest one, which describes the table; the owner's newest one; and the owner's newest
 # one with rows, which shows that the table contains rows of the owner.
-DELETE_OLDER = """
+DELETE_OLDER_PUBLICATIONS = """
 DELETE FROM {table} WHERE target = %(target)s AND (owner = %(owner)s OR owner IS NULL)
 AND job_id <> coalesce((SELECT job_id FROM {table} WHERE target = %(target)s ORDER BY at DESC LIMIT 1), '')
 AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s
@@ -72,7 +72,7 @@ class Publications:
         )
         table = find_table(cursor, self._table)
         if table is None:
-            cursor.execute(sql.SQL(CREATE_TABLE).format(self._table.identifier()))
+            cursor.execute(sql.SQL(CREATE_PUBLICATIONS_TABLE).format(self._table.identifier()))
         elif "owner" not in table.columns:  # The table was created by an older release.
             cursor.execute(sql.SQL(ADD_OWNER).format(self._table.identifier()))
 
@@ -92,7 +92,7 @@ class Publications:
 
     def delete_older(self, cursor: Cursor, owner: str) -> None:
         """Delete the records of older publications to the target by the owner, or by no recorded owner."""
-        query = sql.SQL(DELETE_OLDER).format(table=self._table.identifier())
+        query = sql.SQL(DELETE_OLDER_PUBLICATIONS).format(table=self._table.identifier())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
 
     def has_rows_of_other_pipelines(self, cursor: Cursor, owner: str) -> bool:

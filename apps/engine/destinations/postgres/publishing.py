@@ -121,7 +121,7 @@ class Publishing:
             self._staging.name.identifier(),
             keys.column_list(self._key, "s"),
             keys.NEWEST_FIRST,
-            keys.ordered_rows(self._staging.name),
+            keys.rows_with_batch_position(self._staging.name),
             with_marks=True,
         )
 

@@ -12,13 +12,13 @@ ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 
 class TokenParams(SourceSettings):
-    """A token sent with each request."""
+    """A token that is sent with each request."""
 
     token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
 
 
 class ApiKey(SourceSettings):
-    """A private key of the account."""
+    """An API key of the account."""
 
     type: Literal["api_key"]
     params: TokenParams = Field(description="The key")

@@ -1,4 +1,4 @@
-"""Deterministic records: row `n` is always the same."""
+"""Deterministic records: the record with the id `n` is always the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
 def generate_frame(first: int, count: int) -> pl.DataFrame:
-    """Return rows first .. first + count - 1 as a frame; ids start at 1."""
+    """Return the records with the ids from `first` to `first + count - 1` as a frame."""
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     number = pl.col("id")
     return pl.DataFrame([ids]).with_columns(

@@ -124,7 +124,7 @@ class DummySource(ConnectorSource[Config]):
         return self._generated_page(_records_before(pagination or source_state.state))
 
     def _small_page(self, pagination: Pagination) -> SourcePage:
-        self._delay_or_fail(0 if not pagination else 2)
+        self._delay_or_fail(0 if not pagination else 2)  # The first page has 2 records.
         url = f"https://api.dummy.com/v1/{self.spec.stream}"
         response = fake_api_call(url, cursor=str((pagination or {}).get("cursor", "")))
         cursor = response["next"]["cursor"]

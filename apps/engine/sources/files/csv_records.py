@@ -23,7 +23,9 @@ BOOLEANS = {
     "FALSE": False,
 }
 BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
-EXACT_DIGITS = 15  # decimal digits that a 64-bit float preserves
+MAX_FLOAT_DIGITS = (
+    17  # enough for any 64-bit float; a number with more digits remains text, to lose none of them
+)
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 TIMESTAMP_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
@@ -59,7 +61,7 @@ def parse_header(line: bytes, options: CsvOptions) -> list[str]:
 
 
 def parse_records(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
-    """Parse the records into a frame of typed columns. Raises SourceError naming the first broken record."""
+    """Parse the records into a frame of typed columns. Raises PermanentSourceError if a record is invalid."""
     if names is not None and len(names) > 1:
         data = remove_blank_lines(data, options.quote)
     frame = _read_csv(data, options, names)
@@ -109,7 +111,7 @@ def _to_numbers(texts: pl.Series, first: str) -> pl.Series | None:
         return None
     digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"^-?0*\.?0*|\.", "")
     longest = digits.str.len_bytes().max()
-    if isinstance(longest, int) and longest > EXACT_DIGITS + 2:
+    if isinstance(longest, int) and longest > MAX_FLOAT_DIGITS:
         return None
     return texts.cast(pl.Float64, strict=False)
 

@@ -25,7 +25,7 @@ class Sasl(SourceSettings):
     """SASL authentication."""
 
     type: Literal["basic"]
-    params: Login = Field(description="The user")
+    params: Login = Field(description="The user name and password")
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "PLAIN", description="SASL mechanism"
     )

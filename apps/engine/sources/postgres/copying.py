@@ -19,7 +19,7 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class CopiedLines:
-    """Whole lines, one per row. `is_cut` means that the query has more rows."""
+    """Whole lines, one per row. `is_cut` means that the size limit was reached, so the query may have more rows."""
 
     body: bytes
     row_count: int

@@ -1,7 +1,8 @@
 """Decide which records are new since the last run, by the values of a cursor field.
 
 The state has the greatest value, and digests of the records with this value. An API that returns records "from this
-value on" returns these records again, and they are dropped. New records with the same value are not dropped.
+value on" returns these records again, and they are dropped. New records with the same value are not dropped, unless
+there are too many digests to store.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-MAX_TIES = 1000
+MAX_TIES = 1000  # stored digests of records with the same value
 INTEGER_TEXT = re.compile(r"-?\d{1,18}")
 
 Record = Mapping[str, Any]
@@ -45,7 +46,7 @@ class CursorField:
     primary_key: Sequence[str]
 
     def select_new_records(self, records: Sequence[Any], since: Watermark) -> list[Any]:
-        """Return the records after the watermark, and records without a cursor value, because they may be new."""
+        """Return the records that the watermark does not show to be old. A record without a cursor value may be new."""
         if since.value is None:
             return list(records)
         return [record for record in records if self._is_new(record, since)]
@@ -80,7 +81,7 @@ class CursorField:
 
 
 def sort_key(value: Any) -> SortKey:
-    """Return a sort key for cursor values: numbers (also as text), then times, then other texts."""
+    """Return a sort key for cursor values: numbers (also whole numbers as text), then times, then other texts."""
     if isinstance(value, int | float):
         return 0, value
     text = str(value)

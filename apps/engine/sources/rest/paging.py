@@ -41,7 +41,7 @@ class PageResponse:
 
 
 def page_request(style: PaginationStyle, token: Token) -> PageRequest:
-    """Return the request for the page at the token."""
+    """Return the request for the page that the token describes. An empty token describes the first page."""
     match style:
         case PageNumber():
             page = {style.page_param: token.get("page", style.first_page)}

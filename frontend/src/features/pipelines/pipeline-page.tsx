@@ -17,7 +17,7 @@ import { PausedBadge, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 import { TransformCard } from "./transform-card";
 
-const RECENT_RUNS = 20;
+const RECENT_RUN_LIMIT = 20;
 
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
@@ -101,7 +101,7 @@ function EnabledSwitch({ pipeline }: { pipeline: Pipeline }) {
 }
 
 function RecentRuns({ pipelineId }: { pipelineId: string }) {
-  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT_RUNS));
+  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT_RUN_LIMIT));
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
     <section aria-labelledby="runs-title" className="card @container min-w-0 self-start overflow-x-auto">

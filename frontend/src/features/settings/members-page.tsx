@@ -131,8 +131,7 @@ function MembersSection() {
           setMemberToRemove(null);
         }}
       >
-        Their access ends immediately, and the API keys they created stop working. Everything else they
-        created is kept.
+        Their access ends immediately, and their API keys stop working. Everything else they created is kept.
       </ConfirmDialog>
     </Section>
   );
@@ -233,7 +232,7 @@ function InvitationsSection() {
   return (
     <Section
       title="Invitations"
-      description="Sent by e-mail. A link works once, only for the invited address, and expires after seven days."
+      description="Invitations are sent by e-mail. A link works once, only for the invited address, and expires after seven days."
     >
       {invite.error && Object.keys(messages).length === 0 && <ErrorNotice error={invite.error} />}
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">

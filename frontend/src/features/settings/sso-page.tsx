@@ -46,7 +46,7 @@ function DirectorySection() {
   return (
     <Section
       title="Directory (SCIM)"
-      description="A directory, such as Okta or Entra ID, can add and remove people and put them in groups. People whom it adds are invited. People whom it deactivates lose access immediately. It cannot manage owners."
+      description="A directory, such as Okta or Entra ID, can add and remove people and put them in groups. People whom it adds are invited. People whom it deactivates lose access immediately. A directory cannot manage owners."
     >
       <dl className="mb-4 grid gap-2 text-[0.8125rem]">
         <div>
@@ -65,7 +65,7 @@ function DirectorySection() {
         {({ groups: rows }) =>
           rows.length === 0 ? (
             <EmptyState title="No groups yet">
-              Groups appear here when your directory sends them. Then choose the role that each one grants.
+              Groups appear here when your directory sends them. Then choose the role that each group grants.
             </EmptyState>
           ) : (
             <table className="table w-full border-collapse">
@@ -198,7 +198,7 @@ function IdentityProviderSection() {
             />
             <Field
               label="Uninvited users"
-              hint="Users who may join confirm by e-mail first, unless their address is in a verified e-mail domain."
+              hint="Before they join, users must open a link in an e-mail, unless their address is in a verified e-mail domain."
               error={messages.join_role}
             >
               {(control) => (
