@@ -1,8 +1,8 @@
 """Envelope encryption: the platform's keys encrypt the data key of each org, and the data key encrypts its secrets.
 
-Fernet authenticates the text but not its context. So the plaintext contains `[org, kind, id]`, and decrypting a text
-that was copied to another row or org fails. The format is that of cryptography's Fernet and MultiFernet (AES-128-CBC,
-HMAC-SHA256).
+Fernet authenticates the text but not its context. So the plaintext contains `[org, kind of object, id]`, and decrypting
+a text that was copied to another row or org fails. The format is that of cryptography's Fernet and MultiFernet
+(AES-128-CBC, HMAC-SHA256).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def new_data_key(org_id: UUID) -> str:
     return platform_keys().encrypt(org_id.bytes + Fernet.generate_key()).decode()
 
 
-def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:
+def seal(org: Org, object_kind: str, object_id: UUID, value: Any) -> str:
     """Encrypt `value` (JSON). The result can be decrypted only for this org, kind and object."""
-    context = [str(org.pk), kind, str(object_id)]
+    context = [str(org.pk), object_kind, str(object_id)]
     return _data_key(org).encrypt(orjson.dumps({"for": context, "value": value})).decode()
 
 
-def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
+def unseal(org: Org, object_kind: str, object_id: UUID, sealed: str) -> Any:
     """Decrypt the value.
 
     Raises SecretUnreadable if it was encrypted for another org, kind or object, or with an unknown key.
@@ -40,7 +40,7 @@ def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
         raise SecretUnreadable(
             "the secret was sealed for another organization or with a lost key"
         ) from None
-    if content["for"] != [str(org.pk), kind, str(object_id)]:
+    if content["for"] != [str(org.pk), object_kind, str(object_id)]:
         raise SecretUnreadable("the secret was sealed for another object")
     return content["value"]
 

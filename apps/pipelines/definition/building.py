@@ -47,7 +47,7 @@ def build(
     builder.read_source(request)
     builder.read_side("destination", request)
     if not builder.errors:
-        builder.errors += _check_combination(builder.document, connectors.kinds)
+        builder.errors += _complete_and_check_stream(builder.document, connectors.kinds)
     return builder.definition(), builder.errors
 
 
@@ -126,8 +126,8 @@ def _moved_field_errors(request: RequestDocument) -> list[Error]:
     ]
 
 
-def _check_combination(document: dict[str, Any], kinds: Kinds) -> list[Error]:
-    """Fill in the default write mode, which depends on both sides. Return the errors of invalid combinations."""
+def _complete_and_check_stream(document: dict[str, Any], kinds: Kinds) -> list[Error]:
+    """Fill in the default write mode, and return the errors of settings that do not fit the source or destination."""
     source_kind = kinds.find("source", document["source"]["kind"])
     destination_kind = kinds.find("destination", document["destination"]["kind"])
     if source_kind is None or destination_kind is None:

@@ -1,4 +1,4 @@
-"""Cancel the runs of suspended and erased orgs, and remove an erased org's data outside the database."""
+"""Cancel the runs of suspended orgs and of orgs in deletion, and remove an erased org's data outside the database."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cancel_runs(org_id: UUID) -> int:
 
 
 def cancel_runs_of_closed_orgs() -> int:
-    """Cancel the runs of suspended orgs and of orgs that will be deleted. Returns the number of orgs with runs."""
+    """Cancel the runs of suspended orgs and of orgs that will be deleted. Returns the number of orgs with live runs."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
         org_ids = cursor.fetchall()
