@@ -192,7 +192,7 @@ def _clean_once(text: str) -> str:
 
 
 def _replacement(char: str) -> str:
-    """Return a space for a control character or separator, nothing for another refused character, else the character."""
+    """Return a space for a control character or separator, "" for another refused character, else the character."""
     if char in _JOINERS or not _is_refused(char):
         return char
     return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""

@@ -15,7 +15,7 @@ from apps.orgs.tenancy import OrgOwned
 
 
 class Pipeline(OrgOwned):
-    """A pipeline. Its definition is in its versions. The columns of its source, stream and destination copy parts of it."""
+    """A pipeline. Its definition is in its versions; the columns of source, stream and destination copy parts of it."""
 
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)

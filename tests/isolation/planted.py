@@ -414,7 +414,7 @@ def add_rows(planted: PlantedOrg, count: int) -> None:
 
 
 def _add_people(world: World, name: str, scim_user_id: UUID) -> None:
-    """Create an invitation, a service account, an unverified domain, a user of the directory, and a group with two users."""
+    """Create an invitation, a service account, an unverified domain, a directory user, and a group with two users."""
     Invitation.unscoped.create(
         org=world.org,
         email=f"{uuid4().hex}@example.com",

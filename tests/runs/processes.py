@@ -53,7 +53,7 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[subprocess.P
 
 
 def wait_for_workers(process_count: int, seconds: float = 40) -> None:
-    """Wait until this number of worker processes fetches jobs. A process registers once for each of its three queues."""
+    """Wait until this number of worker processes fetches jobs. A process registers for each of three queues."""
     deadline = time.monotonic() + seconds
     while True:
         with connection.cursor() as cursor:

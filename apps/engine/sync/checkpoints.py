@@ -161,7 +161,7 @@ class StateBackend:
     # Jobs
 
     def continue_or_create_job(self) -> Job:
-        """Continue the unfinished job if no reset was requested and its fingerprint is unchanged, else create a new job.
+        """Continue the unfinished job if no reset was requested and its fingerprint is the same, else create a job.
 
         If an earlier attempt of this run has finished a job, but its worker exited before it reported the end of the
         run, the finished job is returned. Publishing it again changes nothing.

@@ -31,7 +31,7 @@ class RotationCounts:
 
 
 def rotate_all() -> RotationCounts:
-    """Re-encrypt each key and secret in its own short transaction. It is safe to stop, to repeat, and to run concurrently."""
+    """Re-encrypt each key and secret in its own short transaction. Safe to stop, to repeat, and to run concurrently."""
     try:
         org_ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
     finally:

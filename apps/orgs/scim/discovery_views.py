@@ -22,7 +22,7 @@ class DiscoveryView(ScimView):
     """A discovery route. It ignores query parameters but rejects a filter (RFC 7644, section 4)."""
 
     def import_discovery(self, request: Request) -> Any:
-        """Reject a filter, and return the module `discovery`. It is imported late, because `scim2_models` loads slowly."""
+        """Reject a filter, and return the module `discovery`, whose import is slow because of `scim2_models`."""
         if "filter" in query_parameters(request):
             raise Problem(403, "Discovery documents cannot be filtered.", "not_filtered")
         from apps.orgs.scim import discovery

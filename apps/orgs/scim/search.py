@@ -107,7 +107,7 @@ def _find_matching(stores: Sequence[Store], request: Any) -> list[Any]:
 
 
 def _reload_page(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
-    """Load the resources of a page again, in the same order, because the search may have left out memberships."""
+    """Load the resources of a page again, in the same order. The search may have left out their memberships."""
     resources_by_id: dict[str, Any] = {}
     for store in stores:
         rows = store.rows().filter(pk__in=[resource.id for resource in page])

@@ -40,7 +40,7 @@ class ScheduleLike(Protocol):
 
 
 def next_times(schedule: ScheduleLike, after: datetime, count: int) -> list[datetime]:
-    """Return the next `count` times strictly after `after`, in UTC. A cron expression has no times after the year 9998."""
+    """Return the next `count` times strictly after `after`, in UTC. A cron expression has no times after 9998."""
     return list(islice(_iterate_times(schedule, after.astimezone(UTC)), count))
 
 

@@ -23,7 +23,8 @@ def run_unsuccessful_pipelines(
 ) -> tuple[dict[str, Run], set[str]]:
     """Run each pipeline whose newest run has not succeeded, and wait for these runs.
 
-    Returns (the newest run of each pipeline, the streams whose pipelines were run now). Raises CommandError if a run fails.
+    Returns the newest run of each pipeline, and the streams whose pipelines were run now. Raises CommandError if a run
+    fails.
     """
     started: set[str] = set()
     with org_scope(org.pk):
