@@ -47,9 +47,9 @@ def main() -> None:
     except SettingInvalid as error:
         exit_with_error(str(error))
     except (InterfaceError, OperationalError, DriverError) as lost:
-        from local.lost_database import DATABASE_LOST_CODE, is_lost
+        from local.lost_database import DATABASE_LOST_CODE, is_database_lost
 
-        if not is_lost(lost):
+        if not is_database_lost(lost):
             raise
         reason = str(lost).splitlines()[0]
         if "connection failed" not in reason:

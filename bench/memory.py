@@ -53,17 +53,17 @@ def measure(_installation: Installation, rounds: int) -> Iterator[Figure]:
     )
 
 
-def process_tree(root: int) -> list[int]:
-    """Return a process and all its descendants."""
-    parents: dict[int, list[int]] = {}
+def process_tree(root_pid: int) -> list[int]:
+    """Return the ids of a process and all its descendants."""
+    child_pids: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (parent := _parent_pid(entry)) is not None:
-            parents.setdefault(parent, []).append(int(entry.name))
-    pids, queue = [], [root]
+            child_pids.setdefault(parent, []).append(int(entry.name))
+    pids, queue = [], [root_pid]
     while queue:
         pid = queue.pop()
         pids.append(pid)
-        queue.extend(parents.get(pid, []))
+        queue.extend(child_pids.get(pid, []))
     return pids
 
 

@@ -24,14 +24,14 @@ from apps.engine.sync.state import install
 from bench.figures import Figure, figure_with_upper_bound, percentile
 from bench.scratch import ROOT, Installation, run_server
 
-STARTS = 30  # runs per round
+RUNS_PER_ROUND = 30
 POLL_SECONDS = 1.0  # seconds between two polls of the loop
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Measure runs through the API and rows for the polling loop, in paired rounds."""
     install(installation.owner_url(), role="app_engine")
-    created_runs = create_runs(installation, 1)
+    created = create_runs(installation, 1)
     p50, p95, polling_medians = [], [], []
     with (
         run_server(
@@ -42,14 +42,14 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
         ) as address,
         _running_worker(installation),
     ):
-        client = _Client(address, created_runs["token"], created_runs["pipelines"][0])
+        client = _Client(address, created["token"], created["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
-            durations = [client.run() for _ in range(STARTS)]
+            durations = [client.run() for _ in range(RUNS_PER_ROUND)]
             p50.append(percentile(durations, 0.5))
             p95.append(percentile(durations, 0.95))
             polling_medians.append(
-                median(_measure_polling_loop(installation.owner_url(), STARTS // 3))
+                median(_measure_polling_loop(installation.owner_url(), RUNS_PER_ROUND // 3))
             )
     comparison = f"loop of {POLL_SECONDS:g} s: p50 {median(polling_medians):.0f} ms, and it starts no process"
     yield figure_with_upper_bound(
@@ -60,13 +60,13 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     )
 
 
-def create_runs(installation: Installation, pipelines: int, *options: str) -> dict[str, Any]:
+def create_runs(installation: Installation, pipeline_count: int, *options: str) -> dict[str, Any]:
     """Create an org with pipelines that log ten generated rows. With the option `--runs`, each has a pending run.
 
     Returns what `bench.create_runs` prints.
     """
     process = subprocess.run(
-        [sys.executable, "-m", "bench.create_runs", str(pipelines), *options],
+        [sys.executable, "-m", "bench.create_runs", str(pipeline_count), *options],
         env=dict(installation.environment),
         cwd=ROOT,
         check=True,

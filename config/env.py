@@ -1,6 +1,6 @@
 """Typed readers for environment variables.
 
-A secret may also be in a file: for the variable NAME, the variable `NAME_FILE` has the path of that file.
+A text or secret may also be in a file: for the variable NAME, the variable `NAME_FILE` has the path of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 
 class SettingInvalid(Exception):
-    """A setting is missing or invalid. The message names the setting and how to set it."""
+    """A setting is missing or invalid. The message says how to set it."""
 
 
 def home() -> Path:
@@ -37,7 +37,7 @@ def text(name: str, default: str | None = None, *, hint: str = "") -> str:
 
 
 def secret(name: str) -> str:
-    """Return a secret: like `text`, with the key file that `make up` generates as the default."""
+    """Return a secret as `text` does. The default is the content of the key file that `make up` generates."""
     generated = home() / "keys" / name.lower()
     if not os.environ.get(name) and not os.environ.get(f"{name}_FILE") and generated.exists():
         return _read_file(generated, name)
@@ -95,7 +95,7 @@ def integer(name: str, default: int, *, minimum: int = 1) -> int:
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """Return a comma-separated list."""
+    """Return the items of a comma-separated list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
@@ -104,7 +104,7 @@ def hosts(name: str, default: str, *, public_url: str) -> list[str]:
     names = words(name, default)
     if any("*" in host for host in names):
         raise SettingInvalid(
-            f"{name} must name hosts; it cannot contain *. Use .example.com for all its subdomains."
+            f"{name} must name hosts; it cannot contain *. Use .example.com for example.com and all its subdomains."
         )
     address = urlsplit(public_url).netloc.rpartition("@")[2]
     match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", address)

@@ -13,12 +13,12 @@ from local.terminal import say
 
 # Exit code of a program that lost its database connection. The program may be run again (EX_TEMPFAIL of sysexits.h).
 DATABASE_LOST_CODE = 75
-MAX_WAIT_SECONDS = 180.0  # seconds to wait for the server
+MAX_WAIT_SECONDS = 180.0
 # Prefixes of the SQLSTATEs of lost connections: connection exceptions and operator intervention.
 LOST_SQLSTATES = ("08", "57P")
 
 
-def is_lost(error: BaseException) -> bool:
+def is_database_lost(error: BaseException) -> bool:
     """Whether the error or one of its causes is a failed or lost database connection."""
     import psycopg
 
@@ -38,9 +38,7 @@ class DatabaseMonitor:
 
     def __init__(self, admin_url: str) -> None:
         self._url = admin_url
-        self._server_start_time = (
-            ""  # start time of the server at the last successful check; empty before
-        )
+        self._server_start_time = ""  # at the last successful check; empty before
 
     @property
     def was_seen(self) -> bool:

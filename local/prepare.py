@@ -14,7 +14,7 @@ from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
-from local.lost_database import DATABASE_LOST_CODE, is_lost
+from local.lost_database import DATABASE_LOST_CODE, is_database_lost
 from local.supervision.supervisor import EXPLAINED_FAILURE_CODE
 from local.terminal import complain
 
@@ -45,7 +45,7 @@ def create_demo(admin_url: str, secret_key: str) -> None:
     except psycopg.errors.DiskFull as full:
         raise LocalError("The disk is full: free some space and try again.") from full
     except psycopg.Error as refused:
-        if is_lost(refused):
+        if is_database_lost(refused):
             raise
         reason = str(refused).strip().splitlines()[0]
         raise LocalError(
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
         complain(str(failure))
         return EXPLAINED_FAILURE_CODE
     except psycopg.Error as failure:
-        if not is_lost(failure):
+        if not is_database_lost(failure):
             raise
         complain(
             f"The connection to the database was lost ({str(failure).strip().splitlines()[0]})."

@@ -1,4 +1,4 @@
-"""Functions of both installers: check whether something is up to date, and run a tool."""
+"""Functions of the installers of Python packages and the front end: detect changed files, and run a tool."""
 
 import hashlib
 import os

@@ -639,8 +639,8 @@ def run_mutants(selected: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool, str]
 
 
 def _copy_with_tools(tree: Path) -> Path:
-    """Copy the tree, and link its `.tools` to ours. Clusters in it are named after a hash of their source files, so all
-    copies can share it.
+    """Copy the tree, and link its `.tools` to ours. Database clusters in this folder are named after a hash of their
+    source files, so all copies can share the folder.
     """
     (ROOT / ".tools").mkdir(exist_ok=True)
     copy_to(tree)
@@ -649,7 +649,7 @@ def _copy_with_tools(tree: Path) -> Path:
 
 
 def copy_to(tree: Path) -> Path:
-    """Copy the files that git tracks or would add to the folder `tree`, and return that folder."""
+    """Copy all files except those that git ignores to the folder `tree`. Return `tree`."""
     git_output = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
         cwd=ROOT,

@@ -19,28 +19,34 @@ import dns.rrset
 class NameServer:
     """TXT records in `texts` and CNAME records in `aliases`, by name.
 
-    A query for a name in `silent` gets no response, and one for a name in `broken` gets an error.
+    A query for a name in `silent_names` gets no response, and a query for a name in `broken_names` gets an error.
     """
 
     texts: dict[str, list[str]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)
-    broken: set[str] = field(default_factory=set)
+    silent_names: set[str] = field(default_factory=set)
+    broken_names: set[str] = field(default_factory=set)
     queried_names: list[str] = field(default_factory=list)
     address: str = ""
 
     def clear(self) -> None:
-        for names in (self.texts, self.aliases, self.silent, self.broken, self.queried_names):
+        for names in (
+            self.texts,
+            self.aliases,
+            self.silent_names,
+            self.broken_names,
+            self.queried_names,
+        ):
             names.clear()
 
     def respond(self, query: dns.message.Message) -> dns.message.Message | None:
         name = query.question[0].name.to_text(omit_final_dot=True)
         self.queried_names.append(name)
-        if name in self.silent:
+        if name in self.silent_names:
             return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA
-        if name in self.broken:
+        if name in self.broken_names:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response
         if name in self.aliases:

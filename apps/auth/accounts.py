@@ -16,7 +16,7 @@ from apps.auth.mailing import links, mail
 from apps.auth.models import MailedLink, User
 
 Purpose = MailedLink.Purpose
-MAX_LOGIN_AGE = timedelta(minutes=10)  # A younger session does not need the password again.
+MAX_LOGIN_AGE = timedelta(minutes=10)  # for users without a password, see `reauthenticate`
 
 
 def create_account(*, email: str, password: str | None, name: str) -> User:
@@ -87,8 +87,8 @@ def end_sessions_after_password_change(*, email: str) -> None:
 def request_password_reset(email: str, ip: str | None) -> None:
     """Mail a link for setting a new password if the account exists; otherwise do the same amount of work.
 
-    Raises TooManyAttempts if the requester's IP address has sent too many requests. If this address has already
-    received too many mails, the function sends nothing and raises nothing.
+    Raises TooManyAttempts if the requester's IP address has sent too many requests. If the e-mail address
+    has already received too many mails, the function sends nothing and raises nothing.
     """
     email = email.strip().lower()
     attempts.record_mail_request(ip)
@@ -120,10 +120,9 @@ def _reset_password(token: str, password: str) -> None:
 
 
 def is_unclaimed(email: str) -> bool:
-    """Whether nobody can log in to the account with this address yet.
+    """Whether the account with this address has neither a password nor a verified address.
 
-    Such an account was created by the single sign-on of an org. It has no password, and its address is not
-    verified.
+    Such an account was created by the single sign-on of an org. Its owner can claim it by setting a password.
     """
     user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
     return user is not None and not user.email_verified_at and not user.has_usable_password()

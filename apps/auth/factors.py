@@ -1,7 +1,7 @@
 """Second factors: one-time codes of an authenticator app, passkeys, recovery codes.
 
-allauth.mfa provides the cryptography and the models. For the two requests of a WebAuthn ceremony it needs a web
-session. The API has no web sessions, so a single-use challenge stores that state instead.
+allauth.mfa provides the cryptography and the models. It stores the state between the two requests of a
+WebAuthn ceremony in a web session. The API has no web sessions, so a single-use challenge stores the state instead.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def require_room_for_passkey(user: User) -> None:
 
 
 def begin_passkey(user: User) -> PasskeyChallenge:
-    """Return the browser's options for creating a passkey."""
+    """Return the options with which the browser creates a passkey."""
     from allauth.mfa.webauthn.internal.auth import begin_registration
 
     with _webauthn_ceremony({}) as state:
@@ -241,9 +241,9 @@ def add_passkey(
 
 
 @transaction.atomic
-def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool:
+def remove_passkey(*, user: User, passkey_id: UUID, session: RefreshFamily) -> bool:
     """Remove a passkey. Returns whether the user had it."""
-    own_passkeys = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
+    own_passkeys = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey_id))
     if not own_passkeys.delete()[0]:
         return False
     _finish_removing(user, session)
@@ -251,7 +251,7 @@ def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool
 
 
 def begin_passkey_check(*, ip: str | None) -> PasskeyChallenge:
-    """Return the browser's options for using any passkey. The browser's response identifies the user.
+    """Return the options with which the browser uses any passkey. The browser's response identifies the user.
 
     Raises TooManyAttempts.
     """

@@ -108,7 +108,7 @@ class RefreshFamily(models.Model):
 
 
 class RefreshToken(models.Model):
-    """One token of the chain. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""
+    """One token of a family. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     family = models.ForeignKey(RefreshFamily, models.CASCADE, related_name="tokens")
@@ -157,7 +157,10 @@ class StreamTicket(models.Model):
 
 
 class LoginAttempt(models.Model):
-    """A failed attempt to log in, or another action with a rate limit. `key` is what the limit applies to."""
+    """A failed attempt to log in, or another action with a rate limit.
+
+    `key` is the limit's name and a hash of its subject, such as an e-mail address and an IP network.
+    """
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=80)

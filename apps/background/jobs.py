@@ -64,10 +64,10 @@ def count_waiting(task: str) -> int:
 
 
 def remove_jobs_of_dead_workers(silent_for: timedelta) -> int:
-    """Delete jobs whose worker has died. The row that a job was for, such as a run, still shows what has to be done.
+    """Delete jobs whose worker has sent no heartbeat for `silent_for`.
 
-    Jobs of queues with `retries_lost_jobs` have no such row, so another worker runs them instead. Returns the number
-    of deleted and retried jobs.
+    The row that a job was for, such as a run, still shows what has to be done. Jobs of queues with `retries_lost_jobs`
+    have no such row, so another worker runs these jobs instead. Returns the number of deleted and retried jobs.
     """
     retried_queues = [queue.name for queue in registry.queues().values() if queue.retries_lost_jobs]
     with connection.cursor() as cursor:
@@ -93,7 +93,7 @@ def remove_jobs_of_dead_workers(silent_for: timedelta) -> int:
 
 
 def remove_ended(older_than: timedelta) -> int:
-    """Delete jobs that ended this long ago. Most of them are failed jobs."""
+    """Delete jobs that ended longer ago than `older_than`. Most of these jobs have failed."""
     with connection.cursor() as cursor:
         cursor.execute(
             """DELETE FROM procrastinate_jobs j WHERE j.status NOT IN ('todo', 'doing')

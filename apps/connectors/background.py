@@ -1,4 +1,4 @@
-"""Register what the worker process runs for this app."""
+"""Register the queue and the exports of this app."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MIN_LENGTH_FOR_HINT = 12  # The last four characters of a shorter secret would r
 UNSET_MARKER = {"set": False}
 
 Secrets = JsonObject  # {path: secret}
-Hints = Mapping[str, str]
+Hints = Mapping[str, str]  # {path: last four characters of the secret}
 
 
 @dataclass
@@ -62,7 +62,7 @@ def hints(secrets: Secrets) -> dict[str, str]:
 def mask(
     visible: JsonObject, stored_hints: Hints, patterns: frozenset[Pattern]
 ) -> dict[str, JsonValue]:
-    """Replace each stored secret by its marker, and each empty secret by `{"set": false}`."""
+    """Add the marker of each stored secret, and replace each empty secret by `{"set": false}`."""
     masked = deepcopy(dict(visible))
     for pattern in patterns:
         for container, key, path in list(_matching_entries(masked, pattern)):

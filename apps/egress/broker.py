@@ -65,8 +65,8 @@ class ConnectionAttempt:
 
 @dataclass(slots=True)
 class Totals:
-    connections: int = 0
-    open: int = 0
+    connections: int = 0  # all connections, including closed and refused ones
+    open_connections: int = 0
     bytes: int = 0
     exceeded_limit: str = ""  # a description of the limit
 
@@ -142,13 +142,13 @@ class Broker:
             return
         totals = self.totals
         totals.connections += 1
-        totals.open += 1
+        totals.open_connections += 1
         try:
             attempt.refused = self._find_exceeded_limit() or await self._connect_and_relay(attempt)
             if attempt.refused:
                 self._reply({attempt.verdict: attempt.refused})
         finally:
-            totals.open -= 1
+            totals.open_connections -= 1
             attempt.closed = True
             self._on_attempt(attempt)
 
@@ -160,7 +160,7 @@ class Broker:
             return totals.exceeded_limit
         if totals.bytes > limits.max_bytes:
             return totals.exceeded_limit
-        if totals.open > limits.max_open_connections:
+        if totals.open_connections > limits.max_open_connections:
             return f"more than {limits.max_open_connections} connections at once"
         return ""
 

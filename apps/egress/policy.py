@@ -59,7 +59,7 @@ HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
 
 
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Like `allowed_addresses`, but record the result in the egress log of this process."""
+    """Return `allowed_addresses`, and record the result in the egress log of this process."""
     try:
         addresses = allowed_addresses(host, port, allow_private=allow_private)
     except EgressError as error:
@@ -90,7 +90,7 @@ def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
 
 
 def resolve(name: str, port: int) -> list[str]:
-    """Return every address of the name, without scopes, in the order of the resolver. Raises HostNotFound."""
+    """Return every address of the name, without IPv6 scope ids, in the order of the resolver. Raises HostNotFound."""
     try:
         results = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -136,7 +136,7 @@ def _non_public_reason(address: Address, embedded_address: IPv4Address | None) -
     if embedded_address is not None and address.ipv4_mapped is not None:
         return None if _is_public_v4(embedded_address) else "not a public address"
     if embedded_address is not None:
-        # The other end of a tunnel may be any host in the network where the tunnel starts.
+        # The address may lead through a tunnel to any host of the network at the other end.
         return "an IPv6 transition address"
     is_special = any(address in network for network in SPECIAL_V6)
     is_public = address in GLOBAL_UNICAST and address.is_global and not is_special

@@ -48,7 +48,7 @@ def require_placement(
 ) -> UUID | None:
     """Return `domain_id` if the principal has `permission` in this domain.
 
-    Raises PermissionMissing, and Invalid if the org has no such domain.
+    Raises PermissionMissing, and Invalid if the org has no such domain or the principal cannot see it.
     """
     is_other_domain = principal.only_domain is not None and domain_id not in (
         None,

@@ -7,11 +7,11 @@ from uuid import UUID
 from procrastinate.contrib.django import app
 
 from apps.auth.mailing import mail
-from apps.auth.tasks import RETRY_FOR_AN_HOUR
+from apps.auth.tasks import RETRY_FOR_TWO_HOURS
 from apps.orgs.members import invitations, verified_domains
 
 
-@app.task(name=invitations.MAIL_TASK, queue=mail.QUEUE, retry=RETRY_FOR_AN_HOUR)
+@app.task(name=invitations.MAIL_TASK, queue=mail.QUEUE, retry=RETRY_FOR_TWO_HOURS)
 def mail_invitation(*, org_id: str, invitation_id: str) -> None:
     invitations.deliver(org_id=UUID(org_id), invitation_id=UUID(invitation_id))
 

@@ -106,7 +106,7 @@ class PipelineLabel(TypedDict):
 
 
 class ProgressSnapshot(TypedDict):
-    """Counts of the whole sync. `rate` is in records per second; `eta_seconds` is None if unknown."""
+    """Counts of all attempts of the run. `rate` is in records per second; `eta_seconds` is None if unknown."""
 
     read: int
     written: int
@@ -235,7 +235,7 @@ def progress(row: Mapping[str, Any]) -> ProgressSnapshot:
 
 
 def eta(total: int | None, read: int, rate: float | None) -> float | None:
-    """Return the remaining seconds at this rate; None if the total or the rate is unknown."""
+    """Return the remaining seconds at this rate. None if the rate is unknown, or the total is unknown or exceeded."""
     if total is None or not rate or read > total:
         return None
     return round((total - read) / rate, 1)

@@ -15,8 +15,8 @@ import re
 from django.conf import settings
 from django.http import HttpRequest
 
-# [2001:db8::1]:443, 192.0.2.7:443
-_WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
+# [2001:db8::1]:443, [2001:db8::1] or 192.0.2.7:443
+_BRACKETS_OR_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 
 
 def client_ip(request: HttpRequest) -> str | None:
@@ -35,7 +35,7 @@ def normalise_address(text: str) -> str | None:
     This form has no port, brackets or zone. An IPv4-mapped IPv6 address becomes an IPv4 address.
     """
     text = text.strip()
-    if found := _WITH_PORT.fullmatch(text):
+    if found := _BRACKETS_OR_PORT.fullmatch(text):
         text = found[1] or found[2]
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

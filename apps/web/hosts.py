@@ -29,8 +29,8 @@ UNKNOWN_HOST = (
 def is_accepted(host: str | None, *, path: str, server: str) -> bool:
     """Whether a request with this Host header is accepted.
 
-    `server` is the server's own address of the connection. It is checked if there is no Host header (HTTP/1.0). Probes
-    may use this address or loopback.
+    `server` is the address at which the server received the request. It replaces a missing Host header (HTTP/1.0).
+    Probes may use this address or loopback as the host.
     """
     name = _host_name(host if host is not None else server)
     if name is None:
@@ -41,7 +41,7 @@ def is_accepted(host: str | None, *, path: str, server: str) -> bool:
 
 
 def rejection_body() -> bytes:
-    """Return the response body for an unknown host. It says who can fix the problem, without the accepted names."""
+    """Return the response body for an unknown host. It does not reveal the accepted names."""
     return dumps(Problem(400, UNKNOWN_HOST, "malformed").response().data)
 
 

@@ -3,7 +3,7 @@ import { ProblemError } from "@/api/problem";
 
 const MAX_RETRIES = 3;
 
-/** Retry after network errors, and if the server is busy or has failed. Other refusals are final. */
+/** Returns true after network errors, and if the server is busy or has failed, but at most MAX_RETRIES times. */
 export function shouldRetry(failures: number, error: unknown): boolean {
   if (failures >= MAX_RETRIES) return false;
   return !(error instanceof ProblemError) || error.status >= 500 || error.status === 429;

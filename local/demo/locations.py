@@ -31,7 +31,7 @@ def warehouse_url(database_url: str, secret_key: str) -> str:
     return _demo_url(database_url, secret_key, WAREHOUSE_DATABASE, LOADER_ROLE)
 
 
-def _demo_url(database_url: str, secret_key: str, name: str, user: str) -> str:
-    """Return the URL of the demo's database `name`. It is on the same server as Drover's database."""
-    url = urlsplit(database_url)._replace(path=f"/{name}").geturl()
+def _demo_url(database_url: str, secret_key: str, database: str, user: str) -> str:
+    """Return the URL of a database of the demo, which is on the same server as Drover's database."""
+    url = urlsplit(database_url)._replace(path=f"/{database}").geturl()
     return env.role_url(url, secret_key, user)

@@ -133,7 +133,7 @@ def test_a_limit_below_one_is_refused(name: str, value: str) -> None:
     assert f"{name} must be 1 or more, not {value}.".encode() in refused.value.stderr
 
 
-def test_an_empty_number_means_the_default() -> None:
+def test_an_empty_setting_means_the_default() -> None:
     assert _read_setting("WEB_POOL", DROVER_DB_POOL="", DROVER_WEB_THREADS="5") == 5
 
 

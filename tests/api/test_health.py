@@ -49,7 +49,7 @@ def test_a_node_is_ready_when_every_part_works(db: None, settings: Any) -> None:
     assert get_readiness() == (200, {"ready": True})
 
 
-def test_a_node_without_a_scheduler_is_not_ready_and_names_it_to_operators(
+def test_a_node_without_a_worker_is_not_ready_and_names_the_missing_parts_to_operators(
     db: None, settings: Any
 ) -> None:
     settings.METRICS_TOKEN = "secret"

@@ -44,7 +44,7 @@ FOREIGN_HOSTS = (
 
 @pytest.fixture(scope="module")
 def server_port(django_db_setup: None) -> Iterator[int]:
-    """Start an installation behind a proxy and yield its port. Probes connect to it directly."""
+    """Start an installation behind a proxy, and yield the port to which probes connect directly."""
     environment: Any = {
         "DROVER_DEPLOYMENT": "production",
         "DROVER_PUBLIC_URL": f"https://{PUBLIC_HOST}",
@@ -81,7 +81,7 @@ def test_a_foreign_host_is_refused_on_every_path(server_port: int, path: str) ->
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_hosts_that_only_look_like_our_own_are_refused(server_port: int, host: str) -> None:
+def test_every_foreign_host_is_refused(server_port: int, host: str) -> None:
     for path in ("/", "/api/v1/events", "/api/v1/health/live"):
         assert status(send_raw(server_port, path, f"Host: {host}")) == 400
 

@@ -1,4 +1,4 @@
-"""A repeated request with an Idempotency-Key takes effect once, and no secret is stored for it."""
+"""A repeated request with an Idempotency-Key takes effect once. Secrets in the stored response are encrypted."""
 
 from __future__ import annotations
 
@@ -227,16 +227,16 @@ def test_a_request_that_takes_more_than_a_minute_loses_its_claim_on_the_key(worl
     assert [answer.status_code for answer in answers] == [409, 201]
     assert first.status_code == 409
     assert count_domains(world) == 1
-    again = send_slow_request(world, name="Takes over")
-    assert again.content == answers[1].content
+    repeated = send_slow_request(world, name="Takes over")
+    assert repeated.content == answers[1].content
 
 
 def test_a_caller_who_loses_access_during_the_slow_part_changes_nothing(world: World) -> None:
-    def remove() -> None:
+    def remove_admin() -> None:
         with world.scope():
             Membership.unscoped.filter(user=world.users[Role.ADMIN]).delete()
 
-    assert send_slow_request(world, remove).status_code == 401
+    assert send_slow_request(world, remove_admin).status_code == 401
     assert count_domains(world) == 0
     with world.scope():
         assert not IdempotencyRecord.unscoped.exists()
@@ -246,10 +246,10 @@ def test_an_api_key_that_is_revoked_during_the_slow_part_changes_nothing(world: 
     admin = world.client(Role.ADMIN)
     api_key = admin.post("/api/v1/org/api-keys", {"name": "loader", "role": "admin"}).json()
 
-    def revoke() -> None:
+    def revoke_key() -> None:
         assert admin.delete(f"/api/v1/org/api-keys/{api_key['id']}").status_code == 204
 
-    assert send_slow_request(world, revoke, credential=api_key["key"]).status_code == 401
+    assert send_slow_request(world, revoke_key, credential=api_key["key"]).status_code == 401
     assert count_domains(world) == 0
 
 

@@ -1,4 +1,4 @@
-"""Second factors over HTTP: codes, recovery codes, and the right to change them. For passkeys see tests/journeys."""
+"""Second factors over HTTP: codes, recovery codes, and who may change factors. For passkeys see tests/journeys."""
 
 from __future__ import annotations
 
@@ -150,7 +150,9 @@ def test_changing_factors_requires_the_password(client: APIClient, path: str) ->
     assert answer.json()["errors"][0]["field"] == "current_password"
 
 
-def test_a_session_without_a_factor_cannot_remove_one(ada: User, client: APIClient) -> None:
+def test_a_session_that_has_not_verified_a_factor_cannot_change_factors(
+    ada: User, client: APIClient
+) -> None:
     set_up_app(client)
     without_factor = client_for(ada, make_world().org)
     for method, path in (

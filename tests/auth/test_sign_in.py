@@ -140,7 +140,7 @@ def test_a_disabled_user_can_neither_log_in_nor_use_a_session(
     assert refresh(client).status_code == 401
 
 
-def test_guessing_a_password_is_limited_but_its_owner_can_log_in_from_elsewhere(
+def test_guessing_a_password_is_limited_but_its_owner_can_log_in_from_another_ip_address(
     registration: tuple[APIClient, dict[str, Any]],
 ) -> None:
     for _ in range(5):

@@ -230,7 +230,7 @@ def test_with_automatic_approval_only_versions_without_new_hosts_are_approved(
     git.commit(sources__a_py=CODE_WITH_HOST.replace("HOST", "b.example.com"))
     synced = sync_repository(world, repository)
     assert list_sources(world)["a"]["approved_version"] == 2
-    assert synced["outcomes"][0]["message"] == "It waits for approval."
+    assert synced["outcomes"][0]["message"] == "The version waits for approval."
 
 
 def test_a_token_is_used_for_the_sync_and_never_returned_or_logged(

@@ -104,7 +104,7 @@ def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None
     assert classify_error(raised.value).failure_class is FailureClass.RATE_LIMIT
 
 
-def test_an_unreachable_server_is_a_retryable_source_failure_of_requests() -> None:
+def test_an_unreachable_server_is_a_retryable_source_failure() -> None:
     with pytest.raises(requests.ConnectionError) as raised:
         requests.get("http://127.0.0.1:1/", timeout=2)
     failed = classify_error(raised.value)
@@ -188,7 +188,7 @@ def test_an_error_of_postgresql_has_its_sqlstate_as_evidence(
         ("select * from nothing_here", NO_SUCH),
     ],
 )
-def test_a_missing_permission_or_schema_has_its_own_message(
+def test_a_missing_permission_schema_or_table_has_its_own_message(
     engine_postgres: EmbeddedPostgres, query: str, expected_text: str
 ) -> None:
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:

@@ -26,7 +26,7 @@ OTHER_TEXTS = {
     ),
     **dict.fromkeys(
         ("challenge", "mfa_code", "invitation", "code"),
-        "compared with a value that Drover issued, or code",
+        "compared with a value that Drover issued, or Python code",
     ),
     **dict.fromkeys(("email", "kind", "stream"), "used to find a stored value, and not stored"),
     **dict.fromkeys(
@@ -133,15 +133,11 @@ def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Mo
     def has_constraint(field: models.Field[Any, Any]) -> bool:
         """Return whether the column has the constraint from `apps.auth.names`. The constraint may have any name."""
         if isinstance(field, ArrayField):
-            conditions = [names.plain_list_check(field.name, name="")]
+            expected = names.plain_list_check(field.name, name="")
         else:
             has_several_lines = field.name == "description"
-            conditions = [names.plain_text_check(field.name, name="", multiline=has_several_lines)]
-        return any(
-            constraint.condition == condition.condition
-            for constraint in constraints
-            for condition in conditions
-        )
+            expected = names.plain_text_check(field.name, name="", multiline=has_several_lines)
+        return any(constraint.condition == expected.condition for constraint in constraints)
 
     for field in model._meta.local_fields:
         text = getattr(field, "base_field", field)

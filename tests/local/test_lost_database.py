@@ -16,7 +16,7 @@ import pytest
 
 from local.database.postgres import EmbeddedPostgres, find_free_port
 from local.errors import LocalError
-from local.lost_database import DATABASE_LOST_CODE, DatabaseMonitor, is_lost
+from local.lost_database import DATABASE_LOST_CODE, DatabaseMonitor, is_database_lost
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,10 +147,10 @@ def test_a_lost_connection_is_distinguished_from_other_errors(server: EmbeddedPo
         server.stop()
         with pytest.raises(psycopg.OperationalError) as caught:
             lost.execute("SELECT 1")
-        assert is_lost(caught.value)
-        assert is_lost(wrap_error(caught.value))
-    assert not is_lost(psycopg.errors.DiskFull())
-    assert not is_lost(ValueError())
+        assert is_database_lost(caught.value)
+        assert is_database_lost(wrap_error(caught.value))
+    assert not is_database_lost(psycopg.errors.DiskFull())
+    assert not is_database_lost(ValueError())
     assert DATABASE_LOST_CODE not in {
         1,
         2,

@@ -23,7 +23,7 @@ on_linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux can give orphans a new parent"
 )
 
-START = """
+SUPERVISOR_PROGRAM = """
 import sys, time
 from pathlib import Path
 from local.supervision.children import Child
@@ -43,14 +43,14 @@ try:
 except Stopped:
     print("stopped", flush=True)
 """
-SLEEPER = "import os, sys, time; open(sys.argv[1] + '/pids', 'a').write(f'{os.getpid()}\\\\n'); time.sleep(600)"
+SLEEPING_PROGRAM = "import os, sys, time; open(sys.argv[1] + '/pids', 'a').write(f'{os.getpid()}\\\\n'); time.sleep(600)"
 
 
 @contextmanager
 def supervise(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
     """Start a process with a supervisor. The code in `body` adds its children."""
     indented = textwrap.indent("\n".join(body), " " * 8).strip()
-    program = START.replace("BODY", indented)
+    program = SUPERVISOR_PROGRAM.replace("BODY", indented)
     with subprocess.Popen(
         [sys.executable, "-c", program, str(folder)],
         cwd=ROOT,
@@ -77,7 +77,7 @@ def wait_for_pids(folder: Path, count: int) -> list[int]:
 
 
 def test_a_program_that_dies_is_restarted(tmp_path: Path) -> None:
-    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPING_PROGRAM}"))') as process:
         [first] = wait_for_pids(tmp_path, 1)
         os.kill(first, signal.SIGKILL)
         second = wait_for_pids(tmp_path, 2)[1]
@@ -91,11 +91,13 @@ def test_a_program_that_dies_is_restarted(tmp_path: Path) -> None:
 def test_a_signal_stops_all_programs_even_one_that_ignores_sigterm(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
-    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
+    stubborn_program = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPING_PROGRAM
+    )
     body = [
         "import local.supervision.supervisor; local.supervision.supervisor.CHILD_SECONDS = 0.5",
-        f'supervisor.add(child("polite", "{SLEEPER}"))',
-        f'supervisor.add(child("stubborn", "{stubborn}"))',
+        f'supervisor.add(child("polite", "{SLEEPING_PROGRAM}"))',
+        f'supervisor.add(child("stubborn", "{stubborn_program}"))',
     ]
     with supervise(tmp_path, *body) as process:
         started = wait_for_pids(tmp_path, 2)
@@ -110,7 +112,7 @@ def test_a_signal_stops_all_programs_even_one_that_ignores_sigterm(
 def test_a_grandchild_in_its_own_session_is_ended(tmp_path: Path) -> None:
     parent = (
         "import subprocess, sys, time; "
-        f'subprocess.Popen([sys.executable, \\"-c\\", \\"{SLEEPER}\\", sys.argv[1]], '
+        f'subprocess.Popen([sys.executable, \\"-c\\", \\"{SLEEPING_PROGRAM}\\", sys.argv[1]], '
         "start_new_session=True); time.sleep(600)"
     ).replace("\\\\n", "\\\\\\\\n")
     with supervise(tmp_path, f'supervisor.add(child("worker", "{parent}"))') as process:
@@ -122,7 +124,7 @@ def test_a_grandchild_in_its_own_session_is_ended(tmp_path: Path) -> None:
 
 @on_linux
 def test_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
-    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+    with supervise(tmp_path, f'supervisor.add(child("web", "{SLEEPING_PROGRAM}"))') as process:
         started = wait_for_pids(tmp_path, 1)
         process.kill()
         process.wait()
@@ -130,10 +132,10 @@ def test_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
 
 
 def test_the_error_of_a_failed_step_has_its_last_line(tmp_path: Path) -> None:
-    failing = "import sys; print('first', file=sys.stderr); print('the reason', file=sys.stderr); sys.exit(1)"
+    failing_program = "import sys; print('first', file=sys.stderr); print('the reason', file=sys.stderr); sys.exit(1)"
     body = [
         "try:",
-        f'    supervisor.run([sys.executable, "-c", "{failing}"], {{}}, step="Trying", log=folder / "log")',
+        f'    supervisor.run([sys.executable, "-c", "{failing_program}"], {{}}, step="Trying", log=folder / "log")',
         "except Exception as failure:",
         '    (folder / "error").write_text(str(failure))',
     ]

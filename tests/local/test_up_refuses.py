@@ -1,4 +1,4 @@
-"""If `make up` cannot start, it prints one sentence with the reason and the next step."""
+"""If `make up` cannot start, it prints one line with the reason and the next step."""
 
 import os
 import socket
@@ -43,7 +43,7 @@ def run_up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def read_error(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the error of `make up`. Fails if it is not one sentence."""
+    """Return the error of `make up`. Fails if the error has several lines."""
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr

@@ -17,7 +17,7 @@ from tests import database
 
 
 @pytest.fixture
-def create_privilege(committed_db: None) -> Iterator[None]:
+def grant_create_on_schema(committed_db: None) -> Iterator[None]:
     """Let the role of the tests create tables during a test."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
@@ -29,7 +29,7 @@ def create_privilege(committed_db: None) -> Iterator[None]:
 
 
 class Migration(migrations.Migration):
-    """A migration whose index is created at the end. Django would record it in a second transaction."""
+    """A migration whose index is created at the end. Django would record the migration in a second transaction."""
 
     operations = [
         migrations.CreateModel(
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
     ("executor", "leaves_table"), [(MigrationExecutor, True), (OneTransactionExecutor, False)]
 )
 def test_a_migration_that_fails_before_it_is_recorded_leaves_a_table_only_with_djangos_executor(
-    create_privilege: None,
+    grant_create_on_schema: None,
     monkeypatch: pytest.MonkeyPatch,
     executor: type[MigrationExecutor],
     leaves_table: bool,

@@ -104,7 +104,7 @@ def test_a_cleaned_name_is_valid_and_cleaning_it_again_changes_nothing(text: str
 
 
 def requests_with_name(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Return for each object with a name a request that sets it: the field of the name, the route and the body."""
+    """Return requests that set the name of an object, as {object: (field of the name, route, body)}."""
     return {
         "org": ("name", "PATCH /org", {"name": name}),
         "domain": ("name", "POST /org/domains", {"name": name}),
@@ -264,7 +264,7 @@ def test_no_cell_of_an_exported_audit_log_is_a_formula(world: World) -> None:
 
 
 def test_a_migration_cleans_stored_names(committed_db: None) -> None:
-    rows = [
+    rows = [  # (stored name, cleaned name); an empty or used name gets a part of the id
         ("a\n\u202eb", "a b 00000000"),
         ("a b", "a b"),
         ("\u200b", "00000002"),

@@ -658,9 +658,8 @@ STEPS_WITH_204 = {
 def prepare_start_state() -> None:
     worlds = [make_world("One"), make_world("Two")]
     users = [user for world in worlds for user in world.users.values()]
-    for number, user in enumerate(
-        users
-    ):  # fixed addresses, so that equal seeds give equal examples
+    for number, user in enumerate(users):
+        # The addresses are fixed, so that equal seeds give equal examples.
         user.email = f"person{number}@example.com"
         user.save(update_fields=["email"])
     models = [create_model(world) for world in worlds]

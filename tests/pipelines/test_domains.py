@@ -68,7 +68,7 @@ def client_with_domain_role(objects: DomainObjects) -> APIClient:
 
 
 @pytest.mark.parametrize("resource", ["connectors", "pipelines"])
-def test_a_key_of_a_domain_can_read_and_change_only_its_objects(
+def test_a_key_of_a_domain_can_read_and_change_only_objects_of_the_domain(
     objects: DomainObjects, resource: str
 ) -> None:
     client = key_client(objects)
@@ -93,7 +93,7 @@ def test_a_key_of_a_domain_can_read_and_change_only_its_objects(
     assert client.patch(path, {"domain_id": None}).status_code == 403
 
 
-def test_a_key_of_a_domain_can_create_pipelines_only_in_it(objects: DomainObjects) -> None:
+def test_a_key_of_a_domain_can_create_pipelines_only_in_the_domain(objects: DomainObjects) -> None:
     client = key_client(objects)
     body = {"name": "new", "config": config()}
     assert client.post("/api/v1/pipelines", body).status_code == 403

@@ -11,12 +11,12 @@ from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 
-ROWS, PAGE_SIZE, PAUSE_AFTER = 2000, 100, 1000
+ROW_COUNT, PAGE_SIZE, PAUSE_AFTER = 2000, 100, 1000
 MAX_PAUSE = 60.0  # seconds; after a longer pause the API returns an error
 
 
 class PausedApi:
-    """Serves the rows 1 to ROWS at `url`. Rows after PAUSE_AFTER are returned once `release` was called."""
+    """Serves the rows 1 to ROW_COUNT at `url`. Rows after PAUSE_AFTER are returned once `release` was called."""
 
     def __init__(self, max_pause: float) -> None:
         self.url = ""
@@ -30,7 +30,7 @@ class PausedApi:
         offset = int(request.params.get("offset", 0))
         if offset >= PAUSE_AFTER and not self._released.wait(self._max_pause):
             return Reply(status=500)
-        return Reply([{"id": n + 1} for n in range(offset, min(offset + PAGE_SIZE, ROWS))])
+        return Reply([{"id": n + 1} for n in range(offset, min(offset + PAGE_SIZE, ROW_COUNT))])
 
     def create_pipeline(self, world: World) -> Any:
         """Create a pipeline of the world's org that reads this API."""

@@ -1,4 +1,4 @@
-"""Actions on runs and positions enforce their rules for every caller."""
+"""Actions on runs and positions check the permission and the domain of their caller."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.conftest import close_connections
 from tests.runs.claiming.test_attempts import child_pids, quick_retries, working_in_background
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
-from tests.runs.paused_api import ROWS, PausedApi, paused_api
+from tests.runs.paused_api import ROW_COUNT, PausedApi, paused_api
 from tests.runs.processes import (
     has_ended,
     read_run,
@@ -37,7 +37,11 @@ from tests.world import World, make_world
 
 __all__ = ["quick_retries"]  # a fixture
 
-SLOW_SOURCE = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
+SLOW_SOURCE = {
+    "rows": ROW_COUNT,
+    "page_size": 100,
+    "delay": 0.1,
+}  # two seconds of reading, twenty pages
 
 
 @pytest.fixture
@@ -65,8 +69,8 @@ def published_ids(world: World, run_id: UUID) -> list[int]:
 def assert_every_row_was_published_once(world: World, run_id: UUID, run: dict[str, Any]) -> None:
     assert run["status"] == "succeeded", run
     progress = run["progress"]
-    assert progress["read"] == progress["written"] + progress["rejected"] == ROWS
-    assert published_ids(world, run_id) == list(range(1, ROWS + 1))
+    assert progress["read"] == progress["written"] + progress["rejected"] == ROW_COUNT
+    assert published_ids(world, run_id) == list(range(1, ROW_COUNT + 1))
 
 
 def test_after_a_worker_is_killed_the_next_worker_continues_its_run_at_once(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -219,7 +220,7 @@ def test_a_move_that_is_not_allowed_raises(world: World) -> None:
     with pytest.raises(MoveNotAllowed):
         states.move(
             org_id=world.org.pk,
-            run_id=world.org.pk,
+            run_id=uuid4(),
             before=Status.SUCCEEDED,
             after=Status.RUNNING,
         )

@@ -75,14 +75,14 @@ def update(
 ) -> CustomSource:
     """Apply `changes` (name, description, archived, code with its note).
 
-    If the code differs from the latest version, it becomes a new version. `approve` approves this version. Raises
-    ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and AnyHostNeedsAdmin.
+    If the code differs from the latest version, it becomes a new version. `approve` approves the latest version.
+    Raises ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and AnyHostNeedsAdmin.
     """
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
         checked_code = None
         if "code" in changes:
-            _require_own_code(source)
+            _require_no_repository(source)
             note = changes.get("note", "")
             checked_code = require_checked(org.pk, changes["code"], note, checked)
         if "archived" in changes:
@@ -116,7 +116,7 @@ def restore(
     with transaction.atomic():
         source = _lock_editable(org, by, source_id, match)
         old = edits.find_version(org, source, number)
-        _require_own_code(source)
+        _require_no_repository(source)
         checked_code = CheckedCode(old.code, old.report, note=f"Restored version {number}")
         edits.change(org=org, by=by, source=source, checked_code=checked_code)
     return source
@@ -145,8 +145,8 @@ def _lock_editable(org: Org, by: Principal, source_id: UUID, match: Match) -> Cu
     return source
 
 
-def _require_own_code(source: CustomSource) -> None:
-    """Raise ComesFromRepository for a source whose next sync would undo the change."""
+def _require_no_repository(source: CustomSource) -> None:
+    """Raise ComesFromRepository if the source belongs to a repository, because the next sync would undo the change."""
     if source.repository_id is not None:
         raise ComesFromRepository
 

@@ -31,7 +31,7 @@ from apps.orgs.walls.scope import org_scope
 logger = structlog.get_logger(__name__)
 
 LOCATION_FIELDS = ("url", "branch", "path", "username")
-APPROVAL_NEEDED_MESSAGE = "It waits for approval."
+APPROVAL_NEEDED_MESSAGE = "The version waits for approval."
 
 
 def sync(*, org_id: UUID, repository_id: UUID) -> None:
@@ -56,7 +56,7 @@ def sync(*, org_id: UUID, repository_id: UUID) -> None:
 
 
 def _claim_repository(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] | None:
-    """Start a sync, and return the configuration to read the repository. Return None if nothing has to be synced."""
+    """Start a sync, and return the location and token of the repository. Return None if it may not be synced now."""
     with org_scope(org_id):
         repository = _lock_repository(org_id, repository_id)
         org = Org.objects.filter(pk=org_id).first()

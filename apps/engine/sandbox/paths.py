@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-LIBRARY = Path(__file__).parent / "inside"  # the package `drover` for authors
+LIBRARY = Path(__file__).parent / "inside"  # the folder of the package `drover` for authors
 # Packages that custom sources and transforms can import
 DISTRIBUTIONS = (
     "requests",
@@ -57,7 +57,7 @@ class PythonFiles:
     sites: tuple[str, ...]
     packages: tuple[str, ...]
     modules: tuple[str, ...]  # names that can be imported, besides the standard library
-    certificates: str
+    certificates: str  # the file of the trusted root certificates
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ class OrgView(APIView):
             yield
 
     def _check_permission(self, method: str) -> None:
-        """Raise unless the principal has the permission of this method for at least one object."""
+        """Raise unless the principal may use this method: with a session if needed, and for at least one object."""
         if method in self.session_methods:
             self.principal.require_session()
         permission = self.permission_for(method)
@@ -176,7 +176,7 @@ def respond_after_check(
 ) -> Response | SlowResponse:
     """Return the response of `change(None)`.
 
-    If the action raises CheckFirst, run its check outside the transaction, and then call `change` with the result.
+    If `change` raises CheckFirst, run the check outside the transaction, and then call `change` with its result.
     `once` is explained at `SlowResponse`.
     """
     try:

@@ -1,4 +1,4 @@
-"""The checks of `manage.py doctor`. Each function is one check, and its docstring says what must be true."""
+"""The checks of `manage.py doctor`. Each `check_` function is one check. Its docstring says what must be true."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def check_mail() -> Finding:
 
 
 def check_database_roles() -> Finding:
-    """The four database roles exist, and none of them can bypass row-level security."""
+    """The four database roles exist. None can bypass row-level security, or create roles or databases."""
     names = list(settings.DATABASE_ROLES.values())
     privileges = dict(
         health.fetch_rows(
@@ -150,7 +150,7 @@ def check_keys() -> Finding:
     finally:
         connections["ops"].close()
     if unreadable:
-        step = "Add the key they were encrypted with to ENCRYPTION_KEYS, after the newest."
+        step = "Add the platform key with which they were encrypted to ENCRYPTION_KEYS, after the newest key."
         return Finding(
             "keys",
             False,
@@ -222,7 +222,7 @@ def check_file_access() -> Finding:
 
 
 def check_disk_space() -> Finding:
-    """The disk with the keys, the files and the local database has free space."""
+    """The disk with the keys, the files and the local database has at least 1 GiB of free space."""
     try:
         free = shutil.disk_usage(settings.DROVER_HOME).free
     except OSError as error:

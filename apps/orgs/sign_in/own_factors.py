@@ -59,5 +59,5 @@ def remove_passkey(*, account: Account, password: str, passkey_id: UUID) -> None
     """Remove a passkey. Raises NotFound if the user has no such passkey."""
     require_factor(account, password)
     user, session = account.user, account.session
-    if not factors.remove_passkey(user=user, passkey=passkey_id, session=session):
+    if not factors.remove_passkey(user=user, passkey_id=passkey_id, session=session):
         raise NotFound

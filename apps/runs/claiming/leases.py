@@ -53,7 +53,7 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
     """Claim the next run. Returns None if no run may start now, or `stop` is set.
 
     Retries while another worker claims, while another process locks the needed rows, and while the database is not
-    available. It cannot leave the run to another job, because the job that calls it may be the only one.
+    available. This function must not leave the run to another job, because there may be no other job.
     """
     stop = stop or threading.Event()
     claimer = _Claimer(worker)
@@ -188,11 +188,11 @@ class ActiveLease:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._renewed = time.monotonic()
+        self._renewed_at = time.monotonic()
 
     @property
     def renewal_is_due(self) -> bool:
-        return time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds()
+        return time.monotonic() - self._renewed_at > settings.RUN_HEARTBEAT.total_seconds()
 
     def renew(self) -> None:
         """Renew the lease. Raises LeaseLost."""
@@ -201,10 +201,10 @@ class ActiveLease:
 
     @contextmanager
     def held(self) -> Iterator[Any]:
-        """Like the function `held`; also counts as a renewal."""
+        """Open the transaction of the function `held`, and note the time of the renewal."""
         with held(self._claim) as owned_run:
             yield owned_run
-        self._renewed = time.monotonic()
+        self._renewed_at = time.monotonic()
 
 
 def is_cancel_requested(claim: Claim) -> bool:

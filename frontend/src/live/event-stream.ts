@@ -6,16 +6,16 @@ interface FollowOptions {
   url: string;
   signal: AbortSignal;
   fetch: (request: Request) => Promise<Response>;
-  /** Return `"stop"` if this is the last event of the stream. */
+  /** Returns `"stop"` if this is the last event of the stream. */
   onEvent: (event: EventSourceMessage) => "stop" | void;
   onState?: (state: StreamState) => void;
   /** Reconnect if no data was received for this many milliseconds. */
   timeout?: number;
-  /** Returns the milliseconds to wait before reconnect number `attempt`, counted from 1. */
+  /** Returns the milliseconds to wait before reconnect number `attempt` since the last data, counted from 1. */
   backOff?: (attempt: number) => number;
 }
 
-/** The server refused the stream with a status after which retrying is useless, such as 403 or 404. */
+/** The server refused the stream with a status for which a retry is useless, such as 403 or 404. */
 export class StreamRefused extends Error {
   constructor(readonly status: number) {
     super(`The live view was refused (${status}).`);
@@ -23,7 +23,7 @@ export class StreamRefused extends Error {
   }
 }
 
-/** Returns a wait that doubles from half a second up to 15 seconds, less a random part of up to a third. */
+/** Returns a wait that doubles from half a second up to 15 seconds, minus a random part of up to a third. */
 export function defaultBackOff(attempt: number): number {
   return Math.min(15_000, 500 * 2 ** (attempt - 1)) * (1 - Math.random() / 3);
 }

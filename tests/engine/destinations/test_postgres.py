@@ -339,7 +339,7 @@ def test_a_full_disk_is_a_failure_of_the_destination_and_publishes_nothing(
     assert target.read_rows() == [{"id": 1}]
 
 
-def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresTarget) -> None:
+def test_only_the_newest_publication_of_each_pipeline_is_kept(target: PostgresTarget) -> None:
     other_data = replace(target.data, prefix="another pipeline")
     for data in (target.data, other_data, target.data, target.data):
         target.data = data
@@ -354,7 +354,9 @@ def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresT
     assert publications[-1]["job_id"] == job.job_id
 
 
-def test_an_empty_sync_does_not_remove_the_record_of_earlier_rows(target: PostgresTarget) -> None:
+def test_an_empty_sync_does_not_delete_the_publication_of_earlier_rows(
+    target: PostgresTarget,
+) -> None:
     for rows in ([{"id": 1}], [], []):
         job = SyncJob(target, "append")
         if rows:

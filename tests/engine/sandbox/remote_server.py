@@ -17,12 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-LARGE_PAGE_BYTES = 8 << 20  # bytes of the large page
+LARGE_PAGE_BYTES = 8 << 20
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    requests_received: list[str]
 
     def do_GET(self) -> None:
         self.server.requests_received.append(self.path)  # type: ignore[attr-defined]

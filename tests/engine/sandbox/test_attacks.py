@@ -61,10 +61,10 @@ def test_the_seccomp_filter_refuses_truncation_if_landlock_does_not(
 
     In newer kernels Landlock refuses truncation, and the filter allows it.
     """
-    seccomp_only = SandboxSite(home, "weak", ("seccomp",))
-    result = attack_targets.run_attack(name, targets, seccomp_only)
+    seccomp_site = SandboxSite(home, "weak", ("seccomp",))
+    result = attack_targets.run_attack(name, targets, seccomp_site)
     assert not result["won"]
     assert result.get("error_type") != "ConfigurationError", result["why"]
     filter_for_new_kernels = base64.b64encode(syscalls.compile_filter(truncate=True)).decode()
     monkeypatch.setattr(process, "_encoded_filter", lambda chosen: filter_for_new_kernels)
-    assert attack_targets.run_attack(name, targets, seccomp_only)["won"]
+    assert attack_targets.run_attack(name, targets, seccomp_site)["won"]

@@ -225,7 +225,7 @@ def test_requests_of_httpx_are_reported(preamble: str, trial: NetworkTrial) -> N
     ]
 
 
-# Connections that must be refused.
+# Attacks.
 
 
 FETCH_URL = """
@@ -415,7 +415,7 @@ def test_invalid_requests_to_the_broker_are_refused(trial: NetworkTrial) -> None
 
 
 def test_code_cannot_pass_descriptors(trial: NetworkTrial) -> None:
-    """Code cannot pass them to the broker either, so it gains nothing if it replaces the broker's socket."""
+    """Code cannot pass descriptors to the broker either, so replacing the broker's socket gains nothing."""
     body = """
         import _socket, array, os
         from drover import _sockets
@@ -463,7 +463,7 @@ def test_a_connected_socket_cannot_connect_elsewhere(trial: NetworkTrial) -> Non
     assert "won" not in rows[0]["results"]
 
 
-def test_too_many_connections_end_the_code(trial: NetworkTrial) -> None:
+def test_code_that_opens_too_many_connections_is_stopped(trial: NetworkTrial) -> None:
     body = """
         import json
         from drover import _sockets
@@ -500,7 +500,7 @@ def _outcome_name(run_code: Callable[[], list[Any]]) -> str:
         return type(error).__name__
 
 
-def test_too_many_bytes_end_the_code(trial: NetworkTrial) -> None:
+def test_code_that_sends_too_many_bytes_is_stopped(trial: NetworkTrial) -> None:
     body = """
         for _ in range(100):
             self.session.post(f"http://shop.test:{self.config.port}/in", data=b"x" * 1_000_000)
@@ -511,7 +511,7 @@ def test_too_many_bytes_end_the_code(trial: NetworkTrial) -> None:
     )
     with pytest.raises((LimitExceeded, EngineError), match=r"bytes over the network|Connection"):
         trial.run_code(body, egress_limits)
-    assert sum({id(p): p.sent for p in trial.connections}.values()) < 8_000_000
+    assert sum({id(attempt): attempt.sent for attempt in trial.connections}.values()) < 8_000_000
 
 
 def test_a_compressed_bomb_exceeds_the_memory_limit(trial: NetworkTrial) -> None:

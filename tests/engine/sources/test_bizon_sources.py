@@ -1,4 +1,4 @@
-"""Test bizon's own sources. A local server imitates the API of each, and the tests change only the URLs."""
+"""Test bizon's own sources. A local server imitates the API of each source, and the tests change only the URLs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.engine.sources.api import Api, ReceivedRequest, Reply, always_reply, 
 from tests.engine.sources.reading import make_source, read_stream
 
 SECRET = "s3cret-canary"
-KEY = {"type": "api_key", "params": {"token": SECRET}}
+AUTHENTICATION = {"type": "api_key", "params": {"token": SECRET}}
 PEOPLE = [{"id": f"{n}", "name": f"person {n}"} for n in range(250)]
 
 UseApi = Callable[[Api], None]
@@ -77,13 +77,13 @@ def use_hubspot_api(set_url: Any) -> Callable[[Api], None]:
 def test_hubspot_reads_every_page_and_its_check_succeeds(use_hubspot_api: UseApi) -> None:
     with serve_api(hubspot_api) as api:
         use_hubspot_api(api)
-        source = make_source("hubspot", {"authentication": KEY}, "contacts")
+        source = make_source("hubspot", {"authentication": AUTHENTICATION}, "contacts")
         assert all(step.ok for step in source.check())
         assert source.get_total_records_count() == 250
         full_read = read_stream(source)
         assert full_read.rows == PEOPLE
         assert len(full_read.pages) == 3
-        second_source = make_source("hubspot", {"authentication": KEY}, "contacts")
+        second_source = make_source("hubspot", {"authentication": AUTHENTICATION}, "contacts")
         assert read_stream(second_source, token=full_read.tokens[2]).rows == PEOPLE[200:]
 
 
@@ -95,7 +95,10 @@ def test_hubspot_reads_one_page_and_an_empty_stream(
         with serve_api(hubspot_api) as api:
             use_hubspot_api(api)
             assert (
-                read_stream(make_source("hubspot", {"authentication": KEY}, "deals")).rows == people
+                read_stream(
+                    make_source("hubspot", {"authentication": AUTHENTICATION}, "deals")
+                ).rows
+                == people
             )
 
 
@@ -174,7 +177,7 @@ def notion_users(request: ReceivedRequest) -> Reply:
 
 @pytest.mark.parametrize("type_", ["api_key", "bearer"])
 def test_notion_reads_its_users(type_: str, set_url: Any) -> None:
-    config = {"authentication": {**KEY, "type": type_}}
+    config = {"authentication": {**AUTHENTICATION, "type": type_}}
     with serve_api(notion_users) as api:
         set_url(api, notion, "BASE_URL")
         source = make_source("notion", config, "users")
@@ -198,8 +201,8 @@ def notion_databases(request: ReceivedRequest) -> Reply:
     return Reply({"id": database_id, "object": "database"})
 
 
-def test_a_database_that_notion_refuses_fails_the_run(set_url: Any) -> None:
-    config = {"authentication": KEY, "database_ids": DATABASES}
+def test_a_database_that_notion_refuses_fails_the_run_or_is_skipped(set_url: Any) -> None:
+    config = {"authentication": AUTHENTICATION, "database_ids": DATABASES}
     with serve_api(notion_databases) as api:
         set_url(api, notion, "BASE_URL")
         error = read_error("notion", config, "databases", ConfigurationError)
@@ -220,7 +223,9 @@ def cycle_api(request: ReceivedRequest) -> Reply:
 
 
 def make_cycle_source(api: Api) -> Any:
-    source: Any = make_source("cycle", {"slug": "acme", "authentication": KEY}, "customers")
+    source: Any = make_source(
+        "cycle", {"slug": "acme", "authentication": AUTHENTICATION}, "customers"
+    )
     source.bizon_source.url_graphql = f"{api.url}/graphql"
     return source
 
@@ -338,7 +343,7 @@ def test_periscope_reads_users_and_the_charts_of_all_dashboards(set_url: Any) ->
     assert len(charts.pages) == 2
 
 
-def test_a_dashboard_that_periscope_refuses_fails_the_run(set_url: Any) -> None:
+def test_a_dashboard_that_periscope_refuses_fails_the_run_or_is_skipped(set_url: Any) -> None:
     def respond(request: ReceivedRequest) -> Reply:
         if request.params.get("current_dashboard") == "3":
             return Reply(b"no", 403)
@@ -395,7 +400,7 @@ def test_each_failed_response_of_an_api_has_a_failure_class_and_evidence(
 ) -> None:
     with serve_api(always_reply(reply)) as api:
         set_url(api, notion, "BASE_URL")
-        error = read_error("notion", {"authentication": KEY}, "users", expected)
+        error = read_error("notion", {"authentication": AUTHENTICATION}, "users", expected)
         assert api.requests
     assert evidence in str(error.evidence)
 
@@ -411,7 +416,7 @@ def test_an_unreachable_api_is_a_source_failure(set_url: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "module", "stream", "config"),
     [
-        ("notion", notion, "users", {"authentication": KEY}),
+        ("notion", notion, "users", {"authentication": AUTHENTICATION}),
         ("pokeapi", pokeapi, "item", {}),
         ("gbif", gbif, "occurrence", {}),
     ],

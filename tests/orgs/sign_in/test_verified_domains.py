@@ -143,7 +143,7 @@ def test_a_domain_stays_verified_when_name_servers_fail(
     world: World, dns: NameServer, failure: str
 ) -> None:
     pk = verify_domain(world, dns)["id"]
-    (dns.silent if failure == "silent" else dns.broken).add(DOMAIN)
+    (dns.silent_names if failure == "silent" else dns.broken_names).add(DOMAIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dns_records, "LOOKUP_SECONDS", 0.3)
         failed = check_domain(world, pk).json()
@@ -268,7 +268,7 @@ class TestRecheck:
         self, world: World, dns: NameServer
     ) -> None:
         verify_domain(world, dns)
-        dns.broken.add(DOMAIN)
+        dns.broken_names.add(DOMAIN)
         for days, is_verified in ((13, True), (14, False)):
             self.make_recheck_due(world, unanswered_since=timezone.now() - timedelta(days=days))
             assert self.recheck_domains() == 1

@@ -25,8 +25,8 @@ class CsvConfig(BucketSettings):
         title="Escape formulas",
         description=(
             "Put an apostrophe before text that a spreadsheet would evaluate as a formula"
-            " (beginning with = + - @ tab or carriage return). It changes the data: leave it off"
-            " for files that programs read."
+            " (beginning with = + - @ tab or carriage return). This changes the data, so leave"
+            " it off for files that programs read."
         ),
         examples=[True],
     )

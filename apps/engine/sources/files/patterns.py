@@ -31,7 +31,7 @@ def check_path(path: str) -> str:
     """Return the path if it is a safe relative path, a pattern or a web address. Raises ValueError."""
     if is_address(path):
         if not path.startswith("https://") and not path.startswith("http://"):
-            raise ValueError("an address must start with https://")
+            raise ValueError("an address must start with https:// or http://")
         return path
     parts = path.split("/")
     if path.startswith(("/", "~")) or "\\" in path or any(ord(char) < 32 for char in path):
@@ -69,7 +69,7 @@ def matches(pattern: str, path: str) -> bool:
 
 
 def detect_format(path: str) -> str | None:
-    """Return the format that belongs to the name's extension, ignoring `.gz`; None if it is unknown."""
+    """Return the format for the extension of the file name, ignoring `.gz`. None if the extension is unknown."""
     name = PurePosixPath(path.partition("?")[0].lower())
     suffix = PurePosixPath(name.stem).suffix if name.suffix == ".gz" else name.suffix
     return FORMATS_BY_EXTENSION.get(suffix)

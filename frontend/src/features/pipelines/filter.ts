@@ -1,7 +1,7 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
 
-/** The filter in the URL of the list. Other parameters of the URL are ignored. */
+/** The filter in the URL of the list of pipelines. */
 export interface PipelineFilter {
   q?: string;
   status?: RunStatus;
@@ -18,7 +18,7 @@ export function parsePipelineFilter(search: Record<string, unknown>): PipelineFi
   return filter;
 }
 
-/** Returns the parameter as text, or null. The router parses `q=2024` as a number. */
+/** Returns up to 200 characters of the parameter, or null. The router parses `q=2024` as a number. */
 function parseText(value: unknown): string | null {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return typeof value === "string" && value !== "" ? value.slice(0, 200) : null;

@@ -119,7 +119,7 @@ export function useSetEnabled(id: string) {
   });
 }
 
-/** Previews ten records of a saved pipeline with a transform that is not saved yet. */
+/** Previews up to ten records of a saved pipeline with a transform that is not saved yet. */
 export function usePreviewTransform(id: string) {
   return useMutation({
     mutationFn: (code: string) =>

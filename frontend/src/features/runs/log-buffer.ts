@@ -16,7 +16,7 @@ export class LogBuffer {
   start = 0;
   firstErrorIndex: number | null = null; // index in `lines` of the first line with the level error
   private laterBatches = new Map<number, LogLine[]>();
-  private lastMatch: { filter: LogFilter; scanned: number; matches: number[] } | null = null;
+  private lastSearch: { filter: LogFilter; scanned: number; matches: number[] } | null = null;
 
   /** The number of the next line. */
   get end(): number {
@@ -55,7 +55,7 @@ export class LogBuffer {
 
   /** Returns the indexes of the lines that match. A repeated call with the same filter checks only new lines. */
   matchingIndexes(filter: LogFilter): number[] {
-    const last = this.lastMatch;
+    const last = this.lastSearch;
     const isSameFilter = last && last.filter.level === filter.level && last.filter.text === filter.text;
     const previous = isSameFilter ? last : { filter, scanned: 0, matches: [] };
     const searchText = filter.text.toLowerCase();
@@ -65,7 +65,7 @@ export class LogBuffer {
     }
     // React renders again only if this is a new list, so keep the old one if nothing was added.
     const allMatches = newMatches.length > 0 ? previous.matches.concat(newMatches) : previous.matches;
-    this.lastMatch = { filter, scanned: this.lines.length, matches: allMatches };
+    this.lastSearch = { filter, scanned: this.lines.length, matches: allMatches };
     return allMatches;
   }
 }

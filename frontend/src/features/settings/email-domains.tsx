@@ -10,7 +10,7 @@ import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { QueryContent, Section } from "./section";
 
-/** E-mail domains that are verified with a TXT record. Users with an address in such a domain join without confirming by e-mail. */
+/** E-mail domains that are verified with a TXT record, and a form to add one. */
 export function EmailDomains() {
   const client = useQueryClient();
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });

@@ -22,8 +22,8 @@ const LIMITS: NumberField[] = [
   { name: "max_running", label: "Concurrent runs", min: 1, required: true },
   { name: "max_pipelines", label: "Pipelines", min: 0 },
   { name: "max_members", label: "Members, including invited ones", min: 0 },
-  { name: "max_rows_month", label: "Records per month", min: 0 },
-  { name: "max_bytes_month", label: "Bytes per month", min: 0 },
+  { name: "max_rows_month", label: "Records moved per month", min: 0 },
+  { name: "max_bytes_month", label: "Bytes moved per month", min: 0 },
 ];
 
 const MAX_DAYS = 36500;
@@ -38,7 +38,7 @@ export function LimitsSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Limits"
-      description="Drover warns you at 80% of a limit and pauses runs at 100%. No data is lost. Leave a field blank for no limit."
+      description="Drover warns you at 80% of a limit. At 100% of a monthly limit, runs stop. Later runs continue from the last checkpoint, so no data is lost. Leave a field blank for no limit."
     >
       <NumbersForm org={org} fields={LIMITS} action="Save limits" />
     </Section>
@@ -49,7 +49,7 @@ export function RetentionSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Retention"
-      description="For how many days each kind of data is kept. Leave a field blank to keep the data forever. The sizes are shown under Usage. Output files, their runs and the latest run of each pipeline are always kept."
+      description="For how many days each kind of data is kept. Leave a field blank to keep the data forever. Usage shows how much space the data takes. Output files, their runs and the latest run of each pipeline are always kept."
     >
       <NumbersForm org={org} fields={RETENTION} action="Save retention" />
     </Section>

@@ -14,7 +14,7 @@ import { useSession } from "@/session/use-session";
 import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
-const STORAGE_KEY = "drover.invitation"; // stores the secret in this tab while the user logs in
+const STORAGE_KEY = "drover.invitation"; // key of the secret, which is stored in this tab while the user logs in
 
 /** Returns the secret after `#` in the URL and stores it. Otherwise returns the stored secret. */
 function takeSecret(): string {
@@ -39,19 +39,19 @@ export function InvitationPage() {
     retry: false,
   });
 
-  const acceptSession = (session: Session) => {
+  const enterWithSession = (session: Session) => {
     sessionStorage.removeItem(STORAGE_KEY);
     enterOrganization(session);
   };
 
   const accept = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/invitations/accept", { body: { token } })),
-    onSuccess: acceptSession,
+    onSuccess: enterWithSession,
   });
   const register = useMutation({
     mutationFn: (body: { name: string; email: string; password: string; invitation: string }) =>
       unwrap(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
-    onSuccess: acceptSession,
+    onSuccess: enterWithSession,
   });
 
   if (!invitation.data) {
@@ -63,7 +63,7 @@ export function InvitationPage() {
   }
   const { organization, email, role, invited_by, single_sign_on } = invitation.data;
   const messages = fieldMessages(register.error);
-  const showGeneralError = register.error && Object.keys(messages).length === 0;
+  const hasGeneralError = register.error && Object.keys(messages).length === 0;
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -99,7 +99,7 @@ export function InvitationPage() {
       ) : (
         <>
           <form onSubmit={submit} className="grid gap-4">
-            {showGeneralError && <ErrorNotice error={register.error} />}
+            {hasGeneralError && <ErrorNotice error={register.error} />}
             <TextField label="Your name" name="name" autoComplete="name" required error={messages.name} />
             <TextField
               label="Password"

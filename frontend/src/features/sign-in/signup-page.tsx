@@ -45,7 +45,7 @@ export function SignupPage() {
     );
   }
   const messages = fieldMessages(signup.error);
-  const showGeneralError = signup.error && Object.keys(messages).length === 0;
+  const hasGeneralError = signup.error && Object.keys(messages).length === 0;
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -72,7 +72,7 @@ export function SignupPage() {
       }
     >
       <form onSubmit={submit} className="grid gap-4">
-        {showGeneralError && <ErrorNotice error={signup.error} />}
+        {hasGeneralError && <ErrorNotice error={signup.error} />}
         <TextField
           label="Your name"
           name="name"

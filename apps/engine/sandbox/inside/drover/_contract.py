@@ -98,7 +98,7 @@ def check_connection(source: Any) -> tuple[bool, str]:
 
 
 def get_page(source: Any, pagination: Json | None, since: Json | None) -> Page:
-    """Return the page at `pagination`. With `since`, return only records newer than that state."""
+    """Return the page at `pagination`. With `since`, return only records newer than this state."""
     if since is None:
         result = source.get(pagination or None)
     else:
