@@ -78,7 +78,7 @@ def record_mail_request(ip: str | None) -> None:
 
 
 def record_attempt_of_ip(ip: str | None) -> None:
-    """Record an attempt with a passkey, or a query for an org's provider. Raises TooManyAttempts."""
+    """Record an attempt to log in by passkey or identity provider. Raises TooManyAttempts."""
     _record_attempt(IP_LIMIT, _client_network(ip))
 
 

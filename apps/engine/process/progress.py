@@ -16,7 +16,7 @@ MIN_INTERVAL = 5.0  # seconds between two messages; reports in between are not s
 
 
 class ProgressReporter:
-    """Reports the progress of one process. Sends nothing while `send` is None: only runs set it."""
+    """Reports the progress of one process. Only runs set `send`. While `send` is None, nothing is sent."""
 
     def __init__(self) -> None:
         self.send: Callable[[Working], None] | None = None

@@ -115,7 +115,7 @@ class ApiKeyRotation(KeyView):
     @operation(
         "api_keys_rotate",
         tag="api keys",
-        summary="Rotate a key: the old one keeps working for `grace_seconds`",
+        summary="Replace a key by a new key; the old key keeps working for `grace_seconds`",
         request=forms.Rotation,
         answer=forms.CreatedApiKey,
         status=201,

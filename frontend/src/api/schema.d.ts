@@ -1348,8 +1348,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Rotate a key: the old one keeps working for `grace_seconds`
-         * @description Rotate a key: the old one keeps working for `grace_seconds`.
+         * Replace a key by a new key; the old key keeps working for `grace_seconds`
+         * @description Replace a key by a new key; the old key keeps working for `grace_seconds`.
          */
         post: operations["api_keys_rotate"];
         delete?: never;
@@ -12173,7 +12173,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Rotate a key: the old one keeps working for `grace_seconds` */
+            /** @description Replace a key by a new key; the old key keeps working for `grace_seconds` */
             201: {
                 headers: {
                     [name: string]: unknown;

@@ -32,7 +32,8 @@ class SourceDatabase:
 
 
 @pytest.fixture(scope="session")
-def reader(engine_postgres: EmbeddedPostgres) -> str:
+def reader_role(engine_postgres: EmbeddedPostgres) -> str:
+    """Create the role of the reader, and return its name."""
     with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
         quoted_password = READER_PASSWORD.replace("'", "''")
         admin.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{quoted_password}'".encode())
@@ -40,18 +41,18 @@ def reader(engine_postgres: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture(scope="module")
-def database(engine_postgres: EmbeddedPostgres, reader: str) -> Iterator[SourceDatabase]:
+def database(engine_postgres: EmbeddedPostgres, reader_role: str) -> Iterator[SourceDatabase]:
     """Create a database for the tests of one module. The reader may read all its tables."""
     name = f"source_{uuid4().hex[:12]}"
     with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())
     admin = psycopg.connect(engine_postgres.url(name), autocommit=True)
-    admin.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}".encode())
+    admin.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader_role}".encode())
     config = {
         "host": "127.0.0.1",
         "port": engine_postgres.port,
         "database": name,
-        "user": reader,
+        "user": reader_role,
         "password": READER_PASSWORD,
     }
     yield SourceDatabase(admin, config)

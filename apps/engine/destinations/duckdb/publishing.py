@@ -82,7 +82,9 @@ class Publishing:
         self._schema, self._table = schema, table
         self._quoted_table = f"{quote_name(schema)}.{quote_name(table)}"
         self._key = key
-        self._unknown_columns: set[str] = set()  # all values were null, so the type is not known
+        self._unknown_columns: set[str] = (
+            set()
+        )  # all their values are null, so their types are not known
         self._column_names: dict[str, str] = {}
 
     def run(self, mode: WriteMode, job_id: str) -> int:

@@ -23,9 +23,7 @@ BOOLEANS = {
     "FALSE": False,
 }
 BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
-MAX_FLOAT_DIGITS = (
-    17  # enough for any 64-bit float; a number with more digits remains text, to lose none of them
-)
+MAX_FLOAT_DIGITS = 17  # enough for any 64-bit float; a number with more digits remains text, so that no digit is lost
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 TIMESTAMP_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"

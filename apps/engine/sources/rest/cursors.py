@@ -46,7 +46,7 @@ class CursorField:
     primary_key: Sequence[str]
 
     def select_new_records(self, records: Sequence[Any], since: Watermark) -> list[Any]:
-        """Return the records that the watermark does not show to be old. A record without a cursor value may be new."""
+        """Return the records that are new since the watermark. Records without a cursor value count as new."""
         if since.value is None:
             return list(records)
         return [record for record in records if self._is_new(record, since)]
