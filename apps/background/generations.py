@@ -52,7 +52,7 @@ class Queue:
         self._name = name
         self._max_jobs = max_jobs
         self._worker = worker
-        self._free_slots = asyncio.Semaphore(max_jobs)
+        self._semaphore = asyncio.Semaphore(max_jobs)
         self._current_generation: Generation | None = None
         self._generation_tasks: set[asyncio.Task[None]] = set()
 
@@ -61,7 +61,7 @@ class Queue:
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
             generation = Generation(
-                self._app, Slots(self._free_slots), concurrency=self._max_jobs, **options
+                self._app, JobSemaphore(self._semaphore), concurrency=self._max_jobs, **options
             )
             self._current_generation = generation
             task: asyncio.Task[None] = asyncio.create_task(generation.run())  # type: ignore[no-untyped-call]
@@ -87,33 +87,33 @@ class Queue:
                 logger.warning("a queue worker ended with an error", error=first_line(error))
 
 
-class Slots:
-    """The slots of a queue that one generation has acquired. Procrastinate uses this object as its semaphore.
+class JobSemaphore:
+    """The semaphore of one generation. It acquires the queue's semaphore, which all generations share.
 
-    It releases at most as many slots as it has acquired. Procrastinate releases a slot twice for a job that was fetched
-    while the worker stops.
+    It is released at most as often as it was acquired. Procrastinate releases it twice for a job that was fetched while
+    the worker stops.
     """
 
-    def __init__(self, free: asyncio.Semaphore) -> None:
-        self._free_slots = free
-        self._acquired = 0
+    def __init__(self, queue_semaphore: asyncio.Semaphore) -> None:
+        self._queue_semaphore = queue_semaphore
+        self._acquired_count = 0
 
     async def acquire(self) -> bool:
-        await self._free_slots.acquire()
-        self._acquired += 1
+        await self._queue_semaphore.acquire()
+        self._acquired_count += 1
         return True
 
     def release(self) -> None:
-        if self._acquired:
-            self._acquired -= 1
-            self._free_slots.release()
+        if self._acquired_count:
+            self._acquired_count -= 1
+            self._queue_semaphore.release()
 
 
 class Generation(QueueWorker):
     """A queue worker that sets `stopping` when it stops fetching jobs, on request or after a failed statement."""
 
-    def __init__(self, app: App, slots: Slots, **options: Any) -> None:
-        self._slots = slots
+    def __init__(self, app: App, semaphore: JobSemaphore, **options: Any) -> None:
+        self._own_semaphore = semaphore
         self.stopping = asyncio.Event()
         settings: dict[str, Any] = {
             **app.worker_defaults,  # Procrastinate's defaults for Django, which close connections after each job.
@@ -126,12 +126,12 @@ class Generation(QueueWorker):
         super().__init__(app, **settings, **options)
 
     @property  # type: ignore[override]
-    def _job_semaphore(self) -> Slots:
-        return self._slots
+    def _job_semaphore(self) -> JobSemaphore:
+        return self._own_semaphore
 
     @_job_semaphore.setter
     def _job_semaphore(self, semaphore: Any) -> None:
-        """Ignore the semaphore that Procrastinate creates for each worker; the generations share one."""
+        """Ignore the semaphore that Procrastinate creates for each worker; the generations share the queue's."""
 
     def stop(self) -> None:
         super().stop()  # type: ignore[no-untyped-call]

@@ -241,35 +241,35 @@ def supervisor() -> EngineSupervisor:
     return engine_supervisor
 
 
-# Slow servers of one org must not use all slots.
 MAX_CALLS = max(2, settings.WEB_THREADS // 2)
+# Calls of one org to slow servers must not block the calls of other orgs.
 MAX_CALLS_OF_ORG = max(1, MAX_CALLS // 2)
 
-_free_slots = threading.BoundedSemaphore(MAX_CALLS)
-_slots_in_use: Counter[UUID] = Counter()
-_slots_lock = threading.Lock()
+_call_semaphore = threading.BoundedSemaphore(MAX_CALLS)
+_open_calls: Counter[UUID] = Counter()
+_open_calls_lock = threading.Lock()
 
 
 @contextmanager
-def _take_slot(org_id: UUID) -> Iterator[None]:
-    """Take one of the slots for concurrent calls. Raises Problem 429 if all slots, or all of the org's, are in use."""
-    with _slots_lock:
-        if _slots_in_use[org_id] >= MAX_CALLS_OF_ORG or not _free_slots.acquire(blocking=False):
+def _count_call(org_id: UUID) -> Iterator[None]:
+    """Count a call while it runs. Raises Problem 429 if too many calls run, in this process or for this org."""
+    with _open_calls_lock:
+        if _open_calls[org_id] >= MAX_CALLS_OF_ORG or not _call_semaphore.acquire(blocking=False):
             raise Problem(
                 429,
                 "Too many checks and previews are running; try again in a few seconds.",
                 "busy",
                 headers={"Retry-After": RETRY_AFTER},
             )
-        _slots_in_use[org_id] += 1
+        _open_calls[org_id] += 1
     try:
         yield
     finally:
-        with _slots_lock:
-            _slots_in_use[org_id] -= 1
-            if not _slots_in_use[org_id]:
-                del _slots_in_use[org_id]
-        _free_slots.release()
+        with _open_calls_lock:
+            _open_calls[org_id] -= 1
+            if not _open_calls[org_id]:
+                del _open_calls[org_id]
+        _call_semaphore.release()
 
 
 def _call_engine(
@@ -280,7 +280,7 @@ def _call_engine(
     cpu_seconds: int | None = None,
 ) -> Any:
     """Return the call's result; `apps.engine.answers` has the type of each result."""
-    with _take_slot(org_id):
+    with _count_call(org_id):
         try:
             return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)
         except EngineError as error:

@@ -151,22 +151,22 @@ def backends_in_transactions() -> list[Any]:
         ).fetchall()
 
 
-def test_a_check_returns_429_when_no_slot_is_free(
+def test_a_check_returns_429_when_too_many_calls_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slots = threading.BoundedSemaphore(1)
-    slots.acquire()
-    monkeypatch.setattr(engine, "_free_slots", slots)
+    semaphore = threading.BoundedSemaphore(1)
+    semaphore.acquire()
+    monkeypatch.setattr(engine, "_call_semaphore", semaphore)
     connector = make_connector(world)
     answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
 
 
-def test_an_org_that_uses_all_its_slots_does_not_block_other_orgs(
+def test_an_org_with_too_many_calls_does_not_block_other_orgs(
     world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_slots_in_use", Counter({world.org.pk: engine.MAX_CALLS_OF_ORG}))
+    monkeypatch.setattr(engine, "_open_calls", Counter({world.org.pk: engine.MAX_CALLS_OF_ORG}))
     own_connector, connector_of_stranger = make_connector(world), make_connector(stranger)
     assert world.client().post(f"{URL}/{own_connector.pk}/check", {}).status_code == 429
     assert stranger.client().post(f"{URL}/{connector_of_stranger.pk}/check", {}).status_code == 200

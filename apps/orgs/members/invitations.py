@@ -216,9 +216,8 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
 def _create_invitation(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    Invitation.objects.for_org(org).unaccepted().filter(
-        email=email
-    ).delete()  # An open invitation has expired here.
+    expired_invitations = Invitation.objects.for_org(org).unaccepted().filter(email=email)
+    expired_invitations.delete()
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,
