@@ -21,7 +21,7 @@ from apps.web import openapi
 from tests.isolation.cases import CASES
 from tests.isolation.planted import PlantedOrg, plant
 from tests.isolation.test_matrix import (
-    DOCUMENTED,
+    OPERATION_OBJECTS,
     OPERATIONS,
     client_of,
     own_address,
@@ -32,7 +32,7 @@ from tests.world import World
 
 SCIM_OPERATIONS = {name for name, (path, _) in OPERATIONS.items() if "/scim/v2/" in path}
 OPERATIONS_WITH_BODY = sorted(
-    name for name, operation in DOCUMENTED.items() if "requestBody" in operation
+    name for name, operation in OPERATION_OBJECTS.items() if "requestBody" in operation
 )
 MEGABYTE = "x" * 1_000_000  # half of the largest allowed body
 
@@ -178,7 +178,7 @@ WRONG_VALUES: tuple[Any, ...] = (
 
 
 def body_fields(name: str) -> list[str]:
-    content = DOCUMENTED[name]["requestBody"]["content"]["application/json"]
+    content = OPERATION_OBJECTS[name]["requestBody"]["content"]["application/json"]
     reference = content["schema"].get("$ref", "").rpartition("/")[2]
     schema = openapi.document()["components"]["schemas"].get(reference, {})
     return sorted(schema.get("properties", {}))
@@ -237,7 +237,10 @@ def assert_documented_response(
     """Send the body and assert that the response is documented. A 422 must name one of the wrong fields."""
     answer = send(planted, name, orjson.dumps(body))
     assert answer.status_code < 500, (body, answer.content[:300])
-    assert str(answer.status_code) in DOCUMENTED[name]["responses"], (body, answer.content[:300])
+    assert str(answer.status_code) in OPERATION_OBJECTS[name]["responses"], (
+        body,
+        answer.content[:300],
+    )
     if answer.status_code != 422:
         return
     reported = error_fields(read_problem(answer, 422))
@@ -256,7 +259,7 @@ def _encodable(value: Any) -> Any:
 
 QUERY_PARAMETERS = [
     (name, parameter["name"])
-    for name, operation in sorted(DOCUMENTED.items())
+    for name, operation in sorted(OPERATION_OBJECTS.items())
     for parameter in operation.get("parameters", [])
     if parameter["in"] == "query" and parameter["name"] != "ticket"
 ]
@@ -279,7 +282,7 @@ def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
         assert answer.status_code < 500, value
         if answer.status_code >= 400:
             body = read_problem(answer, answer.status_code)
-            assert str(answer.status_code) in DOCUMENTED[name]["responses"], value
+            assert str(answer.status_code) in OPERATION_OBJECTS[name]["responses"], value
             assert error_fields(body) in ([parameter], []), value
 
 

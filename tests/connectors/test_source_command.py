@@ -36,14 +36,14 @@ def call_and_return_error(*arguments: str | Path) -> tuple[CommandError, str]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, port: int) -> Path:
+def shop_path(tmp_path: Path, port: int) -> Path:
     path = tmp_path / "shop.py"
     path.write_text(source_code(port))
     return path
 
 
-def test_the_command_reads_its_settings_from_standard_input(shop: Path) -> None:
-    finished = run_command(shop, "--config", "-", stdin=f'{{"token": "{TOKEN}"}}')
+def test_the_command_reads_its_settings_from_standard_input(shop_path: Path) -> None:
+    finished = run_command(shop_path, "--config", "-", stdin=f'{{"token": "{TOKEN}"}}')
     assert finished.returncode == 0, finished.stderr
     for line in ("ok valid", "ok isolate", "ok connect", "ok stream   orders", "200 in"):
         assert line in finished.stdout
@@ -51,17 +51,17 @@ def test_the_command_reads_its_settings_from_standard_input(shop: Path) -> None:
     assert TOKEN not in finished.stdout
 
 
-def test_a_failed_step_is_named_and_the_exit_code_is_1(shop: Path) -> None:
-    finished = run_command(shop, "--set", "token=wrong")
+def test_a_failed_step_is_named_and_the_exit_code_is_1(shop_path: Path) -> None:
+    finished = run_command(shop_path, "--set", "token=wrong")
     assert finished.returncode == 1
     assert "connect: The source refused the credentials (401)." in finished.stderr
 
 
-def test_an_error_in_the_code_names_its_line(shop: Path) -> None:
-    shop.write_text("import pandas\nclass")
-    error, output = call_and_return_error(shop)
+def test_an_error_in_the_code_names_its_line(shop_path: Path) -> None:
+    shop_path.write_text("import pandas\nclass")
+    error, output = call_and_return_error(shop_path)
     assert error.returncode == 1
-    assert f"{shop}:2:" in output
+    assert f"{shop_path}:2:" in output
 
 
 def test_output_of_code_cannot_control_the_terminal(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ class Loud(Source):
         assert expected in output
 
 
-def test_each_source_file_of_a_folder_is_validated(shop: Path) -> None:
-    (shop.parent / "_helper.py").write_text("x")
-    (shop.parent / "other.py").write_text("import pandas\n" + source_code())
-    error, output = call_and_return_error(shop.parent)
+def test_each_source_file_of_a_folder_is_validated(shop_path: Path) -> None:
+    (shop_path.parent / "_helper.py").write_text("x")
+    (shop_path.parent / "other.py").write_text("import pandas\n" + source_code())
+    error, output = call_and_return_error(shop_path.parent)
     assert error.returncode == 1
     assert "other.py:1:1: error: A custom source cannot import pandas." in output
     assert "helper" not in output
@@ -127,9 +127,9 @@ def test_a_stream_name_with_a_line_break_cannot_forge_an_output_line(tmp_path: P
     ],
 )
 def test_invalid_arguments_are_explained_and_the_exit_code_is_2(
-    arguments: list[str], message: str, shop: Path
+    arguments: list[str], message: str, shop_path: Path
 ) -> None:
-    error, _ = call_and_return_error(shop, *arguments)
+    error, _ = call_and_return_error(shop_path, *arguments)
     assert error.returncode == 2
     assert message in str(error)
 

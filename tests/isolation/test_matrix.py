@@ -32,7 +32,7 @@ from tests.isolation.planted import PlantedOrg, plant
 from tests.world import new_client
 
 OPERATIONS = {operation["operationId"]: (path, method) for path, method, operation in operations()}
-DOCUMENTED = {operation["operationId"]: operation for _, _, operation in operations()}
+OPERATION_OBJECTS = {operation["operationId"]: operation for _, _, operation in operations()}
 View = type[OrgView] | type[AccountView] | type[PublicView]
 ACTORS = ("anonymous", *Role.values, "key", "reading_key", "removed")
 
@@ -76,7 +76,7 @@ def view_of(name: str) -> View:
 
 
 def _sample_value(name: str, parameter: str) -> str:
-    schemas = {p["name"]: p["schema"] for p in DOCUMENTED[name].get("parameters", [])}
+    schemas = {p["name"]: p["schema"] for p in OPERATION_OBJECTS[name].get("parameters", [])}
     schema = schemas.get(parameter, {})
     if schema.get("format") == "uuid":
         return str(uuid4())
@@ -250,7 +250,7 @@ def test_the_case_contains_every_id_that_the_operation_accepts(
 ) -> None:
     from apps.web import openapi
 
-    operation, case = DOCUMENTED[name], CASES[name]
+    operation, case = OPERATION_OBJECTS[name], CASES[name]
     for parameter in operation.get("parameters", []):
         if parameter["schema"].get("format") == "uuid":
             assert parameter["name"] in case.path.keys() | case.query.keys(), parameter["name"]

@@ -60,7 +60,7 @@ def password_only_client(committed_db: None) -> Client:
 
 
 @pytest.fixture
-def operator(password_only_client: Client, planted: PlantedOrg) -> Client:
+def operator_client(password_only_client: Client, planted: PlantedOrg) -> Client:
     """The browser of an operator with support access to the planted org."""
     set_up_second_factor(password_only_client)
     open_support_access(password_only_client, planted.world.org)
@@ -80,10 +80,12 @@ def test_every_registered_model_is_read_only() -> None:
         assert isinstance(page, OperatorAdmin), model
 
 
-def test_an_operators_access_is_audited_in_the_org(planted: PlantedOrg, operator: Client) -> None:
-    assert planted.canary in operator.get("/operators/orgs/org/").content.decode()
+def test_an_operators_access_is_audited_in_the_org(
+    planted: PlantedOrg, operator_client: Client
+) -> None:
+    assert planted.canary in operator_client.get("/operators/orgs/org/").content.decode()
     pipeline = planted["pipeline"]
-    page = operator.get(f"/operators/pipelines/pipeline/{pipeline}/change/")
+    page = operator_client.get(f"/operators/pipelines/pipeline/{pipeline}/change/")
     assert planted.canary in page.content.decode()
     with planted.world.scope():
         events = AuditEvent.objects.for_org(planted.world.org).filter(actor_kind="operator")
@@ -94,22 +96,24 @@ def test_an_operators_access_is_audited_in_the_org(planted: PlantedOrg, operator
         assert {event.actor_label for event in events} == {"op@example.com"}
 
 
-def test_the_list_of_runs_names_their_pipelines(planted: PlantedOrg, operator: Client) -> None:
+def test_the_list_of_runs_names_their_pipelines(
+    planted: PlantedOrg, operator_client: Client
+) -> None:
     with planted.world.scope():
         pipeline = Pipeline.objects.for_org(planted.world.org).get(pk=planted["pipeline"])
-    assert pipeline.name in operator.get("/operators/runs/run/").content.decode()
+    assert pipeline.name in operator_client.get("/operators/runs/run/").content.decode()
 
 
-def test_every_page_opens_and_shows_no_secret(operator: Client) -> None:
+def test_every_page_opens_and_shows_no_secret(operator_client: Client) -> None:
     checked_fields = set()
     for model in admin.site._registry:
         path = f"/operators/{model._meta.app_label}/{model._meta.model_name}/"
-        assert operator.get(path).status_code == 200, path
+        assert operator_client.get(path).status_code == 200, path
         rows: Any = getattr(model, "unscoped", model._default_manager)
         row = rows.using("ops").first()
         if row is None:
             continue
-        page = operator.get(f"{path}{row.pk}/change/").content.decode()
+        page = operator_client.get(f"{path}{row.pk}/change/").content.decode()
         for field in model._meta.concrete_fields:
             value = getattr(row, field.attname)
             if field.name in HIDDEN_FIELDS and isinstance(value, str) and value:
@@ -118,25 +122,27 @@ def test_every_page_opens_and_shows_no_secret(operator: Client) -> None:
     assert {"password", "hash"} <= checked_fields
 
 
-def test_secret_fields_cannot_be_used_as_filters(planted: PlantedOrg, operator: Client) -> None:
+def test_secret_fields_cannot_be_used_as_filters(
+    planted: PlantedOrg, operator_client: Client
+) -> None:
     for path in (
         "identity/user/?password__startswith=bcrypt",
         "orgs/org/?data_key__startswith=g",
         "orgs/apikey/?hash__startswith=$2b$",
         "orgs/membership/?user__password__startswith=bcrypt",
     ):
-        answer = operator.get(f"/operators/{path}")
+        answer = operator_client.get(f"/operators/{path}")
         assert answer.status_code == 400, path
         assert planted.canary not in answer.content.decode(), path
 
 
 def test_operators_cannot_change_add_or_delete_objects(
-    planted: PlantedOrg, operator: Client
+    planted: PlantedOrg, operator_client: Client
 ) -> None:
     base = f"/operators/pipelines/pipeline/{planted['pipeline']}"
-    assert operator.post(f"{base}/change/", {"name": "mine"}).status_code == 403
-    assert operator.post(f"{base}/delete/", {"post": "yes"}).status_code == 403
-    assert operator.get("/operators/pipelines/pipeline/add/").status_code == 403
+    assert operator_client.post(f"{base}/change/", {"name": "mine"}).status_code == 403
+    assert operator_client.post(f"{base}/delete/", {"post": "yes"}).status_code == 403
+    assert operator_client.get("/operators/pipelines/pipeline/add/").status_code == 403
 
 
 @pytest.mark.parametrize("visitor", ["anonymous", "owner"])
@@ -152,7 +158,7 @@ def test_owners_and_anonymous_visitors_are_redirected_to_the_login_page(
     assert answer["Location"].startswith("/operators/login/")
 
 
-def test_login_attempts_of_operators_are_limited(operator: Client) -> None:
+def test_login_attempts_of_operators_are_limited(operator_client: Client) -> None:
     guess = {"username": "op@example.com", "password": "guess"}
     for _ in range(5):
         Client().post("/operators/login/", guess)
@@ -161,8 +167,8 @@ def test_login_attempts_of_operators_are_limited(operator: Client) -> None:
     assert Client().get("/operators/").status_code == 302
 
 
-def test_the_pages_have_a_strict_content_security_policy(operator: Client) -> None:
-    answer = operator.get("/operators/")
+def test_the_pages_have_a_strict_content_security_policy(operator_client: Client) -> None:
+    answer = operator_client.get("/operators/")
     assert "script-src 'self';" in answer["Content-Security-Policy"]
     assert "<script>" not in answer.content.decode()
     assert "style=" not in answer.content.decode()
@@ -200,15 +206,15 @@ class TestSecondFactor:
 
     @pytest.mark.parametrize("change", ["factors", "sessions"])
     def test_resetting_the_factors_or_ending_all_sessions_logs_the_operator_out(
-        self, operator: Client, change: str
+        self, operator_client: Client, change: str
     ) -> None:
         user = User.objects.get(is_staff=True)
-        assert operator.get("/operators/").status_code == 200
+        assert operator_client.get("/operators/").status_code == 200
         if change == "factors":
             factors.reset(user)
         else:
             sessions.end_all(user.pk, reason="logged out everywhere")
-        assert operator.get("/operators/").status_code == 302
+        assert operator_client.get("/operators/").status_code == 302
 
     def test_after_a_wrong_first_code_the_same_challenge_can_be_used_again(
         self, password_only_client: Client
@@ -249,19 +255,19 @@ class TestSupportAccess:
         assert event["actor_label"] == "op@example.com"
 
     def test_support_access_is_limited_to_one_org_and_expires(
-        self, planted: PlantedOrg, operator: Client
+        self, planted: PlantedOrg, operator_client: Client
     ) -> None:
         other_planted = plant()
         list_path = "/operators/connectors/connector/"
-        page = operator.get(list_path).content.decode()
+        page = operator_client.get(list_path).content.decode()
         assert planted.canary in page
         assert other_planted.canary not in page
         with planted.world.scope():
             SupportAccess.objects.for_org(planted.world.org).update(until=timezone.now())
-        assert planted.canary not in operator.get(list_path).content.decode()
+        assert planted.canary not in operator_client.get(list_path).content.decode()
 
     def test_support_access_is_limited_to_one_operator(
-        self, planted: PlantedOrg, operator: Client
+        self, planted: PlantedOrg, operator_client: Client
     ) -> None:
         User.objects.create_user(email="second@example.com", password=PASSWORD, is_staff=True)
         second_operator = Client()
@@ -273,8 +279,8 @@ class TestSupportAccess:
         assert planted.canary not in page
 
 
-def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> None:
-    page = operator.get("/operators/").content.decode()
+def test_the_first_page_shows_the_isolation_of_custom_code(operator_client: Client) -> None:
+    page = operator_client.get("/operators/").content.decode()
     assert f"Isolation of custom code: {layers.choose_isolation().level}" in page
 
 
@@ -284,45 +290,45 @@ def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> 
     ids=["in a view", "in a middleware"],
 )
 def test_a_page_that_cannot_get_a_lock_returns_503_with_retry_after(
-    planted: PlantedOrg, operator: Client, locked_table: str, page_path: str
+    planted: PlantedOrg, operator_client: Client, locked_table: str, page_path: str
 ) -> None:
-    operator.raise_request_exception = False
+    operator_client.raise_request_exception = False
     form = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
     if page_path == "login/":
-        operator.cookies.clear()
+        operator_client.cookies.clear()
     with psycopg.connect(database.url_of(database.worker_database())) as conn:
         conn.execute(f"LOCK TABLE {locked_table} IN EXCLUSIVE MODE")
         path = f"/operators/{page_path.format(org=planted.world.org.pk)}"
-        answer = operator.post(path, form)
+        answer = operator_client.post(path, form)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
     assert answer.json()["code"] == "busy"
 
 
 def test_an_internal_error_on_a_page_returns_500(
-    operator: Client, monkeypatch: pytest.MonkeyPatch
+    operator_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_error(*_: object) -> None:
         raise ProgrammingError("no such column")
 
-    operator.raise_request_exception = False
+    operator_client.raise_request_exception = False
     monkeypatch.setattr(layers, "choose_isolation", raise_error)
-    answer = operator.get("/operators/")
+    answer = operator_client.get("/operators/")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
 
 
 class TestSuspension:
     def test_an_operator_may_suspend_and_resume_an_org_with_a_reason(
-        self, planted: PlantedOrg, operator: Client
+        self, planted: PlantedOrg, operator_client: Client
     ) -> None:
         world = planted.world
         base = f"/operators/orgs/org/{world.org.pk}"
-        assert "Suspend" in operator.get(f"{base}/change/").content.decode()
-        operator.post(f"{base}/suspend/", {"reason": "Sends spam through webhooks."})
+        assert "Suspend" in operator_client.get(f"{base}/change/").content.decode()
+        operator_client.post(f"{base}/suspend/", {"reason": "Sends spam through webhooks."})
         client = world.client("owner")
         refused = client.post("/api/v1/org/domains", {"name": "x"})
         assert (refused.status_code, refused.json()["code"]) == (423, "org_suspended")
-        assert "Resume" in operator.get(f"{base}/change/").content.decode()
-        operator.post(f"{base}/resume/", {"reason": "They have explained."})
+        assert "Resume" in operator_client.get(f"{base}/change/").content.decode()
+        operator_client.post(f"{base}/resume/", {"reason": "They have explained."})
         assert client.post("/api/v1/org/domains", {"name": "x"}).status_code == 201
         events = client.get("/api/v1/org/audit").json()["results"]
         actions = [event["action"] for event in events]
@@ -346,6 +352,6 @@ class TestSuspension:
             assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
 
 
-def test_the_queue_and_its_workers_have_pages(operator: Client) -> None:
+def test_the_queue_and_its_workers_have_pages(operator_client: Client) -> None:
     for path in ("procrastinate/procrastinatejob/", "procrastinate/procrastinateworker/"):
-        assert operator.get(f"/operators/{path}").status_code == 200
+        assert operator_client.get(f"/operators/{path}").status_code == 200
