@@ -134,7 +134,9 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
               disabledReason={check.isPending ? "Testing" : null}
               onClick={() =>
                 runIfComplete(() =>
-                  endpoint.connectorId ? checkConnector.mutate(endpoint.connectorId) : checkSettings.mutate(endpoint),
+                  endpoint.connectorId
+                    ? checkConnector.mutate(endpoint.connectorId)
+                    : checkSettings.mutate(endpoint),
                 )
               }
             >
