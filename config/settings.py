@@ -121,6 +121,7 @@ INSTALLED_APPS = [
     "apps.connectors",
     "apps.pipelines",
     "apps.runs",
+    "apps.agent",
 ]
 MIDDLEWARE = [
     "apps.web.hosts.RejectUnknownHosts",
@@ -374,6 +375,12 @@ STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
 STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
 STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
+
+# --- Agent ------------------------------------------------------------------------------------
+# Turns of the agent that one worker process runs at once. Each has its own database connection.
+AGENT_TURNS = env.integer("DROVER_AGENT_TURNS", 4)
+# Seconds in which a user has to approve a tool call of the agent.
+APPROVAL_LIFETIME = env.integer("DROVER_APPROVAL_LIFETIME_SECONDS", 24 * 3600)
 
 # --- Logging ----------------------------------------------------------------------------------
 LOG_LEVEL = env.text("DROVER_LOG_LEVEL", "INFO").upper()

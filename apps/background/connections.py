@@ -1,7 +1,7 @@
 """Compare the number of PostgreSQL connections that the processes may need with the server's limit.
 
 A web process has a pool, one connection for events and one for operators. A worker has a pool, a few connections to
-fetch jobs, and one for LISTEN. Each run has one connection for the engine's state.
+fetch jobs, one for LISTEN, and one for each turn of the agent. Each run has one connection for the engine's state.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def connections_per_web_process() -> int:
 
 def connections_per_worker() -> int:
     """Return the maximum number of connections of one worker, not counting its runs."""
-    return settings.WORKER_POOL + settings.QUEUE_POOL + WORKER_EXTRA
+    return settings.WORKER_POOL + settings.QUEUE_POOL + settings.AGENT_TURNS + WORKER_EXTRA
 
 
 def read_server_connections() -> ServerConnections:

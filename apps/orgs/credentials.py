@@ -123,6 +123,34 @@ def load_principal(credential: Credential, *, changing: bool = False) -> tuple[O
     return org, principal
 
 
+def load_member(*, org_id: UUID, user_id: UUID, ip: str | None) -> tuple[Org, Principal]:
+    """Load the org and a member without a session, for a job that acts for the member. Call it in the org's scope.
+
+    Raises AuthenticationFailed if the user is not a member any more, OrgAccessDenied, and OrgReadOnly.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(ACCESS_QUERY, {"org": org_id, "user": user_id, "session": None})
+        row = cursor.fetchone()
+    if row is None:
+        raise AuthenticationFailed("This user is not a member of the organization any more.")
+    access, org = _MemberAccess(*row[:7]), Org.from_db("default", ORG_FIELDS, row[7:])
+    denial = rules.find_denial(
+        org, role=Role(access.role), has_session=False, by_sso=False, second_factor=False, ip=ip
+    )
+    rules.raise_if_denied(denial)
+    rules.require_writable(org)
+    domain_roles = (access.domain_roles or {}).items()
+    principal = Principal(
+        org_id=org_id,
+        user_id=user_id,
+        role=Role(access.role),
+        actor=Actor("user", user_id, access.email, ip),
+        membership_id=access.membership_id,
+        domain_roles={UUID(domain): Role(role) for domain, role in domain_roles},
+    )
+    return org, principal
+
+
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
 # The query returns no row if the session has ended. For an API key the session is NULL. Only viewers and members have
 # domain roles.

@@ -287,7 +287,7 @@ def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
 
 
 # Streams ignore unknown parameters.
-STREAM_OPERATIONS = {"runs_events", "events"}
+STREAM_OPERATIONS = {"runs_events", "events", "agent_conversations_events"}
 LIST_OPERATIONS = sorted(
     {
         name

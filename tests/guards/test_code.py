@@ -22,6 +22,7 @@ ALLOWED_UNSCOPED = {
 RAW_SQL_CALLS = ("cursor", "raw", "RawSQL", "extra")
 # The reasons by file. Each statement runs inside an org's scope, or calls a database function that returns little more than ids.
 ALLOWED_RAW_SQL = {
+    "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",
     "apps/orgs/members/invitations.py": "Calls a database function that finds an invitation before its org is known.",

@@ -10,7 +10,7 @@ from django.db import models
 
 from apps.orgs.tenancy import OrgManager, OrgOwned, OrgScopeMissing
 
-APP_LABELS = ("background", "identity", "orgs", "connectors", "pipelines", "runs")
+APP_LABELS = ("background", "identity", "orgs", "connectors", "pipelines", "runs", "agent")
 MODELS_WITHOUT_ORG = {
     "identity.User": "A person may belong to several orgs.",
     "identity.RefreshFamily": "A session belongs to a person.",

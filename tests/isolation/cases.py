@@ -428,6 +428,40 @@ RUNS = {
     "stats_overview": Case(),
 }
 
+# The planted conversations belong to the owner. Other members cannot see them.
+OTHER_MEMBERS: dict[str, int] = dict.fromkeys((Role.ADMIN, Role.MEMBER), 404)
+AGENT = {
+    "agent_conversations_list": Case(),
+    "agent_conversations_create": Case(201),
+    "agent_conversations_get": Case(path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS),
+    "agent_conversations_update": Case(
+        path={"id": "conversation"},
+        body=lambda p: {"title": "Renamed"},
+        status_by_actor=OTHER_MEMBERS,
+    ),
+    "agent_conversations_delete": Case(
+        204, path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS
+    ),
+    "agent_conversations_stop": Case(
+        204, path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS
+    ),
+    "agent_conversations_retry": Case(
+        202, path={"id": "failed_conversation"}, status_by_actor=OTHER_MEMBERS
+    ),
+    "agent_conversations_events": Case(path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS),
+    "agent_messages_create": Case(
+        202,
+        path={"id": "conversation"},
+        body=lambda p: {"text": "Hello", "page": "/pipelines"},
+        status_by_actor=OTHER_MEMBERS,
+    ),
+    "agent_approvals_decide": Case(
+        path={"id": "conversation", "approval_id": "approval"},
+        body=lambda p: {"decision": "reject"},
+        status_by_actor=OTHER_MEMBERS,
+    ),
+}
+
 HEALTH = {
     "health_live": Case(),
     "health_ready": Case(503),  # the suite has no worker
@@ -442,4 +476,5 @@ CASES: dict[str, Case] = {
     **CUSTOM_SOURCES,
     **PIPELINES,
     **RUNS,
+    **AGENT,
 }

@@ -10,6 +10,16 @@ from uuid import UUID, uuid4
 from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
+from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.models import (
+    Approval,
+    ApprovalKind,
+    Call,
+    CallState,
+    Conversation,
+    Turn,
+    TurnStatus,
+)
 from apps.auth import sessions
 from apps.auth.mailing import links
 from apps.auth.models import RefreshFamily, User
@@ -94,6 +104,7 @@ def plant() -> PlantedOrg:
     ids |= _create_pipelines(world, canary, ids["domain"])
     with world.scope():
         ids |= _create_runs(world, canary, ids)
+        ids |= _create_conversations(world, canary)
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
     claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
     claims["removed"] = claims_for(removed_user, world.org)
@@ -429,3 +440,58 @@ def _add_people(world: World, name: str, scim_user_id: UUID) -> None:
     group = ScimGroup.unscoped.create(org=world.org, display_name=name)
     for user_id in (scim_user_id, person.pk):
         ScimMembership.unscoped.create(org=world.org, group=group, user_id=user_id)
+
+
+def _create_conversations(world: World, canary: str) -> dict[str, UUID]:
+    """Create a conversation of the owner that waits for an approval, and one whose turn has failed."""
+    waiting, turn = _create_conversation(world, canary, TurnStatus.WAITING)
+    failed, _ = _create_conversation(world, canary, TurnStatus.FAILED)
+    approval = Approval.unscoped.create(
+        org=world.org,
+        conversation=waiting,
+        turn=turn,
+        kind=ApprovalKind.APPROVAL,
+        task_id="task",
+        tool_call_id="call",
+        tool="set_pipeline_enabled",
+        arguments={},
+        digest="",
+        card={"title": canary},
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    Call.unscoped.create(
+        org=world.org,
+        conversation=waiting,
+        turn=turn,
+        task_id="finished task",
+        tool_call_id="finished call",
+        tool="list_pipelines",
+        state=CallState.FINISHED,
+        answer=canary,
+    )
+    return {
+        "conversation": waiting.pk,
+        "failed_conversation": failed.pk,
+        "approval": approval.pk,
+        "turn": turn.pk,
+    }
+
+
+def _create_conversation(
+    world: World, canary: str, status: TurnStatus
+) -> tuple[Conversation, Turn]:
+    conversation = Conversation.unscoped.create(
+        org=world.org, user=world.users[Role.OWNER], title=f"{canary} conversation"
+    )
+    first_event = record(
+        world.org.pk, conversation.pk, new_event(Kind.TURN_STARTED, 1, text=canary)
+    )
+    turn = Turn.unscoped.create(
+        org=world.org,
+        conversation=conversation,
+        number=1,
+        text=canary,
+        status=status,
+        first_event=first_event,
+    )
+    return conversation, turn

@@ -12,6 +12,7 @@ from django.core import mail
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from apps.agent.models import Turn, TurnStatus
 from apps.connectors.models import Repository
 from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.walls.scope import org_scope
@@ -30,6 +31,7 @@ TASKS_WITHOUT_ORG = {
     "runs.reconcile",
     "runs.retain",
     "runs.sweep",
+    "agent.reconcile",
 }
 # This task ignores its arguments and claims the next run itself. The arguments are for people who read the queue.
 WAKE_UP_TASK = "runs.execute"
@@ -51,6 +53,12 @@ def request_cancel(planted: PlantedOrg) -> None:
         runs.update(cancel_requested_at=timezone.now())
 
 
+def make_turn_pending(planted: PlantedOrg) -> None:
+    with planted.world.scope():
+        turns = Turn.objects.for_org(planted.world.org).filter(pk=planted["turn"])
+        turns.update(status=TurnStatus.PENDING)
+
+
 def delete_pipeline(planted: PlantedOrg) -> None:
     """Delete the pipeline's row. The job must delete the folder of its run."""
     with planted.world.scope():
@@ -63,6 +71,7 @@ JOBS = {
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
+    "agent.run_turn": Job(lambda p: {"turn_id": p["turn"]}, make_turn_pending),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
 }
 
@@ -95,7 +104,7 @@ def changeable_data(planted: PlantedOrg) -> list[Any]:
     with org_scope(org.pk):
         rows = [
             list(model.objects.for_org(org).order_by("pk").values())
-            for model in (Run, Output, Pipeline, Invitation, Repository, VerifiedDomain)
+            for model in (Run, Output, Pipeline, Invitation, Repository, VerifiedDomain, Turn)
         ]
     return [*rows, sorted(storage.run_ids(org.pk))]
 

@@ -1,0 +1,85 @@
+"""Decide a request of the agent: approve, edit or reject a tool call, or answer a question."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.agent.approvals import closing, digests
+from apps.agent.conversations.visibility import find_conversation
+from apps.agent.exceptions import AlreadyDecided, WrongDecision
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
+from apps.agent.tools import registry
+from apps.agent.tools.base import ToolContext
+from apps.json import JsonObject
+from apps.orgs import audit
+from apps.orgs.exceptions import NotFound
+from apps.orgs.models import Org
+from apps.orgs.placement import find_object
+from apps.orgs.principals import Principal
+
+
+def decide(
+    *,
+    org: Org,
+    by: Principal,
+    conversation_id: UUID,
+    approval_id: UUID,
+    decision: str,
+    arguments: JsonObject | None = None,
+    reason: str = "",
+    answer: JsonObject | None = None,
+) -> Approval:
+    """Decide one request, once. `decision` is approve, edit, reject or answer.
+
+    An edit replaces the arguments, and approves the tool call with them. They are checked like those of the model, and
+    the tool cannot be changed. Raises NotFound, PermissionMissing, AlreadyDecided, WrongDecision, and Invalid for
+    edited arguments.
+    """
+    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id)
+    found = find_object(
+        Approval.objects.for_org(org).filter(conversation=conversation), approval_id
+    )
+    turn = Turn.objects.for_org(org).select_for_update().get(pk=found.turn_id)
+    request = Approval.objects.for_org(org).select_for_update().get(pk=found.pk)
+    if request.state != ApprovalState.OPEN:
+        raise AlreadyDecided
+    if request.expires_at <= timezone.now():
+        raise AlreadyDecided
+    if (decision == "answer") != (request.kind == ApprovalKind.QUESTION):
+        raise WrongDecision
+    _audit(org, by, decision, request)
+    if decision == "answer":
+        closing.answer(org, by, turn, request, answer or {})
+        return request
+    if decision == "edit":
+        _replace_arguments(org, by, turn, request, arguments or {})
+    request.reason = reason
+    state = ApprovalState.REJECTED if decision == "reject" else ApprovalState.APPROVED
+    closing.decide(org, by, turn, request, state)
+    return request
+
+
+def _audit(org: Org, by: Principal, decision: str, request: Approval) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=f"approval.{decision}",
+        object_kind="approval",
+        object_id=request.pk,
+        object_label=request.tool,
+    )
+
+
+def _replace_arguments(
+    org: Org, by: Principal, turn: Turn, request: Approval, arguments: JsonObject
+) -> None:
+    tool = registry.find(request.tool)
+    if tool is None:
+        raise NotFound
+    context = ToolContext(org=org, by=by, conversation_id=request.conversation_id, turn_id=turn.pk)
+    parsed = tool.parse(arguments)
+    request.card = tool.make_card(context, parsed)
+    request.arguments, request.edited = dict(arguments), True
+    request.digest = digests.digest(request.tool, arguments)

@@ -1,0 +1,40 @@
+"""The events of a conversation. docs/reference lists their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from apps.live import events
+from apps.live.events import NewEvent
+
+
+class Kind(StrEnum):
+    TURN_STARTED = "turn_started"
+    TOKEN = "token"  # noqa: S105 - a kind of event
+    MESSAGE_DISCARDED = "message_discarded"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    QUESTION = "question"
+    APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_RESOLVED = "approval_resolved"
+    USAGE = "usage"
+    ERROR = "error"
+    DONE = "done"
+
+
+def new_event(kind: Kind, turn: int, **body: Any) -> NewEvent:
+    """Return an event of the turn with this number."""
+    return NewEvent(kind.value, {"turn": turn, **body})
+
+
+def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
+    """Store events, in the caller's transaction. Returns the number of the last one."""
+    from apps.agent.conversations.feed import CONVERSATION
+
+    return events.publish(CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events)
+
+
+Body = Mapping[str, Any]

@@ -1,0 +1,29 @@
+"""Find the conversations of a principal. Nobody sees the text of another member's conversation."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.agent.models import Conversation
+from apps.orgs.models import Org
+from apps.orgs.placement import find_object
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+
+
+def conversations(org: Org | UUID, by: Principal) -> QuerySet[Conversation]:
+    """Return the principal's own conversations. An API key has none."""
+    rows = Conversation.objects.for_org(org)
+    if by.user_id is None or by.actor.is_key:
+        return rows.none()
+    return rows.filter(user_id=by.user_id)
+
+
+def find_conversation(
+    *, org: Org | UUID, by: Principal, conversation_id: UUID, lock: bool = False
+) -> Conversation:
+    """Return one of the principal's conversations. Raises PermissionMissing and NotFound."""
+    by.require(Permission.AGENT_USE)
+    return find_object(conversations(org, by), conversation_id, lock=lock)

@@ -1,0 +1,43 @@
+"""The exceptions of the agent. The docstring is the message."""
+
+from __future__ import annotations
+
+from apps.orgs.exceptions import Conflict
+
+
+class TurnInProgress(Conflict):
+    """The agent is still working on your last message: wait for its answer, or stop it."""
+
+    code = "turn_in_progress"
+
+
+class NoTurnInProgress(Conflict):
+    """The agent is not working on a message now."""
+
+    code = "no_turn_in_progress"
+
+
+class NotRetryable(Conflict):
+    """Only a turn that failed or was stopped, and that is the newest of its conversation, can be tried again."""
+
+    code = "not_retryable"
+
+
+class AlreadyDecided(Conflict):
+    """This request was decided already, has expired, or was replaced by a later message."""
+
+    code = "already_decided"
+
+
+class WrongDecision(Conflict):
+    """A question is answered, and a change is approved, edited or rejected."""
+
+    code = "wrong_decision"
+
+
+class TurnLeaseLost(Exception):
+    """Another worker runs this turn now."""
+
+
+class ThreadLocked(Exception):
+    """Another process holds the conversation's advisory lock."""

@@ -1,0 +1,146 @@
+"""What is added to LangChain's agent: approvals, tool calls that are carried out once, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from langchain.agents.middleware import (
+    AgentMiddleware,
+    AgentState,
+    HumanInTheLoopMiddleware,
+    InterruptOnConfig,
+    hook_config,
+)
+from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from apps.agent.approvals import gate
+from apps.agent.tools import registry
+from apps.agent.turns import calls
+from apps.agent.turns.calls import RequestedCall
+from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.threads import in_thread
+from apps.agent.turns.tokens import TokenWriter
+
+MAX_STEPS = 25  # model calls in one turn
+
+ToolResult = ToolMessage | Command[Any]
+Handler = Callable[[ToolCallRequest], Awaitable[ToolResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphContext:
+    """The context that the graph's runtime has. It is passed anew for each turn, and is not stored."""
+
+    claimed: ClaimedTurn
+    writer: TokenWriter
+    model: BaseChatModel
+    prompt: str
+
+
+class UseModel(AgentMiddleware[Any, GraphContext]):
+    """Calls the org's model, and stores the text of its answer before the tool calls in it are carried out."""
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[GraphContext],
+        handler: Callable[[ModelRequest[GraphContext]], Awaitable[ModelResponse[Any]]],
+    ) -> ModelResponse[Any]:
+        context = request.runtime.context
+        prompt = SystemMessage(context.prompt)
+        response = await handler(request.override(model=context.model, system_message=prompt))
+        for message in response.result:
+            if isinstance(message, AIMessage) and message.id and message.text:
+                await context.writer.complete(message.id, message.text)
+        return response
+
+
+class PrepareApproval(AgentMiddleware[Any, GraphContext]):
+    """Stores the request that the user will see. Invalid calls are answered at once."""
+
+    async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
+        call = _requested_call(request)
+        failure = await in_thread(partial(gate.prepare, _claimed(request), call))
+        if failure is not None:
+            return _tool_message(request, failure, ok=False)
+        return await handler(request)
+
+
+class CarryOut(AgentMiddleware[Any, GraphContext]):
+    """Carries tool calls out itself, instead of LangChain's tools. It decides alone whether a call is approved."""
+
+    async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
+        call = _requested_call(request)
+        answer = await in_thread(partial(calls.carry_out, _claimed(request), call))
+        return _tool_message(request, answer.text, ok=answer.ok)
+
+
+class LimitSteps(AgentMiddleware[Any, GraphContext]):
+    """Ends a turn after MAX_STEPS model calls, with an answer that says so."""
+
+    @hook_config(can_jump_to=["end"])
+    async def abefore_model(
+        self, state: AgentState[Any], runtime: Runtime[GraphContext]
+    ) -> dict[str, Any] | None:
+        if _steps_of_turn(state["messages"]) < MAX_STEPS:
+            return None
+        text = f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller part of it."
+        return {"messages": [AIMessage(text)], "jump_to": "end"}
+
+
+def pause_for_approval() -> HumanInTheLoopMiddleware[Any, GraphContext]:
+    """Return the middleware that only pauses: at each call of a tool that needs an approval or asks a question."""
+    pauses: dict[str, bool | InterruptOnConfig] = {}
+    for tool in registry.all_tools():
+        if tool.is_question:
+            pauses[tool.name] = InterruptOnConfig(allowed_decisions=["respond"])
+        elif tool.needs_approval:
+            pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
+    return HumanInTheLoopMiddleware(pauses, interrupt_mode="per_call")
+
+
+def _steps_of_turn(messages: list[AnyMessage]) -> int:
+    steps = 0
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            break
+        steps += isinstance(message, AIMessage)
+    return steps
+
+
+def _requested_call(request: ToolCallRequest) -> RequestedCall:
+    info = request.runtime.execution_info
+    if info is None:
+        raise LookupError("the graph has no task id")
+    call = request.tool_call
+    return calls.requested_call(
+        info.task_id, tool_call_id=str(call["id"]), tool=call["name"], arguments=call["args"]
+    )
+
+
+def _claimed(request: ToolCallRequest) -> ClaimedTurn:
+    context = request.runtime.context
+    if not isinstance(context, GraphContext):
+        raise LookupError("the graph was run without its context")
+    return context.claimed
+
+
+def _tool_message(request: ToolCallRequest, text: str, *, ok: bool) -> ToolMessage:
+    return ToolMessage(
+        content=text,
+        tool_call_id=request.tool_call["id"],
+        name=request.tool_call["name"],
+        status="success" if ok else "error",
+    )

@@ -1,0 +1,215 @@
+"""Conversations with the agent: their turns, events, tool calls and approvals."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apps.auth import names
+from apps.auth.models import User
+from apps.orgs.tenancy import OrgOwned
+
+
+class Graph(models.TextChoices):
+    MAIN = "main"
+    SOURCE_BUILDER = "source_builder"
+
+
+class TurnStatus(models.TextChoices):
+    PENDING = "pending"  # a job will run it
+    RUNNING = "running"
+    WAITING = "waiting"  # for an approval or an answer
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"  # by its user
+    SUPERSEDED = "superseded"  # the user sent another message while it was waiting
+
+
+LIVE_TURNS = (TurnStatus.PENDING, TurnStatus.RUNNING, TurnStatus.WAITING)
+
+
+class Conversation(OrgOwned):
+    """A conversation of one user in one org. Its id is also the id of the graph's thread in the checkpoint tables."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    graph = models.CharField(max_length=20, choices=Graph.choices, default=Graph.MAIN)
+    title = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    event_sequence = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [names.plain_text_check("title", name="agent_conversation_title_plain")]
+        indexes = [
+            models.Index(
+                fields=["org", "user", "-updated_at", "-id"], name="agent_conversation_newest"
+            )
+        ]
+
+
+class Turn(OrgOwned):
+    """One question of the user, and everything the agent does until it has answered."""
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=TurnStatus.choices, default=TurnStatus.PENDING)
+    text = models.TextField()
+    # Path of the dashboard's page from which the message was sent, such as /runs/<id>.
+    page = models.CharField(max_length=300, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    first_event = models.BigIntegerField()  # number of its event `turn_started`
+    # What the events of the turn amount to, stored when it has ended; see conversations.transcripts.
+    transcript = models.JSONField(null=True)
+
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=120, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)  # how often a worker has begun to run it
+    stop_requested_at = models.DateTimeField(null=True)
+
+    model = models.CharField(max_length=120, blank=True)
+    prompt = models.CharField(max_length=60, blank=True)  # name and digest of the system prompt
+    input_tokens = models.PositiveIntegerField(default=0)
+    output_tokens = models.PositiveIntegerField(default=0)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.CharField(max_length=2000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "conversation", "number"], name="agent_turn_number"
+            ),
+            models.UniqueConstraint(
+                fields=["org", "conversation"],
+                condition=models.Q(status__in=LIVE_TURNS),
+                name="agent_turn_one_live",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=TurnStatus.values), name="agent_turn_status"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                name="agent_turn_unfinished",
+                condition=models.Q(status__in=[TurnStatus.PENDING, TurnStatus.RUNNING]),
+            )
+        ]
+
+
+class Event(OrgOwned):
+    """An event of a conversation, numbered; announced by NOTIFY in the transaction that wrote it."""
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    sequence = models.BigIntegerField()
+    org_sequence = models.BigIntegerField(null=True)  # always null: only its user sees it
+    kind = models.CharField(max_length=20)
+    body = models.JSONField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "conversation", "sequence"], name="agent_event_sequence"
+            )
+        ]
+
+
+class CallState(models.TextChoices):
+    BEGUN = "begun"
+    FINISHED = "finished"
+
+
+class Call(OrgOwned):
+    """A tool call that was carried out, with its answer. A call with the same task id is never carried out twice.
+
+    The task id is that of the graph's task. It stays the same after a crash and after an approval. The ids that
+    models give to their calls are not unique.
+    """
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    turn = models.ForeignKey(Turn, models.CASCADE, related_name="+", db_constraint=False)
+    task_id = models.CharField(max_length=60)
+    tool_call_id = models.CharField(max_length=200)
+    tool = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=CallState.choices)
+    ok = models.BooleanField(null=True)
+    answer = models.TextField(blank=True)  # the text that the model gets
+    began_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "conversation", "task_id"], name="agent_call_task"
+            )
+        ]
+
+
+class ApprovalKind(models.TextChoices):
+    APPROVAL = "approval"
+    QUESTION = "question"
+
+
+class ApprovalState(models.TextChoices):
+    OPEN = "open"
+    APPROVED = "approved"
+    ANSWERED = "answered"  # a question
+    REJECTED = "rejected"
+    USED = "used"  # its call was carried out
+    EXPIRED = "expired"
+    STOPPED = "stopped"  # the turn was stopped
+    SUPERSEDED = "superseded"  # the user sent another message instead
+
+
+class Approval(OrgOwned):
+    """A pause of the agent for a decision of its user: an approval of one exact tool call, or the answer to a question."""
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    turn = models.ForeignKey(Turn, models.CASCADE, related_name="+", db_constraint=False)
+    kind = models.CharField(max_length=10, choices=ApprovalKind.choices)
+    state = models.CharField(
+        max_length=10, choices=ApprovalState.choices, default=ApprovalState.OPEN
+    )
+    task_id = models.CharField(max_length=60)
+    tool_call_id = models.CharField(max_length=200)
+    tool = models.CharField(max_length=64)
+    arguments = models.JSONField()  # as the model sent them, or as the user has edited them
+    # Keyed digest of the tool's name and the arguments for which the decision is valid.
+    digest = models.CharField(max_length=64)
+    card = models.JSONField()  # what the user is shown, made by the server
+    edited = models.BooleanField(default=False)
+    reason = models.CharField(max_length=1000, blank=True)
+    answer = models.JSONField(null=True)
+    decided_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "conversation", "task_id"], name="agent_approval_task"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=ApprovalState.values), name="agent_approval_state"
+            ),
+            names.plain_text_check("reason", name="agent_approval_reason_plain"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                name="agent_approval_open",
+                condition=models.Q(state=ApprovalState.OPEN),
+            )
+        ]

@@ -1,0 +1,83 @@
+"""The requests and answers of the agent's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.agent.models import Graph
+from apps.orgs.http.texts import MultilineTextField, NameField
+
+MAX_TEXT = 20_000  # characters of a message
+
+
+class ConversationCreate(serializers.Serializer[Any]):
+    graph = serializers.ChoiceField(Graph.choices, default=Graph.MAIN)
+    title = NameField(max_length=200, default="", allow_blank=True)
+
+
+class ConversationUpdate(serializers.Serializer[Any]):
+    title = NameField(max_length=200)
+
+
+class ConversationRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    graph = serializers.ChoiceField(Graph.choices)
+    title = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class MessageCreate(serializers.Serializer[Any]):
+    text = MultilineTextField(max_length=MAX_TEXT)
+    page = NameField(
+        max_length=300,
+        default="",
+        allow_blank=True,
+        help_text="Path of the dashboard's page from which the message is sent, such as /runs/<id>.",
+    )
+
+
+class TranscriptItem(serializers.Serializer[Any]):
+    """A message, tool call, question, approval or error. Its fields depend on `type`."""
+
+    type = serializers.ChoiceField(["message", "call", "question", "approval", "error"])
+    id = serializers.CharField()
+
+
+class TurnDetail(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    status = serializers.CharField()
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    items = TranscriptItem(many=True)
+
+
+class ConversationDetail(ConversationRow):
+    event_sequence = serializers.IntegerField()
+    turns = TurnDetail(many=True)
+
+
+class TurnAccepted(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    status = serializers.CharField()
+
+
+class DecisionRequest(serializers.Serializer[Any]):
+    decision = serializers.ChoiceField(["approve", "edit", "reject", "answer"])
+    arguments = serializers.JSONField(required=False)
+    reason = NameField(max_length=1000, default="", allow_blank=True)
+    answer = serializers.JSONField(required=False)
+
+
+class ApprovalAnswer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+
+
+class Nothing(serializers.Serializer[Any]):
+    """An empty body."""

@@ -1,0 +1,164 @@
+"""What a tool is.
+
+Each tool has a folder with the same files: `arguments.py` has the pydantic model of its arguments, which is also the
+schema that the model sees, and `tool.py` has `TOOL`. `registry` finds all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from django.db import transaction
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from apps.json import JsonObject
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
+
+
+class Level(StrEnum):
+    """The level of an API key that may use a tool over MCP."""
+
+    READ = "read"
+    RUN = "run"
+    BUILD = "build"
+
+
+class Effect(StrEnum):
+    """What a tool changes. Only a tool without an effect may be carried out twice."""
+
+    NONE = "none"
+    DATABASE = "database"  # in Drover's database: in one transaction with the record of the call
+    EXTERNAL = "external"  # outside of it, for example code that runs or a host that is reached
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """For whom a tool acts. It comes from the server, and is not part of any schema that a model sees."""
+
+    org: Org
+    by: Principal
+    conversation_id: UUID
+    turn_id: UUID
+    values_allowed: bool = False  # whether record values may be sent to the model
+    checked: Any = None  # the result of the check that an action has asked for with CheckFirst
+
+
+class Arguments(BaseModel):
+    """The base class of a tool's arguments. Unknown arguments are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a tool. `content` is JSON for the model; `summary` is one sentence for the user.
+
+    `links` are pages of the dashboard that the answer is about, as {label, path}.
+    """
+
+    content: Mapping[str, Any]
+    summary: str
+    ok: bool = True
+    links: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlowAnswer:
+    """A slow call that the tool needs, and how its result becomes an answer."""
+
+    call: SlowCall[Any]
+    render: Callable[[Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the user is shown before an approval. The server makes it, never the model.
+
+    `facts` are (label, value). `changes` are {field, before, after}. A question has `choices`, or a `form` for a
+    connector whose secrets the browser sends directly to the connectors API.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    changes: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    form: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "facts": [{"label": label, "value": value} for label, value in self.facts],
+            "changes": [dict(change) for change in self.changes],
+            "warnings": list(self.warnings),
+            "choices": list(self.choices),
+            "form": dict(self.form) if self.form else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[ArgumentsT]):
+    """A tool. `perform` calls one action of a service, with the rights of the context's principal.
+
+    `card` is set for tools that need an approval. It may call the same action as `perform`: everything that it writes
+    is rolled back.
+    """
+
+    name: str
+    description: str
+    title: str  # shown to the user, such as "List pipelines"
+    level: Level
+    effect: Effect
+    permission: Permission
+    arguments: type[ArgumentsT]
+    perform: Callable[[ToolContext, ArgumentsT], Answer | SlowAnswer]
+    card: Callable[[ToolContext, ArgumentsT], Card] | None = None
+    is_question: bool = False
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def needs_approval(self) -> bool:
+        return self.card is not None and not self.is_question
+
+    def parse(self, arguments: JsonObject) -> ArgumentsT:
+        """Return the checked arguments. Raises Invalid, which names each field, what was sent and what is expected."""
+        try:
+            return self.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise Invalid(
+                [
+                    (".".join(str(step) for step in item["loc"]), _message(item), item["type"])
+                    for item in error.errors(include_url=False)
+                ]
+            ) from None
+
+    def make_card(self, context: ToolContext, arguments: ArgumentsT) -> JsonObject:
+        """Return the card of an approval, from a dry run that is rolled back. Raises what the action raises."""
+        if self.card is None:
+            raise LookupError(f"{self.name} has no card")
+        with transaction.atomic():
+            card = self.card(context, arguments)
+            transaction.set_rollback(True)
+        return card.as_json()
+
+    def schema(self) -> JsonObject:
+        """Return the JSON Schema of the arguments."""
+        schema = self.arguments.model_json_schema()
+        schema.pop("title", None)
+        return schema
+
+
+def _message(item: Any) -> str:
+    sent = repr(item.get("input"))
+    return f"{item['msg']} (sent: {sent[:80]})"

@@ -1,0 +1,13 @@
+from typing import Literal
+
+from pydantic import Field
+
+from apps.agent.tools.base import Arguments
+
+
+class ListConnectors(Arguments):
+    role: Literal["source", "destination"] | None = Field(
+        None, description="Null for sources and destinations."
+    )
+    search: str = Field("", max_length=100, description="Part of the name or kind.")
+    limit: int = Field(50, ge=1, le=200, description="The largest number of connectors.")

@@ -1,0 +1,77 @@
+"""Turn what a tool returns or raises into an answer that is limited in size and contains no secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import structlog
+
+from apps.agent.tools import registry
+from apps.agent.tools.base import Answer
+from apps.json import JsonObject
+from apps.live.events import dumps
+from apps.orgs.exceptions import Invalid, NotFound, PermissionMissing
+from apps.web.problems import as_problem
+
+logger = structlog.get_logger(__name__)
+
+MAX_MODEL_TEXT = 12_000  # characters of an answer that the model gets
+MAX_EVENT_JSON = 20_000  # characters of an answer in an event
+
+
+class NotApproved(Exception):
+    """Nobody has approved this exact call. Explain what you want to do; the user then sees a request for approval."""
+
+
+def failed(code: str, message: str, **details: Any) -> Answer:
+    """Return the answer of a call that had no effect, or whose effect is unknown."""
+    content = {"error": {"code": code, "message": message, **details}}
+    return Answer(content, message, ok=False)
+
+
+def unknown_tool(name: str) -> Answer:
+    names = ", ".join(tool.name for tool in registry.all_tools())
+    return failed("unknown_tool", f"There is no tool {name[:64]!r}. The tools are: {names}.")
+
+
+def from_exception(error: Exception, *, tool: str) -> Answer:
+    """Return the answer for an exception: with its message if it was meant for users, else without."""
+    if isinstance(error, NotApproved):
+        return failed("not_approved", str(NotApproved.__doc__))
+    if isinstance(error, Invalid):
+        fields = [
+            {"field": field, "message": message, "code": code}
+            for field, message, code in error.errors
+        ]
+        return failed("invalid", str(error), fields=fields)
+    if isinstance(error, NotFound):
+        return failed(
+            "not_found", "There is no such object in this organization: list the objects first."
+        )
+    if isinstance(error, PermissionMissing):
+        return failed("not_allowed", f"{error} Tell the user whom to ask: an owner or an admin.")
+    problem = as_problem(error)
+    if problem is not None and problem.status < 500:
+        return failed(problem.code or "error", problem.detail)
+    logger.error("a tool failed", tool=tool, exc_info=error)
+    return failed(
+        "internal",
+        "The tool failed because of an error in Drover. An operator finds it in the log.",
+    )
+
+
+def text_for_model(answer: Answer) -> str:
+    """Return the JSON of an answer, cut to a limit."""
+    text = dumps(answer.content)
+    if len(text) <= MAX_MODEL_TEXT:
+        return text
+    return text[:MAX_MODEL_TEXT] + f"… (cut: {len(text):,} characters in all; ask for less)"
+
+
+def bounded_json(value: JsonObject) -> Any:
+    """Return the value as JSON for an event, or a note if it is too large."""
+    text = dumps(value)
+    if len(text) <= MAX_EVENT_JSON:
+        return orjson.loads(text)
+    return {"note": f"{len(text):,} characters are too many to show here."}

@@ -1,0 +1,221 @@
+"""Carry out tool calls, each at most once.
+
+For each call a row is stored with the graph's task id, and the answer. What a tool writes in Drover's database is in
+the same transaction as this row, so after a crash either both are there or neither is. A call that was begun and not
+finished, and whose effect is outside of the database, is not repeated: its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from apps.agent.approvals import digests
+from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.models import Approval, ApprovalState, Call, CallState, Turn
+from apps.agent.tools import registry
+from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
+from apps.agent.turns import answers, leases
+from apps.agent.turns.acting import acting_member
+from apps.agent.turns.leases import ClaimedTurn
+from apps.auth import names
+from apps.json import JsonObject
+from apps.orgs.exceptions import CheckFirst
+from apps.orgs.walls.scope import org_scope
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedCall:
+    """A tool call that the model has asked for, after a possible edit by the user."""
+
+    task_id: str
+    tool_call_id: str
+    tool: str
+    arguments: JsonObject
+
+
+MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
+
+
+def requested_call(
+    task_id: str, *, tool_call_id: str, tool: str, arguments: JsonObject
+) -> RequestedCall:
+    """Return a call with a tool name and an id that can be stored."""
+    return RequestedCall(
+        task_id=task_id,
+        tool_call_id=names.clean_name(tool_call_id, max_length=200),
+        tool=names.clean_name(tool, max_length=64),
+        arguments=arguments,
+    )
+
+
+def check_arguments(call: RequestedCall) -> Answer | None:
+    """Return the answer for arguments that cannot be stored as JSON, or None."""
+    try:
+        text = json.dumps(call.arguments, allow_nan=False, ensure_ascii=False)
+        text.encode("utf-8")
+    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
+        return answers.failed("invalid", "The arguments are not valid JSON: send a JSON object.")
+    if len(text) > MAX_ARGUMENTS:
+        return answers.failed(
+            "invalid", f"The arguments are longer than {MAX_ARGUMENTS:,} characters."
+        )
+    if "\\u0000" in text:
+        return answers.failed("invalid", "The arguments contain characters that cannot be stored.")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """The text that the model gets."""
+
+    ok: bool
+    text: str
+
+
+UNKNOWN_OUTCOME = answers.failed(
+    "outcome_unknown",
+    "The call was begun and interrupted, so it is not known whether it had an effect. Do not repeat it: look first.",
+)
+
+
+def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
+    """Carry the call out, or return its stored answer. Raises TurnLeaseLost, and nothing else that a tool raises."""
+    checked: Any = None
+    while True:
+        try:
+            return _carry_out(claimed, call, checked)
+        except CheckFirst as needed:
+            checked = needed.check()
+
+
+def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallAnswer:
+    tool = registry.find(call.tool)
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        stored = _stored_call(claimed, call)
+        if stored is not None and stored.state == CallState.FINISHED:
+            return CallAnswer(bool(stored.ok), stored.answer)
+        if stored is not None and tool is not None and tool.effect == Effect.EXTERNAL:
+            return _finish(turn, stored, UNKNOWN_OUTCOME)
+        problem = check_arguments(call)
+        stored = stored or _begin(turn, call, tool, arguments={} if problem else call.arguments)
+        if problem is not None:
+            return _finish(turn, stored, problem)
+        outcome = _perform(turn, stored, call, tool, checked)
+        if isinstance(outcome, Answer):
+            return _finish(turn, stored, outcome)
+    return _carry_out_slowly(claimed, stored.pk, outcome)
+
+
+def _perform(
+    turn: Turn, stored: Call, call: RequestedCall, tool: Tool[Any] | None, checked: Any
+) -> Answer | SlowAnswer:
+    """Return the answer. Everything that a failed action has written is rolled back."""
+    if tool is None:
+        return answers.unknown_tool(call.tool)
+    try:
+        with transaction.atomic():
+            arguments = tool.parse(call.arguments)
+            context = replace(acting_member(turn), checked=checked)
+            if tool.needs_approval:
+                _use_approval(turn, call)
+            outcome: Answer | SlowAnswer = tool.perform(context, arguments)
+            return outcome
+    except CheckFirst:
+        raise
+    except Exception as error:  # a tool must not raise into the graph, which would store the text
+        return answers.from_exception(error, tool=call.tool)
+
+
+def _use_approval(turn: Turn, call: RequestedCall) -> None:
+    """Mark the approval of exactly this call as used. Raises NotApproved."""
+    rows = Approval.objects.for_org(turn.org_id).select_for_update()
+    approval = rows.filter(conversation_id=turn.conversation_id, task_id=call.task_id).first()
+    if (
+        approval is None
+        or approval.state != ApprovalState.APPROVED
+        or approval.digest != digests.digest(call.tool, call.arguments)
+        or approval.expires_at <= timezone.now()
+    ):
+        raise answers.NotApproved
+    approval.state = ApprovalState.USED
+    approval.save(update_fields=["state"])
+
+
+def _carry_out_slowly(claimed: ClaimedTurn, call_id: UUID, outcome: SlowAnswer) -> CallAnswer:
+    """Make the slow call outside every transaction, and store its answer."""
+    try:
+        result = outcome.call.run()
+        failure = None
+    except Exception as error:
+        result, failure = None, answers.from_exception(error, tool="")
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        stored = Call.objects.for_org(claimed.org_id).select_for_update().get(pk=call_id)
+        answer = failure or _render(turn, outcome, result)
+        return _finish(turn, stored, answer)
+
+
+def _render(turn: Turn, outcome: SlowAnswer, result: Any) -> Answer:
+    try:
+        with transaction.atomic():
+            return outcome.render(outcome.call.finish(acting_member(turn).by, result))
+    except Exception as error:
+        return answers.from_exception(error, tool="")
+
+
+def _stored_call(claimed: ClaimedTurn, call: RequestedCall) -> Call | None:
+    rows = Call.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
+    return rows.filter(task_id=call.task_id).first()
+
+
+def _begin(
+    turn: Turn, call: RequestedCall, tool: Tool[Any] | None, *, arguments: JsonObject
+) -> Call:
+    stored = Call.unscoped.create(
+        org_id=turn.org_id,
+        conversation_id=turn.conversation_id,
+        turn=turn,
+        task_id=call.task_id,
+        tool_call_id=call.tool_call_id,
+        tool=call.tool,
+        state=CallState.BEGUN,
+    )
+    event = new_event(
+        Kind.TOOL_CALL,
+        turn.number,
+        id=call.task_id,
+        tool=call.tool,
+        title=tool.title if tool else call.tool,
+        arguments=answers.bounded_json(arguments),
+    )
+    record(turn.org_id, turn.conversation_id, event)
+    return stored
+
+
+def _finish(turn: Turn, stored: Call, answer: Answer) -> CallAnswer:
+    text = answers.text_for_model(answer)
+    stored.state, stored.ok, stored.answer = CallState.FINISHED, answer.ok, text
+    stored.finished_at = timezone.now()
+    stored.save()
+    event = new_event(
+        Kind.TOOL_RESULT,
+        turn.number,
+        id=stored.task_id,
+        state="ok" if answer.ok else "error",
+        summary=answer.summary,
+        result=answers.bounded_json(answer.content),
+        links=[dict(link) for link in answer.links],
+    )
+    record(turn.org_id, turn.conversation_id, event)
+    return CallAnswer(answer.ok, text)

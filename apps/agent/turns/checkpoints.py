@@ -1,0 +1,69 @@
+"""The checkpoints of a conversation's graph, in PostgreSQL, and the lock that protects them.
+
+A turn has one connection of its own. The connection holds the conversation's advisory lock, and all checkpoints are
+written over it. So a process that has lost the lock cannot write checkpoints any more. The connection has set the org
+and row-level security compares it with the conversation of each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connections
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from procrastinate.contrib.django.utils import connector_params
+from psycopg.rows import dict_row
+
+from apps.agent.exceptions import ThreadLocked
+
+SCHEMA = "agent"
+LOCK_CLASS = 0x64726F76  # the first key of the advisory locks of conversations
+
+
+@asynccontextmanager
+async def open_saver(org_id: UUID, conversation_id: UUID) -> AsyncIterator[AsyncPostgresSaver]:
+    """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked."""
+    connection = await _connect(org_id)
+    try:
+        if not await _try_lock(connection, conversation_id):
+            raise ThreadLocked
+        saver = AsyncPostgresSaver(
+            connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)
+        )
+        saver.supports_pipeline = False  # pipelines break behind PgBouncer
+        yield saver
+    finally:
+        await connection.close()
+
+
+async def _connect(org_id: UUID) -> psycopg.AsyncConnection[Any]:
+    parameters = {
+        name: value
+        for name, value in connector_params(connections["default"].alias).items()
+        if name != "pool"
+    }
+    options = parameters.pop("options", "")
+    return await psycopg.AsyncConnection.connect(
+        **{
+            **parameters,
+            "autocommit": True,
+            "prepare_threshold": None,
+            "row_factory": dict_row,
+            "application_name": "drover-agent",
+            "options": f"{options} -c search_path={SCHEMA},public -c app.current_org={org_id}",
+        }
+    )
+
+
+async def _try_lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> bool:
+    cursor = await connection.execute(
+        "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS locked",
+        [LOCK_CLASS, str(conversation_id)],
+    )
+    row = await cursor.fetchone()
+    return bool(row and row["locked"])

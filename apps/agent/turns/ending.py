@@ -1,0 +1,38 @@
+"""Let a turn wait for its user, or end it. Its events are then stored as a transcript in its row."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.agent.conversations import transcripts
+from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.models import Turn, TurnStatus
+
+MESSAGE_LENGTH = 2000
+
+
+def end(
+    *,
+    org_id: UUID,
+    turn: Turn,
+    status: TurnStatus,
+    code: str = "",
+    message: str = "",
+    next_step: str = "",
+) -> None:
+    """End the turn, with an error event if `code` is set. Call it with the turn's row locked."""
+    events = []
+    if code:
+        events.append(
+            new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
+        )
+    usage = {"input_tokens": turn.input_tokens, "output_tokens": turn.output_tokens}
+    events.append(new_event(Kind.USAGE, turn.number, **usage))
+    events.append(new_event(Kind.DONE, turn.number, status=status))
+    record(org_id, turn.conversation_id, *events)
+    turn.status, turn.finished_at, turn.lease, turn.lease_until = status, timezone.now(), None, None
+    turn.error_code, turn.error_message = code, message[:MESSAGE_LENGTH]
+    turn.transcript = transcripts.transcript_of(org_id, turn)
+    turn.save()

@@ -1,0 +1,40 @@
+"""Classify what ended a turn, in words for its user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from django.db import InterfaceError, OperationalError
+
+from apps.agent.chat_models.failures import classify_model_failure
+from apps.web.problems import as_problem
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailure:
+    code: str
+    message: str
+    next_step: str
+
+
+def classify(error: Exception) -> TurnFailure | None:
+    """Return the failure, or None if the database is unavailable: then another attempt continues the turn."""
+    if isinstance(error, psycopg.OperationalError | OperationalError | InterfaceError):
+        return None
+    if (failure := classify_model_failure(error)) is not None:
+        return TurnFailure(failure.code, failure.message, failure.next_step)
+    problem = as_problem(error)
+    if problem is not None and problem.status < 500:
+        return TurnFailure(
+            problem.code or "not_allowed", problem.detail, "Ask an admin of the organization."
+        )
+    logger.error("a turn failed", exc_info=error)
+    return TurnFailure(
+        "internal",
+        "The agent stopped because of an error in Drover.",
+        "Try again. If it happens again, an operator finds the error in the worker's log.",
+    )

@@ -1,0 +1,93 @@
+"""The lease of a turn. Whatever a worker writes for a turn requires that it still holds the turn's lease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from apps.agent.exceptions import TurnLeaseLost
+from apps.agent.models import Turn, TurnStatus
+from apps.agent.turns import ending, queue
+from apps.orgs.walls.scope import org_scope
+
+LEASE = timedelta(seconds=15)
+MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTurn:
+    """A turn that this worker runs."""
+
+    org_id: UUID
+    turn_id: UUID
+    conversation_id: UUID
+    number: int
+    lease: UUID
+
+
+def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
+    """Take the lease of a turn. Returns None if the turn has ended or another worker holds its lease."""
+    lease, now = uuid4(), timezone.now()
+    with org_scope(org_id):
+        free = Q(lease__isnull=True) | Q(lease_until__lt=now)
+        moved = (
+            Turn.objects.for_org(org_id)
+            .filter(free, pk=turn_id, status__in=[TurnStatus.PENDING, TurnStatus.RUNNING])
+            .update(
+                status=TurnStatus.RUNNING,
+                lease=lease,
+                lease_until=now + LEASE,
+                worker=worker,
+                attempts=F("attempts") + 1,
+                started_at=now,
+            )
+        )
+        if not moved:
+            return None
+        turn = Turn.objects.for_org(org_id).get(pk=turn_id)
+        claimed = ClaimedTurn(org_id, turn_id, turn.conversation_id, turn.number, lease)
+        if turn.attempts > MAX_ATTEMPTS:
+            ending.end(
+                org_id=org_id,
+                turn=turn,
+                status=TurnStatus.FAILED,
+                code="crashed",
+                message="The worker stopped several times while it worked on this message.",
+                next_step="Try again, or ask an operator to look at the worker's log.",
+            )
+            return None
+    return claimed
+
+
+def locked(claimed: ClaimedTurn) -> Turn:
+    """Return the turn with its row locked, inside the org's scope. Raises TurnLeaseLost."""
+    rows = Turn.objects.for_org(claimed.org_id).select_for_update()
+    turn = rows.filter(pk=claimed.turn_id, lease=claimed.lease).first()
+    if turn is None:
+        raise TurnLeaseLost
+    return turn
+
+
+def renew(claimed: ClaimedTurn) -> bool:
+    """Renew the lease. Returns whether the user has asked to stop the turn. Raises TurnLeaseLost."""
+    with org_scope(claimed.org_id):
+        rows = Turn.objects.for_org(claimed.org_id).filter(pk=claimed.turn_id, lease=claimed.lease)
+        if not rows.update(lease_until=timezone.now() + LEASE):
+            raise TurnLeaseLost
+        return rows.filter(stop_requested_at__isnull=False).exists()
+
+
+def hand_back(claimed: ClaimedTurn, *, seconds: float) -> None:
+    """Give the turn back to the queue, for example because another process still holds the conversation's lock."""
+    with org_scope(claimed.org_id):
+        Turn.objects.for_org(claimed.org_id).filter(pk=claimed.turn_id, lease=claimed.lease).update(
+            lease=None,
+            lease_until=None,
+            status=TurnStatus.PENDING,
+            attempts=F("attempts") - 1,
+        )
+        queue.run_turn(org_id=claimed.org_id, turn_id=claimed.turn_id, seconds=seconds)

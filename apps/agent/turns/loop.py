@@ -1,0 +1,22 @@
+"""The event loop of the agent in a worker process: one thread, started at the first turn."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import cache
+from uuid import UUID
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="agent-loop", daemon=True).start()
+    return loop
+
+
+def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
+    """Run the turn on the agent's loop, and wait for its end. The packages of the agent are imported here."""
+    from apps.agent.turns import runner
+
+    asyncio.run_coroutine_threadsafe(runner.run(org_id, turn_id, worker), _loop()).result()

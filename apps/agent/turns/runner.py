@@ -1,0 +1,288 @@
+"""Run one turn: from the user's message, or from where a worker has stopped, to the answer or a pause."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langgraph.types import StateSnapshot
+
+from apps.agent import chat_models
+from apps.agent.chat_models import ChosenModel
+from apps.agent.conversations.events import Kind, new_event
+from apps.agent.exceptions import ThreadLocked, TurnLeaseLost
+from apps.agent.graphs import main, prompts
+from apps.agent.graphs.main import Graph
+from apps.agent.graphs.middleware import GraphContext
+from apps.agent.graphs.prompts import Prompt
+from apps.agent.models import Approval, ApprovalState, Event, TurnStatus
+from apps.agent.turns import checkpoints, ending, leases, steps, tokens
+from apps.agent.turns.acting import acting_member
+from apps.agent.turns.failures import TurnFailure, classify
+from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.steps import Continue, Finished, Submit
+from apps.agent.turns.threads import in_thread
+from apps.agent.turns.tokens import TokenWriter
+from apps.orgs.walls.scope import org_scope
+
+logger = structlog.get_logger(__name__)
+
+RENEW_INTERVAL = 1.0  # seconds; a stop is noticed after this time at the latest
+LOCKED_RETRY = 2.0  # seconds until a turn is tried again whose conversation is locked
+
+
+class StopRequested(Exception):
+    """The user has stopped the turn."""
+
+
+async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
+    """Run the turn until it ends or has to wait for its user. Does nothing if another worker runs it."""
+    claimed = await in_thread(partial(leases.claim, org_id, turn_id, worker))
+    if claimed is None:
+        return
+    try:
+        async with checkpoints.open_saver(org_id, claimed.conversation_id) as saver:
+            await _run_claimed(claimed, saver)
+    except ThreadLocked:
+        await in_thread(partial(leases.hand_back, claimed, seconds=LOCKED_RETRY))
+    except TurnLeaseLost:
+        logger.warning("another worker has taken over a turn", turn=str(turn_id))
+
+
+@dataclass
+class RunningTurn:
+    """A claimed turn with its graph and what it has written."""
+
+    claimed: ClaimedTurn
+    graph: Graph
+    context: GraphContext
+
+    @property
+    def writer(self) -> TokenWriter:
+        return self.context.writer
+
+    @property
+    def config(self) -> Any:
+        return {"configurable": {"thread_id": str(self.claimed.conversation_id)}}
+
+    async def state(self) -> StateSnapshot:
+        return await self.graph.aget_state(self.config)
+
+
+async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
+    try:
+        chosen, prompt = await in_thread(partial(_choose_model, claimed))
+        context = GraphContext(claimed, TokenWriter(claimed), chosen.build(), prompt.text)
+        running = RunningTurn(claimed, main.build(saver), context)
+        work = asyncio.create_task(_advance(running))
+        watch = asyncio.create_task(_watch(claimed))
+        await _wait_for_first(work, watch)
+    except StopRequested:
+        await running.writer.flush()
+        await in_thread(partial(_end, claimed, TurnStatus.STOPPED))
+    except TurnLeaseLost:
+        raise
+    except Exception as error:  # the outermost handler of a turn: every failure becomes an event
+        failure = classify(error)
+        if failure is None:
+            raise
+        await in_thread(partial(_fail, claimed, failure))
+
+
+def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Prompt]:
+    """Return the org's model, and store which one the turn uses."""
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        context = acting_member(turn)
+        chosen: ChosenModel = chat_models.choose(context.org)
+        prompt = prompts.load("main", context)
+        turn.model, turn.prompt = chosen.label[:120], prompt.version
+        turn.save(update_fields=["model", "prompt"])
+    return chosen, prompt
+
+
+async def _advance(running: RunningTurn) -> None:
+    """Take steps until the turn is finished or has to wait."""
+    state = await running.state()
+    await _complete_events(running, state, discard=True)
+    while True:
+        step = await in_thread(partial(steps.next_step, running.claimed, state))
+        if isinstance(step, Finished):
+            await _complete_events(running, state)
+            usage = _usage_of_turn(state, running.claimed)
+            await in_thread(partial(_end, running.claimed, TurnStatus.DONE, usage))
+            return
+        if isinstance(step, Submit):
+            await _settle(running, state)
+            await _stream(running, {"messages": [step.message]})
+        elif isinstance(step, Continue):
+            await _stream(running, step.decision)
+        elif await in_thread(partial(_pause, running.claimed, step.task_ids)):
+            return
+        state = await running.state()
+
+
+async def _stream(running: RunningTurn, graph_input: Any) -> None:
+    """Run the graph until it ends or pauses, and store the tokens of the model's answer."""
+    stream = running.graph.astream(
+        graph_input,
+        running.config,
+        context=running.context,
+        stream_mode=["messages"],
+        version="v2",
+        durability="sync",
+    )
+    async for part in stream:
+        message, metadata = part["data"]
+        is_answer = isinstance(metadata, dict) and metadata.get("langgraph_node") == "model"
+        if is_answer and isinstance(message, AIMessageChunk) and message.text and message.id:
+            running.writer.add(message.id, message.text)
+    await running.writer.flush()
+
+
+async def _settle(running: RunningTurn, state: StateSnapshot) -> None:
+    """Answer the calls that an earlier turn has left open, before the new message."""
+    if not steps.open_calls(state.values.get("messages", [])):
+        return
+    messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
+    if messages:
+        await running.graph.aupdate_state(running.config, {"messages": messages}, as_node="tools")
+
+
+async def _watch(claimed: ClaimedTurn) -> None:
+    """Renew the lease until the task is cancelled. Raises StopRequested and TurnLeaseLost."""
+    while True:
+        await asyncio.sleep(RENEW_INTERVAL)
+        if await in_thread(partial(leases.renew, claimed)):
+            raise StopRequested
+
+
+async def _wait_for_first(work: asyncio.Task[None], watch: asyncio.Task[None]) -> None:
+    """Wait for the work, or for the exception of the watch, and cancel the other task."""
+    try:
+        done, _ = await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (work, watch):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _complete_events(
+    running: RunningTurn, state: StateSnapshot, *, discard: bool = False
+) -> None:
+    """Store the tokens that are missing in the events although the answer is in the thread.
+
+    This happens after a crash between the two. With `discard`, messages of this turn that are not in the thread are
+    announced as discarded, because the model begins them anew.
+    """
+    answers_of_turn = _answers_of_turn(state, running.claimed)
+    events = await in_thread(
+        partial(_missing_events, running.claimed, answers_of_turn, discard=discard)
+    )
+    if events:
+        await in_thread(partial(tokens.store, running.claimed, events))
+
+
+def _missing_events(
+    claimed: ClaimedTurn, answers_of_turn: dict[str, str], *, discard: bool
+) -> list[Any]:
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        stored = _stored_texts(claimed, turn.first_event)
+    events = []
+    for message, text in answers_of_turn.items():
+        shown = stored.get(message, "")
+        if not text.startswith(shown):
+            events.append(new_event(Kind.MESSAGE_DISCARDED, claimed.number, message=message))
+            shown = ""
+        if missing := text[len(shown) :]:
+            events.append(new_event(Kind.TOKEN, claimed.number, message=message, text=missing))
+    if discard:
+        events += [
+            new_event(Kind.MESSAGE_DISCARDED, claimed.number, message=message)
+            for message in stored
+            if message not in answers_of_turn
+        ]
+    return events
+
+
+def _stored_texts(claimed: ClaimedTurn, first_event: int) -> dict[str, str]:
+    """Return {message id: text} of this turn's token events, without discarded messages."""
+    texts: dict[str, str] = {}
+    rows = Event.objects.for_org(claimed.org_id).filter(
+        conversation_id=claimed.conversation_id,
+        sequence__gte=first_event,
+        kind__in=[Kind.TOKEN, Kind.MESSAGE_DISCARDED],
+    )
+    for kind, body in rows.order_by("sequence").values_list("kind", "body"):
+        if kind == Kind.TOKEN:
+            texts[body["message"]] = texts.get(body["message"], "") + body["text"]
+        else:
+            texts.pop(body["message"], None)
+    return texts
+
+
+def _messages_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> list[AIMessage]:
+    messages = state.values.get("messages", [])
+    positions = [i for i, message in enumerate(messages) if message.id == str(claimed.turn_id)]
+    if not positions:
+        return []
+    return [message for message in messages[positions[0] :] if isinstance(message, AIMessage)]
+
+
+def _answers_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> dict[str, str]:
+    """Return {message id: text} of the model's answers in this turn."""
+    return {
+        str(message.id): message.text
+        for message in _messages_of_turn(state, claimed)
+        if message.text
+    }
+
+
+def _usage_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> tuple[int, int]:
+    usages = [m.usage_metadata for m in _messages_of_turn(state, claimed) if m.usage_metadata]
+    return sum(u["input_tokens"] for u in usages), sum(u["output_tokens"] for u in usages)
+
+
+def _pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
+    """Let the turn wait for its user. Returns False if the user has decided one of these requests meanwhile."""
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        requests = Approval.objects.for_org(claimed.org_id).filter(
+            conversation_id=claimed.conversation_id, task_id__in=task_ids
+        )
+        if requests.exclude(state=ApprovalState.OPEN).exists():
+            return False
+        turn.status, turn.lease, turn.lease_until = TurnStatus.WAITING, None, None
+        turn.attempts = 0
+        turn.save()
+        return True
+
+
+def _end(claimed: ClaimedTurn, status: TurnStatus, usage: tuple[int, int] = (0, 0)) -> None:
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        turn.input_tokens, turn.output_tokens = usage
+        ending.end(org_id=claimed.org_id, turn=turn, status=status)
+
+
+def _fail(claimed: ClaimedTurn, failure: TurnFailure) -> None:
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        ending.end(
+            org_id=claimed.org_id,
+            turn=turn,
+            status=TurnStatus.FAILED,
+            code=failure.code,
+            message=failure.message,
+            next_step=failure.next_step,
+        )

@@ -1,0 +1,143 @@
+"""Decide from the state of a thread what a turn has to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.types import Command, StateSnapshot
+
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Call, CallState, Turn
+from apps.agent.turns import leases
+from apps.agent.turns.leases import ClaimedTurn
+from apps.live.events import dumps
+from apps.orgs.walls.scope import org_scope
+
+CLOSED_MESSAGES = {
+    ApprovalState.EXPIRED: "The request for approval has expired, so the call had no effect.",
+    ApprovalState.STOPPED: "The user stopped the turn before deciding, so the call had no effect.",
+    ApprovalState.SUPERSEDED: "The user sent another message instead of deciding, so the call had no effect.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Put the user's message into the thread."""
+
+    message: HumanMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Continue with what the thread has to do, and answer one pause if `decision` is set."""
+
+    decision: Command[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Everything else is done; the user has to decide the requests of these tasks."""
+
+    task_ids: tuple[str, ...]
+
+
+class Finished:
+    """The thread has answered the message."""
+
+
+Step = Submit | Continue | Wait | Finished
+
+
+def next_step(claimed: ClaimedTurn, state: StateSnapshot) -> Step:
+    """Return the next step of the turn. Raises TurnLeaseLost."""
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        if not _is_submitted(state, turn):
+            return Submit(HumanMessage(turn.text, id=str(turn.pk)))
+        if not state.next:
+            return Finished()
+        for task in state.tasks:
+            for interrupt in task.interrupts:
+                if (decision := _decision(turn, task.id)) is not None:
+                    return Continue(Command(resume={interrupt.id: decision}))
+    if any(not task.interrupts and task.result is None for task in state.tasks):
+        return Continue()
+    return Wait(tuple(task.id for task in state.tasks if task.interrupts))
+
+
+def unanswered_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMessage]:
+    """Return an answer for each tool call of the last message that has none.
+
+    Call it before a new message is put into a thread that was stopped or superseded: providers refuse calls without
+    answers. Calls that were carried out get their stored answer.
+    """
+    calls = open_calls(state.values.get("messages", []))
+    with org_scope(claimed.org_id):
+        return [
+            ToolMessage(
+                content=_closing_text(claimed, str(call["id"])),
+                tool_call_id=call["id"],
+                name=call["name"],
+                status="error",
+            )
+            for call in calls
+        ]
+
+
+def _is_submitted(state: StateSnapshot, turn: Turn) -> bool:
+    return any(message.id == str(turn.pk) for message in state.values.get("messages", []))
+
+
+def open_calls(messages: list[AnyMessage]) -> list[Any]:
+    """Return the tool calls that have no answer."""
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    return [
+        call
+        for message in messages
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if call["id"] not in answered
+    ]
+
+
+def _decision(turn: Turn, task_id: str) -> dict[str, Any] | None:
+    """Return the decision for LangChain's middleware, or None while the request is open."""
+    rows = Approval.objects.for_org(turn.org_id).filter(conversation_id=turn.conversation_id)
+    request = rows.filter(task_id=task_id).first()
+    if request is None:
+        return {"type": "reject", "message": "This call was not prepared, so it had no effect."}
+    match request.state:
+        case ApprovalState.OPEN:
+            return None
+        case ApprovalState.APPROVED | ApprovalState.USED:
+            if not request.edited:
+                return {"type": "approve"}
+            action = {"name": request.tool, "args": request.arguments}
+            return {"type": "edit", "edited_action": action}
+        case ApprovalState.ANSWERED:
+            return {"type": "respond", "message": _answer_text(request)}
+        case ApprovalState.REJECTED:
+            return {"type": "reject", "message": request.reason or "The user gave no reason."}
+    message = CLOSED_MESSAGES[ApprovalState(request.state)]
+    decision_type = "respond" if request.kind == ApprovalKind.QUESTION else "reject"
+    return {"type": decision_type, "message": message}
+
+
+def _answer_text(request: Approval) -> str:
+    answer = request.answer or {}
+    return str(answer.get("text") or dumps(answer))
+
+
+def _closing_text(claimed: ClaimedTurn, tool_call_id: str) -> str:
+    """Return what became of a call whose answer never reached the thread."""
+    calls = Call.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
+    call = calls.filter(tool_call_id=tool_call_id[:200]).order_by("-began_at").first()
+    if call is not None and call.state == CallState.FINISHED:
+        return call.answer
+    if call is not None:
+        return "The call was begun and interrupted, so it is not known whether it had an effect."
+    rows = Approval.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
+    request = rows.filter(tool_call_id=tool_call_id[:200]).order_by("-created_at").first()
+    state = ApprovalState(request.state) if request is not None else ApprovalState.STOPPED
+    return CLOSED_MESSAGES.get(state, CLOSED_MESSAGES[ApprovalState.STOPPED])

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from apps.agent import views
+
+CONVERSATION = "agent/conversations/<uuid:pk>"
+
+urlpatterns = [
+    path("agent/conversations", views.Conversations.as_view()),
+    path(CONVERSATION, views.ConversationById.as_view()),
+    path(f"{CONVERSATION}/messages", views.Messages.as_view()),
+    path(f"{CONVERSATION}/stop", views.Stop.as_view()),
+    path(f"{CONVERSATION}/retry", views.Retry.as_view()),
+    path(f"{CONVERSATION}/approvals/<uuid:approval_id>", views.Decisions.as_view()),
+    path(f"{CONVERSATION}/events", views.ConversationEvents.as_view()),
+]
