@@ -53,7 +53,7 @@ def cheap_bcrypt() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Replace pytest-django's fixture. The role app_owner creates the template; tests connect as app_user."""
-    database.create_worker_database()
+    database.create_process_database()
     for database_settings in connections.settings.values():
         # A test is one transaction, and the transaction is idle while the test computes or waits for other processes.
         database_settings["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=10min"
@@ -113,7 +113,7 @@ def empty_database() -> None:
 
     DELETE is used because TRUNCATE would create hundreds of files each time.
     """
-    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
         tables = _query_names(admin, TABLES_QUERY)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
         admin.execute(

@@ -122,16 +122,17 @@ def url_of(database: str) -> str:
     )
 
 
-def worker_database() -> str:
+def process_database_name() -> str:
+    """Return the name of the database of this pytest process."""
     return "test_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
-def create_worker_database() -> None:
-    """Create this worker's database as a copy of the template, which takes a fraction of a second."""
+def create_process_database() -> None:
+    """Create this database as a copy of the template, which takes a fraction of a second."""
     with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {worker_database()} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {worker_database()} TEMPLATE {TEMPLATE}")
-    prepare_database(url_of(worker_database()), os.environ["SECRET_KEY"])
+        connection.execute(f"DROP DATABASE IF EXISTS {process_database_name()} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {process_database_name()} TEMPLATE {TEMPLATE}")
+    prepare_database(url_of(process_database_name()), os.environ["SECRET_KEY"])
 
 
 def migrate(url: str, *target: str) -> None:
@@ -149,7 +150,7 @@ def _run_manage(url: str, *arguments: str) -> None:
 restrict_umask()  # as in every process of Drover, because `doctor` checks the file modes in the home folder
 if ADMIN_URL_VARIABLE not in os.environ:
     _start_server()
-os.environ["DATABASE_URL"] = url_of(worker_database())
+os.environ["DATABASE_URL"] = url_of(process_database_name())
 
 
 @pytest.hookimpl(trylast=True)

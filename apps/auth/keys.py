@@ -1,6 +1,6 @@
 """API keys: `drv_<prefix>_<secret>_<crc>`.
 
-The row stores the prefix, by which the row is found, a bcrypt hash, and an 8-byte keyed tag. A wrong secret is
+The row stores three values: the prefix, which finds the row; a bcrypt hash; and an 8-byte keyed tag. A wrong secret is
 rejected by the tag, without computing a bcrypt hash. A correct secret is checked with bcrypt, and then for a few
 minutes by a cache of verified keys. Tag and cache are safe, because the secret has 256 bits and the database does
 not store the pepper.
@@ -57,7 +57,10 @@ def parse_prefix(text: str) -> str | None:
 
 
 def matches(text: str, *, hashed: str, tag: bytes, version: int) -> bool:
-    """Whether `text` is the key with this hash, tag and version. The caller must check revocation and expiry."""
+    """Whether `text` is the key with this hash and tag. The caller must check revocation and expiry.
+
+    `version` is the row's version: a verification that is cached for another version does not count.
+    """
     if not hmac.compare_digest(_tag(text), tag):
         return False
     mac = _mac(text, b"verified:%d:" % version + hashed.encode())

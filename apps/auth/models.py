@@ -122,9 +122,9 @@ class MailedLink(models.Model):
     """A single-use link that proves access to the mailbox it was sent to. Only its SHA-256 is stored."""
 
     class Purpose(models.TextChoices):
-        VERIFY = "verify"
-        RESET = "reset"
-        CHANGE = "change"
+        VERIFY = "verify"  # the address of the account
+        RESET = "reset"  # the password
+        CHANGE = "change"  # to another address
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")

@@ -7,10 +7,12 @@ from procrastinate.contrib.django import app
 from apps.background import sweeping
 from apps.background.registry import SYSTEM_QUEUE
 
-SWEEP = "runs.sweep"  # an old name, because waiting jobs of older releases use it
+# An old name. It stays, because waiting jobs of older releases use it.
+SWEEP = "runs.sweep"
 
 
 @app.periodic(cron="17 * * * *")
 @app.task(name=SWEEP, queue=SYSTEM_QUEUE, queueing_lock=SWEEP)
 def sweep(timestamp: int) -> None:
+    """Delete expired data once an hour."""
     sweeping.sweep()

@@ -62,7 +62,7 @@ class Kind:
 
     @cached_property
     def api_entry(self) -> JsonObject:
-        """The entry as the API returns it."""
+        """The entry as the API returns it. There, `kind` is our `name`, and `name` is our `title`."""
         fields = asdict(self.entry)
         return {
             "role": fields.pop("role"),

@@ -52,7 +52,7 @@ class ConnectionSettings(Protocol):
 def connect(
     server: ConnectionSettings, password: str, *, allow_private: bool, autocommit: bool = False
 ) -> Connection:
-    """Connect to an address that the egress policy has allowed. Raises EgressError and psycopg.Error."""
+    """Check the host against the egress policy, then connect to it. Raises EgressError and psycopg.Error."""
     addresses = check_host(server.host, server.port, allow_private=allow_private)
     with _certificate_file(server) as certificate:
         return psycopg.connect(

@@ -1,7 +1,7 @@
 """Find the IP address of the client that sent a request.
 
-Without proxies this is the address of the peer. With DROVER_TRUSTED_PROXIES proxies it is the address that the
-outermost proxy has seen. Each proxy appends the address it sees to X-Forwarded-For, so entries are counted from the
+DROVER_TRUSTED_PROXIES is the number of trusted proxies. Without proxies the client is the peer. Otherwise it is the
+address that the outermost trusted proxy has seen. Each proxy appends the address it sees to X-Forwarded-For, so entries are counted from the
 right. The client itself may have sent the entries further left. No other header (Forwarded, X-Real-IP,
 X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not replace the peer by an address from a header:
 `local/web.py` and the image start it with --no-proxy-headers.

@@ -45,11 +45,11 @@ def test_needed_connections_grow_with_runs_up_to_the_limit_of_the_platform(setti
 @pytest.fixture
 def single_session_url(django_db_setup: None) -> Any:
     """Create a role that allows one session at a time, and yield its database URL."""
-    admin_url = database.url_of(database.worker_database())
-    name = f"single_session_{database.worker_database()}"  # roles belong to the whole server
+    admin_url = database.url_of(database.process_database_name())
+    name = f"single_session_{database.process_database_name()}"  # roles belong to the whole server
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret' CONNECTION LIMIT 1")
-        admin.execute(f"GRANT CONNECT ON DATABASE {database.worker_database()} TO {name}")
+        admin.execute(f"GRANT CONNECT ON DATABASE {database.process_database_name()} TO {name}")
         address = urlsplit(admin_url).netloc.rpartition("@")[2]
         yield urlsplit(admin_url)._replace(netloc=f"{name}:secret@{address}").geturl()
         admin.execute(

@@ -195,7 +195,7 @@ def test_a_forged_or_broken_cursor_is_refused(world: World, cursor: str) -> None
     assert answer.json()["errors"][0]["field"] in {"cursor", "order"}
 
 
-def test_a_cursor_shows_other_organizations_no_rows_of_its_organization(
+def test_a_cursor_from_one_organization_shows_none_of_its_rows_to_another(
     world: World, stranger: World
 ) -> None:
     add_domains(world, [f"ours {number}" for number in range(5)])

@@ -143,7 +143,7 @@ def test_no_transaction_is_open_during_a_slow_check(committed_db: None) -> None:
 
 def backends_in_transactions() -> list[Any]:
     """Return the database connections of the runtime role that are inside a transaction now."""
-    url = database.url_of(database.worker_database())
+    url = database.url_of(database.process_database_name())
     with psycopg.connect(url, autocommit=True) as admin:
         return admin.execute(
             "SELECT pid, state, query FROM pg_stat_activity "

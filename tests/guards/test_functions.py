@@ -88,6 +88,6 @@ def test_an_upgraded_installation_has_the_same_functions_as_a_new_one(
         functions_before = old_database.execute(SELECT_DEFINITIONS).fetchall()
         database.migrate(old_installation)
         functions_after = old_database.execute(SELECT_DEFINITIONS).fetchall()
-    with psycopg.connect(database.url_of(database.worker_database())) as new_database:
+    with psycopg.connect(database.url_of(database.process_database_name())) as new_database:
         assert functions_after == new_database.execute(SELECT_DEFINITIONS).fetchall()
     assert {row[0] for row in functions_before} <= {row[0] for row in functions_after}

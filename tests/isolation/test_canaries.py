@@ -106,7 +106,7 @@ def read_if_present(path: Path) -> bytes:
 
 def dump_tables() -> dict[str, str]:
     """Return every table of our schemas as text, read as the administrator."""
-    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
         names = admin.execute(
             """SELECT schemaname, tablename FROM pg_tables
                WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"""

@@ -40,7 +40,7 @@ def test_a_role_url_keeps_the_options_of_the_url() -> None:
 
 def test_the_driver_uses_the_options(django_db_setup: None) -> None:
     """The embedded server does not support TLS, so a connection that requires it is refused."""
-    url = database.url_of(database.worker_database())
+    url = database.url_of(database.process_database_name())
     separator = "&" if "?" in url else "?"
     options = env.database_options(f"{url}{separator}sslmode=require")
     parts = env.database_settings(url)

@@ -79,7 +79,7 @@ def test_a_user_of_an_org_cannot_become_an_operator(world: World) -> None:
 
 
 class TestKeyRotation:
-    """`rotate_keys` replaces one real encryption key by another."""
+    """`rotate_keys` encrypts the data key of each org with the newest encryption key."""
 
     @pytest.fixture
     def worlds(self, committed_db: None, settings: Any) -> list[World]:
@@ -156,7 +156,7 @@ def test_the_doctor_reports_no_problem_while_a_worker_runs(committed_db: None) -
     assert "All checks passed." in run_command("doctor")
 
 
-def test_the_doctor_warns_if_code_runs_as_the_user_of_drover(
+def test_the_doctor_warns_if_custom_code_runs_as_drovers_own_system_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     choose_isolation = layers.choose_isolation
@@ -181,7 +181,7 @@ def record_worker_heartbeat() -> None:
 
 
 def test_the_doctor_names_a_table_without_row_level_security(committed_db: None) -> None:
-    admin_url = database.url_of(database.worker_database())
+    admin_url = database.url_of(database.process_database_name())
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("ALTER TABLE orgs_domain DISABLE ROW LEVEL SECURITY")
         try:

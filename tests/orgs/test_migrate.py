@@ -19,7 +19,9 @@ from tests import database
 @pytest.fixture
 def grant_create_on_schema(committed_db: None) -> Iterator[None]:
     """Let the role of the tests create tables during a test."""
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
         try:
             yield

@@ -270,7 +270,9 @@ def test_a_migration_cleans_stored_names(committed_db: None) -> None:
         ("\u200b", "00000002"),
         ("a\u200d", "a\u200d"),
     ]
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         admin.execute("CREATE TABLE old_names (id uuid, name text UNIQUE)")
         admin.execute("GRANT ALL ON old_names TO app_user")
         try:
@@ -291,7 +293,9 @@ def test_a_table_can_be_altered_in_the_transaction_that_cleaned_it_twice(
     committed_db: None,
 ) -> None:
     """A table cannot be altered while deferred checks of its rows are pending, so the cleaning must run them."""
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         admin.execute(
             "CREATE TABLE old_notes (id uuid PRIMARY KEY, parent uuid, name text, note text)"
         )
@@ -325,7 +329,9 @@ def test_a_migration_cleans_claims_from_directories(committed_db: None) -> None:
         "emails": [{"display": "a\x7f\x08b"}],
         "n": None,
     }
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         admin.execute("CREATE TABLE old_claims (id int, claims jsonb)")
         admin.execute("GRANT ALL ON old_claims TO app_user")
         try:
@@ -343,7 +349,9 @@ def test_a_migration_cleans_claims_from_directories(committed_db: None) -> None:
 
 
 def test_a_migration_cleans_tags_and_descriptions(committed_db: None) -> None:
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         admin.execute("CREATE TABLE old_texts (id int, tags varchar(50)[], description text)")
         admin.execute("GRANT ALL ON old_texts TO app_user")
         try:

@@ -296,7 +296,7 @@ def test_a_page_that_cannot_get_a_lock_returns_503_with_retry_after(
     form = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
     if page_path == "login/":
         operator_client.cookies.clear()
-    with psycopg.connect(database.url_of(database.worker_database())) as conn:
+    with psycopg.connect(database.url_of(database.process_database_name())) as conn:
         conn.execute(f"LOCK TABLE {locked_table} IN EXCLUSIVE MODE")
         path = f"/operators/{page_path.format(org=planted.world.org.pk)}"
         answer = operator_client.post(path, form)

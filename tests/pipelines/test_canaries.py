@@ -105,7 +105,7 @@ def test_no_response_and_no_text_in_the_database_contains_a_secret(committed_db:
 
 def database_text() -> str:
     """Return every value of every row of the test database as text. Binary columns are decoded."""
-    url = test_database.url_of(test_database.worker_database())
+    url = test_database.url_of(test_database.process_database_name())
     texts: list[str] = []
     with psycopg.connect(url, autocommit=True) as admin:
         tables = admin.execute(

@@ -18,7 +18,7 @@ URL = "/api/v1/pipelines"
 
 
 def create_pipelines(world: World, count: int) -> None:
-    """Create pipelines quickly. Each three in a row have the same time of creation."""
+    """Create pipelines in one statement, in groups of three with the same creation time."""
     now = timezone.now()
     with world.scope():
         rows = [

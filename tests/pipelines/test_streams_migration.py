@@ -76,7 +76,9 @@ def run_migration(*, backwards: bool = False) -> None:
     """Run the statements of the migration with the role of `manage.py migrate`."""
     sql = StringIO()
     call_command("sqlmigrate", "pipelines", "0008", backwards=backwards, stdout=sql)
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as owner:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as owner:
         owner.execute("SET ROLE app_owner")
         owner.execute(sql.getvalue())
 
@@ -87,7 +89,7 @@ def versions_table(committed_db: None) -> Iterator[None]:
     try:
         yield
     finally:
-        with psycopg.connect(database.url_of(database.worker_database())) as admin:
+        with psycopg.connect(database.url_of(database.process_database_name())) as admin:
             admin.execute("DELETE FROM pipelines_pipelineversion")
             admin.execute(
                 "ALTER TABLE pipelines_pipelineversion DROP CONSTRAINT IF EXISTS pipelines_version_streams"

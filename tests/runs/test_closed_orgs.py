@@ -73,7 +73,7 @@ def test_schedules_of_a_suspended_org_do_not_fire_until_it_is_resumed(acme: Worl
 def count_org_rows(org: Org) -> dict[str, int]:
     """Return the number of rows of this org in each table, counted as the administrator."""
     counts = {}
-    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
         tables = admin.execute(
             """SELECT c.table_name FROM information_schema.columns c
                JOIN information_schema.tables t USING (table_schema, table_name)

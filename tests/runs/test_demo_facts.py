@@ -21,7 +21,7 @@ COLUMN_NAMES = ["number", "double", "word", "moment", "flag"]
 
 
 def test_a_table_and_a_data_frame_with_the_same_rows_match(db: None) -> None:
-    url = database.url_of(database.worker_database())
+    url = database.url_of(database.process_database_name())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS public.demo_facts")
         connection.execute(

@@ -48,13 +48,13 @@ class PagedApi:
         while self._silent_readers:
             self._silent_readers.popitem()[1].set()
 
-    def call_at_page(self, page: int, action: Action, *, reader: str = "") -> None:
-        """Call the action at the `page`-th request from now, of this reader or of all readers.
+    def call_at_request(self, request_number: int, action: Action, *, reader: str = "") -> None:
+        """Call the action at the n-th page request from now, of this reader or of all readers.
 
         If that request already has an action, use the next request without one.
         """
         with self._lock:
-            number = self.request_counts[reader] + page
+            number = self.request_counts[reader] + request_number
             while (reader, number) in self._actions:
                 number += 1
             self._actions[reader, number] = action

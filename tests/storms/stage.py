@@ -148,7 +148,7 @@ class Stage:
             "schema": "arrivals",
         }
 
-    def random_page(self, runs: int = 1) -> int:
+    def random_request_number(self, runs: int = 1) -> int:
         """Return a random position among all the page requests that this number of runs will make."""
         return self.rng.randint(1, runs * ROWS // PAGE_SIZE)
 
@@ -201,7 +201,7 @@ class Stage:
     def wait_and_check_runs(self, *, expects_actions: bool = True) -> list[dict[str, Any]]:
         """Wait for the end of all runs, restart processes that ended, and check every invariant.
 
-        Return the runs. With `expects_actions`, check that every action registered with `api.call_at_page` was called.
+        Return the runs. With `expects_actions`, check that every action registered with `api.call_at_request` was called.
         """
         runs, self._runs = self._runs, []
         self.wait_until(
@@ -217,7 +217,7 @@ class Stage:
         return ended_runs
 
     def check_actions(self) -> None:
-        """Check that every action registered with `api.call_at_page` was called and none raised."""
+        """Check that every action registered with `api.call_at_request` was called and none raised."""
         if self.api.errors:
             raise self.api.errors[0]
         assert self.api.waiting_action_count == 0, "an action was not called"

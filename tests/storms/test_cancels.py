@@ -44,7 +44,7 @@ def request_cancel(stage: Stage, run: Any) -> None:
         services.cancel(org=stage.world.org, by=SYSTEM, run_id=run.pk)
 
 
-def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
+def test_runs_cancelled_at_random_request_numbers_publish_nothing_until_they_are_retried(
     stage: Stage, rounds: range
 ) -> None:
     for _ in rounds:
@@ -54,7 +54,7 @@ def test_runs_cancelled_at_random_pages_publish_nothing_until_they_are_retried(
         ]
         for n, pipeline in enumerate(pipelines):
             action = partial(cancel_run, stage, run_ids, pipeline.name, n % 2 == 0)
-            stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
+            stage.api.call_at_request(stage.random_request_number(), action, reader=pipeline.name)
             run_ids[pipeline.name] = stage.start_run(pipeline)
         ended_runs = stage.wait_and_check_runs()
 

@@ -28,7 +28,7 @@ def test_runs_succeed_although_every_database_session_is_ended(stage: Stage, rou
 
     for _ in rounds:
         for _ in range(CUTS_PER_ROUND):
-            stage.api.call_at_page(stage.random_page(runs=4), end_all_sessions)
+            stage.api.call_at_request(stage.random_request_number(runs=4), end_all_sessions)
         for kind in ("rest", "rest", "rest", "custom"):
             stage.start_run(stage.create_pipeline(kind))
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
@@ -41,7 +41,9 @@ def test_runs_succeed_although_connections_to_the_destination_are_cut(
     with run_proxy(stage.postgres_settings()["port"]) as proxy:
         for _ in rounds:
             for _ in range(CUTS_PER_ROUND):
-                stage.api.call_at_page(stage.random_page(runs=3), proxy.cut_connections)
+                stage.api.call_at_request(
+                    stage.random_request_number(runs=3), proxy.cut_connections
+                )
             for mode in ("replace", "append", "merge"):
                 stage.start_run(
                     stage.create_pipeline(destination_mode=("postgres", mode), port=proxy.port)
@@ -56,7 +58,9 @@ def test_runs_succeed_although_connections_to_the_source_are_cut(
     with run_proxy(urlsplit(stage.api.url).port or 0) as proxy:
         for _ in rounds:
             for _ in range(CUTS_PER_ROUND):
-                stage.api.call_at_page(stage.random_page(runs=4), proxy.cut_connections)
+                stage.api.call_at_request(
+                    stage.random_request_number(runs=4), proxy.cut_connections
+                )
             for kind in ("rest", "rest", "rest", "custom"):
                 stage.start_run(
                     stage.create_pipeline(kind, api_url=f"http://127.0.0.1:{proxy.port}")

@@ -65,7 +65,7 @@ def has_failed_attempt(stage: Stage, runs: list[UUID]) -> bool:
 
 def test_runs_succeed_after_the_disk_was_full(stage: Stage, rounds: range, home: Path) -> None:
     for _ in rounds:
-        stage.api.call_at_page(stage.random_page(runs=4), partial(fill_disk, home))
+        stage.api.call_at_request(stage.random_request_number(runs=4), partial(fill_disk, home))
         runs = [
             stage.start_run(stage.create_pipeline(kind, ("parquet", "replace")))
             for kind in ("rest", "rest", "rest", "custom")

@@ -29,8 +29,8 @@ def test_runs_succeed_although_a_process_is_frozen_until_the_next_attempt(
     stage.start_process = lambda: start_storm_worker(DROVER_RUN_SILENCE_SECONDS="10")
     for _ in rounds:
         frozen_pids: list[int] = []
-        stage.api.call_at_page(
-            stage.random_page(runs=4), partial(freeze_process, stage, victim, frozen_pids)
+        stage.api.call_at_request(
+            stage.random_request_number(runs=4), partial(freeze_process, stage, victim, frozen_pids)
         )
         runs = [
             stage.start_run(stage.create_pipeline(kind))

@@ -77,7 +77,7 @@ def test_runs_succeed_although_postgresql_is_killed(
 
 def run_round(stage: Stage, fault: Fault) -> list[dict[str, Any]]:
     for _ in range(FAULTS_PER_ROUND):
-        stage.api.call_at_page(stage.random_page(runs=4), lambda: fault(stage))
+        stage.api.call_at_request(stage.random_request_number(runs=4), lambda: fault(stage))
     for kind in ("rest", "rest", "rest", "custom"):
         stage.start_run(stage.create_pipeline(kind))
     ended_runs = stage.wait_and_check_runs()

@@ -38,8 +38,8 @@ def test_every_slot_runs_once_although_workers_are_killed(stage: Stage, rounds: 
     for _ in rounds:
         stage.api.hold_responses()
         for _ in range(2):  # not three, because a run fails after three crashed attempts
-            stage.api.call_at_page(
-                stage.random_page(runs=PIPELINE_COUNT),
+            stage.api.call_at_request(
+                stage.random_request_number(runs=PIPELINE_COUNT),
                 lambda: stage.kill_process(stage.choose_worker),
             )
         create_due_pipelines(stage)

@@ -67,7 +67,9 @@ def test_runs_succeed_although_the_supervisor_is_killed(
 ) -> None:
     for _ in rounds:
         for _ in range(2):
-            stage.api.call_at_page(stage.random_page(runs=3), partial(kill_supervisor, stage))
+            stage.api.call_at_request(
+                stage.random_request_number(runs=3), partial(kill_supervisor, stage)
+            )
         for kind in ("rest", "rest", "custom"):
             stage.start_run(stage.create_pipeline(kind))
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}
@@ -85,7 +87,7 @@ def test_a_repeated_request_starts_one_run_although_the_web_process_is_killed(
     kill_count = 0
     for _ in rounds:
         for _ in range(2):
-            stage.api.call_at_page(stage.random_page(runs=4), partial(kill_web, stage))
+            stage.api.call_at_request(stage.random_request_number(runs=4), partial(kill_web, stage))
         pipelines = [stage.create_pipeline(kind) for kind in ("rest", "rest", "rest", "custom")]
         for pipeline in pipelines:
             kill_count += start_run_while_web_is_killed(stage, web_port, pipeline)

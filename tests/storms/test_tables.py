@@ -95,7 +95,7 @@ def test_runs_succeed_although_their_destination_tables_are_locked_and_changed(
             # Shorter or longer than the lock timeout of the run, which is two seconds.
             hold_seconds = stage.rng.choice((0, 4))
             action = partial(locker.lock, change, hold_seconds)
-            stage.api.call_at_page(stage.random_page(), action, reader=pipeline.name)
+            stage.api.call_at_request(stage.random_request_number(), action, reader=pipeline.name)
             stage.start_run(pipeline)
             lockers.append(locker)
         assert {run["status"] for run in stage.wait_and_check_runs()} == {"succeeded"}

@@ -21,6 +21,7 @@ NAMES_IN_ORDER = (
     "nested_children",
     "any_python",
 )
+# shown in the examples of the API documentation
 EXAMPLE_CODE = (COOKBOOK_FOLDER / "api_key.py").read_text("utf-8")
 
 

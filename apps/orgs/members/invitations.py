@@ -70,10 +70,10 @@ def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
 
 
 def request_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
-    """Invite this address, unless a valid invitation exists.
+    """Mail an invitation, unless a valid one exists, so that the owner of the address decides whether to join.
 
-    Used after a login by single sign-on, because an identity provider can claim any address. Raises LimitReached
-    and TooManyAttempts.
+    Needed after a login by single sign-on, because the identity provider may have claimed an address of another
+    person. Raises LimitReached and TooManyAttempts.
     """
     if lock_pending_invitation(org, email) is None:
         _create_invitation(org, by, email, role, invited_by=None)
@@ -216,8 +216,8 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
 def _create_invitation(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    expired_invitations = Invitation.objects.for_org(org).unaccepted().filter(email=email)
-    expired_invitations.delete()
+    # All of them have expired, because the callers found no valid one.
+    Invitation.objects.for_org(org).unaccepted().filter(email=email).delete()
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,

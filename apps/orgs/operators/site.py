@@ -115,8 +115,8 @@ class OperatorAdmin(ModelAdmin):
 
     list_per_page = 50
     show_full_result_count = False
-    # Attribute with the id of the row's org; empty if the model belongs to no org. Only the rows of a model with
-    # `org_id` are limited to the orgs that the operator has access to.
+    # The attribute with the id of the row's org: `org_id`, `pk` for Org itself, or empty if the model belongs to no
+    # org. With `org_id`, only rows of orgs that the operator has access to are shown.
     org_column: ClassVar[str] = "org_id"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

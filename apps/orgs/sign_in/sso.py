@@ -35,7 +35,7 @@ from apps.orgs.walls.scope import org_scope
 
 
 class SignInRefused(Exception):
-    """The identity is known, but the user may not log in. `code` is the reason."""
+    """The provider has identified the person, but Drover refuses the login or the linking. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -273,9 +273,10 @@ def _join_org(org: Org, email: str, identity: Identity, ip: str | None) -> Membe
 
 
 def _joining_role(org: Org, email: str, invitation: Invitation | None) -> Role:
-    """Return the role with which the user joins: from an invitation, the directory, or the provider's `join_role`.
+    """Return the role with which the user joins: of the invitation, else of the directory, else `join_role`.
 
-    Raises SignInRefused if none of them allows the user to join.
+    Raises SignInRefused if there is none, if the org does not allow the address, or if the directory has deactivated
+    the user.
     """
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")

@@ -1,4 +1,4 @@
-"""Every lock that Drover takes in its own database, with a process that can be frozen while it holds the lock."""
+"""Every lock that Drover takes in its own database, with the action of `freezer` that takes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock, and the action of `freezer` that takes it. The process stops after the statement."""
+    """A lock. `freezer` performs the action, and freezes after the statement that matches `statement_pattern`."""
 
     action: str
     statement_pattern: str  # a regular expression

@@ -97,7 +97,7 @@ def test_another_org_can_run_pipelines_while_a_process_is_frozen_at_a_lock(
 
 def is_a_transaction_idle() -> bool:
     """Return whether a transaction of another connection is open and idle in this database."""
-    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
         row = admin.execute(
             """SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
                AND datname = current_database() AND pid <> pg_backend_pid()"""
@@ -191,7 +191,9 @@ def long_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def wait_until_connections_wait(count: int) -> None:
     """Wait until this number of database connections waits for a lock."""
     deadline = time.monotonic() + MAX_SECONDS
-    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as admin:
         while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < count:
             assert time.monotonic() < deadline, "the connections never waited at the same time"
             await asyncio.sleep(0.02)

@@ -285,7 +285,7 @@ def test_a_claim_whose_commit_was_not_confirmed_is_found_again(
 
 
 def _is_running(run_id: UUID) -> bool:
-    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
         row = admin.execute("SELECT status FROM runs_run WHERE id = %s", [run_id]).fetchone()
     return row is not None and row[0] == "running"
 

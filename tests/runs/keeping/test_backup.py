@@ -147,7 +147,7 @@ def test_the_documented_commands_move_an_installation_to_another_home_and_server
     execute.work_once(this_worker)
     add_orders(8)
     pending_run = start_run(acme, pipeline)  # its job is in the queue of the backup
-    old_url = database.url_of(database.worker_database())
+    old_url = database.url_of(database.process_database_name())
     old_contents = (read_catalogue(old_url), row_counts(old_url))
 
     backup = run_shell(
@@ -183,7 +183,7 @@ def test_a_restore_reports_missing_and_changed_objects_of_the_bucket(
 ) -> None:
     """The objects stay in the bucket, and the backup contains a list of them. An existing server is used."""
     old_url, new_url = (
-        database.url_of(name) for name in (database.worker_database(), "restored_with_bucket")
+        database.url_of(name) for name in (database.process_database_name(), "restored_with_bucket")
     )
     with s3_storage() as environment, dropped_database(new_url):
         bucket = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
@@ -250,7 +250,7 @@ VALUES (gen_random_uuid(), 'n', 's', 's', 'full_refresh', now())"""
 
 def test_the_engine_cannot_commit_while_a_backup_links_files(committed_db: None) -> None:
     """Otherwise a linked file could belong to a job that the dump does not contain, and the job would run again."""
-    name = database.worker_database()
+    name = database.process_database_name()
     engine_url = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
     with (
         databases.pause_engine(owner_url(name)) as snapshot,
@@ -268,7 +268,7 @@ def test_a_frozen_backup_unblocks_the_engine_and_fails(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(databases, "MAX_LOCK_SECONDS", 0.2)
-    name = database.worker_database()
+    name = database.process_database_name()
     with databases.pause_engine(owner_url(name)) as snapshot:
         with psycopg.connect(owner_url(name), autocommit=True) as engine_conn:
             engine_conn.execute("SET lock_timeout = '30s'")

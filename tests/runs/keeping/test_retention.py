@@ -119,7 +119,7 @@ def test_a_locked_run_does_not_prevent_the_removal_of_other_runs(
         create_ended_run(this_worker, acme, days_ago=92),
         create_ended_run(this_worker, acme, days_ago=91),
     )
-    with psycopg.connect(database.url_of(database.worker_database())) as conn:
+    with psycopg.connect(database.url_of(database.process_database_name())) as conn:
         conn.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [locked_run])
         assert retention.remove_expired_data().logs == 1
         assert run_folder(acme, locked_run).exists()

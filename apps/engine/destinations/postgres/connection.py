@@ -51,7 +51,7 @@ IDLE_TRANSACTION_TIMEOUT = "30s"
 
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
-    """Connect to an address that the egress policy has allowed. Raises EgressError and EngineError."""
+    """Check the host against the egress policy, then connect to it. Raises EgressError and EngineError."""
     with converting_errors(config):
         password = config.password.get_secret_value()
         return postgres.connect(config, password, allow_private=allow_private, autocommit=True)

@@ -12,8 +12,9 @@ import { isLive } from "@/api/run-status";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
 
-const LIVE_POLL_INTERVAL = 5_000; // milliseconds between polls while a run in the list is live, because the event stream can fail
-const IDLE_POLL_INTERVAL = 30_000; // milliseconds between polls otherwise
+// The list is also polled, because the event stream can fail.
+const LIVE_POLL_INTERVAL = 5_000; // milliseconds, while a run in the list is live
+const IDLE_POLL_INTERVAL = 30_000; // milliseconds, otherwise
 
 export function pipelinesQuery(filter: PipelineFilter) {
   return infiniteQueryOptions({
