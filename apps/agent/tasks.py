@@ -17,6 +17,11 @@ def run_turn(*, org_id: str, turn_id: str) -> None:
     loop.run_turn(UUID(org_id), UUID(turn_id), worker_name(os.getpid()))
 
 
+@app.task(name=queue.IMPORT_PACKAGES, queue=queue.AGENT)
+def import_packages() -> None:
+    loop.import_packages()
+
+
 @app.periodic(cron="* * * * * */5")
 @app.task(name="agent.reconcile", queue=SYSTEM_QUEUE, queueing_lock="agent.reconcile")
 def reconcile(timestamp: int) -> None:

@@ -32,6 +32,7 @@ TASKS_WITHOUT_ORG = {
     "runs.retain",
     "runs.sweep",
     "agent.reconcile",
+    "agent.import_packages",
 }
 # This task ignores its arguments and claims the next run itself. The arguments are for people who read the queue.
 WAKE_UP_TASK = "runs.execute"

@@ -38,6 +38,7 @@ def create(*, org: Org, by: Principal, graph: str = Graph.MAIN, title: str = "")
         org=org, user_id=by.require_user(), graph=graph, title=title
     )
     _audit(org, by, "conversation.create", conversation)
+    queue.import_packages()
     return conversation
 
 

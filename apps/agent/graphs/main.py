@@ -41,11 +41,12 @@ class ModelOfContext(BaseChatModel):
 
 def build(saver: BaseCheckpointSaver[Any]) -> Graph:
     """Return the graph with this saver. The graph is compiled once in a process."""
-    return _compiled().copy({"checkpointer": saver})
+    return compiled().copy({"checkpointer": saver})
 
 
 @cache
-def _compiled() -> Graph:
+def compiled() -> Graph:
+    """Return the graph without a saver."""
     tools = [
         DeclaredTool(name=tool.name, description=tool.description, args_schema=_flat_schema(tool))
         for tool in registry.all_tools()

@@ -20,3 +20,11 @@ def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
     from apps.agent.turns import runner
 
     asyncio.run_coroutine_threadsafe(runner.run(org_id, turn_id, worker), _loop()).result()
+
+
+def import_packages() -> None:
+    """Import what a turn needs, and compile the graph. This takes seconds at the first time in a process."""
+    from apps.agent.graphs import main
+    from apps.agent.turns import runner  # noqa: F401
+
+    main.compiled()

@@ -8,6 +8,7 @@ from apps.background import jobs
 
 AGENT = "agent"
 RUN_TURN = "agent.run_turn"
+IMPORT_PACKAGES = "agent.import_packages"
 
 
 def run_turn(*, org_id: UUID, turn_id: UUID, seconds: float = 0.0) -> None:
@@ -18,3 +19,8 @@ def run_turn(*, org_id: UUID, turn_id: UUID, seconds: float = 0.0) -> None:
         arguments={"org_id": str(org_id), "turn_id": str(turn_id)},
         seconds=seconds,
     )
+
+
+def import_packages() -> None:
+    """Defer a job that imports the agent's packages in a worker, so that the first turn does not wait for them."""
+    jobs.defer(IMPORT_PACKAGES, queue=AGENT, arguments={})
