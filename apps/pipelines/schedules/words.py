@@ -27,17 +27,24 @@ def _cron(cron: str) -> str:
     minute, hour, day, month, weekday = cron.split()
     if month != "*":
         return f"Cron {cron}"
-    if (every := re.fullmatch(r"\*/(\d+)", minute)) and (hour, day, weekday) == ("*", "*", "*"):
-        return f"Every {every[1]} minutes"
+    if (step := _even_step(minute, 60)) and (hour, day, weekday) == ("*", "*", "*"):
+        return f"Every {step} minutes"
     if not minute.isdigit():
         return f"Cron {cron}"
-    if (every := re.fullmatch(r"\*/(\d+)", hour)) and (day, weekday) == ("*", "*"):
-        return f"Every {every[1]} hours at minute {int(minute)}"
+    if (step := _even_step(hour, 24)) and (day, weekday) == ("*", "*"):
+        return f"Every {step} hours at minute {int(minute)}"
     if (hour, day, weekday) == ("*", "*", "*"):
         return f"Hourly at minute {int(minute)}"
     if not hour.isdigit():
         return f"Cron {cron}"
     return _daily(cron, f"{int(hour):02}:{int(minute):02}", day, weekday)
+
+
+def _even_step(field: str, count: int) -> int | None:
+    """Return the step of a field such as */15 if it divides the hour or day, so that all steps are equally long."""
+    match = re.fullmatch(r"\*/(\d+)", field, re.ASCII)
+    step = int(match[1]) if match else 0
+    return step if 0 < step < count and count % step == 0 else None
 
 
 def _daily(cron: str, at: str, day: str, weekday: str) -> str:
