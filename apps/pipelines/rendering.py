@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from apps.auth.models import User
@@ -27,7 +27,52 @@ class VersionRow(TypedDict):
     created_by: Person | None
 
 
-def render_detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
+class DomainLabel(TypedDict):
+    id: UUID
+    name: str
+
+
+class LastRun(TypedDict):
+    id: UUID
+    status: str
+    finished_at: datetime | None
+    records: int | None
+
+
+class ScheduleDetail(TypedDict):
+    cron: str | None
+    interval_seconds: int | None
+    timezone: str
+    overlap: str
+    misfire: str
+    jitter_seconds: int
+    paused_at: datetime | None
+    paused_note: str
+    paused_by: Person | None
+
+
+class PipelineDetail(TypedDict):
+    id: UUID
+    name: str
+    description: str
+    domain: DomainLabel | None
+    tags: list[str]
+    enabled: bool
+    version: int
+    source_kind: str
+    destination_kind: str
+    stream: str
+    schedule: ScheduleDetail | None
+    next_run_at: datetime | None
+    last_run: LastRun | None
+    created_at: datetime
+    updated_at: datetime
+    config: Document
+    timeout_seconds: int
+    max_attempts: int
+
+
+def render_detail(org: Org, pipeline: Pipeline) -> PipelineDetail:
     schedule = schedule_of(org, pipeline)
     version = versions.get_version(org, pipeline, pipeline.version)
     domain = pipeline.domain
@@ -67,7 +112,7 @@ def render_version(version: PipelineVersion) -> VersionRow:
     }
 
 
-def render_schedule(schedule: Schedule) -> dict[str, Any]:
+def render_schedule(schedule: Schedule) -> ScheduleDetail:
     return {
         "cron": schedule.cron or None,
         "interval_seconds": schedule.interval_seconds,
@@ -85,7 +130,7 @@ def render_person(user: User | None) -> Person | None:
     return {"id": user.pk, "name": user.name or user.email} if user else None
 
 
-def _render_last_run(pipeline: Pipeline) -> dict[str, Any] | None:
+def _render_last_run(pipeline: Pipeline) -> LastRun | None:
     if pipeline.last_run_id is None:
         return None
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -37,6 +37,20 @@ from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
 TRANSFORMS_FIELD = "config.streams.0.transforms"  # name in the audit log
 LIVE_STATUSES = ("pending", "running")  # values of last_run_status, which apps.runs sets
+
+
+class PipelineChanges(TypedDict, total=False):
+    """Changes of a pipeline. A value that is left out does not change."""
+
+    name: str
+    description: str
+    enabled: bool
+    domain_id: UUID | None
+    tags: list[str]
+    timeout_seconds: int
+    max_attempts: int
+    config: RequestDocument
+    schedule: Any  # see plans.parse_plan
 
 
 def create(
@@ -98,7 +112,7 @@ def update(
     org: Org,
     by: Principal,
     pipeline_id: UUID,
-    changes: Mapping[str, Any],
+    changes: PipelineChanges,
     patch: bool = True,
     match: Match = None,
     checked: CheckedCode | None = None,

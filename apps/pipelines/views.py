@@ -22,6 +22,7 @@ from apps.pipelines.serializers import (
     PipelineRow,
     PipelineUpdate,
 )
+from apps.pipelines.services import PipelineChanges
 from apps.pipelines.transforms import CheckedCode
 from apps.web.paging import Cursor, limit_of
 from apps.web.problems import Problem
@@ -146,7 +147,7 @@ class PipelineById(PipelineView):
         return Response(status=204)
 
     def update(
-        self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
+        self, request: Request, pk: UUID, changes: PipelineChanges, *, patch: bool
     ) -> Response | SlowResponse:
         def change(checked: CheckedCode | None) -> Response:
             pipeline = services.update(

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.runs.claiming import admission
 from apps.runs.models import Run, Status
-from apps.runs.snapshots import COLUMNS
+from apps.runs.snapshots import COLUMNS, RunSnapshot, render_runs
 
 LAST_DAY = timedelta(hours=24)
 
@@ -30,6 +30,12 @@ def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str
             rows = rows.filter(**{lookup: parameters[parameter]})
     runs: QuerySet[Run, dict[str, Any]] = rows.values(*COLUMNS)
     return runs
+
+
+def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSnapshot]:
+    """Return the newest of these runs of the org, newest first."""
+    newest = rows.order_by("-created_at", "-id")[:limit]
+    return render_runs(org_id, list(newest.values(*COLUMNS)))
 
 
 def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:

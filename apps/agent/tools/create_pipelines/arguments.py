@@ -23,7 +23,9 @@ class ProposedStream(Arguments):
     table: str | None = Field(
         None, max_length=130, description="Destination table. Default: the stream's name."
     )
-    sync_mode: Literal["full_refresh", "incremental"] = "full_refresh"
+    sync_mode: Literal["full_refresh", "incremental"] = Field(
+        "full_refresh", description="Whether each run reads everything or only new records."
+    )
     cursor_field: str | None = Field(
         None, max_length=200, description="Column that grows. Needed for incremental."
     )
@@ -36,15 +38,18 @@ class ProposedStream(Arguments):
 class ProposedPipeline(Arguments):
     """A new pipeline from one stream of a source connector to a destination connector."""
 
-    name: str = Field(min_length=1, max_length=120)
-    description: str = Field("", max_length=1000)
+    name: str = Field(min_length=1, max_length=120, description="A name that no pipeline has yet.")
+    description: str = Field("", max_length=1000, description="What the pipeline is for.")
     source_connector_id: UUID = Field(description="From list_connectors, role source.")
     destination_connector_id: UUID = Field(description="From list_connectors, role destination.")
     streams: list[ProposedStream] = Field(
         min_length=1, max_length=1, description="Exactly one stream for now."
     )
     schedule: ProposedSchedule | None = Field(None, description="Null for runs by hand only.")
-    tags: list[str] = Field([], max_length=20)
+    tags: list[str] = Field([], max_length=20, description="Words to find the pipeline by.")
+    domain_id: UUID | None = Field(
+        None, description="From list_domains. Null for the whole organization."
+    )
 
 
 class CreatePipelines(Arguments):

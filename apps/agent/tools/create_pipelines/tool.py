@@ -50,6 +50,7 @@ def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
         description=proposal.description,
         enabled=False,
         tags=proposal.tags,
+        domain_id=proposal.domain_id,
         schedule=schedule.model_dump(exclude_none=True) if schedule else None,
         config={
             "source": {"connector_id": str(proposal.source_connector_id)},

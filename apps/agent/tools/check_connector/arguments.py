@@ -1,0 +1,9 @@
+from uuid import UUID
+
+from pydantic import Field
+
+from apps.agent.tools.base import Arguments
+
+
+class CheckConnector(Arguments):
+    connector_id: UUID = Field(description="The connector's id, from list_connectors.")

@@ -1,0 +1,10 @@
+from typing import Literal
+
+from pydantic import Field
+
+from apps.agent.tools.base import Arguments
+
+
+class DescribeConnectorKind(Arguments):
+    role: Literal["source", "destination"] = Field(description="The role of the connector.")
+    kind: str = Field(min_length=1, max_length=60, description="From list_connector_kinds.")

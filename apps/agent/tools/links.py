@@ -1,0 +1,38 @@
+"""Links to pages of the dashboard, and short labels of ids for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from apps.connectors.models import Connector
+from apps.pipelines.models import Pipeline
+
+SHORT_ID_LENGTH = 6
+
+Link = Mapping[str, str]
+
+
+def short_id(object_id: UUID) -> str:
+    """Return the last digits of the id. They are random, while the first digits are the time of creation."""
+    return object_id.hex[-SHORT_ID_LENGTH:]
+
+
+def pipeline_path(pipeline_id: UUID) -> str:
+    return f"/pipelines/{pipeline_id}"
+
+
+def run_path(run_id: UUID) -> str:
+    return f"/runs/{run_id}"
+
+
+def pipeline_link(pipeline: Pipeline) -> Link:
+    return {"label": pipeline.name, "path": pipeline_path(pipeline.pk)}
+
+
+def run_link(run_id: UUID) -> Link:
+    return {"label": f"Run {short_id(run_id)}", "path": run_path(run_id)}
+
+
+def connector_label(connector: Connector) -> str:
+    return f"{connector.name} ({connector.kind})"

@@ -1,0 +1,85 @@
+"""Read a few records of a pipeline's stream, with the stored credentials and the pipeline's own code."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
+from apps.agent.tools.record_values import hide_values
+from apps.connectors.engine import Preview
+from apps.orgs.roles import Permission
+from apps.pipelines import visibility
+from apps.pipelines.models import Pipeline
+from apps.pipelines.trials import services as trials
+
+MAX_VALUES = 5  # records whose values are sent to the model, if an admin allows it
+VALUES_SENT = "The values of up to five records are sent to the language model."
+VALUES_NOT_SENT = "Only names, types and counts are sent to the language model, no values."
+
+
+def perform(context: ToolContext, arguments: PreviewPipeline) -> SlowAnswer:
+    pipeline = _find_pipeline(context, arguments)
+    call = trials.preview(
+        org=context.org,
+        by=context.by,
+        pipeline_id=pipeline.pk,
+        max_records=arguments.max_records,
+    )
+    return SlowAnswer(call, partial(_render, context, pipeline))
+
+
+def show(context: ToolContext, arguments: PreviewPipeline) -> Card:
+    pipeline = _find_pipeline(context, arguments)
+    perform(context, arguments)  # checks the permission; the call itself is not made
+    facts = (
+        ("Pipeline", pipeline.name),
+        ("Source", f"{pipeline.source_kind}, stream {pipeline.stream}"),
+        ("Records", f"up to {arguments.max_records}"),
+        ("Language model", VALUES_SENT if context.values_allowed else VALUES_NOT_SENT),
+    )
+    warning = "Drover connects to the source now, with the stored credentials. Nothing is written."
+    return Card(f"Preview the pipeline {pipeline.name}", facts, warnings=(warning,))
+
+
+def _find_pipeline(context: ToolContext, arguments: PreviewPipeline) -> Pipeline:
+    return visibility.find_pipeline(
+        org=context.org, by=context.by, pipeline_id=arguments.pipeline_id
+    )
+
+
+def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answer:
+    failure = preview["failure"]
+    if failure is not None:
+        message = hide_values(context, failure["message"])
+        evidence = [hide_values(context, line) for line in failure["evidence"]]
+        error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
+        return Answer({"error": error}, f"The preview failed: {message}", ok=False)
+    count = len(preview["records"])
+    content = {
+        "records_read": count,
+        "records_rejected": preview["rejected"],
+        "columns": preview["columns"],
+        "milliseconds": round(preview["ms"]),
+    }
+    if context.values_allowed:
+        content["records"] = preview["records"][:MAX_VALUES]
+    summary = f"Read {count} records with {len(preview['columns'])} columns."
+    return Answer(content, summary, links=(pipeline_link(pipeline),))
+
+
+TOOL = Tool(
+    name="preview_pipeline",
+    title="Preview a pipeline",
+    description=(
+        "Read a few records of a pipeline's stream without writing them, and tell the names and types of the columns."
+        " The user approves it first. The values of records are left out unless an admin has allowed them."
+    ),
+    level=Level.BUILD,
+    effect=Effect.EXTERNAL,
+    permission=Permission.PIPELINES_EDIT,
+    arguments=PreviewPipeline,
+    perform=perform,
+    card=show,
+)

@@ -1,0 +1,45 @@
+"""Hide record values in texts for the model, unless an admin of the org allows record values.
+
+Logs and failures contain messages of Drover, of databases and of the pipeline's own code. The secrets in them are
+masked when they are written; this module hides parts that are copied from records.
+"""
+
+from __future__ import annotations
+
+import re
+
+from apps.agent.tools.base import ToolContext
+from apps.engine.failures import USER_CODE_PREFIXES
+
+HIDDEN = "[record values hidden]"
+CODE_LINE = "[line of the pipeline's own code hidden: it may contain record values]"
+SAMPLE_LINES = ("Sample row: ", "Rejected a record: ")  # messages of Drover that contain values
+# Messages of PostgreSQL, such as "Key (email)=(a@b.c) already exists." and "Failing row contains (1, a@b.c)."
+PATTERNS = (
+    (re.compile(r"(\([^()]*\)=)\(.*?\)(?=\s|$)"), rf"\1({HIDDEN})"),
+    (re.compile(r"(row contains )\(.*"), rf"\1({HIDDEN})"),
+    (re.compile(r"(invalid input (?:syntax|value) for [^:]*: ).*"), rf"\1{HIDDEN}"),
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), HIDDEN),
+)
+QUOTED_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+def hide_values(context: ToolContext, text: str) -> str:
+    """Return the text of a failure without record values, or unchanged if the org allows them."""
+    if context.values_allowed:
+        return text
+    for start in SAMPLE_LINES:
+        if text.startswith(start):
+            return start + HIDDEN
+    if text.startswith(USER_CODE_PREFIXES):
+        text = QUOTED_TEXT.sub(HIDDEN, text)
+    for pattern, replacement in PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def hide_values_of_line(context: ToolContext, message: str, *, by_code: bool) -> str:
+    """Return a line of a log without record values. `by_code` is set for lines that the pipeline's own code wrote."""
+    if by_code and not context.values_allowed:
+        return CODE_LINE
+    return hide_values(context, message)

@@ -1,0 +1,64 @@
+"""Show one run: its state, progress, attempts, failure and the next step."""
+
+from __future__ import annotations
+
+from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import run_link, short_id
+from apps.agent.tools.record_values import hide_values
+from apps.agent.tools.show_run.arguments import ShowRun
+from apps.orgs.roles import Permission
+from apps.runs import snapshots, visibility
+from apps.runs.snapshots import AttemptSnapshot, FailureSnapshot
+
+MAX_ATTEMPTS = 10  # the newest ones are answered
+MAX_EVIDENCE = 10  # lines
+
+
+def perform(context: ToolContext, arguments: ShowRun) -> Answer:
+    visibility.find_run(org=context.org, by=context.by, run_id=arguments.run_id)
+    run = snapshots.run(org_id=context.org.pk, run_id=arguments.run_id)
+    content = {
+        **run,
+        "label": short_id(run["id"]),
+        "failure": _failure(context, run["failure"]),
+        "attempts": [_attempt(context, attempt) for attempt in run["attempts"][-MAX_ATTEMPTS:]],
+    }
+    summary = f"The run {short_id(run['id'])} of {run['pipeline']['name']} is {run['status']}."
+    return Answer(content, summary, links=(run_link(run["id"]),))
+
+
+def _attempt(context: ToolContext, attempt: AttemptSnapshot) -> dict[str, object]:
+    return {
+        "number": attempt["number"],
+        "status": attempt["status"],
+        "started_at": attempt["started_at"],
+        "finished_at": attempt["finished_at"],
+        "records_read": attempt["records_read"],
+        "records_written": attempt["records_written"],
+        "failure": _failure(context, attempt["failure"]),
+    }
+
+
+def _failure(context: ToolContext, failure: FailureSnapshot | None) -> dict[str, object] | None:
+    if failure is None:
+        return None
+    return {
+        **failure,
+        "message": hide_values(context, failure["message"]),
+        "evidence": [hide_values(context, line) for line in failure["evidence"][:MAX_EVIDENCE]],
+    }
+
+
+TOOL = Tool(
+    name="show_run",
+    title="Show a run",
+    description=(
+        "Show the state, progress, attempts and failure of a run, with the next step. For why a pipeline is late,"
+        " failing, waiting or empty, use explain_pipeline."
+    ),
+    level=Level.READ,
+    effect=Effect.NONE,
+    permission=Permission.READ,
+    arguments=ShowRun,
+    perform=perform,
+)

@@ -1,0 +1,76 @@
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from apps.agent.tools.base import Arguments
+
+
+class ChangedSchedule(Arguments):
+    """The values that change. Either a cron expression or an interval."""
+
+    cron: str | None = Field(
+        None, max_length=100, description="Five fields, such as 0 6 * * 1-5. Replaces an interval."
+    )
+    interval_seconds: int | None = Field(
+        None, ge=60, le=366 * 86400, description="For example 21600. Replaces a cron expression."
+    )
+    timezone: str | None = Field(
+        None, max_length=60, description="IANA name, such as Europe/Paris."
+    )
+    overlap: Literal["skip", "queue", "cancel_other"] | None = Field(
+        None, description="What happens if a run is due while another one has not ended."
+    )
+
+
+class ChangedStream(Arguments):
+    """The values of the stream that change. Values that are left out do not change."""
+
+    stream: str | None = Field(
+        None, min_length=1, max_length=200, description="Another stream, from list_streams."
+    )
+    table: str | None = Field(
+        None, min_length=1, max_length=130, description="Table of the destination."
+    )
+    sync_mode: Literal["full_refresh", "incremental"] | None = Field(
+        None, description="How the stream is read."
+    )
+    cursor_field: str | None = Field(
+        None, max_length=200, description="Column that grows. Needed for incremental."
+    )
+    primary_key: list[str] | None = Field(
+        None, max_length=32, description="Columns that identify a row. Needed for merge."
+    )
+    write_mode: Literal["replace", "append", "merge"] | None = Field(
+        None, description="How the destination is written."
+    )
+
+
+class UpdatePipeline(Arguments):
+    """The values that change. Values that are left out do not change."""
+
+    pipeline_id: UUID = Field(description="The pipeline's id, from list_pipelines.")
+    name: str | None = Field(None, min_length=1, max_length=120, description="The new name.")
+    description: str | None = Field(None, max_length=1000, description="The new description.")
+    tags: list[str] | None = Field(None, max_length=20, description="All tags after the change.")
+    schedule: ChangedSchedule | None = Field(
+        None, description="Null removes the schedule; left out, it does not change."
+    )
+    timeout_seconds: int | None = Field(
+        None, ge=10, le=7 * 86400, description="The longest duration of a run."
+    )
+    max_attempts: int | None = Field(
+        None, ge=1, le=10, description="How often a run is tried before it fails."
+    )
+    domain_id: UUID | None = Field(
+        None, description="From list_domains. Null moves the pipeline out of its domain."
+    )
+    source_connector_id: UUID | None = Field(
+        None, description="Another source, from list_connectors."
+    )
+    destination_connector_id: UUID | None = Field(
+        None, description="Another destination, from list_connectors."
+    )
+    streams: list[ChangedStream] | None = Field(
+        None, min_length=1, max_length=1, description="Changes of the stream."
+    )

@@ -1,0 +1,141 @@
+"""Change the settings of a pipeline. The user sees the difference first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils import timezone
+
+from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.update_pipeline.arguments import UpdatePipeline
+from apps.orgs.exceptions import Invalid
+from apps.orgs.roles import Permission
+from apps.pipelines import rendering, services, visibility
+from apps.pipelines.history.diffs import Change, diff
+from apps.pipelines.models import Pipeline
+from apps.pipelines.schedules import plans, words
+from apps.pipelines.schedules.services import schedule_of
+from apps.pipelines.schedules.times import next_times
+from apps.pipelines.services import PipelineChanges
+
+PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts")
+COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
+SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
+SHOWN_TIMES = 3
+NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
+NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
+
+
+def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
+    changes, pipeline = _update(context, arguments)
+    content = {"id": str(pipeline.pk), "name": pipeline.name, "changes": changes}
+    fields = ", ".join(change["field"] for change in changes)
+    summary = f"Changed {fields} of the pipeline {pipeline.name}."
+    return Answer(content, summary, links=(pipeline_link(pipeline),))
+
+
+def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
+    changes, pipeline = _update(context, arguments)
+    shown = tuple(
+        {name: change[name] for name in ("field", "before", "after")} for change in changes
+    )
+    facts = _schedule_facts(context, pipeline) if "schedule" in arguments.model_fields_set else ()
+    warnings = (
+        ("A run has not ended yet. It keeps the settings with which it was started.",)
+        if pipeline.last_run_status in services.LIVE_STATUSES
+        else ()
+    )
+    return Card(f"Change the pipeline {pipeline.name}", facts, shown, warnings)
+
+
+def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Change], Pipeline]:
+    """Update the pipeline, and return the differences. Raises Invalid if nothing changes."""
+    changes = _changes(arguments)
+    if not changes:
+        raise Invalid([("", NOTHING_SENT, "required")])
+    before = _document(
+        context,
+        visibility.find_pipeline(org=context.org, by=context.by, pipeline_id=arguments.pipeline_id),
+    )
+    pipeline = services.update(
+        org=context.org,
+        by=context.by,
+        pipeline_id=arguments.pipeline_id,
+        changes=changes,
+        checked=context.checked,
+    )
+    differences = diff(before, _document(context, pipeline))
+    if not differences:
+        raise Invalid([("", NOTHING_CHANGES, "unchanged")])
+    return differences, pipeline
+
+
+def _changes(arguments: UpdatePipeline) -> PipelineChanges:
+    sent = arguments.model_dump(mode="json", exclude_unset=True)
+    changes = PipelineChanges()
+    for name in PLAIN_FIELDS:
+        if sent.get(name) is not None:
+            changes[name] = sent[name]  # type: ignore[literal-required]
+    if "domain_id" in sent:
+        changes["domain_id"] = arguments.domain_id
+    if "schedule" in sent:
+        changes["schedule"] = _schedule(arguments)
+    if config := _config(arguments):
+        changes["config"] = config
+    return changes
+
+
+def _schedule(arguments: UpdatePipeline) -> dict[str, object] | None:
+    schedule = arguments.schedule
+    return schedule.model_dump(exclude_none=True) if schedule else None
+
+
+def _config(arguments: UpdatePipeline) -> dict[str, object]:
+    """Return the changes of the definition, which are merged into the current definition."""
+    config: dict[str, object] = {}
+    if arguments.source_connector_id:
+        config["source"] = {"connector_id": str(arguments.source_connector_id)}
+    if arguments.destination_connector_id:
+        config["destination"] = {"connector_id": str(arguments.destination_connector_id)}
+    if arguments.streams:
+        config["streams"] = [stream.model_dump(exclude_unset=True) for stream in arguments.streams]
+    return config
+
+
+def _document(context: ToolContext, pipeline: Pipeline) -> Mapping[str, object]:
+    """Return what the user can compare: the definition with secrets masked, and the other settings."""
+    detail = rendering.render_detail(context.org, pipeline)
+    schedule = detail["schedule"]
+    return {
+        **{name: detail[name] for name in COMPARED_FIELDS},  # type: ignore[literal-required]
+        **detail["config"],
+        "schedule": {name: schedule[name] for name in SCHEDULE_FIELDS} if schedule else None,  # type: ignore[literal-required]
+    }
+
+
+def _schedule_facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
+    plan = plans.from_row(schedule_of(context.org, pipeline))
+    if plan is None:
+        return (("Schedule after the change", "None: run it by hand"),)
+    times = next_times(plan, timezone.now(), SHOWN_TIMES)
+    return (
+        ("Schedule after the change", words.describe(plan)),
+        ("Next times", ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in times)),
+    )
+
+
+TOOL = Tool(
+    name="update_pipeline",
+    title="Change a pipeline",
+    description=(
+        "Change the settings of a pipeline. The user sees the difference and approves, edits or rejects it. Send only"
+        " the values that change. To enable or disable a pipeline, use set_pipeline_enabled."
+    ),
+    level=Level.BUILD,
+    effect=Effect.DATABASE,
+    permission=Permission.PIPELINES_EDIT,
+    arguments=UpdatePipeline,
+    perform=perform,
+    card=show,
+)

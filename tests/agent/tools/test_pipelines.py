@@ -1,0 +1,154 @@
+"""Tools for pipelines: show, change, run and delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps.orgs.exceptions import Invalid, PermissionMissing
+from apps.orgs.models import AuditEvent
+from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
+from apps.runs.models import Run
+from tests.agent.tools.use import card, error_code, use
+from tests.world import World, make_pipeline
+
+SECRET = "hunter2-hunter2"
+POSTGRES = {
+    "host": "db.example.com",
+    "database": "shop",
+    "user": "reader",
+    "password": SECRET,
+}
+WRITES = (
+    ("update_pipeline", {"timeout_seconds": 60}),
+    ("delete_pipeline", {}),
+    ("run_pipeline", {}),
+    ("set_pipeline_enabled", {"enabled": False}),
+)
+each_write = pytest.mark.parametrize(("name", "arguments"), WRITES)
+
+
+def count_rows(world: World, model: Any) -> int:
+    with world.scope():
+        return int(model.objects.for_org(world.org).count())
+
+
+def test_a_pipeline_is_shown_with_its_schedule_in_words_and_without_secrets(world: World) -> None:
+    config = {
+        "source": {"kind": "postgres", "config": POSTGRES},
+        "streams": [{"stream": "public.orders"}],
+        "destination": {"kind": "logger", "config": {}},
+    }
+    pipeline = make_pipeline(world, name="orders", config=config, schedule="0 6 * * 1-5")
+    answer = use(world, "show_pipeline", Role.VIEWER, pipeline_id=str(pipeline.pk))
+
+    assert answer.content["schedule_in_words"] == "Monday to Friday at 06:00 (UTC)"
+    assert len(answer.content["next_times"]) == 3
+    assert SECRET not in str(answer.content)
+    assert answer.links == ({"label": "orders", "path": f"/pipelines/{pipeline.pk}"},)
+
+
+def test_the_card_of_a_change_shows_the_difference_and_changes_nothing(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    changes = {
+        "schedule": {"interval_seconds": 21600},
+        "timeout_seconds": 7200,
+        "streams": [{"table": "all_flights"}],
+    }
+    shown = card(world, "update_pipeline", pipeline_id=str(pipeline.pk), **changes)
+
+    assert shown["changes"] == [
+        {"field": "schedule.cron", "before": "0 6 * * *", "after": None},
+        {"field": "schedule.interval_seconds", "before": None, "after": 21600},
+        {"field": "streams.0.table", "before": "generated", "after": "all_flights"},
+        {"field": "timeout_seconds", "before": 21600, "after": 7200},
+    ]
+    assert {"label": "Schedule after the change", "value": "Every 6 hours"} in shown["facts"]  # type: ignore[operator]
+    with world.scope():
+        pipeline.refresh_from_db()
+    assert (pipeline.version, pipeline.timeout_seconds) == (1, 21600)
+
+
+def test_a_change_is_made_for_the_member_and_the_audit_log_names_the_agent(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), name="all flights")
+
+    assert answer.summary == "Changed name of the pipeline all flights."
+    with world.scope():
+        event = AuditEvent.objects.for_org(world.org).get(action="pipeline.update")
+    assert (event.actor_kind, event.on_behalf_of["id"]) == (
+        "agent",
+        str(world.users[Role.MEMBER].pk),
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": "flights"}])
+def test_a_change_of_nothing_is_refused(world: World, changes: dict[str, Any]) -> None:
+    pipeline = make_pipeline(world, name="flights")
+
+    with pytest.raises(Invalid):
+        card(world, "update_pipeline", pipeline_id=str(pipeline.pk), **changes)
+
+
+def test_an_error_names_the_field_and_what_was_sent(world: World) -> None:
+    pipeline = make_pipeline(world)
+    answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), timeout_seconds=1)
+
+    (field,) = answer.content["error"]["fields"]
+    assert field["field"] == "timeout_seconds"
+    assert "10" in field["message"] and "sent: 1" in field["message"]
+
+
+def test_a_pipeline_is_deleted_after_a_card_that_warns(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    shown = card(world, "delete_pipeline", pipeline_id=str(pipeline.pk))
+    assert "cannot be undone" in str(shown["warnings"])
+    assert count_rows(world, Pipeline) == 1
+
+    assert use(world, "delete_pipeline", pipeline_id=str(pipeline.pk)).ok
+    assert count_rows(world, Pipeline) == 0
+
+
+def test_the_card_of_a_run_starts_no_run(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    shown = card(world, "run_pipeline", pipeline_id=str(pipeline.pk))
+    assert shown["title"] == "Run the pipeline flights now"
+    assert count_rows(world, Run) == 0
+
+    answer = use(world, "run_pipeline", pipeline_id=str(pipeline.pk))
+    assert answer.links[0]["path"] == f"/runs/{answer.content['run_id']}"
+    assert count_rows(world, Run) == 1
+
+
+def test_a_disabled_pipeline_runs_only_with_force(world: World) -> None:
+    pipeline = make_pipeline(world, enabled=False)
+
+    assert not use(world, "run_pipeline", pipeline_id=str(pipeline.pk)).ok
+    assert use(world, "run_pipeline", pipeline_id=str(pipeline.pk), force=True).ok
+
+
+@each_write
+def test_a_stranger_finds_nothing_to_write(
+    world: World, stranger: World, name: str, arguments: dict[str, Any]
+) -> None:
+    pipeline = make_pipeline(world)
+
+    assert error_code(use(stranger, name, pipeline_id=str(pipeline.pk), **arguments)) == "not_found"
+
+
+def test_a_stranger_finds_nothing_to_read(world: World, stranger: World) -> None:
+    pipeline = make_pipeline(world)
+
+    assert error_code(use(stranger, "show_pipeline", pipeline_id=str(pipeline.pk))) == "not_found"
+
+
+@each_write
+def test_a_viewer_may_not_write(world: World, name: str, arguments: dict[str, Any]) -> None:
+    pipeline = make_pipeline(world)
+    answer = use(world, name, Role.VIEWER, pipeline_id=str(pipeline.pk), **arguments)
+
+    assert error_code(answer) == "not_allowed"
+    with pytest.raises(PermissionMissing):
+        card(world, name, Role.VIEWER, pipeline_id=str(pipeline.pk), **arguments)
