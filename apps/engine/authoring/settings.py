@@ -31,6 +31,10 @@ AUTH_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "drover.Bearer": ("bearer", {"token": "token"}),
     "drover.ApiKey": ("api_key", {"key": "api_key"}),
     "drover.Basic": ("basic", {"user": "user", "password": "password"}),
+    "drover.OAuthClientCredentials": (
+        "oauth",
+        {"client_id": "client_id", "client_secret": "client_secret"},
+    ),
     "drover.OAuthRefresh": (
         "oauth",
         {
@@ -45,6 +49,7 @@ AUTH_PARAMETERS: dict[str, tuple[str, ...]] = {
     "drover.Bearer": ("token",),
     "drover.ApiKey": ("key", "header", "param"),
     "drover.Basic": ("user", "password"),
+    "drover.OAuthClientCredentials": ("token_url", "client_id", "client_secret", "scope"),
     "drover.OAuthRefresh": ("token_url", "client_id", "client_secret", "refresh_token"),
 }
 MAX_FIELDS = 100

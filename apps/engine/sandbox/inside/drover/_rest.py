@@ -61,6 +61,27 @@ class Basic(Auth):
 
 
 @dataclass(frozen=True)
+class OAuthClientCredentials(Auth):
+    """An access token from client id and secret (RFC 6749, section 4.4), renewed a minute before it expires."""
+
+    token_url: str
+    client_id: str = "client_id"
+    client_secret: str = "client_secret"
+    scope: str = ""
+
+    def apply(self, request: requests.PreparedRequest, source: Source) -> None:
+        _apply_access_token(request, source, self.token_url, self._token_request(source))
+
+    def _token_request(self, source: Source) -> Json:
+        return {
+            "grant_type": "client_credentials",
+            "client_id": setting_value(source, self.client_id),
+            "client_secret": setting_value(source, self.client_secret),
+            **({"scope": self.scope} if self.scope else {}),
+        }
+
+
+@dataclass(frozen=True)
 class OAuthRefresh(Auth):
     """An access token from a refresh token (RFC 6749, section 6), renewed a minute before it expires."""
 
@@ -70,26 +91,34 @@ class OAuthRefresh(Auth):
     refresh_token: str = "refresh_token"
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
-        access_token = source.__dict__.setdefault("_oauth", {"value": "", "renew_at": 0.0})
-        if time.monotonic() > access_token["renew_at"]:
-            access_token.update(self._fetch_access_token(source))
-        request.headers["Authorization"] = f"Bearer {access_token['value']}"
+        _apply_access_token(request, source, self.token_url, self._token_request(source))
 
-    def _fetch_access_token(self, source: Source) -> Json:
-        response = source.session.post(
-            fill_placeholders(self.token_url, source),
-            data={
-                "grant_type": "refresh_token",
-                "refresh_token": setting_value(source, self.refresh_token),
-                "client_id": setting_value(source, self.client_id),
-                "client_secret": setting_value(source, self.client_secret),
-            },
-        )
-        body = response.json()
-        if not isinstance(body, dict) or "access_token" not in body:
-            raise AuthenticationError("The token endpoint returned no access_token.")
-        lifetime = float(body.get("expires_in") or 300)
-        return {"value": body["access_token"], "renew_at": time.monotonic() + lifetime - 60}
+    def _token_request(self, source: Source) -> Json:
+        return {
+            "grant_type": "refresh_token",
+            "refresh_token": setting_value(source, self.refresh_token),
+            "client_id": setting_value(source, self.client_id),
+            "client_secret": setting_value(source, self.client_secret),
+        }
+
+
+def _apply_access_token(
+    request: requests.PreparedRequest, source: Source, token_url: str, token_request: Json
+) -> None:
+    """Send the access token, after fetching a new one if it expires within a minute."""
+    access_token = source.__dict__.setdefault("_oauth", {"value": "", "renew_at": 0.0})
+    if time.monotonic() > access_token["renew_at"]:
+        access_token.update(_fetch_access_token(source, token_url, token_request))
+    request.headers["Authorization"] = f"Bearer {access_token['value']}"
+
+
+def _fetch_access_token(source: Source, token_url: str, token_request: Json) -> Json:
+    response = source.session.post(fill_placeholders(token_url, source), data=token_request)
+    body = response.json()
+    if not isinstance(body, dict) or "access_token" not in body:
+        raise AuthenticationError("The token endpoint returned no access_token.")
+    lifetime = float(body.get("expires_in") or 300)
+    return {"value": body["access_token"], "renew_at": time.monotonic() + lifetime - 60}
 
 
 class Paging:
