@@ -52,7 +52,9 @@ def list_keys(environment: dict[str, str], folder: str) -> list[str]:
         objects = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
         return [item["Key"] for item in objects]
     address = environment["DROVER_GCS_ENDPOINT_URL"]
-    listing = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}).json()
+    listing = httpx.get(
+        f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}, timeout=60
+    ).json()
     return [item["name"] for item in listing.get("items", ())]
 
 
@@ -81,7 +83,9 @@ def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_i
         run = wait_for_run(acme, run_id, has_ended, 120)
         assert run["status"] == "succeeded", run
         headers = {"Authorization": f"Bearer {session_token(acme)}"}
-        with httpx.Client(base_url=f"{server}/api/v1/runs/{run_id}", headers=headers) as client:
+        with httpx.Client(
+            base_url=f"{server}/api/v1/runs/{run_id}", headers=headers, timeout=60
+        ) as client:
             log = client.get("/logs").json()
             assert log["complete"]
             assert len(log["lines"]) == run["log_lines"] > 0
@@ -95,7 +99,7 @@ def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_i
             if environment["DROVER_STORAGE"] == "s3":
                 assert redirect.status_code == 302
                 link = redirect.headers["location"]
-                assert httpx.get(link).content == download.content
+                assert httpx.get(link, timeout=60).content == download.content
                 assert_signed_download_link(link, f"org/{acme.org.pk}/")
                 stranger_headers = {"Authorization": f"Bearer {session_token(make_world())}"}
                 foreign = client.get(path, headers=stranger_headers)
