@@ -379,6 +379,8 @@ STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 
 # --- Agent ------------------------------------------------------------------------------------
 # Turns of the agent that one worker process runs at once. Each has its own database connection.
 AGENT_TURNS = env.integer("DROVER_AGENT_TURNS", 4)
+# A worker renews the lease of a turn every second. Another worker takes the turn over after this time without it.
+AGENT_LEASE = timedelta(seconds=env.integer("DROVER_AGENT_LEASE_SECONDS", 15))
 # Seconds in which a user has to approve a tool call of the agent.
 APPROVAL_LIFETIME = env.integer("DROVER_APPROVAL_LIFETIME_SECONDS", 24 * 3600)
 

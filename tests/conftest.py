@@ -126,8 +126,8 @@ def empty_database() -> None:
 
 
 TABLES_QUERY = """
-SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'engine')
-AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')"""
+SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'engine', 'agent')
+AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission', 'checkpoint_migrations')"""
 RESTART_SEQUENCES = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
 WHERE schemaname IN ('public', 'engine') AND last_value IS NOT NULL

@@ -39,5 +39,9 @@ class TurnLeaseLost(Exception):
     """Another worker runs this turn now."""
 
 
+class StopRequested(Exception):
+    """The user has stopped the turn."""
+
+
 class ThreadLocked(Exception):
     """Another process holds the conversation's advisory lock."""

@@ -8,6 +8,11 @@ from psycopg import errors
 LOCK_ERRORS = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
+def is_lock_error(error: BaseException) -> bool:
+    """Return whether Django raised the error because a statement waited too long for a lock."""
+    return isinstance(error.__cause__, LOCK_ERRORS)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of the error. The other lines are left out, because they may quote values of a row.
 

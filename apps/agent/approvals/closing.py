@@ -41,13 +41,13 @@ def _set_state(turn: Turn, request: Approval, state: ApprovalState) -> None:
         queue.run_turn(org_id=turn.org_id, turn_id=turn.pk)
 
 
-def close_open(org: Org, turn: Turn, state: ApprovalState) -> None:
+def close_open(org_id: UUID, turn: Turn, state: ApprovalState) -> None:
     """Close all requests of the turn that nobody has decided."""
-    requests = Approval.objects.for_org(org).filter(turn=turn, state=ApprovalState.OPEN)
+    requests = Approval.objects.for_org(org_id).filter(turn=turn, state=ApprovalState.OPEN)
     for request in requests.select_for_update():
         request.state = state
         request.save(update_fields=["state"])
-        announce(org.pk, turn, request)
+        announce(org_id, turn, request)
 
 
 def announce(org_id: UUID, turn: Turn, request: Approval) -> None:

@@ -27,7 +27,7 @@ from apps.orgs.walls.scope import org_scope
 def prepare(claimed: ClaimedTurn, call: RequestedCall) -> str | None:
     """Store the request with its card, once, and announce it. Returns None if the call may go on to its pause.
 
-    Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost.
+    Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost and StopRequested.
     """
     tool = registry.find(call.tool)
     if tool is None or not (tool.needs_approval or tool.is_question):
@@ -47,7 +47,7 @@ def _prepare(
     claimed: ClaimedTurn, call: RequestedCall, tool: Tool[Any], checked: Any
 ) -> Answer | None:
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
+        turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id)
         if requests.filter(conversation_id=claimed.conversation_id, task_id=call.task_id).exists():
             return None

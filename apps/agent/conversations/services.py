@@ -78,7 +78,7 @@ def send_message(
         if (question := _only_open_question(org, live)) is not None:
             closing.answer(org, by, live, question, {"text": text})
             return live
-        closing.close_open(org, live, ApprovalState.SUPERSEDED)
+        closing.close_open(org.pk, live, ApprovalState.SUPERSEDED)
         end_turn(org, live, TurnStatus.SUPERSEDED)
     turn = _add_turn(org, by, conversation, text, page)
     queue.run_turn(org_id=org.pk, turn_id=turn.pk)
@@ -95,7 +95,7 @@ def stop(*, org: Org, by: Principal, conversation_id: UUID) -> None:
     if turn is None:
         raise NoTurnInProgress
     _audit(org, by, "conversation.stop", conversation)
-    closing.close_open(org, turn, ApprovalState.STOPPED)
+    closing.close_open(org.pk, turn, ApprovalState.STOPPED)
     if turn.status == TurnStatus.RUNNING:
         Turn.objects.for_org(org).filter(pk=turn.pk, stop_requested_at=None).update(
             stop_requested_at=timezone.now()
@@ -105,10 +105,10 @@ def stop(*, org: Org, by: Principal, conversation_id: UUID) -> None:
 
 
 def retry(*, org: Org, by: Principal, conversation_id: UUID) -> Turn:
-    """Continue the newest turn, which failed, from its last checkpoint. Raises NotFound and NotRetryable."""
+    """Continue the newest turn, which failed or was stopped, from its last checkpoint. Raises NotFound and NotRetryable."""
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     turn = Turn.objects.for_org(org).filter(conversation=conversation).order_by("-number").first()
-    if turn is None or turn.status not in {TurnStatus.FAILED}:
+    if turn is None or turn.status not in {TurnStatus.FAILED, TurnStatus.STOPPED}:
         raise NotRetryable
     _audit(org, by, "conversation.retry", conversation)
     turn.status, turn.transcript, turn.finished_at = TurnStatus.PENDING, None, None

@@ -27,6 +27,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
+from apps.agent.graphs import call_ids
 from apps.agent.tools import registry
 from apps.agent.turns import calls
 from apps.agent.turns.calls import RequestedCall
@@ -61,6 +62,12 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
         context = request.runtime.context
         prompt = SystemMessage(context.prompt)
         response = await handler(request.override(model=context.model, system_message=prompt))
+        response.result = [
+            call_ids.make_unique(message, request.messages)
+            if isinstance(message, AIMessage)
+            else message
+            for message in response.result
+        ]
         for message in response.result:
             if isinstance(message, AIMessage) and message.id and message.text:
                 await context.writer.complete(message.id, message.text)

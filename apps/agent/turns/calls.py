@@ -89,7 +89,7 @@ UNKNOWN_OUTCOME = answers.failed(
 
 
 def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
-    """Carry the call out, or return its stored answer. Raises TurnLeaseLost, and nothing else that a tool raises."""
+    """Carry the call out, or return its stored answer. Raises TurnLeaseLost and StopRequested, nothing that a tool raises."""
     checked: Any = None
     while True:
         try:
@@ -101,7 +101,7 @@ def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
 def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallAnswer:
     tool = registry.find(call.tool)
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
+        turn = leases.locked_unless_stopped(claimed)
         stored = _stored_call(claimed, call)
         if stored is not None and stored.state == CallState.FINISHED:
             return CallAnswer(bool(stored.ok), stored.answer)

@@ -7,6 +7,7 @@ and row-level security compares it with the conversation of each row.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,11 @@ from apps.agent.exceptions import ThreadLocked
 
 SCHEMA = "agent"
 LOCK_CLASS = 0x64726F76  # the first key of the advisory locks of conversations
+PATIENCE = 1.0  # seconds
+CLOSE_HOLDER = """
+SELECT pg_terminate_backend(pid, 1000) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = %s::bigint::oid AND objid = (hashtext(%s)::bigint & 4294967295)::oid AND objsubid = 2"""
 
 
 @asynccontextmanager
@@ -30,8 +36,7 @@ async def open_saver(org_id: UUID, conversation_id: UUID) -> AsyncIterator[Async
     """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked."""
     connection = await _connect(org_id)
     try:
-        if not await _try_lock(connection, conversation_id):
-            raise ThreadLocked
+        await _lock(connection, conversation_id)
         saver = AsyncPostgresSaver(
             connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)
         )
@@ -58,6 +63,22 @@ async def _connect(org_id: UUID) -> psycopg.AsyncConnection[Any]:
             "options": f"{options} -c search_path={SCHEMA},public -c app.current_org={org_id}",
         }
     )
+
+
+async def _lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> None:
+    """Lock the conversation. Raises ThreadLocked.
+
+    The caller has the lease of the conversation's turn, so another holder of the lock is ending its turn, or has lost
+    its lease, for example because its process was frozen. After a second its connection is closed.
+    """
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not await _try_lock(connection, conversation_id):
+        if asyncio.get_running_loop().time() >= deadline:
+            await connection.execute(CLOSE_HOLDER, [LOCK_CLASS, str(conversation_id)])
+            if not await _try_lock(connection, conversation_id):
+                raise ThreadLocked
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _try_lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> bool:

@@ -6,11 +6,13 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.agent.approvals import closing
 from apps.agent.conversations import transcripts
 from apps.agent.conversations.events import Kind, new_event, record
-from apps.agent.models import Turn, TurnStatus
+from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
 
 MESSAGE_LENGTH = 2000
+INTERRUPTED = "The call was interrupted, so it is not known whether it had an effect."
 
 
 def end(
@@ -22,7 +24,12 @@ def end(
     message: str = "",
     next_step: str = "",
 ) -> None:
-    """End the turn, with an error event if `code` is set. Call it with the turn's row locked."""
+    """End the turn, with an error event if `code` is set. Call it with the turn's row locked.
+
+    Requests that nobody has decided are closed, because nothing would carry out a later decision.
+    """
+    closing.close_open(org_id, turn, ApprovalState.STOPPED)
+    _close_calls(org_id, turn)
     events = []
     if code:
         events.append(
@@ -36,3 +43,11 @@ def end(
     turn.error_code, turn.error_message = code, message[:MESSAGE_LENGTH]
     turn.transcript = transcripts.transcript_of(org_id, turn)
     turn.save()
+
+
+def _close_calls(org_id: UUID, turn: Turn) -> None:
+    """Say of each call that was begun and not finished that its outcome is unknown."""
+    calls = Call.objects.for_org(org_id).filter(turn=turn, state=CallState.BEGUN)
+    for task_id in calls.values_list("task_id", flat=True):
+        body = {"id": task_id, "state": "error", "summary": INTERRUPTED, "result": {}, "links": []}
+        record(org_id, turn.conversation_id, new_event(Kind.TOOL_RESULT, turn.number, **body))

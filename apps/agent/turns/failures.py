@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 from django.db import InterfaceError, OperationalError
+from rest_framework.exceptions import AuthenticationFailed
 
 from apps.agent.chat_models.failures import classify_model_failure
 from apps.web.problems import as_problem
@@ -27,6 +28,12 @@ def classify(error: Exception) -> TurnFailure | None:
         return None
     if (failure := classify_model_failure(error)) is not None:
         return TurnFailure(failure.code, failure.message, failure.next_step)
+    if isinstance(error, AuthenticationFailed):  # from turns.acting
+        return TurnFailure(
+            "not_a_member",
+            str(error.detail),
+            "Ask an admin of the organization to invite you again.",
+        )
     problem = as_problem(error)
     if problem is not None and problem.status < 500:
         return TurnFailure(

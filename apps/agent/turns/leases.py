@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.agent.exceptions import TurnLeaseLost
+from apps.agent.exceptions import StopRequested, TurnLeaseLost
 from apps.agent.models import Turn, TurnStatus
 from apps.agent.turns import ending, queue
+from apps.agent.turns.acting import acting_member
 from apps.orgs.walls.scope import org_scope
 
-LEASE = timedelta(seconds=15)
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
 
@@ -40,7 +41,7 @@ def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
             .update(
                 status=TurnStatus.RUNNING,
                 lease=lease,
-                lease_until=now + LEASE,
+                lease_until=now + settings.AGENT_LEASE,
                 worker=worker,
                 attempts=F("attempts") + 1,
                 started_at=now,
@@ -72,22 +73,42 @@ def locked(claimed: ClaimedTurn) -> Turn:
     return turn
 
 
+def locked_unless_stopped(claimed: ClaimedTurn) -> Turn:
+    """Return the turn as `locked` does. Raises StopRequested as well, so that nothing new begins after a stop."""
+    turn = locked(claimed)
+    if turn.stop_requested_at is not None:
+        raise StopRequested
+    return turn
+
+
 def renew(claimed: ClaimedTurn) -> bool:
-    """Renew the lease. Returns whether the user has asked to stop the turn. Raises TurnLeaseLost."""
+    """Renew the lease. Returns whether the user has asked to stop the turn. Raises TurnLeaseLost.
+
+    Raises AuthenticationFailed if the user is not a member any more.
+    """
     with org_scope(claimed.org_id):
         rows = Turn.objects.for_org(claimed.org_id).filter(pk=claimed.turn_id, lease=claimed.lease)
-        if not rows.update(lease_until=timezone.now() + LEASE):
+        if not rows.update(lease_until=timezone.now() + settings.AGENT_LEASE):
             raise TurnLeaseLost
-        return rows.filter(stop_requested_at__isnull=False).exists()
+        turn = rows.get()
+        acting_member(turn)
+        return turn.stop_requested_at is not None
 
 
-def hand_back(claimed: ClaimedTurn, *, seconds: float) -> None:
-    """Give the turn back to the queue, for example because another process still holds the conversation's lock."""
+def void(org_id: UUID, turn_id: UUID, lease: UUID) -> None:
+    """End this lease, because its worker has died. The turn counts as lost, as if the lease had expired."""
+    with org_scope(org_id):
+        rows = Turn.objects.for_org(org_id).filter(pk=turn_id, lease=lease)
+        rows.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def hand_back(claimed: ClaimedTurn, *, seconds: float, counts: bool) -> None:
+    """Give the turn back to the queue. `counts` says whether this was one of its MAX_ATTEMPTS."""
     with org_scope(claimed.org_id):
         Turn.objects.for_org(claimed.org_id).filter(pk=claimed.turn_id, lease=claimed.lease).update(
             lease=None,
             lease_until=None,
             status=TurnStatus.PENDING,
-            attempts=F("attempts") - 1,
+            attempts=F("attempts") - (0 if counts else 1),
         )
         queue.run_turn(org_id=claimed.org_id, turn_id=claimed.turn_id, seconds=seconds)

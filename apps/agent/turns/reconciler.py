@@ -8,12 +8,16 @@ from django.db import connection
 
 from apps.agent.approvals import closing
 from apps.agent.models import Approval, ApprovalState, Turn
-from apps.agent.turns import queue
+from apps.agent.turns import leases, queue
 from apps.orgs.walls.scope import org_scope
 
 
 def reconcile() -> int:
     """Defer a job for each turn without a live lease, and expire approvals. Returns how many rows it handled."""
+    for org_id, turn_id, lease in _rows(
+        "SELECT org_id, turn_id, lease FROM agent_unlocked_turns()"
+    ):
+        leases.void(org_id, turn_id, lease)
     turns = _rows("SELECT org_id, turn_id FROM agent_lost_turns()")
     for org_id, turn_id in turns:
         with org_scope(org_id):
@@ -33,7 +37,7 @@ def _expire(org_id: UUID, approval_id: UUID) -> None:
             closing.expire(turn, request)
 
 
-def _rows(statement: str) -> list[tuple[UUID, UUID]]:
+def _rows(statement: str) -> list[tuple[UUID, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return [(row[0], row[1]) for row in cursor.fetchall()]
+        return list(cursor.fetchall())

@@ -10,13 +10,14 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.db import OperationalError
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langgraph.types import StateSnapshot
 
 from apps.agent import chat_models
 from apps.agent.chat_models import ChosenModel
 from apps.agent.conversations.events import Kind, new_event
-from apps.agent.exceptions import ThreadLocked, TurnLeaseLost
+from apps.agent.exceptions import StopRequested, ThreadLocked, TurnLeaseLost
 from apps.agent.graphs import main, prompts
 from apps.agent.graphs.main import Graph
 from apps.agent.graphs.middleware import GraphContext
@@ -29,16 +30,13 @@ from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.steps import Continue, Finished, Submit
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
+from apps.background.database_errors import first_line, is_lock_error
 from apps.orgs.walls.scope import org_scope
 
 logger = structlog.get_logger(__name__)
 
 RENEW_INTERVAL = 1.0  # seconds; a stop is noticed after this time at the latest
-LOCKED_RETRY = 2.0  # seconds until a turn is tried again whose conversation is locked
-
-
-class StopRequested(Exception):
-    """The user has stopped the turn."""
+RETRY_WAIT = 2.0  # seconds until a turn is tried again
 
 
 async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
@@ -50,7 +48,7 @@ async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
         async with checkpoints.open_saver(org_id, claimed.conversation_id) as saver:
             await _run_claimed(claimed, saver)
     except ThreadLocked:
-        await in_thread(partial(leases.hand_back, claimed, seconds=LOCKED_RETRY))
+        await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=False))
     except TurnLeaseLost:
         logger.warning("another worker has taken over a turn", turn=str(turn_id))
 
@@ -84,15 +82,26 @@ async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
         watch = asyncio.create_task(_watch(claimed))
         await _wait_for_first(work, watch)
     except StopRequested:
-        await running.writer.flush()
-        await in_thread(partial(_end, claimed, TurnStatus.STOPPED))
+        await _end_stopped(claimed)
     except TurnLeaseLost:
         raise
     except Exception as error:  # the outermost handler of a turn: every failure becomes an event
         failure = classify(error)
         if failure is None:
-            raise
-        await in_thread(partial(_fail, claimed, failure))
+            logger.warning("the database was unavailable in a turn", error=first_line(error))
+            await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=True))
+        else:
+            await in_thread(partial(_fail, claimed, failure))
+
+
+async def _end_stopped(claimed: ClaimedTurn) -> None:
+    """End the turn. A tool that is being carried out may hold the turn's row; then it is committed first."""
+    while True:
+        try:
+            return await in_thread(partial(_end, claimed, TurnStatus.STOPPED))
+        except OperationalError as error:
+            if not is_lock_error(error):
+                raise
 
 
 def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Prompt]:
@@ -156,11 +165,15 @@ async def _settle(running: RunningTurn, state: StateSnapshot) -> None:
 
 
 async def _watch(claimed: ClaimedTurn) -> None:
-    """Renew the lease until the task is cancelled. Raises StopRequested and TurnLeaseLost."""
+    """Renew the lease until the task is cancelled. Raises StopRequested, TurnLeaseLost and AuthenticationFailed."""
     while True:
         await asyncio.sleep(RENEW_INTERVAL)
-        if await in_thread(partial(leases.renew, claimed)):
-            raise StopRequested
+        try:
+            if await in_thread(partial(leases.renew, claimed)):
+                raise StopRequested
+        except OperationalError as error:
+            if not is_lock_error(error):  # else a tool of this turn has locked the turn's row
+                raise
 
 
 async def _wait_for_first(work: asyncio.Task[None], watch: asyncio.Task[None]) -> None:
@@ -256,7 +269,7 @@ def _usage_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> tuple[int, int
 def _pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
     """Let the turn wait for its user. Returns False if the user has decided one of these requests meanwhile."""
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
+        turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id).filter(
             conversation_id=claimed.conversation_id, task_id__in=task_ids
         )

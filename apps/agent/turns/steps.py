@@ -16,7 +16,7 @@ from apps.orgs.walls.scope import org_scope
 
 CLOSED_MESSAGES = {
     ApprovalState.EXPIRED: "The request for approval has expired, so the call had no effect.",
-    ApprovalState.STOPPED: "The user stopped the turn before deciding, so the call had no effect.",
+    ApprovalState.STOPPED: "The turn ended before the user decided, so the call had no effect.",
     ApprovalState.SUPERSEDED: "The user sent another message instead of deciding, so the call had no effect.",
 }
 
@@ -50,9 +50,9 @@ Step = Submit | Continue | Wait | Finished
 
 
 def next_step(claimed: ClaimedTurn, state: StateSnapshot) -> Step:
-    """Return the next step of the turn. Raises TurnLeaseLost."""
+    """Return the next step of the turn. Raises TurnLeaseLost and StopRequested."""
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
+        turn = leases.locked_unless_stopped(claimed)
         if not _is_submitted(state, turn):
             return Submit(HumanMessage(turn.text, id=str(turn.pk)))
         if not state.next:

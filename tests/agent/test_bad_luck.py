@@ -1,0 +1,327 @@
+"""What can happen between a message and its answer: each case has its event, and words with the next step."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apps.agent.models import Approval, Call
+from apps.agent.tools import registry
+from apps.agent.tools.base import Answer, Arguments, Effect, Level, SlowAnswer, Tool
+from apps.agent.turns import reconciler
+from apps.orgs.models import Membership
+from apps.orgs.roles import Permission, Role
+from apps.orgs.slow_calls import SlowCall
+from apps.pipelines.models import Pipeline
+from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin, effects
+from tests.agent.scripted_model import Step, use_script
+from tests.world import World, make_pipeline, make_world
+
+
+@pytest.fixture
+def world(committed_db: None) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def pipeline(world: World) -> Any:
+    return make_pipeline(world, name="flights")
+
+
+@pytest.fixture
+def waiting(world: World, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Talk:
+    """Return a conversation that waits for an approval to disable the pipeline."""
+    use_script(
+        monkeypatch,
+        Step("I disable it.", [disabling(pipeline)]),
+        Step("That is all."),
+    )
+    talk = begin(world, "disable flights")
+    talk.work()
+    assert talk.turn()["status"] == "waiting"
+    return talk
+
+
+def disabling(pipeline: Any) -> Any:
+    return ("set_pipeline_enabled", {"pipeline_id": str(pipeline.pk), "enabled": False})
+
+
+def result_of(talk: Talk) -> Any:
+    """Return the code of the error that the tool answered."""
+    (call,) = [item for item in talk.turn()["items"] if item["type"] == "call"]
+    return call["result"]["error"]["code"]
+
+
+def assert_done(talk: Talk) -> None:
+    assert talk.turn()["status"] == "done", talk.turn()
+    assert_nothing_is_lost_or_doubled(talk)
+
+
+# --- Decisions ---------------------------------------------------------------------------------
+
+
+def test_two_tabs_that_approve_at_once_have_one_effect(waiting: Talk) -> None:
+    request = waiting.open_request()["id"]
+    barrier = threading.Barrier(2)
+
+    def approve(_: int) -> int:
+        barrier.wait()
+        try:
+            return int(waiting.decide(request).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as tabs:
+        assert sorted(tabs.map(approve, range(2))) == [200, 409]
+    waiting.work()
+    assert_done(waiting)
+    assert effects(waiting.world) == ["pipeline.update"]
+    assert waiting.kinds().count("approval_resolved") == 1
+
+
+def test_two_jobs_that_run_one_approved_turn_have_one_effect(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(lambda _: waiting.work(), range(2)))
+    assert_done(waiting)
+    assert effects(waiting.world) == ["pipeline.update"]
+
+
+def test_late_repeated_and_unknown_decisions_are_refused_with_words(waiting: Talk) -> None:
+    request = waiting.open_request()["id"]
+    assert waiting.decide(request, "answer", answer={"text": "yes"}).status_code == 409
+    assert waiting.decide(request, "reject", reason="Not now").status_code == 200
+    repeated = waiting.decide(request)
+    assert (repeated.status_code, repeated.json()["code"]) == (409, "already_decided")
+    assert waiting.decide("01a22375-55b5-76c3-82cf-8a544340dda8").status_code == 404
+    waiting.work()
+    assert waiting.decide(request).status_code == 409
+    assert_done(waiting)
+    assert effects(waiting.world) == []
+
+
+def test_an_expired_approval_is_closed_and_the_turn_goes_on_without_it(waiting: Talk) -> None:
+    request = waiting.open_request()["id"]
+    with waiting.world.scope():
+        rows = Approval.objects.for_org(waiting.world.org).filter(pk=request)
+        rows.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert waiting.decide(request).status_code == 409
+    reconciler.reconcile()
+    waiting.work()
+    assert_done(waiting)
+    assert [i["state"] for i in waiting.turn()["items"] if i["type"] == "approval"] == ["expired"]
+    assert effects(waiting.world) == []
+
+
+def test_an_approval_of_an_ended_turn_cannot_be_given(waiting: Talk) -> None:
+    request = waiting.open_request()["id"]
+    assert waiting.post("stop").status_code == 204
+    assert waiting.decide(request).status_code == 409
+    assert waiting.turn()["status"] == "stopped"
+    assert effects(waiting.world) == []
+
+
+def test_a_pipeline_that_was_deleted_before_its_approval_is_named_in_the_answer(
+    waiting: Talk, pipeline: Any
+) -> None:
+    waiting.world.client(Role.OWNER).delete(f"/api/v1/pipelines/{pipeline.pk}")
+    waiting.decide(waiting.open_request()["id"])
+    waiting.work()
+    assert_done(waiting)
+    assert result_of(waiting) == "not_found"
+
+
+def test_a_permission_that_was_taken_away_before_the_approval_is_missing(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    _change_membership(waiting, lambda rows: rows.update(role=Role.VIEWER))
+    waiting.work()
+    assert waiting.row().status == "done"
+    with waiting.world.scope():
+        call = Call.objects.for_org(waiting.world.org).get()
+    assert '"not_allowed"' in call.answer
+    assert effects(waiting.world) == []
+
+
+def test_a_member_who_was_removed_before_the_approval_was_carried_out_changes_nothing(
+    waiting: Talk,
+) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    _change_membership(waiting, lambda rows: rows.delete())
+    waiting.work()
+    turn = waiting.row()
+    assert (turn.status, turn.error_code) == ("failed", "not_a_member")
+    assert "error" in waiting.kinds()
+    assert effects(waiting.world) == []
+
+
+def _change_membership(talk: Talk, change: Callable[[Any], Any]) -> None:
+    with talk.world.scope():
+        user = talk.world.users[Role.MEMBER]
+        change(Membership.objects.for_org(talk.world.org).filter(user=user))
+
+
+# --- While the agent works ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_background() -> Iterator[Callable[[Talk], threading.Thread]]:
+    """Return a function that runs the newest turn in a thread, which must end with the test."""
+    threads = []
+
+    def run(talk: Talk) -> threading.Thread:
+        threads.append(threading.Thread(target=talk.work))
+        threads[-1].start()
+        return threads[-1]
+
+    yield run
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+Background = Callable[[Talk], threading.Thread]
+
+
+def test_a_member_who_is_removed_during_an_answer_gets_no_more_of_it(
+    world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_script(monkeypatch, Step("This never ends", stalls=True))
+    talk = begin(world, "hello")
+    in_background(talk)
+    talk.wait_for(lambda t: "token" in t.kinds())
+    _change_membership(talk, lambda rows: rows.delete())
+    talk.wait_for(lambda t: t.row().status == "failed", seconds=5)
+    _, _, body = next(event for event in talk.events() if event[1] == "error")
+    assert body["code"] == "not_a_member"
+    assert body["next_step"]
+
+
+def test_a_stop_ends_an_answer_within_two_seconds(
+    world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_script(monkeypatch, Step("This never ends", stalls=True))
+    talk = begin(world, "hello")
+    in_background(talk)
+    talk.wait_for(lambda t: "token" in t.kinds())
+    assert_stops_within_two_seconds(talk)
+    use_script(monkeypatch, Step("A new answer."))
+    talk.send("and now?")
+    talk.work()
+    assert [turn["status"] for turn in talk.turns()] == ["stopped", "done"]
+
+
+def test_a_stop_ends_a_tool_within_two_seconds_and_its_outcome_is_unknown(
+    world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    tool = slow_tool(release)
+    monkeypatch.setattr(registry, "find", lambda name: tool)
+    use_script(monkeypatch, Step("", [("list_pipelines", {})]), Step("Done."))
+    talk = begin(world, "hello")
+    in_background(talk)
+    talk.wait_for(lambda t: "tool_call" in t.kinds())
+    assert_stops_within_two_seconds(talk)
+    (call,) = [item for item in talk.turn()["items"] if item["type"] == "call"]
+    assert (call["state"], "not known" in call["summary"]) == ("error", True)
+    release.set()
+    use_script(monkeypatch, Step("A new answer."))
+    talk.send("and now?")
+    talk.work()
+    assert talk.turn()["status"] == "done", talk.turn()
+
+
+def slow_tool(release: threading.Event) -> Tool[Any]:
+    """Return a tool that waits for the event, and that has an effect outside of the database."""
+
+    def perform(context: Any, arguments: Any) -> SlowAnswer:
+        call = SlowCall(lambda: release.wait(30), lambda by: None)
+        return SlowAnswer(call, lambda result: Answer({}, "It was reached."))
+
+    return Tool(
+        name="list_pipelines",
+        description="",
+        title="Reach a slow host",
+        level=Level.READ,
+        effect=Effect.EXTERNAL,
+        permission=Permission.READ,
+        arguments=Arguments,
+        perform=perform,
+    )
+
+
+def assert_stops_within_two_seconds(talk: Talk) -> None:
+    began = time.monotonic()
+    assert talk.post("stop").status_code == 204
+    talk.wait_for(lambda t: t.turn()["status"] == "stopped", seconds=4)
+    assert time.monotonic() - began < 2
+
+
+def test_a_tool_that_holds_its_transaction_for_long_does_not_end_its_turn(
+    world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch cannot renew the lease meanwhile, because the tool has locked the row of the turn."""
+    tool = registry.find("list_pipelines")
+    assert tool is not None
+    original = tool.perform
+
+    def perform(context: Any, arguments: Any) -> Any:
+        time.sleep(4)
+        return original(context, arguments)
+
+    slow = Tool(**{**{f: getattr(tool, f) for f in tool.__dataclass_fields__}, "perform": perform})
+    monkeypatch.setattr(registry, "find", lambda name: slow)
+    use_script(monkeypatch, Step("", [("list_pipelines", {})]), Step("Done."))
+    talk = begin(world, "hello")
+    talk.work()
+    assert_done(talk)
+    assert talk.row().attempts == 1
+
+
+def test_a_model_that_fails_ends_the_turn_with_words_and_the_turn_can_be_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_script(monkeypatch, Step("Half an answer", fails=True))
+    talk = begin(world, "hello")
+    talk.work()
+    error = talk.turn()["items"][-1]
+    assert (error["type"], error["code"]) == ("error", "internal")
+    assert error["next_step"]
+    use_script(monkeypatch, Step("A whole answer."))
+    assert talk.post("retry").status_code == 202
+    talk.work()
+    assert_done(talk)
+
+
+def test_a_stopped_turn_can_be_tried_again(waiting: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting.post("stop")
+    assert waiting.post("retry").status_code == 202
+    waiting.work()
+    assert_done(waiting)
+    assert effects(waiting.world) == []
+
+
+def test_an_unknown_pipeline_is_never_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = make_pipeline(make_world("Other"))
+    use_script(monkeypatch, Step("", [disabling(foreign)]), Step("Done."))
+    talk = begin(world, "disable it")
+    talk.work()
+    assert_done(talk)
+    with foreign_scope(foreign):
+        assert Pipeline.objects.for_org(foreign.org_id).get(pk=foreign.pk).enabled
+    assert "approval_required" not in talk.kinds()
+
+
+def foreign_scope(pipeline: Any) -> Any:
+    from apps.orgs.walls.scope import org_scope
+
+    return org_scope(pipeline.org_id)
