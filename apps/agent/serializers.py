@@ -50,6 +50,7 @@ class TurnDetail(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     status = serializers.CharField()
     text = serializers.CharField()
+    model = serializers.CharField(help_text="Such as openai:gpt-5, or guided for guided mode.")
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     input_tokens = serializers.IntegerField()

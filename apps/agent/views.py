@@ -44,6 +44,7 @@ EXAMPLE_TURN: dict[str, Any] = {
     "number": 1,
     "status": "done",
     "text": "Which pipelines are there?",
+    "model": "guided",
     "created_at": "2026-03-01T06:00:00Z",
     "finished_at": "2026-03-01T06:00:05Z",
     "input_tokens": 812,

@@ -6,6 +6,8 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { resetAgentPanel } from "@/agent-panel";
 import { currentSession, onSessionChange, resumeSession } from "@/api/session";
 import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
@@ -107,6 +109,20 @@ const signup = createRoute({
   component: SignupPage,
 });
 
+const AgentPanel = lazy(() =>
+  import("@/features/agent/agent-panel").then(({ AgentPanel }) => ({ default: AgentPanel })),
+);
+
+/** The frame of all pages, with the agent's panel. Its code is loaded when the panel is opened for the first time. */
+function AppLayout() {
+  const agentPanel = (
+    <Suspense fallback={null}>
+      <AgentPanel />
+    </Suspense>
+  );
+  return <Shell agentPanel={agentPanel} />;
+}
+
 const app = createRoute({
   getParentRoute: () => root,
   id: "app",
@@ -117,7 +133,7 @@ const app = createRoute({
     const isClosed = !organization || organization.closed !== null;
     if (isClosed && !ACCOUNT_PATHS.includes(location.pathname)) throw redirect({ to: "/no-access" });
   },
-  component: Shell,
+  component: AppLayout,
   errorComponent: RouteErrorPage,
 });
 
@@ -184,6 +200,18 @@ const source = createRoute({
   getParentRoute: () => app,
   path: "/sources/$sourceId",
   component: lazyRouteComponent(() => import("@/features/sources/source-page"), "SourcePage"),
+});
+
+const agent = createRoute({
+  getParentRoute: () => app,
+  path: "/agent",
+  component: lazyRouteComponent(() => import("@/features/agent/agent-page"), "AgentPage"),
+});
+
+const agentConversation = createRoute({
+  getParentRoute: () => app,
+  path: "/agent/$conversationId",
+  component: lazyRouteComponent(() => import("@/features/agent/agent-page"), "AgentConversationPage"),
 });
 
 const settings = createRoute({
@@ -275,6 +303,8 @@ export const router = createRouter({
       repositories,
       newSource,
       source,
+      agent,
+      agentConversation,
       settings.addChildren([
         settingsHome,
         account,
@@ -291,6 +321,16 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,
+});
+
+let organizationId: string | undefined;
+
+// The panel's conversation belongs to one organization, so close the panel after a switch to another one.
+onSessionChange(() => {
+  const state = currentSession();
+  const openedId = state.status === "logged-in" ? state.session.organization?.id : undefined;
+  if (organizationId !== undefined && openedId !== organizationId) resetAgentPanel();
+  organizationId = openedId ?? organizationId;
 });
 
 // Show the log-in page if the session ends while a page is open, for example by a log-out in another tab.

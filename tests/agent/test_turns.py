@@ -40,6 +40,7 @@ def test_guided_mode_lists_pipelines(world: World) -> None:
     work(world, conversation)
     shown = client.get(f"/api/v1/agent/conversations/{conversation}").json()
     assert shown["turns"][0]["status"] == "done", shown
+    assert shown["turns"][0]["model"] == "guided"
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> None:
@@ -185,3 +186,7 @@ def test_an_approved_proposal_creates_disabled_pipelines(
     assert turn["status"] == "done", turn
     (pipeline,) = client.get("/api/v1/pipelines").json()["results"]
     assert (pipeline["name"], pipeline["enabled"]) == ("renamed", False)
+    shown = next(item for item in turn["items"] if item["type"] == "approval")
+    assert shown["edited"]
+    assert shown["arguments"] == edited
+    assert {"label": "Name", "value": "renamed"} in shown["card"]["facts"]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalState, Turn, TurnStatus
-from apps.agent.turns import queue
+from apps.agent.turns import answers, queue
 from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -59,5 +59,7 @@ def announce(org_id: UUID, turn: Turn, request: Approval) -> None:
         "edited": request.edited,
         "answer": request.answer,
     }
+    if request.edited:
+        body |= {"card": request.card, "arguments": answers.bounded_json(request.arguments)}
     event = new_event(Kind.APPROVAL_RESOLVED, turn.number, **body)
     record(org_id, turn.conversation_id, event)

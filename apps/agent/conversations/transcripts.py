@@ -22,6 +22,7 @@ class RenderedTurn(TypedDict):
     number: int
     status: str
     text: str
+    model: str
     created_at: datetime
     finished_at: datetime | None
     input_tokens: int
@@ -116,6 +117,7 @@ def _render_turn(turn: Turn, items: list[Item]) -> RenderedTurn:
         "number": turn.number,
         "status": turn.status,
         "text": turn.text,
+        "model": turn.model,
         "created_at": turn.created_at,
         "finished_at": turn.finished_at,
         "input_tokens": turn.input_tokens,

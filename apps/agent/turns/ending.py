@@ -35,8 +35,15 @@ def end(
         events.append(
             new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
         )
-    usage = {"input_tokens": turn.input_tokens, "output_tokens": turn.output_tokens}
-    events.append(new_event(Kind.USAGE, turn.number, **usage))
+    events.append(
+        new_event(
+            Kind.USAGE,
+            turn.number,
+            model=turn.model,
+            input_tokens=turn.input_tokens,
+            output_tokens=turn.output_tokens,
+        )
+    )
     events.append(new_event(Kind.DONE, turn.number, status=status))
     record(org_id, turn.conversation_id, *events)
     turn.status, turn.finished_at, turn.lease, turn.lease_until = status, timezone.now(), None, None

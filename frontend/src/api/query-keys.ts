@@ -7,6 +7,7 @@ export const queryKeys = {
     list: (role: string) => ["connectors", role] as const,
     streams: (id: string) => ["connectors", "streams", id] as const,
   },
+  conversations: ["conversations"],
   domains: {
     all: ["domains"],
     one: (id: string) => ["domains", id] as const,

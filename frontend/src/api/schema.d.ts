@@ -5168,6 +5168,8 @@ export interface components {
             number: number;
             status: string;
             text: string;
+            /** @description Such as openai:gpt-5, or guided for guided mode. */
+            model: string;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */

@@ -81,6 +81,12 @@ export const LockIcon = createIcon(
   "LockIcon",
   <path d="M4 7.2h8v6H4zM5.6 7.2V5.1a2.4 2.4 0 0 1 4.8 0v2.1" />,
 );
+export const AgentIcon = createIcon(
+  "AgentIcon",
+  <path d="M8 1.8c.5 3.5 2.2 5.2 5.7 5.7-3.5.5-5.2 2.2-5.7 5.7-.5-3.5-2.2-5.2-5.7-5.7 3.5-.5 5.2-2.2 5.7-5.7zM13 11.2v3m-1.5-1.5h3" />,
+);
+export const CopyIcon = createIcon("CopyIcon", <path d="M5.6 5.6h7.6v7.6H5.6zM10.4 5.4V2.8H2.8v7.6h2.6" />);
+export const SendIcon = createIcon("SendIcon", <path d="M8 13V3.2M3.8 7.2 8 3l4.2 4.2" />);
 export const CodeIcon = createIcon(
   "CodeIcon",
   <path d="M5.2 4.4 1.8 8l3.4 3.6m5.6-7.2L14.2 8l-3.4 3.6M9.2 3.2 6.8 12.8" />,

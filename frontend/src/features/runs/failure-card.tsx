@@ -1,4 +1,7 @@
-import { WarningIcon } from "@/components/icons";
+import { openAgentPanel } from "@/agent-panel";
+import { Button } from "@/components/button";
+import { AgentIcon, WarningIcon } from "@/components/icons";
+import { useHasPermissionSomewhere } from "@/session/use-session";
 import type { Run } from "@/api/types";
 
 const CLASS_LABELS: Record<string, string> = {
@@ -15,6 +18,7 @@ const CLASS_LABELS: Record<string, string> = {
 };
 
 export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> }) {
+  const canUseAgent = useHasPermissionSomewhere("agent.use");
   return (
     <section
       aria-labelledby="failure-title"
@@ -34,6 +38,7 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
             <span className="font-medium text-ink">Next step: </span>
             {failure.next_step}
           </p>
+          {canUseAgent && <AskAgent />}
         </div>
       </div>
       {failure.evidence.length > 0 && (
@@ -46,5 +51,21 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
         </pre>
       )}
     </section>
+  );
+}
+
+/** Opens the agent with this run. The agent knows the run from the address of the page. */
+function AskAgent() {
+  return (
+    <div className="mt-3 flex flex-wrap gap-2">
+      <Button size="small" onClick={() => openAgentPanel("Why did this run fail?")}>
+        <AgentIcon className="-ml-0.5 text-brand" />
+        Explain
+      </Button>
+      <Button size="small" onClick={() => openAgentPanel("Fix this run.")}>
+        <AgentIcon className="-ml-0.5 text-brand" />
+        Fix
+      </Button>
+    </div>
   );
 }

@@ -1,11 +1,13 @@
 import { useMutation } from "@tanstack/react-query";
-import { Link, Outlet, useRouter } from "@tanstack/react-router";
-import { useState, type ReactNode } from "react";
+import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
+import { Fragment, useState, type ReactNode } from "react";
+import { toggleAgentPanel, useAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { endSession } from "@/api/session";
 import { buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import {
+  AgentIcon,
   BuildingIcon,
   ChevronIcon,
   CodeIcon,
@@ -21,15 +23,23 @@ import { showError } from "@/components/toast";
 import logo from "@/logo.svg";
 import { absoluteTime } from "@/format/time";
 import { useEnterOrganization } from "@/session/use-enter-organization";
-import { useSession } from "@/session/use-session";
+import { useHasPermissionSomewhere, useSession } from "@/session/use-session";
 import { saveTheme, storedTheme, type Theme } from "@/theme";
 import { useShortcuts } from "./shortcuts";
 
-export function Shell() {
-  useShortcuts();
+/** The frame of all pages. `agentPanel` is shown beside the page when the user opens it. */
+export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
+  const canUseAgent = useHasPermissionSomewhere("agent.use");
+  useShortcuts(canUseAgent);
   const org = useSession()?.organization?.id;
+  const isPanelOpen = useIsPanelOpen() && canUseAgent;
   return (
-    <div className="min-h-dvh lg:grid lg:grid-cols-[15rem_1fr]">
+    <div
+      className={classNames(
+        "min-h-dvh lg:grid lg:grid-cols-[15rem_1fr]",
+        isPanelOpen && "xl:grid-cols-[15rem_1fr_26rem]",
+      )}
+    >
       <a
         href="#main"
         className={classNames(
@@ -59,11 +69,17 @@ export function Shell() {
               <span className="inline-block max-lg:first-letter:uppercase">sources</span>
             </span>
           </NavLink>
+          {canUseAgent && (
+            <NavLink to="/agent" keys="g a" icon={<AgentIcon />} className="max-sm:hidden">
+              Agent
+            </NavLink>
+          )}
           <NavLink to="/settings" keys="g s" icon={<UserIcon />}>
             Settings
           </NavLink>
         </nav>
-        <div className="ml-auto lg:mt-auto lg:ml-0">
+        <div className="ml-auto flex items-center gap-1 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
+          {canUseAgent && <AgentButton isOpen={isPanelOpen} />}
           <UserMenu />
         </div>
       </header>
@@ -72,7 +88,31 @@ export function Shell() {
         {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
       </main>
+      {isPanelOpen && <Fragment key={org}>{agentPanel}</Fragment>}
     </div>
+  );
+}
+
+/** Whether the panel is shown. The agent's own page shows the conversation itself. */
+function useIsPanelOpen(): boolean {
+  const { isOpen } = useAgentPanel();
+  const isAgentPage = useLocation({ select: ({ pathname }) => /^\/agent(\/|$)/.test(pathname) });
+  return isOpen && !isAgentPage;
+}
+
+function AgentButton({ isOpen }: { isOpen: boolean }) {
+  return (
+    <button
+      type="button"
+      aria-expanded={isOpen}
+      aria-label="Ask the agent"
+      title="Ask the agent (Ctrl+J or ⌘J)"
+      className={classNames(buttonClasses("plain"), "max-lg:size-8 max-lg:justify-center max-lg:px-0!")}
+      onClick={toggleAgentPanel}
+    >
+      <AgentIcon className="text-brand" />
+      <span className="max-lg:sr-only">Ask the agent</span>
+    </button>
   );
 }
 
@@ -93,18 +133,23 @@ function NavLink({
   to,
   keys,
   icon,
+  className,
   children,
 }: {
-  to: "/pipelines" | "/runs" | "/sources" | "/settings";
+  to: "/pipelines" | "/runs" | "/sources" | "/agent" | "/settings";
   keys: string;
   icon: ReactNode;
+  className?: string;
   children: ReactNode;
 }) {
   return (
     <Link
       to={to}
       title={`Keyboard shortcut: ${keys}`}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1.5 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
+      className={classNames(
+        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1.5 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
+        className,
+      )}
       activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint max-sm:hidden">{icon}</span>

@@ -1,14 +1,22 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { toggleAgentPanel } from "@/agent-panel";
 
 const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
 
-/** Keyboard shortcuts: `g p` pipelines, `g r` runs, `g c` custom sources, `g s` settings, `/` the search field. */
-export function useShortcuts(): void {
+/**
+ * Keyboard shortcuts: `g p` pipelines, `g r` runs, `g c` custom sources, `g a` agent, `g s` settings, `/` the search
+ * field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing.
+ */
+export function useShortcuts(canUseAgent: boolean): void {
   const navigate = useNavigate();
   useEffect(() => {
     let gPressedAt = 0;
     function onKeyDown(event: KeyboardEvent) {
+      if (canUseAgent && isAgentShortcut(event)) {
+        event.preventDefault(); // some browsers would open their list of downloads
+        return toggleAgentPanel();
+      }
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
       const followsG = performance.now() - gPressedAt < SEQUENCE_TIMEOUT;
       gPressedAt = 0;
@@ -17,11 +25,16 @@ export function useShortcuts(): void {
       if (followsG && event.key === "p") void navigate({ to: "/pipelines" });
       if (followsG && event.key === "r") void navigate({ to: "/runs" });
       if (followsG && event.key === "c") void navigate({ to: "/sources" });
+      if (followsG && event.key === "a" && canUseAgent) void navigate({ to: "/agent" });
       if (followsG && event.key === "s") void navigate({ to: "/settings" });
     }
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  }, [navigate]);
+  }, [navigate, canUseAgent]);
+}
+
+function isAgentShortcut({ ctrlKey, metaKey, altKey, shiftKey, key }: KeyboardEvent): boolean {
+  return (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === "j";
 }
 
 /** Whether the key was pressed in an input. `composedPath` also finds the code editor, which is in a shadow tree. */

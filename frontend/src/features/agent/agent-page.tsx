@@ -1,0 +1,196 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState, type KeyboardEvent } from "react";
+import type { ConversationRow } from "@/api/types";
+import { Button, buttonClasses } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { ConfirmDialog } from "@/components/dialog";
+import { TextField } from "@/components/field";
+import { PlusIcon } from "@/components/icons";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { usePageTitle } from "@/components/page";
+import { RelativeTime } from "@/components/relative-time";
+import { showError } from "@/components/toast";
+import { ConversationView } from "./conversation-view";
+import { conversationsQuery, useDeleteConversation, useRenameConversation } from "./queries";
+
+/** All conversations of the user, beside a new one. */
+export function AgentPage() {
+  return <AgentLayout openId={null} />;
+}
+
+export function AgentConversationPage() {
+  const { conversationId } = useParams({ from: "/app/agent/$conversationId" });
+  return <AgentLayout openId={conversationId} />;
+}
+
+function AgentLayout({ openId }: { openId: string | null }) {
+  usePageTitle("Agent");
+  const navigate = useNavigate();
+  return (
+    <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh">
+      <aside
+        aria-label="Conversations"
+        className={classNames(
+          "flex min-h-0 flex-col border-b border-line md:border-r md:border-b-0",
+          "max-md:max-h-[38dvh]",
+        )}
+      >
+        <div className="flex items-center justify-between gap-2 px-4 py-3">
+          <h1 className="text-xl font-semibold tracking-tight">Agent</h1>
+          <Link to="/agent" className={buttonClasses("plain", "small")}>
+            <PlusIcon className="-ml-0.5" />
+            New conversation
+          </Link>
+        </div>
+        <ConversationList openId={openId} />
+      </aside>
+      <div className="mx-auto flex min-h-0 w-full max-w-[56rem] min-w-0 flex-col">
+        <ConversationView
+          key={openId}
+          conversationId={openId}
+          page=""
+          onStart={(conversationId) =>
+            void navigate({ to: "/agent/$conversationId", params: { conversationId } })
+          }
+          autoFocus
+        />
+      </div>
+    </div>
+  );
+}
+
+function ConversationList({ openId }: { openId: string | null }) {
+  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(conversationsQuery);
+  if (error && !data) {
+    return (
+      <div className="p-3">
+        <ErrorNotice error={error} retry={() => void refetch()} />
+      </div>
+    );
+  }
+  if (!data) return <Skeletons rows={4} />;
+  const rows = data.pages.flatMap(({ results }) => results);
+  if (rows.length === 0) {
+    return <p className="px-4 pb-4 text-soft">Your conversations will be listed here.</p>;
+  }
+  return (
+    <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3" onKeyDown={moveFocus}>
+      <ul className="grid gap-0.5">
+        {rows.map((row) => (
+          <li key={row.id}>
+            <ConversationEntry row={row} isOpen={row.id === openId} />
+          </li>
+        ))}
+      </ul>
+      {hasNextPage && (
+        <Button look="quiet" size="small" className="mt-2" onClick={() => void fetchNextPage()}>
+          Show more
+        </Button>
+      )}
+    </nav>
+  );
+}
+
+/** The arrow keys move between the conversations. */
+function moveFocus(event: KeyboardEvent<HTMLElement>): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (step === 0 || event.target instanceof HTMLInputElement) return;
+  const links = [...event.currentTarget.querySelectorAll("a")];
+  const position = links.findIndex((link) => link.parentElement?.contains(document.activeElement));
+  event.preventDefault();
+  links[Math.min(links.length - 1, Math.max(0, position + step))]?.focus();
+}
+
+function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: boolean }) {
+  const [isRenaming, setIsRenaming] = useState(false);
+  const title = row.title || "New conversation";
+  if (isRenaming) return <RenameForm row={row} onDone={() => setIsRenaming(false)} />;
+  return (
+    <div className={classNames("rounded-control", isOpen ? "bg-picked" : "hover:bg-hover")}>
+      <Link
+        to="/agent/$conversationId"
+        params={{ conversationId: row.id }}
+        className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
+      >
+        <span className={classNames("block truncate", isOpen && "font-medium")}>{title}</span>
+        <span className="text-xs text-faint">
+          <RelativeTime time={row.updated_at} />
+        </span>
+      </Link>
+      {isOpen && (
+        <div className="flex gap-1 px-1 pb-1">
+          <Button look="quiet" size="small" onClick={() => setIsRenaming(true)}>
+            Rename
+          </Button>
+          <DeleteButton row={row} title={title} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function RenameForm({ row, onDone }: { row: ConversationRow; onDone: () => void }) {
+  const [title, setTitle] = useState(row.title);
+  const rename = useRenameConversation();
+  return (
+    <form
+      className="grid gap-2 rounded-control bg-picked p-2"
+      onKeyDown={(event) => event.key === "Escape" && onDone()}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (rename.isPending) return;
+        rename.mutate(
+          { id: row.id, title: title.trim() },
+          { onSuccess: onDone, onError: (error) => showError(error) },
+        );
+      }}
+    >
+      <TextField
+        label="Name"
+        autoFocus
+        required
+        maxLength={200}
+        value={title}
+        onChange={({ target }) => setTitle(target.value)}
+      />
+      <div className="flex gap-1">
+        <Button type="submit" look="primary" size="small">
+          Save
+        </Button>
+        <Button size="small" onClick={onDone}>
+          Back
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function DeleteButton({ row, title }: { row: ConversationRow; title: string }) {
+  const [isConfirming, setIsConfirming] = useState(false);
+  const navigate = useNavigate();
+  const remove = useDeleteConversation();
+  return (
+    <>
+      <Button look="quiet" size="small" onClick={() => setIsConfirming(true)}>
+        Delete
+      </Button>
+      <ConfirmDialog
+        open={isConfirming}
+        title="Delete this conversation?"
+        confirmLabel="Delete"
+        danger
+        onClose={() => setIsConfirming(false)}
+        onConfirm={() => {
+          setIsConfirming(false);
+          remove.mutate(row.id, {
+            onSuccess: () => void navigate({ to: "/agent" }),
+            onError: (error) => showError(error),
+          });
+        }}
+      >
+        “{title}” is deleted with everything that was said in it. What the agent has changed stays as it is.
+      </ConfirmDialog>
+    </>
+  );
+}

@@ -1,0 +1,96 @@
+import { Link, useLocation } from "@tanstack/react-router";
+import { useEffect, useRef, type KeyboardEvent } from "react";
+import { closeAgentPanel, openAgentPanel, showInAgentPanel, useAgentPanel } from "@/agent-panel";
+import { Button, buttonClasses } from "@/components/button";
+import { AgentIcon, CrossIcon, PlusIcon } from "@/components/icons";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { ConversationView } from "./conversation-view";
+import { useSendMessage } from "./queries";
+
+/** The agent beside the open page. It tells the agent which page that is. */
+export function AgentPanel() {
+  const { conversationId, message } = useAgentPanel();
+  const page = useLocation({ select: ({ pathname }) => pathname });
+  useReturnFocus();
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.key === "Escape" && !event.defaultPrevented) closeAgentPanel();
+  }
+
+  return (
+    <aside
+      aria-label="Agent"
+      onKeyDown={onKeyDown}
+      className="fixed inset-y-0 right-0 z-30 flex w-full flex-col border-l border-line bg-page shadow-float sm:w-[26rem] xl:shadow-none"
+    >
+      <div className="flex items-center gap-1 border-b border-line px-3 py-2">
+        <AgentIcon className="text-faint" />
+        <h2 className="mr-auto ml-1.5 font-semibold">Agent</h2>
+        <Link to="/agent" className={buttonClasses("quiet", "small")}>
+          All conversations
+        </Link>
+        <Button
+          look="quiet"
+          size="icon"
+          aria-label="New conversation"
+          title="New conversation"
+          onClick={() => showInAgentPanel(null)}
+        >
+          <PlusIcon />
+        </Button>
+        <Button
+          look="quiet"
+          size="icon"
+          aria-label="Close the agent"
+          title="Close (Esc)"
+          onClick={closeAgentPanel}
+        >
+          <CrossIcon />
+        </Button>
+      </div>
+      {message === null ? (
+        <ConversationView
+          key={conversationId}
+          conversationId={conversationId}
+          page={page}
+          onStart={showInAgentPanel}
+          autoFocus
+        />
+      ) : (
+        <SendFirstMessage key={message} text={message} page={page} />
+      )}
+    </aside>
+  );
+}
+
+/** Sends the message with which a button has opened the panel. */
+function SendFirstMessage({ text, page }: { text: string; page: string }) {
+  const { mutate, error } = useSendMessage(showInAgentPanel);
+  const isSent = useRef(false);
+  useEffect(() => {
+    if (isSent.current) return; // React mounts twice in development
+    isSent.current = true;
+    mutate({ conversationId: null, text, page });
+  }, [mutate, text, page]);
+  if (!error) return <Skeletons rows={3} />;
+  return (
+    <div className="p-4">
+      <ErrorNotice
+        error={error}
+        retry={() => {
+          openAgentPanel();
+        }}
+      />
+    </div>
+  );
+}
+
+/** Returns the focus to where it was before the panel was opened. */
+function useReturnFocus(): void {
+  useEffect(() => {
+    const before = document.activeElement;
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+}

@@ -1,0 +1,70 @@
+import { WarningIcon } from "@/components/icons";
+import type { Card } from "./transcript";
+
+/** What a tool call will do: its facts, the exact changes and warnings. The server has made it. */
+export function CardView({ card }: { card: Card }) {
+  return (
+    <>
+      {(card.facts ?? []).length > 0 && (
+        <dl className="grid grid-cols-[minmax(5rem,auto)_1fr] gap-x-4 gap-y-1 text-[0.8125rem]">
+          {card.facts.map(({ label, value }, index) => (
+            <div key={index} className="contents">
+              <dt className="text-faint">{label}</dt>
+              <dd className="min-w-0 break-words">{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {(card.changes ?? []).length > 0 && <Changes changes={card.changes} />}
+      {(card.warnings ?? []).map((warning) => (
+        <p
+          key={warning}
+          className="flex items-start gap-2 rounded-control bg-wait-wash px-2.5 py-1.5 text-[0.8125rem] text-wait"
+        >
+          <WarningIcon className="mt-0.5 shrink-0" />
+          <span className="min-w-0 break-words">{warning}</span>
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Changes({ changes }: { changes: Card["changes"] }) {
+  return (
+    <ul aria-label="Changes" className="grid gap-2">
+      {changes.map(({ field, before, after }, index) => (
+        <li key={index} className="min-w-0 overflow-hidden rounded-control border border-line">
+          <p className="border-b border-line px-2.5 py-1 font-mono text-xs text-soft">{field}</p>
+          <DiffLines sign="-" label="Before" value={before} classes="bg-bad-wash text-bad" />
+          <DiffLines sign="+" label="After" value={after} classes="bg-good-wash text-good" />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface DiffProps {
+  sign: string;
+  label: string;
+  value: unknown;
+  classes: string;
+}
+
+/** One side of a change. A value that was not set or that is removed has no lines. */
+function DiffLines({ sign, label, value, classes }: DiffProps) {
+  if (value === null || value === undefined) return null;
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  return (
+    <div className={`font-mono text-[0.78rem] ${classes}`}>
+      <span className="sr-only">{label}: </span>
+      {text.split("\n").map((line, index) => (
+        <span key={index} className="flex px-2.5">
+          <span aria-hidden="true" className="w-4 shrink-0 select-none">
+            {sign}
+          </span>
+          <span className="min-w-0 break-words whitespace-pre-wrap">{line || " "}</span>
+        </span>
+      ))}
+    </div>
+  );
+}

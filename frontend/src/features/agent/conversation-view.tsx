@@ -1,0 +1,163 @@
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { announcementOf } from "./announcement";
+import { Composer } from "./composer";
+import { FirstSteps } from "./first-steps";
+import { useSendMessage, useStop } from "./queries";
+import { isLive, openRequests, type Conversation, type Turn } from "./transcript";
+import { TurnView } from "./turn-view";
+import { useConversation } from "./use-conversation";
+
+const NEAR_END = 80; // pixels from the end within which new text scrolls into view
+
+interface Props {
+  conversationId: string | null;
+  /** Path of the page from which messages are sent, or "" on the agent's own page. */
+  page: string;
+  /** Called with the id of a conversation that the first message has begun. */
+  onStart: (conversationId: string) => void;
+  autoFocus?: boolean;
+}
+
+/** A conversation with the field for the next message. Without an id it is a new conversation. */
+export function ConversationView(props: Props) {
+  if (props.conversationId === null) return <NewConversation {...props} />;
+  return <OpenConversation key={props.conversationId} {...props} conversationId={props.conversationId} />;
+}
+
+function NewConversation(props: Props) {
+  return (
+    <ConversationFrame {...props} turn={undefined}>
+      {(setText) => <FirstSteps onChoose={setText} />}
+    </ConversationFrame>
+  );
+}
+
+function OpenConversation(props: Props & { conversationId: string }) {
+  const { conversation, streamState, error } = useConversation(props.conversationId);
+  const turn = conversation?.turns.at(-1);
+  if (error && !conversation) {
+    return (
+      <div className="p-4">
+        <ErrorNotice error={new Error("This conversation does not exist or was deleted.")} />
+      </div>
+    );
+  }
+  return (
+    <ConversationFrame {...props} turn={turn} isLoading={!conversation}>
+      {(setText) => (
+        <>
+          {!conversation && <Skeletons rows={3} />}
+          {conversation?.turns.length === 0 && <FirstSteps onChoose={setText} />}
+          {conversation && <Turns conversation={conversation} />}
+          {streamState === "waiting" && conversation && (
+            <p
+              role="status"
+              className="mx-4 mb-3 rounded-card border border-line bg-wait-wash px-3 py-2 text-soft"
+            >
+              The connection was lost. It reconnects automatically, and nothing is lost.
+            </p>
+          )}
+        </>
+      )}
+    </ConversationFrame>
+  );
+}
+
+function Turns({ conversation }: { conversation: Conversation }) {
+  const { id, turns } = conversation;
+  return (
+    <div className="grid gap-6 p-4">
+      {turns.map((turn, index) => (
+        <TurnView key={turn.number} conversationId={id} turn={turn} isNewest={index === turns.length - 1} />
+      ))}
+    </div>
+  );
+}
+
+interface FrameProps extends Props {
+  /** The newest turn. */
+  turn: Turn | undefined;
+  isLoading?: boolean;
+  children: (setText: (text: string) => void) => ReactNode;
+}
+
+function ConversationFrame({
+  conversationId,
+  page,
+  onStart,
+  autoFocus,
+  turn,
+  isLoading,
+  children,
+}: FrameProps) {
+  const [text, setText] = useState("");
+  const [chosenExample, setChosenExample] = useState("");
+  const field = useRef<HTMLTextAreaElement>(null);
+  const send = useSendMessage(onStart);
+  const stop = useStop(conversationId ?? "");
+  const isWaiting = openRequests(turn).length > 0;
+  const isWorking = isLive(turn);
+  const disabledReason = sendingReason(send.isPending, isLoading ?? false, isWorking && !isWaiting);
+
+  useLayoutEffect(() => {
+    if (autoFocus || chosenExample) field.current?.focus();
+  }, [autoFocus, chosenExample]);
+
+  function choose(example: string) {
+    setText(example);
+    setChosenExample(example);
+  }
+
+  return (
+    <div className="flex min-h-0 flex-1 flex-col">
+      <ScrollToEnd>{children(choose)}</ScrollToEnd>
+      <p role="status" className="sr-only">
+        {announcementOf(turn)}
+      </p>
+      {(send.error ?? stop.error) && (
+        <div className="px-3 pb-2">
+          <ErrorNotice error={send.error ?? stop.error} />
+        </div>
+      )}
+      <Composer
+        ref={field}
+        text={text}
+        onChange={setText}
+        disabledReason={disabledReason}
+        pageNote={page ? `The agent knows that you have ${page} open.` : null}
+        onStop={isWorking ? () => stop.mutate() : null}
+        onSend={() => send.mutate({ conversationId, text, page }, { onSuccess: () => setText("") })}
+      />
+    </div>
+  );
+}
+
+function sendingReason(isSending: boolean, isLoading: boolean, isWorking: boolean): string | null {
+  if (isSending) return "Sending";
+  if (isLoading) return "Loading the conversation";
+  return isWorking ? "The agent is working. Wait for its answer, or stop it." : null;
+}
+
+/** Keeps the end in view while text arrives, unless the user has scrolled up. */
+function ScrollToEnd({ children }: { children: ReactNode }) {
+  const region = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (isAtEnd.current && region.current) region.current.scrollTop = region.current.scrollHeight;
+  });
+  return (
+    <div
+      ref={region}
+      tabIndex={0}
+      role="region"
+      aria-label="Conversation"
+      className="min-h-0 flex-1 overflow-y-auto"
+      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+        isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+      }}
+    >
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+import { Button } from "@/components/button";
+
+const EXAMPLES = [
+  "List pipelines",
+  "Create a pipeline from Airports file to DuckDB database every day at 6:00",
+  "Why did the last run fail?",
+];
+
+/** Shown before the first message: what the agent can do, and requests to try. */
+export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
+  return (
+    <div className="grid gap-4 p-4">
+      <div className="grid gap-1">
+        <h2 className="text-base font-semibold">What do you want to do?</h2>
+        <p className="text-soft">
+          The agent finds connectors, proposes pipelines and explains failed runs. It shows you every change
+          first, and nothing is changed until you approve it.
+        </p>
+      </div>
+      <div>
+        <p className="mb-1.5 text-[0.8125rem] font-medium">Try one of these</p>
+        <ul className="grid justify-items-start gap-2">
+          {EXAMPLES.map((example) => (
+            <li key={example} className="min-w-0">
+              <Button
+                className="h-auto! min-h-8.5 text-left! whitespace-normal!"
+                onClick={() => onChoose(example)}
+              >
+                {example}
+              </Button>
+            </li>
+          ))}
+        </ul>
+      </div>
+    </div>
+  );
+}

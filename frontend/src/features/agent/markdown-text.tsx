@@ -1,0 +1,128 @@
+import { Fragment, memo } from "react";
+import { PageLinkText } from "./page-link";
+import { parseMarkdown, type Block, type Inline } from "./markdown";
+
+/** An answer of the agent. See `markdown` for what is allowed in it. */
+export const MarkdownText = memo(function MarkdownText({ text }: { text: string }) {
+  return (
+    <div className="grid min-w-0 gap-2 break-words">
+      {parseMarkdown(text).map((block, index) => (
+        <BlockView key={index} block={block} />
+      ))}
+    </div>
+  );
+});
+
+function BlockView({ block }: { block: Block }) {
+  switch (block.type) {
+    case "heading":
+      return (
+        <p className="mt-1 font-semibold">
+          <Inlines parts={block.children} />
+        </p>
+      );
+    case "quote":
+      return (
+        <blockquote className="border-l-2 border-line-strong pl-3 text-soft">
+          <Inlines parts={block.children} />
+        </blockquote>
+      );
+    case "code":
+      return (
+        <pre
+          tabIndex={0}
+          className="overflow-x-auto rounded-control border border-line bg-page px-3 py-2 font-mono text-[0.78rem]"
+        >
+          {block.text}
+        </pre>
+      );
+    case "list":
+      return <ListView block={block} />;
+    case "table":
+      return <TableView block={block} />;
+    default:
+      return (
+        <p className="whitespace-pre-wrap">
+          <Inlines parts={block.children} />
+        </p>
+      );
+  }
+}
+
+function ListView({ block }: { block: Extract<Block, { type: "list" }> }) {
+  const items = block.items.map((item, index) => (
+    <li key={index} className="whitespace-pre-wrap">
+      <Inlines parts={item} />
+    </li>
+  ));
+  if (!block.ordered) return <ul className="grid list-disc gap-0.5 pl-5">{items}</ul>;
+  return (
+    <ol start={block.start} className="grid list-decimal gap-0.5 pl-6">
+      {items}
+    </ol>
+  );
+}
+
+function TableView({ block }: { block: Extract<Block, { type: "table" }> }) {
+  return (
+    <div tabIndex={0} role="region" aria-label="Table" className="overflow-x-auto">
+      <table className="table border-collapse">
+        <thead>
+          <tr>
+            {block.head.map((cell, index) => (
+              <th key={index} scope="col">
+                <Inlines parts={cell} />
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {block.rows.map((row, index) => (
+            <tr key={index}>
+              {row.map((cell, column) => (
+                <td key={column}>
+                  <Inlines parts={cell} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Inlines({ parts }: { parts: Inline[] }) {
+  return parts.map((part, index) => (
+    <Fragment key={index}>
+      <InlineView part={part} />
+    </Fragment>
+  ));
+}
+
+function InlineView({ part }: { part: Inline }) {
+  switch (part.type) {
+    case "text":
+      return part.text;
+    case "code":
+      return <code className="rounded bg-hover px-1 font-mono text-[0.8125rem]">{part.text}</code>;
+    case "strong":
+      return (
+        <strong className="font-semibold">
+          <Inlines parts={part.children} />
+        </strong>
+      );
+    case "emphasis":
+      return (
+        <em>
+          <Inlines parts={part.children} />
+        </em>
+      );
+    case "link":
+      return (
+        <PageLinkText path={part.path}>
+          <Inlines parts={part.children} />
+        </PageLinkText>
+      );
+  }
+}

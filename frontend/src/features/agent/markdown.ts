@@ -1,0 +1,141 @@
+/**
+ * Reads the part of Markdown that answers of the agent use. The result is data and never HTML, so a text cannot add
+ * elements of its own. Links stay only if they lead to a page of this site; images become their description.
+ */
+import { isSameSitePath } from "@/session/same-site-path";
+
+export type Inline =
+  | { type: "text" | "code"; text: string }
+  | { type: "strong" | "emphasis"; children: Inline[] }
+  | { type: "link"; path: string; children: Inline[] };
+
+export type Block =
+  | { type: "paragraph" | "heading" | "quote"; children: Inline[] }
+  | { type: "code"; text: string }
+  | { type: "list"; ordered: boolean; start: number; items: Inline[][] }
+  | { type: "table"; head: Inline[][]; rows: Inline[][][] };
+
+const FENCE = /^ {0,3}(```+|~~~+)/;
+const HEADING = /^ {0,3}#{1,6}\s+/;
+const QUOTE = /^ {0,3}> ?/;
+const BULLET = /^\s*[-*+]\s+/;
+const NUMBER = /^\s*(\d{1,9})[.)]\s+/;
+const TABLE_ROW = /^\s*\|.*\|\s*$/;
+const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+
+/** Returns the blocks of a text. A text that is still being written gives the blocks so far. */
+export function parseMarkdown(text: string): Block[] {
+  const lines = text.replaceAll("\r\n", "\n").split("\n");
+  const blocks: Block[] = [];
+  let position = 0;
+  while (position < lines.length) {
+    if (lines[position]!.trim() === "") {
+      position += 1;
+      continue;
+    }
+    const [block, next] = readBlock(lines, position);
+    blocks.push(block);
+    position = next;
+  }
+  return blocks;
+}
+
+/** Returns the block that begins at the line, and the number of the line after it. */
+function readBlock(lines: string[], start: number): [Block, number] {
+  const line = lines[start]!;
+  const fence = FENCE.exec(line)?.[1];
+  if (fence) return readCode(lines, start, fence);
+  if (HEADING.test(line)) {
+    return [{ type: "heading", children: parseInline(line.replace(HEADING, "")) }, start + 1];
+  }
+  if (QUOTE.test(line)) {
+    const end = endOf(lines, start, (next) => QUOTE.test(next));
+    const quoted = lines.slice(start, end).map((next) => next.replace(QUOTE, ""));
+    return [{ type: "quote", children: parseInline(quoted.join("\n")) }, end];
+  }
+  if (isListItem(line)) return readList(lines, start);
+  if (TABLE_ROW.test(line) && TABLE_RULE.test(lines[start + 1] ?? "")) return readTable(lines, start);
+  const end = endOf(lines, start, (next) => next.trim() !== "" && !beginsBlock(next));
+  return [{ type: "paragraph", children: parseInline(lines.slice(start, end).join("\n")) }, end];
+}
+
+function isListItem(line: string): boolean {
+  return BULLET.test(line) || NUMBER.test(line);
+}
+
+function beginsBlock(line: string): boolean {
+  return FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) || isListItem(line);
+}
+
+/** Returns the first line after `start` that does not continue the block. */
+function endOf(lines: string[], start: number, continues: (line: string) => boolean): number {
+  let end = start + 1;
+  while (end < lines.length && continues(lines[end]!)) end += 1;
+  return end;
+}
+
+function readCode(lines: string[], start: number, fence: string): [Block, number] {
+  const end = endOf(lines, start, (line) => !line.trim().startsWith(fence));
+  return [{ type: "code", text: lines.slice(start + 1, end).join("\n") }, end + 1];
+}
+
+/** A nested list becomes part of its list, because answers are short. */
+function readList(lines: string[], start: number): [Block, number] {
+  const number = NUMBER.exec(lines[start]!);
+  const end = endOf(lines, start, (line) => isListItem(line) || /^\s{2,}\S/.test(line));
+  const items: string[] = [];
+  for (const line of lines.slice(start, end)) {
+    if (isListItem(line)) items.push(line.replace(BULLET, "").replace(NUMBER, ""));
+    else items.push(`${items.pop() ?? ""}\n${line.trim()}`);
+  }
+  const list = { ordered: number !== null, start: Number(number?.[1] ?? 1) };
+  return [{ type: "list", ...list, items: items.map(parseInline) }, end];
+}
+
+function readTable(lines: string[], start: number): [Block, number] {
+  const end = endOf(lines, start + 1, (line) => TABLE_ROW.test(line));
+  const rows = lines.slice(start + 2, end).map(cellsOf);
+  return [{ type: "table", head: cellsOf(lines[start]!), rows }, end];
+}
+
+function cellsOf(line: string): Inline[][] {
+  const cells = line.trim().slice(1, -1).split("|");
+  return cells.map((cell) => parseInline(cell.trim()));
+}
+
+// The lengths are limited, so that the time to read a text grows with its length only.
+const INLINE = new RegExp(
+  [
+    /`([^`\n]{1,500})`/,
+    /!\[([^\]\n]{0,300})\]\([^)\s]{0,2000}\)/,
+    /\[([^\]\n]{1,300})\]\(([^)\s]{1,2000})\)/,
+    /\*\*([^*\n]{1,1000})\*\*/,
+    /(?<![\w*])\*([^*\s][^*\n]{0,1000})\*(?![\w*])/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);
+
+function parseInline(text: string): Inline[] {
+  const parts: Inline[] = [];
+  let end = 0;
+  for (const match of text.matchAll(INLINE)) {
+    if (match.index > end) parts.push({ type: "text", text: text.slice(end, match.index) });
+    parts.push(inlineOf(match));
+    end = match.index + match[0].length;
+  }
+  if (end < text.length) parts.push({ type: "text", text: text.slice(end) });
+  return parts;
+}
+
+function inlineOf([whole, code, image, label, target, strong, emphasis]: RegExpMatchArray): Inline {
+  if (code !== undefined) return { type: "code", text: code };
+  if (image !== undefined) return { type: "text", text: image };
+  if (label !== undefined) {
+    if (!isSameSitePath(target)) return { type: "text", text: whole };
+    return { type: "link", path: target, children: [{ type: "text", text: label }] };
+  }
+  if (strong !== undefined) return { type: "strong", children: parseInline(strong) };
+  return { type: "emphasis", children: parseInline(emphasis!) };
+}

@@ -1,0 +1,102 @@
+import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, unwrap } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
+import type { ConversationRowPage } from "@/api/types";
+
+/** The user's conversations, the last used first. */
+export const conversationsQuery = infiniteQueryOptions({
+  queryKey: queryKeys.conversations,
+  queryFn: ({ pageParam, signal }) =>
+    unwrap(
+      api.GET("/api/v1/agent/conversations", {
+        params: { query: { limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+        signal,
+      }),
+    ),
+  initialPageParam: "",
+  getNextPageParam: (page: ConversationRowPage) => page.next,
+});
+
+function useRefreshConversations() {
+  const client = useQueryClient();
+  return () => client.invalidateQueries({ queryKey: queryKeys.conversations });
+}
+
+/** Sends a message. Without a conversation it begins a new one. Returns the conversation's id. */
+export function useSendMessage(onStart: (conversationId: string) => void) {
+  const refresh = useRefreshConversations();
+  return useMutation({
+    mutationFn: async (message: { conversationId: string | null; text: string; page: string }) => {
+      const id = message.conversationId ?? (await createConversation());
+      const { text, page } = message;
+      await unwrap(
+        api.POST("/api/v1/agent/conversations/{id}/messages", {
+          params: { path: { id } },
+          body: { text, page },
+        }),
+      );
+      return id;
+    },
+    onSuccess: (id, { conversationId }) => {
+      if (conversationId === null) onStart(id);
+      void refresh();
+    },
+  });
+}
+
+async function createConversation(): Promise<string> {
+  const { id } = await unwrap(
+    api.POST("/api/v1/agent/conversations", { body: { graph: "main", title: "" } }),
+  );
+  return id;
+}
+
+export function useRenameConversation() {
+  const refresh = useRefreshConversations();
+  return useMutation({
+    mutationFn: ({ id, title }: { id: string; title: string }) =>
+      unwrap(api.PATCH("/api/v1/agent/conversations/{id}", { params: { path: { id } }, body: { title } })),
+    onSuccess: refresh,
+  });
+}
+
+export function useDeleteConversation() {
+  const refresh = useRefreshConversations();
+  return useMutation({
+    mutationFn: (id: string) =>
+      unwrap(api.DELETE("/api/v1/agent/conversations/{id}", { params: { path: { id } } })),
+    onSuccess: refresh,
+  });
+}
+
+export function useStop(id: string) {
+  return useMutation({
+    mutationFn: () => unwrap(api.POST("/api/v1/agent/conversations/{id}/stop", { params: { path: { id } } })),
+  });
+}
+
+export function useRetryTurn(id: string) {
+  return useMutation({
+    mutationFn: () =>
+      unwrap(api.POST("/api/v1/agent/conversations/{id}/retry", { params: { path: { id } } })),
+  });
+}
+
+export type Decision =
+  | { decision: "approve" }
+  | { decision: "edit"; arguments: unknown }
+  | { decision: "reject"; reason: string }
+  | { decision: "answer"; answer: Record<string, unknown> };
+
+/** Decides one request of the agent. The conversation's events then say what became of it. */
+export function useDecide(conversationId: string, requestId: string) {
+  return useMutation({
+    mutationFn: (decision: Decision) =>
+      unwrap(
+        api.POST("/api/v1/agent/conversations/{id}/approvals/{approval_id}", {
+          params: { path: { id: conversationId, approval_id: requestId } },
+          body: decision as never,
+        }),
+      ),
+  });
+}

@@ -1,0 +1,87 @@
+import type { KeyboardEvent } from "react";
+import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { ErrorNotice } from "@/components/notice";
+import { CardView } from "./card-view";
+import { ConnectorForm } from "./connector-form";
+import { useDecide } from "./queries";
+import type { RequestItem } from "./transcript";
+
+interface Props {
+  conversationId: string;
+  question: RequestItem;
+  isOpen: boolean;
+}
+
+/** A question of the agent, with choices as buttons or a form. The message field below also answers it. */
+export function QuestionCard({ conversationId, question, isOpen }: Props) {
+  const decide = useDecide(conversationId, question.id);
+  const { card } = question;
+  const isDone = decide.isPending || decide.isSuccess;
+  const answer = (value: Record<string, unknown>) =>
+    !isDone && decide.mutate({ decision: "answer", answer: value });
+  return (
+    <section
+      aria-label={`Question: ${card.title}`}
+      className={classNames(
+        "grid min-w-0 gap-3 rounded-card border bg-surface p-3",
+        isOpen ? "border-live" : "border-line",
+      )}
+    >
+      <p className="font-medium break-words whitespace-pre-wrap">{card.title}</p>
+      <CardView card={card} />
+      {isOpen && (card.choices ?? []).length > 0 && (
+        <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
+      )}
+      {isOpen && card.form && (
+        <ConnectorForm form={card.form} onSaved={(connectorId) => answer({ connector_id: connectorId })} />
+      )}
+      {decide.error && <ErrorNotice error={decide.error} />}
+      {!isOpen && <p className="break-words text-soft">{answerText(question)}</p>}
+    </section>
+  );
+}
+
+interface ChoicesProps {
+  choices: string[];
+  isDone: boolean;
+  onChoose: (choice: string) => void;
+}
+
+/** The arrow keys move between the choices. */
+function Choices({ choices, isDone, onChoose }: ChoicesProps) {
+  return (
+    <div role="group" aria-label="Choices" className="flex flex-wrap gap-2" onKeyDown={moveFocus}>
+      {choices.map((choice) => (
+        <Button
+          key={choice}
+          className="h-auto! min-h-8.5 text-left! whitespace-normal!"
+          disabledReason={isDone ? "Sending your answer" : null}
+          onClick={() => onChoose(choice)}
+        >
+          {choice}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+function moveFocus(event: KeyboardEvent<HTMLElement>): void {
+  const steps: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+  const step = steps[event.key];
+  if (step === undefined) return;
+  const buttons = [...event.currentTarget.querySelectorAll("button")];
+  const position = buttons.findIndex((button) => button === document.activeElement);
+  event.preventDefault();
+  buttons[(position + step + buttons.length) % buttons.length]?.focus();
+}
+
+function answerText({ state, answer }: RequestItem): string {
+  if (state === "answered") {
+    const text = answer?.text;
+    return typeof text === "string" ? `You answered: ${text}` : "You answered.";
+  }
+  if (state === "expired") return "Expired without an answer.";
+  if (state === "superseded") return "Replaced by your next message.";
+  return "Not answered.";
+}

@@ -1,0 +1,61 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useReducer, useState } from "react";
+import { queryKeys } from "@/api/query-keys";
+import { authorizedFetch } from "@/api/session";
+import { followStream, type StreamState } from "@/live/event-stream";
+import { useTabVisible } from "@/live/visibility";
+import { applyEvent, type Conversation, type ConversationEvent } from "./transcript";
+
+type Received = { snapshot: Conversation } | { event: ConversationEvent };
+
+interface LiveConversation {
+  /** Null until the stream has sent the conversation. */
+  conversation: Conversation | null;
+  streamState: StreamState;
+  /** Why the server refused the stream, for example because the conversation was deleted. */
+  error: unknown;
+}
+
+/**
+ * Follows a conversation. The stream begins with the whole conversation, also after a reload, and each event changes it.
+ * Mount the component again (with another `key`) for another conversation.
+ */
+export function useConversation(id: string): LiveConversation {
+  const client = useQueryClient();
+  const visible = useTabVisible();
+  const [conversation, receive] = useReducer(reduce, null);
+  const [streamState, setStreamState] = useState<StreamState>("connecting");
+  const [error, setError] = useState<unknown>(null);
+
+  useEffect(() => {
+    if (!visible) return;
+    const abort = new AbortController();
+    followStream({
+      url: `/api/v1/agent/conversations/${id}/events`,
+      signal: abort.signal,
+      fetch: authorizedFetch,
+      onState: setStreamState,
+      onEvent: ({ event: kind = "", data, id: number }) => {
+        const body: unknown = JSON.parse(data);
+        if (kind === "conversation") return receive({ snapshot: body as Conversation });
+        receive({ event: { number: Number(number), kind, body: body as ConversationEvent["body"] } });
+        if (kind === "tool_result") refreshLists();
+        if (kind === "done") void client.invalidateQueries({ queryKey: queryKeys.conversations });
+      },
+    }).catch((refusal: unknown) => setError(refusal));
+    return () => abort.abort();
+
+    /** A tool may have changed what the open page shows. */
+    function refreshLists() {
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+      void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
+    }
+  }, [client, id, visible]);
+
+  return { conversation, streamState, error };
+}
+
+function reduce(conversation: Conversation | null, received: Received): Conversation | null {
+  if ("snapshot" in received) return received.snapshot;
+  return conversation && applyEvent(conversation, received.event);
+}
