@@ -375,6 +375,8 @@ STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
 STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
 STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
+# A client that does not read for this time is disconnected. It reconnects and resumes.
+STREAM_SEND_SECONDS = env.integer("DROVER_STREAM_SEND_SECONDS", 10)
 
 # --- Agent ------------------------------------------------------------------------------------
 # Turns of the agent that one worker process runs at once. Each has its own database connection.

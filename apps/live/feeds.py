@@ -12,7 +12,8 @@ from django.db import connection
 
 from apps.live import subjects
 from apps.live.events import dumps
-from apps.live.hub import Notice, format_frame
+from apps.live.frames import Frame
+from apps.live.hub import Notice
 from apps.orgs.walls.scope import org_scope
 
 MAX_ROWS = 500
@@ -22,7 +23,7 @@ MAX_ROWS = 500
 class Backlog:
     """The frames that a client has not received yet, the number of the last event, and whether the stream has ended."""
 
-    frames: tuple[bytes, ...]
+    frames: tuple[Frame, ...]
     last: int
     ended: bool = False
 
@@ -55,7 +56,7 @@ class EventFeed(ABC):
             rows = self.rows(last_seen)
         if last_seen > newest or not rows or rows[-1][0] != last_seen + len(rows):
             return self.first_backlog()
-        frames = tuple(format_frame(*row) for row in rows)
+        frames = tuple(Frame(*row) for row in rows)
         last, kind, _ = rows[-1]
         return Backlog(frames, last, ended=kind == "end" and last == newest)
 
@@ -70,7 +71,7 @@ class OrgFeed(EventFeed):
     def first_backlog(self) -> Backlog:
         with org_scope(self.org_id):
             number = self.newest_number()
-        return Backlog((format_frame(number, "hello", dumps({"sequence": number})),), number)
+        return Backlog((Frame(number, "hello", dumps({"sequence": number})),), number)
 
     def newest_number(self) -> int:
         rows = fetch_rows("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
@@ -89,8 +90,8 @@ class OrgFeed(EventFeed):
 
 
 def is_next(notice: Notice, last_seen: int) -> bool:
-    """Whether this notice has the number after `last_seen`, and contains the frame of the event."""
-    return notice.number == last_seen + 1 and bool(notice.frame)
+    """Whether this notice has the number after `last_seen`, and contains the event."""
+    return notice.number == last_seen + 1 and notice.frame is not None
 
 
 def fetch_rows(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:

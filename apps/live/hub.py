@@ -25,10 +25,11 @@ from apps.auth.mailing import access_notices as access
 from apps.background.database_errors import first_line
 from apps.live import subjects
 from apps.live.events import CHANNEL
+from apps.live.frames import HEARTBEAT_FRAME, Frame
 
 logger = structlog.get_logger(__name__)
 
-HEARTBEAT_INTERVAL = 15.0  # seconds between two comments on a stream
+HEARTBEAT_INTERVAL = 15.0  # seconds between two heartbeats on a stream
 MAX_PENDING_NOTICES = 256  # With more pending notices, the stream of a slow client is closed.
 CONNECTION_TEST_AFTER = 10.0  # seconds without a notice
 RECONNECT_DELAYS = (0.1, 5.0)  # seconds: the first delay and the longest
@@ -39,18 +40,12 @@ class Notice:
     """A message for a stream. `number` is 0 for messages without a number: heartbeats, live progress, and RESYNC."""
 
     number: int
-    frame: bytes  # empty if the stream has to read the rows
+    frame: Frame | None  # None if the stream has to read the rows
     kind: str = ""
 
 
-HEARTBEAT = Notice(0, b":\n\n", "heartbeat")
-RESYNC = Notice(0, b"", "resync")  # Notices may be lost, so the stream has to read the rows.
-
-
-def format_frame(number: int | None, kind: str, body: str) -> bytes:
-    """Return one server-sent event. `body` is JSON without line breaks."""
-    id_line = f"id: {number}\n" if number is not None else ""
-    return f"{id_line}event: {kind}\ndata: {body}\n\n".encode()
+HEARTBEAT = Notice(0, HEARTBEAT_FRAME, HEARTBEAT_FRAME.kind)
+RESYNC = Notice(0, None, "resync")  # Notices may be lost, so the stream has to read the rows.
 
 
 class Subscription:
@@ -140,9 +135,7 @@ class Hub:
         org, key, number, org_number, kind, body = payload.split("|", 5)
         subject_subscriptions = self._subscriptions.get(UUID(key))
         if subject_subscriptions:
-            notice = Notice(
-                int(number), format_frame(int(number), kind, body) if body else b"", kind
-            )
+            notice = _numbered_notice(int(number), kind, body)
             for subscription in subject_subscriptions:
                 subscription.put(notice)
         org_subscriptions = self._subscriptions.get(UUID(org))
@@ -205,11 +198,14 @@ class Hub:
 def _org_notice(kind: str, org_number: str, body: str) -> Notice | None:
     """Return the notice for the org's stream, or None if only the subject's stream gets the event."""
     if org_number:
-        number = int(org_number)
-        return Notice(number, format_frame(number, kind, body) if body else b"", kind)
+        return _numbered_notice(int(org_number), kind, body)
     if subjects.is_live_only(kind) and body:
-        return Notice(0, format_frame(None, kind, body), kind)
+        return Notice(0, Frame(None, kind, body), kind)
     return None
+
+
+def _numbered_notice(number: int, kind: str, body: str) -> Notice:
+    return Notice(number, Frame(number, kind, body) if body else None, kind)
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:

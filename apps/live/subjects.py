@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ class Subject:
     live_only_kinds: frozenset[
         str
     ]  # kinds that the org's event stream sends only live, without a number
-    path: re.Pattern[str]  # pattern of the event stream's path; its group `key` is the object's id
+    path: str  # path of the object below /api/v1, as in Django's routes, such as "runs/<uuid:key>"
     feed: Callable[
         [Principal, UUID], Any
     ]  # returns a `feeds.EventFeed` for this principal; raises NotFound

@@ -1,9 +1,14 @@
-"""Stream tickets: single-use tokens for the URL of a stream, valid for 30 s. An EventSource cannot send headers."""
+"""Stream tickets: single-use tokens for opening a stream, valid for 30 s.
+
+Browsers cannot send headers with an EventSource or a websocket. An EventSource sends its ticket in the URL, and a
+websocket as one of the subprotocols that it offers.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
@@ -21,6 +26,7 @@ from apps.orgs.principals import Principal
 from apps.web.addresses import client_ip
 
 LIFETIME = timedelta(seconds=30)
+SUBPROTOCOL_PREFIX = "drover.ticket."
 
 
 def issue(*, by: Principal) -> str:
@@ -79,6 +85,23 @@ def read_credential(request: HttpRequest) -> credentials.Credential:
     ticket = request.GET.get("ticket")
     if ticket is None:
         return authentication.read_credential(request)
+    return _redeem_for_credential(ticket, request)
+
+
+def read_websocket_credential(
+    request: HttpRequest, subprotocols: Sequence[str]
+) -> credentials.Credential:
+    """Return the credential of a websocket: from the subprotocol with a ticket, or else from the Authorization header.
+
+    A ticket in the URL is ignored. Raises AuthenticationFailed.
+    """
+    for name in subprotocols:
+        if name.startswith(SUBPROTOCOL_PREFIX):
+            return _redeem_for_credential(name.removeprefix(SUBPROTOCOL_PREFIX), request)
+    return authentication.read_credential(request)
+
+
+def _redeem_for_credential(ticket: str, request: HttpRequest) -> credentials.Credential:
     claims = redeem(ticket)
     if claims is None:
         raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")

@@ -1,6 +1,6 @@
 """Views of the org's event stream and of stream tickets.
 
-`config.asgi` passes GET requests for event streams to `apps.live.streams`, where they stay open. The view of the org's
+`config.asgi` passes GET requests for event streams to `apps.live.consumers`, where they stay open. The view of the org's
 event stream documents the route. Under plain WSGI it returns the current frames once; an EventSource then reconnects and continues.
 """
 
@@ -15,7 +15,9 @@ from rest_framework.response import Response
 
 from apps.live import tickets
 from apps.live.feeds import EventFeed
-from apps.live.streams import RETRY_FRAME, StreamTarget, feed_for, last_event_id, read_backlog
+from apps.live.frames import RETRY_LINE, event_stream_body
+from apps.live.opening import StreamTarget, feed_for, last_event_id
+from apps.live.streams import read_backlog
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
@@ -75,7 +77,8 @@ def respond_once(request: Request, feed: EventFeed) -> Response:
     backlog = read_backlog(feed, last_event_id(request._request))
     if backlog.ended and not backlog.frames:
         return Response(status=204)
-    return Response(b"".join((RETRY_FRAME, *backlog.frames)), content_type="text/event-stream")
+    body = RETRY_LINE + event_stream_body(backlog.frames)
+    return Response(body, content_type="text/event-stream")
 
 
 class StreamTicketAnswer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""Refuse requests from pages of other sites, for views that use or set the refresh cookie."""
+"""Refuse requests from pages of other sites: to views that use or set the refresh cookie, and for websockets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from apps.web.problems import Problem
 
 HEADER = "X-Requested-With"
 HEADER_VALUE = "drover"
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def refuse_cross_site(request: HttpRequest, *, cookie_only: bool) -> None:
@@ -26,6 +27,20 @@ def refuse_cross_site(request: HttpRequest, *, cookie_only: bool) -> None:
         raise Problem(403, "This request came from another site.", "cross_site")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise Problem(403, "This request came from another site.", "cross_site")
+
+
+def is_public_origin(origin: str) -> bool:
+    """Whether this Origin header has the scheme, host and port of the installation's URL."""
+    try:
+        return _scheme_host_port(origin) == _scheme_host_port(settings.PUBLIC_URL)
+    except ValueError:
+        return False
+
+
+def _scheme_host_port(url: str) -> tuple[str, str | None, int | None]:
+    """Raises ValueError if the URL is invalid."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def _own_origins(request: HttpRequest) -> set[str]:

@@ -29,9 +29,12 @@ async def open_stream(
 ) -> tuple[int, dict[str, str], bytes]:
     """Open a stream, read its first part and disconnect. Return the status, the headers and the body."""
     messages: list[dict[str, Any]] = []
+    client_messages = [{"type": "http.request", "body": b"", "more_body": False}]
     disconnected = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
+        if client_messages:
+            return client_messages.pop()
         await disconnected.wait()
         return {"type": "http.disconnect"}
 

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from apps.engine.contract import LogLine
-from apps.live.streams import StreamTarget, open_stream
+from apps.live.opening import StreamTarget, open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from uuid import UUID
 
 from apps.agent.conversations import transcripts, visibility
 from apps.live.events import dumps
 from apps.live.feeds import MAX_ROWS, Backlog, EventFeed, fetch_rows
-from apps.live.hub import format_frame
+from apps.live.frames import Frame
 from apps.live.subjects import Subject
 from apps.orgs.principals import Principal
 from apps.orgs.walls.scope import org_scope
@@ -22,7 +21,7 @@ class ConversationFeed(EventFeed):
         with org_scope(self.org_id):
             shown = transcripts.render(self.org_id, self.key)
         number: int = shown["event_sequence"]
-        return Backlog((format_frame(number, "conversation", dumps(shown)),), number)
+        return Backlog((Frame(number, "conversation", dumps(shown)),), number)
 
     def newest_number(self) -> int:
         rows = fetch_rows(
@@ -46,13 +45,12 @@ def feed_for(principal: Principal, conversation_id: UUID) -> ConversationFeed:
     return ConversationFeed(org_id, conversation_id)
 
 
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CONVERSATION = Subject(
     event_table="agent_event",
     id_column="conversation_id",
     table="agent_conversation",
     org_kinds=frozenset(),
     live_only_kinds=frozenset(),
-    path=re.compile(rf"/api/v1/agent/conversations/(?P<key>{_UUID})/events"),
+    path="agent/conversations/<uuid:key>",
     feed=feed_for,
 )

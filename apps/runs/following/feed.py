@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from django.db.models import QuerySet
 
 from apps.live.events import dumps
 from apps.live.feeds import MAX_ROWS, Backlog, EventFeed, fetch_rows
-from apps.live.hub import format_frame
+from apps.live.frames import Frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
 from apps.orgs.principals import Principal
@@ -26,10 +25,10 @@ class RunFeed(EventFeed):
         with org_scope(self.org_id):
             snapshot = snapshots.run(org_id=self.org_id, run_id=self.key)
         number: int = snapshot["event_sequence"]
-        frames = [format_frame(number, "run", dumps(snapshot))]
+        frames = [Frame(number, "run", dumps(snapshot))]
         has_ended = snapshot["status"] in ENDED
         if has_ended:
-            frames.append(format_frame(number, "end", dumps({"status": snapshot["status"]})))
+            frames.append(Frame(number, "end", dumps({"status": snapshot["status"]})))
         return Backlog(tuple(frames), number, has_ended)
 
     def newest_number(self) -> int:
@@ -63,6 +62,6 @@ RUN_SUBJECT = Subject(
     table="runs_run",
     org_kinds=frozenset({"run"}),
     live_only_kinds=frozenset({"progress"}),
-    path=re.compile(r"/api/v1/runs/(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events"),
+    path="runs/<uuid:key>",
     feed=feed_for,
 )

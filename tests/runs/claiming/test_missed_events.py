@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.live import streams
 from apps.live.feeds import MAX_ROWS, Backlog, OrgFeed
-from apps.live.hub import format_frame
+from apps.live.frames import Frame
 from apps.runs.models import Feed
 from tests.world import make_world
 
@@ -39,5 +39,5 @@ def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: 
         return await streams.Streams()._read_whole_backlog(feed, 1)
 
     backlog = asyncio.run(catch_up())
-    assert backlog.frames == (format_frame(10**9, "hello", '{"sequence":1000000000}'),)
+    assert backlog.frames == (Frame(10**9, "hello", '{"sequence":1000000000}'),)
     assert feed.read_count <= streams.MAX_BACKLOG // (MAX_ROWS * len(LARGE_BODY)) + 1

@@ -14,9 +14,10 @@ import pytest
 from django.db import OperationalError
 
 from apps.live import hub
+from apps.live.consumers import EventStreamConsumer
 from apps.live.feeds import OrgFeed
 from apps.live.limits import StreamLimits
-from apps.live.streams import Streams, StreamTarget
+from apps.live.streams import Streams
 from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
 from apps.web.problems import Problem
@@ -120,10 +121,20 @@ def is_true_in_time(condition: Callable[[], bool]) -> bool:
 
 
 # --- Streams in this process, which a test can end in different ways --------------------------------------
-Receive = Callable[[], Any]
+WaitForDisconnect = Callable[[], Any]
 
 
-async def serve_stream(streams: Streams, token: str, receive: Receive) -> None:
+async def serve_stream(
+    streams: Streams, token: str, wait_for_disconnect: WaitForDisconnect
+) -> None:
+    client_messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Any:
+        if client_messages:
+            return client_messages.pop()
+        await wait_for_disconnect()
+        return {"type": "http.disconnect"}
+
     async def send(message: Any) -> None:
         assert message
 
@@ -136,15 +147,12 @@ async def serve_stream(streams: Streams, token: str, receive: Receive) -> None:
         "client": ("127.0.0.1", 1),
         "http_version": "1.1",
     }
-    await streams(scope, receive, send, StreamTarget())
+    consumer: Any = EventStreamConsumer.as_asgi(streams=streams)
+    await consumer({**scope, "url_route": {"args": (), "kwargs": {}}}, receive, send)
 
 
 async def never_disconnect() -> None:
     await asyncio.Event().wait()
-
-
-async def disconnect_at_once() -> dict[str, str]:
-    return {"type": "http.disconnect"}
 
 
 async def wait_until_counted(streams: Streams) -> None:
@@ -158,7 +166,9 @@ def test_a_stream_is_not_counted_after_its_client_disconnects() -> None:
 
     async def open_and_end_stream() -> Streams:
         streams = Streams()
-        await asyncio.wait_for(serve_stream(streams, token, disconnect_at_once), 30)
+        await asyncio.wait_for(
+            serve_stream(streams, token, lambda: wait_until_counted(streams)), 30
+        )
         await streams.close()
         return streams
 
@@ -221,12 +231,7 @@ def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is
     async def open_and_end_stream() -> None:
         monkeypatch.setattr(hub, "_connect", fail_to_connect)
         streams, disconnected = Streams(), asyncio.Event()
-
-        async def receive() -> dict[str, str]:
-            await disconnected.wait()
-            return {"type": "http.disconnect"}
-
-        task = asyncio.create_task(serve_stream(streams, token, receive))
+        task = asyncio.create_task(serve_stream(streams, token, disconnected.wait))
         await asyncio.wait_for(wait_until_counted(streams), 30)
         disconnected.set()
         await asyncio.wait_for(task, 30)
