@@ -51,10 +51,10 @@ def decide(
         raise WrongDecision
     _audit(org, by, decision, request)
     if decision == "answer":
-        closing.answer(org, by, turn, request, answer or {})
+        closing.answer(org, by, turn, request, _checked_answer(org, by, request, answer or {}))
         return request
     if decision == "edit":
-        _replace_arguments(org, by, turn, request, arguments or {})
+        _replace_arguments(org, by, request, arguments or {})
     request.reason = reason
     state = ApprovalState.REJECTED if decision == "reject" else ApprovalState.APPROVED
     closing.decide(org, by, turn, request, state)
@@ -72,14 +72,25 @@ def _audit(org: Org, by: Principal, decision: str, request: Approval) -> None:
     )
 
 
-def _replace_arguments(
-    org: Org, by: Principal, turn: Turn, request: Approval, arguments: JsonObject
-) -> None:
+def _checked_answer(org: Org, by: Principal, request: Approval, answer: JsonObject) -> JsonObject:
+    """Return the answer as the tool has checked it. A browser may send anything."""
+    tool = registry.find(request.tool)
+    if tool is None or tool.check_answer is None:
+        return answer
+    return tool.check_answer(_context(org, by, request), tool.parse(request.arguments), answer)
+
+
+def _context(org: Org, by: Principal, request: Approval) -> ToolContext:
+    return ToolContext(
+        org=org, by=by, conversation_id=request.conversation_id, turn_id=request.turn_id
+    )
+
+
+def _replace_arguments(org: Org, by: Principal, request: Approval, arguments: JsonObject) -> None:
     tool = registry.find(request.tool)
     if tool is None:
         raise NotFound
-    context = ToolContext(org=org, by=by, conversation_id=request.conversation_id, turn_id=turn.pk)
     parsed = tool.parse(arguments)
-    request.card = tool.make_card(context, parsed)
+    request.card = tool.make_card(_context(org, by, request), parsed)
     request.arguments, request.edited = dict(arguments), True
     request.digest = digests.digest(request.tool, arguments)

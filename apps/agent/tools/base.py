@@ -125,6 +125,8 @@ class Tool(Generic[ArgumentsT]):
     perform: Callable[[ToolContext, ArgumentsT], Answer | SlowAnswer]
     card: Callable[[ToolContext, ArgumentsT], Card] | None = None
     is_question: bool = False
+    # For a question with a form: returns the answer that is stored, or raises Invalid or NotFound.
+    check_answer: Callable[[ToolContext, ArgumentsT, JsonObject], JsonObject] | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
 
     @property

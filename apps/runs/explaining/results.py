@@ -1,0 +1,76 @@
+"""What became of the last runs: their failure, or why they wrote nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from apps.engine.failures import USER_CODE_PREFIXES
+from apps.pipelines.history import versions
+from apps.runs.explaining.findings import Evidence, PipelineFacts, run_path, time_text
+from apps.runs.models import Status
+from apps.runs.snapshots import FailureSnapshot, RunSnapshot
+
+MAX_LINES = 5  # evidence lines of a failure
+
+
+def result_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
+    if not facts.runs:
+        yield Evidence("The pipeline has never run.", facts.path)
+    if facts.ended_runs:
+        yield from _last_run_evidence(facts, facts.ended_runs[0])
+
+
+def _last_run_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
+    ended = time_text(run["finished_at"])
+    match run["status"]:
+        case Status.SUCCEEDED:
+            yield from _success_evidence(facts, run)
+        case Status.CANCELLED:
+            yield Evidence(f"The last run was cancelled at {ended}.", run_path(run))
+        case Status.FAILED:
+            yield from _failure_evidence(facts, run)
+
+
+def _success_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
+    progress = run["progress"]
+    text = (
+        f"The last run succeeded at {time_text(run['finished_at'])}. It read {progress['read']:,} records, wrote"
+        f" {progress['written']:,} and rejected {progress['rejected']:,}."
+    )
+    yield Evidence(text, run_path(run))
+    if progress["read"] == 0:
+        yield _nothing_read_evidence(facts)
+
+
+def _nothing_read_evidence(facts: PipelineFacts) -> Evidence:
+    stream = versions.current_definition(facts.org, facts.pipeline).stream
+    if stream["sync_mode"] == "incremental":
+        cursor = stream["cursor_field"] or "the source's cursor"
+        text = f"The stream is read incrementally: a run reads only records with a larger {cursor} than before."
+    else:
+        text = f"The source returned no records for the stream {stream['stream']}."
+    return Evidence(text, facts.path)
+
+
+def _failure_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
+    failure, path = run["failure"], run_path(run)
+    if (first := facts.first_failure) is not None and facts.failure_count > 1:
+        since = "Since the last successful run" if facts.last_success else "So far"
+        text = f"{since}, {facts.failure_count} runs failed. The first of them was created at {time_text(first['created_at'])}."
+        yield Evidence(text, run_path(first))
+    if failure is None:
+        yield Evidence(f"The last run failed at {time_text(run['finished_at'])}.", path)
+        return
+    by_code = failure["message"].startswith(USER_CODE_PREFIXES)
+    text = (
+        f"The last run failed at {time_text(run['finished_at'])} after {run['attempt']} of {run['max_attempts']}"
+        f" attempts, class {failure['class']}"
+    )
+    yield Evidence(text, path, quote=failure["message"])
+    yield from _quoted_lines(failure, path, by_code=by_code)
+    yield Evidence(f"Advice: {failure['next_step']}", path)
+
+
+def _quoted_lines(failure: FailureSnapshot, path: str, *, by_code: bool) -> Iterator[Evidence]:
+    for line in failure["evidence"][:MAX_LINES]:
+        yield Evidence("Evidence of the failure", path, quote=line, by_code=by_code)

@@ -1,0 +1,100 @@
+"""Explain why a pipeline is late, failing, waiting or empty, with evidence from what Drover has stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.slow_calls import SlowCall
+from apps.pipelines.schedules.services import schedule_of
+from apps.pipelines.visibility import find_pipeline
+from apps.runs import queries, snapshots, visibility
+from apps.runs.explaining.changes import change_evidence
+from apps.runs.explaining.findings import Evidence, Explanation, PipelineFacts, run_path
+from apps.runs.explaining.results import result_evidence
+from apps.runs.explaining.suggestions import suggest_change
+from apps.runs.explaining.timing import timing_evidence
+from apps.runs.models import Run, Status
+from apps.runs.outputs import log_pages
+from apps.runs.outputs.log_pages import LogResult
+from apps.runs.snapshots import RunSnapshot
+
+MAX_RUNS = 10
+LOG_LINES_READ = 2000  # at the end of the log
+LOG_LINES_SHOWN = 3
+CODE_FIELDS = frozenset(
+    {"by", "stream"}
+)  # fields of log lines that the organization's own code wrote
+
+
+def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanation]:
+    """Return the call that explains the pipeline's state. Only the log of a failed run is slow. Raises NotFound."""
+    facts = _load_facts(org, by, pipeline_id)
+    evidence = (*timing_evidence(facts), *result_evidence(facts), *change_evidence(facts))
+    explanation = Explanation(pipeline_id, facts.pipeline.name, evidence, suggest_change(facts))
+    failure = facts.newest_failure
+
+    def recheck_access(principal: Principal) -> object:
+        return find_pipeline(org=org, by=principal, pipeline_id=pipeline_id)
+
+    if failure is None:
+        return SlowCall(lambda: explanation, recheck_access)
+    read_log = _log_call(org, by, failure).run
+
+    def load() -> Explanation:
+        return replace(explanation, evidence=(*evidence, *_log_evidence(failure, read_log())))
+
+    return SlowCall(load, recheck_access)
+
+
+def _load_facts(org: Org, by: Principal, pipeline_id: UUID) -> PipelineFacts:
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    rows = visibility.runs(org, by).filter(pipeline=pipeline)
+    last_success = _newest(org, rows.filter(status=Status.SUCCEEDED))
+    failures = rows.filter(status=Status.FAILED)
+    if last_success is not None:
+        failures = failures.filter(created_at__gt=last_success["created_at"])
+    first_id = failures.order_by("created_at", "id").values_list("id", flat=True).first()
+    return PipelineFacts(
+        org=org,
+        by=by,
+        pipeline=pipeline,
+        schedule=schedule_of(org, pipeline),
+        runs=queries.newest_runs(rows, org_id=org.pk, limit=MAX_RUNS),
+        last_success=last_success,
+        first_failure=snapshots.run(org_id=org.pk, run_id=first_id) if first_id else None,
+        failure_count=failures.count(),
+        now=timezone.now(),
+    )
+
+
+def _newest(org: Org, rows: QuerySet[Run]) -> RunSnapshot | None:
+    return next(iter(queries.newest_runs(rows, org_id=org.pk, limit=1)), None)
+
+
+def _log_call(org: Org, by: Principal, run: RunSnapshot) -> SlowCall[LogResult]:
+    return log_pages.read(
+        org=org,
+        by=by,
+        run_id=run["id"],
+        offset=max(0, run["log_lines"] - LOG_LINES_READ),
+        limit=LOG_LINES_READ,
+        level="warning",
+    )
+
+
+def _log_evidence(run: RunSnapshot, log: LogResult) -> list[Evidence]:
+    return [
+        Evidence(
+            f"Line {line['line']} of the log, {line['level']}",
+            f"{run_path(run)}?line={line['line']}",
+            quote=str(line["message"])[:500],
+            by_code=not CODE_FIELDS.isdisjoint(line["fields"]),
+        )
+        for line in log.page.lines[-LOG_LINES_SHOWN:]
+    ]

@@ -1,0 +1,91 @@
+"""Why a pipeline has not run yet: its schedule, and the run that waits or runs now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from statistics import median
+
+from apps.pipelines.models import Schedule
+from apps.pipelines.schedules import words
+from apps.runs.explaining.findings import Evidence, PipelineFacts, run_path, time_text
+from apps.runs.models import Status
+from apps.runs.snapshots import RunSnapshot
+
+LATE_AFTER = timedelta(minutes=2)  # the scheduler creates due runs within this time
+
+
+def timing_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
+    if not facts.pipeline.enabled:
+        text = "The pipeline is disabled, so its schedule starts no runs."
+        yield Evidence(text, facts.path)
+    yield from _schedule_evidence(facts)
+    if (run := facts.live_run) is not None:
+        yield _live_run_evidence(run)
+    yield from _duration_evidence(facts)
+
+
+def _duration_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
+    duration, interval = typical_duration(facts), _interval(facts)
+    if duration is None or interval is None or duration <= interval:
+        return
+    text = f"Runs usually take {duration:,.0f} seconds, longer than the interval of {interval:,} seconds."
+    yield Evidence(text, facts.path)
+
+
+def typical_duration(facts: PipelineFacts) -> float | None:
+    """Return the median duration of the newest successful runs in seconds, or None if there are none."""
+    durations = [
+        run["duration_seconds"]
+        for run in facts.runs
+        if run["status"] == Status.SUCCEEDED and run["duration_seconds"] is not None
+    ]
+    return median(durations) if durations else None
+
+
+def _interval(facts: PipelineFacts) -> int | None:
+    return facts.schedule.interval_seconds if facts.schedule else None
+
+
+def _schedule_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
+    schedule = facts.schedule
+    if schedule is None:
+        text = "The pipeline has no schedule, so it runs only when somebody starts it."
+        yield Evidence(text, facts.path)
+    elif schedule.paused_at is not None:
+        yield _pause_evidence(facts, schedule)
+    elif schedule.next_run_at is not None:
+        yield _next_run_evidence(facts, schedule)
+
+
+def _pause_evidence(facts: PipelineFacts, schedule: Schedule) -> Evidence:
+    person = schedule.paused_by
+    name = f" by {person.name or person.email}" if person else ""
+    text = f"The schedule has been paused{name} since {time_text(schedule.paused_at)}."
+    return Evidence(text, facts.path, quote=schedule.paused_note)
+
+
+def _next_run_evidence(facts: PipelineFacts, schedule: Schedule) -> Evidence:
+    due = schedule.next_run_at
+    if due is not None and due < facts.now - LATE_AFTER:
+        text = f"The run of {time_text(due)} is due and was not created: ask an operator whether the scheduler works."
+        return Evidence(text, facts.path)
+    text = f"The schedule is: {words.describe(schedule)}. The next run is due at {time_text(due)}."
+    return Evidence(text, facts.path)
+
+
+def _live_run_evidence(run: RunSnapshot) -> Evidence:
+    if run["status"] == Status.PENDING:
+        text = (
+            f"A run has been waiting since {time_text(run['created_at'])}: {run['waiting_reason']}. It is number"
+            f" {run['place_in_line']} in the organization's line."
+        )
+        return Evidence(text, run_path(run))
+    progress = run["progress"]
+    text = (
+        f"A run started at {time_text(run['started_at'])} is running: attempt {run['attempt']} of"
+        f" {run['max_attempts']}, {progress['written']:,} records written."
+    )
+    if progress["eta_seconds"] is not None:
+        text += f" It needs about {progress['eta_seconds']:,.0f} seconds more."
+    return Evidence(text, run_path(run))

@@ -1,0 +1,170 @@
+"""The tool that explains why a pipeline is late, failing, waiting or empty."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from apps.orgs.principals import SYSTEM
+from apps.orgs.roles import Role
+from apps.pipelines import services
+from apps.pipelines.models import Schedule
+from apps.pipelines.schedules import services as schedules
+from apps.runs.models import Run, Status
+from tests.agent.tools.runs import TIMEOUT, end_run, ended_run, line, start_run, write_log
+from tests.agent.tools.use import card, error_code, use
+from tests.world import World, make_pipeline
+
+RATE_LIMIT = {
+    "failure_class": "rate_limit",
+    "failure_message": "The source answered 429 Too Many Requests.",
+    "failure_retryable": True,
+}
+WITH_VALUES = {
+    "failure_class": "destination",
+    "failure_message": "Key (email)=(ada@example.com) already exists.",
+    "failure_evidence": ["Failing row contains (1, ada@example.com, secret hobby)."],
+    "failure_retryable": False,
+}
+
+
+def explain(world: World, pipeline: Any, role: Role = Role.MEMBER) -> Any:
+    answer = use(world, "explain_pipeline", role, pipeline_id=str(pipeline.pk))
+    assert answer.ok, answer.content
+    return answer.content
+
+
+def texts(world: World, pipeline: Any, role: Role = Role.MEMBER) -> str:
+    return "\n".join(found["text"] for found in explain(world, pipeline, role)["evidence"])
+
+
+def test_a_disabled_pipeline_without_a_schedule_is_explained(world: World) -> None:
+    found = texts(world, make_pipeline(world, enabled=False), Role.VIEWER)
+
+    assert "is disabled" in found
+    assert "has no schedule" in found
+    assert "has never run" in found
+
+
+def test_a_paused_schedule_names_its_person_and_note(world: World) -> None:
+    pipeline = make_pipeline(world, schedule="0 6 * * *")
+    with world.scope():
+        schedules.pause(
+            org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, note="The shop moves house"
+        )
+
+    assert "paused" in texts(world, pipeline)
+    assert "The shop moves house" in texts(world, pipeline)
+
+
+def test_a_due_time_that_passed_without_a_run_is_late(world: World) -> None:
+    pipeline = make_pipeline(world, schedule="0 6 * * *")
+    assert "was not created" not in texts(world, pipeline)
+    with world.scope():
+        past = timezone.now() - timedelta(hours=1)
+        Schedule.objects.for_org(world.org).update(next_run_at=past)
+
+    assert "was not created" in texts(world, pipeline)
+
+
+def test_a_waiting_run_has_its_reason_and_its_place_in_line(world: World) -> None:
+    start_run(world, make_pipeline(world))
+    pipeline = make_pipeline(world)
+    run_id = start_run(world, pipeline)
+    (found,) = [
+        item for item in explain(world, pipeline)["evidence"] if item["link"] == f"/runs/{run_id}"
+    ]
+
+    assert "waiting for a worker. It is number 2 in" in found["text"]
+
+
+def test_a_failure_is_explained_by_its_log_and_by_the_change_before_it(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    ended_run(world, pipeline)
+    with world.scope():
+        change = {"streams": [{"table": "all_flights"}]}
+        services.update(
+            org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"config": change}
+        )
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+    newest = start_run(world, pipeline)
+    write_log(world, newest, line("fine"), line("The server hung up", "error"))
+    end_run(world, newest, Status.FAILED, **TIMEOUT)
+    content = explain(world, pipeline)
+    found = "\n".join(item["text"] for item in content["evidence"])
+
+    assert "Since the last successful run, 2 runs failed" in found
+    assert "longer than its time limit" in found
+    assert "Advice: Raise the pipeline's time limit" in found
+    assert "Version 2 was saved" in found
+    assert "streams.0.table: generated -> all_flights" in found
+    assert "Line 1 of the log, error: The server hung up" in found
+    assert f"/runs/{newest}?line=1" in [item["link"] for item in content["evidence"]]
+
+
+def test_only_members_who_may_see_the_audit_log_get_its_events(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    with world.scope():
+        services.update(
+            org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"timeout_seconds": 10}
+        )
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+
+    assert "Audit log: pipeline.update" in texts(world, pipeline, Role.ADMIN)
+    assert "Audit log" not in texts(world, pipeline, Role.MEMBER)
+
+
+def test_the_suggested_change_can_be_approved_as_it_is(world: World) -> None:
+    pipeline = make_pipeline(world, timeout_seconds=60)
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+    suggestion = explain(world, pipeline)["suggested_change"]
+    shown = card(world, suggestion["tool"], **suggestion["arguments"])
+
+    assert shown["changes"] == [{"field": "timeout_seconds", "before": 60, "after": 120}]
+
+
+def test_a_rate_limit_suggests_to_run_less_often(world: World) -> None:
+    pipeline = make_pipeline(world, schedule={"interval_seconds": 600})
+    ended_run(world, pipeline, Status.FAILED, **RATE_LIMIT)
+    suggestion = explain(world, pipeline)["suggested_change"]
+
+    assert suggestion["arguments"]["schedule"] == {"interval_seconds": 1200}
+
+
+def test_runs_that_take_longer_than_the_interval_suggest_a_longer_interval(world: World) -> None:
+    pipeline = make_pipeline(world, schedule={"interval_seconds": 60})
+    ended_run(world, pipeline, started_at=timezone.now() - timedelta(seconds=280))
+    content = explain(world, pipeline)
+
+    assert "longer than the interval of 60 seconds" in str(content["evidence"])
+    assert content["suggested_change"]["arguments"]["schedule"] == {"interval_seconds": 600}
+
+
+def test_a_successful_run_without_records_is_explained(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+
+    assert "returned no records for the stream generated" in texts(world, pipeline)
+    with world.scope():
+        Run.objects.for_org(world.org).update(records_read=5)
+    assert "returned no records" not in texts(world, pipeline)
+
+
+def test_failures_are_explained_without_record_values(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline, Status.FAILED, **WITH_VALUES)
+    found = texts(world, pipeline)
+
+    assert "Key (email)=" in found
+    assert "ada@example.com" not in found
+    assert "secret hobby" not in found
+
+
+def test_a_stranger_gets_no_explanation(world: World, stranger: World) -> None:
+    pipeline = make_pipeline(world)
+    answer = use(stranger, "explain_pipeline", pipeline_id=str(pipeline.pk))
+
+    assert error_code(answer) == "not_found"
