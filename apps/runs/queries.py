@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,32 @@ def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSna
     """Return the newest of these runs of the org, newest first."""
     newest = rows.order_by("-created_at", "-id")[:limit]
     return render_runs(org_id, list(newest.values(*COLUMNS)))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSize:
+    """What the newest successful run of a stream read. `pages` is also the number of requests of most sources."""
+
+    records: int
+    pages: int
+    pipeline_name: str
+
+
+def expected_size(rows: QuerySet[Run], *, connector_id: UUID, stream: str) -> ExpectedSize | None:
+    """Return what one of these runs read from the stream of the source, or None if none of them succeeded."""
+    run = (
+        rows.filter(
+            status=Status.SUCCEEDED,
+            pipeline__source_connector_id=connector_id,
+            pipeline__stream=stream,
+        )
+        .select_related("pipeline")
+        .order_by("-created_at", "-id")
+        .first()
+    )
+    if run is None:
+        return None
+    return ExpectedSize(run.records_read, run.iterations, run.pipeline.name)
 
 
 def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:

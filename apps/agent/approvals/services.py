@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.utils import timezone
@@ -11,7 +12,7 @@ from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import AlreadyDecided, WrongDecision
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
 from apps.agent.tools import registry
-from apps.agent.tools.base import ToolContext
+from apps.agent.turns.acting import acting_member
 from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import NotFound
@@ -51,10 +52,10 @@ def decide(
         raise WrongDecision
     _audit(org, by, decision, request)
     if decision == "answer":
-        closing.answer(org, by, turn, request, _checked_answer(org, by, request, answer or {}))
+        closing.answer(org, by, turn, request, _checked_answer(by, turn, request, answer or {}))
         return request
     if decision == "edit":
-        _replace_arguments(org, by, request, arguments or {})
+        _replace_arguments(by, turn, request, arguments or {})
     request.reason = reason
     state = ApprovalState.REJECTED if decision == "reject" else ApprovalState.APPROVED
     closing.decide(org, by, turn, request, state)
@@ -72,25 +73,21 @@ def _audit(org: Org, by: Principal, decision: str, request: Approval) -> None:
     )
 
 
-def _checked_answer(org: Org, by: Principal, request: Approval, answer: JsonObject) -> JsonObject:
+def _checked_answer(by: Principal, turn: Turn, request: Approval, answer: JsonObject) -> JsonObject:
     """Return the answer as the tool has checked it. A browser may send anything."""
     tool = registry.find(request.tool)
     if tool is None or tool.check_answer is None:
         return answer
-    return tool.check_answer(_context(org, by, request), tool.parse(request.arguments), answer)
-
-
-def _context(org: Org, by: Principal, request: Approval) -> ToolContext:
-    return ToolContext(
-        org=org, by=by, conversation_id=request.conversation_id, turn_id=request.turn_id
+    return tool.check_answer(
+        replace(acting_member(turn), by=by), tool.parse(request.arguments), answer
     )
 
 
-def _replace_arguments(org: Org, by: Principal, request: Approval, arguments: JsonObject) -> None:
+def _replace_arguments(by: Principal, turn: Turn, request: Approval, arguments: JsonObject) -> None:
     tool = registry.find(request.tool)
     if tool is None:
         raise NotFound
     parsed = tool.parse(arguments)
-    request.card = tool.make_card(_context(org, by, request), parsed)
+    request.card = tool.make_card(replace(acting_member(turn), by=by), parsed)
     request.arguments, request.edited = dict(arguments), True
     request.digest = digests.digest(request.tool, arguments)

@@ -156,9 +156,21 @@ class Tool(Generic[ArgumentsT]):
 
     def schema(self) -> JsonObject:
         """Return the JSON Schema of the arguments."""
-        schema = self.arguments.model_json_schema()
-        schema.pop("title", None)
+        schema: JsonObject = _without_titles(self.arguments.model_json_schema())
         return schema
+
+
+def _without_titles(node: Any) -> Any:
+    """Return the schema without the titles that pydantic adds. They repeat the names, and cost tokens."""
+    if isinstance(node, list):
+        return [_without_titles(inner) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: _without_titles(inner)
+        for name, inner in node.items()
+        if not (name == "title" and isinstance(inner, str))
+    }
 
 
 def _message(item: Any) -> str:

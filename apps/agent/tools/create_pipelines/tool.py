@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from uuid import UUID
 
 from django.utils import timezone
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
+from apps.agent.tools.links import connector_label, pipeline_link
 from apps.connectors import services as connectors
+from apps.connectors.models import Connector
 from apps.orgs.roles import Permission
 from apps.pipelines import services
+from apps.pipelines.definition import StreamDocument
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
+from apps.runs import queries, visibility
 
 SHOWN_TIMES = 3
 
@@ -28,17 +33,19 @@ def perform(context: ToolContext, arguments: CreatePipelines) -> Answer:
         f"Created {names}. It is disabled until you enable it."
         if len(created) == 1
         else f"Created {len(created)} pipelines: {names}. They are disabled until you enable them.",
-        links=tuple({"label": p.name, "path": f"/pipelines/{p.pk}"} for p in created),
+        links=tuple(pipeline_link(pipeline) for pipeline in created),
     )
 
 
 def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     facts: list[tuple[str, str]] = []
+    warnings: dict[str, None] = {}  # each once, in this order
     for proposal in arguments.pipelines:
         facts += _facts(context, proposal, _create(context, proposal))
+        warnings |= dict.fromkeys(_warnings(context, proposal))
     count = len(arguments.pipelines)
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
-    return Card(title, facts=tuple(facts))
+    return Card(title, facts=tuple(facts), warnings=tuple(warnings))
 
 
 def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
@@ -68,23 +75,65 @@ def _facts(
     stream = versions.current_definition(context.org, created).stream
     facts = [
         ("Name", created.name),
-        ("Source", _connector_name(context, proposal.source_connector_id)),
+        ("Source", connector_label(_find_connector(context, proposal.source_connector_id))),
         ("Stream", stream["stream"]),
         ("Sync mode", _sync_mode(stream)),
-        ("Destination", _connector_name(context, proposal.destination_connector_id)),
+        (
+            "Destination",
+            connector_label(_find_connector(context, proposal.destination_connector_id)),
+        ),
         ("Table", stream["table"]),
         ("Write mode", stream["write_mode"]),
         *_schedule_facts(context, created),
+        *_size_facts(context, proposal),
+        *_needs(stream),
     ]
+    if created.domain:
+        facts.append(("Domain", created.domain.name))
     return [*facts, ("State", "Disabled until you enable it")]
 
 
-def _connector_name(context: ToolContext, connector_id: Any) -> str:
-    connector = connectors.find_connector(org=context.org, by=context.by, connector_id=connector_id)
-    return f"{connector.name} ({connector.kind})"
+def _size_facts(context: ToolContext, proposal: ProposedPipeline) -> list[tuple[str, str]]:
+    """Return the rows and requests to expect, if another pipeline has read this stream before."""
+    size = queries.expected_size(
+        visibility.runs(context.org, context.by),
+        connector_id=proposal.source_connector_id,
+        stream=proposal.streams[0].stream,
+    )
+    if size is None:
+        return [("Rows and requests to expect", "Not known before the first run")]
+    since = f"as in the last run of {size.pipeline_name}"
+    return [
+        ("Rows to expect", f"{size.records:,}, {since}"),
+        ("Requests to expect", f"{size.pages:,}, one for each page, {since}"),
+    ]
 
 
-def _sync_mode(stream: Any) -> str:
+def _needs(stream: StreamDocument) -> list[tuple[str, str]]:
+    """Return what the stream must have for its modes."""
+    needs = []
+    if stream["sync_mode"] == "incremental" and stream["cursor_field"]:
+        needs.append(f"the column {stream['cursor_field']} grows with each new or changed row")
+    if stream["write_mode"] == "merge":
+        needs.append(f"the columns {', '.join(stream['primary_key'])} identify a row")
+    return [("Needs", "; ".join(needs))] if needs else []
+
+
+def _warnings(context: ToolContext, proposal: ProposedPipeline) -> Iterator[str]:
+    """Yield a warning for each connector that is not known to work."""
+    for connector_id in (proposal.source_connector_id, proposal.destination_connector_id):
+        connector = _find_connector(context, connector_id)
+        if connector.check_ok is None:
+            yield f"The {connector.role} {connector.name} has not been checked with its settings yet."
+        elif not connector.check_ok:
+            yield f"The last check of the {connector.role} {connector.name} failed."
+
+
+def _find_connector(context: ToolContext, connector_id: UUID) -> Connector:
+    return connectors.find_connector(org=context.org, by=context.by, connector_id=connector_id)
+
+
+def _sync_mode(stream: StreamDocument) -> str:
     mode = str(stream["sync_mode"]).replace("_", " ").capitalize()
     return f"{mode}, cursor {stream['cursor_field']}" if stream["cursor_field"] else mode
 
