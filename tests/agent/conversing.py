@@ -32,8 +32,8 @@ class Talk:
             f"/api/v1/agent/conversations/{self.id}/{path}", body, format="json"
         )
 
-    def send(self, text: str) -> Any:
-        answer = self.post("messages", text=text)
+    def send(self, text: str, page: str = "") -> Any:
+        answer = self.post("messages", text=text, page=page)
         assert answer.status_code == 202, answer.json()
         return answer
 

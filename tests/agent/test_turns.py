@@ -46,9 +46,10 @@ def test_guided_mode_lists_pipelines(world: World) -> None:
 def script(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> None:
     """Let the model take these steps, one after the other."""
     from apps.agent.guided import planner
+    from apps.agent.guided.turns import messages_of_turn
 
     def next_step(messages: Any) -> Any:
-        turn = planner._messages_of_turn(messages)
+        turn = messages_of_turn(messages)
         return steps[min(sum(m.type == "ai" for m in turn), len(steps) - 1)]
 
     monkeypatch.setattr(planner, "next_step", next_step)
@@ -71,7 +72,7 @@ def decide(client: Any, conversation: str, approval: str, **body: Any) -> Any:
 
 
 def test_an_approved_change_is_made_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from apps.agent.guided.planner import Step
+    from apps.agent.guided.turns import Step
 
     pipeline = make_pipeline(world, name="flights")
     off = ("set_pipeline_enabled", {"pipeline_id": str(pipeline.pk), "enabled": False})
@@ -94,7 +95,7 @@ def test_an_approved_change_is_made_once(world: World, monkeypatch: pytest.Monke
 def test_a_question_is_answered_by_the_next_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.agent.guided.planner import Step
+    from apps.agent.guided.turns import Step
 
     script(
         monkeypatch,
@@ -115,7 +116,7 @@ def test_a_question_is_answered_by_the_next_message(
 
 
 def test_a_rejected_change_is_not_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from apps.agent.guided.planner import Step
+    from apps.agent.guided.turns import Step
 
     pipeline = make_pipeline(world, name="flights")
     off = ("set_pipeline_enabled", {"pipeline_id": str(pipeline.pk), "enabled": False})
@@ -137,7 +138,7 @@ def test_a_rejected_change_is_not_made(world: World, monkeypatch: pytest.MonkeyP
 def test_a_message_supersedes_an_open_approval(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.agent.guided.planner import Step
+    from apps.agent.guided.turns import Step
 
     pipeline = make_pipeline(world, name="flights")
     off = ("set_pipeline_enabled", {"pipeline_id": str(pipeline.pk), "enabled": False})
@@ -160,7 +161,7 @@ def test_a_message_supersedes_an_open_approval(
 def test_an_approved_proposal_creates_disabled_pipelines(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.agent.guided.planner import Step
+    from apps.agent.guided.turns import Step
 
     source = make_connector(world, name="numbers")
     destination = make_connector(world, role="destination", kind="logger", name="log")

@@ -27,6 +27,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
+from apps.agent.graphs import prompts
 from apps.agent.graphs import call_ids
 from apps.agent.tools import registry
 from apps.agent.turns import calls
@@ -60,7 +61,7 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
         handler: Callable[[ModelRequest[GraphContext]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         context = request.runtime.context
-        prompt = SystemMessage(context.prompt)
+        prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
         response = await handler(request.override(model=context.model, system_message=prompt))
         response.result = [
             call_ids.make_unique(message, request.messages)
@@ -135,6 +136,12 @@ def _requested_call(request: ToolCallRequest) -> RequestedCall:
     return calls.requested_call(
         info.task_id, tool_call_id=str(call["id"]), tool=call["name"], arguments=call["args"]
     )
+
+
+def _page(messages: list[AnyMessage]) -> str:
+    """Return the path of the page from which the newest message of the user was sent, or ""."""
+    newest = next((m for m in reversed(messages) if isinstance(m, HumanMessage)), None)
+    return str(newest.additional_kwargs.get("page", "")) if newest else ""
 
 
 def _claimed(request: ToolCallRequest) -> ClaimedTurn:

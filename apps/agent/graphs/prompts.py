@@ -24,3 +24,10 @@ def load(name: str, context: ToolContext) -> Prompt:
     content = (FOLDER / f"{name}.md").read_text()
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return Prompt(content, f"{name}@{digest}")
+
+
+def with_page(prompt: str, page: str) -> str:
+    """Return the prompt with the page of the dashboard that the user sees. Turns store only such paths as pages."""
+    if not page:
+        return prompt
+    return f'{prompt}\n- The user is on the page {page} of the dashboard. "This run" or "it" may mean that page.'

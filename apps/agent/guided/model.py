@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
 from apps.agent.guided import planner
+
+_WORD = re.compile(r"\s*\S+\s*")
 
 
 class GuidedModel(BaseChatModel):
@@ -47,7 +50,7 @@ class GuidedModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         answer = _answer(messages)
-        for word in answer.text.splitlines(keepends=True):
+        for word in _WORD.findall(answer.text):
             yield _chunk(AIMessageChunk(content=word, id=answer.id))
             await asyncio.sleep(0)
         calls = [

@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import BaseMessage
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What the agent says, and the tools it calls."""
-
-    text: str = ""
-    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-
-
-INTRODUCTION = (
-    "I am Drover's guided mode, not a language model. I understand requests such as"
-    ' "list pipelines". An admin can set a language model in the settings.'
+from apps.agent.guided.intents import (
+    connecting,
+    explaining,
+    listing,
+    making,
+    pipelines,
+    schedules,
 )
+from apps.agent.guided.reading import read_request
+from apps.agent.guided.requests import (
+    AddStreams,
+    ChangeSchedule,
+    ChangeState,
+    ConnectSystem,
+    Explain,
+    Help,
+    ListObjects,
+    MakePipelines,
+    MakeSource,
+    Request,
+    ShowPipeline,
+)
+from apps.agent.guided.turns import OtherRequest, Step, StepTaken, Turn
+
+MAX_REQUESTS = 5  # in one turn: each answer to a question may be another request
+INTRODUCTION = (
+    "I am Drover's guided mode, not a language model: I understand a fixed set of requests."
+)
+EXAMPLES = """You can say, for example:
+- copy flights from Flights database to Parquet files every 6 hours
+- list pipelines, list failed runs, list streams of Flights database
+- enable flights, run it, cancel it, retry it, delete it
+- why is flights late?
+- change the schedule of flights to weekdays at 7:30 in Berlin
+- add airlines to flights
+- connect postgres
+
+An admin can choose a language model in the settings."""
+NOT_UNDERSTOOD = "I do not understand that."
 
 
 def next_step(messages: Sequence[BaseMessage]) -> Step:
-    """Return the next step."""
-    turn = _messages_of_turn(messages)
-    results = [message for message in turn if isinstance(message, ToolMessage)]
-    request = turn[0].text.lower() if turn else ""
-    if "pipelines" in request and not results:
-        return Step("", (("list_pipelines", {}),))
-    if results:
-        return Step(results[-1].text)
-    return Step(INTRODUCTION)
+    """Return the next step. The first answer of a conversation says that this is not a language model."""
+    turn = Turn(messages)
+    step = _step(turn)
+    if not turn.is_first_answer:
+        return step
+    return replace(
+        step, text=f"{INTRODUCTION} {step.text}".rstrip() + ("\n\n" if step.calls else "")
+    )
 
 
-def _messages_of_turn(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
-    start = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=0)
-    return messages[start:]
+def _step(turn: Turn) -> Step:
+    request = read_request(turn.request)
+    for _ in range(MAX_REQUESTS):
+        try:
+            return Step(_answer(turn, request))
+        except StepTaken as taken:
+            return taken.step
+        except OtherRequest as other:
+            request = read_request(other.text)
+    return Step("Please begin again with one request.")
+
+
+def _answer(turn: Turn, request: Request) -> str:
+    """Return the answer to the request. Raises StepTaken and OtherRequest."""
+    match request:
+        case MakePipelines():
+            return making.make_pipelines(turn, request)
+        case AddStreams():
+            return making.add_streams(turn, request)
+        case ListObjects():
+            return listing.list_objects(turn, request)
+        case ChangeState():
+            return pipelines.change_state(turn, request)
+        case ShowPipeline():
+            return pipelines.show_pipeline(turn, request)
+        case ChangeSchedule():
+            return schedules.change_schedule(turn, request)
+        case Explain():
+            return explaining.explain(turn, request)
+        case ConnectSystem():
+            return connecting.connect_system(turn, request)
+        case MakeSource():
+            return connecting.make_source(turn, request)
+        case Help():
+            return EXAMPLES
+    return f"{NOT_UNDERSTOOD} {EXAMPLES}"

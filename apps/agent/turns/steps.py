@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
 from apps.orgs.walls.scope import org_scope
 
+_PAGE = re.compile(r"/[\w/-]{0,200}", re.ASCII)
 CLOSED_MESSAGES = {
     ApprovalState.EXPIRED: "The request for approval has expired, so the call had no effect.",
     ApprovalState.STOPPED: "The turn ended before the user decided, so the call had no effect.",
@@ -54,7 +56,7 @@ def next_step(claimed: ClaimedTurn, state: StateSnapshot) -> Step:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         if not _is_submitted(state, turn):
-            return Submit(HumanMessage(turn.text, id=str(turn.pk)))
+            return Submit(_message_of(turn))
         if not state.next:
             return Finished()
         for task in state.tasks:
@@ -83,6 +85,12 @@ def unanswered_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMes
             )
             for call in calls
         ]
+
+
+def _message_of(turn: Turn) -> HumanMessage:
+    """Return the user's message, with the page from which it was sent if it is a path of the dashboard."""
+    page = {"page": turn.page} if _PAGE.fullmatch(turn.page) else {}
+    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs=page)
 
 
 def _is_submitted(state: StateSnapshot, turn: Turn) -> bool:

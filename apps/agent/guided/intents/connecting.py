@@ -1,0 +1,41 @@
+"""Connect a system, or make a source from the description of an API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.agent.guided.requests import ConnectSystem, MakeSource
+from apps.agent.guided.turns import Turn
+from apps.agent.tools import registry
+
+
+def connect_system(turn: Turn, request: ConnectSystem) -> str:
+    kind = request.kind or _choose_kind(turn, request.role)
+    if registry.find("request_connector") is None:
+        return f"Add the {kind} {request.role} under Connectors, then tell me what to copy."
+    arguments: dict[str, Any] = {"kind": kind, "role": request.role}
+    answer = turn.call(
+        "request_connector", arguments, "Fill in this form. I do not see the secrets."
+    )
+    if not answer.ok:
+        return answer.failure
+    if not answer.content:
+        return f"No {request.role} was saved."
+    name = answer.content.get("name")
+    if request.role == "destination":
+        return f"The destination {name} is saved. Tell me what to copy to it."
+    return f'The source {name} is saved. Say, for example, "list streams of {name}".'
+
+
+def _choose_kind(turn: Turn, role: str) -> str:
+    rows = turn.read("list_connector_kinds", {"role": role}).rows("kinds")
+    kinds = [str(row["kind"]) for row in rows]
+    return kinds[turn.choose(f"Which kind of {role}?", kinds)]
+
+
+def make_source(turn: Turn, request: MakeSource) -> str:
+    subject = f" from {request.address}" if request.address else ""
+    return (
+        f"The source builder makes a source{subject}. Open Custom sources, choose Build with the agent, and give it the"
+        " address, the file or the text there. This conversation is for pipelines."
+    )

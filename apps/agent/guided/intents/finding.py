@@ -1,0 +1,144 @@
+"""Find what a request means, with the tools that list objects. Ask the user if it is not clear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, ToolMessage
+
+from apps.agent.guided import vocabulary
+from apps.agent.guided.matching import matching, matching_connectors
+from apps.agent.guided.turns import Turn
+from apps.json import JsonObject
+
+Rows = list[dict[str, Any]]
+_PAGE = re.compile(r"/(?P<kind>pipelines|runs)/(?P<id>[0-9a-f-]{36})(?:/.*)?")
+_LIMITS = (1, 4, 20)  # the limit of a list is divided by these numbers until the answer fits
+
+
+def read_rows(turn: Turn, tool: str, arguments: JsonObject, key: str, *, limit: int) -> Rows:
+    """Return the rows that a tool lists. If they are too many for one answer, fewer are asked for."""
+    for divisor in _LIMITS:
+        answer = turn.call(tool, {**arguments, "limit": max(1, limit // divisor)})
+        if not answer.ok:
+            raise turn.end(answer.failure)
+        if not answer.was_cut:
+            return answer.rows(key)
+    raise turn.end("The answer is too long for me.")
+
+
+def find_pipeline(turn: Turn, name: str) -> dict[str, Any]:
+    """Return the pipeline of this name, of the page, or the one that was mentioned before: at least its id and name."""
+    if name.lower() in vocabulary.PRONOUNS:
+        return _mentioned_pipeline(turn)
+    rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
+    found = matching(name, rows, lambda row: str(row["name"])) or matching(
+        name, rows, lambda row: str(row.get("stream") or "")
+    )
+    if not rows:
+        raise turn.end("There are no pipelines yet.")
+    if len(found) == 1:
+        return found[0]
+    question = f'There is no pipeline "{name}". Which one do you mean?'
+    return choose_row(turn, "Which pipeline do you mean?" if found else question, found or rows)
+
+
+def choose_row(turn: Turn, question: str, rows: Rows) -> dict[str, Any]:
+    """Return the row that the user chooses by its name."""
+    return rows[turn.choose(question, [str(row["name"]) for row in rows])]
+
+
+def run_of_page(turn: Turn) -> str:
+    """Return the id of the run whose page the user sees, or ""."""
+    page = _PAGE.fullmatch(turn.page)
+    return page["id"] if page and page["kind"] == "runs" else ""
+
+
+def _mentioned_pipeline(turn: Turn) -> dict[str, Any]:
+    page = _PAGE.fullmatch(turn.page)
+    if page and page["kind"] == "runs":
+        pipeline = turn.read("show_run", {"run_id": page["id"]}).content.get("pipeline")
+        if isinstance(pipeline, dict):
+            return pipeline
+    pipeline_id = page["id"] if page and page["kind"] == "pipelines" else _last_pipeline_id(turn)
+    if pipeline_id:
+        return dict(turn.read("show_pipeline", {"pipeline_id": pipeline_id}).content)
+    rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
+    if not rows:
+        raise turn.end("There are no pipelines yet.")
+    return rows[0] if len(rows) == 1 else choose_row(turn, "Which pipeline do you mean?", rows)
+
+
+def _last_pipeline_id(turn: Turn) -> str:
+    """Return the id of the pipeline that an earlier turn has used or created last, or ""."""
+    for message in reversed(turn.earlier):
+        if isinstance(message, ToolMessage) and message.name == "create_pipelines":
+            created = re.findall(r'"id":\s*"([0-9a-f-]{36})"', message.text)
+            if created:
+                return str(created[-1])
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            if pipeline_id := call["args"].get("pipeline_id"):
+                return str(pipeline_id)
+    return ""
+
+
+def find_connector(turn: Turn, name: str, role: str, connectors: Rows) -> dict[str, Any]:
+    """Return the source or destination of this name or kind. Without a name, the only one there is."""
+    candidates = [row for row in connectors if row["role"] == role]
+    if not candidates:
+        raise turn.end(
+            f'There is no {role} yet. Say "connect postgres as a {role}", or add one under Connectors.'
+        )
+    if not name:
+        question = (
+            "Which source do you mean?" if role == "source" else "Where should it be written to?"
+        )
+        return candidates[0] if len(candidates) == 1 else choose_row(turn, question, candidates)
+    found = matching_connectors(name, candidates)
+    if len(found) == 1:
+        return dict(found[0])
+    if found:
+        return choose_row(turn, f'Which {role} do you mean by "{name}"?', found)
+    return choose_row(turn, f'There is no {role} "{name}". Which one do you mean?', candidates)
+
+
+def streams_matching(turn: Turn, connector_ids: Sequence[str], name: str) -> list[Rows]:
+    """Return for each source its streams that match the name best."""
+    words = re.findall(r"[^\W_]+", name)
+    search = max(words, key=len, default=name).removesuffix("s")[:100]
+    answers = turn.call_all(
+        [
+            ("list_streams", {"connector_id": connector_id, "search": search, "limit": 12})
+            for connector_id in connector_ids
+        ]
+    )
+    return [matching(name, answer.rows("streams"), stream_name) for answer in answers]
+
+
+def find_stream(turn: Turn, connector: JsonObject, name: str) -> dict[str, Any]:
+    """Return the stream of this name. Without a name, the only one there is."""
+    if name:
+        (found,) = streams_matching(turn, [str(connector["id"])], name)
+        if len(found) == 1:
+            return dict(found[0])
+        if found:
+            return choose_row(turn, f'Which stream do you mean by "{name}"?', list(found))
+    rows = all_streams(turn, connector)
+    if not rows:
+        raise turn.end(f"The source {connector['name']} offers no streams.")
+    if not name:
+        question = f"Which stream of {connector['name']}?"
+        return rows[0] if len(rows) == 1 else choose_row(turn, question, rows)
+    question = f'The source {connector["name"]} has no stream "{name}". Which one do you mean?'
+    return choose_row(turn, question, rows)
+
+
+def all_streams(turn: Turn, connector: JsonObject) -> Rows:
+    arguments = {"connector_id": str(connector["id"])}
+    return read_rows(turn, "list_streams", arguments, "streams", limit=50)
+
+
+def stream_name(stream: JsonObject) -> str:
+    return str(stream["name"])

@@ -1,0 +1,193 @@
+"""Propose pipelines: find the source, the streams and the destination, and ask for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apps.agent.guided.intents import finding
+from apps.agent.guided.intents.finding import Rows
+from apps.agent.guided.intents.schedules import choose_schedule, schedule_argument
+from apps.agent.guided.matching import matching, matching_connectors
+from apps.agent.guided.requests import AddStreams, MakePipelines
+from apps.agent.guided.turns import Turn
+from apps.json import JsonObject
+from apps.pipelines.schedules import words
+from apps.pipelines.schedules.plans import Plan
+
+MAX_PIPELINES = 50  # in one proposal
+MAX_SEARCHED_SOURCES = 6
+
+
+def make_pipelines(turn: Turn, request: MakePipelines) -> str:
+    connectors = finding.read_rows(turn, "list_connectors", {}, "connectors", limit=200)
+    source, names = _find_source(turn, request, connectors)
+    streams = _find_streams(turn, request, source, names)
+    destination = finding.find_connector(turn, request.destination, "destination", connectors)
+    plan = choose_schedule(turn, request.schedule)
+    return _propose(turn, request, source, streams, destination, plan)
+
+
+def add_streams(turn: Turn, request: AddStreams) -> str:
+    """Propose a pipeline for each stream, with the source, destination and schedule of another pipeline."""
+    pipeline = finding.find_pipeline(turn, request.pipeline)
+    detail = turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content
+    config = detail["config"]
+    connectors = finding.read_rows(turn, "list_connectors", {}, "connectors", limit=200)
+    by_id = {str(connector["id"]): connector for connector in connectors}
+    source = by_id.get(str(config["source"].get("connector_id")))
+    destination = by_id.get(str(config["destination"].get("connector_id")))
+    if source is None or destination is None:
+        raise turn.end(f"{pipeline['name']} has no saved source and destination that you can use.")
+    streams = [finding.find_stream(turn, source, name) for name in request.streams]
+    return _propose(turn, MakePipelines(), source, streams, destination, _plan_of(detail))
+
+
+def _plan_of(detail: JsonObject) -> Plan | None:
+    schedule = detail.get("schedule")
+    if not isinstance(schedule, dict):
+        return None
+    return Plan(
+        cron=str(schedule.get("cron") or ""),
+        interval_seconds=schedule.get("interval_seconds"),
+        timezone=str(schedule.get("timezone") or "UTC"),
+    )
+
+
+def _find_source(
+    turn: Turn, request: MakePipelines, connectors: Rows
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the source, and the names of the streams that are still to be found in it.
+
+    "Copy Weather API to Warehouse" names the source in the place of the stream.
+    """
+    sources = [connector for connector in connectors if connector["role"] == "source"]
+    if request.source or not request.streams:
+        return finding.find_connector(turn, request.source, "source", connectors), request.streams
+    first = request.streams[0]
+    named = matching(first, sources, lambda source: str(source["name"]))
+    if len(request.streams) == 1 and len(named) == 1 and len(first.split()) > 1:
+        return named[0], ()
+    offers = _sources_with_stream(turn, sources, first)
+    if len(offers) == 1:
+        return offers[0], request.streams
+    if offers:
+        question = f"Several sources have {first}. From which one?"
+        return finding.choose_row(turn, question, offers), request.streams
+    if len(request.streams) == 1 and matching_connectors(first, sources):
+        return finding.find_connector(turn, first, "source", connectors), ()
+    return finding.find_connector(turn, "", "source", connectors), request.streams
+
+
+def _sources_with_stream(turn: Turn, sources: Rows, name: str) -> Rows:
+    searched = sources[:MAX_SEARCHED_SOURCES]
+    if not searched:
+        return []
+    found = finding.streams_matching(turn, [str(source["id"]) for source in searched], name)
+    return [source for source, streams in zip(searched, found, strict=True) if streams]
+
+
+def _find_streams(
+    turn: Turn, request: MakePipelines, source: JsonObject, names: tuple[str, ...]
+) -> Rows:
+    if request.all_streams:
+        streams = finding.all_streams(turn, source)
+        if len(streams) >= MAX_PIPELINES:
+            raise turn.end(
+                f"{source['name']} has very many streams: name up to {MAX_PIPELINES} of them."
+            )
+        if not streams:
+            raise turn.end(f"The source {source['name']} offers no streams.")
+        return streams
+    return [finding.find_stream(turn, source, name) for name in names or ("",)]
+
+
+def _propose(
+    turn: Turn,
+    request: MakePipelines,
+    source: JsonObject,
+    streams: Rows,
+    destination: JsonObject,
+    plan: Plan | None,
+) -> str:
+    pipeline_names = _free_names(turn, request, streams, destination)
+    proposals = [
+        {
+            "name": name,
+            "source_connector_id": str(source["id"]),
+            "destination_connector_id": str(destination["id"]),
+            "streams": [_proposed_stream(turn, request, stream, is_only=len(streams) == 1)],
+            "schedule": schedule_argument(plan),
+        }
+        for name, stream in zip(pipeline_names, streams, strict=True)
+    ]
+    when = words.describe(plan) if plan else "Without a schedule"
+    subject = "this pipeline" if len(proposals) == 1 else f"these {len(proposals)} pipelines"
+    text = f"I propose {subject} from {source['name']} to {destination['name']}. {when}."
+    created = turn.propose("create_pipelines", {"pipelines": proposals}, text)
+    return _created_text([str(row["name"]) for row in created.rows("pipelines")])
+
+
+def _created_text(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f'Created {names[0]}. It is disabled: say "enable it" when it should start.'
+    return f"Created {len(names)} pipelines: {', '.join(names)}. They are disabled until you enable them."
+
+
+def _free_names(
+    turn: Turn, request: MakePipelines, streams: Rows, destination: JsonObject
+) -> list[str]:
+    """Return a name for each pipeline that no other pipeline has."""
+    rows = finding.read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
+    taken = {str(row["name"]).lower() for row in rows}
+    names = []
+    for stream in streams:
+        title = finding.stream_name(stream).rpartition(".")[2].replace("_", " ")
+        wanted = f"{title[:1].upper()}{title[1:]} to {destination['name']}"[:110]
+        if request.name and len(streams) == 1:
+            wanted = request.name[:110]
+        name, number = wanted, 2
+        while name.lower() in taken:
+            name, number = f"{wanted} {number}", number + 1
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _proposed_stream(
+    turn: Turn, request: MakePipelines, stream: JsonObject, *, is_only: bool
+) -> dict[str, Any]:
+    name = finding.stream_name(stream)
+    proposed: dict[str, Any] = {"stream": name}
+    if request.table and is_only:
+        proposed["table"] = request.table
+    keys = _texts(stream, "primary_key")
+    if request.write_mode == "merge" and not keys:
+        raise turn.end(f"The stream {name} has no primary key, so its rows cannot be merged.")
+    if request.write_mode:
+        proposed["write_mode"] = request.write_mode
+    if request.sync_mode == "incremental":
+        proposed["sync_mode"] = "incremental"
+        proposed["cursor_field"] = _cursor_field(turn, stream)
+    if keys and (request.sync_mode == "incremental" or request.write_mode == "merge"):
+        proposed["primary_key"] = keys
+    return proposed
+
+
+def _cursor_field(turn: Turn, stream: JsonObject) -> str:
+    name = finding.stream_name(stream)
+    fields = _texts(stream, "cursor_fields")
+    if not fields:
+        raise turn.end(
+            f"The stream {name} has no column that grows, so it cannot be read incrementally."
+        )
+    if len(fields) == 1:
+        return fields[0]
+    return fields[
+        turn.choose(f"Which column of {name} grows with each new or changed row?", fields)
+    ]
+
+
+def _texts(stream: JsonObject, name: str) -> list[str]:
+    values = stream.get(name)
+    return [str(value) for value in values] if isinstance(values, list) else []

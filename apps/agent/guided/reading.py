@@ -1,0 +1,286 @@
+"""Read a request from a message of the user. docs/howto/agent.md has the grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from apps.agent.guided import vocabulary
+from apps.agent.guided.requests import (
+    AddStreams,
+    ChangeSchedule,
+    ChangeState,
+    ConnectSystem,
+    Explain,
+    Help,
+    ListObjects,
+    MakePipelines,
+    MakeSource,
+    NotUnderstood,
+    Request,
+    ShowPipeline,
+)
+from apps.agent.guided.sentences import Sentence, read
+from apps.pipelines.schedules.english import ScheduleWords
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,1000}", re.IGNORECASE)
+_BEFORE_SOURCE = ("from",)
+_BEFORE_DESTINATION = ("to", "into", "in", "onto")
+_BEFORE_OPTIONS = ("as", "called", "named", "using", "with", "by", "incrementally", "incremental")
+
+
+def read_request(text: str) -> Request:
+    """Return the request of a message. Never raises."""
+    sentence = read(text)
+    for rule in _RULES:
+        if (request := rule(text, sentence)) is not None:
+            return request
+    return NotUnderstood()
+
+
+def _help(text: str, sentence: Sentence) -> Request | None:
+    words = " ".join(sentence.words)
+    is_greeting = len(sentence.tokens) <= 2 and sentence.has(vocabulary.HELP)
+    if not sentence.tokens or is_greeting or words.startswith("help"):
+        return Help()
+    lowered = " ".join(text[:300].lower().split())
+    return Help() if any(phrase in lowered for phrase in vocabulary.HELP_PHRASES) else None
+
+
+def _make_source(text: str, sentence: Sentence) -> Request | None:
+    address = _ADDRESS.search(text)
+    names_document = sentence.has(vocabulary.API_DOCUMENTS)
+    asks_for_source = bool(address) and sentence.has(
+        ("source", "connector", "api", "documentation")
+    )
+    if not names_document and not asks_for_source:
+        return None
+    return MakeSource(address[0].rstrip(".,;)") if address else "")
+
+
+def _explain(text: str, sentence: Sentence) -> Request | None:
+    position = sentence.position(*vocabulary.EXPLAIN)
+    if position is None or (position > 4 and sentence.words[position] != "why"):
+        return None
+    start = position + 1
+    words = sentence.words
+    if words[position] in ("wrong", "happened") and sentence.first not in ("what", "what's"):
+        return None
+    end = len(words)
+    while end > start and words[end - 1] and _is_symptom(words[end - 1]):
+        end -= 1
+    return Explain(sentence.name(start, end))
+
+
+def _is_symptom(word: str) -> bool:
+    return word in vocabulary.SYMPTOMS or not word.isalnum()
+
+
+def _list(text: str, sentence: Sentence) -> Request | None:
+    noun = next((word for word in sentence.words if word in vocabulary.NOUNS), "")
+    status = next(
+        (vocabulary.RUN_STATES[w] for w in sentence.words if w in vocabulary.RUN_STATES), ""
+    )
+    is_question = sentence.first in vocabulary.LIST
+    if not noun:
+        only_state = is_question and status and len(sentence.tokens) <= 5
+        return ListObjects("runs", status=status) if only_state else None
+    is_singular = noun == "pipeline"
+    if is_singular and not (status and is_question) and sentence.first not in ("which", "list"):
+        return None
+    if not is_question and len(sentence.tokens) > 2:
+        return None
+    position = sentence.position(noun) or 0
+    return ListObjects(vocabulary.NOUNS[noun], _owner(sentence, position), status)
+
+
+def _owner(sentence: Sentence, noun: int) -> str:
+    """Return the name after "of", "from", "in", "for" or "does" in a request for a list."""
+    position = sentence.position("of", "from", "in", "for", "does", start=noun + 1)
+    if position is None:
+        return ""
+    end = sentence.position("have", "has", "offer", "contain", "there", start=position)
+    return sentence.name(position + 1, end)
+
+
+def _schedule(text: str, sentence: Sentence) -> Request | None:
+    schedule = sentence.schedule
+    mentions_schedule = sentence.has(("schedule", "unschedule"))
+    if schedule is None or sentence.position("from") is not None:
+        return None
+    if sentence.first not in vocabulary.CHANGE | vocabulary.UNSCHEDULE and not mentions_schedule:
+        return None
+    end = sentence.position("to", "run", "runs", "start", "on", start=1)
+    if end is not None and not mentions_schedule and sentence.name(end + 1):
+        return None  # "move orders to Warehouse every hour" makes a pipeline
+    return ChangeSchedule(
+        sentence.name(1, end if end and sentence.name(1, end) else None), schedule
+    )
+
+
+def _unschedule(text: str, sentence: Sentence) -> Request | None:
+    if sentence.first not in vocabulary.UNSCHEDULE or sentence.schedule is not None:
+        return None
+    if sentence.first != "unschedule" and sentence.position("schedule") is None:
+        return None
+    return ChangeSchedule(sentence.name(1), ScheduleWords(0, 0))
+
+
+def _add_streams(text: str, sentence: Sentence) -> Request | None:
+    to = sentence.position("to")
+    if sentence.first != "add" or to is None or sentence.position("from") is not None:
+        return None
+    if sentence.has(("called", "named")) or sentence.words[1:3] in (
+        ("a", "pipeline"),
+        ("pipeline",),
+    ):
+        return None
+    streams = _names(sentence, 1, to)
+    return AddStreams(streams, sentence.name(to + 1)) if streams else None
+
+
+def _connect(text: str, sentence: Sentence) -> Request | None:
+    if sentence.first not in vocabulary.MAKE or sentence.position("from", "to", "into") is not None:
+        return None
+    kind = next((vocabulary.KINDS[w] for w in sentence.words if w in vocabulary.KINDS), "")
+    nouns = ("connector", "connection", "source", "destination")
+    if sentence.first != "connect" and not sentence.has(nouns):
+        return None
+    role = "destination" if sentence.has(("destination",)) else "source"
+    return ConnectSystem(kind, role)
+
+
+def _change_state(text: str, sentence: Sentence) -> Request | None:
+    words = sentence.words
+    for phrase, action in vocabulary.ACTIONS.items():
+        if words[: len(phrase)] == phrase:
+            return ChangeState(action, sentence.name(len(phrase)))
+    if words[:1] in (("turn",), ("switch",), ("run",)) and words[-1:] in (("on",), ("off",)):
+        return ChangeState("enable" if words[-1] == "on" else "disable", sentence.name(1, -1))
+    return None
+
+
+def _make(text: str, sentence: Sentence) -> Request | None:
+    has_both = (
+        sentence.position("from") is not None
+        and sentence.position(*_BEFORE_DESTINATION) is not None
+    )
+    if not has_both and sentence.first not in vocabulary.COPY and not _builds_pipeline(sentence):
+        return None
+    return _read_make(sentence)
+
+
+def _builds_pipeline(sentence: Sentence) -> bool:
+    return sentence.first in vocabulary.BUILD and sentence.has(("pipeline", "pipelines"))
+
+
+def _read_make(sentence: Sentence) -> MakePipelines:
+    """Read "VERB STREAMS from SOURCE to DESTINATION as TABLE", in which the parts may be in another order."""
+    parts = _split_at_prepositions(sentence)
+    options = _read_options(sentence)
+    streams = parts.get("streams", (0, 0))
+    names = _names(sentence, *streams)
+    all_streams = any(word in ("all", "everything") for word in sentence.words[slice(*streams)])
+    source = sentence.name(*parts["source"]) if "source" in parts else ""
+    destination = sentence.name(*parts["destination"]) if "destination" in parts else ""
+    return replace(
+        options,
+        streams=() if all_streams else names,
+        all_streams=all_streams,
+        source=source,
+        destination=destination,
+        schedule=sentence.schedule,
+    )
+
+
+def _split_at_prepositions(sentence: Sentence) -> dict[str, tuple[int, int]]:
+    """Return the positions of the streams, the source and the destination."""
+    marks: list[tuple[int, str]] = []
+    is_pipeline = sentence.has(("pipeline", "pipelines"))
+    after_verb = 1 if sentence.first in vocabulary.MAKE else 0
+    if sentence.words[after_verb : after_verb + 1] == ("up",):
+        after_verb += 1
+    marks.append((after_verb - 1, "" if is_pipeline else "streams"))
+    for position, word in enumerate(sentence.words):
+        if word in _BEFORE_SOURCE:
+            marks.append((position, "source"))
+        elif word in _BEFORE_DESTINATION and position >= after_verb:
+            marks.append((position, "destination"))
+        elif word in _BEFORE_OPTIONS:
+            marks.append((position, ""))
+        elif word in ("for", "that", "which") and is_pipeline and position >= after_verb:
+            marks.append((position, "streams"))
+    ends = [position for position, _ in marks[1:]] + [len(sentence.tokens)]
+    parts: dict[str, tuple[int, int]] = {}
+    for (position, label), end in zip(marks, ends, strict=True):
+        if label and label not in parts:
+            parts[label] = (position + 1, end)
+    return parts
+
+
+def _read_options(sentence: Sentence) -> MakePipelines:
+    """Read the modes, the table ("as X") and the name ("called X")."""
+    words = sentence.words
+    write_mode = next((vocabulary.WRITE_MODES[w] for w in words if w in vocabulary.WRITE_MODES), "")
+    sync_mode = next((vocabulary.SYNC_MODES[w] for w in words if w in vocabulary.SYNC_MODES), "")
+    table, name = sentence.position("as"), sentence.position("called", "named")
+    return MakePipelines(
+        sync_mode=sync_mode,
+        write_mode=write_mode,
+        table=_until_preposition(sentence, table),
+        name=_until_preposition(sentence, name),
+    )
+
+
+def _until_preposition(sentence: Sentence, position: int | None) -> str:
+    if position is None:
+        return ""
+    marks = (*_BEFORE_SOURCE, *_BEFORE_DESTINATION, *_BEFORE_OPTIONS, "for", ",")
+    return sentence.name(position + 1, sentence.position(*marks, start=position + 1))
+
+
+def _names(sentence: Sentence, start: int, end: int) -> tuple[str, ...]:
+    """Return the names that commas and "and" separate."""
+    names: list[str] = []
+    for position in range(start, end + 1):
+        if position == end or sentence.words[position] in (",", "and", "&", "plus"):
+            if name := sentence.name(start, position):
+                names.append(name)
+            start = position + 1
+    return tuple(names)
+
+
+def _show(text: str, sentence: Sentence) -> Request | None:
+    if sentence.first not in vocabulary.SHOW and sentence.first != "pipeline":
+        return None
+    end = len(sentence.tokens)
+    while end > 1 and sentence.words[end - 1] in vocabulary.AFTER_SHOWN_NAME:
+        end -= 1
+    start = 1
+    while start < end and sentence.words[start] in (
+        "me",
+        "is",
+        "does",
+        "next",
+        "status",
+        "of",
+        "the",
+    ):
+        start += 1
+    return ShowPipeline(sentence.name(start, end))
+
+
+_RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
+    _help,
+    _make_source,
+    _explain,
+    _list,
+    _unschedule,
+    _schedule,
+    _add_streams,
+    _connect,
+    _change_state,
+    _make,
+    _show,
+)

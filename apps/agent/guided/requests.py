@@ -1,0 +1,109 @@
+"""The requests that guided mode understands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.pipelines.schedules.english import ScheduleWords
+
+
+@dataclass(frozen=True, slots=True)
+class MakePipelines:
+    """Copy streams of a source to a destination. Empty texts are missing."""
+
+    streams: tuple[str, ...] = ()
+    all_streams: bool = False
+    source: str = ""
+    destination: str = ""
+    schedule: ScheduleWords | None = None
+    sync_mode: str = ""
+    write_mode: str = ""
+    table: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjects:
+    """List pipelines, runs, connectors, sources, destinations or streams. `of` is a pipeline or a source."""
+
+    kind: str
+    of: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeState:
+    """Run, cancel, retry, enable, disable or delete. An empty name means what was mentioned before."""
+
+    action: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPipeline:
+    """Show the settings of a pipeline."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Explain why a pipeline or the page's run is late, failing, waiting or empty, and propose a change that helps."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSchedule:
+    """Give a pipeline another schedule, or none if `schedule` has no plan."""
+
+    name: str
+    schedule: ScheduleWords
+
+
+@dataclass(frozen=True, slots=True)
+class AddStreams:
+    """Copy more streams of the source of a pipeline to its destination."""
+
+    streams: tuple[str, ...]
+    pipeline: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSource:
+    """Make a source from an OpenAPI document, or another description of an API."""
+
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectSystem:
+    """Save the settings of a source or destination."""
+
+    kind: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Say what guided mode understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """None of the requests."""
+
+
+Request = (
+    MakePipelines
+    | ListObjects
+    | ChangeState
+    | ShowPipeline
+    | Explain
+    | ChangeSchedule
+    | AddStreams
+    | MakeSource
+    | ConnectSystem
+    | Help
+    | NotUnderstood
+)

@@ -1,0 +1,140 @@
+"""The English words of guided mode's requests. The words of schedules are in apps.pipelines.schedules.vocabulary."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words before a request that mean nothing for it.
+POLITE = _words(
+    """
+    please hi hello hey ok okay so now then can could would will should you i we me us want wanna need like to d'like i'd we'd
+    let let's lets just drover agent go ahead and kindly help also
+    """
+)
+# Words around a name that are not part of it.
+FILLERS = _words(
+    """
+    the a an my our your this that these those all any some of on for from in to into with as is are was were be been
+    pipeline pipelines connector connectors source destination stream streams table tables data run runs last latest newest
+    current schedule now please again today right away immediately it them always still so does did do has have had get gets
+    """
+)
+# What a name may be if the request means something that was mentioned before.
+PRONOUNS = frozenset({"", "it", "this", "that", "them", "one", "this one", "that one"})
+
+LIST = frozenset(
+    {"list", "which", "what", "show", "display", "give", "find", "are", "is", "how", "do"}
+)
+SHOW = frozenset(
+    {"show", "open", "describe", "display", "view", "status", "when", "how", "what", "details"}
+)
+EXPLAIN = frozenset(
+    {
+        "why",
+        "explain",
+        "diagnose",
+        "fix",
+        "debug",
+        "investigate",
+        "troubleshoot",
+        "wrong",
+        "happened",
+    }
+)
+# These verbs make a pipeline; the ones of BUILD only together with "pipeline", or with "from" and "to".
+COPY = _words("sync copy load replicate import export transfer ingest pull push mirror move send")
+BUILD = _words(
+    "create make add set build put bring schedule write read new propose back backup connect"
+)
+MAKE = COPY | BUILD
+CHANGE = frozenset(
+    {
+        "change",
+        "set",
+        "update",
+        "edit",
+        "modify",
+        "move",
+        "reschedule",
+        "schedule",
+        "make",
+        "run",
+        "switch",
+    }
+)
+UNSCHEDULE = frozenset({"unschedule", "remove", "delete", "clear", "stop"})
+HELP = frozenset({"help", "hi", "hello", "hey", "?", "commands", "examples"})
+HELP_PHRASES = (
+    "what can you",
+    "who are you",
+    "what are you",
+    "how do you work",
+    "what do you understand",
+    "are you a",
+)
+GIVE_UP = frozenset(
+    {"no", "none", "cancel", "stop", "never mind", "nevermind", "forget it", "nothing", "neither"}
+)
+
+NOUNS = {
+    **dict.fromkeys(("pipelines", "pipeline", "syncs"), "pipelines"),
+    **dict.fromkeys(("runs", "executions"), "runs"),
+    **dict.fromkeys(("connectors", "connections"), "connectors"),
+    **dict.fromkeys(("sources",), "sources"),
+    **dict.fromkeys(("destinations", "targets", "warehouses"), "destinations"),
+    **dict.fromkeys(("streams", "tables", "endpoints", "columns"), "streams"),
+}
+RUN_STATES = {
+    **dict.fromkeys(("failed", "failing", "broken"), "failed"),
+    **dict.fromkeys(("running", "active"), "running"),
+    **dict.fromkeys(("waiting", "pending", "queued"), "pending"),
+    **dict.fromkeys(("succeeded", "successful", "finished"), "succeeded"),
+    **dict.fromkeys(("cancelled", "canceled"), "cancelled"),
+}
+# Words that begin a request about one pipeline or run.
+ACTIONS: dict[tuple[str, ...], str] = {
+    ("turn", "on"): "enable",
+    ("switch", "on"): "enable",
+    ("turn", "off"): "disable",
+    ("switch", "off"): "disable",
+    ("run", "again"): "retry",
+    ("try", "again"): "retry",
+    **{(word,): "enable" for word in ("enable", "activate", "unpause", "resume")},
+    **{(word,): "disable" for word in ("disable", "deactivate", "pause")},
+    **{(word,): "retry" for word in ("retry", "rerun", "restart")},
+    **{(word,): "run" for word in ("run", "start", "trigger", "execute", "launch")},
+    **{(word,): "cancel" for word in ("cancel", "stop", "abort", "kill")},
+    **{(word,): "delete" for word in ("delete", "remove", "drop", "destroy")},
+}
+KINDS = {
+    **dict.fromkeys(("postgres", "postgresql", "pg", "psql"), "postgres"),
+    **dict.fromkeys(("duckdb", "duck"), "duckdb"),
+    **dict.fromkeys(("parquet",), "parquet"),
+    **dict.fromkeys(("csv",), "csv"),
+    **dict.fromkeys(("jsonl", "ndjson"), "jsonl"),
+    **dict.fromkeys(("rest", "http", "api"), "rest"),
+    **dict.fromkeys(("file", "files"), "files"),
+}
+API_DOCUMENTS = frozenset({"openapi", "swagger", "postman", "openapi.json", "swagger.json"})
+WRITE_MODES = {
+    **dict.fromkeys(("append", "appending", "appended"), "append"),
+    **dict.fromkeys(("merge", "merging", "merged", "upsert", "upserting"), "merge"),
+    **dict.fromkeys(("replace", "replacing", "overwrite", "overwriting"), "replace"),
+}
+SYNC_MODES = {
+    **dict.fromkeys(("incremental", "incrementally"), "incremental"),
+    **dict.fromkeys(("full", "completely"), "full_refresh"),
+}
+# Words after the name in a question such as "why is flights late?".
+SYMPTOMS = _words(
+    """
+    late failing failed fail fails failure waiting wait empty slow stuck broken running run not red pending disabled
+    does did do is was has been get got any no records rows data so yet today yesterday nothing started start finish
+    finished finishing n't isn't doesn't didn't hasn't of the last to with going on there still always
+    """
+)
+# Words after the name in a request such as "how is flights doing?".
+AFTER_SHOWN_NAME = _words("? . run next doing going status details settings")

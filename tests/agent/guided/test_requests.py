@@ -1,0 +1,326 @@
+"""What guided mode does with each kind of request: which tools it calls, and with which arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.agent.guided import vocabulary
+from apps.agent.guided.reading import read_request
+from apps.agent.guided.requests import ConnectSystem, Explain, MakeSource
+from tests.agent.guided.talk import Talk, new_id
+
+SIX_HOURS = {"interval_seconds": 21_600, "timezone": "UTC"}
+# request: (source, destination, streams, schedule, name of the only pipeline)
+PROPOSALS: dict[str, tuple[int, int, list[str], Any]] = {
+    "sync flights from postgres to parquet every 6 hours": (0, 0, [], None),
+    "Sync flights from Flights database to Parquet files every 6 hours": (1, 4, ["flights"], SIX_HOURS),
+    "Please copy the table flights from the flights database to parquet every 6 hours.": (1, 4, ["flights"], SIX_HOURS),
+    "every 6 hours copy flights from Flights database into the warehouse": (1, 5, ["flights"], SIX_HOURS),
+    "copy flights to parquet every 6 hours from Flights database": (1, 4, ["flights"], SIX_HOURS),
+    "flights to parquet every 6 hours": (0, 0, [], None),
+    "copy flights to parquet every 6 hours": (1, 4, ["flights"], SIX_HOURS),
+    "I want to load weather into Warehouse every 6 hours": (2, 5, ["weather"], SIX_HOURS),
+    "replicate Weather API to Warehouse every 6 hours": (2, 5, ["weather"], SIX_HOURS),
+    "flights and airlines from Flights database to Parquet files every 6 hours": (1, 4, ["flights", "airlines"], SIX_HOURS),
+    "copy flights, airlines and planes from Flights database to parquet every 6 hours": (
+        1, 4, ["flights", "airlines", "planes"], SIX_HOURS),
+    "copy all tables from the shop database to the warehouse every 6 hours": (
+        3, 5, ["orders", "order_items", "planes"], SIX_HOURS),
+    "copy every table from Shop database to Warehouse every 6 hours": (
+        3, 5, ["orders", "order_items", "planes"], SIX_HOURS),
+    "move order items from Shop to Warehouse every 6 hours": (3, 5, ["order_items"], SIX_HOURS),
+    'export "orders" from "Shop database" to "Warehouse" every 6 hours': (3, 5, ["orders"], SIX_HOURS),
+    "create a pipeline from Weather API to Parquet files every 6 hours": (2, 4, ["weather"], SIX_HOURS),
+    "set up a pipeline for orders from Shop database to Warehouse every 6 hours": (3, 5, ["orders"], SIX_HOURS),
+    "could you schedule weather from Weather API to Warehouse every 6 hours": (2, 5, ["weather"], SIX_HOURS),
+    "copy weather from Weather API to Warehouse weekdays at 7:30 in Berlin": (
+        2, 5, ["weather"], {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"}),
+    "copy weather from Weather API to Warehouse daily at 6": (
+        2, 5, ["weather"], {"cron": "0 6 * * *", "timezone": "UTC"}),
+    "copy weather from Weather API to Warehouse every monday": (
+        2, 5, ["weather"], {"cron": "0 0 * * 1", "timezone": "UTC"}),
+    "copy weather from Weather API to Warehouse hourly": (
+        2, 5, ["weather"], {"interval_seconds": 3_600, "timezone": "UTC"}),
+    "copy weather from Weather API to Warehouse cron */5 8-18 * * 1-5": (
+        2, 5, ["weather"], {"cron": "*/5 8-18 * * 1-5", "timezone": "UTC"}),
+    "copy weather from Weather API to Warehouse by hand": (2, 5, ["weather"], None),
+}  # fmt: skip
+COMPLETE_PROPOSALS = {text: expected for text, expected in PROPOSALS.items() if expected[0]}
+
+
+@pytest.mark.parametrize("text", COMPLETE_PROPOSALS)
+def test_a_complete_request_becomes_a_proposal_without_questions(text: str) -> None:
+    source, destination, streams, schedule = COMPLETE_PROPOSALS[text]
+    talk = Talk().ask(text)
+    assert talk.asked == []
+    tool, arguments = talk.last
+    assert tool == "create_pipelines", (talk.calls, talk.said)
+    assert [p["streams"][0]["stream"] for p in arguments["pipelines"]] == streams
+    for proposal in arguments["pipelines"]:
+        assert proposal["source_connector_id"] == new_id(source)
+        assert proposal["destination_connector_id"] == new_id(destination)
+        assert proposal["schedule"] == schedule
+    assert talk.said.startswith("Created ")
+
+
+# request: (answers to the questions, choices of the questions, expected streams, source, destination)
+QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str, int, int]] = {
+    "sync flights from postgres to parquet every 6 hours": (
+        ("Flights database",), ("Flights database",), "flights", 1, 4),
+    "copy planes to parquet every 6 hours": (("shop",), ("Shop database",), "planes", 3, 4),
+    "copy flights from Flights database every 6 hours": (("2",), ("Warehouse",), "flights", 1, 5),
+    "copy flights from Flights database to S3 every 6 hours": (("parquet files",), ("Warehouse",), "flights", 1, 4),
+    "copy from Shop database to Warehouse every 6 hours": (("orders",), ("order_items",), "orders", 3, 5),
+    "copy customers from Shop database to Warehouse every 6 hours": (("orders",), ("planes",), "orders", 3, 5),
+    "copy flights from Flights database to Parquet files": (
+        ("daily at 6",), ("Every hour", "By hand"), "flights", 1, 4),
+    "copy flights from Flights database to Parquet files every 5 seconds": (
+        ("hourly",), ("Every hour",), "flights", 1, 4),
+    "copy flights from Flights database to Parquet files every blue moon": (
+        ("what?", "hourly"), ("Every hour",), "flights", 1, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", QUESTIONS)
+def test_what_is_missing_or_unclear_is_asked_with_choices(text: str) -> None:
+    replies, choices, stream, source, destination = QUESTIONS[text]
+    talk = Talk().ask(text, *replies)
+    assert len(talk.asked) == len(replies)
+    assert set(choices) <= set(talk.asked[0]["choices"])
+    tool, arguments = talk.last
+    assert tool == "create_pipelines", (talk.calls, talk.said)
+    (proposal,) = arguments["pipelines"]
+    assert proposal["streams"][0]["stream"] == stream
+    assert proposal["source_connector_id"] == new_id(source)
+    assert proposal["destination_connector_id"] == new_id(destination)
+
+
+def test_modes_tables_and_names_are_read() -> None:
+    text = (
+        "copy orders from Shop database to Warehouse as shop_orders incrementally with merge called Shop orders"
+        " every 6 hours"
+    )
+    talk = Talk().ask(text, "updated_at")
+    (proposal,) = talk.last[1]["pipelines"]
+    assert proposal["name"] == "Shop orders"
+    assert proposal["streams"] == [
+        {
+            "stream": "orders",
+            "table": "shop_orders",
+            "write_mode": "merge",
+            "sync_mode": "incremental",
+            "cursor_field": "updated_at",
+            "primary_key": ["id"],
+        }
+    ]
+    assert talk.asked[0]["choices"] == ["created_at", "updated_at"]
+
+
+def test_a_name_that_exists_gets_a_number() -> None:
+    talk = Talk()
+    talk.ask("copy flights from Flights database to Parquet files every 6 hours")
+    assert talk.last[1]["pipelines"][0]["name"] == "Flights to Parquet files"
+    talk.ask("create a pipeline called flights to parquet from Weather API to Warehouse by hand")
+    assert talk.last[0] == "create_pipelines"
+
+
+ON_FLIGHTS = {"pipeline_id": new_id(11)}
+ON_WEATHER = {"pipeline_id": new_id(12)}
+ON_ORDERS = {"pipeline_id": new_id(13)}
+EACH_HOUR = {"interval_seconds": 3_600, "timezone": "UTC"}
+DAILY = {"cron": "0 6 * * *", "timezone": "UTC"}
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "list pipelines": ("list_pipelines", {"search": ""}),
+    "Which pipelines are there?": ("list_pipelines", {"search": ""}),
+    "show me all pipelines": ("list_pipelines", {"search": ""}),
+    "which pipelines failed?": ("list_pipelines", {"search": ""}),
+    "list runs": ("list_runs", {"limit": 10}),
+    "show failed runs": ("list_runs", {"status": "failed"}),
+    "what is running?": ("list_runs", {"status": "running"}),
+    "what failed?": ("list_runs", {"status": "failed"}),
+    "list runs of weather": ("list_runs", ON_WEATHER),
+    "list connectors": ("list_connectors", {"search": ""}),
+    "which sources do I have?": ("list_connectors", {"role": "source"}),
+    "list destinations": ("list_connectors", {"role": "destination"}),
+    "list streams of Weather API": ("list_streams", {"connector_id": new_id(2)}),
+    "what tables does Shop database have?": ("list_streams", {"connector_id": new_id(3)}),
+    "run Flights to Parquet": ("run_pipeline", ON_FLIGHTS),
+    "start the pipeline flights now": ("run_pipeline", ON_FLIGHTS),
+    "please run weather": ("run_pipeline", ON_WEATHER),
+    "run Orders hourly": ("update_pipeline", {**ON_ORDERS, "schedule": EACH_HOUR}),
+    'run "Orders hourly"': ("run_pipeline", {**ON_ORDERS, "force": True}),
+    "cancel flights": ("cancel_run", {"run_id": new_id(21)}),
+    "stop the run of flights": ("cancel_run", {"run_id": new_id(21)}),
+    "retry weather": ("retry_run", {"run_id": new_id(23)}),
+    "try again weather": ("retry_run", {"run_id": new_id(23)}),
+    "enable orders": ("set_pipeline_enabled", {**ON_ORDERS, "enabled": True}),
+    "turn on orders": ("set_pipeline_enabled", {**ON_ORDERS, "enabled": True}),
+    "disable flights": ("set_pipeline_enabled", {**ON_FLIGHTS, "enabled": False}),
+    "pause the flights pipeline": ("set_pipeline_enabled", {**ON_FLIGHTS, "enabled": False}),
+    "turn flights off": ("set_pipeline_enabled", {**ON_FLIGHTS, "enabled": False}),
+    "delete the weather pipeline": ("delete_pipeline", ON_WEATHER),
+    "show flights": ("show_pipeline", ON_FLIGHTS),
+    "show me the pipeline weather": ("show_pipeline", ON_WEATHER),
+    "when does flights run next?": ("show_pipeline", ON_FLIGHTS),
+    "how is weather doing?": ("show_pipeline", ON_WEATHER),
+    "change the schedule of flights to daily at 6": ("update_pipeline", {**ON_FLIGHTS, "schedule": DAILY}),
+    "run flights every 6 hours": ("update_pipeline", {**ON_FLIGHTS, "schedule": SIX_HOURS}),
+    "schedule weather daily at 6": ("update_pipeline", {**ON_WEATHER, "schedule": DAILY}),
+    "set flights to run daily at 6": ("update_pipeline", {**ON_FLIGHTS, "schedule": DAILY}),
+    "make flights run every 6 hours": ("update_pipeline", {**ON_FLIGHTS, "schedule": SIX_HOURS}),
+    "set the schedule of flights to by hand": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
+    "remove the schedule of flights": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
+    "unschedule flights": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
+    "add airlines to flights": ("create_pipelines", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CALLS)
+def test_a_request_calls_its_tool(text: str) -> None:
+    expected_tool, expected = CALLS[text]
+    talk = Talk().ask(text)
+    tool, arguments = talk.last
+    assert talk.asked == []
+    assert tool == expected_tool, (talk.calls, talk.said)
+    assert {name: arguments[name] for name in expected} == expected
+    assert talk.said
+
+
+CONNECTIONS = {
+    "connect postgres": ConnectSystem("postgres", "source"),
+    "add a postgres destination": ConnectSystem("postgres", "destination"),
+    "add a connector": ConnectSystem("", "source"),
+}
+
+
+@pytest.mark.parametrize("text", CONNECTIONS)
+def test_a_system_is_connected_with_a_form(text: str) -> None:
+    assert read_request(text) == CONNECTIONS[text]
+
+
+EXPLANATIONS = {
+    "why is flights late?": "flights",
+    "Why is the pipeline Weather to the warehouse failing?": "Weather to the warehouse",
+    "why did weather fail": "weather",
+    "why is weather empty?": "weather",
+    "why is flights waiting": "flights",
+    "explain weather": "weather",
+    "what is wrong with weather?": "weather",
+    "what happened to flights?": "flights",
+    "fix weather": "weather",
+    'why does "Orders hourly" not run?': "Orders hourly",
+    "why did it fail?": "",
+    "explain this run": "",
+    "fix it": "",
+}
+
+
+@pytest.mark.parametrize("text", EXPLANATIONS)
+def test_questions_about_reasons_name_a_pipeline_or_the_page(text: str) -> None:
+    assert read_request(text) == Explain(EXPLANATIONS[text])
+
+
+def test_the_page_is_what_it_means() -> None:
+    talk = Talk().ask("retry it", page=f"/runs/{new_id(23)}")
+    assert talk.last == ("retry_run", {"run_id": new_id(23)})
+    talk = Talk().ask("run it", page=f"/pipelines/{new_id(11)}")
+    assert talk.last == ("run_pipeline", ON_FLIGHTS)
+    talk = Talk().ask("disable this pipeline", page=f"/runs/{new_id(23)}")
+    assert talk.last == ("set_pipeline_enabled", {**ON_WEATHER, "enabled": False})
+
+
+def test_it_is_the_pipeline_of_the_turn_before() -> None:
+    talk = Talk().ask("copy flights from Flights database to Parquet files by hand")
+    talk.ask("run it")
+    assert talk.last == ("run_pipeline", {"pipeline_id": new_id(40)})
+
+
+def test_without_a_page_it_is_asked_which_pipeline() -> None:
+    talk = Talk().ask("run it", "weather")
+    assert talk.asked[0]["choices"][1] == "Weather to the warehouse"
+    assert talk.last == ("run_pipeline", ON_WEATHER)
+
+
+def test_a_state_that_is_already_there_is_not_proposed() -> None:
+    assert Talk().ask("enable flights").said == "Flights to Parquet is already enabled."
+    assert "no run in progress" in Talk().ask("cancel weather").said
+    assert "no failed or cancelled run" in Talk().ask("retry orders").said
+
+
+def test_a_rejected_proposal_changes_nothing() -> None:
+    talk = Talk(rejects=True).ask("disable flights")
+    assert talk.said == "You rejected it (not now). Nothing was changed."
+
+
+def test_giving_up_on_a_question_changes_nothing() -> None:
+    talk = Talk().ask("run it", "never mind")
+    assert talk.said == "All right. Nothing was changed."
+    assert "run_pipeline" not in talk.tools
+
+
+def test_another_request_may_answer_a_question() -> None:
+    talk = Talk().ask("run it", "list connectors")
+    assert talk.last[0] == "list_connectors"
+    assert "Warehouse" in talk.said
+
+
+def test_the_first_answer_says_that_it_is_not_a_language_model() -> None:
+    talk = Talk().ask("hello")
+    assert "not a language model" in talk.said
+    talk.ask("make me a sandwich with cheese")
+    assert talk.said.startswith("I do not understand that.")
+    assert "not a language model" not in talk.said
+
+
+SOURCES = {
+    "make a source from https://api.example.com/openapi.json": "https://api.example.com/openapi.json",
+    "build a connector from this API: https://api.example.com/docs.": "https://api.example.com/docs",
+    "create a source from an OpenAPI document": "",
+    "import my Postman collection": "",
+}
+
+
+@pytest.mark.parametrize("text", SOURCES)
+def test_a_source_from_an_api_document_is_for_the_source_builder(text: str) -> None:
+    assert read_request(text) == MakeSource(SOURCES[text])
+    assert "source builder" in Talk().ask(text).said
+
+
+WORDS = sorted(
+    {
+        *vocabulary.MAKE,
+        *vocabulary.LIST,
+        *vocabulary.EXPLAIN,
+        *vocabulary.NOUNS,
+        "from",
+        "to",
+        "every",
+        "6",
+        "hours",
+        "at",
+    }
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(st.text(max_size=200), st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join))
+)
+def test_any_text_is_read(text: str) -> None:
+    read_request(text)
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "every ", "1 ", "from to ", "(", '"', "/", "at 6 and ", "https://", "monday,"]
+)
+def test_a_text_of_20_000_characters_is_read_at_once(part: str) -> None:
+    from time import perf_counter
+
+    text = (part * 20_000)[:20_000]
+    began = perf_counter()
+    read_request(text)
+    assert perf_counter() - began < 1
