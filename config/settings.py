@@ -383,6 +383,13 @@ STREAM_SEND_SECONDS = env.integer("DROVER_STREAM_SEND_SECONDS", 10)
 AGENT_TURNS = env.integer("DROVER_AGENT_TURNS", 4)
 # A worker renews the lease of a turn every second. Another worker takes the turn over after this time without it.
 AGENT_LEASE = timedelta(seconds=env.integer("DROVER_AGENT_LEASE_SECONDS", 15))
+# Messages to the agent that a member and an org may send in a minute, and that it may work on at once.
+AGENT_MEMBER_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_MEMBER_TURNS_PER_MINUTE", 20)
+AGENT_ORG_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_ORG_TURNS_PER_MINUTE", 200)
+AGENT_MEMBER_TURNS_AT_ONCE = env.integer("DROVER_AGENT_MEMBER_TURNS_AT_ONCE", 5)
+AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 50)
+# Days after which a conversation that nobody has used is deleted.
+CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.
 APPROVAL_LIFETIME = env.integer("DROVER_APPROVAL_LIFETIME_SECONDS", 24 * 3600)
 

@@ -61,7 +61,73 @@ ROLES = "tests/local/test_roles.py"
 VERIFIED_DOMAINS = "tests/orgs/sign_in/test_verified_domains.py"
 MAILED_LINKS = "tests/auth/test_mailed_links.py"
 
+AGENT = "tests/agent/test_bad_luck.py"
+
 MUTANTS = [
+    # The agent changes something only with a valid approval of exactly this call.
+    Mutant(
+        "an approval is valid for other arguments",
+        "apps/agent/turns/calls.py",
+        "        or approval.digest != digests.digest(call.tool, call.arguments)\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "an approval is used twice",
+        "apps/agent/turns/calls.py",
+        "or approval.state != ApprovalState.APPROVED",
+        "or approval.state not in {ApprovalState.APPROVED, ApprovalState.USED}",
+        AGENT,
+    ),
+    Mutant(
+        "an expired approval is used",
+        "apps/agent/turns/calls.py",
+        "        or approval.expires_at <= timezone.now()\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "a call is carried out without an approval",
+        "apps/agent/turns/calls.py",
+        "            if tool.needs_approval:\n                _use_approval(turn, call)\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "a request is decided twice",
+        "apps/agent/approvals/services.py",
+        "    if request.state != ApprovalState.OPEN:\n        raise AlreadyDecided\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "a removed member's turn goes on",
+        "apps/agent/turns/leases.py",
+        "        acting_member(turn)\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "a worker writes without the lease of the turn",
+        "apps/agent/turns/leases.py",
+        "rows.filter(pk=claimed.turn_id, lease=claimed.lease).first()",
+        "rows.filter(pk=claimed.turn_id).first()",
+        AGENT,
+    ),
+    Mutant(
+        "a member reads another member's conversation",
+        "apps/agent/conversations/visibility.py",
+        "return rows.filter(user_id=by.user_id)",
+        "return rows",
+        MATRIX,
+    ),
+    Mutant(
+        "another org reads checkpoints",
+        "apps/agent/migrations/0003_checkpoints.py",
+        "ALTER TABLE agent.{table} ENABLE ROW LEVEL SECURITY;\n",
+        "",
+        "tests/agent/test_privacy.py",
+    ),
     # A frozen process does not block others for long.
     Mutant(
         "a request waits for a lock forever",

@@ -97,7 +97,8 @@ class Turn(OrgOwned):
                 fields=["created_at"],
                 name="agent_turn_unfinished",
                 condition=models.Q(status__in=[TurnStatus.PENDING, TurnStatus.RUNNING]),
-            )
+            ),
+            models.Index(fields=["org", "-created_at"], name="agent_turn_newest"),
         ]
 
 

@@ -13,10 +13,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.agent.models import Approval, Call
+from apps.agent.approvals import digests
+from apps.agent.conversations.events import Kind, new_event
+from apps.agent.exceptions import TurnLeaseLost
+from apps.agent.models import Approval, ApprovalState, Call
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Arguments, Effect, Level, SlowAnswer, Tool
-from apps.agent.turns import reconciler
+from apps.agent.turns import calls, leases, reconciler, tokens
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from apps.orgs.slow_calls import SlowCall
@@ -160,6 +163,69 @@ def test_a_member_who_was_removed_before_the_approval_was_carried_out_changes_no
     assert (turn.status, turn.error_code) == ("failed", "not_a_member")
     assert "error" in waiting.kinds()
     assert effects(waiting.world) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": digests.digest("set_pipeline_enabled", {"enabled": False})},
+        {"state": ApprovalState.USED},
+        {"state": ApprovalState.REJECTED},
+        {"expires_at": timezone.now() - timedelta(seconds=1)},
+    ],
+    ids=["for other arguments", "used before", "rejected", "expired"],
+)
+def test_a_call_is_carried_out_only_with_a_valid_approval_of_exactly_this_call(
+    change: dict[str, Any], waiting: Talk
+) -> None:
+    """Even if the graph continues with the call, because its interrupt was answered with an approval."""
+    request = waiting.open_request()["id"]
+    waiting.decide(request)
+    call = carry_out_approved_call(waiting, request, change)
+    assert '"not_approved"' in call.text
+    assert effects(waiting.world) == []
+
+
+def carry_out_approved_call(talk: Talk, request_id: str, change: dict[str, Any]) -> Any:
+    """Change the row of the approval, and carry its call out as the graph does."""
+    turn = talk.row()
+    claimed = leases.claim(talk.world.org.pk, turn.pk, "tests")
+    assert claimed is not None
+    with talk.world.scope():
+        rows = Approval.objects.for_org(talk.world.org).filter(pk=request_id)
+        rows.update(**change)
+        request = rows.get()
+    call = calls.requested_call(
+        request.task_id,
+        tool_call_id=request.tool_call_id,
+        tool=request.tool,
+        arguments=request.arguments,
+    )
+    return calls.carry_out(claimed, call)
+
+
+def test_an_approved_call_is_carried_out_like_this(waiting: Talk) -> None:
+    """Proves that the test above fails for the changed rows only."""
+    request = waiting.open_request()["id"]
+    waiting.decide(request)
+    assert carry_out_approved_call(waiting, request, {"reason": ""}).ok
+    assert effects(waiting.world) == ["pipeline.update"]
+
+
+def test_a_worker_that_has_lost_the_lease_writes_nothing(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    turn = waiting.row()
+    first = leases.claim(waiting.world.org.pk, turn.pk, "first")
+    assert first is not None
+    leases.void(first.org_id, first.turn_id, first.lease)
+    second = leases.claim(waiting.world.org.pk, turn.pk, "second")
+    assert second is not None
+    before = waiting.events()
+    event = new_event(Kind.TOKEN, 1, message="m", text="lost")
+    with pytest.raises(TurnLeaseLost):
+        tokens.store(first, [event])
+    assert waiting.events() == before
+    tokens.store(second, [event])
 
 
 def _change_membership(talk: Talk, change: Callable[[Any], Any]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.agent.approvals import closing
+from apps.agent.conversations import limits
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import NotRetryable, NoTurnInProgress, TurnInProgress
@@ -67,7 +68,7 @@ def send_message(
     """Store a message of the user, and the job that answers it.
 
     If the agent has asked a question, the message is its answer, and the turn goes on. If it waits for approvals, they
-    are superseded. Raises NotFound, PermissionMissing, and TurnInProgress while the agent is working.
+    are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, and Problem 429.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     live = _live_turn(org, conversation)
@@ -80,6 +81,7 @@ def send_message(
             return live
         closing.close_open(org.pk, live, ApprovalState.SUPERSEDED)
         end_turn(org, live, TurnStatus.SUPERSEDED)
+    limits.check_new_turn(org.pk, by.require_user())
     turn = _add_turn(org, by, conversation, text, page)
     queue.run_turn(org_id=org.pk, turn_id=turn.pk)
     return turn
@@ -110,6 +112,7 @@ def retry(*, org: Org, by: Principal, conversation_id: UUID) -> Turn:
     turn = Turn.objects.for_org(org).filter(conversation=conversation).order_by("-number").first()
     if turn is None or turn.status not in {TurnStatus.FAILED, TurnStatus.STOPPED}:
         raise NotRetryable
+    limits.check_turns_at_once(org.pk, by.require_user())
     _audit(org, by, "conversation.retry", conversation)
     turn.status, turn.transcript, turn.finished_at = TurnStatus.PENDING, None, None
     turn.attempts, turn.stop_requested_at = 0, None

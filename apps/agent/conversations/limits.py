@@ -1,0 +1,55 @@
+"""Limit how many turns a member and an org may begin in a minute, and have at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.agent.models import Turn, TurnStatus
+from apps.web.problems import Problem
+
+MINUTE = timedelta(minutes=1)
+WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns are being worked on
+
+
+def check_new_turn(org_id: UUID, user_id: UUID) -> None:
+    """Raise Problem 429 if the member or the org has begun too many turns, or has too many at once."""
+    everyone = Turn.objects.for_org(org_id)
+    own = everyone.filter(conversation__user_id=user_id)
+    _check_minute("You have", own, settings.AGENT_MEMBER_TURNS_PER_MINUTE)
+    _check_minute("This organization has", everyone, settings.AGENT_ORG_TURNS_PER_MINUTE)
+    check_turns_at_once(org_id, user_id)
+
+
+def check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
+    """Raise Problem 429 if the agent works on too many turns of the member or the org now."""
+    working = Turn.objects.for_org(org_id).filter(
+        status__in=[TurnStatus.PENDING, TurnStatus.RUNNING]
+    )
+    own = working.filter(conversation__user_id=user_id)
+    _check_at_once("you", own, settings.AGENT_MEMBER_TURNS_AT_ONCE)
+    _check_at_once("this organization", working, settings.AGENT_ORG_TURNS_AT_ONCE)
+
+
+def _check_minute(who: str, turns: QuerySet[Turn], limit: int) -> None:
+    now = timezone.now()
+    newest = turns.filter(created_at__gt=now - MINUTE).order_by("-created_at")
+    times = list(newest.values_list("created_at", flat=True)[:limit])
+    if len(times) == limit:
+        wait = max(1, round((times[-1] + MINUTE - now).total_seconds()))
+        raise _too_many(f"{who} sent the agent {limit} messages within a minute", wait)
+
+
+def _check_at_once(whom: str, turns: QuerySet[Turn], limit: int) -> None:
+    if turns.count() >= limit:
+        message = f"The agent is working on {limit} messages for {whom} already"
+        raise _too_many(message, WAIT_AT_ONCE)
+
+
+def _too_many(message: str, seconds: int) -> Problem:
+    detail = f"{message}, which is the limit. Try again in {seconds} seconds."
+    return Problem(429, detail, "too_many_turns", headers={"Retry-After": str(seconds)})

@@ -1,0 +1,207 @@
+"""A conversation belongs to one member: its checkpoints, its export, its retention, and its limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+from langgraph.checkpoint.postgres import PostgresSaver
+
+from apps.agent.conversations import retention
+from apps.agent.graphs import main
+from apps.agent.models import Conversation, Event, Turn
+from apps.agent.turns import checkpoints
+from apps.orgs.members import exports
+from apps.orgs.roles import Role
+from tests import database
+from tests.agent.conversing import Talk, begin, thread_messages
+from tests.agent.scripted_model import Step, use_script
+from tests.isolation.planted import principal
+from tests.world import World, make_pipeline, make_world
+
+TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default
+             FROM information_schema.columns WHERE table_schema = %s ORDER BY table_name, column_name"""
+INDEXES = """SELECT tablename, replace(indexdef, %s, '') FROM pg_indexes WHERE schemaname = %s
+             AND tablename LIKE 'checkpoint%%' ORDER BY 1, 2"""
+
+
+@pytest.fixture
+def world(committed_db: None) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def talk(world: World, monkeypatch: pytest.MonkeyPatch) -> Talk:
+    """Return a conversation that waits for an approval, so that it has all kinds of checkpoint rows."""
+    pipeline = make_pipeline(world)
+    disabling = {"pipeline_id": str(pipeline.pk), "enabled": False}
+    calls = [("list_pipelines", {}), ("set_pipeline_enabled", disabling)]
+    use_script(monkeypatch, Step("A private answer.", calls), Step("Done."))
+    talk = begin(world, "A private question.")
+    talk.work()
+    assert talk.turn()["status"] == "waiting"
+    return talk
+
+
+@pytest.fixture
+def admin(committed_db: None) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(
+        database.url_of(database.process_database_name()), autocommit=True
+    ) as connected:
+        yield connected
+
+
+def counts(admin: psycopg.Connection[Any]) -> dict[str, int]:
+    found = {}
+    for table in TABLES:
+        row = admin.execute(f"SELECT count(*) FROM agent.{table}").fetchone()
+        found[table] = row[0] if row else 0
+    return found
+
+
+def test_the_checkpoint_tables_are_those_that_the_saver_itself_creates(
+    admin: psycopg.Connection[Any],
+) -> None:
+    admin.execute("CREATE SCHEMA of_the_saver")
+    admin.execute("SET search_path = of_the_saver")
+    try:
+        admin.row_factory = psycopg.rows.dict_row
+        PostgresSaver(admin).setup()
+        admin.row_factory = psycopg.rows.tuple_row
+        for query, schema_first in ((COLUMNS, False), (INDEXES, True)):
+            ours = ("agent.", "agent") if schema_first else ("agent",)
+            theirs = ("of_the_saver.", "of_the_saver") if schema_first else ("of_the_saver",)
+            rows = admin.execute(query, theirs).fetchall()
+            assert rows
+            assert admin.execute(query, ours).fetchall() == rows
+        versions = "SELECT v FROM {}.checkpoint_migrations ORDER BY v"
+        stored = admin.execute(versions.format("agent")).fetchall()
+        assert stored == admin.execute(versions.format("of_the_saver")).fetchall()
+    finally:
+        admin.execute("DROP SCHEMA of_the_saver CASCADE")
+
+
+def test_another_org_reads_and_writes_no_checkpoint(
+    talk: Talk, admin: psycopg.Connection[Any]
+) -> None:
+    assert min(counts(admin).values()) > 0
+    other = make_world("Other")
+    config: Any = {"configurable": {"thread_id": talk.id}}
+
+    async def read() -> Any:
+        async with checkpoints.open_saver(other.org.pk, UUID(talk.id)) as saver:
+            graph = main.build(saver)
+            values = (await graph.aget_state(config)).values
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await graph.aupdate_state(config, {"messages": []}, as_node="tools")
+            return values
+
+    before = counts(admin)
+    assert asyncio.run(read()) == {}
+    with other.scope(), connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"SELECT count(*) FROM agent.{table}")
+            assert cursor.fetchone() == (0,)
+            cursor.execute(f"DELETE FROM agent.{table}")
+    assert counts(admin) == before
+
+
+def test_every_channel_of_a_checkpoint_is_loaded_with_the_types_that_were_stored(
+    talk: Talk,
+) -> None:
+    """The strict serializer returns other types as mappings or numbers, without an error."""
+
+    async def read() -> Any:
+        async with checkpoints.open_saver(talk.world.org.pk, UUID(talk.id)) as saver:
+            found = await saver.aget_tuple({"configurable": {"thread_id": talk.id}})
+            assert found is not None
+            values = found.checkpoint["channel_values"]
+            writes = [value for _, _, value in found.pending_writes or []]
+            return saver.serde, [*values.values(), *writes]
+
+    serde, values = asyncio.run(read())
+    assert values
+    allowed = ("langchain_core.messages", "langgraph.types", "builtins")
+    for value in values:
+        for part in parts(value):
+            assert type(part).__module__.startswith(allowed), type(part)
+        assert serde.loads_typed(serde.dumps_typed(value)) == value
+    kinds = {type(message).__name__ for message in thread_messages(talk)}
+    assert kinds == {"HumanMessage", "AIMessage", "ToolMessage"}
+
+
+def parts(value: Any) -> Iterator[Any]:
+    yield value
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item)
+
+
+def test_a_deleted_conversation_leaves_nothing(talk: Talk, admin: psycopg.Connection[Any]) -> None:
+    assert talk.client.delete(f"/api/v1/agent/conversations/{talk.id}").status_code == 204
+    assert set(counts(admin).values()) == {0}
+    for table in ("turn", "event", "call", "approval"):
+        row = admin.execute(f"SELECT count(*) FROM agent_{table}").fetchone()
+        assert row == (0,), table
+
+
+def test_a_conversation_that_nobody_uses_is_deleted_after_its_retention(
+    talk: Talk, admin: psycopg.Connection[Any], settings: Any
+) -> None:
+    used = begin(talk.world, "hello", Role.OWNER)
+    settings.CONVERSATION_RETENTION = timedelta(days=30)
+    admin.execute("UPDATE agent_conversation SET updated_at = now() - interval '31 days'")
+    retention.delete_old_conversations()
+    with talk.world.scope():
+        rows = Conversation.objects.for_org(talk.world.org).values_list("pk", flat=True)
+        assert [str(pk) for pk in rows] == [used.id]  # its turn is pending
+    assert set(counts(admin).values()) == {0}
+
+
+def test_an_export_of_the_org_has_the_cost_of_conversations_and_not_their_text(talk: Talk) -> None:
+    with talk.world.scope():
+        owner = principal(talk.world, Role.OWNER)
+        rows = [str(row) for row in exports.export_org(org=talk.world.org, by=owner)]
+    text = "\n".join(rows)
+    assert talk.id in text
+    assert "private" not in text.lower()
+
+
+def test_a_member_who_sends_too_many_messages_is_told_when_to_try_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.AGENT_MEMBER_TURNS_PER_MINUTE = 2
+    use_script(monkeypatch, Step("Yes."))
+    talk = begin(world, "one")
+    talk.work()
+    begin(world, "two").work()
+    refused = talk.post("messages", text="three")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_turns")
+    assert 1 <= int(refused["Retry-After"]) <= 60
+    begin(world, "not limited", Role.OWNER)
+    with world.scope():
+        minute_ago = timezone.now() - timedelta(seconds=61)
+        Turn.objects.for_org(world.org).update(created_at=minute_ago)
+    talk.send("three")
+
+
+@pytest.mark.parametrize("limit", ["AGENT_MEMBER_TURNS_AT_ONCE", "AGENT_ORG_TURNS_AT_ONCE"])
+def test_the_agent_works_on_a_limited_number_of_messages_at_once(
+    limit: str, world: World, settings: Any
+) -> None:
+    setattr(settings, limit, 1)
+    begin(world, "one")
+    second = begin(world)
+    assert second.post("messages", text="two").status_code == 429
+    with world.scope():
+        assert Event.objects.for_org(world.org).count() == 1
