@@ -29,6 +29,17 @@ class ConversationRow(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class ConversationCost(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    user_id = serializers.UUIDField()
+    graph = serializers.ChoiceField(Graph.choices)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    turns = serializers.IntegerField()
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+
+
 class MessageCreate(serializers.Serializer[Any]):
     text = MultilineTextField(max_length=MAX_TEXT)
     page = NameField(

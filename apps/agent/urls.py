@@ -5,6 +5,7 @@ from apps.agent import views
 CONVERSATION = "agent/conversations/<uuid:pk>"
 
 urlpatterns = [
+    path("org/conversations", views.OrgConversations.as_view()),
     path("agent/conversations", views.Conversations.as_view()),
     path(CONVERSATION, views.ConversationById.as_view()),
     path(f"{CONVERSATION}/messages", views.Messages.as_view()),

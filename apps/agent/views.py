@@ -14,6 +14,7 @@ from apps.agent.conversations.feed import feed_for
 from apps.agent.models import Approval, Conversation, Turn
 from apps.agent.serializers import (
     ApprovalAnswer,
+    ConversationCost,
     ConversationCreate,
     ConversationDetail,
     ConversationRow,
@@ -32,6 +33,10 @@ from apps.web.views import data_of
 from apps.web.wire import JSONRenderer
 
 COLUMNS = ("id", "graph", "title", "created_at", "updated_at")
+COST_COLUMNS = (
+    *("id", "user_id", "graph", "created_at", "updated_at"),
+    *("turns", "input_tokens", "output_tokens"),
+)
 ORDERS = {"-updated_at": paging.newest_first("updated_at")}
 EXAMPLE_ROW: dict[str, Any] = {
     "id": "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11",
@@ -39,6 +44,13 @@ EXAMPLE_ROW: dict[str, Any] = {
     "title": "Sync flights every six hours",
     "created_at": "2026-03-01T06:00:00Z",
     "updated_at": "2026-03-01T06:00:05Z",
+}
+EXAMPLE_COST: dict[str, Any] = {
+    **{name: value for name, value in EXAMPLE_ROW.items() if name != "title"},
+    "user_id": "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a12",
+    "turns": 3,
+    "input_tokens": 4211,
+    "output_tokens": 380,
 }
 EXAMPLE_TURN: dict[str, Any] = {
     "number": 1,
@@ -53,6 +65,24 @@ EXAMPLE_TURN: dict[str, Any] = {
 }
 EXAMPLE: dict[str, Any] = {**EXAMPLE_ROW, "event_sequence": 9, "turns": [EXAMPLE_TURN]}
 ACCEPTED = {"number": 1, "status": "pending"}
+
+
+class OrgConversations(OrgView):
+    permissions = {"get": Permission.AUDIT_VIEW}
+
+    @operation(
+        "org_conversations_list",
+        tag="agent",
+        summary="List the conversations of all members with their cost, without their text",
+        answer=page_of(ConversationCost),
+        parameters=[*PAGE_PARAMETERS],
+        example={"results": [EXAMPLE_COST], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = visibility.costs_of_conversations(self.org, self.principal)
+        return paging.page(
+            request, rows.values(*COST_COLUMNS), orders=ORDERS, default="-updated_at"
+        )
 
 
 class ConversationView(OrgView):

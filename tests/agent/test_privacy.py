@@ -177,6 +177,14 @@ def test_an_export_of_the_org_has_the_cost_of_conversations_and_not_their_text(t
     assert "private" not in text.lower()
 
 
+def test_an_admin_sees_what_conversations_cost_and_not_their_text(talk: Talk) -> None:
+    answer = talk.world.client(Role.ADMIN).get("/api/v1/org/conversations")
+    (row,) = answer.json()["results"]
+    assert (row["id"], row["turns"], row["input_tokens"]) == (talk.id, 1, 0)
+    assert "rivate" not in answer.content.decode()
+    assert talk.client.get("/api/v1/org/conversations").status_code == 403
+
+
 def test_a_member_who_sends_too_many_messages_is_told_when_to_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

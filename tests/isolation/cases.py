@@ -431,6 +431,7 @@ RUNS = {
 # The planted conversations belong to the owner. Other members cannot see them.
 OTHER_MEMBERS: dict[str, int] = dict.fromkeys((Role.ADMIN, Role.MEMBER), 404)
 AGENT = {
+    "org_conversations_list": Case(),
     "agent_conversations_list": Case(),
     "agent_conversations_create": Case(201),
     "agent_conversations_get": Case(path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS),

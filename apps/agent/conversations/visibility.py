@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
-from apps.agent.models import Conversation
+from apps.agent.models import Conversation, Turn
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
@@ -19,6 +20,20 @@ def conversations(org: Org | UUID, by: Principal) -> QuerySet[Conversation]:
     if by.user_id is None or by.actor.is_key:
         return rows.none()
     return rows.filter(user_id=by.user_id)
+
+
+def costs_of_conversations(org: Org, by: Principal) -> QuerySet[Conversation]:
+    """Return all conversations of the org with their cost and without their text. Raises PermissionMissing."""
+    by.require(Permission.AUDIT_VIEW)
+    turns = Turn.objects.for_org(org).filter(conversation_id=OuterRef("pk")).order_by()
+    totals = turns.values("conversation_id").annotate(
+        count=Count("*"), input=Sum("input_tokens"), output=Sum("output_tokens")
+    )
+    return Conversation.objects.for_org(org).annotate(
+        turns=Coalesce(Subquery(totals.values("count")), 0),
+        input_tokens=Coalesce(Subquery(totals.values("input")), 0),
+        output_tokens=Coalesce(Subquery(totals.values("output")), 0),
+    )
 
 
 def find_conversation(
