@@ -39,10 +39,11 @@ def build() -> Application:
     from channels.security.websocket import WebsocketDenier
     from django.urls import re_path
 
+    from apps.agent.mcp.application import PATTERN, McpApplication
     from apps.live import routing
     from apps.live.streams import Streams
 
-    streams = Streams()
+    streams, mcp = Streams(), McpApplication()
     django_application: Any = _in_threads(wsgi)
     http: Any = URLRouter(
         [
@@ -50,15 +51,24 @@ def build() -> Application:
             re_path("", django_application),
         ]
     )
+    mcp_for_this_installation: Any = _check_host(mcp, mcp.refuse_host)
+    checked_http: Any = _check_request(http)
+    http_with_mcp: Any = URLRouter(
+        [re_path(PATTERN, mcp_for_this_installation), re_path("", checked_http)]
+    )
     deny: Any = WebsocketDenier.as_asgi()
     websocket: Any = URLRouter([*routing.websocket_routes(streams), re_path("", deny)])
 
+    async def close() -> None:
+        await streams.close()
+        await mcp.close()
+
     async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-        await _run_lifespan(receive, send, streams.close)
+        await _run_lifespan(receive, send, close)
 
     router: Application = ProtocolTypeRouter(
         {
-            "http": _check_request(http),
+            "http": http_with_mcp,
             "websocket": _check_host(_check_origin(websocket, deny), deny),
             "lifespan": lifespan,
         }

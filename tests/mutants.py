@@ -60,6 +60,8 @@ FROZEN_PROCESSES = "tests/runs/claiming/test_frozen.py"
 ROLES = "tests/local/test_roles.py"
 VERIFIED_DOMAINS = "tests/orgs/sign_in/test_verified_domains.py"
 MAILED_LINKS = "tests/auth/test_mailed_links.py"
+MCP_APPROVALS = "tests/agent/mcp/test_approvals.py"
+MCP_TOOLS = "tests/agent/mcp/test_tools.py"
 
 AGENT = "tests/agent/test_bad_luck.py"
 
@@ -127,6 +129,49 @@ MUTANTS = [
         "ALTER TABLE agent.{table} ENABLE ROW LEVEL SECURITY;\n",
         "",
         "tests/agent/test_privacy.py",
+    ),
+    # Programs that use tools over MCP change nothing that a person has not approved.
+    Mutant(
+        "a program collects the results of other keys",
+        "apps/agent/mcp/collecting.py",
+        "ToolRequest.objects.for_org(org).filter(key_id=caller.credential.key_id)",
+        "ToolRequest.objects.for_org(org)",
+        MCP_APPROVALS,
+    ),
+    Mutant(
+        "an approval over MCP is valid for other arguments",
+        "apps/agent/mcp/collecting.py",
+        "if request.digest != digests.digest(request.tool, request.arguments):",
+        "if not request.digest:",
+        MCP_APPROVALS,
+    ),
+    Mutant(
+        "an expired approval over MCP is valid",
+        "apps/agent/mcp/collecting.py",
+        "if request.state == ToolRequestState.APPROVED and request.expires_at > timezone.now():",
+        "if request.state == ToolRequestState.APPROVED:",
+        MCP_APPROVALS,
+    ),
+    Mutant(
+        "a member decides requests of keys that are not theirs",
+        "apps/agent/mcp/decisions.py",
+        "keys = ApiKey.objects.for_org(org).visible_to(by)",
+        "keys = ApiKey.objects.for_org(org)",
+        MATRIX,
+    ),
+    Mutant(
+        "a key has tools of every level",
+        "apps/agent/mcp/levels.py",
+        "and RANK[tool.level] <= RANK[level]\n",
+        "",
+        MCP_TOOLS,
+    ),
+    Mutant(
+        "a page of another site may use MCP",
+        "apps/agent/mcp/application.py",
+        "if origin is not None and not is_public_origin(origin):",
+        "if origin == 'null':",
+        MCP_TOOLS,
     ),
     # A frozen process does not block others for long.
     Mutant(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from apps.agent.conversations import retention
-from apps.agent.models import Conversation, Turn
+from apps.agent.models import Conversation, ToolRequest, Turn
 from apps.agent.turns import queue
 from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
 
@@ -33,6 +33,11 @@ add_exports(
             ),
             *("created_at", "finished_at"),
         ),
+    ),
+    Export(
+        "tool_request",
+        ToolRequest,
+        ("id", "key_id", "tool", "arguments", "state", "reason", "decided_by_id", "created_at"),
     ),
 )
 add_sweep(retention.delete_old_conversations)

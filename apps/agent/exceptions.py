@@ -35,6 +35,12 @@ class WrongDecision(Conflict):
     code = "wrong_decision"
 
 
+class RequestOutdated(Conflict):
+    """What this request would change has changed or is not there any more: reject it."""
+
+    code = "request_outdated"
+
+
 class TurnLeaseLost(Exception):
     """Another worker runs this turn now."""
 

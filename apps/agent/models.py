@@ -6,6 +6,7 @@ from django.db import models
 
 from apps.auth import names
 from apps.auth.models import User
+from apps.orgs.models import ApiKey
 from apps.orgs.tenancy import OrgOwned
 
 
@@ -214,3 +215,52 @@ class Approval(OrgOwned):
                 condition=models.Q(state=ApprovalState.OPEN),
             )
         ]
+
+
+class ToolRequestState(models.TextChoices):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    BEGUN = "begun"  # a slow call that was begun, and whose answer is not stored yet
+    DONE = "done"  # carried out, or tried and failed
+    EXPIRED = "expired"
+
+
+class ToolRequest(OrgOwned):
+    """A tool call that a program has asked for over MCP with an API key, and that a person approves or rejects.
+
+    The program fetches the answer itself. The approved call is carried out then, once, with the rights of its key.
+    """
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+", db_constraint=False)
+    tool = models.CharField(max_length=64)
+    arguments = models.JSONField()
+    digest = models.CharField(max_length=64)  # see approvals.digests
+    card = models.JSONField()  # what the person is shown, made by the server
+    state = models.CharField(
+        max_length=10, choices=ToolRequestState.choices, default=ToolRequestState.OPEN
+    )
+    reason = models.CharField(max_length=1000, blank=True)  # why it was rejected
+    decided_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    began_at = models.DateTimeField(null=True)
+    ok = models.BooleanField(null=True)
+    summary = models.CharField(max_length=1000, blank=True)  # of the answer, for people
+    answer = models.TextField(blank=True)  # the text that the program gets
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "key", "digest"],
+                condition=models.Q(state__in=[ToolRequestState.OPEN, ToolRequestState.APPROVED]),
+                name="agent_toolrequest_one_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=ToolRequestState.values),
+                name="agent_toolrequest_state",
+            ),
+            names.plain_text_check("reason", name="agent_toolrequest_reason_plain"),
+        ]
+        indexes = [models.Index(fields=["org", "created_at"], name="agent_toolrequest_oldest")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.agent.models import Graph
+from apps.agent.models import Graph, ToolRequestState
 from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_TEXT = 20_000  # characters of a message
@@ -93,3 +93,46 @@ class ApprovalAnswer(serializers.Serializer[Any]):
 
 class Nothing(serializers.Serializer[Any]):
     """An empty body."""
+
+
+class CardFact(serializers.Serializer[Any]):
+    label = serializers.CharField()  # type: ignore[assignment]  # name of the JSON field
+    value = serializers.CharField()
+
+
+class CardChange(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class ToolRequestCard(serializers.Serializer[Any]):
+    """What a tool would change. Drover makes it, from a dry run."""
+
+    title = serializers.CharField()
+    facts = CardFact(many=True)
+    changes = CardChange(many=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+
+
+class ToolRequestAnswer(serializers.Serializer[Any]):
+    """A tool call that a program has asked for over MCP, and what became of it."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(ToolRequestState.choices)
+    tool = serializers.CharField()
+    title = serializers.CharField(help_text="What the tool does, such as Create pipelines.")
+    key_name = serializers.CharField(help_text="The API key of the program.")
+    arguments = serializers.JSONField()
+    card = ToolRequestCard()
+    reason = serializers.CharField(help_text="Why it was rejected.")
+    ok = serializers.BooleanField(allow_null=True, help_text="Whether the call succeeded.")
+    summary = serializers.CharField(help_text="One sentence about the result.")
+    created_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+
+
+class ToolRequestDecision(serializers.Serializer[Any]):
+    decision = serializers.ChoiceField(["approve", "reject"])
+    reason = NameField(max_length=1000, default="", allow_blank=True)

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apps.agent import views
+from apps.agent.mcp import views as mcp_views
 
 CONVERSATION = "agent/conversations/<uuid:pk>"
 
@@ -13,4 +14,6 @@ urlpatterns = [
     path(f"{CONVERSATION}/retry", views.Retry.as_view()),
     path(f"{CONVERSATION}/approvals/<uuid:approval_id>", views.Decisions.as_view()),
     path(f"{CONVERSATION}/events", views.ConversationEvents.as_view()),
+    path("agent/tool-requests/<uuid:pk>", mcp_views.ToolRequestById.as_view()),
+    path("agent/tool-requests/<uuid:pk>/decision", mcp_views.Decision.as_view()),
 ]

@@ -46,6 +46,7 @@ TITLES = {
     412: "Changed meanwhile",
     413: "Too large",
     415: "Unsupported media type",
+    421: "Not for this installation",
     422: "Invalid content",
     423: "Disabled",
     429: "Too many requests",

@@ -177,6 +177,12 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
 });
 
+const approval = createRoute({
+  getParentRoute: () => app,
+  path: "/approvals/$requestId",
+  component: lazyRouteComponent(() => import("@/features/approvals/approval-page"), "ApprovalPage"),
+});
+
 const sources = createRoute({
   getParentRoute: () => app,
   path: "/sources",
@@ -299,6 +305,7 @@ export const router = createRouter({
       pipeline,
       runs,
       run,
+      approval,
       sources,
       repositories,
       newSource,

@@ -17,6 +17,7 @@ ALLOWED_UNSCOPED = {
     "apps/orgs/tenancy.py:OrgOwned": "Defines the bypass.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org. The row contains its org.",
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",
+    "apps/agent/mcp/requesting.py:request_approval": "bulk_create has no for_org. The row contains its org.",
     "apps/orgs/http/idempotency.py:OrgIdempotencyStore.claim": "bulk_create has no for_org. The row contains its org.",
 }
 RAW_SQL_CALLS = ("cursor", "raw", "RawSQL", "extra")
@@ -107,6 +108,7 @@ def test_apps_import_each_other_only_in_the_allowed_direction() -> None:
 
 HEAVY_MODULES = (
     *("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.process.child"),
+    "mcp",  # imported at the first request to /mcp
     "scim2_models",  # takes half a second to import
 )
 

@@ -83,6 +83,10 @@ UNTESTED_PLACES = {
         "apps/agent/turns/leases.py:locked",
         "apps/agent/turns/reconciler.py:_expire",
     ],
+    "One request of one API key: only its program and the person who decides it wait for it.": [
+        "apps/agent/mcp/collecting.py:_locked",
+        "apps/agent/mcp/decisions.py:decide",
+    ],
     "A row of one org's directory, like `a connector`.": [
         "apps/orgs/scim/provisioning.py:apply_user",
         "apps/orgs/scim/group_roles.py:set_group_role",

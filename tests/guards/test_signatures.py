@@ -14,6 +14,7 @@ from tests.guards.source import ROOT, assert_listed, python_files
 
 VAGUE_TYPES = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
+    "apps.agent.mcp.application:McpApplication.refuse_host": "The ASGI specification defines the scope as a dictionary.",
     "apps.web.files:send_stored_file": "The ASGI specification defines the scope and the messages as dictionaries.",
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -456,6 +456,14 @@ AGENT = {
         body=lambda p: {"text": "Hello", "page": "/pipelines"},
         status_by_actor=OTHER_MEMBERS,
     ),
+    "agent_tool_requests_get": Case(
+        path={"id": "tool_request"}, status_by_actor={Role.MEMBER: 404}
+    ),
+    "agent_tool_requests_decide": Case(
+        path={"id": "tool_request"},
+        body=lambda p: {"decision": "reject"},
+        status_by_actor={Role.MEMBER: 404},
+    ),
     "agent_approvals_decide": Case(
         path={"id": "conversation", "approval_id": "approval"},
         body=lambda p: {"decision": "reject"},

@@ -17,6 +17,7 @@ from apps.agent.models import (
     Call,
     CallState,
     Conversation,
+    ToolRequest,
     Turn,
     TurnStatus,
 )
@@ -105,6 +106,7 @@ def plant() -> PlantedOrg:
     with world.scope():
         ids |= _create_runs(world, canary, ids)
         ids |= _create_conversations(world, canary)
+        ids |= {"tool_request": _create_tool_request(world, canary)}
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
     claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
     claims["removed"] = claims_for(removed_user, world.org)
@@ -495,3 +497,19 @@ def _create_conversation(
         first_event=first_event,
     )
     return conversation, turn
+
+
+def _create_tool_request(world: World, canary: str) -> UUID:
+    """Create a request of a key of the owner. Members cannot see it; owners and admins see the requests of all keys."""
+    key = ApiKey.objects.for_org(world.org).filter(created_by=world.users[Role.OWNER])[0]
+    request = ToolRequest.unscoped.create(
+        org=world.org,
+        key=key,
+        tool="set_pipeline_enabled",
+        arguments={"pipeline_id": canary},
+        digest="",
+        card={"title": canary},
+        answer=canary,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    return request.pk

@@ -45,8 +45,8 @@ class ToolContext:
 
     org: Org
     by: Principal
-    conversation_id: UUID
-    turn_id: UUID
+    conversation_id: UUID | None = None  # None for a program that uses a tool over MCP
+    turn_id: UUID | None = None
     values_allowed: bool = False  # whether record values may be sent to the model
     checked: Any = None  # the result of the check that an action has asked for with CheckFirst
 
@@ -134,16 +134,8 @@ class Tool(Generic[ArgumentsT]):
         return self.card is not None and not self.is_question
 
     def parse(self, arguments: JsonObject) -> ArgumentsT:
-        """Return the checked arguments. Raises Invalid, which names each field, what was sent and what is expected."""
-        try:
-            return self.arguments.model_validate(dict(arguments))
-        except ValidationError as error:
-            raise Invalid(
-                [
-                    (".".join(str(step) for step in item["loc"]), _message(item), item["type"])
-                    for item in error.errors(include_url=False)
-                ]
-            ) from None
+        """Return the checked arguments. Raises Invalid, see `parse_arguments`."""
+        return parse_arguments(self.arguments, arguments)
 
     def make_card(self, context: ToolContext, arguments: ArgumentsT) -> JsonObject:
         """Return the card of an approval, from a dry run that is rolled back. Raises what the action raises."""
@@ -171,6 +163,19 @@ def _without_titles(node: Any) -> Any:
         for name, inner in node.items()
         if not (name == "title" and isinstance(inner, str))
     }
+
+
+def parse_arguments(model: type[ArgumentsT], arguments: JsonObject) -> ArgumentsT:
+    """Return the checked arguments. Raises Invalid, which names each field, what was sent and what is expected."""
+    try:
+        return model.model_validate(dict(arguments))
+    except ValidationError as error:
+        raise Invalid(
+            [
+                (".".join(str(step) for step in item["loc"]), _message(item), item["type"])
+                for item in error.errors(include_url=False)
+            ]
+        ) from None
 
 
 def _message(item: Any) -> str:

@@ -52,5 +52,8 @@ export const queryKeys = {
     versions: (id: string) => ["sources", "one", id, "versions"] as const,
     diff: (id: string, number: number) => ["sources", "one", id, "diff", number] as const,
   },
+  toolRequests: {
+    one: (id: string) => ["tool-requests", id] as const,
+  },
   usage: ["usage"],
 } as const;

@@ -156,6 +156,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/tool-requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what a program has asked for over MCP
+         * @description Show what a program has asked for over MCP.
+         */
+        get: operations["agent_tool_requests_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/tool-requests/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or reject what a program has asked for over MCP
+         * @description Approve or reject what a program has asked for over MCP.
+         */
+        post: operations["agent_tool_requests_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/{provider}/callback": {
         parameters: {
             query?: never;
@@ -3172,6 +3212,15 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        CardChange: {
+            field: string;
+            before: unknown | null;
+            after: unknown | null;
+        };
+        CardFact: {
+            label: string;
+            value: string;
+        };
         CatalogueKind: {
             kind: string;
             role: components["schemas"]["ConnectorRoleEnum"];
@@ -3565,9 +3614,9 @@ export interface components {
             count: number;
         };
         /** @enum {string} */
-        DecisionEnum: "approve" | "edit" | "reject" | "answer";
+        DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
         DecisionRequestRequest: {
-            decision: components["schemas"]["DecisionEnum"];
+            decision: components["schemas"]["DecisionRequestDecisionEnum"];
             arguments?: unknown;
             /** @default  */
             reason?: string;
@@ -3851,10 +3900,12 @@ export interface components {
             /** @description null means no limit. */
             limit: number | null;
             /** @description `warning` means 80% of the limit or more. */
-            state: components["schemas"]["StateEnum"];
+            state: components["schemas"]["MeasureStateEnum"];
         };
         /** @enum {string} */
         MeasureNameEnum: "rows_month" | "bytes_month" | "running" | "pipelines" | "members";
+        /** @enum {string} */
+        MeasureStateEnum: "ok" | "warning" | "reached";
         Member: {
             /**
              * Format: uuid
@@ -5030,8 +5081,6 @@ export interface components {
              */
             force?: boolean;
         };
-        /** @enum {string} */
-        StateEnum: "ok" | "warning" | "reached";
         Stream: {
             name: string;
             fields: components["schemas"]["StreamField"][];
@@ -5113,6 +5162,47 @@ export interface components {
         TokenHint: {
             set: boolean;
             last4: string;
+        };
+        /** @description A tool call that a program has asked for over MCP, and what became of it. */
+        ToolRequestAnswer: {
+            /** Format: uuid */
+            id: string;
+            state: components["schemas"]["ToolRequestAnswerStateEnum"];
+            tool: string;
+            /** @description What the tool does, such as Create pipelines. */
+            title: string;
+            /** @description The API key of the program. */
+            key_name: string;
+            arguments: unknown;
+            card: components["schemas"]["ToolRequestCard"];
+            /** @description Why it was rejected. */
+            reason: string;
+            /** @description Whether the call succeeded. */
+            ok: boolean | null;
+            /** @description One sentence about the result. */
+            summary: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            decided_at: string | null;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        /** @enum {string} */
+        ToolRequestAnswerStateEnum: "open" | "approved" | "rejected" | "begun" | "done" | "expired";
+        /** @description What a tool would change. Drover makes it, from a dry run. */
+        ToolRequestCard: {
+            title: string;
+            facts: components["schemas"]["CardFact"][];
+            changes: components["schemas"]["CardChange"][];
+            warnings: string[];
+        };
+        /** @enum {string} */
+        ToolRequestDecisionDecisionEnum: "approve" | "reject";
+        ToolRequestDecisionRequest: {
+            decision: components["schemas"]["ToolRequestDecisionDecisionEnum"];
+            /** @default  */
+            reason?: string;
         };
         TotpConfirmationRequest: {
             /** @description A one-time or recovery code. */
@@ -6307,6 +6397,210 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_tool_requests_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what a program has asked for over MCP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolRequestAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_tool_requests_decide: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolRequestDecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Approve or reject what a program has asked for over MCP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolRequestAnswer"];
+                };
             };
             /** @description The request is malformed */
             400: {

@@ -36,3 +36,4 @@ export type SourceVersionRow = Schemas["CustomSourceVersionRow"];
 export type Trial = Schemas["TryAnswer"];
 export type NetworkPlace = Schemas["NetworkPlace"];
 export type VerifiedDomain = Schemas["VerifiedDomainRow"];
+export type ToolRequest = Schemas["ToolRequestAnswer"];

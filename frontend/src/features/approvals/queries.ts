@@ -1,0 +1,34 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
+
+const PATH = "/api/v1/agent/tool-requests/{id}";
+const REFRESH = 5_000; // milliseconds, until the program has collected the result
+
+export function toolRequestQuery(id: string) {
+  return queryOptions({
+    queryKey: queryKeys.toolRequests.one(id),
+    queryFn: ({ signal }) => unwrap(api.GET(PATH, { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) =>
+      state.data?.state === "approved" || state.data?.state === "begun" ? REFRESH : false,
+  });
+}
+
+export interface DecisionInput {
+  decision: "approve" | "reject";
+  reason: string;
+}
+
+export function useDecide(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (input: DecisionInput) =>
+      unwrap(
+        api.POST(`${PATH}/decision`, {
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
+          body: input,
+        }),
+      ),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.toolRequests.one(id) }),
+  });
+}
