@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.agent.guided.planner import Step
+from apps.agent.guided.turns import Step
 from apps.agent.models import Approval
 from apps.orgs.roles import Role
 from tests.agent.test_turns import begin, decide, script, show, work
