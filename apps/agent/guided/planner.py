@@ -14,6 +14,7 @@ from apps.agent.guided.intents import (
     making,
     pipelines,
     schedules,
+    sources,
 )
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import (
@@ -43,6 +44,7 @@ EXAMPLES = """You can say, for example:
 - change the schedule of flights to weekdays at 7:30 in Berlin
 - add airlines to flights
 - connect postgres
+- make a source from https://api.example.com/openapi.json
 
 An admin can choose a language model in the settings."""
 NOT_UNDERSTOOD = "I do not understand that."
@@ -91,7 +93,7 @@ def _answer(turn: Turn, request: Request) -> str:
         case ConnectSystem():
             return connecting.connect_system(turn, request)
         case MakeSource():
-            return connecting.make_source(turn, request)
+            return sources.make_source(turn, request)
         case Help():
             return EXAMPLES
     return f"{NOT_UNDERSTOOD} {EXAMPLES}"

@@ -141,6 +141,8 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
                 "id": arguments["run_id"],
                 "pipeline": {"id": new_id(12), "name": PIPELINES[1]["name"]},
             }
+        case "explain_pipeline":
+            return _explanation(arguments["pipeline_id"])
         case "create_pipelines":
             rows = [
                 {"id": new_id(40 + i), "name": p["name"]}
@@ -152,6 +154,16 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         case "request_connector":
             return {"connector_id": new_id(9), "name": "New", "role": arguments["role"]}
     return {"ok": True}
+
+
+def _explanation(pipeline_id: str) -> dict[str, Any]:
+    evidence = [{"text": "The last run took too long.", "link": f"/runs/{new_id(23)}"}]
+    content = {"pipeline": "x", "evidence": evidence}
+    if pipeline_id != new_id(12):
+        return content
+    change = {"pipeline_id": pipeline_id, "timeout_seconds": 7200}
+    suggestion = {"reason": "More time helps.", "tool": "update_pipeline", "arguments": change}
+    return {**content, "suggested_change": suggestion}
 
 
 def _detail(pipeline_id: str) -> dict[str, Any]:

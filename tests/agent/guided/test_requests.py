@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from apps.agent.guided import vocabulary
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import ConnectSystem, Explain, MakeSource
+from apps.pipelines.schedules.english import parse_words
 from tests.agent.guided.talk import Talk, new_id
 
 SIX_HOURS = {"interval_seconds": 21_600, "timezone": "UTC"}
@@ -131,6 +133,18 @@ def test_a_name_that_exists_gets_a_number() -> None:
 ON_FLIGHTS = {"pipeline_id": new_id(11)}
 ON_WEATHER = {"pipeline_id": new_id(12)}
 ON_ORDERS = {"pipeline_id": new_id(13)}
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "howto" / "agent.md"
+
+
+def test_the_documented_schedules_are_understood() -> None:
+    _, table = DOCUMENTATION.read_text().split("### Schedules")
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    phrases = [phrase.strip() for row in rows for phrase in row.split(",")]
+    assert len(phrases) > 15
+    for phrase in phrases:
+        parse_words(phrase)
+
+
 EACH_HOUR = {"interval_seconds": 3_600, "timezone": "UTC"}
 DAILY = {"cron": "0 6 * * *", "timezone": "UTC"}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -199,7 +213,11 @@ CONNECTIONS = {
 
 @pytest.mark.parametrize("text", CONNECTIONS)
 def test_a_system_is_connected_with_a_form(text: str) -> None:
-    assert read_request(text) == CONNECTIONS[text]
+    request = CONNECTIONS[text]
+    assert read_request(text) == request
+    talk = Talk().ask(text, "postgres")
+    assert talk.last == ("request_connector", {"kind": "postgres", "role": request.role})
+    assert f"The {request.role} New is saved." in talk.said
 
 
 EXPLANATIONS = {
@@ -222,6 +240,15 @@ EXPLANATIONS = {
 @pytest.mark.parametrize("text", EXPLANATIONS)
 def test_questions_about_reasons_name_a_pipeline_or_the_page(text: str) -> None:
     assert read_request(text) == Explain(EXPLANATIONS[text])
+
+
+def test_an_explanation_has_links_and_proposes_the_change_that_helps() -> None:
+    talk = Talk().ask("why is flights late?")
+    assert talk.last == ("explain_pipeline", ON_FLIGHTS)
+    assert f"- The last run took too long. ([open](/runs/{new_id(23)}))" in talk.said
+    talk = Talk().ask("explain this run", page=f"/runs/{new_id(23)}")
+    assert talk.last == ("update_pipeline", {**ON_WEATHER, "timeout_seconds": 7200})
+    assert talk.said == "The settings of Weather to the warehouse are changed."
 
 
 def test_the_page_is_what_it_means() -> None:

@@ -1,10 +1,10 @@
-"""Connect a system, or make a source from the description of an API."""
+"""Connect a system: save the settings of a source or destination."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from apps.agent.guided.requests import ConnectSystem, MakeSource
+from apps.agent.guided.requests import ConnectSystem
 from apps.agent.guided.turns import Turn
 from apps.agent.tools import registry
 
@@ -31,11 +31,3 @@ def _choose_kind(turn: Turn, role: str) -> str:
     rows = turn.read("list_connector_kinds", {"role": role}).rows("kinds")
     kinds = [str(row["kind"]) for row in rows]
     return kinds[turn.choose(f"Which kind of {role}?", kinds)]
-
-
-def make_source(turn: Turn, request: MakeSource) -> str:
-    subject = f" from {request.address}" if request.address else ""
-    return (
-        f"The source builder makes a source{subject}. Open Custom sources, choose Build with the agent, and give it the"
-        " address, the file or the text there. This conversation is for pipelines."
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from apps.agent.guided.intents import finding
@@ -14,21 +15,20 @@ def explain(turn: Turn, request: Explain) -> str:
     answer = turn.read("explain_pipeline", {"pipeline_id": str(pipeline["id"])}).content
     text = _text(str(pipeline["name"]), answer)
     suggestion = answer.get("suggested_change")
-    if not isinstance(suggestion, dict) or not suggestion:
+    if not isinstance(suggestion, dict):
         return text
-    arguments = {**suggestion, "pipeline_id": str(pipeline["id"])}
-    turn.propose("update_pipeline", arguments, f"{text}\n\nI propose this change of the settings.")
+    proposal = f"{text}\n\n{suggestion['reason']} I propose this change of the settings."
+    turn.propose(str(suggestion["tool"]), suggestion["arguments"], proposal)
     return f"The settings of {pipeline['name']} are changed."
 
 
-def _text(name: str, answer: Any) -> str:
-    summary = answer.get("summary") or answer.get("verdict") or f"This is known about {name}:"
+def _text(name: str, answer: Mapping[str, Any]) -> str:
     evidence = [line for line in answer.get("evidence") or () if isinstance(line, dict)]
-    lines = [f"- {_evidence_line(line)}" for line in evidence]
-    return "\n".join([str(summary), *lines]) if lines else f"{summary}"
+    if not evidence:
+        return f"I have found nothing unusual about {name}."
+    return "\n".join([f"This is known about {name}:", *map(_evidence_line, evidence)])
 
 
-def _evidence_line(line: dict[str, Any]) -> str:
-    link = line.get("link")
-    path = link.get("path") if isinstance(link, dict) else link
-    return f"{line.get('text')} ([open]({path}))" if path else str(line.get("text"))
+def _evidence_line(line: Mapping[str, Any]) -> str:
+    path = line.get("link")
+    return f"- {line.get('text')} ([open]({path}))" if path else f"- {line.get('text')}"
