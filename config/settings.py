@@ -392,6 +392,14 @@ AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 50)
 CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.
 APPROVAL_LIFETIME = env.integer("DROVER_APPROVAL_LIFETIME_SECONDS", 24 * 3600)
+# The language model of organizations that have not chosen one, as provider:name. If empty, they use guided mode.
+AGENT_MODEL = env.text("DROVER_MODEL", "")
+AGENT_MODEL_KEY = env.text("DROVER_MODEL_KEY", "")
+AGENT_MODEL_URL = env.text("DROVER_MODEL_URL", "")  # if empty, the provider's own address
+# Tokens of that model that each of these organizations may use in a month. If 0, there is no limit.
+AGENT_MODEL_MONTHLY_TOKENS = env.integer("DROVER_MODEL_MONTHLY_TOKENS", 0, minimum=0)
+# Seconds between two parts of an answer of a language model.
+AGENT_MODEL_TIMEOUT = env.integer("DROVER_MODEL_TIMEOUT_SECONDS", 120)
 
 # --- Logging ----------------------------------------------------------------------------------
 LOG_LEVEL = env.text("DROVER_LOG_LEVEL", "INFO").upper()

@@ -25,6 +25,15 @@ class TurnStatus(models.TextChoices):
     SUPERSEDED = "superseded"  # the user sent another message while it was waiting
 
 
+class ModelProvider(models.TextChoices):
+    """The providers of language models; `chat_models.connections.Provider` has the same values."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GOOGLE = "google"
+    OPENAI_COMPATIBLE = "openai_compatible"
+
+
 LIVE_TURNS = (TurnStatus.PENDING, TurnStatus.RUNNING, TurnStatus.WAITING)
 
 
@@ -264,3 +273,45 @@ class ToolRequest(OrgOwned):
             names.plain_text_check("reason", name="agent_toolrequest_reason_plain"),
         ]
         indexes = [models.Index(fields=["org", "created_at"], name="agent_toolrequest_oldest")]
+
+
+class ModelSettings(OrgOwned):
+    """The language model that an org has chosen, with its key."""
+
+    provider = models.CharField(max_length=20, choices=ModelProvider.choices)
+    model = models.CharField(max_length=120)
+    sealed = models.TextField(blank=True)  # the encrypted key; empty for a server without keys
+    key_last4 = models.CharField(max_length=4, blank=True)
+    base_url = models.CharField(max_length=500, blank=True)  # empty for the provider's own address
+    temperature = models.FloatField(null=True)
+    monthly_tokens = models.BigIntegerField(null=True)  # null: no limit
+    # Whether record values may be sent to the provider, for example in previews.
+    values_allowed = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org"], name="agent_modelsettings_once"),
+            models.CheckConstraint(
+                condition=models.Q(provider__in=ModelProvider.values),
+                name="agent_modelsettings_provider",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(monthly_tokens__isnull=True) | models.Q(monthly_tokens__gt=0),
+                name="agent_modelsettings_tokens",
+            ),
+        ]
+
+
+class ModelUsage(OrgOwned):
+    """The tokens that an org has used in one month."""
+
+    month = models.DateField()  # its first day, in UTC
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "month"], name="agent_modelusage_month")
+        ]

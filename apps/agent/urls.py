@@ -1,12 +1,15 @@
 from django.urls import path
 
 from apps.agent import views
+from apps.agent.chat_models import views as model_views
 from apps.agent.mcp import views as mcp_views
 
 CONVERSATION = "agent/conversations/<uuid:pk>"
 
 urlpatterns = [
     path("org/conversations", views.OrgConversations.as_view()),
+    path("org/model", model_views.OwnModel.as_view()),
+    path("agent/status", model_views.AgentStatus.as_view()),
     path("agent/conversations", views.Conversations.as_view()),
     path(CONVERSATION, views.ConversationById.as_view()),
     path(f"{CONVERSATION}/messages", views.Messages.as_view()),

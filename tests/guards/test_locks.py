@@ -59,6 +59,8 @@ UNTESTED_PLACES = {
         "apps/orgs/members/invitations.py:_load_acceptable_invitation",
         "apps/orgs/members/invitations.py:accept",
         "apps/orgs/members/invitations.py:lock_pending_invitation",
+        "apps/agent/chat_models/own_model.py:remove_model",
+        "apps/agent/chat_models/own_model.py:save_model",
         "apps/orgs/sign_in/own_provider.py:save_provider",
         "apps/orgs/sign_in/own_provider.py:remove_provider",
         "apps/orgs/members/verified_domains.py:remove",

@@ -21,7 +21,15 @@ from tests.guards.test_models import all_models
 # Request fields that are texts but not names: they are validated in another way, or not stored as visible text.
 OTHER_TEXTS = {
     **dict.fromkeys(
-        ("password", "new_password", "current_password", "client_secret", "token", "content"),
+        (
+            "password",
+            "new_password",
+            "current_password",
+            "client_secret",
+            "token",
+            "content",
+            "key",
+        ),
         "stored exactly, hashed, encrypted or decoded",
     ),
     **dict.fromkeys(

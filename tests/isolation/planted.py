@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
+from apps.agent.chat_models import budgets, own_model
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import (
     Approval,
@@ -445,7 +446,8 @@ def _add_people(world: World, name: str, scim_user_id: UUID) -> None:
 
 
 def _create_conversations(world: World, canary: str) -> dict[str, UUID]:
-    """Create a conversation of the owner that waits for an approval, and one whose turn has failed."""
+    """Create a conversation of the owner that waits for an approval, one whose turn has failed, and a language model."""
+    _choose_model(world, canary)
     waiting, turn = _create_conversation(world, canary, TurnStatus.WAITING)
     failed, _ = _create_conversation(world, canary, TurnStatus.FAILED)
     approval = Approval.unscoped.create(
@@ -477,6 +479,23 @@ def _create_conversations(world: World, canary: str) -> dict[str, UUID]:
         "approval": approval.pk,
         "turn": turn.pk,
     }
+
+
+def _choose_model(world: World, canary: str) -> None:
+    own_model.save_model(
+        org=world.org,
+        by=principal(world, Role.OWNER),
+        fields={
+            "provider": "anthropic",
+            "model": canary[:100],
+            "key": f"{canary} key",
+            "base_url": "",
+            "temperature": None,
+            "monthly_tokens": None,
+            "values_allowed": False,
+        },
+    )
+    budgets.record(world.org.pk, input_tokens=1, output_tokens=1)
 
 
 def _create_conversation(

@@ -143,6 +143,7 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
         "provider": f"provider {SECRET}",
         "scim": f"scim {SECRET}",
         "git token": f"git {SECRET}",
+        "model key": f"model-{SECRET}",
     }
     responses: list[Any] = []
     jobs: list[str] = []
@@ -217,6 +218,8 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
         "enabled": False,
     }
     call_without_secret("put", "org/identity-provider", provider)
+    model = {"provider": "anthropic", "model": "claude", "key": secrets["model key"]}
+    call_without_secret("put", "org/model", model)
     user = {"schemas": [SCIM_USER], "userName": "eve@example.com", "password": secrets["scim"]}
     call_without_secret("post", "scim/v2/Users", user, status=201)
     for number, message in enumerate(deliver_mail()):
@@ -237,6 +240,8 @@ READ_PATHS = (
     "org/service-accounts",
     "org/api-keys",
     "org/identity-provider",
+    "org/model",
+    "agent/status",
     "org/scim/groups",
     "scim/v2/Users",
     "repositories",

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
-
-from apps.orgs.models import Org
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from apps.agent.chat_models.connections import ModelConnection
+    from apps.orgs.models import Org
+
+GUIDED = "guided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,26 @@ class ChosenModel:
 
 
 def choose(org: Org) -> ChosenModel:
-    """Return the org's model, or guided mode if it has none. Call it inside the org's scope."""
-    return ChosenModel("guided", _build_guided)
+    """Return the org's model, else the platform's, else guided mode. Call it inside the org's scope."""
+    from apps.agent.chat_models import own_model, platform_model
+
+    connection = own_model.connection_of(org) or platform_model.connection()
+    if connection is None:
+        return ChosenModel(GUIDED, _build_guided)
+    return ChosenModel(connection.label, partial(_build, connection))
+
+
+async def close(model: BaseChatModel) -> None:
+    """Close the connections of a model that `build` has returned. Guided mode has none."""
+    close_connections = getattr(model, "aclose", None)
+    if close_connections is not None:
+        await close_connections()
+
+
+def _build(connection: ModelConnection) -> BaseChatModel:
+    from apps.agent.chat_models import providers
+
+    return providers.build(connection)
 
 
 def _build_guided() -> BaseChatModel:

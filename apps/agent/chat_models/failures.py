@@ -1,8 +1,8 @@
-"""Classify the exceptions of providers."""
+"""The failures of language models, in words for the user. The exceptions of providers become `ModelFailed`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,83 @@ class ModelFailure:
     next_step: str
 
 
+class ModelFailed(Exception):
+    """The language model could not answer. The text has no secrets."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.code, failure.message)
+        self.failure = failure
+
+
+AUTH = ModelFailure(
+    "model_auth",
+    "The provider of the language model refuses the key.",
+    "Ask an admin to enter a valid key in Settings, Language model. Then try again.",
+)
+NOT_FOUND = ModelFailure(
+    "model_not_found",
+    "The provider does not know this language model.",
+    "Ask an admin to correct the model's name or URL in Settings, Language model.",
+)
+RATE_LIMITED = ModelFailure(
+    "model_rate_limited",
+    "The provider of the language model accepts no more requests now.",
+    "Try again in a few minutes.",
+)
+UNAVAILABLE = ModelFailure(
+    "model_unavailable",
+    "The language model cannot be reached, or it reports an error of its own.",
+    "Try again in a few minutes.",
+)
+TIMEOUT = ModelFailure(
+    "model_timeout",
+    "The language model did not answer in time.",
+    "Try again. If it happens again, ask an admin to check the model in Settings, Language model.",
+)
+INTERRUPTED = ModelFailure(
+    "model_interrupted",
+    "The answer of the language model ended in the middle.",
+    "Try again.",
+)
+REFUSED = ModelFailure(
+    "model_refused",
+    "The language model refuses to answer this.",
+    "Word the message differently, or start a new conversation.",
+)
+REJECTED = ModelFailure(
+    "model_rejected_request",
+    "The provider of the language model rejects the request.",
+    "Ask an admin to check the model in Settings, Language model.",
+)
+TOO_LONG = ModelFailure(
+    "model_context_full",
+    "The conversation is too long for this language model.",
+    "Start a new conversation.",
+)
+BAD_ANSWER = ModelFailure(
+    "model_bad_answer",
+    "The language model gave no usable answer, although it was asked again. Nothing of it was carried out.",
+    "Try again, or ask for a smaller part of it.",
+)
+HOST_REFUSED = ModelFailure(
+    "model_host_refused",
+    "Connections to the address of the language model are not allowed.",
+    "Ask an admin to correct the URL in Settings, Language model.",
+)
+BUDGET_USED_UP = ModelFailure(
+    "budget_used_up",
+    "The organization has used up its tokens of this month.",
+    "Ask an admin to raise the monthly tokens in Settings, Language model, or wait for the next month.",
+)
+
+
+def with_detail(failure: ModelFailure, detail: str) -> ModelFailure:
+    """Return the failure with what the provider or the egress policy says about it."""
+    if not detail:
+        return failure
+    return replace(failure, message=f"{failure.message} ({detail})")
+
+
 def classify_model_failure(error: Exception) -> ModelFailure | None:
     """Return the failure, or None if the exception does not come from a model."""
-    return None
+    return error.failure if isinstance(error, ModelFailed) else None

@@ -29,7 +29,7 @@ from langgraph.types import Command
 from apps.agent.approvals import gate
 from apps.agent.graphs import call_ids, prompts
 from apps.agent.tools import registry
-from apps.agent.turns import calls
+from apps.agent.turns import calls, spending
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
@@ -49,6 +49,7 @@ class GraphContext:
     writer: TokenWriter
     model: BaseChatModel
     prompt: str
+    is_guided: bool = False  # guided mode uses no tokens
 
 
 class UseModel(AgentMiddleware[Any, GraphContext]):
@@ -61,7 +62,11 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
     ) -> ModelResponse[Any]:
         context = request.runtime.context
         prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
+        if not context.is_guided:
+            await in_thread(partial(spending.require_tokens, context.claimed))
         response = await handler(request.override(model=context.model, system_message=prompt))
+        if not context.is_guided:
+            await in_thread(partial(spending.record, context.claimed, *_usage(response)))
         response.result = [
             call_ids.make_unique(message, request.messages)
             if isinstance(message, AIMessage)
@@ -116,6 +121,16 @@ def pause_for_approval() -> HumanInTheLoopMiddleware[Any, GraphContext]:
         elif tool.needs_approval:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
     return HumanInTheLoopMiddleware(pauses, interrupt_mode="per_call")
+
+
+def _usage(response: ModelResponse[Any]) -> tuple[int, int]:
+    """Return the input and output tokens of a model call."""
+    usages = [
+        message.usage_metadata
+        for message in response.result
+        if isinstance(message, AIMessage) and message.usage_metadata
+    ]
+    return sum(u["input_tokens"] for u in usages), sum(u["output_tokens"] for u in usages)
 
 
 def _steps_of_turn(messages: list[AnyMessage]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.agent.chat_models import own_model
 from apps.agent.models import Conversation, Turn
 from apps.agent.tools.base import ToolContext
 from apps.orgs import credentials
@@ -24,4 +25,5 @@ def acting_member(turn: Turn) -> ToolContext:
         by=member.acting_through(agent),
         conversation_id=conversation.pk,
         turn_id=turn.pk,
+        values_allowed=own_model.values_allowed(org),
     )

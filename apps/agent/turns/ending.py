@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.agent.approvals import closing
+from apps.agent.chat_models import budgets
 from apps.agent.conversations import transcripts
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
@@ -35,6 +36,7 @@ def end(
         events.append(
             new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
         )
+    warning = budgets.current(org_id).warning if turn.input_tokens else ""
     events.append(
         new_event(
             Kind.USAGE,
@@ -42,6 +44,7 @@ def end(
             model=turn.model,
             input_tokens=turn.input_tokens,
             output_tokens=turn.output_tokens,
+            warning=warning,
         )
     )
     events.append(new_event(Kind.DONE, turn.number, status=status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from functools import cache
 from uuid import UUID
@@ -17,6 +18,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
     """Run the turn on the agent's loop, and wait for its end. The packages of the agent are imported here."""
+    disable_tracing()
     from apps.agent.turns import runner
 
     asyncio.run_coroutine_threadsafe(runner.run(org_id, turn_id, worker), _loop()).result()
@@ -24,7 +26,22 @@ def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
 
 def import_packages() -> None:
     """Import what a turn needs, and compile the graph. This takes seconds at the first time in a process."""
+    disable_tracing()
     from apps.agent.graphs import main
     from apps.agent.turns import runner  # noqa: F401
 
     main.compiled()
+
+
+def disable_tracing() -> None:
+    """Keep LangChain from sending conversations to LangSmith, whatever the environment of the worker says.
+
+    Call it before LangChain is imported, because it reads these variables once.
+    """
+    for name in (
+        "LANGSMITH_TRACING",
+        "LANGSMITH_TRACING_V2",
+        "LANGCHAIN_TRACING",
+        "LANGCHAIN_TRACING_V2",
+    ):
+        os.environ[name] = "false"

@@ -76,11 +76,16 @@ class RunningTurn:
 async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
     try:
         chosen, prompt = await in_thread(partial(_choose_model, claimed))
-        context = GraphContext(claimed, TokenWriter(claimed), chosen.build(), prompt.text)
+        model = await in_thread(chosen.build)
+        is_guided = chosen.label == chat_models.GUIDED
+        context = GraphContext(claimed, TokenWriter(claimed), model, prompt.text, is_guided)
         running = RunningTurn(claimed, main.build(saver), context)
-        work = asyncio.create_task(_advance(running))
-        watch = asyncio.create_task(_watch(claimed))
-        await _wait_for_first(work, watch)
+        try:
+            work = asyncio.create_task(_advance(running))
+            watch = asyncio.create_task(_watch(claimed))
+            await _wait_for_first(work, watch)
+        finally:
+            await chat_models.close(model)
     except StopRequested:
         await _end_stopped(claimed)
     except TurnLeaseLost:
@@ -124,8 +129,7 @@ async def _advance(running: RunningTurn) -> None:
         step = await in_thread(partial(steps.next_step, running.claimed, state))
         if isinstance(step, Finished):
             await _complete_events(running, state)
-            usage = _usage_of_turn(state, running.claimed)
-            await in_thread(partial(_end, running.claimed, TurnStatus.DONE, usage))
+            await in_thread(partial(_end, running.claimed, TurnStatus.DONE))
             return
         if isinstance(step, Submit):
             await _settle(running, state)
@@ -261,11 +265,6 @@ def _answers_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> dict[str, st
     }
 
 
-def _usage_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> tuple[int, int]:
-    usages = [m.usage_metadata for m in _messages_of_turn(state, claimed) if m.usage_metadata]
-    return sum(u["input_tokens"] for u in usages), sum(u["output_tokens"] for u in usages)
-
-
 def _pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
     """Let the turn wait for its user. Returns False if the user has decided one of these requests meanwhile."""
     with org_scope(claimed.org_id):
@@ -281,10 +280,9 @@ def _pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
         return True
 
 
-def _end(claimed: ClaimedTurn, status: TurnStatus, usage: tuple[int, int] = (0, 0)) -> None:
+def _end(claimed: ClaimedTurn, status: TurnStatus) -> None:
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
-        turn.input_tokens, turn.output_tokens = usage
         ending.end(org_id=claimed.org_id, turn=turn, status=status)
 
 

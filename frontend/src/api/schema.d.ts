@@ -156,6 +156,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show which language model answers, and its tokens of this month
+         * @description Show which language model answers, and its tokens of this month.
+         */
+        get: operations["agent_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agent/tool-requests/{id}": {
         parameters: {
             query?: never;
@@ -1904,6 +1924,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/org/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the organization's language model
+         * @description Show the organization's language model.
+         */
+        get: operations["org_model_get"];
+        /**
+         * Choose the organization's language model
+         * @description Choose the organization's language model.
+         */
+        put: operations["org_model_put"];
+        post?: never;
+        /**
+         * Remove the organization's language model and its key
+         * @description Remove the organization's language model and its key.
+         */
+        delete: operations["org_model_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/org/restore": {
         parameters: {
             query?: never;
@@ -3116,6 +3164,19 @@ export interface components {
         };
         /** @enum {string} */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
+        AgentStatus: {
+            mode: components["schemas"]["ModeEnum"];
+            /** @description provider:name, or guided. */
+            label: string;
+            /** @description Whether the organization has chosen the model. */
+            is_own: boolean;
+            values_allowed: boolean;
+            /** @description A sentence for the user; empty if there is none. */
+            warning: string;
+            /** @description Tokens of this month. */
+            used_tokens: number;
+            limit_tokens: number | null;
+        };
         Alive: {
             status: components["schemas"]["AliveStatusEnum"];
         };
@@ -3813,6 +3874,10 @@ export interface components {
             /** Format: email */
             email: string;
         };
+        KeyHint: {
+            set: boolean;
+            last4: string;
+        };
         /** @enum {string} */
         KindEnum: "person" | "service";
         LastRun: {
@@ -3946,6 +4011,8 @@ export interface components {
         };
         /** @enum {string} */
         MisfireEnum: "skip" | "run_once";
+        /** @enum {string} */
+        ModeEnum: "model" | "guided";
         Month: {
             /**
              * Format: date
@@ -4093,6 +4160,41 @@ export interface components {
             running: number;
             waiting: number;
             waiting_reason: string | null;
+        };
+        OwnModel: {
+            provider: components["schemas"]["ProviderEnum"];
+            model: string;
+            key: components["schemas"]["KeyHint"];
+            base_url: string;
+            /** Format: double */
+            temperature: number | null;
+            monthly_tokens: number | null;
+            values_allowed: boolean;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        OwnModelChangeRequest: {
+            provider: components["schemas"]["ProviderEnum"];
+            model: string;
+            /** @description If left out, the stored key does not change. An empty text removes it. */
+            key?: string;
+            /**
+             * @description Required for an OpenAI-compatible server. If empty, the provider's own address.
+             * @default
+             */
+            base_url?: string;
+            /** Format: double */
+            temperature?: number | null;
+            /**
+             * Format: int64
+             * @description Input and output tokens of a month. Null means no limit.
+             */
+            monthly_tokens?: number | null;
+            /**
+             * @description Whether record values may be sent to the provider.
+             * @default false
+             */
+            values_allowed?: boolean;
         };
         OwnProvider: {
             issuer: string;
@@ -4646,6 +4748,8 @@ export interface components {
             id: string;
             name: string;
         };
+        /** @enum {string} */
+        ProviderEnum: "openai" | "anthropic" | "google" | "openai_compatible";
         Providers: {
             providers: components["schemas"]["Provider"][];
         };
@@ -6472,6 +6576,71 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show which language model answers, and its tokens of this month */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentStatus"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -15993,6 +16162,267 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    org_model_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the organization's language model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnModel"];
+                };
+            };
+            /** @description The organization has not chosen a language model. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    org_model_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnModelChangeRequest"];
+            };
+        };
+        responses: {
+            /** @description Choose the organization's language model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnModel"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    org_model_remove: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove the organization's language model and its key */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -60,6 +60,13 @@ RUNS = {
 }  # fmt: skip
 
 
+PLAN = {
+    "name": "Shop API",
+    "base_url": "https://api.example.com",
+    "streams": [{"name": "orders", "path": "/orders"}],
+}
+
+
 @dataclass
 class Talk:
     """One conversation: its messages, all tool calls, and what guided mode said last."""
@@ -141,6 +148,12 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
                 "id": arguments["run_id"],
                 "pipeline": {"id": new_id(12), "name": PIPELINES[1]["name"]},
             }
+        case "fetch_documentation":
+            return {"plan": PLAN} if arguments["url"].endswith("openapi.json") else {"text": "Docs"}
+        case "propose_source_plan":
+            return {"code": "class Shop: pass", "streams": ["orders"]}
+        case "save_source_version":
+            return {"id": new_id(50), "name": arguments["name"], "version": 1}
         case "explain_pipeline":
             return _explanation(arguments["pipeline_id"])
         case "create_pipelines":

@@ -314,7 +314,33 @@ SOURCES = {
 @pytest.mark.parametrize("text", SOURCES)
 def test_a_source_from_an_api_document_is_for_the_source_builder(text: str) -> None:
     assert read_request(text) == MakeSource(SOURCES[text])
-    assert "source builder" in Talk().ask(text).said
+
+
+def test_without_a_source_builder_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps.agent.guided.intents import sources
+
+    monkeypatch.setattr(sources.registry, "find", lambda name: None)
+    assert "source builder is not available" in Talk().ask("import my Postman collection").said
+
+
+def test_a_source_is_made_in_four_approved_steps() -> None:
+    pytest.importorskip("apps.agent.tools.save_source_version.tool")
+    talk = Talk().ask("make a source from https://api.example.com/openapi.json")
+    assert talk.tools == [
+        "fetch_documentation",
+        "propose_source_plan",
+        "preview_source",
+        "save_source_version",
+    ]
+    assert talk.last[1]["name"] == "Shop API"
+    assert "Saved Shop API with the streams orders." in talk.said
+
+
+def test_a_page_without_a_plan_is_handed_back() -> None:
+    pytest.importorskip("apps.agent.tools.save_source_version.tool")
+    talk = Talk().ask("make a source from https://api.example.com/docs")
+    assert talk.tools == ["fetch_documentation"]
+    assert "needs a language model" in talk.said
 
 
 WORDS = sorted(

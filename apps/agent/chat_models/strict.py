@@ -1,0 +1,262 @@
+"""A chat model that passes on only what is complete.
+
+Text passes at once. Tool calls are held back until the answer is complete and was checked. If they cannot be used, the
+model is told why and asked again, at most twice. All of this is one message to the graph. Requests that fail for a
+moment are sent again. Every exception becomes `ModelFailed`, whose text has no secrets, because the graph stores it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableBinding
+from pydantic import PrivateAttr
+
+from apps.agent.chat_models import answer_checks, failures, provider_errors
+from apps.agent.chat_models.answer_checks import CheckedAnswer
+from apps.agent.chat_models.failures import ModelFailed
+
+MAX_REPAIRS = 2  # how often a model is asked again after an answer that cannot be used
+MAX_RETRIES = 2  # how often a request is sent again after a failure of the provider
+MAX_RETRY_WAIT = 30.0  # seconds; if the provider asks for a longer wait, the turn fails
+MAX_ANSWER_LENGTH = 100_000  # characters; the rest of a longer answer is not read
+BLOCKS_PER_ATTEMPT = 1000  # so that the numbers of content blocks of two attempts differ
+CUT_NOTE = "\n\n(The answer ends here, because it reached the limit of the language model.)"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One answer to one request. `held` is what was not passed on yet."""
+
+    number: int
+    whole: ChatGenerationChunk | None = None
+    held: ChatGenerationChunk | None = None
+    length: int = 0
+    has_passed_text: bool = False
+
+    def add(self, chunk: ChatGenerationChunk) -> bool:
+        """Collect the chunk. Returns whether it can be passed on at once, because it contains only text."""
+        message = chunk.message
+        is_text = bool(message.text) and not getattr(message, "tool_call_chunks", ())
+        self.length += len(message.text)
+        self.whole = chunk if self.whole is None else self.whole + chunk
+        if is_text:
+            self.has_passed_text = True
+            return True
+        self.held = chunk if self.held is None else self.held + chunk
+        return False
+
+
+class StrictModel(BaseChatModel):
+    """Wraps the chat model of a provider. `client` is its HTTP client."""
+
+    inner: BaseChatModel
+    chunk_timeout: float
+    first_retry_wait: float = 1.0  # seconds; doubled for the second retry
+    _client: Any = PrivateAttr()
+    _secret: str = PrivateAttr()
+
+    def __init__(self, *, client: Any, secret: str, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._client, self._secret = client, secret
+
+    @property
+    def _llm_type(self) -> str:
+        return "strict"
+
+    async def aclose(self) -> None:
+        """Close the connections to the provider."""
+        await self._client.aclose()
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
+        if not tools:
+            return self  # some servers reject an empty list
+        bound = self.inner.bind_tools(tools, **kwargs)
+        if not isinstance(bound, RunnableBinding):
+            raise TypeError(f"{type(self.inner).__name__} does not bind tools as expected")
+        return self.bind(**bound.kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        raise NotImplementedError("language models are called asynchronously only")
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        from langchain_core.language_models.chat_models import agenerate_from_stream
+
+        return await agenerate_from_stream(self._astream(messages, stop, **kwargs))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """The caller reports the tokens, so `run_manager` is not passed on."""
+        message_id = f"answer_{uuid.uuid4().hex}"
+        try:
+            async with aclosing(self._checked_answer(messages, stop, kwargs)) as chunks:
+                async for chunk in chunks:
+                    chunk.message.id = message_id
+                    yield chunk
+        except Exception as error:
+            raise ModelFailed(provider_errors.failure_of(error, secret=self._secret)) from None
+
+    async def _checked_answer(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        asked = list(messages)
+        used_ids = answer_checks.ids_in(messages)
+        for number in range(MAX_REPAIRS + 1):
+            attempt = _Attempt(number)
+            async with aclosing(self._attempt(attempt, asked, stop, kwargs)) as texts:
+                async for chunk in texts:
+                    yield chunk
+            checked = _check(attempt, used_ids)
+            usage = _usage(attempt, asked)
+            if not checked.problem:
+                yield _last_chunk(attempt, checked, usage)
+                return
+            yield ChatGenerationChunk(message=_only_usage(usage, "\n\n" if _text(attempt) else ""))
+            asked = [*messages, *_request_of_repair(_text(attempt), checked.problem)]
+        raise ModelFailed(failures.BAD_ANSWER)
+
+    async def _attempt(
+        self,
+        attempt: _Attempt,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield the text of one answer. The request is sent again if it fails before the first text."""
+        for retries in range(MAX_RETRIES + 1):
+            try:
+                async with aclosing(self._chunks(messages, stop, kwargs)) as chunks:
+                    async for chunk in chunks:
+                        _renumber_blocks(chunk, attempt.number)
+                        if attempt.add(chunk):
+                            yield _without_usage(chunk)
+                        if attempt.length > MAX_ANSWER_LENGTH:
+                            break
+                return
+            except Exception as error:
+                if attempt.has_passed_text or not await self._waited(error, retries):
+                    raise
+                attempt.whole = attempt.held = None
+
+    async def _chunks(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield the chunks of the provider. Raises TimeoutError if one does not arrive in time."""
+        provider_stream: Any = self.inner._astream(messages, stop, **kwargs)
+        async with aclosing(provider_stream) as stream:
+            while True:
+                try:
+                    chunk = await asyncio.wait_for(anext(stream), self.chunk_timeout)
+                except StopAsyncIteration:
+                    return
+                yield chunk
+
+    async def _waited(self, error: Exception, retries: int) -> bool:
+        """Wait before the request is sent again. Returns False if it should not be sent again."""
+        failure = provider_errors.failure_of(error, secret=self._secret)
+        if retries >= MAX_RETRIES or not provider_errors.is_temporary(failure):
+            return False
+        asked_wait = provider_errors.retry_after(error)
+        wait = self.first_retry_wait * 2**retries if asked_wait is None else asked_wait
+        if wait > MAX_RETRY_WAIT:
+            return False
+        await asyncio.sleep(wait)
+        return True
+
+
+def _check(attempt: _Attempt, used_ids: set[str]) -> CheckedAnswer:
+    if attempt.whole is None:
+        raise ModelFailed(failures.INTERRUPTED)
+    if attempt.length > MAX_ANSWER_LENGTH:
+        return CheckedAnswer(is_cut=True)
+    return answer_checks.check(attempt.whole, used_ids)
+
+
+def _last_chunk(
+    attempt: _Attempt, checked: CheckedAnswer, usage: UsageMetadata
+) -> ChatGenerationChunk:
+    """Return the chunk that ends the message: the calls, the provider's own blocks, and the usage."""
+    held = attempt.held.message if attempt.held else AIMessageChunk(content="")
+    if not isinstance(held, AIMessageChunk):
+        raise ModelFailed(failures.BAD_ANSWER)
+    if checked.is_cut:
+        message = AIMessageChunk(content=CUT_NOTE, response_metadata=held.response_metadata)
+    else:
+        message = answer_checks.apply_ids(held, checked.calls)
+    message.usage_metadata = usage
+    message.chunk_position = "last"
+    info = attempt.held.generation_info if attempt.held else None
+    return ChatGenerationChunk(message=message, generation_info=info)
+
+
+def _usage(attempt: _Attempt, messages: list[BaseMessage]) -> UsageMetadata:
+    """Return the usage that the provider reports, or an estimate, because not every server reports it."""
+    message = attempt.whole.message if attempt.whole else AIMessageChunk(content="")
+    usage = getattr(message, "usage_metadata", None)
+    if usage and usage["input_tokens"] + usage["output_tokens"] > 0:
+        return UsageMetadata(
+            input_tokens=usage["input_tokens"],
+            output_tokens=usage["output_tokens"],
+            total_tokens=usage["input_tokens"] + usage["output_tokens"],
+        )
+    sent, received = count_tokens_approximately(messages), count_tokens_approximately([message])
+    return UsageMetadata(input_tokens=sent, output_tokens=received, total_tokens=sent + received)
+
+
+def _text(attempt: _Attempt) -> str:
+    return attempt.whole.message.text if attempt.whole else ""
+
+
+def _only_usage(usage: UsageMetadata, text: str) -> AIMessageChunk:
+    return AIMessageChunk(content=text, usage_metadata=usage)
+
+
+def _without_usage(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+    """Return the chunk without its usage, which the last chunk of the answer has."""
+    message = chunk.message.model_copy(update={"usage_metadata": None, "chunk_position": None})
+    return ChatGenerationChunk(message=message)
+
+
+def _request_of_repair(text: str, problem: str) -> list[BaseMessage]:
+    request = (
+        f"Your last answer could not be used: {problem}. None of its tool calls was carried out. "
+        "Answer again, with complete tool calls if you need any."
+    )
+    return [*([AIMessage(text)] if text.strip() else []), HumanMessage(request)]
+
+
+def _renumber_blocks(chunk: ChatGenerationChunk, attempt: int) -> None:
+    """Change the numbers of content blocks, so that blocks of two attempts are not merged into one."""
+    if attempt == 0 or isinstance(chunk.message.content, str):
+        return
+    for block in chunk.message.content:
+        if isinstance(block, dict) and isinstance(block.get("index"), int):
+            block["index"] += attempt * BLOCKS_PER_ATTEMPT

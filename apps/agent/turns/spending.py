@@ -1,0 +1,24 @@
+"""The tokens that a turn uses. They are stored after each model call, so a turn that fails has its tokens too."""
+
+from __future__ import annotations
+
+from apps.agent.chat_models import budgets
+from apps.agent.turns import leases
+from apps.agent.turns.leases import ClaimedTurn
+from apps.orgs.walls.scope import org_scope
+
+
+def require_tokens(claimed: ClaimedTurn) -> None:
+    """Raise ModelFailed if the org has used up its tokens of this month. Call it before each model call."""
+    with org_scope(claimed.org_id):
+        budgets.require_tokens(claimed.org_id)
+
+
+def record(claimed: ClaimedTurn, input_tokens: int, output_tokens: int) -> None:
+    """Add the tokens of a model call to the turn and to the month. Raises TurnLeaseLost."""
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        turn.input_tokens += input_tokens
+        turn.output_tokens += output_tokens
+        turn.save(update_fields=["input_tokens", "output_tokens"])
+        budgets.record(claimed.org_id, input_tokens=input_tokens, output_tokens=output_tokens)
