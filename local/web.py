@@ -9,7 +9,12 @@ import sys
 
 # uvicorn would accept X-Forwarded-For from every local client. Drover reads that header itself, and accepts it only
 # from DROVER_TRUSTED_PROXIES proxies.
-OPTIONS = ("--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log")
+# Clients of websockets send one short message. Compression would need memory for each websocket.
+WEBSOCKET_OPTIONS = ("--ws-max-size", "4096", "--ws-per-message-deflate", "false")
+OPTIONS = (
+    *("--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log"),
+    *WEBSOCKET_OPTIONS,
+)
 
 
 def command(

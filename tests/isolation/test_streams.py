@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from apps.orgs.models import Membership
@@ -16,6 +17,8 @@ from config.asgi import application
 from tests.isolation.planted import PlantedOrg, plant
 from tests.isolation.test_matrix import ACTORS
 from tests.world import new_client, token_for
+
+WITHOUT_ACCESS = ("anonymous", "removed")
 
 
 @pytest.fixture
@@ -101,6 +104,93 @@ def test_members_and_keys_can_open_streams_of_their_own_org_only(
         for _, headers, body in (answers[actor, name] for name in ("org", "own", "foreign")):
             assert theirs.canary not in body.decode() + str(headers)
             assert theirs["live_run"] not in body.decode() + str(headers)
+
+
+async def open_websocket(
+    path: str, *protocols: str, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Open a websocket. Return the status, the headers and the body of a refusal, or 200 and the first message."""
+    messages: list[dict[str, Any]] = []
+    client_messages = [
+        {"type": "websocket.receive", "text": '{"last_event_id": null}'},
+        {"type": "websocket.connect"},
+    ]
+    disconnected = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if client_messages:
+            return client_messages.pop()
+        await disconnected.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Any) -> None:
+        messages.append(dict(message))
+        if message["type"] != "websocket.accept":
+            disconnected.set()
+
+    all_headers = {"Origin": settings.PUBLIC_URL, **headers}
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(k.lower().encode(), v.encode()) for k, v in all_headers.items()],
+        "subprotocols": protocols,
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80),
+        "scheme": "ws",
+        "http_version": "1.1",
+        "extensions": {"websocket.http.response": {}},
+    }
+    await asyncio.wait_for(application(scope, receive, send), 20)
+    if messages[0]["type"] == "websocket.accept":
+        return 200, {}, messages[1]["text"].encode()
+    response_headers = {k.decode(): v.decode() for k, v in messages[0]["headers"]}
+    return messages[0]["status"], response_headers, messages[1]["body"]
+
+
+def test_a_websocket_answers_every_caller_like_the_event_stream(
+    orgs: tuple[PlantedOrg, PlantedOrg],
+) -> None:
+    ours, theirs = orgs
+    callers = {actor: credential_headers(ours, actor) for actor in ACTORS}
+    paths = {
+        "org": "/api/v1",
+        "own run": f"/api/v1/runs/{ours['live_run']}",
+        "foreign run": f"/api/v1/runs/{theirs['live_run']}",
+        "unknown run": f"/api/v1/runs/{uuid4()}",
+        "own conversation": f"/api/v1/agent/conversations/{ours['conversation']}",
+        "foreign conversation": f"/api/v1/agent/conversations/{theirs['conversation']}",
+    }
+
+    async def open_both(path: str, headers: dict[str, str]) -> tuple[Any, Any]:
+        return await open_stream(f"{path}/events", **headers), await open_websocket(
+            f"{path}/ws", **headers
+        )
+
+    async def open_all() -> dict[tuple[str, str], tuple[Any, Any]]:
+        return {
+            (actor, name): await open_both(path, headers)
+            for actor, headers in callers.items()
+            for name, path in paths.items()
+        }
+
+    answers = asyncio.run(open_all())
+    for caller, (stream, websocket) in answers.items():
+        assert websocket[0] == stream[0], caller
+        assert theirs.canary not in str(websocket)
+        if websocket[0] != 200:
+            assert websocket[2] == stream[2], caller
+    statuses = {
+        name: {answers[actor, name][1][0] for actor in ACTORS if actor not in WITHOUT_ACCESS}
+        for name in paths
+    }
+    assert statuses["org"] == statuses["own run"] == {200}
+    assert statuses["foreign run"] == statuses["unknown run"] == {404}
+    assert statuses["own conversation"] == {200, 403, 404}  # the owner, viewers, and other members
+    assert statuses["foreign conversation"] == {403, 404}
+    assert answers["owner", "own conversation"][1][0] == 200
+    assert {answers[actor, "org"][1][0] for actor in WITHOUT_ACCESS} == {401}
 
 
 def create_ticket(planted: PlantedOrg) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,8 +15,8 @@ import pytest
 from django.db import OperationalError
 
 from apps.live import hub
-from apps.live.consumers import EventStreamConsumer
-from apps.live.feeds import OrgFeed
+from apps.live.consumers import EventStreamConsumer, StreamConsumer, WebsocketConsumer
+from apps.live.feeds import Backlog, OrgFeed
 from apps.live.limits import StreamLimits
 from apps.live.streams import Streams
 from apps.orgs.keys import services as api_keys
@@ -124,22 +125,36 @@ def is_true_in_time(condition: Callable[[], bool]) -> bool:
 WaitForDisconnect = Callable[[], Any]
 
 
+# The messages of a client before it disconnects, in reverse order.
+CLIENT_MESSAGES: dict[str, list[dict[str, Any]]] = {
+    "http": [{"type": "http.request", "body": b"", "more_body": False}],
+    "websocket": [
+        {"type": "websocket.receive", "text": '{"last_event_id": null}'},
+        {"type": "websocket.connect"},
+    ],
+}
+
+
 async def serve_stream(
-    streams: Streams, token: str, wait_for_disconnect: WaitForDisconnect
+    streams: Streams,
+    token: str,
+    wait_for_disconnect: WaitForDisconnect,
+    transport: type[StreamConsumer] = EventStreamConsumer,
 ) -> None:
-    client_messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    protocol = "websocket" if issubclass(transport, WebsocketConsumer) else "http"
+    client_messages = list(CLIENT_MESSAGES[protocol])
 
     async def receive() -> Any:
         if client_messages:
             return client_messages.pop()
         await wait_for_disconnect()
-        return {"type": "http.disconnect"}
+        return {"type": f"{protocol}.disconnect", "code": 1000}
 
     async def send(message: Any) -> None:
         assert message
 
     scope: Any = {
-        "type": "http",
+        "type": protocol,
         "method": "GET",
         "path": URL,
         "query_string": b"",
@@ -147,7 +162,7 @@ async def serve_stream(
         "client": ("127.0.0.1", 1),
         "http_version": "1.1",
     }
-    consumer: Any = EventStreamConsumer.as_asgi(streams=streams)
+    consumer = transport.as_asgi(streams=streams)
     await consumer({**scope, "url_route": {"args": (), "kwargs": {}}}, receive, send)
 
 
@@ -240,6 +255,50 @@ def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is
 
     asyncio.run(open_and_end_stream())
     assert connection_attempts
+
+
+@pytest.mark.usefixtures("committed_db")
+@pytest.mark.parametrize("transport", [EventStreamConsumer, WebsocketConsumer])
+def test_the_events_are_not_sent_any_more_after_the_client_disconnects(
+    monkeypatch: pytest.MonkeyPatch, transport: type[StreamConsumer]
+) -> None:
+    """The client disconnects while the database does not respond, so its stream would wait for a long time."""
+    token = auth_headers(make_world(), Role.VIEWER)["Authorization"]
+    is_reading, may_respond = threading.Event(), threading.Event()
+    pumps: list[asyncio.Task[None]] = []
+
+    def read_slowly(_: OrgFeed) -> Any:
+        is_reading.set()
+        assert may_respond.wait(60)
+        return Backlog((), 0)
+
+    class ObservedConsumer(transport):  # type: ignore[misc, valid-type]
+        def start_pump(self) -> None:
+            super().start_pump()
+            pumps.append(self.pump)
+
+    async def wait_until_reading() -> None:
+        await asyncio.to_thread(is_reading.wait, 60)
+
+    async def open_and_end_stream() -> None:
+        streams = Streams()
+        monkeypatch.setattr(OrgFeed, "first_backlog", read_slowly)
+        try:
+            serving = asyncio.create_task(
+                serve_stream(streams, token, wait_until_reading, ObservedConsumer)
+            )
+            ended, _ = await asyncio.wait({serving}, timeout=10)
+            assert ended
+            assert is_reading.is_set()
+            assert not may_respond.is_set()
+            assert streams.limits.count == 0
+        finally:
+            may_respond.set()
+        await streams.close()
+
+    asyncio.run(open_and_end_stream())
+    (pump,) = pumps
+    assert pump.cancelled()
 
 
 def test_a_process_at_its_limit_rejects_streams_with_503(settings: Any) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -50,6 +55,15 @@ def open_websocket(address: str, world: World, **options: Any) -> Iterator[Clien
 def connect_with(address: str, **options: Any) -> ClientConnection:
     websocket: ClientConnection = connect(address, compression=None, **options)
     return websocket
+
+
+def read_until_closed(websocket: ClientConnection) -> list[Any]:
+    """Return the numbers of the events that arrive until the server closes the websocket."""
+    numbers = []
+    with suppress(ConnectionClosed):
+        while True:
+            numbers.append(receive(websocket)[0])
+    return numbers
 
 
 def resume(websocket: ClientConnection, last_event_id: int | None = None) -> None:
@@ -194,6 +208,17 @@ def test_a_websocket_whose_first_message_is_invalid_is_closed(
         assert "last_event_id" in (websocket.close_reason or "")
 
 
+def test_a_websocket_that_sends_a_large_or_a_second_message_is_closed(
+    server: str, acme: World
+) -> None:
+    for messages, close_code in (["x" * 5000], 1009), (['{"last_event_id": null}'] * 2, 1008):
+        with open_websocket(f"{server}/api/v1/ws", acme) as websocket:
+            for message in messages:
+                websocket.send(message)
+            read_until_closed(websocket)
+            assert websocket.close_code == close_code
+
+
 def test_a_websocket_without_a_first_message_is_closed(server: str, acme: World) -> None:
     with open_websocket(f"{server}/api/v1/ws", acme) as websocket:
         with pytest.raises(ConnectionClosed):
@@ -217,3 +242,178 @@ def publish_until_closed(websocket: ClientConnection, world: World, run_id: UUID
     for read in range(5000):
         publish_events(world, run_id, {"read": read})
         receive(websocket)
+
+
+LARGE_EVENTS = 100  # fewer than the notices that may wait for one client
+LARGE_NOTE = "x" * 100_000  # all of them together do not fit in the buffers of the sockets
+
+
+@pytest.fixture
+def server_for_one_stream(committed_db: None) -> Iterator[str]:
+    """Allow each member one stream, so that a second stream shows that the first is not counted any more."""
+    with web_server(
+        DROVER_STREAMS_PER_MEMBER="1", DROVER_STREAM_SEND_SECONDS=str(SEND_SECONDS)
+    ) as address:
+        yield address.replace("http", "ws", 1)
+
+
+def connect_with_small_buffer(server: str) -> socket.socket:
+    host, port = server.removeprefix("ws://").split(":")
+    connected = socket.socket()
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    connected.settimeout(20)
+    connected.connect((host, int(port)))
+    return connected
+
+
+def has_open_connection(client: socket.socket) -> bool:
+    """Whether the server has not closed its side of this connection, which Linux lists in a file."""
+    server_port, client_port = client.getpeername()[1], client.getsockname()[1]
+    established = "01"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *_ = line.split()
+        if local.endswith(f":{server_port:04X}") and remote.endswith(f":{client_port:04X}"):
+            return state == established
+    return False
+
+
+def can_open_websocket(address: str, world: World) -> bool:
+    """Return whether the member may open a stream, or whether they are at their limit."""
+    try:
+        with open_websocket(address, world):
+            return True
+    except InvalidStatus as refused:
+        if refused.response.status_code != 429:
+            raise
+        return False
+
+
+def seconds_until_open(address: str, world: World) -> float:
+    """Return how long another stream of the same member is refused."""
+    start = time.monotonic()
+    while not can_open_websocket(address, world):
+        assert time.monotonic() < start + 30
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def test_a_websocket_that_is_not_read_is_closed_and_resumes_without_loss(
+    server_for_one_stream: str, acme: World
+) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
+    address = f"{server_for_one_stream}/api/v1/runs/{run_id}/ws"
+    received: list[int] = []
+    with open_websocket(
+        address, acme, sock=connect_with_small_buffer(server_for_one_stream), max_queue=1
+    ) as websocket:
+        resume(websocket)
+        received.append(receive(websocket)[0])
+        last_id = received[0] + LARGE_EVENTS
+        publish_events(acme, run_id, *({"note": LARGE_NOTE} for _ in range(LARGE_EVENTS)))
+        assert not can_open_websocket(address, acme)
+        assert seconds_until_open(address, acme) < SEND_SECONDS + 10
+        received += read_until_closed(websocket)
+    assert last_id not in received
+    with open_websocket(address, acme) as websocket:
+        resume(websocket, received[-1])
+        while received[-1] != last_id:
+            received.append(receive(websocket)[0])
+    assert received == list(range(received[0], last_id + 1))
+
+
+def test_an_event_stream_that_is_not_read_is_closed(
+    server_for_one_stream: str, acme: World
+) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
+    path = f"/api/v1/runs/{run_id}/events"
+    with closing(connect_with_small_buffer(server_for_one_stream)) as client:
+        head = (f"GET {path} HTTP/1.1", "Host: localhost")
+        token = f"Authorization: Bearer {session_token(acme)}"
+        client.sendall("\r\n".join((*head, token, "", "")).encode())
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        publish_events(acme, run_id, *({"note": LARGE_NOTE} for _ in range(LARGE_EVENTS)))
+        address = f"{server_for_one_stream}/api/v1/ws"
+        assert not can_open_websocket(address, acme)
+        assert seconds_until_open(address, acme) < SEND_SECONDS + 10
+        assert not has_open_connection(client)
+        received = 0
+        with suppress(ConnectionResetError):
+            while part := client.recv(65536):
+                received += len(part)
+        assert received < LARGE_EVENTS * len(LARGE_NOTE)
+
+
+def test_a_websocket_that_disappears_without_a_close_message_is_not_counted_any_more(
+    server_for_one_stream: str, acme: World
+) -> None:
+    address = f"{server_for_one_stream}/api/v1/ws"
+    connected = connect_with_small_buffer(server_for_one_stream)
+    with open_websocket(address, acme, sock=connected) as websocket:
+        resume(websocket)
+        receive(websocket)
+        assert not can_open_websocket(address, acme)
+        connected.shutdown(socket.SHUT_RDWR)
+        assert seconds_until_open(address, acme) < 10
+
+
+def test_every_event_arrives_once_while_the_client_changes_between_two_processes(
+    server: str, acme: World
+) -> None:
+    run_id = start_run(acme, make_pipeline(acme))
+    path = f"/api/v1/runs/{run_id}/ws"
+    with web_server() as other_address:
+        servers = (server, other_address.replace("http", "ws", 1))
+        received: list[int] = []
+        with open_websocket(servers[0] + path, acme) as websocket:
+            resume(websocket)
+            received.append(receive(websocket)[0])
+        last_id = received[0] + 300
+        publisher = threading.Thread(target=publish_slowly, args=(acme, run_id, 300))
+        publisher.start()
+        connection_count = 0
+        while received[-1] != last_id:
+            connection_count += 1
+            with open_websocket(servers[connection_count % 2] + path, acme) as websocket:
+                resume(websocket, received[-1])
+                for _ in range(min(20, last_id - received[-1])):
+                    received.append(receive(websocket)[0])
+        publisher.join()
+    assert connection_count >= 15
+    assert received == list(range(received[0], last_id + 1))
+
+
+def publish_slowly(world: World, run_id: UUID, count: int) -> None:
+    try:
+        for read in range(count):
+            publish_events(world, run_id, {"read": read})
+            time.sleep(0.005)
+    finally:
+        connection.close()
+
+
+def test_a_conversation_can_be_followed_only_by_its_user(server: str, acme: World) -> None:
+    client = acme.client(Role.MEMBER)
+    conversation = client.post("/api/v1/agent/conversations", {}, format="json").json()["id"]
+    address = f"{server}/api/v1/agent/conversations/{conversation}/ws"
+
+    def open_as(world: World, role: Role) -> Any:
+        headers = {"Authorization": f"Bearer {session_token(world, role)}"}
+        return open_websocket(address, world, additional_headers=headers)
+
+    with open_as(acme, Role.MEMBER) as websocket:
+        resume(websocket)
+        number, kind, body = receive(websocket)
+        assert (kind, body["id"]) == ("conversation", conversation)
+        client.post(
+            f"/api/v1/agent/conversations/{conversation}/messages", {"text": "hello"}, format="json"
+        )
+        next_number, next_kind, _ = receive(websocket)
+        assert (next_number, next_kind) == (number + 1, "turn_started")
+    for world, role, status in (
+        (make_world(), Role.MEMBER, 404),
+        (acme, Role.ADMIN, 404),
+        (acme, Role.VIEWER, 403),
+    ):
+        with pytest.raises(InvalidStatus) as refused, open_as(world, role):
+            pass
+        assert refused.value.response.status_code == status
