@@ -7,22 +7,29 @@ interface PanelState {
   conversationId: string | null;
   /** A message that a button has put in. It is sent as soon as the panel shows it. */
   message: string | null;
+  /** False if the panel is open because the page was reloaded. Then it does not take the focus. */
+  takesFocus: boolean;
 }
 
 const STORAGE_KEY = "drover.agent-panel";
-const CLOSED: PanelState = { isOpen: false, conversationId: null, message: null };
+const CLOSED: PanelState = { isOpen: false, conversationId: null, message: null, takesFocus: false };
 
 let state = readStoredState();
+/** The element that had the focus when the panel was opened. */
+let focusedBefore: Element | null = null;
 const listeners = new Set<() => void>();
 
 /** Open the panel. With a message, begin a new conversation with it. */
 export function openAgentPanel(message?: string): void {
   const conversationId = message === undefined ? state.conversationId : null;
-  setState({ isOpen: true, conversationId, message: message ?? null });
+  if (!state.isOpen) focusedBefore = document.activeElement;
+  setState({ isOpen: true, conversationId, message: message ?? null, takesFocus: true });
 }
 
+/** Close the panel, and return the focus to where it was. */
 export function closeAgentPanel(): void {
   setState({ ...state, isOpen: false, message: null });
+  if (focusedBefore instanceof HTMLElement && focusedBefore.isConnected) focusedBefore.focus();
 }
 
 export function toggleAgentPanel(): void {
@@ -32,7 +39,7 @@ export function toggleAgentPanel(): void {
 
 /** Show another conversation in the panel, or a new one. */
 export function showInAgentPanel(conversationId: string | null): void {
-  setState({ ...state, conversationId, message: null });
+  setState({ ...state, conversationId, message: null, takesFocus: true });
 }
 
 /** Forget the conversation, because the user has logged out or switched to another organization. */
@@ -60,7 +67,7 @@ function setState(next: PanelState): void {
 function readStoredState(): PanelState {
   try {
     const stored: unknown = JSON.parse(globalThis.sessionStorage?.getItem(STORAGE_KEY) ?? "null");
-    return { ...CLOSED, ...(stored as Partial<PanelState> | null), message: null };
+    return { ...CLOSED, ...(stored as Partial<PanelState> | null), message: null, takesFocus: false };
   } catch {
     return CLOSED;
   }

@@ -1,6 +1,6 @@
 import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect, useRef, type KeyboardEvent } from "react";
-import { closeAgentPanel, openAgentPanel, showInAgentPanel, useAgentPanel } from "@/agent-panel";
+import { closeAgentPanel, showInAgentPanel, useAgentPanel } from "@/agent-panel";
 import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, CrossIcon, PlusIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -9,9 +9,8 @@ import { useSendMessage } from "./queries";
 
 /** The agent beside the open page. It tells the agent which page that is. */
 export function AgentPanel() {
-  const { conversationId, message } = useAgentPanel();
+  const { conversationId, message, takesFocus } = useAgentPanel();
   const page = useLocation({ select: ({ pathname }) => pathname });
-  useReturnFocus();
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.key === "Escape" && !event.defaultPrevented) closeAgentPanel();
@@ -54,7 +53,7 @@ export function AgentPanel() {
           conversationId={conversationId}
           page={page}
           onStart={showInAgentPanel}
-          autoFocus
+          autoFocus={takesFocus}
         />
       ) : (
         <SendFirstMessage key={message} text={message} page={page} />
@@ -75,22 +74,7 @@ function SendFirstMessage({ text, page }: { text: string; page: string }) {
   if (!error) return <Skeletons rows={3} />;
   return (
     <div className="p-4">
-      <ErrorNotice
-        error={error}
-        retry={() => {
-          openAgentPanel();
-        }}
-      />
+      <ErrorNotice error={error} retry={() => mutate({ conversationId: null, text, page })} />
     </div>
   );
-}
-
-/** Returns the focus to where it was before the panel was opened. */
-function useReturnFocus(): void {
-  useEffect(() => {
-    const before = document.activeElement;
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
-  }, []);
 }

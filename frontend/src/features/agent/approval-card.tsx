@@ -35,7 +35,7 @@ export function ApprovalCard({ conversationId, request, isOpen }: Props) {
     <section
       aria-label={`Approval: ${title}`}
       className={classNames(
-        "grid min-w-0 gap-3 rounded-card border bg-surface p-3",
+        "grid min-w-0 grid-cols-1 gap-3 rounded-card border bg-surface p-3",
         isOpen ? "border-live" : "border-line",
       )}
     >
@@ -44,8 +44,8 @@ export function ApprovalCard({ conversationId, request, isOpen }: Props) {
           {isOpen || request.state !== "open" ? STATE_TEXTS[request.state] : "Not decided"}
           {request.edited && ", with your changes"}
         </p>
-        <p className="font-medium break-words">{title}</p>
-        {request.reason && <p className="break-words text-soft">Reason: {request.reason}</p>}
+        <p className="font-medium wrap-anywhere">{title}</p>
+        {request.reason && <p className="wrap-anywhere text-soft">Reason: {request.reason}</p>}
       </div>
       <CardView card={request.card} />
       {isOpen ? (

@@ -17,7 +17,7 @@ export function CallCard({ call, isLive }: { call: CallItem; isLive: boolean }) 
             <CallState state={call.state} isLive={isLive} />
             <span className="min-w-0">
               <span className="font-medium text-ink">{call.title}</span>
-              {call.summary && <span className="ml-2 break-words">{call.summary}</span>}
+              {call.summary && <span className="ml-2 wrap-anywhere">{call.summary}</span>}
             </span>
           </>
         }
@@ -28,7 +28,7 @@ export function CallCard({ call, isLive }: { call: CallItem; isLive: boolean }) 
       {links.length > 0 && (
         <ul className="flex flex-wrap gap-x-3 gap-y-1 px-2 pb-2 pl-8 text-[0.8125rem]">
           {links.map(({ label, path }) => (
-            <li key={path} className="min-w-0 break-words">
+            <li key={path} className="min-w-0 wrap-anywhere [&>a]:inline-block [&>a]:min-h-6 [&>a]:leading-6">
               <PageLinkText path={path}>{label}</PageLinkText>
             </li>
           ))}

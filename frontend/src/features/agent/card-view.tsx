@@ -10,7 +10,7 @@ export function CardView({ card }: { card: Card }) {
           {card.facts.map(({ label, value }, index) => (
             <div key={index} className="contents">
               <dt className="text-faint">{label}</dt>
-              <dd className="min-w-0 break-words">{value}</dd>
+              <dd className="min-w-0 wrap-anywhere">{value}</dd>
             </div>
           ))}
         </dl>
@@ -22,7 +22,7 @@ export function CardView({ card }: { card: Card }) {
           className="flex items-start gap-2 rounded-control bg-wait-wash px-2.5 py-1.5 text-[0.8125rem] text-wait"
         >
           <WarningIcon className="mt-0.5 shrink-0" />
-          <span className="min-w-0 break-words">{warning}</span>
+          <span className="min-w-0 wrap-anywhere">{warning}</span>
         </p>
       ))}
     </>
@@ -62,7 +62,7 @@ function DiffLines({ sign, label, value, classes }: DiffProps) {
           <span aria-hidden="true" className="w-4 shrink-0 select-none">
             {sign}
           </span>
-          <span className="min-w-0 break-words whitespace-pre-wrap">{line || " "}</span>
+          <span className="min-w-0 wrap-anywhere whitespace-pre-wrap">{line || " "}</span>
         </span>
       ))}
     </div>

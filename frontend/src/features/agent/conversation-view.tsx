@@ -67,7 +67,7 @@ function OpenConversation(props: Props & { conversationId: string }) {
 function Turns({ conversation }: { conversation: Conversation }) {
   const { id, turns } = conversation;
   return (
-    <div className="grid gap-6 p-4">
+    <div className="grid grid-cols-1 gap-6 p-4">
       {turns.map((turn, index) => (
         <TurnView key={turn.number} conversationId={id} turn={turn} isNewest={index === turns.length - 1} />
       ))}

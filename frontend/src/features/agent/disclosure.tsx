@@ -9,7 +9,7 @@ export function Disclosure({ summary, children }: { summary: ReactNode; children
         {summary}
         <ChevronIcon className="ml-auto shrink-0 text-faint transition-transform group-open:rotate-180" />
       </summary>
-      <div className="grid min-w-0 gap-2 px-2 pt-1 pb-2">{children}</div>
+      <div className="grid min-w-0 grid-cols-1 gap-2 px-2 pt-1 pb-2">{children}</div>
     </details>
   );
 }

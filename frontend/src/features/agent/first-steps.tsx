@@ -23,7 +23,7 @@ export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
           {EXAMPLES.map((example) => (
             <li key={example} className="min-w-0">
               <Button
-                className="h-auto! min-h-8.5 text-left! whitespace-normal!"
+                className="h-auto! min-h-8.5 py-1.5! text-left! whitespace-normal!"
                 onClick={() => onChoose(example)}
               >
                 {example}

@@ -5,7 +5,7 @@ import { parseMarkdown, type Block, type Inline } from "./markdown";
 /** An answer of the agent. See `markdown` for what is allowed in it. */
 export const MarkdownText = memo(function MarkdownText({ text }: { text: string }) {
   return (
-    <div className="grid min-w-0 gap-2 break-words">
+    <div className="grid min-w-0 grid-cols-1 gap-2 wrap-anywhere">
       {parseMarkdown(text).map((block, index) => (
         <BlockView key={index} block={block} />
       ))}

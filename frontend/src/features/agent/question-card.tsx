@@ -24,11 +24,11 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
     <section
       aria-label={`Question: ${card.title}`}
       className={classNames(
-        "grid min-w-0 gap-3 rounded-card border bg-surface p-3",
+        "grid min-w-0 grid-cols-1 gap-3 rounded-card border bg-surface p-3",
         isOpen ? "border-live" : "border-line",
       )}
     >
-      <p className="font-medium break-words whitespace-pre-wrap">{card.title}</p>
+      <p className="font-medium wrap-anywhere whitespace-pre-wrap">{card.title}</p>
       <CardView card={card} />
       {isOpen && (card.choices ?? []).length > 0 && (
         <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
@@ -37,7 +37,7 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
         <ConnectorForm form={card.form} onSaved={(connectorId) => answer({ connector_id: connectorId })} />
       )}
       {decide.error && <ErrorNotice error={decide.error} />}
-      {!isOpen && <p className="break-words text-soft">{answerText(question)}</p>}
+      {!isOpen && <p className="wrap-anywhere text-soft">{answerText(question)}</p>}
     </section>
   );
 }
@@ -55,7 +55,7 @@ function Choices({ choices, isDone, onChoose }: ChoicesProps) {
       {choices.map((choice) => (
         <Button
           key={choice}
-          className="h-auto! min-h-8.5 text-left! whitespace-normal!"
+          className="h-auto! min-h-8.5 py-1.5! text-left! whitespace-normal!"
           disabledReason={isDone ? "Sending your answer" : null}
           onClick={() => onChoose(choice)}
         >

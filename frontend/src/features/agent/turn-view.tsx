@@ -20,8 +20,8 @@ interface Props {
 export function TurnView({ conversationId, turn, isNewest }: Props) {
   const open = openRequests(turn);
   return (
-    <article aria-label={`Message ${turn.number}`} className="grid min-w-0 gap-3">
-      <div className="ml-8 justify-self-end rounded-card bg-picked px-3 py-2 break-words whitespace-pre-wrap">
+    <article aria-label={`Message ${turn.number}`} className="grid min-w-0 grid-cols-1 gap-3">
+      <div className="ml-8 justify-self-end rounded-card bg-picked px-3 py-2 wrap-anywhere whitespace-pre-wrap">
         <span className="sr-only">You: </span>
         {turn.text}
       </div>
@@ -93,8 +93,8 @@ function TurnError({ error }: { error: ErrorItem }) {
     <div className="flex items-start gap-3 rounded-card border border-line bg-bad-wash px-3 py-2">
       <WarningIcon className="mt-0.5 shrink-0 text-bad" />
       <div className="min-w-0">
-        <p className="font-medium break-words">{error.message}</p>
-        {error.next_step && <p className="break-words text-soft">{error.next_step}</p>}
+        <p className="font-medium wrap-anywhere">{error.message}</p>
+        {error.next_step && <p className="wrap-anywhere text-soft">{error.next_step}</p>}
       </div>
     </div>
   );

@@ -51,7 +51,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       </a>
       <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
         <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
-          <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
+          <Link to="/pipelines" className="shrink-0 max-[26rem]:hidden" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
           </Link>
           <OrganizationMenu />
@@ -107,7 +107,10 @@ function AgentButton({ isOpen }: { isOpen: boolean }) {
       aria-expanded={isOpen}
       aria-label="Ask the agent"
       title="Ask the agent (Ctrl+J or ⌘J)"
-      className={classNames(buttonClasses("plain"), "max-lg:size-8 max-lg:justify-center max-lg:px-0!")}
+      className={classNames(
+        buttonClasses("plain"),
+        "shrink-0 max-lg:size-8 max-lg:justify-center max-lg:px-0!",
+      )}
       onClick={toggleAgentPanel}
     >
       <AgentIcon className="text-brand" />

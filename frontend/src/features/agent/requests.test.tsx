@@ -1,0 +1,155 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startSession } from "@/api/session";
+import type { Session } from "@/api/types";
+import { ApprovalCard } from "./approval-card";
+import { QuestionCard } from "./question-card";
+import type { Card, RequestItem } from "./transcript";
+
+/** The requests that the page has sent, and the answers that the server gives to them. */
+const sent: { path: string; body: unknown }[] = [];
+let answers: Response[] = [];
+
+beforeEach(() => {
+  sent.length = 0;
+  answers = [];
+  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
+  vi.stubGlobal("fetch", async (request: Request) => {
+    sent.push({ path: new URL(request.url).pathname, body: await request.json() });
+    return answers.shift() ?? Response.json({ id: "a1", state: "approved" });
+  });
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+const CARD: Card = {
+  title: "Enable flights",
+  facts: [{ label: "Pipeline", value: "flights" }],
+  changes: [{ field: "enabled", before: false, after: true }],
+  warnings: ["It runs at once."],
+  choices: [],
+  form: null,
+};
+
+function requestItem(changes: Partial<RequestItem> = {}): RequestItem {
+  return {
+    type: "approval",
+    id: "a1",
+    state: "open",
+    tool: "set_pipeline_enabled",
+    title: "Enable a pipeline",
+    card: CARD,
+    arguments: { enabled: true },
+    expires_at: "2126-01-01T00:00:00Z",
+    ...changes,
+  };
+}
+
+function show(request: RequestItem) {
+  const isOpen = request.state === "open";
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      {request.type === "approval" ? (
+        <ApprovalCard conversationId="c1" request={request} isOpen={isOpen} />
+      ) : (
+        <QuestionCard conversationId="c1" question={request} isOpen={isOpen} />
+      )}
+    </QueryClientProvider>,
+  );
+}
+
+const DECISION_PATH = "/api/v1/agent/conversations/c1/approvals/a1";
+
+describe("an approval", () => {
+  it("shows the facts, the exact change and the warnings, and is approved once", async () => {
+    show(requestItem());
+    const changes = within(screen.getByRole("list", { name: "Changes" }));
+    expect(changes.getByText("false")).toBeTruthy();
+    expect(changes.getByText("true")).toBeTruthy();
+    expect(screen.getByText("It runs at once.")).toBeTruthy();
+    await userEvent.dblClick(screen.getByRole("button", { name: "Approve" }));
+    expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
+  });
+
+  it("is rejected with a reason", async () => {
+    show(requestItem());
+    await userEvent.click(screen.getByRole("button", { name: "Reject" }));
+    await userEvent.type(screen.getByLabelText(/Reason/), "Not now{Enter}");
+    expect(sent[0]!.body).toEqual({ decision: "reject", reason: "Not now" });
+  });
+
+  it("is edited, and shows the server's errors at the arguments", async () => {
+    answers = [
+      Response.json(
+        {
+          title: "Invalid",
+          detail: "Invalid",
+          errors: [{ field: "pipeline_id", message: "This pipeline does not exist." }],
+        },
+        { status: 422 },
+      ),
+    ];
+    show(requestItem());
+    await userEvent.click(screen.getByRole("button", { name: "Edit" }));
+    const field = screen.getByLabelText("Arguments");
+    await userEvent.clear(field);
+    await userEvent.paste('{"enabled": false}');
+    await userEvent.click(screen.getByRole("button", { name: "Approve with changes" }));
+    expect(sent[0]!.body).toEqual({ decision: "edit", arguments: { enabled: false } });
+    expect(await screen.findByText("pipeline_id: This pipeline does not exist.")).toBeTruthy();
+    expect(field.getAttribute("aria-invalid")).toBe("true");
+  });
+
+  it("is not sent with arguments that are not JSON", async () => {
+    show(requestItem());
+    await userEvent.click(screen.getByRole("button", { name: "Edit" }));
+    await userEvent.type(screen.getByLabelText("Arguments"), "x");
+    await userEvent.click(screen.getByRole("button", { name: "Approve with changes" }));
+    expect(screen.getByText(/This is not valid JSON/)).toBeTruthy();
+    expect(sent).toEqual([]);
+  });
+
+  it.each(["expired", "superseded", "stopped", "rejected", "used"] as const)(
+    "has no buttons when it is %s",
+    (state) => {
+      show(requestItem({ state }));
+      expect(screen.queryByRole("button")).toBeNull();
+    },
+  );
+});
+
+describe("a question", () => {
+  it("is answered with a choice, which the arrow keys reach", async () => {
+    show(requestItem({ type: "question", card: { ...CARD, choices: ["DuckDB", "Parquet"] } }));
+    screen.getByRole("button", { name: "DuckDB" }).focus();
+    await userEvent.keyboard("{ArrowRight}{Enter}");
+    expect(sent[0]!.body).toEqual({ decision: "answer", answer: { text: "Parquet" } });
+  });
+
+  it("sends a secret to the connectors only, and answers with the id of the connector", async () => {
+    answers = [Response.json({ id: "k1" }, { status: 201 })];
+    const schema = {
+      type: "object",
+      properties: { host: { type: "string" }, password: { type: "string", writeOnly: true } },
+      required: ["host", "password"],
+    };
+    const form = { role: "source", kind: "postgres", name: "Shop", config: { host: "db" }, schema };
+    show(requestItem({ type: "question", card: { ...CARD, form } }));
+    await userEvent.type(screen.getByLabelText(/Password/), "hunter2");
+    await userEvent.click(screen.getByRole("button", { name: "Save connector" }));
+    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    expect(sent[0]).toMatchObject({
+      path: "/api/v1/connectors",
+      body: { role: "source", kind: "postgres", name: "Shop", config: { host: "db", password: "hunter2" } },
+    });
+    expect(sent[1]).toEqual({
+      path: DECISION_PATH,
+      body: { decision: "answer", answer: { connector_id: "k1" } },
+    });
+  });
+});

@@ -1,0 +1,117 @@
+"""A user talks to the agent in a real browser: in the panel, with an approval, and on the agent's own page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.journeys.accessibility import severe_violations
+from tests.journeys.conftest import Site, Visitor
+from tests.journeys.test_first_page import log_in
+
+CONVERSATION_ADDRESS = re.compile(r"/agent/[0-9a-f-]{36}$")
+PHONE: ViewportSize = {"width": 360, "height": 740}
+ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
+
+
+def test_a_user_asks_the_agent_in_the_panel_and_goes_on_on_its_page(
+    site: Site, visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    log_in(page, site)
+    ask_in_panel(page, tmp_path)
+    resume_after_reload(page)
+    use_keyboard(page)
+    go_on_on_the_page_of_the_agent(page, tmp_path)
+    rename_and_delete(page)
+    assert visitor.errors == []
+
+
+def ask_in_panel(page: Page, screenshots: Path) -> None:
+    """Open the panel with the keyboard. It says what to try, and answers with what the tool has found."""
+    page.keyboard.press("ControlOrMeta+j")
+    panel = page.get_by_role("complementary", name="Agent")
+    expect(panel.get_by_role("heading", name="What do you want to do?")).to_be_visible()
+    message = panel.get_by_role("textbox", name="Message to the agent")
+    expect(message).to_be_focused()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "first-steps.png")
+
+    panel.get_by_role("button", name="List pipelines").click()
+    expect(message).to_have_value("List pipelines")
+    expect(message).to_be_focused()
+    page.keyboard.press("Enter")
+    call = panel.get_by_role("region", name="Tool: List pipelines")
+    expect(call.get_by_text("Succeeded:")).to_be_attached(timeout=ANSWER_TIMEOUT)
+    expect(panel.get_by_text("Guided mode, not a language model")).to_be_visible()
+    expect(panel.get_by_role("status").filter(has_text="The agent answered:")).to_have_count(1)
+    call.get_by_text("List pipelines", exact=True).click()
+    expect(call.get_by_role("region", name="Result")).to_contain_text("flights")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "answer.png")
+
+
+def resume_after_reload(page: Page) -> None:
+    page.reload()
+    panel = page.get_by_role("complementary", name="Agent")
+    expect(panel.get_by_role("region", name="Tool: List pipelines")).to_be_visible()
+
+
+def use_keyboard(page: Page) -> None:
+    """Escape closes the panel, and the button in the header opens it with the same conversation."""
+    panel = page.get_by_role("complementary", name="Agent")
+    panel.get_by_role("textbox", name="Message to the agent").press("Escape")
+    expect(panel).to_have_count(0)
+    button = page.get_by_role("button", name="Ask the agent")
+    button.focus()
+    button.press("Enter")
+    expect(panel.get_by_role("region", name="Tool: List pipelines")).to_be_visible()
+    panel.get_by_role("button", name="Close the agent").click()
+    expect(button).to_be_focused()
+
+
+def go_on_on_the_page_of_the_agent(page: Page, screenshots: Path) -> None:
+    page.get_by_role("link", name="Agent", exact=True).click()
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("link", name=re.compile("^List pipelines")).click()
+    expect(page).to_have_url(CONVERSATION_ADDRESS)
+    expect(page.get_by_role("region", name="Tool: List pipelines")).to_be_visible()
+    message = page.get_by_role("textbox", name="Message to the agent")
+    message.fill("Hello")
+    message.press("Shift+Enter")
+    message.press_sequentially("there")
+    expect(message).to_have_value("Hello\nthere")
+    message.press("Enter")
+    expect(page.get_by_role("article", name="Message 2")).to_contain_text(
+        "not a language model", timeout=ANSWER_TIMEOUT
+    )
+    expect(message).to_have_value("")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "agent-page.png")
+    look_at_it_on_a_phone_and_in_the_dark(page, screenshots)
+
+
+def look_at_it_on_a_phone_and_in_the_dark(page: Page, screenshots: Path) -> None:
+    desktop = page.viewport_size
+    assert desktop is not None
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"], "the page is wider than the screen"
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "agent-page-phone-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(desktop)
+
+
+def rename_and_delete(page: Page) -> None:
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("button", name="Rename").click()
+    conversations.get_by_label("Name").fill("My pipelines")
+    conversations.get_by_role("button", name="Save").click()
+    expect(conversations.get_by_role("link", name=re.compile("^My pipelines"))).to_be_visible()
+    conversations.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Your conversations will be listed here.")).to_be_visible()
