@@ -24,6 +24,7 @@ def test_a_user_asks_the_agent_in_the_panel_and_goes_on_on_its_page(
     ask_in_panel(page, tmp_path)
     resume_after_reload(page)
     use_keyboard(page)
+    approve_a_change(page, tmp_path)
     go_on_on_the_page_of_the_agent(page, tmp_path)
     rename_and_delete(page)
     assert visitor.errors == []
@@ -45,7 +46,7 @@ def ask_in_panel(page: Page, screenshots: Path) -> None:
     page.keyboard.press("Enter")
     call = panel.get_by_role("region", name="Tool: List pipelines")
     expect(call.get_by_text("Succeeded:")).to_be_attached(timeout=ANSWER_TIMEOUT)
-    expect(panel.get_by_text("Guided mode, not a language model")).to_be_visible()
+    expect(panel.get_by_text("Guided mode, not a language model", exact=True)).to_be_visible()
     expect(panel.get_by_role("status").filter(has_text="The agent answered:")).to_have_count(1)
     call.get_by_text("List pipelines", exact=True).click()
     expect(call.get_by_role("region", name="Result")).to_contain_text("flights")
@@ -72,6 +73,29 @@ def use_keyboard(page: Page) -> None:
     expect(button).to_be_focused()
 
 
+def approve_a_change(page: Page, screenshots: Path) -> None:
+    """The agent shows the exact change. The pipeline changes when the user approves it."""
+    page.get_by_role("button", name="Ask the agent").click()
+    panel = page.get_by_role("complementary", name="Agent")
+    message = panel.get_by_role("textbox", name="Message to the agent")
+    message.fill("Disable Airports to DuckDB")
+    message.press("Enter")
+    approval = panel.get_by_role("region", name=re.compile("^Approval:"))
+    approve = approval.get_by_role("button", name="Approve", exact=True)
+    expect(approve).to_be_visible(timeout=ANSWER_TIMEOUT)
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "approval.png")
+    approve.click()
+    expect(approval.get_by_text("Approved", exact=True)).to_be_visible()
+    article = panel.get_by_role("article", name="Message 2")
+    expect(article.get_by_text("Guided mode, not a language model", exact=True)).to_be_visible(
+        timeout=ANSWER_TIMEOUT
+    )
+    expect(page.get_by_role("main").get_by_text("Disabled")).to_be_visible()
+    page.screenshot(path=screenshots / "approved.png")
+    panel.get_by_role("button", name="Close the agent").click()
+
+
 def go_on_on_the_page_of_the_agent(page: Page, screenshots: Path) -> None:
     page.get_by_role("link", name="Agent", exact=True).click()
     conversations = page.get_by_role("navigation", name="Conversations")
@@ -84,7 +108,7 @@ def go_on_on_the_page_of_the_agent(page: Page, screenshots: Path) -> None:
     message.press_sequentially("there")
     expect(message).to_have_value("Hello\nthere")
     message.press("Enter")
-    expect(page.get_by_role("article", name="Message 2")).to_contain_text(
+    expect(page.get_by_role("article", name="Message 3")).to_contain_text(
         "not a language model", timeout=ANSWER_TIMEOUT
     )
     expect(message).to_have_value("")
