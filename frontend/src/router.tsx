@@ -276,6 +276,12 @@ const sso = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/sso-page"), "SsoPage"),
 });
 
+const languageModel = createRoute({
+  getParentRoute: () => settings,
+  path: "/model",
+  component: lazyRouteComponent(() => import("@/features/settings/model-page"), "ModelPage"),
+});
+
 const usage = createRoute({
   getParentRoute: () => settings,
   path: "/usage",
@@ -321,6 +327,7 @@ export const router = createRouter({
         domains,
         apiKeys,
         sso,
+        languageModel,
         usage,
         audit,
       ]),

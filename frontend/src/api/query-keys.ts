@@ -16,6 +16,11 @@ export const queryKeys = {
   factors: ["factors"],
   identityProvider: ["identity-provider"],
   invitations: ["invitations"],
+  languageModel: {
+    all: ["language-model"],
+    own: ["language-model", "own"],
+    status: ["language-model", "status"],
+  },
   linkedProviders: ["linked-providers"],
   members: {
     all: ["members"],

@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type AgentStatus = Schemas["AgentStatus"];
 export type AuditEvent = Schemas["AuditRow"];
 export type Session = Schemas["LoginResponse"];
 export type Permission = Schemas["PermissionEnum"];
@@ -30,6 +31,8 @@ export type CodeReport = Schemas["CodeReport"];
 export type CodeMessage = Schemas["CodeMessage"];
 export type CustomSource = Schemas["CustomSourceDetail"];
 export type CustomSourceRow = Schemas["CustomSourceRow"];
+export type OwnModel = Schemas["OwnModel"];
+export type OwnModelChange = Schemas["OwnModelChangeRequest"];
 export type Repository = Schemas["RepositoryRow"];
 export type FileOutcome = Schemas["FileOutcome"];
 export type SourceVersionRow = Schemas["CustomSourceVersionRow"];

@@ -13,6 +13,7 @@ interface Tab {
     | "/settings/domains"
     | "/settings/api-keys"
     | "/settings/sso"
+    | "/settings/model"
     | "/settings/usage"
     | "/settings/audit";
   label: string;
@@ -29,6 +30,7 @@ const ORGANIZATION_TABS: Tab[] = [
   { to: "/settings/domains", label: "Domains" },
   { to: "/settings/api-keys", label: "API keys", requiredPermission: "api_keys.own" },
   { to: "/settings/sso", label: "Single sign-on", requiredPermission: "settings.edit" },
+  { to: "/settings/model", label: "Language model", requiredPermission: "agent.use" },
   { to: "/settings/usage", label: "Usage" },
   { to: "/settings/audit", label: "Audit log", requiredPermission: "audit.view" },
 ];
