@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.connectors import engine
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, CustomSource
 from apps.orgs.exceptions import Invalid
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
@@ -147,15 +147,23 @@ def test_a_preview_is_refused_to_viewers_and_not_found_by_strangers(
     assert error_code(use(stranger, "preview_pipeline", pipeline_id=pipeline_id)) == "not_found"
 
 
-def test_domains_and_custom_sources_of_other_orgs_are_not_listed(
-    world: World, stranger: World
-) -> None:
+def test_domains_of_other_orgs_are_not_listed(world: World, stranger: World) -> None:
     with world.scope():
         domains.create(org=world.org, by=SYSTEM, name="Marketing")
 
     assert [row["name"] for row in use(world, "list_domains").content["domains"]] == ["Marketing"]
     assert use(stranger, "list_domains").content["count"] == 0
-    assert use(world, "list_custom_sources").content == {"count": 0, "custom_sources": []}
+
+
+def test_custom_sources_are_listed_with_their_approved_version(
+    world: World, stranger: World
+) -> None:
+    with world.scope():
+        CustomSource.unscoped.create(org=world.org, name="shop")
+
+    (found,) = use(world, "list_custom_sources", Role.VIEWER).content["custom_sources"]
+    assert (found["name"], found["approved_version"]) == ("shop", None)
+    assert use(stranger, "list_custom_sources").content == {"count": 0, "custom_sources": []}
 
 
 @pytest.mark.parametrize(

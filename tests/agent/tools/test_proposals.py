@@ -49,6 +49,10 @@ def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
     with world.scope():
         Run.objects.for_org(world.org).update(records_read=336776, iterations=12)
 
+    other_source = {**proposal, "source_connector_id": str(make_connector(world).pk)}
+    other_stream = {**proposal, "streams": [{"stream": "plants"}]}
+    assert facts_of(world, other_source)["Rows and requests to expect"] == unknown
+    assert facts_of(world, other_stream)["Rows and requests to expect"] == unknown
     facts = facts_of(world, proposal)
     assert facts["Rows to expect"] == "336,776, as in the last run of older"
     assert facts["Requests to expect"] == "12, one for each page, as in the last run of older"

@@ -15,6 +15,7 @@ from tests.agent.tools.use import card, error_code, use
 from tests.world import World, make_pipeline
 
 VALUE = "ada@example.com"
+HOBBY = "collects stamps"  # a value without a pattern
 each_write = pytest.mark.parametrize("name", ["cancel_run", "retry_run"])
 
 
@@ -83,14 +84,15 @@ def test_the_last_lines_of_a_log_are_read_without_record_values(world: World) ->
         line("Starting a new sync"),
         line("Sample row: {'email': 'ada@example.com'}", row={"email": VALUE}),
         line("Rejected a record: not a number (ada@example.com)", "warning"),
-        line(f"my code saw {VALUE}", by="code"),
-        line(f"printed {VALUE}", stream="output"),
+        line(f"my code saw {VALUE}, {HOBBY}", by="code"),
+        line(f"printed {VALUE}, {HOBBY}", stream="output"),
         line("The end", "error"),
     )
     answer = use(world, "read_log", Role.VIEWER, run_id=str(run_id), limit=5)
 
     assert [shown["line"] for shown in answer.content["lines"]] == [1, 2, 3, 4, 5]
     assert VALUE not in str(answer.content)
+    assert HOBBY not in str(answer.content)
     assert answer.content["lines"][-1]["message"] == "The end"
     allowed = use(world, "read_log", run_id=str(run_id), values_allowed=True)
     assert str(allowed.content).count(VALUE) == 4

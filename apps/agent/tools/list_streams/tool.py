@@ -6,6 +6,7 @@ from functools import partial
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.list_streams.arguments import ListStreams
+from apps.agent.tools.record_values import hide_values
 from apps.connectors.checks import services
 from apps.connectors.engine import Streams
 from apps.orgs.roles import Permission
@@ -15,13 +16,16 @@ def perform(context: ToolContext, arguments: ListStreams) -> SlowAnswer:
     call = services.list_streams(
         org=context.org, by=context.by, connector_id=arguments.connector_id
     )
-    return SlowAnswer(call, partial(_render, arguments))
+    return SlowAnswer(call, partial(_render, context, arguments))
 
 
-def _render(arguments: ListStreams, found: Streams) -> Answer:
+def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Answer:
     if found["failure"] is not None:
         failure = found["failure"]
-        return Answer({"error": failure}, f"The source failed: {failure['message']}", ok=False)
+        message = hide_values(context, failure["message"])
+        evidence = [hide_values(context, line) for line in failure["evidence"]]
+        error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
+        return Answer({"error": error}, f"The source failed: {message}", ok=False)
     streams = [
         stream
         for stream in found["streams"]
