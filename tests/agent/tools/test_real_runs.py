@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.agent.guided.planner import Step
+from apps.agent.guided.turns import Step
 from apps.connectors import engine
 from tests.agent.test_turns import begin, decide, script, show, work
 from tests.agent.tools.use import use
