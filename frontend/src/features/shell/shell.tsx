@@ -49,7 +49,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       >
         Skip to content
       </a>
-      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
+      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 max-sm:px-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
         <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
           <Link to="/pipelines" className="shrink-0 max-[26rem]:hidden" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
@@ -78,7 +78,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
             Settings
           </NavLink>
         </nav>
-        <div className="ml-auto flex items-center gap-1 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
+        <div className="ml-auto flex items-center gap-1 max-sm:gap-0 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
           {canUseAgent && <AgentButton isOpen={isPanelOpen} />}
           <UserMenu />
         </div>
@@ -109,7 +109,7 @@ function AgentButton({ isOpen }: { isOpen: boolean }) {
       title="Ask the agent (Ctrl+J or ⌘J)"
       className={classNames(
         buttonClasses("plain"),
-        "shrink-0 max-lg:size-8 max-lg:justify-center max-lg:px-0!",
+        "shrink-0 max-lg:size-8 max-sm:size-7! max-lg:justify-center max-lg:px-0!",
       )}
       onClick={toggleAgentPanel}
     >
@@ -150,7 +150,7 @@ function NavLink({
       to={to}
       title={`Keyboard shortcut: ${keys}`}
       className={classNames(
-        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1.5 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
+        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
         className,
       )}
       activeProps={{ "aria-current": "page" }}
@@ -225,7 +225,7 @@ function UserMenu() {
     <Menu
       label="Your account"
       trigger={
-        <button type="button" className={classNames(buttonClasses("quiet"), "w-full gap-2.5!")}>
+        <button type="button" className={classNames(buttonClasses("quiet"), "w-full gap-2.5! max-sm:px-1!")}>
           <span
             aria-hidden="true"
             className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink"
