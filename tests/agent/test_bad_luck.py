@@ -19,12 +19,18 @@ from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.models import Approval, ApprovalState, Call
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Arguments, Effect, Level, SlowAnswer, Tool
-from apps.agent.turns import calls, leases, reconciler, tokens
+from apps.agent.turns import calls, leases, reconciler, steps, tokens
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from apps.orgs.slow_calls import SlowCall
 from apps.pipelines.models import Pipeline
-from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin, effects
+from tests.agent.conversing import (
+    Talk,
+    assert_nothing_is_lost_or_doubled,
+    begin,
+    effects,
+    thread_messages,
+)
 from tests.agent.scripted_model import Step, use_script
 from tests.world import World, make_pipeline, make_world
 
@@ -372,6 +378,24 @@ def test_a_stopped_turn_can_be_tried_again(waiting: Talk, monkeypatch: pytest.Mo
     waiting.work()
     assert_done(waiting)
     assert effects(waiting.world) == []
+
+
+def test_a_message_over_an_open_approval_keeps_the_answers_of_finished_calls(
+    world: World, pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [("list_pipelines", {}), ("list_connectors", {}), disabling(pipeline)]
+    use_script(monkeypatch, Step("", calls))
+    talk = begin(world, "disable flights")
+    talk.work()
+    use_script(monkeypatch, Step("Understood."))
+    talk.send("something else")
+    talk.work()
+    messages = thread_messages(talk)
+    answers = {m.name: m.content for m in messages if m.type == "tool"}
+    assert len(answers) == len([m for m in messages if m.type == "tool"]) == 3
+    assert "flights" in answers["list_pipelines"]
+    assert "another message" in answers["set_pipeline_enabled"]
+    assert steps.open_calls(messages) == []
 
 
 def test_an_unknown_pipeline_is_never_asked_about(

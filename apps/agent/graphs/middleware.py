@@ -27,7 +27,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
-from apps.agent.graphs import call_ids, prompts
+from apps.agent.graphs import prompts, repairs
 from apps.agent.tools import registry
 from apps.agent.turns import calls, spending
 from apps.agent.turns.calls import RequestedCall
@@ -68,9 +68,7 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
         if not context.is_guided:
             await in_thread(partial(spending.record, context.claimed, *_usage(response)))
         response.result = [
-            call_ids.make_unique(message, request.messages)
-            if isinstance(message, AIMessage)
-            else message
+            repairs.repair(message, request.messages) if isinstance(message, AIMessage) else message
             for message in response.result
         ]
         for message in response.result:

@@ -160,12 +160,17 @@ async def _stream(running: RunningTurn, graph_input: Any) -> None:
 
 
 async def _settle(running: RunningTurn, state: StateSnapshot) -> None:
-    """Answer the calls that an earlier turn has left open, before the new message."""
-    if not steps.open_calls(state.values.get("messages", [])):
-        return
-    messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
-    if messages:
+    """Answer the calls that an earlier turn has left open, before the new message.
+
+    The state shows the answers of calls that were finished beside a call that waited. The first update drops them, so
+    the second one adds them again.
+    """
+    for _ in range(3):
+        messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
+        if not messages:
+            return
         await running.graph.aupdate_state(running.config, {"messages": messages}, as_node="tools")
+        state = await running.state()
 
 
 async def _watch(claimed: ClaimedTurn) -> None:

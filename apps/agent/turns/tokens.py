@@ -32,6 +32,7 @@ class TokenWriter:
         """Collect a token. It is stored a moment later. Does nothing if the message is complete."""
         if message_id in self._complete:
             return
+        text = storable_text(text)
         self._lengths[message_id] = self._lengths.get(message_id, 0) + len(text)
         self._collected.setdefault(message_id, []).append(text)
         if self._task is None or self._task.done():
@@ -66,6 +67,11 @@ class TokenWriter:
             await self.flush()
         except Exception as error:  # raised again by the next flush, which the turn waits for
             self._failure = error
+
+
+def storable_text(text: str) -> str:
+    """Return the text without what PostgreSQL cannot store: a NUL becomes a visible symbol, half a character a `?`."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\u2400")
 
 
 def store(claimed: ClaimedTurn, events: Sequence[NewEvent]) -> None:
