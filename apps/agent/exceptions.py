@@ -41,6 +41,24 @@ class RequestOutdated(Conflict):
     code = "request_outdated"
 
 
+class RepairsUsedUp(Conflict):
+    """The code has failed after three repairs: tell the user what fails and what would help, and wait for an answer."""
+
+    code = "repairs_used_up"
+
+
+class ConversationNeeded(Conflict):
+    """Sources are built in a conversation of the dashboard, which keeps their documents and settings."""
+
+    code = "conversation_needed"
+
+
+class SettingsMissing(Conflict):
+    """The user has not entered the settings of this code and its hosts yet: they are entered in the form of the approval."""
+
+    code = "settings_missing"
+
+
 class TurnLeaseLost(Exception):
     """Another worker runs this turn now."""
 

@@ -315,3 +315,53 @@ class ModelUsage(OrgOwned):
         constraints = [
             models.UniqueConstraint(fields=["org", "month"], name="agent_modelusage_month")
         ]
+
+
+class DocumentKind(models.TextChoices):
+    OPENAPI = "openapi"
+    SWAGGER = "swagger"
+    POSTMAN = "postman"
+    TEXT = "text"
+    PLAN = "plan"  # a plan of a source that the user has approved
+
+
+class SourceDocument(OrgOwned):
+    """A document about an API, for the source builder: fetched, uploaded or pasted. Nobody has checked its text."""
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    name = models.CharField(max_length=200)
+    url = models.CharField(max_length=1000, blank=True)  # from where it was fetched
+    kind = models.CharField(max_length=10, choices=DocumentKind.choices)
+    text = models.TextField()
+    truncated = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [names.plain_text_check("name", name="agent_sourcedocument_name_plain")]
+        indexes = [
+            models.Index(
+                fields=["org", "conversation", "-created_at"], name="agent_document_newest"
+            )
+        ]
+
+
+class SourceSettings(OrgOwned):
+    """Settings with which a conversation previews code that is not saved. The browser sends them, and no model sees them.
+
+    They may be used only for code that reaches no other hosts than those that the user has seen.
+    """
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="+", db_constraint=False
+    )
+    sealed = models.TextField()  # encrypted JSON with the settings and the hosts
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "conversation"], name="agent_sourcesettings_conversation"
+            )
+        ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.agent.models import Graph, ToolRequestState
+from apps.agent.models import DocumentKind, Graph, ToolRequestState
 from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_TEXT = 20_000  # characters of a message
@@ -38,6 +38,32 @@ class ConversationCost(serializers.Serializer[Any]):
     turns = serializers.IntegerField()
     input_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()
+
+
+class DocumentCreate(serializers.Serializer[Any]):
+    name = NameField(max_length=200, help_text="The name of the file, such as openapi.yaml.")
+    content = serializers.CharField(
+        max_length=2_000_000,
+        trim_whitespace=False,
+        help_text="The text of an OpenAPI or Swagger document, a Postman collection, or documentation.",
+    )
+
+
+class DocumentRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(DocumentKind.choices)
+
+
+class SourceSettingsUpdate(serializers.Serializer[Any]):
+    config = serializers.DictField(
+        help_text="The settings of the code, with secrets. They are encrypted, and no language model sees them."
+    )
+    hosts = serializers.ListField(
+        child=NameField(max_length=300),
+        max_length=50,
+        help_text="The hosts of the form. The settings are used only for code that reaches no others.",
+    )
 
 
 class MessageCreate(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.agent import views
+from apps.agent import document_views, views
 from apps.agent.chat_models import views as model_views
 from apps.agent.mcp import views as mcp_views
 
@@ -16,6 +16,8 @@ urlpatterns = [
     path(f"{CONVERSATION}/stop", views.Stop.as_view()),
     path(f"{CONVERSATION}/retry", views.Retry.as_view()),
     path(f"{CONVERSATION}/approvals/<uuid:approval_id>", views.Decisions.as_view()),
+    path(f"{CONVERSATION}/documents", document_views.Documents.as_view()),
+    path(f"{CONVERSATION}/source-settings", document_views.PreviewSettings.as_view()),
     path(f"{CONVERSATION}/events", views.ConversationEvents.as_view()),
     path("agent/tool-requests/<uuid:pk>", mcp_views.ToolRequestById.as_view()),
     path("agent/tool-requests/<uuid:pk>/decision", mcp_views.Decision.as_view()),

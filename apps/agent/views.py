@@ -25,10 +25,11 @@ from apps.agent.serializers import (
     TurnAccepted,
 )
 from apps.live.views import PARAMETERS, EventStreamRenderer, respond_once
-from apps.orgs.http.views import OrgView
+from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.web import paging
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 from apps.web.wire import JSONRenderer
 
@@ -222,16 +223,21 @@ class Decisions(ConversationView):
         example={"id": EXAMPLE_ROW["id"], "state": "approved"},
         request_example={"decision": "approve"},
     )
-    def post(self, request: Request, pk: UUID, approval_id: UUID) -> Response:
+    def post(self, request: Request, pk: UUID, approval_id: UUID) -> Response | SlowResponse:
         fields = data_of(DecisionRequest, request)
-        decided: Approval = approvals.decide(
-            org=self.org,
-            by=self.principal,
-            conversation_id=pk,
-            approval_id=approval_id,
-            **fields,
-        )
-        return Response({"id": decided.pk, "state": decided.state})
+
+        def decide(checked: Any) -> Response:
+            decided: Approval = approvals.decide(
+                org=self.org,
+                by=self.principal,
+                conversation_id=pk,
+                approval_id=approval_id,
+                checked=checked,
+                **fields,
+            )
+            return Response({"id": decided.pk, "state": decided.state})
+
+        return respond_after_check(decide)
 
 
 class ConversationEvents(ConversationView):

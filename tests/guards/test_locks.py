@@ -79,6 +79,8 @@ UNTESTED_PLACES = {
         "apps/agent/conversations/services.py:retry",
         "apps/agent/conversations/services.py:send_message",
         "apps/agent/conversations/services.py:stop",
+        "apps/agent/sources/storage.py:add_document",
+        "apps/agent/sources/storage.py:save_settings",
         "apps/agent/turns/calls.py:_carry_out_slowly",
         "apps/agent/turns/calls.py:_use_approval",
         "apps/agent/turns/checkpoints.py:_try_lock",

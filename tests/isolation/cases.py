@@ -468,6 +468,18 @@ AGENT = {
         body=lambda p: {"decision": "reject"},
         status_by_actor={Role.MEMBER: 404},
     ),
+    "agent_documents_create": Case(
+        201,
+        path={"id": "conversation"},
+        body=lambda p: {"name": "openapi.json", "content": "{}"},
+        status_by_actor=OTHER_MEMBERS,
+    ),
+    "agent_source_settings_save": Case(
+        204,
+        path={"id": "conversation"},
+        body=lambda p: {"config": {"token": "t"}, "hosts": ["api.example.com"]},
+        status_by_actor=OTHER_MEMBERS,
+    ),
     "agent_approvals_decide": Case(
         path={"id": "conversation", "approval_id": "approval"},
         body=lambda p: {"decision": "reject"},

@@ -18,6 +18,9 @@ from apps.agent.models import (
     Call,
     CallState,
     Conversation,
+    DocumentKind,
+    SourceDocument,
+    SourceSettings,
     ToolRequest,
     Turn,
     TurnStatus,
@@ -31,6 +34,7 @@ from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
+from apps.orgs import vault
 from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import domains
@@ -472,6 +476,14 @@ def _create_conversations(world: World, canary: str) -> dict[str, UUID]:
         tool="list_pipelines",
         state=CallState.FINISHED,
         answer=canary,
+    )
+    SourceDocument.unscoped.create(
+        org=world.org, conversation=waiting, name=canary, kind=DocumentKind.TEXT, text=canary
+    )
+    SourceSettings.unscoped.create(
+        org=world.org,
+        conversation=waiting,
+        sealed=vault.seal(world.org, "source_settings", waiting.pk, {"config": {"a": canary}}),
     )
     return {
         "conversation": waiting.pk,

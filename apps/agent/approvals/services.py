@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -12,6 +13,7 @@ from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import AlreadyDecided, WrongDecision
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
 from apps.agent.tools import registry
+from apps.agent.tools.base import ToolContext
 from apps.agent.turns.acting import acting_member
 from apps.json import JsonObject
 from apps.orgs import audit
@@ -31,12 +33,13 @@ def decide(
     arguments: JsonObject | None = None,
     reason: str = "",
     answer: JsonObject | None = None,
+    checked: Any = None,
 ) -> Approval:
     """Decide one request, once. `decision` is approve, edit, reject or answer.
 
     An edit replaces the arguments, and approves the tool call with them. They are checked like those of the model, and
-    the tool cannot be changed. Raises NotFound, PermissionMissing, AlreadyDecided, WrongDecision, and Invalid for
-    edited arguments.
+    the tool cannot be changed. Raises NotFound, PermissionMissing, AlreadyDecided, WrongDecision, Invalid for
+    edited arguments, and CheckFirst, whose result is the argument `checked`.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id)
     found = find_object(
@@ -55,7 +58,8 @@ def decide(
         closing.answer(org, by, turn, request, _checked_answer(by, turn, request, answer or {}))
         return request
     if decision == "edit":
-        _replace_arguments(by, turn, request, arguments or {})
+        context = replace(acting_member(turn), by=by, checked=checked)
+        _replace_arguments(context, request, arguments or {})
     request.reason = reason
     state = ApprovalState.REJECTED if decision == "reject" else ApprovalState.APPROVED
     closing.decide(org, by, turn, request, state)
@@ -83,11 +87,11 @@ def _checked_answer(by: Principal, turn: Turn, request: Approval, answer: JsonOb
     )
 
 
-def _replace_arguments(by: Principal, turn: Turn, request: Approval, arguments: JsonObject) -> None:
+def _replace_arguments(context: ToolContext, request: Approval, arguments: JsonObject) -> None:
     tool = registry.find(request.tool)
     if tool is None:
         raise NotFound
     parsed = tool.parse(arguments)
-    request.card = tool.make_card(replace(acting_member(turn), by=by), parsed)
+    request.card = tool.make_card(context, parsed)
     request.arguments, request.edited = dict(arguments), True
     request.digest = digests.digest(request.tool, arguments)

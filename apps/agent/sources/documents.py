@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from apps.agent.models import DocumentKind
 from apps.agent.sources import parsing, planning
-from apps.agent.sources.parsing import DocumentKind, UnreadableDocument
+from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.planning import ProposedPlan
 from apps.agent.sources.readers import openapi, postman
 

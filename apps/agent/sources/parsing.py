@@ -7,14 +7,15 @@ or with tags that let YAML build other types.
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import Any
 
 import orjson
 
+from apps.agent.models import DocumentKind
 from apps.orgs.exceptions import Invalid
 
 MAX_BYTES = 2_000_000
+TOO_LARGE = f"It is larger than {MAX_BYTES // 1_000_000} MB: send a part of it."
 MAX_YAML_DEPTH = 60
 MAX_YAML_EVENTS = 400_000
 
@@ -26,18 +27,24 @@ _IMPLICIT_TYPES = (
 )
 
 
-class DocumentKind(StrEnum):
-    OPENAPI = "openapi"
-    SWAGGER = "swagger"
-    POSTMAN = "postman"
-    TEXT = "text"
-
-
 class UnreadableDocument(Invalid):
     """The document cannot be used: the message says why."""
 
     def __init__(self, message: str) -> None:
         super().__init__([("document", message, "unreadable")])
+
+
+def guess_kind(text: str) -> DocumentKind:
+    """Return the kind by the first lines, without reading the document. Raises UnreadableDocument if it is too large."""
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise UnreadableDocument(TOO_LARGE)
+    start = text[:20_000]
+    if re.search(r"[\"']?\bopenapi[\"']?\s*:\s*[\"']?3\.", start):
+        return DocumentKind.OPENAPI
+    if re.search(r"[\"']?\bswagger[\"']?\s*:\s*[\"']?2\.", start):
+        return DocumentKind.SWAGGER
+    is_collection = "schema.getpostman.com" in start or '"_postman_id"' in start
+    return DocumentKind.POSTMAN if is_collection else DocumentKind.TEXT
 
 
 def parse(text: str) -> tuple[DocumentKind, dict[str, Any]]:
@@ -46,7 +53,7 @@ def parse(text: str) -> tuple[DocumentKind, dict[str, Any]]:
     Raises UnreadableDocument for a document that claims to describe an API and cannot be read.
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise UnreadableDocument(f"It is larger than {MAX_BYTES // 1_000_000} MB: send a part.")
+        raise UnreadableDocument(TOO_LARGE)
     stripped = text.lstrip("\ufeff \t\r\n")
     if stripped.startswith("{"):
         return _with_kind(_parse_json(stripped))

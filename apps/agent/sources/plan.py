@@ -31,9 +31,9 @@ class Part(BaseModel):
 class Authentication(Part):
     """How requests are authenticated. The secrets themselves are settings of the connector, never part of a plan."""
 
-    kind: AuthenticationKind = "none"
+    kind: AuthenticationKind = Field("none", description="How a request proves who it is.")
     name: str = Field("", max_length=100, description="Name of the header or query parameter.")
-    token_url: str = Field("", max_length=500, description="Only for OAuth: the token endpoint.")
+    token_url: str = Field("", max_length=500, description="The token endpoint, only for OAuth.")
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -50,7 +50,7 @@ class Authentication(Part):
 class Pagination(Part):
     """How the next page is found."""
 
-    kind: PaginationKind = "none"
+    kind: PaginationKind = Field("none", description="How the next page is found.")
     parameter: str = Field(
         "", max_length=100, description="Query parameter of the page, offset or cursor."
     )
@@ -79,16 +79,16 @@ class Pagination(Part):
 class FixedValue(Part):
     """A query parameter or header that each request has."""
 
-    name: str = Field(min_length=1, max_length=100)
-    value: str = Field(max_length=500)
+    name: str = Field(min_length=1, max_length=100, description="Its name.")
+    value: str = Field(max_length=500, description="Its value.")
 
 
 class PlannedSetting(Part):
     """A setting that is not a secret, such as an account name in the base URL."""
 
-    name: str = Field(min_length=1, max_length=60)
-    description: str = Field("", max_length=300)
-    default: str | None = Field(None, max_length=300)
+    name: str = Field(min_length=1, max_length=60, description="A Python name, such as account.")
+    description: str = Field("", max_length=300, description="Shown in the form of a connector.")
+    default: str | None = Field(None, max_length=300, description="Value if it is left empty.")
 
     @field_validator("name")
     @classmethod
@@ -101,21 +101,23 @@ class PlannedSetting(Part):
 class PlannedStream(Part):
     """One stream of records."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, description="Name of the stream.")
     path: str = Field(max_length=500, description="Path below the base URL, such as /orders.")
     records: str = Field(
         "", max_length=200, description="Place of the list of records in the response, or empty."
     )
-    primary_key: list[str] = Field([], max_length=10)
+    primary_key: list[str] = Field([], max_length=10, description="Fields that identify a record.")
     cursor_field: str = Field("", max_length=100, description="Field that grows, or empty.")
     since: str = Field(
         "", max_length=100, description="Query parameter that selects newer records, or empty."
     )
-    parameters: list[FixedValue] = Field([], max_length=30)
+    parameters: list[FixedValue] = Field(
+        [], max_length=30, description="Query parameters of each request."
+    )
     parent: str = Field(
         "", max_length=100, description="Stream whose fields fill the braces in the path."
     )
-    pagination: Pagination = Pagination()
+    pagination: Pagination = Field(Pagination(), description="The pagination of this stream.")
 
     @field_validator("path")
     @classmethod
@@ -129,13 +131,19 @@ class PlannedStream(Part):
 class SourcePlan(Part):
     """Everything that the code of a REST source is generated from."""
 
-    name: str = Field(min_length=1, max_length=120)
-    description: str = Field("", max_length=500)
-    base_url: str = Field(max_length=500)
-    authentication: Authentication = Authentication()
-    headers: list[FixedValue] = Field([], max_length=20)
-    settings: list[PlannedSetting] = Field([], max_length=30)
-    streams: list[PlannedStream] = Field(min_length=1, max_length=MAX_STREAMS)
+    name: str = Field(min_length=1, max_length=120, description="Name of the source.")
+    description: str = Field("", max_length=500, description="One sentence about the API.")
+    base_url: str = Field(max_length=500, description="URL before each path, with https://.")
+    authentication: Authentication = Field(
+        Authentication(), description="How requests are authenticated. It never has secrets."
+    )
+    headers: list[FixedValue] = Field([], max_length=20, description="Headers of each request.")
+    settings: list[PlannedSetting] = Field(
+        [], max_length=30, description="Settings for the braces in URLs. Secrets are added."
+    )
+    streams: list[PlannedStream] = Field(
+        min_length=1, max_length=MAX_STREAMS, description="The streams of records."
+    )
 
     @field_validator("base_url")
     @classmethod

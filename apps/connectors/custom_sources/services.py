@@ -6,8 +6,7 @@ permission. Actions with the argument `checked` raise CodeUnchecked for code tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from django.db import transaction
@@ -22,6 +21,16 @@ from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
+
+
+class SourceChanges(TypedDict, total=False):
+    """Changes of a custom source. `note` belongs to `code`."""
+
+    name: str
+    description: str
+    archived: bool
+    code: str
+    note: str
 
 
 def sources(org: Org, by: Principal) -> CustomSourceQuerySet:
@@ -68,7 +77,7 @@ def update(
     org: Org,
     by: Principal,
     source_id: UUID,
-    changes: Mapping[str, Any],
+    changes: SourceChanges,
     approve: bool = False,
     match: Match = None,
     checked: CheckedCode | None = None,
@@ -133,8 +142,8 @@ def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> 
             source.delete()
         except ProtectedError as error:
             raise _in_use_error(error) from None
-        changes = {"name": [source.name, None]}
-        edits.record(org, by, "custom_source.delete", source, changes, pk=source_id)
+        audited = {"name": [source.name, None]}
+        edits.record(org, by, "custom_source.delete", source, audited, pk=source_id)
 
 
 def _lock_editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:

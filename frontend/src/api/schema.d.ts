@@ -76,6 +76,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/conversations/{id}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a document about an API, from which the agent can make a source
+         * @description Add a document about an API, from which the agent can make a source.
+         */
+        post: operations["agent_documents_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agent/conversations/{id}/events": {
         parameters: {
             query?: never;
@@ -130,6 +150,26 @@ export interface paths {
          * @description Try a failed turn again from its last checkpoint.
          */
         post: operations["agent_conversations_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/conversations/{id}/source-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Enter the settings with which unsaved code is previewed
+         * @description Enter the settings with which unsaved code is previewed.
+         */
+        put: operations["agent_source_settings_save"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3683,6 +3723,20 @@ export interface components {
             reason?: string;
             answer?: unknown;
         };
+        DocumentCreateRequest: {
+            /** @description The name of the file, such as openapi.yaml. */
+            name: string;
+            /** @description The text of an OpenAPI or Swagger document, a Postman collection, or documentation. */
+            content: string;
+        };
+        DocumentRow: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            kind: components["schemas"]["DocumentRowKindEnum"];
+        };
+        /** @enum {string} */
+        DocumentRowKindEnum: "openapi" | "swagger" | "postman" | "text" | "plan";
         DomainChangeRequest: {
             name: string;
         };
@@ -3878,8 +3932,6 @@ export interface components {
             set: boolean;
             last4: string;
         };
-        /** @enum {string} */
-        KindEnum: "person" | "service";
         LastRun: {
             /** Format: uuid */
             id: string;
@@ -3982,7 +4034,7 @@ export interface components {
             /** Format: email */
             email: string;
             name: string;
-            kind: components["schemas"]["KindEnum"];
+            kind: components["schemas"]["MemberKindEnum"];
             role: components["schemas"]["RoleEnum"];
             /** Format: date-time */
             created_at: string;
@@ -3994,6 +4046,8 @@ export interface components {
             role_here: components["schemas"]["RoleEnum"];
             permissions: components["schemas"]["AccessRow"][];
         };
+        /** @enum {string} */
+        MemberKindEnum: "person" | "service";
         MemberPage: {
             results: components["schemas"]["Member"][];
             /** @description Pass it as ?cursor= to get the next page. */
@@ -5178,6 +5232,14 @@ export interface components {
             id: string;
             name: string;
         };
+        SourceSettingsUpdateRequest: {
+            /** @description The settings of the code, with secrets. They are encrypted, and no language model sees them. */
+            config: {
+                [key: string]: unknown;
+            };
+            /** @description The hosts of the form. The settings are used only for code that reaches no others. */
+            hosts: string[];
+        };
         StartRequest: {
             /**
              * @description Run the pipeline even if it is disabled.
@@ -6145,6 +6207,125 @@ export interface operations {
             };
         };
     };
+    agent_documents_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Add a document about an API, from which the agent can make a source */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     agent_conversations_events: {
         parameters: {
             query?: {
@@ -6427,6 +6608,120 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_source_settings_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceSettingsUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Enter the settings with which unsaved code is previewed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
