@@ -1,20 +1,22 @@
-"""A user talks to the agent in a real browser: in the panel, with an approval."""
+"""A user talks to the agent in a real browser: in the panel, with an approval, and on the agent's own page."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
 from tests.journeys.test_first_page import log_in
 
+CONVERSATION_ADDRESS = re.compile(r"/agent/[0-9a-f-]{36}$")
+PHONE: ViewportSize = {"width": 360, "height": 740}
 ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
 
 
-def test_a_user_asks_the_agent_in_the_panel_and_approves_a_change(
+def test_a_user_asks_the_agent_in_the_panel_and_goes_on_on_its_page(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
@@ -23,6 +25,8 @@ def test_a_user_asks_the_agent_in_the_panel_and_approves_a_change(
     resume_after_reload(page)
     use_keyboard(page)
     approve_a_change(page, tmp_path)
+    go_on_on_the_page_of_the_agent(page, tmp_path)
+    rename_and_delete(page)
     assert visitor.errors == []
 
 
@@ -90,3 +94,49 @@ def approve_a_change(page: Page, screenshots: Path) -> None:
     expect(page.get_by_role("main").get_by_text("Disabled")).to_be_visible()
     page.screenshot(path=screenshots / "approved.png")
     panel.get_by_role("button", name="Close the agent").click()
+
+
+def go_on_on_the_page_of_the_agent(page: Page, screenshots: Path) -> None:
+    page.get_by_role("link", name="Agent", exact=True).click()
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("link", name=re.compile("^List pipelines")).click()
+    expect(page).to_have_url(CONVERSATION_ADDRESS)
+    expect(page.get_by_role("region", name="Tool: List pipelines").first).to_be_visible()
+    message = page.get_by_role("textbox", name="Message to the agent")
+    message.fill("Hello")
+    message.press("Shift+Enter")
+    message.press_sequentially("there")
+    expect(message).to_have_value("Hello\nthere")
+    message.press("Enter")
+    expect(page.get_by_role("article", name="Message 3")).to_contain_text(
+        "not a language model", timeout=ANSWER_TIMEOUT
+    )
+    expect(message).to_have_value("")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "agent-page.png")
+    look_at_it_on_a_phone_and_in_the_dark(page, screenshots)
+
+
+def look_at_it_on_a_phone_and_in_the_dark(page: Page, screenshots: Path) -> None:
+    desktop = page.viewport_size
+    assert desktop is not None
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    page.reload()  # so that no transition of colors is under way when the contrast is checked
+    expect(page.get_by_role("article", name="Message 3")).to_be_visible()
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "agent-page-phone-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(desktop)
+
+
+def rename_and_delete(page: Page) -> None:
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("button", name="Rename").click()
+    conversations.get_by_label("Name").fill("My pipelines")
+    conversations.get_by_role("button", name="Save").click()
+    expect(conversations.get_by_role("link", name=re.compile("^My pipelines"))).to_be_visible()
+    conversations.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Your conversations will be listed here.")).to_be_visible()

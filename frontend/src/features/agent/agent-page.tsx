@@ -114,7 +114,7 @@ function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: bool
         className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
       >
         <span className={classNames("block truncate", isOpen && "font-medium")}>{title}</span>
-        <span className="text-xs text-faint">
+        <span className="text-xs text-soft">
           <RelativeTime time={row.updated_at} />
         </span>
       </Link>
