@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+VARIABLES = (
+    "LANGSMITH_TRACING",
+    "LANGSMITH_TRACING_V2",
+    "LANGCHAIN_TRACING",
+    "LANGCHAIN_TRACING_V2",
+)
 
 
 def test_no_environment_variable_switches_tracing_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -10,10 +19,11 @@ def test_no_environment_variable_switches_tracing_on(monkeypatch: pytest.MonkeyP
 
     from apps.agent.turns import loop
 
-    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
+    cached_function: Any = utils.get_env_var
+    for name in VARIABLES:
         monkeypatch.setenv(name, "true")
-    utils.get_env_var.cache_clear()
+    cached_function.cache_clear()
     assert utils.tracing_is_enabled(), "the variables are those that LangSmith reads"
     loop.disable_tracing()
-    utils.get_env_var.cache_clear()
+    cached_function.cache_clear()
     assert not utils.tracing_is_enabled()

@@ -317,9 +317,8 @@ def test_a_source_from_an_api_document_is_for_the_source_builder(text: str) -> N
 
 
 def test_without_a_source_builder_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from apps.agent.guided.intents import sources
 
-    monkeypatch.setattr(sources.registry, "find", lambda name: None)
+    monkeypatch.setattr("apps.agent.tools.registry.find", lambda name: None)
     assert "source builder is not available" in Talk().ask("import my Postman collection").said
 
 
