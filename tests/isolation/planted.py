@@ -255,7 +255,7 @@ def _create_custom_source(world: World, canary: str) -> dict[str, UUID]:
             approve=True,
         )
         checked_code = CheckedCode(f"{code}\n", validate(code).to_json())
-        changes = {"code": checked_code.code, "note": canary}
+        changes = custom_sources.SourceChanges(code=checked_code.code, note=canary)
         custom_sources.update(
             org=world.org, by=by, source_id=source.pk, changes=changes, checked=checked_code
         )
