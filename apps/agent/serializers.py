@@ -13,7 +13,6 @@ MAX_TEXT = 20_000  # characters of a message
 
 
 class ConversationCreate(serializers.Serializer[Any]):
-    graph = serializers.ChoiceField(Graph.choices, default=Graph.MAIN)
     title = NameField(max_length=200, default="", allow_blank=True)
 
 

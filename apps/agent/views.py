@@ -114,7 +114,7 @@ class Conversations(ConversationView):
         answer=ConversationRow,
         status=201,
         example=EXAMPLE_ROW,
-        request_example={"graph": "main"},
+        request_example={"title": "Flights"},
     )
     def post(self, request: Request) -> Response:
         fields = data_of(ConversationCreate, request)

@@ -17,7 +17,6 @@ from apps.agent.models import (
     ApprovalKind,
     ApprovalState,
     Conversation,
-    Graph,
     Turn,
     TurnStatus,
 )
@@ -31,13 +30,11 @@ from apps.orgs.roles import Permission
 TITLE_LENGTH = 80  # characters of the first message
 
 
-def create(*, org: Org, by: Principal, graph: str = Graph.MAIN, title: str = "") -> Conversation:
+def create(*, org: Org, by: Principal, title: str = "") -> Conversation:
     """Create an empty conversation. Raises PermissionMissing and SessionNeeded."""
     by.require(Permission.AGENT_USE)
     by.require_person()
-    conversation = Conversation.unscoped.create(
-        org=org, user_id=by.require_user(), graph=graph, title=title
-    )
+    conversation = Conversation.unscoped.create(org=org, user_id=by.require_user(), title=title)
     _audit(org, by, "conversation.create", conversation)
     queue.import_packages()
     return conversation

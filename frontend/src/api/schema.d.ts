@@ -3512,8 +3512,6 @@ export interface components {
             count: number;
         };
         ConversationCreateRequest: {
-            /** @default main */
-            graph?: components["schemas"]["GraphEnum"];
             /** @default  */
             title?: string;
         };

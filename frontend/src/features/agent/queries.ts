@@ -46,7 +46,7 @@ export function useSendMessage(onStart: (conversationId: string) => void) {
 
 async function createConversation(): Promise<string> {
   const { id } = await unwrap(
-    api.POST("/api/v1/agent/conversations", { body: { graph: "main", title: "" } }),
+    api.POST("/api/v1/agent/conversations", { body: { title: "" } }),
   );
   return id;
 }

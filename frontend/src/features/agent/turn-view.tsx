@@ -35,7 +35,9 @@ export function TurnView({ conversationId, turn, isNewest }: Props) {
         />
       ))}
       <TurnState turn={turn} isWaiting={open.length > 0} />
-      {isNewest && turn.status === "failed" && <RetryButton conversationId={conversationId} />}
+      {isNewest && (turn.status === "failed" || turn.status === "stopped") && (
+        <RetryButton conversationId={conversationId} />
+      )}
     </article>
   );
 }
