@@ -25,7 +25,7 @@ from local.installation import embedded_server, without_credentials
 from local.lock_file import HomeLock
 from local.terminal import phase, say
 
-SCHEMAS = ("public", "engine")
+SCHEMAS = ("public", "engine", "agent")
 
 
 def backup(target: Path, keys_file: Path, *, home: Home) -> None:

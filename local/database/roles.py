@@ -183,6 +183,9 @@ def _grant_privileges(connection: psycopg.Connection) -> None:
         "CREATE SCHEMA IF NOT EXISTS engine AUTHORIZATION app_owner",
         "REVOKE ALL ON SCHEMA engine FROM PUBLIC",
         "GRANT USAGE ON SCHEMA engine TO app_engine",
+        "CREATE SCHEMA IF NOT EXISTS agent AUTHORIZATION app_owner",
+        "REVOKE ALL ON SCHEMA agent FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA agent TO app_user",
         "ALTER ROLE app_engine IN DATABASE {database} SET search_path = engine",
         *(
             _default_privilege_statement("public", f"GRANT {privilege} TO {role}")
