@@ -219,7 +219,7 @@ def is_empty(url: str) -> bool:
         with psycopg.connect(url, connect_timeout=10) as connection:
             found = connection.execute(
                 "SELECT EXISTS (SELECT FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace"
-                " IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'engine')))"
+                " IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'engine', 'agent')))"
             ).fetchone()
     except psycopg.OperationalError as refused:
         if "does not exist" in str(refused):
