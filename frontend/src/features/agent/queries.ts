@@ -45,9 +45,7 @@ export function useSendMessage(onStart: (conversationId: string) => void) {
 }
 
 async function createConversation(): Promise<string> {
-  const { id } = await unwrap(
-    api.POST("/api/v1/agent/conversations", { body: { title: "" } }),
-  );
+  const { id } = await unwrap(api.POST("/api/v1/agent/conversations", { body: { title: "" } }));
   return id;
 }
 
