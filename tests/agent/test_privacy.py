@@ -10,7 +10,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.contrib.admin import site
 from django.db import connection
+from django.test import RequestFactory
 from django.utils import timezone
 from langgraph.checkpoint.postgres import PostgresSaver
 
@@ -213,3 +215,13 @@ def test_the_agent_works_on_a_limited_number_of_messages_at_once(
     assert second.post("messages", text="two").status_code == 429
     with world.scope():
         assert Event.objects.for_org(world.org).count() == 1
+
+
+@pytest.mark.parametrize("model", [Conversation, Turn])
+def test_operators_pages_neither_show_nor_filter_by_texts_of_conversations(model: Any) -> None:
+    page: Any = site._registry[model]
+    request = RequestFactory().get("/operators/")
+    private = {"title", "text", "page", "transcript", "error_message"}
+    assert private.isdisjoint(page.get_fields(request))
+    assert not any(page.lookup_allowed(f"{name}__startswith", "a", request) for name in private)
+    assert page.lookup_allowed("org__exact", "a", request)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -28,9 +27,6 @@ from apps.auth import names
 from apps.json import JsonObject
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.walls.scope import org_scope
-
-logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +107,14 @@ def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallA
         stored = stored or _begin(turn, call, tool, arguments={} if problem else call.arguments)
         if problem is not None:
             return _finish(turn, stored, problem)
-        outcome = _perform(turn, stored, call, tool, checked)
+        outcome = _perform(turn, call, tool, checked)
         if isinstance(outcome, Answer):
             return _finish(turn, stored, outcome)
-    return _carry_out_slowly(claimed, stored.pk, outcome)
+    return _carry_out_slowly(claimed, stored.pk, call.tool, outcome)
 
 
 def _perform(
-    turn: Turn, stored: Call, call: RequestedCall, tool: Tool[Any] | None, checked: Any
+    turn: Turn, call: RequestedCall, tool: Tool[Any] | None, checked: Any
 ) -> Answer | SlowAnswer:
     """Return the answer. Everything that a failed action has written is rolled back."""
     if tool is None:
@@ -152,26 +148,28 @@ def _use_approval(turn: Turn, call: RequestedCall) -> None:
     approval.save(update_fields=["state"])
 
 
-def _carry_out_slowly(claimed: ClaimedTurn, call_id: UUID, outcome: SlowAnswer) -> CallAnswer:
+def _carry_out_slowly(
+    claimed: ClaimedTurn, call_id: UUID, tool: str, outcome: SlowAnswer
+) -> CallAnswer:
     """Make the slow call outside every transaction, and store its answer."""
     try:
         result = outcome.call.run()
         failure = None
     except Exception as error:
-        result, failure = None, answers.from_exception(error, tool="")
+        result, failure = None, answers.from_exception(error, tool=tool)
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
         stored = Call.objects.for_org(claimed.org_id).select_for_update().get(pk=call_id)
-        answer = failure or _render(turn, outcome, result)
+        answer = failure or _render(turn, tool, outcome, result)
         return _finish(turn, stored, answer)
 
 
-def _render(turn: Turn, outcome: SlowAnswer, result: Any) -> Answer:
+def _render(turn: Turn, tool: str, outcome: SlowAnswer, result: Any) -> Answer:
     try:
         with transaction.atomic():
             return outcome.render(outcome.call.finish(acting_member(turn).by, result))
     except Exception as error:
-        return answers.from_exception(error, tool="")
+        return answers.from_exception(error, tool=tool)
 
 
 def _stored_call(claimed: ClaimedTurn, call: RequestedCall) -> Call | None:
