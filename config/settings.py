@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.background import memory
-from config import env
+from config import env, language_model
 
 # --- Deployment -----------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -393,9 +393,10 @@ CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 
 # Seconds in which a user has to approve a tool call of the agent.
 APPROVAL_LIFETIME = env.integer("DROVER_APPROVAL_LIFETIME_SECONDS", 24 * 3600)
 # The language model of organizations that have not chosen one, as provider:name. If empty, they use guided mode.
-AGENT_MODEL = env.text("DROVER_MODEL", "")
-AGENT_MODEL_KEY = env.text("DROVER_MODEL_KEY", "")
-AGENT_MODEL_URL = env.text("DROVER_MODEL_URL", "")  # if empty, the provider's own address
+_language_model = language_model.read()
+AGENT_MODEL = _language_model["model"]
+AGENT_MODEL_KEY = _language_model["key"]
+AGENT_MODEL_URL = _language_model["url"]  # if empty, the provider's own address
 # Tokens of that model that each of these organizations may use in a month. If 0, there is no limit.
 AGENT_MODEL_MONTHLY_TOKENS = env.integer("DROVER_MODEL_MONTHLY_TOKENS", 0, minimum=0)
 # Seconds between two parts of an answer of a language model.
