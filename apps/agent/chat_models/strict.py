@@ -3,11 +3,13 @@
 Text passes at once. Tool calls are held back until the answer is complete and was checked. If they cannot be used, the
 model is told why and asked again, at most twice. All of this is one message to the graph. Requests that fail for a
 moment are sent again. Every exception becomes `ModelFailed`, whose text has no secrets, because the graph stores it.
+The tokens of all requests are counted (`meters`), whether their answers were used or not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -23,7 +25,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding
 from pydantic import PrivateAttr
 
-from apps.agent.chat_models import answer_checks, failures, provider_errors
+from apps.agent.chat_models import answer_checks, failures, meters, provider_errors
 from apps.agent.chat_models.answer_checks import CheckedAnswer
 from apps.agent.chat_models.failures import ModelFailed
 
@@ -31,6 +33,7 @@ MAX_REPAIRS = 2  # how often a model is asked again after an answer that cannot 
 MAX_RETRIES = 2  # how often a request is sent again after a failure of the provider
 MAX_RETRY_WAIT = 30.0  # seconds; if the provider asks for a longer wait, the turn fails
 MAX_ANSWER_LENGTH = 100_000  # characters; the rest of a longer answer is not read
+CHARACTERS_PER_TOKEN = 4  # of an estimate
 BLOCKS_PER_ATTEMPT = 1000  # so that the numbers of content blocks of two attempts differ
 CUT_NOTE = "\n\n(The answer ends here, because it reached the limit of the language model.)"
 
@@ -44,6 +47,12 @@ class _Attempt:
     held: ChatGenerationChunk | None = None
     length: int = 0
     has_passed_text: bool = False
+    is_complete: bool = False  # whether the provider has ended the stream
+
+    def begin(self) -> None:
+        """Forget an answer that broke off before its text was passed on."""
+        self.whole = self.held = None
+        self.length, self.is_complete = 0, False
 
     def add(self, chunk: ChatGenerationChunk) -> bool:
         """Collect the chunk. Returns whether it can be passed on at once, because it contains only text."""
@@ -135,7 +144,7 @@ class StrictModel(BaseChatModel):
                 async for chunk in texts:
                     yield chunk
             checked = _check(attempt, used_ids)
-            usage = _usage(attempt, asked)
+            usage = _usage(attempt, asked, kwargs.get("tools"))
             if not checked.problem:
                 yield _last_chunk(attempt, checked, usage)
                 return
@@ -152,6 +161,7 @@ class StrictModel(BaseChatModel):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the text of one answer. The request is sent again if it fails before the first text."""
         for retries in range(MAX_RETRIES + 1):
+            attempt.begin()
             try:
                 async with aclosing(self._chunks(messages, stop, kwargs)) as chunks:
                     async for chunk in chunks:
@@ -159,12 +169,14 @@ class StrictModel(BaseChatModel):
                         if attempt.add(chunk):
                             yield _without_usage(chunk)
                         if attempt.length > MAX_ANSWER_LENGTH:
-                            break
+                            return
+                attempt.is_complete = True
                 return
             except Exception as error:
                 if attempt.has_passed_text or not await self._waited(error, retries):
                     raise
-                attempt.whole = attempt.held = None
+            finally:
+                _count(attempt, messages, kwargs.get("tools"))
 
     async def _chunks(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -217,18 +229,31 @@ def _last_chunk(
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
-def _usage(attempt: _Attempt, messages: list[BaseMessage]) -> UsageMetadata:
-    """Return the usage that the provider reports, or an estimate, because not every server reports it."""
+def _count(attempt: _Attempt, messages: list[BaseMessage], tools: Any) -> None:
+    """Add the tokens of a request to the meter, unless the provider has answered nothing."""
+    if attempt.whole is not None:
+        usage = _usage(attempt, messages, tools)
+        meters.add(usage["input_tokens"], usage["output_tokens"])
+
+
+def _usage(attempt: _Attempt, messages: list[BaseMessage], tools: Any) -> UsageMetadata:
+    """Return the usage that the provider reports.
+
+    It is estimated if the server does not report it, or if the answer broke off before the report.
+    """
     message = attempt.whole.message if attempt.whole else AIMessageChunk(content="")
-    usage = getattr(message, "usage_metadata", None)
-    if usage and usage["input_tokens"] + usage["output_tokens"] > 0:
-        return UsageMetadata(
-            input_tokens=usage["input_tokens"],
-            output_tokens=usage["output_tokens"],
-            total_tokens=usage["input_tokens"] + usage["output_tokens"],
-        )
-    sent, received = count_tokens_approximately(messages), count_tokens_approximately([message])
+    reported = getattr(message, "usage_metadata", None)
+    sent = reported["input_tokens"] if reported else 0
+    received = reported["output_tokens"] if reported else 0
+    if not attempt.is_complete or sent + received == 0:
+        sent = sent or count_tokens_approximately(messages) + _tokens_of_tools(tools)
+        received = max(received, count_tokens_approximately([message]))
     return UsageMetadata(input_tokens=sent, output_tokens=received, total_tokens=sent + received)
+
+
+def _tokens_of_tools(tools: Any) -> int:
+    """Return about how many tokens the descriptions of the tools have. Each provider has its own classes for them."""
+    return len(json.dumps(tools, default=str)) // CHARACTERS_PER_TOKEN if tools else 0
 
 
 def _text(attempt: _Attempt) -> str:

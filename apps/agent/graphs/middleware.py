@@ -62,11 +62,12 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
     ) -> ModelResponse[Any]:
         context = request.runtime.context
         prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
-        if not context.is_guided:
-            await in_thread(partial(spending.require_tokens, context.claimed))
-        response = await handler(request.override(model=context.model, system_message=prompt))
-        if not context.is_guided:
-            await in_thread(partial(spending.record, context.claimed, *_usage(response)))
+        request = request.override(model=context.model, system_message=prompt)
+        if context.is_guided:
+            response = await handler(request)
+        else:
+            async with spending.spend_tokens(context.claimed):
+                response = await handler(request)
         response.result = [
             repairs.repair(message, request.messages) if isinstance(message, AIMessage) else message
             for message in response.result
@@ -119,16 +120,6 @@ def pause_for_approval() -> HumanInTheLoopMiddleware[Any, GraphContext]:
         elif tool.needs_approval:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
     return HumanInTheLoopMiddleware(pauses, interrupt_mode="per_call")
-
-
-def _usage(response: ModelResponse[Any]) -> tuple[int, int]:
-    """Return the input and output tokens of a model call."""
-    usages = [
-        message.usage_metadata
-        for message in response.result
-        if isinstance(message, AIMessage) and message.usage_metadata
-    ]
-    return sum(u["input_tokens"] for u in usages), sum(u["output_tokens"] for u in usages)
 
 
 def _steps_of_turn(messages: list[AnyMessage]) -> int:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from apps.agent.chat_models import budgets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from apps.agent.chat_models import budgets, meters
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.threads import in_thread
 from apps.orgs.walls.scope import org_scope
+
+
+@asynccontextmanager
+async def spend_tokens(claimed: ClaimedTurn) -> AsyncIterator[None]:
+    """Store the tokens of the model calls inside the block, also if they fail or the turn is stopped.
+
+    Raises ModelFailed if the org has used up its tokens of this month, and TurnLeaseLost.
+    """
+    await in_thread(partial(require_tokens, claimed))
+    with meters.count_tokens() as meter:
+        try:
+            yield
+        finally:
+            if meter.input_tokens or meter.output_tokens:
+                await in_thread(partial(record, claimed, meter.input_tokens, meter.output_tokens))
 
 
 def require_tokens(claimed: ClaimedTurn) -> None:
