@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,12 +23,16 @@ Call = tuple[str, Mapping[str, Any]]  # a tool's name and its arguments
 
 @dataclass(frozen=True)
 class Step:
-    """One answer of the model. It never ends if `stalls` is true, and raises an exception if `fails` is true."""
+    """One answer of the model. It never ends if `stalls` is true, and raises an exception if `fails` is true.
+
+    If `waits_for` is the path of a file, the answer goes on after its first word when the file exists.
+    """
 
     text: str = ""
     calls: Sequence[Call] = ()
     stalls: bool = False
     fails: bool = False
+    waits_for: str = ""
 
 
 class ScriptedModel(BaseChatModel):
@@ -56,6 +61,8 @@ class ScriptedModel(BaseChatModel):
         for word in step.text.split(" "):
             yield _chunk(AIMessageChunk(content=f"{word} ", id=message_id))
             await asyncio.sleep(0.001)
+            while step.waits_for and not Path(step.waits_for).exists():  # noqa: ASYNC110, ASYNC240
+                await asyncio.sleep(0.01)
         if step.stalls:
             await asyncio.Event().wait()
         if step.fails:
