@@ -13,7 +13,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -33,8 +33,10 @@ from apps.engine.answers import (
     PreviewAnswer,
     Report,
     Repository,
+    SizesAnswer,
     Step,
     Stream,
+    StreamSize,
     TrialAnswer,
     UnpackedFiles,
 )
@@ -48,6 +50,7 @@ logger = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
+ESTIMATE_SECONDS = 2.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 15.0
 # A text that is too complex exceeds this limit; a slow call on a busy machine does not.
@@ -65,6 +68,13 @@ class Streams(TypedDict):
     ok: bool
     streams: list[Stream]
     failure: Failure | None
+
+
+class StreamSizes(TypedDict):
+    """The estimated sizes of streams by name, and the reason why the other streams have none."""
+
+    sizes: dict[str, StreamSize]
+    problem: str
 
 
 class Preview(TypedDict):
@@ -123,6 +133,31 @@ def discover(
     except EngineError as error:
         return {"ok": False, "streams": [], "failure": _failure(error)}
     return {"ok": True, "streams": answer["streams"], "failure": None}
+
+
+def estimate_sizes(
+    *, org_id: UUID, kind: str, config: JsonObject, streams: Sequence[str]
+) -> StreamSizes:
+    """Estimate what a complete read of each stream needs. Does not raise if the source or this server is slow."""
+    payload = {
+        "role": "source",
+        "kind": kind,
+        "config": config,
+        "streams": list(streams),
+        **_common_payload(org_id),
+    }
+    try:
+        answer: SizesAnswer = _call_engine("estimate_sizes", org_id, payload, ESTIMATE_SECONDS)
+    except Problem:
+        return {"sizes": {}, "problem": "too many checks and previews are running"}
+    except TimedOut:
+        return {
+            "sizes": {},
+            "problem": f"the source did not answer in {ESTIMATE_SECONDS:g} seconds",
+        }
+    except EngineError as error:
+        return {"sizes": {}, "problem": f"the source cannot be read now ({error.failure_class})"}
+    return {"sizes": answer["sizes"], "problem": ""}
 
 
 def preview(

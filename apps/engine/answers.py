@@ -48,6 +48,21 @@ class DiscoveryAnswer(TypedDict):
     streams: list[Stream]
 
 
+class StreamSize(TypedDict):
+    """The estimated size of a complete read of a stream: see `apps.engine.contract.SizeEstimate`."""
+
+    records: int | None
+    requests: int | None
+    basis: str
+    problem: str
+
+
+class SizesAnswer(TypedDict):
+    """The sizes of streams; a stream for which there was no time is missing."""
+
+    sizes: dict[str, StreamSize]
+
+
 class PreviewAnswer(TypedDict):
     """At most 100 records; `rejected` counts the records that a run would reject."""
 

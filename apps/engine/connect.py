@@ -18,17 +18,19 @@ from typing import Any
 import polars as pl
 from bizon.source.models import SourceIteration
 
+from apps.egress.exceptions import EgressError
 from apps.engine.contract import (
     CodeSpec,
     DestinationSpec,
     FieldInfo,
     PreviewResult,
     SandboxSpec,
+    SizeEstimate,
     SourceSpec,
     StorageRoot,
 )
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import ConfigurationError, EngineError
 from apps.engine.frames.decoding import DecodedPage, StreamSchema
 from apps.engine.frames.display import display_rows
 from apps.engine.reporting.redaction import redactor_of_payload
@@ -38,6 +40,7 @@ from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.transforms import Transform
 
 MAX_PREVIEW_RECORDS = 100
+ESTIMATE_SECONDS = 1.5  # after this time, no further stream is estimated
 MAX_PREVIEW_PAGES = 20  # a limit for sources whose first pages are empty
 
 Payload = Mapping[str, Any]
@@ -59,6 +62,27 @@ def discover(payload: Payload) -> dict[str, Any]:
         raise ConfigurationError("only sources have streams to discover")
     with open_source(payload) as source:
         return {"streams": [asdict(stream) for stream in source.discover()]}
+
+
+def estimate_sizes(payload: Payload) -> dict[str, Any]:
+    """Return `{"sizes": {stream: SizeEstimate as JSON}}` for `streams`, as far as there is time for them."""
+    deadline = time.monotonic() + ESTIMATE_SECONDS
+    sizes: dict[str, Any] = {}
+    for stream in payload["streams"]:
+        if time.monotonic() > deadline:
+            break
+        sizes[stream] = asdict(_estimate_size({**payload, "stream": stream}))
+    return {"sizes": sizes}
+
+
+def _estimate_size(payload: Payload) -> SizeEstimate:
+    try:
+        with open_source(payload) as source:
+            return source.estimate_size()
+    except EgressError:
+        return SizeEstimate(problem="the egress policy does not allow the source's address")
+    except EngineError as error:
+        return SizeEstimate(problem=f"the source cannot be read now ({error.failure_class})")
 
 
 def preview(payload: Payload) -> dict[str, Any]:

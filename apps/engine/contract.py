@@ -304,6 +304,19 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeEstimate:
+    """What a complete read of a stream needs: records, and requests if they depend on the number of records.
+
+    `basis` tells where the numbers come from. `problem` is the reason if the source could not be read.
+    """
+
+    records: int | None = None
+    requests: int | None = None
+    basis: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewResult:
     """At most 100 records as JSON-able rows. `rejected` counts the records that a run would reject."""
 

@@ -50,6 +50,42 @@ def test_a_preview_shows_at_most_a_hundred_records(upload_area: dict[str, Any]) 
     assert json.dumps(result)
 
 
+def test_the_sizes_of_streams_are_estimated_without_reading_them() -> None:
+    config = {"rows": 5000, "page_size": 30, "fail_after": 0}
+    payload = make_payload("dummy", config, streams=["generated", "plants"])
+    assert connect.estimate_sizes(payload)["sizes"] == {
+        "generated": {
+            "records": 5000,
+            "requests": 167,
+            "basis": "counted by the source",
+            "problem": "",
+        },
+        "plants": {"records": 5, "requests": 3, "basis": "counted by the source", "problem": ""},
+    }
+
+
+def test_the_size_of_a_csv_file_is_estimated_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "a.csv").write_text("n,x\n" + "12345,67890\n" * 100_000)
+    (tmp_path / "org" / "b.csv.gz").write_bytes(b"")
+    files = {"url": tmp_path.as_uri(), "prefix": "org"}
+    payload = make_payload("files", {"path": "a.csv"}, streams=["a"], files=files)
+    size = connect.estimate_sizes(payload)["sizes"]["a"]
+    assert abs(size["records"] - 100_000) < 1000
+    assert (size["requests"], size["basis"]) == (2, "estimated by the size of the files")
+    compressed = make_payload("files", {"path": "b.csv.gz"}, streams=["b"], files=files)
+    assert connect.estimate_sizes(compressed)["sizes"]["b"]["records"] is None
+
+
+def test_a_source_that_cannot_be_read_has_no_size_and_says_so_without_its_message() -> None:
+    with serve_api(always_reply(Reply({}, status=401))) as api:
+        streams = [{"name": "items", "path": "/items"}]
+        config = {"base_url": api.url, "streams": streams, "retries": 0}
+        sizes = connect.estimate_sizes(make_payload("rest", config, streams=["items"]))["sizes"]
+    assert sizes["items"]["records"] is None
+    assert sizes["items"]["problem"] == "the source cannot be read now (authentication)"
+
+
 @pytest.mark.parametrize(("limit", "rows"), [(1, 1), (7, 7), (100, 100), (10**6, 100), (None, 100)])
 def test_a_preview_applies_its_limit_over_several_pages(limit: int | None, rows: int) -> None:
     payload = make_payload("dummy", {"rows": 5000, "page_size": 3}, "generated", limit=limit)

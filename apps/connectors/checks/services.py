@@ -6,13 +6,13 @@ the org's scope. It returns a `SlowCall`, which its caller runs outside that sco
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
 from apps.connectors import engine, services
 from apps.connectors.custom_sources import kinds as custom_kinds
-from apps.connectors.engine import Streams
+from apps.connectors.engine import Streams, StreamSizes
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector, ConnectorRole
 from apps.engine.answers import CheckAnswer
@@ -21,6 +21,8 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
+
+CODE_IS_NOT_RUN = "the code of a custom source is not run for an estimate"
 
 
 def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[CheckAnswer]:
@@ -59,6 +61,24 @@ def list_streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Str
     kind, config = services.kind_and_settings(org, connector)
     code = custom_kinds.code_for_kind(org, kind)
     run = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
+    return SlowCall(run, lambda current_principal: find(by=current_principal))
+
+
+def estimate_sizes(
+    *, org: Org, by: Principal, connector_id: UUID, streams: Sequence[str]
+) -> SlowCall[StreamSizes]:
+    """Estimate how many records and requests the streams need, in two seconds. Raises NotFound and NotASource.
+
+    Code of the organization is not run for an estimate.
+    """
+    find = partial(services.find_connector, org=org, connector_id=connector_id)
+    connector = find(by=by)
+    if connector.role != ConnectorRole.SOURCE:
+        raise NotASource
+    kind, config = services.kind_and_settings(org, connector)
+    run = partial(engine.estimate_sizes, org_id=org.pk, kind=kind, config=config, streams=streams)
+    if custom_kinds.code_for_kind(org, kind) is not None:
+        run = partial(StreamSizes, sizes={}, problem=CODE_IS_NOT_RUN)
     return SlowCall(run, lambda current_principal: find(by=current_principal))
 
 

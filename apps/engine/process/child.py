@@ -36,6 +36,7 @@ EXIT_PARENT_GONE = 74  # EX_IOERR of sysexits.h
 CALLS = {
     "check": "apps.engine.connect",
     "discover": "apps.engine.connect",
+    "estimate_sizes": "apps.engine.connect",
     "preview": "apps.engine.connect",
     "validate": "apps.engine.authoring.calls",
     "validate_transform": "apps.engine.authoring.calls",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import polars as pl
@@ -11,7 +12,7 @@ from bizon.source.config import SourceConfig
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
-from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
+from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED_ERRORS, message_with_evidence
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
@@ -48,6 +49,7 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
     incremental: ClassVar[bool] = False
     needs_cursor: ClassVar[bool] = False  # whether an incremental sync must name its cursor field
+    size_basis: ClassVar[str] = "counted by the source"  # of the numbers of `estimate_size`
     page_limit: int | None = None  # maximum rows in a page of a preview
 
     def __init__(
@@ -84,6 +86,22 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
     def get_total_records_count(self) -> int | None:
         return None
+
+    @property
+    def records_per_request(self) -> int | None:
+        """The number of records that one request returns, or None if it is not known."""
+        return None
+
+    def estimate_size(self) -> SizeEstimate:
+        """Estimate what a complete read of the stream needs, with few short requests. Raises EngineError."""
+        return self.size_of(self.get_total_records_count())
+
+    def size_of(self, records: int | None) -> SizeEstimate:
+        """Return the estimate for a number of records that the source knows."""
+        if type(records) is not int or records <= 0:
+            return SizeEstimate()
+        page = self.records_per_request
+        return SizeEstimate(records, ceil(records / page) if page else None, self.size_basis)
 
 
 def frame_page(

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from apps.connectors import catalogue
+from apps.connectors import catalogue, engine
 from apps.orgs.exceptions import Invalid, PermissionMissing
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.runs.models import Run
+from tests.agent.conversing import begin
 from tests.agent.tools.runs import ended_run
 from tests.agent.tools.use import card, error_code, use
-from tests.world import World, make_connector, make_pipeline
+from tests.world import World, make_connector, make_pipeline, make_world
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_supervisor_afterwards() -> Iterator[None]:
+    yield
+    engine.supervisor().close()
+    engine.supervisor.cache_clear()
 
 
 @pytest.fixture
@@ -38,8 +49,7 @@ def facts_of(world: World, proposal: dict[str, Any]) -> dict[str, str]:
 def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
     world: World, proposal: dict[str, Any]
 ) -> None:
-    unknown = "Not known before the first run"
-    assert facts_of(world, proposal)["Rows and requests to expect"] == unknown
+    assert facts_of(world, proposal)["Rows to expect"] == "About 1,000: counted by the source"
     config = {
         "source": {"connector_id": proposal["source_connector_id"]},
         "streams": [{"stream": "generated"}],
@@ -51,11 +61,67 @@ def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
 
     other_source = {**proposal, "source_connector_id": str(make_connector(world).pk)}
     other_stream = {**proposal, "streams": [{"stream": "plants"}]}
-    assert facts_of(world, other_source)["Rows and requests to expect"] == unknown
-    assert facts_of(world, other_stream)["Rows and requests to expect"] == unknown
+    assert facts_of(world, other_source)["Rows to expect"].startswith("About 1,000")
+    assert facts_of(world, other_stream)["Rows to expect"] == "About 5: counted by the source"
     facts = facts_of(world, proposal)
     assert facts["Rows to expect"] == "336,776, as in the last run of older"
     assert facts["Requests to expect"] == "12, one for each page, as in the last run of older"
+
+
+def test_the_source_estimates_the_size_of_a_stream_that_no_pipeline_has_read(
+    world: World, proposal: dict[str, Any]
+) -> None:
+    source = make_connector(world, config={"rows": 12_345, "page_size": 1000})
+    facts = facts_of(world, {**proposal, "source_connector_id": str(source.pk)})
+
+    assert facts["Rows to expect"] == "About 12,345: counted by the source"
+    assert facts["Requests to expect"] == "About 13, one for each page"
+
+
+def test_a_source_that_does_not_answer_delays_the_proposal_by_two_seconds_only(
+    world: World, proposal: dict[str, Any], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALLOW_PRIVATE_NETWORKS = True
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never answers
+        port = silent.getsockname()[1]
+        config = {"host": "127.0.0.1", "port": port, "database": "shop", "user": "reader"}
+        source = make_connector(world, kind="postgres", config=config)
+        began = time.monotonic()
+        facts = facts_of(world, {**proposal, "source_connector_id": str(source.pk)})
+
+        assert time.monotonic() - began < 10
+        silent.settimeout(1)
+        silent.accept()[0].close()  # the source was asked
+    expected = "Not known before the first run: the source did not answer in 2 seconds"
+    assert facts["Rows and requests to expect"] == expected
+
+
+def test_an_address_that_the_egress_policy_forbids_is_not_asked_for_an_estimate(
+    world: World, proposal: dict[str, Any], settings: Any
+) -> None:
+    settings.ALLOW_PRIVATE_NETWORKS = False
+    with socket.create_server(("127.0.0.1", 0)) as private:
+        port = private.getsockname()[1]
+        config = {"host": "127.0.0.1", "port": port, "database": "shop", "user": "reader"}
+        source = make_connector(world, kind="postgres", config=config)
+        facts = facts_of(world, {**proposal, "source_connector_id": str(source.pk)})
+
+        private.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            private.accept()
+    assert "egress policy does not allow" in facts["Rows and requests to expect"]
+
+
+def test_the_estimate_is_shown_in_a_conversation(committed_db: None) -> None:
+    world = make_world()
+    make_connector(world, name="Numbers", config={"rows": 10})
+    make_connector(world, role="destination", kind="logger", name="Log")
+    talk = begin(world)
+    talk.send("copy generated from Numbers to Log by hand")
+    talk.work()
+
+    facts = {fact["label"]: fact["value"] for fact in talk.open_request()["card"]["facts"]}
+    assert facts["Rows to expect"] == "About 10: counted by the source"
 
 
 def test_the_card_warns_of_connectors_that_are_not_known_to_work(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from apps.agent.tools.base import Answer, SlowAnswer, ToolContext
 from apps.agent.turns import answers
 from apps.json import JsonObject
 from apps.orgs import credentials
+from apps.orgs.exceptions import CheckFirst
 from apps.orgs.principals import Actor
 from apps.orgs.roles import Role
 from tests.world import World
@@ -62,11 +64,18 @@ def use(
 
 
 def card(world: World, name: str, role: Role = Role.MEMBER, /, **arguments: Any) -> JsonObject:
-    """Return the card of the approval. Raises what the action raises."""
+    """Return the card of the approval. Raises what the action raises, after the check that it asks for."""
     tool = registry.find(name)
     assert tool is not None, name
-    with world.scope():
-        return tool.make_card(context_of(world, role), tool.parse(arguments))
+    checked: Any = None
+    while True:
+        try:
+            with world.scope():
+                context = replace(context_of(world, role), checked=checked)
+                return tool.make_card(context, tool.parse(arguments))
+        except CheckFirst as needed:
+            assert checked is None, "the action asks for a check twice"
+            checked = needed.check()
 
 
 def error_code(answer: Answer) -> str:

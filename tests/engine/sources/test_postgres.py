@@ -451,6 +451,7 @@ def test_the_total_is_the_number_of_rows_of_a_table_and_unknown_if_the_table_is_
 ) -> None:
     assert make_postgres_source(database, "numbers").get_total_records_count() == 100
     assert make_postgres_source(database, "empty").get_total_records_count() is None
+    assert make_postgres_source(database, "numbers", page_size=30).estimate_size().requests == 4
 
 
 def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabase) -> None:

@@ -170,6 +170,34 @@ def test_a_key_in_the_query_is_sent_with_each_request_and_not_stored_in_tokens()
     assert SECRET not in json.dumps(result.tokens)
 
 
+TOTALS: list[tuple[dict[str, Any], int | None]] = [
+    ({"total": 23}, 23),
+    ({"meta": {"total_count": "23"}}, 23),
+    ({"count": 23}, 23),
+    ({"count": 5}, None),  # the number of records in this page
+    ({"total": 3}, None),  # fewer than this page has
+    ({"total": True}, None),
+    ({"pages": 5}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "total"), TOTALS)
+def test_the_size_of_a_stream_is_the_total_that_the_first_page_reports(
+    fields: dict[str, Any], total: int | None
+) -> None:
+    with serve_api(always_reply(Reply({"data": ITEMS[:5], **fields}))) as api:
+        pagination = {"type": "page", "size_param": "per_page", "page_size": 5}
+        size = make_rest_source(api, pagination=pagination).estimate_size()
+        assert len(api.requests) == 1
+    assert (size.records, size.requests) == (total, 5 if total else None)
+
+
+def test_a_stream_with_one_page_has_the_size_of_that_page() -> None:
+    with serve_api(always_reply(Reply({"data": ITEMS}))) as api:
+        size = make_rest_source(api, pagination={"type": "none"}).estimate_size()
+    assert (size.records, size.requests) == (23, 1)
+
+
 def test_a_next_link_to_another_host_is_not_followed() -> None:
     with serve_api(always_reply(Reply({"data": ITEMS}))) as other_api:
 

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.agent.tools import expected_sizes
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
+from apps.agent.tools.expected_sizes import Sizes
 from apps.agent.tools.links import connector_label, pipeline_link
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
@@ -20,7 +22,6 @@ from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
-from apps.runs import queries, visibility
 
 SHOWN_TIMES = 3
 
@@ -38,10 +39,13 @@ def perform(context: ToolContext, arguments: CreatePipelines) -> Answer:
 
 
 def show(context: ToolContext, arguments: CreatePipelines) -> Card:
+    """Return the card. Raises SizesNeeded once, after everything else was checked."""
     facts: list[tuple[str, str]] = []
     warnings: dict[str, None] = {}  # each once, in this order
-    for proposal in arguments.pipelines:
-        facts += _facts(context, proposal, _create(context, proposal))
+    created = [_create(context, proposal) for proposal in arguments.pipelines]
+    sizes = expected_sizes.load(context, arguments.pipelines)
+    for proposal, pipeline in zip(arguments.pipelines, created, strict=True):
+        facts += _facts(context, proposal, pipeline, sizes)
         warnings |= dict.fromkeys(_warnings(context, proposal))
     count = len(arguments.pipelines)
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
@@ -64,12 +68,11 @@ def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
             "streams": [stream.model_dump(exclude_none=True) for stream in proposal.streams],
             "destination": {"connector_id": str(proposal.destination_connector_id)},
         },
-        checked=context.checked,
     )
 
 
 def _facts(
-    context: ToolContext, proposal: ProposedPipeline, created: Pipeline
+    context: ToolContext, proposal: ProposedPipeline, created: Pipeline, sizes: Sizes
 ) -> list[tuple[str, str]]:
     """Return what the pipeline will be, from the pipeline that the dry run has created."""
     stream = versions.current_definition(context.org, created).stream
@@ -85,28 +88,12 @@ def _facts(
         ("Table", stream["table"]),
         ("Write mode", stream["write_mode"]),
         *_schedule_facts(context, created),
-        *_size_facts(context, proposal),
+        *sizes.facts(proposal.source_connector_id, proposal.streams[0].stream),
         *_needs(stream),
     ]
     if created.domain:
         facts.append(("Domain", created.domain.name))
     return [*facts, ("State", "Disabled until you enable it")]
-
-
-def _size_facts(context: ToolContext, proposal: ProposedPipeline) -> list[tuple[str, str]]:
-    """Return the rows and requests to expect, if another pipeline has read this stream before."""
-    size = queries.expected_size(
-        visibility.runs(context.org, context.by),
-        connector_id=proposal.source_connector_id,
-        stream=proposal.streams[0].stream,
-    )
-    if size is None:
-        return [("Rows and requests to expect", "Not known before the first run")]
-    since = f"as in the last run of {size.pipeline_name}"
-    return [
-        ("Rows to expect", f"{size.records:,}, {since}"),
-        ("Requests to expect", f"{size.pages:,}, one for each page, {since}"),
-    ]
 
 
 def _needs(stream: StreamDocument) -> list[tuple[str, str]]:

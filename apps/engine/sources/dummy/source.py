@@ -113,6 +113,10 @@ class DummySource(ConnectorSource[Config]):
             return 5
         return self.settings.rows or None
 
+    @property
+    def records_per_request(self) -> int:
+        return 2 if self.spec.stream in SMALL_STREAMS else self.settings.page_size
+
     def get(self, pagination: Pagination = None) -> SourcePage:
         if self.spec.stream in SMALL_STREAMS:
             return self._small_page(pagination)

@@ -148,9 +148,11 @@ class WebLocation:
 
 def decompress(file: BinaryIO, path: str) -> BinaryIO:
     """Return the file itself, or its decompressed content if its name ends with `.gz`."""
-    if not path.partition("?")[0].lower().endswith(".gz"):
-        return file
-    return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_compressed(path) else file
+
+
+def is_compressed(path: str) -> bool:
+    return path.partition("?")[0].lower().endswith(".gz")
 
 
 def _failed_response(response: requests.Response, request_line: str) -> CompleteResponse:

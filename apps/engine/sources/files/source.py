@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar
 
 import polars as pl
 import pyarrow as pa
 
-from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
+from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import (
@@ -29,6 +30,7 @@ from apps.engine.sources.files.locations import (
     StorageLocation,
     WebLocation,
     decompress,
+    is_compressed,
 )
 from apps.engine.sources.files.patterns import detect_format, is_address, is_pattern, stream_name
 from apps.engine.sources.files.readers import (
@@ -46,6 +48,7 @@ SAMPLE_ROWS = 1000
 
 class FilesSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
+    size_basis: ClassVar[str] = "written in the files"
 
     _open_path: str | None = None
     _open_file: BinaryIO | None = None
@@ -71,6 +74,15 @@ class FilesSource(ConnectorSource[Config]):
         if len(self.found_files) > 100 or None in totals:
             return None
         return sum(total or 0 for total in totals) or None
+
+    @property
+    def records_per_request(self) -> int:
+        return self.settings.page_size
+
+    def estimate_size(self) -> SizeEstimate:
+        """Return the number of records that the files contain, or else estimate it by their size."""
+        self._require_stream()
+        return super().estimate_size() if self._is_counted else self._estimate_by_size()
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         self._require_stream()
@@ -139,6 +151,20 @@ class FilesSource(ConnectorSource[Config]):
         if not later_files:
             return {}
         return {"file": later_files[0].path, "mark": later_files[0].version, "place": {}}
+
+    @property
+    def _is_counted(self) -> bool:
+        return isinstance(self._open_reader(self.found_files[0]), ParquetReader)
+
+    def _estimate_by_size(self) -> SizeEstimate:
+        """Compare the size of the first records with the size of all files. Compressed files are not estimated."""
+        if any(is_compressed(file.path) for file in self.found_files):
+            return SizeEstimate()
+        piece = self._first_piece()
+        size = sum(file.size for file in self.found_files)
+        sample_size = (piece.next_position or {}).get("offset") or self.found_files[0].size
+        records = round(len(piece.content) * size / sample_size) if sample_size else None
+        return replace(self.size_of(records), basis="estimated by the size of the files")
 
     def _first_piece(self) -> Piece:
         return self._read_piece(self.found_files[0], {}, SAMPLE_ROWS)

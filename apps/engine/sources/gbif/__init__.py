@@ -33,6 +33,10 @@ class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     bizon_class: ClassVar[Any] = GBIFSource
 
+    @property
+    def records_per_request(self) -> int:
+        return self.settings.page_limit
+
     def get_total_records_count(self) -> int | None:
         available = super().get_total_records_count() or 0
         return min(available, self.settings.max_records or GBIF_MAX_OFFSET) or None

@@ -117,6 +117,10 @@ class KafkaTopicSource(BizonSource[Config]):
         first_offsets, end_offsets = self._offset_bounds()
         return sum(end_offsets.values()) - sum(first_offsets.values()) or None
 
+    @property
+    def records_per_request(self) -> int:
+        return self.settings.batch_size
+
     def get(self, pagination: Pagination = None) -> SourcePage:
         return self._read_topic(pagination or {}, {})
 

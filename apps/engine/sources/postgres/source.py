@@ -53,6 +53,7 @@ class PostgresSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
     needs_cursor: ClassVar[bool] = True
+    size_basis: ClassVar[str] = "counted by the database, or estimated by its statistics"
 
     @property
     def may_repeat_rows(self) -> bool:
@@ -92,6 +93,10 @@ class PostgresSource(ConnectorSource[Config]):
     def get_total_records_count(self) -> int | None:
         with read_transaction(self._open_connection(), self.settings) as cursor:
             return estimate_rows(cursor, self._find_table(cursor))
+
+    @property
+    def records_per_request(self) -> int:
+        return self.settings.page_size
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         return self._read_page(pagination or {}, {})

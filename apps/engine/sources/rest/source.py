@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
+from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import (
     EXPECTED_ERRORS,
     AuthenticationError,
@@ -47,14 +48,16 @@ from apps.engine.sources.rest.paging import (
     page_request,
     remove_param,
 )
+from apps.engine.sources.rest.totals import reported_total
 
 
 @dataclass(frozen=True)
 class Page:
-    """The records of a page, and the token of the next page."""
+    """The records of a page, the token of the next page, and the total of all pages if the API reports it."""
 
     records: list[Any]
     next_token: dict[str, Any]
+    total: int | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -90,6 +93,16 @@ class RestSource(ConnectorSource[Config]):
 
     def discover(self) -> list[StreamInfo]:
         return [self._stream_info(stream) for stream in self.settings.streams]
+
+    def estimate_size(self) -> SizeEstimate:
+        """Request the first page. It is the only page, or it may contain the total."""
+        page = self._request_page(self.stream, {}, Watermark())
+        count = len(page.records)
+        if not page.next_token:
+            return SizeEstimate(count, 1, "the first page is the only page")
+        if page.total is None or not count:
+            return SizeEstimate()
+        return SizeEstimate(page.total, ceil(page.total / count), "the total that the API reports")
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         return self._read_page(pagination or {}, {})
@@ -175,7 +188,10 @@ class RestSource(ConnectorSource[Config]):
             document = parse_json(response)
             records = records_at(document, stream.records_path, response)
             page_response = PageResponse(document, len(records), url, response.links)
-            return Page(records, self._remove_api_key(next_token(style, token, page_response)))
+            next_page = self._remove_api_key(next_token(style, token, page_response))
+            return Page(
+                records, next_page, reported_total(document, response.headers, len(records))
+            )
 
         return self.client.request(parse_page, "GET", url, params=params)
 

@@ -1,0 +1,116 @@
+"""How many records and requests the first run of a proposed pipeline needs.
+
+If a pipeline has read the stream before, these are the numbers of its last run. Otherwise the source estimates them, as
+far as it can in two seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.agent.tools.base import ToolContext
+from apps.agent.tools.create_pipelines.arguments import ProposedPipeline
+from apps.connectors.checks import services as checks
+from apps.connectors.engine import StreamSizes
+from apps.engine.answers import StreamSize
+from apps.orgs.exceptions import CheckFirst
+from apps.orgs.slow_calls import SlowCall
+from apps.runs import queries, visibility
+from apps.runs.queries import ExpectedSize
+
+MAX_SOURCES = 3  # sources of one proposal that are asked
+NOT_ESTIMATED = StreamSizes(sizes={}, problem="the proposal has too many sources")
+NOT_TOLD = "the source does not tell how many records it has"
+
+Stream = tuple[UUID, str]  # the source connector's id, and the stream's name
+Facts = list[tuple[str, str]]
+
+
+class SizesNeeded(CheckFirst):
+    """The sources of a proposal have to estimate the sizes of streams first, outside the transaction."""
+
+    def __init__(self, calls: Mapping[UUID, SlowCall[StreamSizes]]) -> None:
+        super().__init__(self.__doc__)
+        self.calls = calls
+
+    def check(self) -> EstimatedSizes:
+        return EstimatedSizes({source: call.run() for source, call in self.calls.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedSizes:
+    """The estimates of each source connector."""
+
+    by_source: Mapping[UUID, StreamSizes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What is known about the size of streams: their last runs, and the estimates of their sources."""
+
+    last_runs: Mapping[Stream, ExpectedSize]
+    estimates: Mapping[UUID, StreamSizes]
+
+    def facts(self, source_id: UUID, stream: str) -> Facts:
+        """Return the rows and requests to expect, for the card."""
+        if (run := self.last_runs.get((source_id, stream))) is not None:
+            return _facts_of_run(run)
+        found = self.estimates.get(source_id, NOT_ESTIMATED)
+        size = found["sizes"].get(stream)
+        if size is None or size["records"] is None:
+            reason = (size and size["problem"]) or found["problem"] or NOT_TOLD
+            return [("Rows and requests to expect", f"Not known before the first run: {reason}")]
+        return _facts_of_estimate(size["records"], size)
+
+
+def load(context: ToolContext, proposals: Sequence[ProposedPipeline]) -> Sizes:
+    """Return the sizes of the proposals' streams. Raises SizesNeeded once if a source has to be asked."""
+    streams = {
+        (p.source_connector_id, stream.stream): None for p in proposals for stream in p.streams
+    }
+    last_runs = {stream: run for stream in streams if (run := _last_run(context, stream))}
+    new_streams = [stream for stream in streams if stream not in last_runs]
+    if isinstance(context.checked, EstimatedSizes) or not new_streams:
+        return Sizes(last_runs, getattr(context.checked, "by_source", {}))
+    raise SizesNeeded(_calls(context, new_streams))
+
+
+def _calls(context: ToolContext, streams: Sequence[Stream]) -> dict[UUID, SlowCall[StreamSizes]]:
+    names: dict[UUID, list[str]] = {}
+    for source_id, name in streams:
+        names.setdefault(source_id, []).append(name)
+    return {
+        source_id: checks.estimate_sizes(
+            org=context.org, by=context.by, connector_id=source_id, streams=names[source_id]
+        )
+        for source_id in list(names)[:MAX_SOURCES]
+    }
+
+
+def _last_run(context: ToolContext, stream: Stream) -> ExpectedSize | None:
+    runs = visibility.runs(context.org, context.by)
+    return queries.expected_size(runs, connector_id=stream[0], stream=stream[1])
+
+
+def _facts_of_run(size: ExpectedSize) -> Facts:
+    since = f"as in the last run of {size.pipeline_name}"
+    return [
+        ("Rows to expect", f"{size.records:,}, {since}"),
+        ("Requests to expect", f"{size.pages:,}, one for each page, {since}"),
+    ]
+
+
+def _facts_of_estimate(records: int, size: StreamSize) -> Facts:
+    requests: Any = size["requests"]
+    return [
+        ("Rows to expect", f"About {records:,}: {size['basis']}"),
+        (
+            "Requests to expect",
+            f"About {requests:,}, one for each page"
+            if requests
+            else "Not known before the first run",
+        ),
+    ]

@@ -1,0 +1,51 @@
+"""Find the total number of records that an API reports with a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apps.engine.sources.rest.cursors import value_at
+
+HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
+PLACES = ("", "meta.", "metadata.", "_meta.", "pagination.", "meta.pagination.", "paging.", "page.")
+NAMES = (
+    "total",
+    "total_count",
+    "totalCount",
+    "total_results",
+    "totalResults",
+    "total_records",
+    "totalRecords",
+    "total_items",
+    "totalItems",
+    "totalElements",
+)
+
+
+def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int | None:
+    """Return the reported total, or None. `count` is the number of records in this page.
+
+    A total that is smaller than the page is not a total of the records. A top-level `count` may be the size of the
+    page, so it is used only if it is larger.
+    """
+    for value in _candidates(document, headers):
+        if value is not None and value >= max(count, 1):
+            return value
+    in_document = _whole_number(value_at(document, "count")) if isinstance(document, dict) else None
+    return in_document if in_document is not None and in_document > count else None
+
+
+def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | None]:
+    for name in HEADERS:
+        yield _whole_number(headers.get(name))
+    if isinstance(document, dict):
+        for place in PLACES:
+            for name in NAMES:
+                yield _whole_number(value_at(document, place + name))
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        return int(value)
+    return value if type(value) is int else None
