@@ -129,6 +129,11 @@ class CardChange(serializers.Serializer[Any]):
     field = serializers.CharField()
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)
+    diff = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="Only for code: its unified diff; null if the code is too long to compare.",
+    )
 
 
 class ToolRequestCard(serializers.Serializer[Any]):

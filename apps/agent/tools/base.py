@@ -85,7 +85,8 @@ class SlowAnswer:
 class Card:
     """What the user is shown before an approval. The server makes it, never the model.
 
-    `facts` are (label, value). `changes` are {field, before, after}. A question has `choices`, or a `form` for a
+    `facts` are (label, value). `changes` are {field, before, after}; a change of code also has
+    `diff`, a unified diff, or None if the code is too long to compare. A question has `choices`, or a `form` for a
     connector whose secrets the browser sends directly to the connectors API.
     """
 

@@ -23,14 +23,14 @@ def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str
     return {
         "before": before,
         "after": after,
-        "diff": _unified_diff(older, newer),
+        "diff": unified_diff(older, newer),
         "hosts_added": [host for host in new_hosts if host not in old_hosts],
         "hosts_removed": [host for host in old_hosts if host not in new_hosts],
     }
 
 
-def _unified_diff(older: CustomSourceVersion | None, newer: CustomSourceVersion) -> str | None:
-    """Return a unified diff, or None if there are too many lines.
+def unified_diff(older: CustomSourceVersion | None, newer: CustomSourceVersion) -> str | None:
+    """Return a unified diff of the code, or None if there are too many lines.
 
     The time that difflib needs is quadratic, and a web request waits for it.
     """

@@ -3317,6 +3317,8 @@ export interface components {
             field: string;
             before: unknown | null;
             after: unknown | null;
+            /** @description Only for code: its unified diff; null if the code is too long to compare. */
+            diff?: string | null;
         };
         CardFact: {
             label: string;

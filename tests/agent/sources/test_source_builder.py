@@ -129,6 +129,7 @@ def test_a_source_is_built_from_the_url_of_its_document(
         assert turn["items"][-2]["summary"] == "Read 12 records with 3 columns.", turn
         card = turn["items"][-1]["card"]
         assert card["changes"][0]["after"] == code[0]
+        assert card["changes"][0]["diff"].startswith("--- nothing\n+++ version 1\n")
         assert {"label": "New hosts", "value": base_url[7:-3]} in card["facts"]
         turn = talk.approve(turn)
     assert turn["status"] == "done", turn

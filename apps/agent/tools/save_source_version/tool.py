@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.save_source_version.arguments import SaveSourceVersion
 from apps.auth import names
-from apps.connectors.custom_sources import edits, services
+from apps.connectors.custom_sources import diffs, edits, services
 from apps.connectors.models import CustomSource, CustomSourceVersion
 from apps.egress.allowlist import ANY_HOST
 from apps.orgs.exceptions import Invalid
@@ -44,7 +44,12 @@ def show(context: ToolContext, arguments: SaveSourceVersion) -> Card:
         ("New hosts", ", ".join(added) or "none"),
         ("Streams", ", ".join(stream["name"] for stream in after.report["streams"])),
     )
-    change = {"field": "code", "before": before.code if before else None, "after": after.code}
+    change = {
+        "field": "code",
+        "before": before.code if before else None,
+        "after": after.code,
+        "diff": diffs.unified_diff(before, after),
+    }
     return Card(
         f"Save and approve version {source.latest} of {source.name}",
         facts,

@@ -1,14 +1,17 @@
-import { useState, type ReactNode } from "react";
-import { fieldMessages } from "@/api/problem";
+import { useState } from "react";
+import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
+import { ChangeCard } from "@/components/change-card";
 import { classNames } from "@/components/class-names";
-import { Field, TextField } from "@/components/field";
+import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
-import { CardView } from "./card-view";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
+import { DecisionForm, EditForm } from "./edit-form";
 import { Disclosure, JsonView } from "./disclosure";
 import { useDecide, type Decision } from "./queries";
-import type { RequestItem } from "./transcript";
+import { missingSettings, readSettingsForm, SettingsForm } from "./settings-form";
+import type { JsonRecord, RequestItem } from "./transcript";
 
 const STATE_TEXTS: Record<RequestItem["state"], string> = {
   open: "Needs your approval",
@@ -47,7 +50,7 @@ export function ApprovalCard({ conversationId, request, isOpen }: Props) {
         <p className="font-medium wrap-anywhere">{title}</p>
         {request.reason && <p className="wrap-anywhere text-soft">Reason: {request.reason}</p>}
       </div>
-      <CardView card={request.card} />
+      <ChangeCard {...request.card} />
       {isOpen ? (
         <Decisions conversationId={conversationId} request={request} />
       ) : (
@@ -63,13 +66,36 @@ type Mode = "decide" | "edit" | "reject";
 
 function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
   const [mode, setMode] = useState<Mode>("decide");
+  const form = readSettingsForm(request.card.form);
+  const [config, setConfig] = useState<Config | null>(form && !form.filled ? {} : null);
+  const [missing, setMissing] = useState<Record<string, string>>({});
   const decide = useDecide(conversationId, request.id);
   const isDone = decide.isPending || decide.isSuccess;
-  const send = (decision: Decision) => !isDone && decide.mutate(decision);
+
+  function send(decision: Decision) {
+    if (!isDone) decide.mutate({ decision });
+  }
+  function sendWithSettings(decision: Decision) {
+    if (isDone) return;
+    if (!form || !config) return decide.mutate({ decision });
+    const found = missingSettings(form, config);
+    setMissing(found);
+    if (Object.keys(found).length > 0) return;
+    decide.mutate({ decision, settings: { config: withoutEmptyFields(config), hosts: form.hosts } });
+  }
   function back() {
     decide.reset();
     setMode("decide");
   }
+
+  const settings = form && (
+    <SettingsForm
+      form={form}
+      config={config}
+      onChange={setConfig}
+      errors={{ ...messagesBelow(fieldMessages(decide.error), "config"), ...missing }}
+    />
+  );
   if (mode === "edit") {
     return (
       <EditForm
@@ -77,8 +103,10 @@ function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
         error={decide.error}
         onBack={back}
         isDone={isDone}
-        onSend={(edited) => send({ decision: "edit", arguments: edited })}
-      />
+        onSend={(edited) => sendWithSettings({ decision: "edit", arguments: edited })}
+      >
+        {settings}
+      </EditForm>
     );
   }
   if (mode === "reject") {
@@ -93,12 +121,22 @@ function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
   }
   const disabledReason = isDone ? "Sending your decision" : null;
   return (
-    <div className="grid gap-2">
+    <form
+      className="grid min-w-0 grid-cols-1 gap-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        sendWithSettings({ decision: "approve" });
+      }}
+    >
+      {settings}
       <div className="flex flex-wrap items-center gap-2">
-        <Button look="primary" disabledReason={disabledReason} onClick={() => send({ decision: "approve" })}>
+        <Button type="submit" look="primary" disabledReason={disabledReason}>
           Approve
         </Button>
-        <Button disabledReason={disabledReason} onClick={() => setMode("edit")}>
+        <Button
+          disabledReason={disabledReason ?? tooLargeReason(request.arguments)}
+          onClick={() => setMode("edit")}
+        >
           Edit
         </Button>
         <Button disabledReason={disabledReason} onClick={() => setMode("reject")}>
@@ -109,57 +147,24 @@ function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
         </span>
       </div>
       {decide.error && <ErrorNotice error={decide.error} />}
-    </div>
+    </form>
   );
 }
 
-interface FormProps<T> {
+/** Why the arguments cannot be edited here, or null. Instead of arguments that are too large the server sends a note. */
+function tooLargeReason(sent: JsonRecord): string | null {
+  const isNote = Object.keys(sent).join() === "note";
+  return isNote ? "The arguments are too large to edit here." : null;
+}
+
+interface RejectProps {
   error: unknown;
   isDone: boolean;
   onBack: () => void;
-  onSend: (value: T) => void;
+  onSend: (reason: string) => void;
 }
 
-/** The arguments of the tool call as JSON. The server checks them like those of the agent, and shows a new card. */
-function EditForm({ request, error, isDone, onBack, onSend }: FormProps<unknown> & { request: RequestItem }) {
-  const [text, setText] = useState(() => JSON.stringify(request.arguments, null, 2));
-  const [syntaxError, setSyntaxError] = useState<string | null>(null);
-  const fields = Object.entries(fieldMessages(error));
-  const firstError = fields.map(([field, message]) => (field ? `${field}: ${message}` : message)).join(" ");
-  function submit() {
-    try {
-      const parsed: unknown = JSON.parse(text);
-      setSyntaxError(null);
-      onSend(parsed);
-    } catch (problem) {
-      setSyntaxError(`This is not valid JSON: ${(problem as Error).message}`);
-    }
-  }
-  return (
-    <DecisionForm onSubmit={submit} onBack={onBack} isDone={isDone} label="Approve with changes">
-      <Field
-        label="Arguments"
-        hint="Your changes are checked, then carried out as you have written them."
-        error={syntaxError ?? (firstError || null)}
-      >
-        {(control) => (
-          <textarea
-            {...control}
-            autoFocus
-            rows={Math.min(18, text.split("\n").length + 1)}
-            spellCheck={false}
-            className="control font-mono text-[0.78rem]"
-            value={text}
-            onChange={({ target }) => setText(target.value)}
-          />
-        )}
-      </Field>
-      {error != null && fields.length === 0 && <ErrorNotice error={error} />}
-    </DecisionForm>
-  );
-}
-
-function RejectForm({ error, isDone, onBack, onSend }: FormProps<string>) {
+function RejectForm({ error, isDone, onBack, onSend }: RejectProps) {
   const [reason, setReason] = useState("");
   return (
     <DecisionForm onSubmit={() => onSend(reason.trim())} onBack={onBack} isDone={isDone} label="Reject">
@@ -174,38 +179,5 @@ function RejectForm({ error, isDone, onBack, onSend }: FormProps<string>) {
       />
       {error != null && <ErrorNotice error={error} />}
     </DecisionForm>
-  );
-}
-
-interface DecisionFormProps {
-  label: string;
-  isDone: boolean;
-  onSubmit: () => void;
-  onBack: () => void;
-  children: ReactNode;
-}
-
-function DecisionForm({ label, isDone, onSubmit, onBack, children }: DecisionFormProps) {
-  return (
-    <form
-      className="grid gap-3"
-      onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        event.stopPropagation(); // Escape leaves this form first, and closes the panel only the next time
-        onBack();
-      }}
-      onSubmit={(event) => {
-        event.preventDefault();
-        onSubmit();
-      }}
-    >
-      {children}
-      <div className="flex flex-wrap gap-2">
-        <Button type="submit" look="primary" disabledReason={isDone ? "Sending your decision" : null}>
-          {label}
-        </Button>
-        <Button onClick={onBack}>Back</Button>
-      </div>
-    </form>
   );
 }

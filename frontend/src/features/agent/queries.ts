@@ -2,6 +2,7 @@ import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/rea
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRowPage } from "@/api/types";
+import type { Config } from "@/components/schema-form/schema";
 
 /** The user's conversations, the last used first. */
 export const conversationsQuery = infiniteQueryOptions({
@@ -86,15 +87,31 @@ export type Decision =
   | { decision: "reject"; reason: string }
   | { decision: "answer"; answer: Record<string, unknown> };
 
-/** Decides one request of the agent. The conversation's events then say what became of it. */
+/** The settings of a preview, and the hosts for which the user has entered them. */
+interface SourceSettings {
+  config: Config;
+  hosts: string[];
+}
+
+/**
+ * Decides one request of the agent. The conversation's events then say what became of it. Settings are stored first,
+ * with a request of their own, because secrets must not be part of the conversation.
+ */
 export function useDecide(conversationId: string, requestId: string) {
+  const path = { id: conversationId };
   return useMutation({
-    mutationFn: (decision: Decision) =>
-      unwrap(
+    mutationFn: async ({ decision, settings }: { decision: Decision; settings?: SourceSettings }) => {
+      if (settings) {
+        await unwrap(
+          api.PUT("/api/v1/agent/conversations/{id}/source-settings", { params: { path }, body: settings }),
+        );
+      }
+      return unwrap(
         api.POST("/api/v1/agent/conversations/{id}/approvals/{approval_id}", {
-          params: { path: { id: conversationId, approval_id: requestId } },
+          params: { path: { ...path, approval_id: requestId } },
           body: decision as never,
         }),
-      ),
+      );
+    },
   });
 }

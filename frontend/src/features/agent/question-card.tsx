@@ -1,8 +1,8 @@
 import type { KeyboardEvent } from "react";
 import { Button } from "@/components/button";
+import { ChangeCard } from "@/components/change-card";
 import { classNames } from "@/components/class-names";
 import { ErrorNotice } from "@/components/notice";
-import { CardView } from "./card-view";
 import { ConnectorForm } from "./connector-form";
 import { useDecide } from "./queries";
 import type { RequestItem } from "./transcript";
@@ -19,7 +19,7 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
   const { card } = question;
   const isDone = decide.isPending || decide.isSuccess;
   const answer = (value: Record<string, unknown>) =>
-    !isDone && decide.mutate({ decision: "answer", answer: value });
+    !isDone && decide.mutate({ decision: { decision: "answer", answer: value } });
   return (
     <section
       aria-label={`Question: ${card.title}`}
@@ -29,7 +29,7 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
       )}
     >
       <p className="font-medium wrap-anywhere whitespace-pre-wrap">{card.title}</p>
-      <CardView card={card} />
+      <ChangeCard {...card} />
       {isOpen && (card.choices ?? []).length > 0 && (
         <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
       )}

@@ -123,6 +123,83 @@ describe("an approval", () => {
   );
 });
 
+const SETTINGS_FORM = {
+  kind: "source_settings",
+  path: "/agent/conversations/c1/source-settings",
+  schema: {
+    type: "object",
+    properties: { token: { type: "string", title: "Token", writeOnly: true } },
+    required: ["token"],
+  },
+  hosts: ["api.shop.example"],
+  filled: false,
+};
+
+describe("an approval with settings", () => {
+  it("sends the secret to the settings only, before the decision", async () => {
+    answers = [new Response(null, { status: 204 })];
+    show(requestItem({ card: { ...CARD, form: SETTINGS_FORM } }));
+    await userEvent.type(screen.getByLabelText(/Token/), "hunter2");
+    await userEvent.click(screen.getByRole("button", { name: "Approve" }));
+    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    expect(sent).toEqual([
+      {
+        path: "/api/v1/agent/conversations/c1/source-settings",
+        body: { config: { token: "hunter2" }, hosts: ["api.shop.example"] },
+      },
+      { path: DECISION_PATH, body: { decision: "approve" } },
+    ]);
+  });
+
+  it("is not approved while a required setting is empty", async () => {
+    show(requestItem({ card: { ...CARD, form: SETTINGS_FORM } }));
+    await userEvent.click(screen.getByRole("button", { name: "Approve" }));
+    expect(screen.getByText("Enter a value.")).toBeTruthy();
+    expect(sent).toEqual([]);
+  });
+
+  it("is not decided if the settings were refused", async () => {
+    answers = [Response.json({ detail: "This conversation does not exist." }, { status: 404 })];
+    show(requestItem({ card: { ...CARD, form: SETTINGS_FORM } }));
+    await userEvent.type(screen.getByLabelText(/Token/), "hunter2");
+    await userEvent.click(screen.getByRole("button", { name: "Approve" }));
+    expect(await screen.findByText("This conversation does not exist.")).toBeTruthy();
+    expect(sent).toHaveLength(1);
+  });
+
+  it("uses settings again that were entered before, unless the user enters others", async () => {
+    show(requestItem({ card: { ...CARD, form: { ...SETTINGS_FORM, filled: true } } }));
+    expect(screen.queryByLabelText(/Token/)).toBeNull();
+    await userEvent.click(screen.getByRole("button", { name: "Approve" }));
+    expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
+  });
+});
+
+describe("a change of code", () => {
+  const DIFF = "--- version 1\n+++ version 2\n@@ -1,2 +1,2 @@\n-old = 1\n+new = 2\n same\n";
+  const change = { field: "code", before: "old = 1\nsame\n", after: "new = 2\nsame\n" };
+
+  it("is shown as a diff, whose lines have a sign", () => {
+    show(requestItem({ card: { ...CARD, changes: [{ ...change, diff: DIFF }] } }));
+    const diff = screen.getByRole("region", { name: "Changes of code" });
+    expect(diff.textContent).toBe("@@ -1,2 +1,2 @@-old = 1+new = 2 same");
+  });
+
+  it("is folded if it is long", async () => {
+    const after = Array.from({ length: 100 }, (_, number) => `line ${number}`).join("\n");
+    show(requestItem({ card: { ...CARD, changes: [{ field: "code", before: null, after }] } }));
+    const code = screen.getByRole("region", { name: "Code" });
+    expect(code.textContent).not.toContain("line 99");
+    await userEvent.click(screen.getByRole("button", { name: /Show all 100\slines/ }));
+    expect(code.textContent).toContain("line 99");
+  });
+
+  it("cannot be edited if its arguments are too large to be sent", () => {
+    show(requestItem({ arguments: { note: "40,000 characters are too many to show here." } }));
+    expect(screen.getByRole("button", { name: "Edit" }).getAttribute("aria-disabled")).toBe("true");
+  });
+});
+
 describe("a question", () => {
   it("is answered with a choice, which the arrow keys reach", async () => {
     show(requestItem({ type: "question", card: { ...CARD, choices: ["DuckDB", "Parquet"] } }));

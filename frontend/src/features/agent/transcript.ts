@@ -2,6 +2,7 @@
  * The transcript of a conversation, and how each event changes it. The rules are those of the server, in
  * `apps/agent/conversations/transcripts.py`, so that a page that was reloaded shows the same as one that followed along.
  */
+import type { ChangeCardProps } from "@/components/change-card";
 
 export type JsonRecord = Record<string, unknown>;
 
@@ -10,18 +11,9 @@ export interface PageLink {
   path: string;
 }
 
-interface Change {
-  field: string;
-  before: unknown;
-  after: unknown;
-}
-
 /** What the user is shown before a decision. The server makes it. */
-export interface Card {
+export interface Card extends ChangeCardProps {
   title: string;
-  facts: { label: string; value: string }[];
-  changes: Change[];
-  warnings: string[];
   choices: string[];
   form: JsonRecord | null;
 }

@@ -3,12 +3,12 @@ import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { ToolRequest } from "@/api/types";
 import { Button } from "@/components/button";
+import { ChangeCard } from "@/components/change-card";
 import { LoadErrorPage } from "@/components/error-pages";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
-import { ChangeCard } from "./change-card";
 import { toolRequestQuery, useDecide, type DecisionInput } from "./queries";
 import { describeState } from "./states";
 
@@ -33,7 +33,9 @@ function Request({ request }: { request: ToolRequest }) {
         A program with the API key <strong>{request.key_name}</strong> asked for this{" "}
         <RelativeTime time={request.created_at} />.
       </p>
-      <ChangeCard card={request.card} />
+      <section aria-label="What would change" className="card grid min-w-0 grid-cols-1 gap-3 p-4">
+        <ChangeCard {...request.card} />
+      </section>
       <details className="mt-4">
         <summary className="cursor-pointer text-soft">What the program has sent</summary>
         <pre className="mt-2 overflow-auto rounded-card border border-line p-3 font-mono text-[0.78rem]">

@@ -5,7 +5,7 @@ import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
-import { DiffView } from "./diff-view";
+import { DiffView } from "@/components/diff-view";
 import { Hosts } from "./hosts";
 import { diffQuery, useChangeVersion, versionsQuery } from "./queries";
 

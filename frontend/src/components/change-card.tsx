@@ -1,13 +1,27 @@
-import { WarningIcon } from "@/components/icons";
-import type { Card } from "./transcript";
+import { DiffView, FoldedLines } from "./diff-view";
+import { WarningIcon } from "./icons";
+
+interface Change {
+  field: string;
+  before: unknown;
+  after: unknown;
+  /** Only for code: its unified diff, or null if the code is too long to compare. */
+  diff?: string | null;
+}
+
+export interface ChangeCardProps {
+  facts: { label: string; value: string }[];
+  changes: Change[];
+  warnings: string[];
+}
 
 /** What a tool call will do: its facts, the exact changes and warnings. The server has made it. */
-export function CardView({ card }: { card: Card }) {
+export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
   return (
     <>
-      {(card.facts ?? []).length > 0 && (
+      {facts.length > 0 && (
         <dl className="grid grid-cols-[minmax(5rem,auto)_1fr] gap-x-4 gap-y-1 text-[0.8125rem]">
-          {card.facts.map(({ label, value }, index) => (
+          {facts.map(({ label, value }, index) => (
             <div key={index} className="contents">
               <dt className="text-faint">{label}</dt>
               <dd className="min-w-0 wrap-anywhere">{value}</dd>
@@ -15,8 +29,16 @@ export function CardView({ card }: { card: Card }) {
           ))}
         </dl>
       )}
-      {(card.changes ?? []).length > 0 && <Changes changes={card.changes} />}
-      {(card.warnings ?? []).map((warning) => (
+      {changes.length > 0 && (
+        <ul aria-label="Changes" className="grid min-w-0 grid-cols-1 gap-2">
+          {changes.map((change, index) => (
+            <li key={index} className="min-w-0">
+              <ChangeView {...change} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {warnings.map((warning) => (
         <p
           key={warning}
           className="flex items-start gap-2 rounded-control bg-wait-wash px-2.5 py-1.5 text-[0.8125rem] text-wait"
@@ -29,17 +51,17 @@ export function CardView({ card }: { card: Card }) {
   );
 }
 
-function Changes({ changes }: { changes: Card["changes"] }) {
+function ChangeView({ field, before, after, diff }: Change) {
+  if (field === "code" && before === null && typeof after === "string") {
+    return <FoldedLines label="Code" lines={after.trimEnd().split("\n")} />;
+  }
+  if (diff) return <DiffView label={`Changes of ${field}`} diff={diff} />;
   return (
-    <ul aria-label="Changes" className="grid gap-2">
-      {changes.map(({ field, before, after }, index) => (
-        <li key={index} className="min-w-0 overflow-hidden rounded-control border border-line">
-          <p className="border-b border-line px-2.5 py-1 font-mono text-xs text-soft">{field}</p>
-          <DiffLines sign="-" label="Before" value={before} classes="bg-bad-wash text-bad" />
-          <DiffLines sign="+" label="After" value={after} classes="bg-good-wash text-good" />
-        </li>
-      ))}
-    </ul>
+    <div className="min-w-0 overflow-hidden rounded-control border border-line">
+      <p className="border-b border-line px-2.5 py-1 font-mono text-xs text-soft">{field}</p>
+      <DiffLines sign="-" label="Before" value={before} classes="bg-bad-wash text-bad" />
+      <DiffLines sign="+" label="After" value={after} classes="bg-good-wash text-good" />
+    </div>
   );
 }
 
