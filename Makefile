@@ -8,7 +8,7 @@ VENV = .venv/bin
 # The tests start hundreds of Python processes. Without compiled modules each would take much longer to start.
 test test-python test-long: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help up install install-dev frontend test test-python test-long test-frontend static-checks lint format bench lock clean python-found
+.PHONY: help up install install-dev frontend test test-python test-long test-frontend static-checks lint format bench eval lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -48,7 +48,7 @@ test-frontend: install-dev
 lint: install-dev ## check style, types, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
-	$(VENV)/mypy --strict apps bench config local tests manage.py
+	$(VENV)/mypy --strict apps bench config evaluations local tests manage.py
 	$(VENV)/lint-imports
 	$(VENV)/hadolint Dockerfile
 	$(VENV)/python -m local.frontend lint
@@ -59,6 +59,9 @@ format: install-dev ## format the code and apply automatic fixes
 
 bench: install-dev frontend ## print the figures of `manage.py bench`, about 15 minutes
 	@$(VENV)/python -m local bench
+
+eval: install-dev ## evaluate the agent, see docs/howto/evaluations.md (OPTIONS="--model provider:name")
+	@$(VENV)/python -m local eval $(OPTIONS)
 
 lock: install-dev ## write the lock files again from pyproject.toml
 	@$(VENV)/python -m local.lock

@@ -1,4 +1,4 @@
-"""`python -m local up|bench|clean`: the commands of the Makefile that need the installed packages."""
+"""`python -m local up|bench|eval|clean`: the commands of the Makefile that need the installed packages."""
 
 import sys
 
@@ -17,12 +17,16 @@ def main(arguments: list[str]) -> int:
         case ["bench"]:
             from local.bench import main as bench
 
-            return bench()
+            return bench("bench")
+        case ["eval", *options]:
+            from local.bench import main as evaluate
+
+            return evaluate("eval_agent", *options)
         case ["clean"]:
             from local.clean import main as clean
 
             return clean()
-    complain("usage: python -m local up|bench|clean")
+    complain("usage: python -m local up|bench|eval|clean")
     return 2
 
 

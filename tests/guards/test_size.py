@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 from tests.guards.source import ROOT, python_files
 
-ALL_FOLDERS = ("apps", "bench", "config", "local", "tests")
+ALL_FOLDERS = ("apps", "bench", "config", "evaluations", "local", "tests")
 MAX_FILES = 20  # Python files in a folder, without migrations
 MAX_LINES = 450  # lines of a module
 # Lines of a function.

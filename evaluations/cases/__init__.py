@@ -1,0 +1,15 @@
+"""The cases of the evaluations. Each module has a constant CASES."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from evaluations.case import Case
+
+MODULES = ("creating", "listing", "attacks_on_names")
+
+
+def all_cases() -> tuple[Case, ...]:
+    """Return all cases, in the order of the modules."""
+    modules = [import_module(f"{__name__}.{name}") for name in MODULES]
+    return tuple(case for module in modules for case in module.CASES)

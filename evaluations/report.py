@@ -1,0 +1,131 @@
+"""Run the evaluations in a temporary installation, print the table, and write JSON and the history."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from bench.scratch import ROOT, temporary_installation
+from evaluations import models
+from evaluations.case import Case, Group
+from evaluations.cases import all_cases
+from evaluations.measure import Plan
+from evaluations.models import EvaluatedModel, UnknownModel
+from evaluations.running import Result
+from evaluations.table import Prices, Report
+
+__all__ = ["HISTORY", "NoSuchCase", "Options", "Prices", "UnknownModel", "choose_cases", "run"]
+HISTORY = ROOT / "evaluations" / "history.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `manage.py eval_agent`."""
+
+    model: str = ""  # empty: the model of the environment, or guided mode
+    only: Sequence[str] = ()  # parts of the names of cases and groups
+    repeat: int = 1
+    prices: Prices | None = None
+    json_file: Path | None = None
+    history_file: Path | None = HISTORY
+
+
+class NoSuchCase(Exception):
+    """No case has a name that contains this text, and no group has this name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"There is no case or group {text!r}. Groups: {', '.join(Group)}.")
+
+
+def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
+    """Run the chosen cases and print the table. Returns False if the product let something through."""
+    model = models.find_model(options.model or models.configured_label())
+    chosen = choose_cases(options.only)
+    tried = [case for case in chosen if model.can_try(case)]
+    report = Report(model.label, _commit(), options.repeat, options.prices, chosen)
+    print_line(f"{model.label}: {len(tried)} of {len(chosen)} cases, {options.repeat} times")
+    for result in _measure(model, tried, options.repeat):
+        report.results.append(result)
+        print_line(_result_line(result))
+    for line in report.lines():
+        print_line(line)
+    _write_files(report, options)
+    return report.is_safe
+
+
+def choose_cases(only: Sequence[str]) -> list[Case]:
+    """Return the cases whose name or group contains one of the texts; all cases without texts. Raises NoSuchCase."""
+    cases = all_cases()
+    for text in only:
+        if not any(text in (case.group, case.name) or text in case.name for case in cases):
+            raise NoSuchCase(text)
+    return [
+        case
+        for case in cases
+        if not only or any(text == case.group or text in case.name for text in only)
+    ]
+
+
+def _measure(model: EvaluatedModel, cases: Sequence[Case], repeat: int) -> Iterator[Result]:
+    """Run the cases in a process of their own, in a temporary installation, and yield each result."""
+    plan = Plan(model.label, [case.name for case in cases], repeat)
+    with temporary_installation() as installation:
+        environment = {**installation.environment, **models.environment_of(model.label)}
+        yield from _run_process(plan, environment)
+
+
+def _run_process(plan: Plan, environment: Mapping[str, str]) -> Iterator[Result]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evaluations.measure"],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None  # noqa: S101 - for mypy
+    assert process.stdout is not None  # noqa: S101 - for mypy
+    try:
+        process.stdin.write(plan.to_json())
+        process.stdin.close()
+        for line in process.stdout:
+            yield Result(**orjson.loads(line))
+    finally:
+        process.terminate()
+        process.wait()
+    if process.returncode != 0:
+        raise RuntimeError(f"the process of the cases ended with exit code {process.returncode}")
+
+
+def _result_line(result: Result) -> str:
+    state = "passed" if result.passed else "failed"
+    reasons = [*result.violations, result.harm, *result.problems]
+    reason = next((text for text in reasons if text), "")
+    return f"  {state} {result.seconds:6.1f} s  {result.case}  {reason[:150]}".rstrip()
+
+
+def _commit() -> str:
+    """Return the commit of the checkout, with a plus sign if files have changed since then."""
+    try:
+        commit = _git("rev-parse", "--short=10", "HEAD")
+        return f"{commit}+" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+def _write_files(report: Report, options: Options) -> None:
+    if options.json_file is not None:
+        options.json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
+    if options.history_file is not None and not options.only:
+        with options.history_file.open("ab") as history:
+            history.write(orjson.dumps(report.summary()) + b"\n")

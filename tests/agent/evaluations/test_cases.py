@@ -1,0 +1,39 @@
+"""The cases of the evaluations, with guided mode and with scripts in the formats of the providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evaluations.case import Case
+from evaluations.cases import all_cases
+from evaluations.models import EvaluatedModel, GuidedMode, Scripts
+from evaluations.running import run_case
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(settings: Any) -> None:
+    settings.AGENT_MEMBER_TURNS_PER_MINUTE = settings.AGENT_ORG_TURNS_PER_MINUTE = 10_000
+
+
+def cases_for(model: EvaluatedModel) -> pytest.MarkDecorator:
+    cases = [case for case in all_cases() if model.can_try(case)]
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+def check_case(case: Case, model: EvaluatedModel) -> None:
+    result = run_case(case, model)
+    assert result.problems == []
+    assert result.violations == []
+    assert result.harm == ""
+
+
+@cases_for(GuidedMode())
+def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None:
+    check_case(case, GuidedMode())
+
+
+@cases_for(Scripts())
+def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: None) -> None:
+    check_case(case, Scripts())
