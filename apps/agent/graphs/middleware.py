@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import structlog
 from langchain.agents.middleware import (
     AgentMiddleware,
     AgentState,
@@ -27,13 +28,15 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
-from apps.agent.graphs import prompts, repairs
+from apps.agent.graphs import pairs, prompts, repairs
 from apps.agent.tools import registry
-from apps.agent.turns import calls, spending
+from apps.agent.turns import calls, closing_texts, spending
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
+
+logger = structlog.get_logger(__name__)
 
 MAX_STEPS = 25  # model calls in one turn
 
@@ -62,14 +65,16 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
     ) -> ModelResponse[Any]:
         context = request.runtime.context
         prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
-        request = request.override(model=context.model, system_message=prompt)
+        thread = request.messages
+        messages = await _in_pairs(context.claimed, thread)
+        request = request.override(model=context.model, system_message=prompt, messages=messages)
         if context.is_guided:
             response = await handler(request)
         else:
             async with spending.spend_tokens(context.claimed):
                 response = await handler(request)
         response.result = [
-            repairs.repair(message, request.messages) if isinstance(message, AIMessage) else message
+            repairs.repair(message, thread) if isinstance(message, AIMessage) else message
             for message in response.result
         ]
         for message in response.result:
@@ -120,6 +125,16 @@ def pause_for_approval() -> HumanInTheLoopMiddleware[Any, GraphContext]:
         elif tool.needs_approval:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
     return HumanInTheLoopMiddleware(pauses, interrupt_mode="per_call")
+
+
+async def _in_pairs(claimed: ClaimedTurn, messages: list[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages with one answer to each call. Says of calls without an answer what became of them."""
+    missing = pairs.unanswered_calls(messages)
+    texts: dict[str, str] = {}
+    if missing:
+        logger.warning("tool calls have no answer", turn=str(claimed.turn_id), calls=len(missing))
+        texts = await in_thread(partial(closing_texts.of_calls, claimed, missing))
+    return pairs.in_pairs(messages, texts)
 
 
 def _steps_of_turn(messages: list[AnyMessage]) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import structlog
 from django.db import connections
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -21,10 +22,14 @@ from procrastinate.contrib.django.utils import connector_params
 from psycopg.rows import dict_row
 
 from apps.agent.exceptions import ThreadLocked
+from apps.background.database_errors import first_line
+
+logger = structlog.get_logger(__name__)
 
 SCHEMA = "agent"
 LOCK_CLASS = 0x64726F76  # the first key of the advisory locks of conversations
 PATIENCE = 1.0  # seconds
+PRUNE_ATTEMPTS = 3
 CLOSE_HOLDER = """
 SELECT pg_terminate_backend(pid, 1000) FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -44,6 +49,23 @@ async def open_saver(org_id: UUID, conversation_id: UUID) -> AsyncIterator[Async
         yield saver
     finally:
         await connection.close()
+
+
+async def prune(saver: AsyncPostgresSaver, conversation_id: UUID) -> None:
+    """Delete the conversation's checkpoints, except the newest one with its open pauses.
+
+    Call it with the lock held, after everything else. If it fails, the next turn does it.
+    """
+    for attempt in range(PRUNE_ATTEMPTS):
+        try:
+            await saver.aprune([str(conversation_id)])
+        except psycopg.Error as error:
+            is_last = attempt == PRUNE_ATTEMPTS - 1
+            if is_last or not isinstance(error, psycopg.errors.SerializationFailure):
+                logger.warning("old checkpoints were not deleted", error=first_line(error))
+                return
+        else:
+            return
 
 
 async def _connect(org_id: UUID) -> psycopg.AsyncConnection[Any]:

@@ -47,6 +47,7 @@ async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
     try:
         async with checkpoints.open_saver(org_id, claimed.conversation_id) as saver:
             await _run_claimed(claimed, saver)
+            await checkpoints.prune(saver, claimed.conversation_id)
     except ThreadLocked:
         await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=False))
     except TurnLeaseLost:

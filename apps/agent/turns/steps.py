@@ -9,18 +9,13 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command, StateSnapshot
 
-from apps.agent.models import Approval, ApprovalKind, ApprovalState, Call, CallState, Turn
-from apps.agent.turns import leases
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
+from apps.agent.turns import closing_texts, leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
 from apps.orgs.walls.scope import org_scope
 
 _PAGE = re.compile(r"/[\w/-]{0,200}", re.ASCII)
-CLOSED_MESSAGES = {
-    ApprovalState.EXPIRED: "The request for approval has expired, so the call had no effect.",
-    ApprovalState.STOPPED: "The turn ended before the user decided, so the call had no effect.",
-    ApprovalState.SUPERSEDED: "The user sent another message instead of deciding, so the call had no effect.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +70,16 @@ def unanswered_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMes
     answers. Calls that were carried out get their stored answer.
     """
     calls = open_calls(state.values.get("messages", []))
-    with org_scope(claimed.org_id):
-        return [
-            ToolMessage(
-                content=_closing_text(claimed, str(call["id"])),
-                tool_call_id=call["id"],
-                name=call["name"],
-                status="error",
-            )
-            for call in calls
-        ]
+    texts = closing_texts.of_calls(claimed, [str(call["id"]) for call in calls])
+    return [
+        ToolMessage(
+            content=texts[str(call["id"])],
+            tool_call_id=call["id"],
+            name=call["name"],
+            status="error",
+        )
+        for call in calls
+    ]
 
 
 def _message_of(turn: Turn) -> HumanMessage:
@@ -127,7 +122,7 @@ def _decision(turn: Turn, task_id: str) -> dict[str, Any] | None:
             return {"type": "respond", "message": _answer_text(request)}
         case ApprovalState.REJECTED:
             return {"type": "reject", "message": request.reason or "The user gave no reason."}
-    message = CLOSED_MESSAGES[ApprovalState(request.state)]
+    message = closing_texts.OF_REQUESTS[ApprovalState(request.state)]
     decision_type = "respond" if request.kind == ApprovalKind.QUESTION else "reject"
     return {"type": decision_type, "message": message}
 
@@ -135,17 +130,3 @@ def _decision(turn: Turn, task_id: str) -> dict[str, Any] | None:
 def _answer_text(request: Approval) -> str:
     answer = request.answer or {}
     return str(answer.get("text") or dumps(answer))
-
-
-def _closing_text(claimed: ClaimedTurn, tool_call_id: str) -> str:
-    """Return what became of a call whose answer never reached the thread."""
-    calls = Call.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
-    call = calls.filter(tool_call_id=tool_call_id[:200]).order_by("-began_at").first()
-    if call is not None and call.state == CallState.FINISHED:
-        return call.answer
-    if call is not None:
-        return "The call was begun and interrupted, so it is not known whether it had an effect."
-    rows = Approval.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
-    request = rows.filter(tool_call_id=tool_call_id[:200]).order_by("-created_at").first()
-    state = ApprovalState(request.state) if request is not None else ApprovalState.STOPPED
-    return CLOSED_MESSAGES.get(state, CLOSED_MESSAGES[ApprovalState.STOPPED])
