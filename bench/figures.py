@@ -68,6 +68,16 @@ def figure_with_upper_bound(
     )
 
 
+def figure_without_target(
+    name: str, compared_with: str, values: Sequence[float], *, unit: str
+) -> Figure:
+    """Return the median of the values, which explains another figure."""
+    spread = ", ".join(f"{value:.4g}" for value in values)
+    return Figure(
+        name, compared_with, f"{median(values):.4g} {unit}", "none", True, f"{spread} {unit}"
+    )
+
+
 def figure_with_lower_bound(
     name: str, compared_with: str, values: Sequence[float], *, at_least: float, unit: str
 ) -> Figure:

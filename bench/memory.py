@@ -25,6 +25,17 @@ START_SECONDS = 600.0
 
 
 def measure(_installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Measure the idle memory of `make up` `rounds` times."""
+    yield figure_with_upper_bound(
+        "idle memory of everything `make up` starts",
+        "PSS summed",
+        idle_megabytes(rounds),
+        at_most=700,
+        unit="MB",
+    )
+
+
+def idle_megabytes(rounds: int) -> list[float]:
     """Start the supervisor of `make up` in an empty home, wait until the demo has ended, and measure `rounds` times."""
     with tempfile.TemporaryDirectory(prefix="drover-bench-home-") as home, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,9 +59,7 @@ def measure(_installation: Installation, rounds: int) -> Iterator[Figure]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-    yield figure_with_upper_bound(
-        "idle memory of everything `make up` starts", "PSS summed", values, at_most=700, unit="MB"
-    )
+    return values
 
 
 def process_tree(root_pid: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 
 from rich.console import Console
 from rich.table import Table
@@ -13,13 +14,20 @@ from bench.figures import Figure
 from bench.scratch import Installation, temporary_installation
 
 Measurement = Callable[[Installation, int], Iterator[Figure]]
+AGENT_PARTS = {  # of the measurement "agent"
+    "agent-streams": "streams",
+    "agent-turns": "turns",
+    "agent-memory": "memory",
+    "agent-token": "first_token",
+}
 
 
 def run(names: Sequence[str], *, rounds: int, print_line: Callable[[str], object]) -> bool:
     """Run the measurements, and print each figure and a table. Returns False if a figure missed its target."""
     print_line(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     figures = []
-    for name in names:
+    parts = [part for name in names for part in (AGENT_PARTS if name == "agent" else [name])]
+    for name in parts:
         print_line(f"\n{name}: measuring")
         with temporary_installation() as installation:
             for figure in _import_measurement(name)(installation, rounds):
@@ -33,6 +41,9 @@ def run(names: Sequence[str], *, rounds: int, print_line: Callable[[str], object
 
 def _import_measurement(name: str) -> Measurement:
     """Import the measurement and return its function. The import is late, because some modules are large."""
+    if name in AGENT_PARTS:
+        part: Measurement = import_module(f"bench.agent.{AGENT_PARTS[name]}").measure
+        return part
     match name:
         case "engine":
             from bench import engine

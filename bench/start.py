@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from statistics import median
@@ -40,7 +40,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
             processes=1,
             ready_path="/api/v1/health/live",
         ) as address,
-        _running_worker(installation),
+        running_worker(installation.environment),
     ):
         client = _Client(address, created["token"], created["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
@@ -108,9 +108,9 @@ class _Client:
 
 
 @contextmanager
-def _running_worker(installation: Installation) -> Iterator[None]:
+def running_worker(environment: Mapping[str, str]) -> Iterator[None]:
     process = subprocess.Popen(
-        [sys.executable, ROOT / "manage.py", "worker"], cwd=ROOT, env=dict(installation.environment)
+        [sys.executable, ROOT / "manage.py", "worker"], cwd=ROOT, env=dict(environment)
     )
     try:
         yield

@@ -2,6 +2,7 @@
 
 Each stream receives two events per second. Some additional streams reconnect with Last-Event-ID every
 second. They must receive the same events. Their delays are longer, because they have to reconnect.
+`bench.agent.streams` does the same with conversations.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ import orjson
 import psycopg
 
 from bench.figures import Figure, figure_with_upper_bound, percentile
+from bench.publish import SUBJECTS
 from bench.scratch import ROOT, Installation, run_server
 from bench.start import create_runs
 
@@ -28,32 +31,58 @@ OPENING_BATCH = 20
 HIGH_LIMITS = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLoad:
+    """The streams of the subjects with the lowest ids. Each receives `rate` events per second."""
+
+    subject: str  # a name in `bench.publish.SUBJECTS`
+    name: str
+    path: str  # with {} for the id
+    token: str
+    ids: Sequence[str]
+    rate: int
+
+
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Yield the 99th percentile of the delay from publishing to arrival, and the number of lost or duplicate events."""
-    created_runs = create_runs(installation, STREAMS, "--runs")
-    delays, reconnecting_delays, lost, duplicates = [], [], 0, 0
-    with run_server(
+    created = create_runs(installation, STREAMS, "--runs")
+    path = "/api/v1/runs/{}/events"
+    load = StreamLoad("runs", "run-event streams", path, created["token"], created["runs"], rate=2)
+    with streaming_server(installation) as address:
+        yield from measure_load(installation, address, load, rounds)
+
+
+def streaming_server(installation: Installation) -> AbstractContextManager[str]:
+    """Run one web process that accepts many streams of one member, and return its URL."""
+    return run_server(
         "config.asgi:application",
         environment={**installation.environment, **HIGH_LIMITS},
         processes=1,
         ready_path="/api/v1/health/live",
-    ) as address:
-        for _ in range(rounds):
-            numbers_before = _newest_event_numbers(installation)
-            steady_listeners, reconnecting_listeners = asyncio.run(
-                _receive_events(installation, address, created_runs)
+    )
+
+
+def measure_load(
+    installation: Installation, address: str, load: StreamLoad, rounds: int
+) -> Iterator[Figure]:
+    delays, reconnecting_delays, lost, duplicates = [], [], 0, 0
+    for _ in range(rounds):
+        numbers_before = _newest_event_numbers(installation, load)
+        steady_listeners, reconnecting_listeners = asyncio.run(
+            _receive_events(installation, address, load)
+        )
+        numbers_after = _newest_event_numbers(installation, load)
+        for listener in (*steady_listeners, *reconnecting_listeners):
+            missing_events, duplicate_events = listener.count_faults(
+                numbers_before[listener.id], numbers_after[listener.id]
             )
-            numbers_after = _newest_event_numbers(installation)
-            for listener in (*steady_listeners, *reconnecting_listeners):
-                missing_events, duplicate_events = listener.count_faults(
-                    numbers_before[listener.run], numbers_after[listener.run]
-                )
-                lost, duplicates = lost + missing_events, duplicates + duplicate_events
-            delays.append(_p99_delay(steady_listeners))
-            reconnecting_delays.append(_p99_delay(reconnecting_listeners))
-    name = f"{STREAMS:,} run-event streams, 2 events/s each, p99 from publishing to arrival"
+            lost, duplicates = lost + missing_events, duplicates + duplicate_events
+        delays.append(_p99_delay(steady_listeners))
+        reconnecting_delays.append(_p99_delay(reconnecting_listeners))
+    streams = f"{len(load.ids):,} {load.name}, {load.rate} events/s each"
     reconnecting_text = ", ".join(f"{value:.0f}" for value in reconnecting_delays)
     comparison = f"{RECONNECTING_STREAMS} that reconnect every second: p99 {reconnecting_text} ms"
+    name = f"{streams}, p99 from publishing to arrival"
     yield figure_with_upper_bound(name, comparison, delays, at_most=100, unit="ms")
     yield Figure(
         "lost and duplicate events of these streams",
@@ -69,7 +98,8 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
 class Listener(asyncio.Protocol):
     """The client of one stream, which counts the events that it receives."""
 
-    run: str
+    id: str
+    path: str
     address: str
     token: str
     numbers: list[int] = field(default_factory=list)
@@ -88,7 +118,7 @@ class Listener(asyncio.Protocol):
         )
         resume = f"Last-Event-ID: {last_number}\r\n" if last_number is not None else ""
         request = (
-            f"GET /api/v1/runs/{self.run}/events HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Authorization: Bearer {self.token}\r\n{resume}\r\n"
         )
         self._transport.write(request.encode())
@@ -122,13 +152,16 @@ class Listener(asyncio.Protocol):
 
 
 async def _receive_events(
-    installation: Installation, address: str, created_runs: dict[str, Any]
+    installation: Installation, address: str, load: StreamLoad
 ) -> tuple[Sequence[Listener], Sequence[Listener]]:
     """Open all streams, publish events for PUBLISHING_SECONDS, and wait until all events have arrived."""
-    token, runs = created_runs["token"], created_runs["runs"]
-    steady_listeners = [Listener(run, address, token) for run in runs]
-    reconnecting_listeners = [Listener(run, address, token) for run in runs[:RECONNECTING_STREAMS]]
-    for start in range(0, STREAMS, OPENING_BATCH):
+    listeners = [
+        Listener(one, load.path.format(one), address, load.token)
+        for one in (*load.ids, *load.ids[:RECONNECTING_STREAMS])
+    ]
+    count = len(load.ids)
+    steady_listeners, reconnecting_listeners = listeners[:count], listeners[count:]
+    for start in range(0, count, OPENING_BATCH):
         await asyncio.gather(
             *(
                 listener.connect(None)
@@ -137,7 +170,8 @@ async def _receive_events(
         )
     await asyncio.gather(*(listener.connect(None) for listener in reconnecting_listeners))
     publisher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.publish", installation.owner_url(), str(PUBLISHING_SECONDS)),
+        *(sys.executable, "-m", "bench.publish", installation.owner_url()),
+        *(str(PUBLISHING_SECONDS), load.subject, str(len(load.ids)), str(load.rate)),
         cwd=ROOT,
     )
     reconnect_tasks = [
@@ -173,8 +207,10 @@ def _p99_delay(listeners: Sequence[Listener]) -> float:
     return percentile([delay for listener in listeners for delay in listener.delays], 0.99)
 
 
-def _newest_event_numbers(installation: Installation) -> dict[str, int]:
-    """Return the number of the newest event of each run."""
+def _newest_event_numbers(installation: Installation, load: StreamLoad) -> dict[str, int]:
+    """Return the number of the newest event of each run or conversation."""
+    table = SUBJECTS[load.subject]["table"]
+    select = f"SELECT id, event_sequence FROM {table}"  # noqa: S608 - our own table names
     with psycopg.connect(installation.owner_url()) as connection:
-        rows = connection.execute("SELECT id, event_sequence FROM runs_run").fetchall()
-    return {str(run): number for run, number in rows}
+        rows = connection.execute(select.encode()).fetchall()
+    return {str(subject): number for subject, number in rows}

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox")
+NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox", "agent")
+AGENT_PARTS = ("agent-streams", "agent-turns", "agent-memory", "agent-token")
 
 
 class Command(BaseCommand):
@@ -21,7 +22,10 @@ class Command(BaseCommand):
             "names",
             nargs="*",
             metavar="NAME",
-            help=f"What to measure: {', '.join(NAMES)} (default: all, about 15 minutes on two cores).",
+            help=(
+                f"What to measure: {', '.join(NAMES)} (default: all, about 20 minutes on two cores). "
+                f"Parts of agent: {', '.join(AGENT_PARTS)}."
+            ),
         )
         parser.add_argument(
             "--rounds",
@@ -31,10 +35,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, names: list[str], rounds: int, **options: Any) -> None:
-        unknown = sorted(set(names) - set(NAMES))
+        known = (*NAMES, *AGENT_PARTS)
+        unknown = sorted(set(names) - set(known))
         if unknown:
             raise CommandError(
-                f"There is no measurement {unknown[0]!r}: choose {', '.join(NAMES)}."
+                f"There is no measurement {unknown[0]!r}: choose {', '.join(known)}."
             )
         if rounds < 1:
             raise CommandError("--rounds must be at least 1.")

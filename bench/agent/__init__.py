@@ -1,0 +1,1 @@
+"""The measurements of `manage.py bench agent`: streams of conversations, turns, memory, and the first token."""

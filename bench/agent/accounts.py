@@ -1,0 +1,47 @@
+"""An org with one member and conversations, for measurements in a process that has set Django up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from apps.orgs.models import Org
+    from apps.orgs.principals import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The owner of a new org, with an access token."""
+
+    org: Org
+    member: Principal
+    token: str
+
+
+def create_account() -> Account:
+    from apps.auth import tokens
+    from apps.auth.models import RefreshFamily, User, new_id
+    from apps.orgs import credentials
+    from apps.orgs.members.services import create_org
+    from apps.orgs.principals import SYSTEM
+    from apps.orgs.walls.scope import org_scope
+
+    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
+    org = create_org(name="Bench", owner=user, by=SYSTEM)
+    session = RefreshFamily.objects.create(user=user)
+    claims = tokens.Claims(
+        user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
+    )
+    with org_scope(org.pk):
+        org, member = credentials.load_member(org_id=org.pk, user_id=user.pk, ip=None)
+    return Account(org, member, tokens.issue(claims))
+
+
+def create_conversations(account: Account, count: int) -> list[UUID]:
+    from apps.agent.conversations import services
+    from apps.orgs.walls.scope import org_scope
+
+    with org_scope(account.org.pk):
+        return [services.create(org=account.org, by=account.member).pk for _ in range(count)]
