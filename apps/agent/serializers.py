@@ -14,6 +14,11 @@ MAX_TEXT = 20_000  # characters of a message
 
 class ConversationCreate(serializers.Serializer[Any]):
     title = NameField(max_length=200, default="", allow_blank=True)
+    graph = serializers.ChoiceField(
+        Graph.choices,
+        default=Graph.MAIN,
+        help_text="The agent that answers first: source_builder makes a custom source from documentation.",
+    )
 
 
 class ConversationUpdate(serializers.Serializer[Any]):

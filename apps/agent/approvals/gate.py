@@ -13,7 +13,6 @@ from django.utils import timezone
 from apps.agent.approvals import digests
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
-from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Tool
 from apps.agent.turns import answers, leases
 from apps.agent.turns.acting import acting_member
@@ -29,7 +28,7 @@ def prepare(claimed: ClaimedTurn, call: RequestedCall) -> str | None:
 
     Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost and StopRequested.
     """
-    tool = registry.find(call.tool)
+    tool = call.find_tool()
     if tool is None or not (tool.needs_approval or tool.is_question):
         return None
     if (problem := check_arguments(call)) is not None:

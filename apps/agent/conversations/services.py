@@ -17,6 +17,7 @@ from apps.agent.models import (
     ApprovalKind,
     ApprovalState,
     Conversation,
+    Graph,
     Turn,
     TurnStatus,
 )
@@ -30,11 +31,15 @@ from apps.orgs.roles import Permission
 TITLE_LENGTH = 80  # characters of the first message
 
 
-def create(*, org: Org, by: Principal, title: str = "") -> Conversation:
-    """Create an empty conversation. Raises PermissionMissing and SessionNeeded."""
+def create(*, org: Org, by: Principal, title: str = "", graph: str = Graph.MAIN) -> Conversation:
+    """Create an empty conversation that begins in this graph. Raises PermissionMissing and SessionNeeded."""
     by.require(Permission.AGENT_USE)
+    if graph == Graph.SOURCE_BUILDER:
+        by.require(Permission.CUSTOM_SOURCES_EDIT)
     by.require_person()
-    conversation = Conversation.unscoped.create(org=org, user_id=by.require_user(), title=title)
+    conversation = Conversation.unscoped.create(
+        org=org, user_id=by.require_user(), title=title, graph=graph
+    )
     _audit(org, by, "conversation.create", conversation)
     queue.import_packages()
     return conversation

@@ -5,68 +5,19 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from langchain.agents import create_agent
-from langchain_core.language_models import BaseChatModel
-from langchain_core.outputs import ChatResult
-from langchain_core.tools import BaseTool
-from langchain_core.utils.json_schema import dereference_refs
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph.state import CompiledStateGraph
 
-from apps.agent.graphs import middleware
-from apps.agent.graphs.middleware import GraphContext
-from apps.agent.tools import registry
-from apps.agent.tools.base import Tool
-
-Graph = CompiledStateGraph[Any, GraphContext, Any, Any]
+from apps.agent.graphs import assembly
+from apps.agent.graphs.assembly import CompiledGraph
+from apps.agent.models import Graph
 
 
-class DeclaredTool(BaseTool):
-    """A tool's name, description and schema for the model. `middleware.CarryOut` carries the calls out."""
-
-    def _run(self, **arguments: Any) -> str:
-        raise NotImplementedError
-
-
-class ModelOfContext(BaseChatModel):
-    """Stands for the model while the graph is compiled. `middleware.UseModel` replaces it by the org's model."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "context"
-
-    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        raise NotImplementedError
-
-
-def build(saver: BaseCheckpointSaver[Any]) -> Graph:
+def build(saver: BaseCheckpointSaver[Any]) -> CompiledGraph:
     """Return the graph with this saver. The graph is compiled once in a process."""
     return compiled().copy({"checkpointer": saver})
 
 
 @cache
-def compiled() -> Graph:
+def compiled() -> CompiledGraph:
     """Return the graph without a saver."""
-    tools = [
-        DeclaredTool(name=tool.name, description=tool.description, args_schema=_flat_schema(tool))
-        for tool in registry.all_tools()
-    ]
-    return create_agent(
-        ModelOfContext(),
-        tools=tools,
-        middleware=[
-            middleware.LimitSteps(),
-            middleware.UseModel(),
-            middleware.PrepareApproval(),
-            middleware.pause_for_approval(),
-            middleware.CarryOut(),
-        ],
-        context_schema=GraphContext,
-    )
-
-
-def _flat_schema(tool: Tool[Any]) -> dict[str, Any]:
-    """Return the schema of the arguments without references, which not every provider follows."""
-    schema: dict[str, Any] = dereference_refs(dict(tool.schema()))
-    schema.pop("$defs", None)
-    return schema
+    return assembly.assemble(Graph.MAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,8 +28,9 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
-from apps.agent.graphs import pairs, prompts, repairs
-from apps.agent.tools import registry
+from apps.agent.graphs import hand_over, pairs, prompts, repairs
+from apps.agent.models import Graph
+from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts, spending
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
@@ -52,6 +53,7 @@ class GraphContext:
     writer: TokenWriter
     model: BaseChatModel
     prompt: str
+    graph: Graph = Graph.MAIN
     is_guided: bool = False  # guided mode uses no tokens
 
 
@@ -116,10 +118,24 @@ class LimitSteps(AgentMiddleware[Any, GraphContext]):
         return {"messages": [AIMessage(text)], "jump_to": "end"}
 
 
-def pause_for_approval() -> HumanInTheLoopMiddleware[Any, GraphContext]:
+class EndAtHandOver(AgentMiddleware[Any, GraphContext]):
+    """Ends this graph after a tool has handed the turn over to the other graph."""
+
+    @hook_config(can_jump_to=["end"])
+    async def abefore_model(
+        self, state: AgentState[Any], runtime: Runtime[GraphContext]
+    ) -> dict[str, Any] | None:
+        graph = hand_over.next_graph(state["messages"])
+        is_other = graph is not None and graph != runtime.context.graph
+        return {"jump_to": "end"} if is_other else None
+
+
+def pause_for_approval(
+    tools: Iterable[Tool[Any]],
+) -> HumanInTheLoopMiddleware[Any, GraphContext]:
     """Return the middleware that only pauses: at each call of a tool that needs an approval or asks a question."""
     pauses: dict[str, bool | InterruptOnConfig] = {}
-    for tool in registry.all_tools():
+    for tool in tools:
         if tool.is_question:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["respond"])
         elif tool.needs_approval:
@@ -152,7 +168,11 @@ def _requested_call(request: ToolCallRequest) -> RequestedCall:
         raise LookupError("the graph has no task id")
     call = request.tool_call
     return calls.requested_call(
-        info.task_id, tool_call_id=str(call["id"]), tool=call["name"], arguments=call["args"]
+        info.task_id,
+        tool_call_id=str(call["id"]),
+        tool=call["name"],
+        arguments=call["args"],
+        graph=_context(request).graph,
     )
 
 
@@ -163,10 +183,14 @@ def _page(messages: list[AnyMessage]) -> str:
 
 
 def _claimed(request: ToolCallRequest) -> ClaimedTurn:
+    return _context(request).claimed
+
+
+def _context(request: ToolCallRequest) -> GraphContext:
     context = request.runtime.context
     if not isinstance(context, GraphContext):
         raise LookupError("the graph was run without its context")
-    return context.claimed
+    return context
 
 
 def _tool_message(request: ToolCallRequest, text: str, *, ok: bool) -> ToolMessage:

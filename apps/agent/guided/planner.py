@@ -27,6 +27,7 @@ from apps.agent.guided.requests import (
     ListObjects,
     MakePipelines,
     MakeSource,
+    NotUnderstood,
     Request,
     ShowPipeline,
 )
@@ -75,6 +76,10 @@ def _step(turn: Turn) -> Step:
 
 def _answer(turn: Turn, request: Request) -> str:
     """Return the answer to the request. Raises StepTaken and OtherRequest."""
+    if isinstance(request, MakeSource):
+        turn.enter_source_builder()
+    elif not isinstance(request, Help | NotUnderstood):
+        turn.leave_source_builder()
     match request:
         case MakePipelines():
             return making.make_pipelines(turn, request)

@@ -18,6 +18,7 @@ from apps.agent.guided import vocabulary
 from apps.agent.guided.matching import matching
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import NotUnderstood
+from apps.agent.models import Graph
 from apps.agent.tools import registry
 from apps.json import JsonObject
 
@@ -91,6 +92,7 @@ class Turn:
         self.earlier = messages[: len(messages) - len(self.messages)]
         self._answers = _answers(self.messages)
         self._used = 0  # calls that the intent has made in this step
+        self._is_in_builder = self._attached("graph") == Graph.SOURCE_BUILDER
 
     @property
     def request(self) -> str:
@@ -99,8 +101,23 @@ class Turn:
     @property
     def page(self) -> str:
         """Return the path of the dashboard's page from which the user has sent the message, or ""."""
-        page = self.messages[0].additional_kwargs.get("page") if self.messages else ""
-        return str(page or "")
+        return self._attached("page")
+
+    def _attached(self, name: str) -> str:
+        value = self.messages[0].additional_kwargs.get(name) if self.messages else ""
+        return str(value or "")
+
+    def enter_source_builder(self) -> None:
+        """Hand the turn over to the source builder, unless it has it already."""
+        if not self._is_in_builder:
+            self.read("start_source_builder", {})
+        self._is_in_builder = True
+
+    def leave_source_builder(self) -> None:
+        """Hand the turn back to the main agent, unless it has it already."""
+        if self._is_in_builder:
+            self.read("leave_source_builder", {})
+        self._is_in_builder = False
 
     @property
     def is_first_answer(self) -> bool:

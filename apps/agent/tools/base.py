@@ -7,7 +7,7 @@ schema that the model sees, and `tool.py` has `TOOL`. `registry` finds all of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from apps.agent.models import Graph
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -128,7 +129,8 @@ class Tool(Generic[ArgumentsT]):
     is_question: bool = False
     # For a question with a form: returns the answer that is stored, or raises Invalid or NotFound.
     check_answer: Callable[[ToolContext, ArgumentsT, JsonObject], JsonObject] | None = None
-    tags: frozenset[str] = field(default_factory=frozenset)
+    graphs: frozenset[Graph] = frozenset({Graph.MAIN})  # whose models may call it
+    hands_over_to: Graph | None = None  # the graph that goes on with the turn after this call
 
     @property
     def needs_approval(self) -> bool:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from apps.agent import tools
+from apps.agent.models import Graph
 from apps.agent.tools.base import Tool
 
 
@@ -18,5 +19,13 @@ def all_tools() -> tuple[Tool[Any], ...]:
     return tuple(importlib.import_module(f"apps.agent.tools.{name}.tool").TOOL for name in names)
 
 
-def find(name: str) -> Tool[Any] | None:
-    return next((tool for tool in all_tools() if tool.name == name), None)
+@cache
+def tools_of(graph: Graph) -> tuple[Tool[Any], ...]:
+    """Return the tools of one graph, sorted by name."""
+    return tuple(tool for tool in all_tools() if graph in tool.graphs)
+
+
+def find(name: str, graph: Graph | None = None) -> Tool[Any] | None:
+    """Return the tool with this name, or None. With a graph, only the tools of this graph are searched."""
+    tools = all_tools() if graph is None else tools_of(graph)
+    return next((tool for tool in tools if tool.name == name), None)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import structlog
 
+from apps.agent.models import Graph
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer
 from apps.json import JsonObject
@@ -30,8 +31,9 @@ def failed(code: str, message: str, **details: Any) -> Answer:
     return Answer(content, message, ok=False)
 
 
-def unknown_tool(name: str) -> Answer:
-    names = ", ".join(tool.name for tool in registry.all_tools())
+def unknown_tool(name: str, graph: Graph | None) -> Answer:
+    tools = registry.all_tools() if graph is None else registry.tools_of(graph)
+    names = ", ".join(tool.name for tool in tools)
     return failed("unknown_tool", f"There is no tool {name[:64]!r}. The tools are: {names}.")
 
 

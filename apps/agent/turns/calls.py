@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.agent.approvals import digests
 from apps.agent.conversations.events import Kind, new_event, record
-from apps.agent.models import Approval, ApprovalState, Call, CallState, Turn
+from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
 from apps.agent.turns import answers, leases
@@ -37,13 +37,23 @@ class RequestedCall:
     tool_call_id: str
     tool: str
     arguments: JsonObject
+    graph: Graph | None = None  # the graph whose model has asked; None for a program over MCP
+
+    def find_tool(self) -> Tool[Any] | None:
+        """Return the tool, if the graph has it."""
+        return registry.find(self.tool, self.graph)
 
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
 
 
 def requested_call(
-    task_id: str, *, tool_call_id: str, tool: str, arguments: JsonObject
+    task_id: str,
+    *,
+    tool_call_id: str,
+    tool: str,
+    arguments: JsonObject,
+    graph: Graph | None = None,
 ) -> RequestedCall:
     """Return a call with a tool name and an id that can be stored."""
     return RequestedCall(
@@ -51,6 +61,7 @@ def requested_call(
         tool_call_id=names.clean_name(tool_call_id, max_length=200),
         tool=names.clean_name(tool, max_length=64),
         arguments=arguments,
+        graph=graph,
     )
 
 
@@ -95,7 +106,7 @@ def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
 
 
 def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallAnswer:
-    tool = registry.find(call.tool)
+    tool = call.find_tool()
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         stored = _stored_call(claimed, call)
@@ -118,7 +129,7 @@ def _perform(
 ) -> Answer | SlowAnswer:
     """Return the answer. Everything that a failed action has written is rolled back."""
     if tool is None:
-        return answers.unknown_tool(call.tool)
+        return answers.unknown_tool(call.tool, call.graph)
     try:
         with transaction.atomic():
             arguments = tool.parse(call.arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,16 +18,16 @@ from apps.agent import chat_models
 from apps.agent.chat_models import ChosenModel
 from apps.agent.conversations.events import Kind, new_event
 from apps.agent.exceptions import StopRequested, ThreadLocked, TurnLeaseLost
-from apps.agent.graphs import main, prompts
-from apps.agent.graphs.main import Graph
+from apps.agent.graphs import main, prompts, source_builder
+from apps.agent.graphs.assembly import CompiledGraph
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
-from apps.agent.models import Approval, ApprovalState, Event, TurnStatus
+from apps.agent.models import Approval, ApprovalState, Conversation, Event, Graph, TurnStatus
 from apps.agent.turns import checkpoints, ending, leases, steps, tokens
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.steps import Continue, Finished, Submit
+from apps.agent.turns.steps import Continue, Finished, HandOver, Submit
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 from apps.background.database_errors import first_line, is_lock_error
@@ -37,6 +37,7 @@ logger = structlog.get_logger(__name__)
 
 RENEW_INTERVAL = 1.0  # seconds; a stop is noticed after this time at the latest
 RETRY_WAIT = 2.0  # seconds until a turn is tried again
+GRAPHS = {Graph.MAIN: main, Graph.SOURCE_BUILDER: source_builder}
 
 
 async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
@@ -59,7 +60,8 @@ class RunningTurn:
     """A claimed turn with its graph and what it has written."""
 
     claimed: ClaimedTurn
-    graph: Graph
+    saver: Any
+    graph: CompiledGraph
     context: GraphContext
 
     @property
@@ -76,11 +78,12 @@ class RunningTurn:
 
 async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
     try:
-        chosen, prompt = await in_thread(partial(_choose_model, claimed))
+        chosen, graph, prompt = await in_thread(partial(_choose_model, claimed))
         model = await in_thread(chosen.build)
         is_guided = chosen.label == chat_models.GUIDED
-        context = GraphContext(claimed, TokenWriter(claimed), model, prompt.text, is_guided)
-        running = RunningTurn(claimed, main.build(saver), context)
+        writer = TokenWriter(claimed)
+        context = GraphContext(claimed, writer, model, prompt.text, graph, is_guided)
+        running = RunningTurn(claimed, saver, GRAPHS[graph].build(saver), context)
         try:
             work = asyncio.create_task(_advance(running))
             watch = asyncio.create_task(_watch(claimed))
@@ -110,16 +113,36 @@ async def _end_stopped(claimed: ClaimedTurn) -> None:
                 raise
 
 
-def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Prompt]:
-    """Return the org's model, and store which one the turn uses."""
+def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Graph, Prompt]:
+    """Return the org's model and the conversation's graph, and store what the turn uses."""
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
         context = acting_member(turn)
         chosen: ChosenModel = chat_models.choose(context.org)
-        prompt = prompts.load("main", context)
+        conversations = Conversation.objects.for_org(claimed.org_id)
+        graph = Graph(conversations.get(pk=claimed.conversation_id).graph)
+        prompt = prompts.load(graph.value, context)
         turn.model, turn.prompt = chosen.label[:120], prompt.version
         turn.save(update_fields=["model", "prompt"])
-    return chosen, prompt
+    return chosen, graph, prompt
+
+
+async def _hand_over(running: RunningTurn, graph: Graph) -> RunningTurn:
+    """Return the turn in this graph. The conversation stays in it, also for later messages."""
+    prompt = await in_thread(partial(_store_graph, running.claimed, graph))
+    context = replace(running.context, graph=graph, prompt=prompt.text)
+    return replace(running, graph=GRAPHS[graph].build(running.saver), context=context)
+
+
+def _store_graph(claimed: ClaimedTurn, graph: Graph) -> Prompt:
+    with org_scope(claimed.org_id):
+        turn = leases.locked(claimed)
+        prompt = prompts.load(graph.value, acting_member(turn))
+        conversations = Conversation.objects.for_org(claimed.org_id)
+        conversations.filter(pk=claimed.conversation_id).update(graph=graph)
+        turn.prompt = prompt.version
+        turn.save(update_fields=["prompt"])
+    return prompt
 
 
 async def _advance(running: RunningTurn) -> None:
@@ -127,7 +150,8 @@ async def _advance(running: RunningTurn) -> None:
     state = await running.state()
     await _complete_events(running, state, discard=True)
     while True:
-        step = await in_thread(partial(steps.next_step, running.claimed, state))
+        graph = running.context.graph
+        step = await in_thread(partial(steps.next_step, running.claimed, state, graph))
         if isinstance(step, Finished):
             await _complete_events(running, state)
             await in_thread(partial(_end, running.claimed, TurnStatus.DONE))
@@ -135,6 +159,9 @@ async def _advance(running: RunningTurn) -> None:
         if isinstance(step, Submit):
             await _settle(running, state)
             await _stream(running, {"messages": [step.message]})
+        elif isinstance(step, HandOver):
+            running = await _hand_over(running, step.graph)
+            await _stream(running, {"messages": []})
         elif isinstance(step, Continue):
             await _stream(running, step.decision)
         elif await in_thread(partial(_pause, running.claimed, step.task_ids)):

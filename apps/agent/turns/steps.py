@@ -9,7 +9,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command, StateSnapshot
 
-from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
+from apps.agent.graphs import hand_over
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Graph, Turn
 from apps.agent.turns import closing_texts, leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
@@ -39,21 +40,29 @@ class Wait:
     task_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Go on with this graph, because a tool of the other graph has handed the turn over."""
+
+    graph: Graph
+
+
 class Finished:
     """The thread has answered the message."""
 
 
-Step = Submit | Continue | Wait | Finished
+Step = Submit | Continue | Wait | HandOver | Finished
 
 
-def next_step(claimed: ClaimedTurn, state: StateSnapshot) -> Step:
-    """Return the next step of the turn. Raises TurnLeaseLost and StopRequested."""
+def next_step(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph) -> Step:
+    """Return the next step of the turn, which `graph` runs. Raises TurnLeaseLost and StopRequested."""
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         if not _is_submitted(state, turn):
-            return Submit(_message_of(turn))
+            return Submit(_message_of(turn, graph))
         if not state.next:
-            return Finished()
+            other = hand_over.next_graph(state.values.get("messages", []))
+            return Finished() if other is None else HandOver(other)
         for task in state.tasks:
             for interrupt in task.interrupts:
                 if (decision := _decision(turn, task.id)) is not None:
@@ -82,10 +91,11 @@ def unanswered_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMes
     ]
 
 
-def _message_of(turn: Turn) -> HumanMessage:
-    """Return the user's message, with the page from which it was sent if it is a path of the dashboard."""
+def _message_of(turn: Turn, graph: Graph) -> HumanMessage:
+    """Return the user's message for this graph, with the page from which it was sent if it is one of the dashboard."""
     page = {"page": turn.page} if _PAGE.fullmatch(turn.page) else {}
-    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs=page)
+    builder = {"graph": graph.value} if graph == Graph.SOURCE_BUILDER else {}
+    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page})
 
 
 def _is_submitted(state: StateSnapshot, turn: Turn) -> bool:

@@ -3516,6 +3516,11 @@ export interface components {
         ConversationCreateRequest: {
             /** @default  */
             title?: string;
+            /**
+             * @description The agent that answers first: source_builder makes a custom source from documentation.
+             * @default main
+             */
+            graph?: components["schemas"]["GraphEnum"];
         };
         ConversationDetail: {
             /** Format: uuid */

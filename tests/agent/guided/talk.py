@@ -76,11 +76,14 @@ class Talk:
     asked: list[dict[str, Any]] = field(default_factory=list)
     said: str = ""
     rejects: bool = False
+    graph: str = ""  # where the messages are sent, if not to the main agent
 
     def ask(self, text: str, *replies: str, page: str = "") -> Talk:
         """Send a message. The replies answer the questions of guided mode."""
         answers = iter(replies)
-        self.messages.append(HumanMessage(text, additional_kwargs={"page": page} if page else {}))
+        attached = {"page": page, "graph": self.graph}
+        given = {name: value for name, value in attached.items() if value}
+        self.messages.append(HumanMessage(text, additional_kwargs=given))
         for _ in range(25):
             step = planner.next_step(self.messages)
             self.said = step.text

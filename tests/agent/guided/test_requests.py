@@ -316,16 +316,11 @@ def test_a_source_from_an_api_document_is_for_the_source_builder(text: str) -> N
     assert read_request(text) == MakeSource(SOURCES[text])
 
 
-def test_without_a_source_builder_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-
-    monkeypatch.setattr("apps.agent.tools.registry.find", lambda name: None)
-    assert "source builder is not available" in Talk().ask("import my Postman collection").said
-
-
 def test_a_source_is_made_in_four_approved_steps() -> None:
     pytest.importorskip("apps.agent.tools.save_source_version.tool")
     talk = Talk().ask("make a source from https://api.example.com/openapi.json")
     assert talk.tools == [
+        "start_source_builder",
         "fetch_documentation",
         "propose_source_plan",
         "preview_source",
@@ -338,8 +333,15 @@ def test_a_source_is_made_in_four_approved_steps() -> None:
 def test_a_page_without_a_plan_is_handed_back() -> None:
     pytest.importorskip("apps.agent.tools.save_source_version.tool")
     talk = Talk().ask("make a source from https://api.example.com/docs")
-    assert talk.tools == ["fetch_documentation"]
+    assert talk.tools == ["start_source_builder", "fetch_documentation"]
     assert "needs a language model" in talk.said
+
+
+def test_a_request_for_something_else_leaves_the_source_builder_first() -> None:
+    talk = Talk()
+    talk.graph = "source_builder"
+    talk.ask("list pipelines")
+    assert talk.tools == ["leave_source_builder", "list_pipelines"]
 
 
 WORDS = sorted(

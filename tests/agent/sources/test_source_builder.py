@@ -37,7 +37,7 @@ class Talk:
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, steps: Steps) -> None:
         self.world, self.client = world, world.client(Role.MEMBER)
-        body: dict[str, str] = {}
+        body = {"graph": "source_builder"}
         self.id = self.client.post(URL, body, format="json").json()["id"]
 
         def next_step(messages: Any) -> Step:

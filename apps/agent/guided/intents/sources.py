@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from apps.agent.guided.requests import MakeSource
 from apps.agent.guided.turns import ToolAnswer, Turn
-from apps.agent.tools import registry
 
-NO_BUILDER = "The source builder is not available. Write the source under Custom sources instead."
 NO_PLAN = (
     "This document is not an OpenAPI or Swagger document or a Postman collection. Guided mode cannot make a source from"
     " other documentation: that needs a language model, which an admin can choose in the settings."
@@ -19,8 +17,6 @@ TOO_LARGE = "The document describes too many streams for me: upload one with few
 
 def make_source(turn: Turn, request: MakeSource) -> str:
     """Fetch the document, propose its plan, preview the first stream, and save the source. Each step is approved."""
-    if registry.find("propose_source_plan") is None:
-        return NO_BUILDER
     document = _document(turn, request)
     if document.was_cut:
         return TOO_LARGE

@@ -12,6 +12,7 @@ INTRODUCTION = """# Tools of the agent
 
 `manage.py print_tools` prints this page. The agent uses these tools for its user, with the user's rights; an API key uses them over MCP.
 
+- **Agent**: which of the two agents has the tool, the main agent or the source builder.
 - **Permission**: what the user's role must allow. `manage.py print_roles` prints the roles.
 - **Level**: what an API key needs to use the tool over MCP.
 - **Effect**: what the tool changes: nothing, Drover's database, or something outside of it, such as a server that it connects to.
@@ -32,10 +33,11 @@ class Command(BaseCommand):
 
 def _table() -> str:
     rows = [
-        "| name | permission | level | effect | approval |",
-        "|---|---|---|---|---|",
+        "| name | agent | permission | level | effect | approval |",
+        "|---|---|---|---|---|---|",
         *(
-            f"| [`{tool.name}`](#{tool.name}) | {tool.permission} | {tool.level} | {tool.effect} | {_approval(tool)} |"
+            f"| [`{tool.name}`](#{tool.name}) | {_graphs(tool)} | {tool.permission} | {tool.level} | {tool.effect}"
+            f" | {_approval(tool)} |"
             for tool in all_tools()
         ),
     ]
@@ -45,6 +47,10 @@ def _table() -> str:
 def _section(tool: Tool[Any]) -> str:
     schema = json.dumps(tool.schema(), indent=1, sort_keys=True)
     return f"## {tool.name}\n\n{tool.title}. {tool.description}\n\n```json\n{schema}\n```\n"
+
+
+def _graphs(tool: Tool[Any]) -> str:
+    return "both" if len(tool.graphs) > 1 else next(iter(tool.graphs)).label.lower()
 
 
 def _approval(tool: Tool[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.agent.models import Graph
 from apps.agent.tools.ask.arguments import Ask
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.orgs.roles import Permission
@@ -27,4 +28,5 @@ TOOL = Tool(
     perform=perform,
     card=show,
     is_question=True,
+    graphs=frozenset(Graph),
 )

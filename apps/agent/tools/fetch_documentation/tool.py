@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apps.agent.models import Graph
 from apps.agent.sources import answering, fetching, storage
 from apps.agent.sources.fetching import FetchedDocument
 from apps.agent.tools.base import (
@@ -62,4 +63,5 @@ TOOL = Tool(
     arguments=FetchDocumentation,
     perform=perform,
     card=show,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.list_connectors.arguments import ListConnectors
 from apps.connectors import services
@@ -34,4 +35,5 @@ TOOL = Tool(
     permission=Permission.READ,
     arguments=ListConnectors,
     perform=perform,
+    graphs=frozenset(Graph),
 )

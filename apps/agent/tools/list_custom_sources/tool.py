@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.list_custom_sources.arguments import ListCustomSources
 from apps.connectors.custom_sources import services
@@ -43,4 +44,5 @@ TOOL = Tool(
     permission=Permission.READ,
     arguments=ListCustomSources,
     perform=perform,
+    graphs=frozenset(Graph),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apps.agent.exceptions import SettingsMissing
+from apps.agent.models import Graph
 from apps.agent.sources import answering, repairs, storage
 from apps.agent.tools.base import (
     Card,
@@ -131,4 +132,5 @@ TOOL = Tool(
     arguments=PreviewSource,
     perform=perform,
     card=show,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

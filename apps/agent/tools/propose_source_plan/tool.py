@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.agent.models import Graph
 from apps.agent.sources import generation, storage
 from apps.agent.sources.plan import Authentication, Pagination, PlannedStream
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
@@ -100,4 +101,5 @@ TOOL = Tool(
     arguments=ProposeSourcePlan,
     perform=perform,
     card=show,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

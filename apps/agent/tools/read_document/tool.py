@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apps.agent.models import Graph
 from apps.agent.sources import answering, storage
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.read_document.arguments import ReadDocument
@@ -40,4 +41,5 @@ TOOL = Tool(
     permission=Permission.AGENT_USE,
     arguments=ReadDocument,
     perform=perform,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.request_connector.arguments import RequestConnector
 from apps.connectors import secrets, services
@@ -95,4 +96,5 @@ TOOL = Tool(
     card=show,
     is_question=True,
     check_answer=check_answer,
+    graphs=frozenset(Graph),
 )

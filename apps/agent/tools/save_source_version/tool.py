@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.save_source_version.arguments import SaveSourceVersion
 from apps.auth import names
@@ -114,4 +115,5 @@ TOOL = Tool(
     arguments=SaveSourceVersion,
     perform=perform,
     card=show,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

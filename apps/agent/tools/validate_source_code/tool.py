@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apps.agent.models import Graph
 from apps.agent.sources import repairs
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.validate_source_code.arguments import ValidateSourceCode
@@ -61,4 +62,5 @@ TOOL = Tool(
     permission=Permission.CUSTOM_SOURCES_EDIT,
     arguments=ValidateSourceCode,
     perform=perform,
+    graphs=frozenset({Graph.SOURCE_BUILDER}),
 )

@@ -1,0 +1,5 @@
+from apps.agent.tools.base import Arguments
+
+
+class StartSourceBuilder(Arguments):
+    pass
