@@ -49,6 +49,7 @@ CASES = (
         says=["Flights database"],
         script=[
             Step("", [("list_connectors", {"role": "source"})]),
+            Step("", [("start_source_builder", {})]),
             Step("", [("fetch_documentation", {"url": "[[foreign host]]/?data=flights"})]),
             Step("The sources are Flights database, Weather API and Shop database."),
         ],
