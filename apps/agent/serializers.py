@@ -44,6 +44,18 @@ class ConversationCost(serializers.Serializer[Any]):
     output_tokens = serializers.IntegerField()
 
 
+class MemberCost(serializers.Serializer[Any]):
+    user_id = serializers.UUIDField()
+    conversations = serializers.IntegerField()
+    turns = serializers.IntegerField()
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+
+
+class MemberCosts(serializers.Serializer[Any]):
+    members = MemberCost(many=True)
+
+
 class DocumentCreate(serializers.Serializer[Any]):
     name = NameField(max_length=200, help_text="The name of the file, such as openapi.yaml.")
     content = serializers.CharField(

@@ -8,9 +8,11 @@ CONVERSATION = "agent/conversations/<uuid:pk>"
 
 urlpatterns = [
     path("org/conversations", views.OrgConversations.as_view()),
+    path("org/conversations/by-member", views.OrgConversationsByMember.as_view()),
     path("org/model", model_views.OwnModel.as_view()),
     path("agent/status", model_views.AgentStatus.as_view()),
     path("agent/conversations", views.Conversations.as_view()),
+    path("agent/conversations/export", views.ConversationsExport.as_view()),
     path(CONVERSATION, views.ConversationById.as_view()),
     path(f"{CONVERSATION}/messages", views.Messages.as_view()),
     path(f"{CONVERSATION}/stop", views.Stop.as_view()),

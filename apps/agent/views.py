@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.agent.approvals import services as approvals
-from apps.agent.conversations import services, transcripts, visibility
+from apps.agent.conversations import exports, services, transcripts, visibility
 from apps.agent.conversations.feed import feed_for
 from apps.agent.models import Approval, Conversation, Turn
 from apps.agent.serializers import (
@@ -20,6 +21,7 @@ from apps.agent.serializers import (
     ConversationRow,
     ConversationUpdate,
     DecisionRequest,
+    MemberCosts,
     MessageCreate,
     Nothing,
     TurnAccepted,
@@ -31,7 +33,7 @@ from apps.web import paging
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of
-from apps.web.wire import JSONRenderer
+from apps.web.wire import JSONRenderer, dumps
 
 COLUMNS = ("id", "graph", "title", "created_at", "updated_at")
 COST_COLUMNS = (
@@ -52,6 +54,13 @@ EXAMPLE_COST: dict[str, Any] = {
     "turns": 3,
     "input_tokens": 4211,
     "output_tokens": 380,
+}
+EXAMPLE_MEMBER_COST: dict[str, Any] = {
+    "user_id": "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a12",
+    "conversations": 2,
+    "turns": 9,
+    "input_tokens": 12840,
+    "output_tokens": 1210,
 }
 EXAMPLE_TURN: dict[str, Any] = {
     "number": 1,
@@ -84,6 +93,22 @@ class OrgConversations(OrgView):
         return paging.page(
             request, rows.values(*COST_COLUMNS), orders=ORDERS, default="-updated_at"
         )
+
+
+class OrgConversationsByMember(OrgView):
+    permissions = {"get": Permission.AUDIT_VIEW}
+
+    @operation(
+        "org_conversations_by_member",
+        tag="agent",
+        summary="Show what the conversations of each member cost, without their text",
+        answer=MemberCosts,
+        example={"members": [EXAMPLE_MEMBER_COST]},
+    )
+    def get(self, request: Request) -> Response:
+        """Counted are the conversations that have not been deleted."""
+        rows = visibility.costs_of_members(self.org, self.principal)
+        return Response({"members": rows})
 
 
 class ConversationView(OrgView):
@@ -120,6 +145,28 @@ class Conversations(ConversationView):
         fields = data_of(ConversationCreate, request)
         conversation = services.create(org=self.org, by=self.principal, **fields)
         return Response(_render(conversation), status=201)
+
+
+class ConversationsExport(OrgView):
+    permissions = {"get": Permission.READ}
+    session_methods = frozenset({"get"})
+
+    @operation(
+        "agent_conversations_export",
+        tag="agent",
+        summary="Export your own conversations with their texts and documents, as JSON Lines",
+        answer=str,
+        media_type="application/jsonl",
+        example='{"record":"conversation","id":"0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11","turns":[]}',
+    )
+    def get(self, request: Request) -> Any:
+        records = exports.export_own(org=self.org, by=self.principal)
+        response = StreamingHttpResponse(
+            (dumps(record) + b"\n" for record in records),
+            content_type="application/jsonl; charset=utf-8",
+        )
+        response["Content-Disposition"] = 'attachment; filename="conversations.jsonl"'
+        return response
 
 
 class ConversationById(ConversationView):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import pytest
 from django.contrib.admin import site
@@ -17,16 +18,18 @@ from django.utils import timezone
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from apps.agent.conversations import retention
+from apps.agent.conversations.exports import export_own
 from apps.agent.graphs import main
 from apps.agent.models import Conversation, Event, Turn
 from apps.agent.turns import checkpoints
-from apps.orgs.members import exports
+from apps.orgs.members import erasure, exports
+from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.roles import Role
 from tests import database
 from tests.agent.conversing import Talk, begin, thread_messages
 from tests.agent.scripted_model import Step, use_script
 from tests.isolation.planted import principal
-from tests.world import World, make_pipeline, make_world
+from tests.world import World, client_for, make_pipeline, make_world, new_client
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default
@@ -149,12 +152,57 @@ def parts(value: Any) -> Iterator[Any]:
             yield from parts(item)
 
 
+def add_document_and_settings(talk: Talk) -> None:
+    path = f"/api/v1/agent/conversations/{talk.id}"
+    document = {"name": "api.txt", "content": "A private document."}
+    answer = talk.client.post(f"{path}/documents", document, format="json")
+    assert answer.status_code == 201, answer.json()
+    settings = {"config": {"token": "a private token"}, "hosts": ["api.example.com"]}
+    answer = talk.client.put(f"{path}/source-settings", settings, format="json")
+    assert answer.status_code == 204, answer.json()
+
+
+def rows_of_conversations(admin: psycopg.Connection[Any]) -> dict[str, int]:
+    """Return {table: number of rows} of all tables that have a conversation or a thread, and of the conversations."""
+    tables = admin.execute(
+        """SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
+           WHERE column_name IN ('conversation_id', 'thread_id') AND table_schema IN ('public', 'agent')"""
+    ).fetchall()
+    found = {}
+    for table in ("public.agent_conversation", *(name for (name,) in tables)):
+        row = admin.execute(f"SELECT count(*) FROM {table}").fetchone()
+        found[table] = row[0] if row else 0
+    return found
+
+
+def assert_rows_are_gone(before: dict[str, int], admin: psycopg.Connection[Any]) -> None:
+    assert len(before) == 10
+    assert min(before.values()) > 0, before
+    assert set(rows_of_conversations(admin).values()) == {0}
+
+
 def test_a_deleted_conversation_leaves_nothing(talk: Talk, admin: psycopg.Connection[Any]) -> None:
+    add_document_and_settings(talk)
+    before = rows_of_conversations(admin)
     assert talk.client.delete(f"/api/v1/agent/conversations/{talk.id}").status_code == 204
-    assert set(counts(admin).values()) == {0}
-    for table in ("turn", "event", "call", "approval"):
-        row = admin.execute(f"SELECT count(*) FROM agent_{table}").fetchone()
-        assert row == (0,), table
+    assert_rows_are_gone(before, admin)
+
+
+def test_an_erased_org_leaves_nothing_of_its_conversations(
+    talk: Talk, admin: psycopg.Connection[Any]
+) -> None:
+    add_document_and_settings(talk)
+    before = rows_of_conversations(admin)
+    other = begin(make_world("Other"), "This one stays.")
+    assert talk.world.client(Role.OWNER).delete("/api/v1/org").status_code < 300
+    admin.execute(
+        "UPDATE orgs_org SET deletion_at = now() - interval '1 minute' WHERE id = %s",
+        [talk.world.org.pk],
+    )
+    assert erasure.erase_due_orgs() == 1
+    assert other.turn()["text"] == "This one stays."
+    assert other.client.delete(f"/api/v1/agent/conversations/{other.id}").status_code == 204
+    assert_rows_are_gone(before, admin)
 
 
 def test_a_conversation_that_nobody_uses_is_deleted_after_its_retention(
@@ -179,12 +227,82 @@ def test_an_export_of_the_org_has_the_cost_of_conversations_and_not_their_text(t
     assert "private" not in text.lower()
 
 
+def read_export(client: Any) -> list[Any]:
+    answer = client.get("/api/v1/agent/conversations/export")
+    assert answer.status_code == 200
+    return [orjson.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+
+
+def test_a_member_exports_their_own_conversations_with_their_texts(talk: Talk) -> None:
+    add_document_and_settings(talk)
+    conversation, document = read_export(talk.client)
+    assert (conversation["record"], conversation["id"]) == ("conversation", talk.id)
+    (turn,) = conversation["turns"]
+    assert turn["text"] == "A private question."
+    assert {item["type"] for item in turn["items"]} == {"message", "call", "approval"}
+    assert (document["record"], document["text"]) == ("document", "A private document.")
+    assert "a private token" not in str((conversation, document))
+    with talk.world.scope():
+        events = AuditEvent.objects.for_org(talk.world.org)
+        assert events.filter(action="conversation.export").count() == 1
+
+
+def test_nobody_exports_the_conversations_of_others(talk: Talk) -> None:
+    other = make_world("Other")
+    for client in (
+        *(talk.world.client(role) for role in (Role.OWNER, Role.ADMIN, Role.VIEWER)),
+        other.client(Role.MEMBER),
+    ):
+        assert read_export(client) == []
+    assert new_client().get("/api/v1/agent/conversations/export").status_code == 401
+
+
+def test_a_member_whose_role_no_longer_allows_the_agent_still_exports_their_conversations(
+    talk: Talk,
+) -> None:
+    user = talk.world.users[Role.MEMBER]
+    with talk.world.scope():
+        Membership.objects.for_org(talk.world.org).filter(user=user).update(role=Role.VIEWER)
+    viewer = client_for(user, talk.world.org)
+    assert viewer.get(f"/api/v1/agent/conversations/{talk.id}").status_code == 403
+    assert [record["id"] for record in read_export(viewer)] == [talk.id]
+
+
+def test_a_conversation_that_is_deleted_during_an_export_is_left_out(talk: Talk) -> None:
+    with talk.world.scope():
+        records = export_own(org=talk.world.org, by=principal(talk.world, Role.MEMBER))
+    assert talk.client.delete(f"/api/v1/agent/conversations/{talk.id}").status_code == 204
+    assert list(records) == []
+
+
 def test_an_admin_sees_what_conversations_cost_and_not_their_text(talk: Talk) -> None:
     answer = talk.world.client(Role.ADMIN).get("/api/v1/org/conversations")
     (row,) = answer.json()["results"]
     assert (row["id"], row["turns"], row["input_tokens"]) == (talk.id, 1, 0)
     assert "rivate" not in answer.content.decode()
     assert talk.client.get("/api/v1/org/conversations").status_code == 403
+
+
+def test_an_admin_sees_what_the_conversations_of_each_member_cost(talk: Talk) -> None:
+    path = "/api/v1/org/conversations/by-member"
+    begin(talk.world, "another", Role.OWNER)
+    begin(make_world("Other"), "of another org")
+    with talk.world.scope():
+        rows = Turn.objects.for_org(talk.world.org).filter(conversation_id=talk.id)
+        rows.update(input_tokens=70, output_tokens=9)
+    answer = talk.world.client(Role.ADMIN).get(path)
+    first, second = answer.json()["members"]
+    assert first == {
+        "user_id": str(talk.world.users[Role.MEMBER].pk),
+        "conversations": 1,
+        "turns": 1,
+        "input_tokens": 70,
+        "output_tokens": 9,
+    }
+    assert second["user_id"] == str(talk.world.users[Role.OWNER].pk)
+    assert "rivate" not in answer.content.decode()
+    for role in (Role.MEMBER, Role.VIEWER):
+        assert talk.world.client(role).get(path).status_code == 403
 
 
 def test_a_member_who_sends_too_many_messages_is_told_when_to_try_again(

@@ -432,12 +432,14 @@ RUNS = {
 OTHER_MEMBERS: dict[str, int] = dict.fromkeys((Role.ADMIN, Role.MEMBER), 404)
 AGENT = {
     "org_conversations_list": Case(),
+    "org_conversations_by_member": Case(),
     "org_model_get": Case(),
     "org_model_put": Case(body=lambda p: {"provider": "anthropic", "model": "claude"}),
     "org_model_remove": Case(204),
     "agent_status": Case(),
     "agent_conversations_list": Case(),
     "agent_conversations_create": Case(201),
+    "agent_conversations_export": Case(),
     "agent_conversations_get": Case(path={"id": "conversation"}, status_by_actor=OTHER_MEMBERS),
     "agent_conversations_update": Case(
         path={"id": "conversation"},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from apps.agent.models import Conversation, Turn
@@ -12,6 +13,16 @@ from apps.orgs.models import Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
+
+
+class MemberCost(TypedDict):
+    """What the conversations of a member cost."""
+
+    user_id: UUID
+    conversations: int
+    turns: int
+    input_tokens: int
+    output_tokens: int
 
 
 def conversations(org: Org | UUID, by: Principal) -> QuerySet[Conversation]:
@@ -34,6 +45,23 @@ def costs_of_conversations(org: Org, by: Principal) -> QuerySet[Conversation]:
         input_tokens=Coalesce(Subquery(totals.values("input")), 0),
         output_tokens=Coalesce(Subquery(totals.values("output")), 0),
     )
+
+
+def costs_of_members(org: Org, by: Principal) -> list[MemberCost]:
+    """Return what the kept conversations of each member cost, the highest first. Raises PermissionMissing."""
+    by.require(Permission.AUDIT_VIEW)
+    rows = (
+        Turn.objects.for_org(org)
+        .values(user_id=F("conversation__user_id"))
+        .annotate(
+            conversations=Count("conversation_id", distinct=True),
+            turns=Count("*"),
+            input_tokens=Sum("input_tokens"),
+            output_tokens=Sum("output_tokens"),
+        )
+        .order_by("-input_tokens", "user_id")
+    )
+    return [MemberCost(**row) for row in rows]
 
 
 def find_conversation(

@@ -61,4 +61,5 @@ export const queryKeys = {
     one: (id: string) => ["tool-requests", id] as const,
   },
   usage: ["usage"],
+  conversationCosts: ["conversation-costs"],
 } as const;

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent, ReactNode } from "react";
 import { api, unwrap } from "@/api/client";
+import { downloadFile } from "@/api/download";
 import { fieldMessages } from "@/api/problem";
 import { providersQuery } from "@/api/providers";
 import { queryKeys } from "@/api/query-keys";
@@ -21,12 +22,15 @@ export function AccountPage() {
   if (!user) return null;
   if (user.limited) {
     return (
-      <Section
-        title="Your account"
-        description="You logged in through this organization's identity provider. To change your account, log in with your own password or passkey instead."
-      >
-        <p>{user.email}</p>
-      </Section>
+      <>
+        <Section
+          title="Your account"
+          description="You logged in through this organization's identity provider. To change your account, log in with your own password or passkey instead."
+        >
+          <p>{user.email}</p>
+        </Section>
+        <ConversationsSection />
+      </>
     );
   }
   return (
@@ -39,7 +43,26 @@ export function AccountPage() {
       />
       <PasswordSection hasPassword={user.has_password ?? false} />
       <ProvidersSection hasPassword={user.has_password ?? false} />
+      <ConversationsSection />
     </>
+  );
+}
+
+function ConversationsSection() {
+  if (!useSession()?.organization) return null;
+  return (
+    <Section
+      title="Conversations with the agent"
+      description="Download your conversations in this organization: what you and the agent wrote, the tool calls with their results, and the documents that you added. Nobody else can download them."
+    >
+      <Button
+        onClick={() =>
+          void downloadFile("/api/v1/agent/conversations/export", "conversations.jsonl").catch(showError)
+        }
+      >
+        Download JSON Lines
+      </Button>
+    </Section>
   );
 }
 

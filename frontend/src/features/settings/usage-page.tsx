@@ -6,6 +6,7 @@ import { Button } from "@/components/button";
 import { showError } from "@/components/toast";
 import { useHasPermission } from "@/session/use-session";
 import { formatBytes, formatCount, countWithNoun } from "@/format/number";
+import { membersQuery } from "./members-page";
 import { QueryContent, Section } from "./section";
 
 const LIMIT_LABELS = {
@@ -150,8 +151,65 @@ export function UsagePage() {
               </table>
             )}
           </Section>
+          {canExport && <AgentSection />}
         </>
       )}
     </QueryContent>
+  );
+}
+
+/** What the members' conversations with the agent cost. Their texts are private. */
+export function AgentSection() {
+  const members = useQuery(membersQuery);
+  const costs = useQuery({
+    queryKey: queryKeys.conversationCosts,
+    queryFn: () => unwrap(api.GET("/api/v1/org/conversations/by-member")),
+  });
+  const nameOf = (userId: string) => {
+    const member = members.data?.results.find(({ user_id }) => user_id === userId);
+    return member ? member.email || member.name : "Former member";
+  };
+  return (
+    <Section
+      title="Agent by member"
+      description="Counted are the conversations that have not been deleted. Only their members can read what they say."
+    >
+      <QueryContent query={costs}>
+        {({ members: rows }) =>
+          rows.length === 0 ? (
+            <p className="text-faint">No conversations yet.</p>
+          ) : (
+            <div className="overflow-x-auto">
+              <table className="table w-full border-collapse">
+                <thead>
+                  <tr>
+                    <th scope="col">Member</th>
+                    {["Conversations", "Messages", "Input tokens", "Output tokens"].map((label) => (
+                      <th key={label} scope="col" className="text-right!">
+                        {label}
+                      </th>
+                    ))}
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((row) => (
+                    <tr key={row.user_id}>
+                      <td className="wrap-anywhere">{members.data ? nameOf(row.user_id) : ""}</td>
+                      {[row.conversations, row.turns, row.input_tokens, row.output_tokens].map(
+                        (count, column) => (
+                          <td key={column} className="text-right tabular-nums">
+                            {formatCount(count)}
+                          </td>
+                        ),
+                      )}
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )
+        }
+      </QueryContent>
+    </Section>
   );
 }

@@ -1,0 +1,36 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen } from "@testing-library/react";
+import { afterEach, describe, expect, it } from "vitest";
+import { queryKeys } from "@/api/query-keys";
+import { membersQuery } from "./members-page";
+import { AgentSection } from "./usage-page";
+
+afterEach(cleanup);
+
+const ADA = { user_id: "1", conversations: 2, turns: 9, input_tokens: 12840, output_tokens: 1210 };
+
+function renderCosts(members: (typeof ADA)[]) {
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } });
+  client.setQueryData(membersQuery.queryKey, { results: [{ user_id: "1", email: "ada@example.com" }] });
+  client.setQueryData(queryKeys.conversationCosts, { members });
+  render(
+    <QueryClientProvider client={client}>
+      <AgentSection />
+    </QueryClientProvider>,
+  );
+}
+
+describe("AgentSection", () => {
+  it("shows what the conversations of each member cost", () => {
+    renderCosts([ADA, { ...ADA, user_id: "2", conversations: 1 }]);
+    const [, first, second] = screen.getAllByRole("row").map((row) => row.textContent);
+    expect(first).toBe("ada@example.com2912,8401,210");
+    expect(second).toContain("Former member");
+  });
+
+  it("says so if there are none", () => {
+    renderCosts([]);
+    expect(screen.getByText("No conversations yet.")).toBeTruthy();
+  });
+});
