@@ -59,6 +59,18 @@ class SettingsMissing(Conflict):
     code = "settings_missing"
 
 
+class NoLanguageModel(Conflict):
+    """There is no language model to check: guided mode answers now."""
+
+    code = "no_language_model"
+
+
+class BudgetUsedUp(Conflict):
+    """The organization has used up its tokens of this month: raise the monthly tokens, and check the model then."""
+
+    code = "budget_used_up"
+
+
 class TurnLeaseLost(Exception):
     """Another worker runs this turn now."""
 

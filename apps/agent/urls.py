@@ -10,6 +10,7 @@ urlpatterns = [
     path("org/conversations", views.OrgConversations.as_view()),
     path("org/conversations/by-member", views.OrgConversationsByMember.as_view()),
     path("org/model", model_views.OwnModel.as_view()),
+    path("org/model/check", model_views.CheckModel.as_view()),
     path("agent/status", model_views.AgentStatus.as_view()),
     path("agent/conversations", views.Conversations.as_view()),
     path("agent/conversations/export", views.ConversationsExport.as_view()),

@@ -268,6 +268,16 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
         }
 
 
+def call_function(
+    name: str, *, module: str, org_id: UUID, payload: JsonObject, seconds: float
+) -> Any:
+    """Call a function of another app in a child process. `payload` has its kind, for the log.
+
+    Raises EngineError, and Problem 429 if too many calls run.
+    """
+    return _call_engine(name, org_id, payload, seconds, module=module)
+
+
 @lru_cache(maxsize=1)
 def supervisor() -> EngineSupervisor:
     """Return this process's supervisor, which is closed when the process ends."""
@@ -313,11 +323,12 @@ def _call_engine(
     payload: JsonObject,
     seconds: float,
     cpu_seconds: int | None = None,
+    module: str | None = None,
 ) -> Any:
     """Return the call's result; `apps.engine.answers` has the type of each result."""
     with _count_call(org_id):
         try:
-            return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)
+            return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds, module=module)
         except EngineError as error:
             logger.info("engine call failed", call=name, kind=payload["kind"], why=error.message)
             raise

@@ -436,6 +436,9 @@ AGENT = {
     "org_model_get": Case(),
     "org_model_put": Case(body=lambda p: {"provider": "anthropic", "model": "claude"}),
     "org_model_remove": Case(204),
+    "org_model_check": Case(  # 422, because a check takes seconds
+        422, body=lambda p: {"draft": {"provider": "openai_compatible", "model": "m"}}
+    ),
     "agent_status": Case(),
     "agent_conversations_list": Case(),
     "agent_conversations_create": Case(201),

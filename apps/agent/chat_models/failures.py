@@ -75,6 +75,11 @@ HOST_REFUSED = ModelFailure(
     "Connections to the address of the language model are not allowed.",
     "Ask an admin to correct the URL in Settings, Language model.",
 )
+REDIRECTED = ModelFailure(
+    "model_redirected",
+    "The address of the language model redirects to another address, which is not followed.",
+    "Ask an admin to correct the URL in Settings, Language model.",
+)
 BUDGET_USED_UP = ModelFailure(
     "budget_used_up",
     "The organization has used up its tokens of this month.",

@@ -20,14 +20,19 @@ SEAL_KIND = "agent_model"
 HINT_LENGTH = 12  # shorter keys have no hint
 
 
-class ModelFields(TypedDict):
-    """The settings of a model. Without `key` the stored key does not change."""
+class DraftFields(TypedDict):
+    """How a model is reached. Without `key` the stored key is used."""
 
     provider: str
     model: str
     key: NotRequired[str]
     base_url: str
     temperature: float | None
+
+
+class ModelFields(DraftFields):
+    """The settings of a model. Without `key` the stored key does not change."""
+
     monthly_tokens: int | None
     values_allowed: bool
 
@@ -39,7 +44,24 @@ def find_model(org: Org) -> ModelSettings | None:
 def connection_of(org: Org) -> ModelConnection | None:
     """Return the org's model with its key, or None if the org has not chosen one."""
     row = find_model(org)
-    return _connection(org, row) if row is not None else None
+    return _connection(row, _stored_key(org, row)) if row is not None else None
+
+
+def connection_of_draft(org: Org, fields: DraftFields) -> ModelConnection:
+    """Return a connection with settings that are not saved. Raises Invalid.
+
+    The stored key is used only if the provider and the URL are those for which it was entered.
+    """
+    values: dict[str, Any] = {**fields}
+    key = values.pop("key", None)
+    row = find_model(org)
+    old_values = {name: getattr(row, name) for name in values} if row else dict.fromkeys(values)
+    _require_url(values)
+    _require_key(values, old_values, key, had_key=row is not None and bool(row.sealed))
+    draft = ModelSettings(org=org, **values)
+    if key is None and row is not None:
+        key = _stored_key(org, row)
+    return _connection(draft, key or "")
 
 
 def values_allowed(org: Org) -> bool:
@@ -92,11 +114,15 @@ def remove_model(*, org: Org, by: Principal, match: Match) -> None:
     row.delete()
 
 
-def _connection(org: Org, row: ModelSettings) -> ModelConnection:
+def _stored_key(org: Org, row: ModelSettings) -> str:
+    return vault.unseal(org, SEAL_KIND, row.pk, row.sealed) if row.sealed else ""
+
+
+def _connection(row: ModelSettings, key: str) -> ModelConnection:
     return ModelConnection(
         provider=Provider(row.provider),
         model=row.model,
-        key=vault.unseal(org, SEAL_KIND, row.pk, row.sealed) if row.sealed else "",
+        key=key,
         base_url=row.base_url,
         temperature=row.temperature,
         allow_private=settings.ALLOW_PRIVATE_NETWORKS,

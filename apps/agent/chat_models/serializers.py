@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
-from apps.agent.chat_models.own_model import ModelFields
+from apps.agent.chat_models.checks.answers import NAMES
 from apps.agent.models import ModelProvider
 from apps.orgs.http.texts import NameField
 
@@ -43,7 +43,9 @@ class OwnModel(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class OwnModelChange(serializers.Serializer[ModelFields]):
+class _DraftFields(serializers.Serializer[Any]):
+    """The settings with which a model is reached."""
+
     provider = serializers.ChoiceField(ModelProvider.choices)
     model = NameField(max_length=120)
     key = serializers.CharField(
@@ -62,6 +64,18 @@ class OwnModelChange(serializers.Serializer[ModelFields]):
     temperature = serializers.FloatField(
         min_value=0, max_value=MAX_TEMPERATURE, allow_null=True, default=None
     )
+
+    def validate_key(self, value: str) -> str:
+        if not value.isascii() or any(not character.isprintable() for character in value):
+            raise serializers.ValidationError("Enter a key without special characters.", "invalid")
+        return value
+
+
+class ModelDraft(_DraftFields):
+    pass
+
+
+class OwnModelChange(_DraftFields):
     monthly_tokens = serializers.IntegerField(
         min_value=1,
         max_value=MAX_TOKENS,
@@ -73,10 +87,30 @@ class OwnModelChange(serializers.Serializer[ModelFields]):
         default=False, help_text="Whether record values may be sent to the provider."
     )
 
-    def validate_key(self, value: str) -> str:
-        if not value.isascii() or any(not character.isprintable() for character in value):
-            raise serializers.ValidationError("Enter a key without special characters.", "invalid")
-        return value
+
+class ModelCheck(serializers.Serializer[Any]):
+    draft = ModelDraft(
+        required=False,
+        help_text="Settings that are not saved. If left out, the model that answers now is checked.",
+    )
+
+
+class ModelCheckRow(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(NAMES)
+    title = serializers.CharField()
+    state = serializers.ChoiceField(["ok", "warning", "failed", "skipped"])
+    message = serializers.CharField()
+    next_step = serializers.CharField(help_text="Empty if nothing has to be done.")
+    ms = serializers.FloatField()
+    tokens = serializers.IntegerField(help_text="Input and output tokens.")
+
+
+class ModelCheckAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField(help_text="Whether nothing has failed. There may be warnings.")
+    model = serializers.CharField(help_text="provider:name")
+    checks = ModelCheckRow(many=True)
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
 
 
 class AgentStatus(serializers.Serializer[Any]):

@@ -67,11 +67,20 @@ class _Attempt:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An answer as the provider has sent it. `whole` is None if the answer had no parts that the client understands."""
+
+    whole: ChatGenerationChunk | None
+    texts: int  # number of parts with text
+
+
 class StrictModel(BaseChatModel):
     """Wraps the chat model of a provider. `client` is its HTTP client."""
 
     inner: BaseChatModel
     chunk_timeout: float
+    max_retries: int = MAX_RETRIES
     first_retry_wait: float = 1.0  # seconds; doubled for the second retry
     _client: Any = PrivateAttr()
     _secret: str = PrivateAttr()
@@ -81,12 +90,27 @@ class StrictModel(BaseChatModel):
         self._client, self._secret = client, secret
 
     @property
+    def client(self) -> Any:
+        """The HTTP client, which follows the egress policy."""
+        return self._client
+
+    @property
     def _llm_type(self) -> str:
         return "strict"
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
         await self._client.aclose()
+
+    async def ask_once(self, messages: Sequence[BaseMessage], **kwargs: Any) -> RawAnswer:
+        """Return one answer without checks and repairs, for the check of a model. Raises ModelFailed."""
+        attempt = _Attempt(0)
+        try:
+            async with aclosing(self._attempt(attempt, [*messages], None, kwargs)) as chunks:
+                texts = [chunk async for chunk in chunks]
+        except Exception as error:
+            raise ModelFailed(provider_errors.failure_of(error, secret=self._secret)) from None
+        return RawAnswer(attempt.whole, len(texts))
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
         if not tools:
@@ -160,7 +184,7 @@ class StrictModel(BaseChatModel):
         kwargs: dict[str, Any],
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the text of one answer. The request is sent again if it fails before the first text."""
-        for retries in range(MAX_RETRIES + 1):
+        for retries in range(self.max_retries + 1):
             attempt.begin()
             try:
                 async with aclosing(self._chunks(messages, stop, kwargs)) as chunks:
@@ -194,7 +218,7 @@ class StrictModel(BaseChatModel):
     async def _waited(self, error: Exception, retries: int) -> bool:
         """Wait before the request is sent again. Returns False if it should not be sent again."""
         failure = provider_errors.failure_of(error, secret=self._secret)
-        if retries >= MAX_RETRIES or not provider_errors.is_temporary(failure):
+        if retries >= self.max_retries or not provider_errors.is_temporary(failure):
             return False
         asked_wait = provider_errors.retry_after(error)
         wait = self.first_retry_wait * 2**retries if asked_wait is None else asked_wait

@@ -9,11 +9,13 @@ from rest_framework.response import Response
 
 from apps.agent.chat_models import own_model, status
 from apps.agent.chat_models import serializers as forms
+from apps.agent.chat_models.checks import services as checks
 from apps.agent.models import ModelSettings
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.orgs.versions import version_of_time
 from apps.web.schema import IF_MATCH, operation
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of
 
 EXAMPLE: dict[str, Any] = {
@@ -25,6 +27,23 @@ EXAMPLE: dict[str, Any] = {
     "monthly_tokens": 5_000_000,
     "values_allowed": False,
     "updated_at": "2026-11-22T09:00:00Z",
+}
+CHECK_EXAMPLE: dict[str, Any] = {
+    "ok": False,
+    "model": "openai_compatible:qwen3",
+    "checks": [
+        {
+            "name": "tool_calls",
+            "title": "Tool calls",
+            "state": "failed",
+            "message": "The model writes its tool calls as text, so nothing would be carried out.",
+            "next_step": "Choose a model that is made for tool calls.",
+            "ms": 812.4,
+            "tokens": 96,
+        }
+    ],
+    "input_tokens": 9_120,
+    "output_tokens": 212,
 }
 STATUS_EXAMPLE: dict[str, Any] = {
     "mode": "model",
@@ -94,6 +113,24 @@ class OwnModel(OrgView):
             "updated_at": row.updated_at,
         }
         return Response(body, headers={"ETag": etag(version_of_time(row.updated_at))})
+
+
+class CheckModel(OrgView):
+    permissions = {"post": Permission.SETTINGS_EDIT}
+
+    @operation(
+        "org_model_check",
+        tag="agent",
+        summary="Test a language model: the one that answers now, or settings that are not saved",
+        request=forms.ModelCheck,
+        answer=forms.ModelCheckAnswer,
+        errors=(409, 422, 429),
+        example=CHECK_EXAMPLE,
+        request_example={"draft": {"provider": "openai", "model": "gpt-5", "key": "a key"}},
+    )
+    def post(self, request: Request) -> SlowResponse:
+        draft = data_of(forms.ModelCheck, request).get("draft")
+        return self.wait_for(checks.check_model(org=self.org, by=self.principal, draft=draft))
 
 
 class AgentStatus(OrgView):

@@ -45,6 +45,8 @@ CALLS = {
     "unpack": "apps.engine.authoring.bundles",
 }
 
+Function = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
 _LEVELS: dict[str, LogLevel] = {
     "TRACE": "debug",
     "DEBUG": "debug",
@@ -96,7 +98,7 @@ def serve(request_fd: int, events_fd: int) -> None:
         if request["do"] == "run":
             _run_attempt(RunSpec.from_json(request["spec"]), channel, stop)
         else:
-            _run_call(request["name"], request["payload"], channel)
+            _run_call(request, channel)
     except Exception as error:  # outermost handler of the process
         channel.send(classify(error, side="state", redactor=Redactor()))
     _flush_standard_streams()
@@ -125,11 +127,12 @@ def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> None
     channel.send(outcome)
 
 
-def _run_call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
+def _run_call(request: Mapping[str, Any], channel: Channel) -> None:
+    payload: Mapping[str, Any] = request["payload"]
     redactor = redactor_of_payload(payload)
     _send_logs_to(channel, redactor, "warning")
     try:
-        response = _find_function(name)(payload)
+        response = _find_function(request["name"], request.get("module"))(payload)
     except Exception as error:  # outermost handler of the call
         side: Side = "destination" if payload.get("role") == "destination" else "source"
         channel.send(classify(error, side=side, redactor=redactor))
@@ -137,11 +140,11 @@ def _run_call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
     channel.send(Result(response))
 
 
-def _find_function(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-    if name not in CALLS:
+def _find_function(name: str, module: str | None) -> Function:
+    """Return the function of CALLS, or of the module of another app. The owner of the fork server names the module."""
+    if module is None and name not in CALLS:
         raise ProtocolError(f"There is no function {name!r}.")
-    function: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-    function = getattr(importlib.import_module(CALLS[name]), name)
+    function: Function = getattr(importlib.import_module(module or CALLS[name]), name)
     return function
 
 

@@ -147,15 +147,18 @@ class EngineSupervisor:
         timeout: float,
         *,
         cpu_seconds: int | None = None,
+        module: str | None = None,
     ) -> dict[str, JsonValue]:
         """Call one of the functions in `apps.engine.process.child.CALLS` in a child, and return its result.
 
+        With `module` it is a function of that module, which belongs to another app and is imported in the child.
         `apps.engine.answers` has the types of the results. Raises the `EngineError` of the child, `TimedOut` after
         `timeout` seconds, or `Unavailable` if the child could not start, was killed or broke the protocol.
         """
         request = {
             "do": "call",
             "name": name,
+            "module": module,
             "payload": payload,
             **self._request_limits(cpu_seconds),
         }

@@ -2032,6 +2032,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/org/model/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a language model: the one that answers now, or settings that are not saved
+         * @description Test a language model: the one that answers now, or settings that are not saved.
+         */
+        post: operations["org_model_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/org/restore": {
         parameters: {
             query?: never;
@@ -4123,6 +4143,49 @@ export interface components {
         MisfireEnum: "skip" | "run_once";
         /** @enum {string} */
         ModeEnum: "model" | "guided";
+        ModelCheckAnswer: {
+            /** @description Whether nothing has failed. There may be warnings. */
+            ok: boolean;
+            /** @description provider:name */
+            model: string;
+            checks: components["schemas"]["ModelCheckRow"][];
+            input_tokens: number;
+            output_tokens: number;
+        };
+        ModelCheckRequest: {
+            /** @description Settings that are not saved. If left out, the model that answers now is checked. */
+            draft?: components["schemas"]["ModelDraftRequest"];
+        };
+        ModelCheckRow: {
+            name: components["schemas"]["ModelCheckRowNameEnum"];
+            title: string;
+            state: components["schemas"]["ModelCheckRowStateEnum"];
+            message: string;
+            /** @description Empty if nothing has to be done. */
+            next_step: string;
+            /** Format: double */
+            ms: number;
+            /** @description Input and output tokens. */
+            tokens: number;
+        };
+        /** @enum {string} */
+        ModelCheckRowNameEnum: "reachable" | "key" | "streaming" | "tool_calls" | "call_ids" | "context" | "two_at_once" | "structured_output";
+        /** @enum {string} */
+        ModelCheckRowStateEnum: "ok" | "warning" | "failed" | "skipped";
+        /** @description The settings with which a model is reached. */
+        ModelDraftRequest: {
+            provider: components["schemas"]["ProviderEnum"];
+            model: string;
+            /** @description If left out, the stored key does not change. An empty text removes it. */
+            key?: string;
+            /**
+             * @description Required for an OpenAI-compatible server. If empty, the provider's own address.
+             * @default
+             */
+            base_url?: string;
+            /** Format: double */
+            temperature?: number | null;
+        };
         Month: {
             /**
              * Format: date
@@ -4283,6 +4346,7 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
+        /** @description The settings with which a model is reached. */
         OwnModelChangeRequest: {
             provider: components["schemas"]["ProviderEnum"];
             model: string;
@@ -16904,6 +16968,123 @@ export interface operations {
             };
             /** @description Changed meanwhile */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    org_model_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ModelCheckRequest"];
+            };
+        };
+        responses: {
+            /** @description Test a language model: the one that answers now, or settings that are not saved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCheckAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -113,6 +113,23 @@ def error_body(path: str, reply: Reply) -> Any:
     return {"error": {"message": reply.message, "type": "error", "code": None, "param": None}}
 
 
+def whole_body(path: str, reply: Reply) -> Any:
+    """Return the text of a reply as one JSON body, in the format of the provider that has this path."""
+    if path.endswith("/messages"):
+        content = [{"type": "text", "text": reply.text}]
+        usage = {"input_tokens": USAGE[0], "output_tokens": USAGE[1]}
+        return {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content,
+            "stop_reason": "end_turn", "usage": usage,
+        }  # fmt: skip
+    if ":streamGenerateContent" in path:
+        parts = {"role": "model", "parts": [{"text": reply.text}]}
+        return {"candidates": [{"content": parts, "finishReason": "STOP", "index": 0}]}
+    message = {"role": "assistant", "content": reply.text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {**_openai_base("m"), "object": "chat.completion", "choices": [choice]}
+
+
 def _openai_base(model: str) -> dict[str, Any]:
     return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
 

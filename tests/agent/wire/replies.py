@@ -40,6 +40,7 @@ class Reply:
     message: str = "The server had an error."  # of an error
     silence: float = 0.0  # seconds without a byte, in the middle of the stream
     has_usage: bool = True
+    is_stream: bool = True  # else one JSON body, as a server answers that cannot stream
 
 
 @dataclass(frozen=True)

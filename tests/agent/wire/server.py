@@ -34,6 +34,7 @@ class WireServer:
     url: str
     script: Script
     requests: list[WireRequest] = field(default_factory=list)
+    get_headers: list[dict[str, str]] = field(default_factory=list)  # of each GET request
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def base_url(self, provider: Provider) -> str:
@@ -82,6 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_state: WireServer
 
+    def do_GET(self) -> None:
+        self.server_state.get_headers.append({k.lower(): v for k, v in self.headers.items()})
+        self._send_error(Reply(status=404, message="There is nothing."))
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -89,15 +94,21 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if reply.status != 200:
                 self._send_error(reply)
+            elif not reply.is_stream:
+                self._send_json(200, formats.whole_body(self.path.partition("?")[0], reply), {})
             else:
                 self._send_stream(reply, str(body.get("model", "gemini-test")))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
     def _send_error(self, reply: Reply) -> None:
-        content = json.dumps(formats.error_body(self.path.partition("?")[0], reply)).encode()
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        body = formats.error_body(self.path.partition("?")[0], reply)
+        self._send_json(reply.status, body, reply.headers)
+
+    def _send_json(self, status: int, body: Any, headers: dict[str, str]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
