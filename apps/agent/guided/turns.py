@@ -19,6 +19,7 @@ from apps.agent.guided.matching import matching
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import NotUnderstood
 from apps.agent.models import Graph
+from apps.agent.sources import marking
 from apps.agent.tools import registry
 from apps.json import JsonObject
 
@@ -80,7 +81,7 @@ class ToolAnswer:
         if isinstance(error, Mapping):
             fields = error.get("fields") or ()
             details = "; ".join(str(field.get("message")) for field in fields)
-            return details or str(error.get("message") or "The tool failed.")
+            return details or marking.unmark(str(error.get("message") or "The tool failed."))
         return self.text
 
 

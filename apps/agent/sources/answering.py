@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.agent.models import DocumentKind, SourceDocument
-from apps.agent.sources import documents, marking
+from apps.agent.sources import documents, marking, repairs
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.plan import SourcePlan
 from apps.agent.tools.base import Answer, ToolContext
@@ -40,12 +40,12 @@ def describe_document(document: SourceDocument, part: int) -> Answer:
     try:
         proposed = documents.propose_plan(document.text, document_url=document.url)
     except UnreadableDocument as error:
-        content["problem"] = marking.neutralise(str(error.errors[0][1]))
+        content["problem"] = marking.mark(str(error.errors[0][1]))
         return _part(document, 1, content)
     if proposed is None:
         return _part(document, 1, content)
-    plan = plan_as_json(proposed.plan)
-    notes = [marking.neutralise(note) for note in proposed.notes[:20]]
+    plan = marking.mark_json(plan_as_json(proposed.plan))
+    notes = marking.mark("\n".join(proposed.notes[:20]))
     count = len(proposed.plan.streams)
     summary = f"Read {document.name[:100]}: a plan with {count} streams was made."
     return Answer({**content, "plan": plan, "notes": notes}, summary)
@@ -60,9 +60,8 @@ def _part(document: SourceDocument, number: int, content: dict[str, Any]) -> Ans
     count = marking.count_parts(document.text)
     text = marking.mark(marking.part_of(document.text, min(number, count)))
     facts = {"part": min(number, count), "parts": count, "cut_at_2_mb": document.truncated}
-    problem = content.get("problem")
-    summary = f"Read part {facts['part']} of {count} of {document.name[:100]}."
-    summary = f"{summary} {problem}" if problem else summary
+    problem = marking.unmark(content.get("problem", ""))
+    summary = f"Read part {facts['part']} of {count} of {document.name[:100]}. {problem}".strip()
     return Answer({**content, **facts, "text": text}, summary)
 
 
@@ -79,11 +78,11 @@ def describe_preview(context: ToolContext, trial: TrialAnswer) -> Answer:
     content: dict[str, Any] = {
         "records_read": count,
         "records_rejected": trial["rejected"],
-        "columns": trial["columns"],
+        "columns": marking.mark_json(trial["columns"]),
         "requests": requests,
     }
     if context.values_allowed:
-        content["records"] = trial["records"][:MAX_VALUES]
+        content["records"] = marking.mark_json(trial["records"][:MAX_VALUES])
     return Answer(content, f"Read {count} records with {len(trial['columns'])} columns.")
 
 
@@ -99,14 +98,14 @@ def _failed_preview(
     error = {
         "code": "preview_failed",
         "class": failure_class,
-        "message": marking.neutralise(message),
+        "message": marking.mark(message),
         "advice": ADVICE.get(failure_class, DEFAULT_ADVICE),
-        "evidence": [
-            marking.neutralise(hide_values(context, line)) for line in failure["evidence"][:10]
-        ],
+        "evidence": marking.mark(
+            "\n".join(hide_values(context, line) for line in failure["evidence"][:10])
+        ),
     }
     return Answer(
-        {"error": error, "requests": requests, "log": log, "needs_repair": True},
+        {**repairs.needed(context), "error": error, "requests": requests, "log": log},
         f"The preview failed: {message}",
         ok=False,
     )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
+
+import orjson
+
+from apps.live.events import dumps
 
 PART_LENGTH = 8_000  # characters
 # Anything that a model could read as the beginning or end of the block, also with spaces or other slashes inside.
@@ -20,6 +25,24 @@ BLOCK_ELEMENTS = frozenset(
 def mark(text: str) -> str:
     """Return the text in a block of data. The text cannot end the block: markers inside it are replaced."""
     return f"<data>\n{neutralise(text)}\n</data>"
+
+
+def mark_json(value: object) -> str:
+    """Return the value as JSON in a block of data."""
+    return mark(dumps(value))
+
+
+def unmark(text: str) -> str:
+    """Return the text of a block of data, or the text itself if it is no such block."""
+    return text.removeprefix("<data>\n").removesuffix("\n</data>")
+
+
+def read_json(block: object) -> Any:
+    """Return the value of a block that `mark_json` has made, or None."""
+    try:
+        return orjson.loads(unmark(block)) if isinstance(block, str) else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def neutralise(text: str) -> str:

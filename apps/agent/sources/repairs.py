@@ -1,21 +1,38 @@
-"""Limit how often the code of a source is repaired in one turn."""
+"""Limit how often the code of a source is repaired in one turn. The stored tool calls are counted, not what a model says."""
 
 from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from apps.agent.exceptions import RepairsUsedUp
 from apps.agent.models import Call
 from apps.agent.tools.base import ToolContext
+from apps.json import JsonObject
 
 MAX_REPAIRS = 3
 CHECKING_TOOLS = ("validate_source_code", "preview_source")
+
+
+def failed_checks(org_id: UUID, turn_id: UUID) -> QuerySet[Call]:
+    """Return the calls of this turn in which code has failed. Call it inside the org's scope."""
+    return Call.objects.for_org(org_id).filter(
+        turn_id=turn_id, tool__in=CHECKING_TOOLS, answer__startswith='{"needs_repair":true'
+    )
+
+
+def needed(context: ToolContext) -> JsonObject:
+    """Return the first fields of the answer of a check that has failed. `failed_checks` finds it by them."""
+    if context.turn_id is None:
+        return {"needs_repair": True}
+    earlier = failed_checks(context.org.pk, context.turn_id).count()
+    return {"needs_repair": True, "repairs_left": max(0, MAX_REPAIRS - earlier)}
 
 
 def require_repair_left(context: ToolContext) -> None:
     """Raise RepairsUsedUp if the first version and its three repairs have failed in this turn."""
     if context.turn_id is None:
         return
-    failed = Call.objects.for_org(context.org).filter(
-        turn_id=context.turn_id, tool__in=CHECKING_TOOLS, answer__contains='"needs_repair":true'
-    )
-    if failed.count() > MAX_REPAIRS:
+    if failed_checks(context.org.pk, context.turn_id).count() > MAX_REPAIRS:
         raise RepairsUsedUp

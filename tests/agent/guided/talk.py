@@ -13,6 +13,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from apps.agent.guided import planner
+from apps.agent.sources import marking
 from apps.agent.tools import registry
 
 
@@ -152,9 +153,14 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
                 "pipeline": {"id": new_id(12), "name": PIPELINES[1]["name"]},
             }
         case "fetch_documentation":
-            return {"plan": PLAN} if arguments["url"].endswith("openapi.json") else {"text": "Docs"}
+            return (
+                {"plan": marking.mark_json(PLAN)}
+                if arguments["url"].endswith("openapi.json")
+                else {"text": "Docs"}
+            )
         case "propose_source_plan":
-            return {"code": "class Shop: pass", "streams": ["orders"]}
+            code = marking.mark("class Shop: pass")
+            return {"code": code, "streams": marking.mark_json(["orders"])}
         case "save_source_version":
             return {"id": new_id(50), "name": arguments["name"], "version": 1}
         case "explain_pipeline":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from apps.agent.guided.requests import MakeSource
 from apps.agent.guided.turns import ToolAnswer, Turn
+from apps.agent.sources import marking
 
 NO_PLAN = (
     "This document is not an OpenAPI or Swagger document or a Postman collection. Guided mode cannot make a source from"
@@ -20,12 +21,13 @@ def make_source(turn: Turn, request: MakeSource) -> str:
     document = _document(turn, request)
     if document.was_cut:
         return TOO_LARGE
-    plan = document.content.get("plan")
+    plan = marking.read_json(document.content.get("plan"))
     if not isinstance(plan, dict):
         return NO_PLAN
     proposal = "This plan is made from the document. You can edit it."
     generated = turn.propose("propose_source_plan", {"plan": plan}, proposal).content
-    code, streams = str(generated["code"]), list(generated["streams"])
+    code = marking.unmark(str(generated["code"]))
+    streams = marking.read_json(generated["streams"]) or []
     if streams:
         _preview(turn, code, str(streams[0]))
     saving = "I propose to save the source. It may then reach the hosts that are shown."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.models import Graph
-from apps.agent.sources import generation, storage
+from apps.agent.sources import generation, marking, storage
 from apps.agent.sources.plan import Authentication, Pagination, PlannedStream
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.propose_source_plan.arguments import ProposeSourcePlan
@@ -36,10 +36,10 @@ def perform(context: ToolContext, arguments: ProposeSourcePlan) -> Answer:
     )
     report = checked_code.report
     content = {
-        "code": checked_code.code,
+        "code": marking.mark(checked_code.code),
         "hosts": report["hosts"],
-        "streams": [stream["name"] for stream in report["streams"]],
-        "settings": list(report["config_schema"]["properties"]),
+        "streams": marking.mark_json([stream["name"] for stream in report["streams"]]),
+        "settings": marking.mark_json(list(report["config_schema"]["properties"])),
         "secrets": report["secret_names"],
     }
     count = len(plan.streams)

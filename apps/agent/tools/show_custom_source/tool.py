@@ -22,7 +22,7 @@ def perform(context: ToolContext, arguments: ShowCustomSource) -> Answer:
         "name": marking.neutralise(source.name),
         "version": version.number,
         "approved_version": source.approved,
-        "streams": [marking.neutralise(stream["name"]) for stream in version.report["streams"]],
+        "streams": marking.mark_json([stream["name"] for stream in version.report["streams"]]),
         "hosts": version.report["hosts"],
         "part": part,
         "parts": count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apps.agent.models import Graph
-from apps.agent.sources import repairs
+from apps.agent.sources import marking, repairs
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.validate_source_code.arguments import ValidateSourceCode
 from apps.connectors import engine
@@ -21,33 +21,34 @@ def perform(context: ToolContext, arguments: ValidateSourceCode) -> SlowAnswer:
     _recheck(context.by)
     repairs.require_repair_left(context)
     run = partial(engine.validate, org_id=context.org.pk, code=arguments.code)
-    return SlowAnswer(SlowCall(run, _recheck), _render)
+    return SlowAnswer(SlowCall(run, _recheck), partial(_render, context))
 
 
 def _recheck(by: Principal) -> None:
     by.require(Permission.CUSTOM_SOURCES_EDIT)
 
 
-def _render(report: Report) -> Answer:
+def _render(context: ToolContext, report: Report) -> Answer:
     warnings = [_place(message) for message in report["warnings"][:MAX_MESSAGES]]
     if not report["valid"]:
         errors = [_place(message) for message in report["errors"][:MAX_MESSAGES]]
         error = {"code": "invalid_code", "message": errors[0]["message"], "errors": errors}
-        content = {"error": error, "warnings": warnings, "needs_repair": True}
+        content = {**repairs.needed(context), "error": error, "warnings": warnings}
         return Answer(content, f"The code has {len(report['errors'])} errors.", ok=False)
     content = {
         "valid": True,
         "warnings": warnings,
-        "streams": report["streams"],
+        "streams": marking.mark_json(report["streams"]),
         "hosts": report["hosts"],
-        "settings": list(report["config_schema"]["properties"]),
+        "settings": marking.mark_json(list(report["config_schema"]["properties"])),
     }
     return Answer(content, f"The code is valid and has {len(report['streams'])} streams.")
 
 
 def _place(message: object) -> dict[str, object]:
     fields = dict(message) if isinstance(message, dict) else {}
-    return {"line": fields.get("line"), "message": fields.get("message")}
+    message = marking.neutralise(str(fields.get("message")))
+    return {"line": fields.get("line"), "message": message}
 
 
 TOOL = Tool(
