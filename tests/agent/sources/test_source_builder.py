@@ -15,8 +15,9 @@ from langchain_core.messages import ToolMessage
 from apps.agent.guided import planner
 from apps.agent.guided.turns import Step
 from apps.agent.models import Call, SourceDocument, SourceSettings, Turn
-from apps.agent.sources import marking
-from apps.agent.turns import loop
+from apps.agent.sources import answering, generation, marking
+from apps.agent.sources.plan import MAX_STREAMS, SourcePlan
+from apps.agent.turns import answers, loop
 from apps.connectors.models import CustomSource
 from apps.orgs.roles import Role
 from tests.agent.sources.local_api import STYLES, TOKEN, LocalApi, serve
@@ -307,3 +308,19 @@ def test_only_the_owner_of_a_conversation_adds_documents_and_settings(
         posted = client.post(f"{URL}/{talk.id}/documents", document, format="json")
         saved = client.put(f"{URL}/{talk.id}/source-settings", settings, format="json")
         assert {posted.status_code, saved.status_code} == {status}
+
+
+def test_a_plan_with_the_largest_number_of_streams_fits_into_the_answer_for_the_model() -> None:
+    document = json.loads(
+        document_of(LocalApi("bearer", "offset", STYLES[2], "openapi"), "http://a.example/v1")
+    )
+    operation = document["paths"].pop("/orders")
+    for number in range(MAX_STREAMS + 5):
+        document["paths"][f"/warehouse/customer-orders-{number:02}"] = operation
+    text = json.dumps(document)
+    read = SourceDocument(name="openapi.json", kind="openapi", text=text, url="")
+    answer = answering.describe_document(read, 0)
+    assert len(marking.read_json(answer.content["plan"])["streams"]) == MAX_STREAMS
+    assert len(answers.text_for_model(answer)) <= answers.MAX_MODEL_TEXT
+    plan = SourcePlan.model_validate(marking.read_json(answer.content["plan"]))
+    assert len(generation.generate(plan)) < answers.MAX_MODEL_TEXT * 0.9
