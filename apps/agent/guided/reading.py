@@ -70,7 +70,7 @@ def _explain(text: str, sentence: Sentence) -> Request | None:
     end = len(words)
     while end > start and words[end - 1] and _is_symptom(words[end - 1]):
         end -= 1
-    return Explain(sentence.name(start, end))
+    return Explain(sentence.name(start, end), wants_change=words[position] in vocabulary.FIX)
 
 
 def _is_symptom(word: str) -> bool:

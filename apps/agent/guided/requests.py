@@ -48,9 +48,13 @@ class ShowPipeline:
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """Explain why a pipeline or the page's run is late, failing, waiting or empty, and propose a change that helps."""
+    """Explain why a pipeline or the page's run is late, failing, waiting or empty, and propose a change that helps.
+
+    `wants_change` is true for "fix it": then the answer says so if no change is known.
+    """
 
     name: str = ""
+    wants_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ EXPLAIN = frozenset(
         "explain",
         "diagnose",
         "fix",
+        "repair",
+        "solve",
         "debug",
         "investigate",
         "troubleshoot",
@@ -44,6 +46,7 @@ EXPLAIN = frozenset(
         "happened",
     }
 )
+FIX = frozenset({"fix", "repair", "solve"})
 # These verbs make a pipeline; the ones of BUILD only together with "pipeline", or with "from" and "to".
 COPY = _words("sync copy load replicate import export transfer ingest pull push mirror move send")
 BUILD = _words(

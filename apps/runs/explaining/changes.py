@@ -1,9 +1,11 @@
-"""What was changed between the last successful run and the first failure after it."""
+"""What was changed before something went wrong: a failure, a run without records, or no run at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from apps.connectors.models import Connector
 from apps.orgs.models import AuditEvent
@@ -11,33 +13,65 @@ from apps.orgs.roles import Permission
 from apps.pipelines.history import services as history
 from apps.pipelines.history.diffs import Change
 from apps.runs.explaining.findings import AUDIT_PATH, Evidence, PipelineFacts, time_text
+from apps.runs.snapshots import RunSnapshot
 
 MAX_CHANGES = 5
 MAX_VALUE = 80  # characters of a value
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The time in which a change may have caused what is explained. `position` is a text about its place in time."""
+
+    since: datetime
+    until: datetime
+    first_version: int  # the version at the beginning of the period
+    last_version: int
+    position: str
+
+
 def change_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
-    """Yield the changes before the first failure since the last success. Without a failure, there is nothing to explain."""
-    failure, success = facts.first_failure, facts.last_success
-    if facts.newest_failure is None or failure is None:
-        return
-    since = success["created_at"] if success else facts.pipeline.created_at
-    until = failure["started_at"] or failure["created_at"]
-    if success is not None:
-        yield from _version_evidence(facts, success["version"], failure["version"])
-    yield from _connector_evidence(facts, since, until)
-    yield from _audit_evidence(facts, since, until)
+    """Yield the changes before the first failed or empty run, and the changes after the last run."""
+    for period in _periods(facts):
+        yield from _version_evidence(facts, period)
+        yield from _connector_evidence(facts, period)
+        yield from _audit_evidence(facts, period)
 
 
-def _version_evidence(facts: PipelineFacts, before: int, after: int) -> Iterator[Evidence]:
-    pipeline_id = facts.pipeline.pk
-    for number in range(after, max(before, after - MAX_CHANGES), -1):
+def _periods(facts: PipelineFacts) -> Iterator[Period]:
+    if facts.newest_failure is not None and facts.first_failure is not None:
+        before = "before the first failed run"
+        yield _period_between(facts, facts.last_success, facts.first_failure, before)
+    elif facts.first_empty_run is not None:
+        before = "before the first run without records"
+        yield _period_between(facts, facts.last_run_with_records, facts.first_empty_run, before)
+    pipeline = facts.pipeline
+    newest = next(iter(facts.runs), None)
+    since = newest["created_at"] if newest else pipeline.created_at
+    first_version = newest["version"] if newest else 1
+    after = "after the last run was created" if newest else "before the first run"
+    yield Period(since, facts.now, first_version, pipeline.version, after)
+
+
+def _period_between(
+    facts: PipelineFacts, good: RunSnapshot | None, bad: RunSnapshot, position: str
+) -> Period:
+    """Return the time between a run that was as expected, or the creation of the pipeline, and one that was not."""
+    since = good["created_at"] if good else facts.pipeline.created_at
+    until = bad["started_at"] or bad["created_at"]
+    first_version = good["version"] if good else bad["version"]
+    return Period(since, until, first_version, bad["version"], position)
+
+
+def _version_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
+    pipeline_id, last = facts.pipeline.pk, period.last_version
+    for number in range(last, max(period.first_version, last - MAX_CHANGES), -1):
         version = history.find_version(
             org=facts.org, by=facts.by, pipeline_id=pipeline_id, number=number
         )
         person = version.created_by
         name = f" by {person.name or person.email}" if person else ""
-        text = f"Version {number} was saved{name} at {time_text(version.created_at)}, before the first failed run"
+        text = f"Version {number} was saved{name} at {time_text(version.created_at)}, {period.position}"
         changes = history.compare_versions(
             org=facts.org, by=facts.by, pipeline_id=pipeline_id, before=number - 1, after=number
         )
@@ -48,36 +82,51 @@ def _version_evidence(facts: PipelineFacts, before: int, after: int) -> Iterator
 def _change_text(change: Change) -> str:
     if change["secret"]:
         return f"{change['field']} changed (secret)"
-    before, after = (str(value)[:MAX_VALUE] for value in (change["before"], change["after"]))
-    return f"{change['field']}: {before} -> {after}"
+    return _values_text(change["field"], change["before"], change["after"])
 
 
-def _connector_evidence(
-    facts: PipelineFacts, since: datetime, until: datetime
-) -> Iterator[Evidence]:
+def _values_text(field: str, before: object, after: object) -> str:
+    return f"{field}: {str(before)[:MAX_VALUE]} -> {str(after)[:MAX_VALUE]}"
+
+
+def _connector_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
     pipeline = facts.pipeline
     ids = [pipeline.source_connector_id, pipeline.destination_connector_id]
     rows = Connector.objects.for_org(facts.org).filter(
-        pk__in=[pk for pk in ids if pk], updated_at__gt=since, updated_at__lte=until
+        pk__in=[pk for pk in ids if pk],
+        created_at__lte=period.since,
+        updated_at__gt=period.since,
+        updated_at__lte=period.until,
     )
     for connector in rows.order_by("role"):
         text = (
-            f"The {connector.role} connector {connector.name} was changed at {time_text(connector.updated_at)}, before"
-            " the first failed run."
+            f"The {connector.role} connector {connector.name} was changed at {time_text(connector.updated_at)},"
+            f" {period.position}."
         )
         yield Evidence(text, facts.path)
 
 
-def _audit_evidence(facts: PipelineFacts, since: datetime, until: datetime) -> Iterator[Evidence]:
-    """Yield the audit events of the pipeline, for members who may see the audit log."""
+def _audit_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
+    """Yield the audit events of the pipeline and its connectors, for members who may see the audit log."""
+    pipeline = facts.pipeline
     if not facts.by.may(Permission.AUDIT_VIEW):
         return
+    ids = [pipeline.pk, pipeline.source_connector_id, pipeline.destination_connector_id]
     events = AuditEvent.objects.for_org(facts.org).filter(
-        object_id=facts.pipeline.pk, at__gt=since, at__lte=until
+        object_id__in=[pk for pk in ids if pk], at__gt=period.since, at__lte=period.until
     )
-    for event in events.order_by("-at")[:MAX_CHANGES]:
-        fields = ", ".join(sorted(event.changes)[:MAX_CHANGES])
+    for event in events.exclude(action__endswith=".create").order_by("-at")[:MAX_CHANGES]:
         text = (
-            f"Audit log: {event.action} by {event.actor_label} at {time_text(event.at)} ({fields})."
+            f"Audit log: {event.action} of {event.object_label} by {event.actor_label} at {time_text(event.at)},"
+            f" {period.position}"
         )
-        yield Evidence(text, AUDIT_PATH)
+        yield Evidence(text, AUDIT_PATH, quote=_audited_changes(event.changes))
+
+
+def _audited_changes(changes: dict[str, Any]) -> str:
+    """Return the changed fields with their values. The audit log has masked the secrets in them."""
+    return "; ".join(
+        _values_text(field, *changes[field])
+        for field in sorted(changes)[:MAX_CHANGES]
+        if isinstance(changes[field], list) and len(changes[field]) == 2
+    )

@@ -31,12 +31,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedChange:
-    """Settings of the pipeline that would help. A value that is None does not change."""
+    """Settings of the pipeline that would help. A value that is None does not change.
+
+    `restored_version` is an old version of the definition that becomes the newest one again.
+    """
 
     reason: str
     timeout_seconds: int | None = None
     max_attempts: int | None = None
     interval_seconds: int | None = None
+    enabled: bool | None = None
+    paused: bool | None = None
+    restored_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class Explanation:
 class PipelineFacts:
     """A pipeline with its schedule and its newest runs, newest first.
 
-    `failure_count` and `first_failure` are about the failed runs since the last successful run.
+    `failure_count` and `first_failure` are about the failed runs since the last successful run. `first_empty_run` and
+    `last_run_with_records` are about successful runs; they are None if the newest successful run read records.
     """
 
     org: Org
@@ -62,6 +69,8 @@ class PipelineFacts:
     last_success: RunSnapshot | None
     first_failure: RunSnapshot | None
     failure_count: int
+    last_run_with_records: RunSnapshot | None
+    first_empty_run: RunSnapshot | None
     now: datetime
 
     @property
@@ -81,6 +90,20 @@ class PipelineFacts:
         """The newest run that has ended, if it failed."""
         newest = next(iter(self.ended_runs), None)
         return newest if newest and newest["status"] == Status.FAILED else None
+
+    @property
+    def run_with_problems(self) -> RunSnapshot | None:
+        """The run whose log is read: a run that waits for its next attempt, or the newest that ended not as expected.
+
+        A run that succeeded is one of them if it read no records or rejected some.
+        """
+        if (live := self.live_run) is not None and live["attempt"]:
+            return live
+        newest = next(iter(self.ended_runs), None)
+        if newest is None or newest["status"] != Status.SUCCEEDED:
+            return newest
+        progress = newest["progress"]
+        return newest if progress["read"] == 0 or progress["rejected"] else None
 
 
 def run_path(run: RunSnapshot) -> str:

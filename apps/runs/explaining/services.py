@@ -33,21 +33,21 @@ CODE_FIELDS = frozenset(
 
 
 def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanation]:
-    """Return the call that explains the pipeline's state. Only the log of a failed run is slow. Raises NotFound."""
+    """Return the call that explains the pipeline's state. Only reading the log of a run is slow. Raises NotFound."""
     facts = _load_facts(org, by, pipeline_id)
     evidence = (*timing_evidence(facts), *result_evidence(facts), *change_evidence(facts))
     explanation = Explanation(pipeline_id, facts.pipeline.name, evidence, suggest_change(facts))
-    failure = facts.newest_failure
+    run = facts.run_with_problems
 
     def recheck_access(principal: Principal) -> object:
         return find_pipeline(org=org, by=principal, pipeline_id=pipeline_id)
 
-    if failure is None:
+    if run is None:
         return SlowCall(lambda: explanation, recheck_access)
-    read_log = _log_call(org, by, failure).run
+    read_log = _log_call(org, by, run).run
 
     def load() -> Explanation:
-        return replace(explanation, evidence=(*evidence, *_log_evidence(failure, read_log())))
+        return replace(explanation, evidence=(*evidence, *_log_evidence(run, read_log())))
 
     return SlowCall(load, recheck_access)
 
@@ -56,10 +56,8 @@ def _load_facts(org: Org, by: Principal, pipeline_id: UUID) -> PipelineFacts:
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     rows = visibility.runs(org, by).filter(pipeline=pipeline)
     last_success = _newest(org, rows.filter(status=Status.SUCCEEDED))
-    failures = rows.filter(status=Status.FAILED)
-    if last_success is not None:
-        failures = failures.filter(created_at__gt=last_success["created_at"])
-    first_id = failures.order_by("created_at", "id").values_list("id", flat=True).first()
+    failures = _created_after(last_success, rows.filter(status=Status.FAILED))
+    with_records, first_empty = _empty_runs(org, rows.filter(status=Status.SUCCEEDED), last_success)
     return PipelineFacts(
         org=org,
         by=by,
@@ -67,10 +65,31 @@ def _load_facts(org: Org, by: Principal, pipeline_id: UUID) -> PipelineFacts:
         schedule=schedule_of(org, pipeline),
         runs=queries.newest_runs(rows, org_id=org.pk, limit=MAX_RUNS),
         last_success=last_success,
-        first_failure=snapshots.run(org_id=org.pk, run_id=first_id) if first_id else None,
+        first_failure=_oldest(org, failures),
         failure_count=failures.count(),
+        last_run_with_records=with_records,
+        first_empty_run=first_empty,
         now=timezone.now(),
     )
+
+
+def _empty_runs(
+    org: Org, successes: QuerySet[Run], newest: RunSnapshot | None
+) -> tuple[RunSnapshot | None, RunSnapshot | None]:
+    """Return the last run that read records, and the first run after it that read none, if the newest read none."""
+    if newest is None or newest["progress"]["read"] > 0:
+        return None, None
+    with_records = _newest(org, successes.filter(records_read__gt=0))
+    return with_records, _oldest(org, _created_after(with_records, successes))
+
+
+def _created_after(run: RunSnapshot | None, rows: QuerySet[Run]) -> QuerySet[Run]:
+    return rows if run is None else rows.filter(created_at__gt=run["created_at"])
+
+
+def _oldest(org: Org, rows: QuerySet[Run]) -> RunSnapshot | None:
+    oldest_id = rows.order_by("created_at", "id").values_list("id", flat=True).first()
+    return snapshots.run(org_id=org.pk, run_id=oldest_id) if oldest_id else None
 
 
 def _newest(org: Org, rows: QuerySet[Run]) -> RunSnapshot | None:

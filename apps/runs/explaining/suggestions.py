@@ -10,14 +10,48 @@ from apps.runs.snapshots import TIMEOUT_STEPS, FailureSnapshot
 MAX_TIMEOUT = 7 * 86400  # seconds
 MORE_ATTEMPTS = 3
 INTERVALS = (300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
+CAUSED_BY_SETTINGS = frozenset(
+    {
+        FailureClass.CONFIGURATION,
+        FailureClass.CONTRACT,
+        FailureClass.SOURCE,
+        FailureClass.DESTINATION,
+        FailureClass.MEMORY,
+    }
+)
 RESERVE = 1.2  # an interval is this many times as long as a run
 
 
 def suggest_change(facts: PipelineFacts) -> SuggestedChange | None:
+    """Return the change that helps most, or None. A user has to approve it before it is made."""
     run = facts.newest_failure
     if run is not None and run["failure"] is not None:
-        return _change_after_failure(facts, run["failure"])
+        return _change_after_failure(facts, run["failure"]) or _restored_version(facts)
+    if not facts.pipeline.enabled:
+        reason = "The pipeline is disabled. Its schedule starts runs only if it is enabled."
+        return SuggestedChange(reason, enabled=True)
+    if facts.schedule and facts.schedule.paused_at is not None:
+        reason = "The schedule is paused. It starts runs only after it is resumed."
+        return SuggestedChange(reason, paused=False)
     return _longer_interval(facts)
+
+
+def _restored_version(facts: PipelineFacts) -> SuggestedChange | None:
+    """Suggest to undo the change between the last successful run and the first failed one, if it is not undone yet."""
+    success, failure, newest = facts.last_success, facts.first_failure, facts.newest_failure
+    if success is None or failure is None or newest is None or newest["failure"] is None:
+        return None
+    if newest["failure"]["class"] not in CAUSED_BY_SETTINGS or newest["failure"]["retryable"]:
+        return None
+    was_changed = success["version"] < failure["version"] == newest["version"]
+    if not was_changed or newest["version"] != facts.pipeline.version:
+        return None
+    number = success["version"]
+    reason = (
+        f"Runs of version {number} succeeded, and the runs of version {newest['version']} fail. Restoring version"
+        f" {number} undoes the change."
+    )
+    return SuggestedChange(reason, restored_version=number)
 
 
 def _change_after_failure(facts: PipelineFacts, failure: FailureSnapshot) -> SuggestedChange | None:

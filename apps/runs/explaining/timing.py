@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from statistics import median
 
+from apps.engine.failures import USER_CODE_PREFIXES
 from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import words
+from apps.runs import snapshots
 from apps.runs.explaining.findings import Evidence, PipelineFacts, run_path, time_text
 from apps.runs.models import Status
 from apps.runs.snapshots import RunSnapshot
@@ -22,6 +24,7 @@ def timing_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
     yield from _schedule_evidence(facts)
     if (run := facts.live_run) is not None:
         yield _live_run_evidence(run)
+        yield from _failed_attempt_evidence(facts, run)
     yield from _duration_evidence(facts)
 
 
@@ -72,6 +75,18 @@ def _next_run_evidence(facts: PipelineFacts, schedule: Schedule) -> Evidence:
         return Evidence(text, facts.path)
     text = f"The schedule is: {words.describe(schedule)}. The next run is due at {time_text(due)}."
     return Evidence(text, facts.path)
+
+
+def _failed_attempt_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
+    """Yield why the last attempt failed, after which the run waits or runs again."""
+    attempts = snapshots.attempts(facts.org.pk, run["id"]) if run["attempt"] else []
+    failed = next((attempt for attempt in reversed(attempts) if attempt["failure"]), None)
+    if failed is None or failed["failure"] is None:
+        return
+    message = failed["failure"]["message"]
+    text = f"Its attempt {failed['number']} failed at {time_text(failed['finished_at'])}, class {failed['failure']['class']}"
+    by_code = message.startswith(USER_CODE_PREFIXES)
+    yield Evidence(text, run_path(run), quote=message, by_code=by_code)
 
 
 def _live_run_evidence(run: RunSnapshot) -> Evidence:

@@ -93,10 +93,15 @@ def test_a_pipeline_is_changed_shown_and_deleted(world: World) -> None:
 
 def test_an_explanation_is_made_of_evidence_with_links(world: World) -> None:
     pipeline = make_pipeline(world, name="flights", enabled=False)
-    turn = say(begin(world), "why does flights not run?")
-    assert turn["status"] == "done", turn
+    talk = begin(world)
+    turn = say(talk, "why does flights not run?")
+    assert turn["status"] == "waiting", turn
     assert "This is known about flights:" in last_text(turn)
     assert f"/pipelines/{pipeline.pk}" in last_text(turn)
+    assert talk.open_request()["card"]["changes"] == [
+        {"field": "enabled", "before": False, "after": True}
+    ]
+    assert last_text(approve(talk)) == "flights is enabled."
 
 
 def test_what_is_missing_is_asked_and_the_answer_is_a_message(world: World) -> None:

@@ -13,6 +13,7 @@ from apps.agent.guided import vocabulary
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import ConnectSystem, Explain, MakeSource
 from apps.pipelines.schedules.english import parse_words
+from tests.agent.guided import talk
 from tests.agent.guided.talk import Talk, new_id
 
 SIX_HOURS = {"interval_seconds": 21_600, "timezone": "UTC"}
@@ -239,7 +240,22 @@ EXPLANATIONS = {
 
 @pytest.mark.parametrize("text", EXPLANATIONS)
 def test_questions_about_reasons_name_a_pipeline_or_the_page(text: str) -> None:
-    assert read_request(text) == Explain(EXPLANATIONS[text])
+    is_fix = text.startswith("fix")
+    assert read_request(text) == Explain(EXPLANATIONS[text], wants_change=is_fix)
+
+
+def test_a_fix_without_a_known_change_says_so() -> None:
+    said = Talk().ask("fix flights").said
+    assert "The last run took too long." in said
+    assert "I know no change of the settings that would help." in said
+
+
+def test_a_paused_schedule_is_resumed_with_enable(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused = {**talk._detail(new_id(11)), "schedule": {"paused_at": "2026-01-01T00:00:00Z"}}
+    monkeypatch.setattr(talk, "_detail", lambda pipeline_id: paused)
+    said = Talk().ask("resume flights")
+    assert said.last == ("set_schedule_paused", {**ON_FLIGHTS, "paused": False})
+    assert said.said == "The schedule of Flights to Parquet is resumed."
 
 
 def test_an_explanation_has_links_and_proposes_the_change_that_helps() -> None:

@@ -12,7 +12,7 @@ from apps.orgs.roles import Role
 from apps.pipelines import services
 from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import services as schedules
-from apps.runs.models import Run, Status
+from apps.runs.models import Attempt, Run, Status
 from tests.agent.tools.runs import TIMEOUT, end_run, ended_run, line, start_run, write_log
 from tests.agent.tools.use import card, error_code, use
 from tests.world import World, make_pipeline
@@ -168,3 +168,106 @@ def test_a_stranger_gets_no_explanation(world: World, stranger: World) -> None:
     answer = use(stranger, "explain_pipeline", pipeline_id=str(pipeline.pk))
 
     assert error_code(answer) == "not_found"
+
+
+def test_a_disabled_pipeline_is_explained_by_the_change_and_can_be_enabled(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    ended_run(world, pipeline)
+    with world.scope():
+        services.set_enabled(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, enabled=False)
+    content = explain(world, pipeline, Role.ADMIN)
+    found = "\n".join(item["text"] for item in content["evidence"])
+
+    assert "Audit log: pipeline.update of flights by" in found
+    assert "after the last run was created: enabled: True -> False" in found
+    assert suggested_card(world, content)["changes"] == [
+        {"field": "enabled", "before": False, "after": True}
+    ]
+
+
+def test_a_paused_schedule_can_be_resumed(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    ended_run(world, pipeline)
+    with world.scope():
+        schedules.pause(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, note="Moving")
+    shown = suggested_card(world, explain(world, pipeline))
+
+    assert shown["title"] == "Resume the schedule of flights"
+    assert shown["changes"] == [{"field": "schedule.paused", "before": True, "after": False}]
+    assert shown["facts"][0]["value"].endswith("06:00 UTC")
+
+
+def test_the_change_that_broke_a_pipeline_can_be_undone(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    change_table(world, pipeline, "all_flights")
+    ended_run(world, pipeline, Status.FAILED, **WITH_VALUES)
+    content = explain(world, pipeline)
+
+    assert "Restoring version 1 undoes the change" in content["suggested_change"]["reason"]
+    assert suggested_card(world, content)["changes"] == [
+        {"field": "streams.0.table", "before": "all_flights", "after": "generated"}
+    ]
+
+
+def test_a_version_is_not_restored_if_the_failure_may_pass_or_a_newer_version_exists(
+    world: World,
+) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    change_table(world, pipeline, "second")
+    may_pass = {**WITH_VALUES, "failure_retryable": True}
+    ended_run(world, pipeline, Status.FAILED, **may_pass)
+    assert "suggested_change" not in explain(world, pipeline)
+    ended_run(world, pipeline, Status.FAILED, **WITH_VALUES)
+    assert "suggested_change" in explain(world, pipeline)
+    change_table(world, pipeline, "third")
+    assert "suggested_change" not in explain(world, pipeline)
+
+
+def test_an_empty_run_is_explained_by_the_change_before_it_and_by_its_log(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline, records_read=10)
+    change_table(world, pipeline, "all_flights")
+    first = start_run(world, pipeline)
+    write_log(world, first, line("fine"), line("The page has no records", "warning"))
+    end_run(world, first)
+    found = explain(world, pipeline)["evidence"]
+    text = "\n".join(item["text"] for item in found)
+
+    assert "It read 0 records" in text
+    assert "Version 2 was saved" in text
+    assert "before the first run without records: streams.0.table" in text
+    assert f"/runs/{first}?line=1" in [item["link"] for item in found]
+
+
+def test_a_run_that_waits_for_its_next_attempt_names_the_failure_of_the_last_one(
+    world: World,
+) -> None:
+    pipeline = make_pipeline(world, max_attempts=3)
+    run_id = start_run(world, pipeline)
+    later = timezone.now() + timedelta(minutes=5)
+    with world.scope():
+        Run.objects.for_org(world.org).filter(pk=run_id).update(attempt=1, not_before=later)
+        Attempt.unscoped.create(
+            org=world.org, run_id=run_id, number=1, outcome="failed", worker="tests",
+            started_at=timezone.now(), finished_at=timezone.now(), **RATE_LIMIT
+        )  # fmt: skip
+    found = texts(world, pipeline)
+
+    assert "A run has been waiting since" in found
+    assert "next try at" in found
+    assert "Its attempt 1 failed at" in found
+    assert "class rate_limit: The source answered 429" in found
+
+
+def suggested_card(world: World, content: Any) -> Any:
+    """Return the card that the user approves."""
+    suggestion = content["suggested_change"]
+    return card(world, suggestion["tool"], **suggestion["arguments"])
+
+
+def change_table(world: World, pipeline: Any, table: str) -> None:
+    with world.scope():
+        changes: Any = {"config": {"streams": [{"table": table}]}}
+        services.update(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes=changes)

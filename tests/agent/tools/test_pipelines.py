@@ -26,6 +26,8 @@ WRITES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("delete_pipeline", {}),
     ("run_pipeline", {}),
     ("set_pipeline_enabled", {"enabled": False}),
+    ("set_schedule_paused", {"paused": True}),
+    ("restore_pipeline_version", {"number": 1}),
 )
 each_write = pytest.mark.parametrize(("name", "arguments"), WRITES)
 

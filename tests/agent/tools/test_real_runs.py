@@ -10,6 +10,8 @@ import pytest
 
 from apps.agent.guided.turns import Step
 from apps.connectors import engine
+from apps.orgs.principals import SYSTEM
+from apps.pipelines import services
 from tests.agent.test_turns import begin, decide, script, show, work
 from tests.agent.tools.use import use
 from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
@@ -100,3 +102,34 @@ def test_an_edited_change_is_made_and_its_card_is_computed_again(
     detail = client.get(f"/api/v1/pipelines/{pipeline.pk}").json()
     assert detail["timeout_seconds"] == 180
     assert json.dumps(detail).count("120") == 0
+
+
+def test_a_real_change_that_broke_a_pipeline_is_undone_by_the_suggested_call(world: World) -> None:
+    pipeline = pipeline_to_log(world, max_attempts=1)
+    assert finish_run(world, pipeline)["status"] == "succeeded"
+    change_source(world, pipeline, {"fail_after": 0, "failure": "configuration"})
+    assert finish_run(world, pipeline)["status"] == "failed"
+    content = use(world, "explain_pipeline", pipeline_id=str(pipeline.pk)).content
+    assert "Version 2 was saved" in str(content["evidence"])
+    suggestion = content["suggested_change"]
+    assert use(world, suggestion["tool"], **suggestion["arguments"]).ok
+    assert finish_run(world, pipeline)["status"] == "succeeded"
+
+
+def test_a_real_run_without_records_is_explained_by_the_change_before_it(world: World) -> None:
+    pipeline = pipeline_to_log(world)
+    finish_run(world, pipeline)
+    change_source(world, pipeline, {"rows": 0})
+    run = finish_run(world, pipeline)
+    assert run["status"] == "succeeded"
+    content = use(world, "explain_pipeline", pipeline_id=str(pipeline.pk)).content
+
+    found = "\n".join(item["text"] for item in content["evidence"])
+    assert "It read 0 records" in found
+    assert "before the first run without records: source.config.rows: 10 -> 0" in found
+
+
+def change_source(world: World, pipeline: Any, config: dict[str, Any]) -> None:
+    with world.scope():
+        changes: Any = {"config": {"source": {"config": config}}}
+        services.update(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes=changes)

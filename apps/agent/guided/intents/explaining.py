@@ -9,6 +9,16 @@ from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import Explain
 from apps.agent.guided.turns import Turn
 
+NO_CHANGE = (
+    "I know no change of the settings that would help. The lines above say what to look at. To try the newest failed"
+    ' run again, say "retry it".'
+)
+DONE = {  # {tool that made the change: what is said then}
+    "set_pipeline_enabled": "{name} is enabled.",
+    "set_schedule_paused": "The schedule of {name} is resumed.",
+    "restore_pipeline_version": "The earlier version of {name} is restored.",
+}
+
 
 def explain(turn: Turn, request: Explain) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
@@ -16,10 +26,11 @@ def explain(turn: Turn, request: Explain) -> str:
     text = _text(str(pipeline["name"]), answer)
     suggestion = answer.get("suggested_change")
     if not isinstance(suggestion, dict):
-        return text
-    proposal = f"{text}\n\n{suggestion['reason']} I propose this change of the settings."
-    turn.propose(str(suggestion["tool"]), suggestion["arguments"], proposal)
-    return f"The settings of {pipeline['name']} are changed."
+        return f"{text}\n\n{NO_CHANGE}" if request.wants_change else text
+    tool = str(suggestion["tool"])
+    proposal = f"{text}\n\n{suggestion['reason']} I propose this change."
+    turn.propose(tool, suggestion["arguments"], proposal)
+    return DONE.get(tool, "The settings of {name} are changed.").format(name=pipeline["name"])
 
 
 def _text(name: str, answer: Mapping[str, Any]) -> str:

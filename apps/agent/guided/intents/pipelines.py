@@ -75,10 +75,29 @@ def _set_enabled(turn: Turn, name: str, *, enabled: bool) -> str:
     pipeline = finding.find_pipeline(turn, name)
     state, verb = ("enabled", "enable") if enabled else ("disabled", "disable")
     if pipeline.get("enabled") is enabled:
+        if enabled and _is_paused(turn, pipeline):
+            return _resume(turn, pipeline)
         return f"{pipeline['name']} is already {state}."
     arguments: dict[str, Any] = {"pipeline_id": str(pipeline["id"]), "enabled": enabled}
     turn.propose("set_pipeline_enabled", arguments, f"I propose to {verb} {pipeline['name']}.")
     return f"{pipeline['name']} is {state}."
+
+
+def _is_paused(turn: Turn, pipeline: JsonObject) -> bool:
+    detail = turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content
+    schedule = detail.get("schedule")
+    return isinstance(schedule, dict) and schedule.get("paused_at") is not None
+
+
+def _resume(turn: Turn, pipeline: JsonObject) -> str:
+    name = pipeline["name"]
+    arguments: dict[str, Any] = {"pipeline_id": str(pipeline["id"]), "paused": False}
+    turn.propose(
+        "set_schedule_paused",
+        arguments,
+        f"The schedule of {name} is paused. I propose to resume it.",
+    )
+    return f"The schedule of {name} is resumed."
 
 
 def _delete(turn: Turn, name: str) -> str:

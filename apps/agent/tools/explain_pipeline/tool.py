@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
@@ -27,11 +26,7 @@ def _render(context: ToolContext, explanation: Explanation) -> Answer:
     ]
     content: dict[str, object] = {"pipeline": explanation.pipeline_name, "evidence": evidence}
     if explanation.suggestion is not None:
-        content["suggested_change"] = {
-            "reason": explanation.suggestion.reason,
-            "tool": "update_pipeline",
-            "arguments": _update_arguments(explanation, explanation.suggestion),
-        }
+        content["suggested_change"] = _suggested_call(explanation, explanation.suggestion)
     summary = f"Found {len(evidence)} facts about {explanation.pipeline_name}."
     return Answer(content, summary, links=_links(explanation))
 
@@ -43,16 +38,28 @@ def _text(context: ToolContext, found: Evidence) -> str:
     return f"{found.text.rstrip('.')}: {quote}"
 
 
-def _update_arguments(explanation: Explanation, change: SuggestedChange) -> dict[str, object]:
-    """Return the arguments of update_pipeline for the suggested change."""
-    values = {
+def _suggested_call(explanation: Explanation, change: SuggestedChange) -> dict[str, object]:
+    """Return the tool call that makes the suggested change, after the user has approved it."""
+    tool, values = _tool_and_values(change)
+    arguments = {"pipeline_id": str(explanation.pipeline_id), **values}
+    return {"reason": change.reason, "tool": tool, "arguments": arguments}
+
+
+def _tool_and_values(change: SuggestedChange) -> tuple[str, dict[str, object]]:
+    if change.enabled is not None:
+        return "set_pipeline_enabled", {"enabled": change.enabled}
+    if change.paused is not None:
+        return "set_schedule_paused", {"paused": change.paused}
+    if change.restored_version is not None:
+        return "restore_pipeline_version", {"number": change.restored_version}
+    values: dict[str, object] = {
         name: value
-        for name, value in asdict(change).items()
-        if value is not None and name not in {"reason", "interval_seconds"}
+        for name in ("timeout_seconds", "max_attempts")
+        if (value := getattr(change, name)) is not None
     }
     if change.interval_seconds is not None:
         values["schedule"] = {"interval_seconds": change.interval_seconds}
-    return {"pipeline_id": str(explanation.pipeline_id), **values}
+    return "update_pipeline", values
 
 
 def _links(explanation: Explanation) -> tuple[Link, ...]:
@@ -69,7 +76,7 @@ TOOL = Tool(
     title="Explain a pipeline",
     description=(
         "Explain why a pipeline is late, failing, waiting or empty: facts with links, and a change of settings where one"
-        " would help. Propose the suggested change with update_pipeline, if the user agrees."
+        " would help. To propose the suggested change, call the tool that it names: the user then approves or rejects it."
     ),
     level=Level.READ,
     effect=Effect.NONE,

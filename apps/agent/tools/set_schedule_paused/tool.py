@@ -1,0 +1,56 @@
+"""Pause or resume the schedule of a pipeline."""
+
+from __future__ import annotations
+
+from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.set_schedule_paused.arguments import SetSchedulePaused
+from apps.orgs.roles import Permission
+from apps.pipelines.schedules import services
+from apps.pipelines.visibility import find_pipeline
+
+
+def perform(context: ToolContext, arguments: SetSchedulePaused) -> Answer:
+    org, by, pipeline_id = context.org, context.by, arguments.pipeline_id
+    if arguments.paused:
+        pipeline = services.pause(org=org, by=by, pipeline_id=pipeline_id, note=arguments.note)
+    else:
+        pipeline = services.resume(org=org, by=by, pipeline_id=pipeline_id)
+    schedule = services.find_schedule(org=org, by=by, pipeline_id=pipeline_id)
+    state = "paused" if arguments.paused else "resumed"
+    return Answer(
+        {
+            "id": str(pipeline.pk),
+            "name": pipeline.name,
+            "paused": arguments.paused,
+            "next_run_at": schedule.next_run_at,
+        },
+        f"The schedule of {pipeline.name} is {state}.",
+        links=(pipeline_link(pipeline),),
+    )
+
+
+def show(context: ToolContext, arguments: SetSchedulePaused) -> Card:
+    pipeline = find_pipeline(org=context.org, by=context.by, pipeline_id=arguments.pipeline_id)
+    before = services.schedule_of(context.org, pipeline)
+    was_paused = before is not None and before.paused_at is not None
+    answer = perform(context, arguments)
+    verb = "Pause" if arguments.paused else "Resume"
+    next_run_at = answer.content["next_run_at"]
+    next_time = f"{next_run_at:%Y-%m-%d %H:%M} UTC" if next_run_at else "None"
+    change = {"field": "schedule.paused", "before": was_paused, "after": arguments.paused}
+    title = f"{verb} the schedule of {answer.content['name']}"
+    return Card(title, facts=(("Next run", next_time),), changes=(change,))
+
+
+TOOL = Tool(
+    name="set_schedule_paused",
+    title="Pause or resume a schedule",
+    description="Pause or resume the schedule of a pipeline. A paused schedule starts no runs; runs by hand still start.",
+    level=Level.BUILD,
+    effect=Effect.DATABASE,
+    permission=Permission.PIPELINES_EDIT,
+    arguments=SetSchedulePaused,
+    perform=perform,
+    card=show,
+)
