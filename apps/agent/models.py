@@ -176,6 +176,7 @@ class ApprovalState(models.TextChoices):
     ANSWERED = "answered"  # a question
     REJECTED = "rejected"
     USED = "used"  # its call was carried out
+    FAILED = "failed"  # its call was carried out, and failed
     EXPIRED = "expired"
     STOPPED = "stopped"  # the turn was stopped
     SUPERSEDED = "superseded"  # the user sent another message instead

@@ -69,6 +69,12 @@ def result_of(talk: Talk) -> Any:
     return call["result"]["error"]["code"]
 
 
+def state_of_approval(talk: Talk) -> Any:
+    """Return the state of the only approval, as its user sees it."""
+    (request,) = [item for item in talk.turn()["items"] if item["type"] == "approval"]
+    return request["state"]
+
+
 def assert_done(talk: Talk) -> None:
     assert talk.turn()["status"] == "done", talk.turn()
     assert_nothing_is_lost_or_doubled(talk)
@@ -102,6 +108,13 @@ def test_two_jobs_that_run_one_approved_turn_have_one_effect(waiting: Talk) -> N
         list(workers.map(lambda _: waiting.work(), range(2)))
     assert_done(waiting)
     assert effects(waiting.world) == ["pipeline.update"]
+
+
+def test_an_approval_whose_call_succeeded_is_shown_as_approved(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    waiting.work()
+    assert_done(waiting)
+    assert state_of_approval(waiting) == "approved"
 
 
 def test_late_repeated_and_unknown_decisions_are_refused_with_words(waiting: Talk) -> None:
@@ -146,6 +159,7 @@ def test_a_pipeline_that_was_deleted_before_its_approval_is_named_in_the_answer(
     waiting.work()
     assert_done(waiting)
     assert result_of(waiting) == "not_found"
+    assert state_of_approval(waiting) == "failed"
 
 
 def test_a_permission_that_was_taken_away_before_the_approval_is_missing(waiting: Talk) -> None:
@@ -157,6 +171,8 @@ def test_a_permission_that_was_taken_away_before_the_approval_is_missing(waiting
         call = Call.objects.for_org(waiting.world.org).get()
     assert '"not_allowed"' in call.answer
     assert effects(waiting.world) == []
+    _change_membership(waiting, lambda rows: rows.update(role=Role.MEMBER))
+    assert state_of_approval(waiting) == "failed"
 
 
 def test_a_member_who_was_removed_before_the_approval_was_carried_out_changes_nothing(
@@ -295,7 +311,7 @@ def test_a_stop_ends_a_tool_within_two_seconds_and_its_outcome_is_unknown(
 ) -> None:
     release = threading.Event()
     tool = slow_tool(release)
-    monkeypatch.setattr(registry, "find", lambda name: tool)
+    monkeypatch.setattr(registry, "find", lambda *_: tool)
     use_script(monkeypatch, Step("", [("list_pipelines", {})]), Step("Done."))
     talk = begin(world, "hello")
     in_background(talk)
@@ -349,7 +365,7 @@ def test_a_tool_that_holds_its_transaction_for_long_does_not_end_its_turn(
         return original(context, arguments)
 
     slow = Tool(**{**{f: getattr(tool, f) for f in tool.__dataclass_fields__}, "perform": perform})
-    monkeypatch.setattr(registry, "find", lambda name: slow)
+    monkeypatch.setattr(registry, "find", lambda *_: slow)
     use_script(monkeypatch, Step("", [("list_pipelines", {})]), Step("Done."))
     talk = begin(world, "hello")
     talk.work()

@@ -52,7 +52,7 @@ def from_exception(error: Exception, *, tool: str) -> Answer:
             "not_found", "There is no such object in this organization: list the objects first."
         )
     if isinstance(error, PermissionMissing):
-        return failed("not_allowed", f"{error} Tell the user whom to ask: an owner or an admin.")
+        return failed("not_allowed", f"{error} An owner or an admin can change the role.")
     problem = as_problem(error)
     if problem is not None and problem.status < 500:
         return failed(problem.code or "error", problem.detail)

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.agent.approvals import digests
+from apps.agent.approvals import closing, digests
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
@@ -120,6 +120,7 @@ def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallA
             return _finish(turn, stored, problem)
         outcome = _perform(turn, call, tool, checked)
         if isinstance(outcome, Answer):
+            _tell_failure_of_approved(turn, stored, outcome)
             return _finish(turn, stored, outcome)
     return _carry_out_slowly(claimed, stored.pk, call.tool, outcome)
 
@@ -159,6 +160,21 @@ def _use_approval(turn: Turn, call: RequestedCall) -> None:
     approval.save(update_fields=["state"])
 
 
+def _tell_failure_of_approved(turn: Turn, stored: Call, answer: Answer) -> None:
+    """If the call was approved and has failed, say so, so that the request is not shown as approved only."""
+    if answer.ok:
+        return
+    approved = Approval.objects.for_org(turn.org_id).filter(
+        conversation_id=turn.conversation_id,
+        task_id=stored.task_id,
+        state__in=[ApprovalState.APPROVED, ApprovalState.USED],
+    )
+    for approval in approved:
+        approval.state = ApprovalState.FAILED
+        approval.save(update_fields=["state"])
+        closing.announce(turn.org_id, turn, approval)
+
+
 def _carry_out_slowly(
     claimed: ClaimedTurn, call_id: UUID, tool: str, outcome: SlowAnswer
 ) -> CallAnswer:
@@ -172,6 +188,7 @@ def _carry_out_slowly(
         turn = leases.locked(claimed)
         stored = Call.objects.for_org(claimed.org_id).select_for_update().get(pk=call_id)
         answer = failure or _render(turn, tool, outcome, result)
+        _tell_failure_of_approved(turn, stored, answer)
         return _finish(turn, stored, answer)
 
 

@@ -123,7 +123,7 @@ def _decision(turn: Turn, task_id: str) -> dict[str, Any] | None:
     match request.state:
         case ApprovalState.OPEN:
             return None
-        case ApprovalState.APPROVED | ApprovalState.USED:
+        case ApprovalState.APPROVED | ApprovalState.USED | ApprovalState.FAILED:
             if not request.edited:
                 return {"type": "approve"}
             action = {"name": request.tool, "args": request.arguments}

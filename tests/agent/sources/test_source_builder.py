@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -244,6 +245,25 @@ def is_block(text: object) -> bool:
     if not isinstance(text, str) or not text.startswith("<data>\n"):
         return False
     return text.endswith("\n</data>") and "data>" not in marking.unmark(text).replace("(data>", "")
+
+
+def test_a_preview_that_hangs_is_ended_with_words(
+    world: World, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    limits = {**settings.SANDBOX_QUESTION_LIMITS, "wall_seconds": 3}
+    settings.SANDBOX_QUESTION_LIMITS = limits
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        code = CODE.replace("127.0.0.1:1", f"127.0.0.1:{never_answers.getsockname()[1]}")
+        steps: Steps = [lambda _: call("preview_source", code=code, stream="orders")]
+        talk = Talk(world, monkeypatch, steps)
+        turn = talk.approve(talk.say("try it"))
+        never_answers.settimeout(0)
+        never_answers.accept()  # the preview has connected
+    assert turn["status"] == "done", turn
+    request, result = (item for item in turn["items"] if item["type"] in {"approval", "call"})
+    assert (request["state"], result["state"]) == ("failed", "error")
+    assert "3 s" in result["summary"]
+    assert result["result"]["error"]["advice"]
 
 
 def test_settings_are_not_used_for_code_that_reaches_another_host(

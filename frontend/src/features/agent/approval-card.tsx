@@ -19,6 +19,7 @@ const STATE_TEXTS: Record<RequestItem["state"], string> = {
   answered: "Answered",
   rejected: "Rejected",
   used: "Approved",
+  failed: "Approved, but it failed. The error is shown below.",
   expired: "Expired. Nothing was changed. Ask again if you still want this.",
   stopped: "Stopped. Nothing was changed.",
   superseded: "Replaced by your next message. Nothing was changed.",

@@ -114,7 +114,7 @@ describe("an approval", () => {
     expect(sent).toEqual([]);
   });
 
-  it.each(["expired", "superseded", "stopped", "rejected", "used"] as const)(
+  it.each(["expired", "superseded", "stopped", "rejected", "used", "failed"] as const)(
     "has no buttons when it is %s",
     (state) => {
       show(requestItem({ state }));

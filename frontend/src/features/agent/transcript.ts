@@ -37,7 +37,7 @@ export interface CallItem {
 }
 
 type RequestState =
-  "open" | "approved" | "answered" | "rejected" | "used" | "expired" | "stopped" | "superseded";
+  "open" | "approved" | "answered" | "rejected" | "used" | "failed" | "expired" | "stopped" | "superseded";
 
 /** A question, or a tool call that needs an approval. */
 export interface RequestItem {
