@@ -1,9 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useRef, useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
-import type { AgentStatus, OwnModel, OwnModelChange } from "@/api/types";
+import type { AgentStatus, ModelDraft, OwnModel, OwnModelChange } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
@@ -11,6 +11,7 @@ import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { formatCount } from "@/format/number";
 import { useHasPermission } from "@/session/use-session";
+import { ModelCheck, useCheckModel } from "./model-check";
 import { QueryContent, Section } from "./section";
 
 const PROVIDERS: Record<OwnModel["provider"], string> = {
@@ -30,7 +31,14 @@ export function ModelPage() {
   return (
     <>
       <Section title="Language model" description="Which model answers in the agent.">
-        <QueryContent query={status}>{(answer) => <Status status={answer} />}</QueryContent>
+        <QueryContent query={status}>
+          {(answer) => (
+            <div className="grid gap-3">
+              <Status status={answer} />
+              {canEdit && answer.mode === "model" && !answer.is_own && <DefaultModelCheck />}
+            </div>
+          )}
+        </QueryContent>
       </Section>
       {canEdit && <OwnModelSection />}
     </>
@@ -55,6 +63,24 @@ function Status({ status }: { status: AgentStatus }) {
       </p>
       {warning && <p className="text-wait">{warning}</p>}
     </div>
+  );
+}
+
+/** Tests the default model of the installation. The organization's own model is tested with its form. */
+function DefaultModelCheck() {
+  const check = useCheckModel();
+  return (
+    <>
+      <Button
+        className="justify-self-start"
+        disabledReason={check.isPending ? "Testing" : null}
+        onClick={() => check.mutate(null)}
+      >
+        Test this model
+      </Button>
+      {check.error && <ErrorNotice error={check.error} />}
+      <ModelCheck check={check} />
+    </>
   );
 }
 
@@ -93,15 +119,24 @@ function ModelForm({ model }: { model: OwnModel | null }) {
       await refresh();
     },
   });
-  const errors = fieldMessages(save.error);
+  const check = useCheckModel();
+  const form = useRef<HTMLFormElement>(null);
+  const errors = { ...draftMessages(check.error), ...fieldMessages(save.error) };
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
+    if (check.isError) check.reset();
     if (!save.isPending) save.mutate(changeOf(provider, new FormData(event.currentTarget)));
   }
 
+  function test() {
+    if (!form.current!.reportValidity()) return;
+    save.reset();
+    check.mutate(draftOf(provider, new FormData(form.current!)));
+  }
+
   return (
-    <form className="grid max-w-xl gap-4" onSubmit={submit}>
+    <form ref={form} className="grid max-w-xl gap-4" onSubmit={submit}>
       <Field label="Provider" error={errors.provider}>
         {(control) => (
           <select
@@ -192,25 +227,54 @@ function ModelForm({ model }: { model: OwnModel | null }) {
         <Button type="submit" look="primary" disabledReason={save.isPending ? "Saving" : null}>
           Save
         </Button>
+        <Button disabledReason={check.isPending ? "Testing" : null} onClick={test}>
+          Test
+        </Button>
         {model && <RemoveButton />}
       </div>
+      <p className="text-xs text-faint">
+        A test uses these settings, saved or not. It sends a few small requests and one of 8,000 tokens.
+      </p>
+      {check.error && <ErrorNotice error={check.error} />}
+      <ModelCheck check={check} />
     </form>
   );
 }
 
-/** An empty key is left out, so that the stored key does not change. */
-function changeOf(provider: OwnModel["provider"], form: FormData): OwnModelChange {
-  const text = (name: string) => String(form.get(name) ?? "").trim();
-  const number = (name: string) => (text(name) === "" ? null : Number(text(name)));
+/** The settings with which a model is reached. An empty key is left out, so that the stored key is used. */
+function draftOf(provider: OwnModel["provider"], form: FormData): ModelDraft {
+  const key = textIn(form, "key");
   return {
     provider,
-    model: text("model"),
-    base_url: text("base_url"),
-    temperature: number("temperature"),
-    monthly_tokens: number("monthly_tokens"),
-    values_allowed: form.get("values_allowed") !== null,
-    ...(text("key") ? { key: text("key") } : {}),
+    model: textIn(form, "model"),
+    base_url: textIn(form, "base_url"),
+    temperature: numberIn(form, "temperature"),
+    ...(key ? { key } : {}),
   };
+}
+
+function changeOf(provider: OwnModel["provider"], form: FormData): OwnModelChange {
+  return {
+    ...draftOf(provider, form),
+    monthly_tokens: numberIn(form, "monthly_tokens"),
+    values_allowed: form.get("values_allowed") !== null,
+  };
+}
+
+function textIn(form: FormData, name: string): string {
+  return String(form.get(name) ?? "").trim();
+}
+
+function numberIn(form: FormData, name: string): number | null {
+  const text = textIn(form, name);
+  return text === "" ? null : Number(text);
+}
+
+/** The messages of a test at the fields of the form. The server names them `draft.key`, for example. */
+function draftMessages(error: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(fieldMessages(error)).map(([field, message]) => [field.replace(/^draft\./, ""), message]),
+  );
 }
 
 function RemoveButton() {
