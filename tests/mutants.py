@@ -91,7 +91,7 @@ MUTANTS = [
     Mutant(
         "a call is carried out without an approval",
         "apps/agent/turns/calls.py",
-        "            if tool.needs_approval:\n                _use_approval(turn, call)\n",
+        "            if tool.asks_before(context, arguments):\n                _use_approval(turn, call)\n",
         "",
         AGENT,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Any
 
 from django.conf import settings
@@ -23,43 +24,53 @@ from apps.orgs.exceptions import CheckFirst
 from apps.orgs.walls.scope import org_scope
 
 
-def prepare(claimed: ClaimedTurn, call: RequestedCall) -> str | None:
-    """Store the request with its card, once, and announce it. Returns None if the call may go on to its pause.
+class Preparation(Enum):
+    """What a call has to wait for."""
+
+    ASKS = auto()  # the user's decision about the stored request
+    GOES_ON = auto()
+
+
+def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
+    """Store the request with its card, once, and announce it. Returns whether the call has to wait for a decision.
 
     Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost and StopRequested.
     """
     tool = call.find_tool()
     if tool is None or not (tool.needs_approval or tool.is_question):
-        return None
+        return Preparation.GOES_ON
     if (problem := check_arguments(call)) is not None:
         return answers.text_for_model(problem)
     checked: Any = None
     while True:
         try:
-            failure = _prepare(claimed, call, tool, checked)
-            return None if failure is None else answers.text_for_model(failure)
+            prepared = _prepare(claimed, call, tool, checked)
+            return answers.text_for_model(prepared) if isinstance(prepared, Answer) else prepared
         except CheckFirst as needed:
             checked = needed.check()
 
 
 def _prepare(
     claimed: ClaimedTurn, call: RequestedCall, tool: Tool[Any], checked: Any
-) -> Answer | None:
+) -> Answer | Preparation:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id)
         if requests.filter(conversation_id=claimed.conversation_id, task_id=call.task_id).exists():
-            return None
+            return Preparation.ASKS
         try:
             with transaction.atomic():
                 context = replace(acting_member(turn), checked=checked)
-                card = tool.make_card(context, tool.parse(call.arguments))
+                arguments = tool.parse(call.arguments)
+                if not (tool.is_question or tool.asks_before(context, arguments)):
+                    return Preparation.GOES_ON
+                card = tool.make_card(context, arguments)
         except CheckFirst:
             raise
         except Exception as error:  # as for a tool that is carried out
             return answers.from_exception(error, tool=call.tool)
         _store(turn, call, tool, card)
-    return None
+    return Preparation.ASKS
 
 
 def _store(turn: Turn, call: RequestedCall, tool: Tool[Any], card: JsonObject) -> None:

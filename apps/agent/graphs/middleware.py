@@ -85,15 +85,23 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
         return response
 
 
-class PrepareApproval(AgentMiddleware[Any, GraphContext]):
-    """Stores the request that the user will see. Invalid calls are answered at once."""
+class PauseForApproval(HumanInTheLoopMiddleware[Any, GraphContext]):
+    """Stores the request that the user will see, and pauses until it is decided. Invalid calls are answered at once.
+
+    It only pauses: `CarryOut` decides alone whether a call is approved.
+    """
+
+    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+        super().__init__(_decisions_of_tools(tools), interrupt_mode="per_call")
 
     async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
         call = _requested_call(request)
-        failure = await in_thread(partial(gate.prepare, _claimed(request), call))
-        if failure is not None:
-            return _tool_message(request, failure, ok=False)
-        return await handler(request)
+        prepared = await in_thread(partial(gate.prepare, _claimed(request), call))
+        if isinstance(prepared, str):
+            return _tool_message(request, prepared, ok=False)
+        if prepared is gate.Preparation.GOES_ON:
+            return await handler(request)
+        return await super().awrap_tool_call(request, handler)
 
 
 class CarryOut(AgentMiddleware[Any, GraphContext]):
@@ -130,17 +138,15 @@ class EndAtHandOver(AgentMiddleware[Any, GraphContext]):
         return {"jump_to": "end"} if is_other else None
 
 
-def pause_for_approval(
-    tools: Iterable[Tool[Any]],
-) -> HumanInTheLoopMiddleware[Any, GraphContext]:
-    """Return the middleware that only pauses: at each call of a tool that needs an approval or asks a question."""
+def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | InterruptOnConfig]:
+    """Return the decisions that are allowed for each tool that may need an approval, or that asks a question."""
     pauses: dict[str, bool | InterruptOnConfig] = {}
     for tool in tools:
         if tool.is_question:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["respond"])
         elif tool.needs_approval:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
-    return HumanInTheLoopMiddleware(pauses, interrupt_mode="per_call")
+    return pauses
 
 
 async def _in_pairs(claimed: ClaimedTurn, messages: list[AnyMessage]) -> list[AnyMessage]:

@@ -126,6 +126,8 @@ class Tool(Generic[ArgumentsT]):
     arguments: type[ArgumentsT]
     perform: Callable[[ToolContext, ArgumentsT], Answer | SlowAnswer]
     card: Callable[[ToolContext, ArgumentsT], Card] | None = None
+    # Returns whether this call may be carried out without asking. Without it, each call needs an approval.
+    needs_no_approval: Callable[[ToolContext, ArgumentsT], bool] | None = None
     is_question: bool = False
     # For a question with a form: returns the answer that is stored, or raises Invalid or NotFound.
     check_answer: Callable[[ToolContext, ArgumentsT, JsonObject], JsonObject] | None = None
@@ -135,6 +137,12 @@ class Tool(Generic[ArgumentsT]):
     @property
     def needs_approval(self) -> bool:
         return self.card is not None and not self.is_question
+
+    def asks_before(self, context: ToolContext, arguments: ArgumentsT) -> bool:
+        """Whether this call needs an approval."""
+        if not self.needs_approval:
+            return False
+        return self.needs_no_approval is None or not self.needs_no_approval(context, arguments)
 
     def parse(self, arguments: JsonObject) -> ArgumentsT:
         """Return the checked arguments. Raises Invalid, see `parse_arguments`."""

@@ -25,7 +25,5 @@ def tools_of(graph: Graph) -> tuple[Tool[Any], ...]:
     return tuple(tool for tool in all_tools() if graph in tool.graphs)
 
 
-def find(name: str, graph: Graph | None = None) -> Tool[Any] | None:
-    """Return the tool with this name, or None. With a graph, only the tools of this graph are searched."""
-    tools = all_tools() if graph is None else tools_of(graph)
-    return next((tool for tool in tools if tool.name == name), None)
+def find(name: str) -> Tool[Any] | None:
+    return next((tool for tool in all_tools() if tool.name == name), None)

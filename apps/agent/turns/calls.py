@@ -41,7 +41,9 @@ class RequestedCall:
 
     def find_tool(self) -> Tool[Any] | None:
         """Return the tool, if the graph has it."""
-        return registry.find(self.tool, self.graph)
+        tool = registry.find(self.tool)
+        is_missing = tool is None or (self.graph is not None and self.graph not in tool.graphs)
+        return None if is_missing else tool
 
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
@@ -135,7 +137,7 @@ def _perform(
         with transaction.atomic():
             arguments = tool.parse(call.arguments)
             context = replace(acting_member(turn), checked=checked)
-            if tool.needs_approval:
+            if tool.asks_before(context, arguments):
                 _use_approval(turn, call)
             outcome: Answer | SlowAnswer = tool.perform(context, arguments)
             return outcome

@@ -56,4 +56,6 @@ def _graphs(tool: Tool[Any]) -> str:
 def _approval(tool: Tool[Any]) -> str:
     if tool.is_question:
         return "question"
+    if tool.needs_no_approval is not None:
+        return "yes, except known calls"
     return "yes" if tool.needs_approval else "no"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apps.agent.models import Graph
-from apps.agent.sources import answering, fetching, storage
+from apps.agent.sources import answering, fetching, known_pages, storage
 from apps.agent.sources.fetching import FetchedDocument
 from apps.agent.tools.base import (
     Answer,
@@ -41,6 +41,11 @@ def show(context: ToolContext, arguments: FetchDocumentation) -> Card:
     return Card("Fetch documentation", facts, warnings=(NOTHING_SENT,))
 
 
+def needs_no_approval(context: ToolContext, arguments: FetchDocumentation) -> bool:
+    conversation_id = storage.conversation_of(context)
+    return known_pages.is_known(context.org, conversation_id, arguments.url)
+
+
 def _recheck(by: Principal) -> None:
     by.require(Permission.CUSTOM_SOURCES_EDIT)
 
@@ -54,8 +59,9 @@ TOOL = Tool(
     name="fetch_documentation",
     title="Fetch documentation",
     description=(
-        "Fetch one page of an API's documentation after the user's approval. An OpenAPI or Swagger document or a Postman"
-        " collection becomes a plan at once. Another page is returned as text, in parts."
+        "Fetch one page of an API's documentation. The user approves the first page of each host, and each page that the"
+        " user has not named. An OpenAPI or Swagger document or a Postman collection becomes a plan at once. Another page is"
+        " returned as text, in parts."
     ),
     level=Level.BUILD,
     effect=Effect.EXTERNAL,
@@ -63,5 +69,6 @@ TOOL = Tool(
     arguments=FetchDocumentation,
     perform=perform,
     card=show,
+    needs_no_approval=needs_no_approval,
     graphs=frozenset({Graph.SOURCE_BUILDER}),
 )
