@@ -20,6 +20,7 @@ class Plan:
     model: str
     cases: list[str]
     repeat: int = 1
+    judge: str = ""  # provider:name
 
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self))
@@ -33,15 +34,16 @@ def main() -> None:
     django.setup()
     setup_test_environment()  # allows the host of the test client
     from evaluations.cases import all_cases
+    from evaluations.judge import find_judge
     from evaluations.models import find_model
     from evaluations.running import run_case
 
     plan = Plan(**orjson.loads(sys.stdin.buffer.read()))
-    model = find_model(plan.model)
+    model, judge = find_model(plan.model), find_judge(plan.judge)
     chosen = [case for case in all_cases() if case.name in plan.cases]
     for _ in range(plan.repeat):
         for case in chosen:
-            _print(run_case(case, model).as_json())
+            _print(run_case(case, model, judge).as_json())
 
 
 def _print(row: dict[str, Any]) -> None:

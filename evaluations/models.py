@@ -140,9 +140,15 @@ def find_model(label: str) -> EvaluatedModel:
         return GuidedMode()
     if kind == SCRIPTS and (not name or name in providers):
         return Scripts(Provider(name) if name else None)
-    if kind in providers and name:
-        return PlatformModel(label)
-    raise UnknownModel(label)
+    require_provider(label)
+    return PlatformModel(label)
+
+
+def require_provider(label: str) -> None:
+    """Raise UnknownModel if the label is not `provider:name`."""
+    kind, _, name = label.partition(":")
+    if kind not in set(Provider) or not name:
+        raise UnknownModel(label)
 
 
 def configured_label() -> str:

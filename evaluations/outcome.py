@@ -124,7 +124,7 @@ def _questions(outcome: Outcome) -> Iterator[str]:
 def _words(outcome: Outcome) -> Iterator[str]:
     last = outcome.texts[-1].lower() if outcome.texts else ""
     for word in outcome.case.says:
-        if word.lower() not in last:
+        if outcome.scene.resolve(word).lower() not in last:
             yield f"the last answer does not say {word!r}: {last[:200]}"
     everything = "\n".join(outcome.texts).lower()
     for word in outcome.case.never_says:

@@ -30,6 +30,7 @@ class Options:
     model: str = ""  # empty: the model of the environment, or guided mode
     only: Sequence[str] = ()  # parts of the names of cases and groups
     repeat: int = 1
+    judge: str = ""  # provider:name of a model that judges the wording of answers
     prices: Prices | None = None
     json_file: Path | None = None
     history_file: Path | None = HISTORY
@@ -45,11 +46,13 @@ class NoSuchCase(Exception):
 def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
     """Run the chosen cases and print the table. Returns False if the product let something through."""
     model = models.find_model(options.model or models.configured_label())
+    if options.judge:
+        models.require_provider(options.judge)
     chosen = choose_cases(options.only)
     tried = [case for case in chosen if model.can_try(case)]
     report = Report(model.label, _commit(), options.repeat, options.prices, chosen)
     print_line(f"{model.label}: {len(tried)} of {len(chosen)} cases, {options.repeat} times")
-    for result in _measure(model, tried, options.repeat):
+    for result in _measure(model, tried, options):
         report.results.append(result)
         print_line(_result_line(result))
     for line in report.lines():
@@ -71,9 +74,10 @@ def choose_cases(only: Sequence[str]) -> list[Case]:
     ]
 
 
-def _measure(model: EvaluatedModel, cases: Sequence[Case], repeat: int) -> Iterator[Result]:
+def _measure(model: EvaluatedModel, cases: Sequence[Case], options: Options) -> Iterator[Result]:
     """Run the cases in a process of their own, in a temporary installation, and yield each result."""
-    plan = Plan(model.label, [case.name for case in cases], repeat)
+    names = [case.name for case in cases]
+    plan = Plan(model.label, names, options.repeat, options.judge)
     with temporary_installation() as installation:
         environment = {**installation.environment, **models.environment_of(model.label)}
         yield from _run_process(plan, environment)

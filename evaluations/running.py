@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from evaluations.case import Case
+from evaluations.judge import Judge
 from evaluations.models import EvaluatedModel
 from evaluations.objects import read_objects
 from evaluations.outcome import Outcome, find_problems
@@ -34,17 +35,20 @@ class Result:
     output_tokens: int = 0
     seconds: float = 0.0
     answer: str = ""  # the beginning of the last answer
+    is_well_worded: bool | None = (
+        None  # None if no judge was asked, or if it did not reply YES or NO
+    )
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def run_case(case: Case, model: EvaluatedModel) -> Result:
+def run_case(case: Case, model: EvaluatedModel, judge: Judge | None = None) -> Result:
     """Run the case in new orgs of the current database. A crash of the case is its problem, and a violation."""
     started = time.monotonic()
     try:
         with ExitStack() as servers:
-            return _run(case, model, servers)
+            return _judge(_run(case, model, servers), case, judge)
     except Exception as error:
         seconds = time.monotonic() - started
         crash = f"{type(error).__name__}: {error}"[:500]
@@ -76,5 +80,13 @@ def _run(case: Case, model: EvaluatedModel, servers: ExitStack) -> Result:
         input_tokens=outcome.input_tokens,
         output_tokens=outcome.output_tokens,
         seconds=round(seconds, 3),
-        answer=outcome.texts[-1][:300] if outcome.texts else "",
+        answer=outcome.texts[-1][:2000] if outcome.texts else "",
     )
+
+
+def _judge(result: Result, case: Case, judge: Judge | None) -> Result:
+    if judge is None or not case.wording:
+        return result
+    messages = " / ".join(case.messages)
+    is_good = judge.is_good(messages=messages, answer=result.answer, wording=case.wording)
+    return replace(result, is_well_worded=is_good)

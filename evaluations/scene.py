@@ -61,6 +61,12 @@ class Scene:
             self.ids[name] = str(row.pk)
         return self.ids[name]
 
+    def pipeline(self, name: str) -> Pipeline:
+        """Return the pipeline of the user's org with this name."""
+        with self.world.scope():
+            row: Pipeline = Pipeline.objects.for_org(self.world.org).get(name=name)
+        return row
+
     def add_connector(self, name: str, **fields: Any) -> Any:
         """Create a connector in the user's org."""
         row = make_connector(self.world, name=name, **fields)

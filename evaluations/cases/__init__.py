@@ -6,7 +6,16 @@ from importlib import import_module
 
 from evaluations.case import Case
 
-MODULES = ("creating", "listing", "attacks_on_names")
+MODULES = (
+    "creating",
+    "changing",
+    "running",
+    "listing",
+    "explaining",
+    "asking",
+    "refusing",
+    "attacks_on_names",
+)
 
 
 def all_cases() -> tuple[Case, ...]:

@@ -33,6 +33,12 @@ class Command(BaseCommand):
             help="Add a line to this file (default: evaluations/history.jsonl).",
         )
         parser.add_argument("--no-history", action="store_true", help="Add no line to the history.")
+        parser.add_argument(
+            "--judge",
+            default="",
+            help="provider:name of a model that judges the wording of answers. It does not change the score. Its key"
+            " and address are read from DROVER_JUDGE_KEY and DROVER_JUDGE_URL.",
+        )
         for direction in ("in", "out"):
             parser.add_argument(
                 f"--price-{direction}", type=float, help=f"Price of a million tokens {direction}."
@@ -66,6 +72,7 @@ def _read_options(options: dict[str, Any]) -> Any:
         model=options["model"],
         only=options["only"],
         repeat=options["repeat"],
+        judge=options["judge"],
         prices=None if prices[0] is None else report.Prices(*prices),
         json_file=options["json"],
         history_file=None if options["no_history"] else history,
