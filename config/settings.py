@@ -399,6 +399,8 @@ AGENT_MODEL_KEY = _language_model["key"]
 AGENT_MODEL_URL = _language_model["url"]  # if empty, the provider's own address
 # Tokens of that model that each of these organizations may use in a month. If 0, there is no limit.
 AGENT_MODEL_MONTHLY_TOKENS = env.integer("DROVER_MODEL_MONTHLY_TOKENS", 0, minimum=0)
+# Tokens that a language model can read at once, if Drover does not know it. Older messages are replaced by notes.
+AGENT_MODEL_CONTEXT_TOKENS = env.integer("DROVER_MODEL_CONTEXT_TOKENS", 32_000)
 # Seconds between two parts of an answer of a language model.
 AGENT_MODEL_TIMEOUT = env.integer("DROVER_MODEL_TIMEOUT_SECONDS", 120)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NotRequired
 
 import structlog
 from langchain.agents.middleware import (
@@ -28,7 +28,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
-from apps.agent.graphs import hand_over, pairs, prompts, repairs
+from apps.agent.graphs import hand_over, history, pairs, prompts, repairs
 from apps.agent.models import Graph
 from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts, spending
@@ -57,13 +57,24 @@ class GraphContext:
     is_guided: bool = False  # guided mode uses no tokens
 
 
-class UseModel(AgentMiddleware[Any, GraphContext]):
+ModelHandler = Callable[[ModelRequest[GraphContext]], Awaitable[ModelResponse[Any]]]
+
+
+class ThreadState(AgentState[Any]):
+    """What is stored of a thread. `notes` replace the messages that were removed from it."""
+
+    notes: NotRequired[str]
+
+
+class UseModel(AgentMiddleware[ThreadState, GraphContext]):
     """Calls the org's model, and stores the text of its answer before the tool calls in it are carried out."""
+
+    state_schema = ThreadState
 
     async def awrap_model_call(
         self,
         request: ModelRequest[GraphContext],
-        handler: Callable[[ModelRequest[GraphContext]], Awaitable[ModelResponse[Any]]],
+        handler: ModelHandler,
     ) -> ModelResponse[Any]:
         context = request.runtime.context
         prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
@@ -73,8 +84,7 @@ class UseModel(AgentMiddleware[Any, GraphContext]):
         if context.is_guided:
             response = await handler(request)
         else:
-            async with spending.spend_tokens(context.claimed):
-                response = await handler(request)
+            response = await _ask_language_model(request, handler)
         response.result = [
             repairs.repair(message, thread) if isinstance(message, AIMessage) else message
             for message in response.result
@@ -147,6 +157,19 @@ def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | Interrup
         elif tool.needs_approval:
             pauses[tool.name] = InterruptOnConfig(allowed_decisions=["approve", "edit", "reject"])
     return pauses
+
+
+async def _ask_language_model(
+    request: ModelRequest[GraphContext], handler: ModelHandler
+) -> ModelResponse[Any]:
+    """Send what fits into the model's context, and count its tokens."""
+    context = request.runtime.context
+    notes = request.state.get("notes", "")
+    messages = history.shorten_answers(
+        history.with_notes(request.messages, str(notes)), history.limits_of(context.model).answers
+    )
+    async with spending.spend_tokens(context.claimed):
+        return await handler(request.override(messages=messages))
 
 
 async def _in_pairs(claimed: ClaimedTurn, messages: list[AnyMessage]) -> list[AnyMessage]:

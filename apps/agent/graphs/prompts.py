@@ -1,33 +1,62 @@
-"""The system prompts: one file per graph. Each turn stores which version it used."""
+"""The prompts: one file each, in the folder `prompts`. Each turn stores which versions it used."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from apps.agent.tools.base import ToolContext
 
 FOLDER = Path(__file__).parent / "prompts"
+MAX_VERSIONS = 60  # characters, see models.Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt. `version` is its name with the first digits of the file's SHA-256."""
+    """A prompt. `version` is its name with the first digits of the SHA-256 of its files."""
 
     text: str
     version: str
 
 
 def load(name: str, context: ToolContext) -> Prompt:
-    """Return the prompt of this graph."""
-    content = (FOLDER / f"{name}.md").read_text()
-    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return Prompt(content, f"{name}@{digest}")
+    """Return the prompt of this graph. Its version covers the parts that `with_page` and `with_notes` add too."""
+    return _prompt(name, "page", "earlier_messages")
+
+
+def load_summary() -> Prompt:
+    """Return the prompt for the notes that replace old messages."""
+    return _prompt("summary")
+
+
+def add_version(versions: str, prompt: Prompt) -> str:
+    """Return the versions that a turn has used, with the version of one more prompt."""
+    used = versions.split()
+    if prompt.version in used:
+        return versions
+    return " ".join([*used, prompt.version])[:MAX_VERSIONS]
 
 
 def with_page(prompt: str, page: str) -> str:
     """Return the prompt with the page of the dashboard that the user sees. Turns store only such paths as pages."""
     if not page:
         return prompt
-    return f'{prompt}\n- The user is on the page {page} of the dashboard. "This run" or "it" may mean that page.'
+    return prompt + _read("page").replace("{page}", page)
+
+
+def with_notes(message: str, notes: str) -> str:
+    """Return the user's message after the notes about earlier messages. `notes` must be marked as data."""
+    return _read("earlier_messages").replace("{notes}", notes) + message
+
+
+def _prompt(name: str, *parts: str) -> Prompt:
+    content = "".join(map(_read, (name, *parts)))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return Prompt(_read(name), f"{name}@{digest}")
+
+
+@cache
+def _read(name: str) -> str:
+    return (FOLDER / f"{name}.md").read_text()

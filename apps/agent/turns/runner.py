@@ -23,7 +23,7 @@ from apps.agent.graphs.assembly import CompiledGraph
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
 from apps.agent.models import Approval, ApprovalState, Conversation, Event, Graph, TurnStatus
-from apps.agent.turns import checkpoints, ending, leases, steps, tokens
+from apps.agent.turns import checkpoints, ending, leases, steps, summarising, tokens
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.leases import ClaimedTurn
@@ -122,7 +122,7 @@ def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Graph, Prompt]:
         conversations = Conversation.objects.for_org(claimed.org_id)
         graph = Graph(conversations.get(pk=claimed.conversation_id).graph)
         prompt = prompts.load(graph.value, context)
-        turn.model, turn.prompt = chosen.label[:120], prompt.version
+        turn.model, turn.prompt = chosen.label[:120], prompts.add_version(turn.prompt, prompt)
         turn.save(update_fields=["model", "prompt"])
     return chosen, graph, prompt
 
@@ -140,7 +140,7 @@ def _store_graph(claimed: ClaimedTurn, graph: Graph) -> Prompt:
         prompt = prompts.load(graph.value, acting_member(turn))
         conversations = Conversation.objects.for_org(claimed.org_id)
         conversations.filter(pk=claimed.conversation_id).update(graph=graph)
-        turn.prompt = prompt.version
+        turn.prompt = prompts.add_version(turn.prompt, prompt)
         turn.save(update_fields=["prompt"])
     return prompt
 
@@ -157,7 +157,10 @@ async def _advance(running: RunningTurn) -> None:
             await in_thread(partial(_end, running.claimed, TurnStatus.DONE))
             return
         if isinstance(step, Submit):
-            await _settle(running, state)
+            state = await _settle(running, state)
+            await summarising.replace_old_messages(
+                running.graph, running.config, running.context, state
+            )
             await _stream(running, {"messages": [step.message]})
         elif isinstance(step, HandOver):
             running = await _hand_over(running, step.graph)
@@ -187,8 +190,8 @@ async def _stream(running: RunningTurn, graph_input: Any) -> None:
     await running.writer.flush()
 
 
-async def _settle(running: RunningTurn, state: StateSnapshot) -> None:
-    """Answer the calls that an earlier turn has left open, before the new message.
+async def _settle(running: RunningTurn, state: StateSnapshot) -> StateSnapshot:
+    """Answer the calls that an earlier turn has left open, before the new message. Returns the new state.
 
     The state shows the answers of calls that were finished beside a call that waited. The first update drops them, so
     the second one adds them again.
@@ -196,9 +199,10 @@ async def _settle(running: RunningTurn, state: StateSnapshot) -> None:
     for _ in range(3):
         messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
         if not messages:
-            return
+            break
         await running.graph.aupdate_state(running.config, {"messages": messages}, as_node="tools")
         state = await running.state()
+    return state
 
 
 async def _watch(claimed: ClaimedTurn) -> None:
