@@ -14,7 +14,7 @@ import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
-import { parseRunFilter } from "@/features/runs/filter";
+import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseSourceFilter } from "@/features/sources/filter";
 import { NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { Shell } from "@/features/shell/shell";
@@ -174,6 +174,7 @@ const runs = createRoute({
 const run = createRoute({
   getParentRoute: () => app,
   path: "/runs/$runId",
+  validateSearch: parseRunSearch,
   component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
 });
 

@@ -108,10 +108,11 @@ def _log_call(org: Org, by: Principal, run: RunSnapshot) -> SlowCall[LogResult]:
 
 
 def _log_evidence(run: RunSnapshot, log: LogResult) -> list[Evidence]:
+    """Return the last lines as evidence, with the numbers that the run's page shows: the first line is line 1."""
     return [
         Evidence(
-            f"Line {line['line']} of the log, {line['level']}",
-            f"{run_path(run)}?line={line['line']}",
+            f"Line {line['line'] + 1} of the log, {line['level']}",
+            f"{run_path(run)}?line={line['line'] + 1}",
             quote=str(line["message"])[:500],
             by_code=not CODE_FIELDS.isdisjoint(line["fields"]),
         )

@@ -100,8 +100,8 @@ def test_a_failure_is_explained_by_its_log_and_by_the_change_before_it(world: Wo
     assert "Advice: Raise the pipeline's time limit" in found
     assert "Version 2 was saved" in found
     assert "streams.0.table: generated -> all_flights" in found
-    assert "Line 1 of the log, error: The server hung up" in found
-    assert f"/runs/{newest}?line=1" in [item["link"] for item in content["evidence"]]
+    assert "Line 2 of the log, error: The server hung up" in found
+    assert f"/runs/{newest}?line=2" in [item["link"] for item in content["evidence"]]
 
 
 def test_only_members_who_may_see_the_audit_log_get_its_events(world: World) -> None:
@@ -238,7 +238,7 @@ def test_an_empty_run_is_explained_by_the_change_before_it_and_by_its_log(world:
     assert "It read 0 records" in text
     assert "Version 2 was saved" in text
     assert "before the first run without records: streams.0.table" in text
-    assert f"/runs/{first}?line=1" in [item["link"] for item in found]
+    assert f"/runs/{first}?line=2" in [item["link"] for item in found]
 
 
 def test_a_run_that_waits_for_its_next_attempt_names_the_failure_of_the_last_one(

@@ -21,13 +21,25 @@ const LEVELS: { value: LogLine["level"]; label: string }[] = [
   { value: "error", label: "Errors only" },
 ];
 
-export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
+const NO_FILTER: LogFilter = { level: "debug", text: "" };
+
+interface Props {
+  log: LiveLog;
+  live: boolean;
+  /** The number of the line that a link leads to. The panel jumps to it and marks it. */
+  lineNumber: number | null;
+}
+
+export function LogPanel({ log, live, lineNumber }: Props) {
   useRenderOnChange(log);
-  const [filter, setFilter] = useState<LogFilter>({ level: "debug", text: "" });
-  const [isFollowing, setIsFollowing] = useState(true);
-  const [markedIndex, setMarkedIndex] = useState<number | null>(null);
+  const [filter, setFilter] = useState(NO_FILTER);
+  const [isFollowing, setIsFollowing] = useState(lineNumber === null);
+  const [isErrorMarked, setIsErrorMarked] = useState(false);
   const scrollBox = useRef<HTMLDivElement>(null);
   const { lines, firstErrorIndex, start } = log.buffer;
+  const linkedIndex = lineNumber === null ? null : lineNumber - 1 - start;
+  const markedIndex = isErrorMarked ? firstErrorIndex : linkedIndex;
+  const isLinkedLineLoaded = linkedIndex !== null && linkedIndex >= 0 && linkedIndex < lines.length;
   const matchingIndexes = log.buffer.matchingIndexes(filter);
 
   const virtualizer = useVirtualizer({
@@ -48,17 +60,20 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
     setIsFollowing(scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE);
   }
 
+  useEffect(() => {
+    if (!isLinkedLineLoaded) return;
+    virtualizer.scrollToIndex(linkedIndex, { align: "center" });
+    scrollBox.current?.focus();
+  }, [isLinkedLineLoaded, linkedIndex, virtualizer]);
+
   function jumpToError() {
     if (firstErrorIndex === null) return;
-    const noFilter = { level: "debug" as const, text: "" };
-    setFilter(noFilter);
+    setFilter(NO_FILTER);
     setIsFollowing(false);
-    setMarkedIndex(firstErrorIndex);
+    setIsErrorMarked(true);
     // Scroll after the list has been rendered without the filter.
     requestAnimationFrame(() => {
-      virtualizer.scrollToIndex(log.buffer.matchingIndexes(noFilter).indexOf(firstErrorIndex), {
-        align: "center",
-      });
+      virtualizer.scrollToIndex(firstErrorIndex, { align: "center" });
       scrollBox.current?.focus();
     });
   }
@@ -110,6 +125,9 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
         </div>
       )}
       {log.note && <p className="px-3 pt-2 text-faint">{log.note}</p>}
+      {linkedIndex !== null && linkedIndex < 0 && (
+        <p className="px-3 pt-2 text-faint">Line {lineNumber} was removed.</p>
+      )}
       <div className="relative">
         <div
           ref={scrollBox}
@@ -179,9 +197,10 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
   return (
     <div
       data-level={line.level}
+      aria-current={marked ? "location" : undefined}
       className={classNames(
         "absolute left-0 flex min-w-full gap-3 px-3 whitespace-pre hover:bg-hover",
-        marked && "bg-bad-wash",
+        marked && "bg-live-wash shadow-[inset_3px_0_0_var(--color-live)]",
       )}
       style={{ transform: `translateY(${top}px)` }}
     >

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
 import { isLive } from "@/api/run-status";
@@ -30,6 +30,7 @@ export function RunPage() {
 
 function LiveRun({ runId }: { runId: string }) {
   const { data: run, error, refetch } = useQuery(runQuery(runId));
+  const { line = null } = useSearch({ from: "/app/runs/$runId" });
   const live = run !== undefined && isLive(run.status);
   const { log, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
@@ -49,7 +50,7 @@ function LiveRun({ runId }: { runId: string }) {
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
               {live && <LiveConnectionNotice state={streamState} />}
-              <LogPanel log={log} live={live} />
+              <LogPanel key={line} log={log} live={live} lineNumber={line} />
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <RunDetails run={run} />
