@@ -203,6 +203,12 @@ const repositories = createRoute({
   component: lazyRouteComponent(() => import("@/features/sources/repositories-page"), "RepositoriesPage"),
 });
 
+const sourceBuilder = createRoute({
+  getParentRoute: () => app,
+  path: "/sources/builder/{-$conversationId}", // without an id it is a new conversation
+  component: lazyRouteComponent(() => import("./source-builder-route"), "SourceBuilderRoute"),
+});
+
 const source = createRoute({
   getParentRoute: () => app,
   path: "/sources/$sourceId",
@@ -316,6 +322,7 @@ export const router = createRouter({
       sources,
       repositories,
       newSource,
+      sourceBuilder,
       source,
       agent,
       agentConversation,

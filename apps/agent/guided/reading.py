@@ -50,7 +50,9 @@ def _help(text: str, sentence: Sentence) -> Request | None:
 
 def _make_source(text: str, sentence: Sentence) -> Request | None:
     address = _ADDRESS.search(text)
-    names_document = sentence.has(vocabulary.API_DOCUMENTS)
+    names_document = sentence.has(vocabulary.API_DOCUMENTS) or (
+        sentence.has(("document", "documentation")) and sentence.has(("source",))
+    )
     asks_for_source = bool(address) and sentence.has(
         ("source", "connector", "api", "documentation")
     )

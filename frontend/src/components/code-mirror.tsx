@@ -20,6 +20,8 @@ export interface CodeProps {
   onSave?: () => void;
   /** The minimum height, as a CSS length. */
   minHeight?: string;
+  /** The height from which on the code scrolls, as a CSS length. */
+  maxHeight?: string;
 }
 
 /**
@@ -35,6 +37,7 @@ export function CodeMirror({
   cursorTarget,
   onSave,
   minHeight = "24rem",
+  maxHeight = "calc(100dvh - 15rem)",
 }: CodeProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
@@ -55,12 +58,13 @@ export function CodeMirror({
           indentUnit.of("    "),
           lintGutter(),
           editorTheme,
-          EditorView.theme({ "&": { minHeight } }),
+          EditorView.theme({ "&": { minHeight, maxHeight } }),
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
           EditorState.readOnly.of(readOnly),
           EditorView.editable.of(!readOnly),
-          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
+          // With `tabindex` the keyboard can also scroll code that cannot be edited.
+          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
           keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (save(), true) }, indentWithTab]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) notifyChange(update.state.doc.toString());
@@ -70,7 +74,7 @@ export function CodeMirror({
     });
     view.current = editor;
     return () => editor.destroy();
-  }, [label, readOnly, minHeight]);
+  }, [label, readOnly, minHeight, maxHeight]);
 
   useEffect(() => {
     const editor = view.current;
@@ -110,7 +114,6 @@ const editorTheme = EditorView.theme({
     fontSize: "0.8125rem",
     backgroundColor: "var(--color-surface)",
     color: "var(--color-ink)",
-    maxHeight: "calc(100dvh - 15rem)",
   },
   "&.cm-focused": { outline: "2px solid var(--color-live)", outlineOffset: "-2px" },
   ".cm-scroller": { fontFamily: "var(--font-mono)", overflow: "auto" },

@@ -324,6 +324,7 @@ SOURCES = {
     "build a connector from this API: https://api.example.com/docs.": "https://api.example.com/docs",
     "create a source from an OpenAPI document": "",
     "import my Postman collection": "",
+    "Make a source from the API documentation that I have added.": "",
 }
 
 

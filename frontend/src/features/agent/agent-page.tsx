@@ -11,6 +11,7 @@ import { ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
+import { useHasPermission } from "@/session/use-session";
 import { ConversationView } from "./conversation-view";
 import { conversationsQuery, useDeleteConversation, useRenameConversation } from "./queries";
 
@@ -26,7 +27,6 @@ export function AgentConversationPage() {
 
 function AgentLayout({ openId }: { openId: string | null }) {
   usePageTitle("Agent");
-  const navigate = useNavigate();
   return (
     <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh">
       <aside
@@ -46,16 +46,42 @@ function AgentLayout({ openId }: { openId: string | null }) {
         <ConversationList openId={openId} />
       </aside>
       <div className="mx-auto flex min-h-0 w-full max-w-[56rem] min-w-0 flex-col">
-        <ConversationView
-          key={openId}
-          conversationId={openId}
-          page=""
-          onStart={(conversationId) =>
-            void navigate({ to: "/agent/$conversationId", params: { conversationId } })
-          }
-          autoFocus
-        />
+        <PageConversation key={openId} openId={openId} />
       </div>
+    </div>
+  );
+}
+
+function PageConversation({ openId }: { openId: string | null }) {
+  const navigate = useNavigate();
+  const [hasCode, setHasCode] = useState(false);
+  return (
+    <ConversationView
+      conversationId={openId}
+      page=""
+      onStart={(conversationId) =>
+        void navigate({ to: "/agent/$conversationId", params: { conversationId } })
+      }
+      onCode={() => setHasCode(true)}
+      notice={hasCode && openId !== null && <SourceBuilderLink conversationId={openId} />}
+      autoFocus
+    />
+  );
+}
+
+function SourceBuilderLink({ conversationId }: { conversationId: string }) {
+  const canEdit = useHasPermission()("custom_sources.edit");
+  if (!canEdit) return null;
+  return (
+    <div className="flex flex-wrap items-center gap-3 border-t border-line px-3 py-2 text-[0.8125rem] text-soft">
+      <p className="mr-auto">The agent has written the code of a source.</p>
+      <Link
+        to="/sources/builder/{-$conversationId}"
+        params={{ conversationId }}
+        className={buttonClasses("plain", "small")}
+      >
+        Open the editor and the preview
+      </Link>
     </div>
   );
 }

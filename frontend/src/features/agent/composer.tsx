@@ -40,6 +40,7 @@ export function Composer({ text, onChange, onSend, onStop, disabledReason, pageN
       <div className="flex items-end gap-2">
         <textarea
           ref={ref}
+          data-agent-message
           aria-label="Message to the agent"
           aria-describedby={hintId}
           placeholder="Ask, or say what you want"

@@ -1,10 +1,10 @@
-import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { announcementOf } from "./announcement";
 import { Composer } from "./composer";
 import { FirstSteps } from "./first-steps";
-import { useSendMessage, useStop } from "./queries";
-import { isLive, openRequests, type Conversation, type Turn } from "./transcript";
+import { useSendMessage, useStop, type ApiDocument, type Graph } from "./queries";
+import { isLive, latestCode, openRequests, type Conversation, type Turn } from "./transcript";
 import { TurnView } from "./turn-view";
 import { useConversation } from "./use-conversation";
 
@@ -17,6 +17,21 @@ interface Props {
   /** Called with the id of a conversation that the first message has begun. */
   onStart: (conversationId: string) => void;
   autoFocus?: boolean;
+  /** The agent that answers first in a new conversation. */
+  graph?: Graph;
+  /** Called with the newest code of a source that the agent has written. */
+  onCode?: (code: string) => void;
+  /** Shown before the first message. */
+  firstSteps?: (parts: FirstStepsParts) => ReactNode;
+  /** Shown between the conversation and the message field. */
+  notice?: ReactNode;
+}
+
+export interface FirstStepsParts {
+  /** Put a text into the message field. */
+  choose: (text: string) => void;
+  /** Send a message at once, if wanted with a document. */
+  send: (text: string, document?: ApiDocument) => void;
 }
 
 /** A conversation with the field for the next message. Without an id it is a new conversation. */
@@ -28,14 +43,23 @@ export function ConversationView(props: Props) {
 function NewConversation(props: Props) {
   return (
     <ConversationFrame {...props} turn={undefined}>
-      {(setText) => <FirstSteps onChoose={setText} />}
+      {(parts) => <Beginning {...props} parts={parts} />}
     </ConversationFrame>
   );
+}
+
+function Beginning({ firstSteps, parts }: Props & { parts: FirstStepsParts }) {
+  return firstSteps ? firstSteps(parts) : <FirstSteps onChoose={parts.choose} />;
 }
 
 function OpenConversation(props: Props & { conversationId: string }) {
   const { conversation, streamState, error } = useConversation(props.conversationId);
   const turn = conversation?.turns.at(-1);
+  const code = latestCode(conversation);
+  const reportCode = useEffectEvent((newest: string) => props.onCode?.(newest));
+  useEffect(() => {
+    if (code !== null) reportCode(code);
+  }, [code]);
   if (error && !conversation) {
     return (
       <div className="p-4">
@@ -45,10 +69,10 @@ function OpenConversation(props: Props & { conversationId: string }) {
   }
   return (
     <ConversationFrame {...props} turn={turn} isLoading={!conversation}>
-      {(setText) => (
+      {(parts) => (
         <>
           {!conversation && <Skeletons rows={3} />}
-          {conversation?.turns.length === 0 && <FirstSteps onChoose={setText} />}
+          {conversation?.turns.length === 0 && <Beginning {...props} parts={parts} />}
           {conversation && <Turns conversation={conversation} />}
           {streamState === "waiting" && conversation && (
             <p
@@ -79,7 +103,7 @@ interface FrameProps extends Props {
   /** The newest turn. */
   turn: Turn | undefined;
   isLoading?: boolean;
-  children: (setText: (text: string) => void) => ReactNode;
+  children: (parts: FirstStepsParts) => ReactNode;
 }
 
 function ConversationFrame({
@@ -87,6 +111,8 @@ function ConversationFrame({
   page,
   onStart,
   autoFocus,
+  graph,
+  notice,
   turn,
   isLoading,
   children,
@@ -94,7 +120,7 @@ function ConversationFrame({
   const [text, setText] = useState("");
   const [chosenExample, setChosenExample] = useState("");
   const field = useRef<HTMLTextAreaElement>(null);
-  const send = useSendMessage(onStart);
+  const send = useSendMessage(onStart, graph);
   const stop = useStop(conversationId ?? "");
   const isWaiting = openRequests(turn).length > 0;
   const isWorking = isLive(turn);
@@ -111,7 +137,12 @@ function ConversationFrame({
 
   return (
     <div className="flex min-h-0 flex-1 flex-col">
-      <ScrollToEnd>{children(choose)}</ScrollToEnd>
+      <ScrollToEnd>
+        {children({
+          choose,
+          send: (message, document) => send.mutate({ conversationId, text: message, page, document }),
+        })}
+      </ScrollToEnd>
       <p role="status" className="sr-only">
         {announcementOf(turn)}
       </p>
@@ -120,6 +151,7 @@ function ConversationFrame({
           <ErrorNotice error={send.error ?? stop.error} />
         </div>
       )}
+      {notice}
       <Composer
         ref={field}
         text={text}

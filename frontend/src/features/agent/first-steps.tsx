@@ -1,4 +1,6 @@
+import { Link } from "@tanstack/react-router";
 import { Button } from "@/components/button";
+import { useHasPermission } from "@/session/use-session";
 
 const EXAMPLES = [
   "List pipelines",
@@ -8,6 +10,7 @@ const EXAMPLES = [
 
 /** Shown before the first message: what the agent can do, and requests to try. */
 export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
+  const canBuildSources = useHasPermission()("custom_sources.edit");
   return (
     <div className="grid gap-4 p-4">
       <div className="grid gap-1">
@@ -32,6 +35,15 @@ export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
           ))}
         </ul>
       </div>
+      {canBuildSources && (
+        <p className="text-soft">
+          To read an API, use the{" "}
+          <Link to="/sources/builder/{-$conversationId}" className="link">
+            source builder
+          </Link>
+          . The agent writes the code from the API's documentation.
+        </p>
+      )}
     </div>
   );
 }

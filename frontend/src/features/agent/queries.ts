@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { ConversationRowPage } from "@/api/types";
+import type { ConversationRow, ConversationRowPage } from "@/api/types";
 import type { Config } from "@/components/schema-form/schema";
 
 /** The user's conversations, the last used first. */
@@ -23,13 +23,29 @@ function useRefreshConversations() {
   return () => client.invalidateQueries({ queryKey: queryKeys.conversations });
 }
 
+/** The agent that answers first in a new conversation. */
+export type Graph = ConversationRow["graph"];
+
+/** The text of a file or of a page about an API, from which the agent can make a source. */
+export interface ApiDocument {
+  name: string;
+  content: string;
+}
+
+interface Message {
+  conversationId: string | null;
+  text: string;
+  page: string;
+  document?: ApiDocument;
+}
+
 /** Sends a message. Without a conversation it begins a new one. Returns the conversation's id. */
-export function useSendMessage(onStart: (conversationId: string) => void) {
+export function useSendMessage(onStart: (conversationId: string) => void, graph: Graph = "main") {
   const refresh = useRefreshConversations();
   return useMutation({
-    mutationFn: async (message: { conversationId: string | null; text: string; page: string }) => {
-      const id = message.conversationId ?? (await createConversation());
-      const { text, page } = message;
+    mutationFn: async ({ conversationId, text, page, document }: Message) => {
+      const id = conversationId ?? (await createConversation(graph));
+      if (document) await addDocument(id, document);
       await unwrap(
         api.POST("/api/v1/agent/conversations/{id}/messages", {
           params: { path: { id } },
@@ -45,9 +61,15 @@ export function useSendMessage(onStart: (conversationId: string) => void) {
   });
 }
 
-async function createConversation(): Promise<string> {
-  const { id } = await unwrap(api.POST("/api/v1/agent/conversations", { body: { title: "" } }));
+async function createConversation(graph: Graph): Promise<string> {
+  const { id } = await unwrap(api.POST("/api/v1/agent/conversations", { body: { title: "", graph } }));
   return id;
+}
+
+async function addDocument(id: string, document: ApiDocument): Promise<void> {
+  await unwrap(
+    api.POST("/api/v1/agent/conversations/{id}/documents", { params: { path: { id } }, body: document }),
+  );
 }
 
 export function useRenameConversation() {

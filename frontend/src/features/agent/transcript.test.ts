@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { applyEvent, isLive, openRequests, type Conversation, type RequestItem } from "./transcript";
+import {
+  applyEvent,
+  isLive,
+  latestCode,
+  openRequests,
+  type Conversation,
+  type RequestItem,
+} from "./transcript";
 
 const EMPTY: Conversation = { id: "c1", title: "", event_sequence: 0, turns: [] };
 
@@ -107,5 +114,25 @@ describe("the transcript of a conversation", () => {
     const after = follow(before, ["something_new", { text: "?" }]);
     expect(after.turns).toEqual(before.turns);
     expect(after.event_sequence).toBe(2);
+  });
+});
+
+describe("the newest code of a source", () => {
+  const call = (id: string, code?: string): Step => ["tool_call", { id, arguments: code ? { code } : {} }];
+
+  it("is in the answer or in the arguments of a tool call", () => {
+    const generated: Step = ["tool_result", { id: "t1", result: { code: "first" } }];
+    expect(latestCode(follow(EMPTY, STARTED))).toBeNull();
+    expect(latestCode(follow(EMPTY, STARTED, call("t1"), generated))).toBe("first");
+    expect(latestCode(follow(EMPTY, STARTED, call("t1"), generated, call("t2", "second")))).toBe("second");
+  });
+
+  it("is in an approval, with the changes of the user", () => {
+    const changes = [{ field: "code", before: null, after: "proposed" }];
+    const proposed: Step = ["approval_required", { id: "a1", state: "open", card: { changes } }];
+    const edited = [{ field: "code", before: null, after: "edited" }];
+    const resolved: Step = ["approval_resolved", { id: "a1", state: "approved", card: { changes: edited } }];
+    expect(latestCode(follow(EMPTY, STARTED, proposed))).toBe("proposed");
+    expect(latestCode(follow(EMPTY, STARTED, proposed, resolved))).toBe("edited");
   });
 });

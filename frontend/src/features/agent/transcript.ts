@@ -106,6 +106,22 @@ export function openRequests(turn: Turn | undefined): RequestItem[] {
   );
 }
 
+/** Returns the newest code of a source that the agent has written, or null. An approval may contain the user's edits. */
+export function latestCode(conversation: Conversation | null): string | null {
+  const items = conversation?.turns.flatMap((turn) => turn.items) ?? [];
+  for (const item of items.toReversed()) {
+    const code = codeOf(item);
+    if (typeof code === "string") return code;
+  }
+  return null;
+}
+
+function codeOf(item: Item): unknown {
+  if (item.type === "approval") return item.card.changes?.find(({ field }) => field === "code")?.after;
+  if (item.type !== "call") return null;
+  return (item.result as { code?: unknown } | undefined)?.code ?? item.arguments.code;
+}
+
 /** Returns the conversation after the event. An event that was applied before changes nothing. */
 export function applyEvent(conversation: Conversation, event: ConversationEvent): Conversation {
   if (event.number <= conversation.event_sequence) return conversation;

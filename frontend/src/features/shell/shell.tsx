@@ -32,7 +32,9 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
   useShortcuts(canUseAgent);
   const org = useSession()?.organization?.id;
-  const isPanelOpen = useIsPanelOpen() && canUseAgent;
+  const isAgentPage = useIsAgentPage();
+  const { isOpen } = useAgentPanel();
+  const isPanelOpen = isOpen && canUseAgent && !isAgentPage;
   return (
     <div
       className={classNames(
@@ -79,7 +81,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           </NavLink>
         </nav>
         <div className="ml-auto flex items-center gap-1 max-sm:gap-0 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
-          {canUseAgent && <AgentButton isOpen={isPanelOpen} />}
+          {canUseAgent && !isAgentPage && <AgentButton isOpen={isPanelOpen} />}
           <UserMenu />
         </div>
       </header>
@@ -93,11 +95,11 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   );
 }
 
-/** Whether the panel is shown. The agent's own page shows the conversation itself. */
-function useIsPanelOpen(): boolean {
-  const { isOpen } = useAgentPanel();
-  const isAgentPage = useLocation({ select: ({ pathname }) => /^\/agent(\/|$)/.test(pathname) });
-  return isOpen && !isAgentPage;
+/** The pages that contain a conversation themselves. The panel is not shown beside them. */
+const AGENT_PAGES = /^\/(agent|sources\/builder)(\/|$)/;
+
+function useIsAgentPage(): boolean {
+  return useLocation({ select: ({ pathname }) => AGENT_PAGES.test(pathname) });
 }
 
 function AgentButton({ isOpen }: { isOpen: boolean }) {

@@ -6,7 +6,8 @@ const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must
 
 /**
  * Keyboard shortcuts: `g p` pipelines, `g r` runs, `g c` custom sources, `g a` agent, `g s` settings, `/` the search
- * field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing.
+ * field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing. On the agent's own pages
+ * it moves the focus to the message field.
  */
 export function useShortcuts(canUseAgent: boolean): void {
   const navigate = useNavigate();
@@ -15,7 +16,7 @@ export function useShortcuts(canUseAgent: boolean): void {
     function onKeyDown(event: KeyboardEvent) {
       if (canUseAgent && isAgentShortcut(event)) {
         event.preventDefault(); // some browsers would open their list of downloads
-        return toggleAgentPanel();
+        return focusMessageField() || toggleAgentPanel();
       }
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
       const followsG = performance.now() - gPressedAt < SEQUENCE_TIMEOUT;
@@ -31,6 +32,13 @@ export function useShortcuts(canUseAgent: boolean): void {
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
   }, [navigate, canUseAgent]);
+}
+
+/** On a page that contains a conversation, move the focus to its message field. Returns whether there is one. */
+function focusMessageField(): boolean {
+  const field = document.querySelector<HTMLElement>("main [data-agent-message]");
+  field?.focus();
+  return field !== null;
 }
 
 function isAgentShortcut({ ctrlKey, metaKey, altKey, shiftKey, key }: KeyboardEvent): boolean {

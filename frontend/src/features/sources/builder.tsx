@@ -19,13 +19,24 @@ interface Props {
   canEdit: boolean;
   /** Whether the user may run the code. The default is `canEdit`. */
   canRun?: boolean;
+  /** The maximum height of the editor, as a CSS length. */
+  editorHeight?: string;
   /** Additional tabs beside the preview. */
   tabs?: { title: string; content: ReactNode }[];
   children?: (report: CodeReport | undefined) => ReactNode;
 }
 
 /** An editor for the code, with its validation and a preview of its records. */
-export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tabs = [], children }: Props) {
+export function Builder({
+  code,
+  onChange,
+  onSave,
+  canEdit,
+  canRun = canEdit,
+  editorHeight,
+  tabs = [],
+  children,
+}: Props) {
   const [selectedPosition, setSelectedPosition] = useState<{ line: number; column: number } | null>(null);
   const [openTabTitle, setOpenTabTitle] = useState("Preview");
   const debouncedCode = useDebounced(code, TYPING_DELAY);
@@ -37,49 +48,52 @@ export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tab
   const allTabs = [{ title: "Preview", content: previewContent(report, code, canRun) }, ...tabs];
   const openTab = allTabs.find(({ title }) => title === openTabTitle) ?? allTabs[0]!;
   return (
-    <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">
-      <div className="grid min-w-0 content-start gap-3">
-        <CodeEditor
-          label="Source code"
-          value={code}
-          onChange={onChange}
-          onSave={onSave}
-          readOnly={!canEdit}
-          messages={report ? [...report.errors, ...report.warnings] : NO_MESSAGES}
-          cursorTarget={selectedPosition}
-        />
-        {error && <ErrorNotice error={error} retry={() => void refetch()} />}
-        {report && <Messages report={report} onSelect={setSelectedPosition} />}
-      </div>
-      <div className="grid min-w-0 content-start gap-4">
-        {children?.(report)}
-        {report && (
-          <section aria-label="Allowed hosts" className="card p-4">
-            <h2 className="mb-2 font-semibold">Allowed hosts</h2>
-            <Hosts hosts={report.hosts} />
+    <div className="@container">
+      <div className="grid gap-4 @min-[60rem]:grid-cols-[minmax(0,1fr)_26rem]">
+        <div className="grid min-w-0 content-start gap-3">
+          <CodeEditor
+            label="Source code"
+            value={code}
+            onChange={onChange}
+            onSave={onSave}
+            readOnly={!canEdit}
+            messages={report ? [...report.errors, ...report.warnings] : NO_MESSAGES}
+            cursorTarget={selectedPosition}
+            maxHeight={editorHeight}
+          />
+          {error && <ErrorNotice error={error} retry={() => void refetch()} />}
+          {report && <Messages report={report} onSelect={setSelectedPosition} />}
+        </div>
+        <div className="grid min-w-0 content-start gap-4">
+          {children?.(report)}
+          {report && (
+            <section aria-label="Allowed hosts" className="card p-4">
+              <h2 className="mb-2 font-semibold">Allowed hosts</h2>
+              <Hosts hosts={report.hosts} />
+            </section>
+          )}
+          <section className="card p-4">
+            <div role="tablist" aria-label="About the code" className="mb-4 flex gap-1">
+              {allTabs.map(({ title }) => (
+                <button
+                  key={title}
+                  type="button"
+                  role="tab"
+                  id={`tab-${title}`}
+                  aria-selected={title === openTab.title}
+                  aria-controls="tab-content"
+                  onClick={() => setOpenTabTitle(title)}
+                  className="h-8 rounded-control px-2.5 text-soft hover:bg-hover aria-selected:bg-picked aria-selected:font-medium aria-selected:text-ink"
+                >
+                  {title}
+                </button>
+              ))}
+            </div>
+            <div role="tabpanel" id="tab-content" aria-labelledby={`tab-${openTab.title}`}>
+              {openTab.content}
+            </div>
           </section>
-        )}
-        <section className="card p-4">
-          <div role="tablist" aria-label="About the code" className="mb-4 flex gap-1">
-            {allTabs.map(({ title }) => (
-              <button
-                key={title}
-                type="button"
-                role="tab"
-                id={`tab-${title}`}
-                aria-selected={title === openTab.title}
-                aria-controls="tab-content"
-                onClick={() => setOpenTabTitle(title)}
-                className="h-8 rounded-control px-2.5 text-soft hover:bg-hover aria-selected:bg-picked aria-selected:font-medium aria-selected:text-ink"
-              >
-                {title}
-              </button>
-            ))}
-          </div>
-          <div role="tabpanel" id="tab-content" aria-labelledby={`tab-${openTab.title}`}>
-            {openTab.content}
-          </div>
-        </section>
+        </div>
       </div>
     </div>
   );

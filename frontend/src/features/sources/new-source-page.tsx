@@ -1,21 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { fieldMessages, nameTakenMessage } from "@/api/problem";
-import { Button } from "@/components/button";
-import { Field, TextField } from "@/components/field";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { buttonClasses } from "@/components/button";
+import { Field } from "@/components/field";
+import { AgentIcon } from "@/components/icons";
+import { Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Builder } from "./builder";
-import { cookbookQuery, useCreateSource } from "./queries";
+import { cookbookQuery } from "./queries";
+import { SaveNewSource, useNewSource } from "./save-new-source";
 
 export function NewSourcePage() {
   const { data, error, refetch } = useQuery(cookbookQuery);
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      <PageHeader title="New custom source" />
+      <PageHeader title="New custom source">
+        <Link to="/sources/builder/{-$conversationId}" className={buttonClasses()}>
+          <AgentIcon className="-ml-0.5 text-brand" />
+          Build it with the agent
+        </Link>
+      </PageHeader>
       {error && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && <NewSourceForm recipes={data.results} packages={data.packages} />}
@@ -30,21 +36,11 @@ interface Recipe {
 }
 
 function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
-  const navigate = useNavigate();
   const canEdit = useHasPermission()("custom_sources.edit");
-  const create = useCreateSource();
   const [recipeName, setRecipeName] = useState(recipes[0]!.name);
   const [code, setCode] = useState(recipes[0]!.code);
-  const [name, setName] = useState("");
+  const source = useNewSource(code);
   const isUnchanged = recipes.some((recipe) => recipe.code === code);
-
-  function save(approve: boolean) {
-    if (create.isPending) return;
-    create.mutate(
-      { name: name.trim(), code, approve },
-      { onSuccess: ({ id }) => void navigate({ to: "/sources/$sourceId", params: { sourceId: id } }) },
-    );
-  }
 
   if (!canEdit) {
     return (
@@ -57,7 +53,7 @@ function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: str
     );
   }
   return (
-    <Builder code={code} onChange={setCode} onSave={() => save(false)} canEdit>
+    <Builder code={code} onChange={setCode} onSave={() => source.save(false)} canEdit>
       {(report) => (
         <section aria-label="Save" className="card grid gap-3 p-4">
           <Field label="Template" hint={isUnchanged ? null : "Choosing another template replaces your code."}>
@@ -79,33 +75,11 @@ function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: str
               </select>
             )}
           </Field>
-          <TextField
-            label="Name"
-            value={name}
-            maxLength={120}
-            placeholder={report?.source_name}
-            onChange={({ target }) => setName(target.value)}
-            error={nameTakenMessage(create.error) ?? fieldMessages(create.error).name}
-          />
-          <div className="flex flex-wrap gap-2">
-            <Button
-              look="primary"
-              disabledReason={
-                name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."
-              }
-              onClick={() => save(true)}
-            >
-              Save and approve
-            </Button>
-            <Button disabledReason={name.trim() ? null : "Enter a name first."} onClick={() => save(false)}>
-              Save draft
-            </Button>
-          </div>
+          <SaveNewSource source={source} report={report} />
           <p className="text-faint">
             Pipelines run only approved versions. Approving a version allows its code to connect to the hosts
             listed below.
           </p>
-          {create.error && !nameTakenMessage(create.error) && <ErrorNotice error={create.error} />}
           <details className="text-soft">
             <summary>Packages the code can import</summary>
             <p className="mt-1 font-mono text-[0.78rem]">{packages.join(", ")}, and the standard library.</p>
