@@ -68,7 +68,7 @@ def _prepare(
         except CheckFirst:
             raise
         except Exception as error:  # as for a tool that is carried out
-            return answers.from_exception(error, tool=call.tool)
+            return answers.from_exception(error, tool=call.tool, arguments=call.arguments)
         _store(turn, call, tool, card)
     return Preparation.ASKS
 

@@ -64,7 +64,7 @@ def call_tool(caller: Caller, name: str, arguments: JsonObject) -> CallAnswer:
             return collecting.collect_result(caller, arguments)
         return _as_text(with_checks(lambda checked: _call_tool(caller, name, arguments, checked)))
     except Exception as error:  # the outermost handler of a call
-        return _as_text(answers.from_exception(error, tool=name))
+        return _as_text(answers.from_exception(error, tool=name, arguments=arguments))
 
 
 def _call_tool(caller: Caller, name: str, arguments: JsonObject, checked: Any) -> Answer:

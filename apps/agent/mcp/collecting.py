@@ -92,7 +92,7 @@ def _carry_out(context: ToolContext, request: ToolRequest) -> CallAnswer | SlowA
     except (CheckFirst, OperationalError, InterfaceError):
         raise  # the request stays approved
     except Exception as error:  # everything that the tool has written is rolled back
-        outcome = answers.from_exception(error, tool=request.tool)
+        outcome = answers.from_exception(error, tool=request.tool, arguments=request.arguments)
     if isinstance(outcome, Answer):
         return _finish(request, outcome)
     request.state, request.began_at = ToolRequestState.BEGUN, timezone.now()

@@ -16,6 +16,7 @@ from django.db import transaction
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from apps.agent.models import Graph
+from apps.agent.tools import argument_errors
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -181,14 +182,5 @@ def parse_arguments(model: type[ArgumentsT], arguments: JsonObject) -> Arguments
     try:
         return model.model_validate(dict(arguments))
     except ValidationError as error:
-        raise Invalid(
-            [
-                (".".join(str(step) for step in item["loc"]), _message(item), item["type"])
-                for item in error.errors(include_url=False)
-            ]
-        ) from None
-
-
-def _message(item: Any) -> str:
-    sent = repr(item.get("input"))
-    return f"{item['msg']} (sent: {sent[:80]})"
+        problems = error.errors(include_url=False)
+        raise Invalid([argument_errors.describe(model, problem) for problem in problems]) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import structlog
 
 from apps.agent.models import Graph
-from apps.agent.tools import registry
+from apps.agent.tools import argument_errors, registry
 from apps.agent.tools.base import Answer
 from apps.json import JsonObject
 from apps.live.events import dumps
@@ -37,20 +38,17 @@ def unknown_tool(name: str, graph: Graph | None) -> Answer:
     return failed("unknown_tool", f"There is no tool {name[:64]!r}. The tools are: {names}.")
 
 
-def from_exception(error: Exception, *, tool: str) -> Answer:
-    """Return the answer for an exception: with its message if it was meant for users, else without."""
+def from_exception(error: Exception, *, tool: str, arguments: JsonObject | None = None) -> Answer:
+    """Return the answer for an exception: with its message if it was meant for users, else without.
+
+    If an object was not found, the answer names the ids in the arguments.
+    """
     if isinstance(error, NotApproved):
         return failed("not_approved", str(NotApproved.__doc__))
     if isinstance(error, Invalid):
-        fields = [
-            {"field": field, "message": message, "code": code}
-            for field, message, code in error.errors
-        ]
-        return failed("invalid", str(error), fields=fields)
+        return failed("invalid", str(error), fields=_fields(error.errors))
     if isinstance(error, NotFound):
-        return failed(
-            "not_found", "There is no such object in this organization: list the objects first."
-        )
+        return _not_found(tool, arguments or {})
     if isinstance(error, PermissionMissing):
         return failed("not_allowed", f"{error} An owner or an admin can change the role.")
     problem = as_problem(error)
@@ -61,6 +59,17 @@ def from_exception(error: Exception, *, tool: str) -> Answer:
         "internal",
         "The tool failed because of an error in Drover. An operator finds it in the log.",
     )
+
+
+def _not_found(tool: str, arguments: JsonObject) -> Answer:
+    message = "There is no such object in this organization: list the objects first."
+    known_tool = registry.find(tool)
+    errors = argument_errors.not_found(known_tool.schema(), arguments) if known_tool else []
+    return failed("not_found", message, **({"fields": _fields(errors)} if errors else {}))
+
+
+def _fields(errors: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [{"field": field, "message": message, "code": code} for field, message, code in errors]
 
 
 def text_for_model(answer: Answer) -> str:

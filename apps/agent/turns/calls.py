@@ -144,7 +144,7 @@ def _perform(
     except CheckFirst:
         raise
     except Exception as error:  # a tool must not raise into the graph, which would store the text
-        return answers.from_exception(error, tool=call.tool)
+        return answers.from_exception(error, tool=call.tool, arguments=call.arguments)
 
 
 def _use_approval(turn: Turn, call: RequestedCall) -> None:

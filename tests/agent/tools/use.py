@@ -57,7 +57,7 @@ def use(
             with world.scope():
                 outcome = outcome.render(outcome.call.finish(context.by, result))
     except Exception as error:
-        outcome = answers.from_exception(error, tool=name)
+        outcome = answers.from_exception(error, tool=name, arguments=arguments)
     assert isinstance(outcome, Answer)
     assert answers.text_for_model(outcome)
     return outcome
