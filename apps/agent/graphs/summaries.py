@@ -46,12 +46,13 @@ async def write(
     text = "\n\n".join([*([f"Earlier notes: {notes}"] if notes else []), *_lines(messages)])
     data = marking.mark(_newest(text, limit * CHARACTERS_PER_TOKEN))
     try:
-        answer = await model.ainvoke([SystemMessage(prompt), HumanMessage(data)])
+        stream = model.astream([SystemMessage(prompt), HumanMessage(data)])
+        answer = "".join([str(part.text) async for part in stream])
     except ModelFailed as error:
         if error.failure.code not in UNUSABLE:
             raise
         return quote(notes, messages)
-    new_notes = _clean(str(answer.text))[:MAX_NOTES]
+    new_notes = _clean(answer)[:MAX_NOTES]
     return new_notes or quote(notes, messages)
 
 
