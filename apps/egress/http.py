@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -11,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.connection import create_connection
 from urllib3.util.timeout import _TYPE_DEFAULT, Timeout
 
@@ -183,20 +186,46 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
 
     Raises BodyTooLargeError, BodyTooSlowError and the exceptions of `requests` for a broken connection.
     """
-    deadline = time.monotonic() + seconds
     parts: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(CHUNK_SIZE):
-        size += len(chunk)
-        traffic.report_transfer()
-        if size > limit:
-            response.close()
-            raise BodyTooLargeError(limit)
-        if time.monotonic() > deadline:
-            response.close()
-            raise BodyTooSlowError(seconds)
-        parts.append(chunk)
+    with time_limit(response, seconds):
+        for chunk in response.iter_content(CHUNK_SIZE):
+            size += len(chunk)
+            traffic.report_transfer()
+            if size > limit:
+                response.close()
+                raise BodyTooLargeError(limit)
+            parts.append(chunk)
     return b"".join(parts)
+
+
+@contextmanager
+def time_limit(response: requests.Response, seconds: float) -> Iterator[None]:
+    """End the reading of a streamed body after `seconds`, and raise BodyTooSlowError.
+
+    A read waits for the next byte, so a server that sends one byte now and then could let one read last for hours.
+    Therefore a second thread closes the connection for reading.
+    """
+    deadline = time.monotonic() + seconds
+    closing = threading.Timer(seconds, _end_reading, [response])
+    closing.daemon = True
+    closing.start()
+    try:
+        yield
+    except (requests.RequestException, HTTPError, OSError) as error:
+        if time.monotonic() < deadline or isinstance(error, BodyTooLargeError):
+            raise
+        raise BodyTooSlowError(seconds) from error
+    finally:
+        closing.cancel()
+    if time.monotonic() >= deadline:
+        response.close()
+        raise BodyTooSlowError(seconds)
+
+
+def _end_reading(response: requests.Response) -> None:
+    with suppress(RuntimeError, ValueError, OSError):  # the body was complete at this moment
+        response.raw.shutdown()
 
 
 def url_without_secrets(url: str) -> str:

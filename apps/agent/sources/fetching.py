@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.agent.sources.parsing import MAX_BYTES, UnreadableDocument
 from apps.egress.exceptions import EgressError
-from apps.egress.http import PolicySession
+from apps.egress.http import BodyTooSlowError, PolicySession, time_limit
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0  # between two bytes
@@ -85,18 +85,20 @@ def _read(response: requests.Response, url: str, deadline: float) -> FetchedDocu
         raise UnreadableDocument(f"It is not a text but {media_type[:60]!r}.")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise UnreadableDocument("The server compresses it, although Drover asked for plain text.")
-    content = b"".join(_chunks(response, deadline))
+    try:
+        with time_limit(response, deadline - time.monotonic()):
+            content = b"".join(_chunks(response))
+    except BodyTooSlowError:
+        message = f"It was not complete after {TOTAL_SECONDS:g} seconds."
+        raise UnreadableDocument(message) from None
     text = content[:MAX_BYTES].decode(_encoding(response), "replace").replace("\x00", "\ufffd")
     return FetchedDocument(url, "html" in media_type, text, len(content) > MAX_BYTES)
 
 
-def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
-    """Yield what arrives, until there is one byte too many. Raises UnreadableDocument at the deadline."""
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """Yield what arrives, until there is one byte too many."""
     size = 0
     while size <= MAX_BYTES:
-        if time.monotonic() > deadline:
-            raise UnreadableDocument(f"It was not complete after {TOTAL_SECONDS:g} seconds.")
-        # read1 returns after each packet. read would wait for a server that sends one byte now and then.
         chunk = response.raw.read1(CHUNK_SIZE, decode_content=False)
         if not chunk:
             return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -18,6 +20,14 @@ from apps.egress.http import (
     read_body,
     url_without_secrets,
 )
+
+# Paths whose bodies come byte by byte for ever, with a header and the beginning of the body. A single read of the client
+# waits for the whole body, for the length of a chunk, or for the end of the file name in the header of a gzip stream.
+BYTE_BY_BYTE = {
+    "/body": ("Content-Length", "100000", b""),
+    "/chunk": ("Transfer-Encoding", "chunked", b""),
+    "/gzip": ("Content-Encoding", "gzip", b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03"),
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -47,12 +57,22 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/loop":
             return self._redirect("/loop")
         self.send_response(200)
+        if self.path in BYTE_BY_BYTE:
+            return self._send_byte_by_byte(*BYTE_BY_BYTE[self.path])
         self.end_headers()
         if self.path == "/drip":
             while not self.server.stop.wait(0.02):
                 self.wfile.write(b"x" * (1 << 16))
         self.wfile.write(b"x" * (1 << 20) if self.path == "/flood" else b"ok")
         return None
+
+    def _send_byte_by_byte(self, header: str, value: str, start: bytes) -> None:
+        self.send_header(header, value)
+        self.end_headers()
+        self.wfile.write(start)
+        with suppress(OSError):
+            while not self.server.stop.wait(0.05):
+                self.wfile.write(b"1")
 
     def _redirect(self, target: str) -> None:
         self.send_response(302)
@@ -171,6 +191,17 @@ def test_an_endless_slow_body_is_cut_off(server: Server, private_session: Policy
     response = private_session.get(f"{server.url}/drip", stream=True)
     with pytest.raises(BodyTooSlowError):
         read_body(response, limit=1 << 40, seconds=0.1)
+
+
+@pytest.mark.parametrize("path", BYTE_BY_BYTE)
+def test_a_server_that_sends_single_bytes_cannot_delay_the_end(
+    server: Server, private_session: PolicySession, path: str
+) -> None:
+    response = private_session.get(f"{server.url}{path}", stream=True)
+    started = time.monotonic()
+    with pytest.raises(BodyTooSlowError):
+        read_body(response, limit=1 << 20, seconds=0.5)
+    assert time.monotonic() - started < 5
 
 
 def test_the_url_for_display_contains_no_secret() -> None:
