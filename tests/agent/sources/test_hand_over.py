@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -57,7 +58,7 @@ def test_the_main_agent_hands_over_to_the_source_builder_in_the_same_turn(world:
     talk.work()
     assert calls_of(talk) == [("start_source_builder", "ok"), ("read_document", "ok")]
     assert talk.open_request()["card"]["title"] == "Generate the source Shop of the test"
-    assert talk.row().prompt.startswith("source_builder@")
+    assert re.fullmatch(r"main@\w+ source_builder@\w+", talk.row().prompt)
     assert graph_of(talk) == "source_builder"
     assert_nothing_is_lost_or_doubled(talk)
 
