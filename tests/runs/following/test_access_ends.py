@@ -52,8 +52,12 @@ def end_all_sessions(world: World, session_id: UUID, token: str) -> None:
 
 
 def remove_member(world: World, session_id: UUID, token: str) -> None:
+    remove(world, Role.VIEWER)
+
+
+def remove(world: World, role: Role) -> None:
     with world.scope():
-        member = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
+        member = Membership.objects.for_org(world.org).get(user=world.users[role])
     answer = world.client(Role.ADMIN).delete(f"/api/v1/org/members/{member.pk}")
     assert answer.status_code == 204, answer.content
 
@@ -91,6 +95,22 @@ def test_a_stream_ends_when_the_access_of_its_session_ends(
         assert stream.has_ended()
     refused = httpx.get(address, headers=headers)
     assert refused.status_code == (403 if end_access is block_network else 401)
+
+
+def test_the_stream_of_a_conversation_ends_when_its_member_is_removed(
+    server: str, acme: World
+) -> None:
+    client = acme.client(Role.MEMBER)
+    path = "/api/v1/agent/conversations"
+    conversation = client.post(path, {}, format="json").json()["id"]
+    headers = {"Authorization": f"Bearer {token_for(acme.users[Role.MEMBER], acme.org)}"}
+    address = f"{server}{path}/{conversation}/events"
+    with httpx.stream("GET", address, headers=headers, timeout=MAX_SILENCE) as response:
+        stream = Listener(response)
+        assert stream.next()[1] == "conversation"
+        remove(acme, Role.MEMBER)
+        assert stream.has_ended()
+    assert httpx.get(address, headers=headers).status_code == 401
 
 
 def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
