@@ -130,6 +130,27 @@ MUTANTS = [
         "",
         "tests/agent/test_privacy.py",
     ),
+    Mutant(
+        "a deleted conversation leaves checkpoints",
+        "apps/agent/turns/checkpoints.sql",
+        "    DELETE FROM agent.checkpoint_blobs WHERE thread_id = OLD.id::text;\n",
+        "",
+        "tests/agent/test_privacy.py",
+    ),
+    Mutant(
+        "an approval is shown as approved only although its call has failed",
+        "apps/agent/turns/calls.py",
+        "            _tell_failure_of_approved(turn, stored, outcome)\n",
+        "",
+        AGENT,
+    ),
+    Mutant(
+        "a reconnecting client of a conversation gets its last event again",
+        "apps/agent/conversations/feed.py",
+        "AND sequence > %s ORDER BY",
+        "AND sequence >= %s ORDER BY",
+        "tests/agent/test_outages.py",
+    ),
     # Programs that use tools over MCP change nothing that a person has not approved.
     Mutant(
         "a program collects the results of other keys",
