@@ -22,6 +22,7 @@ from apps.agent.guided.requests import (
     ChangeSchedule,
     ChangeState,
     ConnectSystem,
+    Consent,
     Explain,
     Help,
     ListObjects,
@@ -30,6 +31,7 @@ from apps.agent.guided.requests import (
     NotUnderstood,
     Request,
     ShowPipeline,
+    Thanks,
 )
 from apps.agent.guided.turns import OtherRequest, Step, StepTaken, Turn
 
@@ -48,6 +50,10 @@ EXAMPLES = """You can say, for example:
 - make a source from https://api.example.com/openapi.json
 
 An admin can choose a language model in the settings."""
+CONSENT = (
+    "I cannot take a message as an approval: press **Approve** under the request. If you have sent a message instead,"
+    " the request is closed: say again what you want."
+)
 NOT_UNDERSTOOD = "I do not understand that."
 
 
@@ -101,4 +107,8 @@ def _answer(turn: Turn, request: Request) -> str:
             return sources.make_source(turn, request)
         case Help():
             return EXAMPLES
+        case Consent():
+            return CONSENT
+        case Thanks():
+            return "You are welcome."
     return f"{NOT_UNDERSTOOD} {EXAMPLES}"

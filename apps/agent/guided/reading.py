@@ -12,6 +12,7 @@ from apps.agent.guided.requests import (
     ChangeSchedule,
     ChangeState,
     ConnectSystem,
+    Consent,
     Explain,
     Help,
     ListObjects,
@@ -20,6 +21,7 @@ from apps.agent.guided.requests import (
     NotUnderstood,
     Request,
     ShowPipeline,
+    Thanks,
 )
 from apps.agent.guided.sentences import Sentence, read
 from apps.pipelines.schedules.english import ScheduleWords
@@ -37,6 +39,13 @@ def read_request(text: str) -> Request:
         if (request := rule(text, sentence)) is not None:
             return request
     return NotUnderstood()
+
+
+def _small_talk(text: str, sentence: Sentence) -> Request | None:
+    words = " ".join(re.findall(r"[a-z]+", text[:40].lower()))
+    if words in vocabulary.CONSENT:
+        return Consent()
+    return Thanks() if words in vocabulary.THANKS else None
 
 
 def _help(text: str, sentence: Sentence) -> Request | None:
@@ -72,7 +81,23 @@ def _explain(text: str, sentence: Sentence) -> Request | None:
     end = len(words)
     while end > start and words[end - 1] and _is_symptom(words[end - 1]):
         end -= 1
-    return Explain(sentence.name(start, end), wants_change=words[position] in vocabulary.FIX)
+    name = sentence.name(start, end) or _name_before_symptom(sentence, position)
+    return Explain(name, wants_change=words[position] in vocabulary.FIX)
+
+
+def _complain(text: str, sentence: Sentence) -> Request | None:
+    """Read "weather failed" and "flights is late"."""
+    words = [word for word in sentence.words if word.isalnum()]
+    if not words or words[-1] not in vocabulary.COMPLAINTS or sentence.schedule is not None:
+        return None
+    name = _name_before_symptom(sentence, len(sentence.tokens))
+    return Explain(name) if name else None
+
+
+def _name_before_symptom(sentence: Sentence, end: int) -> str:
+    while end > 0 and sentence.words[end - 1] and _is_symptom(sentence.words[end - 1]):
+        end -= 1
+    return sentence.name(0, end)
 
 
 def _is_symptom(word: str) -> bool:
@@ -121,17 +146,32 @@ def _schedule(text: str, sentence: Sentence) -> Request | None:
     )
 
 
+def _schedule_of_name(text: str, sentence: Sentence) -> Request | None:
+    """Read "flights should run every 2 hours" and "flights every 2 hours"."""
+    marks = (*_BEFORE_SOURCE, *_BEFORE_DESTINATION)
+    if sentence.schedule is None or sentence.position(*marks) is not None:
+        return None
+    end = sentence.position("should", "must", "has", "needs", "run", "runs")
+    name = sentence.name(0, end)
+    return ChangeSchedule(name, sentence.schedule) if name else None
+
+
 def _unschedule(text: str, sentence: Sentence) -> Request | None:
     if sentence.first not in vocabulary.UNSCHEDULE or sentence.schedule is not None:
         return None
-    if sentence.first != "unschedule" and sentence.position("schedule") is None:
+    if sentence.first != "unschedule" and sentence.position("schedule", "scheduling") is None:
         return None
-    return ChangeSchedule(sentence.name(1), ScheduleWords(0, 0))
+    start = 2 if sentence.words[1:2] == ("scheduling",) else 1
+    return ChangeSchedule(sentence.name(start), ScheduleWords(0, 0))
 
 
 def _add_streams(text: str, sentence: Sentence) -> Request | None:
-    to = sentence.position("to")
-    if sentence.first != "add" or to is None or sentence.position("from") is not None:
+    to = sentence.position("to", "in", "into")
+    if (
+        sentence.first not in ("add", "include")
+        or to is None
+        or sentence.position("from") is not None
+    ):
         return None
     if sentence.has(("called", "named")) or sentence.words[1:3] in (
         ("a", "pipeline"),
@@ -143,7 +183,9 @@ def _add_streams(text: str, sentence: Sentence) -> Request | None:
 
 
 def _connect(text: str, sentence: Sentence) -> Request | None:
-    if sentence.first not in vocabulary.MAKE or sentence.position("from", "to", "into") is not None:
+    start = 2 if sentence.words[:2] == ("connect", "to") else 0
+    marks = sentence.position("from", "to", "into", start=start)
+    if sentence.first not in vocabulary.MAKE or marks is not None:
         return None
     kind = next((vocabulary.KINDS[w] for w in sentence.words if w in vocabulary.KINDS), "")
     nouns = ("connector", "connection", "source", "destination")
@@ -157,10 +199,21 @@ def _change_state(text: str, sentence: Sentence) -> Request | None:
     words = sentence.words
     for phrase, action in vocabulary.ACTIONS.items():
         if words[: len(phrase)] == phrase:
-            return ChangeState(action, sentence.name(len(phrase)))
+            return ChangeState(action, _name_after_state(sentence, len(phrase)))
+    if words[:1] == ("try",) and words[-1:] == ("again",):
+        return ChangeState("retry", sentence.name(1, -1))
     if words[:1] in (("turn",), ("switch",), ("run",)) and words[-1:] in (("on",), ("off",)):
         return ChangeState("enable" if words[-1] == "on" else "disable", sentence.name(1, -1))
     return None
+
+
+def _name_after_state(sentence: Sentence, start: int) -> str:
+    """Return the name without words before it such as "the last failed run of"."""
+    skipped = vocabulary.FILLERS | vocabulary.RUN_STATES.keys()
+    end = len(sentence.tokens)
+    while start < end - 1 and sentence.words[start] and sentence.words[start] in skipped:
+        start += 1
+    return sentence.name(start)
 
 
 def _make(text: str, sentence: Sentence) -> Request | None:
@@ -168,7 +221,9 @@ def _make(text: str, sentence: Sentence) -> Request | None:
         sentence.position("from") is not None
         and sentence.position(*_BEFORE_DESTINATION) is not None
     )
-    if not has_both and sentence.first not in vocabulary.COPY and not _builds_pipeline(sentence):
+    is_fetch = sentence.first in vocabulary.FETCH and sentence.position("into", "to") is not None
+    is_copy = sentence.first in vocabulary.COPY or is_fetch
+    if not has_both and not is_copy and not _builds_pipeline(sentence):
         return None
     return _read_make(sentence)
 
@@ -185,6 +240,8 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     names = _names(sentence, *streams)
     all_streams = any(word in ("all", "everything") for word in sentence.words[slice(*streams)])
     source = sentence.name(*parts["source"]) if "source" in parts else ""
+    if all_streams and not source:
+        source = _owner_of_all(sentence, *streams)
     destination = sentence.name(*parts["destination"]) if "destination" in parts else ""
     return replace(
         options,
@@ -196,13 +253,20 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     )
 
 
+def _owner_of_all(sentence: Sentence, start: int, end: int) -> str:
+    """Return the source in "all tables of SOURCE"."""
+    position = sentence.position("of", start=start)
+    return sentence.name(position + 1, end) if position is not None and position < end else ""
+
+
 def _split_at_prepositions(sentence: Sentence) -> dict[str, tuple[int, int]]:
     """Return the positions of the streams, the source and the destination."""
     marks: list[tuple[int, str]] = []
     is_pipeline = sentence.has(("pipeline", "pipelines"))
-    after_verb = 1 if sentence.first in vocabulary.MAKE else 0
+    after_verb = 1 if sentence.first in vocabulary.MAKE | vocabulary.FETCH else 0
     if sentence.words[after_verb : after_verb + 1] == ("up",):
         after_verb += 1
+    after_verb = _after_copy_noun(sentence, after_verb)
     marks.append((after_verb - 1, "" if is_pipeline else "streams"))
     for position, word in enumerate(sentence.words):
         if word in _BEFORE_SOURCE:
@@ -219,6 +283,15 @@ def _split_at_prepositions(sentence: Sentence) -> dict[str, tuple[int, int]]:
         if label and label not in parts:
             parts[label] = (position + 1, end)
     return parts
+
+
+def _after_copy_noun(sentence: Sentence, start: int) -> int:
+    """Return the position after words such as "a sync of", or `start` if there are none."""
+    of = sentence.position("of", start=start)
+    nouns = sentence.words[start:of] if of is not None else ()
+    is_noun = bool(nouns) and nouns[-1] in vocabulary.COPY_NOUNS
+    is_short = all(word in vocabulary.FILLERS for word in nouns[:-1])
+    return of + 1 if of is not None and is_noun and is_short else start
 
 
 def _read_options(sentence: Sentence) -> MakePipelines:
@@ -254,6 +327,8 @@ def _names(sentence: Sentence, start: int, end: int) -> tuple[str, ...]:
 
 
 def _show(text: str, sentence: Sentence) -> Request | None:
+    if sentence.first == "is":
+        return _asked_state(sentence)
     if sentence.first not in vocabulary.SHOW and sentence.first != "pipeline":
         return None
     end = len(sentence.tokens)
@@ -273,7 +348,16 @@ def _show(text: str, sentence: Sentence) -> Request | None:
     return ShowPipeline(sentence.name(start, end))
 
 
+def _asked_state(sentence: Sentence) -> Request | None:
+    """Read "is flights enabled?"."""
+    words = [word for word in sentence.words if word.isalnum()]
+    if words[-1] not in vocabulary.ASKED_STATES:
+        return None
+    return ShowPipeline(sentence.name(1, sentence.position(words[-1], start=1)))
+
+
 _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
+    _small_talk,
     _help,
     _make_source,
     _explain,
@@ -285,4 +369,6 @@ _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     _change_state,
     _make,
     _show,
+    _complain,
+    _schedule_of_name,
 )

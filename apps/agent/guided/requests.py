@@ -94,6 +94,16 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """Say yes. This is no approval: approvals are given with a button."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thanks:
+    """Say thanks."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotUnderstood:
     """None of the requests."""
 
@@ -109,5 +119,7 @@ Request = (
     | MakeSource
     | ConnectSystem
     | Help
+    | Consent
+    | Thanks
     | NotUnderstood
 )

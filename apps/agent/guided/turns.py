@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from apps.agent.guided import vocabulary
 from apps.agent.guided.matching import matching
 from apps.agent.guided.reading import read_request
-from apps.agent.guided.requests import NotUnderstood
+from apps.agent.guided.requests import Consent, NotUnderstood, Thanks
 from apps.agent.models import Graph
 from apps.agent.sources import marking
 from apps.agent.tools import registry
@@ -172,7 +172,7 @@ class Turn:
                 return found[0]
             if answer.isdecimal() and len(answer) < 4 and 1 <= int(answer) <= len(choices):
                 return int(answer) - 1
-            if not found and not isinstance(read_request(answer), NotUnderstood):
+            if not found and not isinstance(read_request(answer), Consent | NotUnderstood | Thanks):
                 raise OtherRequest(answer)
         raise self.end("I still do not know which one you mean. Nothing was changed.")
 

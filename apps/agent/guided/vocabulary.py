@@ -19,17 +19,50 @@ FILLERS = _words(
     """
     the a an my our your this that these those all any some of on for from in to into with as is are was were be been
     pipeline pipelines connector connectors source destination stream streams table tables data run runs last latest newest
-    current schedule now please again today right away immediately it them always still so does did do has have had get gets
+    current schedule once now please again today right away immediately it them always still so does did do has have had get gets
+    hasn't haven't isn't doesn't didn't won't wasn't
     """
 )
 # What a name may be if the request means something that was mentioned before.
 PRONOUNS = frozenset({"", "it", "this", "that", "them", "one", "this one", "that one"})
 
 LIST = frozenset(
-    {"list", "which", "what", "show", "display", "give", "find", "are", "is", "how", "do"}
+    {
+        "list",
+        "which",
+        "what",
+        "what's",
+        "show",
+        "display",
+        "give",
+        "find",
+        "are",
+        "is",
+        "how",
+        "do",
+        "anything",
+        "history",
+    }
 )
 SHOW = frozenset(
-    {"show", "open", "describe", "display", "view", "status", "when", "how", "what", "details"}
+    {
+        "show",
+        "open",
+        "describe",
+        "display",
+        "view",
+        "status",
+        "when",
+        "how",
+        "how's",
+        "what",
+        "what's",
+        "details",
+    }
+)
+# Words after the name in a question such as "is flights enabled?".
+ASKED_STATES = frozenset(
+    {"enabled", "disabled", "running", "scheduled", "active", "paused", "ok", "on", "off", "done"}
 )
 EXPLAIN = frozenset(
     {
@@ -47,6 +80,16 @@ EXPLAIN = frozenset(
     }
 )
 FIX = frozenset({"fix", "repair", "solve"})
+# A request such as "weather failed" is a question about the reason.
+COMPLAINTS = frozenset(
+    {"late", "failing", "failed", "fails", "broken", "stuck", "empty", "slow", "waiting"}
+)
+# These verbs make a pipeline if a destination follows, as in "get weather into Warehouse".
+FETCH = frozenset({"get", "bring", "put", "store", "save", "backup", "back"})
+# A noun before "of", as in "set up a daily sync of airlines".
+COPY_NOUNS = frozenset(
+    {"copy", "sync", "import", "export", "load", "transfer", "backup", "replica"}
+)
 # These verbs make a pipeline; the ones of BUILD only together with "pipeline", or with "from" and "to".
 COPY = _words("sync copy load replicate import export transfer ingest pull push mirror move send")
 BUILD = _words(
@@ -78,13 +121,37 @@ HELP_PHRASES = (
     "what do you understand",
     "are you a",
 )
+THANKS = frozenset({"thanks", "thank you", "thx", "cheers", "great", "perfect", "nice"})
+# A message of these words is no approval: the user has to press a button.
+CONSENT = frozenset(
+    {
+        "yes",
+        "yes please",
+        "y",
+        "yep",
+        "yeah",
+        "sure",
+        "approve",
+        "approved",
+        "i approve",
+        "confirm",
+        "confirmed",
+        "do it",
+        "go ahead",
+        "yes do it",
+        "yes go ahead",
+        "ok",
+        "okay",
+        "proceed",
+    }
+)
 GIVE_UP = frozenset(
     {"no", "none", "cancel", "stop", "never mind", "nevermind", "forget it", "nothing", "neither"}
 )
 
 NOUNS = {
     **dict.fromkeys(("pipelines", "pipeline", "syncs"), "pipelines"),
-    **dict.fromkeys(("runs", "executions"), "runs"),
+    **dict.fromkeys(("runs", "executions", "history"), "runs"),
     **dict.fromkeys(("connectors", "connections"), "connectors"),
     **dict.fromkeys(("sources",), "sources"),
     **dict.fromkeys(("destinations", "targets", "warehouses"), "destinations"),
@@ -103,6 +170,8 @@ ACTIONS: dict[tuple[str, ...], str] = {
     ("switch", "on"): "enable",
     ("turn", "off"): "disable",
     ("switch", "off"): "disable",
+    ("kick", "off"): "run",
+    ("get", "rid", "of"): "delete",
     ("run", "again"): "retry",
     ("try", "again"): "retry",
     **{(word,): "enable" for word in ("enable", "activate", "unpause", "resume")},
@@ -136,7 +205,7 @@ SYMPTOMS = _words(
     """
     late failing failed fail fails failure waiting wait empty slow stuck broken running run not red pending disabled
     does did do is was has been get got any no records rows data so yet today yesterday nothing started start finish
-    finished finishing n't isn't doesn't didn't hasn't of the last to with going on there still always
+    finished finishing night morning week ago in queue this n't isn't doesn't didn't hasn't of the last to with going on there still always
     """
 )
 # Words after the name in a request such as "how is flights doing?".
