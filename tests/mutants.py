@@ -64,6 +64,8 @@ MCP_APPROVALS = "tests/agent/mcp/test_approvals.py"
 MCP_TOOLS = "tests/agent/mcp/test_tools.py"
 
 AGENT = "tests/agent/test_bad_luck.py"
+SOURCE_BUILDER = "tests/agent/sources/test_source_builder.py"
+KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
 
 MUTANTS = [
     # The agent changes something only with a valid approval of exactly this call.
@@ -94,6 +96,63 @@ MUTANTS = [
         "            if tool.asks_before(context, arguments):\n                _use_approval(turn, call)\n",
         "",
         AGENT,
+    ),
+    # The source builder.
+    Mutant(
+        "code that fails is repaired without end",
+        "apps/agent/graphs/source_builder.py",
+        "    if len(answers) <= repairs.MAX_REPAIRS:\n",
+        "    if True:\n",
+        SOURCE_BUILDER,
+    ),
+    Mutant(
+        "a new host of documentation is reached without an approval",
+        "apps/agent/sources/known_pages.py",
+        "    if _origin(url) not in {_origin(known) for known in approved}:\n        return False\n",
+        "",
+        KNOWN_PAGES,
+    ),
+    Mutant(
+        "a link of a document is followed without an approval",
+        "apps/agent/sources/known_pages.py",
+        "    return url in approved or url in set(_urls_of_user(org, conversation_id))\n",
+        "    return True\n",
+        KNOWN_PAGES,
+    ),
+    Mutant(
+        "documentation is redirected to another host",
+        "apps/agent/sources/fetching.py",
+        "        if host_of(url) != host:\n",
+        "        if False:\n",
+        "tests/agent/sources/test_fetching.py",
+    ),
+    Mutant(
+        "a document ends its block of data",
+        "apps/agent/sources/marking.py",
+        'return f"<data>\\n{neutralise(text)}\\n</data>"',
+        'return f"<data>\\n{text}\\n</data>"',
+        SOURCE_BUILDER,
+    ),
+    Mutant(
+        "the settings of a preview are used for code that reaches another host",
+        "apps/agent/sources/storage.py",
+        '    if not set(hosts) <= set(value["hosts"]):\n        raise SettingsMissing\n',
+        "",
+        SOURCE_BUILDER,
+    ),
+    Mutant(
+        "the language model gets a secret that the code of a preview reveals",
+        "apps/engine/trial.py",
+        '"records": redactor.mask_records(display_rows(records.frame)),',
+        '"records": display_rows(records.frame),',
+        "tests/agent/sources/test_previews.py",
+    ),
+    Mutant(
+        "an agent uses the tools of the other agent",
+        "apps/agent/turns/calls.py",
+        "or (self.graph is not None and self.graph not in tool.graphs)",
+        "",
+        "tests/agent/sources/test_hand_over.py",
     ),
     Mutant(
         "a request is decided twice",

@@ -48,9 +48,9 @@ def try_source(payload: Payload) -> Answer:
                 activity |= _recorded_activity(source, redactor)
         answer |= {
             "ok": True,
-            "records": display_rows(records.frame),
+            "records": redactor.mask_records(display_rows(records.frame)),
             "rejected": records.rejected,
-            "columns": [asdict(field) for field in records.schema.fields()],
+            "columns": redactor.mask_records([asdict(field) for field in records.schema.fields()]),
         }
     # This is the outermost handler of the call. It returns every error, so that the author also sees the log.
     except Exception as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -48,13 +49,23 @@ class Redactor:
 
     def mask_value(self, value: Any) -> Any:
         """Mask all strings in a value of lists and mappings."""
-        if isinstance(value, str):
-            return self.mask_text(value)
-        if isinstance(value, Mapping):
-            return {self.mask_text(str(key)): self.mask_value(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.mask_value(item) for item in value]
-        return value
+        return _with_texts(value, self.mask_text)
+
+    def mask_records(self, records: Any) -> Any:
+        """Mask the known secrets in records. Other texts of records stay as they are."""
+        pattern = self._pattern
+        return _with_texts(records, partial(pattern.sub, MASK)) if pattern else records
+
+
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return the value of lists and mappings with each text changed, also the keys of mappings."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(str(key)): _with_texts(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_texts(item, change) for item in value]
+    return value
 
 
 def redactor_of(spec: RunSpec) -> Redactor:
@@ -75,7 +86,12 @@ def redactor_of(spec: RunSpec) -> Redactor:
 
 def redactor_of_payload(payload: JsonObject) -> Redactor:
     """Return a redactor for every secret in the payload of a call."""
-    return Redactor([*secrets_of(payload), *secrets_of(declared_secrets(payload))])
+    code = payload.get("code")
+    if isinstance(code, Mapping):  # the names of its secrets are no secrets
+        code = {name: value for name, value in code.items() if name != "secret_names"}
+    return Redactor(
+        [*secrets_of({**payload, "code": code}), *secrets_of(declared_secrets(payload))]
+    )
 
 
 def secrets_of(config: Any) -> Iterator[str]:

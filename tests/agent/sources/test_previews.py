@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from apps.agent.chat_models import own_model
 from apps.agent.models import SourceSettings
 from apps.agent.sources import documents, generation, marking
 from apps.connectors.models import CUSTOM_PREFIX, CustomSource
@@ -36,6 +37,23 @@ class Endless(Source):
     def get(self, pagination=None):
         while True:
             self.session.get("http://HOST/orders")
+"""
+REVEALING = """
+from drover import Page, Secret, Source
+
+
+class Revealing(Source):
+    streams = ["orders", "failing"]
+    hosts = ["shop.example"]
+
+    class Config:
+        token: str = Secret("Access token")
+
+    def get(self, pagination=None):
+        print("the token is", self.config.token)
+        if self.stream.name == "failing":
+            raise ValueError(f"the token is {self.config.token}")
+        return Page([{"id": 1, "value": self.config.token, self.config.token: "as a name"}], None)
 """
 EVERY_TABLE = """SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
                  WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"""
@@ -200,6 +218,27 @@ def test_the_settings_of_a_preview_are_in_no_table_and_no_log(
     assert talk.client.delete(f"/api/v1/agent/conversations/{talk.id}").status_code == 204
     with world.scope():
         assert not SourceSettings.objects.for_org(world.org).exists()
+
+
+def test_code_that_reveals_its_settings_reveals_them_to_no_model(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The org allows record values. Even then a record, a name, a log line and an error with a secret are masked."""
+    monkeypatch.setattr(own_model, "values_allowed", lambda org: True)
+    previews: list[Call] = [
+        ("preview_source", {"code": REVEALING, "stream": name}) for name in ("orders", "failing")
+    ]
+    use_script(monkeypatch, *[Step(calls=[each]) for each in previews], Step("Done."))
+    talk = begin_in_builder(world, "try it")
+    form = talk.open_request()["card"]["form"]
+    body = {"config": {"token": TOKEN}, "hosts": form["hosts"]}
+    assert talk.client.put(f"/api/v1{form['path']}", body, format="json").status_code == 204
+    approve(talk)
+    approve(talk)
+    shown, failed = (result["result"] for result in results(talk))
+    assert "as a name" in shown["records"], "the record itself is shown"
+    assert "the token is" in failed["error"]["message"]
+    assert tables_with(TOKEN) == []
 
 
 def test_a_saved_source_gets_a_second_version_with_a_diff_and_its_new_hosts(
