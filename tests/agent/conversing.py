@@ -117,16 +117,16 @@ def thread_values(talk: Talk) -> dict[str, Any]:
     return asyncio.run(read())
 
 
-def assert_nothing_is_lost_or_doubled(talk: Talk) -> None:
+def assert_nothing_is_lost_or_doubled(talk: Talk) -> list[Any]:
     """Check that the events are numbered 1 to n, and that their texts are those of the thread.
 
-    The oldest texts may be missing in the thread, if it has notes about them.
+    The oldest texts may be missing in the thread, if it has notes about them. Returns the thread's messages.
     """
     events = talk.events()
     assert [number for number, _, _ in events] == list(range(1, len(events) + 1))
     thread = thread_values(talk)
-    answers = [m for m in thread.get("messages", []) if m.type == "ai" and m.text]
-    texts = {str(m.id): m.text for m in answers}
+    messages: list[Any] = thread.get("messages", [])
+    texts = {str(m.id): m.text for m in messages if m.type == "ai" and m.text}
     items: list[Any] = []
     for _, kind, body in events:
         transcripts.apply(items, kind, body)
@@ -137,6 +137,7 @@ def assert_nothing_is_lost_or_doubled(talk: Talk) -> None:
     assert len(ids) == len(set(ids))
     shown = [item for turn in talk.turns() for item in turn["items"] if item["type"] == "message"]
     assert [(item["id"], item["text"]) for item in shown] == told
+    return messages
 
 
 def effects(world: World) -> list[str]:
