@@ -66,6 +66,7 @@ MCP_TOOLS = "tests/agent/mcp/test_tools.py"
 AGENT = "tests/agent/test_bad_luck.py"
 SOURCE_BUILDER = "tests/agent/sources/test_source_builder.py"
 KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
+MODELS = "tests/agent/chat_models"
 
 MUTANTS = [
     # The agent changes something only with a valid approval of exactly this call.
@@ -209,6 +210,78 @@ MUTANTS = [
         "AND sequence > %s ORDER BY",
         "AND sequence >= %s ORDER BY",
         "tests/agent/test_outages.py",
+    ),
+    # Language models: keys stay secret, budgets stop, and nothing incomplete is carried out.
+    Mutant(
+        "a budget that is used up stops nothing",
+        "apps/agent/chat_models/budgets.py",
+        "    if current(org_id).is_used_up:\n        raise ModelFailed(failures.BUDGET_USED_UP)\n",
+        "    current(org_id)\n",
+        f"{MODELS}/test_turns_with_models.py",
+    ),
+    Mutant(
+        "the key of a language model is shown",
+        "apps/agent/chat_models/views.py",
+        '"last4": row.key_last4}',
+        '"last4": getattr(own_model.connection_of(self.org), "key", "")}',
+        f"{MODELS}/test_own_model.py",
+    ),
+    Mutant(
+        "a stored key is sent to another address",
+        "apps/agent/chat_models/own_model.py",
+        "    if had_key and key is None and moved:\n",
+        "    if False:\n",
+        f"{MODELS}/test_own_model.py {MODELS}/test_check_route.py",
+    ),
+    Mutant(
+        "the URL of a language model is not under the egress policy",
+        "apps/agent/chat_models/providers.py",
+        "allow_private=connection.allow_private,",
+        "allow_private=True,",
+        f"{MODELS}/test_strict.py {MODELS}/test_checks.py -k private_address",
+    ),
+    Mutant(
+        "a failure of a language model shows its key",
+        "apps/agent/chat_models/provider_errors.py",
+        "    if secret:\n",
+        "    if False:\n",
+        f"{MODELS}/test_strict.py",
+    ),
+    Mutant(
+        "a call from an answer that was cut is carried out",
+        "apps/agent/chat_models/answer_checks.py",
+        "    if reason not in FINISHED:\n        return CheckedAnswer(problem=",
+        "    if False:\n        return CheckedAnswer(problem=",
+        f"{MODELS}/test_strict.py",
+    ),
+    Mutant(
+        "a call whose arguments were cut is carried out",
+        "apps/agent/chat_models/answer_checks.py",
+        "    if problem:\n        return CheckedAnswer(problem=problem)\n",
+        "",
+        f"{MODELS}/test_strict.py",
+    ),
+    Mutant(
+        "the tokens of a broken answer are not counted",
+        "apps/agent/chat_models/strict.py",
+        '                _count(attempt, messages, kwargs.get("tools"))\n',
+        "                if attempt.is_complete:\n"
+        '                    _count(attempt, messages, kwargs.get("tools"))\n',
+        f"{MODELS}/test_spent_tokens.py",
+    ),
+    Mutant(
+        "the tokens of a check are not counted",
+        "apps/agent/chat_models/checks/services.py",
+        'input_tokens=answer["input_tokens"],',
+        "input_tokens=0,",
+        f"{MODELS}/test_check_route.py",
+    ),
+    Mutant(
+        "checks of language models are not limited",
+        "apps/agent/chat_models/checks/services.py",
+        "    if len(times) < CHECKS_PER_MINUTE:\n        return\n",
+        "    if times is not None:\n        return\n",
+        f"{MODELS}/test_check_route.py",
     ),
     # Programs that use tools over MCP change nothing that a person has not approved.
     Mutant(

@@ -100,7 +100,7 @@ def test_an_answer_goes_back_to_its_provider_with_the_results_of_its_calls(
     sent = json.dumps(server.requests[1].body)
     if provider != Provider.GOOGLE:
         for call in first.tool_calls:
-            assert sent.count(str(call["id"])) == 2, "each call has one result with its id"
+            assert sent.count(f'"{call["id"]}"') == 2, "each call has one result with its id"
     else:
         assert sent.count("functionResponse") == 2
         assert "c2lnbmF0dXJl" in sent, "Gemini needs its thought signatures back"

@@ -109,7 +109,7 @@ NO_TIME = Finding("skipped", "Not checked, because the time for all checks was u
 
 
 def of_failure(failure: ModelFailure, state: State = "failed") -> Finding:
-    return Finding(state, failure.message, failure.next_step)
+    return Finding(state, failure.message, _for_admins(failure.next_step))
 
 
 def broken_call(problem: str) -> Finding:
@@ -130,3 +130,9 @@ def unreachable(host: str, reason: str) -> Finding:
         f"There is no connection to {host}{f' ({reason})' if reason else ''}.",
         "Correct the URL, or start the server.",
     )
+
+
+def _for_admins(next_step: str) -> str:
+    """Return the next step of a member in words for an admin, who makes the check."""
+    request = next_step.removeprefix("Ask an admin to ")
+    return request[:1].upper() + request[1:]
