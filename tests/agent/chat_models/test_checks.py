@@ -54,8 +54,8 @@ NEEDED = [
     (Fault.CALL_AS_TEXT, "tool_calls", "failed", "as text"),
     (Fault.IDS_REPEAT, "call_ids", "warning", "repeat"),
     (Fault.CONTEXT_CUT, "context", "failed", "cuts long requests at the front"),
-    (Fault.ONE_AT_ONCE, "two_at_once", "warning", "refuses a second request"),
-    (Fault.NOT_STRUCTURED, "structured_output", "warning", "ignores the form"),
+    (Fault.ONE_AT_ONCE, "two_at_once", "warning", "refuses or ends one of two requests"),
+    (Fault.NOT_STRUCTURED, "structured_output", "warning", "ignores or rejects the form"),
 ]
 OTHERS = [
     (Fault.UNKNOWN_MODEL, "key", "failed", "does not know"),
@@ -64,6 +64,9 @@ OTHERS = [
     (Fault.WRONG_ARGUMENTS, "tool_calls", "warning", "other arguments"),
     (Fault.NO_SECOND_CALL, "call_ids", "warning", "does not call the tool again"),
     (Fault.CONTEXT_SMALL, "context", "failed", "smaller than 8,000 tokens"),
+    (Fault.CONTEXT_FAILS, "context", "failed", "probably smaller"),
+    (Fault.ONE_IS_ENDED, "two_at_once", "warning", "refuses or ends one of two requests"),
+    (Fault.FORM_REJECTED, "structured_output", "warning", "ignores or rejects the form"),
     (Fault.CONTEXT_UNREAD, "context", "warning", "did not find the facts"),
     (Fault.ONE_PART, "streaming", "warning", "in one part"),
 ]

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.agent.wire.replies import Reply, WireCall, WireRequest
+from tests.agent.wire.replies import End, Reply, WireCall, WireRequest
 from tests.agent.wire.server import KEY
 
 COUNTING = ", ".join(("one", "two", "three", "four", "five", "six", "seven", "eight"))
@@ -30,9 +30,12 @@ class Fault(StrEnum):
     NO_SECOND_CALL = "no_second_call"
     CONTEXT_CUT = "context_cut"
     CONTEXT_SMALL = "context_small"
+    CONTEXT_FAILS = "context_fails"
     CONTEXT_UNREAD = "context_unread"
     ONE_AT_ONCE = "one_at_once"
+    ONE_IS_ENDED = "one_is_ended"
     NOT_STRUCTURED = "not_structured"
+    FORM_REJECTED = "form_rejected"
 
 
 @dataclass
@@ -79,6 +82,8 @@ class GoodModel:
     def _count(self, *, is_second: bool) -> Reply:
         if is_second and self._has(Fault.ONE_AT_ONCE):
             return Reply(status=429, message="One request at a time.")
+        if is_second and self._has(Fault.ONE_IS_ENDED):
+            return Reply("one, two", end=End.WITHOUT_REASON)
         if self._has(Fault.ONE_PART):
             return Reply(COUNTING.replace(" ", ""))
         return Reply(COUNTING, is_stream=not self._has(Fault.NO_STREAM))
@@ -100,6 +105,8 @@ class GoodModel:
         words = [re.findall(rf"{word}-\d+", text)[0] for word in ("amber", "cobalt")]
         if self._has(Fault.CONTEXT_SMALL):
             return Reply(status=400, message="This model's maximum context length is 4096 tokens.")
+        if self._has(Fault.CONTEXT_FAILS):
+            return Reply(status=500, message="Requested tokens exceed the window.")
         if self._has(Fault.CONTEXT_CUT):
             words[0] = "amber-0"
         if self._has(Fault.CONTEXT_UNREAD):
@@ -107,6 +114,8 @@ class GoodModel:
         return Reply(" and ".join(words))
 
     def _city(self) -> Reply:
+        if self._has(Fault.FORM_REJECTED):
+            return Reply(status=500, message="Input should be 'text' or 'json_object'.")
         if self._has(Fault.NOT_STRUCTURED):
             return Reply("It is Lisbon.")
         return Reply(json.dumps({"city": "Lisbon", "country": "Portugal"}))

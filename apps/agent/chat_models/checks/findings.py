@@ -81,6 +81,11 @@ CONTEXT_SMALL = Finding(
     "The context of the model is smaller than 8,000 tokens, so conversations would soon be too long.",
     "Choose a model with a larger context, or raise the server's context to 16,384 tokens or more.",
 )
+CONTEXT_FAILS = Finding(
+    "failed",
+    "The server fails at a request of 8,000 tokens, so its context is probably smaller.",
+    "Choose a model with a larger context, or raise the server's context to 16,384 tokens or more.",
+)
 CONTEXT_CUT = Finding(
     "failed",
     "The server cuts long requests at the front without an error: the model did not get the first part.",
@@ -95,14 +100,14 @@ CONTEXT_UNREAD = Finding(
 TWO_AT_ONCE = Finding("ok", "The server answers two requests at once.")
 ONLY_ONE_AT_ONCE = Finding(
     "warning",
-    "The server refuses a second request while it answers the first one.",
+    "The server refuses or ends one of two requests that are made at once.",
     "Allow more requests at once. Otherwise members wait for each other, and turns may fail.",
 )
 
 STRUCTURED = Finding("ok", "The answer has the form that was asked for.")
 NOT_STRUCTURED = Finding(
     "warning",
-    "The model ignores the form that was asked for. The agent does not need it, because it uses tool calls.",
+    "The server ignores or rejects the form that was asked for. The agent does not need it, because it uses tool calls.",
 )
 NOT_DONE = Finding("skipped", "Not checked, because an earlier check has failed.")
 NO_TIME = Finding("skipped", "Not checked, because the time for all checks was used up.")

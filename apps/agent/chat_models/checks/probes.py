@@ -18,12 +18,16 @@ from apps.agent.chat_models import answer_checks, failures, provider_errors
 from apps.agent.chat_models.checks import findings
 from apps.agent.chat_models.checks.findings import Finding
 from apps.agent.chat_models.connections import ModelConnection
-from apps.agent.chat_models.failures import ModelFailed
+from apps.agent.chat_models.failures import ModelFailed, ModelFailure
 from apps.agent.chat_models.strict import RawAnswer, StrictModel
 from apps.egress.async_http import RedirectRefused
 from apps.egress.exceptions import EgressError
 
 CONTEXT_CHARACTERS = 38_000  # of English text: more than 8,000 tokens with the tokenizers of today
+# How servers fail at what they do not support. Some report an error of their own, some end the answer.
+CODES_OF_REJECTIONS = frozenset(
+    {failures.REJECTED.code, failures.UNAVAILABLE.code, failures.INTERRUPTED.code}
+)
 REASON_LENGTH = 200  # characters
 COUNT = "Count from one to twenty in words, with a comma between two numbers."
 CALL_TOOL = (
@@ -158,15 +162,14 @@ async def context(subject: Subject) -> Finding:
     try:
         text = _message(await subject.model.ask_once(messages)).text
     except ModelFailed as error:
-        is_too_long = error.failure.code == failures.TOO_LONG.code
-        return findings.CONTEXT_SMALL if is_too_long else findings.of_failure(error.failure)
+        return _finding_of_long_request(error.failure)
     if first in text and last in text:
         return findings.CONTEXT_WORKS
     return findings.CONTEXT_CUT if last in text else findings.CONTEXT_UNREAD
 
 
 async def two_at_once(subject: Subject) -> Finding:
-    requests = [subject.model.ask_once([HumanMessage(COUNT)]) for _ in range(2)]
+    requests = [_count(subject.model) for _ in range(2)]
     results = await asyncio.gather(*requests, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     if not errors:
@@ -174,9 +177,12 @@ async def two_at_once(subject: Subject) -> Finding:
     error = next((e for e in errors if not isinstance(e, ModelFailed)), errors[0])
     if not isinstance(error, ModelFailed):
         raise error
-    is_temporary = provider_errors.is_temporary(error.failure)
-    one_worked = len(errors) == 1 and is_temporary
-    return findings.ONLY_ONE_AT_ONCE if one_worked else findings.of_failure(error.failure)
+    is_refused = (
+        provider_errors.is_temporary(error.failure) or error.failure == failures.INTERRUPTED
+    )
+    if is_refused and len(errors) == 1:
+        return findings.ONLY_ONE_AT_ONCE
+    return findings.of_failure(error.failure)
 
 
 async def structured_output(subject: Subject) -> Finding:
@@ -185,13 +191,24 @@ async def structured_output(subject: Subject) -> Finding:
     try:
         answer = await subject.model.ask_once(question, **_structured(subject.model))
     except ModelFailed as error:
-        is_rejected = error.failure.code == failures.REJECTED.code
-        return (
-            findings.NOT_STRUCTURED
-            if is_rejected
-            else findings.of_failure(error.failure, state="warning")
-        )
+        if error.failure.code in CODES_OF_REJECTIONS:
+            return findings.NOT_STRUCTURED
+        return findings.of_failure(error.failure, state="warning")
     return findings.STRUCTURED if _has_form(_message(answer).text) else findings.NOT_STRUCTURED
+
+
+async def _count(model: StrictModel) -> None:
+    """Raise ModelFailed unless the model gives a complete answer. Some servers end an answer when the next request comes."""
+    answer = await model.ask_once([HumanMessage(COUNT)])
+    answer_checks.check(_whole(answer), set())
+
+
+def _finding_of_long_request(failure: ModelFailure) -> Finding:
+    if failure.code == failures.TOO_LONG.code:
+        return findings.CONTEXT_SMALL
+    if failure.code in CODES_OF_REJECTIONS:
+        return findings.CONTEXT_FAILS
+    return findings.of_failure(failure)
 
 
 def _call_request(city: str, days: int) -> HumanMessage:
