@@ -80,10 +80,10 @@ class Talk:
 
 
 @contextmanager
-def serve_text(text: str) -> Iterator[str]:
+def serve_text(text: str, status: int = 200) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(text.encode())
@@ -179,15 +179,22 @@ class Shop(RestSource):
 """
 
 
+@pytest.fixture
+def failing_code() -> Iterator[str]:
+    """Return code whose requests are answered with 404, which is not tried again. Other failures take seconds."""
+    with serve_text("{}", status=404) as url:
+        yield CODE.replace("http://127.0.0.1:1", url)
+
+
 def test_a_model_that_never_repairs_the_code_is_stopped_after_three_repairs(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, failing_code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first version and three repairs fail. Then the turn ends, whatever the model would do next."""
     answers: list[Any] = []
 
     def try_again(answer: Any) -> Step:
         answers.append(answer)
-        return call("preview_source", code=CODE, stream="orders")
+        return call("preview_source", code=failing_code, stream="orders")
 
     talk = Talk(world, monkeypatch, [try_again] * 6)
     turn = talk.say("try it")
@@ -267,11 +274,11 @@ def test_a_preview_that_hangs_is_ended_with_words(
 
 
 def test_settings_are_not_used_for_code_that_reaches_another_host(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, failing_code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_token = CODE.replace("RestSource, Stream", "Bearer, RestSource, Secret, Stream")
+    with_token = failing_code.replace("RestSource, Stream", "Bearer, RestSource, Secret, Stream")
     with_token += '    auth = Bearer("token")\n\n    class Config:\n        token: str = Secret()\n'
-    other = with_token.replace("127.0.0.1:1", "127.0.0.1:2")
+    other = with_token.replace("http://127.0.0.1", "http://127.0.0.2")
     answers: list[Any] = []
 
     def preview_other(answer: Any) -> Step:
