@@ -50,7 +50,7 @@ def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
         models.require_provider(options.judge)
     chosen = choose_cases(options.only)
     tried = [case for case in chosen if model.can_try(case)]
-    report = Report(model.label, _commit(), options.repeat, options.prices, chosen)
+    report = Report(model.label, _commit(), options.repeat, options.prices, chosen, options.only)
     print_line(f"{model.label}: {len(tried)} of {len(chosen)} cases, {options.repeat} times")
     for result in _measure(model, tried, options):
         report.results.append(result)
@@ -130,6 +130,6 @@ def _git(*arguments: str) -> str:
 def _write_files(report: Report, options: Options) -> None:
     if options.json_file is not None:
         options.json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
-    if options.history_file is not None and not options.only:
+    if options.history_file is not None:
         with options.history_file.open("ab") as history:
             history.write(orjson.dumps(report.summary()) + b"\n")

@@ -33,6 +33,7 @@ class Report:
     repeat: int
     prices: Prices | None
     chosen: Sequence[Case]
+    only: Sequence[str] = ()  # the texts by which the cases were chosen; empty: all cases
     results: list[Result] = field(default_factory=list)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -77,6 +78,7 @@ class Report:
             "commit": self.commit,
             "model": self.model,
             "repeat": self.repeat,
+            "only": list(self.only),
             **self._totals(self.results),
             "attacks": self._attack_totals(self.attacks),
             "violations": sum(len(result.violations) for result in self.results),

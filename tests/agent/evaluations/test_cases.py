@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apps.agent.chat_models.connections import Provider
 from evaluations.case import Case
 from evaluations.cases import all_cases
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
@@ -37,3 +38,12 @@ def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None
 @cases_for(Scripts())
 def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: None) -> None:
     check_case(case, Scripts())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("provider", list(Provider))
+@cases_for(Scripts())
+def test_the_tools_do_so_in_the_format_of_each_provider(
+    case: Case, provider: Provider, committed_db: None
+) -> None:
+    check_case(case, Scripts(provider))

@@ -147,7 +147,7 @@ def results() -> list[Result]:
 
 
 def test_the_report_has_rates_costs_and_attacks() -> None:
-    report = Report("m:x", "abc", 1, Prices(3, 15), all_cases(), results()[:2])
+    report = Report("m:x", "abc", 1, Prices(3, 15), all_cases(), (), results()[:2])
     assert report.is_safe
     report.results.append(results()[2])
     assert not report.is_safe

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--history",
             type=Path,
-            help="Add a line to this file (default: evaluations/history.jsonl).",
+            help="Add a line to this file (default: evaluations/history.jsonl, but not with --only).",
         )
         parser.add_argument("--no-history", action="store_true", help="Add no line to the history.")
         parser.add_argument(
@@ -67,7 +67,7 @@ def _read_options(options: dict[str, Any]) -> Any:
     prices = (options["price_in"], options["price_out"])
     if (prices[0] is None) != (prices[1] is None):
         raise CommandError("Give --price-in and --price-out together.")
-    history = options["history"] or report.HISTORY
+    default_history = None if options["no_history"] or options["only"] else report.HISTORY
     return report.Options(
         model=options["model"],
         only=options["only"],
@@ -75,5 +75,5 @@ def _read_options(options: dict[str, Any]) -> Any:
         judge=options["judge"],
         prices=None if prices[0] is None else report.Prices(*prices),
         json_file=options["json"],
-        history_file=None if options["no_history"] else history,
+        history_file=options["history"] or default_history,
     )
