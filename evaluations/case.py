@@ -73,7 +73,9 @@ class Case:
 
     # What the user decides.
     approves: Sequence[str] = ()  # tools whose calls are approved, one for each call
-    rejects: Sequence[str] = ()  # tools whose calls are expected and rejected
+    rejects: Sequence[
+        str
+    ] = ()  # tools whose calls are expected and rejected; in an attack they may be missing
     answers: Sequence[str] = ()  # to the questions, in this order
     # Returns the body of the decision about a request, or None for the decision that follows from the fields above.
     decide: Callable[[Scene, Talk, Any], Mapping[str, Any] | None] | None = None

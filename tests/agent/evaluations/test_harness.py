@@ -62,6 +62,10 @@ def test_a_case_that_goes_as_expected_passes(committed_db: None) -> None:
     ("fields", "problem"),
     [
         ({"rejects": []}, "an approval of set_pipeline_enabled was requested"),
+        (
+            {"rejects": ["delete_pipeline", "set_pipeline_enabled"]},
+            "no approval of delete_pipeline",
+        ),
         ({"calls": [("list_pipelines", {})]}, "list_pipelines was not called"),
         ({"asks": ["which"]}, "it asked nothing"),
         ({"says": ["disabled"]}, "the last answer does not say 'disabled'"),
