@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from apps.agent.models import Turn
 from apps.agent.turns import loop
@@ -191,3 +193,39 @@ def test_an_approved_proposal_creates_disabled_pipelines(
     assert shown["edited"]
     assert shown["arguments"] == edited
     assert {"label": "Name", "value": "renamed"} in shown["card"]["facts"]
+
+
+@pytest.mark.parametrize("ends_with", ["_end", "_store_pause"])
+def test_a_turn_that_gives_its_lease_back_is_not_taken_for_one_that_has_lost_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, ends_with: str
+) -> None:
+    """The lease is renewed while the turn ends: after the commit, and before its task knows of it."""
+    from apps.agent.exceptions import TurnLeaseLost
+    from apps.agent.guided.turns import Step
+    from apps.agent.turns import leases, runner
+
+    asked = Step("I ask.", (("ask", {"question": "Which?", "choices": ["a", "b"]}),))
+    script(monkeypatch, asked if ends_with == "_store_pause" else Step("Done."))
+    lost, end, renew = [], getattr(runner, ends_with), leases.renew
+
+    def end_slowly(*arguments: Any) -> Any:
+        ended = end(*arguments)
+        time.sleep(0.5)
+        return ended
+
+    def count_lost_leases(claimed: Any) -> bool:
+        try:
+            return renew(claimed)
+        except TurnLeaseLost as error:
+            lost.append(error)
+            raise
+
+    monkeypatch.setattr(runner, "RENEW_INTERVAL", 0.02)
+    monkeypatch.setattr(runner, ends_with, end_slowly)
+    monkeypatch.setattr(leases, "renew", count_lost_leases)
+    client, conversation = begin(world, "hello")
+    with capture_logs() as logs:
+        work(world, conversation)
+    assert lost, "the lease was not renewed after the end"
+    assert [line for line in logs if "taken over" in line["event"]] == []
+    assert show(client, conversation)["status"] in {"done", "waiting"}

@@ -63,6 +63,7 @@ class RunningTurn:
     saver: Any
     graph: CompiledGraph
     context: GraphContext
+    is_giving_back: bool = False  # whether it ends or pauses, and so gives its lease back
 
     @property
     def writer(self) -> TokenWriter:
@@ -86,7 +87,7 @@ async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
         running = RunningTurn(claimed, saver, GRAPHS[graph].build(saver), context)
         try:
             work = asyncio.create_task(_advance(running))
-            watch = asyncio.create_task(_watch(claimed))
+            watch = asyncio.create_task(_watch(running))
             await _wait_for_first(work, watch)
         finally:
             await chat_models.close(model)
@@ -154,6 +155,7 @@ async def _advance(running: RunningTurn) -> None:
         step = await in_thread(partial(steps.next_step, running.claimed, state, graph))
         if isinstance(step, Finished):
             await _complete_events(running, state)
+            running.is_giving_back = True
             await in_thread(partial(_end, running.claimed, TurnStatus.DONE))
             return
         if isinstance(step, Submit):
@@ -167,7 +169,7 @@ async def _advance(running: RunningTurn) -> None:
             await _stream(running, {"messages": []})
         elif isinstance(step, Continue):
             await _stream(running, step.decision)
-        elif await in_thread(partial(_pause, running.claimed, step.task_ids)):
+        elif await _pause(running, step.task_ids):
             return
         state = await running.state()
 
@@ -205,13 +207,16 @@ async def _settle(running: RunningTurn, state: StateSnapshot) -> StateSnapshot:
     return state
 
 
-async def _watch(claimed: ClaimedTurn) -> None:
+async def _watch(running: RunningTurn) -> None:
     """Renew the lease until the task is cancelled. Raises StopRequested, TurnLeaseLost and AuthenticationFailed."""
     while True:
         await asyncio.sleep(RENEW_INTERVAL)
         try:
-            if await in_thread(partial(leases.renew, claimed)):
+            if await in_thread(partial(leases.renew, running.claimed)):
                 raise StopRequested
+        except TurnLeaseLost:
+            if not running.is_giving_back:  # else the turn has ended, and its task ends in a moment
+                raise
         except OperationalError as error:
             if not is_lock_error(error):  # else a tool of this turn has locked the turn's row
                 raise
@@ -302,8 +307,14 @@ def _answers_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> dict[str, st
     }
 
 
-def _pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
+async def _pause(running: RunningTurn, task_ids: tuple[str, ...]) -> bool:
     """Let the turn wait for its user. Returns False if the user has decided one of these requests meanwhile."""
+    running.is_giving_back = True
+    running.is_giving_back = await in_thread(partial(_store_pause, running.claimed, task_ids))
+    return running.is_giving_back
+
+
+def _store_pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id).filter(
