@@ -2,7 +2,8 @@
 
 A turn has one connection of its own. The connection holds the conversation's advisory lock, and all checkpoints are
 written over it. So a process that has lost the lock cannot write checkpoints any more. The connection has set the org
-and row-level security compares it with the conversation of each row.
+and row-level security compares it with the conversation of each row. A worker keeps the connections of ended turns for
+later turns (`turns.kept_connections`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import psycopg
 import structlog
 from django.db import connections
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from procrastinate.contrib.django.utils import connector_params
 from psycopg.rows import dict_row
 
 from apps.agent.exceptions import ThreadLocked
+from apps.agent.turns.kept_connections import KeptConnections
+from apps.agent.turns.thread_saver import ThreadSaver
 from apps.background.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
@@ -37,18 +39,38 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 
 
 @asynccontextmanager
-async def open_saver(org_id: UUID, conversation_id: UUID) -> AsyncIterator[AsyncPostgresSaver]:
-    """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked."""
-    connection = await _connect(org_id)
+async def open_saver(
+    org_id: UUID, conversation_id: UUID, kept: KeptConnections | None = None
+) -> AsyncIterator[AsyncPostgresSaver]:
+    """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked.
+
+    With `kept`, it uses one of these connections, and keeps its connection there afterwards.
+    """
+    connection = await _locked_connection(org_id, conversation_id, kept)
+    saver = ThreadSaver(connection)
     try:
-        await _lock(connection, conversation_id)
-        saver = AsyncPostgresSaver(
-            connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)
-        )
-        saver.supports_pipeline = False  # pipelines break behind PgBouncer
         yield saver
-    finally:
+    except BaseException:
         await connection.close()
+        raise
+    finally:
+        saver.detach()
+    if kept is None:
+        await connection.close()
+    else:
+        await kept.keep(connection)
+
+
+async def _locked_connection(
+    org_id: UUID, conversation_id: UUID, kept: KeptConnections | None
+) -> psycopg.AsyncConnection[Any]:
+    connection = kept.take() if kept is not None else None
+    if connection is not None:
+        try:
+            return await _lock(connection, org_id, conversation_id)
+        except psycopg.OperationalError:  # the database has closed it meanwhile
+            pass
+    return await _lock(await _connect(), org_id, conversation_id)
 
 
 async def prune(saver: AsyncPostgresSaver, conversation_id: UUID) -> None:
@@ -68,7 +90,7 @@ async def prune(saver: AsyncPostgresSaver, conversation_id: UUID) -> None:
             return
 
 
-async def _connect(org_id: UUID) -> psycopg.AsyncConnection[Any]:
+async def _connect() -> psycopg.AsyncConnection[Any]:
     parameters = {
         name: value
         for name, value in connector_params(connections["default"].alias).items()
@@ -82,31 +104,40 @@ async def _connect(org_id: UUID) -> psycopg.AsyncConnection[Any]:
             "prepare_threshold": None,
             "row_factory": dict_row,
             "application_name": "drover-agent",
-            "options": f"{options} -c search_path={SCHEMA},public -c app.current_org={org_id}",
+            "options": f"{options} -c search_path={SCHEMA},public",
         }
     )
 
 
-async def _lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> None:
-    """Lock the conversation. Raises ThreadLocked.
+async def _lock(
+    connection: psycopg.AsyncConnection[Any], org_id: UUID, conversation_id: UUID
+) -> psycopg.AsyncConnection[Any]:
+    """Lock the conversation, and return the connection. Raises ThreadLocked, and closes the connection then.
 
     The caller has the lease of the conversation's turn, so another holder of the lock is ending its turn, or has lost
     its lease, for example because its process was frozen. After a second its connection is closed.
     """
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not await _try_lock(connection, conversation_id):
-        if asyncio.get_running_loop().time() >= deadline:
-            await connection.execute(CLOSE_HOLDER, [LOCK_CLASS, str(conversation_id)])
-            if not await _try_lock(connection, conversation_id):
-                raise ThreadLocked
-            return
-        await asyncio.sleep(0.05)
+    try:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while not await _try_lock(connection, org_id, conversation_id):
+            if asyncio.get_running_loop().time() >= deadline:
+                await connection.execute(CLOSE_HOLDER, [LOCK_CLASS, str(conversation_id)])
+                if not await _try_lock(connection, org_id, conversation_id):
+                    raise ThreadLocked
+                break
+            await asyncio.sleep(0.05)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
-async def _try_lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> bool:
+async def _try_lock(
+    connection: psycopg.AsyncConnection[Any], org_id: UUID, conversation_id: UUID
+) -> bool:
     cursor = await connection.execute(
-        "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS locked",
-        [LOCK_CLASS, str(conversation_id)],
+        "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS locked, set_config('app.current_org', %s, false)",
+        [LOCK_CLASS, str(conversation_id), str(org_id)],
     )
     row = await cursor.fetchone()
     return bool(row and row["locked"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import OperationalError
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langgraph.types import StateSnapshot
@@ -26,6 +27,7 @@ from apps.agent.models import Approval, ApprovalState, Conversation, Event, Grap
 from apps.agent.turns import checkpoints, ending, leases, steps, summarising, tokens
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
+from apps.agent.turns.kept_connections import KeptConnections
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.steps import Continue, Finished, HandOver, Submit
 from apps.agent.turns.threads import in_thread
@@ -46,13 +48,19 @@ async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
     if claimed is None:
         return
     try:
-        async with checkpoints.open_saver(org_id, claimed.conversation_id) as saver:
+        async with checkpoints.open_saver(org_id, claimed.conversation_id, _kept()) as saver:
             await _run_claimed(claimed, saver)
             await checkpoints.prune(saver, claimed.conversation_id)
     except ThreadLocked:
         await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=False))
     except TurnLeaseLost:
         logger.warning("another worker has taken over a turn", turn=str(turn_id))
+
+
+@cache
+def _kept() -> KeptConnections:
+    """Return the connections of this process. All turns of a process run on one event loop."""
+    return KeptConnections(settings.AGENT_TURNS)
 
 
 @dataclass
