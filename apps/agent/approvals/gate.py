@@ -31,13 +31,19 @@ class Preparation(Enum):
     GOES_ON = auto()
 
 
+def may_ask(call: RequestedCall) -> bool:
+    """Return whether calls of this tool may have to wait for the user."""
+    tool = call.find_tool()
+    return tool is not None and (tool.needs_approval or tool.is_question)
+
+
 def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
     """Store the request with its card, once, and announce it. Returns whether the call has to wait for a decision.
 
     Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost and StopRequested.
     """
     tool = call.find_tool()
-    if tool is None or not (tool.needs_approval or tool.is_question):
+    if tool is None or not may_ask(call):
         return Preparation.GOES_ON
     if (problem := check_arguments(call)) is not None:
         return answers.text_for_model(problem)

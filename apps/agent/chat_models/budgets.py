@@ -7,13 +7,27 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
+from django.db import connection
 
 from apps.agent.chat_models import failures
 from apps.agent.chat_models.failures import ModelFailed
-from apps.agent.models import ModelSettings, ModelUsage
+from apps.auth.models import new_id
 
 WARNING_SHARE = 0.8
+# Each model call needs these, so they are statements of their own. Row-level security applies to them too.
+BUDGET = """
+    SELECT coalesce(u.input_tokens + u.output_tokens, 0), m.id IS NOT NULL, m.monthly_tokens
+    FROM (VALUES (%(org)s::uuid)) AS asked (org_id)
+    LEFT JOIN agent_modelusage u ON u.org_id = asked.org_id AND u.month = %(month)s
+    LEFT JOIN agent_modelsettings m ON m.org_id = asked.org_id
+"""
+ADD_USAGE = """
+    INSERT INTO agent_modelusage AS stored (id, org_id, month, input_tokens, output_tokens)
+    VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (org_id, month) DO UPDATE SET
+        input_tokens = stored.input_tokens + excluded.input_tokens,
+        output_tokens = stored.output_tokens + excluded.output_tokens
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +54,10 @@ class Budget:
 
 def current(org_id: UUID) -> Budget:
     """Return the budget of this month. Call it inside the org's scope."""
-    usage = ModelUsage.objects.for_org(org_id).filter(month=_this_month()).first()
-    used = usage.input_tokens + usage.output_tokens if usage else 0
-    return Budget(used, _limit(org_id))
+    with connection.cursor() as cursor:
+        cursor.execute(BUDGET, {"org": org_id, "month": _this_month()})
+        used, has_model, limit = cursor.fetchone()
+    return Budget(int(used), limit if has_model else _platform_limit())
 
 
 def require_tokens(org_id: UUID) -> None:
@@ -53,18 +68,11 @@ def require_tokens(org_id: UUID) -> None:
 
 def record(org_id: UUID, *, input_tokens: int, output_tokens: int) -> None:
     """Add tokens to this month. Call it inside the org's scope."""
-    usages = ModelUsage.objects.for_org(org_id)
-    usage, _ = usages.get_or_create(month=_this_month(), defaults={"org_id": org_id})
-    usages.filter(pk=usage.pk).update(
-        input_tokens=F("input_tokens") + input_tokens,
-        output_tokens=F("output_tokens") + output_tokens,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_USAGE, [new_id(), org_id, _this_month(), input_tokens, output_tokens])
 
 
-def _limit(org_id: UUID) -> int | None:
-    row = ModelSettings.objects.for_org(org_id).first()
-    if row is not None:
-        return row.monthly_tokens
+def _platform_limit() -> int | None:
     return settings.AGENT_MODEL_MONTHLY_TOKENS or None if settings.AGENT_MODEL else None
 
 

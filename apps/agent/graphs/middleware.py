@@ -10,12 +10,15 @@ from typing import Any, NotRequired
 import structlog
 from langchain.agents.middleware import (
     AgentMiddleware,
-    AgentState,
     HumanInTheLoopMiddleware,
     InterruptOnConfig,
-    hook_config,
 )
-from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
+from langchain.agents.middleware.types import (
+    ExtendedModelResponse,
+    ModelRequest,
+    ModelResponse,
+    ToolCallRequest,
+)
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -24,7 +27,6 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
@@ -43,6 +45,7 @@ MAX_STEPS = 25  # model calls in one turn
 
 ToolResult = ToolMessage | Command[Any]
 Handler = Callable[[ToolCallRequest], Awaitable[ToolResult]]
+ModelHandler = Callable[[ModelRequest["GraphContext"]], Awaitable[ModelResponse[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,7 @@ class UseModel(AgentMiddleware[ThreadState, GraphContext]):
     state_schema = ThreadState
 
     async def awrap_model_call(
-        self,
-        request: ModelRequest[GraphContext],
-        handler: ModelHandler,
+        self, request: ModelRequest[GraphContext], handler: ModelHandler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
         prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
@@ -82,30 +83,44 @@ class UseModel(AgentMiddleware[ThreadState, GraphContext]):
         messages = await _in_pairs(context.claimed, thread)
         request = request.override(model=context.model, system_message=prompt, messages=messages)
         if context.is_guided:
-            response = await handler(request)
-        else:
-            response = await _ask_language_model(request, handler)
-        response.result = [
-            repairs.repair(message, thread) if isinstance(message, AIMessage) else message
-            for message in response.result
-        ]
-        for message in response.result:
-            if isinstance(message, AIMessage) and message.id and message.text:
-                await context.writer.complete(message.id, message.text)
-        return response
+            response = _collect(await handler(request), thread, context.writer)
+            await context.writer.flush()
+            return response
+        async with spending.spend_tokens(context.claimed, context.writer):
+            return _collect(await _ask(request, handler), thread, context.writer)
+
+
+def _collect(
+    response: ModelResponse[Any], thread: list[AnyMessage], writer: TokenWriter
+) -> ModelResponse[Any]:
+    """Return the response with repaired answers, whose texts the next flush of the writer stores."""
+    response.result = [
+        repairs.repair(message, thread) if isinstance(message, AIMessage) else message
+        for message in response.result
+    ]
+    for message in response.result:
+        if isinstance(message, AIMessage) and message.id and message.text:
+            writer.complete(message.id, message.text)
+    return response
 
 
 class PauseForApproval(HumanInTheLoopMiddleware[Any, GraphContext]):
     """Stores the request that the user will see, and pauses until it is decided. Invalid calls are answered at once.
 
-    It only pauses: `CarryOut` decides alone whether a call is approved.
+    It only pauses: `CarryOut` decides alone whether a call is approved. The hook after each model call is removed,
+    because it does nothing in this mode, and would cost a checkpoint.
     """
+
+    after_model = AgentMiddleware.after_model
+    aafter_model = AgentMiddleware.aafter_model
 
     def __init__(self, tools: Iterable[Tool[Any]]) -> None:
         super().__init__(_decisions_of_tools(tools), interrupt_mode="per_call")
 
     async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
         call = _requested_call(request)
+        if not gate.may_ask(call):
+            return await handler(request)
         prepared = await in_thread(partial(gate.prepare, _claimed(request), call))
         if isinstance(prepared, str):
             return _tool_message(request, prepared, ok=False)
@@ -126,26 +141,25 @@ class CarryOut(AgentMiddleware[Any, GraphContext]):
 class LimitSteps(AgentMiddleware[Any, GraphContext]):
     """Ends a turn after MAX_STEPS model calls, with an answer that says so."""
 
-    @hook_config(can_jump_to=["end"])
-    async def abefore_model(
-        self, state: AgentState[Any], runtime: Runtime[GraphContext]
-    ) -> dict[str, Any] | None:
-        if _steps_of_turn(state["messages"]) < MAX_STEPS:
-            return None
+    async def awrap_model_call(
+        self, request: ModelRequest[GraphContext], handler: ModelHandler
+    ) -> ModelResponse[Any]:
+        if _steps_of_turn(request.messages) < MAX_STEPS:
+            return await handler(request)
         text = f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller part of it."
-        return {"messages": [AIMessage(text)], "jump_to": "end"}
+        return ModelResponse([AIMessage(text)])
 
 
 class EndAtHandOver(AgentMiddleware[Any, GraphContext]):
     """Ends this graph after a tool has handed the turn over to the other graph."""
 
-    @hook_config(can_jump_to=["end"])
-    async def abefore_model(
-        self, state: AgentState[Any], runtime: Runtime[GraphContext]
-    ) -> dict[str, Any] | None:
-        graph = hand_over.next_graph(state["messages"])
-        is_other = graph is not None and graph != runtime.context.graph
-        return {"jump_to": "end"} if is_other else None
+    async def awrap_model_call(
+        self, request: ModelRequest[GraphContext], handler: ModelHandler
+    ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
+        graph = hand_over.next_graph(request.messages)
+        if graph is None or graph == request.runtime.context.graph:
+            return await handler(request)
+        return ExtendedModelResponse(ModelResponse([]), Command(update={"jump_to": "end"}))
 
 
 def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | InterruptOnConfig]:
@@ -159,17 +173,16 @@ def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | Interrup
     return pauses
 
 
-async def _ask_language_model(
+async def _ask(
     request: ModelRequest[GraphContext], handler: ModelHandler
 ) -> ModelResponse[Any]:
-    """Send what fits into the model's context, and count its tokens."""
+    """Send what fits into the language model's context."""
     context = request.runtime.context
     notes = request.state.get("notes", "")
     messages = history.shorten_answers(
         history.with_notes(request.messages, str(notes)), history.limits_of(context.model).answers
     )
-    async with spending.spend_tokens(context.claimed):
-        return await handler(request.override(messages=messages))
+    return await handler(request.override(messages=messages))
 
 
 async def _in_pairs(claimed: ClaimedTurn, messages: list[AnyMessage]) -> list[AnyMessage]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -16,6 +17,10 @@ from apps.agent.turns import ending, queue
 from apps.agent.turns.acting import acting_member
 from apps.orgs.walls.scope import org_scope
 
+TURN_FIELDS = [field.attname for field in Turn._meta.concrete_fields if field.name != "transcript"]
+SELECT_TURN = f"""
+    SELECT {", ".join(TURN_FIELDS)} FROM agent_turn WHERE org_id = %s AND id = %s AND lease = %s
+"""  # noqa: S608 - column names of our own model; values are parameters
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
 
@@ -65,12 +70,16 @@ def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
 
 
 def locked(claimed: ClaimedTurn) -> Turn:
-    """Return the turn with its row locked, inside the org's scope. Raises TurnLeaseLost."""
-    rows = Turn.objects.for_org(claimed.org_id).select_for_update()
-    turn = rows.filter(pk=claimed.turn_id, lease=claimed.lease).first()
-    if turn is None:
+    """Return the turn with its row locked, inside the org's scope, without its transcript. Raises TurnLeaseLost.
+
+    A turn calls it in each of its transactions, so the statement is not built anew each time.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"{SELECT_TURN} FOR UPDATE", [claimed.org_id, claimed.turn_id, claimed.lease])
+        row = cursor.fetchone()
+    if row is None:
         raise TurnLeaseLost
-    return turn
+    return Turn.from_db("default", TURN_FIELDS, row)
 
 
 def locked_unless_stopped(claimed: ClaimedTurn) -> Turn:

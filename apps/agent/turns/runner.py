@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
@@ -12,24 +12,23 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import OperationalError
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessageChunk
 from langgraph.types import StateSnapshot
 
 from apps.agent import chat_models
 from apps.agent.chat_models import ChosenModel
-from apps.agent.conversations.events import Kind, new_event
 from apps.agent.exceptions import StopRequested, ThreadLocked, TurnLeaseLost
 from apps.agent.graphs import main, prompts, source_builder
 from apps.agent.graphs.assembly import CompiledGraph
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
-from apps.agent.models import Approval, ApprovalState, Conversation, Event, Graph, TurnStatus
+from apps.agent.models import Approval, ApprovalState, Conversation, Graph, TurnStatus
 from apps.agent.turns import checkpoints, ending, leases, steps, summarising, tokens
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.kept_connections import KeptConnections
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.steps import Continue, Finished, HandOver, Submit
+from apps.agent.turns.steps import Continue, Finished, HandOver, Step, Submit
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 from apps.background.database_errors import first_line, is_lock_error
@@ -71,7 +70,8 @@ class RunningTurn:
     saver: Any
     graph: CompiledGraph
     context: GraphContext
-    is_giving_back: bool = False  # whether it ends or pauses, and so gives its lease back
+    # Set while the turn may end or pause, and so give its lease back.
+    giving_back: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def writer(self) -> TokenWriter:
@@ -156,15 +156,12 @@ def _store_graph(claimed: ClaimedTurn, graph: Graph) -> Prompt:
 
 async def _advance(running: RunningTurn) -> None:
     """Take steps until the turn is finished or has to wait."""
-    state = await running.state()
-    await _complete_events(running, state, discard=True)
+    is_first = True
     while True:
-        graph = running.context.graph
-        step = await in_thread(partial(steps.next_step, running.claimed, state, graph))
+        state = await running.state()
+        step = await _next_step(running, state, is_first=is_first)
+        is_first = False
         if isinstance(step, Finished):
-            await _complete_events(running, state)
-            running.is_giving_back = True
-            await in_thread(partial(_end, running.claimed, TurnStatus.DONE))
             return
         if isinstance(step, Submit):
             state = await _settle(running, state)
@@ -179,7 +176,29 @@ async def _advance(running: RunningTurn) -> None:
             await _stream(running, step.decision)
         elif await _pause(running, step.task_ids):
             return
-        state = await running.state()
+
+
+async def _next_step(running: RunningTurn, state: StateSnapshot, *, is_first: bool) -> Step:
+    """Return the next step. If the turn is finished, it has ended."""
+    running.giving_back.set()
+    step = await in_thread(
+        partial(_take_step, running.claimed, state, running.context.graph, is_first=is_first)
+    )
+    if not isinstance(step, Finished):
+        running.giving_back.clear()
+    return step
+
+
+def _take_step(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph, *, is_first: bool) -> Step:
+    with org_scope(claimed.org_id):
+        turn = leases.locked_unless_stopped(claimed)
+        step = steps.next_step(turn, state, graph)
+        is_finished = isinstance(step, Finished)
+        if is_first or is_finished:
+            tokens.complete_events(turn, state, discard=is_first)
+        if is_finished:
+            ending.end(org_id=claimed.org_id, turn=turn, status=TurnStatus.DONE)
+    return step
 
 
 async def _stream(running: RunningTurn, graph_input: Any) -> None:
@@ -207,9 +226,9 @@ async def _settle(running: RunningTurn, state: StateSnapshot) -> StateSnapshot:
     the second one adds them again.
     """
     for _ in range(3):
-        messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
-        if not messages:
+        if not steps.open_calls(state.values.get("messages", [])):
             break
+        messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
         await running.graph.aupdate_state(running.config, {"messages": messages}, as_node="tools")
         state = await running.state()
     return state
@@ -223,7 +242,8 @@ async def _watch(running: RunningTurn) -> None:
             if await in_thread(partial(leases.renew, running.claimed)):
                 raise StopRequested
         except TurnLeaseLost:
-            if not running.is_giving_back:  # else the turn has ended, and its task ends in a moment
+            # Else the turn has ended, and its task ends in a moment.
+            if not running.giving_back.is_set():
                 raise
         except OperationalError as error:
             if not is_lock_error(error):  # else a tool of this turn has locked the turn's row
@@ -243,83 +263,13 @@ async def _wait_for_first(work: asyncio.Task[None], watch: asyncio.Task[None]) -
                 await task
 
 
-async def _complete_events(
-    running: RunningTurn, state: StateSnapshot, *, discard: bool = False
-) -> None:
-    """Store the tokens that are missing in the events although the answer is in the thread.
-
-    This happens after a crash between the two. With `discard`, messages of this turn that are not in the thread are
-    announced as discarded, because the model begins them anew.
-    """
-    answers_of_turn = _answers_of_turn(state, running.claimed)
-    events = await in_thread(
-        partial(_missing_events, running.claimed, answers_of_turn, discard=discard)
-    )
-    if events:
-        await in_thread(partial(tokens.store, running.claimed, events))
-
-
-def _missing_events(
-    claimed: ClaimedTurn, answers_of_turn: dict[str, str], *, discard: bool
-) -> list[Any]:
-    with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
-        stored = _stored_texts(claimed, turn.first_event)
-    events = []
-    for message, text in answers_of_turn.items():
-        shown = stored.get(message, "")
-        if not text.startswith(shown):
-            events.append(new_event(Kind.MESSAGE_DISCARDED, claimed.number, message=message))
-            shown = ""
-        if missing := text[len(shown) :]:
-            events.append(new_event(Kind.TOKEN, claimed.number, message=message, text=missing))
-    if discard:
-        events += [
-            new_event(Kind.MESSAGE_DISCARDED, claimed.number, message=message)
-            for message in stored
-            if message not in answers_of_turn
-        ]
-    return events
-
-
-def _stored_texts(claimed: ClaimedTurn, first_event: int) -> dict[str, str]:
-    """Return {message id: text} of this turn's token events, without discarded messages."""
-    texts: dict[str, str] = {}
-    rows = Event.objects.for_org(claimed.org_id).filter(
-        conversation_id=claimed.conversation_id,
-        sequence__gte=first_event,
-        kind__in=[Kind.TOKEN, Kind.MESSAGE_DISCARDED],
-    )
-    for kind, body in rows.order_by("sequence").values_list("kind", "body"):
-        if kind == Kind.TOKEN:
-            texts[body["message"]] = texts.get(body["message"], "") + body["text"]
-        else:
-            texts.pop(body["message"], None)
-    return texts
-
-
-def _messages_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> list[AIMessage]:
-    messages = state.values.get("messages", [])
-    positions = [i for i, message in enumerate(messages) if message.id == str(claimed.turn_id)]
-    if not positions:
-        return []
-    return [message for message in messages[positions[0] :] if isinstance(message, AIMessage)]
-
-
-def _answers_of_turn(state: StateSnapshot, claimed: ClaimedTurn) -> dict[str, str]:
-    """Return {message id: text} of the model's answers in this turn."""
-    return {
-        str(message.id): message.text
-        for message in _messages_of_turn(state, claimed)
-        if message.text
-    }
-
-
 async def _pause(running: RunningTurn, task_ids: tuple[str, ...]) -> bool:
     """Let the turn wait for its user. Returns False if the user has decided one of these requests meanwhile."""
-    running.is_giving_back = True
-    running.is_giving_back = await in_thread(partial(_store_pause, running.claimed, task_ids))
-    return running.is_giving_back
+    running.giving_back.set()
+    has_paused = await in_thread(partial(_store_pause, running.claimed, task_ids))
+    if not has_paused:
+        running.giving_back.clear()
+    return has_paused
 
 
 def _store_pause(claimed: ClaimedTurn, task_ids: tuple[str, ...]) -> bool:

@@ -7,25 +7,30 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from apps.agent.chat_models import budgets, meters
+from apps.agent.chat_models.meters import Meter
+from apps.agent.models import Turn
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
+from apps.agent.turns.tokens import TokenWriter
 from apps.orgs.walls.scope import org_scope
 
 
 @asynccontextmanager
-async def spend_tokens(claimed: ClaimedTurn) -> AsyncIterator[None]:
+async def spend_tokens(claimed: ClaimedTurn, writer: TokenWriter) -> AsyncIterator[None]:
     """Store the tokens of the model calls inside the block, also if they fail or the turn is stopped.
 
-    Raises ModelFailed if the org has used up its tokens of this month, and TurnLeaseLost.
+    What the writer has collected is stored in the same transaction. Raises ModelFailed if the org has used up its
+    tokens of this month, and TurnLeaseLost.
     """
     await in_thread(partial(require_tokens, claimed))
     with meters.count_tokens() as meter:
         try:
             yield
-        finally:
-            if meter.input_tokens or meter.output_tokens:
-                await in_thread(partial(record, claimed, meter.input_tokens, meter.output_tokens))
+        except BaseException:
+            await in_thread(partial(record, claimed, meter))
+            raise
+        await writer.flush(partial(_record, meter=meter))
 
 
 def require_tokens(claimed: ClaimedTurn) -> None:
@@ -34,11 +39,16 @@ def require_tokens(claimed: ClaimedTurn) -> None:
         budgets.require_tokens(claimed.org_id)
 
 
-def record(claimed: ClaimedTurn, input_tokens: int, output_tokens: int) -> None:
+def record(claimed: ClaimedTurn, meter: Meter) -> None:
     """Add the tokens of a model call to the turn and to the month. Raises TurnLeaseLost."""
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
-        turn.input_tokens += input_tokens
-        turn.output_tokens += output_tokens
-        turn.save(update_fields=["input_tokens", "output_tokens"])
-        budgets.record(claimed.org_id, input_tokens=input_tokens, output_tokens=output_tokens)
+        _record(leases.locked(claimed), meter=meter)
+
+
+def _record(turn: Turn, *, meter: Meter) -> None:
+    if not (meter.input_tokens or meter.output_tokens):
+        return
+    turn.input_tokens += meter.input_tokens
+    turn.output_tokens += meter.output_tokens
+    turn.save(update_fields=["input_tokens", "output_tokens"])
+    budgets.record(turn.org_id, input_tokens=meter.input_tokens, output_tokens=meter.output_tokens)

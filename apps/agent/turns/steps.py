@@ -11,10 +11,9 @@ from langgraph.types import Command, StateSnapshot
 
 from apps.agent.graphs import hand_over
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Graph, Turn
-from apps.agent.turns import closing_texts, leases
+from apps.agent.turns import closing_texts
 from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
-from apps.orgs.walls.scope import org_scope
 
 _PAGE = re.compile(r"/[\w/-]{0,200}", re.ASCII)
 
@@ -54,19 +53,17 @@ class Finished:
 Step = Submit | Continue | Wait | HandOver | Finished
 
 
-def next_step(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph) -> Step:
-    """Return the next step of the turn, which `graph` runs. Raises TurnLeaseLost and StopRequested."""
-    with org_scope(claimed.org_id):
-        turn = leases.locked_unless_stopped(claimed)
-        if not _is_submitted(state, turn):
-            return Submit(_message_of(turn, graph))
-        if not state.next:
-            other = hand_over.next_graph(state.values.get("messages", []))
-            return Finished() if other is None else HandOver(other)
-        for task in state.tasks:
-            for interrupt in task.interrupts:
-                if (decision := _decision(turn, task.id)) is not None:
-                    return Continue(Command(resume={interrupt.id: decision}))
+def next_step(turn: Turn, state: StateSnapshot, graph: Graph) -> Step:
+    """Return the next step of the turn, which `graph` runs. Call it with the turn's row locked."""
+    if not _is_submitted(state, turn):
+        return Submit(_message_of(turn, graph))
+    if not state.next:
+        other = hand_over.next_graph(state.values.get("messages", []))
+        return Finished() if other is None else HandOver(other)
+    for task in state.tasks:
+        for interrupt in task.interrupts:
+            if (decision := _decision(turn, task.id)) is not None:
+                return Continue(Command(resume={interrupt.id: decision}))
     if any(not task.interrupts and task.result is None for task in state.tasks):
         return Continue()
     return Wait(tuple(task.id for task in state.tasks if task.interrupts))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from langchain_core.messages import AIMessage
+from langgraph.types import StateSnapshot
+
 from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.models import Event, Turn
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
@@ -38,28 +42,30 @@ class TokenWriter:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._flush_soon())
 
-    async def complete(self, message_id: str, text: str) -> None:
-        """Store the whole text of a message, before the calls that the model asks for in it are carried out.
+    def complete(self, message_id: str, text: str) -> None:
+        """Collect the whole text of a message. Flush before the calls that the model asks for in it are carried out.
 
         The graph delivers tokens later than the message, so some of them may not have been added yet.
         """
         self.add(message_id, text[self._lengths.get(message_id, 0) :])
         self._complete.add(message_id)
-        await self.flush()
 
-    async def flush(self) -> None:
-        """Store everything that was collected. Raises TurnLeaseLost."""
+    async def flush(self, also: Callable[[Turn], None] | None = None) -> None:
+        """Store everything that was collected. Raises TurnLeaseLost.
+
+        `also` is called with the locked turn in the same transaction.
+        """
         if self._failure is not None:
             raise self._failure
         async with self._lock:
             collected, self._collected = self._collected, {}
-            if not collected:
+            if not collected and also is None:
                 return
             events = [
                 new_event(Kind.TOKEN, self._claimed.number, message=message, text="".join(texts))
                 for message, texts in collected.items()
             ]
-            await in_thread(partial(store, self._claimed, events))
+            await in_thread(partial(store, self._claimed, events, also))
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(INTERVAL)
@@ -74,8 +80,72 @@ def storable_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\u2400")
 
 
-def store(claimed: ClaimedTurn, events: Sequence[NewEvent]) -> None:
-    """Store events of a turn. Raises TurnLeaseLost."""
+def store(
+    claimed: ClaimedTurn, events: Sequence[NewEvent], also: Callable[[Turn], None] | None = None
+) -> None:
+    """Store events of a turn. Raises TurnLeaseLost. `also` is called with the locked turn."""
     with org_scope(claimed.org_id):
-        leases.locked(claimed)
-        record(claimed.org_id, claimed.conversation_id, *events)
+        turn = leases.locked(claimed)
+        if events:
+            record(claimed.org_id, claimed.conversation_id, *events)
+        if also is not None:
+            also(turn)
+
+
+def complete_events(turn: Turn, state: StateSnapshot, *, discard: bool) -> None:
+    """Store the tokens that are missing in the events although the answer is in the thread.
+
+    This happens after a crash between the two. With `discard`, messages of this turn that are not in the thread are
+    announced as discarded, because the model begins them anew. Call it with the turn's row locked.
+    """
+    events = list(_missing_events(turn, _answers_of_turn(state, turn), discard=discard))
+    if events:
+        record(turn.org_id, turn.conversation_id, *events)
+
+
+def _missing_events(
+    turn: Turn, answers_of_turn: Mapping[str, str], *, discard: bool
+) -> Iterator[NewEvent]:
+    stored = _stored_texts(turn)
+    for message, text in answers_of_turn.items():
+        shown = stored.get(message, "")
+        if not text.startswith(shown):
+            yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
+            shown = ""
+        if missing := text[len(shown) :]:
+            yield new_event(Kind.TOKEN, turn.number, message=message, text=missing)
+    if discard:
+        for message in stored:
+            if message not in answers_of_turn:
+                yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
+
+
+def _stored_texts(turn: Turn) -> dict[str, str]:
+    """Return {message id: text} of this turn's token events, without discarded messages."""
+    texts: dict[str, str] = {}
+    rows = Event.objects.for_org(turn.org_id).filter(
+        conversation_id=turn.conversation_id,
+        sequence__gte=turn.first_event,
+        kind__in=[Kind.TOKEN, Kind.MESSAGE_DISCARDED],
+    )
+    for kind, body in rows.order_by("sequence").values_list("kind", "body"):
+        if kind == Kind.TOKEN:
+            texts[body["message"]] = texts.get(body["message"], "") + body["text"]
+        else:
+            texts.pop(body["message"], None)
+    return texts
+
+
+def _messages_of_turn(state: StateSnapshot, turn: Turn) -> list[AIMessage]:
+    messages = state.values.get("messages", [])
+    positions = [i for i, message in enumerate(messages) if message.id == str(turn.pk)]
+    if not positions:
+        return []
+    return [message for message in messages[positions[0] :] if isinstance(message, AIMessage)]
+
+
+def _answers_of_turn(state: StateSnapshot, turn: Turn) -> dict[str, str]:
+    """Return {message id: text} of the model's answers in this turn."""
+    return {
+        str(message.id): message.text for message in _messages_of_turn(state, turn) if message.text
+    }
