@@ -10,6 +10,7 @@ from typing import Any, NotRequired
 import structlog
 from langchain.agents.middleware import (
     AgentMiddleware,
+    AgentState,
     HumanInTheLoopMiddleware,
     InterruptOnConfig,
 )
@@ -45,7 +46,6 @@ MAX_STEPS = 25  # model calls in one turn
 
 ToolResult = ToolMessage | Command[Any]
 Handler = Callable[[ToolCallRequest], Awaitable[ToolResult]]
-ModelHandler = Callable[[ModelRequest["GraphContext"]], Awaitable[ModelResponse[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,7 @@ def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | Interrup
     return pauses
 
 
-async def _ask(
-    request: ModelRequest[GraphContext], handler: ModelHandler
-) -> ModelResponse[Any]:
+async def _ask(request: ModelRequest[GraphContext], handler: ModelHandler) -> ModelResponse[Any]:
     """Send what fits into the language model's context."""
     context = request.runtime.context
     notes = request.state.get("notes", "")

@@ -75,7 +75,9 @@ def locked(claimed: ClaimedTurn) -> Turn:
     A turn calls it in each of its transactions, so the statement is not built anew each time.
     """
     with connection.cursor() as cursor:
-        cursor.execute(f"{SELECT_TURN} FOR UPDATE", [claimed.org_id, claimed.turn_id, claimed.lease])
+        cursor.execute(
+            f"{SELECT_TURN} FOR UPDATE", [claimed.org_id, claimed.turn_id, claimed.lease]
+        )
         row = cursor.fetchone()
     if row is None:
         raise TurnLeaseLost

@@ -7,7 +7,7 @@ conversation's lock is the only one who writes (`turns.checkpoints`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,6 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
-    copy_checkpoint,
     get_serializable_checkpoint_metadata,
     writes_sort_key,
 )
@@ -49,6 +48,14 @@ REPLACE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob 
 INLINE_TYPES = (str, int, float, bool, type(None))  # stored in the checkpoint, not as a blob
 
 
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """A value as it is stored. It is loaded only if somebody reads it, and then it is what another process would read."""
+
+    kind: str
+    blob: bytes
+
+
 @dataclass
 class Newest:
     """The newest checkpoint of the thread, and what its tasks have written: {(task, place): (path, channel, value)}.
@@ -58,22 +65,29 @@ class Newest:
 
     checkpoint: CheckpointTuple
     is_read: bool
-    writes: dict[tuple[str, int], tuple[str, str, Any]] = field(default_factory=dict)
+    writes: dict[tuple[str, int], tuple[str, str, Dumped]] = field(default_factory=dict)
 
-    def copy(self) -> CheckpointTuple:
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.checkpoint.checkpoint["channel_values"]
+
+    def copy(self, load: Callable[[Dumped], Any]) -> CheckpointTuple:
         """Return the checkpoint for a graph, which changes the dictionaries in it."""
+        for name, value in self.values.items():
+            if isinstance(value, Dumped):
+                self.values[name] = load(value)
         copied = self.checkpoint._replace(checkpoint=_copy(self.checkpoint.checkpoint))
         if self.is_read:
             return copied
         ordered = sorted(self.writes.items(), key=lambda w: writes_sort_key(w[1][0], *w[0]))
-        writes = [(task, channel, value) for (task, _), (_, channel, value) in ordered]
+        writes = [(task, channel, load(value)) for (task, _), (_, channel, value) in ordered]
         return copied._replace(pending_writes=writes)
 
-    def add(self, task_id: str, task_path: str, writes: Sequence[tuple[str, Any]]) -> None:
-        for number, (channel, value) in enumerate(writes):
-            key = task_id, WRITES_IDX_MAP.get(channel, number)
-            if _are_special(writes) or key not in self.writes:
-                self.writes[key] = task_path, channel, value
+    def add(self, rows: Sequence[Sequence[Any]], *, replace: bool) -> None:
+        """Add rows of `checkpoint_writes`."""
+        for _, _, _, task_id, task_path, number, channel, kind, blob in rows:
+            if replace or (task_id, number) not in self.writes:
+                self.writes[task_id, number] = task_path, channel, Dumped(kind, blob)
 
 
 class ThreadSaver(AsyncPostgresSaver):
@@ -98,7 +112,7 @@ class ThreadSaver(AsyncPostgresSaver):
             found = await super().aget_tuple(config)
             self._newest = Newest(found, is_read=True) if found else None
             self._is_known = True
-        return self._newest.copy() if self._newest else None
+        return self._newest.copy(self._load) if self._newest else None
 
     async def aput(
         self,
@@ -121,16 +135,13 @@ class ThreadSaver(AsyncPostgresSaver):
             *(Jsonb({**checkpoint, "channel_values": inline}), Jsonb(stored_metadata)),
         ]
         await self._execute(PUT_CHECKPOINT, parameters)
-        saved: RunnableConfig = {
-            "configurable": {
-                "thread_id": thread,
-                "checkpoint_ns": namespace,
-                "checkpoint_id": checkpoint["id"],
-            }
-        }
+        saved = _place_of(thread, namespace, checkpoint["id"])
         if not namespace:
-            parent = config if place.get("checkpoint_id") else None
-            newest = CheckpointTuple(saved, _copy(checkpoint), stored_metadata, parent)
+            parent_id = place.get("checkpoint_id")
+            parent = _place_of(thread, namespace, parent_id) if parent_id else None
+            remembered = _copy(checkpoint)
+            remembered["channel_values"] = {**self._dumped(blobs, rows), **inline}
+            newest = CheckpointTuple(saved, remembered, stored_metadata, parent)
             self._newest, self._is_known = Newest(newest, is_read=False), True
         return saved
 
@@ -145,13 +156,27 @@ class ThreadSaver(AsyncPostgresSaver):
         thread, namespace = place["thread_id"], place["checkpoint_ns"]
         checkpoint = place["checkpoint_id"]
         rows = self._dump_writes(thread, namespace, checkpoint, task_id, task_path, writes)
-        conflict = REPLACE if _are_special(writes) else KEEP
-        await self._execute(PUT_WRITES + conflict, _columns(rows, 9))
+        # A task may write these again, such as the answer to its pause.
+        are_special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        await self._execute(PUT_WRITES + (REPLACE if are_special else KEEP), _columns(rows, 9))
         newest = self._newest
         if newest is None or newest.is_read:
             self._is_known = False
         elif not namespace and newest.checkpoint.checkpoint["id"] == checkpoint:
-            newest.add(task_id, task_path, writes)
+            newest.add(rows, replace=are_special)
+
+    def _load(self, value: Dumped) -> Any:
+        return self.serde.loads_typed((value.kind, value.blob))
+
+    def _dumped(
+        self, values: Mapping[str, Any], new_rows: Sequence[Sequence[Any]]
+    ) -> dict[str, Any]:
+        """Return the values as they are stored. Those that have not changed are remembered or dumped again."""
+        dumped = {row[2]: Dumped(row[4], row[5]) for row in new_rows}
+        known = self._newest.values if self._newest is not None else {}
+        for name in values.keys() - dumped.keys():
+            dumped[name] = known.get(name) or Dumped(*self.serde.dumps_typed(values[name]))
+        return dumped
 
     async def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
         async with self._cursor() as cursor:
@@ -165,14 +190,19 @@ class ThreadSaver(AsyncPostgresSaver):
             yield cursor
 
 
+def _place_of(thread: str, namespace: str, checkpoint: str) -> RunnableConfig:
+    place = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": checkpoint}
+    return {"configurable": place}
+
+
 def _copy(checkpoint: Checkpoint) -> Checkpoint:
-    copied = copy_checkpoint(checkpoint)
-    return {**copied, "channel_values": {**checkpoint["channel_values"]}}
-
-
-def _are_special(writes: Sequence[tuple[str, Any]]) -> bool:
-    """Return whether a task may write these again, such as the answer to its pause."""
-    return all(channel in WRITES_IDX_MAP for channel, _ in writes)
+    """Return a copy whose dictionaries can be changed."""
+    return {
+        **checkpoint,
+        "channel_values": {**checkpoint["channel_values"]},
+        "channel_versions": {**checkpoint["channel_versions"]},
+        "versions_seen": {node: {**v} for node, v in checkpoint["versions_seen"].items()},
+    }
 
 
 def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
