@@ -172,8 +172,8 @@ MUTANTS = [
     Mutant(
         "a worker writes without the lease of the turn",
         "apps/agent/turns/leases.py",
-        "rows.filter(pk=claimed.turn_id, lease=claimed.lease).first()",
-        "rows.filter(pk=claimed.turn_id).first()",
+        "AND id = %s AND lease = %s\n",
+        "AND id = %s AND %s IS NOT NULL\n",
         AGENT,
     ),
     Mutant(
