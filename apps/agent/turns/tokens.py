@@ -21,7 +21,7 @@ INTERVAL = 0.04  # seconds between two commits
 
 
 class TokenWriter:
-    """Collects the tokens of one turn, and stores what was collected every 40 ms."""
+    """Collects the tokens of one turn, and stores what was collected every 40 ms, and the first token at once."""
 
     def __init__(self, claimed: ClaimedTurn) -> None:
         self._claimed = claimed
@@ -30,6 +30,7 @@ class TokenWriter:
         self._complete: set[str] = set()
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._flushed_at = 0.0  # the loop's time
         self._failure: Exception | None = None  # of a flush for which nobody waited
 
     def add(self, message_id: str, text: str) -> None:
@@ -68,7 +69,9 @@ class TokenWriter:
             await in_thread(partial(store, self._claimed, events, also))
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(INTERVAL)
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, self._flushed_at + INTERVAL - now))
+        self._flushed_at = asyncio.get_running_loop().time()
         try:
             await self.flush()
         except Exception as error:  # raised again by the next flush, which the turn waits for
