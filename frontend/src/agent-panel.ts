@@ -29,7 +29,14 @@ export function openAgentPanel(message?: string): void {
 /** Close the panel, and return the focus to where it was. */
 export function closeAgentPanel(): void {
   setState({ ...state, isOpen: false, message: null });
-  if (focusedBefore instanceof HTMLElement && focusedBefore.isConnected) focusedBefore.focus();
+  // On a phone the page behind the panel is inert. It can have the focus only after it has been rendered again.
+  requestAnimationFrame(returnFocus);
+}
+
+function returnFocus(): void {
+  const isThere = focusedBefore instanceof HTMLElement && focusedBefore.isConnected;
+  const target = isThere ? focusedBefore : document.getElementById("main");
+  if (target instanceof HTMLElement) target.focus();
 }
 
 export function toggleAgentPanel(): void {

@@ -32,7 +32,7 @@ function AgentLayout({ openId }: { openId: string | null }) {
       <aside
         aria-label="Conversations"
         className={classNames(
-          "flex min-h-0 flex-col border-b border-line md:border-r md:border-b-0",
+          "flex min-h-0 min-w-0 flex-col border-b border-line md:border-r md:border-b-0",
           "max-md:max-h-[38dvh]",
         )}
       >
@@ -102,9 +102,9 @@ function ConversationList({ openId }: { openId: string | null }) {
   }
   return (
     <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3" onKeyDown={moveFocus}>
-      <ul className="grid gap-0.5">
+      <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
-          <li key={row.id}>
+          <li key={row.id} className="min-w-0">
             <ConversationEntry row={row} isOpen={row.id === openId} />
           </li>
         ))}
@@ -139,7 +139,9 @@ function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: bool
         params={{ conversationId: row.id }}
         className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
       >
-        <span className={classNames("block truncate", isOpen && "font-medium")}>{title}</span>
+        <span title={title} className={classNames("block truncate", isOpen && "font-medium")}>
+          {title}
+        </span>
         <span className="text-xs text-soft">
           <RelativeTime time={row.updated_at} />
         </span>

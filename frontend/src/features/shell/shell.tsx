@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
-import { Fragment, useState, type ReactNode } from "react";
+import { Fragment, useState, useSyncExternalStore, type ReactNode } from "react";
 import { toggleAgentPanel, useAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { endSession } from "@/api/session";
@@ -35,6 +35,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const isAgentPage = useIsAgentPage();
   const { isOpen } = useAgentPanel();
   const isPanelOpen = isOpen && canUseAgent && !isAgentPage;
+  const isCovered = useIsPhone() && isPanelOpen; // the panel then covers the whole page
   return (
     <div
       className={classNames(
@@ -44,6 +45,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
     >
       <a
         href="#main"
+        inert={isCovered}
         className={classNames(
           buttonClasses("primary"),
           "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0",
@@ -51,7 +53,10 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       >
         Skip to content
       </a>
-      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 max-sm:px-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
+      <header
+        inert={isCovered}
+        className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 max-sm:px-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3"
+      >
         <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
           <Link to="/pipelines" className="shrink-0 max-[26rem]:hidden" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
@@ -85,7 +90,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           <UserMenu />
         </div>
       </header>
-      <main id="main" tabIndex={-1} className="min-w-0 outline-none">
+      <main id="main" tabIndex={-1} inert={isCovered} className="min-w-0 outline-none">
         <OrganizationNotice />
         {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
@@ -100,6 +105,18 @@ const AGENT_PAGES = /^\/(agent|sources\/builder)(\/|$)/;
 
 function useIsAgentPage(): boolean {
   return useLocation({ select: ({ pathname }) => AGENT_PAGES.test(pathname) });
+}
+
+const phoneQuery = globalThis.matchMedia?.("(width < 40rem)");
+
+/** Whether the page is as narrow as a phone. */
+function useIsPhone(): boolean {
+  return useSyncExternalStore(subscribeToWidth, () => phoneQuery?.matches ?? false);
+}
+
+function subscribeToWidth(listener: () => void): () => void {
+  phoneQuery?.addEventListener("change", listener);
+  return () => phoneQuery?.removeEventListener("change", listener);
 }
 
 function AgentButton({ isOpen }: { isOpen: boolean }) {
