@@ -162,6 +162,16 @@ class ToolRequestCard(serializers.Serializer[Any]):
     warnings = serializers.ListField(child=serializers.CharField())
 
 
+class ToolRequestRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    title = serializers.CharField(
+        help_text="What would change, such as Enable the pipeline flights."
+    )
+    key_name = serializers.CharField(help_text="The API key of the program.")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
 class ToolRequestAnswer(serializers.Serializer[Any]):
     """A tool call that a program has asked for over MCP, and what became of it."""
 

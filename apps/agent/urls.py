@@ -22,6 +22,7 @@ urlpatterns = [
     path(f"{CONVERSATION}/documents", document_views.Documents.as_view()),
     path(f"{CONVERSATION}/source-settings", document_views.PreviewSettings.as_view()),
     path(f"{CONVERSATION}/events", views.ConversationEvents.as_view()),
+    path("agent/tool-requests", mcp_views.ToolRequests.as_view()),
     path("agent/tool-requests/<uuid:pk>", mcp_views.ToolRequestById.as_view()),
     path("agent/tool-requests/<uuid:pk>/decision", mcp_views.Decision.as_view()),
 ]

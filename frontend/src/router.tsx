@@ -178,6 +178,12 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
 });
 
+const approvals = createRoute({
+  getParentRoute: () => app,
+  path: "/approvals",
+  component: lazyRouteComponent(() => import("@/features/approvals/approvals-page"), "ApprovalsPage"),
+});
+
 const approval = createRoute({
   getParentRoute: () => app,
   path: "/approvals/$requestId",
@@ -318,6 +324,7 @@ export const router = createRouter({
       pipeline,
       runs,
       run,
+      approvals,
       approval,
       sources,
       repositories,

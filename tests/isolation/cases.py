@@ -465,6 +465,7 @@ AGENT = {
         body=lambda p: {"text": "Hello", "page": "/pipelines"},
         status_by_actor=OTHER_MEMBERS,
     ),
+    "agent_tool_requests_list": Case(),
     "agent_tool_requests_get": Case(
         path={"id": "tool_request"}, status_by_actor={Role.MEMBER: 404}
     ),

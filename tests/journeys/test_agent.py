@@ -139,4 +139,5 @@ def rename_and_delete(page: Page) -> None:
     expect(conversations.get_by_role("link", name=re.compile("^My pipelines"))).to_be_visible()
     conversations.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("Your conversations will be listed here.")).to_be_visible()
+    expect(page).to_have_url(re.compile("/agent$"))
+    expect(page.get_by_role("link", name=re.compile("^My pipelines"))).to_have_count(0)

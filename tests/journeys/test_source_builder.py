@@ -36,6 +36,7 @@ def test_a_user_builds_a_source_with_the_agent_beside_the_editor(
         look_at_it_on_a_phone_in_the_dark(page, tmp_path)
         save_it(page)
     assert visitor.errors == []
+    delete_it(page)  # other journeys use the site too
 
 
 def agent_of(page: Page) -> Locator:
@@ -127,3 +128,9 @@ def save_it(page: Page) -> None:
     saved.get_by_role("link").click()
     expect(page).to_have_url(re.compile(r"/sources/[0-9a-f-]{36}$"))
     expect(page.get_by_role("textbox", name="Source code")).to_contain_text("RestSource")
+
+
+def delete_it(page: Page) -> None:
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Custom sources")).to_be_visible()

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.agent.exceptions import AlreadyDecided, RequestOutdated
@@ -26,9 +27,18 @@ STATE_OF_DECISION = {
 
 def find_request(*, org: Org, by: Principal, request_id: UUID, lock: bool = False) -> ToolRequest:
     """Return a request of a key that the principal may see: an own key, or every key for admins. Raises NotFound."""
+    return find_object(_requests(org, by).select_related("key"), request_id, lock=lock)
+
+
+def open_requests(*, org: Org, by: Principal) -> QuerySet[ToolRequest]:
+    """Return the requests that the principal may see and that wait for a decision."""
+    return _requests(org, by).filter(state=ToolRequestState.OPEN, expires_at__gt=timezone.now())
+
+
+def _requests(org: Org, by: Principal) -> QuerySet[ToolRequest]:
     keys = ApiKey.objects.for_org(org).visible_to(by)
-    rows = ToolRequest.objects.for_org(org).filter(key__in=keys).select_related("key")
-    return find_object(rows, request_id, lock=lock)
+    requests: QuerySet[ToolRequest] = ToolRequest.objects.for_org(org).filter(key__in=keys)
+    return requests
 
 
 def decide(

@@ -11,12 +11,13 @@ from rest_framework.response import Response
 
 from apps.agent.mcp import decisions, requesting
 from apps.agent.models import ToolRequest, ToolRequestState
-from apps.agent.serializers import ToolRequestAnswer, ToolRequestDecision
+from apps.agent.serializers import ToolRequestAnswer, ToolRequestDecision, ToolRequestRow
 from apps.agent.tools import registry
 from apps.json import JsonObject
 from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
-from apps.web.schema import operation
+from apps.web import paging
+from apps.web.schema import PAGE_PARAMETERS, operation, page_of
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
@@ -40,6 +41,15 @@ EXAMPLE: dict[str, Any] = {
     "decided_at": None,
     "expires_at": "2026-03-02T06:00:00Z",
 }
+EXAMPLE_ROW: dict[str, Any] = {
+    "id": EXAMPLE["id"],
+    "title": "Enable the pipeline flights",
+    "key_name": EXAMPLE["key_name"],
+    "created_at": EXAMPLE["created_at"],
+    "expires_at": EXAMPLE["expires_at"],
+}
+COLUMNS = ("id", "card", "key__name", "created_at", "expires_at")
+ORDERS = {"-created_at": paging.newest_first("created_at")}
 
 
 class ToolRequestView(OrgView):
@@ -47,6 +57,20 @@ class ToolRequestView(OrgView):
 
     permissions = dict.fromkeys(("get", "post"), Permission.API_KEYS_OWN)
     session_methods = frozenset({"get", "post"})
+
+
+class ToolRequests(ToolRequestView):
+    @operation(
+        "agent_tool_requests_list",
+        tag="agent",
+        summary="List what programs have asked for over MCP and nobody has decided",
+        answer=page_of(ToolRequestRow),
+        parameters=[*PAGE_PARAMETERS],
+        example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = decisions.open_requests(org=self.org, by=self.principal).values(*COLUMNS)
+        return paging.page(request, rows, orders=ORDERS, default="-created_at", render=_render_row)
 
 
 class ToolRequestById(ToolRequestView):
@@ -84,6 +108,16 @@ class Decision(ToolRequestView):
             return Response(_render(decided))
 
         return respond_after_check(decide)
+
+
+def _render_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "title": row["card"]["title"],
+        "key_name": row["key__name"],
+        "created_at": row["created_at"],
+        "expires_at": row["expires_at"],
+    }
 
 
 def _render(request: ToolRequest) -> dict[str, Any]:

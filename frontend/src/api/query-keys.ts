@@ -58,7 +58,9 @@ export const queryKeys = {
     diff: (id: string, number: number) => ["sources", "one", id, "diff", number] as const,
   },
   toolRequests: {
-    one: (id: string) => ["tool-requests", id] as const,
+    all: ["tool-requests"],
+    open: ["tool-requests", "open"],
+    one: (id: string) => ["tool-requests", "one", id] as const,
   },
   usage: ["usage"],
   conversationCosts: ["conversation-costs"],

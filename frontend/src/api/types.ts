@@ -43,3 +43,4 @@ export type Trial = Schemas["TryAnswer"];
 export type NetworkPlace = Schemas["NetworkPlace"];
 export type VerifiedDomain = Schemas["VerifiedDomainRow"];
 export type ToolRequest = Schemas["ToolRequestAnswer"];
+export type ToolRequestRow = Schemas["ToolRequestRow"];

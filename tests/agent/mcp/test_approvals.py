@@ -130,6 +130,32 @@ def test_nobody_else_may_see_or_decide_a_request(
     assert collect(server, make_key(world), request)[1]["error"]["code"] == "not_found"
 
 
+def open_titles(world: World, role: Role = Role.MEMBER) -> list[str]:
+    answer = world.client(role).get("/api/v1/agent/tool-requests").json()
+    return [row["title"] for row in answer["results"]]
+
+
+def test_open_requests_are_listed_for_the_owner_of_the_key_and_admins(
+    server: str, world: World, stranger: World
+) -> None:
+    pipeline, key = make_pipeline(world), make_key(world)
+    request = disable(server, key, pipeline)
+    title = f"Disable the pipeline {pipeline.name}"
+    assert open_titles(world) == open_titles(world, Role.ADMIN) == [title]
+    assert open_titles(stranger, Role.OWNER) == []
+    assert world.client(Role.VIEWER).get("/api/v1/agent/tool-requests").status_code == 403
+    assert decide(world, request, "reject").status_code == 200
+    assert open_titles(world) == []
+
+
+def test_an_expired_request_is_not_listed(server: str, world: World) -> None:
+    disable(server, make_key(world), make_pipeline(world))
+    with world.scope():
+        rows = ToolRequest.objects.for_org(world.org)
+        rows.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert open_titles(world) == []
+
+
 def test_a_program_cannot_approve_its_own_request(server: str, world: World) -> None:
     pipeline, key = make_pipeline(world), make_key(world)
     request = disable(server, key, pipeline)

@@ -27,6 +27,7 @@ export function AgentConversationPage() {
 
 function AgentLayout({ openId }: { openId: string | null }) {
   usePageTitle("Agent");
+  const canApprove = useHasPermission()("api_keys.own");
   return (
     <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh">
       <aside
@@ -44,6 +45,14 @@ function AgentLayout({ openId }: { openId: string | null }) {
           </Link>
         </div>
         <ConversationList openId={openId} />
+        {canApprove && (
+          <Link
+            to="/approvals"
+            className="mt-auto border-t border-line px-4 py-2.5 text-[0.8125rem] text-soft hover:bg-hover"
+          >
+            Requests of programs (MCP)
+          </Link>
+        )}
       </aside>
       <div className="mx-auto flex min-h-0 w-full max-w-[56rem] min-w-0 flex-col">
         <PageConversation key={openId} openId={openId} />

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { ToolRequest } from "@/api/types";
 import { Button } from "@/components/button";
@@ -28,6 +28,11 @@ export function ApprovalPage() {
 function Request({ request }: { request: ToolRequest }) {
   return (
     <>
+      <nav aria-label="Breadcrumb" className="mb-1 text-[0.8125rem] text-faint">
+        <Link to="/approvals" className="hover:underline">
+          Requests of programs
+        </Link>
+      </nav>
       <PageHeader title={request.card.title} />
       <p className="mb-4 text-soft">
         A program with the API key <strong>{request.key_name}</strong> asked for this{" "}

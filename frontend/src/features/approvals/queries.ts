@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 
@@ -13,6 +13,20 @@ export function toolRequestQuery(id: string) {
       state.data?.state === "approved" || state.data?.state === "begun" ? REFRESH : false,
   });
 }
+
+/** The requests that wait for a decision of the user, the newest first. */
+export const openRequestsQuery = infiniteQueryOptions({
+  queryKey: queryKeys.toolRequests.open,
+  queryFn: ({ pageParam, signal }) =>
+    unwrap(
+      api.GET("/api/v1/agent/tool-requests", {
+        params: { query: { limit: 50, ...(pageParam && { cursor: pageParam }) } },
+        signal,
+      }),
+    ),
+  initialPageParam: "",
+  getNextPageParam: ({ next }) => next ?? undefined,
+});
 
 export interface DecisionInput {
   decision: "approve" | "reject";
@@ -29,6 +43,6 @@ export function useDecide(id: string) {
           body: input,
         }),
       ),
-    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.toolRequests.one(id) }),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.toolRequests.all }),
   });
 }
