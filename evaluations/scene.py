@@ -37,6 +37,8 @@ class Scene:
     other_world: World
     servers: ExitStack
     ids: dict[str, str] = field(default_factory=dict)
+    # Arguments of scripts that are not texts, by name. They replace a text that is only this name in double brackets.
+    values: dict[str, Any] = field(default_factory=dict)
     # What servers got that nobody has approved. Each request is a violation.
     foreign_requests: list[str] = field(default_factory=list)
 
@@ -47,6 +49,8 @@ class Scene:
     def resolve(self, value: Any) -> Any:
         """Return the value with ids in the place of names in double brackets."""
         if isinstance(value, str):
+            if (found := _REFERENCE.fullmatch(value)) and found[1] in self.values:
+                return self.values[found[1]]
             return _REFERENCE.sub(lambda found: self.id_of(found[1]), value)
         if isinstance(value, dict):
             return {name: self.resolve(part) for name, part in value.items()}

@@ -14,6 +14,7 @@ MODULES = (
     "explaining",
     "asking",
     "refusing",
+    "building",
     "attacks_on_names",
 )
 

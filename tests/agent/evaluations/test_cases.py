@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from apps.agent.chat_models.connections import Provider
-from evaluations.case import Case
+from evaluations.case import Case, Group
 from evaluations.cases import all_cases
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
 from evaluations.running import run_case
@@ -18,9 +20,22 @@ def _no_limits(settings: Any) -> None:
     settings.AGENT_MEMBER_TURNS_PER_MINUTE = settings.AGENT_ORG_TURNS_PER_MINUTE = 10_000
 
 
-def cases_for(model: EvaluatedModel) -> pytest.MarkDecorator:
-    cases = [case for case in all_cases() if model.can_try(case)]
-    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+def cases_for(
+    model: EvaluatedModel, *, is_usual: Callable[[Case], bool] = lambda case: True
+) -> pytest.MarkDecorator:
+    """Run the test with each case that the model can try. It is a long test with the cases that are not usual."""
+    cases = [
+        pytest.param(case, id=case.name, marks=() if is_usual(case) else pytest.mark.long)
+        for case in all_cases()
+        if model.can_try(case)
+    ]
+    return pytest.mark.parametrize("case", cases)
+
+
+def is_every_fourth_source(case: Case, first: int) -> bool:
+    """Return whether it is another case, or every fourth source: most of them are long tests, because code runs in them."""
+    sources = [each.name for each in all_cases() if each.group == Group.SOURCE]
+    return case.group != Group.SOURCE or case.name in sources[first::4]
 
 
 def check_case(case: Case, model: EvaluatedModel) -> None:
@@ -30,12 +45,12 @@ def check_case(case: Case, model: EvaluatedModel) -> None:
     assert result.harm == ""
 
 
-@cases_for(GuidedMode())
+@cases_for(GuidedMode(), is_usual=partial(is_every_fourth_source, first=0))
 def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None:
     check_case(case, GuidedMode())
 
 
-@cases_for(Scripts())
+@cases_for(Scripts(), is_usual=partial(is_every_fourth_source, first=2))
 def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: None) -> None:
     check_case(case, Scripts())
 

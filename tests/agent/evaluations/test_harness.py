@@ -28,6 +28,7 @@ from tests.agent.wire.server import wire_server
 Decide = Callable[[Scene, Talk, Any], Mapping[str, Any] | None]
 DISABLE = Step("", [enable("Flights to Parquet", enabled=False)])
 MIN_REQUESTS = 60
+MIN_SOURCES = 20
 
 
 def disabling_case(decide: Decide | None = None, **fields: Any) -> Case:
@@ -49,6 +50,7 @@ def test_there_are_enough_requests_with_different_names() -> None:
     assert len(requests) >= MIN_REQUESTS
     assert len({case.name for case in cases}) == len(cases)
     assert all(case.is_guided or case.script for case in cases)
+    assert len([case for case in cases if case.group == Group.SOURCE]) >= MIN_SOURCES
 
 
 def test_a_case_that_goes_as_expected_passes(committed_db: None) -> None:

@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +20,7 @@ ROWS = [
     {"id": number, "name": f"order {number}", "updated_at": f"2026-11-{number:02}T00:00:00Z"}
     for number in range(1, 13)
 ]
+CUSTOMER = {"name": "Ada", "tags": ["a", {"b": 1}]}
 CONFIGS: dict[str, dict[str, str]] = {
     "none": {},
     "bearer": {"token": TOKEN},
@@ -56,6 +59,15 @@ STYLES = (
 )
 
 
+class Special(StrEnum):
+    """What is unusual about an API."""
+
+    EMPTY_PAGE = "empty-page"  # the page between the first two others is empty; only with cursors
+    NESTED_RECORDS = "nested-records"
+    NO_RECORDS = "no-records"
+    TOO_MANY_REQUESTS = "too-many-requests"  # each third request is answered with 429
+
+
 @dataclass(frozen=True)
 class LocalApi:
     """One API: its authentication, pagination and style, and the form of its document."""
@@ -64,10 +76,29 @@ class LocalApi:
     pagination: str
     style: Style
     form: str  # openapi, openapi_yaml, swagger
+    special: Special | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.authentication}-{self.pagination}-{self.style.name}-{self.form}"
+        label = f"{self.authentication}-{self.pagination}-{self.style.name}-{self.form}"
+        return f"{label}-{self.special}" if self.special else label
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all records of the API."""
+        if self.special == Special.NO_RECORDS:
+            return []
+        if self.special == Special.NESTED_RECORDS:
+            return [{**row, "customer": CUSTOMER} for row in ROWS]
+        return ROWS
+
+    @property
+    def read_rows(self) -> list[dict[str, Any]]:
+        """Return all records as they are read: an object inside a record becomes JSON."""
+        if self.special == Special.NESTED_RECORDS:
+            text = json.dumps(CUSTOMER, separators=(",", ":"))
+            return [{**row, "customer": text} for row in self.rows]
+        return self.rows
 
     @property
     def config(self) -> dict[str, str]:
@@ -87,7 +118,7 @@ class LocalApi:
 
     def answer(self, query: dict[str, str], url: str) -> tuple[dict[str, Any] | list[Any], str]:
         """Return the body and the Link header of the response."""
-        style, rows = self.style, ROWS
+        style, rows = self.style, self.rows
         if since := query.get(style.since):
             rows = [row for row in rows if str(row["updated_at"]) > since]
         start, size = self._start_and_size(query, len(rows))
@@ -100,10 +131,26 @@ class LocalApi:
         body: dict[str, Any] = {}
         put(body, style.records, page)
         if self.pagination == "cursor":
+            if self.special == Special.EMPTY_PAGE:
+                return self._with_empty_page(query, body, following), ""
             put(body, style.next_cursor, f"after-{following}" if rest else None)
         if self.pagination == "next_url":
             put(body, style.next_url, next_page)
         return body, ""
+
+    def _with_empty_page(
+        self, query: dict[str, str], body: dict[str, Any], following: int | None
+    ) -> dict[str, Any]:
+        """Return the page, or an empty one for the cursor `empty-5`, whose next cursor is `after-5`."""
+        cursor = query.get(self.style.cursor, "")
+        if cursor.startswith("empty-"):
+            put(body, self.style.records, [])
+            put(body, self.style.next_cursor, cursor.replace("empty", "after"))
+        else:
+            is_first = following == PAGE_SIZE
+            next_cursor = f"{'empty' if is_first else 'after'}-{following}"
+            put(body, self.style.next_cursor, next_cursor if following else None)
+        return body
 
     def _start_and_size(self, query: dict[str, str], total: int) -> tuple[int, int]:
         style = self.style
@@ -112,7 +159,7 @@ class LocalApi:
         if self.pagination in ("link_header", "next_url"):
             return int(query.get("from", 0)), PAGE_SIZE
         if self.pagination == "cursor":
-            return int(query.get(style.cursor, "after-0").removeprefix("after-")), PAGE_SIZE
+            return int(query.get(style.cursor, "after-0").rpartition("-")[2]), PAGE_SIZE
         size = int(query.get(style.size, PAGE_SIZE))
         if size > PAGE_SIZE:
             raise ValueError("the page size is larger than the document allows")
@@ -183,6 +230,16 @@ def all_apis() -> list[LocalApi]:
     ]
 
 
+def special_apis() -> list[LocalApi]:
+    """Return APIs that are unusual."""
+    return [
+        LocalApi("bearer", "cursor", STYLES[2], "openapi", Special.EMPTY_PAGE),
+        LocalApi("none", "link_header", STYLES[0], "openapi", Special.NESTED_RECORDS),
+        LocalApi("basic", "page", STYLES[0], "swagger", Special.NO_RECORDS),
+        LocalApi("header_key", "next_url", STYLES[1], "openapi", Special.TOO_MANY_REQUESTS),
+    ]
+
+
 @contextmanager
 def serve(api: LocalApi) -> Iterator[str]:
     """Run the API, and return its base URL."""
@@ -196,6 +253,8 @@ def serve(api: LocalApi) -> Iterator[str]:
 
 
 def _handler(api: LocalApi) -> type[BaseHTTPRequestHandler]:
+    numbers = count(1)  # of the requests for records
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -204,6 +263,8 @@ def _handler(api: LocalApi) -> type[BaseHTTPRequestHandler]:
                 self.respond(401, {"error": "unauthorized"}, "")
             elif parts.path != "/v1/orders":
                 self.respond(404, {"error": "not found"}, "")
+            elif api.special == Special.TOO_MANY_REQUESTS and next(numbers) % 3 == 1:
+                self.respond(429, {"error": "too many requests"}, "")
             else:
                 self.respond(200, *api.answer(query, f"http://{self.headers['Host']}/v1/orders"))
 
@@ -221,6 +282,8 @@ def _handler(api: LocalApi) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if status == 429:
+                self.send_header("Retry-After", "1")
             if link:
                 self.send_header("Link", link)
             self.end_headers()

@@ -9,11 +9,11 @@ import pytest
 from apps.agent.sources import documents, generation
 from apps.connectors import engine
 from apps.engine.contract import CodeSpec, SourceSpec
-from tests.agent.sources.local_api import ROWS, LocalApi, all_apis, serve
+from tests.agent.sources.local_api import LocalApi, Special, all_apis, serve, special_apis
 from tests.agent.sources.local_documents import document_of
 
 
-@pytest.mark.parametrize("api", all_apis(), ids=lambda api: api.label)
+@pytest.mark.parametrize("api", [*all_apis(), *special_apis()], ids=lambda api: api.label)
 def test_the_preview_has_every_row_of_the_api(api: LocalApi) -> None:
     with serve(api) as base_url:
         proposed = documents.propose_plan(document_of(api, base_url))
@@ -34,7 +34,11 @@ def test_the_preview_has_every_row_of_the_api(api: LocalApi) -> None:
         source = SourceSpec(kind="custom", config=dict(api.config), stream="orders", code=spec)
         answer = engine.try_source(org_id=uuid.uuid4(), source=source, limit=50)
     assert answer["failure"] is None
-    assert answer["records"] == ROWS
+    assert answer["records"] == api.read_rows
+    statuses = [request["status"] for request in answer["requests"]]
+    assert (429 in statuses) == (api.special == Special.TOO_MANY_REQUESTS)
+    if api.special == Special.EMPTY_PAGE:
+        assert statuses == [200] * 4
 
 
 def test_the_local_apis_cover_each_authentication_and_each_pagination() -> None:
