@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import psycopg
@@ -25,6 +25,7 @@ from apps.agent.turns import checkpoints
 from apps.orgs.members import erasure, exports
 from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.roles import Role
+from apps.orgs.walls.scope import org_scope
 from tests import database
 from tests.agent.conversing import Talk, begin, thread_messages
 from tests.agent.scripted_model import Step, use_script
@@ -117,6 +118,18 @@ def test_another_org_reads_and_writes_no_checkpoint(
             assert cursor.fetchone() == (0,)
             cursor.execute(f"DELETE FROM agent.{table}")
     assert counts(admin) == before
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_conversation_of_a_checkpoint_is_found_by_its_id_and_not_among_all_of_the_org(
+    world: World, table: str
+) -> None:
+    statement = f"EXPLAIN SELECT 1 FROM agent.{table} WHERE thread_id = %s"
+    with org_scope(world.org.pk), connection.cursor() as cursor:
+        cursor.execute(statement, [str(uuid4())])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "(id = " in plan, plan
+    assert "hashed" not in plan, plan  # of all conversations of the org
 
 
 def test_every_channel_of_a_checkpoint_is_loaded_with_the_types_that_were_stored(
