@@ -6,14 +6,14 @@ import re
 from functools import cache, partial
 from typing import Any
 
-from langchain.agents.middleware import AgentMiddleware, AgentState, hook_config
+from langchain.agents.middleware import AgentMiddleware
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.runtime import Runtime
 
 from apps.agent.graphs import assembly
 from apps.agent.graphs.assembly import CompiledGraph
-from apps.agent.graphs.middleware import GraphContext
+from apps.agent.graphs.middleware import GraphContext, ModelHandler
 from apps.agent.models import Graph
 from apps.agent.sources import repairs
 from apps.agent.turns.leases import ClaimedTurn
@@ -43,15 +43,14 @@ def compiled() -> CompiledGraph:
 class LimitRepairs(AgentMiddleware[Any, GraphContext]):
     """Ends a turn in which the first code and all its repairs have failed, with an answer that says so."""
 
-    @hook_config(can_jump_to=["end"])
-    async def abefore_model(
-        self, state: AgentState[Any], runtime: Runtime[GraphContext]
-    ) -> dict[str, Any] | None:
-        failure = await in_thread(partial(_last_failure, runtime.context.claimed))
+    async def awrap_model_call(
+        self, request: ModelRequest[GraphContext], handler: ModelHandler
+    ) -> ModelResponse[Any]:
+        failure = await in_thread(partial(_last_failure, request.runtime.context.claimed))
         if not failure:
-            return None
+            return await handler(request)
         text = STOPPED.format(repairs=repairs.MAX_REPAIRS, failure=failure)
-        return {"messages": [AIMessage(text)], "jump_to": "end"}
+        return ModelResponse([AIMessage(text)])
 
 
 def _last_failure(claimed: ClaimedTurn) -> str:
