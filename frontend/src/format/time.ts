@@ -19,7 +19,14 @@ export function relativeTime(time: string, now: number): string {
   const distance = Math.abs(seconds);
   if (distance < 10) return seconds > MAX_CLOCK_SKEW ? "in a few seconds" : "just now";
   const [, unitSize, unit] = UNITS.find(([limit]) => distance < limit)!;
-  return relativeFormat.format(Math.trunc(seconds / unitSize), unit);
+  const count = unit === "day" ? daysBetween(now, Date.parse(time)) : Math.trunc(seconds / unitSize);
+  return relativeFormat.format(count, unit);
+}
+
+/** Counts dates in the user's time zone: "tomorrow" is the next date, also if it begins in 47 hours. */
+function daysBetween(start: number, end: number): number {
+  const [first, last] = [start, end].map((time) => new Date(time).setHours(0, 0, 0, 0));
+  return Math.round((last! - first!) / (86400 * 1000));
 }
 
 /** Formats date and time in the user's time zone, for tooltips. */

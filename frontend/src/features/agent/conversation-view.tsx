@@ -171,25 +171,34 @@ function sendingReason(isSending: boolean, isLoading: boolean, isWorking: boolea
   return isWorking ? "The agent is working. Wait for its answer, or stop it." : null;
 }
 
-/** Keeps the end in view while text arrives, unless the user has scrolled up. */
+/** Keeps the end in view while text arrives or a form opens, unless the user has scrolled up. */
 function ScrollToEnd({ children }: { children: ReactNode }) {
   const region = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const content = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    if (isAtEnd.current && region.current) region.current.scrollTop = region.current.scrollHeight;
-  });
+    const keepEndInView = () => {
+      if (isAtEnd.current && region.current) region.current.scrollTop = region.current.scrollHeight;
+    };
+    const observer = new ResizeObserver(keepEndInView);
+    observer.observe(region.current!);
+    observer.observe(content.current!);
+    keepEndInView();
+    return () => observer.disconnect();
+  }, []);
   return (
     <div
       ref={region}
       tabIndex={0}
       role="region"
       aria-label="Conversation"
-      className="min-h-0 flex-1 overflow-y-auto"
+      // `relative` keeps texts for screen readers inside, so that they do not make the page itself scroll.
+      className="relative min-h-0 flex-1 overflow-y-auto"
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
       }}
     >
-      {children}
+      <div ref={content}>{children}</div>
     </div>
   );
 }

@@ -57,11 +57,11 @@ function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: bool
   return (
     <tr>
       <td className="w-1/2 max-w-0 @2xl:w-1/3">
-        <div className={classNames("truncate font-medium", !row.enabled && "text-faint")}>
+        <div className={classNames("flex items-center font-medium", !row.enabled && "text-faint")}>
           <Link
             to="/pipelines/$pipelineId"
             params={{ pipelineId: row.id }}
-            className="py-1 hover:underline"
+            className="truncate py-1 hover:underline"
             title={row.name}
           >
             {row.name}
@@ -112,7 +112,7 @@ function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: bool
 function DisabledBadge() {
   return (
     <span
-      className="ml-2 rounded border border-line px-1.5 text-xs font-normal text-soft"
+      className="ml-2 shrink-0 rounded border border-line px-1.5 text-xs font-normal text-soft"
       title="This pipeline does not run on schedule and cannot be started until you enable it."
     >
       Disabled
