@@ -175,6 +175,21 @@ def add_document_and_settings(talk: Talk) -> None:
     assert answer.status_code == 204, answer.json()
 
 
+def test_the_audit_log_has_no_text_of_a_conversation(talk: Talk) -> None:
+    add_document_and_settings(talk)
+    answer = talk.client.patch(
+        f"/api/v1/agent/conversations/{talk.id}", {"title": "A private title."}, format="json"
+    )
+    assert answer.status_code == 200, answer.json()
+    add_document_and_settings(talk)
+    with talk.world.scope():
+        events = AuditEvent.objects.for_org(talk.world.org).filter(object_kind="conversation")
+        texts = str(list(events.values("action", "object_label", "changes")))
+    assert "conversation.document" in texts
+    assert "conversation.settings" in texts
+    assert "rivate" not in texts
+
+
 def rows_of_conversations(admin: psycopg.Connection[Any]) -> dict[str, int]:
     """Return {table: number of rows} of all tables that have a conversation or a thread, and of the conversations."""
     tables = admin.execute(

@@ -33,7 +33,10 @@ def conversation_of(context: ToolContext) -> UUID:
 def add_document(
     *, org: Org, by: Principal, conversation_id: UUID, name: str, text: str
 ) -> SourceDocument:
-    """Store an uploaded or pasted document. Raises NotFound, PermissionMissing and UnreadableDocument."""
+    """Store an uploaded or pasted document. Raises NotFound, PermissionMissing and UnreadableDocument.
+
+    The audit log does not contain the conversation's title, which is private.
+    """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     kind = parsing.guess_kind(text)
@@ -44,7 +47,6 @@ def add_document(
         action="conversation.document",
         object_kind="conversation",
         object_id=conversation.pk,
-        object_label=conversation.title or "New conversation",
     )
     return document
 
@@ -103,7 +105,6 @@ def save_settings(
         action="conversation.settings",
         object_kind="conversation",
         object_id=conversation.pk,
-        object_label=conversation.title or "New conversation",
         changes={"hosts": [None, hosts]},
     )
 
