@@ -68,7 +68,8 @@ def class_name(name: str) -> str:
 
 def _documentation(plan: SourcePlan) -> list[str]:
     text = " ".join((plan.description or plan.name).split())
-    plain = re.sub(r"[\\\"]", "'", text)
+    plain = "".join(character for character in text if character.isprintable())
+    plain = re.sub(r"[\\\"]", "'", plain)
     return [f'"""{plain}"""', ""]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import ConversationNeeded, SettingsMissing
 from apps.agent.models import DocumentKind, SourceDocument, SourceSettings
-from apps.agent.sources import marking, parsing
+from apps.agent.sources import parsing, visible_text
 from apps.agent.sources.fetching import FetchedDocument
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.tools.base import ToolContext
@@ -52,7 +52,7 @@ def add_document(
 
 
 def add_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> SourceDocument:
-    text = marking.text_of_html(fetched.text) if fetched.is_html else fetched.text
+    text = visible_text.text_of_html(fetched.text) if fetched.is_html else fetched.text
     kind = DocumentKind.TEXT if fetched.is_html else parsing.guess_kind(text)
     return _store(
         org,

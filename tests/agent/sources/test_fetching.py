@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apps.agent.sources import fetching, marking
+from apps.agent.sources import fetching, marking, visible_text
 from apps.agent.sources.parsing import MAX_BYTES, UnreadableDocument
 
 CHUNK = b"x" * 65_536
@@ -104,7 +104,7 @@ def problem_of(url: str) -> str:
 def test_a_page_is_read_as_its_visible_text(server: str) -> None:
     fetched = fetching.fetch(f"{server}/page")
     assert fetched.is_html
-    assert marking.text_of_html(fetched.text) == "GET /orders\nB"
+    assert visible_text.text_of_html(fetched.text) == "GET /orders\nB"
 
 
 def test_a_redirect_to_the_same_host_is_followed(server: str) -> None:

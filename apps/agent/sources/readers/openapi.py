@@ -16,7 +16,7 @@ from apps.agent.sources.descriptions import (
 from apps.agent.sources.plan import PlannedSetting
 from apps.agent.sources.readers import security
 from apps.agent.sources.readers.examples import schema_of_example
-from apps.agent.sources.readers.references import Document, text
+from apps.agent.sources.readers.references import Document, short_value, text
 from apps.json import JsonObject
 
 MAX_PATHS = 3_000
@@ -110,7 +110,8 @@ def _response_schema(document: Document, response: dict[str, Any]) -> Schema:
         schema = document.schema(media.get("schema"))
         if schema.get("properties") or schema.get("items"):
             return schema
-        return schema_of_example(_example(document, media)) if _example(document, media) else schema
+        example = _example(document, media)
+        return schema_of_example(document, example) if example else schema
     return {}
 
 
@@ -138,7 +139,7 @@ def _parameters(
 def _parameter(document: Document, name: str, place: str, parameter: dict[str, Any]) -> Parameter:
     schema = document.schema(parameter.get("schema") or parameter)
     if "example" in parameter:
-        schema["example"] = parameter["example"]
+        schema["example"] = short_value(parameter["example"])
     return Parameter(
         name, place, parameter.get("required") is True, text(parameter.get("description")), schema
     )

@@ -23,6 +23,7 @@ from apps.json import JsonObject
 
 MAX_REQUESTS = 3_000
 MAX_FOLDER_DEPTH = 20
+CHARACTERS_PER_STEP = 100  # when the body of a saved response is parsed
 VARIABLE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
@@ -108,7 +109,7 @@ def _endpoint(
     document: Document, item: dict[str, Any], request: dict[str, Any], url: str
 ) -> Iterator[Endpoint]:
     response = next(document.mappings(item.get("response")), {})
-    schema = _schema(response.get("body"))
+    schema = _schema(document, response.get("body"))
     if not schema:
         return
     path_and_query = url.removeprefix(_base_url(url))
@@ -119,9 +120,12 @@ def _endpoint(
     yield Endpoint(path, parameters, schema, has_link, text(item.get("name")))
 
 
-def _schema(body: Any) -> Schema:
+def _schema(document: Document, body: Any) -> Schema:
+    if not isinstance(body, str):
+        return {}
+    document.count_steps(len(body) // CHARACTERS_PER_STEP)
     try:
-        return schema_of_example(orjson.loads(body)) if isinstance(body, str) else {}
+        return schema_of_example(document, orjson.loads(body))
     except orjson.JSONDecodeError:
         return {}
 

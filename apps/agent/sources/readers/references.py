@@ -12,6 +12,7 @@ MAX_HOPS = 20  # references that lead to references
 MAX_STEPS = 200_000
 MAX_DEPTH = 5  # levels of a schema; deeper levels do not matter for a plan
 KEPT = ("type", "format", "default", "minimum", "maximum", "enum", "example", "description")
+MAX_KEPT_VALUES = 50  # of a list, such as the choices of a parameter
 
 
 class Document:
@@ -25,7 +26,7 @@ class Document:
     def mapping(self, value: Any) -> dict[str, Any]:
         """Return the mapping that the value is or refers to, or an empty one."""
         for _ in range(MAX_HOPS):
-            self._count_step()
+            self.count_steps()
             if not isinstance(value, dict):
                 return {}
             reference = value.get("$ref")
@@ -46,7 +47,7 @@ class Document:
         node = self.mapping(value)
         if not levels_left or not node:
             return {}
-        schema: Schema = {name: node[name] for name in KEPT if name in node}
+        schema: Schema = {name: short_value(node[name]) for name in KEPT if name in node}
         schema["type"] = _type_name(node)
         properties = {
             name: self.schema(part, levels_left - 1)
@@ -80,8 +81,9 @@ class Document:
             value = value.get(name) if isinstance(value, dict) else None
         return value
 
-    def _count_step(self) -> None:
-        self._steps += 1
+    def count_steps(self, number: int = 1) -> None:
+        """Count the work for the document. Raises UnreadableDocument if it is too much."""
+        self._steps += number
         if self._steps > MAX_STEPS:
             raise UnreadableDocument("It has too many parts that refer to each other.")
 
@@ -89,6 +91,18 @@ class Document:
 def text(value: Any, max_length: int = 300) -> str:
     """Return a value as one line of text, or an empty text."""
     return " ".join(value.split())[:max_length] if isinstance(value, str) else ""
+
+
+def short_value(value: Any) -> Any:
+    """Return a value of a schema, such as its default, without what is too long for a plan.
+
+    Many parts of a document can refer to one value, so a large value would be read many times.
+    """
+    if isinstance(value, list):
+        return [short_value(item) for item in value[:MAX_KEPT_VALUES] if not isinstance(item, list)]
+    if isinstance(value, dict):
+        return None
+    return value[:500] if isinstance(value, str) else value
 
 
 def _type_name(node: dict[str, Any]) -> str:

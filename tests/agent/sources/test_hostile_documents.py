@@ -1,0 +1,182 @@
+"""Documents that need much more work than their size suggests, and texts that want to become code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from apps.agent.sources import documents, generation, marking, visible_text
+from apps.agent.sources.parsing import UnreadableDocument
+from apps.agent.sources.plan import SourcePlan
+
+SIZE = 1_900_000
+SECONDS = 10.0  # on a loaded machine; each of these documents needed minutes or hours
+PAGE_UNITS = ("<a ", "<a x='", "<a/", "<!--", "<![CDATA[", "</", "<?", "<", "<script>", "&#9", "&")
+
+
+def seconds_for(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def big_example() -> Any:
+    inner = {f"m{number}": 1 for number in range(200)}
+    return [{"id": 1, "x": {f"k{number}": inner for number in range(150)}}]
+
+
+def document_with(paths: dict[str, Any], **parts: Any) -> str:
+    head = {
+        "openapi": "3.0.0",
+        "info": {"title": "Shop"},
+        "servers": [{"url": "https://a.example"}],
+    }
+    return json.dumps({**head, "paths": paths, **parts})
+
+
+def listed(media: dict[str, Any]) -> dict[str, Any]:
+    return {"get": {"responses": {"200": {"content": {"application/json": media}}}}}
+
+
+@pytest.mark.parametrize("unit", PAGE_UNITS)
+def test_a_page_of_broken_html_is_read_in_time(unit: str) -> None:
+    page = (unit * SIZE)[:SIZE]
+
+    assert seconds_for(lambda: visible_text.text_of_html(page)) < SECONDS
+
+
+def test_the_visible_text_of_a_page_is_what_a_reader_sees() -> None:
+    page = (
+        "<!DOCTYPE html><html><head><title>T</title></head><body><h1>Orders &amp; more</h1><!-- a > b -->"
+        "<script>if (1 < 2) { hide('</p>') }</script><svg/><STYLE>p {}</STYLE><p>GET /orders?a=1&amp;b=2</p>"
+        "<svg><text>hidden</text></svg>a < b, 3 > 2 &#x41;&#99999999999;<a href='https://x.example'>link</a></body>"
+    )
+
+    assert visible_text.text_of_html(page) == (
+        "Orders & more\nGET /orders?a=1&b=2\na < b, 3 > 2 A\ufffdlink"
+    )
+
+
+def test_a_value_with_many_spaces_is_marked_in_time() -> None:
+    text = "<" + " " * 300_000 + "/" + " " * 300_000
+
+    assert seconds_for(lambda: marking.mark(text)) < SECONDS
+    assert marking.neutralise("<  /  data>") == "(data>"
+
+
+def test_an_example_to_which_many_paths_refer_is_refused() -> None:
+    media = {"examples": {"a": {"$ref": "#/big"}}}
+    text = document_with(
+        {f"/p{n}": listed(media) for n in range(3000)}, big={"value": big_example()}
+    )
+
+    with pytest.raises(UnreadableDocument, match="too many parts"):
+        documents.propose_plan(text)
+
+
+def test_a_saved_response_to_which_many_requests_refer_is_refused() -> None:
+    items = [
+        {
+            "request": {"method": "GET", "url": f"https://a.example/p{number}"},
+            "response": [{"$ref": "#/shared"}],
+        }
+        for number in range(3000)
+    ]
+    shared = {"body": json.dumps(big_example())}
+    text = json.dumps({"info": {"name": "Shop"}, "item": items, "shared": shared})
+
+    with pytest.raises(UnreadableDocument, match="too many parts"):
+        documents.propose_plan(text)
+
+
+def test_a_large_value_in_a_schema_is_not_read_for_each_path() -> None:
+    """Each property `next` was searched for a URL, with its whole example."""
+    records = {"type": "array", "items": {"type": "object", "properties": {"id": {}}}}
+    following = {"type": "string", "example": [1] * 600_000}
+    schema = {"type": "object", "properties": {"items": records, "next": following}}
+    media = {"schema": {"$ref": "#/schema"}}
+    text = document_with({f"/p{n}": listed(media) for n in range(30)}, schema=schema)
+
+    assert seconds_for(lambda: documents.propose_plan(text)) < 2.0
+
+
+HOSTILE_TEXTS = (
+    '"',
+    "'",
+    '"""',
+    "\\",
+    '\\"',
+    "\n",
+    "\r",
+    "\x0c",
+    "\u2028",
+    "\x00",
+    ")\nimport os\n",
+    '"); __import__("os").system("id"); ("',
+    "'+__import__('os').popen('id').read()+'",
+    "{token}",
+    "\\N{DIGIT ONE}",
+    "#",
+    "\u202e",
+    "\U000e0041",
+)
+CODE: tuple[type[ast.AST], ...] = (
+    *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Lambda, ast.Attribute),
+    *(ast.BinOp, ast.JoinedStr, ast.Subscript, ast.Expr),
+)
+CALLED = {"Stream", "Field", "Secret", "Bearer", "Basic", "ApiKey", "OAuthClientCredentials"}
+CALLED |= {"OAuthRefresh", "PageNumber", "Offset", "Cursor", "LinkHeader", "NextUrl"}
+
+
+def hostile_plan(rng: random.Random) -> dict[str, Any]:
+    def text(start: str = "") -> str:
+        return start + "".join(rng.choices(HOSTILE_TEXTS, k=rng.randint(1, 4)))
+
+    kind = rng.choice(["none", "bearer", "basic", "query_key", "client_credentials"])
+    name = text("s")
+    pagination = {"kind": "cursor", "parameter": text(), "field": text()}
+    stream = {
+        "name": name,
+        "path": "/" + text().replace("{token}", ""),
+        "records": text(),
+        "primary_key": [text(), text()],
+        "cursor_field": text(),
+        "since": text(),
+        "parameters": [{"name": text(), "value": text()}],
+        "pagination": pagination,
+    }
+    return {
+        "name": text("n"),
+        "description": text(),
+        "base_url": "https://a.example/" + text().replace("{token}", ""),
+        "authentication": {"kind": kind, "name": text(), "token_url": "https://a.example/token"},
+        "headers": [{"name": text(), "value": text()}],
+        "settings": [{"name": "token", "description": text(), "default": text()}],
+        "streams": [stream],
+    }
+
+
+def test_no_text_of_a_plan_becomes_code() -> None:
+    rng, generated = random.Random(12), 0
+    for _ in range(1000):
+        try:
+            plan = SourcePlan.model_validate(hostile_plan(rng))
+        except ValidationError:
+            continue
+        tree = ast.parse(generation.generate(plan))
+        generated += 1
+        found = [node for node in ast.walk(tree) if isinstance(node, CODE)]
+        texts = [n for n in found if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+        imports = [node for node in found if isinstance(node, ast.ImportFrom)]
+        assert len(found) == len(texts) + len(imports) == 2
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert {call.id for call in calls if isinstance(call, ast.Name)} <= CALLED
+        assert imports[0].module == "drover"
+    assert generated > 100
