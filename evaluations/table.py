@@ -10,8 +10,6 @@ from typing import Any
 from evaluations.case import Case, Group
 from evaluations.running import Result
 
-MAX_SHOWN_FAILURES = 40
-
 
 @dataclass(frozen=True, slots=True)
 class Prices:

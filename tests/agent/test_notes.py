@@ -129,7 +129,7 @@ def versions(talk: Talk, turns: list[Any]) -> list[str]:
 
 
 def main_version() -> str:
-    return prompts.load("main", None).version  # type: ignore[arg-type]
+    return prompts.load("main").version
 
 
 @pytest.mark.parametrize(

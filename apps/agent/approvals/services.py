@@ -47,9 +47,7 @@ def decide(
     )
     turn = Turn.objects.for_org(org).select_for_update().get(pk=found.turn_id)
     request = Approval.objects.for_org(org).select_for_update().get(pk=found.pk)
-    if request.state != ApprovalState.OPEN:
-        raise AlreadyDecided
-    if request.expires_at <= timezone.now():
+    if request.state != ApprovalState.OPEN or request.expires_at <= timezone.now():
         raise AlreadyDecided
     if (decision == "answer") != (request.kind == ApprovalKind.QUESTION):
         raise WrongDecision

@@ -92,8 +92,3 @@ def with_detail(failure: ModelFailure, detail: str) -> ModelFailure:
     if not detail:
         return failure
     return replace(failure, message=f"{failure.message} ({detail})")
-
-
-def classify_model_failure(error: Exception) -> ModelFailure | None:
-    """Return the failure, or None if the exception does not come from a model."""
-    return error.failure if isinstance(error, ModelFailed) else None

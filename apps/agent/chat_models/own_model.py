@@ -1,4 +1,4 @@
-"""Actions on the language model of an org: set, remove, check."""
+"""The language model of an org: find, set and remove it."""
 
 from __future__ import annotations
 
@@ -62,12 +62,6 @@ def connection_of_draft(org: Org, fields: DraftFields) -> ModelConnection:
     if key is None and row is not None:
         key = _stored_key(org, row)
     return _connection(draft, key or "")
-
-
-def values_allowed(org: Org) -> bool:
-    """Return whether record values may be sent to the org's language model."""
-    row = find_model(org)
-    return row is not None and row.values_allowed
 
 
 def save_model(*, org: Org, by: Principal, fields: ModelFields) -> ModelSettings:

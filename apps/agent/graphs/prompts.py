@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from apps.agent.tools.base import ToolContext
-
 FOLDER = Path(__file__).parent / "prompts"
 MAX_VERSIONS = 60  # characters, see models.Turn
 
@@ -21,7 +19,7 @@ class Prompt:
     version: str
 
 
-def load(name: str, context: ToolContext) -> Prompt:
+def load(name: str) -> Prompt:
     """Return the prompt of this graph. Its version covers the parts that `with_page` and `with_notes` add too."""
     return _prompt(name, "page", "earlier_messages")
 

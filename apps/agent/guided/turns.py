@@ -20,7 +20,6 @@ from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import Consent, NotUnderstood, Thanks
 from apps.agent.models import Graph
 from apps.agent.sources import marking
-from apps.agent.tools import registry
 from apps.json import JsonObject
 
 MAX_CHOICES = 8
@@ -130,9 +129,6 @@ class Turn:
 
     def call_all(self, calls: Sequence[ToolCall], text: str = "") -> list[ToolAnswer]:
         """Return the answers of several tools, which are called at once."""
-        for tool, _ in calls:
-            if registry.find(tool) is None:
-                raise self.end("That is not available in this installation.")
         answers = self._answers[self._used : self._used + len(calls)]
         self._used += len(calls)
         if len(answers) < len(calls):

@@ -9,7 +9,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import AuthenticationFailed
 
-from apps.agent.chat_models.failures import classify_model_failure
+from apps.agent.chat_models.failures import ModelFailed
 from apps.web.problems import as_problem
 
 logger = structlog.get_logger(__name__)
@@ -26,7 +26,8 @@ def classify(error: Exception) -> TurnFailure | None:
     """Return the failure, or None if the database is unavailable: then another attempt continues the turn."""
     if isinstance(error, psycopg.OperationalError | OperationalError | InterfaceError):
         return None
-    if (failure := classify_model_failure(error)) is not None:
+    if isinstance(error, ModelFailed):
+        failure = error.failure
         return TurnFailure(failure.code, failure.message, failure.next_step)
     if isinstance(error, AuthenticationFailed):  # from turns.acting
         return TurnFailure(

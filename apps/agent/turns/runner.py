@@ -126,11 +126,10 @@ def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Graph, Prompt]:
     """Return the org's model and the conversation's graph, and store what the turn uses."""
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
-        context = acting_member(turn)
-        chosen: ChosenModel = chat_models.choose(context.org)
+        chosen: ChosenModel = chat_models.choose(acting_member(turn).org)
         conversations = Conversation.objects.for_org(claimed.org_id)
         graph = Graph(conversations.get(pk=claimed.conversation_id).graph)
-        prompt = prompts.load(graph.value, context)
+        prompt = prompts.load(graph.value)
         turn.model, turn.prompt = chosen.label[:120], prompts.add_version(turn.prompt, prompt)
         turn.save(update_fields=["model", "prompt"])
     return chosen, graph, prompt
@@ -146,7 +145,7 @@ async def _hand_over(running: RunningTurn, graph: Graph) -> RunningTurn:
 def _store_graph(claimed: ClaimedTurn, graph: Graph) -> Prompt:
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
-        prompt = prompts.load(graph.value, acting_member(turn))
+        prompt = prompts.load(graph.value)
         conversations = Conversation.objects.for_org(claimed.org_id)
         conversations.filter(pk=claimed.conversation_id).update(graph=graph)
         turn.prompt = prompts.add_version(turn.prompt, prompt)

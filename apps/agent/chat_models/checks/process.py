@@ -35,7 +35,7 @@ NEEDED_BY_OTHERS = frozenset({"reachable", "key", "streaming"})
 
 
 def check_model(payload: Mapping[str, Any]) -> ModelCheckAnswer:
-    """Check the model of a connection, as `connection_payload` describes it."""
+    """Check the model of `payload["connection"]`, which has the fields of a ModelConnection."""
     fields = dict(payload["connection"])
     connection = ModelConnection(
         **{**fields, "provider": Provider(fields["provider"]), "timeout": CHECK_SECONDS}

@@ -6,13 +6,10 @@ from typing import Any
 
 from apps.agent.guided.requests import ConnectSystem
 from apps.agent.guided.turns import Turn
-from apps.agent.tools import registry
 
 
 def connect_system(turn: Turn, request: ConnectSystem) -> str:
     kind = request.kind or _choose_kind(turn, request.role)
-    if registry.find("request_connector") is None:
-        return f"Add the {kind} {request.role} under Connectors, then tell me what to copy."
     arguments: dict[str, Any] = {"kind": kind, "role": request.role}
     answer = turn.call(
         "request_connector", arguments, "Fill in this form. I do not see the secrets."
