@@ -26,14 +26,16 @@ export function openAgentPanel(message?: string): void {
   setState({ isOpen: true, conversationId, message: message ?? null, takesFocus: true });
 }
 
-/** Close the panel, and return the focus to where it was. */
+/** Close the panel. If the focus was in the panel, return it to where it was before. */
 export function closeAgentPanel(): void {
+  if (!state.isOpen) return;
   setState({ ...state, isOpen: false, message: null });
-  // On a phone the page behind the panel is inert. It can have the focus only after it has been rendered again.
+  // A page that is covered by the panel is inert. It can have the focus only after it has been rendered again.
   requestAnimationFrame(returnFocus);
 }
 
 function returnFocus(): void {
+  if (document.activeElement !== document.body) return; // something on the page has the focus
   const isThere = focusedBefore instanceof HTMLElement && focusedBefore.isConnected;
   const target = isThere ? focusedBefore : document.getElementById("main");
   if (target instanceof HTMLElement) target.focus();

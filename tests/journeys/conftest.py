@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
-from tests.first_start import FirstStart
+from tests.first_start import FirstStart, log_in
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
 STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
+# What the journeys create, in an order in which it can be deleted.
+COLLECTIONS = ("agent/conversations", "pipelines", "custom-sources", "org/api-keys")
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,39 @@ class Visitor:
 
 
 @pytest.fixture
-def site(first_start: FirstStart) -> Site:
-    """Return the site that `make up` has started."""
+def site(first_start: FirstStart) -> Iterator[Site]:
+    """Return the site that `make up` has started. Afterwards it is as before, also if the journey has failed."""
     report = first_start.make_up.read_report()
-    return Site(
+    with log_in(report) as client:
+        before = list_objects(client)
+    yield Site(
         report["url"],
         report["email"],
         report["password"],
         report["organization"],
         first_start.home / "mail",
     )
+    with log_in(report) as client:
+        remove_new_objects(client, before)
+
+
+def list_objects(client: httpx.Client) -> dict[str, dict[str, Any]]:
+    """Return all objects of the collections by their address."""
+    return {
+        f"{collection}/{row['id']}": row
+        for collection in COLLECTIONS
+        for row in client.get(collection).raise_for_status().json()["results"]
+    }
+
+
+def remove_new_objects(client: httpx.Client, before: dict[str, dict[str, Any]]) -> None:
+    """Delete what is new, and enable or disable the other pipelines as before."""
+    for address, row in list_objects(client).items():
+        if address not in before:
+            client.delete(address).raise_for_status()
+        elif row.get("enabled") != before[address].get("enabled"):
+            body = {"enabled": before[address]["enabled"]}
+            client.patch(address, json=body).raise_for_status()
 
 
 @pytest.fixture

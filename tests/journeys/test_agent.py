@@ -77,6 +77,8 @@ def approve_a_change(page: Page, screenshots: Path) -> None:
     """The agent shows the exact change. The pipeline changes when the user approves it."""
     page.get_by_role("button", name="Ask the agent").click()
     panel = page.get_by_role("complementary", name="Agent")
+    # No message can be sent while the conversation is being loaded.
+    expect(panel.get_by_role("region", name="Tool: List pipelines")).to_be_visible()
     message = panel.get_by_role("textbox", name="Message to the agent")
     message.fill("Disable Airports to DuckDB")
     message.press("Enter")

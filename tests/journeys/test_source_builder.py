@@ -35,8 +35,8 @@ def test_a_user_builds_a_source_with_the_agent_beside_the_editor(
         keep_own_changes(page)
         look_at_it_on_a_phone_in_the_dark(page, tmp_path)
         save_it(page)
+    delete_it(page)
     assert visitor.errors == []
-    delete_it(page)  # other journeys use the site too
 
 
 def agent_of(page: Page) -> Locator:

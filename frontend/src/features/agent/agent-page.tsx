@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { useState, type KeyboardEvent } from "react";
+import { useState } from "react";
 import type { ConversationRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
@@ -110,7 +110,7 @@ function ConversationList({ openId }: { openId: string | null }) {
     return <p className="px-4 pb-4 text-soft">Your conversations will be listed here.</p>;
   }
   return (
-    <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3" onKeyDown={moveFocus}>
+    <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3">
       <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
           <li key={row.id} className="min-w-0">
@@ -125,16 +125,6 @@ function ConversationList({ openId }: { openId: string | null }) {
       )}
     </nav>
   );
-}
-
-/** The arrow keys move between the conversations. */
-function moveFocus(event: KeyboardEvent<HTMLElement>): void {
-  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-  if (step === 0 || event.target instanceof HTMLInputElement) return;
-  const links = [...event.currentTarget.querySelectorAll("a")];
-  const position = links.findIndex((link) => link.parentElement?.contains(document.activeElement));
-  event.preventDefault();
-  links[Math.min(links.length - 1, Math.max(0, position + step))]?.focus();
 }
 
 function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: boolean }) {

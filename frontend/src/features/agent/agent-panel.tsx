@@ -17,48 +17,56 @@ export function AgentPanel() {
   }
 
   return (
-    <aside
-      aria-label="Agent"
-      onKeyDown={onKeyDown}
-      className="fixed inset-y-0 right-0 z-30 flex w-full flex-col border-l border-line bg-page shadow-float sm:w-[26rem] xl:shadow-none"
-    >
-      <div className="flex items-center gap-1 border-b border-line px-3 py-2">
-        <AgentIcon className="text-faint" />
-        <h2 className="mr-auto ml-1.5 font-semibold">Agent</h2>
-        <Link to="/agent" className={buttonClasses("quiet", "small")}>
-          All conversations
-        </Link>
-        <Button
-          look="quiet"
-          size="icon"
-          aria-label="New conversation"
-          title="New conversation"
-          onClick={() => showInAgentPanel(null)}
-        >
-          <PlusIcon />
-        </Button>
-        <Button
-          look="quiet"
-          size="icon"
-          aria-label="Close the agent"
-          title="Close (Esc)"
-          onClick={closeAgentPanel}
-        >
-          <CrossIcon />
-        </Button>
-      </div>
-      {message === null ? (
-        <ConversationView
-          key={conversationId}
-          conversationId={conversationId}
-          page={page}
-          onStart={showInAgentPanel}
-          autoFocus={takesFocus}
-        />
-      ) : (
-        <SendFirstMessage key={message} text={message} page={page} />
-      )}
-    </aside>
+    <>
+      {/* On a narrow window the panel lies over the page, which is inert. */}
+      <div
+        aria-hidden="true"
+        className="fixed inset-0 z-30 bg-black/40 max-sm:hidden xl:hidden"
+        onClick={closeAgentPanel}
+      />
+      <aside
+        aria-label="Agent"
+        onKeyDown={onKeyDown}
+        className="fixed inset-y-0 right-0 z-30 flex w-full flex-col border-l border-line bg-page shadow-float sm:w-[26rem] xl:shadow-none"
+      >
+        <div className="flex items-center gap-1 border-b border-line px-3 py-2">
+          <AgentIcon className="text-faint" />
+          <h2 className="mr-auto ml-1.5 font-semibold">Agent</h2>
+          <Link to="/agent" className={buttonClasses("quiet", "small")}>
+            All conversations
+          </Link>
+          <Button
+            look="quiet"
+            size="icon"
+            aria-label="New conversation"
+            title="New conversation"
+            onClick={() => showInAgentPanel(null)}
+          >
+            <PlusIcon />
+          </Button>
+          <Button
+            look="quiet"
+            size="icon"
+            aria-label="Close the agent"
+            title="Close (Esc)"
+            onClick={closeAgentPanel}
+          >
+            <CrossIcon />
+          </Button>
+        </div>
+        {message === null ? (
+          <ConversationView
+            key={conversationId}
+            conversationId={conversationId}
+            page={page}
+            onStart={showInAgentPanel}
+            autoFocus={takesFocus}
+          />
+        ) : (
+          <SendFirstMessage key={message} text={message} page={page} />
+        )}
+      </aside>
+    </>
   );
 }
 

@@ -1,4 +1,3 @@
-import type { KeyboardEvent } from "react";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
 import { classNames } from "@/components/class-names";
@@ -48,10 +47,10 @@ interface ChoicesProps {
   onChoose: (choice: string) => void;
 }
 
-/** The arrow keys move between the choices. */
+/** Plain buttons: Tab moves between them, as between all buttons. */
 function Choices({ choices, isDone, onChoose }: ChoicesProps) {
   return (
-    <div role="group" aria-label="Choices" className="flex flex-wrap gap-2" onKeyDown={moveFocus}>
+    <div role="group" aria-label="Choices" className="flex flex-wrap gap-2">
       {choices.map((choice) => (
         <Button
           key={choice}
@@ -64,16 +63,6 @@ function Choices({ choices, isDone, onChoose }: ChoicesProps) {
       ))}
     </div>
   );
-}
-
-function moveFocus(event: KeyboardEvent<HTMLElement>): void {
-  const steps: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-  const step = steps[event.key];
-  if (step === undefined) return;
-  const buttons = [...event.currentTarget.querySelectorAll("button")];
-  const position = buttons.findIndex((button) => button === document.activeElement);
-  event.preventDefault();
-  buttons[(position + step + buttons.length) % buttons.length]?.focus();
 }
 
 function answerText({ state, answer }: RequestItem): string {

@@ -91,7 +91,7 @@ function Choices({ legend, children }: { legend: string; children: React.ReactNo
   return (
     <fieldset>
       <legend className="mb-1.5 text-[0.8125rem] font-medium">{legend}</legend>
-      <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">{children}</div>
+      <div className="grid gap-2 sm:grid-cols-2 @3xl/page:grid-cols-3">{children}</div>
     </fieldset>
   );
 }

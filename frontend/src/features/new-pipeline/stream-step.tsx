@@ -56,7 +56,7 @@ export function StreamStep({
       )}
       <fieldset>
         <legend className="sr-only">Stream</legend>
-        <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
+        <div className="grid gap-2 sm:grid-cols-2 @3xl/page:grid-cols-3">
           {matches.slice(0, MAX_SHOWN_STREAMS).map((stream) => (
             <Choice
               key={stream.name}

@@ -32,7 +32,7 @@ export function PipelinePage() {
       {pipeline && (
         <>
           <Header pipeline={pipeline} />
-          <div className="grid gap-4 xl:grid-cols-[1fr_20rem]">
+          <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
               <RecentRuns pipelineId={pipelineId} />
               <TransformCard

@@ -140,8 +140,8 @@ export function LogPanel({ log, live, lineNumber }: Props) {
             "overflow-auto py-1 font-mono text-[0.78rem] leading-5",
             // A live log has a fixed height, so that the page does not move when lines arrive.
             live
-              ? "h-[26rem] lg:h-[calc(100dvh-22rem)] 2xl:h-[calc(100dvh-17.5rem)] lg:min-h-80"
-              : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
+              ? "h-[26rem] @3xl/page:h-[calc(100dvh-22rem)] @7xl/page:h-[calc(100dvh-17.5rem)] @3xl/page:min-h-80"
+              : "max-h-[26rem] min-h-32 @3xl/page:max-h-[max(20rem,calc(100dvh-17.5rem))]",
           )}
         >
           {matchingIndexes.length === 0 && (lines.length > 0 || !log.note) && (

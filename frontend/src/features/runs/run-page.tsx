@@ -44,7 +44,7 @@ function LiveRun({ runId }: { runId: string }) {
           <p role="status" className="sr-only">
             Status: {run.status}.
           </p>
-          <div className="grid gap-4 xl:grid-cols-[1fr_20rem]">
+          <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
               <ProgressCard run={run} />
               {run.status === "pending" && <WaitingCard run={run} />}

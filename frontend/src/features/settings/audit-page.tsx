@@ -70,7 +70,7 @@ export function AuditPage() {
     >
       <form
         aria-label="Filter"
-        className="mb-4 grid items-end gap-3 sm:grid-cols-2 lg:grid-cols-[2fr_2fr_1fr_1fr_auto]"
+        className="mb-4 grid items-end gap-3 sm:grid-cols-2 @3xl/page:grid-cols-[2fr_2fr_1fr_1fr_auto]"
         onSubmit={(event: FormEvent<HTMLFormElement>) => {
           event.preventDefault();
           setFilter(readFilter(event.currentTarget));

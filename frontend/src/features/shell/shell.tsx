@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
-import { Fragment, useState, useSyncExternalStore, type ReactNode } from "react";
-import { toggleAgentPanel, useAgentPanel } from "@/agent-panel";
+import { Fragment, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { closeAgentPanel, toggleAgentPanel, useAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { endSession } from "@/api/session";
 import { buttonClasses } from "@/components/button";
@@ -35,7 +35,8 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const isAgentPage = useIsAgentPage();
   const { isOpen } = useAgentPanel();
   const isPanelOpen = isOpen && canUseAgent && !isAgentPage;
-  const isCovered = useIsPhone() && isPanelOpen; // the panel then covers the whole page
+  const isCovered = useIsNarrow() && isPanelOpen; // there is no room for the panel beside the page
+  useCloseOnNavigation();
   return (
     <div
       className={classNames(
@@ -90,7 +91,8 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           <UserMenu />
         </div>
       </header>
-      <main id="main" tabIndex={-1} inert={isCovered} className="min-w-0 outline-none">
+      {/* Pages adapt to the width of this container, because the panel leaves them less than the window. */}
+      <main id="main" tabIndex={-1} inert={isCovered} className="@container/page min-w-0 outline-none">
         <OrganizationNotice />
         {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
@@ -107,16 +109,28 @@ function useIsAgentPage(): boolean {
   return useLocation({ select: ({ pathname }) => AGENT_PAGES.test(pathname) });
 }
 
-const phoneQuery = globalThis.matchMedia?.("(width < 40rem)");
+/** The opposite of Tailwind's `xl`. */
+const narrowQuery = globalThis.matchMedia?.("(width < 80rem)");
 
-/** Whether the page is as narrow as a phone. */
-function useIsPhone(): boolean {
-  return useSyncExternalStore(subscribeToWidth, () => phoneQuery?.matches ?? false);
+/** Whether the window is so narrow that the panel covers the page. */
+function useIsNarrow(): boolean {
+  return useSyncExternalStore(subscribeToWidth, () => narrowQuery?.matches ?? false);
 }
 
 function subscribeToWidth(listener: () => void): () => void {
-  phoneQuery?.addEventListener("change", listener);
-  return () => phoneQuery?.removeEventListener("change", listener);
+  narrowQuery?.addEventListener("change", listener);
+  return () => narrowQuery?.removeEventListener("change", listener);
+}
+
+/** After a link in the panel, close the panel if it covers the page that the link leads to. */
+function useCloseOnNavigation(): void {
+  const address = useLocation({ select: ({ href }) => href });
+  const addressBefore = useRef(address);
+  useEffect(() => {
+    if (addressBefore.current === address) return;
+    addressBefore.current = address;
+    if (narrowQuery?.matches) closeAgentPanel();
+  }, [address]);
 }
 
 function AgentButton({ isOpen }: { isOpen: boolean }) {
