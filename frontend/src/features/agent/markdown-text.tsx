@@ -1,6 +1,6 @@
 import { Fragment, memo } from "react";
 import { PageLinkText } from "./page-link";
-import { parseMarkdown, type Block, type Inline } from "./markdown";
+import { parseInline, parseMarkdown, type Block, type Inline } from "./markdown";
 
 /** An answer of the agent. See `markdown` for what is allowed in it. */
 export const MarkdownText = memo(function MarkdownText({ text }: { text: string }) {
@@ -13,18 +13,25 @@ export const MarkdownText = memo(function MarkdownText({ text }: { text: string 
   );
 });
 
-function BlockView({ block }: { block: Block }) {
+/** While an answer arrives, only its last block is rendered again. */
+const BlockView = memo(BlockElement, (before, after) => isSameBlock(before.block, after.block));
+
+function isSameBlock(first: Block, second: Block): boolean {
+  return JSON.stringify(first) === JSON.stringify(second);
+}
+
+function BlockElement({ block }: { block: Block }) {
   switch (block.type) {
     case "heading":
       return (
         <p className="mt-1 font-semibold">
-          <Inlines parts={block.children} />
+          <InlineText text={block.text} />
         </p>
       );
     case "quote":
       return (
         <blockquote className="border-l-2 border-line-strong pl-3 text-soft">
-          <Inlines parts={block.children} />
+          <InlineText text={block.text} />
         </blockquote>
       );
     case "code":
@@ -43,7 +50,7 @@ function BlockView({ block }: { block: Block }) {
     default:
       return (
         <p className="whitespace-pre-wrap">
-          <Inlines parts={block.children} />
+          <InlineText text={block.text} />
         </p>
       );
   }
@@ -52,7 +59,7 @@ function BlockView({ block }: { block: Block }) {
 function ListView({ block }: { block: Extract<Block, { type: "list" }> }) {
   const items = block.items.map((item, index) => (
     <li key={index} className="whitespace-pre-wrap">
-      <Inlines parts={item} />
+      <InlineText text={item} />
     </li>
   ));
   if (!block.ordered) return <ul className="grid list-disc gap-0.5 pl-5">{items}</ul>;
@@ -71,7 +78,7 @@ function TableView({ block }: { block: Extract<Block, { type: "table" }> }) {
           <tr>
             {block.head.map((cell, index) => (
               <th key={index} scope="col">
-                <Inlines parts={cell} />
+                <InlineText text={cell} />
               </th>
             ))}
           </tr>
@@ -81,7 +88,7 @@ function TableView({ block }: { block: Extract<Block, { type: "table" }> }) {
             <tr key={index}>
               {row.map((cell, column) => (
                 <td key={column}>
-                  <Inlines parts={cell} />
+                  <InlineText text={cell} />
                 </td>
               ))}
             </tr>
@@ -90,6 +97,10 @@ function TableView({ block }: { block: Extract<Block, { type: "table" }> }) {
       </table>
     </div>
   );
+}
+
+function InlineText({ text }: { text: string }) {
+  return <Inlines parts={parseInline(text)} />;
 }
 
 function Inlines({ parts }: { parts: Inline[] }) {

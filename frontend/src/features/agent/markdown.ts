@@ -1,6 +1,7 @@
 /**
  * Reads the part of Markdown that answers of the agent use. The result is data and never HTML, so a text cannot add
  * elements of its own. Links stay only if they lead to a page of this site; images become their description.
+ * ADR 63 says why this is no library.
  */
 import { isSameSitePath } from "@/session/same-site-path";
 
@@ -9,11 +10,11 @@ export type Inline =
   | { type: "strong" | "emphasis"; children: Inline[] }
   | { type: "link"; path: string; children: Inline[] };
 
+/** A part of a text. `parseInline` reads the texts in it, except those of code. */
 export type Block =
-  | { type: "paragraph" | "heading" | "quote"; children: Inline[] }
-  | { type: "code"; text: string }
-  | { type: "list"; ordered: boolean; start: number; items: Inline[][] }
-  | { type: "table"; head: Inline[][]; rows: Inline[][][] };
+  | { type: "paragraph" | "heading" | "quote" | "code"; text: string }
+  | { type: "list"; ordered: boolean; start: number; items: string[] }
+  | { type: "table"; head: string[]; rows: string[][] };
 
 const FENCE = /^ {0,3}(```+|~~~+)/;
 const HEADING = /^ {0,3}#{1,6}\s+/;
@@ -46,17 +47,17 @@ function readBlock(lines: string[], start: number): [Block, number] {
   const fence = FENCE.exec(line)?.[1];
   if (fence) return readCode(lines, start, fence);
   if (HEADING.test(line)) {
-    return [{ type: "heading", children: parseInline(line.replace(HEADING, "")) }, start + 1];
+    return [{ type: "heading", text: line.replace(HEADING, "") }, start + 1];
   }
   if (QUOTE.test(line)) {
     const end = endOf(lines, start, (next) => QUOTE.test(next));
     const quoted = lines.slice(start, end).map((next) => next.replace(QUOTE, ""));
-    return [{ type: "quote", children: parseInline(quoted.join("\n")) }, end];
+    return [{ type: "quote", text: quoted.join("\n") }, end];
   }
   if (isListItem(line)) return readList(lines, start);
   if (TABLE_ROW.test(line) && TABLE_RULE.test(lines[start + 1] ?? "")) return readTable(lines, start);
   const end = endOf(lines, start, (next) => next.trim() !== "" && !beginsBlock(next));
-  return [{ type: "paragraph", children: parseInline(lines.slice(start, end).join("\n")) }, end];
+  return [{ type: "paragraph", text: lines.slice(start, end).join("\n") }, end];
 }
 
 function isListItem(line: string): boolean {
@@ -89,7 +90,7 @@ function readList(lines: string[], start: number): [Block, number] {
     else items.push(`${items.pop() ?? ""}\n${line.trim()}`);
   }
   const list = { ordered: number !== null, start: Number(number?.[1] ?? 1) };
-  return [{ type: "list", ...list, items: items.map(parseInline) }, end];
+  return [{ type: "list", ...list, items }, end];
 }
 
 function readTable(lines: string[], start: number): [Block, number] {
@@ -98,9 +99,9 @@ function readTable(lines: string[], start: number): [Block, number] {
   return [{ type: "table", head: cellsOf(lines[start]!), rows }, end];
 }
 
-function cellsOf(line: string): Inline[][] {
+function cellsOf(line: string): string[] {
   const cells = line.trim().slice(1, -1).split("|");
-  return cells.map((cell) => parseInline(cell.trim()));
+  return cells.map((cell) => cell.trim());
 }
 
 // The lengths are limited, so that the time to read a text grows with its length only.
@@ -117,7 +118,7 @@ const INLINE = new RegExp(
   "g",
 );
 
-function parseInline(text: string): Inline[] {
+export function parseInline(text: string): Inline[] {
   const parts: Inline[] = [];
   let end = 0;
   for (const match of text.matchAll(INLINE)) {
