@@ -13,8 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from apps.agent.chat_models import own_model
-from apps.agent.models import SourceSettings
+from apps.agent.models import ModelProvider, ModelSettings, SourceSettings
 from apps.agent.sources import documents, generation, marking
 from apps.connectors.models import CUSTOM_PREFIX, CustomSource
 from apps.orgs.roles import Role
@@ -224,7 +223,10 @@ def test_code_that_reveals_its_settings_reveals_them_to_no_model(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The org allows record values. Even then a record, a name, a log line and an error with a secret are masked."""
-    monkeypatch.setattr(own_model, "values_allowed", lambda org: True)
+    with world.scope():
+        ModelSettings.unscoped.create(
+            org=world.org, provider=ModelProvider.OPENAI, model="m", values_allowed=True
+        )
     previews: list[Call] = [
         ("preview_source", {"code": REVEALING, "stream": name}) for name in ("orders", "failing")
     ]
