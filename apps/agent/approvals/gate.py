@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from apps.agent.approvals import digests
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
 from apps.agent.tools.base import Answer, Tool
+from apps.agent.tools.slow_work import with_checks
 from apps.agent.turns import answers, leases
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.calls import RequestedCall, check_arguments
@@ -47,13 +49,8 @@ def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
         return Preparation.GOES_ON
     if (problem := check_arguments(call)) is not None:
         return answers.text_for_model(problem)
-    checked: Any = None
-    while True:
-        try:
-            prepared = _prepare(claimed, call, tool, checked)
-            return answers.text_for_model(prepared) if isinstance(prepared, Answer) else prepared
-        except CheckFirst as needed:
-            checked = needed.check()
+    prepared = with_checks(partial(_prepare, claimed, call, tool))
+    return answers.text_for_model(prepared) if isinstance(prepared, Answer) else prepared
 
 
 def _prepare(

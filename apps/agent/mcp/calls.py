@@ -9,10 +9,10 @@ from django.db import transaction
 
 from apps.agent.mcp import collecting, levels, requesting
 from apps.agent.mcp.callers import Caller
-from apps.agent.mcp.checks import return_connection, with_checks
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.slow_work import return_connection, with_checks
 from apps.agent.turns import answers
-from apps.agent.turns.calls import CallAnswer, check_arguments, requested_call
+from apps.agent.turns.calls import CallAnswer, as_text, check_arguments, requested_call
 from apps.json import JsonObject
 
 
@@ -58,13 +58,13 @@ def call_tool(caller: Caller, name: str, arguments: JsonObject) -> CallAnswer:
     """Carry out a call, and return its answer. Does not raise what the tool raises."""
     problem = check_arguments(requested_call("", tool_call_id="", tool=name, arguments=arguments))
     if problem is not None:
-        return _as_text(problem)
+        return as_text(problem)
     try:
         if name == collecting.NAME:
             return collecting.collect_result(caller, arguments)
-        return _as_text(with_checks(lambda checked: _call_tool(caller, name, arguments, checked)))
+        return as_text(with_checks(lambda checked: _call_tool(caller, name, arguments, checked)))
     except Exception as error:  # the outermost handler of a call
-        return _as_text(answers.from_exception(error, tool=name, arguments=arguments))
+        return as_text(answers.from_exception(error, tool=name, arguments=arguments))
 
 
 def _call_tool(caller: Caller, name: str, arguments: JsonObject, checked: Any) -> Answer:
@@ -88,7 +88,3 @@ def _finish_slowly(caller: Caller, outcome: SlowAnswer) -> Answer:
     result = outcome.call.run()
     with caller.read_again().scope() as (_, principal):
         return outcome.render(outcome.call.finish(principal, result))
-
-
-def _as_text(answer: Answer) -> CallAnswer:
-    return CallAnswer(answer.ok, answers.text_for_model(answer))

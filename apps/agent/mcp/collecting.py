@@ -18,17 +18,16 @@ from pydantic import Field
 from apps.agent.approvals import digests
 from apps.agent.mcp import levels, requesting
 from apps.agent.mcp.callers import Caller
-from apps.agent.mcp.checks import return_connection, with_checks
 from apps.agent.models import ToolRequest, ToolRequestState
 from apps.agent.tools.base import Answer, Arguments, SlowAnswer, ToolContext, parse_arguments
+from apps.agent.tools.slow_work import with_checks
 from apps.agent.turns import answers
-from apps.agent.turns.calls import UNKNOWN_OUTCOME, CallAnswer
+from apps.agent.turns.calls import UNKNOWN_OUTCOME, CallAnswer, as_text, make_slow_call
 from apps.json import JsonObject
 from apps.orgs import rules
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
-from apps.orgs.principals import Principal
 
 NAME = "collect_result"
 DESCRIPTION = (
@@ -62,7 +61,7 @@ def _collect(caller: Caller, request_id: UUID, checked: Any) -> CallAnswer | Slo
             rules.require_writable(org)
             context = ToolContext(org=org, by=principal, checked=checked)
             return _carry_out(context, request)
-        return _as_text(_without_result(request))
+        return as_text(_without_result(request))
 
 
 def _locked(caller: Caller, org: Org, request_id: UUID) -> ToolRequest:
@@ -81,7 +80,7 @@ def _without_result(request: ToolRequest) -> Answer:
 
 def _begun(request: ToolRequest) -> CallAnswer:
     if request.began_at is not None and request.began_at > timezone.now() - LONGEST_CALL:
-        return _as_text(Answer({"status": "in_progress"}, "The call is in progress."))
+        return as_text(Answer({"status": "in_progress"}, "The call is in progress."))
     return _finish(request, UNKNOWN_OUTCOME)
 
 
@@ -112,33 +111,17 @@ def _perform(context: ToolContext, request: ToolRequest) -> Answer | SlowAnswer:
 
 def _finish_slowly(caller: Caller, request_id: UUID, outcome: SlowAnswer) -> CallAnswer:
     """Make the slow call outside of every transaction, and store its answer."""
-    return_connection()
-    try:
-        result, failure = outcome.call.run(), None
-    except Exception as error:
-        result, failure = None, answers.from_exception(error, tool="")
+    made = make_slow_call(outcome)
     with caller.read_again().scope() as (org, principal):
         request = _locked(caller, org, request_id)
         if request.state != ToolRequestState.BEGUN:  # counted as interrupted meanwhile
             return CallAnswer(bool(request.ok), request.answer)
-        return _finish(request, failure or _render(principal, outcome, result))
-
-
-def _render(principal: Principal, outcome: SlowAnswer, result: Any) -> Answer:
-    try:
-        with transaction.atomic():
-            return outcome.render(outcome.call.finish(principal, result))
-    except Exception as error:
-        return answers.from_exception(error, tool="")
+        return _finish(request, made.as_answer(request.tool, lambda: principal))
 
 
 def _finish(request: ToolRequest, answer: Answer) -> CallAnswer:
-    given = _as_text(answer)
+    given = as_text(answer)
     request.state, request.ok, request.answer = ToolRequestState.DONE, given.ok, given.text
     request.summary = answer.summary[:1000]
     request.save(update_fields=["state", "ok", "answer", "summary"])
     return given
-
-
-def _as_text(answer: Answer) -> CallAnswer:
-    return CallAnswer(answer.ok, answers.text_for_model(answer))

@@ -1,4 +1,4 @@
-"""Slow checks and calls, which are made without a transaction and without a database connection."""
+"""Slow checks and calls of tools, which are made without a transaction and without a database connection."""
 
 from __future__ import annotations
 

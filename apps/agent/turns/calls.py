@@ -8,7 +8,9 @@ finished, and whose effect is outside of the database, is not repeated: its outc
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +22,14 @@ from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
+from apps.agent.tools.slow_work import return_connection, with_checks
 from apps.agent.turns import answers, leases
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.leases import ClaimedTurn
 from apps.auth import names
 from apps.json import JsonObject
 from apps.orgs.exceptions import CheckFirst
+from apps.orgs.principals import Principal
 from apps.orgs.walls.scope import org_scope
 
 
@@ -91,6 +95,39 @@ class CallAnswer:
     text: str
 
 
+def as_text(answer: Answer) -> CallAnswer:
+    """Return the answer as text of limited size."""
+    return CallAnswer(answer.ok, answers.text_for_model(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class SlowResult:
+    """What a slow call of a tool has returned or raised."""
+
+    outcome: SlowAnswer
+    value: Any = None
+    error: Exception | None = None
+
+    def as_answer(self, tool: str, load_principal: Callable[[], Principal]) -> Answer:
+        """Return the answer if this principal may still see the result. What is raised becomes an answer too."""
+        if self.error is not None:
+            return answers.from_exception(self.error, tool=tool)
+        try:
+            with transaction.atomic():
+                return self.outcome.render(self.outcome.call.finish(load_principal(), self.value))
+        except Exception as error:  # as in `_perform`
+            return answers.from_exception(error, tool=tool)
+
+
+def make_slow_call(outcome: SlowAnswer) -> SlowResult:
+    """Make the slow call without a transaction and without a database connection."""
+    return_connection()
+    try:
+        return SlowResult(outcome, outcome.call.run())
+    except Exception as error:  # `as_answer` turns it into an answer
+        return SlowResult(outcome, error=error)
+
+
 UNKNOWN_OUTCOME = answers.failed(
     "outcome_unknown",
     "The call was begun and interrupted, so it is not known whether it had an effect. Do not repeat it: look first.",
@@ -99,12 +136,7 @@ UNKNOWN_OUTCOME = answers.failed(
 
 def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
     """Carry the call out, or return its stored answer. Raises TurnLeaseLost and StopRequested, nothing that a tool raises."""
-    checked: Any = None
-    while True:
-        try:
-            return _carry_out(claimed, call, checked)
-        except CheckFirst as needed:
-            checked = needed.check()
+    return with_checks(partial(_carry_out, claimed, call))
 
 
 def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallAnswer:
@@ -181,25 +213,13 @@ def _carry_out_slowly(
     claimed: ClaimedTurn, call_id: UUID, tool: str, outcome: SlowAnswer
 ) -> CallAnswer:
     """Make the slow call outside every transaction, and store its answer."""
-    try:
-        result = outcome.call.run()
-        failure = None
-    except Exception as error:
-        result, failure = None, answers.from_exception(error, tool=tool)
+    made = make_slow_call(outcome)
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
         stored = Call.objects.for_org(claimed.org_id).select_for_update().get(pk=call_id)
-        answer = failure or _render(turn, tool, outcome, result)
+        answer = made.as_answer(tool, lambda: acting_member(turn).by)
         _tell_failure_of_approved(turn, stored, answer)
         return _finish(turn, stored, answer)
-
-
-def _render(turn: Turn, tool: str, outcome: SlowAnswer, result: Any) -> Answer:
-    try:
-        with transaction.atomic():
-            return outcome.render(outcome.call.finish(acting_member(turn).by, result))
-    except Exception as error:
-        return answers.from_exception(error, tool=tool)
 
 
 def _stored_call(claimed: ClaimedTurn, call: RequestedCall) -> Call | None:
@@ -232,8 +252,8 @@ def _begin(
 
 
 def _finish(turn: Turn, stored: Call, answer: Answer) -> CallAnswer:
-    text = answers.text_for_model(answer)
-    stored.state, stored.ok, stored.answer = CallState.FINISHED, answer.ok, text
+    given = as_text(answer)
+    stored.state, stored.ok, stored.answer = CallState.FINISHED, given.ok, given.text
     stored.finished_at = timezone.now()
     stored.save()
     event = new_event(
@@ -246,4 +266,4 @@ def _finish(turn: Turn, stored: Call, answer: Answer) -> CallAnswer:
         links=[dict(link) for link in answer.links],
     )
     record(turn.org_id, turn.conversation_id, event)
-    return CallAnswer(answer.ok, text)
+    return given

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from apps.agent import tools
-from apps.agent.tools.base import Effect, Level, Tool
+from apps.agent.tools import slow_work
+from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool
 from apps.agent.tools.registry import all_tools
+from apps.agent.turns import calls
+from apps.orgs.exceptions import CheckFirst
+from apps.orgs.slow_calls import SlowCall
 from tests.guards.source import ROOT
 
 FOLDER = Path(str(tools.__file__)).parent
@@ -84,3 +89,26 @@ def test_the_page_of_the_documentation_is_what_print_tools_prints() -> None:
     assert PAGE.read_text() == printed.getvalue(), (
         "run manage.py print_tools > docs/reference/agent-tools.md"
     )
+
+
+class CheckNeeded(CheckFirst):
+    def check(self) -> bool:
+        return is_connected()
+
+
+def is_connected() -> bool:
+    return connection.connection is not None
+
+
+def test_slow_work_holds_no_database_connection(committed_db: None) -> None:
+    connection.ensure_connection()
+    outcome = SlowAnswer(SlowCall(is_connected, lambda _: None), lambda _: Answer({}, ""))
+    assert calls.make_slow_call(outcome).value is False
+
+    def act(checked: bool | None) -> bool:
+        connection.ensure_connection()
+        if checked is None:
+            raise CheckNeeded
+        return checked
+
+    assert slow_work.with_checks(act) is False
