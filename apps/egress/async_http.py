@@ -26,6 +26,13 @@ class ResponseTooLarge(httpx2.TransportError):
     """The response is larger than MAX_RESPONSE_BYTES."""
 
 
+class CompressedResponse(httpx2.TransportError):
+    """The server compresses its response, although the request asks it not to.
+
+    A compressed response can be a thousand times as large as MAX_RESPONSE_BYTES after it was unpacked.
+    """
+
+
 class RedirectRefused(httpx2.TransportError):
     """The server redirects to another address. The request, which contains the key, is not sent there."""
 
@@ -75,10 +82,14 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["Accept-Encoding"] = "identity"
         response = await super().handle_async_request(request)
         if response.has_redirect_location:
             await response.aclose()
             raise RedirectRefused("the server redirects to another address")
+        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            await response.aclose()
+            raise CompressedResponse("the server compresses its response")
         response.stream = _LimitedStream(response.stream)
         return response
 

@@ -80,6 +80,11 @@ REDIRECTED = ModelFailure(
     "The address of the language model redirects to another address, which is not followed.",
     "Ask an admin to correct the URL in Settings, Language model.",
 )
+COMPRESSED = ModelFailure(
+    "model_compressed",
+    "The server of the language model compresses its answers, although it was asked not to.",
+    "Ask an admin to switch compression off in the server, or in the proxy before it.",
+)
 BUDGET_USED_UP = ModelFailure(
     "budget_used_up",
     "The organization has used up its tokens of this month.",

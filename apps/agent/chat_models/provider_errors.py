@@ -11,7 +11,7 @@ from langchain_core import exceptions
 
 from apps.agent.chat_models import failures
 from apps.agent.chat_models.failures import ModelFailed, ModelFailure
-from apps.egress.async_http import RedirectRefused, ResponseTooLarge
+from apps.egress.async_http import CompressedResponse, RedirectRefused, ResponseTooLarge
 from apps.egress.exceptions import EgressError
 from apps.json import JsonObject
 
@@ -56,8 +56,11 @@ def failure_of(error: Exception, *, secret: str) -> ModelFailure:
     if refused is not None:
         failure = failures.UNAVAILABLE if refused.retryable else failures.HOST_REFUSED
         return failures.with_detail(failure, refused.message)
-    if any(isinstance(cause, RedirectRefused) for cause in _causes(error)):
-        return failures.REDIRECTED
+    for cause in _causes(error):
+        if isinstance(cause, RedirectRefused):
+            return failures.REDIRECTED
+        if isinstance(cause, CompressedResponse):
+            return failures.COMPRESSED
     text = str(error)
     failure = _by_text(text) or _by_status(error) or _by_class(error) or failures.UNAVAILABLE
     return failures.with_detail(failure, _detail(error, secret))

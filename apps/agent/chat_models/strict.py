@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -33,6 +33,8 @@ MAX_REPAIRS = 2  # how often a model is asked again after an answer that cannot 
 MAX_RETRIES = 2  # how often a request is sent again after a failure of the provider
 MAX_RETRY_WAIT = 30.0  # seconds; if the provider asks for a longer wait, the turn fails
 MAX_ANSWER_LENGTH = 100_000  # characters; the rest of a longer answer is not read
+MAX_CALLS_LENGTH = 400_000  # characters of the arguments of all tool calls of an answer
+MAX_PARTS = 500  # tool calls and content blocks of an answer
 CHARACTERS_PER_TOKEN = 4  # of an estimate
 BLOCKS_PER_ATTEMPT = 1000  # so that the numbers of content blocks of two attempts differ
 CUT_NOTE = "\n\n(The answer ends here, because it reached the limit of the language model.)"
@@ -40,30 +42,50 @@ CUT_NOTE = "\n\n(The answer ends here, because it reached the limit of the langu
 
 @dataclass(slots=True)
 class _Attempt:
-    """One answer to one request. `held` is what was not passed on yet."""
+    """One answer to one request.
+
+    The chunks are merged when the answer has ended. Each merge parses all arguments of the calls again, so merging each
+    chunk as it arrives would block the event loop for minutes.
+    """
 
     number: int
-    whole: ChatGenerationChunk | None = None
-    held: ChatGenerationChunk | None = None
+    chunks: list[ChatGenerationChunk] = field(default_factory=list)
+    held_chunks: list[ChatGenerationChunk] = field(default_factory=list)  # not passed on yet
     length: int = 0
+    length_of_calls: int = 0
+    parts: set[object] = field(default_factory=set)  # numbers of tool calls and content blocks
     has_passed_text: bool = False
     is_complete: bool = False  # whether the provider has ended the stream
 
+    @property
+    def whole(self) -> ChatGenerationChunk | None:
+        return _merged(self.chunks)
+
+    @property
+    def held(self) -> ChatGenerationChunk | None:
+        return _merged(self.held_chunks)
+
+    @property
+    def has_too_large_calls(self) -> bool:
+        return self.length_of_calls > MAX_CALLS_LENGTH or len(self.parts) > MAX_PARTS
+
     def begin(self) -> None:
         """Forget an answer that broke off before its text was passed on."""
-        self.whole = self.held = None
-        self.length, self.is_complete = 0, False
+        self.chunks, self.held_chunks, self.parts = [], [], set()
+        self.length, self.length_of_calls, self.is_complete = 0, 0, False
 
     def add(self, chunk: ChatGenerationChunk) -> bool:
         """Collect the chunk. Returns whether it can be passed on at once, because it contains only text."""
         message = chunk.message
-        is_text = bool(message.text) and not getattr(message, "tool_call_chunks", ())
+        calls = getattr(message, "tool_call_chunks", ())
         self.length += len(message.text)
-        self.whole = chunk if self.whole is None else self.whole + chunk
-        if is_text:
+        self.length_of_calls += sum(len(call["args"] or "") for call in calls)
+        self.parts.update(_part_numbers(chunk, len(self.chunks)))
+        self.chunks.append(chunk)
+        if message.text and not calls:
             self.has_passed_text = True
             return True
-        self.held = chunk if self.held is None else self.held + chunk
+        self.held_chunks.append(chunk)
         return False
 
 
@@ -192,7 +214,7 @@ class StrictModel(BaseChatModel):
                         _renumber_blocks(chunk, attempt.number)
                         if attempt.add(chunk):
                             yield _without_usage(chunk)
-                        if attempt.length > MAX_ANSWER_LENGTH:
+                        if attempt.length > MAX_ANSWER_LENGTH or attempt.has_too_large_calls:
                             return
                 attempt.is_complete = True
                 return
@@ -228,19 +250,37 @@ class StrictModel(BaseChatModel):
         return True
 
 
+def _merged(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk | None:
+    return chunks[0] + chunks[1:] if chunks else None
+
+
+def _part_numbers(chunk: ChatGenerationChunk, number: int) -> Iterator[object]:
+    """Yield which tool calls and content blocks the chunk belongs to. A call without an index is one of its own."""
+    for place, call in enumerate(getattr(chunk.message, "tool_call_chunks", ())):
+        index = call.get("index")
+        yield ("call", number, place) if index is None else ("call", str(index))
+    for block in chunk.message.content:
+        if isinstance(block, dict) and block.get("index") is not None:
+            yield "block", str(block["index"])
+
+
 def _check(attempt: _Attempt, used_ids: set[str]) -> CheckedAnswer:
-    if attempt.whole is None:
+    if attempt.has_too_large_calls:
+        return CheckedAnswer(problem="your tool calls were too many or too long")
+    whole = attempt.whole
+    if whole is None:
         raise ModelFailed(failures.INTERRUPTED)
     if attempt.length > MAX_ANSWER_LENGTH:
         return CheckedAnswer(is_cut=True)
-    return answer_checks.check(attempt.whole, used_ids)
+    return answer_checks.check(whole, used_ids)
 
 
 def _last_chunk(
     attempt: _Attempt, checked: CheckedAnswer, usage: UsageMetadata
 ) -> ChatGenerationChunk:
     """Return the chunk that ends the message: the calls, the provider's own blocks, and the usage."""
-    held = attempt.held.message if attempt.held else AIMessageChunk(content="")
+    merged = attempt.held
+    held = merged.message if merged else AIMessageChunk(content="")
     if not isinstance(held, AIMessageChunk):
         raise ModelFailed(failures.BAD_ANSWER)
     if checked.is_cut:
@@ -249,13 +289,13 @@ def _last_chunk(
         message = answer_checks.apply_ids(held, checked.calls)
     message.usage_metadata = usage
     message.chunk_position = "last"
-    info = attempt.held.generation_info if attempt.held else None
+    info = merged.generation_info if merged else None
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
 def _count(attempt: _Attempt, messages: list[BaseMessage], tools: Any) -> None:
     """Add the tokens of a request to the meter, unless the provider has answered nothing."""
-    if attempt.whole is not None:
+    if attempt.chunks:
         usage = _usage(attempt, messages, tools)
         meters.add(usage["input_tokens"], usage["output_tokens"])
 
@@ -265,7 +305,8 @@ def _usage(attempt: _Attempt, messages: list[BaseMessage], tools: Any) -> UsageM
 
     It is estimated if the server does not report it, or if the answer broke off before the report.
     """
-    message = attempt.whole.message if attempt.whole else AIMessageChunk(content="")
+    whole = None if attempt.has_too_large_calls else attempt.whole
+    message = whole.message if whole else AIMessageChunk(content="")
     reported = getattr(message, "usage_metadata", None)
     sent = reported["input_tokens"] if reported else 0
     received = reported["output_tokens"] if reported else 0
@@ -281,7 +322,7 @@ def _tokens_of_tools(tools: Any) -> int:
 
 
 def _text(attempt: _Attempt) -> str:
-    return attempt.whole.message.text if attempt.whole else ""
+    return "".join(chunk.message.text for chunk in attempt.chunks)
 
 
 def _only_usage(usage: UsageMetadata, text: str) -> AIMessageChunk:
