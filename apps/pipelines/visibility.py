@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from apps.connectors.models import Connector
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object, require_placement, visible_objects
@@ -23,6 +24,20 @@ def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
 def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Return the pipeline with its domain. Raises NotFound."""
     return find_object(pipelines(org, by).select_related("domain"), pipeline_id)
+
+
+def has_succeeded_with(org: Org, connector: Connector) -> bool:
+    """Whether the last run of a pipeline with this connector has succeeded since the connector was changed."""
+    with_connector = Q(source_connector=connector) | Q(destination_connector=connector)
+    return (
+        Pipeline.objects.for_org(org)
+        .filter(
+            with_connector,
+            last_run_status="succeeded",
+            last_run_finished_at__gt=connector.updated_at,
+        )
+        .exists()
+    )
 
 
 def find_pipeline_by_name(org: Org, by: Principal, name: str) -> Pipeline:

@@ -192,7 +192,8 @@ def _connect(text: str, sentence: Sentence) -> Request | None:
     if sentence.first != "connect" and not sentence.has(nouns):
         return None
     role = "destination" if sentence.has(("destination",)) else "source"
-    return ConnectSystem(kind, role)
+    name = sentence.name(start or 1) if sentence.first == "connect" else ""
+    return ConnectSystem(kind, role, name if name.lower() not in vocabulary.KINDS else "")
 
 
 def _change_state(text: str, sentence: Sentence) -> Request | None:

@@ -82,10 +82,11 @@ class MakeSource:
 
 @dataclass(frozen=True, slots=True)
 class ConnectSystem:
-    """Save the settings of a source or destination."""
+    """Save the settings of a source or destination. `name` is what was said about its kind, if more than `kind`."""
 
     kind: str
     role: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ from apps.json import JsonObject
 
 MAX_CHOICES = 8
 MAX_QUESTION = 500  # characters
+AFTER_EDIT = (
+    "\nTool response:\n"  # what LangChain puts before the answer to a call that the user has edited
+)
 ToolCall = tuple[str, JsonObject]
 
 
@@ -102,6 +105,12 @@ class Turn:
     def page(self) -> str:
         """Return the path of the dashboard's page from which the user has sent the message, or ""."""
         return self._attached("page")
+
+    @property
+    def page_was_open(self) -> bool:
+        """Whether the user saw this page also when sending the message before."""
+        before = next((m for m in reversed(self.earlier) if isinstance(m, HumanMessage)), None)
+        return before is not None and (before.additional_kwargs.get("page") or "") == self.page
 
     def _attached(self, name: str) -> str:
         value = self.messages[0].additional_kwargs.get(name) if self.messages else ""
@@ -207,6 +216,7 @@ def _answers(messages: Sequence[BaseMessage]) -> list[ToolAnswer]:
 
 def _answer(message: ToolMessage) -> ToolAnswer:
     text = str(message.text)  # a plain string, because orjson refuses subclasses
+    text = text.rpartition(AFTER_EDIT)[2]
     content: Any = None
     if message.name != "ask":
         try:

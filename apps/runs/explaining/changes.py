@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from apps.connectors.models import Connector
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
@@ -86,7 +88,12 @@ def _change_text(change: Change) -> str:
 
 
 def _values_text(field: str, before: object, after: object) -> str:
-    return f"{field}: {str(before)[:MAX_VALUE]} -> {str(after)[:MAX_VALUE]}"
+    return f"{field}: {_value_text(before)} -> {_value_text(after)}"
+
+
+def _value_text(value: object) -> str:
+    """Return the value as the API shows it, such as `true` and not `True`."""
+    return (value if isinstance(value, str) else orjson.dumps(value).decode())[:MAX_VALUE]
 
 
 def _connector_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:

@@ -44,6 +44,7 @@ CONNECTORS = [
     connector(4, "Parquet files", "destination", "parquet"),
     connector(5, "Warehouse", "destination", "postgres"),
 ]
+OWN_KIND = f"custom-{new_id(60)}"
 STREAMS = {
     new_id(1): [stream("flights", ("time_hour",), ("id",)), stream("airlines"), stream("planes")],
     new_id(2): [stream("weather", ("time_hour",), ("origin", "time_hour"))],
@@ -60,6 +61,11 @@ RUNS = {
     new_id(13): [],
 }  # fmt: skip
 
+KINDS = [
+    {"kind": "postgres", "name": "PostgreSQL"},
+    {"kind": "rest", "name": "REST API"},
+    {"kind": OWN_KIND, "name": "Bike shop API"},
+]
 
 PLAN = {
     "name": "Shop API",
@@ -77,6 +83,7 @@ class Talk:
     asked: list[dict[str, Any]] = field(default_factory=list)
     said: str = ""
     rejects: bool = False
+    failing_previews: int = 0
     graph: str = ""  # where the messages are sent, if not to the main agent
 
     def ask(self, text: str, *replies: str, page: str = "") -> Talk:
@@ -120,6 +127,10 @@ class Talk:
         if tool.needs_approval and self.rejects:
             text = f"User rejected the tool call for `{name}` with reason: not now"
             return ToolMessage(text, status="error", **message)
+        if name == "preview_source" and self.failing_previews > 0:
+            self.failing_previews -= 1
+            error = {"code": "auth", "message": "The source refused the credentials (401)."}
+            return ToolMessage(json.dumps({"error": error}), status="error", **message)
         return ToolMessage(json.dumps(answer(name, arguments)), **message)
 
 
@@ -160,7 +171,12 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
             )
         case "propose_source_plan":
             code = marking.mark("class Shop: pass")
-            return {"code": code, "streams": marking.mark_json(["orders"])}
+            streams = marking.mark_json(["orders"])
+            return {
+                "name": marking.mark(arguments["plan"]["name"]),
+                "code": code,
+                "streams": streams,
+            }
         case "save_source_version":
             return {"id": new_id(50), "name": arguments["name"], "version": 1}
         case "explain_pipeline":
@@ -172,7 +188,7 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
             ]
             return {"pipelines": rows}
         case "list_connector_kinds":
-            return {"count": 1, "kinds": [{"kind": "postgres"}, {"kind": "rest"}]}
+            return {"count": 3, "kinds": KINDS}
         case "request_connector":
             return {"connector_id": new_id(9), "name": "New", "role": arguments["role"]}
     return {"ok": True}

@@ -11,7 +11,11 @@ from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Run
 from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin
+from tests.agent.sources.local_api import STYLES, LocalApi
+from tests.agent.sources.local_documents import document_of
 from tests.world import World, make_connector, make_pipeline, make_world
+
+DOCUMENT = document_of(LocalApi("none", "page", STYLES[0], "openapi"), "http://127.0.0.1:9/v1")
 
 
 @pytest.fixture
@@ -89,6 +93,42 @@ def test_a_pipeline_is_changed_shown_and_deleted(world: World) -> None:
     say(talk, "delete flights")
     approve(talk)
     assert "no pipeline" in last_text(say(talk, "list pipelines"))
+
+
+def test_the_answer_names_the_schedule_that_the_user_has_written_into_the_proposal(
+    world: World,
+) -> None:
+    make_pipeline(world, name="flights")
+    talk = begin(world)
+    say(talk, "run flights every hour")
+    request = talk.open_request()
+    schedule = {**request["arguments"]["schedule"], "interval_seconds": 7200}
+    edited = {**request["arguments"], "schedule": schedule}
+    assert talk.decide(request["id"], "edit", arguments=edited).status_code == 200
+    talk.work()
+    assert last_text(talk.turn()) == "The schedule of flights is changed. Every 2 hours."
+    say(talk, "remove the schedule of flights")
+    assert last_text(approve(talk)).endswith("It runs only by hand now.")
+
+
+def test_a_source_is_saved_with_the_name_of_the_edited_plan(world: World) -> None:
+    talk = begin(world)
+    talk.post("documents", name="openapi.json", content=DOCUMENT)
+    say(talk, "make a source from an OpenAPI document")
+    request = talk.open_request()
+    plan = {**request["arguments"]["plan"], "name": "Edited shop"}
+    assert talk.decide(request["id"], "edit", arguments={"plan": plan}).status_code == 200
+    talk.work()
+    assert talk.decide(talk.open_request()["id"], "reject").status_code == 200
+    talk.work()
+    question = talk.open_request()
+    assert question["arguments"]["question"] == "There was no preview. What do you want to do?"
+    talk.decide(question["id"], "answer", answer={"text": "Save it all the same"})
+    talk.work()
+    assert talk.open_request()["card"]["title"] == "Save and approve version 1 of Edited shop"
+    assert 'say "connect Edited shop"' in last_text(approve(talk))
+    say(talk, "connect Edited shop")
+    assert talk.open_request()["card"]["title"] == "Create a connector for Edited shop"
 
 
 def test_an_explanation_is_made_of_evidence_with_links(world: World) -> None:

@@ -14,7 +14,7 @@ from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import ConnectSystem, Explain, MakeSource
 from apps.pipelines.schedules.english import parse_words
 from tests.agent.guided import talk
-from tests.agent.guided.talk import Talk, new_id
+from tests.agent.guided.talk import OWN_KIND, Talk, new_id
 
 SIX_HOURS = {"interval_seconds": 21_600, "timezone": "UTC"}
 # request: (source, destination, streams, schedule, name of the only pipeline)
@@ -282,6 +282,22 @@ def test_it_is_the_pipeline_of_the_turn_before() -> None:
     assert talk.last == ("run_pipeline", {"pipeline_id": new_id(40)})
 
 
+def test_it_is_the_pipeline_of_the_request_before_until_another_page_is_opened() -> None:
+    talk = Talk().ask("enable Orders hourly", page=f"/pipelines/{new_id(11)}")
+    assert talk.ask("run it", page=f"/pipelines/{new_id(11)}").last[1]["pipeline_id"] == new_id(13)
+    this = talk.ask("disable this pipeline", page=f"/pipelines/{new_id(11)}")
+    assert this.last[1]["pipeline_id"] == new_id(11)
+    talk.ask("enable Orders hourly", page=f"/pipelines/{new_id(11)}")
+    assert talk.ask("run it", page=f"/pipelines/{new_id(12)}").last[1]["pipeline_id"] == new_id(12)
+
+
+def test_a_custom_source_is_connected_by_its_name() -> None:
+    for text in ("connect Bike shop API", "connect to the bike shop"):
+        talk = Talk().ask(text)
+        assert talk.last == ("request_connector", {"kind": OWN_KIND, "role": "source"})
+    assert Talk().ask("connect our own API").last[1]["kind"] == "rest"
+
+
 def test_without_a_page_it_is_asked_which_pipeline() -> None:
     talk = Talk().ask("run it", "weather")
     assert talk.asked[0]["choices"][1] == "Weather to the warehouse"
@@ -345,6 +361,25 @@ def test_a_source_is_made_in_four_approved_steps() -> None:
     ]
     assert talk.last[1]["name"] == "Shop API"
     assert "Saved Shop API with the streams orders." in talk.said
+
+
+AGAIN, SAVE = "Preview again, for example with other settings", "Save it all the same"
+MAKE_SOURCE = "make a source from https://api.example.com/openapi.json"
+
+
+def test_a_failed_preview_can_be_tried_again() -> None:
+    talk = Talk(failing_previews=2).ask(MAKE_SOURCE, AGAIN, "1")
+    assert talk.tools.count("preview_source") == 3
+    assert "refused the credentials (401). What do you want to do?" in talk.asked[0]["question"]
+    assert talk.last[0] == "save_source_version"
+
+
+def test_a_source_can_be_saved_after_a_failed_preview_but_not_without_an_answer() -> None:
+    assert Talk(failing_previews=9).ask(MAKE_SOURCE, SAVE).last[0] == "save_source_version"
+    talk = Talk(failing_previews=9).ask(MAKE_SOURCE, AGAIN, AGAIN)
+    assert "save_source_version" not in talk.tools
+    assert "Nothing was saved" in talk.said
+    assert "save_source_version" not in Talk(failing_previews=9).ask(MAKE_SOURCE, "stop").tools
 
 
 def test_a_page_without_a_plan_is_handed_back() -> None:

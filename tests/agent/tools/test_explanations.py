@@ -179,7 +179,7 @@ def test_a_disabled_pipeline_is_explained_by_the_change_and_can_be_enabled(world
     found = "\n".join(item["text"] for item in content["evidence"])
 
     assert "Audit log: pipeline.update of flights by" in found
-    assert "after the last run was created: enabled: True -> False" in found
+    assert "after the last run was created: enabled: true -> false" in found
     assert suggested_card(world, content)["changes"] == [
         {"field": "enabled", "before": False, "after": True}
     ]

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.connectors import catalogue, engine
+from apps.connectors.models import Connector
 from apps.orgs.exceptions import Invalid, PermissionMissing
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
 from apps.runs.models import Run
 from tests.agent.conversing import begin
 from tests.agent.tools.runs import ended_run
@@ -133,6 +136,27 @@ def test_the_card_warns_of_connectors_that_are_not_known_to_work(
         "The source numbers has not been checked with its settings yet.",
         "The destination log has not been checked with its settings yet.",
     ]
+
+
+def test_the_card_does_not_warn_of_connectors_whose_last_run_succeeded(
+    world: World, proposal: dict[str, Any]
+) -> None:
+    config = {
+        "source": {"connector_id": proposal["source_connector_id"]},
+        "streams": proposal["streams"],
+        "destination": {"connector_id": proposal["destination_connector_id"]},
+    }
+    make_pipeline(world, name="older", config=config)
+    with world.scope():
+        Pipeline.objects.for_org(world.org).update(
+            last_run_status="succeeded", last_run_finished_at=timezone.now()
+        )
+    assert card(world, "create_pipelines", pipelines=[proposal])["warnings"] == []
+
+    with world.scope():
+        Connector.objects.for_org(world.org).get(name="numbers").save()
+    warnings = card(world, "create_pipelines", pipelines=[proposal])["warnings"]
+    assert warnings == ["The source numbers has not been checked with its settings yet."]
 
 
 def test_the_card_says_what_the_modes_need(world: World, proposal: dict[str, Any]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from apps.agent.guided.intents import finding
+from apps.agent.guided.matching import matching
 from apps.agent.guided.requests import ConnectSystem
 from apps.agent.guided.turns import Turn
+from apps.connectors.models import CUSTOM_PREFIX
 
 
 def connect_system(turn: Turn, request: ConnectSystem) -> str:
-    kind = request.kind or _choose_kind(turn, request.role)
-    arguments: dict[str, Any] = {"kind": kind, "role": request.role}
+    arguments: dict[str, Any] = {"kind": _find_kind(turn, request), "role": request.role}
     answer = turn.call(
         "request_connector", arguments, "Fill in this form. I do not see the secrets."
     )
@@ -24,7 +26,15 @@ def connect_system(turn: Turn, request: ConnectSystem) -> str:
     return f'The source {name} is saved. Say, for example, "list streams of {name}".'
 
 
-def _choose_kind(turn: Turn, role: str) -> str:
-    rows = turn.read("list_connector_kinds", {"role": role}).rows("kinds")
-    kinds = [str(row["kind"]) for row in rows]
-    return kinds[turn.choose(f"Which kind of {role}?", kinds)]
+def _find_kind(turn: Turn, request: ConnectSystem) -> str:
+    """Return the kind: a custom source of this name before one of the catalogue. Asks if there is none."""
+    if request.kind and not request.name:
+        return request.kind
+    kinds = turn.read("list_connector_kinds", {"role": request.role}).rows("kinds")
+    own = [kind for kind in kinds if str(kind["kind"]).startswith(CUSTOM_PREFIX)]
+    found = matching(request.name, own, lambda kind: str(kind["name"]))
+    if len(found) == 1:
+        return str(found[0]["kind"])
+    if request.kind:
+        return request.kind
+    return str(finding.choose_row(turn, f"Which kind of {request.role}?", found or kinds)["kind"])

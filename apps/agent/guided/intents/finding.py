@@ -15,6 +15,7 @@ from apps.json import JsonObject
 
 Rows = list[dict[str, Any]]
 _PAGE = re.compile(r"/(?P<kind>pipelines|runs)/(?P<id>[0-9a-f-]{36})(?:/.*)?")
+_THIS = re.compile(r"\bthis\b", re.IGNORECASE)
 _LIMITS = (1, 4, 20)  # the limit of a list is divided by these numbers until the answer fits
 
 
@@ -30,7 +31,7 @@ def read_rows(turn: Turn, tool: str, arguments: JsonObject, key: str, *, limit: 
 
 
 def find_pipeline(turn: Turn, name: str) -> dict[str, Any]:
-    """Return the pipeline of this name, of the page, or the one that was mentioned before: at least its id and name."""
+    """Return the pipeline of this name, or the one that "it" means: at least its id and name."""
     if name.lower() in vocabulary.PRONOUNS:
         return _mentioned_pipeline(turn)
     rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
@@ -45,6 +46,13 @@ def find_pipeline(turn: Turn, name: str) -> dict[str, Any]:
     return choose_row(turn, "Which pipeline do you mean?" if found else question, found or rows)
 
 
+def read_detail(turn: Turn, pipeline: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a found pipeline. It has them already if the request said "it"."""
+    if "schedule_in_words" in pipeline:
+        return pipeline
+    return dict(turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content)
+
+
 def choose_row(turn: Turn, question: str, rows: Rows) -> dict[str, Any]:
     """Return the row that the user chooses by its name."""
     return rows[turn.choose(question, [str(row["name"]) for row in rows])]
@@ -57,12 +65,17 @@ def run_of_page(turn: Turn) -> str:
 
 
 def _mentioned_pipeline(turn: Turn) -> dict[str, Any]:
+    """Return the pipeline of the request before if it was sent from the same page, or else the one of the page."""
+    last_id = _last_pipeline_id(turn)
+    names_page = _THIS.search(turn.request) is not None
+    if last_id and turn.page_was_open and not names_page:
+        return dict(turn.read("show_pipeline", {"pipeline_id": last_id}).content)
     page = _PAGE.fullmatch(turn.page)
     if page and page["kind"] == "runs":
         pipeline = turn.read("show_run", {"run_id": page["id"]}).content.get("pipeline")
         if isinstance(pipeline, dict):
             return pipeline
-    pipeline_id = page["id"] if page and page["kind"] == "pipelines" else _last_pipeline_id(turn)
+    pipeline_id = page["id"] if page and page["kind"] == "pipelines" else last_id
     if pipeline_id:
         return dict(turn.read("show_pipeline", {"pipeline_id": pipeline_id}).content)
     rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
@@ -88,9 +101,7 @@ def find_connector(turn: Turn, name: str, role: str, connectors: Rows) -> dict[s
     """Return the source or destination of this name or kind. Without a name, the only one there is."""
     candidates = [row for row in connectors if row["role"] == role]
     if not candidates:
-        raise turn.end(
-            f'There is no {role} yet. Say "connect postgres as a {role}", or add one under Connectors.'
-        )
+        raise turn.end(f'There is no {role} yet. Say, for example, "connect postgres as a {role}".')
     if not name:
         question = (
             "Which source do you mean?" if role == "source" else "Where should it be written to?"

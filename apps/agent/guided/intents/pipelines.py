@@ -83,9 +83,8 @@ def _set_enabled(turn: Turn, name: str, *, enabled: bool) -> str:
     return f"{pipeline['name']} is {state}."
 
 
-def _is_paused(turn: Turn, pipeline: JsonObject) -> bool:
-    detail = turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content
-    schedule = detail.get("schedule")
+def _is_paused(turn: Turn, pipeline: dict[str, Any]) -> bool:
+    schedule = finding.read_detail(turn, pipeline).get("schedule")
     return isinstance(schedule, dict) and schedule.get("paused_at") is not None
 
 
@@ -109,7 +108,7 @@ def _delete(turn: Turn, name: str) -> str:
 
 def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
-    detail = turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content
+    detail = finding.read_detail(turn, pipeline)
     state = "enabled" if detail["enabled"] else "disabled"
     lines = [
         f"**{detail['name']}** is {state}.",

@@ -40,7 +40,9 @@ def change_schedule(turn: Turn, request: ChangeSchedule) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
     plan = choose_schedule(turn, request.schedule)
     arguments = {"pipeline_id": str(pipeline["id"]), "schedule": schedule_argument(plan)}
-    after = words.describe(plan) if plan else "without a schedule, only by hand"
-    text = f"I propose to run {pipeline['name']} {after[0].lower()}{after[1:]}."
-    turn.propose("update_pipeline", arguments, text)
-    return f"The schedule of {pipeline['name']} is changed. {after[0].upper()}{after[1:]}."
+    proposed = words.describe(plan) if plan else "none, so that it runs only by hand"
+    text = f"I propose this schedule for {pipeline['name']}: {proposed}."
+    changed = turn.propose("update_pipeline", arguments, text).content
+    # The user may have edited the proposal.
+    after = changed.get("schedule_in_words") or "It runs only by hand now"
+    return f"The schedule of {pipeline['name']} is changed. {after}."

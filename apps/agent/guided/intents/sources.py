@@ -13,6 +13,9 @@ NO_PLAN = (
     "This document is not an OpenAPI or Swagger document or a Postman collection. Guided mode cannot make a source from"
     " other documentation: that needs a language model, which an admin can choose in the settings."
 )
+MAX_PREVIEWS = 3  # in a turn
+AFTER_FAILED_PREVIEW = ("Preview again, for example with other settings", "Save it all the same")
+NOT_SAVED = "Nothing was saved. You can change the code in the editor and preview it there."
 TOO_LARGE = "The document describes too many streams for me: upload one with fewer paths, or write the source yourself."
 
 
@@ -31,11 +34,15 @@ def make_source(turn: Turn, request: MakeSource) -> str:
     if streams:
         _preview(turn, code, str(streams[0]))
     saving = "I propose to save the source. It may then reach the hosts that are shown."
-    arguments = {"code": code, "name": str(plan.get("name") or "API")}
+    arguments = {
+        "code": code,
+        "name": marking.unmark(str(generated["name"])),
+    }  # the user may have edited the plan
     saved = turn.propose("save_source_version", arguments, saving).content
+    name = saved["name"]
     return (
-        f"Saved {saved['name']} with the streams {', '.join(map(str, streams))}. Add a connector of this kind under"
-        " Connectors, then tell me what to copy."
+        f"Saved {name} with the streams {', '.join(map(str, streams))}. To use it, say"
+        f' "connect {name}", then tell me what to copy.'
     )
 
 
@@ -53,10 +60,20 @@ def _document(turn: Turn, request: MakeSource) -> ToolAnswer:
 
 
 def _preview(turn: Turn, code: str, stream: str) -> None:
-    """Read a few records. A failed preview ends the turn, because nothing can be repaired without a model."""
+    """Read a few records. If that fails, ask what to do: the code cannot be repaired without a model."""
     text = f"I propose to read a few records of {stream}. I do not see the settings that you enter."
+    for _ in range(MAX_PREVIEWS - 1):
+        answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
+        if answer.ok:
+            return
+        question = f"{_failure(answer)} What do you want to do?"
+        if turn.choose(question, AFTER_FAILED_PREVIEW) == 1:
+            return
+        text = 'If the settings were wrong, choose "Enter other settings".'
     answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
-    if answer.ok:
-        return
-    reason = f"The preview failed: {answer.failure}" if answer.content else "There was no preview."
-    raise turn.end(f"{reason} Nothing was saved. You can continue under Custom sources.")
+    if not answer.ok:
+        raise turn.end(f"{_failure(answer)} {NOT_SAVED}")
+
+
+def _failure(answer: ToolAnswer) -> str:
+    return f"The preview failed: {answer.failure}" if answer.content else "There was no preview."

@@ -15,7 +15,7 @@ from apps.agent.tools.links import connector_label, pipeline_link
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
 from apps.orgs.roles import Permission
-from apps.pipelines import services
+from apps.pipelines import services, visibility
 from apps.pipelines.definition import StreamDocument
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
@@ -110,10 +110,12 @@ def _warnings(context: ToolContext, proposal: ProposedPipeline) -> Iterator[str]
     """Yield a warning for each connector that is not known to work."""
     for connector_id in (proposal.source_connector_id, proposal.destination_connector_id):
         connector = _find_connector(context, connector_id)
-        if connector.check_ok is None:
-            yield f"The {connector.role} {connector.name} has not been checked with its settings yet."
-        elif not connector.check_ok:
+        if connector.check_ok is False:
             yield f"The last check of the {connector.role} {connector.name} failed."
+        elif connector.check_ok is None and not visibility.has_succeeded_with(
+            context.org, connector
+        ):
+            yield f"The {connector.role} {connector.name} has not been checked with its settings yet."
 
 
 def _find_connector(context: ToolContext, connector_id: UUID) -> Connector:

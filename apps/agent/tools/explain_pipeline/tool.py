@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from textwrap import shorten
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.explain_pipeline.arguments import ExplainPipeline
@@ -67,7 +68,8 @@ def _links(explanation: Explanation) -> tuple[Link, ...]:
     pages = {found.path: found.text for found in reversed(explanation.evidence)}
     pages[pipeline_path(explanation.pipeline_id)] = explanation.pipeline_name
     return tuple(
-        {"label": label[:MAX_LINK_LABEL], "path": path} for path, label in reversed(pages.items())
+        {"label": shorten(label, MAX_LINK_LABEL, placeholder=" …"), "path": path}
+        for path, label in reversed(pages.items())
     )
 
 

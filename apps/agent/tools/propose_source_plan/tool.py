@@ -36,6 +36,7 @@ def perform(context: ToolContext, arguments: ProposeSourcePlan) -> Answer:
     )
     report = checked_code.report
     content = {
+        "name": marking.mark(plan.name),
         "code": marking.mark(checked_code.code),
         "hosts": report["hosts"],
         "streams": marking.mark_json([stream["name"] for stream in report["streams"]]),

@@ -29,7 +29,12 @@ NOTHING_SENT = "Send at least one value that changes, such as schedule or timeou
 
 def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
     changes, pipeline = _update(context, arguments)
-    content = {"id": str(pipeline.pk), "name": pipeline.name, "changes": changes}
+    content = {
+        "id": str(pipeline.pk),
+        "name": pipeline.name,
+        "changes": changes,
+        "schedule_in_words": _schedule_in_words(context, pipeline),
+    }
     fields = ", ".join(change["field"] for change in changes)
     summary = f"Changed {fields} of the pipeline {pipeline.name}."
     return Answer(content, summary, links=(pipeline_link(pipeline),))
@@ -112,6 +117,11 @@ def _document(context: ToolContext, pipeline: Pipeline) -> Mapping[str, object]:
         **detail["config"],
         "schedule": {name: schedule[name] for name in SCHEDULE_FIELDS} if schedule else None,  # type: ignore[literal-required]
     }
+
+
+def _schedule_in_words(context: ToolContext, pipeline: Pipeline) -> str | None:
+    plan = plans.from_row(schedule_of(context.org, pipeline))
+    return words.describe(plan) if plan else None
 
 
 def _schedule_facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:

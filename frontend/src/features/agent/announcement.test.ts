@@ -24,6 +24,13 @@ describe("what a screen reader announces", () => {
     expect(announcementOf(turn("done", ANSWER))).toBe("The agent answered: There are two.");
   });
 
+  it("has no signs and addresses of Markdown", () => {
+    const text = "**Flights** failed ([open](/runs/1)). See [the log](/runs/1?line=7).";
+    expect(announcementOf(turn("done", { ...ANSWER, text }))).toBe(
+      "The agent answered: Flights failed. See the log.",
+    );
+  });
+
   it("is the request that waits for the user", () => {
     const waiting = turn("waiting", ANSWER, REQUEST as unknown as RequestItem);
     expect(announcementOf(waiting)).toBe("The agent needs your approval: Enable flights");

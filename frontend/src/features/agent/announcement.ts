@@ -15,5 +15,13 @@ export function announcementOf(turn: Turn | undefined): string {
   const last = turn.items.findLast(({ type }) => type === "message" || type === "error");
   if (last?.type === "error") return `The agent could not finish: ${last.message} ${last.next_step}`;
   if (turn.status === "stopped") return "The agent was stopped.";
-  return last?.type === "message" ? `The agent answered: ${last.text}` : "The agent is done.";
+  return last?.type === "message" ? `The agent answered: ${spoken(last.text)}` : "The agent is done.";
+}
+
+/** The text without the signs and addresses of its Markdown. */
+function spoken(markdown: string): string {
+  return markdown
+    .replace(/ ?\(\[open\]\([^()\s]{1,500}\)\)/g, "")
+    .replace(/\[([^[\]]{1,500})\]\([^()\s]{1,500}\)/g, "$1")
+    .replaceAll("**", "");
 }
