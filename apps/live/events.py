@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -31,34 +32,50 @@ class NewEvent:
     body: Mapping[str, Any]
 
 
+# The new events have the numbers after the newest one of the subject. The subject's row is locked by the update.
+STORE_AND_ANNOUNCE = """
+    WITH subject AS (
+        UPDATE {table} SET event_sequence = event_sequence + %(count)s WHERE id = %(key)s
+        RETURNING event_sequence - %(count)s AS last
+    ), new AS (
+        SELECT id, last + place AS number, org_number, kind, body
+        FROM subject, unnest(%(ids)s::uuid[], %(org_numbers)s::bigint[], %(kinds)s::text[], %(bodies)s::text[])
+             WITH ORDINALITY AS given (id, org_number, kind, body, place)
+    ), stored AS (
+        INSERT INTO {event_table} (id, org_id, {id_column}, sequence, org_sequence, kind, body, at)
+        SELECT id, %(org)s, %(key)s, number, org_number, kind, body::jsonb, now() FROM new
+    )
+    SELECT number, pg_notify(%(channel)s, {notice}) FROM new ORDER BY number
+"""
+# `<org>|<subject>|<number>|<number in the org-wide stream or empty>|<kind>|<body, or empty if large>`
+NOTICE = """
+    concat(%(org)s::text, '|', %(key)s::text, '|', number, '|', org_number, '|', kind, '|',
+           CASE WHEN octet_length(body) < %(max_body)s THEN body END)
+"""
+
+
 def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]) -> int:
     """Add events of the object with the id `key`, in order, in the caller's transaction. Returns the last number."""
     if current_org_id() != org_id:
         raise LookupError("call publish inside the scope of the subject's org")
     if not new_events:
-        return _advance_sequence(subject, key, 0)
-    last = _advance_sequence(subject, key, len(new_events))
-    org_event_count = sum(event.kind in subject.org_kinds for event in new_events)
-    org_position = (
-        _advance_org_sequence(org_id, org_event_count) - org_event_count if org_event_count else 0
-    )
-    rows, notices = [], []
-    for number, event in enumerate(new_events, start=last - len(new_events) + 1):
-        org_position += event.kind in subject.org_kinds
-        org_number = org_position if event.kind in subject.org_kinds else None
-        body = dumps(event.body)
-        rows.append((new_id(), org_id, key, number, org_number, event.kind, body))
-        notices.append(format_notice(org_id, key, number, org_number, event.kind, body))
-    _insert_events(subject, rows, notices)
-    return last
-
-
-def format_notice(
-    org_id: UUID, key: UUID, number: int, org_number: int | None, kind: str, body: str
-) -> str:
-    """Return `<org>|<subject>|<number>|<number in the org-wide stream or empty>|<kind>|<body, or empty if large>`."""
-    sent_body = body if len(body.encode()) < MAX_NOTICE_BODY else ""
-    return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{sent_body}"
+        return _newest_number(subject, key)
+    in_org_stream = [event.kind in subject.org_kinds for event in new_events]
+    org_numbers = iter(_new_org_numbers(subject, org_id, key, sum(in_org_stream)))
+    parameters: dict[str, Any] = {
+        "org": org_id,
+        "key": key,
+        "count": len(new_events),
+        "channel": CHANNEL,
+        "max_body": MAX_NOTICE_BODY,
+        "ids": [new_id() for _ in new_events],
+        "org_numbers": [next(org_numbers) if is_in else None for is_in in in_org_stream],
+        "kinds": [event.kind for event in new_events],
+        "bodies": [dumps(event.body) for event in new_events],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_store_and_announce(subject), parameters)
+        return int(cursor.fetchall()[-1][0])
 
 
 def dumps(body: object) -> str:
@@ -67,42 +84,38 @@ def dumps(body: object) -> str:
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
 
-def _advance_sequence(subject: Subject, key: UUID, by: int) -> int:
+@cache
+def _store_and_announce(subject: Subject) -> str:
+    return STORE_AND_ANNOUNCE.format(
+        table=subject.table,
+        event_table=subject.event_table,
+        id_column=subject.id_column,
+        notice=NOTICE,
+    )
+
+
+def _newest_number(subject: Subject, key: UUID) -> int:
+    """Return the number of the subject's newest event, and lock the subject's row."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {subject.table} SET event_sequence = event_sequence + %s"  # noqa: S608 - our own table name
-            " WHERE id = %s RETURNING event_sequence",
-            [by, key],
+            f"SELECT event_sequence FROM {subject.table} WHERE id = %s FOR NO KEY UPDATE",  # noqa: S608 - our own table name
+            [key],
         )
-        (last,) = cursor.fetchone()
-    return int(last)
+        (newest,) = cursor.fetchone()
+    return int(newest)
 
 
-def _advance_org_sequence(org_id: UUID, by: int) -> int:
+def _new_org_numbers(subject: Subject, org_id: UUID, key: UUID, count: int) -> Sequence[int]:
+    """Return new numbers of the org-wide stream. The subject is locked before it, so that writers cannot deadlock."""
+    if not count:
+        return ()
+    _newest_number(subject, key)
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_feed (id, org_id, sequence) VALUES (%s, %s, %s)
                ON CONFLICT (org_id) DO UPDATE SET sequence = runs_feed.sequence + excluded.sequence
                RETURNING sequence""",
-            [new_id(), org_id, by],
+            [new_id(), org_id, count],
         )
         (last,) = cursor.fetchone()
-    return int(last)
-
-
-def _insert_events(
-    subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]
-) -> None:
-    with connection.cursor() as cursor:
-        # Do not use executemany: after libpq's pipeline mode, the limit for idle transactions has no effect.
-        cursor.execute(
-            f"""INSERT INTO {subject.event_table} (id, org_id, {subject.id_column}, sequence, org_sequence, kind, body, at)
-               SELECT id, org, key, number, org_number, kind, body, now()
-               FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
-                    AS new (id, org, key, number, org_number, kind, body)""",  # noqa: S608 - our own table names
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-        cursor.execute(
-            "SELECT pg_notify(%s, line) FROM unnest(%s::text[]) WITH ORDINALITY AS n(line, place) ORDER BY place",
-            [CHANNEL, list(notices)],
-        )
+    return range(last - count + 1, last + 1)
