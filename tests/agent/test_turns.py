@@ -195,7 +195,7 @@ def test_an_approved_proposal_creates_disabled_pipelines(
     assert {"label": "Name", "value": "renamed"} in shown["card"]["facts"]
 
 
-@pytest.mark.parametrize("ends_with", ["_take_step", "_store_pause"])
+@pytest.mark.parametrize("ends_with", ["_go_on", "_store_pause"])
 def test_a_turn_that_gives_its_lease_back_is_not_taken_for_one_that_has_lost_it(
     world: World, monkeypatch: pytest.MonkeyPatch, ends_with: str
 ) -> None:

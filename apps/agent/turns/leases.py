@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from apps.agent.exceptions import StopRequested, TurnLeaseLost
-from apps.agent.models import Turn, TurnStatus
+from apps.agent.models import Graph, Turn, TurnStatus
 from apps.agent.turns import ending, queue
 from apps.agent.turns.acting import acting_member
 from apps.orgs.walls.scope import org_scope
@@ -21,6 +22,16 @@ TURN_FIELDS = [field.attname for field in Turn._meta.concrete_fields if field.na
 SELECT_TURN = f"""
     SELECT {", ".join(TURN_FIELDS)} FROM agent_turn WHERE org_id = %s AND id = %s AND lease = %s
 """  # noqa: S608 - column names of our own model; values are parameters
+TAKE_LEASE = """
+    UPDATE agent_turn t
+    SET status = 'running', lease = %(lease)s, lease_until = %(until)s, worker = %(worker)s,
+        attempts = t.attempts + 1, started_at = %(now)s
+    FROM agent_conversation c
+    WHERE t.org_id = %(org)s AND t.id = %(turn)s AND t.status IN ('pending', 'running')
+      AND (t.lease IS NULL OR t.lease_until < %(now)s)
+      AND c.org_id = t.org_id AND c.id = t.conversation_id
+    RETURNING t.conversation_id, t.number, t.attempts, c.graph
+"""
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
 
@@ -33,33 +44,20 @@ class ClaimedTurn:
     conversation_id: UUID
     number: int
     lease: UUID
+    graph: Graph  # in which the conversation was when the turn was claimed
 
 
 def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
     """Take the lease of a turn. Returns None if the turn has ended or another worker holds its lease."""
-    lease, now = uuid4(), timezone.now()
     with org_scope(org_id):
-        free = Q(lease__isnull=True) | Q(lease_until__lt=now)
-        moved = (
-            Turn.objects.for_org(org_id)
-            .filter(free, pk=turn_id, status__in=[TurnStatus.PENDING, TurnStatus.RUNNING])
-            .update(
-                status=TurnStatus.RUNNING,
-                lease=lease,
-                lease_until=now + settings.AGENT_LEASE,
-                worker=worker,
-                attempts=F("attempts") + 1,
-                started_at=now,
-            )
-        )
-        if not moved:
+        taken = _take_lease(org_id, turn_id, worker)
+        if taken is None:
             return None
-        turn = Turn.objects.for_org(org_id).get(pk=turn_id)
-        claimed = ClaimedTurn(org_id, turn_id, turn.conversation_id, turn.number, lease)
-        if turn.attempts > MAX_ATTEMPTS:
+        claimed, attempts = taken
+        if attempts > MAX_ATTEMPTS:
             ending.end(
                 org_id=org_id,
-                turn=turn,
+                turn=locked(claimed),
                 status=TurnStatus.FAILED,
                 code="crashed",
                 message="The worker stopped several times while it worked on this message.",
@@ -67,6 +65,26 @@ def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
             )
             return None
     return claimed
+
+
+def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, int] | None:
+    """Return the claimed turn, and how often a worker has begun to run it."""
+    lease, now = uuid4(), timezone.now()
+    parameters: dict[str, Any] = {
+        "org": org_id,
+        "turn": turn_id,
+        "lease": lease,
+        "until": now + settings.AGENT_LEASE,
+        "worker": worker,
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_LEASE, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    conversation_id, number, attempts, graph = row
+    return ClaimedTurn(org_id, turn_id, conversation_id, number, lease, Graph(graph)), attempts
 
 
 def locked(claimed: ClaimedTurn) -> Turn:

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import OperationalError
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
 from langgraph.types import StateSnapshot
 
@@ -22,7 +23,7 @@ from apps.agent.graphs import main, prompts, source_builder
 from apps.agent.graphs.assembly import CompiledGraph
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
-from apps.agent.models import Approval, ApprovalState, Conversation, Graph, TurnStatus
+from apps.agent.models import Approval, ApprovalState, Conversation, Graph, Turn, TurnStatus
 from apps.agent.turns import checkpoints, ending, leases, steps, summarising, tokens
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
@@ -79,26 +80,42 @@ class RunningTurn:
 
     @property
     def config(self) -> Any:
-        return {"configurable": {"thread_id": str(self.claimed.conversation_id)}}
+        return _config(self.claimed)
 
     async def state(self) -> StateSnapshot:
         return await self.graph.aget_state(self.config)
 
 
+def _config(claimed: ClaimedTurn) -> Any:
+    return {"configurable": {"thread_id": str(claimed.conversation_id)}}
+
+
+@dataclass(frozen=True, slots=True)
+class BegunTurn:
+    """What a turn uses, and its first step."""
+
+    model: BaseChatModel
+    is_guided: bool
+    prompt: Prompt
+    step: Step
+
+
 async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
     try:
-        chosen, graph, prompt = await in_thread(partial(_choose_model, claimed))
-        model = await in_thread(chosen.build)
-        is_guided = chosen.label == chat_models.GUIDED
-        writer = TokenWriter(claimed)
-        context = GraphContext(claimed, writer, model, prompt.text, graph, is_guided)
-        running = RunningTurn(claimed, saver, GRAPHS[graph].build(saver), context)
+        graph = GRAPHS[claimed.graph].build(saver)
+        state = await graph.aget_state(_config(claimed))
+        begun = await in_thread(partial(_begin, claimed, state))
         try:
-            work = asyncio.create_task(_advance(running))
+            writer = TokenWriter(claimed)
+            context = GraphContext(
+                claimed, writer, begun.model, begun.prompt.text, claimed.graph, begun.is_guided
+            )
+            running = RunningTurn(claimed, saver, graph, context)
+            work = asyncio.create_task(_advance(running, state, begun.step))
             watch = asyncio.create_task(_watch(running))
             await _wait_for_first(work, watch)
         finally:
-            await chat_models.close(model)
+            await chat_models.close(begun.model)
     except StopRequested:
         await _end_stopped(claimed)
     except TurnLeaseLost:
@@ -122,17 +139,16 @@ async def _end_stopped(claimed: ClaimedTurn) -> None:
                 raise
 
 
-def _choose_model(claimed: ClaimedTurn) -> tuple[ChosenModel, Graph, Prompt]:
-    """Return the org's model and the conversation's graph, and store what the turn uses."""
+def _begin(claimed: ClaimedTurn, state: StateSnapshot) -> BegunTurn:
+    """Take the first step, and store which model and prompt the turn uses. If the turn is finished, it has ended."""
     with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
+        turn = leases.locked_unless_stopped(claimed)
         chosen: ChosenModel = chat_models.choose(acting_member(turn).org)
-        conversations = Conversation.objects.for_org(claimed.org_id)
-        graph = Graph(conversations.get(pk=claimed.conversation_id).graph)
-        prompt = prompts.load(graph.value)
+        prompt = prompts.load(claimed.graph.value)
         turn.model, turn.prompt = chosen.label[:120], prompts.add_version(turn.prompt, prompt)
         turn.save(update_fields=["model", "prompt"])
-    return chosen, graph, prompt
+        step = _take_step(turn, state, claimed.graph, is_first=True)
+    return BegunTurn(chosen.build(), chosen.label == chat_models.GUIDED, prompt, step)
 
 
 async def _hand_over(running: RunningTurn, graph: Graph) -> RunningTurn:
@@ -153,15 +169,9 @@ def _store_graph(claimed: ClaimedTurn, graph: Graph) -> Prompt:
     return prompt
 
 
-async def _advance(running: RunningTurn) -> None:
-    """Take steps until the turn is finished or has to wait."""
-    is_first = True
-    while True:
-        state = await running.state()
-        step = await _next_step(running, state, is_first=is_first)
-        is_first = False
-        if isinstance(step, Finished):
-            return
+async def _advance(running: RunningTurn, state: StateSnapshot, step: Step) -> None:
+    """Take this step and the following ones, until the turn is finished or has to wait."""
+    while not isinstance(step, Finished):
         if isinstance(step, Submit):
             state = await _settle(running, state)
             await summarising.replace_old_messages(
@@ -175,28 +185,33 @@ async def _advance(running: RunningTurn) -> None:
             await _stream(running, step.decision)
         elif await _pause(running, step.task_ids):
             return
+        state = await running.state()
+        step = await _next_step(running, state)
 
 
-async def _next_step(running: RunningTurn, state: StateSnapshot, *, is_first: bool) -> Step:
+async def _next_step(running: RunningTurn, state: StateSnapshot) -> Step:
     """Return the next step. If the turn is finished, it has ended."""
     running.giving_back.set()
-    step = await in_thread(
-        partial(_take_step, running.claimed, state, running.context.graph, is_first=is_first)
-    )
+    step = await in_thread(partial(_go_on, running.claimed, state, running.context.graph))
     if not isinstance(step, Finished):
         running.giving_back.clear()
     return step
 
 
-def _take_step(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph, *, is_first: bool) -> Step:
+def _go_on(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph) -> Step:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
-        step = steps.next_step(turn, state, graph)
-        is_finished = isinstance(step, Finished)
-        if is_first or is_finished:
-            tokens.complete_events(turn, state, discard=is_first)
-        if is_finished:
-            ending.end(org_id=claimed.org_id, turn=turn, status=TurnStatus.DONE)
+        return _take_step(turn, state, graph, is_first=False)
+
+
+def _take_step(turn: Turn, state: StateSnapshot, graph: Graph, *, is_first: bool) -> Step:
+    """Return the next step, and end the turn if it is finished. Call it with the turn's row locked."""
+    step = steps.next_step(turn, state, graph)
+    is_finished = isinstance(step, Finished)
+    if is_first or is_finished:
+        tokens.complete_events(turn, state, discard=is_first)
+    if is_finished:
+        ending.end(org_id=turn.org_id, turn=turn, status=TurnStatus.DONE)
     return step
 
 
