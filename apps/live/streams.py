@@ -140,20 +140,25 @@ class Streams:
     async def _send_live_events(
         self, stream: PermittedStream, inbox: Subscription, last_seen: int, client: StreamClient
     ) -> Ending:
-        """Send new events until the stream ends, and return why it ends."""
+        """Send new events until the stream ends, and return why it ends.
+
+        Access is checked before events are sent. PostgreSQL delivers notices in the order of commits, so an event that
+        was committed after the access had ended is not sent. An event without its body in the notice is read from the
+        database; it may be sent until the notice of the change has arrived, a moment later.
+        """
         interval = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + interval
         while (notices := await inbox.take()) is not None:
             frames, last_seen, ended = await self._new_frames(stream.feed, notices, last_seen)
-            if frames:
-                await client.send_frames(frames)
-            if ended:
-                return Ending.COMPLETE
             if time.monotonic() > check_at or inbox.access_changed:
                 inbox.access_changed = False
                 check_at = time.monotonic() + interval
                 if not await self._run_in_thread(stream.is_still_allowed):
                     return Ending.ACCESS_ENDED
+            if frames:
+                await client.send_frames(frames)
+            if ended:
+                return Ending.COMPLETE
         return Ending.SHUTDOWN
 
     async def _new_frames(

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from apps.agent.conversations.events import Kind, new_event, record
 from apps.auth import sessions
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import services
@@ -111,6 +112,30 @@ def test_the_stream_of_a_conversation_ends_when_its_member_is_removed(
         remove(acme, Role.MEMBER)
         assert stream.has_ended()
     assert httpx.get(address, headers=headers).status_code == 401
+
+
+def test_a_token_that_is_announced_directly_after_the_removal_of_its_member_is_not_sent(
+    server: str, acme: World
+) -> None:
+    """Both are one transaction, so the stream gets both notices together."""
+    path = "/api/v1/agent/conversations"
+    conversation = acme.client(Role.MEMBER).post(path, {}, format="json").json()["id"]
+    headers = {"Authorization": f"Bearer {token_for(acme.users[Role.MEMBER], acme.org)}"}
+    address = f"{server}{path}/{conversation}/events"
+    with httpx.stream("GET", address, headers=headers, timeout=MAX_SILENCE) as response:
+        stream = Listener(response)
+        assert stream.next()[1] == "conversation"
+        with acme.scope():
+            token = new_event(Kind.TOKEN, 1, message="answer", text="before")
+            record(acme.org.pk, UUID(conversation), token)
+        assert stream.next()[2]["text"] == "before"
+        with acme.scope():
+            by = principal(acme, Role.ADMIN)
+            member = Membership.objects.for_org(acme.org).get(user=acme.users[Role.MEMBER])
+            services.remove_member(org=acme.org, by=by, member_id=member.pk)
+            token = new_event(Kind.TOKEN, 1, message="answer", text="after")
+            record(acme.org.pk, UUID(conversation), token)
+        assert stream.has_ended()
 
 
 def test_a_stream_ends_when_its_api_key_is_revoked_and_other_streams_continue(
