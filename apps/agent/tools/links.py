@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, CustomSource
 from apps.pipelines.models import Pipeline
 
 SHORT_ID_LENGTH = 6
@@ -32,6 +32,10 @@ def pipeline_link(pipeline: Pipeline) -> Link:
 
 def run_link(run_id: UUID) -> Link:
     return {"label": f"Run {short_id(run_id)}", "path": run_path(run_id)}
+
+
+def source_link(source: CustomSource) -> Link:
+    return {"label": source.name, "path": f"/sources/{source.pk}"}
 
 
 def connector_label(connector: Connector) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from django.utils import timezone
-
 from apps.agent.tools import expected_sizes
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
 from apps.agent.tools.expected_sizes import Sizes
 from apps.agent.tools.links import connector_label, pipeline_link
+from apps.agent.tools.schedule_facts import facts_of_schedule
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
 from apps.orgs.roles import Permission
@@ -19,11 +18,6 @@ from apps.pipelines import services, visibility
 from apps.pipelines.definition import StreamDocument
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
-from apps.pipelines.schedules import plans, words
-from apps.pipelines.schedules.services import schedule_of
-from apps.pipelines.schedules.times import next_times
-
-SHOWN_TIMES = 3
 
 
 def perform(context: ToolContext, arguments: CreatePipelines) -> Answer:
@@ -87,7 +81,7 @@ def _facts(
         ),
         ("Table", stream["table"]),
         ("Write mode", stream["write_mode"]),
-        *_schedule_facts(context, created),
+        *facts_of_schedule(context, created),
         *sizes.facts(proposal.source_connector_id, proposal.streams[0].stream),
         *_needs(stream),
     ]
@@ -125,17 +119,6 @@ def _find_connector(context: ToolContext, connector_id: UUID) -> Connector:
 def _sync_mode(stream: StreamDocument) -> str:
     mode = str(stream["sync_mode"]).replace("_", " ").capitalize()
     return f"{mode}, cursor {stream['cursor_field']}" if stream["cursor_field"] else mode
-
-
-def _schedule_facts(context: ToolContext, created: Pipeline) -> list[tuple[str, str]]:
-    plan = plans.from_row(schedule_of(context.org, created))
-    if plan is None:
-        return [("Schedule", "None: run it by hand")]
-    times = next_times(plan, timezone.now(), SHOWN_TIMES)
-    facts = [("Schedule", words.describe(plan))]
-    if plan.cron:
-        facts.append(("Cron", f"{plan.cron} ({plan.timezone})"))
-    return [*facts, ("Next times", ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in times))]
 
 
 TOOL = Tool(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import source_link
 from apps.agent.tools.save_source_version.arguments import SaveSourceVersion
 from apps.auth import names
 from apps.connectors.custom_sources import diffs, edits, services
@@ -27,7 +28,7 @@ def perform(context: ToolContext, arguments: SaveSourceVersion) -> Answer:
     return Answer(
         content,
         f"Saved version {source.latest} of {source.name}. It is approved.",
-        links=({"label": source.name, "path": f"/sources/{source.pk}"},),
+        links=(source_link(source),),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.set_pipeline_enabled.arguments import SetPipelineEnabled
 from apps.orgs.roles import Permission
 from apps.pipelines import services, visibility
@@ -19,7 +20,7 @@ def perform(context: ToolContext, arguments: SetPipelineEnabled) -> Answer:
     return Answer(
         {"id": str(pipeline.pk), "name": pipeline.name, "enabled": pipeline.enabled},
         f"The pipeline {pipeline.name} is {state}.",
-        links=({"label": pipeline.name, "path": f"/pipelines/{pipeline.pk}"},),
+        links=(pipeline_link(pipeline),),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apps.agent.models import Graph
 from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.links import source_link
 from apps.agent.tools.show_custom_source.arguments import ShowCustomSource
 from apps.connectors.custom_sources import edits, services
 from apps.orgs.roles import Permission
@@ -28,8 +29,9 @@ def perform(context: ToolContext, arguments: ShowCustomSource) -> Answer:
         "parts": count,
         "code": marking.mark(marking.part_of(version.code, part)),
     }
-    link = {"label": source.name, "path": f"/sources/{source.pk}"}
-    return Answer(content, f"Read version {version.number} of {source.name}.", links=(link,))
+    return Answer(
+        content, f"Read version {version.number} of {source.name}.", links=(source_link(source),)
+    )
 
 
 TOOL = Tool(

@@ -6,14 +6,13 @@ from django.utils import timezone
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.schedule_facts import SHOWN_TIMES
 from apps.agent.tools.show_pipeline.arguments import ShowPipeline
 from apps.orgs.roles import Permission
 from apps.pipelines import rendering, visibility
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
-
-SHOWN_TIMES = 3
 
 
 def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.utils import timezone
-
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.schedule_facts import facts_of_schedule
 from apps.agent.tools.update_pipeline.arguments import UpdatePipeline
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
@@ -16,13 +15,11 @@ from apps.pipelines.history.diffs import Change, diff
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
-from apps.pipelines.schedules.times import next_times
 from apps.pipelines.services import PipelineChanges
 
 PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts")
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
 SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
-SHOWN_TIMES = 3
 NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
 NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
 
@@ -45,13 +42,15 @@ def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
     shown = tuple(
         {name: change[name] for name in ("field", "before", "after")} for change in changes
     )
-    facts = _schedule_facts(context, pipeline) if "schedule" in arguments.model_fields_set else ()
+    facts: list[tuple[str, str]] = []
+    if "schedule" in arguments.model_fields_set:
+        facts = facts_of_schedule(context, pipeline, label="Schedule after the change")
     warnings = (
         ("A run has not ended yet. It keeps the settings with which it was started.",)
         if pipeline.last_run_status in services.LIVE_STATUSES
         else ()
     )
-    return Card(f"Change the pipeline {pipeline.name}", facts, shown, warnings)
+    return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown, warnings)
 
 
 def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Change], Pipeline]:
@@ -122,17 +121,6 @@ def _document(context: ToolContext, pipeline: Pipeline) -> Mapping[str, object]:
 def _schedule_in_words(context: ToolContext, pipeline: Pipeline) -> str | None:
     plan = plans.from_row(schedule_of(context.org, pipeline))
     return words.describe(plan) if plan else None
-
-
-def _schedule_facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
-    plan = plans.from_row(schedule_of(context.org, pipeline))
-    if plan is None:
-        return (("Schedule after the change", "None: run it by hand"),)
-    times = next_times(plan, timezone.now(), SHOWN_TIMES)
-    return (
-        ("Schedule after the change", words.describe(plan)),
-        ("Next times", ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in times)),
-    )
 
 
 TOOL = Tool(
