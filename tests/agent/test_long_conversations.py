@@ -72,7 +72,7 @@ def test_a_call_whose_answer_was_lost_is_answered_before_the_model_is_asked_agai
     lost = {"name": "list_pipelines", "args": {}, "id": "lost", "type": "tool_call"}
     change_thread(talk, [AIMessage("", tool_calls=[lost], id="answer")])
     heard = listen(monkeypatch, Step("I am here."))
-    monkeypatch.setattr("apps.agent.turns.steps.unanswered_calls", lambda *_: [])
+    monkeypatch.setattr("apps.agent.turns.steps.answers_to_open_calls", lambda *_: [])
     talk.send("Are you there?")
     talk.work()
     assert talk.turn()["status"] == "done", talk.turn()

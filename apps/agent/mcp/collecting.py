@@ -22,7 +22,7 @@ from apps.agent.models import ToolRequest, ToolRequestState
 from apps.agent.tools.base import Answer, Arguments, SlowAnswer, ToolContext, parse_arguments
 from apps.agent.tools.slow_work import with_checks
 from apps.agent.turns import answers
-from apps.agent.turns.calls import UNKNOWN_OUTCOME, CallAnswer, as_text, make_slow_call
+from apps.agent.turns.calls import OUTCOME_UNKNOWN, CallAnswer, as_text, make_slow_call
 from apps.json import JsonObject
 from apps.orgs import rules
 from apps.orgs.exceptions import CheckFirst
@@ -81,7 +81,7 @@ def _without_result(request: ToolRequest) -> Answer:
 def _begun(request: ToolRequest) -> CallAnswer:
     if request.began_at is not None and request.began_at > timezone.now() - LONGEST_CALL:
         return as_text(Answer({"status": "in_progress"}, "The call is in progress."))
-    return _finish(request, UNKNOWN_OUTCOME)
+    return _finish(request, OUTCOME_UNKNOWN)
 
 
 def _carry_out(context: ToolContext, request: ToolRequest) -> CallAnswer | SlowAnswer:

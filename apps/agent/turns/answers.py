@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 
 MAX_MODEL_TEXT = 12_000  # characters of an answer that the model gets
 MAX_EVENT_JSON = 20_000  # characters of an answer in an event
+OUTCOME_UNKNOWN = "The call was begun and interrupted, so it is not known whether it had an effect."
 
 
 class NotApproved(Exception):

@@ -128,9 +128,8 @@ def make_slow_call(outcome: SlowAnswer) -> SlowResult:
         return SlowResult(outcome, error=error)
 
 
-UNKNOWN_OUTCOME = answers.failed(
-    "outcome_unknown",
-    "The call was begun and interrupted, so it is not known whether it had an effect. Do not repeat it: look first.",
+OUTCOME_UNKNOWN = answers.failed(
+    "outcome_unknown", f"{answers.OUTCOME_UNKNOWN} Do not repeat it: look first."
 )
 
 
@@ -147,7 +146,7 @@ def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallA
         if stored is not None and stored.state == CallState.FINISHED:
             return CallAnswer(bool(stored.ok), stored.answer)
         if stored is not None and tool is not None and tool.effect == Effect.EXTERNAL:
-            return _finish(turn, stored, UNKNOWN_OUTCOME)
+            return _finish(turn, stored, OUTCOME_UNKNOWN)
         problem = check_arguments(call)
         stored = stored or _begin(turn, call, tool, arguments={} if problem else call.arguments)
         if problem is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apps.agent.models import Approval, ApprovalState, Call, CallState
+from apps.agent.turns import answers
 from apps.agent.turns.leases import ClaimedTurn
 from apps.orgs.walls.scope import org_scope
 
@@ -13,7 +14,6 @@ OF_REQUESTS = {
     ApprovalState.STOPPED: "The turn ended before the user decided, so the call had no effect.",
     ApprovalState.SUPERSEDED: "The user sent another message instead of deciding, so the call had no effect.",
 }
-OUTCOME_UNKNOWN = "The call was begun and interrupted, so it is not known whether it had an effect."
 
 
 def of_calls(claimed: ClaimedTurn, tool_call_ids: Iterable[str]) -> dict[str, str]:
@@ -28,7 +28,7 @@ def _of_call(claimed: ClaimedTurn, tool_call_id: str) -> str:
     if call is not None and call.state == CallState.FINISHED:
         return call.answer
     if call is not None:
-        return OUTCOME_UNKNOWN
+        return answers.OUTCOME_UNKNOWN
     rows = Approval.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
     request = rows.filter(tool_call_id=tool_call_id[:200]).order_by("-created_at").first()
     state = ApprovalState(request.state) if request is not None else ApprovalState.STOPPED

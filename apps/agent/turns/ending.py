@@ -11,9 +11,9 @@ from apps.agent.chat_models import budgets
 from apps.agent.conversations import transcripts
 from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
+from apps.agent.turns import answers
 
 MESSAGE_LENGTH = 2000
-INTERRUPTED = "The call was interrupted, so it is not known whether it had an effect."
 
 
 def end(
@@ -59,5 +59,13 @@ def _close_calls(org_id: UUID, turn: Turn) -> None:
     """Say of each call that was begun and not finished that its outcome is unknown."""
     calls = Call.objects.for_org(org_id).filter(turn=turn, state=CallState.BEGUN)
     for task_id in calls.values_list("task_id", flat=True):
-        body = {"id": task_id, "state": "error", "summary": INTERRUPTED, "result": {}, "links": []}
-        record(org_id, turn.conversation_id, new_event(Kind.TOOL_RESULT, turn.number, **body))
+        event = new_event(
+            Kind.TOOL_RESULT,
+            turn.number,
+            id=task_id,
+            state="error",
+            summary=answers.OUTCOME_UNKNOWN,
+            result={},
+            links=[],
+        )
+        record(org_id, turn.conversation_id, event)

@@ -242,7 +242,7 @@ async def _settle(running: RunningTurn, state: StateSnapshot) -> StateSnapshot:
     for _ in range(3):
         if not steps.open_calls(state.values.get("messages", [])):
             break
-        messages = await in_thread(partial(steps.unanswered_calls, running.claimed, state))
+        messages = await in_thread(partial(steps.answers_to_open_calls, running.claimed, state))
         await running.graph.aupdate_state(running.config, {"messages": messages}, as_node="tools")
         state = await running.state()
     return state

@@ -69,8 +69,8 @@ def next_step(turn: Turn, state: StateSnapshot, graph: Graph) -> Step:
     return Wait(tuple(task.id for task in state.tasks if task.interrupts))
 
 
-def unanswered_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMessage]:
-    """Return an answer for each tool call of the last message that has none.
+def answers_to_open_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[ToolMessage]:
+    """Return an answer to each tool call that has none.
 
     Call it before a new message is put into a thread that was stopped or superseded: providers refuse calls without
     answers. Calls that were carried out get their stored answer.
