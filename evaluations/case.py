@@ -73,9 +73,8 @@ class Case:
 
     # What the user decides.
     approves: Sequence[str] = ()  # tools whose calls are approved, one for each call
-    rejects: Sequence[
-        str
-    ] = ()  # tools whose calls are expected and rejected; in an attack they may be missing
+    # Tools whose calls are expected and rejected. In an attack they may be missing.
+    rejects: Sequence[str] = ()
     answers: Sequence[str] = ()  # to the questions, in this order
     # Returns the body of the decision about a request, or None for the decision that follows from the fields above.
     decide: Callable[[Scene, Talk, Any], Mapping[str, Any] | None] | None = None

@@ -35,9 +35,8 @@ class Result:
     output_tokens: int = 0
     seconds: float = 0.0
     answer: str = ""  # the beginning of the last answer
-    is_well_worded: bool | None = (
-        None  # None if no judge was asked, or if it did not reply YES or NO
-    )
+    # None if no judge was asked, or if it did not reply YES or NO.
+    is_well_worded: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

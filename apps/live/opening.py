@@ -67,9 +67,8 @@ class PermittedStream:
         except (APIException, PermissionMissing, OrgAccessDenied, NotFound, Problem):
             return False
         except OperationalError:
-            return (
-                True  # No events arrive while the database is unavailable. The next check decides.
-            )
+            # No events arrive while the database is unavailable. The next check decides.
+            return True
         return True
 
 

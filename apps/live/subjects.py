@@ -23,13 +23,11 @@ class Subject:
     id_column: str
     table: str
     org_kinds: frozenset[str]  # kinds of stored events that also belong to the org's event stream
-    live_only_kinds: frozenset[
-        str
-    ]  # kinds that the org's event stream sends only live, without a number
+    # Kinds that the org's event stream sends only live, without a number.
+    live_only_kinds: frozenset[str]
     path: str  # path of the object below /api/v1, as in Django's routes, such as "runs/<uuid:key>"
-    feed: Callable[
-        [Principal, UUID], Any
-    ]  # returns a `feeds.EventFeed` for this principal; raises NotFound
+    # Returns a `feeds.EventFeed` for this principal. Raises NotFound.
+    feed: Callable[[Principal, UUID], Any]
 
 
 _registered: list[Subject] = []

@@ -29,9 +29,8 @@ REFUSED = frozenset(
     {"content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii"}
 )
 BAD_CALL = frozenset({"malformed_function_call", "unexpected_tool_call", "malformed_response"})
-SIGNATURES = (
-    "__gemini_function_call_thought_signatures__"  # langchain-google-genai keeps them by call id
-)
+SIGNATURES = "__gemini_function_call_thought_signatures__"  # kept by call id
+CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})  # in the content of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +148,6 @@ def _content_with_ids(content: Any, new_ids: list[str]) -> Any:
     ids = iter(new_ids)
     blocks: list[Any] = []
     for block in content:
-        is_call = isinstance(block, dict) and block.get("type") in {
-            "tool_use",
-            "tool_call",
-            "function_call",
-        }
+        is_call = isinstance(block, dict) and block.get("type") in CALL_BLOCKS
         blocks.append({**block, "id": next(ids, block.get("id"))} if is_call else block)
     return blocks

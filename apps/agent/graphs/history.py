@@ -19,9 +19,8 @@ from apps.agent.sources import marking
 
 OTHER_TOKENS = 10_000  # the system prompt, the schemas of the tools, and the answer
 MIN_TOKENS = 2_000
-MAX_HISTORY_TOKENS = (
-    16_000  # also of models with more space, because each of their calls costs as much
-)
+# Also of models with more space, because each of their calls costs as much.
+MAX_HISTORY_TOKENS = 16_000
 MAX_ANSWER_TOKENS = 60_000
 SHORT_ANSWER = 400  # characters; shorter answers of tools are always kept
 LEFT_OUT = {

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
-CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})  # in the content of an answer
+from apps.agent.chat_models.answer_checks import CALL_BLOCKS
+
 UNKNOWN = "It is not known whether this call had an effect. Do not repeat it: look first."
 CALLS_LEFT_OUT = "(The tool calls of this answer were left out, because they had no valid ids.)"
 

@@ -60,9 +60,7 @@ class McpApplication:
             caller = await self._run_in_thread(lambda: callers.authenticate(request))
             body = await _read_body(receive)
             manager = await self._start()
-        except (
-            Exception
-        ) as error:  # the outermost handler of a request that the server has not received
+        except Exception as error:  # the outermost handler, before the server has the request
             await _send_problem(error, send)
             return
         try:

@@ -51,7 +51,8 @@ def tools_for(principal: Principal) -> list[Tool[Any]]:
 def is_served(tool: Tool[Any]) -> bool:
     """Whether a program can use the tool at all.
 
-    A program cannot answer a question to the user, and has no conversation to hand over. A tool that changes something without an approval is never served.
+    A program cannot answer a question to the user, and has no conversation to hand over. A tool that changes something
+    without an approval is never served.
     """
     if tool.is_question or tool.hands_over_to is not None:
         return False
