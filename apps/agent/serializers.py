@@ -127,6 +127,18 @@ class DecisionRequest(serializers.Serializer[Any]):
     reason = NameField(max_length=1000, default="", allow_blank=True)
     answer = serializers.JSONField(required=False)
 
+    def validate_arguments(self, value: Any) -> dict[str, Any]:
+        return _require_object(value)
+
+    def validate_answer(self, value: Any) -> dict[str, Any]:
+        return _require_object(value)
+
+
+def _require_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise serializers.ValidationError("Send a JSON object.", code="invalid")
+    return value
+
 
 class ApprovalAnswer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
