@@ -192,8 +192,10 @@ def _connect(text: str, sentence: Sentence) -> Request | None:
     if sentence.first != "connect" and not sentence.has(nouns):
         return None
     role = "destination" if sentence.has(("destination",)) else "source"
-    name = sentence.name(start or 1) if sentence.first == "connect" else ""
-    return ConnectSystem(kind, role, name if name.lower() not in vocabulary.KINDS else "")
+    start = start or 1
+    names_kind = sentence.name(start).lower() in vocabulary.KINDS
+    named = sentence.first == "connect" and not names_kind
+    return ConnectSystem(kind, role, sentence.part(start) if named else "")
 
 
 def _change_state(text: str, sentence: Sentence) -> Request | None:

@@ -65,6 +65,7 @@ KINDS = [
     {"kind": "postgres", "name": "PostgreSQL"},
     {"kind": "rest", "name": "REST API"},
     {"kind": OWN_KIND, "name": "Bike shop API"},
+    {"kind": f"custom-{new_id(61)}", "name": "My shop"},
 ]
 
 PLAN = {
@@ -188,7 +189,7 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
             ]
             return {"pipelines": rows}
         case "list_connector_kinds":
-            return {"count": 3, "kinds": KINDS}
+            return {"count": len(KINDS), "kinds": KINDS}
         case "request_connector":
             return {"connector_id": new_id(9), "name": "New", "role": arguments["role"]}
     return {"ok": True}

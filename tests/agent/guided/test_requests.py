@@ -295,6 +295,7 @@ def test_a_custom_source_is_connected_by_its_name() -> None:
     for text in ("connect Bike shop API", "connect to the bike shop"):
         talk = Talk().ask(text)
         assert talk.last == ("request_connector", {"kind": OWN_KIND, "role": "source"})
+    assert Talk().ask("connect My shop").last[1]["kind"] == f"custom-{new_id(61)}"
     assert Talk().ask("connect our own API").last[1]["kind"] == "rest"
 
 

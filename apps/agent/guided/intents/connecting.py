@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apps.agent.guided import vocabulary
 from apps.agent.guided.intents import finding
 from apps.agent.guided.matching import matching
 from apps.agent.guided.requests import ConnectSystem
@@ -32,9 +33,17 @@ def _find_kind(turn: Turn, request: ConnectSystem) -> str:
         return request.kind
     kinds = turn.read("list_connector_kinds", {"role": request.role}).rows("kinds")
     own = [kind for kind in kinds if str(kind["kind"]).startswith(CUSTOM_PREFIX)]
-    found = matching(request.name, own, lambda kind: str(kind["name"]))
+    found = _of_name(own, request.name)
     if len(found) == 1:
         return str(found[0]["kind"])
     if request.kind:
         return request.kind
     return str(finding.choose_row(turn, f"Which kind of {request.role}?", found or kinds)["kind"])
+
+
+def _of_name(kinds: finding.Rows, name: str) -> finding.Rows:
+    """Return the kinds of this name, which may begin with a word such as "the"."""
+    useful = " ".join(word for word in name.split() if word.lower() not in vocabulary.FILLERS)
+    names = (name, useful)
+    matches = (matching(wanted, kinds, lambda kind: str(kind["name"])) for wanted in names)
+    return next(filter(None, matches), [])

@@ -182,7 +182,11 @@ function ModelForm({ model }: { model: OwnModel | null }) {
         required={provider === "openai_compatible"}
         maxLength={500}
         placeholder="https://models.example.com/v1"
-        hint="Leave this empty to use the provider's own address."
+        hint={
+          provider === "openai_compatible"
+            ? "Where the server answers."
+            : "Leave this empty to use the provider's own address."
+        }
         defaultValue={model?.base_url}
         error={errors.base_url}
       />
