@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 from django.db import connection
+from psycopg.rows import tuple_row
 
 from apps.agent.chat_models import failures
 from apps.agent.chat_models.failures import ModelFailed
@@ -56,14 +59,21 @@ def current(org_id: UUID) -> Budget:
     """Return the budget of this month. Call it inside the org's scope."""
     with connection.cursor() as cursor:
         cursor.execute(BUDGET, {"org": org_id, "month": _this_month()})
-        used, has_model, limit = cursor.fetchone()
-    return Budget(int(used), limit if has_model else _platform_limit())
+        return _budget(cursor.fetchone())
 
 
-def require_tokens(org_id: UUID) -> None:
-    """Raise ModelFailed if the tokens of this month are used up. Call it inside the org's scope."""
-    if current(org_id).is_used_up:
+async def require_tokens(connection_of_org: psycopg.AsyncConnection[Any], org_id: UUID) -> None:
+    """Raise ModelFailed if the tokens of this month are used up. The connection must have the org's scope."""
+    async with connection_of_org.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(BUDGET, {"org": org_id, "month": _this_month()})
+        row = await cursor.fetchone()
+    if _budget(row).is_used_up:
         raise ModelFailed(failures.BUDGET_USED_UP)
+
+
+def _budget(row: Any) -> Budget:
+    used, has_model, limit = row
+    return Budget(int(used), limit if has_model else _platform_limit())
 
 
 def record(org_id: UUID, *, input_tokens: int, output_tokens: int) -> None:

@@ -37,6 +37,7 @@ from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts, spending
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.thread_saver import ThreadSaver
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 
@@ -54,6 +55,7 @@ class GraphContext:
 
     claimed: ClaimedTurn
     writer: TokenWriter
+    saver: ThreadSaver
     model: BaseChatModel
     prompt: str
     graph: Graph = Graph.MAIN
@@ -86,7 +88,7 @@ class UseModel(AgentMiddleware[ThreadState, GraphContext]):
             response = _collect(await handler(request), thread, context.writer)
             await context.writer.flush()
             return response
-        async with spending.spend_tokens(context.claimed, context.writer):
+        async with spending.spend_tokens(context.claimed, context.writer, context.saver):
             return _collect(await _ask(request, handler), thread, context.writer)
 
 

@@ -41,7 +41,7 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 @asynccontextmanager
 async def open_saver(
     org_id: UUID, conversation_id: UUID, kept: KeptConnections | None = None
-) -> AsyncIterator[AsyncPostgresSaver]:
+) -> AsyncIterator[ThreadSaver]:
     """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked.
 
     With `kept`, it uses one of these connections, and keeps its connection there afterwards.

@@ -30,6 +30,7 @@ from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.kept_connections import KeptConnections
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.steps import Continue, Finished, HandOver, Step, Submit
+from apps.agent.turns.thread_saver import ThreadSaver
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 from apps.background.database_errors import first_line, is_lock_error
@@ -68,7 +69,7 @@ class RunningTurn:
     """A claimed turn with its graph and what it has written."""
 
     claimed: ClaimedTurn
-    saver: Any
+    saver: ThreadSaver
     graph: CompiledGraph
     context: GraphContext
     # Set while the turn may end or pause, and so give its lease back.
@@ -100,7 +101,7 @@ class BegunTurn:
     step: Step
 
 
-async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
+async def _run_claimed(claimed: ClaimedTurn, saver: ThreadSaver) -> None:
     try:
         graph = GRAPHS[claimed.graph].build(saver)
         state = await graph.aget_state(_config(claimed))
@@ -108,7 +109,13 @@ async def _run_claimed(claimed: ClaimedTurn, saver: Any) -> None:
         try:
             writer = TokenWriter(claimed)
             context = GraphContext(
-                claimed, writer, begun.model, begun.prompt.text, claimed.graph, begun.is_guided
+                claimed,
+                writer,
+                saver,
+                begun.model,
+                begun.prompt.text,
+                claimed.graph,
+                begun.is_guided,
             )
             running = RunningTurn(claimed, saver, graph, context)
             work = asyncio.create_task(_advance(running, state, begun.step))

@@ -11,19 +11,23 @@ from apps.agent.chat_models.meters import Meter
 from apps.agent.models import Turn
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.thread_saver import ThreadSaver
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 from apps.orgs.walls.scope import org_scope
 
 
 @asynccontextmanager
-async def spend_tokens(claimed: ClaimedTurn, writer: TokenWriter) -> AsyncIterator[None]:
+async def spend_tokens(
+    claimed: ClaimedTurn, writer: TokenWriter, saver: ThreadSaver
+) -> AsyncIterator[None]:
     """Store the tokens of the model calls inside the block, also if they fail or the turn is stopped.
 
-    What the writer has collected is stored in the same transaction. Raises ModelFailed if the org has used up its
-    tokens of this month, and TurnLeaseLost.
+    What the writer has collected is stored in the same transaction. The tokens that are left are read over the turn's
+    own connection, which has the scope of the org. Raises ModelFailed if the org has used up its tokens of this month,
+    and TurnLeaseLost.
     """
-    await in_thread(partial(require_tokens, claimed))
+    await budgets.require_tokens(saver.connection, claimed.org_id)
     with meters.count_tokens() as meter:
         try:
             yield
@@ -31,12 +35,6 @@ async def spend_tokens(claimed: ClaimedTurn, writer: TokenWriter) -> AsyncIterat
             await in_thread(partial(record, claimed, meter))
             raise
         await writer.flush(partial(_record, meter=meter))
-
-
-def require_tokens(claimed: ClaimedTurn) -> None:
-    """Raise ModelFailed if the org has used up its tokens of this month. Call it before each model call."""
-    with org_scope(claimed.org_id):
-        budgets.require_tokens(claimed.org_id)
 
 
 def record(claimed: ClaimedTurn, meter: Meter) -> None:

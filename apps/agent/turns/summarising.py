@@ -44,7 +44,7 @@ async def _notes(
     prompt = prompts.load_summary()
     await in_thread(partial(_store_version, context.claimed, prompt))
     readable = limits.history + limits.answers
-    async with spending.spend_tokens(context.claimed, context.writer):
+    async with spending.spend_tokens(context.claimed, context.writer, context.saver):
         return await summaries.write(context.model, prompt.text, notes, messages, readable)
 
 

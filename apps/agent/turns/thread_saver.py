@@ -98,11 +98,18 @@ class ThreadSaver(AsyncPostgresSaver):
         self.supports_pipeline = False  # pipelines break behind PgBouncer
         self._newest: Newest | None = None
         self._is_known = False  # whether `_newest` is what the database has
+        self._connection = connection
         self._is_detached = False
 
     def detach(self) -> None:
         """Refuse every later use, because the connection may have the lock of another conversation then."""
         self._is_detached = True
+
+    @property
+    def connection(self) -> psycopg.AsyncConnection[Any]:
+        """The turn's own connection, which has the scope of its org. Raises InterfaceError after the turn."""
+        self._require_attached()
+        return self._connection
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         place = config["configurable"]
@@ -182,10 +189,13 @@ class ThreadSaver(AsyncPostgresSaver):
         async with self._cursor() as cursor:
             await cursor.execute(statement, parameters)
 
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:
+    def _require_attached(self) -> None:
         if self._is_detached:
             raise psycopg.InterfaceError("the turn that used this saver has ended")
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:
+        self._require_attached()
         async with super()._cursor(pipeline=pipeline) as cursor:
             yield cursor
 
