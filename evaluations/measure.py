@@ -27,6 +27,7 @@ class Plan:
 
 
 def main() -> None:
+    require_temporary_installation()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
     from django.test.utils import setup_test_environment
@@ -44,6 +45,12 @@ def main() -> None:
     for _ in range(plan.repeat):
         for case in chosen:
             _print(run_case(case, model, judge).as_json())
+
+
+def require_temporary_installation() -> None:
+    """End the program in any other installation: the cases create orgs, and do what attackers ask for."""
+    if "DROVER_BENCH_TOKEN" not in os.environ:
+        raise SystemExit("Run manage.py eval_agent: it runs the cases in a temporary installation.")
 
 
 def _print(row: dict[str, Any]) -> None:

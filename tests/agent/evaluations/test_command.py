@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from evaluations import measure
 from evaluations.report import HISTORY
 from tests.first_start import environment
 from tests.runs.processes import ROOT
@@ -85,3 +86,12 @@ def test_the_history_has_one_measurement_on_each_line() -> None:
 def test_a_wrong_option_is_refused_with_its_reason(options: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         call_command("eval_agent", *options)
+
+
+def test_cases_never_run_in_the_database_of_another_installation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DROVER_BENCH_TOKEN", raising=False)
+
+    with pytest.raises(SystemExit, match="temporary installation"):
+        measure.main()
