@@ -1,5 +1,9 @@
+import { classNames } from "./class-names";
 import { DiffView, FoldedLines } from "./diff-view";
 import { WarningIcon } from "./icons";
+
+/** Separates the pipelines that one approval creates. */
+const LINE_ABOVE = "mt-1.5 border-t border-line pt-2";
 
 interface Change {
   field: string;
@@ -21,12 +25,15 @@ export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
     <>
       {facts.length > 0 && (
         <dl className="grid grid-cols-[minmax(5rem,auto)_1fr] gap-x-4 gap-y-1 text-[0.8125rem]">
-          {facts.map(({ label, value }, index) => (
-            <div key={index} className="contents">
-              <dt className="text-faint">{label}</dt>
-              <dd className="min-w-0 wrap-anywhere">{value}</dd>
-            </div>
-          ))}
+          {facts.map(({ label, value }, index) => {
+            const line = index > 0 && label === facts[0]!.label && LINE_ABOVE;
+            return (
+              <div key={index} className="contents">
+                <dt className={classNames("text-faint", line && `${line} -mr-4`)}>{label}</dt>
+                <dd className={classNames("min-w-0 wrap-anywhere", line)}>{value}</dd>
+              </div>
+            );
+          })}
         </dl>
       )}
       {changes.length > 0 && (

@@ -71,7 +71,7 @@ export function Composer({ text, onChange, onSend, onStop, disabledReason, pageN
           )}
         </div>
       </div>
-      <p id={hintId} className="mt-1 truncate text-xs text-faint" title={pageNote ?? undefined}>
+      <p id={hintId} className="mt-1 truncate text-xs text-faint">
         {pageNote ?? "Enter sends, Shift+Enter begins a new line."}
       </p>
     </form>

@@ -157,7 +157,7 @@ function ConversationFrame({
         text={text}
         onChange={setText}
         disabledReason={disabledReason}
-        pageNote={page ? `The agent knows that you have ${page} open.` : null}
+        pageNote={page ? "The agent knows which page you have open." : null}
         onStop={isWorking ? () => stop.mutate() : null}
         onSend={() => send.mutate({ conversationId, text, page }, { onSuccess: () => setText("") })}
       />

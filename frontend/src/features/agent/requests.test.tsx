@@ -76,6 +76,17 @@ describe("an approval", () => {
     expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
   });
 
+  it("separates the pipelines that it creates", () => {
+    const facts = [
+      { label: "Name", value: "flights" },
+      { label: "Table", value: "flights" },
+      { label: "Name", value: "weather" },
+    ];
+    show(requestItem({ card: { ...CARD, facts } }));
+    const names = screen.getAllByText("Name").map(({ className }) => className.includes("border-t"));
+    expect(names).toEqual([false, true]);
+  });
+
   it("is rejected with a reason", async () => {
     show(requestItem());
     await userEvent.click(screen.getByRole("button", { name: "Reject" }));

@@ -201,6 +201,12 @@ describe("the page of the language model", () => {
     expect((screen.getByLabelText(/^Key/) as HTMLInputElement).value).toBe("");
   });
 
+  it("says that a key is stored which is too short to show its end", async () => {
+    own = { ...OWN, key: { set: true, last4: "" } };
+    show();
+    expect(await screen.findByText(/^A key is stored\./)).toBeTruthy();
+  });
+
   it("shows members which model answers, and neither form nor test", async () => {
     logIn(["agent.use"]);
     show();

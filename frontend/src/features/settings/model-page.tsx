@@ -170,7 +170,7 @@ function ModelForm({ model }: { model: OwnModel | null }) {
         maxLength={500}
         hint={
           model?.key.set
-            ? `A key that ends with ${model.key.last4} is stored. Leave this empty to keep it.`
+            ? `${storedKeyText(model.key.last4)} Leave this empty to keep it.`
             : "From the provider. It is not shown again."
         }
         error={errors.key}
@@ -309,4 +309,9 @@ function RemoveButton() {
       </ConfirmDialog>
     </>
   );
+}
+
+/** The server does not send the end of a short key. */
+function storedKeyText(lastCharacters: string): string {
+  return lastCharacters ? `A key that ends with ${lastCharacters} is stored.` : "A key is stored.";
 }
