@@ -133,4 +133,4 @@ def save_it(page: Page) -> None:
 def delete_it(page: Page) -> None:
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("heading", name="Custom sources")).to_be_visible()
+    expect(page.get_by_role("heading", name="Custom sources", level=1)).to_be_visible()
