@@ -49,7 +49,10 @@ def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
         return Preparation.GOES_ON
     if (problem := check_arguments(call)) is not None:
         return answers.text_for_model(problem)
-    prepared = with_checks(partial(_prepare, claimed, call, tool))
+    prepared = with_checks(
+        partial(_prepare, claimed, call, tool),
+        failed=partial(answers.from_exception, tool=call.tool, arguments=call.arguments),
+    )
     return answers.text_for_model(prepared) if isinstance(prepared, Answer) else prepared
 
 

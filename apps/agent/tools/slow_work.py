@@ -12,15 +12,25 @@ from apps.orgs.exceptions import CheckFirst
 ResultT = TypeVar("ResultT")
 
 
-def with_checks(action: Callable[[Any], ResultT]) -> ResultT:
-    """Return the result of `action(None)`. If it asks for a check, make the check, and call it with the result."""
+def with_checks(
+    action: Callable[[Any], ResultT], failed: Callable[[Exception], ResultT] | None = None
+) -> ResultT:
+    """Return the result of `action(None)`. If it asks for a check, make the check, and call it with the result.
+
+    If the check itself fails, return `failed(error)`. Without `failed` the error is raised.
+    """
     checked: Any = None
     while True:
         try:
             return action(checked)
         except CheckFirst as needed:
             return_connection()
-            checked = needed.check()
+            try:
+                checked = needed.check()
+            except Exception as error:
+                if failed is None:
+                    raise
+                return failed(error)
 
 
 def return_connection() -> None:

@@ -135,10 +135,23 @@ OUTCOME_UNKNOWN = answers.failed(
 
 def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
     """Carry the call out, or return its stored answer. Raises TurnLeaseLost and StopRequested, nothing that a tool raises."""
-    return with_checks(partial(_carry_out, claimed, call))
+    return with_checks(
+        partial(_carry_out, claimed, call), failed=partial(_finish_with_failed_check, claimed, call)
+    )
 
 
-def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallAnswer:
+def _finish_with_failed_check(
+    claimed: ClaimedTurn, call: RequestedCall, error: Exception
+) -> CallAnswer:
+    """Finish the call with the answer for a check that has failed, such as that of code with mistakes."""
+    failure = answers.from_exception(error, tool=call.tool, arguments=call.arguments)
+    return _carry_out(claimed, call, None, failure)
+
+
+def _carry_out(
+    claimed: ClaimedTurn, call: RequestedCall, checked: Any, failure: Answer | None = None
+) -> CallAnswer:
+    """Carry the call out, or finish it with the failure of the check that it needs."""
     tool = call.find_tool()
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
@@ -151,7 +164,7 @@ def _carry_out(claimed: ClaimedTurn, call: RequestedCall, checked: Any) -> CallA
         stored = stored or _begin(turn, call, tool, arguments={} if problem else call.arguments)
         if problem is not None:
             return _finish(turn, stored, problem)
-        outcome = _perform(turn, call, tool, checked)
+        outcome = failure or _perform(turn, call, tool, checked)
         if isinstance(outcome, Answer):
             _tell_failure_of_approved(turn, stored, outcome)
             return _finish(turn, stored, outcome)
