@@ -64,17 +64,29 @@ def host_of(url: str) -> str:
 
 
 def _fetch(session: PolicySession, url: str, deadline: float) -> FetchedDocument:
-    """Follow the redirects to other pages of the same host. Another host needs a new approval."""
-    host = host_of(url)
+    """Follow the redirects to other pages of the same server. Another host or port needs a new approval."""
+    host_of(url)  # refuses other kinds of URLs
     for _ in range(MAX_REDIRECTS + 1):
         with session.get(url, headers=HEADERS, stream=True, allow_redirects=False) as response:
             if not response.is_redirect:
                 return _read(response, url, deadline)
-            url = urljoin(url, response.headers["Location"])
-        if host_of(url) != host:
-            shown = f"{urlsplit(url).scheme}://{host_of(url)}"
-            raise UnreadableDocument(f"It redirects to another host: {shown}. Fetch that URL.")
+            target = urljoin(url, response.headers["Location"])
+        if not _is_same_server(url, target):
+            shown = f"{urlsplit(target).scheme}://{urlsplit(target).netloc}"
+            raise UnreadableDocument(f"It redirects to another server: {shown}. Fetch that URL.")
+        url = target
     raise UnreadableDocument(f"It redirects more than {MAX_REDIRECTS} times.")
+
+
+def _is_same_server(url: str, target: str) -> bool:
+    """Whether the host and the port are the same, or the target is the same host with HTTPS instead of HTTP."""
+    host, ports = host_of(target), (_port(url), _port(target))
+    return host == host_of(url) and (ports[0] == ports[1] or ports == (80, 443))
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _read(response: requests.Response, url: str, deadline: float) -> FetchedDocument:

@@ -72,6 +72,9 @@ class DocumentationServer(BaseHTTPRequestHandler):
     def send_elsewhere(self) -> None:
         self.begin(status=302, Location="http://localhost:1/page")
 
+    def send_other_port(self) -> None:
+        self.begin(status=302, Location="http://127.0.0.1:1/page")
+
     def send_metadata(self) -> None:
         self.begin(status=302, Location="http://169.254.169.254/latest")
 
@@ -143,8 +146,9 @@ def test_a_server_that_sends_nothing_is_given_up(
         ("pdf", "not a text but 'application/pdf'"),
         ("missing", "status 404"),
         ("loop", "redirects more than"),
-        ("elsewhere", "redirects to another host: http://localhost"),
-        ("metadata", "redirects to another host: http://169.254.169.254"),
+        ("elsewhere", "redirects to another server: http://localhost"),
+        ("other_port", "redirects to another server: http://127.0.0.1:1"),
+        ("metadata", "redirects to another server: http://169.254.169.254"),
         ("file", "Send a URL such as"),
         ("zipped", "compresses it"),
     ],
