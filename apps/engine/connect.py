@@ -61,7 +61,8 @@ def discover(payload: Payload) -> dict[str, Any]:
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
     with open_source(payload) as source:
-        return {"streams": [asdict(stream) for stream in source.discover()]}
+        streams = [asdict(stream) for stream in source.discover()]
+    return {"streams": redactor_of_payload(payload).mask_names(streams)}
 
 
 def estimate_sizes(payload: Payload) -> dict[str, Any]:
@@ -102,7 +103,12 @@ def preview(payload: Payload) -> dict[str, Any]:
     columns = records.schema.columns.items()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return asdict(PreviewResult(tuple(display_rows(records.frame)), records.rejected, fields, ms))
+    shown = asdict(PreviewResult(tuple(display_rows(records.frame)), records.rejected, fields, ms))
+    redactor = redactor_of_payload(payload)
+    return {
+        **shown,
+        **{name: redactor.mask_records(shown[name]) for name in ("records", "fields")},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,3 +233,29 @@ def test_a_failure_in_a_child_is_raised_with_its_class_and_evidence_and_without_
     assert FailureClass(raised.value.failure_class) is error_class.failure_class
     assert raised.value.evidence
     assert SECRET not in f"{raised.value.message} {raised.value.evidence} {steps}"
+
+
+def test_a_token_that_the_server_sends_back_is_shown_neither_in_records_nor_in_names() -> None:
+    body = json.dumps([{"id": 1, "echo": f"Bearer {SECRET}", SECRET: True}]).encode()
+    with serve_api(always_reply(Reply(body))) as api:
+        config = {
+            "base_url": api.url,
+            "streams": [{"name": "items"}],
+            "auth": {"type": "bearer", "token": SECRET},
+        }
+        payload = make_payload("rest", config, "items")
+        preview, streams = connect.preview(payload), connect.discover(payload)
+    assert preview["records"] == [{"id": 1, "echo": "Bearer •••", "•••": True}]
+    assert [field["name"] for field in preview["fields"]] == ["id", "echo", "•••"]
+    assert SECRET not in str(streams)
+
+
+def test_a_short_password_that_is_the_name_of_a_column_does_not_hide_the_column() -> None:
+    with serve_api(always_reply(Reply(b'[{"shop": 1}]'))) as api:
+        config = {
+            "base_url": api.url,
+            "streams": [{"name": "shop"}],
+            "auth": {"type": "bearer", "token": "shop"},
+        }
+        streams = connect.discover(make_payload("rest", config, "shop"))["streams"]
+    assert [stream["name"] for stream in streams] == ["shop"]

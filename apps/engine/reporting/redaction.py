@@ -19,6 +19,8 @@ from apps.json import JsonObject
 
 MASK = "•••"
 MIN_SECRET_LENGTH = 4  # characters; to mask shorter secrets would also mask common words
+# In names of tables and columns, which users must be able to choose: a shorter password may be such a name.
+MIN_SECRET_LENGTH_IN_NAMES = 12
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|(api|access|private|service_account|signing)_?key|^key$"
     r"|credential|authorization|cookie|session",
@@ -39,8 +41,9 @@ class Redactor:
         longest_first = sorted(
             (s for s in spellings if len(s) >= MIN_SECRET_LENGTH), key=len, reverse=True
         )
-        self._pattern = (
-            re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = _pattern_of(longest_first)
+        self._pattern_in_names = _pattern_of(
+            [secret for secret in longest_first if len(secret) >= MIN_SECRET_LENGTH_IN_NAMES]
         )
 
     def mask_text(self, value: str) -> str:
@@ -55,6 +58,15 @@ class Redactor:
         """Mask the known secrets in records. Other texts of records stay as they are."""
         pattern = self._pattern
         return _with_texts(records, partial(pattern.sub, MASK)) if pattern else records
+
+    def mask_names(self, streams: Any) -> Any:
+        """Mask the long secrets in the names of streams and columns, which a server may have sent back."""
+        pattern = self._pattern_in_names
+        return _with_texts(streams, partial(pattern.sub, MASK)) if pattern else streams
+
+
+def _pattern_of(secrets: list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(re.escape, secrets))) if secrets else None
 
 
 def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
