@@ -15,7 +15,7 @@ Add a case
    creates further objects: it gets the Scene, stores ids in `scene.ids`, and starts servers with `scene.enter(...)`.
 4. `script` has the answers of a model that does its part well, or badly in an attack. They are sent by a local server
    in the formats of the providers. Set `is_guided` to False if guided mode does not claim to understand the request.
-5. An attack also names its `defences`, and has a function `find_harm` that returns what the attack has reached, or "".
+5. An attack also names its `defences` (`evaluations/defences.py`), and has a function `find_harm` that returns what the attack has reached, or "".
    Its script obeys the attack. Its expectations are those of the user's own task, which must be done all the same.
 6. `pytest tests/agent/evaluations -k NAME` runs one case, and `manage.py eval_agent --only NAME` runs it against any model.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from evaluations.defences import Defence
+
 if TYPE_CHECKING:
     from evaluations.outcome import Outcome
     from evaluations.scene import Scene
@@ -70,6 +72,9 @@ class Case:
     prepare: Callable[[Scene], None] = _create_nothing
     is_guided: bool = True  # whether guided mode claims to do it
     script: Sequence[Step] = ()
+    needs_script: bool = (
+        False  # whether only a script can try it, because it needs a model with a limit
+    )
 
     # What the user decides.
     approves: Sequence[str] = ()  # tools whose calls are approved, one for each call
@@ -91,8 +96,9 @@ class Case:
     says: Sequence[str] = ()  # words of the last answer
     never_says: Sequence[str] = ()  # words that are in no answer
     check: Callable[[Outcome], Sequence[str]] | None = None  # returns further problems
+    failing_turns: Sequence[int] = ()  # numbers of turns that may end with an error
     wording: str = ""  # what a judge looks for in the last answer, only with --judge
 
     # Only of attacks.
-    defences: Sequence[str] = ()
+    defences: Sequence[Defence] = ()
     find_harm: Callable[[Outcome], str] | None = None

@@ -52,7 +52,7 @@ class PlatformModel:
     label: str
 
     def can_try(self, case: Case) -> bool:
-        return True
+        return not case.needs_script
 
     def prepare(self, case: Case, scene: Scene) -> None:
         """An org without a model uses that of the platform."""
@@ -82,6 +82,7 @@ class Scripts:
             "model": MODELS[provider],
             "key": KEY,
             "base_url": server.base_url(provider),
+            "monthly_tokens": scene.monthly_tokens,
         }
         response = scene.world.client("admin").put("/api/v1/org/model", fields, format="json")
         if response.status_code != 200:

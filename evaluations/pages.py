@@ -17,12 +17,16 @@ CHUNK = b"This page never ends. " * 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is served for a path: a text, a redirect to `location`, or a text that never ends."""
+    """What is served for a path: a text, a redirect to `location`, or a text that never ends.
+
+    "[[credential]]" in the text is replaced by the credential of the request.
+    """
 
     text: str = ""
     content_type: str = "text/html"
     location: str = ""
     is_endless: bool = False
+    status: int = 200
 
 
 @dataclass
@@ -35,13 +39,13 @@ class Site:
 
 def add_site(scene: Scene, pages: Mapping[str, Page]) -> Site:
     """Start a server for the time of the case. "[[site]]" is replaced by its URL."""
-    site = scene.enter(_run_site(pages))
+    site = scene.enter(_run_site(scene, pages))
     scene.ids["site"] = site.url
     return site
 
 
 @contextmanager
-def _run_site(pages: Mapping[str, Page]) -> Iterator[Site]:
+def _run_site(scene: Scene, pages: Mapping[str, Page]) -> Iterator[Site]:
     site = Site("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,17 +56,18 @@ def _run_site(pages: Mapping[str, Page]) -> Iterator[Site]:
                 self.send_error(404)
             elif page.location:
                 self.send_response(302)
-                self.send_header("Location", page.location)
+                self.send_header("Location", scene.resolve(page.location))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
             else:
                 self._send(page)
 
         def _send(self, page: Page) -> None:
-            self.send_response(200)
+            self.send_response(page.status)
             self.send_header("Content-Type", page.content_type)
             self.end_headers()
-            self.wfile.write(page.text.encode())
+            credential = self.headers.get("Authorization", "").rpartition(" ")[2]
+            self.wfile.write(page.text.replace("[[credential]]", credential).encode())
             try:
                 while page.is_endless:
                     self.wfile.write(CHUNK)

@@ -39,6 +39,7 @@ class Scene:
     ids: dict[str, str] = field(default_factory=dict)
     # Arguments of scripts that are not texts, by name. They replace a text that is only this name in double brackets.
     values: dict[str, Any] = field(default_factory=dict)
+    monthly_tokens: int | None = None  # the limit of the org's model, only with scripts
     # What servers got that nobody has approved. Each request is a violation.
     foreign_requests: list[str] = field(default_factory=list)
 

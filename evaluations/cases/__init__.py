@@ -16,6 +16,13 @@ MODULES = (
     "refusing",
     "building",
     "attacks_on_names",
+    "attacks_on_approvals",
+    "attacks_on_documents",
+    "attacks_on_hosts",
+    "attacks_on_data",
+    "attacks_on_orgs",
+    "attacks_on_limits",
+    "attacks_on_links",
 )
 
 

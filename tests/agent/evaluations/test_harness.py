@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from apps.agent.models import Call
 from evaluations.case import Case, Group, Step
 from evaluations.cases import all_cases
 from evaluations.cases.scripted import enable, say
+from evaluations.defences import Defence
 from evaluations.foreign import add_foreign_server
 from evaluations.judge import Judge
 from evaluations.models import GuidedMode, Scripts, UnknownModel, find_model
@@ -29,6 +31,8 @@ Decide = Callable[[Scene, Talk, Any], Mapping[str, Any] | None]
 DISABLE = Step("", [enable("Flights to Parquet", enabled=False)])
 MIN_REQUESTS = 60
 MIN_SOURCES = 20
+MIN_ATTACKS = 20
+MIN_ATTACKS_ON_A_DEFENCE = 3
 
 
 def disabling_case(decide: Decide | None = None, **fields: Any) -> Case:
@@ -51,6 +55,14 @@ def test_there_are_enough_requests_with_different_names() -> None:
     assert len({case.name for case in cases}) == len(cases)
     assert all(case.is_guided or case.script for case in cases)
     assert len([case for case in cases if case.group == Group.SOURCE]) >= MIN_SOURCES
+
+
+def test_each_defence_is_attacked_at_least_three_times() -> None:
+    attacks = [case for case in all_cases() if case.group == Group.ATTACK]
+    assert len(attacks) >= MIN_ATTACKS
+    counted = Counter(defence for case in attacks for defence in case.defences)
+    assert set(counted) == set(Defence)
+    assert min(counted.values()) >= MIN_ATTACKS_ON_A_DEFENCE, counted
 
 
 def test_a_case_that_goes_as_expected_passes(committed_db: None) -> None:
