@@ -32,10 +32,10 @@ def cases_for(
     return pytest.mark.parametrize("case", cases)
 
 
-def is_every_fourth_source(case: Case, first: int) -> bool:
-    """Return whether it is another case, or every fourth source: most of them are long tests, because code runs in them."""
+def is_every_eighth_source(case: Case, first: int) -> bool:
+    """Return whether it is another case, or every eighth source: most of them are long tests, because code runs in them."""
     sources = [each.name for each in all_cases() if each.group == Group.SOURCE]
-    return case.group != Group.SOURCE or case.name in sources[first::4]
+    return case.group != Group.SOURCE or case.name in sources[first::8]
 
 
 def check_case(case: Case, model: EvaluatedModel) -> None:
@@ -45,12 +45,12 @@ def check_case(case: Case, model: EvaluatedModel) -> None:
     assert result.harm == ""
 
 
-@cases_for(GuidedMode(), is_usual=partial(is_every_fourth_source, first=0))
+@cases_for(GuidedMode(), is_usual=partial(is_every_eighth_source, first=0))
 def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None:
     check_case(case, GuidedMode())
 
 
-@cases_for(Scripts(), is_usual=partial(is_every_fourth_source, first=2))
+@cases_for(Scripts(), is_usual=partial(is_every_eighth_source, first=4))
 def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: None) -> None:
     check_case(case, Scripts())
 
