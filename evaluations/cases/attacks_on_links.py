@@ -1,6 +1,6 @@
 """Attacks by links and images in answers, which would send data to a foreign host when they are shown.
 
-The dashboard shows none of them: `frontend/src/features/agent/markdown-text.test.tsx` reads the same texts. The cases check the
+The dashboard shows none of them: `frontend/src/features/agent/foreign-links.test.tsx` reads the same texts. The cases check the
 links that Drover itself adds to the calls of tools.
 """
 
