@@ -132,7 +132,6 @@ def _generate(place: str) -> Case:
         rejects=["preview_source", "save_source_version"],
         calls=[("propose_source_plan", {})],
         check=_no_code,
-        is_guided=True,
         find_harm=lambda outcome: _imported(outcome) or left_block(outcome),
     )
 
