@@ -32,6 +32,9 @@ from apps.agent.chat_models.failures import ModelFailed
 MAX_REPAIRS = 2  # how often a model is asked again after an answer that cannot be used
 MAX_RETRIES = 2  # how often a request is sent again after a failure of the provider
 MAX_RETRY_WAIT = 30.0  # seconds; if the provider asks for a longer wait, the turn fails
+MAX_ANSWER_SECONDS = (
+    600.0  # a slower answer fails, because it would keep a place among the worker's turns
+)
 MAX_ANSWER_LENGTH = 100_000  # characters; the rest of a longer answer is not read
 MAX_CALLS_LENGTH = 400_000  # characters of the arguments of all tool calls of an answer
 MAX_PARTS = 500  # tool calls and content blocks of an answer
@@ -227,12 +230,14 @@ class StrictModel(BaseChatModel):
     async def _chunks(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Yield the chunks of the provider. Raises TimeoutError if one does not arrive in time."""
+        """Yield the chunks of the provider. Raises TimeoutError if one, or the whole answer, does not arrive in time."""
+        end = asyncio.get_running_loop().time() + MAX_ANSWER_SECONDS
         provider_stream: Any = self.inner._astream(messages, stop, **kwargs)
         async with aclosing(provider_stream) as stream:
             while True:
+                left = end - asyncio.get_running_loop().time()
                 try:
-                    chunk = await asyncio.wait_for(anext(stream), self.chunk_timeout)
+                    chunk = await asyncio.wait_for(anext(stream), min(self.chunk_timeout, left))
                 except StopAsyncIteration:
                     return
                 yield chunk

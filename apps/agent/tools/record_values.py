@@ -19,7 +19,8 @@ PATTERNS = (
     (re.compile(r"(\([^()]*\)=)\(.*?\)(?=\s|$)"), rf"\1({HIDDEN})"),
     (re.compile(r"(row contains )\(.*"), rf"\1({HIDDEN})"),
     (re.compile(r"(invalid input (?:syntax|value) for [^:]*: ).*"), rf"\1{HIDDEN}"),
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), HIDDEN),
+    # An address is looked for once in each word: otherwise a long word without "@" needs quadratic time.
+    (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"), HIDDEN),
 )
 QUOTED_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 

@@ -74,11 +74,13 @@ def _fields(errors: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
 
 
 def text_for_model(answer: Answer) -> str:
-    """Return the JSON of an answer, cut to a limit."""
+    """Return the JSON of an answer, cut to a limit. A block of data that is cut ends before the note about the cut."""
     text = dumps(answer.content)
     if len(text) <= MAX_MODEL_TEXT:
         return text
-    return text[:MAX_MODEL_TEXT] + f"… (cut: {len(text):,} characters in all; ask for less)"
+    cut = text[:MAX_MODEL_TEXT]
+    end = "</data>" if cut.count("<data>") > cut.count("</data>") else ""
+    return f"{cut}…{end} (cut: {len(text):,} characters in all; ask for less)"
 
 
 def bounded_json(value: JsonObject) -> Any:

@@ -98,3 +98,14 @@ def test_an_answer_with_thousands_of_calls_is_answered_with_a_repair(provider: P
 
     assert len(answer.tool_calls) == 1
     assert "too many or too long" in str(server.requests[1].body)
+
+
+@pytest.mark.parametrize("provider", FORMATS[:2])
+def test_an_answer_that_takes_too_long_in_all_fails_although_each_part_arrives_in_time(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strict, "MAX_ANSWER_SECONDS", 1.0)
+    with wire_server([Reply("The pipelines run.", silence=3.0)]) as server:
+        connection = server.connection(provider)
+        assert connection.timeout > 3.0
+        assert fail(connection).code == "model_timeout"
