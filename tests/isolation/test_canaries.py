@@ -144,6 +144,7 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
         "scim": f"scim {SECRET}",
         "git token": f"git {SECRET}",
         "model key": f"model-{SECRET}",
+        "preview token": f"preview-{SECRET}",
     }
     responses: list[Any] = []
     jobs: list[str] = []
@@ -220,6 +221,14 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
     call_without_secret("put", "org/identity-provider", provider)
     model = {"provider": "anthropic", "model": "claude", "key": secrets["model key"]}
     call_without_secret("put", "org/model", model)
+    conversation = call_without_secret("post", "agent/conversations", {}, status=201)["id"]
+    settings_of_preview = {
+        "config": {"token": secrets["preview token"]},
+        "hosts": ["api.example.com"],
+    }
+    path = f"agent/conversations/{conversation}/source-settings"
+    call_without_secret("put", path, settings_of_preview, status=204)
+    call_without_secret("get", f"agent/conversations/{conversation}")
     user = {"schemas": [SCIM_USER], "userName": "eve@example.com", "password": secrets["scim"]}
     call_without_secret("post", "scim/v2/Users", user, status=201)
     for number, message in enumerate(deliver_mail()):
@@ -242,6 +251,7 @@ READ_PATHS = (
     "org/identity-provider",
     "org/model",
     "agent/status",
+    "agent/conversations/export",
     "org/scim/groups",
     "scim/v2/Users",
     "repositories",

@@ -91,7 +91,7 @@ def test_longer_turns_and_answers_are_noticed(
 def test_tokens_beyond_the_budget_are_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budgets, "require_tokens", lambda org_id: None)
+    monkeypatch.setattr(budgets.Budget, "is_used_up", False)
     assert run_attack("tokens-of-a-loop").harm.endswith("tokens were used")
 
 
