@@ -49,7 +49,7 @@ def _web() -> None:
     from django.urls import get_resolver
 
     get_wsgi_application()
-    for module in ("a2wsgi", "uvicorn", "apps.live.streams", "apps.live.tickets"):
+    for module in ("a2wsgi", "uvicorn.server", "apps.live.streams", "apps.live.tickets"):
         import_module(module)
     len(get_resolver().url_patterns)  # imports all views
 

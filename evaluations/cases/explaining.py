@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluations.case import Case, Group, Step
-from evaluations.cases.scripted import say, update
+from evaluations.cases.scripted import enable, say, update
 from evaluations.scene import Scene
 from tests.agent.tools import runs as run_states
 
@@ -57,10 +57,13 @@ CASES = (
         group=Group.EXPLAIN,
         messages=['why does "Orders hourly" not run?'],
         calls=[("explain_pipeline", {"pipeline_id": f"[[{ORDERS}]]"})],
-        says=["disabled", f"/pipelines/[[{ORDERS}]]"],
+        approves=["set_pipeline_enabled"],
+        changes={ORDERS: {"enabled": True}},
+        says=["enabled"],
         script=(
             Step("", [("explain_pipeline", {"pipeline_id": f"[[{ORDERS}]]"})]),
-            say(f"It is disabled, see [its page](/pipelines/[[{ORDERS}]])."),
+            Step("It is disabled. ", [enable(ORDERS, enabled=True)]),
+            say(f"It is enabled now, see [its page](/pipelines/[[{ORDERS}]])."),
         ),
     ),
     Case(

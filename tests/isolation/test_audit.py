@@ -37,6 +37,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",
     "schedules_preview": "Computes the next slots of a schedule.",
+    "org_model_check": "Here the response is 422, because a check takes seconds. For its event see tests/agent/chat_models/test_check_route.py.",
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
