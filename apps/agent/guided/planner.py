@@ -16,7 +16,6 @@ from apps.agent.guided.intents import (
     schedules,
     sources,
 )
-from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import (
     AddStreams,
     ChangeSchedule,
@@ -69,14 +68,14 @@ def next_step(messages: Sequence[BaseMessage]) -> Step:
 
 
 def _step(turn: Turn) -> Step:
-    request = read_request(turn.request)
+    request = sources.read_in_builder(turn, turn.request)
     for _ in range(MAX_REQUESTS):
         try:
             return Step(_answer(turn, request))
         except StepTaken as taken:
             return taken.step
         except OtherRequest as other:
-            request = read_request(other.text)
+            request = sources.read_in_builder(turn, other.text)
     return Step("Please begin again with one request.")
 
 

@@ -95,7 +95,7 @@ class Turn:
         self.earlier = messages[: len(messages) - len(self.messages)]
         self._answers = _answers(self.messages)
         self._used = 0  # calls that the intent has made in this step
-        self._is_in_builder = self._attached("graph") == Graph.SOURCE_BUILDER
+        self.is_in_builder = self._attached("graph") == Graph.SOURCE_BUILDER
 
     @property
     def request(self) -> str:
@@ -118,15 +118,15 @@ class Turn:
 
     def enter_source_builder(self) -> None:
         """Hand the turn over to the source builder, unless it has it already."""
-        if not self._is_in_builder:
+        if not self.is_in_builder:
             self.read("start_source_builder", {})
-        self._is_in_builder = True
+        self.is_in_builder = True
 
     def leave_source_builder(self) -> None:
         """Hand the turn back to the main agent, unless it has it already."""
-        if self._is_in_builder:
+        if self.is_in_builder:
             self.read("leave_source_builder", {})
-        self._is_in_builder = False
+        self.is_in_builder = False
 
     @property
     def is_first_answer(self) -> bool:

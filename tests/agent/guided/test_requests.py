@@ -383,6 +383,31 @@ def test_a_source_can_be_saved_after_a_failed_preview_but_not_without_an_answer(
     assert "save_source_version" not in Talk(failing_previews=9).ask(MAKE_SOURCE, "stop").tools
 
 
+def test_try_again_as_the_answer_to_a_failed_preview_previews_again() -> None:
+    talk = Talk(failing_previews=1).ask(MAKE_SOURCE, "try again")
+    assert talk.tools.count("preview_source") == 2
+    assert talk.last[0] == "save_source_version"
+
+
+@pytest.mark.parametrize("text", ["try again", "Please try again.", "retry"])
+def test_try_again_in_the_source_builder_makes_the_source_again(text: str) -> None:
+    talk = Talk(rejects=True).ask(MAKE_SOURCE)
+    talk.graph, talk.rejects = "source_builder", False
+    talk.ask(text)
+    assert talk.tools[:3] == ["start_source_builder", "fetch_documentation", "fetch_documentation"]
+    assert talk.calls[1] == talk.calls[2]
+    assert talk.last[0] == "save_source_version"
+    assert "leave_source_builder" not in talk.tools
+
+
+def test_try_again_with_the_name_of_a_pipeline_leaves_the_source_builder() -> None:
+    talk = Talk()
+    talk.graph = "source_builder"
+    talk.ask("try weather again")
+    assert talk.tools[0] == "leave_source_builder"
+    assert talk.last[0] == "retry_run"
+
+
 def test_a_page_without_a_plan_is_handed_back() -> None:
     pytest.importorskip("apps.agent.tools.save_source_version.tool")
     talk = Talk().ask("make a source from https://api.example.com/docs")

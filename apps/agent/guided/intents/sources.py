@@ -5,18 +5,40 @@ Without a language model there is nobody who repairs code, so a document of anot
 
 from __future__ import annotations
 
-from apps.agent.guided.requests import MakeSource
-from apps.agent.guided.turns import ToolAnswer, Turn
+from langchain_core.messages import HumanMessage
+
+from apps.agent.guided.reading import read_request
+from apps.agent.guided.requests import ChangeState, MakeSource, Request
+from apps.agent.guided.turns import OtherRequest, ToolAnswer, Turn
 from apps.agent.sources import marking
 
 NO_PLAN = (
     "This document is not an OpenAPI or Swagger document or a Postman collection. Guided mode cannot make a source from"
     " other documentation: that needs a language model, which an admin can choose in the settings."
 )
+TRY_AGAIN = ChangeState("retry")  # without the name of a pipeline
 MAX_PREVIEWS = 3  # in a turn
 AFTER_FAILED_PREVIEW = ("Preview again, for example with other settings", "Save it all the same")
 NOT_SAVED = "Nothing was saved. You can change the code in the editor and preview it there."
 TOO_LARGE = "The document describes too many streams for me: upload one with fewer paths, or write the source yourself."
+
+
+def read_in_builder(turn: Turn, text: str) -> Request:
+    """Return the request of a message. In the source builder, "try again" makes the source again."""
+    request = read_request(text)
+    if turn.is_in_builder and request == TRY_AGAIN:
+        return _last_source_request(turn)
+    return request
+
+
+def _last_source_request(turn: Turn) -> MakeSource:
+    """Return the user's newest request for a source. Without one, the newest document is used."""
+    for message in reversed(turn.earlier):
+        if isinstance(message, HumanMessage):
+            request = read_request(str(message.text))
+            if isinstance(request, MakeSource):
+                return request
+    return MakeSource()
 
 
 def make_source(turn: Turn, request: MakeSource) -> str:
@@ -67,12 +89,21 @@ def _preview(turn: Turn, code: str, stream: str) -> None:
         if answer.ok:
             return
         question = f"{_failure(answer)} What do you want to do?"
-        if turn.choose(question, AFTER_FAILED_PREVIEW) == 1:
+        if not _wants_other_preview(turn, question):
             return
         text = 'If the settings were wrong, choose "Enter other settings".'
     answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
     if not answer.ok:
         raise turn.end(f"{_failure(answer)} {NOT_SAVED}")
+
+
+def _wants_other_preview(turn: Turn, question: str) -> bool:
+    try:
+        return turn.choose(question, AFTER_FAILED_PREVIEW) == 0
+    except OtherRequest as other:
+        if read_request(other.text) == TRY_AGAIN:
+            return True
+        raise
 
 
 def _failure(answer: ToolAnswer) -> str:
