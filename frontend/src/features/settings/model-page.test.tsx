@@ -93,6 +93,18 @@ afterEach(() => {
 });
 
 describe("the test of a language model", () => {
+  it("clears its results when a field is changed", async () => {
+    show();
+    await userEvent.click(await screen.findByRole("button", { name: "Test" }));
+    await screen.findByRole("list", { name: "Results of the test" });
+    await userEvent.type(screen.getByRole("textbox", { name: "Model" }), "2");
+    expect(screen.queryByRole("list", { name: "Results of the test" })).toBeNull();
+    await userEvent.click(screen.getByRole("button", { name: "Test" }));
+    await screen.findByRole("list", { name: "Results of the test" });
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: "Provider" }), "google");
+    expect(screen.queryByRole("list", { name: "Results of the test" })).toBeNull();
+  });
+
   it("sends the settings of the form without an empty key, and shows each result in words", async () => {
     show();
     await userEvent.click(await screen.findByRole("button", { name: "Test" }));

@@ -135,8 +135,13 @@ function ModelForm({ model }: { model: OwnModel | null }) {
     check.mutate(draftOf(provider, new FormData(form.current!)));
   }
 
+  /** The results of a test are about the settings that were tested. */
+  function clearResults() {
+    if (!check.isIdle) check.reset();
+  }
+
   return (
-    <form ref={form} className="grid max-w-xl gap-4" onSubmit={submit}>
+    <form ref={form} className="grid max-w-xl gap-4" onSubmit={submit} onChange={clearResults}>
       <Field label="Provider" error={errors.provider}>
         {(control) => (
           <select
