@@ -126,6 +126,8 @@ def look_at_it_on_a_phone_and_in_the_dark(page: Page, screenshots: Path) -> None
     page.emulate_media(color_scheme="dark")
     page.reload()  # so that no transition of colors is under way when the contrast is checked
     expect(page.get_by_role("article", name="Message 3")).to_be_visible()
+    main = page.get_by_role("navigation", name="Main")
+    expect(main.get_by_role("link", name="Agent")).to_be_in_viewport()
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "agent-page-phone-dark.png")

@@ -110,7 +110,11 @@ function ConversationList({ openId }: { openId: string | null }) {
     return <p className="px-4 pb-4 text-soft">Your conversations will be listed here.</p>;
   }
   return (
-    <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3">
+    // In a narrow window the end of the list fades, so that no line of text is cut.
+    <nav
+      aria-label="Conversations"
+      className="min-h-0 overflow-y-auto px-2 pb-3 max-md:[mask-image:linear-gradient(to_top,transparent,black_2rem)] max-md:pb-8"
+    >
       <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
           <li key={row.id} className="min-w-0">

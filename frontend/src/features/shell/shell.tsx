@@ -64,7 +64,11 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           </Link>
           <OrganizationMenu />
         </div>
-        <nav aria-label="Main" className="flex gap-0.5 lg:flex-col">
+        {/* In a narrow window the links scroll sideways if they need more room than there is. */}
+        <nav
+          aria-label="Main"
+          className="flex gap-0.5 max-lg:min-w-0 max-lg:overflow-x-auto max-lg:p-0.5 max-sm:gap-0 max-sm:text-[0.8125rem] lg:flex-col"
+        >
           <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
             Pipelines
           </NavLink>
@@ -78,7 +82,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
             </span>
           </NavLink>
           {canUseAgent && (
-            <NavLink to="/agent" keys="g a" icon={<AgentIcon />} className="max-sm:hidden">
+            <NavLink to="/agent" keys="g a" icon={<AgentIcon />}>
               Agent
             </NavLink>
           )}
@@ -86,7 +90,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
             Settings
           </NavLink>
         </nav>
-        <div className="ml-auto flex items-center gap-1 max-sm:gap-0 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
+        <div className="ml-auto flex shrink-0 items-center gap-1 max-sm:gap-0 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
           {canUseAgent && !isAgentPage && <AgentButton isOpen={isPanelOpen} />}
           <UserMenu />
         </div>
