@@ -179,7 +179,7 @@ def test_an_approved_proposal_creates_disabled_pipelines(
     work(world, conversation)
     request = show(client, conversation)["items"][-1]
     facts = {fact["label"]: fact["value"] for fact in request["card"]["facts"]}
-    assert facts["Schedule"] == "Monday to Friday at 06:00 (Europe/Paris)"
+    assert facts["Schedule"] == "Weekdays at 06:00 (Europe/Paris)"
     assert client.get("/api/v1/pipelines").json()["count"] == 0
     edited = {"pipelines": [{**proposal, "name": "renamed"}]}
     response = decide(client, conversation, request["id"], decision="edit", arguments=edited)

@@ -24,4 +24,4 @@ def facts_of_schedule(
     facts = [(label, words.describe(plan))]
     if plan.cron:
         facts.append(("Cron", f"{plan.cron} ({plan.timezone})"))
-    return [*facts, ("Next times", ", ".join(f"{at:%Y-%m-%d %H:%M} UTC" for at in times))]
+    return [*facts, ("Next times", words.describe_times(times, plan.timezone))]

@@ -1,8 +1,14 @@
-"""Describe a schedule in words, such as "Every 6 hours" or "Daily at 06:00 (Europe/Paris)"."""
+"""Describe a schedule in words, such as "Every 6 hours" or "Daily at 06:00 (Europe/Paris)".
+
+The dashboard uses the same words: frontend/src/format/schedule.ts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from apps.pipelines.schedules.times import ScheduleLike
 
@@ -15,6 +21,12 @@ def describe(schedule: ScheduleLike) -> str:
     if schedule.interval_seconds:
         return _interval(schedule.interval_seconds)
     return f"{_cron(schedule.cron)} ({schedule.timezone})"
+
+
+def describe_times(times: Iterable[datetime], zone: str) -> str:
+    """Return the times in this time zone. A line does not break between a date and its time."""
+    local_times = [at.astimezone(ZoneInfo(zone)) for at in times]
+    return ", ".join(at.strftime("%Y-%m-%d\u00a0%H:%M") for at in local_times) + f" ({zone})"
 
 
 def _interval(seconds: int) -> str:
@@ -52,9 +64,9 @@ def _daily(cron: str, at: str, day: str, weekday: str) -> str:
         case "*", "*":
             return f"Daily at {at}"
         case "*", "1-5":
-            return f"Monday to Friday at {at}"
+            return f"Weekdays at {at}"
         case "*", _ if weekday.isdigit() and int(weekday) < len(DAYS):
-            return f"Every {DAYS[int(weekday)]} at {at}"
+            return f"{DAYS[int(weekday)]}s at {at}"
         case _, "*" if day.isdigit():
             return f"Monthly on day {int(day)} at {at}"
     return f"Cron {cron}"

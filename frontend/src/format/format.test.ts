@@ -65,20 +65,20 @@ describe("relative times", () => {
 
 describe("schedules", () => {
   it.each([
-    ["* * * * *", "Every minute"],
-    ["*/15 * * * *", "Every 15 minutes"],
-    ["0 * * * *", "Every hour"],
-    ["5 * * * *", "Hourly at :05"],
-    ["0 */6 * * *", "Every 6 hours"],
-    ["30 */6 * * *", "Every 6 hours at :30"],
-    ["0 9 * * *", "Daily at 09:00 UTC"],
-    ["0 6,18 * * *", "Daily at 06:00 and 18:00 UTC"],
-    ["0 9 * * 1-5", "Weekdays at 09:00 UTC"],
-    ["0 9 * * 1", "Mondays at 09:00 UTC"],
-    ["0 9 * * mon,wed,fri", "Mondays, Wednesdays and Fridays at 09:00 UTC"],
-    ["0 9 * * 7", "Sundays at 09:00 UTC"],
-    ["30 2 1 * *", "Monthly on day 1 at 02:30 UTC"],
-    ["0 0 24 12 *", "Every 24 December at 00:00 UTC"],
+    ["* * * * *", "Every minute (UTC)"],
+    ["*/15 * * * *", "Every 15 minutes (UTC)"],
+    ["0 * * * *", "Hourly at minute 0 (UTC)"],
+    ["5 * * * *", "Hourly at minute 5 (UTC)"],
+    ["0 */6 * * *", "Every 6 hours at minute 0 (UTC)"],
+    ["30 */6 * * *", "Every 6 hours at minute 30 (UTC)"],
+    ["0 9 * * *", "Daily at 09:00 (UTC)"],
+    ["0 6,18 * * *", "Daily at 06:00 and 18:00 (UTC)"],
+    ["0 9 * * 1-5", "Weekdays at 09:00 (UTC)"],
+    ["0 9 * * 1", "Mondays at 09:00 (UTC)"],
+    ["0 9 * * mon,wed,fri", "Mondays, Wednesdays and Fridays at 09:00 (UTC)"],
+    ["0 9 * * 7", "Sundays at 09:00 (UTC)"],
+    ["30 2 1 * *", "Monthly on day 1 at 02:30 (UTC)"],
+    ["0 0 24 12 *", "Every 24 December at 00:00 (UTC)"],
   ])("describes %s as %s", (cron, words) => {
     expect(cronInWords(cron)).toBe(words);
   });
@@ -95,7 +95,7 @@ describe("schedules", () => {
     expect(scheduleInWords({ interval_seconds: 60 })).toBe("Every minute");
     expect(scheduleInWords({ interval_seconds: 5400 })).toBe("Every 90 minutes");
     expect(scheduleInWords({ cron: "0 9 * * *", timezone: "America/New_York" })).toBe(
-      "Daily at 09:00, America/New York",
+      "Daily at 09:00 (America/New_York)",
     );
     expect(scheduleInWords(null)).toBe("Manual");
   });

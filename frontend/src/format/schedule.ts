@@ -21,7 +21,7 @@ const MONTHS = [
 ];
 const DAY_ABBREVIATIONS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/** Describes a schedule in words. A cron expression without a short description is returned unchanged. */
+/** Describes a schedule in the words of `apps/pipelines/schedules/words.py`. A cron expression without a short description is returned unchanged. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
   if (!schedule) return "Manual";
   if (schedule.interval_seconds) return `Every ${intervalInWords(schedule.interval_seconds)}`;
@@ -50,16 +50,19 @@ export function cronInWords(cron: string, timezone = "UTC"): string {
   const [minute, hour, day, month, weekday] = fields as [string, string, string, string, string];
 
   const isEveryDay = day === "*" && month === "*" && weekday === "*";
-  if (isEveryDay && hour === "*") return minutesInWords(minute) ?? unchangedText;
+  if (isEveryDay && hour === "*") {
+    const minutes = minutesInWords(minute);
+    return minutes ? `${minutes} (${timezone})` : unchangedText;
+  }
   if (isEveryDay && isNumber(minute)) {
     const hours = hoursInWords(Number(minute), hour);
-    if (hours) return hours;
+    if (hours) return `${hours} (${timezone})`;
   }
 
   const times = timesInWords(minute, hour);
   const days = daysInWords(day, month, weekday);
   if (!times || !days) return unchangedText;
-  return `${days} at ${times}${timezone === "UTC" ? " UTC" : `, ${zoneName(timezone)}`}`;
+  return `${days} at ${times} (${timezone})`;
 }
 
 function minutesInWords(minute: string): string | null {
@@ -67,14 +70,13 @@ function minutesInWords(minute: string): string | null {
   const step = evenStep(minute, 60);
   if (step) return step === 1 ? "Every minute" : `Every ${step} minutes`;
   if (!isNumber(minute)) return null;
-  return minute === "0" ? "Every hour" : `Hourly at :${pad(minute)}`;
+  return `Hourly at minute ${Number(minute)}`;
 }
 
 function hoursInWords(minute: number, hour: string): string | null {
   const step = evenStep(hour, 24);
   if (!step) return null;
-  const words = step === 1 ? "Every hour" : `Every ${step} hours`;
-  return minute === 0 ? words : `${words} at :${pad(minute)}`;
+  return step === 1 ? `Hourly at minute ${minute}` : `Every ${step} hours at minute ${minute}`;
 }
 
 // Returns the step of a field such as "*/15", or null. A step that does not divide `cycle` (7 of 60) gives null.
@@ -119,10 +121,6 @@ function weekdayInWords(weekday: string): string | null {
 function weekdayName(text: string): string | null {
   const index = isNumber(text) ? Number(text) % 7 : DAY_ABBREVIATIONS.indexOf(text);
   return DAYS[index] ?? null;
-}
-
-function zoneName(timezone: string): string {
-  return timezone.replaceAll("_", " ");
 }
 
 function isNumber(text: string): boolean {

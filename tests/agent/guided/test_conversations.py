@@ -60,7 +60,7 @@ def test_from_one_sentence_to_a_running_pipeline(world: World) -> None:
     assert turn["status"] == "waiting", turn
     assert "not a language model" in turn["items"][0]["text"]
     facts = {fact["label"]: fact["value"] for fact in talk.open_request()["card"]["facts"]}
-    assert facts["Schedule"] == "Monday to Friday at 07:30 (Europe/Berlin)"
+    assert facts["Schedule"] == "Weekdays at 07:30 (Europe/Berlin)"
     assert facts["Stream"] == "generated"
     turn = approve(talk)
     assert last_text(turn).startswith("Created Generated to Log.")

@@ -170,7 +170,7 @@ def test_custom_sources_are_listed_with_their_approved_version(
     ("schedule", "words"),
     [
         ("every 6 hours", "Every 6 hours"),
-        ("weekdays at 7:30 in Berlin", "Monday to Friday at 07:30 (Europe/Berlin)"),
+        ("weekdays at 7:30 in Berlin", "Weekdays at 07:30 (Europe/Berlin)"),
         ("0 6 * * *", "Daily at 06:00 (UTC)"),
     ],
 )

@@ -194,7 +194,7 @@ def test_a_paused_schedule_can_be_resumed(world: World) -> None:
 
     assert shown["title"] == "Resume the schedule of flights"
     assert shown["changes"] == [{"field": "schedule.paused", "before": True, "after": False}]
-    assert shown["facts"][0]["value"].endswith("06:00 UTC")
+    assert shown["facts"][0]["value"].endswith("06:00 (UTC)")
 
 
 def test_the_change_that_broke_a_pipeline_can_be_undone(world: World) -> None:

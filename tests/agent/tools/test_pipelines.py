@@ -46,7 +46,7 @@ def test_a_pipeline_is_shown_with_its_schedule_in_words_and_without_secrets(worl
     pipeline = make_pipeline(world, name="orders", config=config, schedule="0 6 * * 1-5")
     answer = use(world, "show_pipeline", Role.VIEWER, pipeline_id=str(pipeline.pk))
 
-    assert answer.content["schedule_in_words"] == "Monday to Friday at 06:00 (UTC)"
+    assert answer.content["schedule_in_words"] == "Weekdays at 06:00 (UTC)"
     assert len(answer.content["next_times"]) == 3
     assert SECRET not in str(answer.content)
     assert answer.links == ({"label": "orders", "path": f"/pipelines/{pipeline.pk}"},)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -164,6 +165,16 @@ def test_the_card_says_what_the_modes_need(world: World, proposal: dict[str, Any
     facts = facts_of(world, {**proposal, "streams": [stream]})
 
     assert facts["Needs"] == "the column id grows with each new or changed row"
+
+
+def test_the_next_times_are_shown_in_the_time_zone_of_the_schedule(
+    world: World, proposal: dict[str, Any]
+) -> None:
+    schedule = {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"}
+    facts = facts_of(world, {**proposal, "schedule": schedule})
+    assert facts["Schedule"] == "Weekdays at 07:30 (Europe/Berlin)"
+    time = r"\d{4}-\d\d-\d\d\u00a007:30"
+    assert re.fullmatch(rf"{time}, {time}, {time} \(Europe/Berlin\)", facts["Next times"])
 
 
 def test_a_pipeline_is_proposed_in_a_domain(world: World, proposal: dict[str, Any]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import ChangeState, ShowPipeline
 from apps.agent.guided.turns import Turn
 from apps.json import JsonObject
+from apps.pipelines.schedules import words
 
 LIVE = ("pending", "running")
 RETRYABLE = ("failed", "cancelled")
@@ -116,15 +118,13 @@ def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
         f"- Schedule: {detail['schedule_in_words']}",
     ]
     if times := detail.get("next_times"):
-        lines.append(f"- Next times: {', '.join(_minute(time) for time in times)} (UTC)")
+        zone = str(detail["schedule"]["timezone"])
+        moments = [datetime.fromisoformat(str(time)) for time in times]
+        lines.append(f"- Next times: {words.describe_times(moments, zone)}")
     last = detail.get("last_run")
     if isinstance(last, dict) and last.get("status"):
         lines.append(f"- Last run: {last['status']}")
     return "\n".join(lines)
-
-
-def _minute(time: Any) -> str:
-    return str(time)[:16].replace("T", " ")
 
 
 _ACTIONS: dict[str, Callable[[Turn, str], str]] = {

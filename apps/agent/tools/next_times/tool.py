@@ -25,9 +25,8 @@ def perform(context: ToolContext, arguments: NextTimes) -> Answer:
         "in_words": words.describe(plan),
         "times": found,
     }
-    return Answer(
-        content, f"{words.describe(plan)}. The next time is {found[0]:%Y-%m-%d %H:%M} UTC."
-    )
+    first = words.describe_times(found[:1], plan.timezone)
+    return Answer(content, f"{words.describe(plan)}. The next time is {first}.")
 
 
 def _plan(arguments: NextTimes) -> Plan:

@@ -6,7 +6,7 @@ from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.set_schedule_paused.arguments import SetSchedulePaused
 from apps.orgs.roles import Permission
-from apps.pipelines.schedules import services
+from apps.pipelines.schedules import services, words
 from apps.pipelines.visibility import find_pipeline
 
 
@@ -37,7 +37,8 @@ def show(context: ToolContext, arguments: SetSchedulePaused) -> Card:
     answer = perform(context, arguments)
     verb = "Pause" if arguments.paused else "Resume"
     next_run_at = answer.content["next_run_at"]
-    next_time = f"{next_run_at:%Y-%m-%d %H:%M} UTC" if next_run_at else "None"
+    zone = before.timezone if before is not None else "UTC"
+    next_time = words.describe_times([next_run_at], zone) if next_run_at else "None"
     change = {"field": "schedule.paused", "before": was_paused, "after": arguments.paused}
     title = f"{verb} the schedule of {answer.content['name']}"
     return Card(title, facts=(("Next run", next_time),), changes=(change,))
