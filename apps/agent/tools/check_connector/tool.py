@@ -13,7 +13,7 @@ from apps.connectors.checks import services as checks
 from apps.engine.answers import CheckAnswer
 from apps.orgs.roles import Permission
 
-WARNING = "Drover connects to the connector's server now, with the stored credentials."
+NOTE = "Drover connects to the connector's server now, with the stored credentials."
 
 
 def perform(context: ToolContext, arguments: CheckConnector) -> SlowAnswer:
@@ -26,8 +26,12 @@ def show(context: ToolContext, arguments: CheckConnector) -> Card:
     connector = services.find_connector(
         org=context.org, by=context.by, connector_id=arguments.connector_id
     )
-    facts = (("Connector", connector_label(connector)), ("Role", connector.role))
-    return Card(f"Check the connector {connector.name}", facts, warnings=(WARNING,))
+    facts = (
+        ("Connector", connector_label(connector)),
+        ("Role", connector.role),
+        ("Note", NOTE),
+    )
+    return Card(f"Check the connector {connector.name}", facts)
 
 
 def _render(context: ToolContext, result: CheckAnswer) -> Answer:

@@ -37,8 +37,9 @@ def show(context: ToolContext, arguments: FetchDocumentation) -> Card:
         ("URL", arguments.url),
         ("Host", fetching.host_of(arguments.url)),
         ("Limits", "2 MB and 30 seconds"),
+        ("Note", NOTHING_SENT),
     )
-    return Card("Fetch documentation", facts, warnings=(NOTHING_SENT,))
+    return Card("Fetch documentation", facts)
 
 
 def needs_no_approval(context: ToolContext, arguments: FetchDocumentation) -> bool:

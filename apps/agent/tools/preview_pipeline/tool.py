@@ -15,6 +15,7 @@ from apps.pipelines.models import Pipeline
 from apps.pipelines.trials import services as trials
 
 MAX_VALUES = 5  # records whose values are sent to the model, if an admin allows it
+NOTE = "Drover connects to the source now, with the stored credentials. Nothing is written."
 VALUES_SENT = "The values of up to five records are sent to the language model."
 VALUES_NOT_SENT = "Only names, types and counts are sent to the language model, no values."
 
@@ -38,9 +39,9 @@ def show(context: ToolContext, arguments: PreviewPipeline) -> Card:
         ("Source", f"{pipeline.source_kind}, stream {pipeline.stream}"),
         ("Records", f"up to {arguments.max_records}"),
         ("Language model", VALUES_SENT if context.values_allowed else VALUES_NOT_SENT),
+        ("Note", NOTE),
     )
-    warning = "Drover connects to the source now, with the stored credentials. Nothing is written."
-    return Card(f"Preview the pipeline {pipeline.name}", facts, warnings=(warning,))
+    return Card(f"Preview the pipeline {pipeline.name}", facts)
 
 
 def _find_pipeline(context: ToolContext, arguments: PreviewPipeline) -> Pipeline:

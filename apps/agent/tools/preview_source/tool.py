@@ -53,9 +53,14 @@ def show(context: ToolContext, arguments: PreviewSource) -> Card:
     _require_stream(arguments.stream, report)
     return Card(
         "Preview the new source",
-        (*facts, ("Hosts", ", ".join(report["hosts"]) or "none"), ("Settings", _names(report))),
+        (
+            *facts,
+            ("Hosts", ", ".join(report["hosts"]) or "none"),
+            ("Settings", _names(report)),
+            ("Note", RUNS_NOW),
+        ),
         changes=({"field": "code", "before": None, "after": arguments.code},),
-        warnings=(RUNS_NOW, *(warning["message"] for warning in report["warnings"])),
+        warnings=tuple(warning["message"] for warning in report["warnings"]),
         form=_form(context, report),
     )
 
@@ -69,7 +74,8 @@ def _card_of_saved_source(
     source = services.find_source(
         org=context.org, by=context.by, source_id=arguments.custom_source_id
     )
-    return Card(f"Preview {source.name}", (("Source", source.name), *facts), warnings=(RUNS_NOW,))
+    shown = (("Source", source.name), *facts, ("Note", RUNS_NOW))
+    return Card(f"Preview {source.name}", shown)
 
 
 def _settings(context: ToolContext, arguments: PreviewSource) -> JsonObject:

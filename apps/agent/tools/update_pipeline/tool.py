@@ -21,6 +21,7 @@ PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts"
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
 SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
 NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
+RUN_NOT_ENDED = "A run has not ended yet. It keeps the settings with which it was started."
 NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
 
 
@@ -45,12 +46,9 @@ def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
     facts: list[tuple[str, str]] = []
     if "schedule" in arguments.model_fields_set:
         facts = facts_of_schedule(context, pipeline, label="Schedule after the change")
-    warnings = (
-        ("A run has not ended yet. It keeps the settings with which it was started.",)
-        if pipeline.last_run_status in services.LIVE_STATUSES
-        else ()
-    )
-    return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown, warnings)
+    if pipeline.last_run_status in services.LIVE_STATUSES:
+        facts.append(("Note", RUN_NOT_ENDED))
+    return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown)
 
 
 def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Change], Pipeline]:
