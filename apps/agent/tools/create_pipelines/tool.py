@@ -10,6 +10,7 @@ from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
 from apps.agent.tools.expected_sizes import Sizes
 from apps.agent.tools.links import connector_label, pipeline_link
+from apps.agent.tools.mode_words import describe_sync_mode, describe_write_mode
 from apps.agent.tools.schedule_facts import facts_of_schedule
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
@@ -74,13 +75,13 @@ def _facts(
         ("Name", created.name),
         ("Source", connector_label(_find_connector(context, proposal.source_connector_id))),
         ("Stream", stream["stream"]),
-        ("Sync mode", _sync_mode(stream)),
+        ("Sync mode", describe_sync_mode(stream)),
         (
             "Destination",
             connector_label(_find_connector(context, proposal.destination_connector_id)),
         ),
         ("Table", stream["table"]),
-        ("Write mode", stream["write_mode"]),
+        ("Write mode", describe_write_mode(stream)),
         *facts_of_schedule(context, created),
         *sizes.facts(proposal.source_connector_id, proposal.streams[0].stream),
         *_needs(stream),
@@ -114,11 +115,6 @@ def _warnings(context: ToolContext, proposal: ProposedPipeline) -> Iterator[str]
 
 def _find_connector(context: ToolContext, connector_id: UUID) -> Connector:
     return connectors.find_connector(org=context.org, by=context.by, connector_id=connector_id)
-
-
-def _sync_mode(stream: StreamDocument) -> str:
-    mode = str(stream["sync_mode"]).replace("_", " ").capitalize()
-    return f"{mode}, cursor {stream['cursor_field']}" if stream["cursor_field"] else mode
 
 
 TOOL = Tool(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import run_link
+from apps.agent.tools.mode_words import describe_write_mode
 from apps.agent.tools.run_pipeline.arguments import RunPipeline
 from apps.orgs.roles import Permission
 from apps.pipelines import visibility
@@ -38,7 +39,7 @@ def _facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], .
         ("Source", f"{pipeline.source_kind}, stream {pipeline.stream}"),
         ("Destination", pipeline.destination_kind),
         ("Table", str(stream["table"])),
-        ("Write mode", str(stream["write_mode"])),
+        ("Write mode", describe_write_mode(stream)),
     )
 
 

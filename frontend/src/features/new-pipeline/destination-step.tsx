@@ -4,6 +4,7 @@ import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import { WRITE_MODES } from "@/format/modes";
 import { CheckSteps } from "./check-steps";
 import { tableName, writeModes, type Draft, type Endpoint, type WriteMode } from "./draft";
 import { EndpointPicker } from "./endpoint-picker";
@@ -27,12 +28,6 @@ interface Props {
   errors: Record<string, string>;
   onDone: (choice: DestinationChoice) => void;
 }
-
-const MODE_LABELS: Record<WriteMode, string> = {
-  replace: "Overwrite table",
-  append: "Append",
-  merge: "Merge on primary key",
-};
 
 export function DestinationStep({ draft, errors, onDone }: Props) {
   const { data: catalogue } = useQuery(catalogueQuery("destination"));
@@ -109,7 +104,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
                 >
                   {modes.map((value) => (
                     <option key={value} value={value}>
-                      {MODE_LABELS[value]}
+                      {WRITE_MODES[value]}
                     </option>
                   ))}
                 </select>

@@ -4,6 +4,7 @@ import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { SYNC_MODES } from "@/format/modes";
 import { countWithNoun } from "@/format/number";
 import type { Draft, SyncMode } from "./draft";
 import { Choice } from "./endpoint-picker";
@@ -105,8 +106,8 @@ function StreamSettings({ stream, onDone }: { stream: StreamInfo; onDone: (choic
               disabled={!supportsIncremental}
               onChange={({ target }) => setSyncMode(target.value as SyncMode)}
             >
-              <option value="full_refresh">Full refresh</option>
-              {supportsIncremental && <option value="incremental">Incremental</option>}
+              <option value="full_refresh">{SYNC_MODES.full_refresh}</option>
+              {supportsIncremental && <option value="incremental">{SYNC_MODES.incremental}</option>}
             </select>
           )}
         </Field>
