@@ -156,7 +156,7 @@ def approve_in_the_list(page: Page, name: str, screenshots: Path) -> None:
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "requests.png")
     requests.get_by_role("link", name=re.compile(re.escape(name))).click()
-    expect(page.get_by_role("region", name="What would change")).to_contain_text("enabled")
+    expect(page.get_by_role("region", name="What would change")).to_contain_text("Enabled")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "request.png")
     page.get_by_role("button", name="Approve").click()

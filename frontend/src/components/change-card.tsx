@@ -1,3 +1,4 @@
+import { fieldInWords, valueInWords } from "@/format/change";
 import { classNames } from "./class-names";
 import { DiffView, FoldedLines } from "./diff-view";
 import { WarningIcon } from "./icons";
@@ -65,9 +66,9 @@ function ChangeView({ field, before, after, diff }: Change) {
   if (diff) return <DiffView label={`Changes of ${field}`} diff={diff} />;
   return (
     <div className="min-w-0 overflow-hidden rounded-control border border-line">
-      <p className="border-b border-line px-2.5 py-1 font-mono text-xs text-soft">{field}</p>
-      <DiffLines sign="-" label="Before" value={before} classes="bg-bad-wash text-bad" />
-      <DiffLines sign="+" label="After" value={after} classes="bg-good-wash text-good" />
+      <p className="border-b border-line px-2.5 py-1 text-xs text-soft">{fieldInWords(field)}</p>
+      <DiffLines sign="-" label="Before" value={valueInWords(field, before)} classes="bg-bad-wash text-bad" />
+      <DiffLines sign="+" label="After" value={valueInWords(field, after)} classes="bg-good-wash text-good" />
     </div>
   );
 }

@@ -62,8 +62,7 @@ def test_the_card_of_a_change_shows_the_difference_and_changes_nothing(world: Wo
     shown = card(world, "update_pipeline", pipeline_id=str(pipeline.pk), **changes)
 
     assert shown["changes"] == [
-        {"field": "schedule.cron", "before": "0 6 * * *", "after": None},
-        {"field": "schedule.interval_seconds", "before": None, "after": 21600},
+        {"field": "schedule", "before": "Daily at 06:00 (UTC)", "after": "Every 6 hours"},
         {"field": "streams.0.table", "before": "generated", "after": "all_flights"},
         {"field": "timeout_seconds", "before": 21600, "after": 7200},
     ]
@@ -83,6 +82,25 @@ def test_a_change_is_made_for_the_member_and_the_audit_log_names_the_agent(world
     represented = event.on_behalf_of or {}
     assert event.actor_kind == "agent"
     assert represented["id"] == str(world.users[Role.MEMBER].pk)
+
+
+def test_the_card_shows_another_time_zone_of_an_interval_although_its_words_stay(
+    world: World,
+) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule={"interval_seconds": 3600})
+    schedule = {"interval_seconds": 3600, "timezone": "Europe/Berlin"}
+    shown = card(world, "update_pipeline", pipeline_id=str(pipeline.pk), schedule=schedule)
+    assert shown["changes"] == [
+        {"field": "schedule.timezone", "before": "UTC", "after": "Europe/Berlin"}
+    ]
+
+
+def test_the_card_shows_a_removed_schedule_in_words(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    shown = card(world, "update_pipeline", pipeline_id=str(pipeline.pk), schedule=None)
+    assert {"field": "schedule", "before": "Daily at 06:00 (UTC)", "after": "Manual"} in shown[
+        "changes"
+    ]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("changes", [{}, {"name": "flights"}])

@@ -20,6 +20,8 @@ from apps.pipelines.services import PipelineChanges
 PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts")
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
 SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
+TIMING_FIELDS = ("schedule", "schedule.cron", "schedule.interval_seconds", "schedule.timezone")
+MANUAL = "Manual"  # the dashboard's word for no schedule
 NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
 RUN_NOT_ENDED = "A run has not ended yet. It keeps the settings with which it was started."
 NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
@@ -39,16 +41,37 @@ def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
 
 
 def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
+    schedule_before = _schedule_in_words(context, _find_pipeline(context, arguments))
     changes, pipeline = _update(context, arguments)
-    shown = tuple(
-        {name: change[name] for name in ("field", "before", "after")} for change in changes
-    )
+    shown = _shown(changes, schedule_before, _schedule_in_words(context, pipeline))
     facts: list[tuple[str, str]] = []
     if "schedule" in arguments.model_fields_set:
         facts = facts_of_schedule(context, pipeline, label="Schedule after the change")
     if pipeline.last_run_status in services.LIVE_STATUSES:
         facts.append(("Note", RUN_NOT_ENDED))
     return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown)
+
+
+def _find_pipeline(context: ToolContext, arguments: UpdatePipeline) -> Pipeline:
+    return visibility.find_pipeline(
+        org=context.org, by=context.by, pipeline_id=arguments.pipeline_id
+    )
+
+
+def _shown(
+    changes: list[Change], schedule_before: str | None, schedule_after: str | None
+) -> tuple[dict[str, object], ...]:
+    """Return the changes of a card. If the schedule in words changes, its times are one change in words."""
+    has_other_times = schedule_before != schedule_after
+    shown: list[dict[str, object]] = [
+        {name: change[name] for name in ("field", "before", "after")}
+        for change in changes
+        if not (has_other_times and change["field"] in TIMING_FIELDS)
+    ]
+    if has_other_times:
+        before, after = schedule_before or MANUAL, schedule_after or MANUAL
+        shown.insert(0, {"field": "schedule", "before": before, "after": after})
+    return tuple(shown)
 
 
 def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Change], Pipeline]:
@@ -58,7 +81,7 @@ def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Chang
         raise Invalid([("", NOTHING_SENT, "required")])
     before = _document(
         context,
-        visibility.find_pipeline(org=context.org, by=context.by, pipeline_id=arguments.pipeline_id),
+        _find_pipeline(context, arguments),
     )
     pipeline = services.update(
         org=context.org,

@@ -69,8 +69,8 @@ describe("an approval", () => {
   it("shows the facts, the exact change and the warnings, and is approved once", async () => {
     show(requestItem());
     const changes = within(screen.getByRole("list", { name: "Changes" }));
-    expect(changes.getByText("false")).toBeTruthy();
-    expect(changes.getByText("true")).toBeTruthy();
+    expect(changes.getByText("No")).toBeTruthy();
+    expect(changes.getByText("Yes")).toBeTruthy();
     expect(screen.getByText("It runs at once.")).toBeTruthy();
     await userEvent.dblClick(screen.getByRole("button", { name: "Approve" }));
     expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
