@@ -7,8 +7,18 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import orjson
+from django.db import connection
+
 from apps.live import events
 from apps.live.events import NewEvent
+
+Body = Mapping[str, Any]
+# Each turn needs it twice, so it is a statement of its own. Row-level security applies to it too.
+SELECT_EVENTS = """
+    SELECT kind, body::text FROM agent_event
+    WHERE org_id = %s AND conversation_id = %s AND sequence >= %s ORDER BY sequence
+"""
 
 
 class Kind(StrEnum):
@@ -37,4 +47,8 @@ def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
     return events.publish(CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events)
 
 
-Body = Mapping[str, Any]
+def stored(org_id: UUID, conversation_id: UUID, *, first: int) -> list[tuple[str, Body]]:
+    """Return the kinds and bodies of the conversation's events from this number on, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT_EVENTS, [org_id, conversation_id, first])
+        return [(kind, orjson.loads(body)) for kind, body in cursor.fetchall()]

@@ -6,13 +6,13 @@ approvals, questions and errors. The dashboard applies the same rules to the eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from apps.agent.conversations.events import Body, Kind
-from apps.agent.models import Conversation, Event, Turn
+from apps.agent.conversations.events import Body, Kind, stored
+from apps.agent.models import Conversation, Turn
 from apps.json import JsonObject
 
 Item = dict[str, Any]
@@ -100,13 +100,7 @@ def _items_of_live_turns(
     if not turns:
         return items
     first = min(turn.first_event for turn in turns)
-    events: Iterable[tuple[str, Any]] = (
-        Event.objects.for_org(org_id)
-        .filter(conversation_id=conversation_id, sequence__gte=first)
-        .order_by("sequence")
-        .values_list("kind", "body")
-    )
-    for kind, body in events:
+    for kind, body in stored(org_id, conversation_id, first=first):
         if (turn_items := items.get(body["turn"])) is not None:
             apply(turn_items, kind, body)
     return items

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.agent.approvals import closing, digests
@@ -51,6 +51,8 @@ class RequestedCall:
 
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
+# Most calls are new, so it is a statement of its own. Row-level security applies to it too.
+FIND_CALL = "SELECT id FROM agent_call WHERE org_id = %s AND conversation_id = %s AND task_id = %s"
 
 
 def requested_call(
@@ -235,8 +237,10 @@ def _carry_out_slowly(
 
 
 def _stored_call(claimed: ClaimedTurn, call: RequestedCall) -> Call | None:
-    rows = Call.objects.for_org(claimed.org_id).filter(conversation_id=claimed.conversation_id)
-    return rows.filter(task_id=call.task_id).first()
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_CALL, [claimed.org_id, claimed.conversation_id, call.task_id])
+        row = cursor.fetchone()
+    return None if row is None else Call.objects.for_org(claimed.org_id).get(pk=row[0])
 
 
 def _begin(

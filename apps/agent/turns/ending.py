@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 
 from apps.agent.approvals import closing
@@ -14,6 +15,11 @@ from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
 from apps.agent.turns import answers
 
 MESSAGE_LENGTH = 2000
+# Each turn needs it, so it is a statement of its own. Row-level security applies to it too.
+WHAT_IS_OPEN = """
+    SELECT EXISTS (SELECT FROM agent_approval WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'open'),
+           EXISTS (SELECT FROM agent_call WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'begun')
+"""
 
 
 def end(
@@ -29,8 +35,11 @@ def end(
 
     Requests that nobody has decided are closed, because nothing would carry out a later decision.
     """
-    closing.close_open(org_id, turn, ApprovalState.STOPPED)
-    _close_calls(org_id, turn)
+    has_requests, has_calls = _what_is_open(org_id, turn)
+    if has_requests:
+        closing.close_open(org_id, turn, ApprovalState.STOPPED)
+    if has_calls:
+        _close_calls(org_id, turn)
     events = []
     if code:
         events.append(
@@ -53,6 +62,14 @@ def end(
     turn.error_code, turn.error_message = code, message[:MESSAGE_LENGTH]
     turn.transcript = transcripts.transcript_of(org_id, turn)
     turn.save()
+
+
+def _what_is_open(org_id: UUID, turn: Turn) -> tuple[bool, bool]:
+    """Return whether there are requests that nobody has decided, and calls that were begun and not finished."""
+    with connection.cursor() as cursor:
+        cursor.execute(WHAT_IS_OPEN, {"org": org_id, "turn": turn.pk})
+        has_requests, has_calls = cursor.fetchone()
+    return has_requests, has_calls
 
 
 def _close_calls(org_id: UUID, turn: Turn) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
+from contextvars import Context
 from functools import cache
+from typing import Any, TypeVar
 from uuid import UUID
+
+T = TypeVar("T")
 
 
 @cache
@@ -36,7 +41,8 @@ def import_packages() -> None:
 def disable_tracing() -> None:
     """Keep LangChain from sending conversations to LangSmith, whatever the environment of the worker says.
 
-    Call it before LangChain is imported, because it reads these variables once.
+    Call it before LangChain is imported, because it reads these variables once. LangSmith would still change to another
+    thread before and after each hook of a graph, although it has nothing to send, which takes longer than the hook.
     """
     for name in (
         "LANGSMITH_TRACING",
@@ -45,3 +51,12 @@ def disable_tracing() -> None:
         "LANGCHAIN_TRACING_V2",
     ):
         os.environ[name] = "false"
+    import langsmith
+
+    langsmith.set_runtime_overrides(aio_to_thread=_call_directly)
+
+
+async def _call_directly(
+    _: Any, context: Context, function: Callable[..., T], /, *args: Any, **kwargs: Any
+) -> T:
+    return context.run(function, *args, **kwargs)

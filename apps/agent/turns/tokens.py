@@ -9,8 +9,8 @@ from functools import partial
 from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
-from apps.agent.conversations.events import Kind, new_event, record
-from apps.agent.models import Event, Turn
+from apps.agent.conversations.events import Kind, new_event, record, stored
+from apps.agent.models import Turn
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
@@ -18,10 +18,11 @@ from apps.live.events import NewEvent
 from apps.orgs.walls.scope import org_scope
 
 INTERVAL = 0.04  # seconds between two commits
+FIRST_WAIT = 0.005  # seconds until the first token is stored, together with others that arrive at the same time
 
 
 class TokenWriter:
-    """Collects the tokens of one turn, and stores what was collected every 40 ms, and the first token at once."""
+    """Collects the tokens of one turn, and stores what was collected every 40 ms, and the first token after 5 ms."""
 
     def __init__(self, claimed: ClaimedTurn) -> None:
         self._claimed = claimed
@@ -70,7 +71,7 @@ class TokenWriter:
 
     async def _flush_soon(self) -> None:
         now = asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, self._flushed_at + INTERVAL - now))
+        await asyncio.sleep(max(FIRST_WAIT, self._flushed_at + INTERVAL - now))
         self._flushed_at = asyncio.get_running_loop().time()
         try:
             await self.flush()
@@ -109,16 +110,16 @@ def complete_events(turn: Turn, state: StateSnapshot, *, discard: bool) -> None:
 def _missing_events(
     turn: Turn, answers_of_turn: Mapping[str, str], *, discard: bool
 ) -> Iterator[NewEvent]:
-    stored = _stored_texts(turn)
+    shown_texts = _stored_texts(turn)
     for message, text in answers_of_turn.items():
-        shown = stored.get(message, "")
+        shown = shown_texts.get(message, "")
         if not text.startswith(shown):
             yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
             shown = ""
         if missing := text[len(shown) :]:
             yield new_event(Kind.TOKEN, turn.number, message=message, text=missing)
     if discard:
-        for message in stored:
+        for message in shown_texts:
             if message not in answers_of_turn:
                 yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
 
@@ -126,15 +127,10 @@ def _missing_events(
 def _stored_texts(turn: Turn) -> dict[str, str]:
     """Return {message id: text} of this turn's token events, without discarded messages."""
     texts: dict[str, str] = {}
-    rows = Event.objects.for_org(turn.org_id).filter(
-        conversation_id=turn.conversation_id,
-        sequence__gte=turn.first_event,
-        kind__in=[Kind.TOKEN, Kind.MESSAGE_DISCARDED],
-    )
-    for kind, body in rows.order_by("sequence").values_list("kind", "body"):
+    for kind, body in stored(turn.org_id, turn.conversation_id, first=turn.first_event):
         if kind == Kind.TOKEN:
             texts[body["message"]] = texts.get(body["message"], "") + body["text"]
-        else:
+        elif kind == Kind.MESSAGE_DISCARDED:
             texts.pop(body["message"], None)
     return texts
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -27,3 +29,22 @@ def test_no_environment_variable_switches_tracing_on(monkeypatch: pytest.MonkeyP
     loop.disable_tracing()
     cached_function.cache_clear()
     assert not utils.tracing_is_enabled()
+
+
+def test_the_hooks_of_a_graph_stay_in_the_thread_of_the_loop() -> None:
+    from langsmith import traceable
+
+    from apps.agent.turns import loop
+
+    @traceable(name="hook")
+    async def hook(number: int) -> int:
+        return number + 1
+
+    async def call_hook() -> int:
+        executor = ThreadPoolExecutor(1)
+        executor.shutdown()  # a change of the thread would raise RuntimeError now
+        asyncio.get_running_loop().set_default_executor(executor)
+        return await hook(1)
+
+    loop.disable_tracing()
+    assert asyncio.run(call_hook()) == 2
