@@ -272,6 +272,7 @@ class EmbeddedPostgres:
     # Starting and stopping.
 
     def _require_no_running_server(self) -> None:
+        self._remove_empty_pid_file()
         pid = self._recorded_pid()
         if pid is None:
             return
@@ -282,6 +283,21 @@ class EmbeddedPostgres:
         if is_alive(pid):
             # Another program has this process id now. PostgreSQL would take it for a running server.
             (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+
+    def _remove_empty_pid_file(self) -> None:
+        """Remove the file of a server that was killed before it wrote its process id. PostgreSQL would never start.
+
+        A server that is starting now writes its id within milliseconds.
+        """
+        pid_file = self.data_dir / "postmaster.pid"
+        for _ in range(10):
+            try:
+                if pid_file.stat().st_size:
+                    return
+            except FileNotFoundError:
+                return
+            time.sleep(0.1)
+        pid_file.unlink(missing_ok=True)
 
     def _start_process(self) -> None:
         if self.port == 0:

@@ -155,6 +155,16 @@ def test_a_server_starts_although_another_process_has_the_id_of_the_dead_server(
         other.kill()
 
 
+def test_a_server_starts_after_one_that_was_killed_before_it_wrote_its_id(
+    server: EmbeddedPostgres,
+) -> None:
+    server.start()
+    server.stop()
+    (server.data_dir / "postmaster.pid").touch()
+    server.start()
+    assert server.running_pid() is not None
+
+
 def test_a_second_server_on_the_same_data_is_refused(server: EmbeddedPostgres) -> None:
     server.start()
     with pytest.raises(ServerRunning, match="already runs"):
