@@ -24,7 +24,10 @@ RAW_SQL_CALLS = ("cursor", "raw", "RawSQL", "extra")
 # The reasons by file. Each statement runs inside an org's scope, or calls a database function that returns little more than ids.
 ALLOWED_RAW_SQL = {
     "apps/agent/chat_models/budgets.py": "Two statements of each model call; building them each time took longer than running them.",
+    "apps/agent/conversations/events.py": "Each turn reads its events twice; building the statement took longer than running it.",
     "apps/agent/turns/acting.py": "A statement of each tool call; building it each time took longer than running it.",
+    "apps/agent/turns/calls.py": "A statement of each tool call; building it each time took longer than running it.",
+    "apps/agent/turns/ending.py": "A statement of each turn; building it each time took longer than running it.",
     "apps/agent/turns/leases.py": "Locks the row in each transaction of a turn; building the statement took longer than running it.",
     "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",

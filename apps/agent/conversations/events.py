@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,14 @@ class Kind(StrEnum):
     DONE = "done"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event of a conversation, with its JSON."""
+
+    kind: str
+    body: Body
+
+
 def new_event(kind: Kind, turn: int, **body: Any) -> NewEvent:
     """Return an event of the turn with this number."""
     return NewEvent(kind.value, {"turn": turn, **body})
@@ -47,8 +56,8 @@ def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
     return events.publish(CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events)
 
 
-def stored(org_id: UUID, conversation_id: UUID, *, first: int) -> list[tuple[str, Body]]:
-    """Return the kinds and bodies of the conversation's events from this number on, in order."""
+def stored(org_id: UUID, conversation_id: UUID, *, first: int) -> list[StoredEvent]:
+    """Return the conversation's events from this number on, in order."""
     with connection.cursor() as cursor:
         cursor.execute(SELECT_EVENTS, [org_id, conversation_id, first])
-        return [(kind, orjson.loads(body)) for kind, body in cursor.fetchall()]
+        return [StoredEvent(kind, orjson.loads(body)) for kind, body in cursor.fetchall()]

@@ -100,9 +100,9 @@ def _items_of_live_turns(
     if not turns:
         return items
     first = min(turn.first_event for turn in turns)
-    for kind, body in stored(org_id, conversation_id, first=first):
-        if (turn_items := items.get(body["turn"])) is not None:
-            apply(turn_items, kind, body)
+    for event in stored(org_id, conversation_id, first=first):
+        if (turn_items := items.get(event.body["turn"])) is not None:
+            apply(turn_items, event.kind, event.body)
     return items
 
 

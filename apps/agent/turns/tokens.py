@@ -127,11 +127,12 @@ def _missing_events(
 def _stored_texts(turn: Turn) -> dict[str, str]:
     """Return {message id: text} of this turn's token events, without discarded messages."""
     texts: dict[str, str] = {}
-    for kind, body in stored(turn.org_id, turn.conversation_id, first=turn.first_event):
-        if kind == Kind.TOKEN:
-            texts[body["message"]] = texts.get(body["message"], "") + body["text"]
-        elif kind == Kind.MESSAGE_DISCARDED:
-            texts.pop(body["message"], None)
+    for event in stored(turn.org_id, turn.conversation_id, first=turn.first_event):
+        if event.kind == Kind.TOKEN:
+            message = event.body["message"]
+            texts[message] = texts.get(message, "") + event.body["text"]
+        elif event.kind == Kind.MESSAGE_DISCARDED:
+            texts.pop(event.body["message"], None)
     return texts
 
 
