@@ -123,7 +123,7 @@ MUTANTS = [
     Mutant(
         "documentation is redirected to another host",
         "apps/agent/sources/fetching.py",
-        "        if host_of(url) != host:\n",
+        "        if not _is_same_server(url, target):\n",
         "        if False:\n",
         "tests/agent/sources/test_fetching.py",
     ),
@@ -158,8 +158,8 @@ MUTANTS = [
     Mutant(
         "a request is decided twice",
         "apps/agent/approvals/services.py",
-        "    if request.state != ApprovalState.OPEN:\n        raise AlreadyDecided\n",
-        "",
+        "    if request.state != ApprovalState.OPEN or request.expires_at <= timezone.now():\n",
+        "    if request.expires_at <= timezone.now():\n",
         AGENT,
     ),
     Mutant(
@@ -215,8 +215,8 @@ MUTANTS = [
     Mutant(
         "a budget that is used up stops nothing",
         "apps/agent/chat_models/budgets.py",
-        "    if current(org_id).is_used_up:\n        raise ModelFailed(failures.BUDGET_USED_UP)\n",
-        "    current(org_id)\n",
+        "    if _budget(row).is_used_up:\n        raise ModelFailed(failures.BUDGET_USED_UP)\n",
+        "    _budget(row)\n",
         f"{MODELS}/test_turns_with_models.py",
     ),
     Mutant(
