@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 
 class Provider(StrEnum):
@@ -30,6 +31,7 @@ class ModelConnection:
     base_url: str = ""
     temperature: float | None = None
     allow_private: bool = False  # whether the egress policy allows private addresses
+    is_of_operator: bool = False  # then members must not see its URL
     timeout: float = 120.0  # seconds between two parts of an answer
 
     @property
@@ -39,3 +41,9 @@ class ModelConnection:
     @property
     def url(self) -> str:
         return self.base_url or DEFAULT_URLS[self.provider]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the texts that no failure may contain: the key, and the host that an operator has chosen."""
+        host = urlsplit(self.base_url).hostname if self.is_of_operator else None
+        return tuple(text for text in (self.key, host) if text)

@@ -21,5 +21,6 @@ def connection() -> ModelConnection | None:
         key=settings.AGENT_MODEL_KEY,
         base_url=settings.AGENT_MODEL_URL,
         allow_private=True,
+        is_of_operator=True,
         timeout=settings.AGENT_MODEL_TIMEOUT,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx2
 from langchain_core import exceptions
@@ -48,14 +48,14 @@ INVALID_KEY_TEXTS = ("API_KEY_INVALID", "API key not valid")
 CONTEXT_TEXTS = ("context length", "context_length", "maximum context", "prompt is too long")
 
 
-def failure_of(error: Exception, *, secret: str) -> ModelFailure:
-    """Return the failure that an exception of a provider means. `secret` is masked in its text."""
+def failure_of(error: Exception, *, secrets: Sequence[str]) -> ModelFailure:
+    """Return the failure that an exception of a provider means. `secrets` are masked in its text."""
     if isinstance(error, ModelFailed):
         return error.failure
     refused = next((e for e in _causes(error) if isinstance(e, EgressError)), None)
     if refused is not None:
         failure = failures.UNAVAILABLE if refused.retryable else failures.HOST_REFUSED
-        return failures.with_detail(failure, refused.message)
+        return failures.with_detail(failure, mask(refused.message, secrets))
     for cause in _causes(error):
         if isinstance(cause, RedirectRefused):
             return failures.REDIRECTED
@@ -63,7 +63,14 @@ def failure_of(error: Exception, *, secret: str) -> ModelFailure:
             return failures.COMPRESSED
     text = str(error)
     failure = _by_text(text) or _by_status(error) or _by_class(error) or failures.UNAVAILABLE
-    return failures.with_detail(failure, _detail(error, secret))
+    return failures.with_detail(failure, _detail(error, secrets))
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """Return the text with each of the secrets replaced."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def is_temporary(failure: ModelFailure) -> bool:
@@ -126,12 +133,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _detail(error: Exception, secret: str) -> str:
-    """Return the provider's own message, without the key."""
+def _detail(error: Exception, secrets: Sequence[str]) -> str:
+    """Return the provider's own message, without the secrets."""
     text = next((t for t in map(_message_in_body, _causes(error)) if t), "")
-    if secret:
-        text = text.replace(secret, "***")
-    text = " ".join(text.split())
+    text = " ".join(mask(text, secrets).split())
     return text[:DETAIL_LENGTH] + ("…" if len(text) > DETAIL_LENGTH else "")
 
 

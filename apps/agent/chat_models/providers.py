@@ -26,7 +26,7 @@ def build(connection: ModelConnection) -> StrictModel:
     )
     inner = BUILDERS[connection.provider](connection, client)
     return StrictModel(
-        inner=inner, client=client, secret=connection.key, chunk_timeout=connection.timeout
+        inner=inner, client=client, secrets=connection.secrets, chunk_timeout=connection.timeout
     )
 
 

@@ -108,11 +108,11 @@ class StrictModel(BaseChatModel):
     max_retries: int = MAX_RETRIES
     first_retry_wait: float = 1.0  # seconds; doubled for the second retry
     _client: Any = PrivateAttr()
-    _secret: str = PrivateAttr()
+    _secrets: tuple[str, ...] = PrivateAttr()
 
-    def __init__(self, *, client: Any, secret: str, **fields: Any) -> None:
+    def __init__(self, *, client: Any, secrets: tuple[str, ...], **fields: Any) -> None:
         super().__init__(**fields)
-        self._client, self._secret = client, secret
+        self._client, self._secrets = client, secrets
 
     @property
     def client(self) -> Any:
@@ -134,7 +134,7 @@ class StrictModel(BaseChatModel):
             async with aclosing(self._attempt(attempt, [*messages], None, kwargs)) as chunks:
                 texts = [chunk async for chunk in chunks]
         except Exception as error:
-            raise ModelFailed(provider_errors.failure_of(error, secret=self._secret)) from None
+            raise ModelFailed(provider_errors.failure_of(error, secrets=self._secrets)) from None
         return RawAnswer(attempt.whole, len(texts))
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
@@ -180,7 +180,7 @@ class StrictModel(BaseChatModel):
                     chunk.message.id = message_id
                     yield chunk
         except Exception as error:
-            raise ModelFailed(provider_errors.failure_of(error, secret=self._secret)) from None
+            raise ModelFailed(provider_errors.failure_of(error, secrets=self._secrets)) from None
 
     async def _checked_answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -244,7 +244,7 @@ class StrictModel(BaseChatModel):
 
     async def _waited(self, error: Exception, retries: int) -> bool:
         """Wait before the request is sent again. Returns False if it should not be sent again."""
-        failure = provider_errors.failure_of(error, secret=self._secret)
+        failure = provider_errors.failure_of(error, secrets=self._secrets)
         if retries >= self.max_retries or not provider_errors.is_temporary(failure):
             return False
         asked_wait = provider_errors.retry_after(error)

@@ -180,6 +180,20 @@ def test_the_operators_model_is_checked_if_the_organization_has_none(
         answer = post(world, {}).json()
     assert answer["ok"], answer
     assert answer["model"] == "anthropic:claude-test"
+    (event,) = events(world)
+    assert event.object_label == "anthropic:claude-test of this installation"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://models.internal.invalid/v1"])
+def test_an_org_does_not_see_the_address_of_the_operators_model(
+    world: World, settings: Any, url: str
+) -> None:
+    settings.AGENT_MODEL, settings.AGENT_MODEL_URL = "openai_compatible:qwen", url
+    response = post(world, {})
+    assert response.json()["checks"][0]["state"] == "failed"
+    shown = response.content.decode() + str([event.object_label for event in events(world)])
+    assert "models.internal" not in shown
+    assert "127.0.0.1" not in shown
 
 
 def test_the_web_process_does_not_import_the_clients_of_providers() -> None:

@@ -23,6 +23,11 @@ TOOL_PARSER = (
 )
 
 REACHABLE = Finding("ok", "The server answers.")
+SERVER_OF_OPERATOR_UNREACHABLE = Finding(
+    "failed",
+    "There is no connection to the server of this installation's language model.",
+    "Tell an operator. Until the server answers, your organization can choose a model of its own.",
+)
 KEY_WORKS = Finding("ok", "The server accepts the key and knows the model.")
 
 STREAMS = Finding("ok", "The answer arrives in parts, as it is written.")

@@ -83,8 +83,11 @@ async def reachable(subject: Subject) -> Finding:
         return findings.REACHABLE
     except EgressError as error:
         failure = failures.UNAVAILABLE if error.retryable else failures.HOST_REFUSED
-        return findings.of_failure(failures.with_detail(failure, error.message))
+        reason = provider_errors.mask(error.message, subject.connection.secrets)
+        return findings.of_failure(failures.with_detail(failure, reason))
     except (httpx2.TransportError, OSError) as error:
+        if subject.connection.is_of_operator:
+            return findings.SERVER_OF_OPERATOR_UNREACHABLE
         return findings.unreachable(urlsplit(url).netloc, str(error)[:REASON_LENGTH])
 
 

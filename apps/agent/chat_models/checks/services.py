@@ -57,12 +57,19 @@ def check_model(
         action=ACTION,
         object_kind="agent_model",
         object_id=None,
-        object_label=f"{connection.label} at {connection.url}",
+        object_label=_label(connection),
     )
     return SlowCall(
         partial(_run, org.pk, connection),
         lambda current_principal: current_principal.require(Permission.SETTINGS_EDIT),
     )
+
+
+def _label(connection: ModelConnection) -> str:
+    """Return the model for the audit log, with its URL only if it is not the one of the operator's model."""
+    if connection.is_of_operator:
+        return f"{connection.label} of this installation"
+    return f"{connection.label} at {connection.url}"
 
 
 def _connection(org: Org, draft: DraftFields | None) -> ModelConnection:
