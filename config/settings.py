@@ -380,14 +380,18 @@ STREAM_SEND_SECONDS = env.integer("DROVER_STREAM_SEND_SECONDS", 10)
 
 # --- Agent ------------------------------------------------------------------------------------
 # Turns of the agent that one worker process runs at once. Each has its own database connection.
-AGENT_TURNS = env.integer("DROVER_AGENT_TURNS", 4)
+AGENT_TURNS = env.integer("DROVER_AGENT_TURNS", 8)
+# How many of them may belong to one org, so that slow language models of one org do not delay others.
+AGENT_ORG_TURNS_PER_WORKER = env.integer(
+    "DROVER_AGENT_ORG_TURNS_PER_WORKER", max(1, AGENT_TURNS // 2)
+)
 # A worker renews the lease of a turn every second. Another worker takes the turn over after this time without it.
 AGENT_LEASE = timedelta(seconds=env.integer("DROVER_AGENT_LEASE_SECONDS", 15))
 # Messages to the agent that a member and an org may send in a minute, and that it may work on at once.
 AGENT_MEMBER_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_MEMBER_TURNS_PER_MINUTE", 20)
 AGENT_ORG_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_ORG_TURNS_PER_MINUTE", 200)
 AGENT_MEMBER_TURNS_AT_ONCE = env.integer("DROVER_AGENT_MEMBER_TURNS_AT_ONCE", 5)
-AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 50)
+AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 20)
 # Days after which a conversation that nobody has used is deleted.
 CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.

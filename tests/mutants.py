@@ -243,9 +243,23 @@ MUTANTS = [
     Mutant(
         "a failure of a language model shows its key",
         "apps/agent/chat_models/provider_errors.py",
-        "    if secret:\n",
-        "    if False:\n",
+        '        text = text.replace(secret, "***")\n',
+        "        text = text.replace(secret, secret)\n",
         f"{MODELS}/test_strict.py",
+    ),
+    Mutant(
+        "an org's audit log shows the address of the operator's language model",
+        "apps/agent/chat_models/checks/services.py",
+        "    if connection.is_of_operator:\n",
+        "    if False:\n",
+        f"{MODELS}/test_check_route.py",
+    ),
+    Mutant(
+        "one org uses all turns of a worker",
+        "apps/agent/turns/loop.py",
+        "_turns_of_org[org_id] < settings.AGENT_ORG_TURNS_PER_WORKER",
+        "_turns_of_org[org_id] < 1000",
+        "tests/agent/test_fairness.py",
     ),
     Mutant(
         "a call from an answer that was cut is carried out",

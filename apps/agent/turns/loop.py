@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
+
+from apps.agent.turns import queue
+
 T = TypeVar("T")
+
+WAIT_OF_ORG = (
+    1.0  # seconds until a turn is tried again whose org has too many turns in this process
+)
+_turns_of_org: Counter[UUID] = Counter()
+_turns_lock = threading.Lock()
 
 
 @cache
@@ -22,7 +34,33 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
-    """Run the turn on the agent's loop, and wait for its end. The packages of the agent are imported here."""
+    """Run the turn on the agent's loop, and wait for its end. The packages of the agent are imported here.
+
+    If too many turns of the org run in this process, the turn is given back to the queue, and any worker tries it later.
+    """
+    with _count_turn(org_id) as may_run:
+        if may_run:
+            _run_turn(org_id, turn_id, worker)
+        else:
+            queue.run_turn(org_id=org_id, turn_id=turn_id, seconds=WAIT_OF_ORG)
+
+
+@contextmanager
+def _count_turn(org_id: UUID) -> Iterator[bool]:
+    """Count a turn while it runs, if the org may have one more in this process. Returns whether it may."""
+    with _turns_lock:
+        may_run = _turns_of_org[org_id] < settings.AGENT_ORG_TURNS_PER_WORKER
+        _turns_of_org[org_id] += may_run
+    try:
+        yield may_run
+    finally:
+        with _turns_lock:
+            _turns_of_org[org_id] -= may_run
+            if not _turns_of_org[org_id]:
+                del _turns_of_org[org_id]
+
+
+def _run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
     disable_tracing()
     from apps.agent.turns import runner
 
