@@ -51,6 +51,12 @@ export function showInAgentPanel(conversationId: string | null): void {
   setState({ ...state, conversationId, message: null, takesFocus: true });
 }
 
+/** Show a new conversation instead of this one, which was deleted. */
+export function forgetInAgentPanel(conversationId: string): void {
+  if (state.conversationId === conversationId)
+    setState({ ...state, conversationId: null, takesFocus: false });
+}
+
 /** Forget the conversation, because the user has logged out or switched to another organization. */
 export function resetAgentPanel(): void {
   setState(CLOSED);

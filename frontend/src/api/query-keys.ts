@@ -24,6 +24,7 @@ export const queryKeys = {
   linkedProviders: ["linked-providers"],
   members: {
     all: ["members"],
+    one: (id: string) => ["members", id] as const,
     access: (id: string, domain: string) => ["members", id, "access", domain] as const,
   },
   openInvitation: (token: string) => ["open-invitation", token] as const,

@@ -200,7 +200,7 @@ function RenameForm({ row, onDone }: { row: ConversationRow; onDone: () => void 
 function DeleteButton({ row, title }: { row: ConversationRow; title: string }) {
   const [isConfirming, setIsConfirming] = useState(false);
   const navigate = useNavigate();
-  const remove = useDeleteConversation();
+  const remove = useDeleteConversation(() => navigate({ to: "/agent" }));
   return (
     <>
       <Button look="quiet" size="small" onClick={() => setIsConfirming(true)}>
@@ -214,10 +214,7 @@ function DeleteButton({ row, title }: { row: ConversationRow; title: string }) {
         onClose={() => setIsConfirming(false)}
         onConfirm={() => {
           setIsConfirming(false);
-          remove.mutate(row.id, {
-            onSuccess: () => void navigate({ to: "/agent" }),
-            onError: (error) => showError(error),
-          });
+          remove.mutate(row.id, { onError: (error) => showError(error) });
         }}
       >
         “{title}” is deleted with everything that was said in it. What the agent has changed stays as it is.

@@ -1,4 +1,5 @@
 import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { forgetInAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRow, ConversationRowPage } from "@/api/types";
@@ -81,12 +82,17 @@ export function useRenameConversation() {
   });
 }
 
-export function useDeleteConversation() {
+/** Deletes a conversation, then leaves its page. The agent's panel does not show it any more either. */
+export function useDeleteConversation(leavePage: () => Promise<void>) {
   const refresh = useRefreshConversations();
   return useMutation({
     mutationFn: (id: string) =>
       unwrap(api.DELETE("/api/v1/agent/conversations/{id}", { params: { path: { id } } })),
-    onSuccess: refresh,
+    onSuccess: async (_nothing, id) => {
+      forgetInAgentPanel(id);
+      await leavePage();
+      await refresh();
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
+import { forgetDeleted } from "@/api/deletion";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
@@ -30,8 +31,12 @@ export function DomainsPage() {
   });
   const remove = useMutation({
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
-    onSettled: invalidate,
-    onError: (error) => showError(error),
+    onSuccess: (_nothing, id) =>
+      forgetDeleted(client, { deleted: queryKeys.domains.one(id), refreshed: queryKeys.domains.all }),
+    onError: (error) => {
+      showError(error);
+      void invalidate();
+    },
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -97,6 +102,7 @@ export function DomainsPage() {
         danger
         onClose={() => setDomainToRemove(null)}
         onConfirm={() => {
+          if (openDomain === domainToRemove!.id) setOpenDomain(null);
           remove.mutate(domainToRemove!.id);
           setDomainToRemove(null);
         }}

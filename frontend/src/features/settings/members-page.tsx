@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
+import { forgetDeleted } from "@/api/deletion";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
@@ -47,8 +48,12 @@ function MembersSection() {
   });
   const remove = useMutation({
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
-    onSettled: invalidate,
-    onError: (error) => showError(error),
+    onSuccess: (_nothing, id) =>
+      forgetDeleted(client, { deleted: queryKeys.members.one(id), refreshed: queryKeys.members.all }),
+    onError: (error) => {
+      showError(error);
+      void invalidate();
+    },
   });
   const canManage = hasPermission("members.manage");
   const ownRole = session?.organization?.role ?? "viewer";
@@ -127,6 +132,7 @@ function MembersSection() {
         danger
         onClose={() => setMemberToRemove(null)}
         onConfirm={() => {
+          if (inspectedMember?.id === memberToRemove!.id) setInspectedMember(null);
           remove.mutate(memberToRemove!.id);
           setMemberToRemove(null);
         }}

@@ -6,6 +6,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { forgetDeleted } from "@/api/deletion";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -145,11 +146,16 @@ export function useChangeVersion(id: string, action: "approve" | "restore") {
   });
 }
 
-export function useDeleteSource(id: string) {
+/** Deletes the source, then leaves its page. */
+export function useDeleteSource(id: string, leavePage: () => Promise<void>) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/custom-sources/{id}", { params: { path: { id } } })),
-    onSuccess: () => invalidateSources(client),
+    onSuccess: async () => {
+      const keys = { deleted: queryKeys.sources.one(id), refreshed: queryKeys.sources.all };
+      await forgetDeleted(client, { ...keys, leavePage });
+      await client.invalidateQueries({ queryKey: queryKeys.catalogue("source") });
+    },
   });
 }
 

@@ -124,7 +124,7 @@ function versionStatus({ latest_version, approved_version, archived }: CustomSou
 function ArchiveAndDelete({ source }: { source: CustomSource }) {
   const navigate = useNavigate();
   const change = useChangeSource(source.id);
-  const remove = useDeleteSource(source.id);
+  const remove = useDeleteSource(source.id, () => navigate({ to: "/sources" }));
   const [isConfirming, setIsConfirming] = useState(false);
   return (
     <>
@@ -146,10 +146,7 @@ function ArchiveAndDelete({ source }: { source: CustomSource }) {
         onClose={() => setIsConfirming(false)}
         onConfirm={() => {
           setIsConfirming(false);
-          remove.mutate(undefined, {
-            onSuccess: () => void navigate({ to: "/sources" }),
-            onError: (error) => showError(error),
-          });
+          remove.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >
         All its versions are deleted too. You cannot delete it while a connector or a pipeline uses it.
