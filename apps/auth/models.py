@@ -146,7 +146,7 @@ class Challenge(models.Model):
 
 
 class StreamTicket(models.Model):
-    """A single-use token, valid for 30 s, for EventSource, which cannot send headers.
+    """A single-use token, valid for 30 s, for an EventSource or a websocket, which cannot send headers.
 
     `claims` are the claims of the access token with which it was requested.
     """

@@ -82,7 +82,9 @@ def respond_once(request: Request, feed: EventFeed) -> Response:
 
 
 class StreamTicketAnswer(serializers.Serializer[Any]):
-    ticket = serializers.CharField(help_text="Send it once, as ?ticket=.")
+    ticket = serializers.CharField(
+        help_text="Send it once: an EventSource as ?ticket=, a websocket as the subprotocol drover.ticket.TICKET."
+    )
     expires_in = serializers.IntegerField(help_text="Seconds until the ticket expires.")
 
 
@@ -94,7 +96,7 @@ class StreamTicketView(OrgView):
     @operation(
         "auth_stream_ticket",
         tag="auth",
-        summary="Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers",
+        summary="Create a single-use ticket, valid for 30 s, for an EventSource or a websocket",
         answer=StreamTicketAnswer,
         status=201,
         example={"ticket": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "expires_in": 30},

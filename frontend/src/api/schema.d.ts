@@ -955,8 +955,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers
-         * @description Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers.
+         * Create a single-use ticket, valid for 30 s, for an EventSource or a websocket
+         * @description Create a single-use ticket, valid for 30 s, for an EventSource or a websocket.
          */
         post: operations["auth_stream_ticket"];
         delete?: never;
@@ -5413,7 +5413,7 @@ export interface components {
             updated_at: string;
         };
         StreamTicketAnswer: {
-            /** @description Send it once, as ?ticket=. */
+            /** @description Send it once: an EventSource as ?ticket=, a websocket as the subprotocol drover.ticket.TICKET. */
             ticket: string;
             /** @description Seconds until the ticket expires. */
             expires_in: number;
@@ -10644,7 +10644,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers */
+            /** @description Create a single-use ticket, valid for 30 s, for an EventSource or a websocket */
             201: {
                 headers: {
                     [name: string]: unknown;
