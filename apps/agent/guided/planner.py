@@ -22,12 +22,14 @@ from apps.agent.guided.requests import (
     ChangeState,
     ConnectSystem,
     Consent,
+    DeleteConnector,
     Explain,
     Help,
     ListObjects,
     MakePipelines,
     MakeSource,
     NotUnderstood,
+    Rename,
     Request,
     ShowPipeline,
     Thanks,
@@ -44,6 +46,7 @@ EXAMPLES = """You can say, for example:
 - enable flights, run it, cancel it, retry it, delete it
 - why is flights late?
 - change the schedule of flights to weekdays at 7:30 in Berlin
+- rename flights to arrivals
 - add airlines to flights
 - connect postgres
 - make a source from https://api.example.com/openapi.json
@@ -94,6 +97,10 @@ def _answer(turn: Turn, request: Request) -> str:
             return listing.list_objects(turn, request)
         case ChangeState():
             return pipelines.change_state(turn, request)
+        case DeleteConnector():
+            return connecting.delete_connector(turn, request)
+        case Rename():
+            return pipelines.rename(turn, request)
         case ShowPipeline():
             return pipelines.show_pipeline(turn, request)
         case ChangeSchedule():

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from apps.agent.guided import vocabulary
+from apps.agent.guided.renaming import read_rename
 from apps.agent.guided.requests import (
     AddStreams,
     ChangeSchedule,
     ChangeState,
     ConnectSystem,
     Consent,
+    DeleteConnector,
     Explain,
     Help,
     ListObjects,
@@ -198,6 +200,18 @@ def _connect(text: str, sentence: Sentence) -> Request | None:
     return ConnectSystem(kind, role, sentence.part(start) if named else "")
 
 
+def _delete_connector(text: str, sentence: Sentence) -> Request | None:
+    """Read "delete the connector Shop" and "delete the source Shop"."""
+    start = 3 if sentence.words[:3] == ("get", "rid", "of") else 1
+    if sentence.first not in vocabulary.DELETE and start == 1:
+        return None
+    named = [word for word in sentence.words[start:] if word not in ("the", "my", "our", "a")]
+    role = next((word for word in named[:1] if word in ("source", "destination")), "")
+    if not role and not sentence.has(("connector", "connection")):
+        return None
+    return DeleteConnector(sentence.name(start), role)
+
+
 def _change_state(text: str, sentence: Sentence) -> Request | None:
     words = sentence.words
     for phrase, action in vocabulary.ACTIONS.items():
@@ -361,6 +375,7 @@ def _asked_state(sentence: Sentence) -> Request | None:
 
 _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     _small_talk,
+    read_rename,
     _help,
     _make_source,
     _explain,
@@ -369,6 +384,7 @@ _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     _schedule,
     _add_streams,
     _connect,
+    _delete_connector,
     _change_state,
     _make,
     _show,

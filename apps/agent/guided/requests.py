@@ -40,6 +40,23 @@ class ChangeState:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteConnector:
+    """Delete a source or destination. `role` is empty if the request did not say which of both."""
+
+    name: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a pipeline another name. `kind` is what else the request wants to rename."""
+
+    name: str = ""
+    new_name: str = ""
+    kind: str = "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
 class ShowPipeline:
     """Show the settings of a pipeline."""
 
@@ -113,6 +130,8 @@ Request = (
     MakePipelines
     | ListObjects
     | ChangeState
+    | DeleteConnector
+    | Rename
     | ShowPipeline
     | Explain
     | ChangeSchedule

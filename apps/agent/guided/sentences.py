@@ -48,6 +48,13 @@ class Sentence:
             return ""
         return self.text[chosen[0].start : chosen[-1].end].strip(" \t\r\n.,;:!?")
 
+    def exact(self, start: int) -> str:
+        """Return the text from a token on, without quotes around it."""
+        chosen = self.tokens[start:]
+        if len(chosen) == 1 and not chosen[0].word:
+            return chosen[0].text[1:-1].strip()
+        return self.part(start)
+
     def name(self, start: int, end: int | None = None) -> str:
         """Return the name in some tokens, without the words around it such as "the" and "pipeline".
 
@@ -66,12 +73,22 @@ class Sentence:
         return self.text[chosen[0].start : chosen[-1].end] if chosen else ""
 
 
+def read_with_schedule(text: str) -> Sentence:
+    """Split a message, and keep the words of a schedule. They may be part of a name."""
+    return _sentence(text[:MAX_READ], None)
+
+
 def read(text: str) -> Sentence:
     """Split a message. Never raises, and takes time that grows linearly with MAX_READ."""
     text = _EACH_TABLE.sub(r"all \1s", text[:MAX_READ])
     schedule = find_schedule(text)
     if schedule is not None:
         text = f"{text[: schedule.start]} {text[schedule.end :]}"
+    return _sentence(text, schedule)
+
+
+def _sentence(text: str, schedule: ScheduleWords | None) -> Sentence:
+    """Return the words of the text without the polite words at its beginning."""
     words = tokens.split(text)
     first = 0
     while first < len(words) and (

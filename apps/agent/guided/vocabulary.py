@@ -111,6 +111,8 @@ CHANGE = frozenset(
         "switch",
     }
 )
+# A request to rename one of these is answered with the reason why guided mode cannot.
+NOT_RENAMED = frozenset({"connector", "connection", "source", "destination", "conversation"})
 UNSCHEDULE = frozenset({"unschedule", "remove", "delete", "clear", "stop"})
 HELP = frozenset({"help", "hi", "hello", "hey", "?", "commands", "examples"})
 HELP_PHRASES = (
@@ -164,6 +166,7 @@ RUN_STATES = {
     **dict.fromkeys(("succeeded", "successful", "finished"), "succeeded"),
     **dict.fromkeys(("cancelled", "canceled"), "cancelled"),
 }
+DELETE = ("delete", "remove", "drop", "destroy")
 # Words that begin a request about one pipeline or run.
 ACTIONS: dict[tuple[str, ...], str] = {
     ("turn", "on"): "enable",
@@ -179,7 +182,7 @@ ACTIONS: dict[tuple[str, ...], str] = {
     **{(word,): "retry" for word in ("retry", "rerun", "restart")},
     **{(word,): "run" for word in ("run", "start", "trigger", "execute", "launch")},
     **{(word,): "cancel" for word in ("cancel", "stop", "abort", "kill")},
-    **{(word,): "delete" for word in ("delete", "remove", "drop", "destroy")},
+    **{(word,): "delete" for word in DELETE},
 }
 KINDS = {
     **dict.fromkeys(("postgres", "postgresql", "pg", "psql"), "postgres"),

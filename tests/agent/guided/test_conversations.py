@@ -90,7 +90,17 @@ def test_a_pipeline_is_changed_shown_and_deleted(world: World) -> None:
     assert {change["field"].partition(".")[0] for change in changes} == {"schedule"}
     approve(talk)
     assert "Schedule: Every 6 hours" in last_text(say(talk, "show flights"))
-    say(talk, "delete flights")
+    say(talk, "rename flights to arrivals")
+    changes = talk.open_request()["card"]["changes"]
+    assert changes == [{"field": "name", "before": "flights", "after": "arrivals"}]
+    assert last_text(approve(talk)) == "flights is now called arrivals."
+    say(talk, "rename it")
+    question = talk.open_request()
+    assert question["arguments"]["question"] == "What is the new name of arrivals?"
+    talk.decide(question["id"], "answer", answer={"text": "departures"})
+    talk.work()
+    assert last_text(approve(talk)) == "arrivals is now called departures."
+    say(talk, "delete departures")
     approve(talk)
     assert "no pipeline" in last_text(say(talk, "list pipelines"))
 

@@ -178,6 +178,14 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "pause the flights pipeline": ("set_pipeline_enabled", {**ON_FLIGHTS, "enabled": False}),
     "turn flights off": ("set_pipeline_enabled", {**ON_FLIGHTS, "enabled": False}),
     "delete the weather pipeline": ("delete_pipeline", ON_WEATHER),
+    "delete the source Weather API": ("delete_connector", {"connector_id": new_id(2)}),
+    "please remove my Shop database connector": ("delete_connector", {"connector_id": new_id(3)}),
+    "rename flights to arrivals": ("update_pipeline", {**ON_FLIGHTS, "name": "arrivals"}),
+    "can you rename the pipeline weather to daily weather?": (
+        "update_pipeline", {**ON_WEATHER, "name": "daily weather"}),
+    "change the name of orders to Orders, every hour": (
+        "update_pipeline", {**ON_ORDERS, "name": "Orders, every hour"}),
+    'rename flights to "to the runs"': ("update_pipeline", {**ON_FLIGHTS, "name": "to the runs"}),
     "show flights": ("show_pipeline", ON_FLIGHTS),
     "show me the pipeline weather": ("show_pipeline", ON_WEATHER),
     "when does flights run next?": ("show_pipeline", ON_FLIGHTS),

@@ -1,4 +1,4 @@
-"""Connect a system: save the settings of a source or destination."""
+"""Connect a system: save the settings of a source or destination, and delete them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from apps.agent.guided import vocabulary
 from apps.agent.guided.intents import finding
-from apps.agent.guided.matching import matching
-from apps.agent.guided.requests import ConnectSystem
+from apps.agent.guided.matching import matching, matching_connectors
+from apps.agent.guided.requests import ConnectSystem, DeleteConnector
 from apps.agent.guided.turns import Turn
 from apps.connectors.models import CUSTOM_PREFIX
 
@@ -25,6 +25,19 @@ def connect_system(turn: Turn, request: ConnectSystem) -> str:
     if request.role == "destination":
         return f"The destination {name} is saved. Tell me what to copy to it."
     return f'The source {name} is saved. Say, for example, "list streams of {name}".'
+
+
+def delete_connector(turn: Turn, request: DeleteConnector) -> str:
+    arguments = {"role": request.role} if request.role else {}
+    rows = finding.read_rows(turn, "list_connectors", arguments, "connectors", limit=200)
+    if not rows:
+        return f"There is no {request.role or 'connector'} yet."
+    found = matching_connectors(request.name, rows)
+    question = "Which connector do you mean?"
+    connector = found[0] if len(found) == 1 else finding.choose_row(turn, question, found or rows)
+    text = f"I propose to delete the {connector['role']} {connector['name']}."
+    turn.propose("delete_connector", {"connector_id": str(connector["id"])}, text)
+    return f"The {connector['role']} {connector['name']} is deleted."
 
 
 def _find_kind(turn: Turn, request: ConnectSystem) -> str:

@@ -1,4 +1,4 @@
-"""Run, cancel, retry, enable, disable, delete and show pipelines."""
+"""Run, cancel, retry, enable, disable, rename, delete and show pipelines."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from apps.agent.guided.intents import finding
-from apps.agent.guided.requests import ChangeState, ShowPipeline
+from apps.agent.guided.requests import ChangeState, Rename, ShowPipeline
 from apps.agent.guided.turns import Turn
 from apps.json import JsonObject
 from apps.pipelines.schedules import words
 
 LIVE = ("pending", "running")
 RETRYABLE = ("failed", "cancelled")
+CANNOT_RENAME = (
+    "I can rename pipelines only. The list on the page **Agent** renames a conversation."
+)
 
 
 def change_state(turn: Turn, request: ChangeState) -> str:
@@ -106,6 +109,18 @@ def _delete(turn: Turn, name: str) -> str:
     arguments = {"pipeline_id": str(pipeline["id"])}
     turn.propose("delete_pipeline", arguments, f"I propose to delete {pipeline['name']}.")
     return f"{pipeline['name']} is deleted."
+
+
+def rename(turn: Turn, request: Rename) -> str:
+    if request.kind != "pipeline":
+        return CANNOT_RENAME
+    pipeline = finding.find_pipeline(turn, request.name)
+    new_name = request.new_name or turn.ask(f"What is the new name of {pipeline['name']}?")
+    arguments = {"pipeline_id": str(pipeline["id"]), "name": new_name}
+    text = f"I propose to rename {pipeline['name']} to {new_name}."
+    changed = turn.propose("update_pipeline", arguments, text).content
+    # The user may have edited the proposal.
+    return f"{pipeline['name']} is now called {changed.get('name', new_name)}."
 
 
 def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
