@@ -334,6 +334,13 @@ MUTANTS = [
         MCP_TOOLS,
     ),
     Mutant(
+        "one org uses all threads of MCP",
+        "apps/agent/mcp/threads.py",
+        "if own and all_calls >= THREADS - KEPT_FREE:",
+        "if own > THREADS:",
+        "tests/agent/mcp/test_fairness.py",
+    ),
+    Mutant(
         "a page of another site may use MCP",
         "apps/agent/mcp/application.py",
         "if origin is not None and not is_public_origin(origin):",

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.http import HttpRequest
 
-from apps.agent.mcp import callers
+from apps.agent.mcp import callers, threads
+from apps.agent.mcp.threads import CallThreads, OpenCall
 from apps.web import hosts
 from apps.web.origin import is_public_origin
 from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, Problem, as_problem
@@ -35,12 +33,14 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ResultT = TypeVar("ResultT")
 
 PATH = "/mcp"
 PATTERN = r"^mcp(?:/|$)"  # of the routes of Channels
-THREADS = 8
-MAX_CALLS_PER_ORG = 4  # at once, in each process: the other threads stay free for other orgs
+THREADS = 4  # for what happens before a call: reading the key, and the import of the server
+LONGEST_WAIT = 5.0  # seconds until one of these threads is free and has read the key
+TOO_BUSY = Problem(
+    503, "The MCP server is busy: try again in a second.", "busy", headers=threads.RETRY_AFTER
+)
 
 
 class McpApplication:
@@ -48,26 +48,26 @@ class McpApplication:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mcp")
+        self._call_threads = CallThreads()
         self._server: _RunningServer | None = None
         self._starting = asyncio.Lock()
-        self._calls_of_org: Counter[UUID] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             request = ASGIRequest(dict(scope), io.BytesIO())
             _require_post(request)
             _require_own_site(request)
-            caller = await self._run_in_thread(lambda: callers.authenticate(request))
+            caller = await self._authenticate(request)
             body = await _read_body(receive)
             manager = await self._start()
+            call = self._call_threads.begin(caller.credential.org_id)
         except Exception as error:  # the outermost handler, before the server has the request
             await _send_problem(error, send)
             return
         try:
-            with self._count_call(caller.credential.org_id):
-                await manager.handle_request(_scope_for_server(scope, caller), body, send)
-        except Problem as error:
-            await _send_problem(error, send)
+            await manager.handle_request(_scope_for_server(scope, caller, call), body, send)
+        finally:
+            call.close()
 
     async def refuse_host(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request for a host that is not one of this installation."""
@@ -77,6 +77,17 @@ class McpApplication:
         if self._server is not None:
             await self._server.stop()
         self._threads.shutdown(wait=False)
+        self._call_threads.close()
+
+    async def _authenticate(self, request: HttpRequest) -> callers.Caller:
+        """Return the caller. Raises what `callers.authenticate` raises, and Problem 503 after LONGEST_WAIT."""
+        work = partial(threads.return_connection_after, partial(callers.authenticate, request))
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                return await loop.run_in_executor(self._threads, work)
+        except TimeoutError:
+            raise TOO_BUSY from None
 
     async def _start(self) -> StreamableHTTPSessionManager:
         """Return the running manager. The first request imports and starts it."""
@@ -90,32 +101,7 @@ class McpApplication:
     def _build_manager(self) -> StreamableHTTPSessionManager:
         from apps.agent.mcp.server import build_manager
 
-        return build_manager(self._run_in_thread)
-
-    async def _run_in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        """Run database work in a thread, and return its connection to the pool at once."""
-
-        def work_and_close() -> ResultT:
-            try:
-                return work()
-            finally:
-                connection.close()
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work_and_close)
-
-    @contextmanager
-    def _count_call(self, org_id: UUID) -> Iterator[None]:
-        """Count a call while it runs. Raises Problem 429 if the org has too many calls in this process."""
-        if self._calls_of_org[org_id] >= MAX_CALLS_PER_ORG:
-            message = f"Your organization has {MAX_CALLS_PER_ORG} calls in progress: try again in a second."
-            raise Problem(429, message, "too_many_calls", headers={"Retry-After": "1"})
-        self._calls_of_org[org_id] += 1
-        try:
-            yield
-        finally:
-            self._calls_of_org[org_id] -= 1
-            if not self._calls_of_org[org_id]:
-                del self._calls_of_org[org_id]
+        return build_manager()
 
 
 class _RunningServer:
@@ -186,10 +172,10 @@ def _replay(body: Message, receive: Receive) -> Receive:
     return replay
 
 
-def _scope_for_server(scope: Scope, caller: callers.Caller) -> Scope:
-    from apps.agent.mcp.server import CALLER
+def _scope_for_server(scope: Scope, caller: callers.Caller, call: OpenCall) -> Scope:
+    from apps.agent.mcp.server import CALLER, OPEN_CALL
 
-    return {**scope, CALLER: caller}
+    return {**scope, CALLER: caller, OPEN_CALL: call}
 
 
 async def _send_problem(error: Exception, send: Send) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from uuid import uuid4
-
 import httpx
 import pytest
 
-from apps.agent.mcp.application import MAX_CALLS_PER_ORG, McpApplication
 from apps.agent.tools import registry
 from apps.agent.tools.base import Effect, Level
 from apps.orgs.roles import Permission, Role
-from apps.web.problems import Problem
 from tests.agent.mcp.programs import ERAS, call, list_tools, make_key
 from tests.world import World, make_connector, make_pipeline, token_for
 
@@ -121,17 +116,3 @@ def test_a_large_body_is_refused_also_in_chunks(server: str, world: World) -> No
     assert (
         httpx.post(f"{server}/mcp", content=b" " * (3 * 2**20), headers=headers).status_code == 413
     )
-
-
-def test_an_org_has_at_most_four_calls_at_once_in_a_process() -> None:
-    application, org, other_org = McpApplication(), uuid4(), uuid4()
-    with ExitStack() as calls:
-        for _ in range(MAX_CALLS_PER_ORG):
-            calls.enter_context(application._count_call(org))
-        with pytest.raises(Problem) as refused, application._count_call(org):
-            pass
-        assert refused.value.status == 429
-        with application._count_call(other_org):
-            pass
-    with application._count_call(org):
-        pass
