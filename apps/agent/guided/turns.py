@@ -77,6 +77,12 @@ class ToolAnswer:
         return self.ok and not self.content
 
     @property
+    def is_busy(self) -> bool:
+        """Whether the call was refused because too many others were running."""
+        error = self.content.get("error")
+        return isinstance(error, Mapping) and error.get("code") == "busy"
+
+    @property
     def failure(self) -> str:
         """Return the reason why the call had no effect."""
         error = self.content.get("error")

@@ -85,6 +85,7 @@ class Talk:
     said: str = ""
     rejects: bool = False
     failing_previews: int = 0
+    busy_source: str = ""  # the id of a source whose first call is refused
     graph: str = ""  # where the messages are sent, if not to the main agent
 
     def ask(self, text: str, *replies: str, page: str = "") -> Talk:
@@ -131,6 +132,10 @@ class Talk:
         if name == "preview_source" and self.failing_previews > 0:
             self.failing_previews -= 1
             error = {"code": "auth", "message": "The source refused the credentials (401)."}
+            return ToolMessage(json.dumps({"error": error}), status="error", **message)
+        if self.busy_source and arguments.get("connector_id") == self.busy_source:
+            self.busy_source = ""
+            error = {"code": "busy", "message": "Too many checks and previews are running."}
             return ToolMessage(json.dumps({"error": error}), status="error", **message)
         return ToolMessage(json.dumps(answer(name, arguments)), **message)
 

@@ -102,6 +102,13 @@ def test_what_is_missing_or_unclear_is_asked_with_choices(text: str) -> None:
     assert proposal["destination_connector_id"] == new_id(destination)
 
 
+def test_a_source_that_could_not_be_searched_at_once_is_searched_again() -> None:
+    talk = Talk(busy_source=new_id(3))
+    talk.ask("copy planes to Parquet files every 6 hours", "shop")
+    assert talk.busy_source == "", "the call was refused"
+    assert talk.asked[0]["choices"] == ["Flights database", "Shop database"]
+
+
 def test_modes_tables_and_names_are_read() -> None:
     text = (
         "copy orders from Shop database to Warehouse as shop_orders incrementally with merge called Shop orders"

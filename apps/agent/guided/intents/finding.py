@@ -116,15 +116,20 @@ def find_connector(turn: Turn, name: str, role: str, connectors: Rows) -> dict[s
 
 
 def streams_matching(turn: Turn, connector_ids: Sequence[str], name: str) -> list[Rows]:
-    """Return for each source its streams that match the name best."""
+    """Return for each source its streams that match the name best.
+
+    The sources are asked at once. An organization may ask only a few at once, so a call that was refused is made again.
+    """
     words = re.findall(r"[^\W_]+", name)
     search = max(words, key=len, default=name).removesuffix("s")[:100]
-    answers = turn.call_all(
-        [
-            ("list_streams", {"connector_id": connector_id, "search": search, "limit": 12})
-            for connector_id in connector_ids
-        ]
-    )
+    calls = [
+        ("list_streams", {"connector_id": connector_id, "search": search, "limit": 12})
+        for connector_id in connector_ids
+    ]
+    answers = [
+        turn.call(*call) if answer.is_busy else answer
+        for call, answer in zip(calls, turn.call_all(calls), strict=True)
+    ]
     return [matching(name, answer.rows("streams"), stream_name) for answer in answers]
 
 
