@@ -65,7 +65,7 @@ class Report:
                 group.value: self._totals([r for r in self.results if r.group == group])
                 for group in Group
             },
-            "defences": {name: self._attack_totals(rows) for name, rows in self._defences()},
+            "defences": {str(name): self._attack_totals(rows) for name, rows in self._defences()},
             "results": [result.as_json() for result in self.results],
         }
 
