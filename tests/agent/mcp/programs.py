@@ -62,9 +62,10 @@ def call(
     address: str, key: CreatedKey, tool: str, era: str = ERAS[1], /, **arguments: Any
 ) -> tuple[bool, Any]:
     """Return whether the call succeeded, and the JSON of its answer."""
+    return run_program(address, key, era, lambda client: call_with(client, tool, **arguments))
 
-    async def steps(client: Client) -> tuple[bool, Any]:
-        result = await client.call_tool(tool, arguments)
-        return not result.is_error, orjson.loads(result.content[0].text)  # type: ignore[union-attr]
 
-    return run_program(address, key, era, steps)
+async def call_with(client: Client, tool: str, /, **arguments: Any) -> tuple[bool, Any]:
+    """Return whether the call succeeded, and the JSON of its answer."""
+    result = await client.call_tool(tool, arguments)
+    return not result.is_error, orjson.loads(result.content[0].text)  # type: ignore[union-attr]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +16,8 @@ from apps.agent.models import ToolRequest, ToolRequestState
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission, Role
 from apps.pipelines.models import Pipeline
-from tests.agent.mcp.programs import ERAS, call, list_tools, make_key
-from tests.web_server import web_server
+from tests.agent.mcp.programs import ERAS, call, call_with, connect, list_tools, make_key
+from tests.web_server import find_free_port, web_server
 from tests.world import World, make_connector, make_pipeline, new_client
 
 
@@ -68,19 +70,56 @@ def test_an_approved_call_is_carried_out_once(server: str, world: World, era: st
     assert actors_of_changes(world) == ["Program"]
 
 
-def test_two_processes_and_a_restart_carry_a_call_out_once(world: World, server: str) -> None:
-    key = make_key(world)
-    with web_server() as other:
-        ok, request = call(other, key, "create_pipelines", pipelines=[make_proposal(world)])
+def test_two_processes_and_a_restart_carry_calls_of_both_eras_out_once(
+    world: World, server: str
+) -> None:
+    key, port, proposal = make_key(world), find_free_port(), make_proposal(world)
+    with ExitStack() as servers:
+        other = servers.enter_context(web_server(port=port))
+        requests = [propose(other, key, era, {**proposal, "name": era}) for era in ERAS]
+        for request in requests:
+            assert decide(world, request, "approve").status_code == 200
+
+        def restart() -> None:
+            servers.close()
+            servers.enter_context(web_server(port=port))
+
+        results = asyncio.run(collect_over_a_restart((server, other), key, requests, restart))
+    for answers in results:
+        assert [ok for ok, _ in answers] == [True] * 4
+        assert len({answer["pipelines"][0]["id"] for _, answer in answers}) == 1
+    pipelines = world.client().get("/api/v1/pipelines").json()["results"]
+    assert sorted(pipeline["name"] for pipeline in pipelines) == sorted(ERAS)
+
+
+def propose(server: str, key: Any, era: str, proposal: dict[str, Any]) -> Any:
+    ok, request = call(server, key, "create_pipelines", era, pipelines=[proposal])
     assert ok, request
-    assert decide(world, request, "approve").status_code == 200
-    with web_server() as other, ThreadPoolExecutor(4) as threads:
-        results = list(
-            threads.map(lambda address: collect(address, key, request), [server, other] * 2)
-        )
-    assert [ok for ok, _ in results] == [True] * 4
-    assert len({answer["pipelines"][0]["id"] for _, answer in results}) == 1
-    assert world.client().get("/api/v1/pipelines").json()["count"] == 1
+    return request
+
+
+async def collect_over_a_restart(
+    addresses: Sequence[str], key: Any, requests: Sequence[Any], restart: Callable[[], None]
+) -> list[list[tuple[bool, Any]]]:
+    """Connect a client of each era to each process, restart, and collect each result with all clients at once."""
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(connect(address, key, era))
+            for address in addresses
+            for era in ERAS
+        ]
+        for client in clients:
+            assert (await client.list_tools()).tools
+        await asyncio.to_thread(restart)
+        return [
+            await asyncio.gather(
+                *(
+                    call_with(client, "collect_result", request_id=request["request_id"])
+                    for client in clients
+                )
+            )
+            for request in requests
+        ]
 
 
 def test_a_rejected_call_is_not_carried_out(server: str, world: World) -> None:
