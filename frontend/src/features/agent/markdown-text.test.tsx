@@ -17,6 +17,12 @@ describe("an answer", () => {
     expect(names).toEqual([1, 2, 2, 1]);
   });
 
+  it("has a list inside the item to which it belongs", () => {
+    const { container } = render(<MarkdownText text={"1. sources\n   - Airports\n2. runs"} />);
+    expect(container.querySelector("ol > li > ul > li")!.textContent).toBe("Airports");
+    expect(container.querySelectorAll("ol > li")).toHaveLength(2);
+  });
+
   it("is not rendered from the beginning for each of its tokens", () => {
     const { container, rerender } = render(<MarkdownText text={LONG_ANSWER} />);
     const parseInline = vi.spyOn(markdown, "parseInline");

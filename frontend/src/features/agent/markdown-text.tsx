@@ -1,6 +1,6 @@
 import { Fragment, memo } from "react";
 import { PageLinkText } from "./page-link";
-import { parseInline, parseMarkdown, type Block, type Inline } from "./markdown";
+import { parseInline, parseMarkdown, type Block, type Inline, type List } from "./markdown";
 
 /** An answer of the agent. See `markdown` for what is allowed in it. */
 export const MarkdownText = memo(function MarkdownText({ text }: { text: string }) {
@@ -56,10 +56,13 @@ function BlockElement({ block }: { block: Block }) {
   }
 }
 
-function ListView({ block }: { block: Extract<Block, { type: "list" }> }) {
-  const items = block.items.map((item, index) => (
+function ListView({ block }: { block: List }) {
+  const items = block.items.map(({ text, lists }, index) => (
     <li key={index} className="whitespace-pre-wrap">
-      <InlineText text={item} />
+      <InlineText text={text} />
+      {lists.map((list, position) => (
+        <ListView key={position} block={list} />
+      ))}
     </li>
   ));
   if (!block.ordered) return <ul className="grid list-disc gap-0.5 pl-5">{items}</ul>;

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { parseInline, parseMarkdown } from "./markdown";
+import { parseInline, parseMarkdown, type List, type ListItem } from "./markdown";
 
 const text = (value: string) => ({ type: "text", text: value });
+const item = (value: string, ...lists: List[]): ListItem => ({ text: value, lists });
+const list = (ordered: boolean, items: ListItem[]): List => ({ type: "list", ordered, start: 1, items });
+
+function depthOf({ items }: List): number {
+  return 1 + Math.max(0, ...items.flatMap(({ lists }) => lists.map(depthOf)));
+}
 
 describe("Markdown of an answer", () => {
   it("has paragraphs, headings, lists and code", () => {
@@ -10,10 +16,38 @@ describe("Markdown of an answer", () => {
     ).toEqual([
       { type: "heading", text: "Runs" },
       { type: "paragraph", text: "Two runs\nfailed:" },
-      { type: "list", ordered: false, start: 1, items: ["one", "two"] },
+      { type: "list", ordered: false, start: 1, items: [item("one"), item("two")] },
       { type: "code", text: "select 1" },
-      { type: "list", ordered: true, start: 3, items: ["third"] },
+      { type: "list", ordered: true, start: 3, items: [item("third")] },
     ]);
+  });
+
+  it("has lists in lists", () => {
+    const source = "1. sources\n   - Airports\n   - Weather\n     more of it\n2. destinations\n   1. Log";
+    expect(parseMarkdown(source)).toEqual([
+      list(true, [
+        item("sources", list(false, [item("Airports"), item("Weather\nmore of it")])),
+        item("destinations", list(true, [item("Log")])),
+      ]),
+    ]);
+  });
+
+  it("returns to the outer lists, whatever their indentation is", () => {
+    expect(parseMarkdown("- a\n    - b\n        - c\n  - d\n- e")).toEqual([
+      list(false, [
+        item("a", list(false, [item("b", list(false, [item("c")]))]), list(false, [item("d")])),
+        item("e"),
+      ]),
+    ]);
+    expect(parseMarkdown("- a\n\t1. b\n\t- c\n1. d")).toEqual([
+      list(false, [item("a", list(true, [item("b")]), list(false, [item("c")]))]),
+      list(true, [item("d")]),
+    ]);
+  });
+
+  it("shows a list that is nested too deeply at the greatest depth", () => {
+    const source = Array.from({ length: 5_000 }, (_, depth) => `${"  ".repeat(depth)}- x`).join("\n");
+    expect(depthOf(parseMarkdown(source)[0] as List)).toBe(6);
   });
 
   it("has tables", () => {
@@ -25,7 +59,7 @@ describe("Markdown of an answer", () => {
   it.each([
     ["```python\nfor row in", { type: "code", text: "for row in" }],
     ["| name | rows |\n|---|---|\n| fli", { type: "table", head: ["name", "rows"], rows: [] }],
-    ["- one\n- tw", { type: "list", ordered: false, start: 1, items: ["one", "tw"] }],
+    ["- one\n- tw", { type: "list", ordered: false, start: 1, items: [item("one"), item("tw")] }],
   ])("shows %j, which is still being written", (source, block) => {
     expect(parseMarkdown(source)[0]).toEqual(block);
   });

@@ -10,10 +10,23 @@ export type Inline =
   | { type: "strong" | "emphasis"; children: Inline[] }
   | { type: "link"; path: string; children: Inline[] };
 
+export interface List {
+  type: "list";
+  ordered: boolean;
+  start: number;
+  items: ListItem[];
+}
+
+export interface ListItem {
+  text: string;
+  /** The lists inside the item. */
+  lists: List[];
+}
+
 /** A part of a text. `parseInline` reads the texts in it, except those of code. */
 export type Block =
   | { type: "paragraph" | "heading" | "quote" | "code"; text: string }
-  | { type: "list"; ordered: boolean; start: number; items: string[] }
+  | List
   | { type: "table"; head: string[]; rows: string[][] };
 
 const FENCE = /^ {0,3}(```+|~~~+)/;
@@ -21,6 +34,7 @@ const HEADING = /^ {0,3}#{1,6}\s+/;
 const QUOTE = /^ {0,3}> ?/;
 const BULLET = /^\s*[-*+]\s+/;
 const NUMBER = /^\s*(\d{1,9})[.)]\s+/;
+const MAX_DEPTH = 6; // deeper items are shown at this depth
 const TABLE_ROW = /^\s*\|.*\|\s*$/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 
@@ -80,17 +94,54 @@ function readCode(lines: string[], start: number, fence: string): [Block, number
   return [{ type: "code", text: lines.slice(start + 1, end).join("\n") }, end + 1];
 }
 
-/** A nested list becomes part of its list, because answers are short. */
+/** A list whose items are read, with the indentation of its items. */
+interface OpenList {
+  indent: number;
+  list: List;
+}
+
 function readList(lines: string[], start: number): [Block, number] {
-  const number = NUMBER.exec(lines[start]!);
-  const end = endOf(lines, start, (line) => isListItem(line) || /^\s{2,}\S/.test(line));
-  const items: string[] = [];
-  for (const line of lines.slice(start, end)) {
-    if (isListItem(line)) items.push(line.replace(BULLET, "").replace(NUMBER, ""));
-    else items.push(`${items.pop() ?? ""}\n${line.trim()}`);
+  const open: OpenList[] = [{ indent: indentOf(lines[start]!), list: newList(lines[start]!) }];
+  let position = start;
+  for (; position < lines.length; position += 1) {
+    const line = lines[position]!;
+    if (isListItem(line)) {
+      if (!openListFor(line, open)) break;
+      open.at(-1)!.list.items.push({ text: line.replace(BULLET, "").replace(NUMBER, ""), lists: [] });
+    } else if (/^\s{2,}\S/.test(line)) {
+      open.at(-1)!.list.items.at(-1)!.text += `\n${line.trim()}`;
+    } else break;
   }
-  const list = { ordered: number !== null, start: Number(number?.[1] ?? 1) };
-  return [{ type: "list", ...list, items }, end];
+  return [open[0]!.list, position];
+}
+
+/** Makes the list of this item the last one of `open`. Returns false if the item begins another block. */
+function openListFor(line: string, open: OpenList[]): boolean {
+  const indent = indentOf(line);
+  while (open.length > 1 && indent < open.at(-1)!.indent) open.pop();
+  const { indent: outerIndent, list } = open.at(-1)!;
+  const parent = list.items.at(-1);
+  if (parent && indent >= outerIndent + 2 && open.length < MAX_DEPTH) {
+    const nested = newList(line);
+    parent.lists.push(nested);
+    open.push({ indent, list: nested });
+    return true;
+  }
+  if (NUMBER.test(line) === list.ordered) return true;
+  if (open.length === 1) return list.items.length === 0;
+  const other = newList(line);
+  open.at(-2)!.list.items.at(-1)!.lists.push(other);
+  open.splice(-1, 1, { indent, list: other });
+  return true;
+}
+
+function newList(line: string): List {
+  const number = NUMBER.exec(line);
+  return { type: "list", ordered: number !== null, start: Number(number?.[1] ?? 1), items: [] };
+}
+
+function indentOf(line: string): number {
+  return /^\s*/.exec(line)![0].replaceAll("\t", "    ").length;
 }
 
 function readTable(lines: string[], start: number): [Block, number] {
