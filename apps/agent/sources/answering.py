@@ -9,6 +9,7 @@ from apps.agent.sources import documents, marking, repairs
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.plan import SourcePlan
 from apps.agent.tools.base import Answer, ToolContext
+from apps.agent.tools.causes import without_repetition
 from apps.agent.tools.record_values import hide_values, hide_values_of_line
 from apps.engine.answers import Failure, TrialAnswer
 
@@ -25,6 +26,10 @@ ADVICE = {
     "memory": "Read smaller pages.",
     "timeout": "Check that the pagination ends. Read smaller pages.",
 }
+NOT_REACHED = "The source could not be reached"
+ADVICE_IF_NOT_REACHED = (
+    "Nothing answers there. Ask the user whether the base URL is right and the server runs."
+)
 DEFAULT_ADVICE = "Read the message, and change only what it names."
 
 
@@ -46,9 +51,12 @@ def describe_document(document: SourceDocument, part: int) -> Answer:
         return _part(document, 1, content)
     plan = marking.mark_json(plan_as_json(proposed.plan))
     notes = marking.mark("\n".join(proposed.notes[:20]))
-    count = len(proposed.plan.streams)
+    left_out = marking.mark("\n".join(proposed.left_out[:20]))
+    count, without = len(proposed.plan.streams), len(proposed.left_out)
     summary = f"Read {document.name[:100]}: a plan with {count} streams was made."
-    return Answer({**content, "plan": plan, "notes": notes}, summary)
+    if without:
+        summary = f"{summary} {without} lists were left out."
+    return Answer({**content, "plan": plan, "left_out": left_out, "notes": notes}, summary)
 
 
 def plan_as_json(plan: SourcePlan) -> Any:
@@ -91,6 +99,7 @@ def _failed_preview(
 ) -> Answer:
     message = hide_values(context, failure["message"])
     failure_class = failure["failure_class"]
+    evidence = [hide_values(context, line) for line in failure["evidence"][:10]]
     log = [
         hide_values_of_line(context, line["message"], by_code=True)
         for line in trial["log"][:MAX_LOG_LINES]
@@ -99,13 +108,18 @@ def _failed_preview(
         "code": "preview_failed",
         "class": failure_class,
         "message": marking.mark(message),
-        "advice": ADVICE.get(failure_class, DEFAULT_ADVICE),
-        "evidence": marking.mark(
-            "\n".join(hide_values(context, line) for line in failure["evidence"][:10])
-        ),
+        "advice": _advice(failure_class, message),
+        "evidence": marking.mark("\n".join(without_repetition(message, evidence))),
     }
+    content = {"error": error, "requests": requests, "log": without_repetition(message, log)}
     return Answer(
-        {**repairs.needed(context), "error": error, "requests": requests, "log": log},
+        {**repairs.needed(context), **content},
         f"The preview failed: {message}",
         ok=False,
     )
+
+
+def _advice(failure_class: str, message: str) -> str:
+    if message.startswith(NOT_REACHED):
+        return ADVICE_IF_NOT_REACHED
+    return ADVICE.get(failure_class, DEFAULT_ADVICE)

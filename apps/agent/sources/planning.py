@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from apps.agent.sources import paging, records
+from apps.agent.sources import needs, paging, records
 from apps.agent.sources.descriptions import ApiDescription, Endpoint, Parameter, Schema
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.plan import (
     MAX_STREAMS,
     PLACEHOLDER,
+    Authentication,
     FixedValue,
     PlannedSetting,
     PlannedStream,
@@ -23,9 +24,10 @@ from apps.agent.sources.plan import (
 
 @dataclass(frozen=True, slots=True)
 class ProposedPlan:
-    """A plan, and sentences for the user about what was left out or is not certain."""
+    """A plan, and sentences for the user: which lists it leaves out, and what is not certain."""
 
     plan: SourcePlan
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -52,26 +54,84 @@ def propose(api: ApiDescription) -> ProposedPlan:
         raise UnreadableDocument("It names no server: add the URL of the API.")
     notes = list(api.notes)
     settings = {setting.name: setting for setting in api.settings}
-    streams = _without_lost_children(_plan_streams(found, settings, notes))
+    kept, left_out = _with_known_values(found, api.authentication)
+    streams = _without_lost_children(_plan_streams(kept, found, settings, notes), left_out)
     plan = SourcePlan(
         name=api.title or "New source",
         base_url=api.base_url,
         authentication=api.authentication,
-        headers=list(api.headers)[:20],
+        headers=_headers(api, kept, notes)[:20],
         settings=list(settings.values())[:30],
         streams=streams,
     )
-    return ProposedPlan(plan, tuple(dict.fromkeys(notes)))
+    return ProposedPlan(plan, tuple(left_out), tuple(dict.fromkeys(notes)))
+
+
+def _with_known_values(
+    found: Sequence[ListEndpoint], authentication: Authentication
+) -> tuple[Sequence[ListEndpoint], list[str]]:
+    """Return the lists whose requests can be made, and why others are left out.
+
+    If none would stay, all stay, and each unknown value becomes a setting.
+    """
+    unknown = {listed.name: _unknown_values(listed, found, authentication) for listed in found}
+    as_settings = needs.shared(unknown.values())
+    kept = [listed for listed in found if unknown[listed.name] <= as_settings]
+    if not kept:
+        return found, []
+    reasons = [
+        needs.reason(name, values - as_settings)
+        for name, values in unknown.items()
+        if not values <= as_settings
+    ]
+    return kept, reasons
+
+
+def _unknown_values(
+    listed: ListEndpoint, others: Sequence[ListEndpoint], authentication: Authentication
+) -> set[needs.Need]:
+    endpoint = listed.endpoint
+    parent, _ = _parent_of(listed, others)
+    in_path = set() if parent else needs.unknown_in_path(endpoint)
+    in_query = needs.unknown_in_query(endpoint, _names_with_meaning(listed))
+    return in_path | in_query | needs.unknown_headers(endpoint, authentication)
+
+
+def _names_with_meaning(listed: ListEndpoint) -> set[str]:
+    """Return the query parameters that the pagination and the cursor fill."""
+    page = paging.find_pagination(listed.endpoint)
+    _, since = records.find_cursor(listed.endpoint, listed.record)
+    return {since, page.parameter, page.size_parameter}
+
+
+def _headers(
+    api: ApiDescription, kept: Sequence[ListEndpoint], notes: list[str]
+) -> list[FixedValue]:
+    """Return the headers of the API, and those that lists require. Without a known value they become a note."""
+    headers = {header.name.lower(): header for header in api.headers}
+    for listed in kept:
+        for parameter in needs.required_headers(listed.endpoint, api.authentication):
+            fixed = needs.fixed_header(parameter)
+            if fixed is None:
+                notes.append(
+                    f"Requests need the header {parameter.name}: add it to the headers of the plan."
+                )
+            else:
+                headers.setdefault(fixed.name.lower(), fixed)
+    return list(headers.values())
 
 
 def _plan_streams(
-    found: Sequence[ListEndpoint], settings: dict[str, PlannedSetting], notes: list[str]
+    kept: Sequence[ListEndpoint],
+    found: Sequence[ListEndpoint],
+    settings: dict[str, PlannedSetting],
+    notes: list[str],
 ) -> list[PlannedStream]:
     """Return the streams. An endpoint that cannot be one is left out, with a note."""
     streams: list[PlannedStream] = []
-    for listed in found:
+    for listed in kept:
         if len(streams) == MAX_STREAMS:
-            notes.append(f"The plan has the first {MAX_STREAMS} of {len(found)} lists.")
+            notes.append(f"The plan has the first {MAX_STREAMS} of {len(kept)} lists.")
             break
         try:
             streams.append(_plan_stream(listed, found, settings, notes))
@@ -147,7 +207,7 @@ def _plan_stream(
         for name in PLACEHOLDER.findall(path):
             settings.setdefault(name, PlannedSetting(name=name))
     cursor_field, since = records.find_cursor(listed.endpoint, listed.record)
-    fixed, extra_query = _required_parameters(listed, since, settings, notes)
+    fixed, extra_query = _required_parameters(listed, settings, notes)
     return PlannedStream(
         name=listed.name,
         path=path + extra_query,
@@ -183,17 +243,16 @@ def _field_for(name: str, parent: ListEndpoint) -> str:
 
 
 def _required_parameters(
-    listed: ListEndpoint, since: str, settings: dict[str, PlannedSetting], notes: list[str]
+    listed: ListEndpoint, settings: dict[str, PlannedSetting], notes: list[str]
 ) -> tuple[list[FixedValue], str]:
     """Return the required query parameters: those with a known value, and the others as settings in the path."""
-    page = paging.find_pagination(listed.endpoint)
-    known_names = {since, page.parameter, page.size_parameter}
+    known_names = _names_with_meaning(listed)
     fixed: list[FixedValue] = []
     extra: list[str] = []
     for parameter in listed.endpoint.query_names().values():
         if not parameter.required or parameter.name in known_names:
             continue
-        value = _known_value(parameter)
+        value = needs.known_value(parameter)
         if value is not None:
             fixed.append(FixedValue(name=parameter.name, value=value))
             notes.append(f"{listed.name}: the parameter {parameter.name} is always {value!r}.")
@@ -204,21 +263,21 @@ def _required_parameters(
     return fixed[:30], f"?{'&'.join(extra)}" if extra else ""
 
 
-def _known_value(parameter: Parameter) -> str | None:
-    choices = parameter.schema.get("enum")
-    first = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
-    value = parameter.schema.get("default", first)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)[:500] if isinstance(value, str | int | float) else None
-
-
 def _setting(parameter: Parameter) -> PlannedSetting:
     name = _setting_name(parameter.name).lower()
     name = name if parameter.place != "path" else parameter.name
-    return PlannedSetting(name=name, description=parameter.description)
+    default = needs.known_value(parameter) if parameter.place == "path" else None
+    return PlannedSetting(name=name, description=parameter.description, default=default)
 
 
-def _without_lost_children(streams: list[PlannedStream]) -> list[PlannedStream]:
+def _without_lost_children(
+    streams: list[PlannedStream], left_out: list[str]
+) -> list[PlannedStream]:
+    """Return the streams without those whose parent is no stream, for which a reason is added."""
     names = {stream.name for stream in streams}
-    return [stream for stream in streams if not stream.parent or stream.parent in names]
+    lost = [stream for stream in streams if stream.parent and stream.parent not in names]
+    left_out += [
+        f"{stream.name} was left out, because it needs the stream {stream.parent}."
+        for stream in lost
+    ]
+    return [stream for stream in streams if stream not in lost]

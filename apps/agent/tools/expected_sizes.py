@@ -23,6 +23,8 @@ from apps.runs.queries import ExpectedSize
 
 MAX_SOURCES = 3  # sources of one proposal that are asked
 NOT_ESTIMATED = StreamSizes(sizes={}, problem="the proposal has too many sources")
+ROWS_AND_REQUESTS = "Rows and requests to expect"
+NOT_KNOWN = "Not known before the first run"
 NOT_TOLD = "the source does not tell how many records it has"
 
 Stream = tuple[UUID, str]  # the source connector's id, and the stream's name
@@ -62,8 +64,17 @@ class Sizes:
         size = found["sizes"].get(stream)
         if size is None or size["records"] is None:
             reason = (size and size["problem"]) or found["problem"] or NOT_TOLD
-            return [("Rows and requests to expect", f"Not known before the first run: {reason}")]
+            return [(ROWS_AND_REQUESTS, f"{NOT_KNOWN}: {reason}")]
         return _facts_of_estimate(size["records"], size)
+
+
+def without_repeated_reasons(facts: Facts) -> Facts:
+    """Return the facts of several pipelines. The reason why a size is not known is said once."""
+    shown: Facts = []
+    for label, value in facts:
+        is_repeated = label == ROWS_AND_REQUESTS and (label, value) in shown
+        shown.append((label, f"{NOT_KNOWN}, for the same reason" if is_repeated else value))
+    return shown
 
 
 def load(context: ToolContext, proposals: Sequence[ProposedPipeline]) -> Sizes:
@@ -109,8 +120,6 @@ def _facts_of_estimate(records: int, size: StreamSize) -> Facts:
         ("Rows to expect", f"About {records:,}: {size['basis']}"),
         (
             "Requests to expect",
-            f"About {requests:,}, one for each page"
-            if requests
-            else "Not known before the first run",
+            f"About {requests:,}, one for each page" if requests else NOT_KNOWN,
         ),
     ]

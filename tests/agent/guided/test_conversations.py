@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -139,6 +140,42 @@ def test_a_source_is_saved_with_the_name_of_the_edited_plan(world: World) -> Non
     assert 'say "connect Edited shop"' in last_text(approve(talk))
     say(talk, "connect Edited shop")
     assert talk.open_request()["card"]["title"] == "Create a connector for Edited shop"
+
+
+def test_the_lists_that_a_plan_leaves_out_are_named_with_the_reason(world: World) -> None:
+    term = {"name": "q", "in": "query", "required": True, "type": "string"}
+    records = {"type": "array", "items": {"properties": {"id": {"type": "integer"}}}}
+    answer = {"200": {"schema": records}}
+    paths = {
+        "/search": {"get": {"parameters": [term], "responses": answer}},
+        "/orders": {"get": {"responses": answer}},
+    }
+    info = {"swagger": "2.0", "info": {"title": "Shop"}, "host": "shop.example"}
+    talk = begin(world)
+    talk.post("documents", name="swagger.json", content=json.dumps({**info, "paths": paths}))
+    turn = say(talk, "make a source from a Swagger document")
+    assert "- search was left out: its requests need a value for q (in the query)" in str(turn)
+    facts = {fact["label"] for fact in talk.open_request()["card"]["facts"]}
+    assert "Stream orders" in facts
+    assert "Stream search" not in facts
+
+
+def test_the_cause_of_a_refused_connection_is_said_once(world: World) -> None:
+    talk = begin(world)
+    talk.post("documents", name="openapi.json", content=DOCUMENT)
+    say(talk, "make a source from an OpenAPI document")
+    for _ in range(2):  # the plan, and the preview
+        assert talk.decide(talk.open_request()["id"]).status_code == 200
+        talk.work()
+    question = talk.open_request()["arguments"]["question"]
+    assert question == "The preview failed. What do you want to do?"
+    call = next(i for i in reversed(talk.turn()["items"]) if i["type"] == "call")
+    assert call["summary"].endswith(
+        "could not be reached: 127.0.0.1:9: no address accepts connections"
+    )
+    assert str(call["result"]).count("no address accepts connections") == 1
+    assert len(call["result"]["log"]) == 1  # each retry has logged a line
+    assert "Nothing answers there" in call["result"]["error"]["advice"]
 
 
 def test_an_explanation_is_made_of_evidence_with_links(world: World) -> None:

@@ -100,6 +100,25 @@ def test_a_source_that_does_not_answer_delays_the_proposal_by_two_seconds_only(
     assert facts["Rows and requests to expect"] == expected
 
 
+def test_the_reason_why_sizes_are_not_known_is_said_once(
+    world: World, proposal: dict[str, Any], settings: Any
+) -> None:
+    settings.ALLOW_PRIVATE_NETWORKS = True
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    config = {"host": "127.0.0.1", "port": port, "database": "shop", "user": "reader"}
+    source = make_connector(world, name="refused", kind="postgres", config=config)
+    proposals = [
+        {**proposal, "name": name, "source_connector_id": str(source.pk)} for name in "abcde"
+    ]
+    shown: Any = card(world, "create_pipelines", pipelines=proposals)
+    label = "Rows and requests to expect"
+    values = [fact["value"] for fact in shown["facts"] if fact["label"] == label]
+    assert values[0] == "Not known before the first run: the source cannot be read now (source)"
+    assert set(values[1:]) == {"Not known before the first run, for the same reason"}
+    assert len(values) == 5
+
+
 def test_an_address_that_the_egress_policy_forbids_is_not_asked_for_an_estimate(
     world: World, proposal: dict[str, Any], settings: Any
 ) -> None:

@@ -17,8 +17,11 @@ NO_PLAN = (
     " other documentation: that needs a language model, which an admin can choose in the settings."
 )
 TRY_AGAIN = ChangeState("retry")  # without the name of a pipeline
+MAX_LEFT_OUT = 5  # lists that are named
 MAX_PREVIEWS = 3  # in a turn
 AFTER_FAILED_PREVIEW = ("Preview again, for example with other settings", "Save it all the same")
+PREVIEW_FAILED = "The preview failed."  # the reason is shown with the preview
+NO_PREVIEW = "There was no preview."
 NOT_SAVED = "Nothing was saved. You can change the code in the editor and preview it there."
 TOO_LARGE = "The document describes too many streams for me: upload one with fewer paths, or write the source yourself."
 
@@ -49,7 +52,7 @@ def make_source(turn: Turn, request: MakeSource) -> str:
     plan = marking.read_json(document.content.get("plan"))
     if not isinstance(plan, dict):
         return NO_PLAN
-    proposal = "This plan is made from the document. You can edit it."
+    proposal = _proposal(document)
     generated = turn.propose("propose_source_plan", {"plan": plan}, proposal).content
     code = marking.unmark(str(generated["code"]))
     streams = marking.read_json(generated["streams"]) or []
@@ -66,6 +69,15 @@ def make_source(turn: Turn, request: MakeSource) -> str:
         f"Saved {name} with the streams {', '.join(map(str, streams))}. To use it, say"
         f' "connect {name}", then tell me what to copy.'
     )
+
+
+def _proposal(document: ToolAnswer) -> str:
+    """Return what is said before the plan: also which lists of the document it leaves out, and why."""
+    left_out = marking.unmark(str(document.content.get("left_out") or "")).splitlines()
+    lines = [f"- {line}" for line in left_out[:MAX_LEFT_OUT] if line]
+    if len(left_out) > MAX_LEFT_OUT:
+        lines.append(f"- {len(left_out) - MAX_LEFT_OUT} more were left out for the same reason.")
+    return "\n".join(["This plan is made from the document. You can edit it.", *lines])
 
 
 def _document(turn: Turn, request: MakeSource) -> ToolAnswer:
@@ -88,13 +100,13 @@ def _preview(turn: Turn, code: str, stream: str) -> None:
         answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
         if answer.ok:
             return
-        question = f"{_failure(answer)} What do you want to do?"
+        question = f"{PREVIEW_FAILED if answer.content else NO_PREVIEW} What do you want to do?"
         if not _wants_other_preview(turn, question):
             return
         text = 'If the settings were wrong, choose "Enter other settings".'
     answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
     if not answer.ok:
-        raise turn.end(f"{_failure(answer)} {NOT_SAVED}")
+        raise turn.end(f"{PREVIEW_FAILED if answer.content else NO_PREVIEW} {NOT_SAVED}")
 
 
 def _wants_other_preview(turn: Turn, question: str) -> bool:
@@ -104,7 +116,3 @@ def _wants_other_preview(turn: Turn, question: str) -> bool:
         if read_request(other.text) == TRY_AGAIN:
             return True
         raise
-
-
-def _failure(answer: ToolAnswer) -> str:
-    return f"The preview failed: {answer.failure}" if answer.content else "There was no preview."

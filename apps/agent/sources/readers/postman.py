@@ -15,6 +15,7 @@ from apps.agent.sources.descriptions import (
     Parameter,
     Schema,
 )
+from apps.agent.sources.needs import is_search
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.plan import HEADER_NAME, Authentication, PlannedSetting
 from apps.agent.sources.readers.examples import schema_of_example
@@ -131,11 +132,17 @@ def _schema(document: Document, body: Any) -> Schema:
 
 
 def _query(document: Document, request: dict[str, Any]) -> Iterator[Parameter]:
+    """Yield the query parameters. Their values are not taken over, except small numbers: they may be secrets.
+
+    A request that was saved with the words of a search, or with a variable, is not complete without a value.
+    """
     for entry in document.mappings(document.mapping(request.get("url")).get("query")):
         name, value = text(entry.get("key"), 100), text(entry.get("value"))
         if name:
             schema: Schema = {"default": int(value)} if re.fullmatch(r"[0-9]{1,6}", value) else {}
-            yield Parameter(name, "query", schema=schema)
+            is_used = entry.get("disabled") is not True
+            is_required = is_used and (is_search(name) or VARIABLE.fullmatch(value) is not None)
+            yield Parameter(name, "query", is_required, text(entry.get("description")), schema)
 
 
 def _authentication(

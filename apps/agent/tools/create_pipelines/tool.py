@@ -44,7 +44,8 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
         warnings |= dict.fromkeys(_warnings(context, proposal))
     count = len(arguments.pipelines)
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
-    return Card(title, facts=tuple(facts), warnings=tuple(warnings))
+    shown = tuple(expected_sizes.without_repeated_reasons(facts))
+    return Card(title, facts=shown, warnings=tuple(warnings))
 
 
 def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:

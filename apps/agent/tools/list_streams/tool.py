@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.causes import without_repetition
 from apps.agent.tools.list_streams.arguments import ListStreams
 from apps.agent.tools.record_values import hide_values
 from apps.connectors.checks import services
@@ -23,7 +24,8 @@ def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Ans
     if found["failure"] is not None:
         failure = found["failure"]
         message = hide_values(context, failure["message"])
-        evidence = [hide_values(context, line) for line in failure["evidence"]]
+        lines = [hide_values(context, line) for line in failure["evidence"]]
+        evidence = without_repetition(message, lines)
         error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
         return Answer({"error": error}, f"The source failed: {message}", ok=False)
     streams = [

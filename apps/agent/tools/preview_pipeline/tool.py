@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.causes import without_repetition
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
 from apps.agent.tools.record_values import hide_values
@@ -54,7 +55,8 @@ def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answe
     failure = preview["failure"]
     if failure is not None:
         message = hide_values(context, failure["message"])
-        evidence = [hide_values(context, line) for line in failure["evidence"]]
+        lines = [hide_values(context, line) for line in failure["evidence"]]
+        evidence = without_repetition(message, lines)
         error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
         return Answer({"error": error}, f"The preview failed: {message}", ok=False)
     count = len(preview["records"])
