@@ -392,6 +392,10 @@ AGENT_MEMBER_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_MEMBER_TURNS_PER_MINUT
 AGENT_ORG_TURNS_PER_MINUTE = env.integer("DROVER_AGENT_ORG_TURNS_PER_MINUTE", 200)
 AGENT_MEMBER_TURNS_AT_ONCE = env.integer("DROVER_AGENT_MEMBER_TURNS_AT_ONCE", 5)
 AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 20)
+# Conversations that a member and an org may have, and the bytes that the turns and documents of one may need.
+CONVERSATIONS_PER_MEMBER = env.integer("DROVER_CONVERSATIONS_PER_MEMBER", 1000)
+CONVERSATIONS_PER_ORG = env.integer("DROVER_CONVERSATIONS_PER_ORG", 20_000)
+CONVERSATION_SIZE = env.integer("DROVER_CONVERSATION_MB", 20) * 2**20
 # Days after which a conversation that nobody has used is deleted.
 CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.

@@ -259,7 +259,7 @@ MUTANTS = [
         "apps/agent/turns/loop.py",
         "_turns_of_org[org_id] < settings.AGENT_ORG_TURNS_PER_WORKER",
         "_turns_of_org[org_id] < 1000",
-        "tests/agent/test_fairness.py",
+        "tests/agent/limits/test_fairness.py",
     ),
     Mutant(
         "a call from an answer that was cut is carried out",
@@ -332,6 +332,20 @@ MUTANTS = [
         "and RANK[tool.level] <= RANK[level]\n",
         "",
         MCP_TOOLS,
+    ),
+    Mutant(
+        "the first event of a conversation has all its turns",
+        "apps/agent/conversations/transcripts.py",
+        "        if first and total > MAX_BYTES:\n",
+        "        if False:\n",
+        "tests/agent/limits/test_size_limits.py",
+    ),
+    Mutant(
+        "a full conversation takes more messages",
+        "apps/agent/conversations/limits.py",
+        "    if size >= settings.CONVERSATION_SIZE:\n",
+        "    if False:\n",
+        "tests/agent/limits/test_size_limits.py",
     ),
     Mutant(
         "one org uses all threads of MCP",

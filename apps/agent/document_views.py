@@ -25,7 +25,7 @@ class Documents(ConversationView):
         request=DocumentCreate,
         answer=DocumentRow,
         status=201,
-        errors=(404, 413, 422),
+        errors=(404, 409, 413, 422),
         example={"id": EXAMPLE_ROW["id"], "name": "openapi.yaml", "kind": "openapi"},
         request_example={"name": "openapi.yaml", "content": "openapi: 3.0.3"},
     )

@@ -11,6 +11,18 @@ class TurnInProgress(Conflict):
     code = "turn_in_progress"
 
 
+class TooManyConversations(Conflict):
+    """There are too many conversations."""
+
+    code = "too_many_conversations"
+
+
+class ConversationFull(Conflict):
+    """The conversation stores as much as it may store: begin a new conversation."""
+
+    code = "conversation_full"
+
+
 class NoTurnInProgress(Conflict):
     """The agent is not working on a message now."""
 

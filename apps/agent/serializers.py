@@ -111,8 +111,20 @@ class TurnDetail(serializers.Serializer[Any]):
     items = TranscriptItem(many=True)
 
 
+class TurnsQuery(serializers.Serializer[Any]):
+    before = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="Show the turns before the turn with this number. If left out, the newest turns.",
+    )
+
+
 class ConversationDetail(ConversationRow):
     event_sequence = serializers.IntegerField()
+    earlier_turns = serializers.IntegerField(
+        help_text="How many turns there are before these. Pass the number of the first turn as ?before= to get them."
+    )
     turns = TurnDetail(many=True)
 
 

@@ -25,6 +25,7 @@ from apps.agent.serializers import (
     MessageCreate,
     Nothing,
     TurnAccepted,
+    TurnsQuery,
 )
 from apps.live.views import PARAMETERS, EventStreamRenderer, respond_once
 from apps.orgs.http.views import OrgView, respond_after_check
@@ -32,7 +33,7 @@ from apps.orgs.roles import Permission
 from apps.web import paging
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
 from apps.web.slow import SlowResponse
-from apps.web.views import data_of
+from apps.web.views import data_of, query_of
 from apps.web.wire import JSONRenderer, dumps
 
 COLUMNS = ("id", "graph", "title", "created_at", "updated_at")
@@ -73,7 +74,12 @@ EXAMPLE_TURN: dict[str, Any] = {
     "output_tokens": 64,
     "items": [{"type": "message", "id": "m1", "text": "There is one: flights."}],
 }
-EXAMPLE: dict[str, Any] = {**EXAMPLE_ROW, "event_sequence": 9, "turns": [EXAMPLE_TURN]}
+EXAMPLE: dict[str, Any] = {
+    **EXAMPLE_ROW,
+    "event_sequence": 9,
+    "earlier_turns": 0,
+    "turns": [EXAMPLE_TURN],
+}
 ACCEPTED = {"number": 1, "status": "pending"}
 
 
@@ -138,6 +144,7 @@ class Conversations(ConversationView):
         request=ConversationCreate,
         answer=ConversationRow,
         status=201,
+        errors=(409,),
         example=EXAMPLE_ROW,
         request_example={"title": "Flights"},
     )
@@ -173,14 +180,16 @@ class ConversationById(ConversationView):
     @operation(
         "agent_conversations_get",
         tag="agent",
-        summary="Show a conversation with its turns",
+        summary="Show a conversation with its newest turns",
         answer=ConversationDetail,
+        parameters=[TurnsQuery],
         errors=(404,),
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
         visibility.find_conversation(org=self.org, by=self.principal, conversation_id=pk)
-        return Response(transcripts.render(self.org.pk, pk))
+        before = query_of(TurnsQuery, request).get("before")
+        return Response(transcripts.render(self.org.pk, pk, before=before))
 
     @operation(
         "agent_conversations_update",

@@ -75,7 +75,7 @@ class Server {
 
 /** A stream that sends the conversation and stays open. */
 function eventStream(signal: AbortSignal): Response {
-  const conversation = JSON.stringify({ ...CONVERSATION, event_sequence: 0, turns: [] });
+  const conversation = JSON.stringify({ ...CONVERSATION, event_sequence: 0, earlier_turns: 0, turns: [] });
   const body = new ReadableStream({
     start(controller) {
       controller.enqueue(new TextEncoder().encode(`event: conversation\nid: 0\ndata: ${conversation}\n\n`));

@@ -39,8 +39,9 @@ Record = ConversationRecord | DocumentRecord
 def export_own(*, org: Org, by: Principal) -> Iterator[Record]:
     """Yield each conversation of the principal with its turns, and then its documents.
 
-    A member whose role no longer allows the agent still gets what they have said. The rows are read while the caller
-    iterates, each conversation in its own transaction. Raises SessionNeeded and PermissionMissing.
+    A member whose role no longer allows the agent still gets what they have said. A long conversation is several
+    records, the newest turns first. The rows are read while the caller iterates, each record in its own transaction.
+    Raises SessionNeeded and PermissionMissing.
     """
     by.require_person()
     by.require(Permission.READ)
@@ -53,22 +54,33 @@ def export_own(*, org: Org, by: Principal) -> Iterator[Record]:
 
 def _read(org_id: UUID, conversation_ids: list[UUID]) -> Iterator[Record]:
     for conversation_id in conversation_ids:
-        yield from _read_conversation(org_id, conversation_id)
+        yield from _read_turns(org_id, conversation_id)
+        yield from _read_documents(org_id, conversation_id)
 
 
-def _read_conversation(org_id: UUID, conversation_id: UUID) -> list[Record]:
-    """Return the records of a conversation, or none if it was deleted meanwhile."""
+def _read_turns(org_id: UUID, conversation_id: UUID) -> Iterator[ConversationRecord]:
+    """Yield the conversation with its newest turns, and again with its earlier turns. None if it was deleted meanwhile."""
+    before: int | None = None
+    while before is None or before > 1:
+        try:
+            with org_scope(org_id):
+                page = transcripts.render(org_id, conversation_id, before=before)
+        except Conversation.DoesNotExist:
+            return
+        yield ConversationRecord(record="conversation", **page)
+        before = page["earlier_turns"] + 1
+
+
+def _read_documents(org_id: UUID, conversation_id: UUID) -> Iterator[DocumentRecord]:
+    """Yield one document after the other, because all of them may be large."""
     with org_scope(org_id):
-        if not Conversation.objects.for_org(org_id).filter(pk=conversation_id).exists():
-            return []
-        conversation = transcripts.render(org_id, conversation_id)
-        documents = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
-        rows = list(
-            documents.order_by("created_at").values(
+        rows = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
+        ids = list(rows.order_by("created_at").values_list("pk", flat=True))
+    for document_id in ids:
+        with org_scope(org_id):
+            rows = SourceDocument.objects.for_org(org_id).filter(pk=document_id)
+            found = rows.values(
                 "conversation_id", "id", "name", "url", "kind", "text", "truncated", "created_at"
-            )
-        )
-    return [
-        ConversationRecord(record="conversation", **conversation),
-        *(DocumentRecord(record="document", **row) for row in rows),
-    ]
+            ).first()
+        if found is not None:
+            yield DocumentRecord(record="document", **found)

@@ -15,7 +15,7 @@ from apps.orgs.walls.scope import org_scope
 
 
 class ConversationFeed(EventFeed):
-    """First the whole conversation as one event, then each new event."""
+    """First the conversation with its newest turns as one event, then each new event."""
 
     def first_backlog(self) -> Backlog:
         with org_scope(self.org_id):

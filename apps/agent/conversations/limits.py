@@ -1,4 +1,4 @@
-"""Limit how many turns a member and an org may begin in a minute, and have at once."""
+"""Limit how many turns a member and an org may begin in a minute and have at once, and what conversations store."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from apps.agent.models import Turn, TurnStatus
+from apps.agent.conversations.sizes import StoredSize
+from apps.agent.exceptions import ConversationFull, TooManyConversations
+from apps.agent.models import Conversation, SourceDocument, Turn, TurnStatus
 from apps.web.problems import Problem
 
 MINUTE = timedelta(minutes=1)
@@ -33,6 +35,34 @@ def check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
     own = working.filter(conversation__user_id=user_id)
     _check_at_once("you", own, settings.AGENT_MEMBER_TURNS_AT_ONCE)
     _check_at_once("this organization", working, settings.AGENT_ORG_TURNS_AT_ONCE)
+
+
+def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
+    """Raise TooManyConversations if the member or the org has as many conversations as it may have."""
+    everyone = Conversation.objects.for_org(org_id)
+    if everyone.filter(user_id=user_id).count() >= (limit := settings.CONVERSATIONS_PER_MEMBER):
+        message = f"You have {limit:,} conversations, which is the limit: delete those that you do not need."
+        raise TooManyConversations(message)
+    if everyone.count() >= (limit := settings.CONVERSATIONS_PER_ORG):
+        message = f"Your organization has {limit:,} conversations, which is the limit: its members have to delete some."
+        raise TooManyConversations(message)
+
+
+def check_size(org_id: UUID, conversation_id: UUID) -> None:
+    """Raise ConversationFull if the turns and documents of the conversation need as much space as they may need."""
+    turns = Turn.objects.for_org(org_id).filter(conversation_id=conversation_id)
+    documents = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
+    size = _size(turns, "transcript") + _size(documents, "text")
+    if size >= settings.CONVERSATION_SIZE:
+        shown = settings.CONVERSATION_SIZE >> 20
+        message = (
+            f"This conversation stores {shown} MB, which is the limit: begin a new conversation."
+        )
+        raise ConversationFull(message)
+
+
+def _size(rows: QuerySet[Turn] | QuerySet[SourceDocument], column: str) -> int:
+    return int(rows.aggregate(size=Sum(StoredSize(column)))["size"] or 0)
 
 
 def _check_minute(who: str, turns: QuerySet[Turn], limit: int) -> None:

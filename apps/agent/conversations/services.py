@@ -32,11 +32,15 @@ TITLE_LENGTH = 80  # characters of the first message
 
 
 def create(*, org: Org, by: Principal, title: str = "", graph: str = Graph.MAIN) -> Conversation:
-    """Create an empty conversation that begins in this graph. Raises PermissionMissing and SessionNeeded."""
+    """Create an empty conversation that begins in this graph.
+
+    Raises PermissionMissing, SessionNeeded and TooManyConversations.
+    """
     by.require(Permission.AGENT_USE)
     if graph == Graph.SOURCE_BUILDER:
         by.require(Permission.CUSTOM_SOURCES_EDIT)
     by.require_person()
+    limits.check_new_conversation(org.pk, by.require_user())
     conversation = Conversation.unscoped.create(
         org=org, user_id=by.require_user(), title=title, graph=graph
     )
@@ -70,7 +74,8 @@ def send_message(
     """Store a message of the user, and the job that answers it.
 
     If the agent has asked a question, the message is its answer, and the turn goes on. If it waits for approvals, they
-    are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, and Problem 429.
+    are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, ConversationFull, and
+    Problem 429.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     live = _live_turn(org, conversation)
@@ -84,6 +89,7 @@ def send_message(
         closing.close_open(org.pk, live, ApprovalState.SUPERSEDED)
         end_turn(org, live, TurnStatus.SUPERSEDED)
     limits.check_new_turn(org.pk, by.require_user())
+    limits.check_size(org.pk, conversation.pk)
     turn = _add_turn(org, by, conversation, text, page)
     queue.run_turn(org_id=org.pk, turn_id=turn.pk)
     return turn

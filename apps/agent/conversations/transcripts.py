@@ -11,11 +11,17 @@ from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from apps.agent.conversations.events import Body, Kind, stored
+from apps.agent.conversations.sizes import TextSize
 from apps.agent.models import Conversation, Turn
 from apps.json import JsonObject
 
 Item = dict[str, Any]
+
+MAX_TURNS = 30  # that are rendered at once
+MAX_BYTES = 1_000_000  # of the turns that are rendered at once, unless the newest alone is larger
 
 
 class RenderedTurn(TypedDict):
@@ -37,15 +43,22 @@ class RenderedConversation(TypedDict):
     created_at: datetime
     updated_at: datetime
     event_sequence: int
+    earlier_turns: int
     turns: list[RenderedTurn]
 
 
-def render(org_id: UUID, conversation_id: UUID) -> RenderedConversation:
-    """Return the conversation with its turns. Call it inside the org's scope."""
+def render(
+    org_id: UUID, conversation_id: UUID, *, before: int | None = None
+) -> RenderedConversation:
+    """Return the conversation with its newest turns, or with those before the turn `before`.
+
+    Call it inside the org's scope. `earlier_turns` says how many turns there are before those.
+    """
     conversation = Conversation.objects.for_org(org_id).get(pk=conversation_id)
-    turns = list(
-        Turn.objects.for_org(org_id).filter(conversation_id=conversation_id).order_by("number")
-    )
+    rows = Turn.objects.for_org(org_id).filter(conversation_id=conversation_id)
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    turns = list(rows.filter(number__gte=_first_number(rows)).order_by("number"))
     live = [turn for turn in turns if turn.transcript is None]
     items = _items_of_live_turns(org_id, conversation_id, live)
     return {
@@ -55,8 +68,21 @@ def render(org_id: UUID, conversation_id: UUID) -> RenderedConversation:
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "event_sequence": conversation.event_sequence,
+        "earlier_turns": turns[0].number - 1 if turns else 0,
         "turns": [_render_turn(turn, items.get(turn.number, [])) for turn in turns],
     }
+
+
+def _first_number(rows: QuerySet[Turn]) -> int:
+    """Return the number of the first turn that is rendered, so that the answer has a limited size."""
+    newest = rows.annotate(size=TextSize("transcript")).order_by("-number")
+    first, total = 0, 0
+    for number, size in newest.values_list("number", "size")[:MAX_TURNS]:
+        total += size or 0
+        if first and total > MAX_BYTES:
+            break
+        first = number
+    return first
 
 
 def transcript_of(org_id: UUID, turn: Turn) -> list[JsonObject]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from apps.agent.conversations import limits
 from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import ConversationNeeded, SettingsMissing
 from apps.agent.models import DocumentKind, SourceDocument, SourceSettings
@@ -136,6 +137,7 @@ def _store(
         MAX_DOCUMENTS
     ):
         raise UnreadableDocument(f"A conversation has at most {MAX_DOCUMENTS} documents.")
+    limits.check_size(org.pk, conversation_id)
     if kind != DocumentKind.TEXT and truncated:
         kind = DocumentKind.TEXT  # half of a document cannot be read as one
     return SourceDocument.unscoped.create(

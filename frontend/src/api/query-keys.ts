@@ -8,6 +8,8 @@ export const queryKeys = {
     streams: (id: string) => ["connectors", "streams", id] as const,
   },
   conversations: ["conversations"],
+  earlierTurns: (conversationId: string, before: number) =>
+    ["earlier-turns", conversationId, before] as const,
   domains: {
     all: ["domains"],
     one: (id: string) => ["domains", id] as const,

@@ -36,8 +36,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show a conversation with its turns
-         * @description Show a conversation with its turns.
+         * Show a conversation with its newest turns
+         * @description Show a conversation with its newest turns.
          */
         get: operations["agent_conversations_get"];
         put?: never;
@@ -3612,6 +3612,8 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
             event_sequence: number;
+            /** @description How many turns there are before these. Pass the number of the first turn as ?before= to get them. */
+            earlier_turns: number;
             turns: components["schemas"]["TurnDetail"][];
         };
         ConversationRow: {
@@ -5924,6 +5926,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too large */
             413: {
                 headers: {
@@ -5973,7 +5984,10 @@ export interface operations {
     };
     agent_conversations_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Show the turns before the turn with this number. If left out, the newest turns. */
+                before?: number;
+            };
             header?: never;
             path: {
                 id: string;
@@ -5982,7 +5996,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Show a conversation with its turns */
+            /** @description Show a conversation with its newest turns */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6431,6 +6445,15 @@ export interface operations {
             };
             /** @description Not sent in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,6 +2,7 @@ import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState, type Reac
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { announcementOf } from "./announcement";
 import { Composer } from "./composer";
+import { EarlierTurns } from "./earlier-turns";
 import { FirstSteps } from "./first-steps";
 import { useSendMessage, useStop, type ApiDocument, type Graph } from "./queries";
 import { isLive, latestCode, openRequests, type Conversation, type Turn } from "./transcript";
@@ -92,6 +93,7 @@ function Turns({ conversation }: { conversation: Conversation }) {
   const { id, turns } = conversation;
   return (
     <div className="grid grid-cols-1 gap-6 p-4">
+      {conversation.earlier_turns > 0 && <EarlierTurns conversationId={id} before={turns[0]!.number} />}
       {turns.map((turn, index) => (
         <TurnView key={turn.number} conversationId={id} turn={turn} isNewest={index === turns.length - 1} />
       ))}

@@ -1,9 +1,10 @@
-import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { infiniteQueryOptions, useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { forgetInAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRow, ConversationRowPage } from "@/api/types";
 import type { Config } from "@/components/schema-form/schema";
+import type { Conversation } from "./transcript";
 
 /** The user's conversations, the last used first. */
 export const conversationsQuery = infiniteQueryOptions({
@@ -18,6 +19,24 @@ export const conversationsQuery = infiniteQueryOptions({
   initialPageParam: "",
   getNextPageParam: (page: ConversationRowPage) => page.next,
 });
+
+/** The turns before the turn `before`, page by page. They have ended, so they do not change. */
+export function useEarlierTurns(id: string, before: number, isAsked: boolean) {
+  return useInfiniteQuery({
+    queryKey: queryKeys.earlierTurns(id, before),
+    queryFn: async ({ pageParam, signal }) => {
+      const params = { path: { id }, query: { before: pageParam } };
+      return (await unwrap(
+        api.GET("/api/v1/agent/conversations/{id}", { params, signal }),
+      )) as unknown as Conversation;
+    },
+    initialPageParam: before,
+    getNextPageParam: (page) => (page.earlier_turns > 0 ? page.turns[0]!.number : null),
+    enabled: isAsked,
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+}
 
 function useRefreshConversations() {
   const client = useQueryClient();

@@ -8,7 +8,7 @@ import {
   type RequestItem,
 } from "./transcript";
 
-const EMPTY: Conversation = { id: "c1", title: "", event_sequence: 0, turns: [] };
+const EMPTY: Conversation = { id: "c1", title: "", event_sequence: 0, earlier_turns: 0, turns: [] };
 
 type Step = [kind: string, body: Record<string, unknown>];
 

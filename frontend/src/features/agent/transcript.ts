@@ -80,6 +80,8 @@ export interface Conversation {
   id: string;
   title: string;
   event_sequence: number;
+  /** How many turns there are before these. */
+  earlier_turns: number;
   turns: Turn[];
 }
 

@@ -1,0 +1,19 @@
+"""How large stored values are."""
+
+from __future__ import annotations
+
+from django.db.models import Func, IntegerField
+
+
+class StoredSize(Func):
+    """The bytes that a value needs in the database, after compression. PostgreSQL does not read the value for it."""
+
+    function = "pg_column_size"
+    output_field = IntegerField()
+
+
+class TextSize(Func):
+    """The bytes of a value as text. It may be a hundred times as large as the stored value."""
+
+    template = "octet_length(%(expressions)s::text)"
+    output_field = IntegerField()

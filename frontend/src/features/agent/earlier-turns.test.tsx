@@ -1,0 +1,62 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { startSession } from "@/api/session";
+import type { Session } from "@/api/types";
+import { EarlierTurns } from "./earlier-turns";
+
+const asked: string[] = [];
+
+beforeEach(() => {
+  asked.length = 0;
+  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
+  vi.stubGlobal("fetch", async (request: Request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    asked.push(`${pathname}?${searchParams}`);
+    return Response.json(turnsBefore(Number(searchParams.get("before"))));
+  });
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+/** Two turns a page, as the server answers. */
+function turnsBefore(before: number) {
+  const numbers = [before - 2, before - 1].filter((number) => number > 0);
+  const turns = numbers.map((number) => ({
+    number,
+    status: "done",
+    text: `Message ${number}`,
+    model: "guided",
+    created_at: "2026-01-01T00:00:00Z",
+    finished_at: "2026-01-01T00:00:01Z",
+    input_tokens: 0,
+    output_tokens: 0,
+    items: [],
+  }));
+  return { id: "c1", earlier_turns: numbers[0]! - 1, turns };
+}
+
+function shown(): string[] {
+  return screen.getAllByText(/^Message/).map(({ textContent }) => textContent.replace("You: ", ""));
+}
+
+it("shows earlier messages page by page, the oldest first", async () => {
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <EarlierTurns conversationId="c1" before={4} />
+    </QueryClientProvider>,
+  );
+  expect(asked).toEqual([]);
+  await userEvent.click(screen.getByRole("button", { name: "Show earlier messages" }));
+  await screen.findByText("Message 2");
+  expect(shown()).toEqual(["Message 2", "Message 3"]);
+  await userEvent.click(screen.getByRole("button", { name: "Show earlier messages" }));
+  await screen.findByText("Message 1");
+  expect(shown()).toEqual(["Message 1", "Message 2", "Message 3"]);
+  expect(screen.queryByRole("button", { name: "Show earlier messages" })).toBeNull();
+  expect(asked).toEqual([4, 2].map((before) => `/api/v1/agent/conversations/c1?before=${before}`));
+});
