@@ -168,8 +168,8 @@ class CardFact(serializers.Serializer[Any]):
 
 class CardChange(serializers.Serializer[Any]):
     field = serializers.CharField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField(help_text="Any value; null if there was none.")
+    after = serializers.JSONField(help_text="Any value; null if there is none.")
     diff = serializers.CharField(
         required=False,
         allow_null=True,

@@ -249,8 +249,8 @@ class VersionDetail(VersionRow):
 
 class FieldChange(serializers.Serializer[Any]):
     field = serializers.CharField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField(help_text="Any value; null if there was none.")
+    after = serializers.JSONField(help_text="Any value; null if there is none.")
     secret = serializers.BooleanField()
 
 

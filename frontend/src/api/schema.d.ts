@@ -3395,8 +3395,10 @@ export interface components {
         };
         CardChange: {
             field: string;
-            before: unknown | null;
-            after: unknown | null;
+            /** @description Any value; null if there was none. */
+            before: unknown;
+            /** @description Any value; null if there is none. */
+            after: unknown;
             /** @description Only for code: its unified diff; null if the code is too long to compare. */
             diff?: string | null;
         };
@@ -3917,8 +3919,10 @@ export interface components {
         };
         FieldChange: {
             field: string;
-            before: unknown | null;
-            after: unknown | null;
+            /** @description Any value; null if there was none. */
+            before: unknown;
+            /** @description Any value; null if there is none. */
+            after: unknown;
             secret: boolean;
         };
         FileOutcome: {
