@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -14,6 +15,7 @@ from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.auth import keys
 from tests import database, name_server
@@ -47,6 +49,23 @@ def cheap_bcrypt() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BCryptSHA256PasswordHasher, "rounds", 4)
         patch.setattr(keys, "BCRYPT_COST", 4)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> Iterator[None]:
+    """Let all test clients share one list of the static files. Otherwise each new client would read all of them."""
+    list_files: Callable[[WhiteNoiseMiddleware], None] = WhiteNoiseMiddleware.add_files_from_finders
+    files: dict[str, Any] = {}
+
+    def add_listed_files(middleware: WhiteNoiseMiddleware) -> None:
+        if not files:
+            list_files(middleware)
+            files.update(middleware.files)
+        middleware.files.update(files)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_listed_files)
         yield
 
 

@@ -47,6 +47,8 @@ def load_schema() -> Any:
     project = config.projects.default
     project.phases.update(phases=["coverage", "fuzzing"] if EXAMPLE_COUNT else ["fuzzing"])
     project.phases.coverage.unexpected_methods = set()
+    # Searching the application's code for values takes each pytest process as long as importing all tests.
+    project.analysis.constants.enabled = bool(EXAMPLE_COUNT)
     project.generation.deterministic = True
     project.generation.database = "none"
     project.generation.max_examples = int(EXAMPLE_COUNT or 3)
