@@ -322,6 +322,22 @@ class TimesRequest(TimesQuery):
     schedule = ScheduleField()
 
 
+class WordsRequest(TimesQuery):
+    words = serializers.CharField(
+        max_length=200,
+        help_text="English, such as weekdays at 7:30 in Berlin, a cron expression, or by hand.",
+    )
+    timezone = serializers.CharField(
+        max_length=60, required=False, help_text="IANA name, for words that name no place."
+    )
+
+
+class WordsAnswer(serializers.Serializer[Any]):
+    schedule = ScheduleField(help_text="Null for by hand.")
+    in_words = serializers.CharField()
+    times = serializers.ListField(child=serializers.DateTimeField())
+
+
 class TimesAnswer(serializers.Serializer[Any]):
     times = serializers.ListField(child=serializers.DateTimeField())
     timezone = serializers.CharField()

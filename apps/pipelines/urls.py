@@ -24,4 +24,5 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/schedule/resume", schedule_views.Resume.as_view()),
     path("pipelines/<uuid:pk>/schedule/preview", schedule_views.ScheduleTimes.as_view()),
     path("schedules/preview", schedule_views.UnsavedScheduleTimes.as_view()),
+    path("schedules/words", schedule_views.ScheduleOfWords.as_view()),
 ]

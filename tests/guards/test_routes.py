@@ -21,7 +21,10 @@ ROUTES_WITHOUT_PERMISSION = {
     "^(?!static/).*$": "the dashboard's page, which contains no data and calls the API",
 }
 
-READ_ONLY_POSTS = {"api/v1/schedules/preview": "computes times from the body"}
+READ_ONLY_POSTS = {
+    "api/v1/schedules/preview": "computes times from the body",
+    "api/v1/schedules/words": "reads a schedule in the body",
+}
 
 
 def all_routes(patterns: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:

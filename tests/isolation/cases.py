@@ -407,6 +407,7 @@ PIPELINES = {
     "pipelines_versions_retrieve": Case(path={"id": "pipeline"}, other_parameters={"number": 1}),
     "pipelines_versions_diff": Case(path={"id": "pipeline"}, other_parameters={"number": 2}),
     "pipelines_versions_restore": Case(path={"id": "pipeline"}, other_parameters={"number": 1}),
+    "schedules_words": Case(body=lambda p: {"words": "daily at 6"}),
     "schedules_preview": Case(body=lambda p: {"schedule": {"cron": "0 6 * * *"}}),
 }
 RUNS = {

@@ -36,6 +36,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "pipelines_validate": "Returns the errors in a definition.",
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",
+    "schedules_words": "Reads a schedule in English.",
     "schedules_preview": "Computes the next slots of a schedule.",
     "org_model_check": "Here the response is 422, because a check takes seconds. For its event see tests/agent/chat_models/test_check_route.py.",
     "scim_groups_search": "A search.",

@@ -83,6 +83,29 @@ def test_a_preview_shows_the_same_times_for_an_unsaved_and_a_saved_schedule(worl
     assert pipeline["next_run_at"] == saved["times"][0]
 
 
+def test_words_are_read_as_a_schedule_with_its_next_times(world: World) -> None:
+    client = world.client(Role.VIEWER)
+
+    def read(words: str, **options: Any) -> Any:
+        return client.post(
+            "/api/v1/schedules/words", {"words": words, "count": 3, **options}
+        ).json()
+
+    found = read("weekdays at 7:30 in Berlin")
+    assert found["schedule"] == {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"}
+    assert found["in_words"] == "Weekdays at 07:30 (Europe/Berlin)"
+    assert len(found["times"]) == 3
+    assert read("0 6 * * *", timezone="Asia/Tokyo")["schedule"]["timezone"] == "Asia/Tokyo"
+    assert read("every 2 hours")["schedule"] == {"interval_seconds": 7200, "timezone": "UTC"}
+    assert read("by hand") == {"schedule": None, "in_words": "Manual", "times": []}
+
+
+def test_words_that_are_no_schedule_are_refused_with_examples(world: World) -> None:
+    answer = world.client().post("/api/v1/schedules/words", {"words": "now and then"})
+    assert error_codes(answer) == {"words": "invalid"}
+    assert "weekdays at 7:30 in Berlin" in answer.json()["errors"][0]["message"]
+
+
 def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:
     client = world.client(Role.VIEWER)
 

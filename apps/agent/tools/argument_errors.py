@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from apps.json import JsonObject
+from apps.orgs.exceptions import Invalid
 
 SHOWN_OF_ID = 6  # characters at the end
 MAX_SENT = 80  # characters of a value in a message
@@ -32,6 +34,24 @@ def describe(model: type[BaseModel], problem: ErrorDetails) -> Error:
         return field, f"There is no such argument {sent}. The arguments are: {names}.", "unknown"
     message = f"{problem['msg']} {sent}. {_description(schema, path)}"
     return field, message.strip(), problem["type"]
+
+
+@contextmanager
+def in_arguments(prefix: str) -> Iterator[None]:
+    """Give the errors of a service the places that the values have in the arguments of the tool.
+
+    A service names the definition `config`, which the arguments do not have.
+    """
+    try:
+        yield
+    except Invalid as error:
+        places = [field.removeprefix("config.") for field, _, _ in error.errors]
+        raise Invalid(
+            [
+                (f"{prefix}{place}", message, code)
+                for place, (_, message, code) in zip(places, error.errors, strict=True)
+            ]
+        ) from None
 
 
 def not_found(schema: JsonObject, arguments: JsonObject) -> list[Error]:

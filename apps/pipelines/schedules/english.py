@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from apps.orgs.exceptions import Invalid
 from apps.pipelines.schedules import vocabulary
 from apps.pipelines.schedules.cron import CronError, parse
 from apps.pipelines.schedules.parts import ScheduleParts
-from apps.pipelines.schedules.plans import Plan
+from apps.pipelines.schedules.plans import Plan, parse_required
 from apps.pipelines.schedules.times import MAX_INTERVAL, MIN_INTERVAL
 from apps.pipelines.schedules.tokens import Token, split
 
@@ -48,6 +49,22 @@ def parse_words(text: str) -> Plan | None:
     if found.problem:
         raise ScheduleNotUnderstood(found.problem)
     return found.plan
+
+
+def parse_words_in(text: str, zone: str | None) -> Plan | None:
+    """Return the schedule, in this time zone if its words name none. Raises ScheduleNotUnderstood and Invalid."""
+    plan = parse_words(text)
+    if plan is None or zone is None or plan.timezone != "UTC" or not plan.cron:
+        return plan
+    return parse_required({"cron": plan.cron, "timezone": zone})
+
+
+def read_words(text: str, zone: str | None) -> Plan | None:
+    """Return the schedule of a request, or None for "by hand". Raises Invalid for the field `words`."""
+    try:
+        return parse_words_in(text, zone)
+    except ScheduleNotUnderstood as error:
+        raise Invalid([("words", str(error), "invalid")]) from None
 
 
 def find_schedule(text: str) -> ScheduleWords | None:

@@ -12,7 +12,7 @@ from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
-from apps.pipelines.schedules import plans, services
+from apps.pipelines.schedules import english, plans, services, words
 from apps.pipelines.schedules.times import ScheduleLike, next_times
 from apps.pipelines.serializers import (
     PauseRequest,
@@ -20,6 +20,8 @@ from apps.pipelines.serializers import (
     TimesAnswer,
     TimesQuery,
     TimesRequest,
+    WordsAnswer,
+    WordsRequest,
 )
 from apps.pipelines.views import PipelineView
 from apps.web.schema import operation
@@ -29,6 +31,7 @@ TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
     "timezone": "Europe/Paris",
 }
+MANUAL = "Manual"
 PAUSED_EXAMPLE = {
     **examples.SCHEDULE,
     "paused_at": "2026-11-22T10:00:00Z",
@@ -108,6 +111,38 @@ class UnsavedScheduleTimes(OrgView):
     def post(self, request: Request) -> Response:
         data = data_of(TimesRequest, request)
         return times_response(plans.parse_required(data["schedule"]), data["count"])
+
+
+class ScheduleOfWords(OrgView):
+    permissions = {"post": Permission.READ}
+
+    @operation(
+        "schedules_words",
+        tag="pipelines",
+        summary="Read a schedule in English or as a cron expression, and list its next times",
+        request=WordsRequest,
+        answer=WordsAnswer,
+        errors=(422,),
+        example={
+            "schedule": {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"},
+            "in_words": "Weekdays at 07:30 (Europe/Berlin)",
+            "times": ["2026-11-23T06:30:00Z"],
+        },
+        request_example={"words": "weekdays at 7:30 in Berlin", "count": 1},
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(WordsRequest, request)
+        plan = english.read_words(data["words"], data.get("timezone"))
+        if plan is None:
+            return Response({"schedule": None, "in_words": MANUAL, "times": []})
+        timing = {"cron": plan.cron} if plan.cron else {"interval_seconds": plan.interval_seconds}
+        return Response(
+            {
+                "schedule": {**timing, "timezone": plan.timezone},
+                "in_words": words.describe(plan),
+                "times": next_times(plan, timezone.now(), data["count"]),
+            }
+        )
 
 
 def times_response(schedule: ScheduleLike, count: int) -> Response:

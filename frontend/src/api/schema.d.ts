@@ -2980,6 +2980,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules/words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a schedule in English or as a cron expression, and list its next times
+         * @description Read a schedule in English or as a cron expression, and list its next times.
+         */
+        post: operations["schedules_words"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scim/v2/.search": {
         parameters: {
             query?: never;
@@ -5789,6 +5809,40 @@ export interface components {
         WebhookSecret: {
             /** @description Shown only once. */
             webhook_secret: string;
+        };
+        WordsAnswer: {
+            /** @description Null for by hand. */
+            schedule: null | string | {
+                cron?: string | null;
+                interval_seconds?: number | null;
+                /**
+                 * @description IANA name.
+                 * @default UTC
+                 */
+                timezone?: string;
+                /**
+                 * @default skip
+                 * @enum {unknown}
+                 */
+                overlap?: "skip" | "queue" | "cancel_other";
+                /**
+                 * @default run_once
+                 * @enum {unknown}
+                 */
+                misfire?: "skip" | "run_once";
+                /** @default 0 */
+                jitter_seconds?: number;
+            };
+            in_words: string;
+            times: string[];
+        };
+        WordsRequestRequest: {
+            /** @default 10 */
+            count?: number;
+            /** @description English, such as weekdays at 7:30 in Berlin, a cron expression, or by hand. */
+            words: string;
+            /** @description IANA name, for words that name no place. */
+            timezone?: string;
         };
     };
     responses: never;
@@ -22493,6 +22547,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimesAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedules_words: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WordsRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Read a schedule in English or as a cron expression, and list its next times */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WordsAnswer"];
                 };
             };
             /** @description The request is malformed */

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from apps.agent.tools.shown_changes import shown_changes
 from apps.orgs.exceptions import Invalid, PermissionMissing
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Run
-from tests.agent.tools.use import card, error_code, use
-from tests.world import World, make_pipeline
+from tests.agent.tools.use import card, context_of, error_code, use
+from tests.world import World, make_connector, make_pipeline
 
 SECRET = "hunter2-hunter2"
 POSTGRES = {
@@ -93,6 +94,42 @@ def test_the_card_shows_another_time_zone_of_an_interval_although_its_words_stay
     assert shown["changes"] == [
         {"field": "schedule.timezone", "before": "UTC", "after": "Europe/Berlin"}
     ]
+
+
+def test_the_card_names_connectors_and_says_what_happens_at_the_same_time(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    source = make_connector(world, name="Airports")
+    changes: dict[str, Any] = {
+        "schedule": {"overlap": "cancel_other"},
+        "source_connector_id": str(source.pk),
+    }
+    shown: Any = card(world, "update_pipeline", pipeline_id=str(pipeline.pk), **changes)
+    by_field = {change["field"]: change for change in shown["changes"]}
+    assert by_field["source.connector_id"]["after"] == f"Airports ({source.kind})"
+    assert by_field["schedule.overlap"]["before"] == "Skip the new run"
+    assert by_field["schedule.overlap"]["after"] == "Cancel the run before"
+    assert str(source.pk) not in str(shown["changes"])
+
+
+def test_a_connector_of_another_org_has_no_name_in_a_card(world: World, stranger: World) -> None:
+    foreign = make_connector(stranger, name="Secret shop")
+    change: Any = {
+        "field": "source.connector_id",
+        "before": str(foreign.pk),
+        "after": None,
+        "secret": False,
+    }
+    with world.scope():
+        (shown,) = shown_changes(context_of(world), [change])
+    assert shown["before"] == "A connector that you cannot see, or that was deleted"
+
+
+def test_an_error_of_the_service_names_the_argument(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    streams = [{"sync_mode": "incremental", "cursor_field": "no_such_column"}]
+    arguments: Any = {"pipeline_id": str(pipeline.pk), "streams": streams}
+    fields = use(world, "update_pipeline", **arguments).content["error"]["fields"]
+    assert [field["field"].partition(".")[0] for field in fields] == ["streams"]
 
 
 def test_the_card_shows_a_removed_schedule_in_words(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from apps.agent.tools import expected_sizes
+from apps.agent.tools.argument_errors import in_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
 from apps.agent.tools.expected_sizes import Sizes
@@ -22,7 +23,7 @@ from apps.pipelines.models import Pipeline
 
 
 def perform(context: ToolContext, arguments: CreatePipelines) -> Answer:
-    created = [_create(context, proposal) for proposal in arguments.pipelines]
+    created = _create_all(context, arguments)
     names = ", ".join(pipeline.name for pipeline in created)
     return Answer(
         {"pipelines": [{"id": str(p.pk), "name": p.name, "enabled": False} for p in created]},
@@ -37,7 +38,7 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     """Return the card. Raises SizesNeeded once, after everything else was checked."""
     facts: list[tuple[str, str]] = []
     warnings: dict[str, None] = {}  # each once, in this order
-    created = [_create(context, proposal) for proposal in arguments.pipelines]
+    created = _create_all(context, arguments)
     sizes = expected_sizes.load(context, arguments.pipelines)
     for proposal, pipeline in zip(arguments.pipelines, created, strict=True):
         facts += _facts(context, proposal, pipeline, sizes)
@@ -46,6 +47,15 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
     shown = tuple(expected_sizes.without_repeated_reasons(facts))
     return Card(title, facts=shown, warnings=tuple(warnings))
+
+
+def _create_all(context: ToolContext, arguments: CreatePipelines) -> list[Pipeline]:
+    """Create the pipelines. Raises Invalid with the places of the errors in the arguments."""
+    created = []
+    for position, proposal in enumerate(arguments.pipelines):
+        with in_arguments(f"pipelines.{position}."):
+            created.append(_create(context, proposal))
+    return created
 
 
 def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:

@@ -8,8 +8,8 @@ from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.next_times.arguments import NextTimes
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
-from apps.pipelines.schedules import plans, times, words
-from apps.pipelines.schedules.english import ScheduleNotUnderstood, parse_words
+from apps.pipelines.schedules import times, words
+from apps.pipelines.schedules.english import ScheduleNotUnderstood, parse_words_in
 from apps.pipelines.schedules.plans import Plan
 
 BY_HAND = "A pipeline without a schedule has no next times."
@@ -32,14 +32,12 @@ def perform(context: ToolContext, arguments: NextTimes) -> Answer:
 def _plan(arguments: NextTimes) -> Plan:
     """Return the schedule. Raises Invalid."""
     try:
-        plan = parse_words(arguments.schedule)
+        plan = parse_words_in(arguments.schedule, arguments.timezone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("schedule", str(error), "invalid")]) from None
     if plan is None:
         raise Invalid([("schedule", BY_HAND, "required")])
-    if arguments.timezone is None or plan.timezone != "UTC" or not plan.cron:
-        return plan
-    return plans.parse_required({"cron": plan.cron, "timezone": arguments.timezone})
+    return plan
 
 
 TOOL = Tool(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.restore_pipeline_version.arguments import RestorePipelineVersion
+from apps.agent.tools.shown_changes import shown_changes
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from apps.pipelines import services, visibility
@@ -39,9 +40,7 @@ def show(context: ToolContext, arguments: RestorePipelineVersion) -> Card:
         before=version - 1,
         after=version,
     )
-    shown = tuple(
-        {name: change[name] for name in ("field", "before", "after")} for change in changes
-    )
+    shown = tuple(shown_changes(context, changes))
     title = f"Restore version {arguments.number} of the pipeline {answer.content['name']}"
     return Card(title, facts=(("Becomes", f"Version {version}"),), changes=shown)
 

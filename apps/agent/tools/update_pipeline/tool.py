@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from apps.agent.tools.argument_errors import in_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.schedule_facts import facts_of_schedule
+from apps.agent.tools.shown_changes import ShownChange, shown_changes
 from apps.agent.tools.update_pipeline.arguments import UpdatePipeline
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
@@ -43,7 +45,7 @@ def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
 def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
     schedule_before = _schedule_in_words(context, _find_pipeline(context, arguments))
     changes, pipeline = _update(context, arguments)
-    shown = _shown(changes, schedule_before, _schedule_in_words(context, pipeline))
+    shown = _shown(context, changes, schedule_before, _schedule_in_words(context, pipeline))
     facts: list[tuple[str, str]] = []
     if "schedule" in arguments.model_fields_set:
         facts = facts_of_schedule(context, pipeline, label="Schedule after the change")
@@ -59,15 +61,15 @@ def _find_pipeline(context: ToolContext, arguments: UpdatePipeline) -> Pipeline:
 
 
 def _shown(
-    changes: list[Change], schedule_before: str | None, schedule_after: str | None
-) -> tuple[dict[str, object], ...]:
+    context: ToolContext,
+    changes: list[Change],
+    schedule_before: str | None,
+    schedule_after: str | None,
+) -> tuple[ShownChange, ...]:
     """Return the changes of a card. If the schedule in words changes, its times are one change in words."""
     has_other_times = schedule_before != schedule_after
-    shown: list[dict[str, object]] = [
-        {name: change[name] for name in ("field", "before", "after")}
-        for change in changes
-        if not (has_other_times and change["field"] in TIMING_FIELDS)
-    ]
+    others = [c for c in changes if not (has_other_times and c["field"] in TIMING_FIELDS)]
+    shown = shown_changes(context, others)
     if has_other_times:
         before, after = schedule_before or MANUAL, schedule_after or MANUAL
         shown.insert(0, {"field": "schedule", "before": before, "after": after})
@@ -83,13 +85,14 @@ def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Chang
         context,
         _find_pipeline(context, arguments),
     )
-    pipeline = services.update(
-        org=context.org,
-        by=context.by,
-        pipeline_id=arguments.pipeline_id,
-        changes=changes,
-        checked=context.checked,
-    )
+    with in_arguments(""):
+        pipeline = services.update(
+            org=context.org,
+            by=context.by,
+            pipeline_id=arguments.pipeline_id,
+            changes=changes,
+            checked=context.checked,
+        )
     differences = diff(before, _document(context, pipeline))
     if not differences:
         raise Invalid([("", NOTHING_CHANGES, "unchanged")])

@@ -1,0 +1,53 @@
+"""The changes of a pipeline as a card shows them: names instead of ids, and words instead of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from apps.agent.tools.base import ToolContext
+from apps.agent.tools.links import connector_label
+from apps.connectors import services
+from apps.orgs.exceptions import NotFound
+from apps.pipelines.history.diffs import Change
+
+CONNECTOR_FIELDS = ("source.connector_id", "destination.connector_id")
+OVERLAP_FIELD = "schedule.overlap"
+OVERLAPS = {
+    "skip": "Skip the new run",
+    "queue": "Start the new run afterwards",
+    "cancel_other": "Cancel the run before",
+}
+UNKNOWN_CONNECTOR = "A connector that you cannot see, or that was deleted"
+
+ShownChange = dict[str, object]
+
+
+def shown_changes(context: ToolContext, changes: Iterable[Change]) -> list[ShownChange]:
+    """Return the changes with values that a person can read."""
+    return [
+        {
+            "field": change["field"],
+            "before": _shown_value(context, change["field"], change["before"]),
+            "after": _shown_value(context, change["field"], change["after"]),
+        }
+        for change in changes
+    ]
+
+
+def _shown_value(context: ToolContext, field: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if field == OVERLAP_FIELD:
+        return OVERLAPS.get(value, value)
+    return _connector_name(context, value) if field in CONNECTOR_FIELDS else value
+
+
+def _connector_name(context: ToolContext, connector_id: str) -> str:
+    try:
+        connector = services.find_connector(
+            org=context.org, by=context.by, connector_id=UUID(connector_id)
+        )
+    except (NotFound, ValueError):
+        return UNKNOWN_CONNECTOR
+    return connector_label(connector)
