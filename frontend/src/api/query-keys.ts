@@ -47,6 +47,7 @@ export const queryKeys = {
     one: (id: string) => ["runs", "one", id] as const,
     outputs: (id: string) => ["runs", "outputs", id] as const,
   },
+  scheduleOfWords: (words: string, timezone: string) => ["schedule-of-words", words, timezone] as const,
   scheduleTimes: (schedule: object | null) => ["schedule-times", schedule] as const,
   scimGroups: ["scim-groups"],
   serviceAccounts: ["service-accounts"],

@@ -107,7 +107,8 @@ describe("an approval", () => {
     ];
     show(requestItem());
     await userEvent.click(screen.getByRole("button", { name: "Edit" }));
-    const field = screen.getByLabelText("Arguments");
+    await userEvent.click(screen.getByRole("button", { name: "As JSON" }));
+    const field = await screen.findByLabelText("Arguments");
     await userEvent.clear(field);
     await userEvent.paste('{"enabled": false}');
     await userEvent.click(screen.getByRole("button", { name: "Approve with changes" }));
@@ -119,7 +120,8 @@ describe("an approval", () => {
   it("is not sent with arguments that are not JSON", async () => {
     show(requestItem());
     await userEvent.click(screen.getByRole("button", { name: "Edit" }));
-    await userEvent.type(screen.getByLabelText("Arguments"), "x");
+    await userEvent.click(screen.getByRole("button", { name: "As JSON" }));
+    await userEvent.type(await screen.findByLabelText("Arguments"), "x");
     await userEvent.click(screen.getByRole("button", { name: "Approve with changes" }));
     expect(screen.getByText(/This is not valid JSON/)).toBeTruthy();
     expect(sent).toEqual([]);

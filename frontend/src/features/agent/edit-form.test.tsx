@@ -1,0 +1,251 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, configure, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startSession } from "@/api/session";
+import type { Session } from "@/api/types";
+import { ApprovalCard } from "./approval-card";
+import type { JsonRecord } from "./transcript";
+
+configure({ asyncUtilTimeout: 10_000 });
+
+/** The edited arguments that were sent, and the answers of the server to them. */
+const sent: unknown[] = [];
+let answers: Response[] = [];
+
+beforeEach(() => {
+  sent.length = 0;
+  answers = [];
+  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
+  vi.stubGlobal("fetch", async (request: Request) => {
+    const body = (await request.json()) as { words: string; timezone: string; arguments: unknown };
+    if (request.url.endsWith("/schedules/words")) return scheduleOf(body.words, body.timezone);
+    sent.push(body.arguments);
+    return answers.shift() ?? Response.json({ id: "a1", state: "approved" });
+  });
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+/** Answers as the server for the words of these tests. */
+function scheduleOf(words: string, timezone: string): Response {
+  if (words === "By hand") return Response.json({ schedule: null, in_words: "Manual", times: [] });
+  if (words === "now and then") {
+    const errors = [{ field: "words", message: "The words are not a schedule.", code: "invalid" }];
+    return Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 });
+  }
+  return Response.json({
+    schedule: { cron: "0 8 * * *", timezone },
+    in_words: `Daily at 08:00 (${timezone})`,
+    times: ["2126-01-01T07:00:00Z", "2126-01-02T07:00:00Z", "2126-01-03T07:00:00Z"],
+  });
+}
+
+async function edit(tool: string, args: JsonRecord) {
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <ApprovalCard
+        conversationId="c1"
+        isOpen
+        request={{
+          type: "approval",
+          id: "a1",
+          state: "open",
+          tool,
+          title: "A tool",
+          card: { title: "A tool", facts: [], changes: [], warnings: [], choices: [], form: null },
+          arguments: args,
+          expires_at: "2126-01-01T00:00:00Z",
+        }}
+      />
+    </QueryClientProvider>,
+  );
+  await userEvent.click(screen.getByRole("button", { name: "Edit" }));
+}
+
+async function approve() {
+  await userEvent.click(screen.getByRole("button", { name: "Approve with changes" }));
+}
+
+async function retype(label: string, text: string) {
+  const field = screen.getByLabelText(new RegExp(`^${label}`));
+  await userEvent.clear(field);
+  await userEvent.type(field, text);
+  return field;
+}
+
+const PLAN = {
+  plan: {
+    name: "Shop",
+    base_url: "https://shop.example",
+    streams: [
+      { name: "orders", path: "/orders", primary_key: ["id"] },
+      { name: "items", path: "/orders/{id}/items", parent: "orders" },
+      { name: "tags", path: "/tags" },
+    ],
+  },
+};
+const PIPELINE = {
+  name: "flights",
+  source_connector_id: "k1",
+  destination_connector_id: "k2",
+  streams: [{ stream: "flights", sync_mode: "full_refresh", write_mode: "merge", primary_key: ["id"] }],
+  schedule: { cron: "0 6 * * *", timezone: "Europe/Berlin" },
+};
+
+describe("the form of a plan", () => {
+  it("leaves out a stream that is not checked, and renames one also where it is a parent", async () => {
+    await edit("propose_source_plan", PLAN);
+    await userEvent.click(screen.getByRole("checkbox", { name: /^tags/ }));
+    await userEvent.click(screen.getAllByText("Change it")[0]!);
+    const name = screen.getAllByLabelText("Name")[1]!;
+    await userEvent.clear(name);
+    await userEvent.type(name, "sales");
+    const keys = screen.getAllByLabelText(/^Primary key/)[0]!;
+    await userEvent.type(keys, ", shop,");
+    await approve();
+    expect(sent).toEqual([
+      {
+        plan: {
+          ...PLAN.plan,
+          streams: [
+            { name: "sales", path: "/orders", primary_key: ["id", "shop"] },
+            { name: "items", path: "/orders/{id}/items", parent: "sales" },
+          ],
+        },
+      },
+    ]);
+  });
+
+  it("is used with the keyboard alone", async () => {
+    await edit("propose_source_plan", PLAN);
+    screen.getByRole("checkbox", { name: /^tags/ }).focus();
+    await userEvent.keyboard(" ");
+    screen.getByRole("button", { name: "Approve with changes" }).focus();
+    await userEvent.keyboard("{Enter}");
+    expect((sent[0] as typeof PLAN).plan.streams.map(({ name }) => name)).toEqual(["orders", "items"]);
+  });
+
+  it("opens the stream with an error of the server, and puts the focus into its field", async () => {
+    const errors = [{ field: "plan.streams.2.path", message: "must be a path such as /orders" }];
+    answers = [Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 })];
+    await edit("propose_source_plan", PLAN);
+    await approve();
+    await screen.findByText("must be a path such as /orders");
+    expect(document.activeElement).toBe(screen.getAllByLabelText("Path")[2]);
+    expect(document.activeElement!.closest("details")!.open).toBe(true);
+  });
+
+  it("shows an error without a field above the buttons", async () => {
+    const errors = [{ field: "plan", message: "two streams have the name 'tags'" }];
+    answers = [Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 })];
+    await edit("propose_source_plan", PLAN);
+    await approve();
+    expect((await screen.findByRole("alert")).textContent).toContain("two streams have the name");
+  });
+});
+
+describe("the form of pipelines", () => {
+  it("takes a schedule in words, in the time zone that it had, and shows its next times", async () => {
+    await edit("create_pipelines", { pipelines: [PIPELINE] });
+    expect((screen.getByLabelText("Schedule") as HTMLInputElement).value).toBe(
+      "Daily at 06:00 (Europe/Berlin)",
+    );
+    await retype("Schedule", "daily at 8");
+    expect(await screen.findByText(/Daily at 08:00 \(Europe\/Berlin\)\. Next runs/)).toBeTruthy();
+    await approve();
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    const schedule = { cron: "0 8 * * *", timezone: "Europe/Berlin" };
+    expect(sent[0]).toEqual({ pipelines: [{ ...PIPELINE, schedule }] });
+  });
+
+  it("sends nothing while the schedule is not understood, and says so at its field", async () => {
+    await edit("create_pipelines", { pipelines: [PIPELINE] });
+    const field = await retype("Schedule", "now and then");
+    await approve();
+    expect(await screen.findByText("The words are not a schedule.")).toBeTruthy();
+    await vi.waitFor(() => expect(document.activeElement).toBe(field));
+    expect(sent).toEqual([]);
+  });
+
+  it("asks for a cursor field only if the stream is incremental", async () => {
+    await edit("create_pipelines", { pipelines: [PIPELINE] });
+    expect(screen.queryByLabelText(/^Cursor field/)).toBeNull();
+    await userEvent.selectOptions(screen.getByLabelText("Sync mode"), "Incremental");
+    await userEvent.type(screen.getByLabelText(/^Cursor field/), "updated_at");
+    await approve();
+    const stream = { ...PIPELINE.streams[0], sync_mode: "incremental", cursor_field: "updated_at" };
+    expect(sent[0]).toEqual({ pipelines: [{ ...PIPELINE, streams: [stream] }] });
+  });
+
+  it("leaves out a pipeline that is not checked", async () => {
+    await edit("create_pipelines", { pipelines: [PIPELINE, { ...PIPELINE, name: "weather" }] });
+    await userEvent.click(screen.getByRole("checkbox", { name: /^flights/ }));
+    await approve();
+    expect(sent[0]).toEqual({ pipelines: [{ ...PIPELINE, name: "weather" }] });
+  });
+
+  it("shows at the name that the server has it already", async () => {
+    const body = { title: "Conflict", code: "name_taken", detail: "That name is already used here." };
+    answers = [Response.json(body, { status: 409 })];
+    await edit("create_pipelines", { pipelines: [PIPELINE] });
+    await approve();
+    await vi.waitFor(() => expect(screen.getByLabelText("Name").getAttribute("aria-invalid")).toBe("true"));
+  });
+});
+
+describe("the form of a change", () => {
+  it("has the values that change, and keeps what happens if runs overlap", async () => {
+    const schedule = { interval_seconds: 3600, timezone: "UTC", overlap: "queue" };
+    await edit("update_pipeline", { pipeline_id: "p1", name: "arrivals", schedule });
+    expect(screen.queryByLabelText(/pipeline id/i)).toBeNull();
+    await retype("Name", "departures");
+    await retype("Schedule", "daily at 8");
+    await approve();
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    expect(sent[0]).toEqual({
+      pipeline_id: "p1",
+      name: "departures",
+      schedule: { overlap: "queue", cron: "0 8 * * *", timezone: "UTC" },
+    });
+  });
+
+  it("removes the schedule with the words of a schedule by hand", async () => {
+    await edit("update_pipeline", { pipeline_id: "p1", schedule: { cron: "0 6 * * *", timezone: "UTC" } });
+    await retype("Schedule", "By hand");
+    await approve();
+    await vi.waitFor(() => expect(sent).toEqual([{ pipeline_id: "p1", schedule: null }]));
+  });
+});
+
+describe("the JSON view", () => {
+  it("has the changes of the form, and the form has those of the JSON", async () => {
+    await edit("set_pipeline_enabled", { pipeline_id: "p1", enabled: true });
+    await userEvent.click(screen.getByRole("checkbox", { name: "Enabled" }));
+    await userEvent.click(screen.getByRole("button", { name: "As JSON" }));
+    const field = await screen.findByLabelText("Arguments");
+    expect(JSON.parse((field as HTMLTextAreaElement).value)).toEqual({ pipeline_id: "p1", enabled: false });
+    await userEvent.clear(field);
+    await userEvent.paste('{"pipeline_id": "p1", "enabled": true}');
+    await userEvent.click(screen.getByRole("button", { name: "Form" }));
+    expect((screen.getByRole("checkbox", { name: "Enabled" }) as HTMLInputElement).checked).toBe(true);
+  });
+
+  it("stays open while the JSON is not valid", async () => {
+    await edit("set_pipeline_enabled", { pipeline_id: "p1", enabled: true });
+    await userEvent.click(screen.getByRole("button", { name: "As JSON" }));
+    await userEvent.type(await screen.findByLabelText("Arguments"), "x");
+    await userEvent.click(screen.getByRole("button", { name: "Form" }));
+    expect(screen.getByText(/This is not valid JSON/)).toBeTruthy();
+    expect(screen.getByLabelText("Arguments")).toBeTruthy();
+  });
+
+  it("is the only view of arguments that have no field", async () => {
+    await edit("delete_pipeline", { pipeline_id: "p1" });
+    expect(screen.getByLabelText("Arguments")).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "Form" })).toBeNull();
+  });
+});
