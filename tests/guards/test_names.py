@@ -36,6 +36,7 @@ OTHER_TEXTS = {
         ("challenge", "mfa_code", "invitation", "code"),
         "compared with a value that Drover issued, or Python code",
     ),
+    **dict.fromkeys(("words", "timezone"), "read as a schedule, and not stored"),
     **dict.fromkeys(("email", "kind", "stream"), "used to find a stored value, and not stored"),
     **dict.fromkeys(
         (

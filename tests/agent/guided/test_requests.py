@@ -386,7 +386,7 @@ MAKE_SOURCE = "make a source from https://api.example.com/openapi.json"
 def test_a_failed_preview_can_be_tried_again() -> None:
     talk = Talk(failing_previews=2).ask(MAKE_SOURCE, AGAIN, "1")
     assert talk.tools.count("preview_source") == 3
-    assert "refused the credentials (401). What do you want to do?" in talk.asked[0]["question"]
+    assert talk.asked[0]["question"] == "The preview failed. What do you want to do?"
     assert talk.last[0] == "save_source_version"
 
 
