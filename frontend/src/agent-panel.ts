@@ -5,6 +5,8 @@ interface PanelState {
   isOpen: boolean;
   /** The conversation that is shown, or null for a new one. */
   conversationId: string | null;
+  /** The path of the page from which the conversation was used last, or null if nobody has used it in this tab. */
+  page: string | null;
   /** A message that a button has put in. It is sent as soon as the panel shows it. */
   message: string | null;
   /** False if the panel is open because the page was reloaded. Then it does not take the focus. */
@@ -12,7 +14,13 @@ interface PanelState {
 }
 
 const STORAGE_KEY = "drover.agent-panel";
-const CLOSED: PanelState = { isOpen: false, conversationId: null, message: null, takesFocus: false };
+const CLOSED: PanelState = {
+  isOpen: false,
+  conversationId: null,
+  page: null,
+  message: null,
+  takesFocus: false,
+};
 
 let state = readStoredState();
 /** The element that had the focus when the panel was opened. */
@@ -23,7 +31,7 @@ const listeners = new Set<() => void>();
 export function openAgentPanel(message?: string): void {
   const conversationId = message === undefined ? state.conversationId : null;
   if (!state.isOpen) focusedBefore = document.activeElement;
-  setState({ isOpen: true, conversationId, message: message ?? null, takesFocus: true });
+  setState({ ...state, isOpen: true, conversationId, message: message ?? null, takesFocus: true });
 }
 
 /** Close the panel. If the focus was in the panel, return it to where it was before. */
@@ -46,9 +54,14 @@ export function toggleAgentPanel(): void {
   else openAgentPanel();
 }
 
-/** Show another conversation in the panel, or a new one. */
-export function showInAgentPanel(conversationId: string | null): void {
-  setState({ ...state, conversationId, message: null, takesFocus: true });
+/** Show another conversation in the panel, or a new one, on this page. */
+export function showInAgentPanel(conversationId: string | null, page: string | null = null): void {
+  setState({ ...state, conversationId, page, message: null, takesFocus: true });
+}
+
+/** Remember that the user has sent a message from this page. */
+export function noteAgentPage(page: string): void {
+  setState({ ...state, page, takesFocus: false });
 }
 
 /** Show a new conversation instead of this one, which was deleted. */
@@ -73,8 +86,8 @@ function subscribe(listener: () => void): () => void {
 
 function setState(next: PanelState): void {
   state = next;
-  const { isOpen, conversationId } = next;
-  globalThis.sessionStorage?.setItem(STORAGE_KEY, JSON.stringify({ isOpen, conversationId }));
+  const { isOpen, conversationId, page } = next;
+  globalThis.sessionStorage?.setItem(STORAGE_KEY, JSON.stringify({ isOpen, conversationId, page }));
   listeners.forEach((listener) => listener());
 }
 

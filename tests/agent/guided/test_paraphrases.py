@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from apps.agent.guided.requests import (
     ListObjects,
     MakePipelines,
     MakeSource,
+    NotUnderstood,
     Rename,
     Request,
     ShowPipeline,
@@ -27,6 +30,7 @@ from apps.agent.guided.requests import (
 from apps.pipelines.schedules.english import ScheduleWords, parse_words
 from tests.agent.guided.talk import Talk, new_id
 
+FRONTEND = Path(__file__).parents[3] / "frontend"
 URL = "https://api.example.com/openapi.json"
 ANY = ScheduleWords(0, 0)
 
@@ -154,3 +158,11 @@ def test_yes_is_no_answer_to_a_choice() -> None:
     talk = Talk().ask("run it", "yes", "weather")
     assert len(talk.asked) == 2
     assert talk.last == ("run_pipeline", {"pipeline_id": new_id(12)})
+
+
+PAGES = json.loads((FRONTEND / "src/features/agent/page-suggestions.json").read_text())
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in page["suggestions"]])
+def test_the_suggestions_of_the_dashboard_are_understood(text: str) -> None:
+    assert not isinstance(read_request(text), NotUnderstood | MakePipelines)

@@ -1,15 +1,22 @@
 import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect, useRef, type KeyboardEvent } from "react";
-import { closeAgentPanel, showInAgentPanel, useAgentPanel } from "@/agent-panel";
+import {
+  closeAgentPanel,
+  noteAgentPage,
+  openAgentPanel,
+  showInAgentPanel,
+  useAgentPanel,
+} from "@/agent-panel";
 import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, CrossIcon, PlusIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { ConversationView } from "./conversation-view";
+import { suggestionsAbout } from "./page-suggestions";
 import { useSendMessage } from "./queries";
 
 /** The agent beside the open page. It tells the agent which page that is. */
 export function AgentPanel() {
-  const { conversationId, message, takesFocus } = useAgentPanel();
+  const { conversationId, page: usedPage, message, takesFocus } = useAgentPanel();
   const page = useLocation({ select: ({ pathname }) => pathname });
 
   function onKeyDown(event: KeyboardEvent) {
@@ -40,7 +47,7 @@ export function AgentPanel() {
             size="icon"
             aria-label="New conversation"
             title="New conversation"
-            onClick={() => showInAgentPanel(null)}
+            onClick={() => showInAgentPanel(null, page)}
           >
             <PlusIcon />
           </Button>
@@ -59,7 +66,9 @@ export function AgentPanel() {
             key={conversationId}
             conversationId={conversationId}
             page={page}
-            onStart={showInAgentPanel}
+            onStart={(id) => showInAgentPanel(id, page)}
+            onSend={() => noteAgentPage(page)}
+            notice={conversationId !== null && usedPage !== page && <OtherPage page={page} />}
             autoFocus={takesFocus}
           />
         ) : (
@@ -70,9 +79,37 @@ export function AgentPanel() {
   );
 }
 
+/** Shown while the conversation is about a page that the user has left. It may go on: nothing is lost. */
+function OtherPage({ page }: { page: string }) {
+  const suggestions = suggestionsAbout(page) ?? [];
+  return (
+    <section
+      aria-label="About this page"
+      className="grid gap-2 border-t border-line px-3 py-2 text-[0.8125rem]"
+    >
+      <p className="text-soft">
+        {suggestions.length > 0
+          ? "Ask about this page in a new conversation:"
+          : "You have opened another page."}
+      </p>
+      <div className="flex flex-wrap gap-1.5">
+        {suggestions.map((suggestion) => (
+          <Button key={suggestion} size="small" onClick={() => openAgentPanel(suggestion)}>
+            {suggestion}
+          </Button>
+        ))}
+        <Button look="quiet" size="small" onClick={() => showInAgentPanel(null, page)}>
+          <PlusIcon className="-ml-0.5" />
+          New conversation
+        </Button>
+      </div>
+    </section>
+  );
+}
+
 /** Sends the message with which a button has opened the panel. */
 function SendFirstMessage({ text, page }: { text: string; page: string }) {
-  const { mutate, error } = useSendMessage(showInAgentPanel);
+  const { mutate, error } = useSendMessage((id) => showInAgentPanel(id, page));
   const isSent = useRef(false);
   useEffect(() => {
     if (isSent.current) return; // React mounts twice in development

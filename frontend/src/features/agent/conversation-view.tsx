@@ -18,6 +18,8 @@ interface Props {
   /** Called with the id of a conversation that the first message has begun. */
   onStart: (conversationId: string) => void;
   autoFocus?: boolean;
+  /** Called when the user has sent a message. */
+  onSend?: () => void;
   /** The agent that answers first in a new conversation. */
   graph?: Graph;
   /** Called with the newest code of a source that the agent has written. */
@@ -49,8 +51,8 @@ function NewConversation(props: Props) {
   );
 }
 
-function Beginning({ firstSteps, parts }: Props & { parts: FirstStepsParts }) {
-  return firstSteps ? firstSteps(parts) : <FirstSteps onChoose={parts.choose} />;
+function Beginning({ firstSteps, page, parts }: Props & { parts: FirstStepsParts }) {
+  return firstSteps ? firstSteps(parts) : <FirstSteps page={page} onChoose={parts.choose} />;
 }
 
 function OpenConversation(props: Props & { conversationId: string }) {
@@ -112,6 +114,7 @@ function ConversationFrame({
   conversationId,
   page,
   onStart,
+  onSend,
   autoFocus,
   graph,
   notice,
@@ -132,6 +135,10 @@ function ConversationFrame({
     if (autoFocus || chosenExample) field.current?.focus();
   }, [autoFocus, chosenExample]);
 
+  function finishSending() {
+    setText("");
+    onSend?.();
+  }
   function choose(example: string) {
     setText(example);
     setChosenExample(example);
@@ -161,7 +168,7 @@ function ConversationFrame({
         disabledReason={disabledReason}
         pageNote={page ? "The agent knows which page you have open." : null}
         onStop={isWorking ? () => stop.mutate() : null}
-        onSend={() => send.mutate({ conversationId, text, page }, { onSuccess: () => setText("") })}
+        onSend={() => send.mutate({ conversationId, text, page }, { onSuccess: finishSending })}
       />
     </div>
   );

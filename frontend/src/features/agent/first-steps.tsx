@@ -1,15 +1,10 @@
 import { Link } from "@tanstack/react-router";
 import { Button } from "@/components/button";
 import { useHasPermission } from "@/session/use-session";
-
-const EXAMPLES = [
-  "List pipelines",
-  "Create a pipeline from Airports file to DuckDB database every day at 6:00",
-  "Why did the last run fail?",
-];
+import { suggestionsFor } from "./page-suggestions";
 
 /** Shown before the first message: what the agent can do, and requests to try. */
-export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
+export function FirstSteps({ page, onChoose }: { page: string; onChoose: (text: string) => void }) {
   const canBuildSources = useHasPermission()("custom_sources.edit");
   return (
     <div className="grid gap-4 p-4">
@@ -23,7 +18,7 @@ export function FirstSteps({ onChoose }: { onChoose: (text: string) => void }) {
       <div>
         <p className="mb-1.5 text-[0.8125rem] font-medium">Try one of these</p>
         <ul className="grid justify-items-start gap-2">
-          {EXAMPLES.map((example) => (
+          {suggestionsFor(page).map((example) => (
             <li key={example} className="min-w-0">
               <Button
                 className="h-auto! min-h-8.5 py-1.5! text-left! whitespace-normal!"
