@@ -30,6 +30,7 @@ from tests.world import World, make_pipeline, make_world
 
 NOTES = "The user said that the pipeline is called flights."
 LONG_ANSWER = "There are many pipelines. " * 50  # 325 tokens
+LONGER_ANSWER = LONG_ANSWER * 3  # so that few turns need notes
 FIRST_NOTES_PROMPT = prompts.load_summary().text[:40]
 LIMIT = history.MIN_TOKENS
 
@@ -143,8 +144,8 @@ def main_version() -> str:
 def test_a_model_that_can_write_no_notes_does_not_end_the_conversation(
     notes: Reply, is_asked_again: bool, world: World
 ) -> None:
-    with talking(world, notes) as (talk, server):
-        send_messages(talk, 12)
+    with talking(world, notes, lambda request: Reply(LONGER_ANSWER)) as (talk, server):
+        send_messages(talk, 4)
     assert any(is_for_notes(request) for request in server.requests)
     last = next(r for r in reversed(server.requests) if not is_for_notes(r))
     assert "The user wrote: Message 0 about the pipeline flights" in json.dumps(last.body)
@@ -158,7 +159,7 @@ def test_a_model_that_cannot_be_reached_for_notes_fails_the_turn_which_can_be_tr
     def reply(request: WireRequest) -> Reply:
         if is_for_notes(request):
             return Reply(status=401, message="revoked") if is_down[0] else Reply(NOTES)
-        return Reply(LONG_ANSWER)
+        return Reply(LONGER_ANSWER)
 
     with wire_server(reply) as server:
         choose(world, server, Provider.OPENAI_COMPATIBLE)
@@ -246,10 +247,10 @@ def test_notes_that_follow_a_document_are_data_and_change_nothing(
     def answer(request: WireRequest) -> Reply:
         has_notes = "replaced by notes" in json.dumps(request.body)
         is_first = request.body["messages"][-1]["role"] == "user"
-        return Reply("I obey.", (delete,)) if has_notes and is_first else Reply(LONG_ANSWER)
+        return Reply("I obey.", (delete,)) if has_notes and is_first else Reply(LONGER_ANSWER)
 
     with talking(world, Reply(attack), answer) as (talk, server):
-        for number in range(12):
+        for number in range(6):
             talk.send(f"Message {number}")
             talk.work()
             if talk.turn()["status"] == "waiting":

@@ -56,14 +56,16 @@ def test_every_tool_with_an_effect_needs_an_approval() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("first_seed", [0, 10])
+@pytest.mark.parametrize("first_seed", [0, pytest.param(10, marks=pytest.mark.long)])
 def test_a_wrong_model_changes_nothing_without_an_approval(
     first_seed: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_conversation(world, first_seed, monkeypatch, approves=False)
 
 
-@pytest.mark.parametrize("first_seed", [20, 30, 40])
+@pytest.mark.parametrize(
+    "first_seed", [20, *(pytest.param(seed, marks=pytest.mark.long) for seed in (30, 40))]
+)
 def test_a_wrong_model_changes_what_was_approved_and_nothing_else(
     first_seed: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
