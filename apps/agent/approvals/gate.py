@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from apps.agent.approvals import digests
 from apps.agent.conversations.events import Kind, new_event, record
-from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Call, CallState, Turn
+from apps.agent.sources import repairs
 from apps.agent.tools.base import Answer, Tool
 from apps.agent.tools.slow_work import with_checks
 from apps.agent.turns import answers, leases
@@ -49,16 +50,14 @@ def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
         return Preparation.GOES_ON
     if (problem := check_arguments(call)) is not None:
         return answers.text_for_model(problem)
-    prepared = with_checks(
-        partial(_prepare, claimed, call, tool),
-        failed=partial(answers.from_exception, tool=call.tool, arguments=call.arguments),
+    return with_checks(
+        partial(_prepare, claimed, call, tool), failed=partial(_refuse, claimed, call)
     )
-    return answers.text_for_model(prepared) if isinstance(prepared, Answer) else prepared
 
 
 def _prepare(
     claimed: ClaimedTurn, call: RequestedCall, tool: Tool[Any], checked: Any
-) -> Answer | Preparation:
+) -> Preparation | str:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id)
@@ -74,9 +73,47 @@ def _prepare(
         except CheckFirst:
             raise
         except Exception as error:  # as for a tool that is carried out
-            return answers.from_exception(error, tool=call.tool, arguments=call.arguments)
+            return answers.text_for_model(_answer_to(error, call))
         _store(turn, call, tool, card)
     return Preparation.ASKS
+
+
+def _refuse(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> str:
+    """Return the answer for a check that has failed. If the code of a source is invalid, it is stored as a failed check.
+
+    So the limit of repairs counts it, as if the code had been validated with a tool. After a crash it is the same answer.
+    """
+    answer = _answer_to(error, call)
+    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_needed_after(error)):
+        return answers.text_for_model(answer)
+    with org_scope(claimed.org_id):
+        turn = leases.locked_unless_stopped(claimed)
+        calls = Call.objects.for_org(claimed.org_id).filter(conversation_id=turn.conversation_id)
+        stored = calls.filter(task_id=call.task_id).first()
+        if stored is None:
+            counted = {**repairs.needed_in_turn(claimed.org_id, turn.pk), **answer.content}
+            text = answers.text_for_model(replace(answer, content=counted))
+            stored = _store_refused_call(turn, call, text)
+    return stored.answer
+
+
+def _answer_to(error: Exception, call: RequestedCall) -> Answer:
+    return answers.from_exception(error, tool=call.tool, arguments=call.arguments)
+
+
+def _store_refused_call(turn: Turn, call: RequestedCall, text: str) -> Call:
+    return Call.unscoped.create(
+        org_id=turn.org_id,
+        conversation_id=turn.conversation_id,
+        turn=turn,
+        task_id=call.task_id,
+        tool_call_id=call.tool_call_id,
+        tool=call.tool,
+        state=CallState.FINISHED,
+        ok=False,
+        answer=text,
+        finished_at=timezone.now(),
+    )
 
 
 def _store(turn: Turn, call: RequestedCall, tool: Tool[Any], card: JsonObject) -> None:

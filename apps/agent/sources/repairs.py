@@ -10,9 +10,11 @@ from apps.agent.exceptions import RepairsUsedUp
 from apps.agent.models import Call
 from apps.agent.tools.base import ToolContext
 from apps.json import JsonObject
+from apps.orgs.exceptions import Invalid
 
 MAX_REPAIRS = 3
-CHECKING_TOOLS = ("validate_source_code", "preview_source")
+CHECKING_TOOLS = ("validate_source_code", "preview_source", "save_source_version")
+INVALID_CODE = "invalid_code"  # code of an error of code that cannot be validated
 
 
 def failed_checks(org_id: UUID, turn_id: UUID) -> QuerySet[Call]:
@@ -26,8 +28,17 @@ def needed(context: ToolContext) -> JsonObject:
     """Return the first fields of the answer of a check that has failed. `failed_checks` finds it by them."""
     if context.turn_id is None:
         return {"needs_repair": True}
-    earlier = failed_checks(context.org.pk, context.turn_id).count()
+    return needed_in_turn(context.org.pk, context.turn_id)
+
+
+def needed_in_turn(org_id: UUID, turn_id: UUID) -> JsonObject:
+    earlier = failed_checks(org_id, turn_id).count()
     return {"needs_repair": True, "repairs_left": max(0, MAX_REPAIRS - earlier)}
+
+
+def is_needed_after(error: Exception) -> bool:
+    """Return whether the code of a source could not be validated."""
+    return isinstance(error, Invalid) and any(code == INVALID_CODE for _, _, code in error.errors)
 
 
 def require_repair_left(context: ToolContext) -> None:

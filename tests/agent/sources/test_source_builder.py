@@ -221,6 +221,24 @@ def test_invalid_code_counts_as_a_repair_too(world: World, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("tool", ["preview_source", "save_source_version"])
+def test_invalid_code_that_is_refused_before_an_approval_counts_as_a_repair(
+    tool: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def try_again(answer: Any) -> Step:
+        given.append(answer)
+        arguments = {"stream": "orders"} if tool == "preview_source" else {"name": "Shop"}
+        return call(tool, code=f"class Shop{len(given)}(", **arguments)
+
+    turn = Talk(world, monkeypatch, [try_again] * 9).say("try it")
+    assert turn["status"] == "done", turn
+    assert "I stopped: the code still fails after 3 repairs" in turn["items"][-1]["text"]
+    assert [answer["repairs_left"] for answer in given[1:]] == [3, 2, 1]
+    assert len(given) == 4
+
+
+@pytest.mark.parametrize("tool", ["preview_source", "save_source_version"])
 def test_nobody_is_asked_about_code_that_is_not_valid_and_the_model_is_told_why(
     tool: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
