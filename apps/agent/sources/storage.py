@@ -41,7 +41,8 @@ def add_document(
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     kind = parsing.guess_kind(text)
-    document = _store(org, conversation.pk, name=name, kind=kind, text=text)
+    document = _new(org, conversation.pk, name=name, kind=kind, text=text)
+    _save(document)
     audit.record(
         org=org,
         by=by,
@@ -52,10 +53,11 @@ def add_document(
     return document
 
 
-def add_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> SourceDocument:
+def new_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> SourceDocument:
+    """Return the document of a fetched page. `add_fetched` stores it. Call this outside of transactions: it may be slow."""
     text = visible_text.text_of_html(fetched.text) if fetched.is_html else fetched.text
     kind = DocumentKind.TEXT if fetched.is_html else parsing.guess_kind(text)
-    return _store(
+    return _new(
         org,
         conversation_id,
         name=fetched.url,
@@ -66,8 +68,12 @@ def add_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> So
     )
 
 
-def add_plan(org: Org, conversation_id: UUID, name: str, plan: str) -> SourceDocument:
-    return _store(org, conversation_id, name=name, kind=DocumentKind.PLAN, text=plan)
+def add_fetched(document: SourceDocument) -> None:
+    _save(document)
+
+
+def add_plan(org: Org, conversation_id: UUID, name: str, plan: str) -> None:
+    _save(_new(org, conversation_id, name=name, kind=DocumentKind.PLAN, text=plan))
 
 
 def find_document(org: Org, conversation_id: UUID, document_id: UUID | None) -> SourceDocument:
@@ -123,7 +129,7 @@ def stored_settings(org: Org, conversation_id: UUID, hosts: list[str]) -> JsonOb
     return config
 
 
-def _store(
+def _new(
     org: Org,
     conversation_id: UUID,
     *,
@@ -133,14 +139,10 @@ def _store(
     url: str = "",
     truncated: bool = False,
 ) -> SourceDocument:
-    if SourceDocument.objects.for_org(org).filter(conversation_id=conversation_id).count() >= (
-        MAX_DOCUMENTS
-    ):
-        raise UnreadableDocument(f"A conversation has at most {MAX_DOCUMENTS} documents.")
-    limits.check_size(org.pk, conversation_id)
+    """Return a document that is not stored yet."""
     if kind != DocumentKind.TEXT and truncated:
         kind = DocumentKind.TEXT  # half of a document cannot be read as one
-    return SourceDocument.unscoped.create(
+    return SourceDocument(
         org=org,
         conversation_id=conversation_id,
         name=names.clean_name(name, max_length=200) or "document",
@@ -149,3 +151,11 @@ def _store(
         text=text,
         truncated=truncated,
     )
+
+
+def _save(document: SourceDocument) -> None:
+    rows = SourceDocument.objects.for_org(document.org_id)
+    if rows.filter(conversation_id=document.conversation_id).count() >= MAX_DOCUMENTS:
+        raise UnreadableDocument(f"A conversation has at most {MAX_DOCUMENTS} documents.")
+    limits.check_size(document.org_id, document.conversation_id)
+    document.save(force_insert=True)

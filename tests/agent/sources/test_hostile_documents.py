@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from apps.agent.sources import documents, generation, marking, visible_text
+from apps.agent.sources import documents, generation, marking, parsing, visible_text
 from apps.agent.sources.parsing import UnreadableDocument
 from apps.agent.sources.plan import SourcePlan
 from apps.agent.tools.base import Answer
@@ -79,6 +79,49 @@ def test_the_block_of_a_long_text_ends_also_when_the_answer_is_cut() -> None:
 
     assert text.count("<data>") == text.count("</data>") == 1
     assert text.index("</data>") < text.index("(cut: ")
+
+
+def test_a_yaml_document_with_very_many_values_is_read_in_time() -> None:
+    text = "openapi: 3.0.3\nx-values: [" + ",".join(["1"] * 380_000) + "]"
+
+    assert seconds_for(lambda: parsing.parse(text)) < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.50", 2.5),
+        ("010", 10),
+        ("-3", -3),
+        ("2026-01-01", "2026-01-01"),
+        ("1e3", "1e3"),
+        ("yes", "yes"),
+        ("True", True),
+        ("~", None),
+        ("", None),
+        ("'12'", "12"),
+        ("{200: a, true: b}", {"200": "a", "True": "b"}),
+        ("<<", "<<"),
+    ],
+)
+def test_only_the_types_of_json_are_read_from_yaml(text: str, value: Any) -> None:
+    assert parsing.parse(f"openapi: 3.0.3\nx: {text}")[1]["x"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x: *a", "alias"),
+        ("x: !!python/object:os.system {}", "tags"),
+        ("? [a, b]\n: 1", "a list or a mapping as a key"),
+        ("x: 1\n---\nopenapi: 3.0.3", "several YAML documents"),
+        ("x: [", "not valid YAML"),
+        ("x: " + "[" * 100 + "]" * 100, "nested too deeply"),
+    ],
+)
+def test_a_yaml_document_that_is_not_json_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UnreadableDocument, match=words):
+        parsing.parse(f"openapi: 3.0.3\n{text}")
 
 
 def test_an_example_to_which_many_paths_refer_is_refused() -> None:

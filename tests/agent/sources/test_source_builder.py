@@ -11,12 +11,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connection
 from langchain_core.messages import ToolMessage
 
 from apps.agent.guided import planner
 from apps.agent.guided.turns import Step
 from apps.agent.models import Call, SourceDocument, SourceSettings, Turn
-from apps.agent.sources import answering, generation, marking
+from apps.agent.sources import answering, documents, generation, marking
 from apps.agent.sources.plan import MAX_STREAMS, SourcePlan
 from apps.agent.turns import answers, loop
 from apps.connectors.models import CustomSource
@@ -184,6 +185,32 @@ def failing_code() -> Iterator[str]:
     """Return code whose requests are answered with 404, which is not tried again. Other failures take seconds."""
     with serve_text("{}", status=404) as url:
         yield CODE.replace("http://127.0.0.1:1", url)
+
+
+@pytest.mark.parametrize("tool", ["fetch_documentation", "read_document"])
+def test_a_document_is_read_without_a_transaction(
+    tool: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading may take seconds. A transaction would lock the turn meanwhile, so that it could not be stopped."""
+    in_transactions: list[bool] = []
+    read = documents.propose_plan
+
+    def read_and_note(*arguments: Any, **options: Any) -> Any:
+        in_transactions.append(connection.in_atomic_block)
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(documents, "propose_plan", read_and_note)
+    text = document_of(API, "http://127.0.0.1:9/v1")
+    with serve_text(text) as url:
+        arguments = {"url": url} if tool == "fetch_documentation" else {}
+        talk = Talk(world, monkeypatch, [lambda _: call(tool, **arguments)])
+        body = {"name": "openapi.json", "content": text}
+        talk.client.post(f"{URL}/{talk.id}/documents", body, format="json")
+        turn = talk.say("read it")
+        if turn["status"] == "waiting":
+            turn = talk.approve(turn)
+    assert turn["status"] == "done", turn
+    assert in_transactions == [False]
 
 
 def test_a_model_that_never_repairs_the_code_is_stopped_after_three_repairs(

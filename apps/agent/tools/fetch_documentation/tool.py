@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 
-from apps.agent.models import Graph
+from apps.agent.models import Graph, SourceDocument
 from apps.agent.sources import answering, fetching, known_pages, storage
-from apps.agent.sources.fetching import FetchedDocument
 from apps.agent.tools.base import (
     Answer,
     Card,
@@ -17,6 +18,7 @@ from apps.agent.tools.base import (
     ToolContext,
 )
 from apps.agent.tools.fetch_documentation.arguments import FetchDocumentation
+from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
@@ -24,11 +26,19 @@ from apps.orgs.slow_calls import SlowCall
 NOTHING_SENT = "Drover sends no credentials, and does not follow the links of the page."
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A document that is not stored yet, and what it says."""
+
+    document: SourceDocument
+    answer: Answer
+
+
 def perform(context: ToolContext, arguments: FetchDocumentation) -> SlowAnswer:
     context.by.require(Permission.CUSTOM_SOURCES_EDIT)
     fetching.host_of(arguments.url)
-    call = SlowCall(partial(fetching.fetch, arguments.url), _recheck)
-    return SlowAnswer(call, partial(_render, context))
+    run = partial(_fetch, context.org, storage.conversation_of(context), arguments.url)
+    return SlowAnswer(SlowCall(run, _recheck), _store)
 
 
 def show(context: ToolContext, arguments: FetchDocumentation) -> Card:
@@ -51,9 +61,14 @@ def _recheck(by: Principal) -> None:
     by.require(Permission.CUSTOM_SOURCES_EDIT)
 
 
-def _render(context: ToolContext, fetched: FetchedDocument) -> Answer:
-    document = storage.add_fetched(context.org, storage.conversation_of(context), fetched)
-    return answering.describe_document(document, 0)
+def _fetch(org: Org, conversation_id: UUID, url: str) -> ReadPage:
+    document = storage.new_fetched(org, conversation_id, fetching.fetch(url))
+    return ReadPage(document, answering.describe_document(document, 0))
+
+
+def _store(page: ReadPage) -> Answer:
+    storage.add_fetched(page.document)
+    return page.answer
 
 
 TOOL = Tool(
