@@ -63,8 +63,9 @@ class ToolAnswer:
     content: Mapping[str, Any]
 
     def rows(self, key: str) -> list[dict[str, Any]]:
-        """Return a list of the content."""
-        rows = self.content.get(key)
+        """Return a list of the content, also from a block of data."""
+        value = self.content.get(key)
+        rows = marking.read_json(value) if isinstance(value, str) else value
         return rows if isinstance(rows, list) else []
 
     @property

@@ -66,13 +66,16 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 class Answer:
     """The answer of a tool. `content` is JSON for the model; `summary` is one sentence for the user.
 
-    `links` are pages of the dashboard that the answer is about, as {label, path}.
+    `links` are pages of the dashboard that the answer is about, as {label, path}. `foreign_fields` are fields of the
+    content with texts that other people or systems have chosen, such as names and lines of logs. The model gets each of
+    them as JSON in a block of data.
     """
 
     content: Mapping[str, Any]
     summary: str
     ok: bool = True
     links: tuple[Mapping[str, str], ...] = ()
+    foreign_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

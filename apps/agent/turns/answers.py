@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from apps.agent.models import Graph
+from apps.agent.sources import marking
 from apps.agent.tools import argument_errors, registry
 from apps.agent.tools.base import Answer
 from apps.json import JsonObject
@@ -75,12 +76,17 @@ def _fields(errors: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
 
 def text_for_model(answer: Answer) -> str:
     """Return the JSON of an answer, cut to a limit. A block of data that is cut ends before the note about the cut."""
-    text = dumps(answer.content)
+    marked = {name: marking.mark_json(answer.content[name]) for name in _foreign_fields(answer)}
+    text = dumps({**answer.content, **marked})
     if len(text) <= MAX_MODEL_TEXT:
         return text
     cut = text[:MAX_MODEL_TEXT]
     end = "</data>" if cut.count("<data>") > cut.count("</data>") else ""
     return f"{cut}…{end} (cut: {len(text):,} characters in all; ask for less)"
+
+
+def _foreign_fields(answer: Answer) -> list[str]:
+    return [name for name in answer.content if name in answer.foreign_fields]
 
 
 def bounded_json(value: JsonObject) -> Any:

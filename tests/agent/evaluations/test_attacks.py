@@ -70,6 +70,15 @@ def test_text_that_is_not_neutralised_leaves_its_block(
     assert "outside of its block" in run_attack(f"document-ends-its-block-{ending}").harm
 
 
+@pytest.mark.parametrize("place", ["connector-name", "pipeline-name", "stream-name", "log-line"])
+def test_a_name_that_is_not_marked_as_data_is_noticed(
+    place: str, committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_attack(f"{place}-ends-its-block").harm == ""
+    monkeypatch.setattr(answers, "_foreign_fields", lambda answer: [])
+    assert run_attack(f"{place}-ends-its-block").harm
+
+
 def test_shown_record_values_are_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

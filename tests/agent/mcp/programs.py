@@ -12,6 +12,7 @@ import orjson
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from apps.agent.sources import marking
 from apps.orgs.keys import services as api_keys
 from apps.orgs.keys.services import CreatedKey
 from apps.orgs.roles import Permission, Role
@@ -68,4 +69,11 @@ def call(
 async def call_with(client: Client, tool: str, /, **arguments: Any) -> tuple[bool, Any]:
     """Return whether the call succeeded, and the JSON of its answer."""
     result = await client.call_tool(tool, arguments)
-    return not result.is_error, orjson.loads(result.content[0].text)  # type: ignore[union-attr]
+    answer = orjson.loads(result.content[0].text)  # type: ignore[union-attr]
+    return not result.is_error, {name: _unmarked(value) for name, value in answer.items()}
+
+
+def _unmarked(value: Any) -> Any:
+    """Return the value of a block of data, and other values unchanged."""
+    found = marking.read_json(value) if str(value).startswith("<data>") else None
+    return value if found is None else found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.agent.guided.intents import finding
@@ -22,9 +22,9 @@ DONE = {  # {tool that made the change: what is said then}
 
 def explain(turn: Turn, request: Explain) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
-    answer = turn.read("explain_pipeline", {"pipeline_id": str(pipeline["id"])}).content
-    text = _text(str(pipeline["name"]), answer)
-    suggestion = answer.get("suggested_change")
+    answer = turn.read("explain_pipeline", {"pipeline_id": str(pipeline["id"])})
+    text = _text(str(pipeline["name"]), answer.rows("evidence"))
+    suggestion = answer.content.get("suggested_change")
     if not isinstance(suggestion, dict):
         return f"{text}\n\n{NO_CHANGE}" if request.wants_change else text
     tool = str(suggestion["tool"])
@@ -33,8 +33,7 @@ def explain(turn: Turn, request: Explain) -> str:
     return DONE.get(tool, "The settings of {name} are changed.").format(name=pipeline["name"])
 
 
-def _text(name: str, answer: Mapping[str, Any]) -> str:
-    evidence = [line for line in answer.get("evidence") or () if isinstance(line, dict)]
+def _text(name: str, evidence: Sequence[Mapping[str, Any]]) -> str:
     if not evidence:
         return f"I have found nothing unusual about {name}."
     return "\n".join([f"This is known about {name}:", *map(_evidence_line, evidence)])

@@ -29,7 +29,8 @@ def _render(context: ToolContext, explanation: Explanation) -> Answer:
     if explanation.suggestion is not None:
         content["suggested_change"] = _suggested_call(explanation, explanation.suggestion)
     summary = f"Found {len(evidence)} facts about {explanation.pipeline_name}."
-    return Answer(content, summary, links=_links(explanation))
+    links = _links(explanation)
+    return Answer(content, summary, links=links, foreign_fields=frozenset({"evidence"}))
 
 
 def _text(context: ToolContext, found: Evidence) -> str:

@@ -23,7 +23,8 @@ def perform(context: ToolContext, arguments: ListConnectors) -> Answer:
     rows = list(found.order_by("role", "name", "id").values(*COLUMNS)[: arguments.limit])
     count = found.count()
     content = {"count": count, "connectors": rows}
-    return Answer(content, "Found 1 connector." if count == 1 else f"Found {count} connectors.")
+    summary = "Found 1 connector." if count == 1 else f"Found {count} connectors."
+    return Answer(content, summary, foreign_fields=frozenset({"connectors"}))
 
 
 TOOL = Tool(

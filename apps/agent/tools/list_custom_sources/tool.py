@@ -18,7 +18,7 @@ def perform(context: ToolContext, arguments: ListCustomSources) -> Answer:
     count = found.count()
     content = {"count": count, "custom_sources": [_render(row) for row in rows]}
     summary = "Found 1 custom source." if count == 1 else f"Found {count} custom sources."
-    return Answer(content, summary)
+    return Answer(content, summary, foreign_fields=frozenset({"custom_sources"}))
 
 
 def _render(row: CustomSourceColumns) -> dict[str, object]:

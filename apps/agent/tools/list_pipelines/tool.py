@@ -20,7 +20,8 @@ def perform(context: ToolContext, arguments: ListPipelines) -> Answer:
     rows = list(found.order_by("name", "id").values(*COLUMNS)[: arguments.limit])
     count = found.count()
     content = {"count": count, "pipelines": rows}
-    return Answer(content, f"Found {count} pipelines." if count != 1 else "Found 1 pipeline.")
+    summary = f"Found {count} pipelines." if count != 1 else "Found 1 pipeline."
+    return Answer(content, summary, foreign_fields=frozenset({"pipelines"}))
 
 
 TOOL = Tool(

@@ -22,7 +22,8 @@ def perform(context: ToolContext, arguments: ListRuns) -> Answer:
     count = rows.count()
     newest = queries.newest_runs(rows, org_id=context.org.pk, limit=arguments.limit)
     content = {"count": count, "runs": [_render(context, run) for run in newest]}
-    return Answer(content, "Found 1 run." if count == 1 else f"Found {count} runs.")
+    summary = "Found 1 run." if count == 1 else f"Found {count} runs."
+    return Answer(content, summary, foreign_fields=frozenset({"runs"}))
 
 
 def _render(context: ToolContext, run: RunSnapshot) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import without_repetition
 from apps.agent.tools.list_streams.arguments import ListStreams
@@ -26,7 +27,11 @@ def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Ans
         message = hide_values(context, failure["message"])
         lines = [hide_values(context, line) for line in failure["evidence"]]
         evidence = without_repetition(message, lines)
-        error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
+        error = {
+            "class": failure["failure_class"],
+            "message": marking.mark(message),
+            "evidence": marking.mark("\n".join(evidence)),
+        }
         return Answer({"error": error}, f"The source failed: {message}", ok=False)
     streams = [
         stream
@@ -35,7 +40,8 @@ def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Ans
     ]
     content = {"count": len(streams), "streams": streams[: arguments.limit]}
     count = len(streams)
-    return Answer(content, "Found 1 stream." if count == 1 else f"Found {count} streams.")
+    summary = "Found 1 stream." if count == 1 else f"Found {count} streams."
+    return Answer(content, summary, foreign_fields=frozenset({"streams"}))
 
 
 TOOL = Tool(

@@ -46,7 +46,8 @@ def _render(context: ToolContext, arguments: ReadLog, log: LogResult) -> Answer:
     }
     count = len(lines)
     summary = "Read 1 line of the log." if count == 1 else f"Read {count} lines of the log."
-    return Answer(content, summary, links=(run_link(arguments.run_id),))
+    link = run_link(arguments.run_id)
+    return Answer(content, summary, links=(link,), foreign_fields=frozenset({"lines"}))
 
 
 def _line(context: ToolContext, line: dict[str, Any]) -> dict[str, object]:
