@@ -348,6 +348,20 @@ MUTANTS = [
         "tests/agent/limits/test_size_limits.py",
     ),
     Mutant(
+        "names of objects are not marked as data",
+        "apps/agent/turns/answers.py",
+        "if name in answer.foreign_fields]",
+        "if name in ()]",
+        "tests/agent/evaluations/test_attacks.py -k name_that",
+    ),
+    Mutant(
+        "code that is refused before an approval does not count as a repair",
+        "apps/agent/approvals/gate.py",
+        "    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_needed_after(error)):",
+        "    if True:",
+        "tests/agent/sources/test_source_builder.py -k refused_before",
+    ),
+    Mutant(
         "one org uses all threads of MCP",
         "apps/agent/mcp/threads.py",
         "if own and all_calls >= THREADS - KEPT_FREE:",
