@@ -159,29 +159,31 @@ def _query_names(admin: psycopg.Connection, query: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def first_start() -> Iterator[FirstStart]:
-    """Run `make up` in a copy of this tree, once for all tests. The last test file that uses the demo stops it."""
+    """Run `make up` in a copy of this tree, once for all tests. The last test that uses the demo stops it."""
     with start_demo() as started:
         yield started
 
 
 # Long tests run first, so that at the end no process runs a long test while the other processes have nothing to do.
-# The first three files share the fixture `first_start`, and the third one stops it.
 LONGEST_TESTS = (
-    *("tests/journeys/test_first_page.py", "tests/journeys/test_identity.py"),
     "tests/local/test_make_up.py",
     *("tests/orgs/test_state_machine.py", "tests/engine/runs/", "tests/runs/", "tests/engine/"),
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run long tests first."""
-    items.sort(key=lambda item: _position(item.nodeid))
+    """Run the tests with the demo one after the other, so that only one process starts it, and then the long tests."""
+    items.sort(key=_position)
 
 
-def _position(nodeid: str) -> int:
-    return next(
-        (n for n, start in enumerate(LONGEST_TESTS) if nodeid.startswith(start)), len(LONGEST_TESTS)
+def _position(item: pytest.Item) -> tuple[bool, bool, int]:
+    uses_demo = "first_start" in getattr(item, "fixturenames", ())
+    stops_demo = item.nodeid.startswith("tests/local/test_make_up.py")
+    length = next(
+        (n for n, start in enumerate(LONGEST_TESTS) if item.nodeid.startswith(start)),
+        len(LONGEST_TESTS),
     )
+    return not uses_demo, stops_demo, length
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
