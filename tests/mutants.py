@@ -177,6 +177,13 @@ MUTANTS = [
         AGENT,
     ),
     Mutant(
+        "a worker stores tokens without the lease of the turn",
+        "apps/agent/turns/tokens.py",
+        "AND id = %(turn)s AND lease = %(lease)s FOR UPDATE\n",
+        "AND id = %(turn)s AND %(lease)s::uuid IS NOT NULL FOR UPDATE\n",
+        AGENT,
+    ),
+    Mutant(
         "a member reads another member's conversation",
         "apps/agent/conversations/visibility.py",
         "return rows.filter(user_id=by.user_id)",
@@ -200,8 +207,8 @@ MUTANTS = [
     Mutant(
         "an approval is shown as approved only although its call has failed",
         "apps/agent/turns/calls.py",
-        "            _tell_failure_of_approved(turn, stored, outcome)\n",
-        "",
+        "[] if answer.ok else _failed_approvals(turn, call)",
+        "[]",
         AGENT,
     ),
     Mutant(

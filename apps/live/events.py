@@ -32,10 +32,24 @@ class NewEvent:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with its named values.
+
+    It may be a part of a statement: queries of its WITH clause, as `first AS (...), second AS (...),`.
+    """
+
+    text: str
+    values: Mapping[str, Any]
+
+    def __add__(self, other: Statement) -> Statement:
+        return Statement(self.text + other.text, {**self.values, **other.values})
+
+
 # The new events have the numbers after the newest one of the subject. The subject's row is locked by the update.
 STORE_AND_ANNOUNCE = """
-    WITH subject AS (
-        UPDATE {table} SET event_sequence = event_sequence + %(count)s WHERE id = %(key)s
+    WITH {queries} subject AS (
+        UPDATE {table} SET event_sequence = event_sequence + %(count)s WHERE id = %(key)s {condition}
         RETURNING event_sequence - %(count)s AS last
     ), new AS (
         SELECT id, last + place AS number, org_number, kind, body
@@ -62,20 +76,41 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
         return _newest_number(subject, key)
     in_org_stream = [event.kind in subject.org_kinds for event in new_events]
     org_numbers = iter(_new_org_numbers(subject, org_id, key, sum(in_org_stream)))
-    parameters: dict[str, Any] = {
+    numbers = [next(org_numbers) if is_in else None for is_in in in_org_stream]
+    parameters = _parameters(org_id, key, new_events, numbers)
+    with connection.cursor() as cursor:
+        cursor.execute(_store_and_announce(subject), parameters)
+        return int(cursor.fetchall()[-1][0])
+
+
+def statement_after(
+    queries: Statement, subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]
+) -> Statement:
+    """Return a statement that makes the queries of a WITH clause, and stores and announces events.
+
+    If the query that is named `allowed` finds no row, no event is stored. The statement returns a row for each event.
+    Its events must not belong to the org's event stream.
+    """
+    if any(event.kind in subject.org_kinds for event in new_events):
+        raise ValueError("events of the org's event stream need numbers first: call publish")
+    parameters = _parameters(org_id, key, new_events, [None] * len(new_events))
+    return Statement(_store_and_announce(subject, queries.text), {**queries.values, **parameters})
+
+
+def _parameters(
+    org_id: UUID, key: UUID, new_events: Sequence[NewEvent], org_numbers: Sequence[int | None]
+) -> dict[str, Any]:
+    return {
         "org": org_id,
         "key": key,
         "count": len(new_events),
         "channel": CHANNEL,
         "max_body": MAX_NOTICE_BODY,
         "ids": [new_id() for _ in new_events],
-        "org_numbers": [next(org_numbers) if is_in else None for is_in in in_org_stream],
+        "org_numbers": org_numbers,
         "kinds": [event.kind for event in new_events],
         "bodies": [dumps(event.body) for event in new_events],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_store_and_announce(subject), parameters)
-        return int(cursor.fetchall()[-1][0])
 
 
 def dumps(body: object) -> str:
@@ -85,8 +120,10 @@ def dumps(body: object) -> str:
 
 
 @cache
-def _store_and_announce(subject: Subject) -> str:
+def _store_and_announce(subject: Subject, queries: str = "") -> str:
     return STORE_AND_ANNOUNCE.format(
+        queries=queries,
+        condition="AND EXISTS (SELECT FROM allowed)" if queries else "",
         table=subject.table,
         event_table=subject.event_table,
         id_column=subject.id_column,

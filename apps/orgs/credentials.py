@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -131,7 +133,14 @@ def load_member(*, org_id: UUID, user_id: UUID, ip: str | None) -> tuple[Org, Pr
     with connection.cursor() as cursor:
         cursor.execute(ACCESS_QUERY, {"org": org_id, "user": user_id, "session": None})
         row = cursor.fetchone()
-    if row is None:
+    return member_of_row(row, org_id=org_id, user_id=user_id, ip=ip)
+
+
+def member_of_row(
+    row: Sequence[Any] | None, *, org_id: UUID, user_id: UUID, ip: str | None
+) -> tuple[Org, Principal]:
+    """Return the org and the member of a row of ACCESS_COLUMNS, as `load_member` does. All are NULL without access."""
+    if row is None or row[0] is None:
         raise AuthenticationFailed("This user is not a member of the organization any more.")
     access, org = _MemberAccess(*row[:7]), Org.from_db("default", ORG_FIELDS, row[7:])
     denial = rules.find_denial(
@@ -154,11 +163,14 @@ def load_member(*, org_id: UUID, user_id: UUID, ip: str | None) -> tuple[Org, Pr
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
 # The query returns no row if the session has ended. For an API key the session is NULL. Only viewers and members have
 # domain roles.
+ACCESS_COLUMNS = ", ".join(
+    (
+        "a.membership_id, a.role, a.email, a.token_version, a.domain_roles, a.session_org, a.second_factor",
+        *(f"(a.org).{field.column}" for field in Org._meta.concrete_fields),
+    )
+)
 ACCESS_QUERY = f"""
-    SELECT a.membership_id, a.role, a.email, a.token_version, a.domain_roles,
-           a.session_org, a.second_factor,
-           {", ".join(f"(a.org).{field.column}" for field in Org._meta.concrete_fields)}
-    FROM org_access(%(org)s, %(user)s, %(session)s) a
+    SELECT {ACCESS_COLUMNS} FROM org_access(%(org)s, %(user)s, %(session)s) a
 """  # noqa: S608 - column names of our own model; values are parameters
 
 

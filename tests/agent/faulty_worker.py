@@ -63,7 +63,7 @@ def _plan_fault(fault: Fault) -> None:
 
     def look(query: Any, *, is_executed: bool) -> None:
         is_due = not seen["fired"] and seen["after"] and is_executed == fault.is_executed
-        if is_due and re.search(fault.statement, str(query)):
+        if is_due and re.search(fault.statement, str(query), re.DOTALL):
             seen["fired"] = True
             os.kill(os.getpid(), fault.signal)
         if fault.after and is_executed and re.search(fault.after, str(query)):

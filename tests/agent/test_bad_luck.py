@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,14 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.agent.approvals import digests
-from apps.agent.conversations.events import Kind, new_event
+from apps.agent.chat_models.meters import Meter
 from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.models import Approval, ApprovalState, Call
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Arguments, Effect, Level, SlowAnswer, Tool
-from apps.agent.turns import calls, leases, reconciler, steps, tokens
+from apps.agent.turns import calls, checkpoints, leases, reconciler, steps, tokens
+from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.tokens import TokenWriter
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from apps.orgs.slow_calls import SlowCall
@@ -210,9 +213,7 @@ def test_a_call_is_carried_out_only_with_a_valid_approval_of_exactly_this_call(
 
 def carry_out_approved_call(talk: Talk, request_id: str, change: dict[str, Any]) -> Any:
     """Change the row of the approval, and carry its call out as the graph does."""
-    turn = talk.row()
-    claimed = leases.claim(talk.world.org.pk, turn.pk, "tests")
-    assert claimed is not None
+    claimed = claim(talk, "tests")
     with talk.world.scope():
         rows = Approval.objects.for_org(talk.world.org).filter(pk=request_id)
         rows.update(**change)
@@ -236,18 +237,41 @@ def test_an_approved_call_is_carried_out_like_this(waiting: Talk) -> None:
 
 def test_a_worker_that_has_lost_the_lease_writes_nothing(waiting: Talk) -> None:
     waiting.decide(waiting.open_request()["id"])
-    turn = waiting.row()
-    first = leases.claim(waiting.world.org.pk, turn.pk, "first")
-    assert first is not None
+    first = claim(waiting, "first")
     leases.void(first.org_id, first.turn_id, first.lease)
-    second = leases.claim(waiting.world.org.pk, turn.pk, "second")
-    assert second is not None
+    second = claim(waiting, "second")
     before = waiting.events()
-    event = new_event(Kind.TOKEN, 1, message="m", text="lost")
+    for meter in (None, Meter(1, 1)):
+        with pytest.raises(TurnLeaseLost):
+            store_token(first, meter)
     with pytest.raises(TurnLeaseLost):
-        tokens.store(first, [event])
+        tokens.count(first, Meter(1, 1))
     assert waiting.events() == before
-    tokens.store(second, [event])
+    assert waiting.row().input_tokens == 0
+    store_token(second, Meter(1, 1))
+    assert len(waiting.events()) == len(before) + 1
+    assert waiting.row().input_tokens == 1
+
+
+def claim(talk: Talk, worker: str) -> ClaimedTurn:
+    """Take the lease of the newest turn."""
+    with talk.world.scope():
+        taken = leases.claim(talk.world.org.pk, talk.row().pk, worker)
+    assert taken is not None
+    return taken[0]
+
+
+def store_token(claimed: ClaimedTurn, meter: Meter | None) -> None:
+    """Store a token, and what the meter has counted, over a connection of the turn's own."""
+
+    async def store() -> None:
+        async with checkpoints.open_saver(claimed.org_id, claimed.conversation_id) as saver:
+            writer = TokenWriter(claimed, saver)
+            writer.complete("m", "token")
+            await writer.flush_with_next_checkpoint(meter)
+            await writer.flush()
+
+    asyncio.run(store())
 
 
 def _change_membership(talk: Talk, change: Callable[[Any], Any]) -> None:

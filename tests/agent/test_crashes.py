@@ -97,7 +97,7 @@ KILLED_AT = {
         signal.SIGKILL, 'INSERT INTO "pipelines_pipeline"', is_executed=True
     ),
     "after its commit, before its checkpoint": Fault(
-        signal.SIGKILL, "INTO checkpoint", after='UPDATE "agent_call"'
+        signal.SIGKILL, "INTO checkpoint", after="UPDATE agent_call"
     ),
 }
 
@@ -118,17 +118,40 @@ def test_a_tool_has_one_effect_if_its_worker_is_killed(
     assert_done_once(talk)
 
 
+CHECKPOINT_OF_AN_ANSWER = "allowed AS MATERIALIZED .* INTO checkpoints"
+
+
 def test_an_answer_is_written_once_if_its_worker_is_killed_before_its_checkpoint(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The end of an answer is stored with its checkpoint, so the beginning alone was shown."""
     talk = begin(world, "hello")
-    fault = Fault(signal.SIGKILL, "INTO checkpoint", after="INSERT INTO agent_event")
-    with faulty_worker(tmp_path, [Step("The first answer.")], fault) as worker:
+    first_word_is_shown = tmp_path / "shown"
+    step = Step("The first answer.", waits_for=str(first_word_is_shown))
+    fault = Fault(signal.SIGKILL, CHECKPOINT_OF_AN_ANSWER)
+    with faulty_worker(tmp_path, [step], fault) as worker:
+        talk.wait_for(lambda t: "token" in t.kinds())
+        first_word_is_shown.touch()
         assert worker.wait(DEADLINE) == -signal.SIGKILL
-    assert talk.turn()["items"][0]["text"] == "The first answer. "
+    assert talk.turn()["items"][0]["text"].startswith("The ")
     use_script(monkeypatch, Step("The second answer."))
     take_over(talk)
     assert [item["text"] for item in talk.turn()["items"]] == ["The second answer. "]
+    assert "message_discarded" in talk.kinds()
+    assert_nothing_is_lost_or_doubled(talk)
+
+
+def test_an_answer_is_written_once_if_its_worker_is_killed_after_its_checkpoint(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = begin(world, "hello")
+    fault = Fault(signal.SIGKILL, CHECKPOINT_OF_AN_ANSWER, is_executed=True)
+    with faulty_worker(tmp_path, [Step("The first answer.")], fault) as worker:
+        assert worker.wait(DEADLINE) == -signal.SIGKILL
+    use_script(monkeypatch, Step("The second answer."))
+    take_over(talk)
+    assert [item["text"] for item in talk.turn()["items"]] == ["The first answer. "]
+    assert "message_discarded" not in talk.kinds()
     assert_nothing_is_lost_or_doubled(talk)
 
 
@@ -136,7 +159,7 @@ def test_a_frozen_worker_writes_nothing_after_another_worker_took_its_turn_over(
     world: World, steps: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     talk = approved_talk(world, steps, monkeypatch)
-    fault = Fault(signal.SIGSTOP, "INTO checkpoint", after='UPDATE "agent_call"')
+    fault = Fault(signal.SIGSTOP, "INTO checkpoint", after="UPDATE agent_call")
     with faulty_worker(tmp_path, steps, fault) as worker:
         wait_until_frozen(worker.pid)
         take_over(talk)

@@ -81,10 +81,10 @@ UNTESTED_PLACES = {
         "apps/agent/conversations/services.py:stop",
         "apps/agent/sources/storage.py:add_document",
         "apps/agent/sources/storage.py:save_settings",
-        "apps/agent/turns/calls.py:_carry_out_slowly",
         "apps/agent/turns/calls.py:_use_approval",
         "apps/agent/turns/checkpoints.py:_try_lock",
         "apps/agent/turns/leases.py:locked",
+        "apps/agent/turns/tokens.py:<module>",
         "apps/agent/turns/reconciler.py:_expire",
     ],
     "One request of one API key: only its program and the person who decides it wait for it.": [

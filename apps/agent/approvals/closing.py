@@ -10,6 +10,7 @@ from apps.agent.conversations.events import Kind, new_event, record
 from apps.agent.models import Approval, ApprovalState, Turn, TurnStatus
 from apps.agent.turns import answers, queue
 from apps.json import JsonObject
+from apps.live.events import NewEvent
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 
@@ -52,6 +53,11 @@ def close_open(org_id: UUID, turn: Turn, state: ApprovalState) -> None:
 
 def announce(org_id: UUID, turn: Turn, request: Approval) -> None:
     """Tell the conversation what became of a request."""
+    record(org_id, turn.conversation_id, resolved_event(turn, request))
+
+
+def resolved_event(turn: Turn, request: Approval) -> NewEvent:
+    """Return the event that says what became of a request."""
     body = {
         "id": str(request.pk),
         "state": request.state,
@@ -61,5 +67,4 @@ def announce(org_id: UUID, turn: Turn, request: Approval) -> None:
     }
     if request.edited:
         body |= {"card": request.card, "arguments": answers.bounded_json(request.arguments)}
-    event = new_event(Kind.APPROVAL_RESOLVED, turn.number, **body)
-    record(org_id, turn.conversation_id, event)
+    return new_event(Kind.APPROVAL_RESOLVED, turn.number, **body)

@@ -15,6 +15,7 @@ from psycopg.rows import tuple_row
 from apps.agent.chat_models import failures
 from apps.agent.chat_models.failures import ModelFailed
 from apps.auth.models import new_id
+from apps.live.events import Statement
 
 WARNING_SHARE = 0.8
 # Each model call needs these, so they are statements of their own. Row-level security applies to them too.
@@ -26,7 +27,8 @@ BUDGET = """
 """
 ADD_USAGE = """
     INSERT INTO agent_modelusage AS stored (id, org_id, month, input_tokens, output_tokens)
-    VALUES (%s, %s, %s, %s, %s)
+    SELECT %(usage)s::uuid, %(org)s::uuid, %(month)s::date, %(input_tokens)s::bigint, %(output_tokens)s::bigint
+    {source}
     ON CONFLICT (org_id, month) DO UPDATE SET
         input_tokens = stored.input_tokens + excluded.input_tokens,
         output_tokens = stored.output_tokens + excluded.output_tokens
@@ -78,8 +80,21 @@ def _budget(row: Any) -> Budget:
 
 def record(org_id: UUID, *, input_tokens: int, output_tokens: int) -> None:
     """Add tokens to this month. Call it inside the org's scope."""
+    statement = usage(org_id, input_tokens, output_tokens)
     with connection.cursor() as cursor:
-        cursor.execute(ADD_USAGE, [new_id(), org_id, _this_month(), input_tokens, output_tokens])
+        cursor.execute(statement.text, statement.values)
+
+
+def usage(org_id: UUID, input_tokens: int, output_tokens: int, *, source: str = "") -> Statement:
+    """Return the statement that adds tokens to this month. `source` may be a FROM clause with one row or none."""
+    values = {
+        "usage": new_id(),
+        "org": org_id,
+        "month": _this_month(),
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }
+    return Statement(ADD_USAGE.format(source=source), values)
 
 
 def _platform_limit() -> int | None:

@@ -23,6 +23,10 @@ class Meter:
     output_tokens: int = 0
     outer: Meter | None = None
 
+    @property
+    def is_used(self) -> bool:
+        return bool(self.input_tokens or self.output_tokens)
+
     def add(self, input_tokens: int, output_tokens: int) -> None:
         self.input_tokens += input_tokens
         self.output_tokens += output_tokens

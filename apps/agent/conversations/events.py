@@ -12,7 +12,7 @@ import orjson
 from django.db import connection
 
 from apps.live import events
-from apps.live.events import NewEvent
+from apps.live.events import NewEvent, Statement
 
 Body = Mapping[str, Any]
 # Each turn needs it twice, so it is a statement of its own. Row-level security applies to it too.
@@ -44,6 +44,9 @@ class StoredEvent:
     body: Body
 
 
+ConversationEvent = StoredEvent | NewEvent
+
+
 def new_event(kind: Kind, turn: int, **body: Any) -> NewEvent:
     """Return an event of the turn with this number."""
     return NewEvent(kind.value, {"turn": turn, **body})
@@ -54,6 +57,31 @@ def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
     from apps.agent.conversations.feed import CONVERSATION
 
     return events.publish(CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events)
+
+
+def record_after(
+    queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
+) -> None:
+    """Make a change and store events with one statement, as `statement_after` says. Raises LookupError if no row fits.
+
+    The queries may use %(org)s and %(key)s, which is the conversation.
+    """
+    statement = statement_after(queries, org_id, conversation_id, *new_events)
+    with connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.values)
+        if cursor.fetchone() is None:
+            raise LookupError("the row that belongs to these events was not found")
+
+
+def statement_after(
+    queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
+) -> Statement:
+    """Return the statement that makes the queries of a WITH clause, and stores events if `allowed` finds a row."""
+    from apps.agent.conversations.feed import CONVERSATION
+
+    return events.statement_after(
+        queries, CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events
+    )
 
 
 def stored(org_id: UUID, conversation_id: UUID, *, first: int) -> list[StoredEvent]:

@@ -6,14 +6,14 @@ approvals, questions and errors. The dashboard applies the same rules to the eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.agent.conversations.events import Body, Kind, stored
+from apps.agent.conversations.events import Body, ConversationEvent, Kind, stored
 from apps.agent.conversations.sizes import TextSize
 from apps.agent.models import Conversation, Turn
 from apps.json import JsonObject
@@ -85,9 +85,11 @@ def _first_number(rows: QuerySet[Turn]) -> int:
     return first
 
 
-def transcript_of(org_id: UUID, turn: Turn) -> list[JsonObject]:
-    """Return the items of one turn from its events."""
-    return [*_items_of_live_turns(org_id, turn.conversation_id, [turn])[turn.number]]
+def transcript_of(turn: Turn, events: Sequence[ConversationEvent]) -> list[JsonObject]:
+    """Return the items of one turn. `events` are the conversation's events from the first one of the turn on."""
+    items: dict[int, list[Item]] = {turn.number: []}
+    _apply_all(items, events)
+    return [*items[turn.number]]
 
 
 def apply(items: list[Item], kind: str, body: Body) -> None:
@@ -126,10 +128,14 @@ def _items_of_live_turns(
     if not turns:
         return items
     first = min(turn.first_event for turn in turns)
-    for event in stored(org_id, conversation_id, first=first):
+    _apply_all(items, stored(org_id, conversation_id, first=first))
+    return items
+
+
+def _apply_all(items: Mapping[int, list[Item]], events: Sequence[ConversationEvent]) -> None:
+    for event in events:
         if (turn_items := items.get(event.body["turn"])) is not None:
             apply(turn_items, event.kind, event.body)
-    return items
 
 
 def _render_turn(turn: Turn, items: list[Item]) -> RenderedTurn:

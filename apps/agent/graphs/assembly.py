@@ -22,14 +22,14 @@ CompiledGraph = CompiledStateGraph[Any, GraphContext, Any, Any]
 
 
 class DeclaredTool(BaseTool):
-    """A tool's name, description and schema for the model. `middleware.CarryOut` carries the calls out."""
+    """A tool's name, description and schema for the model. `middleware.CallTools` carries the calls out."""
 
     def _run(self, **arguments: Any) -> str:
         raise NotImplementedError
 
 
 class ModelOfContext(BaseChatModel):
-    """Stands for the model while the graph is compiled. `middleware.UseModel` replaces it by the org's model."""
+    """Stands for the model while the graph is compiled. `middleware.CallModel` replaces it by the org's model."""
 
     @property
     def _llm_type(self) -> str:
@@ -49,12 +49,9 @@ def assemble(graph: Graph, *own_middleware: AgentMiddleware[Any, GraphContext]) 
         ModelOfContext(),
         tools=tools,
         middleware=[
-            middleware.LimitSteps(),
-            middleware.EndAtHandOver(),
             *own_middleware,
-            middleware.UseModel(),
-            middleware.PauseForApproval(registry.tools_of(graph)),
-            middleware.CarryOut(),
+            middleware.CallModel(),
+            middleware.CallTools(registry.tools_of(graph)),
         ],
         context_schema=GraphContext,
     )

@@ -44,6 +44,9 @@ from apps.agent.turns.tokens import TokenWriter
 logger = structlog.get_logger(__name__)
 
 MAX_STEPS = 25  # model calls in one turn
+TOO_MANY_STEPS = (
+    f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller part of it."
+)
 
 ToolResult = ToolMessage | Command[Any]
 Handler = Callable[[ToolCallRequest], Awaitable[ToolResult]]
@@ -71,12 +74,26 @@ class ThreadState(AgentState[Any]):
     notes: NotRequired[str]
 
 
-class UseModel(AgentMiddleware[ThreadState, GraphContext]):
-    """Calls the org's model, and stores the text of its answer before the tool calls in it are carried out."""
+class CallModel(AgentMiddleware[ThreadState, GraphContext]):
+    """Calls the org's model, and stores the text of its answer before the tool calls in it are carried out.
+
+    It ends this graph instead after a tool has handed the turn over to the other graph, and after MAX_STEPS calls.
+    This is one middleware, because each has a cost in each call.
+    """
 
     state_schema = ThreadState
 
     async def awrap_model_call(
+        self, request: ModelRequest[GraphContext], handler: ModelHandler
+    ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
+        if _steps_of_turn(request.messages) >= MAX_STEPS:
+            return ModelResponse([AIMessage(TOO_MANY_STEPS)])
+        graph = hand_over.next_graph(request.messages)
+        if graph is not None and graph != request.runtime.context.graph:
+            return ExtendedModelResponse(ModelResponse([]), Command(update={"jump_to": "end"}))
+        return await self._call(request, handler)
+
+    async def _call(
         self, request: ModelRequest[GraphContext], handler: ModelHandler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
@@ -86,7 +103,7 @@ class UseModel(AgentMiddleware[ThreadState, GraphContext]):
         request = request.override(model=context.model, system_message=prompt, messages=messages)
         if context.is_guided:
             response = _collect(await handler(request), thread, context.writer)
-            await context.writer.flush()
+            await context.writer.flush_with_next_checkpoint()
             return response
         async with spending.spend_tokens(context.claimed, context.writer, context.saver):
             return _collect(await _ask(request, handler), thread, context.writer)
@@ -106,11 +123,12 @@ def _collect(
     return response
 
 
-class PauseForApproval(HumanInTheLoopMiddleware[Any, GraphContext]):
-    """Stores the request that the user will see, and pauses until it is decided. Invalid calls are answered at once.
+class CallTools(HumanInTheLoopMiddleware[Any, GraphContext]):
+    """Pauses before a call that the user has to decide, and carries calls out itself, instead of LangChain's tools.
 
-    It only pauses: `CarryOut` decides alone whether a call is approved. The hook after each model call is removed,
-    because it does nothing in this mode, and would cost a checkpoint.
+    It stores the request that the user will see before it pauses. Invalid calls are answered at once. After the pause,
+    `calls.carry_out` decides alone whether a call is approved. The hook after each model call is removed, because it
+    does nothing in this mode, and would cost a checkpoint.
     """
 
     after_model = AgentMiddleware.after_model
@@ -122,46 +140,19 @@ class PauseForApproval(HumanInTheLoopMiddleware[Any, GraphContext]):
     async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
         call = _requested_call(request)
         if not gate.may_ask(call):
-            return await handler(request)
+            return await _carry_out(request)
         prepared = await in_thread(partial(gate.prepare, _claimed(request), call))
         if isinstance(prepared, str):
             return _tool_message(request, prepared, ok=False)
         if prepared is gate.Preparation.GOES_ON:
-            return await handler(request)
-        return await super().awrap_tool_call(request, handler)
+            return await _carry_out(request)
+        return await super().awrap_tool_call(request, _carry_out)
 
 
-class CarryOut(AgentMiddleware[Any, GraphContext]):
-    """Carries tool calls out itself, instead of LangChain's tools. It decides alone whether a call is approved."""
-
-    async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolResult:
-        call = _requested_call(request)
-        answer = await in_thread(partial(calls.carry_out, _claimed(request), call))
-        return _tool_message(request, answer.text, ok=answer.ok)
-
-
-class LimitSteps(AgentMiddleware[Any, GraphContext]):
-    """Ends a turn after MAX_STEPS model calls, with an answer that says so."""
-
-    async def awrap_model_call(
-        self, request: ModelRequest[GraphContext], handler: ModelHandler
-    ) -> ModelResponse[Any]:
-        if _steps_of_turn(request.messages) < MAX_STEPS:
-            return await handler(request)
-        text = f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller part of it."
-        return ModelResponse([AIMessage(text)])
-
-
-class EndAtHandOver(AgentMiddleware[Any, GraphContext]):
-    """Ends this graph after a tool has handed the turn over to the other graph."""
-
-    async def awrap_model_call(
-        self, request: ModelRequest[GraphContext], handler: ModelHandler
-    ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
-        graph = hand_over.next_graph(request.messages)
-        if graph is None or graph == request.runtime.context.graph:
-            return await handler(request)
-        return ExtendedModelResponse(ModelResponse([]), Command(update={"jump_to": "end"}))
+async def _carry_out(request: ToolCallRequest) -> ToolResult:
+    call = _requested_call(request)
+    answer = await in_thread(partial(calls.carry_out, _claimed(request), call))
+    return _tool_message(request, answer.text, ok=answer.ok)
 
 
 def _decisions_of_tools(tools: Iterable[Tool[Any]]) -> dict[str, bool | InterruptOnConfig]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -12,11 +13,12 @@ from apps.orgs import credentials
 from apps.orgs.principals import Actor
 
 # Each tool call needs this, so it is a statement of its own. Row-level security applies to it too.
-USER_AND_VALUES_ALLOWED = """
-    SELECT c.user_id, m.values_allowed FROM agent_conversation c
+USER_AND_ACCESS = f"""
+    SELECT c.user_id, m.values_allowed, {credentials.ACCESS_COLUMNS} FROM agent_conversation c
     LEFT JOIN agent_modelsettings m ON m.org_id = c.org_id
+    LEFT JOIN LATERAL org_access(c.org_id, c.user_id, NULL) a ON true
     WHERE c.org_id = %s AND c.id = %s
-"""
+"""  # noqa: S608 - column names of our own model; values are parameters
 
 
 def acting_member(turn: Turn) -> ToolContext:
@@ -25,23 +27,23 @@ def acting_member(turn: Turn) -> ToolContext:
     The rights are read now, so a change between a proposal and its approval counts. The audit log names the agent, and
     the member for whom it acts.
     """
-    user_id, values_allowed = _user_and_values_allowed(turn)
-    org, member = credentials.load_member(org_id=turn.org_id, user_id=user_id, ip=turn.ip)
+    user_id, values_allowed, *access = _user_and_access(turn)
+    org, member = credentials.member_of_row(access, org_id=turn.org_id, user_id=user_id, ip=turn.ip)
     agent = Actor("agent", turn.conversation_id, "agent")
     return ToolContext(
         org=org,
         by=member.acting_through(agent),
         conversation_id=turn.conversation_id,
         turn_id=turn.pk,
-        values_allowed=values_allowed,
+        values_allowed=bool(values_allowed),
     )
 
 
-def _user_and_values_allowed(turn: Turn) -> tuple[UUID, bool]:
-    """Return to whom the conversation belongs, and whether record values may be sent to the org's language model."""
+def _user_and_access(turn: Turn) -> Sequence[Any]:
+    """Return to whom the conversation belongs, whether record values may be sent to the org's model, and the access."""
     with connection.cursor() as cursor:
-        cursor.execute(USER_AND_VALUES_ALLOWED, [turn.org_id, turn.conversation_id])
-        row = cursor.fetchone()
+        cursor.execute(USER_AND_ACCESS, [turn.org_id, turn.conversation_id])
+        row: Sequence[Any] | None = cursor.fetchone()
     if row is None:
         raise Conversation.DoesNotExist
-    return row[0], bool(row[1])
+    return row

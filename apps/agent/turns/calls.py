@@ -8,17 +8,16 @@ finished, and whose effect is outside of the database, is not repeated: its outc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.agent.approvals import closing, digests
-from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.conversations.events import Kind, new_event, record, record_after
 from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
@@ -27,7 +26,9 @@ from apps.agent.turns import answers, leases
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.leases import ClaimedTurn
 from apps.auth import names
+from apps.auth.models import new_id
 from apps.json import JsonObject
+from apps.live.events import NewEvent, Statement
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.principals import Principal
 from apps.orgs.walls.scope import org_scope
@@ -51,8 +52,17 @@ class RequestedCall:
 
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
-# Most calls are new, so it is a statement of its own. Row-level security applies to it too.
-FIND_CALL = "SELECT id FROM agent_call WHERE org_id = %s AND conversation_id = %s AND task_id = %s"
+# Each call needs these, so they are statements of their own. Row-level security applies to them too.
+BEGIN_CALL = """
+    INSERT INTO agent_call (id, org_id, conversation_id, turn_id, task_id, tool_call_id, tool, state, answer, began_at)
+    VALUES (%(id)s, %(org)s, %(conversation)s, %(turn)s, %(task)s, %(call)s, %(tool)s, 'begun', '', now())
+    ON CONFLICT (org_id, conversation_id, task_id) DO NOTHING
+"""
+FINISH_CALL = """
+    allowed AS (
+        UPDATE agent_call SET state = 'finished', ok = %(ok)s, answer = %(answer)s, finished_at = clock_timestamp()
+        WHERE org_id = %(org)s AND conversation_id = %(key)s AND task_id = %(task)s RETURNING id
+    ),"""
 
 
 def requested_call(
@@ -157,20 +167,25 @@ def _carry_out(
     tool = call.find_tool()
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
-        stored = _stored_call(claimed, call)
-        if stored is not None and stored.state == CallState.FINISHED:
-            return CallAnswer(bool(stored.ok), stored.answer)
-        if stored is not None and tool is not None and tool.effect == Effect.EXTERNAL:
-            return _finish(turn, stored, OUTCOME_UNKNOWN)
-        problem = check_arguments(call)
-        stored = stored or _begin(turn, call, tool, arguments={} if problem else call.arguments)
-        if problem is not None:
-            return _finish(turn, stored, problem)
-        outcome = failure or _perform(turn, call, tool, checked)
+        begun = [_begun_event(turn, call, tool)] if _begin(turn, call) else []
+        if not begun and (given := _earlier_answer(turn, call, tool)) is not None:
+            return given
+        outcome = check_arguments(call) or failure or _perform(turn, call, tool, checked)
         if isinstance(outcome, Answer):
-            _tell_failure_of_approved(turn, stored, outcome)
-            return _finish(turn, stored, outcome)
-    return _carry_out_slowly(claimed, stored.pk, call.tool, outcome)
+            return _finish(turn, call, outcome, *begun)
+        record(turn.org_id, turn.conversation_id, *begun)
+    return _carry_out_slowly(claimed, call, outcome)
+
+
+def _earlier_answer(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> CallAnswer | None:
+    """Return the answer of a call that was begun before, or None if it has to be carried out again."""
+    calls = Call.objects.for_org(turn.org_id)
+    stored = calls.get(conversation_id=turn.conversation_id, task_id=call.task_id)
+    if stored.state == CallState.FINISHED:
+        return CallAnswer(bool(stored.ok), stored.answer)
+    if tool is not None and tool.effect == Effect.EXTERNAL:
+        return _finish(turn, call, OUTCOME_UNKNOWN)
+    return None
 
 
 def _perform(
@@ -208,78 +223,72 @@ def _use_approval(turn: Turn, call: RequestedCall) -> None:
     approval.save(update_fields=["state"])
 
 
-def _tell_failure_of_approved(turn: Turn, stored: Call, answer: Answer) -> None:
-    """If the call was approved and has failed, say so, so that the request is not shown as approved only."""
-    if answer.ok:
-        return
+def _failed_approvals(turn: Turn, call: RequestedCall) -> Iterator[NewEvent]:
+    """Mark the approval of a failed call as failed, so that its request is not shown as approved only."""
     approved = Approval.objects.for_org(turn.org_id).filter(
         conversation_id=turn.conversation_id,
-        task_id=stored.task_id,
+        task_id=call.task_id,
         state__in=[ApprovalState.APPROVED, ApprovalState.USED],
     )
     for approval in approved:
         approval.state = ApprovalState.FAILED
         approval.save(update_fields=["state"])
-        closing.announce(turn.org_id, turn, approval)
+        yield closing.resolved_event(turn, approval)
 
 
-def _carry_out_slowly(
-    claimed: ClaimedTurn, call_id: UUID, tool: str, outcome: SlowAnswer
-) -> CallAnswer:
+def _carry_out_slowly(claimed: ClaimedTurn, call: RequestedCall, outcome: SlowAnswer) -> CallAnswer:
     """Make the slow call outside every transaction, and store its answer."""
     made = make_slow_call(outcome)
     with org_scope(claimed.org_id):
         turn = leases.locked(claimed)
-        stored = Call.objects.for_org(claimed.org_id).select_for_update().get(pk=call_id)
-        answer = made.as_answer(tool, lambda: acting_member(turn).by)
-        _tell_failure_of_approved(turn, stored, answer)
-        return _finish(turn, stored, answer)
+        answer = made.as_answer(call.tool, lambda: acting_member(turn).by)
+        return _finish(turn, call, answer)
 
 
-def _stored_call(claimed: ClaimedTurn, call: RequestedCall) -> Call | None:
+def _begin(turn: Turn, call: RequestedCall) -> bool:
+    """Store that the call has begun. Returns False if it was begun before."""
+    parameters: dict[str, Any] = {
+        "id": new_id(),
+        "org": turn.org_id,
+        "conversation": turn.conversation_id,
+        "turn": turn.pk,
+        "task": call.task_id,
+        "call": call.tool_call_id,
+        "tool": call.tool,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(FIND_CALL, [claimed.org_id, claimed.conversation_id, call.task_id])
-        row = cursor.fetchone()
-    return None if row is None else Call.objects.for_org(claimed.org_id).get(pk=row[0])
+        cursor.execute(BEGIN_CALL, parameters)
+        return bool(cursor.rowcount)
 
 
-def _begin(
-    turn: Turn, call: RequestedCall, tool: Tool[Any] | None, *, arguments: JsonObject
-) -> Call:
-    stored = Call.unscoped.create(
-        org_id=turn.org_id,
-        conversation_id=turn.conversation_id,
-        turn=turn,
-        task_id=call.task_id,
-        tool_call_id=call.tool_call_id,
-        tool=call.tool,
-        state=CallState.BEGUN,
-    )
-    event = new_event(
+def _begun_event(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> NewEvent:
+    return new_event(
         Kind.TOOL_CALL,
         turn.number,
         id=call.task_id,
         tool=call.tool,
         title=tool.title if tool else call.tool,
-        arguments=answers.bounded_json(arguments),
+        arguments={} if check_arguments(call) else answers.bounded_json(call.arguments),
     )
-    record(turn.org_id, turn.conversation_id, event)
-    return stored
 
 
-def _finish(turn: Turn, stored: Call, answer: Answer) -> CallAnswer:
+def _finish(
+    turn: Turn, call: RequestedCall, answer: Answer, *events_before: NewEvent
+) -> CallAnswer:
+    """Store the answer, and these events before that of the answer."""
     given = as_text(answer)
-    stored.state, stored.ok, stored.answer = CallState.FINISHED, given.ok, given.text
-    stored.finished_at = timezone.now()
-    stored.save()
     event = new_event(
         Kind.TOOL_RESULT,
         turn.number,
-        id=stored.task_id,
+        id=call.task_id,
         state="ok" if answer.ok else "error",
         summary=answer.summary,
         result=answers.bounded_json(answer.content),
         links=[dict(link) for link in answer.links],
     )
-    record(turn.org_id, turn.conversation_id, event)
+    failed = [] if answer.ok else _failed_approvals(turn, call)
+    values = {"task": call.task_id, "ok": given.ok, "answer": given.text}
+    new_events = [*events_before, *failed, event]
+    finish = Statement(FINISH_CALL, values)
+    record_after(finish, turn.org_id, turn.conversation_id, *new_events)
     return given

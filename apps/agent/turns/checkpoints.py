@@ -101,7 +101,6 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
         **{
             **parameters,
             "autocommit": True,
-            "prepare_threshold": None,
             "row_factory": dict_row,
             "application_name": "drover-agent",
             "options": f"{options} -c search_path={SCHEMA},public",

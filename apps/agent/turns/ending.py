@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from django.db import connection
@@ -10,16 +11,32 @@ from django.utils import timezone
 from apps.agent.approvals import closing
 from apps.agent.chat_models import budgets
 from apps.agent.conversations import transcripts
-from apps.agent.conversations.events import Kind, new_event, record
+from apps.agent.conversations.events import (
+    ConversationEvent,
+    Kind,
+    new_event,
+    record,
+    record_after,
+    stored,
+)
 from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
 from apps.agent.turns import answers
+from apps.live.events import NewEvent, Statement, dumps
 
 MESSAGE_LENGTH = 2000
-# Each turn needs it, so it is a statement of its own. Row-level security applies to it too.
+# Each turn needs these, so they are statements of their own. Row-level security applies to them too.
 WHAT_IS_OPEN = """
     SELECT EXISTS (SELECT FROM agent_approval WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'open'),
            EXISTS (SELECT FROM agent_call WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'begun')
 """
+
+END_TURN = """
+    allowed AS (
+        UPDATE agent_turn
+        SET status = %(status)s, finished_at = %(finished_at)s, lease = NULL, lease_until = NULL,
+            error_code = %(code)s, error_message = %(message)s, transcript = %(transcript)s::jsonb
+        WHERE org_id = %(org)s AND id = %(turn)s RETURNING id
+    ),"""
 
 
 def end(
@@ -30,38 +47,49 @@ def end(
     code: str = "",
     message: str = "",
     next_step: str = "",
+    events: Sequence[ConversationEvent] | None = None,
 ) -> None:
     """End the turn, with an error event if `code` is set. Call it with the turn's row locked.
 
-    Requests that nobody has decided are closed, because nothing would carry out a later decision.
+    Requests that nobody has decided are closed, because nothing would carry out a later decision. `events` are the
+    turn's events if they are known; else they are read.
     """
     has_requests, has_calls = _what_is_open(org_id, turn)
     if has_requests:
         closing.close_open(org_id, turn, ApprovalState.STOPPED)
     if has_calls:
         _close_calls(org_id, turn)
-    events = []
-    if code:
-        events.append(
-            new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
-        )
-    warning = budgets.current(org_id).warning if turn.input_tokens else ""
-    events.append(
-        new_event(
-            Kind.USAGE,
-            turn.number,
-            model=turn.model,
-            input_tokens=turn.input_tokens,
-            output_tokens=turn.output_tokens,
-            warning=warning,
-        )
-    )
-    events.append(new_event(Kind.DONE, turn.number, status=status))
-    record(org_id, turn.conversation_id, *events)
+    if events is None or has_requests or has_calls:
+        events = stored(org_id, turn.conversation_id, first=turn.first_event)
+    last_events = list(_last_events(org_id, turn, status, code, message, next_step))
+    turn.transcript = transcripts.transcript_of(turn, [*events, *last_events])
     turn.status, turn.finished_at, turn.lease, turn.lease_until = status, timezone.now(), None, None
     turn.error_code, turn.error_message = code, message[:MESSAGE_LENGTH]
-    turn.transcript = transcripts.transcript_of(org_id, turn)
-    turn.save()
+    values = {
+        "turn": turn.pk,
+        "status": turn.status,
+        "finished_at": turn.finished_at,
+        "code": turn.error_code,
+        "message": turn.error_message,
+        "transcript": dumps(turn.transcript),
+    }
+    record_after(Statement(END_TURN, values), org_id, turn.conversation_id, *last_events)
+
+
+def _last_events(
+    org_id: UUID, turn: Turn, status: TurnStatus, code: str, message: str, next_step: str
+) -> Iterator[NewEvent]:
+    if code:
+        yield new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
+    yield new_event(
+        Kind.USAGE,
+        turn.number,
+        model=turn.model,
+        input_tokens=turn.input_tokens,
+        output_tokens=turn.output_tokens,
+        warning=budgets.current(org_id).warning if turn.input_tokens else "",
+    )
+    yield new_event(Kind.DONE, turn.number, status=status)
 
 
 def _what_is_open(org_id: UUID, turn: Turn) -> tuple[bool, bool]:

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
+# Prepared statements are kept, unlike with DISCARD ALL. Nothing else of a turn stays in its connection's session.
+RELEASE = "SELECT pg_advisory_unlock_all(), set_config('app.current_org', '', false)"
 MAX_IDLE = 30.0  # seconds until an unused connection is closed
 
 Connection = psycopg.AsyncConnection[Any]
@@ -37,7 +39,7 @@ class KeptConnections:
         try:
             if connection.info.transaction_status != TransactionStatus.IDLE:
                 raise psycopg.InterfaceError("a statement was not finished")
-            await connection.execute("DISCARD ALL")
+            await connection.execute(RELEASE)
         except psycopg.Error:
             await connection.close()
             return

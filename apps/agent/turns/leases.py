@@ -22,7 +22,7 @@ TURN_FIELDS = [field.attname for field in Turn._meta.concrete_fields if field.na
 SELECT_TURN = f"""
     SELECT {", ".join(TURN_FIELDS)} FROM agent_turn WHERE org_id = %s AND id = %s AND lease = %s
 """  # noqa: S608 - column names of our own model; values are parameters
-TAKE_LEASE = """
+TAKE_LEASE = f"""
     UPDATE agent_turn t
     SET status = 'running', lease = %(lease)s, lease_until = %(until)s, worker = %(worker)s,
         attempts = t.attempts + 1, started_at = %(now)s
@@ -30,8 +30,10 @@ TAKE_LEASE = """
     WHERE t.org_id = %(org)s AND t.id = %(turn)s AND t.status IN ('pending', 'running')
       AND (t.lease IS NULL OR t.lease_until < %(now)s)
       AND c.org_id = t.org_id AND c.id = t.conversation_id
-    RETURNING t.conversation_id, t.number, t.attempts, c.graph
-"""
+    RETURNING c.graph, {", ".join(f"t.{field}" for field in TURN_FIELDS)}
+"""  # noqa: S608 - as above
+STORE_CHOICE = "UPDATE agent_turn SET model = %s, prompt = %s WHERE org_id = %s AND id = %s"
+MODEL_LENGTH = 120  # characters, see models.Turn
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
 
@@ -47,28 +49,29 @@ class ClaimedTurn:
     graph: Graph  # in which the conversation was when the turn was claimed
 
 
-def claim(org_id: UUID, turn_id: UUID, worker: str) -> ClaimedTurn | None:
-    """Take the lease of a turn. Returns None if the turn has ended or another worker holds its lease."""
-    with org_scope(org_id):
-        taken = _take_lease(org_id, turn_id, worker)
-        if taken is None:
-            return None
-        claimed, attempts = taken
-        if attempts > MAX_ATTEMPTS:
-            ending.end(
-                org_id=org_id,
-                turn=locked(claimed),
-                status=TurnStatus.FAILED,
-                code="crashed",
-                message="The worker stopped several times while it worked on this message.",
-                next_step="Try again, or ask an operator to look at the worker's log.",
-            )
-            return None
-    return claimed
+def claim(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] | None:
+    """Take the lease of a turn. Returns None if the turn has ended or another worker holds its lease.
+
+    Call it inside the org's scope.
+    """
+    taken = _take_lease(org_id, turn_id, worker)
+    if taken is None:
+        return None
+    claimed, turn = taken
+    if turn.attempts > MAX_ATTEMPTS:
+        ending.end(
+            org_id=org_id,
+            turn=turn,
+            status=TurnStatus.FAILED,
+            code="crashed",
+            message="The worker stopped several times while it worked on this message.",
+            next_step="Try again, or ask an operator to look at the worker's log.",
+        )
+        return None
+    return claimed, turn
 
 
-def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, int] | None:
-    """Return the claimed turn, and how often a worker has begun to run it."""
+def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] | None:
     lease, now = uuid4(), timezone.now()
     parameters: dict[str, Any] = {
         "org": org_id,
@@ -83,8 +86,16 @@ def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, 
         row = cursor.fetchone()
     if row is None:
         return None
-    conversation_id, number, attempts, graph = row
-    return ClaimedTurn(org_id, turn_id, conversation_id, number, lease, Graph(graph)), attempts
+    turn = Turn.from_db("default", TURN_FIELDS, row[1:])
+    claimed = ClaimedTurn(org_id, turn_id, turn.conversation_id, turn.number, lease, Graph(row[0]))
+    return claimed, turn
+
+
+def store_choice(turn: Turn, *, model: str, prompt: str) -> None:
+    """Store the language model and the versions of prompts that the turn uses. Call it with the turn's row locked."""
+    turn.model, turn.prompt = model[:MODEL_LENGTH], prompt
+    with connection.cursor() as cursor:
+        cursor.execute(STORE_CHOICE, [turn.model, turn.prompt, turn.org_id, turn.pk])
 
 
 def locked(claimed: ClaimedTurn) -> Turn:

@@ -28,7 +28,9 @@ _turns_lock = threading.Lock()
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
+    import uvloop
+
+    loop = uvloop.new_event_loop()
     threading.Thread(target=loop.run_forever, name="agent-loop", daemon=True).start()
     return loop
 

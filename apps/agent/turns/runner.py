@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
 from langgraph.types import StateSnapshot
@@ -39,23 +39,28 @@ from apps.orgs.walls.scope import org_scope
 logger = structlog.get_logger(__name__)
 
 RENEW_INTERVAL = 1.0  # seconds; a stop is noticed after this time at the latest
+LAST_FLUSH = 1.0  # seconds for storing the last tokens of a graph that has failed or was stopped
 RETRY_WAIT = 2.0  # seconds until a turn is tried again
 GRAPHS = {Graph.MAIN: main, Graph.SOURCE_BUILDER: source_builder}
 
 
 async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
     """Run the turn until it ends or has to wait for its user. Does nothing if another worker runs it."""
-    claimed = await in_thread(partial(leases.claim, org_id, turn_id, worker))
-    if claimed is None:
+    begun = await in_thread(partial(_begin, org_id, turn_id, worker))
+    if begun is None:
         return
+    claimed = begun.claimed
     try:
         async with checkpoints.open_saver(org_id, claimed.conversation_id, _kept()) as saver:
-            await _run_claimed(claimed, saver)
+            await _run_begun(begun, saver)
             await checkpoints.prune(saver, claimed.conversation_id)
     except ThreadLocked:
         await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=False))
     except TurnLeaseLost:
         logger.warning("another worker has taken over a turn", turn=str(turn_id))
+    finally:
+        if begun.model is not None:
+            await chat_models.close(begun.model)
 
 
 @cache
@@ -93,36 +98,37 @@ def _config(claimed: ClaimedTurn) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
-    """What a turn uses, and its first step."""
+    """A claimed turn, its row, and what it uses. `problem` is why it cannot use a model."""
 
-    model: BaseChatModel
-    is_guided: bool
+    claimed: ClaimedTurn
+    turn: Turn
     prompt: Prompt
-    step: Step
+    is_guided: bool = False
+    model: BaseChatModel | None = None
+    problem: Exception | None = None
 
 
-async def _run_claimed(claimed: ClaimedTurn, saver: ThreadSaver) -> None:
+async def _run_begun(begun: BegunTurn, saver: ThreadSaver) -> None:
+    claimed = begun.claimed
     try:
+        if begun.model is None:
+            raise begun.problem or StopRequested
         graph = GRAPHS[claimed.graph].build(saver)
         state = await graph.aget_state(_config(claimed))
-        begun = await in_thread(partial(_begin, claimed, state))
-        try:
-            writer = TokenWriter(claimed)
-            context = GraphContext(
-                claimed,
-                writer,
-                saver,
-                begun.model,
-                begun.prompt.text,
-                claimed.graph,
-                begun.is_guided,
-            )
-            running = RunningTurn(claimed, saver, graph, context)
-            work = asyncio.create_task(_advance(running, state, begun.step))
-            watch = asyncio.create_task(_watch(running))
-            await _wait_for_first(work, watch)
-        finally:
-            await chat_models.close(begun.model)
+        step = await _first_step(begun, state)
+        context = GraphContext(
+            claimed,
+            TokenWriter(claimed, saver),
+            saver,
+            begun.model,
+            begun.prompt.text,
+            claimed.graph,
+            begun.is_guided,
+        )
+        running = RunningTurn(claimed, saver, graph, context)
+        work = asyncio.create_task(_advance(running, state, step))
+        watch = asyncio.create_task(_watch(running))
+        await _wait_for_first(work, watch)
     except StopRequested:
         await _end_stopped(claimed)
     except TurnLeaseLost:
@@ -146,16 +152,41 @@ async def _end_stopped(claimed: ClaimedTurn) -> None:
                 raise
 
 
-def _begin(claimed: ClaimedTurn, state: StateSnapshot) -> BegunTurn:
-    """Take the first step, and store which model and prompt the turn uses. If the turn is finished, it has ended."""
-    with org_scope(claimed.org_id):
-        turn = leases.locked_unless_stopped(claimed)
-        chosen: ChosenModel = chat_models.choose(acting_member(turn).org)
-        prompt = prompts.load(claimed.graph.value)
-        turn.model, turn.prompt = chosen.label[:120], prompts.add_version(turn.prompt, prompt)
-        turn.save(update_fields=["model", "prompt"])
-        step = _take_step(turn, state, claimed.graph, is_first=True)
-    return BegunTurn(chosen.build(), chosen.label == chat_models.GUIDED, prompt, step)
+def _begin(org_id: UUID, turn_id: UUID, worker: str) -> BegunTurn | None:
+    """Take the lease of the turn, and store which model and prompt it uses. Returns None if it cannot be taken."""
+    with org_scope(org_id):
+        taken = leases.claim(org_id, turn_id, worker)
+        if taken is None:
+            return None
+        claimed, turn = taken
+        begun = BegunTurn(claimed, turn, prompts.load(claimed.graph.value))
+        if turn.stop_requested_at is not None:
+            return begun
+        try:
+            chosen = chat_models.choose(acting_member(turn).org)
+        except DatabaseError:
+            raise
+        except Exception as error:  # `_run_begun` raises it again, after the lease is stored
+            return replace(begun, problem=error)
+        prompt = prompts.add_version(turn.prompt, begun.prompt)
+        leases.store_choice(turn, model=chosen.label, prompt=prompt)
+    return _with_model(begun, chosen)
+
+
+def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
+    try:
+        model = chosen.build()
+    except Exception as error:  # as in `_begin`
+        return replace(begun, problem=error)
+    return replace(begun, model=model, is_guided=chosen.label == chat_models.GUIDED)
+
+
+async def _first_step(begun: BegunTurn, state: StateSnapshot) -> Step:
+    """Return the first step. If the turn is finished already, it has ended."""
+    claimed, turn = begun.claimed, begun.turn
+    if turn.attempts == 1 and not steps.is_submitted(state, turn):
+        return steps.submission(turn, claimed.graph)  # nothing has happened in this turn yet
+    return await in_thread(partial(_go_on, claimed, state, claimed.graph, is_first=True))
 
 
 async def _hand_over(running: RunningTurn, graph: Graph) -> RunningTurn:
@@ -205,21 +236,19 @@ async def _next_step(running: RunningTurn, state: StateSnapshot) -> Step:
     return step
 
 
-def _go_on(claimed: ClaimedTurn, state: StateSnapshot, graph: Graph) -> Step:
+def _go_on(
+    claimed: ClaimedTurn, state: StateSnapshot, graph: Graph, *, is_first: bool = False
+) -> Step:
+    """Return the next step, and end the turn if it is finished."""
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
-        return _take_step(turn, state, graph, is_first=False)
-
-
-def _take_step(turn: Turn, state: StateSnapshot, graph: Graph, *, is_first: bool) -> Step:
-    """Return the next step, and end the turn if it is finished. Call it with the turn's row locked."""
-    step = steps.next_step(turn, state, graph)
-    is_finished = isinstance(step, Finished)
-    if is_first or is_finished:
-        tokens.complete_events(turn, state, discard=is_first)
-    if is_finished:
-        ending.end(org_id=turn.org_id, turn=turn, status=TurnStatus.DONE)
-    return step
+        step = steps.next_step(turn, state, graph)
+        is_finished = isinstance(step, Finished)
+        if is_first or is_finished:
+            events = tokens.complete_events(turn, state, discard=is_first)
+        if is_finished:
+            ending.end(org_id=turn.org_id, turn=turn, status=TurnStatus.DONE, events=events)
+        return step
 
 
 async def _stream(running: RunningTurn, graph_input: Any) -> None:
@@ -232,11 +261,17 @@ async def _stream(running: RunningTurn, graph_input: Any) -> None:
         version="v2",
         durability="sync",
     )
-    async for part in stream:
-        message, metadata = part["data"]
-        is_answer = isinstance(metadata, dict) and metadata.get("langgraph_node") == "model"
-        if is_answer and isinstance(message, AIMessageChunk) and message.text and message.id:
-            running.writer.add(message.id, message.text)
+    try:
+        async for part in stream:
+            message, metadata = part["data"]
+            is_answer = isinstance(metadata, dict) and metadata.get("langgraph_node") == "model"
+            if is_answer and isinstance(message, AIMessageChunk) and message.text and message.id:
+                running.writer.add(message.id, message.text)
+    except BaseException:
+        with suppress(Exception):  # the first exception says why the graph has ended
+            async with asyncio.timeout(LAST_FLUSH):
+                await running.writer.flush()
+        raise
     await running.writer.flush()
 
 

@@ -55,8 +55,8 @@ Step = Submit | Continue | Wait | HandOver | Finished
 
 def next_step(turn: Turn, state: StateSnapshot, graph: Graph) -> Step:
     """Return the next step of the turn, which `graph` runs. Call it with the turn's row locked."""
-    if not _is_submitted(state, turn):
-        return Submit(_message_of(turn, graph))
+    if not is_submitted(state, turn):
+        return submission(turn, graph)
     if not state.next:
         other = hand_over.next_graph(state.values.get("messages", []))
         return Finished() if other is None else HandOver(other)
@@ -88,14 +88,18 @@ def answers_to_open_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[To
     ]
 
 
-def _message_of(turn: Turn, graph: Graph) -> HumanMessage:
-    """Return the user's message for this graph, with the page from which it was sent if it is one of the dashboard."""
+def submission(turn: Turn, graph: Graph) -> Submit:
+    """Return the step that puts the user's message into the thread.
+
+    The message has the page from which it was sent, if that is one of the dashboard.
+    """
     page = {"page": turn.page} if _PAGE.fullmatch(turn.page) else {}
     builder = {"graph": graph.value} if graph == Graph.SOURCE_BUILDER else {}
-    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page})
+    return Submit(HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page}))
 
 
-def _is_submitted(state: StateSnapshot, turn: Turn) -> bool:
+def is_submitted(state: StateSnapshot, turn: Turn) -> bool:
+    """Return whether the user's message is in the thread."""
     return any(message.id == str(turn.pk) for message in state.values.get("messages", []))
 
 

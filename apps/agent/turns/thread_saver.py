@@ -3,13 +3,19 @@
 LangGraph's own saver reads the whole thread several times in a turn, and needs a transaction of several statements for
 each checkpoint. This one uses the same tables. It remembers the newest checkpoint, because the holder of the
 conversation's lock is the only one who writes (`turns.checkpoints`).
+
+What the next checkpoint replaces is held back until it is there: the checkpoint of a bare input, and what a task has
+returned. If the process stops before, this is done again without an effect: the message is submitted again, and a tool
+call has its stored answer (`turns.calls`). What a task pauses for is stored at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -27,25 +33,39 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.types.json import Jsonb
 
+from apps.agent.exceptions import TurnLeaseLost
+from apps.live.events import Statement
+
+# The query `allowed` decides whether the checkpoint is stored. Rows of scalars are converted faster than arrays.
 PUT_CHECKPOINT = """
-WITH new_blobs AS (
-    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
-    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
-)
-INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
-VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
-DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
+    {blobs}
+    checkpoint AS (
+        INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+        SELECT %(thread)s, %(namespace)s, %(checkpoint_id)s, %(parent_id)s, %(checkpoint)s, %(metadata)s FROM allowed
+        ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+    ),"""
+PUT_BLOBS = """
+    new_blobs AS (
+        INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+        SELECT %(thread)s, %(namespace)s, channel, version, type, blob
+        FROM allowed, (VALUES {rows}) AS given (channel, version, type, blob)
+        ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+    ),"""
+BLOB = "(%(channel_{i})s, %(version_{i})s, %(type_{i})s, %(blob_{i})s::bytea)"
+ALWAYS = "allowed AS (SELECT),"
 PUT_WRITES = """
 INSERT INTO checkpoint_writes
     (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[],
-                     %s::bytea[])
+VALUES {rows}
 ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
 KEEP = "DO NOTHING"
 REPLACE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 INLINE_TYPES = (str, int, float, bool, type(None))  # stored in the checkpoint, not as a blob
+
+Row = Sequence[Any]  # a row of one of LangGraph's tables
+NOTHING = Statement("", {})
+Companion = Callable[[Statement], Statement]  # returns a statement that makes these queries too
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +103,53 @@ class Newest:
         writes = [(task, channel, load(value)) for (task, _), (_, channel, value) in ordered]
         return copied._replace(pending_writes=writes)
 
-    def add(self, rows: Sequence[Sequence[Any]], *, replace: bool) -> None:
+    def add(self, rows: Sequence[Row], *, replace: bool) -> None:
         """Add rows of `checkpoint_writes`."""
         for _, _, _, task_id, task_path, number, channel, kind, blob in rows:
             if replace or (task_id, number) not in self.writes:
                 self.writes[task_id, number] = task_path, channel, Dumped(kind, blob)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRows:
+    """A checkpoint as it is stored, with those of its values that are new: rows of (thread, …, channel, version, …)."""
+
+    thread: str
+    namespace: str
+    checkpoint_id: str
+    parent_id: str | None
+    checkpoint: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    blobs: Sequence[Row]
+
+    def replacing(self, held: CheckpointRows | None) -> CheckpointRows:
+        """Return these rows with the values of the held checkpoint, if that is the parent. It is then not needed."""
+        if held is None or held.checkpoint_id != self.parent_id:
+            return self
+        versions = self.checkpoint["channel_versions"]
+        current = [blob for blob in held.blobs if versions.get(blob[2]) == blob[3]]
+        return replace(self, parent_id=held.parent_id, blobs=[*self.blobs, *current])
+
+    def queries(self) -> Statement:
+        """Return the queries that store them if the query `allowed` finds a row."""
+        values: dict[str, Any] = {
+            "thread": self.thread,
+            "namespace": self.namespace,
+            "checkpoint_id": self.checkpoint_id,
+            "parent_id": self.parent_id,
+            "checkpoint": Jsonb(self.checkpoint),
+            "metadata": Jsonb(self.metadata),
+        }
+        for i, (_, _, channel, version, kind, blob) in enumerate(self.blobs):
+            values |= {f"channel_{i}": channel, f"version_{i}": version, f"type_{i}": kind}
+            values[f"blob_{i}"] = blob
+        return Statement(_put_checkpoint(len(self.blobs)), values)
+
+
+@cache
+def _put_checkpoint(blobs: int) -> str:
+    rows = ", ".join(BLOB.format(i=i) for i in range(blobs))
+    return PUT_CHECKPOINT.format(blobs=PUT_BLOBS.format(rows=rows) if blobs else "")
 
 
 class ThreadSaver(AsyncPostgresSaver):
@@ -97,7 +159,10 @@ class ThreadSaver(AsyncPostgresSaver):
         super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.supports_pipeline = False  # pipelines break behind PgBouncer
         self._newest: Newest | None = None
-        self._is_known = False  # whether `_newest` is what the database has
+        self._is_known = False  # whether `_newest` is what the database has, with what is held back
+        self._held_checkpoint: CheckpointRows | None = None
+        self._held_writes: list[Row] = []
+        self._companion: Companion | None = None
         self._connection = connection
         self._is_detached = False
 
@@ -112,6 +177,8 @@ class ThreadSaver(AsyncPostgresSaver):
         return self._connection
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint. Whatever was held back is stored before."""
+        await self.store_held()
         place = config["configurable"]
         if place.get("checkpoint_ns") or place.get("checkpoint_id"):
             return await super().aget_tuple(config)
@@ -134,23 +201,65 @@ class ThreadSaver(AsyncPostgresSaver):
         inline = {n: v for n, v in values.items() if isinstance(v, INLINE_TYPES)}
         blobs = {name: value for name, value in values.items() if name not in inline}
         versions = {name: v for name, v in new_versions.items() if name in blobs}
-        rows = self._dump_blobs(thread, namespace, blobs, versions)
-        stored_metadata = get_serializable_checkpoint_metadata(config, metadata)
-        parameters = [
-            *_columns(rows, 6),
-            *(thread, namespace, checkpoint["id"], place.get("checkpoint_id")),
-            *(Jsonb({**checkpoint, "channel_values": inline}), Jsonb(stored_metadata)),
-        ]
-        await self._execute(PUT_CHECKPOINT, parameters)
-        saved = _place_of(thread, namespace, checkpoint["id"])
+        rows = CheckpointRows(
+            thread,
+            namespace,
+            checkpoint["id"],
+            place.get("checkpoint_id"),
+            {**checkpoint, "channel_values": inline},
+            get_serializable_checkpoint_metadata(config, metadata),
+            self._dump_blobs(thread, namespace, blobs, versions),
+        ).replacing(self._held_checkpoint)
+        if metadata.get("source") == "input" and not namespace:
+            await self.store_held()
+            self._held_checkpoint = rows
+        else:
+            await self._put(rows, replaced=place.get("checkpoint_id"))
         if not namespace:
-            parent_id = place.get("checkpoint_id")
-            parent = _place_of(thread, namespace, parent_id) if parent_id else None
-            remembered = _copy(checkpoint)
-            remembered["channel_values"] = {**self._dumped(blobs, rows), **inline}
-            newest = CheckpointTuple(saved, remembered, stored_metadata, parent)
-            self._newest, self._is_known = Newest(newest, is_read=False), True
-        return saved
+            self._remember(rows, checkpoint, {**self._dumped(blobs, rows.blobs), **inline})
+        return _place_of(thread, namespace, checkpoint["id"])
+
+    async def store_with_next_checkpoint(self, companion: Companion) -> None:
+        """Store something else together with the next checkpoint, with one statement.
+
+        It returns a row if it was allowed to store; else TurnLeaseLost is raised, and the checkpoint is not stored.
+        """
+        await self._put_companion(NOTHING)
+        self._companion = companion
+
+    async def _put(self, rows: CheckpointRows, *, replaced: str | None) -> None:
+        """Store a checkpoint. What was held back of the checkpoint that it replaces is not needed any more."""
+        self._held_checkpoint = None
+        self._held_writes = [row for row in self._held_writes if row[2] != replaced]
+        if self._companion is None:
+            await self._put_alone(rows)
+        else:
+            await self._put_companion(rows.queries())
+
+    async def _put_alone(self, rows: CheckpointRows) -> None:
+        queries = rows.queries()
+        await self._execute(
+            f"WITH {ALWAYS} {queries.text.removesuffix(',')} SELECT", queries.values
+        )
+
+    async def _put_companion(self, queries: Statement) -> None:
+        companion, self._companion = self._companion, None
+        if companion is None:
+            return
+        async with self._cursor() as cursor:
+            statement = companion(queries)
+            await cursor.execute(statement.text, statement.values)
+            if await cursor.fetchone() is None:
+                raise TurnLeaseLost
+
+    def _remember(self, rows: CheckpointRows, checkpoint: Checkpoint, values: Any) -> None:
+        remembered = _copy(checkpoint)
+        remembered["channel_values"] = values
+        parent = _place_of(rows.thread, "", rows.parent_id) if rows.parent_id else None
+        place = _place_of(rows.thread, "", rows.checkpoint_id)
+        metadata: Any = rows.metadata
+        newest = CheckpointTuple(place, remembered, metadata, parent)
+        self._newest, self._is_known = Newest(newest, is_read=False), True
 
     async def aput_writes(
         self,
@@ -165,19 +274,34 @@ class ThreadSaver(AsyncPostgresSaver):
         rows = self._dump_writes(thread, namespace, checkpoint, task_id, task_path, writes)
         # A task may write these again, such as the answer to its pause.
         are_special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
-        await self._execute(PUT_WRITES + (REPLACE if are_special else KEEP), _columns(rows, 9))
+        if are_special or namespace:
+            await self.store_held()
+            await self._put_writes(rows, REPLACE if are_special else KEEP)
+        else:
+            self._held_writes += rows
         newest = self._newest
         if newest is None or newest.is_read:
             self._is_known = False
         elif not namespace and newest.checkpoint.checkpoint["id"] == checkpoint:
             newest.add(rows, replace=are_special)
 
+    async def _put_writes(self, rows: Sequence[Row], on_conflict: str) -> None:
+        if rows:
+            await self._execute(_with_rows(PUT_WRITES, rows) + on_conflict, [*chain(*rows)])
+
+    async def store_held(self) -> None:
+        """Store whatever was held back. Raises TurnLeaseLost."""
+        checkpoint, self._held_checkpoint = self._held_checkpoint, None
+        writes, self._held_writes = self._held_writes, []
+        if checkpoint is not None:
+            await self._put_alone(checkpoint)
+        await self._put_companion(NOTHING)
+        await self._put_writes(writes, KEEP)
+
     def _load(self, value: Dumped) -> Any:
         return self.serde.loads_typed((value.kind, value.blob))
 
-    def _dumped(
-        self, values: Mapping[str, Any], new_rows: Sequence[Sequence[Any]]
-    ) -> dict[str, Any]:
+    def _dumped(self, values: Mapping[str, Any], new_rows: Sequence[Row]) -> dict[str, Any]:
         """Return the values as they are stored. Those that have not changed are remembered or dumped again."""
         dumped = {row[2]: Dumped(row[4], row[5]) for row in new_rows}
         known = self._newest.values if self._newest is not None else {}
@@ -185,7 +309,7 @@ class ThreadSaver(AsyncPostgresSaver):
             dumped[name] = known.get(name) or Dumped(*self.serde.dumps_typed(values[name]))
         return dumped
 
-    async def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
+    async def _execute(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
         async with self._cursor() as cursor:
             await cursor.execute(statement, parameters)
 
@@ -215,6 +339,7 @@ def _copy(checkpoint: Checkpoint) -> Checkpoint:
     }
 
 
-def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
-    """Return the rows as lists of `count` columns."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+def _with_rows(statement: str, rows: Sequence[Row]) -> str:
+    """Return the statement with placeholders for these rows, which have the same number of columns."""
+    row = f"({', '.join(['%s'] * len(rows[0]))})"
+    return statement.replace("{rows}", ", ".join([row] * len(rows)))

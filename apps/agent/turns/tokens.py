@@ -1,31 +1,58 @@
-"""Store the tokens of an answer as events, several at a time."""
+"""Store the tokens of an answer as events, several at a time, and count the tokens that were used.
+
+This is one statement over the turn's own connection. It stores nothing if the worker has lost the lease of the turn.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from django.db import connection as django_connection
 from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
-from apps.agent.conversations.events import Kind, new_event, record, stored
+from apps.agent.chat_models import budgets
+from apps.agent.chat_models.meters import Meter
+from apps.agent.conversations.events import (
+    ConversationEvent,
+    Kind,
+    StoredEvent,
+    new_event,
+    record,
+    statement_after,
+    stored,
+)
+from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.models import Turn
-from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.threads import in_thread
-from apps.live.events import NewEvent
+from apps.agent.turns.thread_saver import NOTHING, ThreadSaver
+from apps.live.events import NewEvent, Statement
 from apps.orgs.walls.scope import org_scope
 
 INTERVAL = 0.04  # seconds between two commits
 FIRST_WAIT = 0.005  # seconds until the first token is stored, together with others that arrive at the same time
 
+ALLOWED = """
+    allowed AS MATERIALIZED (
+        SELECT id FROM agent_turn WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s FOR UPDATE
+    ),"""
+COUNT_TOKENS = """
+    counted AS (
+        UPDATE agent_turn AS turn SET
+            input_tokens = turn.input_tokens + %(input_tokens)s,
+            output_tokens = turn.output_tokens + %(output_tokens)s
+        FROM allowed WHERE turn.id = allowed.id
+    ),"""
+
 
 class TokenWriter:
     """Collects the tokens of one turn, and stores what was collected every 40 ms, and the first token after 5 ms."""
 
-    def __init__(self, claimed: ClaimedTurn) -> None:
+    def __init__(self, claimed: ClaimedTurn, saver: ThreadSaver) -> None:
         self._claimed = claimed
+        self._saver = saver
         self._collected: dict[str, list[str]] = {}
         self._lengths: dict[str, int] = {}  # characters that were collected of each message
         self._complete: set[str] = set()
@@ -52,31 +79,80 @@ class TokenWriter:
         self.add(message_id, text[self._lengths.get(message_id, 0) :])
         self._complete.add(message_id)
 
-    async def flush(self, also: Callable[[Turn], None] | None = None) -> None:
-        """Store everything that was collected. Raises TurnLeaseLost.
+    async def flush(self) -> None:
+        """Store everything that was collected, and what was to be stored with the next checkpoint. Raises TurnLeaseLost."""
+        await self._saver.store_held()
+        await self._store_collected()
 
-        `also` is called with the locked turn in the same transaction.
-        """
+    async def flush_with_next_checkpoint(self, meter: Meter | None = None) -> None:
+        """Store everything that was collected with the next checkpoint, and the tokens that the meter has counted."""
+        async with self._lock:
+            events = self._take_events()
+            if events or (meter is not None and meter.is_used):
+                companion = partial(_statement, self._claimed, events, meter)
+                await self._saver.store_with_next_checkpoint(companion)
+
+    async def _store_collected(self) -> None:
+        async with self._lock:
+            events = self._take_events()
+            if events:
+                await self._store(events)
+
+    async def _store(self, events: Sequence[NewEvent]) -> None:
+        statement = _statement(self._claimed, events, None, NOTHING)
+        cursor = await self._saver.connection.execute(statement.text, statement.values)
+        if await cursor.fetchone() is None:
+            raise TurnLeaseLost
+
+    def _take_events(self) -> Sequence[NewEvent]:
         if self._failure is not None:
             raise self._failure
-        async with self._lock:
-            collected, self._collected = self._collected, {}
-            if not collected and also is None:
-                return
-            events = [
-                new_event(Kind.TOKEN, self._claimed.number, message=message, text="".join(texts))
-                for message, texts in collected.items()
-            ]
-            await in_thread(partial(store, self._claimed, events, also))
+        collected, self._collected = self._collected, {}
+        return [
+            new_event(Kind.TOKEN, self._claimed.number, message=message, text="".join(texts))
+            for message, texts in collected.items()
+        ]
 
     async def _flush_soon(self) -> None:
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(max(FIRST_WAIT, self._flushed_at + INTERVAL - now))
         self._flushed_at = asyncio.get_running_loop().time()
         try:
-            await self.flush()
+            await self._store_collected()
         except Exception as error:  # raised again by the next flush, which the turn waits for
             self._failure = error
+
+
+def count(claimed: ClaimedTurn, meter: Meter) -> None:
+    """Add the tokens of the meter to the turn and to the month, over a connection of Django. Raises TurnLeaseLost."""
+    if not meter.is_used:
+        return
+    statement = _statement(claimed, [], meter, NOTHING)
+    with org_scope(claimed.org_id), django_connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.values)
+        if cursor.fetchone() is None:
+            raise TurnLeaseLost
+
+
+def _statement(
+    claimed: ClaimedTurn, events: Sequence[NewEvent], meter: Meter | None, others: Statement
+) -> Statement:
+    """Return the statement that stores events, counts tokens, and makes other queries. It returns a row if it may."""
+    lease = {"org": claimed.org_id, "turn": claimed.turn_id, "lease": claimed.lease}
+    queries = Statement(ALLOWED, lease) + others
+    if meter is not None and meter.is_used:
+        queries += _count(claimed, meter)
+    if events:
+        return statement_after(queries, claimed.org_id, claimed.conversation_id, *events)
+    text = f"WITH {queries.text.removesuffix(',')} SELECT id FROM allowed"  # noqa: S608 - our own text; values are parameters
+    return Statement(text, queries.values)
+
+
+def _count(claimed: ClaimedTurn, meter: Meter) -> Statement:
+    spent = budgets.usage(
+        claimed.org_id, meter.input_tokens, meter.output_tokens, source="FROM allowed"
+    )
+    return Statement(f"{COUNT_TOKENS} spent AS ({spent.text}),", spent.values)
 
 
 def storable_text(text: str) -> str:
@@ -84,33 +160,29 @@ def storable_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\u2400")
 
 
-def store(
-    claimed: ClaimedTurn, events: Sequence[NewEvent], also: Callable[[Turn], None] | None = None
-) -> None:
-    """Store events of a turn. Raises TurnLeaseLost. `also` is called with the locked turn."""
-    with org_scope(claimed.org_id):
-        turn = leases.locked(claimed)
-        if events:
-            record(claimed.org_id, claimed.conversation_id, *events)
-        if also is not None:
-            also(turn)
-
-
-def complete_events(turn: Turn, state: StateSnapshot, *, discard: bool) -> None:
-    """Store the tokens that are missing in the events although the answer is in the thread.
+def complete_events(
+    turn: Turn, state: StateSnapshot, *, discard: bool
+) -> Sequence[ConversationEvent]:
+    """Store the tokens that are missing in the events although the answer is in the thread. Returns the turn's events.
 
     This happens after a crash between the two. With `discard`, messages of this turn that are not in the thread are
     announced as discarded, because the model begins them anew. Call it with the turn's row locked.
     """
-    events = list(_missing_events(turn, _answers_of_turn(state, turn), discard=discard))
-    if events:
-        record(turn.org_id, turn.conversation_id, *events)
+    shown = stored(turn.org_id, turn.conversation_id, first=turn.first_event)
+    missing = list(_missing_events(turn, shown, _answers_of_turn(state, turn), discard=discard))
+    if missing:
+        record(turn.org_id, turn.conversation_id, *missing)
+    return [*shown, *missing]
 
 
 def _missing_events(
-    turn: Turn, answers_of_turn: Mapping[str, str], *, discard: bool
+    turn: Turn,
+    events: Sequence[StoredEvent],
+    answers_of_turn: Mapping[str, str],
+    *,
+    discard: bool,
 ) -> Iterator[NewEvent]:
-    shown_texts = _stored_texts(turn)
+    shown_texts = _texts(events)
     for message, text in answers_of_turn.items():
         shown = shown_texts.get(message, "")
         if not text.startswith(shown):
@@ -124,10 +196,10 @@ def _missing_events(
                 yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
 
 
-def _stored_texts(turn: Turn) -> dict[str, str]:
-    """Return {message id: text} of this turn's token events, without discarded messages."""
+def _texts(events: Sequence[StoredEvent]) -> dict[str, str]:
+    """Return {message id: text} of the token events, without discarded messages."""
     texts: dict[str, str] = {}
-    for event in stored(turn.org_id, turn.conversation_id, first=turn.first_event):
+    for event in events:
         if event.kind == Kind.TOKEN:
             message = event.body["message"]
             texts[message] = texts.get(message, "") + event.body["text"]

@@ -18,7 +18,7 @@ def perform(context: ToolContext, arguments: ListPipelines) -> Answer:
     if arguments.search:
         found = found.filter(name__icontains=arguments.search)
     rows = list(found.order_by("name", "id").values(*COLUMNS)[: arguments.limit])
-    count = found.count()
+    count = len(rows) if len(rows) < arguments.limit else found.count()
     content = {"count": count, "pipelines": rows}
     summary = f"Found {count} pipelines." if count != 1 else "Found 1 pipeline."
     return Answer(content, summary, foreign_fields=frozenset({"pipelines"}))
