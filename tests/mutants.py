@@ -221,9 +221,9 @@ MUTANTS = [
     # Language models: keys stay secret, budgets stop, and nothing incomplete is carried out.
     Mutant(
         "a budget that is used up stops nothing",
-        "apps/agent/chat_models/budgets.py",
-        "    if _budget(row).is_used_up:\n        raise ModelFailed(failures.BUDGET_USED_UP)\n",
-        "    _budget(row)\n",
+        "apps/agent/turns/spending.py",
+        "        if self._budget.is_used_up:\n            raise ModelFailed(failures.BUDGET_USED_UP)\n",
+        "",
         f"{MODELS}/test_turns_with_models.py",
     ),
     Mutant(

@@ -13,7 +13,6 @@ from django.db import connection
 from psycopg.rows import tuple_row
 
 from apps.agent.chat_models import failures
-from apps.agent.chat_models.failures import ModelFailed
 from apps.auth.models import new_id
 from apps.live.events import Statement
 
@@ -64,13 +63,11 @@ def current(org_id: UUID) -> Budget:
         return _budget(cursor.fetchone())
 
 
-async def require_tokens(connection_of_org: psycopg.AsyncConnection[Any], org_id: UUID) -> None:
-    """Raise ModelFailed if the tokens of this month are used up. The connection must have the org's scope."""
+async def read(connection_of_org: psycopg.AsyncConnection[Any], org_id: UUID) -> Budget:
+    """Return the budget of this month. The connection must have the org's scope."""
     async with connection_of_org.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(BUDGET, {"org": org_id, "month": _this_month()})
-        row = await cursor.fetchone()
-    if _budget(row).is_used_up:
-        raise ModelFailed(failures.BUDGET_USED_UP)
+        return _budget(await cursor.fetchone())
 
 
 def _budget(row: Any) -> Budget:

@@ -34,10 +34,10 @@ from apps.agent.approvals import gate
 from apps.agent.graphs import hand_over, history, pairs, prompts, repairs
 from apps.agent.models import Graph
 from apps.agent.tools.base import Tool
-from apps.agent.turns import calls, closing_texts, spending
+from apps.agent.turns import calls, closing_texts
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.thread_saver import ThreadSaver
+from apps.agent.turns.spending import Spending
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 
@@ -58,7 +58,7 @@ class GraphContext:
 
     claimed: ClaimedTurn
     writer: TokenWriter
-    saver: ThreadSaver
+    spending: Spending
     model: BaseChatModel
     prompt: str
     graph: Graph = Graph.MAIN
@@ -105,7 +105,7 @@ class CallModel(AgentMiddleware[ThreadState, GraphContext]):
             response = _collect(await handler(request), thread, context.writer)
             await context.writer.flush_with_next_checkpoint()
             return response
-        async with spending.spend_tokens(context.claimed, context.writer, context.saver):
+        async with context.spending.count():
             return _collect(await _ask(request, handler), thread, context.writer)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from apps.agent.approvals import closing
@@ -24,12 +23,10 @@ from apps.agent.turns import answers
 from apps.live.events import NewEvent, Statement, dumps
 
 MESSAGE_LENGTH = 2000
-# Each turn needs these, so they are statements of their own. Row-level security applies to them too.
-WHAT_IS_OPEN = """
-    SELECT EXISTS (SELECT FROM agent_approval WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'open'),
-           EXISTS (SELECT FROM agent_call WHERE org_id = %(org)s AND turn_id = %(turn)s AND state = 'begun')
-"""
-
+OPEN_STATES = {
+    "open",
+    "running",
+}  # of items of a transcript: a request that waits, and a call that was begun
 END_TURN = """
     allowed AS (
         UPDATE agent_turn
@@ -54,12 +51,11 @@ def end(
     Requests that nobody has decided are closed, because nothing would carry out a later decision. `events` are the
     turn's events if they are known; else they are read.
     """
-    has_requests, has_calls = _what_is_open(org_id, turn)
-    if has_requests:
+    if events is None:
+        events = stored(org_id, turn.conversation_id, first=turn.first_event)
+    if any(item.get("state") in OPEN_STATES for item in transcripts.transcript_of(turn, events)):
         closing.close_open(org_id, turn, ApprovalState.STOPPED)
-    if has_calls:
         _close_calls(org_id, turn)
-    if events is None or has_requests or has_calls:
         events = stored(org_id, turn.conversation_id, first=turn.first_event)
     last_events = list(_last_events(org_id, turn, status, code, message, next_step))
     turn.transcript = transcripts.transcript_of(turn, [*events, *last_events])
@@ -90,14 +86,6 @@ def _last_events(
         warning=budgets.current(org_id).warning if turn.input_tokens else "",
     )
     yield new_event(Kind.DONE, turn.number, status=status)
-
-
-def _what_is_open(org_id: UUID, turn: Turn) -> tuple[bool, bool]:
-    """Return whether there are requests that nobody has decided, and calls that were begun and not finished."""
-    with connection.cursor() as cursor:
-        cursor.execute(WHAT_IS_OPEN, {"org": org_id, "turn": turn.pk})
-        has_requests, has_calls = cursor.fetchone()
-    return has_requests, has_calls
 
 
 def _close_calls(org_id: UUID, turn: Turn) -> None:

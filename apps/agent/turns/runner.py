@@ -29,6 +29,7 @@ from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.kept_connections import KeptConnections
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.spending import Spending
 from apps.agent.turns.steps import Continue, Finished, HandOver, Step, Submit
 from apps.agent.turns.thread_saver import ThreadSaver
 from apps.agent.turns.threads import in_thread
@@ -116,10 +117,11 @@ async def _run_begun(begun: BegunTurn, saver: ThreadSaver) -> None:
         graph = GRAPHS[claimed.graph].build(saver)
         state = await graph.aget_state(_config(claimed))
         step = await _first_step(begun, state)
+        writer = TokenWriter(claimed, saver)
         context = GraphContext(
             claimed,
-            TokenWriter(claimed, saver),
-            saver,
+            writer,
+            Spending(claimed, writer, saver),
             begun.model,
             begun.prompt.text,
             claimed.graph,

@@ -13,7 +13,7 @@ from apps.agent.graphs import history, prompts, summaries
 from apps.agent.graphs.history import Limits
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
-from apps.agent.turns import leases, spending
+from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
 from apps.agent.turns.threads import in_thread
 from apps.orgs.walls.scope import org_scope
@@ -44,7 +44,7 @@ async def _notes(
     prompt = prompts.load_summary()
     await in_thread(partial(_store_version, context.claimed, prompt))
     readable = limits.history + limits.answers
-    async with spending.spend_tokens(context.claimed, context.writer, context.saver):
+    async with context.spending.count():
         return await summaries.write(context.model, prompt.text, notes, messages, readable)
 
 
