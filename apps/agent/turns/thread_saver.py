@@ -30,10 +30,10 @@ from langgraph.checkpoint.base import (
     writes_sort_key,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.types.json import Jsonb
 
 from apps.agent.exceptions import TurnLeaseLost
+from apps.agent.graphs.stored_messages import ThreadSerializer
 from apps.live.events import Statement
 
 # The query `allowed` decides whether the checkpoint is stored. Rows of scalars are converted faster than arrays.
@@ -156,7 +156,7 @@ class ThreadSaver(AsyncPostgresSaver):
     """Saves the checkpoints of one thread over one connection, until `detach` is called."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        super().__init__(connection, serde=ThreadSerializer())
         self.supports_pipeline = False  # pipelines break behind PgBouncer
         self._newest: Newest | None = None
         self._is_known = False  # whether `_newest` is what the database has, with what is held back
