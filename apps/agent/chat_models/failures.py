@@ -91,6 +91,22 @@ BUDGET_USED_UP = ModelFailure(
     "Ask an admin to raise the monthly tokens in Settings, Language model, or wait for the next month.",
 )
 
+# What only somebody can correct who may change the settings of the model.
+CODES_OF_SETTINGS = frozenset(
+    failure.code for failure in (AUTH, NOT_FOUND, REJECTED, HOST_REFUSED, REDIRECTED, COMPRESSED)
+)
+NEXT_STEP_OF_OPERATOR = (
+    "Tell an operator, because this language model belongs to the installation. Until it works, an admin can choose a"
+    " model of your organization in Settings, Language model."
+)
+
+
+def for_model_of_operator(failure: ModelFailure) -> ModelFailure:
+    """Return the failure with the next step for the installation's model, whose settings no admin can change."""
+    if failure.code not in CODES_OF_SETTINGS:
+        return failure
+    return replace(failure, next_step=NEXT_STEP_OF_OPERATOR)
+
 
 def with_detail(failure: ModelFailure, detail: str) -> ModelFailure:
     """Return the failure with what the provider or the egress policy says about it."""

@@ -26,7 +26,11 @@ def build(connection: ModelConnection) -> StrictModel:
     )
     inner = BUILDERS[connection.provider](connection, client)
     return StrictModel(
-        inner=inner, client=client, secrets=connection.secrets, chunk_timeout=connection.timeout
+        inner=inner,
+        client=client,
+        secrets=connection.secrets,
+        chunk_timeout=connection.timeout,
+        is_of_operator=connection.is_of_operator,
     )
 
 

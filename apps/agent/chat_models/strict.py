@@ -27,7 +27,7 @@ from pydantic import PrivateAttr
 
 from apps.agent.chat_models import answer_checks, failures, meters, provider_errors
 from apps.agent.chat_models.answer_checks import CheckedAnswer
-from apps.agent.chat_models.failures import ModelFailed
+from apps.agent.chat_models.failures import ModelFailed, ModelFailure
 
 MAX_REPAIRS = 2  # how often a model is asked again after an answer that cannot be used
 MAX_RETRIES = 2  # how often a request is sent again after a failure of the provider
@@ -107,6 +107,7 @@ class StrictModel(BaseChatModel):
     chunk_timeout: float
     max_retries: int = MAX_RETRIES
     first_retry_wait: float = 1.0  # seconds; doubled for the second retry
+    is_of_operator: bool = False  # then no admin can change its settings
     _client: Any = PrivateAttr()
     _secrets: tuple[str, ...] = PrivateAttr()
 
@@ -123,6 +124,10 @@ class StrictModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "strict"
 
+    def _failure_of(self, error: Exception) -> ModelFailure:
+        failure = provider_errors.failure_of(error, secrets=self._secrets)
+        return failures.for_model_of_operator(failure) if self.is_of_operator else failure
+
     async def aclose(self) -> None:
         """Close the connections to the provider."""
         await self._client.aclose()
@@ -134,7 +139,7 @@ class StrictModel(BaseChatModel):
             async with aclosing(self._attempt(attempt, [*messages], None, kwargs)) as chunks:
                 texts = [chunk async for chunk in chunks]
         except Exception as error:
-            raise ModelFailed(provider_errors.failure_of(error, secrets=self._secrets)) from None
+            raise ModelFailed(self._failure_of(error)) from None
         return RawAnswer(attempt.whole, len(texts))
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, AIMessage]:
@@ -180,7 +185,7 @@ class StrictModel(BaseChatModel):
                     chunk.message.id = message_id
                     yield chunk
         except Exception as error:
-            raise ModelFailed(provider_errors.failure_of(error, secrets=self._secrets)) from None
+            raise ModelFailed(self._failure_of(error)) from None
 
     async def _checked_answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -244,7 +249,7 @@ class StrictModel(BaseChatModel):
 
     async def _waited(self, error: Exception, retries: int) -> bool:
         """Wait before the request is sent again. Returns False if it should not be sent again."""
-        failure = provider_errors.failure_of(error, secrets=self._secrets)
+        failure = self._failure_of(error)
         if retries >= self.max_retries or not provider_errors.is_temporary(failure):
             return False
         asked_wait = provider_errors.retry_after(error)

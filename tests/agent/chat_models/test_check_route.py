@@ -196,6 +196,34 @@ def test_an_org_does_not_see_the_address_of_the_operators_model(
     assert "127.0.0.1" not in shown
 
 
+@pytest.mark.parametrize("is_of_operator", [True, False])
+def test_after_a_refused_key_the_next_step_is_for_somebody_who_can_change_it(
+    world: World, settings: Any, is_of_operator: bool
+) -> None:
+    with wire_server(GoodModel(Fault.WRONG_KEY)) as server:
+        if is_of_operator:
+            settings.AGENT_MODEL, settings.AGENT_MODEL_KEY = "openai_compatible:qwen", "wrong"
+            settings.AGENT_MODEL_URL = f"{server.url}/v1"
+        else:
+            save(world, server)
+        answer = post(world, {}).json()
+    (failed,) = [row for row in answer["checks"] if row["state"] == "failed"]
+    assert failed["name"] == "key"
+    assert failed["next_step"].startswith("Tell an operator" if is_of_operator else "Enter a valid")
+
+
+def test_an_address_that_is_refused_to_the_operators_model_is_for_the_operator(
+    world: World, settings: Any
+) -> None:
+    settings.AGENT_MODEL, settings.AGENT_MODEL_URL = (
+        "openai_compatible:qwen",
+        "http://169.254.169.254/v1",
+    )
+    answer = post(world, {}).json()
+    assert "are not allowed" in answer["checks"][0]["message"]
+    assert "Correct the URL" not in str(answer)
+
+
 def test_the_web_process_does_not_import_the_clients_of_providers() -> None:
     code = (
         "import django, json, sys; django.setup(); import config.urls;"

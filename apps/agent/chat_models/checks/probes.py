@@ -83,6 +83,8 @@ async def reachable(subject: Subject) -> Finding:
         return findings.REACHABLE
     except EgressError as error:
         failure = failures.UNAVAILABLE if error.retryable else failures.HOST_REFUSED
+        if subject.connection.is_of_operator:
+            failure = failures.for_model_of_operator(failure)
         reason = provider_errors.mask(error.message, subject.connection.secrets)
         return findings.of_failure(failures.with_detail(failure, reason))
     except (httpx2.TransportError, OSError) as error:
