@@ -20,6 +20,14 @@ OVERLAPS = {
 }
 UNKNOWN_CONNECTOR = "A connector that you cannot see, or that was deleted"
 
+# The words of a summary. Other fields are named by the last part of their name, such as "write mode".
+FIELDS_IN_WORDS = {
+    "timeout_seconds": "time limit of a run",
+    "max_attempts": "attempts of a run",
+    "source.connector_id": "source",
+    "destination.connector_id": "destination",
+}
+
 ShownChange = dict[str, object]
 
 
@@ -33,6 +41,18 @@ def shown_changes(context: ToolContext, changes: Iterable[Change]) -> list[Shown
         }
         for change in changes
     ]
+
+
+def changed_fields_in_words(changes: Iterable[Change]) -> str:
+    """Return the changed fields, such as "the schedule, the write mode"."""
+    fields = dict.fromkeys(_field_in_words(change["field"]) for change in changes)
+    return ", ".join(f"the {field}" for field in fields)
+
+
+def _field_in_words(field: str) -> str:
+    if field.startswith("schedule."):
+        return "schedule"
+    return FIELDS_IN_WORDS.get(field) or field.rpartition(".")[2].replace("_", " ")
 
 
 def _shown_value(context: ToolContext, field: str, value: object) -> object:

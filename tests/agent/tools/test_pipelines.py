@@ -77,12 +77,24 @@ def test_a_change_is_made_for_the_member_and_the_audit_log_names_the_agent(world
     pipeline = make_pipeline(world, name="flights")
     answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), name="all flights")
 
-    assert answer.summary == "Changed name of the pipeline all flights."
+    assert answer.summary == "Changed the name of the pipeline all flights."
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).get(action="pipeline.update")
     represented = event.on_behalf_of or {}
     assert event.actor_kind == "agent"
     assert represented["id"] == str(world.users[Role.MEMBER].pk)
+
+
+def test_the_summary_of_a_change_names_the_fields_in_words(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    changes = {
+        "schedule": {"interval_seconds": 21600, "timezone": "Europe/Berlin"},
+        "timeout_seconds": 7200,
+        "streams": [{"table": "all_flights"}],
+    }
+    answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), **changes)
+    changed = "the schedule, the table, the time limit of a run"
+    assert answer.summary == f"Changed {changed} of the pipeline flights."
 
 
 def test_the_card_shows_another_time_zone_of_an_interval_although_its_words_stay(

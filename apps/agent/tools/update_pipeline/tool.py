@@ -8,7 +8,7 @@ from apps.agent.tools.argument_errors import in_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.schedule_facts import facts_of_schedule
-from apps.agent.tools.shown_changes import ShownChange, shown_changes
+from apps.agent.tools.shown_changes import ShownChange, changed_fields_in_words, shown_changes
 from apps.agent.tools.update_pipeline.arguments import UpdatePipeline
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
@@ -37,8 +37,7 @@ def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
         "changes": changes,
         "schedule_in_words": _schedule_in_words(context, pipeline),
     }
-    fields = ", ".join(change["field"] for change in changes)
-    summary = f"Changed {fields} of the pipeline {pipeline.name}."
+    summary = f"Changed {changed_fields_in_words(changes)} of the pipeline {pipeline.name}."
     return Answer(content, summary, links=(pipeline_link(pipeline),))
 
 
