@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { describeError, fieldMessages, messagesBelow, OfflineError, ProblemError } from "./problem";
+import {
+  dataIfFound,
+  describeError,
+  fieldMessages,
+  messagesBelow,
+  OfflineError,
+  ProblemError,
+} from "./problem";
 
 describe("error responses", () => {
   it("contain the detail, the field messages and all other members of the body", () => {
@@ -32,6 +39,13 @@ describe("error responses", () => {
     expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").nextStep).toBe(
       "Wait a moment, then try again.",
     );
+  });
+
+  it("dataIfFound returns old data after every error but 404", () => {
+    expect(dataIfFound("old", null)).toBe("old");
+    expect(dataIfFound("old", new ProblemError(502, null))).toBe("old");
+    expect(dataIfFound("old", new OfflineError())).toBe("old");
+    expect(dataIfFound("old", new ProblemError(404, null))).toBeUndefined();
   });
 
   it("describeError does not show the message of an unexpected error", () => {

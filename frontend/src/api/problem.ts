@@ -56,6 +56,11 @@ interface ErrorDescription {
   nextStep: string | null;
 }
 
+/** The data of one object, or undefined if it was deleted meanwhile: its old data must not be shown then. */
+export function dataIfFound<Data>(data: Data | undefined, error: unknown): Data | undefined {
+  return error instanceof ProblemError && error.status === 404 ? undefined : data;
+}
+
 /** The message if the name is already in use, or null. Show it at the field of the name. */
 export function nameTakenMessage(error: unknown): string | null {
   return error instanceof ProblemError && error.code === "name_taken" ? error.message : null;

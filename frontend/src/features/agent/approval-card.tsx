@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useRef, useState, type RefObject } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
@@ -10,6 +10,7 @@ import { withoutEmptyFields, type Config } from "@/components/schema-form/schema
 import { DecisionForm } from "./decision-form";
 import { Disclosure, JsonView } from "./disclosure";
 import { EditForm } from "./edit-form";
+import { useKeepFocus } from "./keep-focus";
 import { useDecide, type Decision } from "./queries";
 import { missingSettings, readSettingsForm, SettingsForm } from "./settings-form";
 import type { JsonRecord, RequestItem } from "./transcript";
@@ -36,8 +37,11 @@ interface Props {
 /** A tool call that waits for an approval. The user may approve, edit or reject it. */
 export function ApprovalCard({ conversationId, request, isOpen }: Props) {
   const title = request.card.title || request.title;
+  const card = useRef<HTMLElement>(null);
   return (
     <section
+      ref={card}
+      tabIndex={-1}
       aria-label={`Approval: ${title}`}
       className={classNames(
         "grid min-w-0 grid-cols-1 gap-3 rounded-card border bg-surface p-3",
@@ -54,7 +58,7 @@ export function ApprovalCard({ conversationId, request, isOpen }: Props) {
       </div>
       <ChangeCard {...request.card} />
       {isOpen ? (
-        <Decisions conversationId={conversationId} request={request} />
+        <Decisions conversationId={conversationId} request={request} card={card} />
       ) : (
         <Disclosure summary="Details">
           <JsonView label={request.title} value={request.arguments} />
@@ -66,8 +70,14 @@ export function ApprovalCard({ conversationId, request, isOpen }: Props) {
 
 type Mode = "decide" | "edit" | "reject";
 
-function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
+interface DecisionsProps extends Omit<Props, "isOpen"> {
+  card: RefObject<HTMLElement | null>;
+}
+
+function Decisions({ conversationId, request, card }: DecisionsProps) {
+  useKeepFocus(card);
   const [mode, setMode] = useState<Mode>("decide");
+  const [leftMode, setLeftMode] = useState<Mode | null>(null); // its button gets the focus back
   const form = readSettingsForm(request.card.form);
   const [config, setConfig] = useState<Config | null>(form && !form.filled ? {} : null);
   const [missing, setMissing] = useState<Record<string, string>>({});
@@ -87,6 +97,7 @@ function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
   }
   function back() {
     decide.reset();
+    setLeftMode(mode);
     setMode("decide");
   }
 
@@ -136,12 +147,17 @@ function Decisions({ conversationId, request }: Omit<Props, "isOpen">) {
           Approve
         </Button>
         <Button
+          autoFocus={leftMode === "edit"}
           disabledReason={disabledReason ?? tooLargeReason(request.arguments)}
           onClick={() => setMode("edit")}
         >
           Edit
         </Button>
-        <Button disabledReason={disabledReason} onClick={() => setMode("reject")}>
+        <Button
+          autoFocus={leftMode === "reject"}
+          disabledReason={disabledReason}
+          onClick={() => setMode("reject")}
+        >
           Reject
         </Button>
         <span className="text-xs text-faint">

@@ -1,4 +1,4 @@
-import { useId } from "react";
+import { useId, useState } from "react";
 import { Field, TextField } from "@/components/field";
 import type { JsonRecord } from "./transcript";
 import type { EditableFields, EditField, EditGroup } from "./edit-fields";
@@ -48,6 +48,7 @@ function EditGroupView({ group, ...props }: PartProps & { group: EditGroup }) {
   const id = useId();
   const { edited, messages, onChange } = props;
   const isKept = !edited.removed.has(group.path);
+  const [isOpen, setIsOpen] = useState(false);
   const hasError = Object.keys(messages).some((path) => path.startsWith(`${group.path}.`));
   function toggle() {
     const removed = new Set(edited.removed);
@@ -64,7 +65,11 @@ function EditGroupView({ group, ...props }: PartProps & { group: EditGroup }) {
         </label>
       </div>
       {isKept && (
-        <details open={hasError || undefined} className="mt-1 pl-5.5">
+        <details
+          open={isOpen || hasError}
+          onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}
+          className="mt-1 pl-5.5"
+        >
           <summary className="text-[0.8125rem] text-soft">
             Change it<span className="sr-only">: {group.title}</span>
           </summary>

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { Button } from "@/components/button";
 
 interface DecisionFormProps {
@@ -10,8 +10,15 @@ interface DecisionFormProps {
 }
 
 export function DecisionForm({ label, isDone, onSubmit, onBack, children }: DecisionFormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    // The button that has opened this form is gone, so the focus would be lost.
+    const hasFocus = form.current?.contains(document.activeElement);
+    if (!hasFocus) form.current?.querySelector<HTMLElement>("button, input, textarea, select")?.focus();
+  }, []);
   return (
     <form
+      ref={form}
       className="grid min-w-0 grid-cols-1 gap-3"
       onKeyDown={(event) => {
         if (event.key !== "Escape") return;

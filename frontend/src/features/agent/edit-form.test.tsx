@@ -136,7 +136,12 @@ describe("the form of a plan", () => {
     await approve();
     await screen.findByText("must be a path such as /orders");
     expect(document.activeElement).toBe(screen.getAllByLabelText("Path")[2]);
-    expect(document.activeElement!.closest("details")!.open).toBe(true);
+    const stream = document.activeElement!.closest("details")!;
+    expect(stream.open).toBe(true);
+    await userEvent.type(document.activeElement!, "/tags");
+    await approve();
+    expect(sent).toHaveLength(2);
+    expect(stream.open, "stays open after the error is corrected").toBe(true);
   });
 
   it("shows an error without a field above the buttons", async () => {

@@ -1,8 +1,10 @@
+import { useRef, type ReactNode, type RefObject } from "react";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
 import { classNames } from "@/components/class-names";
 import { ErrorNotice } from "@/components/notice";
 import { ConnectorForm } from "./connector-form";
+import { useKeepFocus } from "./keep-focus";
 import { useDecide } from "./queries";
 import type { RequestItem } from "./transcript";
 
@@ -16,11 +18,14 @@ interface Props {
 export function QuestionCard({ conversationId, question, isOpen }: Props) {
   const decide = useDecide(conversationId, question.id);
   const { card } = question;
+  const section = useRef<HTMLElement>(null);
   const isDone = decide.isPending || decide.isSuccess;
   const answer = (value: Record<string, unknown>) =>
     !isDone && decide.mutate({ decision: { decision: "answer", answer: value } });
   return (
     <section
+      ref={section}
+      tabIndex={-1}
       aria-label={`Question: ${card.title}`}
       className={classNames(
         "grid min-w-0 grid-cols-1 gap-3 rounded-card border bg-surface p-3",
@@ -29,16 +34,28 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
     >
       <p className="font-medium wrap-anywhere whitespace-pre-wrap">{card.title}</p>
       <ChangeCard {...card} />
-      {isOpen && (card.choices ?? []).length > 0 && (
-        <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
-      )}
-      {isOpen && card.form && (
-        <ConnectorForm form={card.form} onSaved={(connectorId) => answer({ connector_id: connectorId })} />
+      {isOpen && (
+        <Answers card={section}>
+          {(card.choices ?? []).length > 0 && (
+            <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
+          )}
+          {card.form && (
+            <ConnectorForm
+              form={card.form}
+              onSaved={(connectorId) => answer({ connector_id: connectorId })}
+            />
+          )}
+        </Answers>
       )}
       {decide.error && <ErrorNotice error={decide.error} />}
       {!isOpen && <p className="wrap-anywhere text-soft">{answerText(question)}</p>}
     </section>
   );
+}
+
+function Answers({ card, children }: { card: RefObject<HTMLElement | null>; children: ReactNode }) {
+  useKeepFocus(card);
+  return children;
 }
 
 interface ChoicesProps {

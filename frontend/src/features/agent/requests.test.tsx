@@ -50,16 +50,22 @@ function requestItem(changes: Partial<RequestItem> = {}): RequestItem {
   };
 }
 
+const client = new QueryClient();
+
 function show(request: RequestItem) {
+  return render(cardOf(request));
+}
+
+function cardOf(request: RequestItem) {
   const isOpen = request.state === "open";
-  render(
-    <QueryClientProvider client={new QueryClient()}>
+  return (
+    <QueryClientProvider client={client}>
       {request.type === "approval" ? (
         <ApprovalCard conversationId="c1" request={request} isOpen={isOpen} />
       ) : (
         <QuestionCard conversationId="c1" question={request} isOpen={isOpen} />
       )}
-    </QueryClientProvider>,
+    </QueryClientProvider>
   );
 }
 
@@ -85,6 +91,25 @@ describe("an approval", () => {
     show(requestItem({ card: { ...CARD, facts } }));
     const names = screen.getAllByText("Name").map(({ className }) => className.includes("border-t"));
     expect(names).toEqual([false, true]);
+  });
+
+  it("keeps the focus while it is edited, sent back and rejected", async () => {
+    show(requestItem());
+    await userEvent.click(screen.getByRole("button", { name: "Edit" }));
+    expect(document.activeElement?.textContent).toBe("Form");
+    await userEvent.keyboard("{Escape}");
+    expect(document.activeElement?.textContent).toBe("Edit");
+    await userEvent.click(screen.getByRole("button", { name: "Reject" }));
+    expect(document.activeElement?.tagName).toBe("INPUT");
+    await userEvent.keyboard("{Escape}");
+    expect(document.activeElement?.textContent).toBe("Reject");
+  });
+
+  it("has the focus itself after it was decided", async () => {
+    const { rerender } = show(requestItem());
+    await userEvent.click(screen.getByRole("button", { name: "Approve" }));
+    rerender(cardOf(requestItem({ state: "approved" })));
+    expect(document.activeElement?.getAttribute("aria-label")).toBe("Approval: Enable flights");
   });
 
   it("is rejected with a reason", async () => {

@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Switch } from "radix-ui";
+import { dataIfFound } from "@/api/problem";
 import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
@@ -23,7 +24,8 @@ export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
   useOrgEvents();
   const hasPermission = useHasPermission();
-  const { data: pipeline, error, refetch } = useQuery(pipelineQuery(pipelineId));
+  const { data, error, refetch } = useQuery(pipelineQuery(pipelineId));
+  const pipeline = dataIfFound(data, error);
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">

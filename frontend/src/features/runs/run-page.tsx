@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
+import { dataIfFound } from "@/api/problem";
 import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
@@ -29,7 +30,8 @@ export function RunPage() {
 }
 
 function LiveRun({ runId }: { runId: string }) {
-  const { data: run, error, refetch } = useQuery(runQuery(runId));
+  const { data, error, refetch } = useQuery(runQuery(runId));
+  const run = dataIfFound(data, error);
   const { line = null } = useSearch({ from: "/app/runs/$runId" });
   const live = run !== undefined && isLive(run.status);
   const { log, streamState } = useLiveRun(runId, live);

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import { dataIfFound } from "@/api/problem";
 import type { CustomSource } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -17,11 +18,12 @@ import { VersionsPanel } from "./versions-panel";
 export function SourcePage() {
   const { sourceId } = useParams({ from: "/app/sources/$sourceId" });
   const { data, error, refetch } = useQuery(sourceQuery(sourceId));
+  const source = dataIfFound(data, error);
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!data && !error && <Skeletons />}
-      {data && <SourceEditor key={`${data.id} ${data.latest_version}`} source={data} />}
+      {error && !source && <LoadErrorPage error={error} retry={() => void refetch()} />}
+      {!source && !error && <Skeletons />}
+      {source && <SourceEditor key={`${source.id} ${source.latest_version}`} source={source} />}
     </div>
   );
 }
