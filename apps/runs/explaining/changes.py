@@ -13,12 +13,19 @@ from apps.connectors.models import Connector
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
 from apps.pipelines.history import services as history
-from apps.pipelines.history.diffs import Change
+from apps.pipelines.history.diffs import Change, diff
+from apps.pipelines.schedules import plans, words
 from apps.runs.explaining.findings import AUDIT_PATH, Evidence, PipelineFacts, time_text
 from apps.runs.snapshots import RunSnapshot
 
 MAX_CHANGES = 5
 MAX_VALUE = 80  # characters of a value
+MANUAL = "Manual"  # the dashboard's word for no schedule
+ACTIONS_IN_WORDS = {
+    "pipeline.update": "was changed",
+    "pipeline.restore": "was set to an earlier version",
+    "connector.update": "was changed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,8 @@ def _change_text(change: Change) -> str:
 
 
 def _values_text(field: str, before: object, after: object) -> str:
-    return f"{field}: {_value_text(before)} -> {_value_text(after)}"
+    name = field.removeprefix("streams.0.").replace("_", " ")
+    return f"{name}: {_value_text(before)} -> {_value_text(after)}"
 
 
 def _value_text(value: object) -> str:
@@ -124,16 +132,37 @@ def _audit_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
     )
     for event in events.exclude(action__endswith=".create").order_by("-at")[:MAX_CHANGES]:
         text = (
-            f"Audit log: {event.action} of {event.object_label} by {event.actor_label} at {time_text(event.at)},"
+            f"Audit log: {_action_text(event)} by {event.actor_label} at {time_text(event.at)},"
             f" {period.position}"
         )
         yield Evidence(text, AUDIT_PATH, quote=_audited_changes(event.changes))
 
 
+def _action_text(event: AuditEvent) -> str:
+    in_words = ACTIONS_IN_WORDS.get(event.action)
+    if in_words is None:
+        return f"{event.action} of {event.object_label}"
+    return f"{event.object_label} {in_words}"
+
+
 def _audited_changes(changes: dict[str, Any]) -> str:
     """Return the changed fields with their values. The audit log has masked the secrets in them."""
     return "; ".join(
-        _values_text(field, *changes[field])
+        _audited_change(field, *changes[field])
         for field in sorted(changes)[:MAX_CHANGES]
         if isinstance(changes[field], list) and len(changes[field]) == 2
     )
+
+
+def _audited_change(field: str, before: object, after: object) -> str:
+    """Return a schedule in words, and of other objects only the values in them that differ."""
+    if field == "schedule":
+        old, new = _schedule_in_words(before), _schedule_in_words(after)
+        if old != new:
+            return _values_text(field, old, new)
+    return "; ".join(map(_change_text, diff({field: before}, {field: after})))
+
+
+def _schedule_in_words(schedule: object) -> str:
+    plan, _errors = plans.parse_plan(schedule)
+    return words.describe(plan) if plan else MANUAL

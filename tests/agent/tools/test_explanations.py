@@ -99,7 +99,7 @@ def test_a_failure_is_explained_by_its_log_and_by_the_change_before_it(world: Wo
     assert "longer than its time limit" in found
     assert "Advice: Raise the pipeline's time limit" in found
     assert "Version 2 was saved" in found
-    assert "streams.0.table: generated -> all_flights" in found
+    assert " table: generated -> all_flights" in found
     assert "Line 2 of the log, error: The server hung up" in found
     assert f"/runs/{newest}?line=2" in [item["link"] for item in content["evidence"]]
 
@@ -113,7 +113,7 @@ def test_only_members_who_may_see_the_audit_log_get_its_events(world: World) -> 
         )
     ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
 
-    assert "Audit log: pipeline.update" in texts(world, pipeline, Role.ADMIN)
+    assert f"Audit log: {pipeline.name} was changed by" in texts(world, pipeline, Role.ADMIN)
     assert "Audit log" not in texts(world, pipeline, Role.MEMBER)
 
 
@@ -178,11 +178,33 @@ def test_a_disabled_pipeline_is_explained_by_the_change_and_can_be_enabled(world
     content = explain(world, pipeline, Role.ADMIN)
     found = "\n".join(item["text"] for item in content["evidence"])
 
-    assert "Audit log: pipeline.update of flights by" in found
+    assert "Audit log: flights was changed by" in found
     assert "after the last run was created: enabled: true -> false" in found
     assert suggested_card(world, content)["changes"] == [
         {"field": "enabled", "before": False, "after": True}
     ]
+
+
+def test_a_changed_schedule_is_explained_in_words(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    ended_run(world, pipeline)
+    schedules: tuple[Any, ...] = (
+        {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"},
+        {"overlap": "queue"},
+        None,
+    )
+    with world.scope():
+        for schedule in schedules:
+            services.update(
+                org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"schedule": schedule}
+            )
+    found = texts(world, pipeline, Role.ADMIN)
+    berlin = "Weekdays at 07:30 (Europe/Berlin)"
+
+    assert f"schedule: Daily at 06:00 (UTC) -> {berlin}" in found
+    assert "schedule.overlap: skip -> queue" in found
+    assert f"schedule: {berlin} -> Manual" in found
+    assert "{" not in found
 
 
 def test_a_paused_schedule_can_be_resumed(world: World) -> None:
@@ -237,7 +259,7 @@ def test_an_empty_run_is_explained_by_the_change_before_it_and_by_its_log(world:
 
     assert "It read 0 records" in text
     assert "Version 2 was saved" in text
-    assert "before the first run without records: streams.0.table" in text
+    assert "before the first run without records: table: generated" in text
     assert f"/runs/{first}?line=2" in [item["link"] for item in found]
 
 

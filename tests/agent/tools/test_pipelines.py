@@ -87,7 +87,7 @@ def test_a_change_is_made_for_the_member_and_the_audit_log_names_the_agent(world
 
 def test_the_summary_of_a_change_names_the_fields_in_words(world: World) -> None:
     pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
-    changes = {
+    changes: dict[str, Any] = {
         "schedule": {"interval_seconds": 21600, "timezone": "Europe/Berlin"},
         "timeout_seconds": 7200,
         "streams": [{"table": "all_flights"}],
