@@ -64,9 +64,13 @@ class ToolAnswer:
 
     def rows(self, key: str) -> list[dict[str, Any]]:
         """Return a list of the content, also from a block of data."""
-        value = self.content.get(key)
-        rows = marking.read_json(value) if isinstance(value, str) else value
+        rows = self.values.get(key)
         return rows if isinstance(rows, list) else []
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the content with the values of its blocks of data, for an answer whose blocks are all JSON."""
+        return {name: _value(field) for name, field in self.content.items()}
 
     @property
     def count(self) -> int:
@@ -197,6 +201,12 @@ def messages_of_turn(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
     """Return the messages from the newest message of the user on."""
     start = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=0)
     return messages[start:]
+
+
+def _value(field: Any) -> Any:
+    """Return the value of a block of data, and other values unchanged."""
+    is_block = isinstance(field, str) and field.startswith("<data>")
+    return marking.read_json(field) if is_block else field
 
 
 def _without_effect(answer: ToolAnswer) -> str:

@@ -91,7 +91,8 @@ def describe_preview(context: ToolContext, trial: TrialAnswer) -> Answer:
     }
     if context.values_allowed:
         content["records"] = marking.mark_json(trial["records"][:MAX_VALUES])
-    return Answer(content, f"Read {count} records with {len(trial['columns'])} columns.")
+    summary = f"Read {count} records with {len(trial['columns'])} columns."
+    return Answer(content, summary, foreign_fields=frozenset({"requests"}))
 
 
 def _failed_preview(
@@ -116,6 +117,7 @@ def _failed_preview(
         {**repairs.needed(context), **content},
         f"The preview failed: {message}",
         ok=False,
+        foreign_fields=frozenset({"requests", "log"}),
     )
 
 

@@ -70,7 +70,20 @@ def test_text_that_is_not_neutralised_leaves_its_block(
     assert "outside of its block" in run_attack(f"document-ends-its-block-{ending}").harm
 
 
-@pytest.mark.parametrize("place", ["connector-name", "pipeline-name", "stream-name", "log-line"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "connector-name",
+        "pipeline-name",
+        "shown-pipeline",
+        "explained-pipeline",
+        "failure",
+        "domain-name",
+        "column-name",
+        "stream-name",
+        "log-line",
+    ],
+)
 def test_a_name_that_is_not_marked_as_data_is_noticed(
     place: str, committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,11 @@ def read_detail(turn: Turn, pipeline: dict[str, Any]) -> dict[str, Any]:
     """Return all settings of a found pipeline. It has them already if the request said "it"."""
     if "schedule_in_words" in pipeline:
         return pipeline
-    return dict(turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content)
+    return _read_settings(turn, str(pipeline["id"]))
+
+
+def _read_settings(turn: Turn, pipeline_id: str) -> dict[str, Any]:
+    return turn.read("show_pipeline", {"pipeline_id": pipeline_id}).values
 
 
 def choose_row(turn: Turn, question: str, rows: Rows) -> dict[str, Any]:
@@ -69,15 +73,15 @@ def _mentioned_pipeline(turn: Turn) -> dict[str, Any]:
     last_id = _last_pipeline_id(turn)
     names_page = _THIS.search(turn.request) is not None
     if last_id and turn.page_was_open and not names_page:
-        return dict(turn.read("show_pipeline", {"pipeline_id": last_id}).content)
+        return _read_settings(turn, last_id)
     page = _PAGE.fullmatch(turn.page)
     if page and page["kind"] == "runs":
-        pipeline = turn.read("show_run", {"run_id": page["id"]}).content.get("pipeline")
+        pipeline = turn.read("show_run", {"run_id": page["id"]}).values.get("pipeline")
         if isinstance(pipeline, dict):
             return pipeline
     pipeline_id = page["id"] if page and page["kind"] == "pipelines" else last_id
     if pipeline_id:
-        return dict(turn.read("show_pipeline", {"pipeline_id": pipeline_id}).content)
+        return _read_settings(turn, pipeline_id)
     rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
     if not rows:
         raise turn.end("There are no pipelines yet.")

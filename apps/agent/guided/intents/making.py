@@ -31,7 +31,7 @@ def make_pipelines(turn: Turn, request: MakePipelines) -> str:
 def add_streams(turn: Turn, request: AddStreams) -> str:
     """Propose a pipeline for each stream, with the source, destination and schedule of another pipeline."""
     pipeline = finding.find_pipeline(turn, request.pipeline)
-    detail = turn.read("show_pipeline", {"pipeline_id": str(pipeline["id"])}).content
+    detail = finding.read_detail(turn, pipeline)
     config = detail["config"]
     connectors = finding.read_rows(turn, "list_connectors", {}, "connectors", limit=200)
     by_id = {str(connector["id"]): connector for connector in connectors}

@@ -45,7 +45,8 @@ def _render(context: ToolContext, result: CheckAnswer) -> Answer:
     ]
     failed = [step for step in steps if not step["ok"]]
     summary = f"The check failed: {failed[0]['message']}" if failed else "The connector works."
-    return Answer({"ok": result["ok"], "steps": steps}, summary, ok=result["ok"])
+    content = {"ok": result["ok"], "steps": steps}
+    return Answer(content, summary, ok=result["ok"], foreign_fields=frozenset({"steps"}))
 
 
 TOOL = Tool(

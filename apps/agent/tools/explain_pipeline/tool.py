@@ -14,6 +14,7 @@ from apps.runs.explaining import services
 from apps.runs.explaining.findings import Evidence, Explanation, SuggestedChange
 
 MAX_LINK_LABEL = 80  # characters
+FOREIGN_FIELDS = frozenset({"pipeline", "evidence"})
 
 
 def perform(context: ToolContext, arguments: ExplainPipeline) -> SlowAnswer:
@@ -30,7 +31,7 @@ def _render(context: ToolContext, explanation: Explanation) -> Answer:
         content["suggested_change"] = _suggested_call(explanation, explanation.suggestion)
     summary = f"Found {len(evidence)} facts about {explanation.pipeline_name}."
     links = _links(explanation)
-    return Answer(content, summary, links=links, foreign_fields=frozenset({"evidence"}))
+    return Answer(content, summary, links=links, foreign_fields=FOREIGN_FIELDS)
 
 
 def _text(context: ToolContext, found: Evidence) -> str:

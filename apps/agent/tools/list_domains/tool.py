@@ -13,7 +13,8 @@ def perform(context: ToolContext, arguments: ListDomains) -> Answer:
     rows = list(found.order_by("name", "id").values("id", "name")[: arguments.limit])
     count = found.count()
     content = {"count": count, "domains": rows}
-    return Answer(content, "Found 1 domain." if count == 1 else f"Found {count} domains.")
+    summary = "Found 1 domain." if count == 1 else f"Found {count} domains."
+    return Answer(content, summary, foreign_fields=frozenset({"domains"}))
 
 
 TOOL = Tool(

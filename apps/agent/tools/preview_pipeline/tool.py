@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import without_repetition
 from apps.agent.tools.links import pipeline_link
@@ -15,6 +16,7 @@ from apps.pipelines import visibility
 from apps.pipelines.models import Pipeline
 from apps.pipelines.trials import services as trials
 
+FOREIGN_FIELDS = frozenset({"columns", "records"})
 MAX_VALUES = 5  # records whose values are sent to the model, if an admin allows it
 NOTE = "Drover connects to the source now, with the stored credentials. Nothing is written."
 VALUES_SENT = "The values of up to five records are sent to the language model."
@@ -57,7 +59,11 @@ def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answe
         message = hide_values(context, failure["message"])
         lines = [hide_values(context, line) for line in failure["evidence"]]
         evidence = without_repetition(message, lines)
-        error = {"class": failure["failure_class"], "message": message, "evidence": evidence}
+        error = {
+            "class": failure["failure_class"],
+            "message": marking.mark(message),
+            "evidence": marking.mark("\n".join(evidence)),
+        }
         return Answer({"error": error}, f"The preview failed: {message}", ok=False)
     count = len(preview["records"])
     content = {
@@ -69,7 +75,8 @@ def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answe
     if context.values_allowed:
         content["records"] = preview["records"][:MAX_VALUES]
     summary = f"Read {count} records with {len(preview['columns'])} columns."
-    return Answer(content, summary, links=(pipeline_link(pipeline),))
+    link = pipeline_link(pipeline)
+    return Answer(content, summary, links=(link,), foreign_fields=FOREIGN_FIELDS)
 
 
 TOOL = Tool(

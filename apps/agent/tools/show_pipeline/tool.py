@@ -14,6 +14,10 @@ from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
 
+FOREIGN_FIELDS = frozenset(
+    {"name", "description", "domain", "tags", "stream", "schedule", "config"}
+)
+
 
 def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:
     pipeline = visibility.find_pipeline(
@@ -25,7 +29,8 @@ def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:
         "schedule_in_words": words.describe(plan) if plan else "It has no schedule.",
         "next_times": next_times(plan, timezone.now(), SHOWN_TIMES) if plan else [],
     }
-    return Answer(content, f"Read the pipeline {pipeline.name}.", links=(pipeline_link(pipeline),))
+    summary, link = f"Read the pipeline {pipeline.name}.", pipeline_link(pipeline)
+    return Answer(content, summary, links=(link,), foreign_fields=FOREIGN_FIELDS)
 
 
 TOOL = Tool(

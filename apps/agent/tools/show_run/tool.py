@@ -12,6 +12,7 @@ from apps.runs.snapshots import AttemptSnapshot, FailureSnapshot
 
 MAX_ATTEMPTS = 10  # the newest ones are answered
 MAX_EVIDENCE = 10  # lines
+FOREIGN_FIELDS = frozenset({"pipeline", "triggered_by", "waiting_reason", "failure", "attempts"})
 
 
 def perform(context: ToolContext, arguments: ShowRun) -> Answer:
@@ -24,7 +25,8 @@ def perform(context: ToolContext, arguments: ShowRun) -> Answer:
         "attempts": [_attempt(context, attempt) for attempt in run["attempts"][-MAX_ATTEMPTS:]],
     }
     summary = f"The run {short_id(run['id'])} of {run['pipeline']['name']} is {run['status']}."
-    return Answer(content, summary, links=(run_link(run["id"]),))
+    link = run_link(run["id"])
+    return Answer(content, summary, links=(link,), foreign_fields=FOREIGN_FIELDS)
 
 
 def _attempt(context: ToolContext, attempt: AttemptSnapshot) -> dict[str, object]:
