@@ -25,6 +25,7 @@ from tests.world import World, make_connector, make_world
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 VERSIONS = ("2025-11-25", "2026-07-28")
 PER_ORG = 10  # calls that each of the greedy orgs makes
+SLOW_SECONDS = 8  # that each of these calls takes, because its source never answers
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +62,14 @@ def call_slowly(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("patience", [60.0, 1.0], ids=["waiting", "leaving"])
-def test_a_third_org_is_served_within_a_second_while_two_orgs_hang_in_slow_calls(
+def test_a_third_org_is_served_while_two_orgs_hang_in_slow_calls(
     server: str, world: World, version: str, patience: float
 ) -> None:
-    """Programs that close their connection before the answer leave a call behind that still has its thread."""
+    """Programs that close their connection before the answer leave a call behind that still has its thread.
+
+    A call takes a fifth of a second, and seconds on a busy machine. A call that waited for a slow one would take six
+    seconds or more, because the slow ones began two seconds earlier.
+    """
     key = make_key(world)
     call(server, key, "list_connectors")  # imports what the first call needs
     with silent_server() as (port, connected), ThreadPoolExecutor(2 * PER_ORG) as pool:
@@ -85,14 +90,14 @@ def test_a_third_org_is_served_within_a_second_while_two_orgs_hang_in_slow_calls
         hanging = [answer for answer in answers if not answer.done()]
         statuses = [answer.result() for answer in answers]
     assert ok
-    assert seconds < 1
+    assert seconds < SLOW_SECONDS / 2
     assert statuses.count(429) >= PER_ORG, statuses
     assert hanging or patience == 1, "the calls of the other orgs had ended already"
 
 
 def silent_source(org: World, port: int) -> Any:
     return make_connector(
-        org, kind="postgres", config={**postgres_settings(port), "connect_timeout": 8}
+        org, kind="postgres", config={**postgres_settings(port), "connect_timeout": SLOW_SECONDS}
     )
 
 
