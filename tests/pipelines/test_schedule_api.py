@@ -96,6 +96,8 @@ def test_words_are_read_as_a_schedule_with_its_next_times(world: World) -> None:
     assert found["in_words"] == "Weekdays at 07:30 (Europe/Berlin)"
     assert len(found["times"]) == 3
     assert read("0 6 * * *", timezone="Asia/Tokyo")["schedule"]["timezone"] == "Asia/Tokyo"
+    for words in ("daily at 6 UTC", "0 6 * * * UTC"):
+        assert read(words, timezone="Asia/Tokyo")["schedule"]["timezone"] == "UTC"
     assert read("every 2 hours")["schedule"] == {"interval_seconds": 7200, "timezone": "UTC"}
     assert read("by hand") == {"schedule": None, "in_words": "Manual", "times": []}
 

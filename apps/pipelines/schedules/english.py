@@ -7,7 +7,7 @@ what is understood. All tables of words are in `vocabulary`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.orgs.exceptions import Invalid
 from apps.pipelines.schedules import vocabulary
@@ -39,30 +39,35 @@ class ScheduleWords:
     end: int
     plan: Plan | None = None
     problem: str = ""
+    names_zone: bool = False
 
 
 def parse_words(text: str) -> Plan | None:
     """Return the schedule that the whole text describes, or None for "by hand". Raises ScheduleNotUnderstood."""
+    return _read_whole(text).plan
+
+
+def _read_whole(text: str) -> ScheduleWords:
     found = find_schedule(text)
     if found is None or text[: found.start].strip() or text[found.end :].strip(" \t\r\n.!"):
         raise ScheduleNotUnderstood
     if found.problem:
         raise ScheduleNotUnderstood(found.problem)
-    return found.plan
+    return found
 
 
-def parse_words_in(text: str, zone: str | None) -> Plan | None:
+def parse_words_in_zone(text: str, zone: str | None) -> Plan | None:
     """Return the schedule, in this time zone if its words name none. Raises ScheduleNotUnderstood and Invalid."""
-    plan = parse_words(text)
-    if plan is None or zone is None or plan.timezone != "UTC" or not plan.cron:
-        return plan
-    return parse_required({"cron": plan.cron, "timezone": zone})
+    found = _read_whole(text)
+    if found.plan is None or not found.plan.cron or zone is None or found.names_zone:
+        return found.plan
+    return parse_required({"cron": found.plan.cron, "timezone": zone})
 
 
 def read_words(text: str, zone: str | None) -> Plan | None:
     """Return the schedule of a request, or None for "by hand". Raises Invalid for the field `words`."""
     try:
-        return parse_words_in(text, zone)
+        return parse_words_in_zone(text, zone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("words", str(error), "invalid")]) from None
 
@@ -90,7 +95,8 @@ def _find_cron(text: str) -> ScheduleWords | None:
         zone = reader.read_zone()
         end = tokens[reader.position - 1].end if zone else match.end()
         fields = " ".join(match["fields"].split())
-        return _checked(match.start(), end, Plan(cron=fields, timezone=zone or "UTC"))
+        plan = Plan(cron=fields, timezone=zone or "UTC")
+        return replace(_checked(match.start(), end, plan), names_zone=bool(zone))
     return None
 
 
@@ -135,7 +141,7 @@ class _Reader:
         plan = self.words.plan()
         if isinstance(plan, str):
             return ScheduleWords(start, end, problem=plan)
-        return _checked(start, end, plan)
+        return replace(_checked(start, end, plan), names_zone=bool(self.words.zone))
 
     def read_zone(self) -> str:
         """Read "(Europe/Berlin)", "in Berlin", "Berlin time" or "UTC". Returns "" if there is none."""
