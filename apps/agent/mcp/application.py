@@ -9,6 +9,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,6 @@ PATH = "/mcp"
 PATTERN = r"^mcp(?:/|$)"  # of the routes of Channels
 THREADS = 4  # for what happens before a call: reading the key, and the import of the server
 LONGEST_WAIT = 5.0  # seconds until one of these threads is free and has read the key
-TOO_BUSY = Problem(
-    503, "The MCP server is busy: try again in a second.", "busy", headers=threads.RETRY_AFTER
-)
 
 
 class McpApplication:
@@ -87,7 +85,7 @@ class McpApplication:
             async with asyncio.timeout(LONGEST_WAIT):
                 return await loop.run_in_executor(self._threads, work)
         except TimeoutError:
-            raise TOO_BUSY from None
+            raise threads.busy() from None
 
     async def _start(self) -> StreamableHTTPSessionManager:
         """Return the running manager. The first request imports and starts it."""
@@ -152,11 +150,13 @@ async def _read_body(receive: Receive) -> Receive:
             async with asyncio.timeout(settings.BODY_WAIT):
                 message = await receive()
         except TimeoutError:
-            raise BODY_TOO_SLOW from None
+            raise replace(
+                BODY_TOO_SLOW
+            ) from None  # a new exception, because a raised one stores its traceback
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > settings.API_BODY_LIMIT:
-            raise BODY_TOO_LARGE
+            raise replace(BODY_TOO_LARGE)
         if not message.get("more_body"):
             break
     return _replay({"type": "http.request", "body": b"".join(parts), "more_body": False}, receive)

@@ -32,7 +32,7 @@ INSTRUCTIONS = (
 
 
 def build_manager() -> StreamableHTTPSessionManager:
-    """Return the manager that answers requests. The scope of each has its `CALLER`, and its `OPEN_CALL` for a thread."""
+    """Return the manager that answers requests. The scope of each request has a `CALLER` and an `OPEN_CALL`."""
 
     async def list_tools(
         context: Context, params: types.PaginatedRequestParams | None

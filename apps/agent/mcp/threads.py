@@ -1,6 +1,6 @@
-"""The threads in which the calls of tools run. They are shared so that slow calls of some orgs do not delay other orgs.
+"""The threads in which the calls of tools run, and limits so that slow calls of some orgs do not delay other orgs.
 
-A call has its thread until the work in it has ended, also if the program has closed its connection before.
+A call uses its thread until its work has ended, also if the program has closed its connection before.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ class CallThreads:
         with self._lock:
             own, all_calls = self._calls_of_org[org_id], self._calls_of_org.total()
             if own >= MAX_CALLS_PER_ORG:
-                raise _too_many(f"has {own} calls in progress, which is the limit")
+                raise _too_many_calls(own, "which is the limit")
             if own and all_calls >= THREADS - KEPT_FREE:
-                raise _too_many(f"has {own} calls in progress, and the server is busy")
+                raise _too_many_calls(own, "and the server is busy")
             if all_calls >= THREADS:
-                message = f"All {THREADS} calls of this server are in use: try again in a second."
-                raise Problem(503, message, "busy", headers=RETRY_AFTER)
+                raise busy()
             self._calls_of_org[org_id] += 1
         return OpenCall(self._pool, lambda: self._end(org_id))
 
@@ -58,7 +57,7 @@ class CallThreads:
 
 
 class OpenCall:
-    """A call that counts until it was closed and its work has ended. `end` is called once then."""
+    """A call that is counted until its request and its work have ended. Then `end` is called once."""
 
     def __init__(self, pool: ThreadPoolExecutor, end: Callable[[], None]) -> None:
         self._pool, self._end = pool, end
@@ -90,6 +89,12 @@ def return_connection_after(work: Callable[[], ResultT]) -> ResultT:
         connection.close()
 
 
-def _too_many(what: str) -> Problem:
-    message = f"Your organization {what}: try again in a second."
+def busy() -> Problem:
+    """Return the answer to a call for which there is no thread now."""
+    message = "The MCP server is busy: try again in a second."
+    return Problem(503, message, "busy", headers=RETRY_AFTER)
+
+
+def _too_many_calls(count: int, reason: str) -> Problem:
+    message = f"Your organization has {count} calls in progress, {reason}: try again in a second."
     return Problem(429, message, "too_many_calls", headers=RETRY_AFTER)
