@@ -36,7 +36,7 @@ class NewEvent:
 class Statement:
     """SQL with its named values.
 
-    It may be a part of a statement: queries of its WITH clause, as `first AS (...), second AS (...),`.
+    It may be a part of a statement: queries for a WITH clause, such as `first AS (...), second AS (...),`.
     """
 
     text: str
@@ -86,10 +86,10 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
 def statement_after(
     queries: Statement, subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]
 ) -> Statement:
-    """Return a statement that makes the queries of a WITH clause, and stores and announces events.
+    """Return a statement that runs the queries in its WITH clause, and stores and announces the events.
 
-    If the query that is named `allowed` finds no row, no event is stored. The statement returns a row for each event.
-    Its events must not belong to the org's event stream.
+    One query must be named `allowed`: if it finds no row, no event is stored. The statement returns a row for each
+    event. The events must not belong to the org's event stream.
     """
     if any(event.kind in subject.org_kinds for event in new_events):
         raise ValueError("events of the org's event stream need numbers first: call publish")

@@ -31,7 +31,7 @@ class ModelConnection:
     base_url: str = ""
     temperature: float | None = None
     allow_private: bool = False  # whether the egress policy allows private addresses
-    is_of_operator: bool = False  # then members must not see its URL
+    is_of_operator: bool = False  # if true, members must not see the URL
     timeout: float = 120.0  # seconds between two parts of an answer
 
     @property
@@ -44,6 +44,6 @@ class ModelConnection:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return the texts that no failure may contain: the key, and the host that an operator has chosen."""
+        """Return the texts that no error message may contain: the key, and the host of the operator's model."""
         host = urlsplit(self.base_url).hostname if self.is_of_operator else None
         return tuple(text for text in (self.key, host) if text)

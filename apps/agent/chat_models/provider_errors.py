@@ -67,7 +67,7 @@ def failure_of(error: Exception, *, secrets: Sequence[str]) -> ModelFailure:
 
 
 def mask(text: str, secrets: Sequence[str]) -> str:
-    """Return the text with each of the secrets replaced."""
+    """Return the text with *** instead of each secret."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

@@ -62,21 +62,21 @@ def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
 def record_after(
     queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
 ) -> None:
-    """Make a change and store events with one statement, as `statement_after` says. Raises LookupError if no row fits.
+    """Change a row and store events with one statement. Raises LookupError if the row was not found.
 
-    The queries may use %(org)s and %(key)s, which is the conversation.
+    The queries change the row, see `statement_after`. They may use %(org)s, and %(key)s for the conversation.
     """
     statement = statement_after(queries, org_id, conversation_id, *new_events)
     with connection.cursor() as cursor:
         cursor.execute(statement.text, statement.values)
         if cursor.fetchone() is None:
-            raise LookupError("the row that belongs to these events was not found")
+            raise LookupError("the row was not found, so no event was stored")
 
 
 def statement_after(
     queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
 ) -> Statement:
-    """Return the statement that makes the queries of a WITH clause, and stores events if `allowed` finds a row."""
+    """Return a statement that runs the queries, and stores the events if the query `allowed` finds a row."""
     from apps.agent.conversations.feed import CONVERSATION
 
     return events.statement_after(

@@ -39,9 +39,9 @@ Record = ConversationRecord | DocumentRecord
 def export_own(*, org: Org, by: Principal) -> Iterator[Record]:
     """Yield each conversation of the principal with its turns, and then its documents.
 
-    A member whose role no longer allows the agent still gets what they have said. A long conversation is several
-    records, the newest turns first. The rows are read while the caller iterates, each record in its own transaction.
-    Raises SessionNeeded and PermissionMissing.
+    A member whose role no longer allows the agent still gets what they have said. A long conversation is split
+    into several records, the newest turns first. The rows are read while the caller iterates, each record in its own
+    transaction. Raises SessionNeeded and PermissionMissing.
     """
     by.require_person()
     by.require(Permission.READ)
@@ -59,7 +59,7 @@ def _read(org_id: UUID, conversation_ids: list[UUID]) -> Iterator[Record]:
 
 
 def _read_turns(org_id: UUID, conversation_id: UUID) -> Iterator[ConversationRecord]:
-    """Yield the conversation with its newest turns, and again with its earlier turns. None if it was deleted meanwhile."""
+    """Yield records of the conversation, the newest turns first. Stops if the conversation was deleted meanwhile."""
     before: int | None = None
     while before is None or before > 1:
         try:
@@ -72,7 +72,7 @@ def _read_turns(org_id: UUID, conversation_id: UUID) -> Iterator[ConversationRec
 
 
 def _read_documents(org_id: UUID, conversation_id: UUID) -> Iterator[DocumentRecord]:
-    """Yield one document after the other, because all of them may be large."""
+    """Yield the documents. Each is read on its own, because documents may be large."""
     with org_scope(org_id):
         rows = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
         ids = list(rows.order_by("created_at").values_list("pk", flat=True))

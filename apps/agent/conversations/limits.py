@@ -38,30 +38,30 @@ def check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
 
 
 def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
-    """Raise TooManyConversations if the member or the org has as many conversations as it may have."""
-    everyone = Conversation.objects.for_org(org_id)
-    if everyone.filter(user_id=user_id).count() >= (limit := settings.CONVERSATIONS_PER_MEMBER):
+    """Raise TooManyConversations if the member or the org has reached its limit of conversations."""
+    conversations = Conversation.objects.for_org(org_id)
+    if conversations.filter(user_id=user_id).count() >= (
+        limit := settings.CONVERSATIONS_PER_MEMBER
+    ):
         message = f"You have {limit:,} conversations, which is the limit: delete those that you do not need."
         raise TooManyConversations(message)
-    if everyone.count() >= (limit := settings.CONVERSATIONS_PER_ORG):
+    if conversations.count() >= (limit := settings.CONVERSATIONS_PER_ORG):
         message = f"Your organization has {limit:,} conversations, which is the limit: its members have to delete some."
         raise TooManyConversations(message)
 
 
 def check_size(org_id: UUID, conversation_id: UUID) -> None:
-    """Raise ConversationFull if the turns and documents of the conversation need as much space as they may need."""
+    """Raise ConversationFull if the turns and documents of the conversation have reached the limit of its size."""
     turns = Turn.objects.for_org(org_id).filter(conversation_id=conversation_id)
     documents = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
-    size = _size(turns, "transcript") + _size(documents, "text")
+    size = _stored_size(turns, "transcript") + _stored_size(documents, "text")
     if size >= settings.CONVERSATION_SIZE:
-        shown = settings.CONVERSATION_SIZE >> 20
-        message = (
-            f"This conversation stores {shown} MB, which is the limit: begin a new conversation."
-        )
+        megabytes = settings.CONVERSATION_SIZE >> 20
+        message = f"This conversation stores {megabytes} MB, which is the limit: begin a new conversation."
         raise ConversationFull(message)
 
 
-def _size(rows: QuerySet[Turn] | QuerySet[SourceDocument], column: str) -> int:
+def _stored_size(rows: QuerySet[Turn] | QuerySet[SourceDocument], column: str) -> int:
     return int(rows.aggregate(size=Sum(StoredSize(column)))["size"] or 0)
 
 

@@ -1,4 +1,4 @@
-"""How large stored values are."""
+"""The sizes of stored values, for queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import Func, IntegerField
 
 
 class StoredSize(Func):
-    """The bytes that a value needs in the database, after compression. PostgreSQL does not read the value for it."""
+    """The bytes that a value needs in the database, after compression. PostgreSQL knows it without reading the value."""
 
     function = "pg_column_size"
     output_field = IntegerField()

@@ -20,8 +20,8 @@ from apps.json import JsonObject
 
 Item = dict[str, Any]
 
-MAX_TURNS = 30  # that are rendered at once
-MAX_BYTES = 1_000_000  # of the turns that are rendered at once, unless the newest alone is larger
+MAX_TURNS = 30  # turns that are rendered at once
+MAX_BYTES = 1_000_000  # bytes of the turns that are rendered at once, unless the newest turn alone is larger
 
 
 class RenderedTurn(TypedDict):
@@ -50,9 +50,9 @@ class RenderedConversation(TypedDict):
 def render(
     org_id: UUID, conversation_id: UUID, *, before: int | None = None
 ) -> RenderedConversation:
-    """Return the conversation with its newest turns, or with those before the turn `before`.
+    """Return the conversation with its newest turns, or with the newest turns before the number `before`.
 
-    Call it inside the org's scope. `earlier_turns` says how many turns there are before those.
+    Call it inside the org's scope. `earlier_turns` is the number of the turns before those that are returned.
     """
     conversation = Conversation.objects.for_org(org_id).get(pk=conversation_id)
     rows = Turn.objects.for_org(org_id).filter(conversation_id=conversation_id)
@@ -74,7 +74,7 @@ def render(
 
 
 def _first_number(rows: QuerySet[Turn]) -> int:
-    """Return the number of the first turn that is rendered, so that the answer has a limited size."""
+    """Return the number of the first turn to render, so that the answer has a limited size."""
     newest = rows.annotate(size=TextSize("transcript")).order_by("-number")
     first, total = 0, 0
     for number, size in newest.values_list("number", "size")[:MAX_TURNS]:

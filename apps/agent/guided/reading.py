@@ -205,8 +205,9 @@ def _delete_connector(text: str, sentence: Sentence) -> Request | None:
     start = 3 if sentence.words[:3] == ("get", "rid", "of") else 1
     if sentence.first not in vocabulary.DELETE and start == 1:
         return None
-    named = [word for word in sentence.words[start:] if word not in ("the", "my", "our", "a")]
-    role = next((word for word in named[:1] if word in ("source", "destination")), "")
+    words = (word for word in sentence.words[start:] if word not in ("the", "my", "our", "a"))
+    first = next(words, "")
+    role = first if first in ("source", "destination") else ""
     if not role and not sentence.has(("connector", "connection")):
         return None
     return DeleteConnector(sentence.name(start), role)

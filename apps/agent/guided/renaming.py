@@ -6,20 +6,23 @@ from apps.agent.guided import sentences, vocabulary
 from apps.agent.guided.requests import Rename
 from apps.agent.guided.sentences import Sentence
 
-_BEFORE_NEW_NAME = ("to", "as", "into")
+_SEPARATORS = ("to", "as", "into")
 
 
 def read_rename(text: str, sentence: Sentence) -> Rename | None:
-    """Return the request, or None if the text is another one. `sentence` has lost the words of a schedule."""
+    """Return the request, or None if the text is another request.
+
+    The text is split again, because `sentence` does not contain the words of a schedule.
+    """
     whole = sentences.read_with_schedule(text)
     start = _start_of_name(whole)
     if start is None:
         return None
-    mark = _mark(whole, start)
-    words = whole.words[start:mark]
-    kind = next((word for word in words if word in vocabulary.NOT_RENAMED), "pipeline")
-    new_name = whole.exact(mark + 1) if mark is not None else ""
-    return Rename(_old_name(whole, start, mark), new_name, kind)
+    separator = _position_of_separator(whole, start)
+    words = whole.words[start:separator]
+    kind = next((word for word in words if word in vocabulary.CANNOT_BE_RENAMED), "pipeline")
+    new_name = whole.exact_text(separator + 1) if separator is not None else ""
+    return Rename(_old_name(whole, start, separator), new_name, kind)
 
 
 def _start_of_name(sentence: Sentence) -> int | None:
@@ -33,13 +36,13 @@ def _start_of_name(sentence: Sentence) -> int | None:
     return name + 2
 
 
-def _mark(sentence: Sentence, start: int) -> int | None:
-    """Return the position of the word before the new name. It is not part of a name such as copy_to_files."""
+def _position_of_separator(sentence: Sentence, start: int) -> int | None:
+    """Return the position of the "to" between the two names. The "to" in a name such as copy_to_files is none."""
     for position, token in enumerate(sentence.tokens):
         before = sentence.text[: token.start][-1:]
         after = sentence.text[token.end :][:1]
         stands_alone = before.isspace() and (after.isspace() or not after)
-        if position >= start and token.word in _BEFORE_NEW_NAME and stands_alone:
+        if position >= start and token.word in _SEPARATORS and stands_alone:
             return position
     return None
 

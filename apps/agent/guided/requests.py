@@ -41,7 +41,7 @@ class ChangeState:
 
 @dataclass(frozen=True, slots=True)
 class DeleteConnector:
-    """Delete a source or destination. `role` is empty if the request did not say which of both."""
+    """Delete a source or destination. `role` is empty if the request did not say which of the two."""
 
     name: str = ""
     role: str = ""
@@ -49,7 +49,7 @@ class DeleteConnector:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Give a pipeline another name. `kind` is what else the request wants to rename."""
+    """Give a pipeline another name. If `kind` is not "pipeline", the request names an object that cannot be renamed."""
 
     name: str = ""
     new_name: str = ""

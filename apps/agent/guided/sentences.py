@@ -48,8 +48,8 @@ class Sentence:
             return ""
         return self.text[chosen[0].start : chosen[-1].end].strip(" \t\r\n.,;:!?")
 
-    def exact(self, start: int) -> str:
-        """Return the text from a token on, without quotes around it."""
+    def exact_text(self, start: int) -> str:
+        """Return the text from this token to the end, without quotes around it."""
         chosen = self.tokens[start:]
         if len(chosen) == 1 and not chosen[0].word:
             return chosen[0].text[1:-1].strip()
@@ -74,7 +74,7 @@ class Sentence:
 
 
 def read_with_schedule(text: str) -> Sentence:
-    """Split a message, and keep the words of a schedule. They may be part of a name."""
+    """Split a message. Words of a schedule stay in it, because they may be part of a name."""
     return _sentence(text[:MAX_READ], None)
 
 

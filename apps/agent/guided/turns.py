@@ -63,7 +63,7 @@ class ToolAnswer:
     content: Mapping[str, Any]
 
     def rows(self, key: str) -> list[dict[str, Any]]:
-        """Return a list of the content, also from a block of data."""
+        """Return a list in the content, which may be JSON in a block of data."""
         rows = self.values.get(key)
         return rows if isinstance(rows, list) else []
 

@@ -111,8 +111,8 @@ CHANGE = frozenset(
         "switch",
     }
 )
-# A request to rename one of these is answered with the reason why guided mode cannot.
-NOT_RENAMED = frozenset({"connector", "connection", "source", "destination", "conversation"})
+# Guided mode cannot rename these. It says so if it is asked to.
+CANNOT_BE_RENAMED = frozenset({"connector", "connection", "source", "destination", "conversation"})
 UNSCHEDULE = frozenset({"unschedule", "remove", "delete", "clear", "stop"})
 HELP = frozenset({"help", "hi", "hello", "hey", "?", "commands", "examples"})
 HELP_PHRASES = (

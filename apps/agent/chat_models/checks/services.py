@@ -57,7 +57,7 @@ def check_model(
         action=ACTION,
         object_kind="agent_model",
         object_id=None,
-        object_label=_label(connection),
+        object_label=_audit_label(connection),
     )
     return SlowCall(
         partial(_run, org.pk, connection),
@@ -65,8 +65,8 @@ def check_model(
     )
 
 
-def _label(connection: ModelConnection) -> str:
-    """Return the model for the audit log, with its URL only if it is not the one of the operator's model."""
+def _audit_label(connection: ModelConnection) -> str:
+    """Return the name of the model for the audit log. Members must not see the URL of the operator's model."""
     if connection.is_of_operator:
         return f"{connection.label} of this installation"
     return f"{connection.label} at {connection.url}"

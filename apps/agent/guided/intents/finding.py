@@ -122,7 +122,8 @@ def find_connector(turn: Turn, name: str, role: str, connectors: Rows) -> dict[s
 def streams_matching(turn: Turn, connector_ids: Sequence[str], name: str) -> list[Rows]:
     """Return for each source its streams that match the name best.
 
-    The sources are asked at once. An organization may ask only a few at once, so a call that was refused is made again.
+    All sources are searched at the same time. An organization may make only a few such calls at once, so a call that
+    was refused is made again.
     """
     words = re.findall(r"[^\W_]+", name)
     search = max(words, key=len, default=name).removesuffix("s")[:100]

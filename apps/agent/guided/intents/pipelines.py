@@ -14,9 +14,7 @@ from apps.pipelines.schedules import words
 
 LIVE = ("pending", "running")
 RETRYABLE = ("failed", "cancelled")
-CANNOT_RENAME = (
-    "I can rename pipelines only. The list on the page **Agent** renames a conversation."
-)
+CANNOT_RENAME = "I can rename only pipelines. You can rename a conversation on the page **Agent**."
 
 
 def change_state(turn: Turn, request: ChangeState) -> str:

@@ -17,7 +17,7 @@ NO_PLAN = (
     " other documentation: that needs a language model, which an admin can choose in the settings."
 )
 TRY_AGAIN = ChangeState("retry")  # without the name of a pipeline
-MAX_LEFT_OUT = 5  # lists that are named
+MAX_LEFT_OUT = 5  # lists that are named with the reason
 MAX_PREVIEWS = 3  # in a turn
 AFTER_FAILED_PREVIEW = ("Preview again, for example with other settings", "Save it all the same")
 PREVIEW_FAILED = "The preview failed."  # the reason is shown with the preview
@@ -72,11 +72,11 @@ def make_source(turn: Turn, request: MakeSource) -> str:
 
 
 def _proposal(document: ToolAnswer) -> str:
-    """Return what is said before the plan: also which lists of the document it leaves out, and why."""
+    """Return the text above the plan. It also names the lists of the document that the plan leaves out, and why."""
     left_out = marking.unmark(str(document.content.get("left_out") or "")).splitlines()
     lines = [f"- {line}" for line in left_out[:MAX_LEFT_OUT] if line]
     if len(left_out) > MAX_LEFT_OUT:
-        lines.append(f"- {len(left_out) - MAX_LEFT_OUT} more were left out for the same reason.")
+        lines.append("- More lists were left out for such reasons.")
     return "\n".join(["This plan is made from the document. You can edit it.", *lines])
 
 
@@ -100,13 +100,17 @@ def _preview(turn: Turn, code: str, stream: str) -> None:
         answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
         if answer.ok:
             return
-        question = f"{PREVIEW_FAILED if answer.content else NO_PREVIEW} What do you want to do?"
+        question = f"{_problem_of_preview(answer)} What do you want to do?"
         if not _wants_other_preview(turn, question):
             return
         text = 'If the settings were wrong, choose "Enter other settings".'
     answer = turn.call("preview_source", {"code": code, "stream": stream}, text)
     if not answer.ok:
-        raise turn.end(f"{PREVIEW_FAILED if answer.content else NO_PREVIEW} {NOT_SAVED}")
+        raise turn.end(f"{_problem_of_preview(answer)} {NOT_SAVED}")
+
+
+def _problem_of_preview(answer: ToolAnswer) -> str:
+    return PREVIEW_FAILED if answer.content else NO_PREVIEW
 
 
 def _wants_other_preview(turn: Turn, question: str) -> bool:
