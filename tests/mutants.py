@@ -364,7 +364,7 @@ MUTANTS = [
     Mutant(
         "code that is refused before an approval does not count as a repair",
         "apps/agent/approvals/gate.py",
-        "    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_needed_after(error)):",
+        "    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_invalid_code(error)):",
         "    if True:",
         "tests/agent/sources/test_source_builder.py -k refused_before",
     ),

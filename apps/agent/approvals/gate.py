@@ -79,12 +79,13 @@ def _prepare(
 
 
 def _refuse(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> str:
-    """Return the answer for a check that has failed. If the code of a source is invalid, it is stored as a failed check.
+    """Return the answer to a call whose check has failed, so that nobody is asked for an approval.
 
-    So the limit of repairs counts it, as if the code had been validated with a tool. After a crash it is the same answer.
+    If the code of a source is invalid, the call is stored, because the limit of repairs counts stored calls. If the
+    worker crashes and the call is made again, it gets the stored answer.
     """
     answer = _answer_to(error, call)
-    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_needed_after(error)):
+    if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_invalid_code(error)):
         return answers.text_for_model(answer)
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)

@@ -52,10 +52,10 @@ def describe_document(document: SourceDocument, part: int) -> Answer:
     plan = marking.mark_json(plan_as_json(proposed.plan))
     notes = marking.mark("\n".join(proposed.notes[:20]))
     left_out = marking.mark("\n".join(proposed.left_out[:20]))
-    count, without = len(proposed.plan.streams), len(proposed.left_out)
-    summary = f"Read {document.name[:100]}: a plan with {count} streams was made."
-    if without:
-        summary = f"{summary} {without} lists were left out."
+    stream_count, left_out_count = len(proposed.plan.streams), len(proposed.left_out)
+    summary = f"Read {document.name[:100]}: a plan with {stream_count} streams was made."
+    if left_out_count:
+        summary = f"{summary} {left_out_count} lists were left out."
     return Answer({**content, "plan": plan, "left_out": left_out, "notes": notes}, summary)
 
 

@@ -1,4 +1,4 @@
-"""Values that requests need and the document does not give.
+"""Find the values that requests need and the document does not give.
 
 A value that several lists need, such as the account in /accounts/{account_id}/orders, is a setting of the source. A
 list that needs a value of its own, such as the words of a search, is left out: without the value its stream could only
@@ -26,11 +26,11 @@ OWN_HEADERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A value that is not known. `before` is the path before it: {id} in /users/{id} and in /tags/{id} differ."""
+    """A value that is not known. {id} in /users/{id} is another value than {id} in /tags/{id}."""
 
     name: str
-    place: str
-    before: str = ""
+    place: str  # "path", "query" or "header"
+    path_before: str = ""
 
 
 def unknown_in_path(endpoint: Endpoint) -> set[Need]:
@@ -65,6 +65,7 @@ def required_headers(endpoint: Endpoint, authentication: Authentication) -> list
 
 
 def unknown_headers(endpoint: Endpoint, authentication: Authentication) -> set[Need]:
+    """Return the required headers without a value that can be sent."""
     headers = required_headers(endpoint, authentication)
     return {Need(p.name, "header") for p in headers if fixed_header(p) is None}
 
@@ -79,8 +80,8 @@ def fixed_header(parameter: Parameter) -> FixedValue | None:
     return FixedValue(name=parameter.name, value=value)
 
 
-def shared(needs_of_lists: Iterable[set[Need]]) -> set[Need]:
-    """Return the needs that are worth a setting: those of two lists or more. A setting cannot fill a header."""
+def needs_for_settings(needs_of_lists: Iterable[set[Need]]) -> set[Need]:
+    """Return the needs that become settings: those of two lists or more. A setting cannot fill a header."""
     counts = Counter(need for needs in needs_of_lists for need in needs)
     return {
         need
@@ -89,8 +90,8 @@ def shared(needs_of_lists: Iterable[set[Need]]) -> set[Need]:
     }
 
 
-def _plain(name: str) -> str:
-    """Return a name without anything that a reader could take for a sentence of ours."""
+def _plain_name(name: str) -> str:
+    """Return the name without spaces and signs, so that nobody takes it for a sentence of Drover."""
     return re.sub(r"[^\w.\[\]-]", "_", name)[:40]
 
 
@@ -108,10 +109,10 @@ def known_value(parameter: Parameter) -> str | None:
     return str(value)[:300] if isinstance(value, str | int | float) else None
 
 
-def reason(stream: str, needs: Iterable[Need]) -> str:
-    """Return why a list was left out, and what to do to read it."""
+def reason_to_leave_out(stream: str, needs: Iterable[Need]) -> str:
+    """Return the sentence that says why a list was left out, and how to read it."""
     places = {"path": "path", "query": "query", "header": "headers"}
-    values = [f"{_plain(need.name)} (in the {places[need.place]})" for need in needs]
+    values = [f"{_plain_name(need.name)} (in the {places[need.place]})" for need in needs]
     return (
         f"{stream} was left out: its requests need a value for {', '.join(sorted(values))}, which the document does"
         " not give. To read it, add the stream to the plan with a fixed value or with a setting."

@@ -19,8 +19,8 @@ TOO_LARGE = f"It is larger than {MAX_BYTES // 1_000_000} MB: send a part of it."
 MAX_YAML_DEPTH = 60
 MAX_YAML_EVENTS = 400_000
 
-NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
-WORDS = {
+YAML_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+YAML_WORDS = {
     **dict.fromkeys(("true", "True"), True),
     **dict.fromkeys(("false", "False"), False),
     **dict.fromkeys(("", "~", "null"), None),
@@ -93,9 +93,9 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _read_yaml(yaml: Any, text: str) -> Any:
-    """Build the value from the events of libyaml. This needs no recursion, and a third of the time of a loader.
+    """Build the value from the events of libyaml. This needs no recursion, and a third of the time of PyYAML's loader.
 
-    A mapping is first a list of its keys and values. `open_lists` has the lists that are not complete yet.
+    The keys and values of a mapping are collected in one list. `open_lists` are the lists that have not ended yet.
     """
     open_lists: list[list[Any]] = [[]]
     for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
@@ -125,10 +125,10 @@ def _require_harmless(yaml: Any, event: Any) -> None:
 
 
 def _value_of(text: str) -> Any:
-    """Return the value of an unquoted text: only the types of JSON, so that dates stay text."""
-    if text in WORDS:
-        return WORDS[text]
-    if text[0] not in "-0123456789" or not (number := NUMBER.fullmatch(text)):
+    """Return the value of an unquoted text. Only the types of JSON are read, so a date stays text."""
+    if text in YAML_WORDS:
+        return YAML_WORDS[text]
+    if text[0] not in "-0123456789" or not (number := YAML_NUMBER.fullmatch(text)):
         return text
     return float(text) if number[1] else int(text)
 

@@ -70,17 +70,17 @@ def propose(api: ApiDescription) -> ProposedPlan:
 def _with_known_values(
     found: Sequence[ListEndpoint], authentication: Authentication
 ) -> tuple[Sequence[ListEndpoint], list[str]]:
-    """Return the lists whose requests can be made, and why others are left out.
+    """Return the lists whose requests can be made, and the reasons why the other lists are left out.
 
-    If none would stay, all stay, and each unknown value becomes a setting.
+    If no list could stay, all lists stay, and each unknown value becomes a setting.
     """
     unknown = {listed.name: _unknown_values(listed, found, authentication) for listed in found}
-    as_settings = needs.shared(unknown.values())
+    as_settings = needs.needs_for_settings(unknown.values())
     kept = [listed for listed in found if unknown[listed.name] <= as_settings]
     if not kept:
         return found, []
     reasons = [
-        needs.reason(name, values - as_settings)
+        needs.reason_to_leave_out(name, values - as_settings)
         for name, values in unknown.items()
         if not values <= as_settings
     ]
@@ -107,7 +107,7 @@ def _names_with_meaning(listed: ListEndpoint) -> set[str]:
 def _headers(
     api: ApiDescription, kept: Sequence[ListEndpoint], notes: list[str]
 ) -> list[FixedValue]:
-    """Return the headers of the API, and those that lists require. Without a known value they become a note."""
+    """Return the headers of the API, and those that lists require. A header without a known value becomes a note."""
     headers = {header.name.lower(): header for header in api.headers}
     for listed in kept:
         for parameter in needs.required_headers(listed.endpoint, api.authentication):
@@ -127,7 +127,10 @@ def _plan_streams(
     settings: dict[str, PlannedSetting],
     notes: list[str],
 ) -> list[PlannedStream]:
-    """Return the streams. An endpoint that cannot be one is left out, with a note."""
+    """Return the streams of the lists `kept`. A list that cannot be a stream is left out, with a note.
+
+    The parents of the lists are searched in all lists, `found`.
+    """
     streams: list[PlannedStream] = []
     for listed in kept:
         if len(streams) == MAX_STREAMS:
@@ -273,7 +276,7 @@ def _setting(parameter: Parameter) -> PlannedSetting:
 def _without_lost_children(
     streams: list[PlannedStream], left_out: list[str]
 ) -> list[PlannedStream]:
-    """Return the streams without those whose parent is no stream, for which a reason is added."""
+    """Return the streams whose parents are streams too. For each other stream a reason is added to `left_out`."""
     names = {stream.name for stream in streams}
     lost = [stream for stream in streams if stream.parent and stream.parent not in names]
     left_out += [

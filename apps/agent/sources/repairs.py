@@ -14,7 +14,7 @@ from apps.orgs.exceptions import Invalid
 
 MAX_REPAIRS = 3
 CHECKING_TOOLS = ("validate_source_code", "preview_source", "save_source_version")
-INVALID_CODE = "invalid_code"  # code of an error of code that cannot be validated
+INVALID_CODE = "invalid_code"  # the code of the errors in the code of a source
 
 
 def failed_checks(org_id: UUID, turn_id: UUID) -> QuerySet[Call]:
@@ -32,12 +32,13 @@ def needed(context: ToolContext) -> JsonObject:
 
 
 def needed_in_turn(org_id: UUID, turn_id: UUID) -> JsonObject:
+    """Return the same fields as `needed`. Call it inside the org's scope."""
     earlier = failed_checks(org_id, turn_id).count()
     return {"needs_repair": True, "repairs_left": max(0, MAX_REPAIRS - earlier)}
 
 
-def is_needed_after(error: Exception) -> bool:
-    """Return whether the code of a source could not be validated."""
+def is_invalid_code(error: Exception) -> bool:
+    """Return whether the error says that the code of a source is invalid."""
     return isinstance(error, Invalid) and any(code == INVALID_CODE for _, _, code in error.errors)
 
 

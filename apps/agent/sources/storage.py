@@ -41,8 +41,8 @@ def add_document(
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     kind = parsing.guess_kind(text)
-    document = _new(org, conversation.pk, name=name, kind=kind, text=text)
-    _save(document)
+    document = _new_document(org, conversation.pk, name=name, kind=kind, text=text)
+    save_document(document)
     audit.record(
         org=org,
         by=by,
@@ -53,11 +53,16 @@ def add_document(
     return document
 
 
-def new_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> SourceDocument:
-    """Return the document of a fetched page. `add_fetched` stores it. Call this outside of transactions: it may be slow."""
+def new_fetched_document(
+    org: Org, conversation_id: UUID, fetched: FetchedDocument
+) -> SourceDocument:
+    """Return the document of a fetched page, which is not stored yet.
+
+    Call it outside of transactions, because a large page may need seconds.
+    """
     text = visible_text.text_of_html(fetched.text) if fetched.is_html else fetched.text
     kind = DocumentKind.TEXT if fetched.is_html else parsing.guess_kind(text)
-    return _new(
+    return _new_document(
         org,
         conversation_id,
         name=fetched.url,
@@ -68,12 +73,8 @@ def new_fetched(org: Org, conversation_id: UUID, fetched: FetchedDocument) -> So
     )
 
 
-def add_fetched(document: SourceDocument) -> None:
-    _save(document)
-
-
 def add_plan(org: Org, conversation_id: UUID, name: str, plan: str) -> None:
-    _save(_new(org, conversation_id, name=name, kind=DocumentKind.PLAN, text=plan))
+    save_document(_new_document(org, conversation_id, name=name, kind=DocumentKind.PLAN, text=plan))
 
 
 def find_document(org: Org, conversation_id: UUID, document_id: UUID | None) -> SourceDocument:
@@ -129,7 +130,7 @@ def stored_settings(org: Org, conversation_id: UUID, hosts: list[str]) -> JsonOb
     return config
 
 
-def _new(
+def _new_document(
     org: Org,
     conversation_id: UUID,
     *,
@@ -153,7 +154,8 @@ def _new(
     )
 
 
-def _save(document: SourceDocument) -> None:
+def save_document(document: SourceDocument) -> None:
+    """Store a new document. Raises UnreadableDocument if there are too many in the conversation, and ConversationFull."""
     rows = SourceDocument.objects.for_org(document.org_id)
     if rows.filter(conversation_id=document.conversation_id).count() >= MAX_DOCUMENTS:
         raise UnreadableDocument(f"A conversation has at most {MAX_DOCUMENTS} documents.")

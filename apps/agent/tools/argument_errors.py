@@ -37,19 +37,19 @@ def describe(model: type[BaseModel], problem: ErrorDetails) -> Error:
 
 
 @contextmanager
-def in_arguments(prefix: str) -> Iterator[None]:
-    """Give the errors of a service the places that the values have in the arguments of the tool.
+def errors_name_arguments(prefix: str) -> Iterator[None]:
+    """Let the errors of a service name the arguments of the tool. Their names begin with the prefix.
 
-    A service names the definition `config`, which the arguments do not have.
+    The errors of a service begin with `config.`, which is not in the arguments.
     """
     try:
         yield
     except Invalid as error:
-        places = [field.removeprefix("config.") for field, _, _ in error.errors]
+        names = [field.removeprefix("config.") for field, _, _ in error.errors]
         raise Invalid(
             [
-                (f"{prefix}{place}", message, code)
-                for place, (_, message, code) in zip(places, error.errors, strict=True)
+                (f"{prefix}{name}", message, code)
+                for name, (_, message, code) in zip(names, error.errors, strict=True)
             ]
         ) from None
 

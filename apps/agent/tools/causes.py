@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MIN_CAUSE = 10  # characters; a shorter text is in many other lines too
+MIN_CAUSE = 10  # characters; a shorter text may occur in other lines by chance
 
 
 def without_repetition(message: str, lines: Iterable[str]) -> list[str]:

@@ -69,7 +69,7 @@ class Sizes:
 
 
 def without_repeated_reasons(facts: Facts) -> Facts:
-    """Return the facts of several pipelines. The reason why a size is not known is said once."""
+    """Return the facts of several pipelines. A reason why a size is not known is given only once."""
     shown: Facts = []
     for label, value in facts:
         is_repeated = label == ROWS_AND_REQUESTS and (label, value) in shown

@@ -132,9 +132,9 @@ def _schema(document: Document, body: Any) -> Schema:
 
 
 def _query(document: Document, request: dict[str, Any]) -> Iterator[Parameter]:
-    """Yield the query parameters. Their values are not taken over, except small numbers: they may be secrets.
+    """Yield the query parameters. Only small numbers are taken over as values, because other values may be secrets.
 
-    A request that was saved with the words of a search, or with a variable, is not complete without a value.
+    A parameter is required if its saved value is a variable, or the words of a search.
     """
     for entry in document.mappings(document.mapping(request.get("url")).get("query")):
         name, value = text(entry.get("key"), 100), text(entry.get("value"))

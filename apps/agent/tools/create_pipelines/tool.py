@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from apps.agent.tools import expected_sizes
-from apps.agent.tools.argument_errors import in_arguments
+from apps.agent.tools.argument_errors import errors_name_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
 from apps.agent.tools.expected_sizes import Sizes
@@ -50,10 +50,10 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
 
 
 def _create_all(context: ToolContext, arguments: CreatePipelines) -> list[Pipeline]:
-    """Create the pipelines. Raises Invalid with the places of the errors in the arguments."""
+    """Create the pipelines. If it raises Invalid, the errors name the arguments."""
     created = []
     for position, proposal in enumerate(arguments.pipelines):
-        with in_arguments(f"pipelines.{position}."):
+        with errors_name_arguments(f"pipelines.{position}."):
             created.append(_create(context, proposal))
     return created
 

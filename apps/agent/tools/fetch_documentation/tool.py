@@ -27,8 +27,8 @@ NOTHING_SENT = "Drover sends no credentials, and does not follow the links of th
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPage:
-    """A document that is not stored yet, and what it says."""
+class FetchedPage:
+    """A document that is not stored yet, and the answer that describes it."""
 
     document: SourceDocument
     answer: Answer
@@ -61,13 +61,13 @@ def _recheck(by: Principal) -> None:
     by.require(Permission.CUSTOM_SOURCES_EDIT)
 
 
-def _fetch(org: Org, conversation_id: UUID, url: str) -> ReadPage:
-    document = storage.new_fetched(org, conversation_id, fetching.fetch(url))
-    return ReadPage(document, answering.describe_document(document, 0))
+def _fetch(org: Org, conversation_id: UUID, url: str) -> FetchedPage:
+    document = storage.new_fetched_document(org, conversation_id, fetching.fetch(url))
+    return FetchedPage(document, answering.describe_document(document, 0))
 
 
-def _store(page: ReadPage) -> Answer:
-    storage.add_fetched(page.document)
+def _store(page: FetchedPage) -> Answer:
+    storage.save_document(page.document)
     return page.answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apps.agent.tools.argument_errors import in_arguments
+from apps.agent.tools.argument_errors import errors_name_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.schedule_facts import facts_of_schedule
@@ -84,7 +84,7 @@ def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Chang
         context,
         _find_pipeline(context, arguments),
     )
-    with in_arguments(""):
+    with errors_name_arguments(""):
         pipeline = services.update(
             org=context.org,
             by=context.by,
