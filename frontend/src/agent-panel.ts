@@ -60,7 +60,7 @@ export function showInAgentPanel(conversationId: string | null, page: string | n
 }
 
 /** Remember that the user has sent a message from this page. */
-export function noteAgentPage(page: string): void {
+export function rememberAgentPage(page: string): void {
   setState({ ...state, page, takesFocus: false });
 }
 

@@ -69,7 +69,7 @@ def edit_a_pipeline(page: Page, screenshots: Path) -> None:
     approval.get_by_label("Destination table").fill("edited_airports")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "pipeline-form.png")
-    look_at_it_on_a_phone_in_the_dark(page, screenshots / "pipeline-form-phone.png", schedule)
+    take_dark_phone_screenshot(page, screenshots / "pipeline-form-phone.png", schedule)
     approval.get_by_role("button", name="As JSON").click()
     expect(approval.get_by_label("Arguments")).to_have_value(re.compile("30 7 \\* \\* 1-5"))
     page.screenshot(path=screenshots / "pipeline-json.png")
@@ -79,7 +79,7 @@ def edit_a_pipeline(page: Page, screenshots: Path) -> None:
     expect(approval.get_by_text("edited_airports", exact=True)).to_be_visible()
 
 
-def look_at_it_on_a_phone_in_the_dark(page: Page, screenshot: Path, shown: Locator) -> None:
+def take_dark_phone_screenshot(page: Page, screenshot: Path, shown: Locator) -> None:
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     shown.scroll_into_view_if_needed()
@@ -132,7 +132,7 @@ def edit_a_plan(page: Page, screenshots: Path) -> None:
     approval.get_by_label("Cursor field").fill("updated_at")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "plan-form.png")
-    look_at_it_on_a_phone_in_the_dark(
+    take_dark_phone_screenshot(
         page, screenshots / "plan-form-phone.png", approval.get_by_label("Cursor field")
     )
     approval.get_by_role("button", name="Approve with changes").click()

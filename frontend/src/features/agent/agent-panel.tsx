@@ -2,7 +2,7 @@ import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect, useRef, type KeyboardEvent } from "react";
 import {
   closeAgentPanel,
-  noteAgentPage,
+  rememberAgentPage,
   openAgentPanel,
   showInAgentPanel,
   useAgentPanel,
@@ -11,7 +11,7 @@ import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, CrossIcon, PlusIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { ConversationView } from "./conversation-view";
-import { suggestionsAbout } from "./page-suggestions";
+import { ownSuggestions } from "./page-suggestions";
 import { useSendMessage } from "./queries";
 
 /** The agent beside the open page. It tells the agent which page that is. */
@@ -67,7 +67,7 @@ export function AgentPanel() {
             conversationId={conversationId}
             page={page}
             onStart={(id) => showInAgentPanel(id, page)}
-            onSend={() => noteAgentPage(page)}
+            onSend={() => rememberAgentPage(page)}
             notice={conversationId !== null && usedPage !== page && <OtherPage page={page} />}
             autoFocus={takesFocus}
           />
@@ -79,9 +79,9 @@ export function AgentPanel() {
   );
 }
 
-/** Shown while the conversation is about a page that the user has left. It may go on: nothing is lost. */
+/** Shown while the conversation is about a page that the user has left. The user can still continue it. */
 function OtherPage({ page }: { page: string }) {
-  const suggestions = suggestionsAbout(page) ?? [];
+  const suggestions = ownSuggestions(page) ?? [];
   return (
     <section
       aria-label="About this page"

@@ -110,7 +110,7 @@ function EditFieldView({ field, edited, messages, onChange }: PartProps & { fiel
 }
 
 /** The message at the field, or at a part of its value such as `schedule.cron`. */
-export function messageAt(messages: Record<string, string>, field: EditField): string | null {
+function messageAt(messages: Record<string, string>, field: EditField): string | null {
   const found = Object.entries(messages).find(([path]) => isWithin(path, field));
   return found?.[1] ?? null;
 }

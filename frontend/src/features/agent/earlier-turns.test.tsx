@@ -7,14 +7,14 @@ import { startSession } from "@/api/session";
 import type { Session } from "@/api/types";
 import { EarlierTurns } from "./earlier-turns";
 
-const asked: string[] = [];
+const requestedPaths: string[] = [];
 
 beforeEach(() => {
-  asked.length = 0;
+  requestedPaths.length = 0;
   startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
   vi.stubGlobal("fetch", async (request: Request) => {
     const { pathname, searchParams } = new URL(request.url);
-    asked.push(`${pathname}?${searchParams}`);
+    requestedPaths.push(`${pathname}?${searchParams}`);
     return Response.json(turnsBefore(Number(searchParams.get("before"))));
   });
 });
@@ -50,7 +50,7 @@ it("shows earlier messages page by page, the oldest first", async () => {
       <EarlierTurns conversationId="c1" before={4} />
     </QueryClientProvider>,
   );
-  expect(asked).toEqual([]);
+  expect(requestedPaths).toEqual([]);
   await userEvent.click(screen.getByRole("button", { name: "Show earlier messages" }));
   await screen.findByText("Message 2");
   expect(shown()).toEqual(["Message 2", "Message 3"]);
@@ -58,5 +58,5 @@ it("shows earlier messages page by page, the oldest first", async () => {
   await screen.findByText("Message 1");
   expect(shown()).toEqual(["Message 1", "Message 2", "Message 3"]);
   expect(screen.queryByRole("button", { name: "Show earlier messages" })).toBeNull();
-  expect(asked).toEqual([4, 2].map((before) => `/api/v1/agent/conversations/c1?before=${before}`));
+  expect(requestedPaths).toEqual([4, 2].map((before) => `/api/v1/agent/conversations/c1?before=${before}`));
 });

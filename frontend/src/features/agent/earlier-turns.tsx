@@ -12,11 +12,11 @@ interface Props {
 
 /** The turns before those that the stream has sent. Each click shows some more of them. */
 export function EarlierTurns({ conversationId, before }: Props) {
-  const [isAsked, setIsAsked] = useState(false);
+  const [isRequested, setIsRequested] = useState(false);
   const { data, error, fetchNextPage, hasNextPage, isFetching } = useEarlierTurns(
     conversationId,
     before,
-    isAsked,
+    isRequested,
   );
   const turns = data?.pages.toReversed().flatMap((page) => page.turns) ?? [];
   return (
@@ -27,7 +27,7 @@ export function EarlierTurns({ conversationId, before }: Props) {
           size="small"
           className="justify-self-center"
           disabled={isFetching}
-          onClick={() => (isAsked ? void fetchNextPage() : setIsAsked(true))}
+          onClick={() => (isRequested ? void fetchNextPage() : setIsRequested(true))}
         >
           {isFetching ? "Loading…" : "Show earlier messages"}
         </Button>

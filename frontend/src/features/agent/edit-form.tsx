@@ -11,7 +11,7 @@ import type { JsonRecord, RequestItem } from "./transcript";
 import { ArgumentsForm, isWithin, type EditedArguments } from "./arguments-form";
 import { editableFields, type EditableFields, type EditField } from "./edit-fields";
 import { scheduleOfWordsQuery, timeZoneOf } from "./schedule-field";
-import { completed, valueAt, withValue } from "./edit-values";
+import { argumentsToSend, valueAt, withValue } from "./edit-values";
 
 const NO_MESSAGES: CodeMessage[] = [];
 
@@ -47,16 +47,16 @@ export function EditForm({ request, error, isDone, onBack, onSend, children }: P
   async function submit() {
     setOwnMessages({});
     const values = isJson
-      ? parsed(shownText, setOwnMessages)
-      : await read(client, edited, editable, setOwnMessages);
+      ? parseJson(shownText, setOwnMessages)
+      : await readForm(client, edited, editable, setOwnMessages);
     if (values) onSend(hasCode ? { ...values, code } : values);
   }
   async function showJson() {
-    const values = await read(client, edited, editable, setOwnMessages);
+    const values = await readForm(client, edited, editable, setOwnMessages);
     if (values) setText(JSON.stringify(values, null, 2));
   }
   function showForm() {
-    const values = parsed(shownText, setOwnMessages);
+    const values = parseJson(shownText, setOwnMessages);
     if (!values) return;
     setEdited(asEdited(values));
     setOwnMessages({});
@@ -106,8 +106,8 @@ function useFocusOnError(messages: Messages) {
   return form;
 }
 
-/** Returns the edited JSON, or null after it has shown why it is not valid. */
-function parsed(text: string, show: (messages: Messages) => void): JsonRecord | null {
+/** Returns the edited JSON. If it is not valid, shows why and returns null. */
+function parseJson(text: string, show: (messages: Messages) => void): JsonRecord | null {
   try {
     const values: unknown = JSON.parse(text);
     if (typeof values === "object" && values !== null && !Array.isArray(values)) return values as JsonRecord;
@@ -118,8 +118,8 @@ function parsed(text: string, show: (messages: Messages) => void): JsonRecord | 
   return null;
 }
 
-/** Returns the arguments of the form, or null after it has shown which schedule is not understood. */
-async function read(
+/** Returns the arguments of the form. If a schedule is not understood, shows why and returns null. */
+async function readForm(
   client: QueryClient,
   { values, original, removed, schedules }: EditedArguments,
   editable: EditableFields | null,
@@ -136,7 +136,7 @@ async function read(
       return null;
     }
   }
-  return completed(result as JsonRecord, fieldsOf(editable), removed, original);
+  return argumentsToSend(result as JsonRecord, fieldsOf(editable), removed, original);
 }
 
 /** The schedule with another timing. Its other values, such as what happens if runs overlap, stay. */

@@ -1,7 +1,6 @@
+/** Values in the arguments of a tool call. A path such as `plan.streams.0.name` names one of them, as in the server's errors. */
 import type { EditField } from "./edit-fields";
 import type { JsonRecord } from "./transcript";
-
-/** Values in the arguments of a tool call. A path such as `plan.streams.0.name` names one of them, as the server does. */
 
 export function valueAt(value: unknown, path: string): unknown {
   return path
@@ -17,16 +16,16 @@ export function withValue(value: unknown, path: string, next: unknown): unknown 
   return { ...(isContainer(value) ? value : {}), [step!]: inner };
 }
 
-/** Returns a copy without these items of lists. */
-export function withoutItems(value: unknown, removed: ReadonlySet<string>, path = ""): unknown {
+/** Returns a copy without the values at these paths. */
+function withoutItems(value: unknown, removed: ReadonlySet<string>, path = ""): unknown {
   if (!isContainer(value)) return value;
   const kept = Object.entries(value).filter(([step]) => !removed.has(join(path, step)));
   const copied = kept.map(([step, inner]) => [step, withoutItems(inner, removed, join(path, step))] as const);
   return Array.isArray(value) ? copied.map(([, inner]) => inner) : Object.fromEntries(copied);
 }
 
-/** Returns a copy in which the streams of a plan name their parents as these are called now. */
-export function withRenamedParents(values: unknown, original: unknown): unknown {
+/** Returns a copy in which the streams of a plan refer to their parents by the new names. */
+function withRenamedParents(values: unknown, original: unknown): unknown {
   const namesOf = (plan: unknown) => streamsOf(plan).map((stream) => valueAt(stream, "name"));
   const [before, after] = [namesOf(original), namesOf(values)];
   return streamsOf(values).reduce<unknown>((result, stream, index) => {
@@ -49,7 +48,7 @@ function isContainer(value: unknown): value is Record<string, unknown> {
 }
 
 /** Returns the arguments to send: without the parts that the user leaves out, and without empty names in lists. */
-export function completed(
+export function argumentsToSend(
   values: JsonRecord,
   fields: EditField[],
   removed: ReadonlySet<string>,

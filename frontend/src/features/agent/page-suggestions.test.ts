@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { suggestionsAbout, suggestionsFor } from "./page-suggestions";
+import { ownSuggestions, suggestionsFor } from "./page-suggestions";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
 
@@ -8,5 +8,5 @@ it("suggests requests about the open page", () => {
   expect(suggestionsFor(`/runs/${ID}`)).toContain("Explain this run");
   expect(suggestionsFor("/sources/new")).toContain("List sources");
   expect(suggestionsFor("/pipelines")).toContain("List pipelines");
-  expect(suggestionsAbout("/settings/account")).toBeNull();
+  expect(ownSuggestions("/settings/account")).toBeNull();
 });

@@ -6,12 +6,12 @@ const GENERAL = [
   "Why did the last run fail?",
 ];
 
-/** Requests about the page with this path, which guided mode understands too. Null if the page has none of its own. */
-export function suggestionsAbout(path: string): string[] | null {
+/** Requests about the page with this path, which guided mode understands too. Null if there are none for this page. */
+export function ownSuggestions(path: string): string[] | null {
   return pages.find(({ page }) => new RegExp(`^${page}$`).test(path))?.suggestions ?? null;
 }
 
 /** Requests to try in a new conversation on this page. */
 export function suggestionsFor(path: string): string[] {
-  return suggestionsAbout(path) ?? GENERAL;
+  return ownSuggestions(path) ?? GENERAL;
 }

@@ -21,7 +21,7 @@ export const conversationsQuery = infiniteQueryOptions({
 });
 
 /** The turns before the turn `before`, page by page. They have ended, so they do not change. */
-export function useEarlierTurns(id: string, before: number, isAsked: boolean) {
+export function useEarlierTurns(id: string, before: number, isRequested: boolean) {
   return useInfiniteQuery({
     queryKey: queryKeys.earlierTurns(id, before),
     queryFn: async ({ pageParam, signal }) => {
@@ -32,7 +32,7 @@ export function useEarlierTurns(id: string, before: number, isAsked: boolean) {
     },
     initialPageParam: before,
     getNextPageParam: (page) => (page.earlier_turns > 0 ? page.turns[0]!.number : null),
-    enabled: isAsked,
+    enabled: isRequested,
     staleTime: Infinity,
     gcTime: 0,
   });

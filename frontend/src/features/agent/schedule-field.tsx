@@ -43,9 +43,9 @@ interface Props {
 
 /** A schedule in words. The server reads it, and its next times are shown while the user types. */
 export function ScheduleField({ label, words, timezone, error, onChange }: Props) {
-  const readWords = useAfterTyping(words);
-  const { data, error: problem } = useQuery(scheduleOfWordsQuery(readWords, timezone));
-  const isCurrent = readWords === words;
+  const settledWords = useAfterTyping(words);
+  const { data, error: problem } = useQuery(scheduleOfWordsQuery(settledWords, timezone));
+  const isCurrent = settledWords === words;
   const message = isCurrent ? fieldMessages(problem).words : undefined;
   return (
     <div className="grid gap-1">
