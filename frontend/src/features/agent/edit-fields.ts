@@ -120,9 +120,16 @@ function fieldsOfChange(args: JsonRecord): EditField[] {
   const stream = Array.isArray(streams) ? (streams[0] as JsonRecord) : {};
   const fields = plainFields(others);
   if (tags !== undefined) fields.push({ path: "tags", label: "Tags", kind: "names" });
-  if (schedule !== undefined) fields.push(scheduleField("schedule"));
+  if (hasTiming(schedule)) fields.push(scheduleField("schedule"));
   const known = fieldsOfStream(args, "streams.0");
   return [...fields, ...known.filter(({ path }) => path.split(".")[2]! in stream)];
+}
+
+/** Whether the change sets or removes the times of the schedule. It may change only what happens if runs overlap. */
+function hasTiming(schedule: unknown): boolean {
+  return (
+    schedule === null || valueAt(schedule, "cron") != null || valueAt(schedule, "interval_seconds") != null
+  );
 }
 
 /** Fields for the texts, numbers and switches among the arguments. Ids and code have no field. */

@@ -218,6 +218,13 @@ describe("the form of a change", () => {
     });
   });
 
+  it("has no field for the times of a schedule that do not change", async () => {
+    await edit("update_pipeline", { pipeline_id: "p1", name: "arrivals", schedule: { overlap: "queue" } });
+    expect(screen.queryByLabelText("Schedule")).toBeNull();
+    await approve();
+    expect(sent).toEqual([{ pipeline_id: "p1", name: "arrivals", schedule: { overlap: "queue" } }]);
+  });
+
   it("removes the schedule with the words of a schedule by hand", async () => {
     await edit("update_pipeline", { pipeline_id: "p1", schedule: { cron: "0 6 * * *", timezone: "UTC" } });
     await retype("Schedule", "By hand");

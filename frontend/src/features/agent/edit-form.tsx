@@ -14,6 +14,7 @@ import { scheduleOfWordsQuery, timeZoneOf } from "./schedule-field";
 import { argumentsToSend, valueAt, withValue } from "./edit-values";
 
 const NO_MESSAGES: CodeMessage[] = [];
+const TIMING_FIELDS = ["cron", "interval_seconds"];
 
 interface Props {
   request: RequestItem;
@@ -142,10 +143,10 @@ async function readForm(
 /** The schedule with another timing. Its other values, such as what happens if runs overlap, stay. */
 function withTiming(before: unknown, timing: unknown): unknown {
   if (timing === null) return null;
-  const { cron, interval_seconds, ...others } = (before ?? {}) as JsonRecord;
-  void cron;
-  void interval_seconds;
-  return { ...others, ...(timing as JsonRecord) };
+  const others = Object.entries((before ?? {}) as JsonRecord).filter(
+    ([name]) => !TIMING_FIELDS.includes(name),
+  );
+  return { ...Object.fromEntries(others), ...(timing as JsonRecord) };
 }
 
 function fieldsOf(editable: EditableFields | null): EditField[] {
