@@ -107,7 +107,7 @@ class StrictModel(BaseChatModel):
     chunk_timeout: float
     max_retries: int = MAX_RETRIES
     first_retry_wait: float = 1.0  # seconds; doubled for the second retry
-    is_of_operator: bool = False  # then no admin can change its settings
+    is_of_operator: bool = False  # if true, no admin can change its settings
     _client: Any = PrivateAttr()
     _secrets: tuple[str, ...] = PrivateAttr()
 
