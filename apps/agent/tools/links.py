@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from apps.connectors.models import Connector, CustomSource
+from apps.connectors.models import CUSTOM_PREFIX, Connector, CustomSource
 from apps.pipelines.models import Pipeline
 
 SHORT_ID_LENGTH = 6
@@ -39,4 +39,9 @@ def source_link(source: CustomSource) -> Link:
 
 
 def connector_label(connector: Connector) -> str:
-    return f"{connector.name} ({connector.kind})"
+    return f"{connector.name} ({kind_label(connector.kind)})"
+
+
+def kind_label(kind: str) -> str:
+    """Return the kind as a card shows it. The kind of a custom source contains its id, which says nothing to a person."""
+    return "custom source" if kind.startswith(CUSTOM_PREFIX) else kind

@@ -55,6 +55,7 @@ export const queryKeys = {
   sources: {
     all: ["sources"],
     cookbook: ["sources", "cookbook"],
+    lists: ["sources", "list"],
     list: (filter: object) => ["sources", "list", filter] as const,
     report: (code: string) => ["sources", "report", code] as const,
     one: (id: string) => ["sources", "one", id] as const,

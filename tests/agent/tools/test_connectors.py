@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.agent.tools.links import connector_label
 from apps.connectors import engine
 from apps.connectors.models import Connector, CustomSource
 from apps.orgs.exceptions import Invalid
@@ -193,3 +194,14 @@ def test_words_that_are_no_schedule_are_answered_with_examples(world: World) -> 
 
     assert error_code(answer) == "invalid"
     assert "every 6 hours" in answer.summary
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("postgres", "Shop (postgres)"),
+        ("custom-01a224dc-71a7-73fc-a417-ade759522c1d", "Shop (custom source)"),
+    ],
+)
+def test_cards_name_the_kind_of_a_connector_without_an_id(kind: str, label: str) -> None:
+    assert connector_label(Connector(name="Shop", kind=kind)) == label

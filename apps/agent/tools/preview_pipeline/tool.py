@@ -7,7 +7,7 @@ from functools import partial
 from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import without_repetition
-from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.links import kind_label, pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
 from apps.agent.tools.record_values import hide_values
 from apps.connectors.engine import Preview
@@ -39,7 +39,7 @@ def show(context: ToolContext, arguments: PreviewPipeline) -> Card:
     perform(context, arguments)  # checks the permission; the call itself is not made
     facts = (
         ("Pipeline", pipeline.name),
-        ("Source", f"{pipeline.source_kind}, stream {pipeline.stream}"),
+        ("Source", f"{kind_label(pipeline.source_kind)}, stream {pipeline.stream}"),
         ("Records", f"up to {arguments.max_records}"),
         ("Language model", VALUES_SENT if context.values_allowed else VALUES_NOT_SENT),
         ("Note", NOTE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
-from apps.agent.tools.links import run_link
+from apps.agent.tools.links import kind_label, run_link
 from apps.agent.tools.mode_words import describe_write_mode
 from apps.agent.tools.run_pipeline.arguments import RunPipeline
 from apps.orgs.roles import Permission
@@ -36,7 +36,7 @@ def show(context: ToolContext, arguments: RunPipeline) -> Card:
 def _facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
     stream = versions.current_definition(context.org, pipeline).stream
     return (
-        ("Source", f"{pipeline.source_kind}, stream {pipeline.stream}"),
+        ("Source", f"{kind_label(pipeline.source_kind)}, stream {pipeline.stream}"),
         ("Destination", pipeline.destination_kind),
         ("Table", str(stream["table"])),
         ("Write mode", describe_write_mode(stream)),

@@ -1,4 +1,4 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer, useState } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
@@ -39,20 +39,24 @@ export function useConversation(id: string): LiveConversation {
         const body: unknown = JSON.parse(data);
         if (kind === "conversation") return receive({ snapshot: body as Conversation });
         receive({ event: { number: Number(number), kind, body: body as ConversationEvent["body"] } });
-        if (kind === "tool_result") refreshLists();
+        if (kind === "tool_result") refreshLists(client);
         if (kind === "done") void client.invalidateQueries({ queryKey: queryKeys.conversations });
       },
     }).catch((refusal: unknown) => setError(refusal));
     return () => abort.abort();
-
-    /** A tool may have changed what the open page shows. */
-    function refreshLists() {
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
-    }
   }, [client, id, visible]);
 
   return { conversation, streamState, error };
+}
+
+/**
+ * Fetches again what a tool may have changed on the open page. An open source is left as it is, because the user may have
+ * changed its code.
+ */
+export function refreshLists(client: QueryClient): void {
+  void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+  void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
+  void client.invalidateQueries({ queryKey: queryKeys.sources.lists });
 }
 
 function reduce(conversation: Conversation | null, received: Received): Conversation | null {

@@ -14,7 +14,7 @@ export function RouteLine({
   return (
     <span className="flex max-w-full min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
       <span className="truncate">
-        {source}
+        {kindInWords(source)}
         {stream && <span className="text-faint max-sm:hidden"> · {stream}</span>}
       </span>
       <ArrowIcon
@@ -28,6 +28,11 @@ export function RouteLine({
       <span className="truncate">{destination}</span>
     </span>
   );
+}
+
+/** The kind of a custom source contains its id, which says nothing to a person. */
+function kindInWords(kind: string): string {
+  return kind.startsWith("custom-") ? "custom source" : kind;
 }
 
 export function Tag({ children }: { children: string }) {
