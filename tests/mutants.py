@@ -693,6 +693,13 @@ MUTANTS = [
         MATRIX,
     ),
     Mutant(
+        "an explanation names connectors that a key for one domain cannot see",
+        "apps/runs/explaining/changes.py",
+        "    rows = connectors(facts.org, facts.by).filter(",
+        "    rows = connectors(facts.org, facts.by).model.objects.for_org(facts.org).filter(",
+        "tests/agent/tools/test_explanations.py -k outside",
+    ),
+    Mutant(
         "a key for one domain sees the runs of other domains",
         "apps/runs/visibility.py",
         "    return rows.filter(pipeline__domain_id=by.only_domain)",

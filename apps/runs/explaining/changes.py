@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from apps.connectors.models import Connector
+from apps.connectors.services import connectors
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
 from apps.pipelines.history import services as history
@@ -105,9 +105,10 @@ def _value_text(value: object) -> str:
 
 
 def _connector_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
+    """Yield the changes of the pipeline's connectors that the principal can see."""
     pipeline = facts.pipeline
     ids = [pipeline.source_connector_id, pipeline.destination_connector_id]
-    rows = Connector.objects.for_org(facts.org).filter(
+    rows = connectors(facts.org, facts.by).filter(
         pk__in=[pk for pk in ids if pk],
         created_at__lte=period.since,
         updated_at__gt=period.since,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from apps.connectors.models import Connector
+from apps.orgs.models import Domain
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.pipelines import services
-from apps.pipelines.models import Schedule
+from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.schedules import services as schedules
+from apps.runs.explaining import services as explaining
 from apps.runs.models import Attempt, Run, Status
 from tests.agent.tools.runs import TIMEOUT, end_run, ended_run, line, start_run, write_log
-from tests.agent.tools.use import card, error_code, use
-from tests.world import World, make_pipeline
+from tests.agent.tools.use import card, context_of, error_code, use
+from tests.world import World, make_connector, make_pipeline
 
 RATE_LIMIT = {
     "failure_class": "rate_limit",
@@ -293,3 +297,28 @@ def change_table(world: World, pipeline: Any, table: str) -> None:
     with world.scope():
         changes: Any = {"config": {"streams": [{"table": table}]}}
         services.update(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes=changes)
+
+
+def test_a_program_of_one_domain_is_not_told_about_connectors_outside_of_it(world: World) -> None:
+    source = make_connector(world, name="Shop database", kind="dummy")
+    target = make_connector(world, name="Lake", role="destination", kind="logger")
+    config = {
+        "source": {"connector_id": str(source.pk)},
+        "streams": [{"stream": "generated"}],
+        "destination": {"connector_id": str(target.pk)},
+    }
+    pipeline = make_pipeline(world, config=config)
+    with world.scope():
+        domain = Domain.unscoped.create(org=world.org, name="Sales")
+        Pipeline.objects.for_org(world.org).update(domain=domain)
+        Connector.objects.for_org(world.org).filter(pk=target.pk).update(domain=domain)
+        Connector.objects.for_org(world.org).update(updated_at=timezone.now())
+        by = context_of(world).by
+        everyone = explaining.explain(org=world.org, by=by, pipeline_id=pipeline.pk)
+        limited = replace(by, only_domain=domain.pk)
+        program = explaining.explain(org=world.org, by=limited, pipeline_id=pipeline.pk)
+
+    assert "Shop database" in str(everyone.run().evidence)
+    told = str(program.run().evidence)
+    assert "Lake" in told
+    assert "Shop database" not in told
