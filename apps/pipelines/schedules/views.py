@@ -31,7 +31,6 @@ TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
     "timezone": "Europe/Paris",
 }
-MANUAL = "Manual"
 PAUSED_EXAMPLE = {
     **examples.SCHEDULE,
     "paused_at": "2026-11-22T10:00:00Z",
@@ -134,7 +133,7 @@ class ScheduleOfWords(OrgView):
         data = data_of(WordsRequest, request)
         plan = english.read_words(data["words"], data.get("timezone"))
         if plan is None:
-            return Response({"schedule": None, "in_words": MANUAL, "times": []})
+            return Response({"schedule": None, "in_words": words.MANUAL, "times": []})
         timing = {"cron": plan.cron} if plan.cron else {"interval_seconds": plan.interval_seconds}
         return Response(
             {

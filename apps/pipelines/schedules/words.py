@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from apps.pipelines.schedules.times import ScheduleLike
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MANUAL = "Manual"  # instead of a schedule, if there is none
 UNITS = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 

@@ -20,7 +20,6 @@ from apps.runs.snapshots import RunSnapshot
 
 MAX_CHANGES = 5
 MAX_VALUE = 80  # characters of a value
-MANUAL = "Manual"  # the dashboard's word for no schedule
 ACTIONS_IN_WORDS = {
     "pipeline.update": "was changed",
     "pipeline.restore": "was set to an earlier version",
@@ -156,7 +155,7 @@ def _audited_changes(changes: dict[str, Any]) -> str:
 
 
 def _audited_change(field: str, before: object, after: object) -> str:
-    """Return a schedule in words, and of other objects only the values in them that differ."""
+    """Return the change of a field. A schedule is in words; of other objects only the values that differ are shown."""
     if field == "schedule":
         old, new = _schedule_in_words(before), _schedule_in_words(after)
         if old != new:
@@ -166,4 +165,4 @@ def _audited_change(field: str, before: object, after: object) -> str:
 
 def _schedule_in_words(schedule: object) -> str:
     plan, _errors = plans.parse_plan(schedule)
-    return words.describe(plan) if plan else MANUAL
+    return words.describe(plan) if plan else words.MANUAL

@@ -23,7 +23,6 @@ PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts"
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
 SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
 TIMING_FIELDS = ("schedule", "schedule.cron", "schedule.interval_seconds", "schedule.timezone")
-MANUAL = "Manual"  # the dashboard's word for no schedule
 NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
 RUN_NOT_ENDED = "A run has not ended yet. It keeps the settings with which it was started."
 NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
@@ -70,7 +69,7 @@ def _shown(
     others = [c for c in changes if not (has_other_times and c["field"] in TIMING_FIELDS)]
     shown = shown_changes(context, others)
     if has_other_times:
-        before, after = schedule_before or MANUAL, schedule_after or MANUAL
+        before, after = schedule_before or words.MANUAL, schedule_after or words.MANUAL
         shown.insert(0, {"field": "schedule", "before": before, "after": after})
     return tuple(shown)
 
