@@ -91,7 +91,7 @@ BUDGET_USED_UP = ModelFailure(
     "Ask an admin to raise the monthly tokens in Settings, Language model, or wait for the next month.",
 )
 
-# What only somebody can correct who may change the settings of the model.
+# The failures that only a person who may change the settings of the model can correct.
 CODES_OF_SETTINGS = frozenset(
     failure.code for failure in (AUTH, NOT_FOUND, REJECTED, HOST_REFUSED, REDIRECTED, COMPRESSED)
 )
