@@ -471,3 +471,11 @@ def test_a_text_of_20_000_characters_is_read_at_once(part: str) -> None:
     began = perf_counter()
     read_request(text)
     assert perf_counter() - began < 1
+
+
+def test_a_list_names_a_custom_source_without_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {**talk.PIPELINES[0], "source_kind": talk.OWN_KIND}
+    monkeypatch.setattr(talk, "PIPELINES", [own])
+    shown = Talk().ask("list pipelines").said
+    assert "flights from custom source to parquet" in shown
+    assert "custom-" not in shown

@@ -9,6 +9,7 @@ from apps.agent.guided import vocabulary
 from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import ListObjects
 from apps.agent.guided.turns import Turn
+from apps.agent.tools.links import kind_label
 
 SHOWN = 20  # rows in a text
 
@@ -33,7 +34,8 @@ def _pipelines(turn: Turn, request: ListObjects) -> str:
 def _pipeline_line(row: dict[str, Any]) -> str:
     state = "enabled" if row["enabled"] else "disabled"
     last = f"last run {row['last_run_status']}" if row.get("last_run_status") else "no runs yet"
-    return f"**{row['name']}**: {row['stream']} from {row['source_kind']} to {row['destination_kind']}, {state}, {last}"
+    source = kind_label(str(row["source_kind"]))
+    return f"**{row['name']}**: {row['stream']} from {source} to {row['destination_kind']}, {state}, {last}"
 
 
 def _runs(turn: Turn, request: ListObjects) -> str:
@@ -61,7 +63,8 @@ def _connectors(turn: Turn, request: ListObjects) -> str:
         arguments["role"] = role
     answer = turn.read("list_connectors", arguments)
     lines = [
-        f"**{row['name']}** ({row['kind']}, {row['role']})" for row in answer.rows("connectors")
+        f"**{row['name']}** ({kind_label(str(row['kind']))}, {row['role']})"
+        for row in answer.rows("connectors")
     ]
     return _text(lines, answer.count, role or "connector")
 

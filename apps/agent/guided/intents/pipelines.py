@@ -9,6 +9,7 @@ from typing import Any
 from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import ChangeState, Rename, ShowPipeline
 from apps.agent.guided.turns import Turn
+from apps.agent.tools.links import kind_label
 from apps.json import JsonObject
 from apps.pipelines.schedules import words
 
@@ -127,7 +128,7 @@ def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
     state = "enabled" if detail["enabled"] else "disabled"
     lines = [
         f"**{detail['name']}** is {state}.",
-        f"- Reads {detail['stream']} from {detail['source_kind']} and writes to {detail['destination_kind']}.",
+        f"- Reads {detail['stream']} from {kind_label(str(detail['source_kind']))} and writes to {detail['destination_kind']}.",
         f"- Schedule: {detail['schedule_in_words']}",
     ]
     if times := detail.get("next_times"):
