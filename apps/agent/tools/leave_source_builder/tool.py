@@ -10,7 +10,7 @@ from apps.orgs.roles import Permission
 
 def perform(context: ToolContext, arguments: LeaveSourceBuilder) -> Answer:
     context.by.require(Permission.AGENT_USE)
-    return Answer({"graph": Graph.MAIN.value}, "The main agent goes on.")
+    return Answer({"graph": Graph.MAIN.value}, "The work on the custom source has ended.")
 
 
 TOOL = Tool(

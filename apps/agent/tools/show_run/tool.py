@@ -24,7 +24,9 @@ def perform(context: ToolContext, arguments: ShowRun) -> Answer:
         "failure": _failure(context, run["failure"]),
         "attempts": [_attempt(context, attempt) for attempt in run["attempts"][-MAX_ATTEMPTS:]],
     }
-    summary = f"The run {short_id(run['id'])} of {run['pipeline']['name']} is {run['status']}."
+    summary = (
+        f"Status of the run {short_id(run['id'])} of {run['pipeline']['name']}: {run['status']}."
+    )
     link = run_link(run["id"])
     return Answer(content, summary, links=(link,), foreign_fields=FOREIGN_FIELDS)
 

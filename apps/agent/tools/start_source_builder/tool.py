@@ -10,7 +10,9 @@ from apps.orgs.roles import Permission
 
 def perform(context: ToolContext, arguments: StartSourceBuilder) -> Answer:
     context.by.require(Permission.CUSTOM_SOURCES_EDIT)
-    return Answer({"graph": Graph.SOURCE_BUILDER.value}, "The source builder goes on.")
+    return Answer(
+        {"graph": Graph.SOURCE_BUILDER.value}, "From now on, a custom source is built step by step."
+    )
 
 
 TOOL = Tool(
