@@ -19,9 +19,8 @@ from apps.agent.turns import queue
 
 T = TypeVar("T")
 
-WAIT_OF_ORG = (
-    1.0  # seconds until a turn is tried again whose org has too many turns in this process
-)
+# Seconds until a turn is tried again whose org has too many turns in this process.
+WAIT_OF_ORG = 1.0
 _turns_of_org: Counter[UUID] = Counter()
 _turns_lock = threading.Lock()
 
