@@ -207,7 +207,7 @@ MUTANTS = [
     Mutant(
         "an approval is shown as approved only although its call has failed",
         "apps/agent/turns/calls.py",
-        "[] if answer.ok else _failed_approvals(turn, call)",
+        "[] if answer.ok else _mark_approvals_failed(turn, call)",
         "[]",
         AGENT,
     ),
@@ -264,8 +264,8 @@ MUTANTS = [
     Mutant(
         "one org uses all turns of a worker",
         "apps/agent/turns/loop.py",
-        "_turns_of_org[org_id] < settings.AGENT_ORG_TURNS_PER_WORKER",
-        "_turns_of_org[org_id] < 1000",
+        "own < settings.AGENT_ORG_TURNS_PER_WORKER and not (own and is_busy)",
+        "True",
         "tests/agent/limits/test_fairness.py",
     ),
     Mutant(

@@ -83,7 +83,7 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
         return int(cursor.fetchall()[-1][0])
 
 
-def statement_after(
+def statement_with_events(
     queries: Statement, subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]
 ) -> Statement:
     """Return a statement that runs the queries in its WITH clause, and stores and announces the events.

@@ -245,7 +245,7 @@ def test_a_worker_that_has_lost_the_lease_writes_nothing(waiting: Talk) -> None:
         with pytest.raises(TurnLeaseLost):
             store_token(first, meter)
     with pytest.raises(TurnLeaseLost):
-        tokens.count(first, Meter(1, 1))
+        tokens.count_tokens(first, Meter(1, 1))
     assert waiting.events() == before
     assert waiting.row().input_tokens == 0
     store_token(second, Meter(1, 1))

@@ -77,13 +77,17 @@ def _budget(row: Any) -> Budget:
 
 def record(org_id: UUID, *, input_tokens: int, output_tokens: int) -> None:
     """Add tokens to this month. Call it inside the org's scope."""
-    statement = usage(org_id, input_tokens, output_tokens)
+    statement = add_usage_statement(org_id, input_tokens, output_tokens)
     with connection.cursor() as cursor:
         cursor.execute(statement.text, statement.values)
 
 
-def usage(org_id: UUID, input_tokens: int, output_tokens: int, *, source: str = "") -> Statement:
-    """Return the statement that adds tokens to this month. `source` may be a FROM clause with one row or none."""
+def add_usage_statement(
+    org_id: UUID, input_tokens: int, output_tokens: int, *, source: str = ""
+) -> Statement:
+    """Return the statement that adds tokens to this month. With a FROM clause as `source`, nothing
+    is added if the clause finds no row.
+    """
     values = {
         "usage": new_id(),
         "org": org_id,

@@ -59,27 +59,27 @@ def record(org_id: UUID, conversation_id: UUID, *new_events: NewEvent) -> int:
     return events.publish(CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events)
 
 
-def record_after(
+def change_and_record(
     queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
 ) -> None:
     """Change a row and store events with one statement. Raises LookupError if the row was not found.
 
-    The queries change the row, see `statement_after`. They may use %(org)s, and %(key)s for the conversation.
+    The queries change the row, see `statement_with_events`. They may use %(org)s, and %(key)s for the conversation.
     """
-    statement = statement_after(queries, org_id, conversation_id, *new_events)
+    statement = statement_with_events(queries, org_id, conversation_id, *new_events)
     with connection.cursor() as cursor:
         cursor.execute(statement.text, statement.values)
         if cursor.fetchone() is None:
             raise LookupError("the row was not found, so no event was stored")
 
 
-def statement_after(
+def statement_with_events(
     queries: Statement, org_id: UUID, conversation_id: UUID, *new_events: NewEvent
 ) -> Statement:
     """Return a statement that runs the queries, and stores the events if the query `allowed` finds a row."""
     from apps.agent.conversations.feed import CONVERSATION
 
-    return events.statement_after(
+    return events.statement_with_events(
         queries, CONVERSATION, org_id=org_id, key=conversation_id, new_events=new_events
     )
 

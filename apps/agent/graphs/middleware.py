@@ -44,9 +44,7 @@ from apps.agent.turns.tokens import TokenWriter
 logger = structlog.get_logger(__name__)
 
 MAX_STEPS = 25  # model calls in one turn
-TOO_MANY_STEPS = (
-    f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller part of it."
-)
+TOO_MANY_STEPS = f"I stopped after {MAX_STEPS} steps without an answer. Ask for a smaller task."
 
 ToolResult = ToolMessage | Command[Any]
 Handler = Callable[[ToolCallRequest], Awaitable[ToolResult]]
@@ -77,8 +75,8 @@ class ThreadState(AgentState[Any]):
 class CallModel(AgentMiddleware[ThreadState, GraphContext]):
     """Calls the org's model, and stores the text of its answer before the tool calls in it are carried out.
 
-    It ends this graph instead after a tool has handed the turn over to the other graph, and after MAX_STEPS calls.
-    This is one middleware, because each has a cost in each call.
+    After a hand-over to the other graph, and after MAX_STEPS calls, it ends this graph instead. All of this is one
+    middleware, because LangChain wraps each middleware around each call.
     """
 
     state_schema = ThreadState
@@ -105,7 +103,7 @@ class CallModel(AgentMiddleware[ThreadState, GraphContext]):
             response = _collect(await handler(request), thread, context.writer)
             await context.writer.flush_with_next_checkpoint()
             return response
-        async with context.spending.count():
+        async with context.spending.count_tokens():
             return _collect(await _ask(request, handler), thread, context.writer)
 
 

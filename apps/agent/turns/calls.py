@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.agent.approvals import closing, digests
-from apps.agent.conversations.events import Kind, new_event, record, record_after
+from apps.agent.conversations.events import Kind, change_and_record, new_event, record
 from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
@@ -61,7 +61,7 @@ BEGIN_CALL = """
 FINISH_CALL = """
     allowed AS (
         UPDATE agent_call SET state = 'finished', ok = %(ok)s, answer = %(answer)s, finished_at = clock_timestamp()
-        WHERE org_id = %(org)s AND conversation_id = %(key)s AND task_id = %(task)s RETURNING id
+        WHERE org_id = %(org)s AND conversation_id = %(key)s AND task_id = %(task)s AND state = 'begun' RETURNING id
     ),"""
 
 
@@ -167,18 +167,21 @@ def _carry_out(
     tool = call.find_tool()
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
-        begun = [_begun_event(turn, call, tool)] if _begin(turn, call) else []
-        if not begun and (given := _earlier_answer(turn, call, tool)) is not None:
-            return given
+        begun_events = [_begun_event(turn, call, tool)] if _begin(turn, call) else []
+        if not begun_events and (earlier := _earlier_answer(turn, call, tool)) is not None:
+            return earlier
         outcome = check_arguments(call) or failure or _perform(turn, call, tool, checked)
         if isinstance(outcome, Answer):
-            return _finish(turn, call, outcome, *begun)
-        record(turn.org_id, turn.conversation_id, *begun)
+            return _finish(turn, call, outcome, *begun_events)
+        record(turn.org_id, turn.conversation_id, *begun_events)
     return _carry_out_slowly(claimed, call, outcome)
 
 
 def _earlier_answer(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> CallAnswer | None:
-    """Return the answer of a call that was begun before, or None if it has to be carried out again."""
+    """Return the answer of a call that was begun before, or None if it has to be carried out again.
+
+    An external call that has not finished is finished with an unknown outcome.
+    """
     calls = Call.objects.for_org(turn.org_id)
     stored = calls.get(conversation_id=turn.conversation_id, task_id=call.task_id)
     if stored.state == CallState.FINISHED:
@@ -223,8 +226,8 @@ def _use_approval(turn: Turn, call: RequestedCall) -> None:
     approval.save(update_fields=["state"])
 
 
-def _failed_approvals(turn: Turn, call: RequestedCall) -> Iterator[NewEvent]:
-    """Mark the approval of a failed call as failed, so that its request is not shown as approved only."""
+def _mark_approvals_failed(turn: Turn, call: RequestedCall) -> Iterator[NewEvent]:
+    """Mark the approvals of a failed call as failed, and yield their events."""
     approved = Approval.objects.for_org(turn.org_id).filter(
         conversation_id=turn.conversation_id,
         task_id=call.task_id,
@@ -275,7 +278,7 @@ def _begun_event(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> New
 def _finish(
     turn: Turn, call: RequestedCall, answer: Answer, *events_before: NewEvent
 ) -> CallAnswer:
-    """Store the answer, and these events before that of the answer."""
+    """Store the answer with its event. `events_before` are stored before it."""
     given = as_text(answer)
     event = new_event(
         Kind.TOOL_RESULT,
@@ -286,9 +289,9 @@ def _finish(
         result=answers.bounded_json(answer.content),
         links=[dict(link) for link in answer.links],
     )
-    failed = [] if answer.ok else _failed_approvals(turn, call)
+    failed = [] if answer.ok else _mark_approvals_failed(turn, call)
     values = {"task": call.task_id, "ok": given.ok, "answer": given.text}
     new_events = [*events_before, *failed, event]
     finish = Statement(FINISH_CALL, values)
-    record_after(finish, turn.org_id, turn.conversation_id, *new_events)
+    change_and_record(finish, turn.org_id, turn.conversation_id, *new_events)
     return given

@@ -13,9 +13,9 @@ from apps.agent.conversations import transcripts
 from apps.agent.conversations.events import (
     ConversationEvent,
     Kind,
+    change_and_record,
     new_event,
     record,
-    record_after,
     stored,
 )
 from apps.agent.models import ApprovalState, Call, CallState, Turn, TurnStatus
@@ -23,10 +23,8 @@ from apps.agent.turns import answers
 from apps.live.events import NewEvent, Statement, dumps
 
 MESSAGE_LENGTH = 2000
-OPEN_STATES = {
-    "open",
-    "running",
-}  # of items of a transcript: a request that waits, and a call that was begun
+# The states of transcript items that have not ended: an open request, and a call that was begun.
+OPEN_STATES = {"open", "running"}
 END_TURN = """
     allowed AS (
         UPDATE agent_turn
@@ -49,7 +47,7 @@ def end(
     """End the turn, with an error event if `code` is set. Call it with the turn's row locked.
 
     Requests that nobody has decided are closed, because nothing would carry out a later decision. `events` are the
-    turn's events if they are known; else they are read.
+    turn's events if they are known; otherwise they are read from the database.
     """
     if events is None:
         events = stored(org_id, turn.conversation_id, first=turn.first_event)
@@ -69,7 +67,7 @@ def end(
         "message": turn.error_message,
         "transcript": dumps(turn.transcript),
     }
-    record_after(Statement(END_TURN, values), org_id, turn.conversation_id, *last_events)
+    change_and_record(Statement(END_TURN, values), org_id, turn.conversation_id, *last_events)
 
 
 def _last_events(

@@ -32,7 +32,9 @@ TAKE_LEASE = f"""
       AND c.org_id = t.org_id AND c.id = t.conversation_id
     RETURNING c.graph, {", ".join(f"t.{field}" for field in TURN_FIELDS)}
 """  # noqa: S608 - as above
-STORE_CHOICE = "UPDATE agent_turn SET model = %s, prompt = %s WHERE org_id = %s AND id = %s"
+STORE_MODEL_AND_PROMPT = (
+    "UPDATE agent_turn SET model = %s, prompt = %s WHERE org_id = %s AND id = %s"
+)
 MODEL_LENGTH = 120  # characters, see models.Turn
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
@@ -91,11 +93,11 @@ def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, 
     return claimed, turn
 
 
-def store_choice(turn: Turn, *, model: str, prompt: str) -> None:
+def store_model_and_prompt(turn: Turn, *, model: str, prompt: str) -> None:
     """Store the language model and the versions of prompts that the turn uses. Call it with the turn's row locked."""
     turn.model, turn.prompt = model[:MODEL_LENGTH], prompt
     with connection.cursor() as cursor:
-        cursor.execute(STORE_CHOICE, [turn.model, turn.prompt, turn.org_id, turn.pk])
+        cursor.execute(STORE_MODEL_AND_PROMPT, [turn.model, turn.prompt, turn.org_id, turn.pk])
 
 
 def locked(claimed: ClaimedTurn) -> Turn:

@@ -19,8 +19,9 @@ from apps.agent.turns import queue
 
 T = TypeVar("T")
 
-# Seconds until a turn is tried again whose org has too many turns in this process.
-WAIT_OF_ORG = 1.0
+# Seconds until a turn is tried again, if too many turns of its org run in this process.
+RETRY_WAIT_OF_ORG = 1.0
+KEPT_FREE = 2  # turns of a process that are kept for orgs without another turn in it
 _turns_of_org: Counter[UUID] = Counter()
 _turns_lock = threading.Lock()
 
@@ -43,20 +44,22 @@ def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:
         if may_run:
             _run_turn(org_id, turn_id, worker)
         else:
-            queue.run_turn(org_id=org_id, turn_id=turn_id, seconds=WAIT_OF_ORG)
+            queue.run_turn(org_id=org_id, turn_id=turn_id, seconds=RETRY_WAIT_OF_ORG)
 
 
 @contextmanager
 def _count_turn(org_id: UUID) -> Iterator[bool]:
-    """Count a turn while it runs, if the org may have one more in this process. Returns whether it may."""
+    """Count a turn while it runs, if the org may have one more in this process. Yields whether it may."""
     with _turns_lock:
-        may_run = _turns_of_org[org_id] < settings.AGENT_ORG_TURNS_PER_WORKER
-        _turns_of_org[org_id] += may_run
+        own, of_all = _turns_of_org[org_id], _turns_of_org.total()
+        is_busy = of_all >= settings.AGENT_TURNS - KEPT_FREE
+        may_run = own < settings.AGENT_ORG_TURNS_PER_WORKER and not (own and is_busy)
+        _turns_of_org[org_id] += int(may_run)
     try:
         yield may_run
     finally:
         with _turns_lock:
-            _turns_of_org[org_id] -= may_run
+            _turns_of_org[org_id] -= int(may_run)
             if not _turns_of_org[org_id]:
                 del _turns_of_org[org_id]
 

@@ -99,7 +99,10 @@ def _config(claimed: ClaimedTurn) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
-    """A claimed turn, its row, and what it uses. `problem` is why it cannot use a model."""
+    """A claimed turn with its row, prompt and model.
+
+    Without a model, `problem` says why; without both, a stop was requested.
+    """
 
     claimed: ClaimedTurn
     turn: Turn
@@ -171,7 +174,7 @@ def _begin(org_id: UUID, turn_id: UUID, worker: str) -> BegunTurn | None:
         except Exception as error:  # `_run_begun` raises it again, after the lease is stored
             return replace(begun, problem=error)
         prompt = prompts.add_version(turn.prompt, begun.prompt)
-        leases.store_choice(turn, model=chosen.label, prompt=prompt)
+        leases.store_model_and_prompt(turn, model=chosen.label, prompt=prompt)
     return _with_model(begun, chosen)
 
 
@@ -184,7 +187,7 @@ def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
 
 
 async def _first_step(begun: BegunTurn, state: StateSnapshot) -> Step:
-    """Return the first step. If the turn is finished already, it has ended."""
+    """Return the first step. Ends the turn if all its steps were taken before."""
     claimed, turn = begun.claimed, begun.turn
     if turn.attempts == 1 and not steps.is_submitted(state, turn):
         return steps.submission(turn, claimed.graph)  # nothing has happened in this turn yet

@@ -17,7 +17,9 @@ from apps.agent.turns.thread_saver import ThreadSaver
 from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 
-MAX_AGE = 1.0  # seconds for which the tokens that other turns have used need not be read again
+BUDGET_MAX_AGE = (
+    1.0  # seconds after which the budget is read again, because other turns use tokens too
+)
 
 
 class Spending:
@@ -31,18 +33,18 @@ class Spending:
         self._read_at = 0.0  # monotonic seconds
 
     @asynccontextmanager
-    async def count(self) -> AsyncIterator[None]:
+    async def count_tokens(self) -> AsyncIterator[None]:
         """Store the tokens of the model calls inside the block, also if they fail or the turn is stopped.
 
-        What the writer has collected is stored in the same statement, which is that of the next checkpoint. Raises
-        ModelFailed if the org has used up its tokens of this month, and TurnLeaseLost.
+        What the writer has collected is stored with the next checkpoint, in one statement. Raises ModelFailed if the
+        org has used up its tokens of this month, and TurnLeaseLost.
         """
         budget = await self._require_tokens()
         with meters.count_tokens() as meter:
             try:
                 yield
             except BaseException:
-                await in_thread(partial(tokens.count, self._claimed, meter))
+                await in_thread(partial(tokens.count_tokens, self._claimed, meter))
                 raise
             await self._writer.flush_with_next_checkpoint(meter)
         used = budget.used + meter.input_tokens + meter.output_tokens
@@ -50,7 +52,7 @@ class Spending:
 
     async def _require_tokens(self) -> Budget:
         """Return the budget. It is read over the turn's own connection, which has the scope of the org."""
-        if self._budget is None or time.monotonic() - self._read_at > MAX_AGE:
+        if self._budget is None or time.monotonic() - self._read_at > BUDGET_MAX_AGE:
             self._budget = await budgets.read(self._saver.connection, self._claimed.org_id)
             self._read_at = time.monotonic()
         if self._budget.is_used_up:

@@ -44,7 +44,7 @@ async def _notes(
     prompt = prompts.load_summary()
     await in_thread(partial(_store_version, context.claimed, prompt))
     readable = limits.history + limits.answers
-    async with context.spending.count():
+    async with context.spending.count_tokens():
         return await summaries.write(context.model, prompt.text, notes, messages, readable)
 
 

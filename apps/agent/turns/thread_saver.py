@@ -4,9 +4,9 @@ LangGraph's own saver reads the whole thread several times in a turn, and needs 
 each checkpoint. This one uses the same tables. It remembers the newest checkpoint, because the holder of the
 conversation's lock is the only one who writes (`turns.checkpoints`).
 
-What the next checkpoint replaces is held back until it is there: the checkpoint of a bare input, and what a task has
-returned. If the process stops before, this is done again without an effect: the message is submitted again, and a tool
-call has its stored answer (`turns.calls`). What a task pauses for is stored at once.
+The checkpoint of a bare input and the results of tasks are held back until the next checkpoint replaces them. If the
+process stops before, the work is repeated without a second effect: the message is submitted again, and a tool call has
+its stored answer (`turns.calls`). What a task pauses for is stored at once.
 """
 
 from __future__ import annotations
@@ -53,19 +53,20 @@ PUT_BLOBS = """
         ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
     ),"""
 BLOB = "(%(channel_{i})s, %(version_{i})s, %(type_{i})s, %(blob_{i})s::bytea)"
-ALWAYS = "allowed AS (SELECT),"
+ALWAYS_ALLOWED = "allowed AS (SELECT),"
 PUT_WRITES = """
 INSERT INTO checkpoint_writes
     (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
 VALUES {rows}
 ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
-KEEP = "DO NOTHING"
-REPLACE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+KEEP_EXISTING = "DO NOTHING"
+OVERWRITE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 INLINE_TYPES = (str, int, float, bool, type(None))  # stored in the checkpoint, not as a blob
 
 Row = Sequence[Any]  # a row of one of LangGraph's tables
-NOTHING = Statement("", {})
-Companion = Callable[[Statement], Statement]  # returns a statement that makes these queries too
+NO_QUERIES = Statement("", {})
+# Adds the queries of a checkpoint to another statement.
+MakeStatement = Callable[[Statement], Statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ class Newest:
         writes = [(task, channel, load(value)) for (task, _), (_, channel, value) in ordered]
         return copied._replace(pending_writes=writes)
 
-    def add(self, rows: Sequence[Row], *, replace: bool) -> None:
+    def add(self, rows: Sequence[Row], *, overwrites: bool) -> None:
         """Add rows of `checkpoint_writes`."""
         for _, _, _, task_id, task_path, number, channel, kind, blob in rows:
-            if replace or (task_id, number) not in self.writes:
+            if overwrites or (task_id, number) not in self.writes:
                 self.writes[task_id, number] = task_path, channel, Dumped(kind, blob)
 
 
@@ -122,7 +123,7 @@ class CheckpointRows:
     metadata: Mapping[str, Any]
     blobs: Sequence[Row]
 
-    def replacing(self, held: CheckpointRows | None) -> CheckpointRows:
+    def with_values_of(self, held: CheckpointRows | None) -> CheckpointRows:
         """Return these rows with the values of the held checkpoint, if that is the parent. It is then not needed."""
         if held is None or held.checkpoint_id != self.parent_id:
             return self
@@ -162,7 +163,7 @@ class ThreadSaver(AsyncPostgresSaver):
         self._is_known = False  # whether `_newest` is what the database has, with what is held back
         self._held_checkpoint: CheckpointRows | None = None
         self._held_writes: list[Row] = []
-        self._companion: Companion | None = None
+        self._make_statement: MakeStatement | None = None
         self._connection = connection
         self._is_detached = False
 
@@ -209,7 +210,7 @@ class ThreadSaver(AsyncPostgresSaver):
             {**checkpoint, "channel_values": inline},
             get_serializable_checkpoint_metadata(config, metadata),
             self._dump_blobs(thread, namespace, blobs, versions),
-        ).replacing(self._held_checkpoint)
+        ).with_values_of(self._held_checkpoint)
         if metadata.get("source") == "input" and not namespace:
             await self.store_held()
             self._held_checkpoint = rows
@@ -219,35 +220,35 @@ class ThreadSaver(AsyncPostgresSaver):
             self._remember(rows, checkpoint, {**self._dumped(blobs, rows.blobs), **inline})
         return _place_of(thread, namespace, checkpoint["id"])
 
-    async def store_with_next_checkpoint(self, companion: Companion) -> None:
-        """Store something else together with the next checkpoint, with one statement.
+    async def store_with_next_checkpoint(self, make_statement: MakeStatement) -> None:
+        """Store the next checkpoint and something else with one statement.
 
-        It returns a row if it was allowed to store; else TurnLeaseLost is raised, and the checkpoint is not stored.
+        If this statement returns no row, neither is stored, and TurnLeaseLost is raised.
         """
-        await self._put_companion(NOTHING)
-        self._companion = companion
+        await self._put_together(NO_QUERIES)
+        self._make_statement = make_statement
 
     async def _put(self, rows: CheckpointRows, *, replaced: str | None) -> None:
         """Store a checkpoint. What was held back of the checkpoint that it replaces is not needed any more."""
         self._held_checkpoint = None
         self._held_writes = [row for row in self._held_writes if row[2] != replaced]
-        if self._companion is None:
+        if self._make_statement is None:
             await self._put_alone(rows)
         else:
-            await self._put_companion(rows.queries())
+            await self._put_together(rows.queries())
 
     async def _put_alone(self, rows: CheckpointRows) -> None:
         queries = rows.queries()
         await self._execute(
-            f"WITH {ALWAYS} {queries.text.removesuffix(',')} SELECT", queries.values
+            f"WITH {ALWAYS_ALLOWED} {queries.text.removesuffix(',')} SELECT", queries.values
         )
 
-    async def _put_companion(self, queries: Statement) -> None:
-        companion, self._companion = self._companion, None
-        if companion is None:
+    async def _put_together(self, queries: Statement) -> None:
+        make_statement, self._make_statement = self._make_statement, None
+        if make_statement is None:
             return
         async with self._cursor() as cursor:
-            statement = companion(queries)
+            statement = make_statement(queries)
             await cursor.execute(statement.text, statement.values)
             if await cursor.fetchone() is None:
                 raise TurnLeaseLost
@@ -276,14 +277,14 @@ class ThreadSaver(AsyncPostgresSaver):
         are_special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         if are_special or namespace:
             await self.store_held()
-            await self._put_writes(rows, REPLACE if are_special else KEEP)
+            await self._put_writes(rows, OVERWRITE if are_special else KEEP_EXISTING)
         else:
             self._held_writes += rows
         newest = self._newest
         if newest is None or newest.is_read:
             self._is_known = False
         elif not namespace and newest.checkpoint.checkpoint["id"] == checkpoint:
-            newest.add(rows, replace=are_special)
+            newest.add(rows, overwrites=are_special)
 
     async def _put_writes(self, rows: Sequence[Row], on_conflict: str) -> None:
         if rows:
@@ -295,8 +296,8 @@ class ThreadSaver(AsyncPostgresSaver):
         writes, self._held_writes = self._held_writes, []
         if checkpoint is not None:
             await self._put_alone(checkpoint)
-        await self._put_companion(NOTHING)
-        await self._put_writes(writes, KEEP)
+        await self._put_together(NO_QUERIES)
+        await self._put_writes(writes, KEEP_EXISTING)
 
     def _load(self, value: Dumped) -> Any:
         return self.serde.loads_typed((value.kind, value.blob))

@@ -21,19 +21,20 @@ from apps.agent.conversations.events import (
     StoredEvent,
     new_event,
     record,
-    statement_after,
+    statement_with_events,
     stored,
 )
 from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.models import Turn
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.thread_saver import NOTHING, ThreadSaver
+from apps.agent.turns.thread_saver import NO_QUERIES, ThreadSaver
 from apps.live.events import NewEvent, Statement
 from apps.orgs.walls.scope import org_scope
 
 INTERVAL = 0.04  # seconds between two commits
 FIRST_WAIT = 0.005  # seconds until the first token is stored, together with others that arrive at the same time
 
+# Finds the turn only while this worker holds its lease.
 ALLOWED = """
     allowed AS MATERIALIZED (
         SELECT id FROM agent_turn WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s FOR UPDATE
@@ -89,8 +90,8 @@ class TokenWriter:
         async with self._lock:
             events = self._take_events()
             if events or (meter is not None and meter.is_used):
-                companion = partial(_statement, self._claimed, events, meter)
-                await self._saver.store_with_next_checkpoint(companion)
+                make_statement = partial(_statement, self._claimed, events, meter)
+                await self._saver.store_with_next_checkpoint(make_statement)
 
     async def _store_collected(self) -> None:
         async with self._lock:
@@ -99,7 +100,7 @@ class TokenWriter:
                 await self._store(events)
 
     async def _store(self, events: Sequence[NewEvent]) -> None:
-        statement = _statement(self._claimed, events, None, NOTHING)
+        statement = _statement(self._claimed, events, None, NO_QUERIES)
         cursor = await self._saver.connection.execute(statement.text, statement.values)
         if await cursor.fetchone() is None:
             raise TurnLeaseLost
@@ -123,11 +124,11 @@ class TokenWriter:
             self._failure = error
 
 
-def count(claimed: ClaimedTurn, meter: Meter) -> None:
+def count_tokens(claimed: ClaimedTurn, meter: Meter) -> None:
     """Add the tokens of the meter to the turn and to the month, over a connection of Django. Raises TurnLeaseLost."""
     if not meter.is_used:
         return
-    statement = _statement(claimed, [], meter, NOTHING)
+    statement = _statement(claimed, [], meter, NO_QUERIES)
     with org_scope(claimed.org_id), django_connection.cursor() as cursor:
         cursor.execute(statement.text, statement.values)
         if cursor.fetchone() is None:
@@ -135,21 +136,24 @@ def count(claimed: ClaimedTurn, meter: Meter) -> None:
 
 
 def _statement(
-    claimed: ClaimedTurn, events: Sequence[NewEvent], meter: Meter | None, others: Statement
+    claimed: ClaimedTurn, events: Sequence[NewEvent], meter: Meter | None, other_queries: Statement
 ) -> Statement:
-    """Return the statement that stores events, counts tokens, and makes other queries. It returns a row if it may."""
+    """Return the statement that stores events, counts tokens, and makes other queries.
+
+    It returns a row if the worker still holds the lease of the turn.
+    """
     lease = {"org": claimed.org_id, "turn": claimed.turn_id, "lease": claimed.lease}
-    queries = Statement(ALLOWED, lease) + others
+    queries = Statement(ALLOWED, lease) + other_queries
     if meter is not None and meter.is_used:
-        queries += _count(claimed, meter)
+        queries += _counting_queries(claimed, meter)
     if events:
-        return statement_after(queries, claimed.org_id, claimed.conversation_id, *events)
+        return statement_with_events(queries, claimed.org_id, claimed.conversation_id, *events)
     text = f"WITH {queries.text.removesuffix(',')} SELECT id FROM allowed"  # noqa: S608 - our own text; values are parameters
     return Statement(text, queries.values)
 
 
-def _count(claimed: ClaimedTurn, meter: Meter) -> Statement:
-    spent = budgets.usage(
+def _counting_queries(claimed: ClaimedTurn, meter: Meter) -> Statement:
+    spent = budgets.add_usage_statement(
         claimed.org_id, meter.input_tokens, meter.output_tokens, source="FROM allowed"
     )
     return Statement(f"{COUNT_TOKENS} spent AS ({spent.text}),", spent.values)
@@ -182,7 +186,7 @@ def _missing_events(
     *,
     discard: bool,
 ) -> Iterator[NewEvent]:
-    shown_texts = _texts(events)
+    shown_texts = _texts_by_message(events)
     for message, text in answers_of_turn.items():
         shown = shown_texts.get(message, "")
         if not text.startswith(shown):
@@ -196,7 +200,7 @@ def _missing_events(
                 yield new_event(Kind.MESSAGE_DISCARDED, turn.number, message=message)
 
 
-def _texts(events: Sequence[StoredEvent]) -> dict[str, str]:
+def _texts_by_message(events: Sequence[StoredEvent]) -> dict[str, str]:
     """Return {message id: text} of the token events, without discarded messages."""
     texts: dict[str, str] = {}
     for event in events:

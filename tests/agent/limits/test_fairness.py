@@ -51,6 +51,21 @@ def send_to_slow_model(world: World, server: WireServer) -> list[Talk]:
     return talks
 
 
+def test_a_third_org_is_answered_while_two_orgs_wait_for_slow_models(
+    greedy: World, committed_db: None, other: World
+) -> None:
+    second = make_world("Second")
+    with wire_server([HANGING]) as server, wire_server([HANGING]) as second_server:
+        send_to_slow_model(greedy, server)
+        choose(second, second_server, Provider.OPENAI_COMPATIBLE)
+        waiting = [begin(second, "Wait.") for _ in range(5)]
+        waiting[0].wait_for(lambda _: len(second_server.requests) >= 2)
+        talk = begin(other, "Which pipelines are there?")
+        talk.wait_for(lambda talk: talk.turn()["status"] == "done", PROMPTLY)
+        used = len(server.requests) + len(second_server.requests)
+        assert used == settings.AGENT_TURNS - 2, "the models still hang"
+
+
 def statuses(world: World) -> Counter[Any]:
     with world.scope():
         return Counter(Turn.objects.for_org(world.org).values_list("status", flat=True))
