@@ -108,6 +108,12 @@ def test_words_that_are_no_schedule_are_refused_with_examples(world: World) -> N
     assert "weekdays at 7:30 in Berlin" in answer.json()["errors"][0]["message"]
 
 
+def test_an_unknown_time_zone_of_words_names_the_field_that_was_sent(world: World) -> None:
+    body = {"words": "daily at 6", "timezone": "Mars/Olympus"}
+    answer = world.client().post("/api/v1/schedules/words", body)
+    assert error_codes(answer) == {"timezone": "unknown"}
+
+
 def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:
     client = world.client(Role.VIEWER)
 

@@ -65,11 +65,16 @@ def parse_words_in_zone(text: str, zone: str | None) -> Plan | None:
 
 
 def read_words(text: str, zone: str | None) -> Plan | None:
-    """Return the schedule of a request, or None for "by hand". Raises Invalid for the field `words`."""
+    """Return the schedule of a request, or None for "by hand". Raises Invalid for the fields `words` and `timezone`."""
     try:
         return parse_words_in_zone(text, zone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("words", str(error), "invalid")]) from None
+    except Invalid as invalid:
+        errors = invalid.errors
+        raise Invalid(
+            [(field.removeprefix("schedule."), text, code) for field, text, code in errors]
+        ) from None
 
 
 def find_schedule(text: str) -> ScheduleWords | None:
