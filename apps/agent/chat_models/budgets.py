@@ -85,8 +85,9 @@ def record(org_id: UUID, *, input_tokens: int, output_tokens: int) -> None:
 def add_usage_statement(
     org_id: UUID, input_tokens: int, output_tokens: int, *, source: str = ""
 ) -> Statement:
-    """Return the statement that adds tokens to this month. With a FROM clause as `source`, nothing
-    is added if the clause finds no row.
+    """Return the statement that adds tokens to this month.
+
+    With a FROM clause as `source`, nothing is added if the clause finds no row.
     """
     values = {
         "usage": new_id(),

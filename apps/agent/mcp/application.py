@@ -150,9 +150,8 @@ async def _read_body(receive: Receive) -> Receive:
             async with asyncio.timeout(settings.BODY_WAIT):
                 message = await receive()
         except TimeoutError:
-            raise replace(
-                BODY_TOO_SLOW
-            ) from None  # a new exception, because a raised one stores its traceback
+            # A new exception each time, because a raised one stores its traceback.
+            raise replace(BODY_TOO_SLOW) from None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > settings.API_BODY_LIMIT:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import httpx
 import pytest
 
+from apps.agent.mcp import application
 from apps.agent.tools import registry
 from apps.agent.tools.base import Effect, Level
 from apps.orgs.roles import Permission, Role
+from apps.web.problems import BODY_TOO_LARGE, Problem
 from tests.agent.mcp.programs import ERAS, call, list_tools, make_key
 from tests.world import World, make_connector, make_pipeline, token_for
 
@@ -116,3 +121,15 @@ def test_a_large_body_is_refused_also_in_chunks(server: str, world: World) -> No
     assert (
         httpx.post(f"{server}/mcp", content=b" " * (3 * 2**20), headers=headers).status_code == 413
     )
+
+
+def test_a_refused_body_leaves_no_traceback_in_memory(settings: Any) -> None:
+    """An exception that is raised again keeps the tracebacks of all its raises."""
+
+    async def receive() -> dict[str, Any]:
+        return {"body": b" " * (settings.API_BODY_LIMIT + 1)}
+
+    with pytest.raises(Problem) as refused:
+        asyncio.run(application._read_body(receive))
+    assert refused.value.status == 413
+    assert BODY_TOO_LARGE.__traceback__ is None
