@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
-from apps.agent.tools.causes import without_repetition
+from apps.agent.tools.causes import failure_answer
 from apps.agent.tools.list_streams.arguments import ListStreams
-from apps.agent.tools.record_values import hide_values
 from apps.connectors.checks import services
 from apps.connectors.engine import Streams
 from apps.orgs.roles import Permission
@@ -23,16 +21,7 @@ def perform(context: ToolContext, arguments: ListStreams) -> SlowAnswer:
 
 def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Answer:
     if found["failure"] is not None:
-        failure = found["failure"]
-        message = hide_values(context, failure["message"])
-        lines = [hide_values(context, line) for line in failure["evidence"]]
-        evidence = without_repetition(message, lines)
-        error = {
-            "class": failure["failure_class"],
-            "message": marking.mark(message),
-            "evidence": marking.mark("\n".join(evidence)),
-        }
-        return Answer({"error": error}, f"The source failed: {message}", ok=False)
+        return failure_answer(context, found["failure"], what="The source")
     streams = [
         stream
         for stream in found["streams"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from apps.agent.sources import marking
 from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
-from apps.agent.tools.causes import without_repetition
+from apps.agent.tools.causes import failure_answer
 from apps.agent.tools.links import kind_label, pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
-from apps.agent.tools.record_values import hide_values
 from apps.connectors.engine import Preview
 from apps.orgs.roles import Permission
 from apps.pipelines import visibility
@@ -56,15 +54,7 @@ def _find_pipeline(context: ToolContext, arguments: PreviewPipeline) -> Pipeline
 def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answer:
     failure = preview["failure"]
     if failure is not None:
-        message = hide_values(context, failure["message"])
-        lines = [hide_values(context, line) for line in failure["evidence"]]
-        evidence = without_repetition(message, lines)
-        error = {
-            "class": failure["failure_class"],
-            "message": marking.mark(message),
-            "evidence": marking.mark("\n".join(evidence)),
-        }
-        return Answer({"error": error}, f"The preview failed: {message}", ok=False)
+        return failure_answer(context, failure, what="The preview")
     count = len(preview["records"])
     content = {
         "records_read": count,
