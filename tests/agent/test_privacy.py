@@ -14,10 +14,9 @@ import pytest
 from django.contrib.admin import site
 from django.db import connection
 from django.test import RequestFactory
-from django.utils import timezone
 from langgraph.checkpoint.postgres import PostgresSaver
 
-from apps.agent.conversations import retention
+from apps.agent.conversations import limits, retention
 from apps.agent.conversations.exports import export_own
 from apps.agent.graphs import main
 from apps.agent.models import Conversation, Event, Turn
@@ -345,10 +344,30 @@ def test_a_member_who_sends_too_many_messages_is_told_when_to_try_again(
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_turns")
     assert 1 <= int(refused["Retry-After"]) <= 60
     begin(world, "not limited", Role.OWNER)
-    with world.scope():
-        minute_ago = timezone.now() - timedelta(seconds=61)
-        Turn.objects.for_org(world.org).update(created_at=minute_ago)
+    monkeypatch.setattr(limits, "MINUTE", timedelta())
     talk.send("three")
+
+
+def test_a_turn_that_is_tried_again_counts_like_a_message(
+    world: World, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.AGENT_MEMBER_TURNS_PER_MINUTE = 3
+    use_script(monkeypatch, *[Step("Half", fails=True)] * 3)
+    talk = begin(world, "one")
+    for _ in range(2):
+        talk.work()
+        assert talk.post("retry").status_code == 202
+    talk.work()
+    refused = talk.post("retry")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_turns")
+    assert "3 messages within a minute" in refused.json()["detail"]
+
+
+def test_deleted_conversations_count_too(world: World, settings: Any) -> None:
+    settings.AGENT_MEMBER_TURNS_PER_MINUTE = 1
+    talk = begin(world, "one")
+    assert talk.client.delete(f"/api/v1/agent/conversations/{talk.id}").status_code == 204
+    assert begin(world).post("messages", text="two").status_code == 429
 
 
 @pytest.mark.parametrize("limit", ["AGENT_MEMBER_TURNS_AT_ONCE", "AGENT_ORG_TURNS_AT_ONCE"])

@@ -12,23 +12,29 @@ from django.utils import timezone
 from apps.agent.conversations.sizes import StoredSize
 from apps.agent.exceptions import ConversationFull, TooManyConversations
 from apps.agent.models import Conversation, SourceDocument, Turn, TurnStatus
+from apps.orgs.models import AuditEvent
 from apps.web.problems import Problem
 
 MINUTE = timedelta(minutes=1)
+# A member begins a turn with these actions. They are counted in the audit log, because a member may delete the turns.
+BEGIN_ACTIONS = ("conversation.message", "conversation.retry")
 WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns are being worked on
 
 
-def check_new_turn(org_id: UUID, user_id: UUID) -> None:
-    """Raise Problem 429 if the member or the org has begun too many turns, or has too many at once."""
-    everyone = Turn.objects.for_org(org_id)
-    own = everyone.filter(conversation__user_id=user_id)
+def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
+    """Check the limits of a turn that begins or is tried again.
+
+    Raises Problem 429 if the member or the org has begun too many turns or has too many at once, and ConversationFull.
+    """
+    everyone = AuditEvent.objects.for_org(org_id).filter(action__in=BEGIN_ACTIONS)
+    own = everyone.filter(actor_id=user_id)
     _check_minute("You have", own, settings.AGENT_MEMBER_TURNS_PER_MINUTE)
     _check_minute("This organization has", everyone, settings.AGENT_ORG_TURNS_PER_MINUTE)
-    check_turns_at_once(org_id, user_id)
+    _check_turns_at_once(org_id, user_id)
+    check_size(org_id, conversation_id)
 
 
-def check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
-    """Raise Problem 429 if the agent works on too many turns of the member or the org now."""
+def _check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
     working = Turn.objects.for_org(org_id).filter(
         status__in=[TurnStatus.PENDING, TurnStatus.RUNNING]
     )
@@ -65,10 +71,10 @@ def _stored_size(rows: QuerySet[Turn] | QuerySet[SourceDocument], column: str) -
     return int(rows.aggregate(size=Sum(StoredSize(column)))["size"] or 0)
 
 
-def _check_minute(who: str, turns: QuerySet[Turn], limit: int) -> None:
+def _check_minute(who: str, begun: QuerySet[AuditEvent], limit: int) -> None:
     now = timezone.now()
-    newest = turns.filter(created_at__gt=now - MINUTE).order_by("-created_at")
-    times = list(newest.values_list("created_at", flat=True)[:limit])
+    newest = begun.filter(at__gt=now - MINUTE).order_by("-at")
+    times = list(newest.values_list("at", flat=True)[:limit])
     if len(times) == limit:
         wait = max(1, round((times[-1] + MINUTE - now).total_seconds()))
         raise _too_many(f"{who} sent the agent {limit} messages within a minute", wait)

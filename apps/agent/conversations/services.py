@@ -81,15 +81,15 @@ def send_message(
     live = _live_turn(org, conversation)
     if live is not None and live.status != TurnStatus.WAITING:
         raise TurnInProgress
-    _audit(org, by, "conversation.message", conversation)
     if live is not None:
         if (question := _only_open_question(org, live)) is not None:
+            _audit(org, by, "conversation.message", conversation)
             closing.answer(org, by, live, question, {"text": text})
             return live
         closing.close_open(org.pk, live, ApprovalState.SUPERSEDED)
         end_turn(org, live, TurnStatus.SUPERSEDED)
-    limits.check_new_turn(org.pk, by.require_user())
-    limits.check_size(org.pk, conversation.pk)
+    limits.check_turn(org.pk, by.require_user(), conversation.pk)
+    _audit(org, by, "conversation.message", conversation)
     turn = _add_turn(org, by, conversation, text, page)
     queue.run_turn(org_id=org.pk, turn_id=turn.pk)
     return turn
@@ -115,12 +115,15 @@ def stop(*, org: Org, by: Principal, conversation_id: UUID) -> None:
 
 
 def retry(*, org: Org, by: Principal, conversation_id: UUID) -> Turn:
-    """Continue the newest turn, which failed or was stopped, from its last checkpoint. Raises NotFound and NotRetryable."""
+    """Continue the newest turn, which failed or was stopped, from its last checkpoint.
+
+    Raises NotFound, PermissionMissing, NotRetryable, ConversationFull, and Problem 429.
+    """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     turn = Turn.objects.for_org(org).filter(conversation=conversation).order_by("-number").first()
     if turn is None or turn.status not in {TurnStatus.FAILED, TurnStatus.STOPPED}:
         raise NotRetryable
-    limits.check_turns_at_once(org.pk, by.require_user())
+    limits.check_turn(org.pk, by.require_user(), conversation.pk)
     _audit(org, by, "conversation.retry", conversation)
     turn.status, turn.transcript, turn.finished_at = TurnStatus.PENDING, None, None
     turn.attempts, turn.stop_requested_at = 0, None

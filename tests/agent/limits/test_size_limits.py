@@ -83,6 +83,16 @@ def test_a_conversation_that_stores_too_much_takes_no_more_messages_and_document
     assert begin(world, "Hello").row().number == 1
 
 
+def test_a_turn_of_a_conversation_that_stores_too_much_is_not_tried_again(
+    world: World, settings: Any
+) -> None:
+    talk = begin(world, "Hello")
+    talk.post("stop")
+    settings.CONVERSATION_SIZE = 0
+    refused = talk.post("retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conversation_full")
+
+
 def test_a_conversation_is_shown_from_its_newest_turns_on(world: World) -> None:
     talk = begin(world)
     assert numbers(talk) == []
