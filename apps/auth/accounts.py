@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.auth import attempts, sessions
+from apps.auth.constraints import is_duplicate
 from apps.auth.exceptions import BadCredentials, LinkSpent, RegistrationRefused, WeakPassword
 from apps.auth.mailing import links, mail
 from apps.auth.models import MailedLink, User
@@ -24,7 +25,9 @@ def create_account(*, email: str, password: str | None, name: str) -> User:
     try:
         with transaction.atomic():
             return User.objects.create_user(email=email, password=password, name=name)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise RegistrationRefused from None
 
 
@@ -173,7 +176,9 @@ def verify_email(token: str) -> str | None:
     try:
         with transaction.atomic():
             user.save(update_fields=["email", "email_verified_at"])
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise LinkSpent from None
     if is_change:
         sessions.end_all(user.pk, reason="e-mail change")

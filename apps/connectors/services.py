@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
+from apps.auth.constraints import violates
 from apps.connectors import catalogue, configuration, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import NO_SETTINGS, StoredSettings
@@ -261,7 +262,7 @@ def _save(connector: Connector, *, new: bool) -> None:
         with transaction.atomic():
             connector.save(force_insert=new)
     except IntegrityError as error:
-        if "connectors_connector_name" not in str(error):
+        if not violates(error, "connectors_connector_name"):
             raise
         raise ConnectorNameTaken from None
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from apps.auth.constraints import violates
 from apps.auth.mailing import access_notices
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.schemas import Error
@@ -358,7 +359,7 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
             else:
                 pipeline.save(update_fields=SAVED_FIELDS)
     except IntegrityError as error:
-        if "pipelines_pipeline_name" not in str(error):
+        if not violates(error, "pipelines_pipeline_name"):
             raise
         raise PipelineNameTaken from None
 

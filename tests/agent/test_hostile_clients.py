@@ -8,10 +8,12 @@ from uuid import UUID
 import pytest
 
 from apps.agent.tools.base import Effect, Tool
-from apps.agent.tools.registry import all_tools
+from apps.agent.tools.registry import all_tools, find
+from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Role
 from tests.agent.conversing import Talk, begin, effects
 from tests.agent.scripted_model import Step, use_script
+from tests.agent.tools.test_argument_errors import Path, placed
 from tests.agent.tools.use import error_code, use
 from tests.world import World, make_connector, make_pipeline, make_world
 
@@ -108,6 +110,60 @@ def test_an_edit_of_another_form_is_refused(waiting: Talk, value: str) -> None:
 
     assert 400 <= answer.status_code < 500, answer.content[:500]
     assert waiting.turn()["status"] == "waiting"
+
+
+UNSAFE_TEXTS = {"a line break": "a\nb", "text that runs backwards": "a\u202eb"}
+
+
+@pytest.mark.parametrize("text", UNSAFE_TEXTS.values(), ids=UNSAFE_TEXTS)
+def test_an_edit_with_a_name_that_nobody_may_enter_names_the_field_and_the_character(
+    world: World, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = str(make_pipeline(world, name="flights").pk)
+    call = ("update_pipeline", {"pipeline_id": pipeline, "name": "arrivals"})
+    use_script(monkeypatch, Step("I rename it.", [call]), Step("That is all."))
+    talk = begin(world, "rename flights")
+    talk.work()
+
+    arguments = {"pipeline_id": pipeline, "name": text}
+    refused = talk.decide(talk.open_request()["id"], "edit", arguments=arguments)
+
+    assert refused.status_code == 422, refused.json()
+    (error,) = refused.json()["errors"]
+    assert error["field"] == "name"
+    assert f"U+{ord(text[1]):04X}" in error["message"]
+    assert talk.turn()["status"] == "waiting"
+
+
+TEXTS_OF_TOOLS = [
+    ("create_pipelines", ("pipelines", 0, "name"), False),
+    ("create_pipelines", ("pipelines", 0, "description"), True),
+    ("create_pipelines", ("pipelines", 0, "tags", 0), False),
+    ("update_pipeline", ("name",), False),
+    ("update_pipeline", ("description",), True),
+    ("update_pipeline", ("tags", 0), False),
+    ("request_connector", ("name",), False),
+    ("save_source_version", ("name",), False),
+    ("save_source_version", ("note",), False),
+]
+
+
+@pytest.mark.parametrize(("tool", "path", "has_lines"), TEXTS_OF_TOOLS)
+def test_texts_of_tools_are_checked_like_those_of_forms(
+    tool: str, path: Path, has_lines: bool
+) -> None:
+    assert messages_about(tool, path, "a\u202eb")[0].count("U+202E")
+    assert bool(messages_about(tool, path, "a\nb")) is not has_lines
+
+
+def messages_about(tool: str, path: Path, value: str) -> list[str]:
+    """Return what is wrong with this argument if it has this value."""
+    found = find(tool)
+    assert found is not None
+    with pytest.raises(Invalid) as raised:
+        found.parse(placed(path, value))
+    place = ".".join(map(str, path))
+    return [message for field, message, _ in raised.value.errors if field == place]
 
 
 def test_an_edit_cannot_point_to_a_pipeline_of_another_org(waiting: Talk) -> None:

@@ -32,7 +32,8 @@ def describe(model: type[BaseModel], problem: ErrorDetails) -> Error:
     if problem["type"] == "extra_forbidden":
         names = ", ".join(_properties(schema, path[:-1]))
         return field, f"There is no such argument {sent}. The arguments are: {names}.", "unknown"
-    message = f"{problem['msg']} {sent}. {_description(schema, path)}"
+    reason = problem["msg"].removeprefix("Value error, ")  # what pydantic puts before our own words
+    message = f"{reason} {sent}. {_description(schema, path)}"
     return field, message.strip(), problem["type"]
 
 

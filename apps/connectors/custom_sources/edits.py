@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from apps.auth.constraints import violates
 from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.exceptions import AnyHostNeedsAdmin, CustomSourceNameTaken
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
@@ -189,6 +190,6 @@ def _save(source: CustomSource, *, new: bool = False) -> None:
         with transaction.atomic():
             source.save(force_insert=new)
     except IntegrityError as error:
-        if "connectors_customsource_name" not in str(error):
+        if not violates(error, "connectors_customsource_name"):
             raise
         raise CustomSourceNameTaken from None

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from procrastinate.exceptions import AlreadyEnqueued
 
+from apps.auth.constraints import violates
 from apps.background import jobs
 from apps.connectors.exceptions import RepositoryConnected
 from apps.connectors.models import Repository, SyncStatus
@@ -180,7 +181,7 @@ def _save(repository: Repository, *, is_new: bool = False) -> None:
         with transaction.atomic():
             repository.save(force_insert=is_new)
     except IntegrityError as error:
-        if "connectors_repository_place" not in str(error):
+        if not violates(error, "connectors_repository_place"):
             raise
         raise RepositoryConnected from None
 

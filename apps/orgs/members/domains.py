@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from apps.auth.constraints import violates
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken, NotFound
 from apps.orgs.members.services import audit_label
@@ -91,7 +92,9 @@ def _save(domain: Domain) -> None:
     try:
         with transaction.atomic():
             domain.save()
-    except IntegrityError:
+    except IntegrityError as error:
+        if not violates(error, "orgs_domain_name"):
+            raise
         raise NameTaken from None
 
 

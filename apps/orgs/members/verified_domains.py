@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.auth import attempts
+from apps.auth.constraints import violates
 from apps.auth.mailing import links, mail
 from apps.json import JsonObject
 from apps.orgs import audit
@@ -113,7 +114,9 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     try:
         with transaction.atomic():
             row.save()
-    except IntegrityError:
+    except IntegrityError as error:
+        if not violates(error, "orgs_verifieddomain_once"):
+            raise
         message = f"{domain} is already in your organization's list: check its TXT record there."
         raise NameTaken(message) from None
     _record(org, by, "verified_domain.add", row, {"domain": [None, domain]})
@@ -197,7 +200,9 @@ def _handle_found_record(org: Org, by: Principal, row: VerifiedDomain) -> CheckR
             with transaction.atomic():
                 row.save(update_fields=["verified_at"])
         # Another org has verified this domain. The message must not reveal which org.
-        except IntegrityError:
+        except IntegrityError as error:
+            if not violates(error, "orgs_verifieddomain_owner"):
+                raise
             row.verified_at = None
             return CheckResult(False, TAKEN_MESSAGE.format(domain=row.domain), row)
         _record(org, by, "verified_domain.verify", row, {"verified": [False, True]})

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from apps.auth.constraints import violates
 from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken
@@ -29,6 +30,8 @@ from apps.orgs.models import (
 )
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Role
+
+UNIQUE_CONSTRAINTS = ("orgs_scimuser_user_name", "orgs_scimuser_email", "orgs_scimgroup_name")
 
 
 def save_user(
@@ -214,7 +217,9 @@ def _save_row(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str,
     try:
         with transaction.atomic():
             row.save()
-    except IntegrityError:
+    except IntegrityError as error:
+        if not violates(error, *UNIQUE_CONSTRAINTS):
+            raise
         raise NameTaken from None
     return changes
 

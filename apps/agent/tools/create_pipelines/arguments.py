@@ -4,6 +4,7 @@ from uuid import UUID
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
+from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
 
 
 class ProposedSchedule(Arguments):
@@ -38,15 +39,17 @@ class ProposedStream(Arguments):
 class ProposedPipeline(Arguments):
     """A new pipeline from one stream of a source connector to a destination connector."""
 
-    name: str = Field(min_length=1, max_length=120, description="A name that no pipeline has yet.")
-    description: str = Field("", max_length=1000, description="What the pipeline is for.")
+    name: VisibleLine = Field(
+        min_length=1, max_length=120, description="A name that no pipeline has yet."
+    )
+    description: Lines = Field("", max_length=1000, description="What the pipeline is for.")
     source_connector_id: UUID = Field(description="From list_connectors, role source.")
     destination_connector_id: UUID = Field(description="From list_connectors, role destination.")
     streams: list[ProposedStream] = Field(
         min_length=1, max_length=1, description="Exactly one stream for now."
     )
     schedule: ProposedSchedule | None = Field(None, description="Null for runs by hand only.")
-    tags: list[str] = Field([], max_length=20, description="Words to find the pipeline by.")
+    tags: list[Line] = Field([], max_length=20, description="Words to find the pipeline by.")
     domain_id: UUID | None = Field(
         None, description="From list_domains. Null for the whole organization."
     )

@@ -4,6 +4,7 @@ from uuid import UUID
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
+from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
 
 
 class ChangedSchedule(Arguments):
@@ -50,9 +51,11 @@ class UpdatePipeline(Arguments):
     """The values that change. Values that are left out do not change."""
 
     pipeline_id: UUID = Field(description="The pipeline's id, from list_pipelines.")
-    name: str | None = Field(None, min_length=1, max_length=120, description="The new name.")
-    description: str | None = Field(None, max_length=1000, description="The new description.")
-    tags: list[str] | None = Field(None, max_length=20, description="All tags after the change.")
+    name: VisibleLine | None = Field(
+        None, min_length=1, max_length=120, description="The new name."
+    )
+    description: Lines | None = Field(None, max_length=1000, description="The new description.")
+    tags: list[Line] | None = Field(None, max_length=20, description="All tags after the change.")
     schedule: ChangedSchedule | None = Field(
         None, description="Null removes the schedule; left out, it does not change."
     )
