@@ -109,9 +109,10 @@ def test_words_that_are_no_schedule_are_refused_with_examples(world: World) -> N
 
 
 def test_an_unknown_time_zone_of_words_names_the_field_that_was_sent(world: World) -> None:
-    body = {"words": "daily at 6", "timezone": "Mars/Olympus"}
-    answer = world.client().post("/api/v1/schedules/words", body)
-    assert error_codes(answer) == {"timezone": "unknown"}
+    for words in ("daily at 6", "every 3 hours", "by hand", "daily at 6 in Berlin"):
+        body = {"words": words, "timezone": "Mars/Olympus"}
+        answer = world.client().post("/api/v1/schedules/words", body)
+        assert error_codes(answer) == {"timezone": "unknown"}
 
 
 def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:

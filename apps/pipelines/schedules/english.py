@@ -13,8 +13,8 @@ from apps.orgs.exceptions import Invalid
 from apps.pipelines.schedules import vocabulary
 from apps.pipelines.schedules.cron import CronError, parse
 from apps.pipelines.schedules.parts import ScheduleParts
-from apps.pipelines.schedules.plans import Plan, parse_required
-from apps.pipelines.schedules.times import MAX_INTERVAL, MIN_INTERVAL
+from apps.pipelines.schedules.plans import UNKNOWN_ZONE, Plan
+from apps.pipelines.schedules.times import MAX_INTERVAL, MIN_INTERVAL, time_zone_names
 from apps.pipelines.schedules.tokens import Token, split
 
 _FIELD = r"(?:\*|\d{1,2}|[a-z]{3})(?:[-/,](?:\*|\w{1,3})){0,30}"
@@ -57,11 +57,16 @@ def _read_whole(text: str) -> ScheduleWords:
 
 
 def parse_words_in_zone(text: str, zone: str | None) -> Plan | None:
-    """Return the schedule, in this time zone if its words name none. Raises ScheduleNotUnderstood and Invalid."""
+    """Return the schedule, in this time zone if its words name none.
+
+    Raises ScheduleNotUnderstood, and Invalid for the field `timezone`.
+    """
+    if zone is not None and zone not in time_zone_names():
+        raise Invalid([("timezone", UNKNOWN_ZONE, "unknown")])
     found = _read_whole(text)
     if found.plan is None or not found.plan.cron or zone is None or found.names_zone:
         return found.plan
-    return parse_required({"cron": found.plan.cron, "timezone": zone})
+    return replace(found.plan, timezone=zone)
 
 
 def read_words(text: str, zone: str | None) -> Plan | None:
@@ -70,11 +75,6 @@ def read_words(text: str, zone: str | None) -> Plan | None:
         return parse_words_in_zone(text, zone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("words", str(error), "invalid")]) from None
-    except Invalid as invalid:
-        errors = invalid.errors
-        raise Invalid(
-            [(field.removeprefix("schedule."), text, code) for field, text, code in errors]
-        ) from None
 
 
 def find_schedule(text: str) -> ScheduleWords | None:

@@ -18,6 +18,7 @@ from apps.pipelines.schedules.times import (
     time_zone_names,
 )
 
+UNKNOWN_ZONE = "Not an IANA time zone; examples: UTC, Europe/Paris."
 FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_seconds")
 
 
@@ -125,9 +126,7 @@ class _PlanParser:
         if name is None:
             return before
         if not isinstance(name, str) or name not in time_zone_names():
-            self.add_error(
-                "timezone", "Not an IANA time zone; examples: UTC, Europe/Paris.", "unknown"
-            )
+            self.add_error("timezone", UNKNOWN_ZONE, "unknown")
             return before
         return name
 

@@ -184,6 +184,9 @@ def test_a_schedule_in_english_has_next_times(world: World, schedule: str, words
 
 
 def test_the_time_zone_of_a_schedule_without_a_place_can_be_given(world: World) -> None:
+    for schedule in ("daily at 6", "every 3 hours"):
+        wrong = use(world, "next_times", schedule=schedule, timezone="Mars/Olympus")
+        assert [error["field"] for error in wrong.content["error"]["fields"]] == ["timezone"]
     answer = use(world, "next_times", schedule="daily at 6", timezone="Europe/Paris")
 
     assert answer.content["schedule"] == {"cron": "0 6 * * *", "timezone": "Europe/Paris"}
