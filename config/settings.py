@@ -396,6 +396,8 @@ AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 20)
 CONVERSATIONS_PER_MEMBER = env.integer("DROVER_CONVERSATIONS_PER_MEMBER", 1000)
 CONVERSATIONS_PER_ORG = env.integer("DROVER_CONVERSATIONS_PER_ORG", 20_000)
 CONVERSATION_SIZE = env.integer("DROVER_CONVERSATION_MB", 20) * 2**20
+# The bytes that all conversations of an org may need.
+CONVERSATIONS_SIZE_PER_ORG = env.integer("DROVER_CONVERSATIONS_MB_PER_ORG", 10_000) * 2**20
 # Days after which a conversation that nobody has used is deleted.
 CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.

@@ -355,6 +355,20 @@ MUTANTS = [
         "tests/agent/limits/test_size_limits.py",
     ),
     Mutant(
+        "the conversations of an org store as much as they want",
+        "apps/agent/conversations/limits.py",
+        "    if size_of_all >= settings.CONVERSATIONS_SIZE_PER_ORG:\n",
+        "    if False:\n",
+        "tests/agent/limits/test_size_limits.py",
+    ),
+    Mutant(
+        "turns that are tried again are not limited",
+        "apps/agent/conversations/limits.py",
+        'BEGIN_ACTIONS = ("conversation.message", "conversation.retry")',
+        'BEGIN_ACTIONS = ("conversation.message",)',
+        "tests/agent/test_privacy.py",
+    ),
+    Mutant(
         "names of objects are not marked as data",
         "apps/agent/turns/answers.py",
         "if name in answer.foreign_fields]",

@@ -23,6 +23,12 @@ class ConversationFull(Conflict):
     code = "conversation_full"
 
 
+class OrgConversationsFull(Conflict):
+    """The conversations of the organization store as much as they may store: its members have to delete some."""
+
+    code = "org_conversations_full"
+
+
 class NoTurnInProgress(Conflict):
     """The agent is not working on a message now."""
 

@@ -46,6 +46,8 @@ class Conversation(OrgOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     event_sequence = models.BigIntegerField(default=0)
+    # The bytes that its transcripts and documents need in the database. A trigger counts them, see counting.sql.
+    stored_bytes = models.BigIntegerField(default=0, db_default=0)
 
     class Meta(OrgOwned.Meta):
         constraints = [names.plain_text_check("title", name="agent_conversation_title_plain")]

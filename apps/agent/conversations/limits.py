@@ -9,9 +9,8 @@ from django.conf import settings
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from apps.agent.conversations.sizes import StoredSize
-from apps.agent.exceptions import ConversationFull, TooManyConversations
-from apps.agent.models import Conversation, SourceDocument, Turn, TurnStatus
+from apps.agent.exceptions import ConversationFull, OrgConversationsFull, TooManyConversations
+from apps.agent.models import Conversation, Turn, TurnStatus
 from apps.orgs.models import AuditEvent
 from apps.web.problems import Problem
 
@@ -24,7 +23,7 @@ WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns
 def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
     """Check the limits of a turn that begins or is tried again.
 
-    Raises Problem 429 if the member or the org has begun too many turns or has too many at once, and ConversationFull.
+    Raises Problem 429 if the member or the org has begun too many turns or has too many at once, and what check_size raises.
     """
     everyone = AuditEvent.objects.for_org(org_id).filter(action__in=BEGIN_ACTIONS)
     own = everyone.filter(actor_id=user_id)
@@ -57,18 +56,21 @@ def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
 
 
 def check_size(org_id: UUID, conversation_id: UUID) -> None:
-    """Raise ConversationFull if the turns and documents of the conversation have reached the limit of its size."""
-    turns = Turn.objects.for_org(org_id).filter(conversation_id=conversation_id)
-    documents = SourceDocument.objects.for_org(org_id).filter(conversation_id=conversation_id)
-    size = _stored_size(turns, "transcript") + _stored_size(documents, "text")
+    """Raise ConversationFull or OrgConversationsFull if their turns and documents have reached the limit of their size."""
+    conversations = Conversation.objects.for_org(org_id)
+    size = conversations.values_list("stored_bytes", flat=True).get(pk=conversation_id)
     if size >= settings.CONVERSATION_SIZE:
         megabytes = settings.CONVERSATION_SIZE >> 20
         message = f"This conversation stores {megabytes} MB, which is the limit: begin a new conversation."
         raise ConversationFull(message)
-
-
-def _stored_size(rows: QuerySet[Turn] | QuerySet[SourceDocument], column: str) -> int:
-    return int(rows.aggregate(size=Sum(StoredSize(column)))["size"] or 0)
+    size_of_all = conversations.aggregate(size=Sum("stored_bytes"))["size"]
+    if size_of_all >= settings.CONVERSATIONS_SIZE_PER_ORG:
+        megabytes = settings.CONVERSATIONS_SIZE_PER_ORG >> 20
+        message = (
+            f"The conversations of your organization store {megabytes:,} MB, which is the limit:"
+            " its members have to delete some."
+        )
+        raise OrgConversationsFull(message)
 
 
 def _check_minute(who: str, begun: QuerySet[AuditEvent], limit: int) -> None:

@@ -74,8 +74,8 @@ def send_message(
     """Store a message of the user, and the job that answers it.
 
     If the agent has asked a question, the message is its answer, and the turn goes on. If it waits for approvals, they
-    are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, ConversationFull, and
-    Problem 429.
+    are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, ConversationFull,
+    OrgConversationsFull, and Problem 429.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     live = _live_turn(org, conversation)
@@ -117,7 +117,7 @@ def stop(*, org: Org, by: Principal, conversation_id: UUID) -> None:
 def retry(*, org: Org, by: Principal, conversation_id: UUID) -> Turn:
     """Continue the newest turn, which failed or was stopped, from its last checkpoint.
 
-    Raises NotFound, PermissionMissing, NotRetryable, ConversationFull, and Problem 429.
+    Raises NotFound, PermissionMissing, NotRetryable, ConversationFull, OrgConversationsFull, and Problem 429.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
     turn = Turn.objects.for_org(org).filter(conversation=conversation).order_by("-number").first()

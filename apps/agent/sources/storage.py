@@ -155,7 +155,7 @@ def _new_document(
 
 
 def save_document(document: SourceDocument) -> None:
-    """Store a new document. Raises UnreadableDocument if there are too many in the conversation, and ConversationFull."""
+    """Store a new document. Raises UnreadableDocument if there are too many, ConversationFull and OrgConversationsFull."""
     rows = SourceDocument.objects.for_org(document.org_id)
     if rows.filter(conversation_id=document.conversation_id).count() >= MAX_DOCUMENTS:
         raise UnreadableDocument(f"A conversation has at most {MAX_DOCUMENTS} documents.")

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
+from django.db.models import Func, IntegerField, Sum
 
 from apps.agent.conversations import transcripts
 from apps.agent.conversations.feed import ConversationFeed
-from apps.agent.models import Conversation, Turn, TurnStatus
+from apps.agent.models import Conversation, SourceDocument, Turn, TurnStatus
 from apps.orgs.roles import Role
 from tests.agent.conversing import Talk, begin
 from tests.world import World
@@ -81,6 +82,63 @@ def test_a_conversation_that_stores_too_much_takes_no_more_messages_and_document
     assert "1 MB" in refused.json()["detail"]
     assert talk.post("documents", **document).status_code == 409
     assert begin(world, "Hello").row().number == 1
+
+
+def test_an_org_whose_conversations_store_too_much_takes_no_more_messages_until_some_are_deleted(
+    world: World, stranger: World, settings: Any
+) -> None:
+    settings.CONVERSATIONS_SIZE_PER_ORG = 2**20
+    large, small = begin(world), begin(world)
+    document = {"name": "api", "content": secrets.token_urlsafe(1_000_000)}
+    assert large.post("documents", **document).status_code == 201
+    refused = small.post("messages", text="Hello")
+    assert (refused.status_code, refused.json()["code"]) == (409, "org_conversations_full")
+    assert "1 MB" in refused.json()["detail"]
+    assert small.post("documents", **document).json()["code"] == "org_conversations_full"
+    assert begin(stranger, "Hello").row().number == 1
+    large.client.delete(f"{URL}/{large.id}")
+    small.send("Hello")
+
+
+def test_a_conversation_counts_the_bytes_of_its_transcripts_and_documents(world: World) -> None:
+    talk = begin(world)
+    add_turns(talk, 2, secrets.token_urlsafe(50_000))
+    talk.post("documents", name="api", content=secrets.token_urlsafe(70_000))
+    assert_bytes_are_counted(talk)
+    with world.scope():
+        rows = Turn.objects.for_org(world.org)
+        rows.filter(number=1).update(transcript=None)
+        rows.filter(number=2).update(transcript=[{"text": secrets.token_urlsafe(90_000)}])
+    assert_bytes_are_counted(talk)
+
+
+def assert_bytes_are_counted(talk: Talk) -> None:
+    counted = stored_bytes(talk)
+    assert counted > 200_000
+    assert counted == pytest.approx(
+        size_of_rows(talk), abs=100
+    )  # values have headers of 1 to 18 bytes
+
+
+class StoredSize(Func):
+    """The bytes that a value needs in the database, after compression."""
+
+    function = "pg_column_size"
+    output_field = IntegerField()
+
+
+def stored_bytes(talk: Talk) -> int:
+    with talk.world.scope():
+        return Conversation.objects.for_org(talk.world.org).get(pk=talk.id).stored_bytes
+
+
+def size_of_rows(talk: Talk) -> int:
+    with talk.world.scope():
+        turns = Turn.objects.for_org(talk.world.org).aggregate(size=Sum(StoredSize("transcript")))
+        documents = SourceDocument.objects.for_org(talk.world.org).aggregate(
+            size=Sum(StoredSize("text"))
+        )
+    return int(turns["size"] + documents["size"])
 
 
 def test_a_turn_of_a_conversation_that_stores_too_much_is_not_tried_again(
