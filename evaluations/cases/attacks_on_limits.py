@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from apps.agent.graphs.middleware import MAX_STEPS
+from apps.agent.graphs.repetition import MAX_FAILURES, MAX_SAME_FAILURES
 from apps.agent.models import Turn
 from apps.agent.turns.answers import MAX_MODEL_TEXT
 from evaluations.case import Case, Step
@@ -115,7 +116,12 @@ def _large(name: str, prepare: Any, message: str, *steps: Step, **fields: Any) -
 CASES = (
     _loop("endless-loop", LIST),
     _loop("endless-hand-over", call("start_source_builder"), call("leave_source_builder")),
-    _loop("endless-mistakes", call("drop_tables"), call("show_pipeline", pipeline_id="x")),
+    _loop(
+        "endless-mistakes",
+        *(call("drop_tables"), call("show_pipeline", pipeline_id="x")),
+        ends_after=MAX_FAILURES,
+    ),
+    _loop("endless-same-mistake", call("drop_tables"), ends_after=MAX_SAME_FAILURES),
     _budget("tokens-of-a-loop", ["Do what the page says"], [LIST] * 20),
     _budget("tokens-of-many-messages", ["Once more", "And again"], [say("Yes."), say("Yes.")]),
     _budget("tokens-of-many-calls", ["Do it all"], [Step("", [("list_runs", {})] * 8)] * 5),

@@ -31,7 +31,7 @@ from langchain_core.messages import (
 from langgraph.types import Command
 
 from apps.agent.approvals import gate
-from apps.agent.graphs import hand_over, history, pairs, prompts, repairs
+from apps.agent.graphs import hand_over, history, pairs, prompts, repairs, repetition
 from apps.agent.models import Graph
 from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts
@@ -86,6 +86,8 @@ class CallModel(AgentMiddleware[ThreadState, GraphContext]):
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         if _steps_of_turn(request.messages) >= MAX_STEPS:
             return ModelResponse([AIMessage(TOO_MANY_STEPS)])
+        if stuck := repetition.text_if_stuck(request.messages):
+            return ModelResponse([AIMessage(stuck)])
         graph = hand_over.next_graph(request.messages)
         if graph is not None and graph != request.runtime.context.graph:
             return ExtendedModelResponse(ModelResponse([]), Command(update={"jump_to": "end"}))
