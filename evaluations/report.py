@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,16 @@ from evaluations.models import EvaluatedModel, UnknownModel
 from evaluations.running import Result
 from evaluations.table import Prices, Report
 
-__all__ = ["HISTORY", "NoSuchCase", "Options", "Prices", "UnknownModel", "choose_cases", "run"]
+__all__ = [
+    "HISTORY",
+    "NoSuchCase",
+    "NothingToContinue",
+    "Options",
+    "Prices",
+    "UnknownModel",
+    "choose_cases",
+    "run",
+]
 HISTORY = ROOT / "evaluations" / "history.jsonl"
 
 
@@ -33,6 +43,7 @@ class Options:
     judge: str = ""  # provider:name of a model that judges the wording of answers
     prices: Prices | None = None
     json_file: Path | None = None
+    continues: bool = False  # whether the cases whose results are in `json_file` are not run again
     history_file: Path | None = HISTORY
 
 
@@ -43,6 +54,15 @@ class NoSuchCase(Exception):
         super().__init__(f"There is no case or group {text!r}. Groups: {', '.join(Group)}.")
 
 
+class NothingToContinue(Exception):
+    """The file has no results of this model."""
+
+    def __init__(self, path: Path | None, model: str) -> None:
+        super().__init__(
+            f"{path} has no results of {model}. Name its file with --json, and the same --model."
+        )
+
+
 def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
     """Run the chosen cases and print the table. Returns False if the product let something through."""
     model = models.find_model(options.model or models.configured_label())
@@ -51,14 +71,36 @@ def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
     chosen = choose_cases(options.only)
     tried = [case for case in chosen if model.can_try(case)]
     report = Report(model.label, _commit(), options.repeat, options.prices, chosen, options.only)
+    if options.continues:
+        report.results = _earlier_results(options, model.label, tried)
+    done = {result.case for result in report.results}
+    to_run = [case for case in tried if case.name not in done]
     print_line(f"{model.label}: {len(tried)} of {len(chosen)} cases, {options.repeat} times")
-    for result in _measure(model, tried, options):
+    if done:
+        print_line(f"  {len(done)} cases were run before")
+    for result in _measure(model, to_run, options) if to_run else ():
         report.results.append(result)
         print_line(_result_line(result))
+        _write_json(report, options)
     for line in report.lines():
         print_line(line)
-    _write_files(report, options)
+    _write_json(report, options)
+    _add_to_history(report, options)
     return report.is_safe
+
+
+def _earlier_results(options: Options, model: str, cases: Sequence[Case]) -> list[Result]:
+    """Return the results in the file, of the cases that were run as often as they should. Raises NothingToContinue."""
+    path = options.json_file
+    if path is None or not path.exists():
+        raise NothingToContinue(path, model)
+    written = orjson.loads(path.read_bytes())
+    if written["model"] != model:
+        raise NothingToContinue(path, model)
+    results = [Result(**row) for row in written["results"]]
+    times = Counter(result.case for result in results)
+    complete = {case.name for case in cases if times[case.name] >= options.repeat}
+    return [result for result in results if result.case in complete]
 
 
 def choose_cases(only: Sequence[str]) -> list[Case]:
@@ -127,9 +169,15 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def _write_files(report: Report, options: Options) -> None:
+def _write_json(report: Report, options: Options) -> None:
+    """Write the results that there are. An interruption leaves the file as it was before, or complete."""
     if options.json_file is not None:
-        options.json_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
+        new_file = options.json_file.with_name(f"{options.json_file.name}.new")
+        new_file.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
+        new_file.replace(options.json_file)
+
+
+def _add_to_history(report: Report, options: Options) -> None:
     if options.history_file is not None:
         with options.history_file.open("ab") as history:
             history.write(orjson.dumps(report.summary()) + b"\n")

@@ -2,16 +2,17 @@
 
 It is the server of llama-cpp-python with its options, but with another way to call tools, because its own fails if an
 answer is streamed, leaves out what the tools have answered, and rejects the history of a conversation with calls. Here
-the model first chooses between a text and the names of the tools, and then writes the arguments of this one call. What
-the model is asked for comes after the conversation, so that the server reads each message only once. The module runs in
-an environment of its own, which has neither Django nor Drover's other packages.
+the model first chooses between a text and the names of the tools, and then writes the arguments of this one call. The
+names are in the system prompt, and what the model is asked for comes after the conversation, so that the server reads
+each message only once. The module runs in an environment of its own, which has neither Django nor Drover's other
+packages.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NotRequired
 
 from llama_cpp import LlamaGrammar, llama_types
@@ -21,8 +22,10 @@ from llama_cpp.llama_chat_format import (
 )
 
 CHAT_FORMAT = "one-tool-call"
-MAX_TOKENS = 256  # of an answer, because a small model often does not end by itself
-MAX_TOOL_ANSWER = 600  # characters; a longer text would take minutes to read on a small machine
+# Limits that let an answer take seconds instead of minutes on a small machine.
+MAX_TOKENS = 96  # of an answer; a small model often does not end by itself
+MAX_TOOL_ANSWER = 200  # characters
+MAX_MESSAGES = 2  # besides those of the system and the user: the newest call and its answer
 TEXT = "text"
 Message = dict[str, Any]
 
@@ -40,9 +43,11 @@ def answer(
     **parameters: Any,
 ) -> Any:
     """Return an answer, or an iterator of its chunks. Tools may be called if the request does not say otherwise."""
-    readable = [_readable(message) for message in messages]
-    parameters["max_tokens"] = max_tokens or MAX_TOKENS
     schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools or ()}
+    readable = [_readable(message) for message in _newest(messages)]
+    if schemas:
+        readable.insert(0, _system(_names_of(schemas)))
+    parameters["max_tokens"] = min(max_tokens or MAX_TOKENS, MAX_TOKENS)
     if isinstance(tool_choice, dict):
         name = tool_choice["function"]["name"]
     else:
@@ -57,7 +62,7 @@ def _choose(messages: Sequence[Message], tools: Sequence[str], **parameters: Any
     """Return the tool that the model calls, or TEXT."""
     if not tools:
         return TEXT
-    request = f"Reply with the name of one tool, or with {TEXT} to answer: {', '.join(tools)}."
+    request = f"Reply with the name of one tool, or with {TEXT} to answer."
     names = " | ".join(f'"{name}"' for name in (TEXT, *tools))
     parameters["grammar"] = LlamaGrammar.from_string(f"root ::= {names}", verbose=False)
     parameters["temperature"] = 0.0
@@ -79,8 +84,23 @@ def _call(messages: Sequence[Message], name: str, schema: Any, **parameters: Any
     return completion
 
 
+def _names_of(tools: Iterable[str]) -> str:
+    return f"Tools: {', '.join(tools)}."
+
+
 def _system(text: str) -> Message:
     return {"role": "system", "content": text}
+
+
+def _newest(messages: Sequence[Message]) -> list[Message]:
+    """Return all messages of the system and the user, and the newest of the others."""
+    others = [
+        number
+        for number, message in enumerate(messages)
+        if message["role"] not in {"system", "user"}
+    ]
+    left_out = others[:-MAX_MESSAGES]
+    return [message for number, message in enumerate(messages) if number not in left_out]
 
 
 def _readable(message: Message) -> Message:

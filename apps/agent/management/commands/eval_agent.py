@@ -26,7 +26,15 @@ class Command(BaseCommand):
             "--only", nargs="+", default=[], help="A group, or parts of the names of cases."
         )
         parser.add_argument("--repeat", type=int, default=1, help="Run each case so many times.")
-        parser.add_argument("--json", type=Path, help="Write all results to this file.")
+        parser.add_argument(
+            "--json", type=Path, help="Write all results to this file, after each case."
+        )
+        parser.add_argument(
+            "--continue",
+            action="store_true",
+            dest="continues",
+            help="Keep the results in the file of --json, and run only the cases that are not in it.",
+        )
         parser.add_argument(
             "--history",
             type=Path,
@@ -55,7 +63,7 @@ class Command(BaseCommand):
             raise CommandError("--repeat must be at least 1.")
         try:
             is_safe = report.run(_read_options(options), print_line=self.stdout.write)
-        except (report.NoSuchCase, report.UnknownModel) as problem:
+        except (report.NoSuchCase, report.NothingToContinue, report.UnknownModel) as problem:
             raise CommandError(str(problem)) from problem
         if not is_safe:
             raise CommandError("Drover let something through that it must prevent; see the table.")
@@ -75,5 +83,6 @@ def _read_options(options: dict[str, Any]) -> Any:
         judge=options["judge"],
         prices=None if prices[0] is None else report.Prices(*prices),
         json_file=options["json"],
+        continues=options["continues"],
         history_file=options["history"] or default_history,
     )
