@@ -69,16 +69,18 @@ def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
     if options.judge:
         models.require_provider(options.judge)
     chosen = choose_cases(options.only)
+    results = _earlier_results(options, model.label) if options.continues else []
+    done = {result.case for result in results}
     tried = [case for case in chosen if model.can_try(case)]
-    report = Report(model.label, _commit(), options.repeat, options.prices, chosen, options.only)
-    if options.continues:
-        report.results = _earlier_results(options, model.label, tried)
-    done = {result.case for result in report.results}
-    to_run = [case for case in tried if case.name not in done]
+    left = [case for case in tried if case.name not in done]
     print_line(f"{model.label}: {len(tried)} of {len(chosen)} cases, {options.repeat} times")
     if done:
         print_line(f"  {len(done)} cases were run before")
-    for result in _measure(model, to_run, options) if to_run else ():
+    reported = [case for case in all_cases() if case in chosen or case.name in done]
+    report = Report(
+        model.label, _commit(), options.repeat, options.prices, reported, options.only, results
+    )
+    for result in _measure(model, left, options) if left else ():
         report.results.append(result)
         print_line(_result_line(result))
         _write_json(report, options)
@@ -89,8 +91,8 @@ def run(options: Options, *, print_line: Callable[[str], object]) -> bool:
     return report.is_safe
 
 
-def _earlier_results(options: Options, model: str, cases: Sequence[Case]) -> list[Result]:
-    """Return the results in the file, of the cases that were run as often as they should. Raises NothingToContinue."""
+def _earlier_results(options: Options, model: str) -> list[Result]:
+    """Return the results in the file of all cases that were run as often as they should. Raises NothingToContinue."""
     path = options.json_file
     if path is None or not path.exists():
         raise NothingToContinue(path, model)
@@ -99,8 +101,7 @@ def _earlier_results(options: Options, model: str, cases: Sequence[Case]) -> lis
         raise NothingToContinue(path, model)
     results = [Result(**row) for row in written["results"]]
     times = Counter(result.case for result in results)
-    complete = {case.name for case in cases if times[case.name] >= options.repeat}
-    return [result for result in results if result.case in complete]
+    return [result for result in results if times[result.case] >= options.repeat]
 
 
 def choose_cases(only: Sequence[str]) -> list[Case]:

@@ -145,6 +145,19 @@ def test_a_case_that_was_not_repeated_often_enough_is_run_again(
     assert measured == [*ONE_CASE] * 2
 
 
+def test_other_cases_are_added_to_the_results_in_the_file(
+    measured: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "results.json"
+    options = Options("scripts", ONE_CASE, json_file=written, history_file=None)
+    report.run(options, print_line=str)
+    others = replace(options, only=["attack-endless-hand-over"], continues=True)
+    report.run(others, print_line=print)
+    assert measured == [*ONE_CASE, "attack-endless-hand-over"]
+    assert [row["case"] for row in json.loads(written.read_text())["results"]] == measured
+    assert "attacks that reached something: 0 of 2" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("model", ["scripts", "guided"])
 def test_only_the_results_of_the_same_model_can_be_continued(
     model: str, measured: list[str], tmp_path: Path
