@@ -8,6 +8,7 @@ from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool,
 from apps.agent.tools.check_connector.arguments import CheckConnector
 from apps.agent.tools.links import connector_label
 from apps.agent.tools.record_values import hide_values
+from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors import services
 from apps.connectors.checks import services as checks
 from apps.engine.answers import CheckAnswer
@@ -18,7 +19,7 @@ NOTE = "Drover connects to the connector's server now, with the stored credentia
 
 def perform(context: ToolContext, arguments: CheckConnector) -> SlowAnswer:
     call = checks.check_saved(org=context.org, by=context.by, connector_id=arguments.connector_id)
-    return SlowAnswer(call, partial(_render, context))
+    return SlowAnswer(wait_while_busy(context, call), partial(_render, context))
 
 
 def show(context: ToolContext, arguments: CheckConnector) -> Card:

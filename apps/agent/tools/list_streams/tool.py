@@ -7,6 +7,7 @@ from functools import partial
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import failure_answer
 from apps.agent.tools.list_streams.arguments import ListStreams
+from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.checks import services
 from apps.connectors.engine import Streams
 from apps.orgs.roles import Permission
@@ -16,7 +17,7 @@ def perform(context: ToolContext, arguments: ListStreams) -> SlowAnswer:
     call = services.list_streams(
         org=context.org, by=context.by, connector_id=arguments.connector_id
     )
-    return SlowAnswer(call, partial(_render, context, arguments))
+    return SlowAnswer(wait_while_busy(context, call), partial(_render, context, arguments))
 
 
 def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Answer:

@@ -8,6 +8,7 @@ from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool,
 from apps.agent.tools.causes import failure_answer
 from apps.agent.tools.links import kind_label, pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
+from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.engine import Preview
 from apps.orgs.roles import Permission
 from apps.pipelines import visibility
@@ -29,7 +30,7 @@ def perform(context: ToolContext, arguments: PreviewPipeline) -> SlowAnswer:
         pipeline_id=pipeline.pk,
         max_records=arguments.max_records,
     )
-    return SlowAnswer(call, partial(_render, context, pipeline))
+    return SlowAnswer(wait_while_busy(context, call), partial(_render, context, pipeline))
 
 
 def show(context: ToolContext, arguments: PreviewPipeline) -> Card:

@@ -16,6 +16,7 @@ from apps.agent.tools.base import (
     ToolContext,
 )
 from apps.agent.tools.preview_source.arguments import PreviewSource
+from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.custom_sources import services, trials
 from apps.connectors.custom_sources.checked_code import CheckedCode, require_checked
 from apps.engine.answers import Report
@@ -40,7 +41,7 @@ def perform(context: ToolContext, arguments: PreviewSource) -> SlowAnswer:
         source_id=arguments.custom_source_id,
         connector_id=arguments.connector_id,
     )
-    return SlowAnswer(call, partial(answering.describe_preview, context))
+    return SlowAnswer(wait_while_busy(context, call), partial(answering.describe_preview, context))
 
 
 def show(context: ToolContext, arguments: PreviewSource) -> Card:

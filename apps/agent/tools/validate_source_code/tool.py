@@ -7,6 +7,7 @@ from functools import partial
 from apps.agent.models import Graph
 from apps.agent.sources import marking, repairs
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.slow_work import wait_while_busy
 from apps.agent.tools.validate_source_code.arguments import ValidateSourceCode
 from apps.connectors import engine
 from apps.engine.answers import Report
@@ -21,7 +22,8 @@ def perform(context: ToolContext, arguments: ValidateSourceCode) -> SlowAnswer:
     _recheck(context.by)
     repairs.require_repair_left(context)
     run = partial(engine.validate, org_id=context.org.pk, code=arguments.code)
-    return SlowAnswer(SlowCall(run, _recheck), partial(_render, context))
+    call = SlowCall(run, _recheck)
+    return SlowAnswer(wait_while_busy(context, call), partial(_render, context))
 
 
 def _recheck(by: Principal) -> None:
