@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
-from apps.agent.tools.links import connector_label
+from apps.agent.tools.links import connector_label, kind_label
 from apps.connectors import services
 from apps.orgs.exceptions import NotFound
 from apps.pipelines.history.diffs import Change
@@ -60,6 +60,8 @@ def _shown_value(context: ToolContext, field: str, value: object) -> object:
         return value
     if field == OVERLAP_FIELD:
         return OVERLAPS.get(value, value)
+    if field == "source.kind":
+        return kind_label(value)
     return _connector_name(context, value) if field in CONNECTOR_FIELDS else value
 
 

@@ -271,9 +271,10 @@ class Runner:
 
 def _log_start(spec: RunSpec, job: Job) -> None:
     source, target = spec.source, spec.destination
+    name = source.code.label if source.code else source.kind
     logger.info(
         "{} of {} ({}) to {} of {} ({})",
-        *(source.stream, source.kind, source.sync_mode.replace("_", " ")),
+        *(source.stream, name, source.sync_mode.replace("_", " ")),
         *(target.table, target.kind, "replace" if job.replaces else target.write_mode),
     )
     if not job.resumed:

@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
+from apps.connectors.custom_sources.kinds import custom_source_id
+from apps.connectors.models import CustomSource
 from apps.connectors.services import connectors
+from apps.json import JsonValue
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
 from apps.pipelines.history import services as history
 from apps.pipelines.history.diffs import Change, diff
 from apps.pipelines.schedules import plans, words
-from apps.runs.explaining.findings import AUDIT_PATH, Evidence, PipelineFacts, time_text
+from apps.runs.explaining.findings import AUDIT_PATH, Evidence, PipelineFacts
 from apps.runs.snapshots import RunSnapshot
 
 MAX_CHANGES = 5
+FIELDS_WITH_IDS = frozenset({"source.kind", "source.connector_id", "destination.connector_id"})
+CUSTOM_SOURCE = "a custom source"
+OTHER_CONNECTOR = "another connector"
 MAX_VALUE = 80  # characters of a value
 ACTIONS_IN_WORDS = {
     "pipeline.update": "was changed",
@@ -42,8 +49,10 @@ def change_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
     """Yield the changes before the first failed or empty run, and the changes after the last run."""
     for period in _periods(facts):
         yield from _version_evidence(facts, period)
-        yield from _connector_evidence(facts, period)
-        yield from _audit_evidence(facts, period)
+        if facts.by.may(Permission.AUDIT_VIEW):
+            yield from _audit_evidence(facts, period)
+        else:
+            yield from _connector_evidence(facts, period)
 
 
 def _periods(facts: PipelineFacts) -> Iterator[Period]:
@@ -79,12 +88,43 @@ def _version_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence
         )
         person = version.created_by
         name = f" by {person.name or person.email}" if person else ""
-        text = f"Version {number} was saved{name} at {time_text(version.created_at)}, {period.position}"
+        text = f"Version {number} was saved{name} at {facts.time_text(version.created_at)}, {period.position}"
         changes = history.compare_versions(
             org=facts.org, by=facts.by, pipeline_id=pipeline_id, before=number - 1, after=number
         )
-        quote = "; ".join(_change_text(change) for change in changes[:MAX_CHANGES])
+        shown = [_with_names(facts, change) for change in changes[:MAX_CHANGES]]
+        quote = "; ".join(map(_change_text, shown))
         yield Evidence(text, facts.path, quote=quote)
+
+
+def _with_names(facts: PipelineFacts, change: Change) -> Change:
+    """Return the change with the names of connectors and custom sources instead of their ids."""
+    if change["field"] not in FIELDS_WITH_IDS:
+        return change
+    before, after = (_name_of(facts, change[side]) for side in ("before", "after"))
+    return {**change, "before": before, "after": after}
+
+
+def _name_of(facts: PipelineFacts, value: JsonValue) -> JsonValue:
+    """Return the name of the connector or custom source, if the principal can see it, or else the value."""
+    if not isinstance(value, str):
+        return value
+    source_id = custom_source_id(value)
+    if source_id is not None:
+        rows = CustomSource.objects.for_org(facts.org).filter(pk=source_id)
+        return rows.values_list("name", flat=True).first() or CUSTOM_SOURCE
+    if not _is_id(value):
+        return value
+    names = connectors(facts.org, facts.by).filter(pk=value).values_list("name", flat=True)
+    return names.first() or OTHER_CONNECTOR
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _change_text(change: Change) -> str:
@@ -95,6 +135,8 @@ def _change_text(change: Change) -> str:
 
 def _values_text(field: str, before: object, after: object) -> str:
     name = field.removeprefix("streams.0.").replace("_", " ")
+    if field in FIELDS_WITH_IDS:
+        name = field.partition(".")[0]
     return f"{name}: {_value_text(before)} -> {_value_text(after)}"
 
 
@@ -115,27 +157,33 @@ def _connector_evidence(facts: PipelineFacts, period: Period) -> Iterator[Eviden
     )
     for connector in rows.order_by("role"):
         text = (
-            f"The {connector.role} connector {connector.name} was changed at {time_text(connector.updated_at)},"
+            f"The {connector.role} connector {connector.name} was changed at {facts.time_text(connector.updated_at)},"
             f" {period.position}."
         )
         yield Evidence(text, facts.path)
 
 
 def _audit_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
-    """Yield the audit events of the pipeline and its connectors, for members who may see the audit log."""
+    """Yield the audit events of the pipeline and its connectors, except new versions, which are known already."""
     pipeline = facts.pipeline
-    if not facts.by.may(Permission.AUDIT_VIEW):
-        return
     ids = [pipeline.pk, pipeline.source_connector_id, pipeline.destination_connector_id]
     events = AuditEvent.objects.for_org(facts.org).filter(
         object_id__in=[pk for pk in ids if pk], at__gt=period.since, at__lte=period.until
     )
     for event in events.exclude(action__endswith=".create").order_by("-at")[:MAX_CHANGES]:
+        if _only_adds_version(event):
+            continue
         text = (
-            f"Audit log: {_action_text(event)} by {event.actor_label} at {time_text(event.at)},"
+            f"Audit log: {_action_text(event)} by {event.actor_label} at {facts.time_text(event.at)},"
             f" {period.position}"
         )
         yield Evidence(text, AUDIT_PATH, quote=_audited_changes(event.changes))
+
+
+def _only_adds_version(event: AuditEvent) -> bool:
+    return "version" in event.changes and all(
+        field == "version" or field.startswith("config.") for field in event.changes
+    )
 
 
 def _action_text(event: AuditEvent) -> str:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from apps.engine.failures import FailureClass
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.schedules import words
 from apps.runs.models import ENDED, Status
 from apps.runs.snapshots import RunSnapshot
 
 AUDIT_PATH = "/settings/audit"
+LATE_AFTER = timedelta(minutes=2)  # the scheduler creates due runs within this time
+CAUSES: dict[str, str] = {  # {class of a failure: what the run failed because of}
+    FailureClass.CONFIGURATION: "its settings",
+    FailureClass.AUTHENTICATION: "its credentials",
+    FailureClass.RATE_LIMIT: "a limit of requests",
+    FailureClass.SOURCE: "the source",
+    FailureClass.DESTINATION: "the destination",
+    FailureClass.CONTRACT: "the form of the data",
+    FailureClass.TIMEOUT: "a time limit",
+    FailureClass.MEMORY: "its memory limit",
+    FailureClass.CRASHED: "a crash of its process",
+    FailureClass.INTERNAL: "an error in Drover",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +62,11 @@ class SuggestedChange:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
+    """The evidence about a pipeline. `is_healthy` is set if it is not late, failing, waiting or empty."""
+
     pipeline_id: UUID
     pipeline_name: str
+    is_healthy: bool
     evidence: tuple[Evidence, ...]
     suggestion: SuggestedChange | None
 
@@ -92,6 +110,26 @@ class PipelineFacts:
         return newest if newest and newest["status"] == Status.FAILED else None
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether a run is due and was not created."""
+        due = self.schedule.next_run_at if self.schedule else None
+        return due is not None and due < self.now - LATE_AFTER
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the newest run has read records without problems, and the next one can start when it is due."""
+        is_paused = self.schedule is not None and self.schedule.paused_at is not None
+        can_start = self.pipeline.enabled and not is_paused and not self.is_overdue
+        has_ended = self.live_run is None and bool(self.ended_runs)
+        return can_start and has_ended and self.run_with_problems is None
+
+    def time_text(self, moment: datetime | None) -> str:
+        """Return the time in the time zone of the pipeline's schedule."""
+        if moment is None:
+            return "an unknown time"
+        return words.describe_times([moment], self.schedule.timezone if self.schedule else "UTC")
+
+    @property
     def run_with_problems(self) -> RunSnapshot | None:
         """The run whose log is read: a run that waits for its next attempt, or the newest that ended not as expected.
 
@@ -110,5 +148,5 @@ def run_path(run: RunSnapshot) -> str:
     return f"/runs/{run['id']}"
 
 
-def time_text(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "an unknown time"
+def cause_text(failure_class: str) -> str:
+    return f"because of {CAUSES[failure_class]}" if failure_class in CAUSES else failure_class

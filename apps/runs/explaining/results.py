@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from apps.engine.failures import USER_CODE_PREFIXES
 from apps.pipelines.history import versions
-from apps.runs.explaining.findings import Evidence, PipelineFacts, run_path, time_text
+from apps.runs.explaining.findings import Evidence, PipelineFacts, cause_text, run_path
 from apps.runs.models import Status
-from apps.runs.snapshots import FailureSnapshot, RunSnapshot
+from apps.runs.snapshots import RunSnapshot
 
 MAX_LINES = 5  # evidence lines of a failure
 
@@ -21,7 +21,7 @@ def result_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
 
 
 def _last_run_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
-    ended = time_text(run["finished_at"])
+    ended = facts.time_text(run["finished_at"])
     match run["status"]:
         case Status.SUCCEEDED:
             yield from _success_evidence(facts, run)
@@ -34,7 +34,7 @@ def _last_run_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evide
 def _success_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
     progress = run["progress"]
     text = (
-        f"The last run succeeded at {time_text(run['finished_at'])}. It read {progress['read']:,} records, wrote"
+        f"The last run succeeded at {facts.time_text(run['finished_at'])}. It read {progress['read']:,} records, wrote"
         f" {progress['written']:,} and rejected {progress['rejected']:,}."
     )
     yield Evidence(text, run_path(run))
@@ -56,21 +56,18 @@ def _failure_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Eviden
     failure, path = run["failure"], run_path(run)
     if (first := facts.first_failure) is not None and facts.failure_count > 1:
         since = "Since the last successful run" if facts.last_success else "So far"
-        text = f"{since}, {facts.failure_count} runs failed. The first of them was created at {time_text(first['created_at'])}."
+        text = f"{since}, {facts.failure_count} runs failed. The first of them was created at {facts.time_text(first['created_at'])}."
         yield Evidence(text, run_path(first))
     if failure is None:
-        yield Evidence(f"The last run failed at {time_text(run['finished_at'])}.", path)
+        yield Evidence(f"The last run failed at {facts.time_text(run['finished_at'])}.", path)
         return
     by_code = failure["message"].startswith(USER_CODE_PREFIXES)
     text = (
-        f"The last run failed at {time_text(run['finished_at'])} after {run['attempt']} of {run['max_attempts']}"
-        f" attempts, class {failure['class']}"
+        f"The last run failed at {facts.time_text(run['finished_at'])} after {run['attempt']} of {run['max_attempts']}"
+        f" attempts {cause_text(failure['class'])}"
     )
     yield Evidence(text, path, quote=failure["message"])
-    yield from _quoted_lines(failure, path, by_code=by_code)
-    yield Evidence(f"Advice: {failure['next_step']}", path)
-
-
-def _quoted_lines(failure: FailureSnapshot, path: str, *, by_code: bool) -> Iterator[Evidence]:
-    for line in failure["evidence"][:MAX_LINES]:
+    lines = [line for line in failure["evidence"][:MAX_LINES] if line not in failure["message"]]
+    for line in lines:
         yield Evidence("Evidence of the failure", path, quote=line, by_code=by_code)
+    yield Evidence(f"Advice: {failure['next_step']}", path)

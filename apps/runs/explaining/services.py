@@ -35,8 +35,10 @@ CODE_FIELDS = frozenset(
 def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanation]:
     """Return the call that explains the pipeline's state. Only reading the log of a run is slow. Raises NotFound."""
     facts = _load_facts(org, by, pipeline_id)
-    evidence = (*timing_evidence(facts), *result_evidence(facts), *change_evidence(facts))
-    explanation = Explanation(pipeline_id, facts.pipeline.name, evidence, suggest_change(facts))
+    suggestion = suggest_change(facts)
+    is_healthy = facts.is_healthy and suggestion is None
+    evidence = _stored_evidence(facts, is_healthy=is_healthy)
+    explanation = Explanation(pipeline_id, facts.pipeline.name, is_healthy, evidence, suggestion)
     run = facts.run_with_problems
 
     def recheck_access(principal: Principal) -> object:
@@ -47,9 +49,18 @@ def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanati
     read_log = _log_call(org, by, run).run
 
     def load() -> Explanation:
-        return replace(explanation, evidence=(*evidence, *_log_evidence(run, read_log())))
+        quotes = "\n".join(found.quote for found in evidence)
+        lines = [line for line in _log_evidence(run, read_log()) if line.quote not in quotes]
+        return replace(explanation, evidence=(*evidence, *lines))
 
     return SlowCall(load, recheck_access)
+
+
+def _stored_evidence(facts: PipelineFacts, *, is_healthy: bool) -> tuple[Evidence, ...]:
+    """Return the evidence without lines of the log. That of a healthy pipeline begins with its last run."""
+    timing, results = timing_evidence(facts), result_evidence(facts)
+    first, second = (results, timing) if is_healthy else (timing, results)
+    return (*first, *second, *change_evidence(facts))
 
 
 def _load_facts(org: Org, by: Principal, pipeline_id: UUID) -> PipelineFacts:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from statistics import median
 
 from apps.engine.failures import USER_CODE_PREFIXES
 from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import words
 from apps.runs import snapshots
-from apps.runs.explaining.findings import Evidence, PipelineFacts, run_path, time_text
+from apps.runs.explaining.findings import Evidence, PipelineFacts, cause_text, run_path
 from apps.runs.models import Status
 from apps.runs.snapshots import RunSnapshot
-
-LATE_AFTER = timedelta(minutes=2)  # the scheduler creates due runs within this time
 
 
 def timing_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
@@ -23,7 +20,7 @@ def timing_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
         yield Evidence(text, facts.path)
     yield from _schedule_evidence(facts)
     if (run := facts.live_run) is not None:
-        yield _live_run_evidence(run)
+        yield _live_run_evidence(facts, run)
         yield from _failed_attempt_evidence(facts, run)
     yield from _duration_evidence(facts)
 
@@ -64,16 +61,16 @@ def _schedule_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
 def _pause_evidence(facts: PipelineFacts, schedule: Schedule) -> Evidence:
     person = schedule.paused_by
     name = f" by {person.name or person.email}" if person else ""
-    text = f"The schedule has been paused{name} since {time_text(schedule.paused_at)}."
+    text = f"The schedule has been paused{name} since {facts.time_text(schedule.paused_at)}."
     return Evidence(text, facts.path, quote=schedule.paused_note)
 
 
 def _next_run_evidence(facts: PipelineFacts, schedule: Schedule) -> Evidence:
     due = schedule.next_run_at
-    if due is not None and due < facts.now - LATE_AFTER:
-        text = f"The run of {time_text(due)} is due and was not created: ask an operator whether the scheduler works."
+    if facts.is_overdue:
+        text = f"The run of {facts.time_text(due)} is due and was not created: ask an operator whether the scheduler works."
         return Evidence(text, facts.path)
-    text = f"The schedule is: {words.describe(schedule)}. The next run is due at {time_text(due)}."
+    text = f"The schedule is: {words.describe(schedule)}. The next run is due at {facts.time_text(due)}."
     return Evidence(text, facts.path)
 
 
@@ -84,21 +81,21 @@ def _failed_attempt_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator
     if failed is None or failed["failure"] is None:
         return
     message = failed["failure"]["message"]
-    text = f"Its attempt {failed['number']} failed at {time_text(failed['finished_at'])}, class {failed['failure']['class']}"
+    text = f"Its attempt {failed['number']} failed at {facts.time_text(failed['finished_at'])} {cause_text(failed['failure']['class'])}"
     by_code = message.startswith(USER_CODE_PREFIXES)
     yield Evidence(text, run_path(run), quote=message, by_code=by_code)
 
 
-def _live_run_evidence(run: RunSnapshot) -> Evidence:
+def _live_run_evidence(facts: PipelineFacts, run: RunSnapshot) -> Evidence:
     if run["status"] == Status.PENDING:
         text = (
-            f"A run has been waiting since {time_text(run['created_at'])}: {run['waiting_reason']}. It is number"
+            f"A run has been waiting since {facts.time_text(run['created_at'])}: {run['waiting_reason']}. It is number"
             f" {run['place_in_line']} in the organization's line."
         )
         return Evidence(text, run_path(run))
     progress = run["progress"]
     text = (
-        f"A run started at {time_text(run['started_at'])} is running: attempt {run['attempt']} of"
+        f"A run started at {facts.time_text(run['started_at'])} is running: attempt {run['attempt']} of"
         f" {run['max_attempts']}, {progress['written']:,} records written."
     )
     if progress["eta_seconds"] is not None:

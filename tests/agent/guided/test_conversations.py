@@ -14,6 +14,7 @@ from apps.runs.models import Run
 from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin
 from tests.agent.sources.local_api import STYLES, LocalApi
 from tests.agent.sources.local_documents import document_of
+from tests.agent.tools.runs import ended_run
 from tests.world import World, make_connector, make_pipeline, make_world
 
 DOCUMENT = document_of(LocalApi("none", "page", STYLES[0], "openapi"), "http://127.0.0.1:9/v1")
@@ -189,6 +190,16 @@ def test_an_explanation_is_made_of_evidence_with_links(world: World) -> None:
         {"field": "enabled", "before": False, "after": True}
     ]
     assert last_text(approve(talk)) == "flights is enabled."
+
+
+def test_a_question_about_a_healthy_pipeline_is_answered_with_that_first(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    ended_run(world, pipeline, records_read=336, records_written=336)
+    talk = begin(world)
+    for question in ("why is flights empty?", "why is flights failing?", "why is flights late?"):
+        answer = last_text(say(talk, question))
+        assert "flights is fine: it is not late, failing or empty." in answer
+        assert "wrote 336" in answer
 
 
 def test_what_is_missing_is_asked_and_the_answer_is_a_message(world: World) -> None:

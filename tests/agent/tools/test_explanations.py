@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -284,7 +285,78 @@ def test_a_run_that_waits_for_its_next_attempt_names_the_failure_of_the_last_one
     assert "A run has been waiting since" in found
     assert "next try at" in found
     assert "Its attempt 1 failed at" in found
-    assert "class rate_limit: The source answered 429" in found
+    assert "because of a limit of requests: The source answered 429" in found
+
+
+def test_a_healthy_pipeline_is_said_to_be_healthy_first(world: World) -> None:
+    pipeline = make_pipeline(world, schedule={"cron": "0 6 * * *", "timezone": "Asia/Tokyo"})
+    assert not explain(world, pipeline)["healthy"], "it has never run"
+    ended_run(world, pipeline, records_read=336, records_written=336)
+    content = explain(world, pipeline)
+
+    assert content["healthy"]
+    first = content["evidence"][0]["text"]
+    assert "The last run succeeded at" in first
+    assert "It read 336 records, wrote 336" in first
+    assert first.count("(Asia/Tokyo)") == 1
+    assert not re.search(r"\d\d:\d\d:\d\d", texts(world, pipeline)), "no seconds"
+    ended_run(world, pipeline)
+    assert not explain(world, pipeline)["healthy"], "the newest run was empty"
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+    assert not explain(world, pipeline)["healthy"], "the newest run failed"
+
+
+def test_a_pipeline_that_will_not_run_is_not_healthy(world: World) -> None:
+    pipeline = make_pipeline(world, schedule="0 6 * * *")
+    ended_run(world, pipeline, records_read=1)
+    with world.scope():
+        Schedule.objects.for_org(world.org).update(next_run_at=timezone.now() - timedelta(hours=1))
+    assert not explain(world, pipeline)["healthy"], "its run is late"
+    with world.scope():
+        schedules.pause(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, note="")
+    assert not explain(world, pipeline)["healthy"], "its schedule is paused"
+    with world.scope():
+        services.update(
+            org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"enabled": False}
+        )
+    assert not explain(world, pipeline)["healthy"], "it is disabled"
+    other = make_pipeline(world)
+    ended_run(world, other, records_read=1)
+    start_run(world, other)
+    assert not explain(world, other)["healthy"], "a run is waiting"
+
+
+def test_no_fact_is_said_twice(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    change_table(world, pipeline, "all_flights")
+    run_id = start_run(world, pipeline)
+    message = "The server hung up."
+    write_log(world, run_id, line(message, "error"), line("It was at page 7", "error"))
+    failure = {**TIMEOUT, "failure_message": message, "failure_evidence": [message]}
+    end_run(world, run_id, Status.FAILED, **failure)
+    found = texts(world, pipeline, Role.ADMIN)
+
+    assert found.count(message) == 1
+    assert "because of a time limit: The server hung up." in found
+    assert "It was at page 7" in found
+    assert found.count("all_flights") == 1, found
+
+
+def test_changed_connectors_are_named(world: World) -> None:
+    old, new = (make_connector(world, name=name) for name in ("Old shop", "New shop"))
+    config = {
+        "source": {"connector_id": str(old.pk)},
+        "streams": [{"stream": "generated"}],
+        "destination": {"kind": "logger", "config": {}},
+    }
+    pipeline = make_pipeline(world, config=config)
+    ended_run(world, pipeline)
+    changes: Any = {"config": {"source": {"connector_id": str(new.pk)}}}
+    with world.scope():
+        services.update(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes=changes)
+
+    assert "source: Old shop -> New shop" in texts(world, pipeline)
 
 
 def suggested_card(world: World, content: Any) -> Any:

@@ -61,7 +61,7 @@ def test_a_real_failure_is_explained_with_a_line_of_its_log(world: World) -> Non
     content = use(world, "explain_pipeline", pipeline_id=str(pipeline.pk)).content
 
     found = [item for item in content["evidence"] if item["link"].startswith(f"/runs/{run['id']}")]
-    assert "class configuration" in found[0]["text"]
+    assert "because of its settings" in found[0]["text"]
     assert any("of the log, error" in item["text"] for item in found)
 
 

@@ -13,6 +13,7 @@ NO_CHANGE = (
     "I know no change of the settings that would help. The lines above say what to look at. To try the newest failed"
     ' run again, say "retry it".'
 )
+HEALTHY = "{name} is fine: it is not late, failing or empty. This is known about it:"
 DONE = {  # {tool that made the change: what is said then}
     "set_pipeline_enabled": "{name} is enabled.",
     "set_schedule_paused": "The schedule of {name} is resumed.",
@@ -23,7 +24,8 @@ DONE = {  # {tool that made the change: what is said then}
 def explain(turn: Turn, request: Explain) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
     answer = turn.read("explain_pipeline", {"pipeline_id": str(pipeline["id"])})
-    text = _text(str(pipeline["name"]), answer.rows("evidence"))
+    is_healthy = answer.content.get("healthy") is True
+    text = _text(str(pipeline["name"]), answer.rows("evidence"), is_healthy=is_healthy)
     suggestion = answer.content.get("suggested_change")
     if not isinstance(suggestion, dict):
         return f"{text}\n\n{NO_CHANGE}" if request.wants_change else text
@@ -33,10 +35,11 @@ def explain(turn: Turn, request: Explain) -> str:
     return DONE.get(tool, "The settings of {name} are changed.").format(name=pipeline["name"])
 
 
-def _text(name: str, evidence: Sequence[Mapping[str, Any]]) -> str:
+def _text(name: str, evidence: Sequence[Mapping[str, Any]], *, is_healthy: bool) -> str:
     if not evidence:
         return f"I have found nothing unusual about {name}."
-    return "\n".join([f"This is known about {name}:", *map(_evidence_line, evidence)])
+    first = HEALTHY.format(name=name) if is_healthy else f"This is known about {name}:"
+    return "\n".join([first, *map(_evidence_line, evidence)])
 
 
 def _evidence_line(line: Mapping[str, Any]) -> str:

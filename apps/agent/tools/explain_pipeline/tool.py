@@ -26,7 +26,11 @@ def _render(context: ToolContext, explanation: Explanation) -> Answer:
     evidence = [
         {"text": _text(context, found), "link": found.path} for found in explanation.evidence
     ]
-    content: dict[str, object] = {"pipeline": explanation.pipeline_name, "evidence": evidence}
+    content: dict[str, object] = {
+        "pipeline": explanation.pipeline_name,
+        "healthy": explanation.is_healthy,
+        "evidence": evidence,
+    }
     if explanation.suggestion is not None:
         content["suggested_change"] = _suggested_call(explanation, explanation.suggestion)
     summary = f"Found {len(evidence)} facts about {explanation.pipeline_name}."
@@ -80,7 +84,7 @@ TOOL = Tool(
     title="Explain a pipeline",
     description=(
         "Explain why a pipeline is late, failing, waiting or empty: facts with links, and a change of settings where one"
-        " would help. To propose the suggested change, call the tool that it names: the user then approves or rejects it."
+        " would help. If the pipeline is healthy, say that first. To propose the suggested change, call the tool that it names: the user then approves or rejects it."
     ),
     level=Level.READ,
     effect=Effect.NONE,
