@@ -6,7 +6,7 @@ far as it can in two seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from apps.agent.tools.base import ToolContext
 from apps.agent.tools.create_pipelines.arguments import ProposedPipeline
 from apps.connectors.checks import services as checks
 from apps.connectors.engine import StreamSizes
+from apps.connectors.services import connectors
 from apps.engine.answers import StreamSize
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.slow_calls import SlowCall
@@ -23,7 +24,12 @@ from apps.runs.queries import ExpectedSize
 
 MAX_SOURCES = 3  # sources of one proposal that are asked
 NOT_ESTIMATED = StreamSizes(sizes={}, problem="the proposal has too many sources")
+ROWS = "Rows to expect"
+REQUESTS = "Requests to expect"
 ROWS_AND_REQUESTS = "Rows and requests to expect"
+KINDS_WITHOUT_REQUESTS = frozenset(
+    {"postgres", "files", "dummy", "kafka"}
+)  # the others read pages over HTTP
 NOT_KNOWN = "Not known before the first run"
 NOT_TOLD = "the source does not tell how many records it has"
 
@@ -55,9 +61,17 @@ class Sizes:
 
     last_runs: Mapping[Stream, ExpectedSize]
     estimates: Mapping[UUID, StreamSizes]
+    with_requests: frozenset[UUID]  # source connectors that read pages over HTTP
 
     def facts(self, source_id: UUID, stream: str) -> Facts:
-        """Return the rows and requests to expect, for the card."""
+        """Return the rows to expect and, of a source that reads pages over HTTP, the requests, for the card."""
+        facts = self._facts(source_id, stream)
+        if source_id in self.with_requests:
+            return facts
+        labels = {ROWS_AND_REQUESTS: ROWS}
+        return [(labels.get(label, label), value) for label, value in facts if label != REQUESTS]
+
+    def _facts(self, source_id: UUID, stream: str) -> Facts:
         if (run := self.last_runs.get((source_id, stream))) is not None:
             return _facts_of_run(run)
         found = self.estimates.get(source_id, NOT_ESTIMATED)
@@ -72,7 +86,7 @@ def without_repeated_reasons(facts: Facts) -> Facts:
     """Return the facts of several pipelines. A reason why a size is not known is given only once."""
     shown: Facts = []
     for label, value in facts:
-        is_repeated = label == ROWS_AND_REQUESTS and (label, value) in shown
+        is_repeated = value.startswith(NOT_KNOWN) and label != REQUESTS and (label, value) in shown
         shown.append((label, f"{NOT_KNOWN}, for the same reason" if is_repeated else value))
     return shown
 
@@ -85,7 +99,8 @@ def load(context: ToolContext, proposals: Sequence[ProposedPipeline]) -> Sizes:
     last_runs = {stream: run for stream in streams if (run := _last_run(context, stream))}
     new_streams = [stream for stream in streams if stream not in last_runs]
     if isinstance(context.checked, EstimatedSizes) or not new_streams:
-        return Sizes(last_runs, getattr(context.checked, "by_source", {}))
+        estimates = getattr(context.checked, "by_source", {})
+        return Sizes(last_runs, estimates, _with_requests(context, streams))
     raise SizesNeeded(_calls(context, new_streams))
 
 
@@ -101,6 +116,11 @@ def _calls(context: ToolContext, streams: Sequence[Stream]) -> dict[UUID, SlowCa
     }
 
 
+def _with_requests(context: ToolContext, streams: Iterable[Stream]) -> frozenset[UUID]:
+    rows = connectors(context.org, context.by).filter(pk__in={source for source, _ in streams})
+    return frozenset(rows.exclude(kind__in=KINDS_WITHOUT_REQUESTS).values_list("pk", flat=True))
+
+
 def _last_run(context: ToolContext, stream: Stream) -> ExpectedSize | None:
     runs = visibility.runs(context.org, context.by)
     return queries.expected_size(runs, connector_id=stream[0], stream=stream[1])
@@ -109,17 +129,17 @@ def _last_run(context: ToolContext, stream: Stream) -> ExpectedSize | None:
 def _facts_of_run(size: ExpectedSize) -> Facts:
     since = f"as in the last run of {size.pipeline_name}"
     return [
-        ("Rows to expect", f"{size.records:,}, {since}"),
-        ("Requests to expect", f"{size.pages:,}, one for each page, {since}"),
+        (ROWS, f"{size.records:,}, {since}"),
+        (REQUESTS, f"{size.pages:,}, one for each page, {since}"),
     ]
 
 
 def _facts_of_estimate(records: int, size: StreamSize) -> Facts:
     requests: Any = size["requests"]
     return [
-        ("Rows to expect", f"About {records:,}: {size['basis']}"),
+        (ROWS, f"About {records:,}: {size['basis']}"),
         (
-            "Requests to expect",
+            REQUESTS,
             f"About {requests:,}, one for each page" if requests else NOT_KNOWN,
         ),
     ]
