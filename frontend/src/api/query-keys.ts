@@ -58,6 +58,7 @@ export const queryKeys = {
     lists: ["sources", "list"],
     list: (filter: object) => ["sources", "list", filter] as const,
     report: (code: string) => ["sources", "report", code] as const,
+    opened: ["sources", "one"],
     one: (id: string) => ["sources", "one", id] as const,
     versions: (id: string) => ["sources", "one", id, "versions"] as const,
     diff: (id: string, number: number) => ["sources", "one", id, "diff", number] as const,

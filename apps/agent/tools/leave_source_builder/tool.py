@@ -15,7 +15,7 @@ def perform(context: ToolContext, arguments: LeaveSourceBuilder) -> Answer:
 
 TOOL = Tool(
     name="leave_source_builder",
-    title="Return to the main agent",
+    title="End the work on the custom source",
     description=(
         "Hand this conversation back to the main agent. Call it when the user wants something else than a custom"
         " source, such as pipelines, runs or schedules. It goes on with the user's message."

@@ -17,7 +17,7 @@ def perform(context: ToolContext, arguments: StartSourceBuilder) -> Answer:
 
 TOOL = Tool(
     name="start_source_builder",
-    title="Start the source builder",
+    title="Begin to build a custom source",
     description=(
         "Hand this conversation over to the source builder. Call it when the user wants to make or change a custom"
         " source: from the URL of documentation, an OpenAPI or Swagger document, a Postman collection, or pasted text."

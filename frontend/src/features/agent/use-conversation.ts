@@ -49,14 +49,12 @@ export function useConversation(id: string): LiveConversation {
   return { conversation, streamState, error };
 }
 
-/**
- * Fetches again what a tool may have changed on the open page. An open source is left as it is, because the user may have
- * changed its code.
- */
+/** Fetches again what a tool may have changed on the open page. */
 export function refreshLists(client: QueryClient): void {
   void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
   void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
   void client.invalidateQueries({ queryKey: queryKeys.sources.lists });
+  void client.invalidateQueries({ queryKey: queryKeys.sources.opened });
 }
 
 function reduce(conversation: Conversation | null, received: Received): Conversation | null {

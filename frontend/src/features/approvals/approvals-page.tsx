@@ -19,7 +19,12 @@ export function ApprovalsPage() {
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (
         <EmptyState title="No request waits for you">
-          When a program asks over MCP for something that needs an approval, you find it here.
+          Programs that speak MCP, such as other agents, can use the tools of Drover&apos;s agent. When a
+          program asks for something that needs an approval, you find it here. To connect one, create an{" "}
+          <Link to="/settings/api-keys" className="underline">
+            API key
+          </Link>{" "}
+          and give it the key and the address <code>{window.location.origin}/mcp</code>.
         </EmptyState>
       )}
       {rows.length > 0 && (

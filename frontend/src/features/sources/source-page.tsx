@@ -13,6 +13,7 @@ import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
+import { useOpenedVersion } from "./opened-version";
 import { VersionsPanel } from "./versions-panel";
 
 export function SourcePage() {
@@ -23,7 +24,7 @@ export function SourcePage() {
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       {error && !source && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!source && !error && <Skeletons />}
-      {source && <SourceEditor key={`${source.id} ${source.latest_version}`} source={source} />}
+      {source && <SourceEditor key={source.id} source={source} />}
     </div>
   );
 }
@@ -32,21 +33,19 @@ function SourceEditor({ source }: { source: CustomSource }) {
   const isEditor = useHasPermission()("custom_sources.edit");
   const canEdit = isEditor && source.repository_id === null; // the next sync would replace an edit here
   const change = useChangeSource(source.id);
-  const [code, setCode] = useState(source.version.code);
+  const { code, setCode, isChanged, newerVersion, openVersion } = useOpenedVersion(source);
   const [note, setNote] = useState("");
-  const isChanged = code !== source.version.code;
 
   function save(approve: boolean) {
     if (change.isPending) return;
     change.mutate(
       { code, note, approve },
       {
-        onSuccess: ({ latest_version, approved_version }) =>
-          showSuccess(
-            approved_version === latest_version
-              ? `Saved and approved. Pipelines now run version ${latest_version}.`
-              : `Saved as version ${latest_version}. ${approved_version === null ? "No version is approved yet." : `Pipelines still run version ${approved_version}.`}`,
-          ),
+        onSuccess: (saved) => {
+          openVersion(saved);
+          setNote("");
+          showSuccess(savedMessage(saved));
+        },
       },
     );
   }
@@ -72,6 +71,16 @@ function SourceEditor({ source }: { source: CustomSource }) {
         {(report) => (
           <section aria-label="Save" className="card grid gap-3 p-4">
             <p className="text-soft">{versionStatus(source)}</p>
+            {newerVersion !== null && (
+              <div role="status" className="grid gap-2">
+                <p>Version {newerVersion} was saved meanwhile. You are editing an older version.</p>
+                <div>
+                  <Button onClick={() => openVersion(source)}>
+                    Discard my changes and show version {newerVersion}
+                  </Button>
+                </div>
+              </div>
+            )}
             {source.repository_id !== null && (
               <p className="text-soft">
                 The code comes from {source.repository_path} in a{" "}
@@ -113,6 +122,16 @@ function SourceEditor({ source }: { source: CustomSource }) {
       </Builder>
     </>
   );
+}
+
+function savedMessage({ latest_version, approved_version }: CustomSource): string {
+  if (approved_version === latest_version)
+    return `Saved and approved. Pipelines now run version ${latest_version}.`;
+  const others =
+    approved_version === null
+      ? "No version is approved yet."
+      : `Pipelines still run version ${approved_version}.`;
+  return `Saved as version ${latest_version}. ${others}`;
 }
 
 function versionStatus({ latest_version, approved_version, archived }: CustomSource): string {
