@@ -4,9 +4,10 @@ LangGraph's own saver reads the whole thread several times in a turn, and needs 
 each checkpoint. This one uses the same tables. It remembers the newest checkpoint, because the holder of the
 conversation's lock is the only one who writes (`turns.checkpoints`).
 
-The checkpoint of a bare input and the results of tasks are held back until the next checkpoint replaces them. If the
-process stops before, the work is repeated without a second effect: the message is submitted again, and a tool call has
-its stored answer (`turns.calls`). What a task pauses for is stored at once.
+Only a checkpoint with an answer of the model is stored at once. Other checkpoints and the results of tasks are held back
+until the next checkpoint replaces them, or somebody reads the thread. If the process stops before, the work is repeated
+without a second effect: the message is submitted again, and a tool call has its stored answer (`turns.calls`). What a
+task pauses for, or fails with, is stored at once.
 """
 
 from __future__ import annotations
@@ -123,10 +124,8 @@ class CheckpointRows:
     metadata: Mapping[str, Any]
     blobs: Sequence[Row]
 
-    def with_values_of(self, held: CheckpointRows | None) -> CheckpointRows:
-        """Return these rows with the values of the held checkpoint, if that is the parent. It is then not needed."""
-        if held is None or held.checkpoint_id != self.parent_id:
-            return self
+    def with_values_of(self, held: CheckpointRows) -> CheckpointRows:
+        """Return these rows with the values of their parent, so that the parent need not be stored."""
         versions = self.checkpoint["channel_versions"]
         current = [blob for blob in held.blobs if versions.get(blob[2]) == blob[3]]
         return replace(self, parent_id=held.parent_id, blobs=[*self.blobs, *current])
@@ -210,14 +209,16 @@ class ThreadSaver(AsyncPostgresSaver):
             {**checkpoint, "channel_values": inline},
             get_serializable_checkpoint_metadata(config, metadata),
             self._dump_blobs(thread, namespace, blobs, versions),
-        ).with_values_of(self._held_checkpoint)
-        if metadata.get("source") == "input" and not namespace:
-            await self.store_held()
+        )
+        if namespace:
+            await self._put_alone(rows)
+            return _place_of(thread, namespace, checkpoint["id"])
+        rows = await self._replace_held(rows)
+        if self._make_statement is None:
             self._held_checkpoint = rows
         else:
-            await self._put(rows, replaced=place.get("checkpoint_id"))
-        if not namespace:
-            self._remember(rows, checkpoint, {**self._dumped(blobs, rows.blobs), **inline})
+            await self._put_together(rows.queries())
+        self._remember(rows, checkpoint, {**self._dumped(blobs, rows.blobs), **inline})
         return _place_of(thread, namespace, checkpoint["id"])
 
     async def store_with_next_checkpoint(self, make_statement: MakeStatement) -> None:
@@ -228,14 +229,15 @@ class ThreadSaver(AsyncPostgresSaver):
         await self._put_together(NO_QUERIES)
         self._make_statement = make_statement
 
-    async def _put(self, rows: CheckpointRows, *, replaced: str | None) -> None:
-        """Store a checkpoint. What was held back of the checkpoint that it replaces is not needed any more."""
+    async def _replace_held(self, rows: CheckpointRows) -> CheckpointRows:
+        """Return the rows of a checkpoint with what was held back of its parent, which is not needed any more."""
+        held, parent_id = self._held_checkpoint, rows.parent_id
+        if held is not None and held.checkpoint_id != parent_id:
+            await self.store_held()
+            return rows
         self._held_checkpoint = None
-        self._held_writes = [row for row in self._held_writes if row[2] != replaced]
-        if self._make_statement is None:
-            await self._put_alone(rows)
-        else:
-            await self._put_together(rows.queries())
+        self._held_writes = [row for row in self._held_writes if row[2] != parent_id]
+        return rows if held is None else rows.with_values_of(held)
 
     async def _put_alone(self, rows: CheckpointRows) -> None:
         queries = rows.queries()
