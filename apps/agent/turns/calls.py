@@ -8,7 +8,7 @@ finished, and whose effect is outside of the database, is not repeated: its outc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,12 +18,18 @@ from django.utils import timezone
 
 from apps.agent.approvals import closing, digests
 from apps.agent.conversations.events import Kind, change_and_record, new_event, record
+from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.models import Approval, ApprovalState, Call, CallState, Graph, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Effect, SlowAnswer, Tool
 from apps.agent.tools.slow_work import return_connection, with_checks
 from apps.agent.turns import answers, leases
-from apps.agent.turns.acting import acting_member
+from apps.agent.turns.acting import (
+    MEMBER_COLUMNS,
+    MEMBER_TABLES,
+    acting_member,
+    member_of_row,
+)
 from apps.agent.turns.leases import ClaimedTurn
 from apps.auth import names
 from apps.auth.models import new_id
@@ -53,11 +59,17 @@ class RequestedCall:
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
 # Each call needs these, so they are statements of their own. Row-level security applies to them too.
-BEGIN_CALL = """
-    INSERT INTO agent_call (id, org_id, conversation_id, turn_id, task_id, tool_call_id, tool, state, answer, began_at)
-    VALUES (%(id)s, %(org)s, %(conversation)s, %(turn)s, %(task)s, %(call)s, %(tool)s, 'begun', '', now())
-    ON CONFLICT (org_id, conversation_id, task_id) DO NOTHING
-"""
+BEGIN_CALL = f"""
+    WITH turn AS MATERIALIZED ({leases.SELECT_TURN} FOR UPDATE), begun AS (
+        INSERT INTO agent_call (id, org_id, conversation_id, turn_id, task_id, tool_call_id, tool, state, answer, began_at)
+        SELECT %(call)s, org_id, conversation_id, id, %(task)s, %(tool_call)s, %(tool)s, 'begun', '', now()
+        FROM turn WHERE stop_requested_at IS NULL
+        ON CONFLICT (org_id, conversation_id, task_id) DO NOTHING RETURNING id
+    )
+    SELECT begun.id IS NOT NULL, {leases.columns_of("turn")}, {MEMBER_COLUMNS} FROM turn
+    JOIN agent_conversation c ON c.org_id = turn.org_id AND c.id = turn.conversation_id {MEMBER_TABLES}
+    LEFT JOIN begun ON true
+"""  # noqa: S608 - column names of our own models; values are parameters
 FINISH_CALL = """
     allowed AS (
         UPDATE agent_call SET state = 'finished', ok = %(ok)s, answer = %(answer)s, finished_at = clock_timestamp()
@@ -110,6 +122,18 @@ class CallAnswer:
 def as_text(answer: Answer) -> CallAnswer:
     """Return the answer as text of limited size."""
     return CallAnswer(answer.ok, answers.text_for_model(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class BegunCall:
+    """The locked turn of a call, and the row of the member for whom it acts (`acting.member_of_row`).
+
+    `is_new` is false if the call was begun before, by a worker that has stopped.
+    """
+
+    turn: Turn
+    is_new: bool
+    member: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +190,12 @@ def _carry_out(
     """Carry the call out, or finish it with the failure of the check that it needs."""
     tool = call.find_tool()
     with org_scope(claimed.org_id):
-        turn = leases.locked_unless_stopped(claimed)
-        begun_events = [_begun_event(turn, call, tool)] if _begin(turn, call) else []
+        begun = _begin(claimed, call)
+        turn = begun.turn
+        begun_events = [_begun_event(turn, call, tool)] if begun.is_new else []
         if not begun_events and (earlier := _earlier_answer(turn, call, tool)) is not None:
             return earlier
-        outcome = check_arguments(call) or failure or _perform(turn, call, tool, checked)
+        outcome = check_arguments(call) or failure or _perform(begun, call, tool, checked)
         if isinstance(outcome, Answer):
             return _finish(turn, call, outcome, *begun_events)
         record(turn.org_id, turn.conversation_id, *begun_events)
@@ -192,7 +217,7 @@ def _earlier_answer(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> 
 
 
 def _perform(
-    turn: Turn, call: RequestedCall, tool: Tool[Any] | None, checked: Any
+    begun: BegunCall, call: RequestedCall, tool: Tool[Any] | None, checked: Any
 ) -> Answer | SlowAnswer:
     """Return the answer. Everything that a failed action has written is rolled back."""
     if tool is None:
@@ -200,9 +225,9 @@ def _perform(
     try:
         with transaction.atomic():
             arguments = tool.parse(call.arguments)
-            context = replace(acting_member(turn), checked=checked)
+            context = replace(member_of_row(begun.turn, begun.member), checked=checked)
             if tool.asks_before(context, arguments):
-                _use_approval(turn, call)
+                _use_approval(begun.turn, call)
             outcome: Answer | SlowAnswer = tool.perform(context, arguments)
             return outcome
     except CheckFirst:
@@ -248,20 +273,24 @@ def _carry_out_slowly(claimed: ClaimedTurn, call: RequestedCall, outcome: SlowAn
         return _finish(turn, call, answer)
 
 
-def _begin(turn: Turn, call: RequestedCall) -> bool:
-    """Store that the call has begun. Returns False if it was begun before."""
+def _begin(claimed: ClaimedTurn, call: RequestedCall) -> BegunCall:
+    """Lock the turn, and store that the call has begun. Raises TurnLeaseLost and StopRequested."""
     parameters: dict[str, Any] = {
-        "id": new_id(),
-        "org": turn.org_id,
-        "conversation": turn.conversation_id,
-        "turn": turn.pk,
+        **leases.parameters(claimed),
+        "call": new_id(),
         "task": call.task_id,
-        "call": call.tool_call_id,
+        "tool_call": call.tool_call_id,
         "tool": call.tool,
     }
     with connection.cursor() as cursor:
         cursor.execute(BEGIN_CALL, parameters)
-        return bool(cursor.rowcount)
+        row = cursor.fetchone()
+    if row is None:
+        raise TurnLeaseLost
+    is_new, *others = row
+    turn = leases.turn_of_row(others)
+    leases.require_not_stopped(turn)
+    return BegunCall(turn, is_new, others[len(leases.TURN_FIELDS) :])
 
 
 def _begun_event(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> NewEvent:

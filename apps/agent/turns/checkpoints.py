@@ -20,6 +20,7 @@ from django.db import connections
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.contrib.django.utils import connector_params
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from apps.agent.exceptions import ThreadLocked
 from apps.agent.turns.kept_connections import KeptConnections
@@ -97,7 +98,7 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
         if name != "pool"
     }
     options = parameters.pop("options", "")
-    return await psycopg.AsyncConnection.connect(
+    connection = await psycopg.AsyncConnection.connect(
         **{
             **parameters,
             "autocommit": True,
@@ -106,6 +107,8 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
             "options": f"{options} -c search_path={SCHEMA},public",
         }
     )
+    connection.adapters.register_loader("inet", TextLoader)  # as Django's connections do
+    return connection
 
 
 async def _lock(

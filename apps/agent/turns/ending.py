@@ -30,7 +30,7 @@ END_TURN = """
         UPDATE agent_turn
         SET status = %(status)s, finished_at = %(finished_at)s, lease = NULL, lease_until = NULL,
             error_code = %(code)s, error_message = %(message)s, transcript = %(transcript)s::jsonb
-        WHERE org_id = %(org)s AND id = %(turn)s RETURNING id
+        WHERE org_id = %(org)s AND id = %(turn)s {condition} RETURNING id
     ),"""
 
 
@@ -51,14 +51,29 @@ def end(
     """
     if events is None:
         events = stored(org_id, turn.conversation_id, first=turn.first_event)
-    if any(item.get("state") in OPEN_STATES for item in transcripts.transcript_of(turn, events)):
+    if has_open_items(turn, events):
         closing.close_open(org_id, turn, ApprovalState.STOPPED)
         _close_calls(org_id, turn)
         events = stored(org_id, turn.conversation_id, first=turn.first_event)
-    last_events = list(_last_events(org_id, turn, status, code, message, next_step))
+    warning = budgets.current(org_id).warning if turn.input_tokens else ""
+    last_events = [
+        *_error_events(turn, code, message, next_step),
+        *closing_events(turn, status, warning),
+    ]
     turn.transcript = transcripts.transcript_of(turn, [*events, *last_events])
     turn.status, turn.finished_at, turn.lease, turn.lease_until = status, timezone.now(), None, None
     turn.error_code, turn.error_message = code, message[:MESSAGE_LENGTH]
+    change_and_record(end_statement(turn), org_id, turn.conversation_id, *last_events)
+
+
+def has_open_items(turn: Turn, events: Sequence[ConversationEvent]) -> bool:
+    """Return whether the turn has requests that nobody has decided, or calls that have not finished."""
+    items = transcripts.transcript_of(turn, events)
+    return any(item.get("state") in OPEN_STATES for item in items)
+
+
+def end_statement(turn: Turn, condition: str = "") -> Statement:
+    """Return the query that stores the end of this turn, as its object says, if the condition is true."""
     values = {
         "turn": turn.pk,
         "status": turn.status,
@@ -67,23 +82,25 @@ def end(
         "message": turn.error_message,
         "transcript": dumps(turn.transcript),
     }
-    change_and_record(Statement(END_TURN, values), org_id, turn.conversation_id, *last_events)
+    return Statement(END_TURN.format(condition=condition), values)
 
 
-def _last_events(
-    org_id: UUID, turn: Turn, status: TurnStatus, code: str, message: str, next_step: str
-) -> Iterator[NewEvent]:
+def _error_events(turn: Turn, code: str, message: str, next_step: str) -> Iterator[NewEvent]:
     if code:
         yield new_event(Kind.ERROR, turn.number, code=code, message=message, next_step=next_step)
-    yield new_event(
+
+
+def closing_events(turn: Turn, status: TurnStatus, warning: str) -> Sequence[NewEvent]:
+    """Return the last events of a turn. `warning` is what to tell the user about the tokens of the month."""
+    usage = new_event(
         Kind.USAGE,
         turn.number,
         model=turn.model,
         input_tokens=turn.input_tokens,
         output_tokens=turn.output_tokens,
-        warning=budgets.current(org_id).warning if turn.input_tokens else "",
+        warning=warning,
     )
-    yield new_event(Kind.DONE, turn.number, status=status)
+    return [usage, new_event(Kind.DONE, turn.number, status=status)]
 
 
 def _close_calls(org_id: UUID, turn: Turn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,8 +20,16 @@ from apps.agent.turns.acting import acting_member
 from apps.orgs.walls.scope import org_scope
 
 TURN_FIELDS = [field.attname for field in Turn._meta.concrete_fields if field.name != "transcript"]
+
+
+def columns_of(table: str) -> str:
+    """Return the columns of a turn that has this name in a statement, without its transcript."""
+    return ", ".join(f"{table}.{field}" for field in TURN_FIELDS)
+
+
 SELECT_TURN = f"""
-    SELECT {", ".join(TURN_FIELDS)} FROM agent_turn WHERE org_id = %s AND id = %s AND lease = %s
+    SELECT {", ".join(TURN_FIELDS)} FROM agent_turn
+    WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s
 """  # noqa: S608 - column names of our own model; values are parameters
 TAKE_LEASE = f"""
     UPDATE agent_turn t
@@ -30,7 +39,7 @@ TAKE_LEASE = f"""
     WHERE t.org_id = %(org)s AND t.id = %(turn)s AND t.status IN ('pending', 'running')
       AND (t.lease IS NULL OR t.lease_until < %(now)s)
       AND c.org_id = t.org_id AND c.id = t.conversation_id
-    RETURNING c.graph, {", ".join(f"t.{field}" for field in TURN_FIELDS)}
+    RETURNING c.graph, {columns_of("t")}
 """  # noqa: S608 - as above
 STORE_MODEL_AND_PROMPT = (
     "UPDATE agent_turn SET model = %s, prompt = %s WHERE org_id = %s AND id = %s"
@@ -75,7 +84,7 @@ def claim(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] 
 
 def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] | None:
     lease, now = uuid4(), timezone.now()
-    parameters: dict[str, Any] = {
+    values: dict[str, Any] = {
         "org": org_id,
         "turn": turn_id,
         "lease": lease,
@@ -84,11 +93,11 @@ def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, 
         "now": now,
     }
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_LEASE, parameters)
+        cursor.execute(TAKE_LEASE, values)
         row = cursor.fetchone()
     if row is None:
         return None
-    turn = Turn.from_db("default", TURN_FIELDS, row[1:])
+    turn = turn_of_row(row[1:])
     claimed = ClaimedTurn(org_id, turn_id, turn.conversation_id, turn.number, lease, Graph(row[0]))
     return claimed, turn
 
@@ -106,21 +115,34 @@ def locked(claimed: ClaimedTurn) -> Turn:
     A turn calls it in each of its transactions, so the statement is not built anew each time.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{SELECT_TURN} FOR UPDATE", [claimed.org_id, claimed.turn_id, claimed.lease]
-        )
+        cursor.execute(f"{SELECT_TURN} FOR UPDATE", parameters(claimed))
         row = cursor.fetchone()
     if row is None:
         raise TurnLeaseLost
-    return Turn.from_db("default", TURN_FIELDS, row)
+    return turn_of_row(row)
 
 
 def locked_unless_stopped(claimed: ClaimedTurn) -> Turn:
     """Return the turn as `locked` does. Raises StopRequested as well, so that nothing new begins after a stop."""
     turn = locked(claimed)
+    require_not_stopped(turn)
+    return turn
+
+
+def require_not_stopped(turn: Turn) -> None:
+    """Raise StopRequested if the user has asked to stop the turn."""
     if turn.stop_requested_at is not None:
         raise StopRequested
-    return turn
+
+
+def parameters(claimed: ClaimedTurn) -> dict[str, Any]:
+    """Return the values that a statement needs to find the turn while this worker holds its lease."""
+    return {"org": claimed.org_id, "turn": claimed.turn_id, "lease": claimed.lease}
+
+
+def turn_of_row(row: Sequence[Any]) -> Turn:
+    """Return the turn of a row that begins with its columns."""
+    return Turn.from_db("default", TURN_FIELDS, row[: len(TURN_FIELDS)])
 
 
 def renew(claimed: ClaimedTurn) -> bool:

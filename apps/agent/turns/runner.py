@@ -24,7 +24,15 @@ from apps.agent.graphs.assembly import CompiledGraph
 from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
 from apps.agent.models import Approval, ApprovalState, Conversation, Graph, Turn, TurnStatus
-from apps.agent.turns import checkpoints, ending, leases, steps, summarising, tokens
+from apps.agent.turns import (
+    checkpoints,
+    ending,
+    leases,
+    quick_ending,
+    steps,
+    summarising,
+    tokens,
+)
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.kept_connections import KeptConnections
@@ -189,7 +197,7 @@ def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
 async def _first_step(begun: BegunTurn, state: StateSnapshot) -> Step:
     """Return the first step. Ends the turn if all its steps were taken before."""
     claimed, turn = begun.claimed, begun.turn
-    if turn.attempts == 1 and not steps.is_submitted(state, turn):
+    if turn.attempts == 1 and not steps.is_submitted(state, turn.pk):
         return steps.submission(turn, claimed.graph)  # nothing has happened in this turn yet
     return await in_thread(partial(_go_on, claimed, state, claimed.graph, is_first=True))
 
@@ -235,10 +243,17 @@ async def _advance(running: RunningTurn, state: StateSnapshot, step: Step) -> No
 async def _next_step(running: RunningTurn, state: StateSnapshot) -> Step:
     """Return the next step. If the turn is finished, it has ended."""
     running.giving_back.set()
+    if steps.is_answered(state, running.claimed.turn_id) and await _end_quickly(running, state):
+        return Finished()
     step = await in_thread(partial(_go_on, running.claimed, state, running.context.graph))
     if not isinstance(step, Finished):
         running.giving_back.clear()
     return step
+
+
+async def _end_quickly(running: RunningTurn, state: StateSnapshot) -> bool:
+    connection, warning = running.saver.connection, running.context.spending.warning
+    return await quick_ending.end_answered(connection, running.claimed, state, warning)
 
 
 def _go_on(

@@ -50,6 +50,11 @@ class Spending:
         used = budget.used + meter.input_tokens + meter.output_tokens
         self._budget = replace(budget, used=used)
 
+    @property
+    def warning(self) -> str | None:
+        """What to tell the user about the tokens of the month. None if this worker has not used any in this turn."""
+        return None if self._budget is None else self._budget.warning
+
     async def _require_tokens(self) -> Budget:
         """Return the budget. It is read over the turn's own connection, which has the scope of the org."""
         if self._budget is None or time.monotonic() - self._read_at > BUDGET_MAX_AGE:

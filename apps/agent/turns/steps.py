@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command, StateSnapshot
@@ -55,7 +56,7 @@ Step = Submit | Continue | Wait | HandOver | Finished
 
 def next_step(turn: Turn, state: StateSnapshot, graph: Graph) -> Step:
     """Return the next step of the turn, which `graph` runs. Call it with the turn's row locked."""
-    if not is_submitted(state, turn):
+    if not is_submitted(state, turn.pk):
         return submission(turn, graph)
     if not state.next:
         other = hand_over.next_graph(state.values.get("messages", []))
@@ -98,9 +99,15 @@ def submission(turn: Turn, graph: Graph) -> Submit:
     return Submit(HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page}))
 
 
-def is_submitted(state: StateSnapshot, turn: Turn) -> bool:
+def is_submitted(state: StateSnapshot, turn_id: UUID) -> bool:
     """Return whether the user's message is in the thread."""
-    return any(message.id == str(turn.pk) for message in state.values.get("messages", []))
+    return any(message.id == str(turn_id) for message in state.values.get("messages", []))
+
+
+def is_answered(state: StateSnapshot, turn_id: UUID) -> bool:
+    """Return whether the thread has answered the user's message, so that the turn is finished."""
+    is_idle = not state.next and hand_over.next_graph(state.values.get("messages", [])) is None
+    return is_idle and is_submitted(state, turn_id)
 
 
 def open_calls(messages: list[AnyMessage]) -> list[Any]:

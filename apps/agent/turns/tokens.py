@@ -173,10 +173,17 @@ def complete_events(
     announced as discarded, because the model begins them anew. Call it with the turn's row locked.
     """
     shown = stored(turn.org_id, turn.conversation_id, first=turn.first_event)
-    missing = list(_missing_events(turn, shown, _answers_of_turn(state, turn), discard=discard))
+    missing = missing_events(turn, state, shown, discard=discard)
     if missing:
         record(turn.org_id, turn.conversation_id, *missing)
     return [*shown, *missing]
+
+
+def missing_events(
+    turn: Turn, state: StateSnapshot, shown: Sequence[StoredEvent], *, discard: bool = False
+) -> Sequence[NewEvent]:
+    """Return the events that `complete_events` stores. `shown` are the turn's events that are stored."""
+    return list(_missing_events(turn, shown, _answers_of_turn(state, turn), discard=discard))
 
 
 def _missing_events(
