@@ -64,6 +64,7 @@ MCP_APPROVALS = "tests/agent/mcp/test_approvals.py"
 MCP_TOOLS = "tests/agent/mcp/test_tools.py"
 
 AGENT = "tests/agent/test_bad_luck.py"
+ENDING = "tests/agent/turns/test_quick_ending.py"
 SOURCE_BUILDER = "tests/agent/sources/test_source_builder.py"
 KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
 MODELS = "tests/agent/chat_models"
@@ -94,7 +95,7 @@ MUTANTS = [
     Mutant(
         "a call is carried out without an approval",
         "apps/agent/turns/calls.py",
-        "            if tool.asks_before(context, arguments):\n                _use_approval(turn, call)\n",
+        "            if tool.asks_before(context, arguments):\n                _use_approval(begun.turn, call)\n",
         "",
         AGENT,
     ),
@@ -172,8 +173,36 @@ MUTANTS = [
     Mutant(
         "a worker writes without the lease of the turn",
         "apps/agent/turns/leases.py",
-        "AND id = %s AND lease = %s\n",
-        "AND id = %s AND %s IS NOT NULL\n",
+        "    WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s\n",
+        "    WHERE org_id = %(org)s AND id = %(turn)s AND %(lease)s::uuid IS NOT NULL\n",
+        AGENT,
+    ),
+    Mutant(
+        "a turn ends quickly although its user has asked to stop it",
+        "apps/agent/turns/quick_ending.py",
+        "AND lease = %(lease)s AND stop_requested_at IS NULL FOR UPDATE\n",
+        "AND lease = %(lease)s FOR UPDATE\n",
+        ENDING,
+    ),
+    Mutant(
+        "a turn ends quickly without an event that was stored meanwhile",
+        "apps/agent/turns/quick_ending.py",
+        " AND c.event_sequence = %(newest)s",
+        "",
+        ENDING,
+    ),
+    Mutant(
+        "a turn ends quickly without the lease",
+        "apps/agent/turns/quick_ending.py",
+        " AND lease = %(lease)s AND stop_requested_at IS NULL FOR UPDATE\n",
+        " AND stop_requested_at IS NULL FOR UPDATE\n",
+        ENDING,
+    ),
+    Mutant(
+        "a call is begun although its user has asked to stop the turn",
+        "apps/agent/turns/calls.py",
+        "    leases.require_not_stopped(turn)\n",
+        "",
         AGENT,
     ),
     Mutant(
@@ -230,7 +259,7 @@ MUTANTS = [
         "the key of a language model is shown",
         "apps/agent/chat_models/views.py",
         '"last4": row.key_last4}',
-        '"last4": getattr(own_model.connection_of(self.org), "key", "")}',
+        '"last4": getattr(own_model.connection_of(self.org, row), "key", "")}',
         f"{MODELS}/test_own_model.py",
     ),
     Mutant(

@@ -59,7 +59,7 @@ def use_instant_model() -> None:
     from bench.agent.instant_model import InstantModel
 
     module: Any = chat_models
-    module.choose = lambda org: ChosenModel("bench:instant", InstantModel)
+    module.choose = lambda org, own: ChosenModel("bench:instant", InstantModel)
 
 
 def measure(first_turns: int) -> TurnTimes:

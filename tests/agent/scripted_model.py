@@ -88,7 +88,7 @@ class ScriptedModel(BaseChatModel):
 def use_script(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
     """Let the agent in this process use the scripted model."""
     chosen = ChosenModel("tests:script", lambda: ScriptedModel(steps=list(steps)))
-    monkeypatch.setattr(chat_models, "choose", lambda org: chosen)
+    monkeypatch.setattr(chat_models, "choose", lambda org, own: chosen)
 
 
 def _chunk(message: AIMessageChunk) -> ChatGenerationChunk:

@@ -255,10 +255,15 @@ def test_a_worker_that_has_lost_the_lease_writes_nothing(waiting: Talk) -> None:
 
 def claim(talk: Talk, worker: str) -> ClaimedTurn:
     """Take the lease of the newest turn."""
-    with talk.world.scope():
-        taken = leases.claim(talk.world.org.pk, talk.row().pk, worker)
-    assert taken is not None
-    return taken[0]
+    turn_id = talk.row().pk
+
+    async def take() -> ClaimedTurn:
+        async with checkpoints.open_connection(talk.world.org.pk) as connection:
+            claim = await leases.claim(connection, talk.world.org.pk, turn_id, worker)
+        assert claim is not None
+        return claim.claimed
+
+    return asyncio.run(take())
 
 
 def store_token(claimed: ClaimedTurn, meter: Meter | None) -> None:

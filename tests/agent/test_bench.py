@@ -13,7 +13,7 @@ def _instant_model(monkeypatch: pytest.MonkeyPatch) -> None:
     from apps.agent import chat_models
 
     chosen = chat_models.ChosenModel("bench:instant", InstantModel)
-    monkeypatch.setattr(chat_models, "choose", lambda org: chosen)
+    monkeypatch.setattr(chat_models, "choose", lambda org, own: chosen)
 
 
 @pytest.mark.usefixtures("committed_db", "_instant_model")

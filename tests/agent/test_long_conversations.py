@@ -46,7 +46,7 @@ def listen(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> list[list[BaseMessa
     """Let the agent use a scripted model. Returns the messages that it is sent, one list for each call."""
     heard: list[list[BaseMessage]] = []
     chosen = ChosenModel("tests:script", lambda: ListeningModel(steps=list(steps), heard=heard))
-    monkeypatch.setattr(chat_models, "choose", lambda org: chosen)
+    monkeypatch.setattr(chat_models, "choose", lambda org, own: chosen)
     return heard
 
 

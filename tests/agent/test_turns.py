@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_an_approved_proposal_creates_disabled_pipelines(
     assert {"label": "Name", "value": "renamed"} in shown["card"]["facts"]
 
 
-@pytest.mark.parametrize("ends_with", ["_go_on", "_store_pause"])
+@pytest.mark.parametrize("ends_with", ["_end_quickly", "_go_on", "_store_pause"])
 def test_a_turn_that_gives_its_lease_back_is_not_taken_for_one_that_has_lost_it(
     world: World, monkeypatch: pytest.MonkeyPatch, ends_with: str
 ) -> None:
@@ -213,6 +214,14 @@ def test_a_turn_that_gives_its_lease_back_is_not_taken_for_one_that_has_lost_it(
         time.sleep(0.5)
         return ended
 
+    async def end_slowly_on_loop(*arguments: Any) -> Any:
+        ended = await end(*arguments)
+        await asyncio.sleep(0.5)
+        return ended
+
+    async def does_not_end(*_: Any) -> bool:
+        return False
+
     def count_lost_leases(claimed: Any) -> bool:
         try:
             return renew(claimed)
@@ -221,7 +230,9 @@ def test_a_turn_that_gives_its_lease_back_is_not_taken_for_one_that_has_lost_it(
             raise
 
     monkeypatch.setattr(runner, "RENEW_INTERVAL", 0.02)
-    monkeypatch.setattr(runner, ends_with, end_slowly)
+    monkeypatch.setattr(runner, "_end_quickly", does_not_end)
+    is_on_loop = ends_with == "_end_quickly"
+    monkeypatch.setattr(runner, ends_with, end_slowly_on_loop if is_on_loop else end_slowly)
     monkeypatch.setattr(leases, "renew", count_lost_leases)
     client, conversation = begin(world, "hello")
     with capture_logs() as logs:

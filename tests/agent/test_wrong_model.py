@@ -113,7 +113,7 @@ def take_turn(
 ) -> None:
     """Send a message, and decide requests at random until the turn ends, or leave them open."""
     chosen = ChosenModel("tests:wrong", lambda: model)
-    monkeypatch.setattr(chat_models, "choose", lambda org: chosen)
+    monkeypatch.setattr(chat_models, "choose", lambda org, own: chosen)
     choices = random.Random(model.seed)
     talk.send(f"message {model.seed}")
     for _ in range(12):

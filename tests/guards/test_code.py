@@ -27,6 +27,7 @@ ALLOWED_RAW_SQL = {
     "apps/agent/conversations/events.py": "Each turn reads its events twice; building the statement took longer than running it.",
     "apps/agent/turns/acting.py": "A statement of each tool call; building it each time took longer than running it.",
     "apps/agent/turns/calls.py": "A statement of each tool call; building it each time took longer than running it.",
+    "apps/agent/turns/quick_ending.py": "Ends each turn over the turn's own connection, which has the org's scope.",
     "apps/agent/turns/leases.py": "Locks the row in each transaction of a turn; building the statement took longer than running it.",
     "apps/agent/turns/tokens.py": "A statement of each model call that stores tokens, if the lease is still held.",
     "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from apps.agent.chat_models.connections import ModelConnection
+    from apps.agent.models import ModelSettings
     from apps.orgs.models import Org
 
 GUIDED = "guided"
@@ -27,11 +28,11 @@ class ChosenModel:
     build: Callable[[], BaseChatModel]
 
 
-def choose(org: Org) -> ChosenModel:
-    """Return the org's model, else the platform's, else guided mode. Call it inside the org's scope."""
+def choose(org: Org, own: ModelSettings | None) -> ChosenModel:
+    """Return the org's own model, else the platform's, else guided mode."""
     from apps.agent.chat_models import own_model, platform_model
 
-    connection = own_model.connection_of(org) or platform_model.connection()
+    connection = own_model.connection_of(org, own) or platform_model.connection()
     if connection is None:
         return ChosenModel(GUIDED, _build_guided)
     return ChosenModel(connection.label, partial(_build, connection))

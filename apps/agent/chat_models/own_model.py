@@ -41,9 +41,8 @@ def find_model(org: Org) -> ModelSettings | None:
     return ModelSettings.objects.for_org(org).first()
 
 
-def connection_of(org: Org) -> ModelConnection | None:
-    """Return the org's model with its key, or None if the org has not chosen one."""
-    row = find_model(org)
+def connection_of(org: Org, row: ModelSettings | None) -> ModelConnection | None:
+    """Return the org's model with its key. `row` is what `find_model` returns: None if the org has not chosen one."""
     return _connection(row, _stored_key(org, row)) if row is not None else None
 
 

@@ -23,9 +23,9 @@ class Status(TypedDict):
 def read_status(*, org: Org, by: Principal) -> Status:
     """Raises PermissionMissing."""
     by.require(Permission.AGENT_USE)
-    chosen = choose(org)
-    budget = budgets.current(org.pk)
     own = own_model.find_model(org)
+    chosen = choose(org, own)
+    budget = budgets.current(org.pk)
     is_guided = chosen.label == GUIDED
     return {
         "mode": GUIDED if is_guided else "model",

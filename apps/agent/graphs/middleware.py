@@ -37,8 +37,8 @@ from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.loop import in_thread
 from apps.agent.turns.spending import Spending
-from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 
 logger = structlog.get_logger(__name__)

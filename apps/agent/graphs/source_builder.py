@@ -17,7 +17,7 @@ from apps.agent.graphs.middleware import GraphContext, ModelHandler
 from apps.agent.models import Graph
 from apps.agent.sources import repairs
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.threads import in_thread
+from apps.agent.turns.loop import in_thread
 from apps.orgs.walls.scope import org_scope
 
 # The text names the class of the failure only, because its message contains text of the API.

@@ -20,7 +20,6 @@ from django.db import connections
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.contrib.django.utils import connector_params
 from psycopg.rows import dict_row
-from psycopg.types.string import TextLoader
 
 from apps.agent.exceptions import ThreadLocked
 from apps.agent.turns.kept_connections import KeptConnections
@@ -43,35 +42,68 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 async def open_saver(
     org_id: UUID, conversation_id: UUID, kept: KeptConnections | None = None
 ) -> AsyncIterator[ThreadSaver]:
-    """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked.
+    """Lock the conversation, and yield the saver of its checkpoints over a connection of its own. Raises ThreadLocked."""
+    async with (
+        open_connection(org_id, kept) as connection,
+        lock_thread(connection, conversation_id) as saver,
+    ):
+        yield saver
+
+
+@asynccontextmanager
+async def open_connection(
+    org_id: UUID, kept: KeptConnections | None = None
+) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """Yield a connection that has the org's scope in its session, also between its transactions.
 
     With `kept`, it uses one of these connections, and keeps its connection there afterwards.
     """
-    connection = await _locked_connection(org_id, conversation_id, kept)
-    saver = ThreadSaver(connection)
+    connection = await _connection_of_org(org_id, kept)
     try:
-        yield saver
+        yield connection
     except BaseException:
         await connection.close()
         raise
-    finally:
-        saver.detach()
     if kept is None:
         await connection.close()
     else:
         await kept.keep(connection)
 
 
-async def _locked_connection(
-    org_id: UUID, conversation_id: UUID, kept: KeptConnections | None
+@asynccontextmanager
+async def lock_thread(
+    connection: psycopg.AsyncConnection[Any], conversation_id: UUID
+) -> AsyncIterator[ThreadSaver]:
+    """Lock the conversation, and yield the saver of its checkpoints. Raises ThreadLocked."""
+    await _lock(connection, conversation_id)
+    saver = ThreadSaver(connection)
+    try:
+        yield saver
+    finally:
+        saver.detach()
+
+
+async def _connection_of_org(
+    org_id: UUID, kept: KeptConnections | None
 ) -> psycopg.AsyncConnection[Any]:
     connection = kept.take() if kept is not None else None
     if connection is not None:
         try:
-            return await _lock(connection, org_id, conversation_id)
+            return await _set_org(connection, org_id)
         except psycopg.OperationalError:  # the database has closed it meanwhile
             pass
-    return await _lock(await _connect(), org_id, conversation_id)
+    return await _set_org(await _connect(), org_id)
+
+
+async def _set_org(
+    connection: psycopg.AsyncConnection[Any], org_id: UUID
+) -> psycopg.AsyncConnection[Any]:
+    try:
+        await connection.execute("SELECT set_config('app.current_org', %s, false)", [str(org_id)])
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 async def prune(saver: AsyncPostgresSaver, conversation_id: UUID) -> None:
@@ -98,7 +130,7 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
         if name != "pool"
     }
     options = parameters.pop("options", "")
-    connection = await psycopg.AsyncConnection.connect(
+    return await psycopg.AsyncConnection.connect(
         **{
             **parameters,
             "autocommit": True,
@@ -107,39 +139,28 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
             "options": f"{options} -c search_path={SCHEMA},public",
         }
     )
-    connection.adapters.register_loader("inet", TextLoader)  # as Django's connections do
-    return connection
 
 
-async def _lock(
-    connection: psycopg.AsyncConnection[Any], org_id: UUID, conversation_id: UUID
-) -> psycopg.AsyncConnection[Any]:
-    """Lock the conversation, and return the connection. Raises ThreadLocked, and closes the connection then.
+async def _lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> None:
+    """Lock the conversation. Raises ThreadLocked.
 
     The caller has the lease of the conversation's turn, so another holder of the lock is ending its turn, or has lost
     its lease, for example because its process was frozen. After a second its connection is closed.
     """
-    try:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while not await _try_lock(connection, org_id, conversation_id):
-            if asyncio.get_running_loop().time() >= deadline:
-                await connection.execute(CLOSE_HOLDER, [LOCK_CLASS, str(conversation_id)])
-                if not await _try_lock(connection, org_id, conversation_id):
-                    raise ThreadLocked
-                break
-            await asyncio.sleep(0.05)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not await _try_lock(connection, conversation_id):
+        if asyncio.get_running_loop().time() >= deadline:
+            await connection.execute(CLOSE_HOLDER, [LOCK_CLASS, str(conversation_id)])
+            if not await _try_lock(connection, conversation_id):
+                raise ThreadLocked
+            break
+        await asyncio.sleep(0.05)
 
 
-async def _try_lock(
-    connection: psycopg.AsyncConnection[Any], org_id: UUID, conversation_id: UUID
-) -> bool:
+async def _try_lock(connection: psycopg.AsyncConnection[Any], conversation_id: UUID) -> bool:
     cursor = await connection.execute(
-        "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS locked, set_config('app.current_org', %s, false)",
-        [LOCK_CLASS, str(conversation_id), str(org_id)],
+        "SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS locked",
+        [LOCK_CLASS, str(conversation_id)],
     )
     row = await cursor.fetchone()
     return bool(row and row["locked"])

@@ -8,15 +8,18 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import connection as django_connection
 from django.db.models import F
 from django.utils import timezone
+from psycopg.rows import tuple_row
+from psycopg.types.string import TextLoader
 
 from apps.agent.exceptions import StopRequested, TurnLeaseLost
-from apps.agent.models import Graph, Turn, TurnStatus
-from apps.agent.turns import ending, queue
-from apps.agent.turns.acting import acting_member
+from apps.agent.models import Graph, ModelSettings, Turn, TurnStatus
+from apps.agent.turns import queue
+from apps.agent.turns.acting import MEMBER_COLUMNS, MEMBER_TABLES, acting_member
 from apps.orgs.walls.scope import org_scope
 
 TURN_FIELDS = [field.attname for field in Turn._meta.concrete_fields if field.name != "transcript"]
@@ -31,19 +34,23 @@ SELECT_TURN = f"""
     SELECT {", ".join(TURN_FIELDS)} FROM agent_turn
     WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s
 """  # noqa: S608 - column names of our own model; values are parameters
+MODEL_FIELDS = [field.attname for field in ModelSettings._meta.concrete_fields]
 TAKE_LEASE = f"""
-    UPDATE agent_turn t
-    SET status = 'running', lease = %(lease)s, lease_until = %(until)s, worker = %(worker)s,
-        attempts = t.attempts + 1, started_at = %(now)s
-    FROM agent_conversation c
-    WHERE t.org_id = %(org)s AND t.id = %(turn)s AND t.status IN ('pending', 'running')
-      AND (t.lease IS NULL OR t.lease_until < %(now)s)
-      AND c.org_id = t.org_id AND c.id = t.conversation_id
-    RETURNING c.graph, {columns_of("t")}
+    WITH turn AS (
+        UPDATE agent_turn t
+        SET status = 'running', lease = %(lease)s, lease_until = %(until)s, worker = %(worker)s,
+            attempts = t.attempts + 1, started_at = %(now)s
+        WHERE t.org_id = %(org)s AND t.id = %(turn)s AND t.status IN ('pending', 'running')
+          AND (t.lease IS NULL OR t.lease_until < %(now)s)
+        RETURNING {columns_of("t")}
+    )
+    SELECT {columns_of("turn")}, c.graph, {", ".join(f"m.{field}" for field in MODEL_FIELDS)}, {MEMBER_COLUMNS}
+    FROM turn JOIN agent_conversation c ON c.org_id = turn.org_id AND c.id = turn.conversation_id {MEMBER_TABLES}
 """  # noqa: S608 - as above
-STORE_MODEL_AND_PROMPT = (
-    "UPDATE agent_turn SET model = %s, prompt = %s WHERE org_id = %s AND id = %s"
-)
+STORE_MODEL_AND_PROMPT = """
+    UPDATE agent_turn SET model = %(model)s, prompt = %(prompt)s
+    WHERE org_id = %(org)s AND id = %(turn)s AND lease = %(lease)s RETURNING id
+"""
 MODEL_LENGTH = 120  # characters, see models.Turn
 MAX_ATTEMPTS = 5  # after this many begun attempts without an end the turn fails
 
@@ -60,29 +67,23 @@ class ClaimedTurn:
     graph: Graph  # in which the conversation was when the turn was claimed
 
 
-def claim(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] | None:
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed turn with its row, the row of the member for whom it acts, and the org's own model."""
+
+    claimed: ClaimedTurn
+    turn: Turn
+    member: Sequence[Any]  # see `acting.member_of_row`
+    own_model: ModelSettings | None
+
+
+async def claim(
+    connection: psycopg.AsyncConnection[Any], org_id: UUID, turn_id: UUID, worker: str
+) -> Claim | None:
     """Take the lease of a turn. Returns None if the turn has ended or another worker holds its lease.
 
-    Call it inside the org's scope.
+    The connection must have the org's scope.
     """
-    taken = _take_lease(org_id, turn_id, worker)
-    if taken is None:
-        return None
-    claimed, turn = taken
-    if turn.attempts > MAX_ATTEMPTS:
-        ending.end(
-            org_id=org_id,
-            turn=turn,
-            status=TurnStatus.FAILED,
-            code="crashed",
-            message="The worker stopped several times while it worked on this message.",
-            next_step="Try again, or ask an operator to look at the worker's log.",
-        )
-        return None
-    return claimed, turn
-
-
-def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, Turn] | None:
     lease, now = uuid4(), timezone.now()
     values: dict[str, Any] = {
         "org": org_id,
@@ -92,21 +93,38 @@ def _take_lease(org_id: UUID, turn_id: UUID, worker: str) -> tuple[ClaimedTurn, 
         "worker": worker,
         "now": now,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE_LEASE, values)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    turn = turn_of_row(row[1:])
-    claimed = ClaimedTurn(org_id, turn_id, turn.conversation_id, turn.number, lease, Graph(row[0]))
-    return claimed, turn
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.adapters.register_loader("inet", TextLoader)  # as Django's connections do
+        await cursor.execute(TAKE_LEASE, values)
+        row = await cursor.fetchone()
+    return None if row is None else _claim_of_row(row)
 
 
-def store_model_and_prompt(turn: Turn, *, model: str, prompt: str) -> None:
-    """Store the language model and the versions of prompts that the turn uses. Call it with the turn's row locked."""
-    turn.model, turn.prompt = model[:MODEL_LENGTH], prompt
-    with connection.cursor() as cursor:
-        cursor.execute(STORE_MODEL_AND_PROMPT, [turn.model, turn.prompt, turn.org_id, turn.pk])
+def _claim_of_row(row: Sequence[Any]) -> Claim:
+    turn = turn_of_row(row)
+    graph, *others = row[len(TURN_FIELDS) :]
+    model, member = others[: len(MODEL_FIELDS)], others[len(MODEL_FIELDS) :]
+    if turn.lease is None:
+        raise LookupError("the turn was taken without a lease")
+    claimed = ClaimedTurn(
+        turn.org_id, turn.pk, turn.conversation_id, turn.number, turn.lease, Graph(graph)
+    )
+    has_model = model[MODEL_FIELDS.index("id")] is not None
+    own = ModelSettings.from_db("default", MODEL_FIELDS, model) if has_model else None
+    return Claim(claimed, turn, member, own)
+
+
+async def store_model_and_prompt(
+    connection: psycopg.AsyncConnection[Any], claimed: ClaimedTurn, *, model: str, prompt: str
+) -> None:
+    """Store the language model and the versions of prompts that the turn uses. Raises TurnLeaseLost.
+
+    The connection must have the org's scope.
+    """
+    values = {**parameters(claimed), "model": model[:MODEL_LENGTH], "prompt": prompt}
+    cursor = await connection.execute(STORE_MODEL_AND_PROMPT, values)
+    if await cursor.fetchone() is None:
+        raise TurnLeaseLost
 
 
 def locked(claimed: ClaimedTurn) -> Turn:
@@ -114,7 +132,7 @@ def locked(claimed: ClaimedTurn) -> Turn:
 
     A turn calls it in each of its transactions, so the statement is not built anew each time.
     """
-    with connection.cursor() as cursor:
+    with django_connection.cursor() as cursor:
         cursor.execute(f"{SELECT_TURN} FOR UPDATE", parameters(claimed))
         row = cursor.fetchone()
     if row is None:

@@ -1,4 +1,7 @@
-"""The event loop of the agent in a worker process: one thread, started at the first turn."""
+"""The event loop of the agent in a worker process: one thread, started at the first turn.
+
+Synchronous database code runs in other threads, which the loop waits for (`in_thread`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context
 from functools import cache
@@ -14,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connections
 
 from apps.agent.turns import queue
 
@@ -22,6 +27,7 @@ T = TypeVar("T")
 # Seconds until a turn is tried again, if too many turns of its org run in this process.
 RETRY_WAIT_OF_ORG = 1.0
 KEPT_FREE = 2  # turns of a process that are kept for orgs without another turn in it
+MAX_THREADS = 16  # for synchronous code
 _turns_of_org: Counter[UUID] = Counter()
 _turns_lock = threading.Lock()
 
@@ -33,6 +39,23 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = uvloop.new_event_loop()
     threading.Thread(target=loop.run_forever, name="agent-loop", daemon=True).start()
     return loop
+
+
+@cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="agent")
+
+
+async def in_thread(action: Callable[[], T]) -> T:
+    """Call `action` in a thread. The thread returns its database connection to the pool afterwards."""
+
+    def call() -> T:
+        try:
+            return action()
+        finally:
+            connections.close_all()
+
+    return await asyncio.get_running_loop().run_in_executor(_executor(), call)
 
 
 def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:

@@ -9,9 +9,10 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, OperationalError
+from django.db import OperationalError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
 from langgraph.types import StateSnapshot
@@ -33,14 +34,14 @@ from apps.agent.turns import (
     summarising,
     tokens,
 )
-from apps.agent.turns.acting import acting_member
+from apps.agent.turns.acting import member_of_row
 from apps.agent.turns.failures import TurnFailure, classify
 from apps.agent.turns.kept_connections import KeptConnections
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.loop import in_thread
 from apps.agent.turns.spending import Spending
 from apps.agent.turns.steps import Continue, Finished, HandOver, Step, Submit
 from apps.agent.turns.thread_saver import ThreadSaver
-from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 from apps.background.database_errors import first_line, is_lock_error
 from apps.orgs.walls.scope import org_scope
@@ -50,23 +51,33 @@ logger = structlog.get_logger(__name__)
 RENEW_INTERVAL = 1.0  # seconds; a stop is noticed after this time at the latest
 LAST_FLUSH = 1.0  # seconds for storing the last tokens of a graph that has failed or was stopped
 RETRY_WAIT = 2.0  # seconds until a turn is tried again
+CRASHED = TurnFailure(
+    "crashed",
+    "The worker stopped several times while it worked on this message.",
+    "Try again, or ask an operator to look at the worker's log.",
+)
 GRAPHS = {Graph.MAIN: main, Graph.SOURCE_BUILDER: source_builder}
 
 
 async def run(org_id: UUID, turn_id: UUID, worker: str) -> None:
     """Run the turn until it ends or has to wait for its user. Does nothing if another worker runs it."""
-    begun = await in_thread(partial(_begin, org_id, turn_id, worker))
-    if begun is None:
-        return
+    try:
+        async with checkpoints.open_connection(org_id, _kept()) as connection:
+            begun = await _begin(connection, org_id, turn_id, worker)
+            if begun is not None:
+                await _run_claimed(begun, connection)
+    except TurnLeaseLost:
+        logger.warning("another worker has taken over a turn", turn=str(turn_id))
+
+
+async def _run_claimed(begun: BegunTurn, connection: psycopg.AsyncConnection[Any]) -> None:
     claimed = begun.claimed
     try:
-        async with checkpoints.open_saver(org_id, claimed.conversation_id, _kept()) as saver:
+        async with checkpoints.lock_thread(connection, claimed.conversation_id) as saver:
             await _run_begun(begun, saver)
             await checkpoints.prune(saver, claimed.conversation_id)
     except ThreadLocked:
         await in_thread(partial(leases.hand_back, claimed, seconds=RETRY_WAIT, counts=False))
-    except TurnLeaseLost:
-        logger.warning("another worker has taken over a turn", turn=str(turn_id))
     finally:
         if begun.model is not None:
             await chat_models.close(begun.model)
@@ -165,30 +176,32 @@ async def _end_stopped(claimed: ClaimedTurn) -> None:
                 raise
 
 
-def _begin(org_id: UUID, turn_id: UUID, worker: str) -> BegunTurn | None:
+async def _begin(
+    connection: psycopg.AsyncConnection[Any], org_id: UUID, turn_id: UUID, worker: str
+) -> BegunTurn | None:
     """Take the lease of the turn, and store which model and prompt it uses. Returns None if it cannot be taken."""
-    with org_scope(org_id):
-        taken = leases.claim(org_id, turn_id, worker)
-        if taken is None:
-            return None
-        claimed, turn = taken
-        begun = BegunTurn(claimed, turn, prompts.load(claimed.graph.value))
-        if turn.stop_requested_at is not None:
-            return begun
-        try:
-            chosen = chat_models.choose(acting_member(turn).org)
-        except DatabaseError:
-            raise
-        except Exception as error:  # `_run_begun` raises it again, after the lease is stored
-            return replace(begun, problem=error)
-        prompt = prompts.add_version(turn.prompt, begun.prompt)
-        leases.store_model_and_prompt(turn, model=chosen.label, prompt=prompt)
-    return _with_model(begun, chosen)
-
-
-def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
+    claim = await leases.claim(connection, org_id, turn_id, worker)
+    if claim is None:
+        return None
+    claimed, turn = claim.claimed, claim.turn
+    if turn.attempts > leases.MAX_ATTEMPTS:
+        await in_thread(partial(_fail, claimed, CRASHED))
+        return None
+    begun = BegunTurn(claimed, turn, prompts.load(claimed.graph.value))
+    if turn.stop_requested_at is not None:
+        return begun
     try:
-        model = chosen.build()
+        chosen = chat_models.choose(member_of_row(turn, claim.member).org, claim.own_model)
+    except Exception as error:  # `_run_begun` raises it again
+        return replace(begun, problem=error)
+    turn.model, turn.prompt = chosen.label, prompts.add_version(turn.prompt, begun.prompt)
+    await leases.store_model_and_prompt(connection, claimed, model=turn.model, prompt=turn.prompt)
+    return await _with_model(begun, chosen)
+
+
+async def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
+    try:
+        model = await in_thread(chosen.build)  # it may import a provider's package
     except Exception as error:  # as in `_begin`
         return replace(begun, problem=error)
     return replace(begun, model=model, is_guided=chosen.label == chat_models.GUIDED)

@@ -13,8 +13,8 @@ from apps.agent.chat_models.budgets import Budget
 from apps.agent.chat_models.failures import ModelFailed
 from apps.agent.turns import tokens
 from apps.agent.turns.leases import ClaimedTurn
+from apps.agent.turns.loop import in_thread
 from apps.agent.turns.thread_saver import ThreadSaver
-from apps.agent.turns.threads import in_thread
 from apps.agent.turns.tokens import TokenWriter
 
 BUDGET_MAX_AGE = (

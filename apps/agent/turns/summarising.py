@@ -15,7 +15,7 @@ from apps.agent.graphs.middleware import GraphContext
 from apps.agent.graphs.prompts import Prompt
 from apps.agent.turns import leases
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.threads import in_thread
+from apps.agent.turns.loop import in_thread
 from apps.orgs.walls.scope import org_scope
 
 

@@ -4,10 +4,10 @@ LangGraph's own saver reads the whole thread several times in a turn, and needs 
 each checkpoint. This one uses the same tables. It remembers the newest checkpoint, because the holder of the
 conversation's lock is the only one who writes (`turns.checkpoints`).
 
-Only a checkpoint with an answer of the model is stored at once. Other checkpoints and the results of tasks are held back
-until the next checkpoint replaces them, or somebody reads the thread. If the process stops before, the work is repeated
-without a second effect: the message is submitted again, and a tool call has its stored answer (`turns.calls`). What a
-task pauses for, or fails with, is stored at once.
+While a graph runs, only a checkpoint with an answer of the model is stored at once. Other checkpoints and the results of
+tasks are held back until the next checkpoint replaces them, or somebody reads the thread. If the process stops before,
+the work is repeated without a second effect: the message is submitted again, and a tool call has its stored answer
+(`turns.calls`). What a task pauses for, or fails with, is stored at once.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ VALUES {rows}
 ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
 KEEP_EXISTING = "DO NOTHING"
 OVERWRITE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+STEPS = ("input", "loop")  # sources of the checkpoints of a graph that runs
 INLINE_TYPES = (str, int, float, bool, type(None))  # stored in the checkpoint, not as a blob
 
 Row = Sequence[Any]  # a row of one of LangGraph's tables
@@ -214,10 +215,12 @@ class ThreadSaver(AsyncPostgresSaver):
             await self._put_alone(rows)
             return _place_of(thread, namespace, checkpoint["id"])
         rows = await self._replace_held(rows)
-        if self._make_statement is None:
+        if self._make_statement is not None:
+            await self._put_together(rows.queries())
+        elif metadata.get("source") in STEPS:
             self._held_checkpoint = rows
         else:
-            await self._put_together(rows.queries())
+            await self._put_alone(rows)
         self._remember(rows, checkpoint, {**self._dumped(blobs, rows.blobs), **inline})
         return _place_of(thread, namespace, checkpoint["id"])
 

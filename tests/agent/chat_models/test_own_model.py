@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.agent import chat_models
-from apps.agent.chat_models import budgets
+from apps.agent.chat_models import budgets, own_model
 from apps.agent.models import ModelSettings
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
@@ -28,7 +28,7 @@ def status(world: World, role: Role = Role.MEMBER) -> Any:
 
 def label(world: World) -> str:
     with world.scope():
-        return chat_models.choose(world.org).label
+        return chat_models.choose(world.org, own_model.find_model(world.org)).label
 
 
 def test_an_admin_chooses_a_model_and_the_key_is_never_shown(world: World) -> None:

@@ -75,7 +75,9 @@ def _audit_label(connection: ModelConnection) -> str:
 def _connection(org: Org, draft: DraftFields | None) -> ModelConnection:
     if draft is not None:
         return _connection_of_draft(org, draft)
-    connection = own_model.connection_of(org) or platform_model.connection()
+    connection = (
+        own_model.connection_of(org, own_model.find_model(org)) or platform_model.connection()
+    )
     if connection is None:
         raise NoLanguageModel
     return connection
