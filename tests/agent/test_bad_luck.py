@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from apps.agent.approvals import digests
 from apps.agent.chat_models.meters import Meter
-from apps.agent.exceptions import TurnLeaseLost
-from apps.agent.models import Approval, ApprovalState, Call
+from apps.agent.exceptions import StopRequested, TurnLeaseLost
+from apps.agent.models import Approval, ApprovalState, Call, Turn
 from apps.agent.tools import registry
 from apps.agent.tools.base import Answer, Arguments, Effect, Level, SlowAnswer, Tool
 from apps.agent.turns import calls, checkpoints, leases, reconciler, steps, tokens
@@ -251,6 +251,43 @@ def test_a_worker_that_has_lost_the_lease_writes_nothing(waiting: Talk) -> None:
     store_token(second, Meter(1, 1))
     assert len(waiting.events()) == len(before) + 1
     assert waiting.row().input_tokens == 1
+
+
+def list_pipelines(claimed: ClaimedTurn) -> None:
+    """Carry out a call that needs no approval."""
+    call = calls.requested_call(
+        "task of a reader", tool_call_id="c", tool="list_pipelines", arguments={}
+    )
+    calls.carry_out(claimed, call)
+
+
+def test_a_worker_that_has_lost_the_lease_carries_nothing_out(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    first = claim(waiting, "first")
+    leases.void(first.org_id, first.turn_id, first.lease)
+    second = claim(waiting, "second")
+    with pytest.raises(TurnLeaseLost):
+        list_pipelines(first)
+    assert "task of a reader" not in stored_tasks(waiting)
+    list_pipelines(second)
+    assert "task of a reader" in stored_tasks(waiting)
+
+
+def test_after_a_stop_no_call_is_carried_out(waiting: Talk) -> None:
+    waiting.decide(waiting.open_request()["id"])
+    claimed = claim(waiting, "worker")
+    with waiting.world.scope():
+        row = Turn.objects.for_org(waiting.world.org).filter(pk=claimed.turn_id)
+        row.update(stop_requested_at=timezone.now())
+    with pytest.raises(StopRequested):
+        list_pipelines(claimed)
+    assert "task of a reader" not in stored_tasks(waiting)
+
+
+def stored_tasks(talk: Talk) -> set[str]:
+    """Return the tasks of the calls that were begun."""
+    with talk.world.scope():
+        return set(Call.objects.for_org(talk.world.org).values_list("task_id", flat=True))
 
 
 def claim(talk: Talk, worker: str) -> ClaimedTurn:
