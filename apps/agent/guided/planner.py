@@ -15,6 +15,7 @@ from apps.agent.guided.intents import (
     pipelines,
     schedules,
     sources,
+    undoing,
 )
 from apps.agent.guided.requests import (
     AddStreams,
@@ -33,6 +34,7 @@ from apps.agent.guided.requests import (
     Request,
     ShowPipeline,
     Thanks,
+    Undo,
 )
 from apps.agent.guided.turns import OtherRequest, Step, StepTaken, Turn
 
@@ -46,7 +48,7 @@ EXAMPLES = """You can say, for example:
 - enable flights, run it, cancel it, retry it, delete it
 - why is flights late?
 - change the schedule of flights to weekdays at 7:30 in Berlin
-- rename flights to arrivals
+- rename flights to arrivals, undo it
 - add airlines to flights
 - connect postgres
 - make a source from https://api.example.com/openapi.json
@@ -109,6 +111,8 @@ def _answer(turn: Turn, request: Request) -> str:
             return explaining.explain(turn, request)
         case ConnectSystem():
             return connecting.connect_system(turn, request)
+        case Undo():
+            return undoing.undo(turn)
         case MakeSource():
             return sources.make_source(turn, request)
         case Help():

@@ -24,6 +24,7 @@ from apps.agent.guided.requests import (
     Request,
     ShowPipeline,
     Thanks,
+    Undo,
 )
 from apps.agent.guided.sentences import Sentence, read
 from apps.pipelines.schedules.english import ScheduleWords
@@ -48,6 +49,15 @@ def _small_talk(text: str, sentence: Sentence) -> Request | None:
     if words in vocabulary.CONSENT:
         return Consent()
     return Thanks() if words in vocabulary.THANKS else None
+
+
+def _undo(text: str, sentence: Sentence) -> Request | None:
+    """Read "undo the last change" and "change it back"."""
+    words = sentence.words
+    if words[:1] and (words[0] in vocabulary.UNDO or words[:2] in vocabulary.UNDO_PHRASES):
+        return Undo()
+    is_back = sentence.first in vocabulary.UNDO_VERBS and words[-1:] == ("back",)
+    return Undo() if is_back and vocabulary.PRONOUNS.issuperset(words[1:-1]) else None
 
 
 def _help(text: str, sentence: Sentence) -> Request | None:
@@ -376,6 +386,7 @@ def _asked_state(sentence: Sentence) -> Request | None:
 
 _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     _small_talk,
+    _undo,
     read_rename,
     _help,
     _make_source,

@@ -107,6 +107,11 @@ class ConnectSystem:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo the last change of the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """Say what guided mode understands."""
 
@@ -138,6 +143,7 @@ Request = (
     | AddStreams
     | MakeSource
     | ConnectSystem
+    | Undo
     | Help
     | Consent
     | Thanks

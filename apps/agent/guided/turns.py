@@ -7,7 +7,7 @@ keep no state, and continue after a pause or a crash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,15 @@ class ToolAnswer:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierCall:
+    """A call of an earlier turn that has succeeded, with its answer."""
+
+    tool: str
+    arguments: JsonObject
+    answer: ToolAnswer
+
+
 class Turn:
     """One turn of the thread, for an intent."""
 
@@ -142,6 +151,15 @@ class Turn:
     @property
     def is_first_answer(self) -> bool:
         return not any(isinstance(m, AIMessage) for m in (*self.earlier, *self.messages))
+
+    def earlier_calls(self) -> Iterator[EarlierCall]:
+        """Yield the calls of earlier turns that have succeeded, the newest first."""
+        by_call = {m.tool_call_id: m for m in self.earlier if isinstance(m, ToolMessage)}
+        for message in reversed(self.earlier):
+            for call in reversed(message.tool_calls) if isinstance(message, AIMessage) else ():
+                answered = by_call.get(str(call["id"]))
+                if answered is not None and answered.status != "error":
+                    yield EarlierCall(call["name"], call["args"], _answer(answered))
 
     def call(self, tool: str, arguments: JsonObject, text: str = "") -> ToolAnswer:
         """Return the answer of a tool that may fail. `text` is said before the call."""

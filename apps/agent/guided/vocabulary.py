@@ -80,6 +80,9 @@ EXPLAIN = frozenset(
     }
 )
 FIX = frozenset({"fix", "repair", "solve"})
+UNDO = frozenset({"undo", "revert", "rollback"})
+UNDO_PHRASES = frozenset({("roll", "back"), ("take", "back")})
+UNDO_VERBS = frozenset({"change", "put", "set"})
 # A request such as "weather failed" is a question about the reason.
 COMPLAINTS = frozenset(
     {"late", "failing", "failed", "fails", "broken", "stuck", "empty", "slow", "waiting"}

@@ -10,6 +10,7 @@ import pytest
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
+from apps.pipelines.schedules.services import schedule_of
 from apps.runs.models import Run
 from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin
 from tests.agent.sources.local_api import STYLES, LocalApi
@@ -105,6 +106,66 @@ def test_a_pipeline_is_changed_shown_and_deleted(world: World) -> None:
     say(talk, "delete departures")
     approve(talk)
     assert "no pipeline" in last_text(say(talk, "list pipelines"))
+
+
+UNDONE_CHANGES = {
+    "run flights every hour": [{"field": "schedule", "before": "Every hour", "after": "Daily at 06:00 (UTC)"}],
+    "remove the schedule of flights": [{"field": "schedule", "before": "Manual", "after": "Daily at 06:00 (UTC)"}],
+    "rename flights to arrivals": [{"field": "name", "before": "arrivals", "after": "flights"}],
+    "disable flights": [{"field": "enabled", "before": False, "after": True}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNDONE_CHANGES)
+def test_the_last_change_is_proposed_back(world: World, text: str) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    talk = begin(world)
+    say(talk, text)
+    approve(talk)
+    say(talk, "list pipelines")
+    assert say(talk, "undo it")["status"] == "waiting"
+    assert talk.open_request()["card"]["changes"][:1] == UNDONE_CHANGES[text]
+    assert last_text(approve(talk)) == "The last change is undone."
+    with world.scope():
+        pipeline.refresh_from_db()
+        schedule = schedule_of(world.org, pipeline)
+    assert (pipeline.name, pipeline.enabled) == ("flights", True)
+    assert schedule is not None
+    assert schedule.cron == "0 6 * * *"
+
+
+def test_a_new_schedule_is_removed_again_and_an_undo_is_undone(world: World) -> None:
+    make_pipeline(world, name="flights")
+    talk = begin(world)
+    say(talk, "run flights weekdays at 7:30 in Berlin")
+    approve(talk)
+    for before, after in [
+        ("Weekdays at 07:30 (Europe/Berlin)", "Manual"),
+        ("Manual", "Weekdays at 07:30 (Europe/Berlin)"),
+    ]:
+        say(talk, "undo")
+        change = talk.open_request()["card"]["changes"][0]
+        assert (change["before"], change["after"]) == (before, after)
+        approve(talk)
+
+
+def test_what_cannot_be_undone_is_said_with_what_can_be_done(world: World) -> None:
+    make_pipeline(world, name="flights")
+    talk = begin(world)
+    assert "changed nothing" in last_text(say(talk, "undo"))
+    say(talk, "rename flights to arrivals")
+    talk.decide(talk.open_request()["id"], "reject")
+    talk.work()
+    assert "changed nothing" in last_text(say(talk, "undo")), "the change was rejected"
+    say(talk, "run flights")
+    approve(talk)
+    assert '"cancel it"' in last_text(say(talk, "undo that"))
+    say(talk, "cancel it")
+    approve(talk)
+    assert '"retry it"' in last_text(say(talk, "revert"))
+    say(talk, "delete flights")
+    approve(talk)
+    assert "cannot be undone" in last_text(say(talk, "change it back"))
 
 
 def test_the_answer_names_the_schedule_that_the_user_has_written_into_the_proposal(

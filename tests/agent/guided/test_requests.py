@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.agent.guided import vocabulary
 from apps.agent.guided.reading import read_request
-from apps.agent.guided.requests import ConnectSystem, Explain, MakeSource
+from apps.agent.guided.requests import ChangeState, ConnectSystem, Explain, MakeSource, Undo
 from apps.pipelines.schedules.english import parse_words
 from tests.agent.guided import talk
 from tests.agent.guided.talk import OWN_KIND, Talk, new_id
@@ -218,6 +218,22 @@ def test_a_request_calls_its_tool(text: str) -> None:
     assert tool == expected_tool, (talk.calls, talk.said)
     assert {name: arguments[name] for name in expected} == expected
     assert talk.said
+
+
+UNDO_REQUESTS = [
+    "undo", "undo it", "undo the last change", "Please revert that.", "roll back", "change it back", "put it back",
+    "can you undo this?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNDO_REQUESTS)
+def test_an_undo_is_read(text: str) -> None:
+    assert read_request(text) == Undo()
+
+
+def test_a_name_with_back_is_no_undo() -> None:
+    assert read_request("change the schedule of play back to daily at 6") != Undo()
+    assert read_request("turn on Feed back") == ChangeState("enable", "Feed back")
 
 
 CONNECTIONS = {

@@ -1,0 +1,103 @@
+"""Undo the last change of the conversation: propose it back, or say why that is not possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from apps.agent.guided.turns import EarlierCall, Turn
+
+NOTHING_TO_UNDO = "In this conversation I have changed nothing that I could undo."
+CANNOT_BE_UNDONE = {  # {tool: what is said about its call}
+    "create_pipelines": 'To undo the creation, delete the pipeline: say, for example, "delete it".',
+    "delete_pipeline": "The deletion of a pipeline cannot be undone. You can create it again.",
+    "delete_connector": "The deletion of a connector cannot be undone. You can connect it again.",
+    "request_connector": 'To undo it, delete the connector: say, for example, "delete the source NAME".',
+    "run_pipeline": 'A run that was started cannot be undone. While it is in progress, say "cancel it".',
+    "retry_run": 'A run that is tried again cannot be undone. While it is in progress, say "cancel it".',
+    "cancel_run": 'A cancelled run can be tried again: say "retry it".',
+    "save_source_version": "You can restore an earlier version on the page of the source, under Versions.",
+}
+STREAM_FIELDS = frozenset(
+    {"stream", "table", "sync_mode", "cursor_field", "primary_key", "write_mode"}
+)
+PLAIN_FIELDS = frozenset({"name", "description", "tags", "timeout_seconds", "max_attempts"})
+FIELDS_WITH_IDS = {
+    "domain.id": "domain_id",
+    "source.connector_id": "source_connector_id",
+    "destination.connector_id": "destination_connector_id",
+}
+
+Arguments = dict[str, Any]
+
+
+def undo(turn: Turn) -> str:
+    call = next(
+        (c for c in turn.earlier_calls() if c.tool in _UNDO or c.tool in CANNOT_BE_UNDONE), None
+    )
+    if call is None:
+        return NOTHING_TO_UNDO
+    if call.tool in CANNOT_BE_UNDONE:
+        return CANNOT_BE_UNDONE[call.tool]
+    name = call.answer.content.get("name") or "the pipeline"
+    arguments = _UNDO[call.tool](call)
+    if arguments is None:
+        return f"I cannot undo this change of {name}. You can change it on its page."
+    pipeline = {"pipeline_id": call.arguments["pipeline_id"]}
+    text = f"I propose to undo the last change of {name}."
+    turn.propose(call.tool, {**pipeline, **arguments}, text)
+    return "The last change is undone."
+
+
+def _undo_update(call: EarlierCall) -> Arguments | None:
+    """Return the values before the change, or None if the tool cannot set one of them."""
+    changes = call.answer.content.get("changes")
+    if not isinstance(changes, Sequence):
+        return None
+    before = {str(change["field"]): change["before"] for change in changes}
+    before.pop("domain.name", None)
+    return _arguments(before)
+
+
+def _arguments(before: Mapping[str, Any]) -> Arguments | None:
+    arguments: Arguments = {}
+    schedule: Arguments = {}
+    stream: Arguments = {}
+    for field, value in before.items():
+        group, _, name = field.rpartition(".")
+        if field in PLAIN_FIELDS:
+            arguments[field] = value
+        elif field in FIELDS_WITH_IDS:
+            arguments[FIELDS_WITH_IDS[field]] = value
+        elif group == "schedule":
+            schedule[name] = value
+        elif group == "streams.0" and name in STREAM_FIELDS:
+            stream[name] = value
+        elif field not in ("schedule", "source.kind", "destination.kind"):
+            return None
+    if schedule or "schedule" in before:
+        # No value before the change means that there was no schedule.
+        arguments["schedule"] = {name: value for name, value in schedule.items() if value} or None
+    return {**arguments, "streams": [stream]} if stream else arguments
+
+
+def _undo_enabled(call: EarlierCall) -> Arguments | None:
+    return {"enabled": not call.arguments["enabled"]}
+
+
+def _undo_paused(call: EarlierCall) -> Arguments | None:
+    return {"paused": not call.arguments["paused"]}
+
+
+def _undo_restore(call: EarlierCall) -> Arguments | None:
+    """Restore the version before the restored one, which is the newest."""
+    version = call.answer.content.get("version")
+    return {"number": version - 1} if isinstance(version, int) else None
+
+
+_UNDO: dict[str, Callable[[EarlierCall], Arguments | None]] = {
+    "update_pipeline": _undo_update,
+    "set_pipeline_enabled": _undo_enabled,
+    "set_schedule_paused": _undo_paused,
+    "restore_pipeline_version": _undo_restore,
+}
