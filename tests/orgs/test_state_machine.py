@@ -1,7 +1,7 @@
 """Random actions of eight users in two orgs over HTTP, compared with a small model.
 
 For each step the model gives the expected status and the expected state. The whole database is compared at the end of
-each example. There are 48 examples of up to 50 steps, and 432 more in `make test-long`.
+each example. There are 100 examples of up to 50 steps, and 400 more in `make test-long`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from tests.orgs.model import (
 )
 from tests.world import World, make_connector, make_world, new_client, token_for
 
-BATCHES, EXAMPLES, STEPS = 4, 12, 50  # batches per part, examples per batch, steps per example
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))]
+BATCHES, EXAMPLES, STEPS = 4, 25, 50  # batches per part, examples per batch, steps per example
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 5))]
 org_numbers = st.integers(0, 1)
 user_numbers = st.integers(0, 31)  # see `choose_user`
 role_names = st.sampled_from(RANKS)

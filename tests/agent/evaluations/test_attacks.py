@@ -16,8 +16,7 @@ from apps.agent.tools.base import Tool
 from apps.agent.turns import answers, calls
 from evaluations.cases import all_cases
 from evaluations.models import Scripts
-from evaluations.running import Result
-from tests.agent.evaluations.stored_scene import run_case
+from evaluations.running import Result, run_case
 
 
 @pytest.fixture(autouse=True)

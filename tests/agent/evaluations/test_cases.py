@@ -13,7 +13,7 @@ from evaluations.case import Case, Group
 from evaluations.cases import all_cases
 from evaluations.defences import Defence
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
-from tests.agent.evaluations.stored_scene import run_case
+from evaluations.running import run_case
 
 
 @pytest.fixture(autouse=True)
