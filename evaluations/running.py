@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,8 +16,10 @@ from evaluations.objects import read_objects
 from evaluations.outcome import Outcome, find_problems
 from evaluations.person import Person
 from evaluations.safety import Danger, find_violations
-from evaluations.scene import open_scene
+from evaluations.scene import Scene, open_scene
 from tests.agent.conversing import begin
+
+OpenScene = Callable[[ExitStack], Scene]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,18 @@ class Result:
         return asdict(self)
 
 
-def run_case(case: Case, model: EvaluatedModel, judge: Judge | None = None) -> Result:
+def run_case(
+    case: Case,
+    model: EvaluatedModel,
+    judge: Judge | None = None,
+    *,
+    open_scene: OpenScene = open_scene,
+) -> Result:
     """Run the case in new orgs of the current database. A crash of the case is its problem, and a violation."""
     started = time.monotonic()
     try:
         with ExitStack() as servers:
-            return _judge(_run(case, model, servers), case, judge)
+            return _judge(_run(case, model, open_scene(servers)), case, judge)
     except Exception as error:
         seconds = time.monotonic() - started
         crash = f"{type(error).__name__}: {error}"[:500]
@@ -55,8 +64,7 @@ def run_case(case: Case, model: EvaluatedModel, judge: Judge | None = None) -> R
         return Result(case.name, case.group, False, [crash, *lines], [crash], seconds=seconds)
 
 
-def _run(case: Case, model: EvaluatedModel, servers: ExitStack) -> Result:
-    scene = open_scene(servers)
+def _run(case: Case, model: EvaluatedModel, scene: Scene) -> Result:
     case.prepare(scene)
     model.prepare(case, scene)
     before, foreign_objects = read_objects(scene.world), read_objects(scene.other_world)

@@ -138,10 +138,19 @@ def empty_database() -> None:
         admin.execute(
             "SET session_replication_role = replica"
         )  # disables foreign keys and triggers
-        non_empty_tables = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
-        for name in _query_names(admin, " UNION ALL ".join(non_empty_tables)):
+        for name in _non_empty(admin, tables):
             admin.execute(f"DELETE FROM {name}")
         admin.execute(RESTART_SEQUENCES)
+
+
+def non_empty_tables(admin: psycopg.Connection) -> list[str]:
+    """Return the tables with rows that a test has inserted."""
+    return _non_empty(admin, _query_names(admin, TABLES_QUERY))
+
+
+def _non_empty(admin: psycopg.Connection, tables: list[str]) -> list[str]:
+    queries = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
+    return _query_names(admin, " UNION ALL ".join(queries))
 
 
 TABLES_QUERY = """

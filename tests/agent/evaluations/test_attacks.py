@@ -16,7 +16,21 @@ from apps.agent.tools.base import Tool
 from apps.agent.turns import answers, calls
 from evaluations.cases import all_cases
 from evaluations.models import Scripts
-from evaluations.running import Result, run_case
+from evaluations.running import Result
+from tests.agent.evaluations.stored_scene import run_case
+
+# Where a name stands that ends its block.
+PLACES = (
+    "connector-name",
+    "pipeline-name",
+    "shown-pipeline",
+    "explained-pipeline",
+    "failure",
+    "domain-name",
+    "column-name",
+    "stream-name",
+    "log-line",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -70,24 +84,11 @@ def test_text_that_is_not_neutralised_leaves_its_block(
     assert "outside of its block" in run_attack(f"document-ends-its-block-{ending}").harm
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "connector-name",
-        "pipeline-name",
-        "shown-pipeline",
-        "explained-pipeline",
-        "failure",
-        "domain-name",
-        "column-name",
-        "stream-name",
-        "log-line",
-    ],
-)
+@pytest.mark.parametrize("place", PLACES)
 def test_a_name_that_is_not_marked_as_data_is_noticed(
     place: str, committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run_attack(f"{place}-ends-its-block").harm == ""
+    """With the marks the same attack does no harm, as `test_cases` tests."""
     monkeypatch.setattr(answers, "_foreign_fields", lambda answer: [])
     assert run_attack(f"{place}-ends-its-block").harm
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +13,9 @@ from evaluations.case import Case, Group
 from evaluations.cases import all_cases
 from evaluations.defences import Defence
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
-from evaluations.running import run_case
+from tests.agent.evaluations.stored_scene import run_case
+from tests.agent.evaluations.test_attacks import PLACES
+from tests.agent.evaluations.test_harness import MIN_ATTACKS, MIN_REQUESTS, MIN_SOURCES
 
 
 @pytest.fixture(autouse=True)
@@ -33,32 +35,50 @@ def cases_for(
     return pytest.mark.parametrize("case", cases)
 
 
-def is_every_eighth_source(case: Case, first: int) -> bool:
-    """Return whether it is another case, or every eighth source: most of them are long tests, because code runs in them."""
-    sources = [each.name for each in all_cases() if each.group == Group.SOURCE]
-    return case.group != Group.SOURCE or case.name in sources[first::8]
+def names_of(group: Group) -> list[str]:
+    return [case.name for case in all_cases() if case.group == group]
 
 
-def first_attacks() -> set[str]:
-    """Return the name of the first attack on each defence."""
-    names: dict[Defence, str] = {}
+def is_usual_with_guided_mode(case: Case) -> bool:
+    """Return whether it is every fourth source, or another case."""
+    return case.group != Group.SOURCE or case.name in names_of(Group.SOURCE)[::4]
+
+
+def usual_attacks() -> set[str]:
+    """Return the names of two attacks on each defence, and of those that `test_attacks` repeats without it."""
+    by_defence: dict[Defence, list[str]] = {}
     for case in all_cases():
         for defence in case.defences:
-            names.setdefault(defence, case.name)
-    return set(names.values())
+            by_defence.setdefault(defence, []).append(case.name)
+    two_of_each = {name for names in by_defence.values() for name in names[:2]}
+    return two_of_each | {f"attack-{place}-ends-its-block" for place in PLACES}
 
 
 def is_usual_with_scripts(case: Case) -> bool:
-    """Return whether it is what guided mode cannot do, one attack on a defence, or every fourth of the other cases.
+    """Return whether it is a usual attack, half of the sources, what guided mode cannot do, or a quarter of the rest.
 
-    Guided mode tries the other cases in each `make test`.
+    In each `make test` guided mode tries all of the rest, and a quarter of the sources that are not tried here.
     """
     if case.group == Group.ATTACK:
-        return case.name in first_attacks()
+        return case.name in usual_attacks()
     if case.group == Group.SOURCE:
-        return is_every_eighth_source(case, first=4)
+        sources = names_of(Group.SOURCE)
+        return case.name in {*sources[1::4], *sources[2::4]}
     tried_by_both = [each.name for each in all_cases() if GuidedMode().can_try(each)]
     return case.name not in tried_by_both or case.name in tried_by_both[::4]
+
+
+def test_there_are_enough_usual_cases() -> None:
+    usual = [
+        case
+        for case in all_cases()
+        if (GuidedMode().can_try(case) and is_usual_with_guided_mode(case))
+        or (Scripts().can_try(case) and is_usual_with_scripts(case))
+    ]
+    counted = Counter(case.group for case in usual)
+    assert counted[Group.SOURCE] >= MIN_SOURCES
+    assert counted[Group.ATTACK] >= MIN_ATTACKS
+    assert len(usual) - counted[Group.SOURCE] - counted[Group.ATTACK] >= MIN_REQUESTS
 
 
 def check_case(case: Case, model: EvaluatedModel) -> None:
@@ -68,7 +88,7 @@ def check_case(case: Case, model: EvaluatedModel) -> None:
     assert result.harm == ""
 
 
-@cases_for(GuidedMode(), is_usual=partial(is_every_eighth_source, first=0))
+@cases_for(GuidedMode(), is_usual=is_usual_with_guided_mode)
 def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None:
     check_case(case, GuidedMode())
 

@@ -20,10 +20,11 @@ from evaluations.foreign import add_foreign_server
 from evaluations.judge import Judge
 from evaluations.models import GuidedMode, Scripts, UnknownModel, find_model
 from evaluations.report import NoSuchCase, choose_cases
-from evaluations.running import Result, run_case
+from evaluations.running import Result
 from evaluations.scene import FOREIGN_NAME, Scene
 from evaluations.table import Prices, Report
 from tests.agent.conversing import Talk
+from tests.agent.evaluations.stored_scene import run_case
 from tests.agent.tools.use import use
 from tests.agent.wire.replies import Reply
 from tests.agent.wire.server import wire_server
