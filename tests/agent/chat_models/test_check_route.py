@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from apps.agent.chat_models import budgets
 from apps.agent.chat_models.checks import services
 from apps.connectors import engine
+from apps.engine import EngineSupervisor
 from apps.engine.failures import Crashed
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
@@ -26,6 +29,20 @@ DRAFT = {
     "model": "local-test",
     "base_url": "http://127.0.0.1:9/v1",
 }
+CLIENTS = ("langchain_openai", "langchain_anthropic", "langchain_google_genai")
+
+
+@pytest.fixture(scope="module")
+def _warm_supervisor() -> Iterator[EngineSupervisor]:
+    """Return a supervisor whose children need not import the clients of providers: its fork server has them."""
+    with closing(EngineSupervisor(preload=(services.MODULE, *CLIENTS))) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture
+def quick_checks(_warm_supervisor: EngineSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save the time of an import in each check. One test is without this, as the web process is."""
+    monkeypatch.setattr(engine, "supervisor", lambda: _warm_supervisor)
 
 
 def draft_of(server: WireServer, **fields: Any) -> dict[str, Any]:
@@ -71,6 +88,7 @@ def test_an_admin_checks_settings_that_are_not_saved(world: World) -> None:
     assert world.client(Role.ADMIN).get("/api/v1/org/model").status_code == 204, "nothing is saved"
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_the_saved_model_is_checked_with_its_key(world: World) -> None:
     with wire_server(GoodModel(Fault.CALL_AS_TEXT)) as server:
         save(world, server)
@@ -82,6 +100,7 @@ def test_the_saved_model_is_checked_with_its_key(world: World) -> None:
     assert KEY not in response.content.decode()
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_a_member_may_not_check_and_a_stranger_checks_only_the_own_model(
     world: World, stranger: World
 ) -> None:
@@ -106,6 +125,7 @@ def test_the_stored_key_is_not_sent_to_another_address(world: World) -> None:
     assert (other.requests, server.requests) == ([], [])
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_the_stored_key_is_used_for_its_own_address(world: World) -> None:
     with wire_server(GoodModel()) as server:
         save(world, server)
@@ -116,6 +136,7 @@ def test_the_stored_key_is_used_for_its_own_address(world: World) -> None:
     assert answer["model"] == "openai_compatible:another"
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_a_private_address_needs_the_operators_permission(world: World, settings: Any) -> None:
     with wire_server(GoodModel()) as server:
         save(world, server)
@@ -171,6 +192,7 @@ def test_a_check_needs_a_model_and_valid_settings(world: World) -> None:
     assert (response.status_code, codes(response)) == (422, ["draft.key"])
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_the_operators_model_is_checked_if_the_organization_has_none(
     world: World, settings: Any
 ) -> None:
@@ -184,6 +206,7 @@ def test_the_operators_model_is_checked_if_the_organization_has_none(
     assert event.object_label == "anthropic:claude-test of this installation"
 
 
+@pytest.mark.usefixtures("quick_checks")
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://models.internal.invalid/v1"])
 def test_an_org_does_not_see_the_address_of_the_operators_model(
     world: World, settings: Any, url: str
@@ -196,6 +219,7 @@ def test_an_org_does_not_see_the_address_of_the_operators_model(
     assert "127.0.0.1" not in shown
 
 
+@pytest.mark.usefixtures("quick_checks")
 @pytest.mark.parametrize("is_of_operator", [True, False])
 def test_after_a_refused_key_the_next_step_is_for_somebody_who_can_change_it(
     world: World, settings: Any, is_of_operator: bool
@@ -212,6 +236,7 @@ def test_after_a_refused_key_the_next_step_is_for_somebody_who_can_change_it(
     assert failed["next_step"].startswith("Tell an operator" if is_of_operator else "Enter a valid")
 
 
+@pytest.mark.usefixtures("quick_checks")
 def test_an_address_that_is_refused_to_the_operators_model_is_for_the_operator(
     world: World, settings: Any
 ) -> None:
