@@ -190,7 +190,14 @@ def test_a_text_that_reached_the_limit_says_so(provider: Provider) -> None:
     assert answer.text == "There are" + strict.CUT_NOTE
 
 
-@all_formats
+@pytest.mark.parametrize(
+    "provider",
+    [
+        Provider.ANTHROPIC,
+        pytest.param(Provider.OPENAI_COMPATIBLE, marks=pytest.mark.long),
+        pytest.param(Provider.GOOGLE, marks=pytest.mark.long),
+    ],
+)
 def test_an_answer_of_60_000_tokens_is_cut(provider: Provider) -> None:
     with wire_server([Reply("four words a line\n" * 15_000)]) as server:
         answer, _ = ask(server.connection(provider))

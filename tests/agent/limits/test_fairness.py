@@ -71,6 +71,7 @@ def statuses(world: World) -> Counter[Any]:
         return Counter(Turn.objects.for_org(world.org).values_list("status", flat=True))
 
 
+@pytest.mark.long  # the test above does the same with two greedy orgs
 def test_another_org_is_answered_while_one_org_waits_for_a_slow_model(
     greedy: World, other: World
 ) -> None:
