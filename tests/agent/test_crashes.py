@@ -155,6 +155,28 @@ def test_an_answer_is_written_once_if_its_worker_is_killed_after_its_checkpoint(
     assert_nothing_is_lost_or_doubled(talk)
 
 
+END_OF_TURN = "UPDATE agent_turn.*transcript = .*INSERT INTO agent_event"
+
+
+@pytest.mark.parametrize("is_executed", [False, True])
+def test_a_turn_ends_once_if_its_worker_is_killed_at_its_end(
+    world: World, is_executed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of the turn, its transcript and its last events are stored with one statement."""
+    talk = begin(world, "hello")
+    fault = Fault(signal.SIGKILL, END_OF_TURN, is_executed=is_executed)
+    with faulty_worker(tmp_path, [Step("The only answer.")], fault) as worker:
+        assert worker.wait(DEADLINE) == -signal.SIGKILL
+    assert ("done" in talk.kinds()) == is_executed
+    if not is_executed:
+        use_script(monkeypatch, Step("Another answer."))
+        take_over(talk)
+    assert talk.turn()["status"] == "done"
+    assert [item["text"] for item in talk.turn()["items"]] == ["The only answer. "]
+    assert talk.kinds().count("done") == 1
+    assert_nothing_is_lost_or_doubled(talk)
+
+
 def test_a_frozen_worker_writes_nothing_after_another_worker_took_its_turn_over(
     world: World, steps: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,6 @@ def propose_plan(text: str, *, document_url: str = "") -> ProposedPlan | None:
             return planning.propose(postman.read(content))
         return planning.propose(openapi.read(content, document_url=document_url))
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(step) for step in problem["loc"])
-        message = f"No plan can be made from it: {place}: {problem['msg']}."
+        place = ".".join(str(step) for step in error.errors()[0]["loc"])
+        message = f"No plan can be made from it: {place}: {planning.reason_of(error)}."
         raise UnreadableDocument(message) from None

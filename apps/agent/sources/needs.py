@@ -90,7 +90,7 @@ def needs_for_settings(needs_of_lists: Iterable[set[Need]]) -> set[Need]:
     }
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name without spaces and signs, so that nobody takes it for a sentence of Drover."""
     return re.sub(r"[^\w.\[\]-]", "_", name)[:40]
 
@@ -112,7 +112,7 @@ def known_value(parameter: Parameter) -> str | None:
 def reason_to_leave_out(stream: str, needs: Iterable[Need]) -> str:
     """Return the sentence that says why a list was left out, and how to read it."""
     places = {"path": "path", "query": "query", "header": "headers"}
-    values = [f"{_plain_name(need.name)} (in the {places[need.place]})" for need in needs]
+    values = [f"{plain_name(need.name)} (in the {places[need.place]})" for need in needs]
     return (
         f"{stream} was left out: its requests need a value for {', '.join(sorted(values))}, which the document does"
         " not give. To read it, add the stream to the plan with a fixed value or with a setting."

@@ -21,6 +21,8 @@ from apps.agent.sources.plan import (
     SourcePlan,
 )
 
+MAX_NOTE = 60  # characters of a value in a note
+
 
 @dataclass(frozen=True, slots=True)
 class ProposedPlan:
@@ -56,6 +58,8 @@ def propose(api: ApiDescription) -> ProposedPlan:
     settings = {setting.name: setting for setting in api.settings}
     kept, left_out = _with_known_values(found, api.authentication)
     streams = _without_lost_children(_plan_streams(kept, found, settings, notes), left_out)
+    if not streams:
+        raise UnreadableDocument(f"None of its lists can be read. {[*notes, *left_out][-1]}")
     plan = SourcePlan(
         name=api.title or "New source",
         base_url=api.base_url,
@@ -114,11 +118,16 @@ def _headers(
             fixed = needs.fixed_header(parameter)
             if fixed is None:
                 notes.append(
-                    f"Requests need the header {parameter.name}: add it to the headers of the plan."
+                    f"Requests need the header {needs.plain_name(parameter.name)}: add it to the headers of the plan."
                 )
             else:
                 headers.setdefault(fixed.name.lower(), fixed)
     return list(headers.values())
+
+
+def reason_of(error: ValidationError) -> str:
+    """Return the reason why a part of a plan is not valid."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def _plan_streams(
@@ -139,8 +148,7 @@ def _plan_streams(
         try:
             streams.append(_plan_stream(listed, found, settings, notes))
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            notes.append(f"{listed.name} was left out: {reason}.")
+            notes.append(f"{listed.name} was left out: {reason_of(error)}.")
     return streams
 
 
@@ -258,7 +266,8 @@ def _required_parameters(
         value = needs.known_value(parameter)
         if value is not None:
             fixed.append(FixedValue(name=parameter.name, value=value))
-            notes.append(f"{listed.name}: the parameter {parameter.name} is always {value!r}.")
+            name = needs.plain_name(parameter.name)
+            notes.append(f"{listed.name}: the parameter {name} is always {value[:MAX_NOTE]!r}.")
             continue
         setting = _setting(parameter)
         settings.setdefault(setting.name, setting)
