@@ -73,9 +73,9 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
     """A transport whose connections follow the egress policy, and whose responses are limited in size."""
 
     def __init__(self, *, allow_private: bool) -> None:
-        super().__init__(verify=_tls_context(), trust_env=False)
+        super().__init__(verify=tls_context(), trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_tls_context(),
+            ssl_context=tls_context(),
             max_connections=10,
             keepalive_expiry=30.0,
             network_backend=CheckedBackend(allow_private=allow_private),
@@ -127,5 +127,6 @@ def timeouts(read_timeout: float) -> httpx2.Timeout:
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """Return the context with the certificates of this machine. Loading them takes 20 ms, so it is done once."""
     return httpx2.create_ssl_context(trust_env=False)

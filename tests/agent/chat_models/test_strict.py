@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from typing import Any
 
+import certifi
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -62,6 +64,27 @@ def fail(connection: ModelConnection) -> Any:
     assert caught.value.__cause__ is None
     assert KEY not in repr(caught.value)
     return caught.value.failure
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+def test_certificates_are_not_loaded_again_for_each_turn(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = ModelConnection(
+        provider=provider, model="m", key=KEY, base_url="https://model.example/v1"
+    )
+    asyncio.run(providers.build(connection).aclose())
+    loaded, load = [], ssl.SSLContext.load_verify_locations
+
+    def count(*arguments: Any, **options: Any) -> None:
+        loaded.append(options)
+        load(*arguments, **options)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", count)
+    ssl.create_default_context(cafile=certifi.where())
+    assert len(loaded) == 1, "the test does not see when certificates are loaded"
+    asyncio.run(providers.build(connection).aclose())
+    assert len(loaded) == 1
 
 
 @all_formats
