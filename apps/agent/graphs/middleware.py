@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NotRequired
 
@@ -37,7 +38,7 @@ from apps.agent.tools.base import Tool
 from apps.agent.turns import calls, closing_texts
 from apps.agent.turns.calls import RequestedCall
 from apps.agent.turns.leases import ClaimedTurn
-from apps.agent.turns.loop import in_thread
+from apps.agent.turns.loop import CALLS_AT_ONCE, in_thread
 from apps.agent.turns.spending import Spending
 from apps.agent.turns.tokens import TokenWriter
 
@@ -61,6 +62,10 @@ class GraphContext:
     prompt: str
     graph: Graph = Graph.MAIN
     is_guided: bool = False  # guided mode uses no tokens
+    # One answer of a model may ask for many slow calls, which must not take all threads of the worker.
+    calls_at_once: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE)
+    )
 
 
 ModelHandler = Callable[[ModelRequest[GraphContext]], Awaitable[ModelResponse[Any]]]
@@ -141,7 +146,8 @@ class CallTools(HumanInTheLoopMiddleware[Any, GraphContext]):
         call = _requested_call(request)
         if not gate.may_ask(call):
             return await _carry_out(request)
-        prepared = await in_thread(partial(gate.prepare, _claimed(request), call))
+        async with _context(request).calls_at_once:
+            prepared = await in_thread(partial(gate.prepare, _claimed(request), call))
         if isinstance(prepared, str):
             return _tool_message(request, prepared, ok=False)
         if prepared is gate.Preparation.GOES_ON:
@@ -151,7 +157,8 @@ class CallTools(HumanInTheLoopMiddleware[Any, GraphContext]):
 
 async def _carry_out(request: ToolCallRequest) -> ToolResult:
     call = _requested_call(request)
-    answer = await in_thread(partial(calls.carry_out, _claimed(request), call))
+    async with _context(request).calls_at_once:
+        answer = await in_thread(partial(calls.carry_out, _claimed(request), call))
     return _tool_message(request, answer.text, ok=answer.ok)
 
 

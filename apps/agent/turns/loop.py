@@ -27,7 +27,10 @@ T = TypeVar("T")
 # Seconds until a turn is tried again, if too many turns of its org run in this process.
 RETRY_WAIT_OF_ORG = 1.0
 KEPT_FREE = 2  # turns of a process that are kept for orgs without another turn in it
-MAX_THREADS = 16  # for synchronous code
+CALLS_AT_ONCE = (
+    2  # tool calls of a turn; each needs a thread, also while it waits for another process
+)
+OTHER_THREADS = 4  # for whatever else turns do in synchronous code, such as renewing their leases
 _turns_of_org: Counter[UUID] = Counter()
 _turns_lock = threading.Lock()
 
@@ -43,7 +46,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @cache
 def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="agent")
+    threads = settings.AGENT_TURNS * CALLS_AT_ONCE + OTHER_THREADS
+    return ThreadPoolExecutor(threads, thread_name_prefix="agent")
 
 
 async def in_thread(action: Callable[[], T]) -> T:
