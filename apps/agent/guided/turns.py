@@ -24,6 +24,10 @@ from apps.json import JsonObject
 
 MAX_CHOICES = 8
 MAX_QUESTION = 500  # characters
+NOT_FOUND = (
+    "What you mean does not exist any more, or you may not see it. Nothing was changed. To see what there is, say"
+    ' "list pipelines" or "list connectors".'
+)
 AFTER_EDIT = (
     "\nTool response:\n"  # what LangChain puts before the answer to a call that the user has edited
 )
@@ -84,12 +88,18 @@ class ToolAnswer:
     @property
     def is_busy(self) -> bool:
         """Whether the call was refused because too many others were running."""
+        return self.error_code == "busy"
+
+    @property
+    def error_code(self) -> str:
         error = self.content.get("error")
-        return isinstance(error, Mapping) and error.get("code") == "busy"
+        return str(error.get("code") or "") if isinstance(error, Mapping) else ""
 
     @property
     def failure(self) -> str:
-        """Return the reason why the call had no effect."""
+        """Return the reason why the call had no effect, in words for people."""
+        if self.error_code == "not_found":
+            return NOT_FOUND
         error = self.content.get("error")
         if isinstance(error, Mapping):
             fields = error.get("fields") or ()

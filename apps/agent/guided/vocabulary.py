@@ -17,7 +17,7 @@ POLITE = _words(
 # Words around a name that are not part of it.
 FILLERS = _words(
     """
-    the a an my our your this that these those all any some of on for from in to into with as is are was were be been
+    the a an my our your its this that these those all any some of on for from in to into with as is are was were be been
     pipeline pipelines connector connectors source destination stream streams table tables data run runs last latest newest
     current schedule once now please again today right away immediately it them always still so does did do has have had get gets
     hasn't haven't isn't doesn't didn't won't wasn't
@@ -139,6 +139,8 @@ CONSENT = frozenset(
         "approve",
         "approved",
         "i approve",
+        "i approve it",
+        "approve it",
         "confirm",
         "confirmed",
         "do it",

@@ -315,6 +315,19 @@ def test_what_is_impossible_is_said_with_its_reason(world: World) -> None:
         assert not Pipeline.objects.for_org(world.org).exists()
 
 
+def test_a_pipeline_that_was_deleted_before_its_approval_is_said_in_words_for_people(
+    world: World,
+) -> None:
+    pipeline = make_pipeline(world, name="flights")
+    talk = begin(world)
+    say(talk, "disable flights")
+    world.client(Role.OWNER).delete(f"/api/v1/pipelines/{pipeline.pk}")
+    text = last_text(approve(talk))
+    assert text.startswith("That is not possible: What you mean does not exist any more")
+    assert 'say "list pipelines"' in text
+    assert "(sent:" not in text
+
+
 def test_the_text_arrives_in_parts() -> None:
     from langchain_core.messages import HumanMessage
 

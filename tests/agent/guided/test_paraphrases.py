@@ -71,6 +71,7 @@ SAID: dict[str, tuple[Request, str | None]] = {
     "change schedule to weekdays at 7": (ChangeSchedule("", ANY), "weekdays at 7"),
     "change flights to weekdays at 7": (ChangeSchedule("flights", ANY), "weekdays at 7"),
     "make it hourly": (ChangeSchedule("", ANY), "hourly"),
+    "change its schedule to daily at 6": (ChangeSchedule("", ANY), "daily at 6"),
     "set schedule daily at 6": (ChangeSchedule("", ANY), "daily at 6"),
     "make weather run every day at noon": (ChangeSchedule("weather", ANY), "daily at noon"),
     "reschedule flights to every monday at 9": (ChangeSchedule("flights", ANY), "every monday at 9"),
@@ -121,6 +122,7 @@ SAID: dict[str, tuple[Request, str | None]] = {
     f"here is my openapi file: {URL}": (MakeSource(URL), None),
     "thank you!": (Thanks(), None),
     "Yes, go ahead.": (Consent(), None),
+    "I approve it.": (Consent(), None),
 }  # fmt: skip
 
 
