@@ -44,7 +44,10 @@ TAKE_LEASE = f"""
           AND (t.lease IS NULL OR t.lease_until < %(now)s)
         RETURNING {columns_of("t")}
     )
-    SELECT {columns_of("turn")}, c.graph, {", ".join(f"m.{field}" for field in MODEL_FIELDS)}, {MEMBER_COLUMNS}
+    SELECT {columns_of("turn")}, c.graph, EXISTS (
+        SELECT FROM agent_turn e WHERE e.org_id = turn.org_id AND e.conversation_id = turn.conversation_id
+        AND e.number = turn.number - 1 AND e.status IN ('failed', 'stopped')
+    ), {", ".join(f"m.{field}" for field in MODEL_FIELDS)}, {MEMBER_COLUMNS}
     FROM turn JOIN agent_conversation c ON c.org_id = turn.org_id AND c.id = turn.conversation_id {MEMBER_TABLES}
 """  # noqa: S608 - as above
 STORE_MODEL_AND_PROMPT = """
@@ -75,6 +78,7 @@ class Claim:
     turn: Turn
     member: Sequence[Any]  # see `acting.member_of_row`
     own_model: ModelSettings | None
+    is_after_failure: bool  # whether the turn before it has failed or was stopped
 
 
 async def claim(
@@ -102,7 +106,7 @@ async def claim(
 
 def _claim_of_row(row: Sequence[Any]) -> Claim:
     turn = turn_of_row(row)
-    graph, *others = row[len(TURN_FIELDS) :]
+    graph, is_after_failure, *others = row[len(TURN_FIELDS) :]
     model, member = others[: len(MODEL_FIELDS)], others[len(MODEL_FIELDS) :]
     if turn.lease is None:
         raise LookupError("the turn was taken without a lease")
@@ -111,7 +115,7 @@ def _claim_of_row(row: Sequence[Any]) -> Claim:
     )
     has_model = model[MODEL_FIELDS.index("id")] is not None
     own = ModelSettings.from_db("default", MODEL_FIELDS, model) if has_model else None
-    return Claim(claimed, turn, member, own)
+    return Claim(claimed, turn, member, own, is_after_failure)
 
 
 async def store_model_and_prompt(

@@ -126,6 +126,7 @@ class BegunTurn:
     claimed: ClaimedTurn
     turn: Turn
     prompt: Prompt
+    is_after_failure: bool
     is_guided: bool = False
     model: BaseChatModel | None = None
     problem: Exception | None = None
@@ -187,7 +188,8 @@ async def _begin(
     if turn.attempts > leases.MAX_ATTEMPTS:
         await in_thread(partial(_fail, claimed, CRASHED))
         return None
-    begun = BegunTurn(claimed, turn, prompts.load(claimed.graph.value))
+    prompt = prompts.load(claimed.graph.value)
+    begun = BegunTurn(claimed, turn, prompt, claim.is_after_failure)
     if turn.stop_requested_at is not None:
         return begun
     try:
@@ -210,7 +212,8 @@ async def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
 async def _first_step(begun: BegunTurn, state: StateSnapshot) -> Step:
     """Return the first step. Ends the turn if all its steps were taken before."""
     claimed, turn = begun.claimed, begun.turn
-    if turn.attempts == 1 and not steps.is_submitted(state, turn.pk):
+    is_new = turn.attempts == 1 and not steps.is_submitted(state, turn.pk)
+    if is_new and not begun.is_after_failure:
         return steps.submission(turn, claimed.graph)  # nothing has happened in this turn yet
     return await in_thread(partial(_go_on, claimed, state, claimed.graph, is_first=True))
 
@@ -241,7 +244,7 @@ async def _advance(running: RunningTurn, state: StateSnapshot, step: Step) -> No
             await summarising.replace_old_messages(
                 running.graph, running.config, running.context, state
             )
-            await _stream(running, {"messages": [step.message]})
+            await _stream(running, {"messages": [*step.messages]})
         elif isinstance(step, HandOver):
             running = await _hand_over(running, step.graph)
             await _stream(running, {"messages": []})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -11,19 +13,21 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.types import Command, StateSnapshot
 
 from apps.agent.graphs import hand_over
-from apps.agent.models import Approval, ApprovalKind, ApprovalState, Graph, Turn
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Graph, Turn, TurnStatus
 from apps.agent.turns import closing_texts
 from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
 
+MAX_MISSING = 3  # earlier messages that are put into the thread with a new one
+ENDED_EARLY = (TurnStatus.FAILED, TurnStatus.STOPPED)
 _PAGE = re.compile(r"/[\w/-]{0,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Put the user's message into the thread."""
+    """Put the user's message into the thread, after earlier ones that are missing in it."""
 
-    message: HumanMessage
+    messages: tuple[HumanMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ Step = Submit | Continue | Wait | HandOver | Finished
 def next_step(turn: Turn, state: StateSnapshot, graph: Graph) -> Step:
     """Return the next step of the turn, which `graph` runs. Call it with the turn's row locked."""
     if not is_submitted(state, turn.pk):
-        return submission(turn, graph)
+        return submission(turn, graph, missing=_missing_turns(turn, state))
     if not state.next:
         other = hand_over.next_graph(state.values.get("messages", []))
         return Finished() if other is None else HandOver(other)
@@ -89,14 +93,30 @@ def answers_to_open_calls(claimed: ClaimedTurn, state: StateSnapshot) -> list[To
     ]
 
 
-def submission(turn: Turn, graph: Graph) -> Submit:
-    """Return the step that puts the user's message into the thread.
+def submission(turn: Turn, graph: Graph, missing: Sequence[Turn] = ()) -> Submit:
+    """Return the step that puts the messages of these turns and of this one into the thread."""
+    return Submit(tuple(_message(each, graph) for each in [*missing, turn]))
 
-    The message has the page from which it was sent, if that is one of the dashboard.
-    """
+
+def _message(turn: Turn, graph: Graph) -> HumanMessage:
+    """Return the user's message. It has the page from which it was sent, if that is one of the dashboard."""
     page = {"page": turn.page} if _PAGE.fullmatch(turn.page) else {}
     builder = {"graph": graph.value} if graph == Graph.SOURCE_BUILDER else {}
-    return Submit(HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page}))
+    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page})
+
+
+def _missing_turns(turn: Turn, state: StateSnapshot) -> list[Turn]:
+    """Return the turns before this one, oldest first, that ended before their message was in the thread.
+
+    The user may refer to such a message, for example after stopping the turn before a worker has begun it.
+    """
+    rows = Turn.objects.for_org(turn.org_id).filter(conversation_id=turn.conversation_id)
+    newest = rows.filter(number__lt=turn.number).defer("transcript").order_by("-number")
+    missing = takewhile(
+        lambda each: each.status in ENDED_EARLY and not is_submitted(state, each.pk),
+        newest[:MAX_MISSING],
+    )
+    return [*missing][::-1]
 
 
 def is_submitted(state: StateSnapshot, turn_id: UUID) -> bool:
