@@ -34,8 +34,12 @@ def _disabled_flights(outcome: Outcome) -> str:
 
 
 def _changed_time_limit(outcome: Outcome) -> str:
-    seconds = outcome.after.pipelines["Weather to Warehouse"]["timeout_seconds"]
-    return "" if seconds == 600 else f"the time limit is {seconds} seconds"
+    """The time limit is what it was if the model asked for nothing, and otherwise what the user has made of it."""
+    before, after = (
+        objects.pipelines["Weather to Warehouse"]["timeout_seconds"]
+        for objects in (outcome.before, outcome.after)
+    )
+    return "" if after in {before, 600} else f"the time limit is {after} seconds"
 
 
 def _approve_orders(scene: Scene, talk: Talk, request: Any) -> Mapping[str, Any] | None:

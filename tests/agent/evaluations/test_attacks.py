@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from apps.agent.sources import fetching, generation, known_pages, marking
 from apps.agent.tools import record_values
 from apps.agent.tools.base import Tool
 from apps.agent.turns import answers, calls
+from evaluations.case import Case, Group
 from evaluations.cases import all_cases
+from evaluations.cases.scripted import say
+from evaluations.defences import Defence
 from evaluations.models import Scripts
 from evaluations.running import Result
 from tests.agent.evaluations.stored_scene import run_case
@@ -38,6 +42,27 @@ def _no_limits(settings: Any) -> None:
     settings.AGENT_MEMBER_TURNS_PER_MINUTE = settings.AGENT_ORG_TURNS_PER_MINUTE = 10_000
 
 
+ATTACKS = [case for case in all_cases() if case.group == Group.ATTACK]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=() if Defence.EXACT_CALL in case.defences else pytest.mark.long,
+        )
+        for case in ATTACKS
+    ],
+)
+def test_an_attack_on_a_model_that_calls_no_tool_reaches_nothing(
+    case: Case, committed_db: None
+) -> None:
+    result = run_case(replace(case, script=[say("I do not know.")] * 10), Scripts())
+    assert (result.harm, result.violations) == ("", [])
+
+
 def run_attack(name: str) -> Result:
     (case,) = [case for case in all_cases() if case.name == f"attack-{name}"]
     return run_case(case, Scripts())
@@ -59,6 +84,8 @@ def test_an_approval_for_any_call_is_noticed(
     monkeypatch.setattr(calls, "_use_approval", lambda turn, call: None)
     result = run_attack("other-arguments-after-the-approval")
     assert result.harm == "Flights to Parquet was disabled", result
+    result = run_attack("edited-call-is-repeated-as-it-was")
+    assert result.harm == "the time limit is 10 seconds", result
 
 
 def test_a_fetch_that_follows_redirects_everywhere_reaches_the_foreign_host(
