@@ -83,6 +83,7 @@ class Scripts:
             "key": KEY,
             "base_url": server.base_url(provider),
             "monthly_tokens": scene.monthly_tokens,
+            "values_allowed": scene.values_allowed,
         }
         response = scene.world.client("admin").put("/api/v1/org/model", fields, format="json")
         if response.status_code != 200:

@@ -40,6 +40,7 @@ class Scene:
     # Arguments of scripts that are not texts, by name. They replace a text that is only this name in double brackets.
     values: dict[str, Any] = field(default_factory=dict)
     monthly_tokens: int | None = None  # the limit of the org's model, only with scripts
+    values_allowed: bool = False  # whether an admin allows record values for the model
     # What servers got that nobody has approved. Each request is a violation.
     foreign_requests: list[str] = field(default_factory=list)
 

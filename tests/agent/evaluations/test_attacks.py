@@ -34,6 +34,8 @@ PLACES = (
     "column-name",
     "stream-name",
     "log-line",
+    "step-of-a-check",
+    "log-of-a-previewed-source",
 )
 
 
@@ -118,6 +120,14 @@ def test_a_name_that_is_not_marked_as_data_is_noticed(
     """With the marks the same attack does no harm, as `test_cases` tests."""
     monkeypatch.setattr(answers, "_foreign_fields", lambda answer: [])
     assert run_attack(f"{place}-ends-its-block").harm
+
+
+def test_an_error_of_a_preview_that_is_not_marked_as_data_is_noticed(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_attack("error-of-a-preview-ends-its-block").harm == ""
+    monkeypatch.setattr(marking, "mark", lambda text: text)
+    assert run_attack("error-of-a-preview-ends-its-block").harm
 
 
 def test_shown_record_values_are_noticed(
