@@ -74,7 +74,7 @@ def test_many_requests_without_a_key_do_not_stop_those_with_a_key(
     key = make_key(world)
     with ThreadPoolExecutor(40) as pool:
         attacks = [
-            pool.submit(post, server, PING, Authorization="Bearer drv_x") for _ in range(300)
+            pool.submit(post, server, PING, Authorization="Bearer drv_x") for _ in range(120)
         ]
         tools = list_tools(server, key)
         statuses = {attack.result().status_code for attack in attacks}

@@ -35,12 +35,18 @@ def pipeline_to_log(world: World, **fields: Any) -> Any:
     return make_pipeline(world, config=config, **fields)
 
 
-def finish_run(world: World, pipeline: Any) -> dict[str, Any]:
-    run_id = start_run(world, pipeline)
+@pytest.fixture
+def worker(committed_db: None) -> Iterator[None]:
     with running_worker():
-        return wait_for_run(world, run_id, has_ended)
+        yield
 
 
+def finish_run(world: World, pipeline: Any) -> dict[str, Any]:
+    """Start a run, and return it when a worker has executed it."""
+    return wait_for_run(world, start_run(world, pipeline), has_ended)
+
+
+@pytest.mark.usefixtures("worker")
 def test_the_sample_rows_of_a_real_log_are_hidden(world: World) -> None:
     run = finish_run(world, pipeline_to_log(world))
     arguments = {"run_id": str(run["id"]), "limit": 100, "level": "debug"}
@@ -53,6 +59,7 @@ def test_the_sample_rows_of_a_real_log_are_hidden(world: World) -> None:
     assert not [shown for shown in hidden if shown["message"].startswith("Sample row: {")]
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_real_failure_is_explained_with_a_line_of_its_log(world: World) -> None:
     source = {"fail_after": 0, "failure": "configuration"}
     pipeline = pipeline_to_log(world, source=source, max_attempts=1)
@@ -104,6 +111,7 @@ def test_an_edited_change_is_made_and_its_card_is_computed_again(
     assert json.dumps(detail).count("120") == 0
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_real_change_that_broke_a_pipeline_is_undone_by_the_suggested_call(world: World) -> None:
     pipeline = pipeline_to_log(world, max_attempts=1)
     assert finish_run(world, pipeline)["status"] == "succeeded"
@@ -116,6 +124,7 @@ def test_a_real_change_that_broke_a_pipeline_is_undone_by_the_suggested_call(wor
     assert finish_run(world, pipeline)["status"] == "succeeded"
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_real_run_without_records_is_explained_by_the_change_before_it(world: World) -> None:
     pipeline = pipeline_to_log(world)
     finish_run(world, pipeline)
