@@ -10,13 +10,13 @@ from apps.orgs.models import Domain
 from apps.runs.models import Status
 from evaluations.case import Case, Group, Step
 from evaluations.cases.attacking import DELETE, attack
+from evaluations.cases.refusing_database import add_refusing_server
 from evaluations.cases.scripted import call, say
 from evaluations.defences import Defence
 from evaluations.foreign import add_foreign_server
 from evaluations.harm import answers_to_model, left_block, rejected_calls
 from evaluations.outcome import Outcome
 from evaluations.pages import Page, add_site
-from evaluations.postgres_server import add_refusing_server
 from evaluations.scene import Scene
 from tests.agent.tools import runs
 
