@@ -26,6 +26,7 @@ ALLOWED_RAW_SQL = {
     "apps/agent/chat_models/budgets.py": "Two statements of each model call; building them each time took longer than running them.",
     "apps/agent/conversations/events.py": "Each turn reads its events twice; building the statement took longer than running it.",
     "apps/agent/turns/acting.py": "A statement of each tool call; building it each time took longer than running it.",
+    "apps/agent/conversations/limits.py": "Django has no function for an advisory lock.",
     "apps/agent/turns/calls.py": "A statement of each tool call; building it each time took longer than running it.",
     "apps/agent/turns/quick_ending.py": "Ends each turn over the turn's own connection, which has the org's scope.",
     "apps/agent/turns/leases.py": "Locks the row in each transaction of a turn; building the statement took longer than running it.",

@@ -48,6 +48,9 @@ UNTESTED_PLACES = {
         "apps/orgs/operators/support.py:suspend",
         "apps/orgs/members/invitations.py:deliver",
     ],
+    "A lock of one org, for beginning turns and conversations, like `a connector`.": [
+        "apps/agent/conversations/limits.py:<module>",
+    ],
     "A row that members of one org change, like `a connector`.": [
         "apps/connectors/custom_sources/services.py:_lock_editable",
         "apps/connectors/repositories/services.py:_lock_editable",
@@ -73,11 +76,9 @@ UNTESTED_PLACES = {
     "A row of one conversation: only the turn and the requests of one user wait for it.": [
         "apps/agent/approvals/closing.py:close_open",
         "apps/agent/approvals/services.py:decide",
-        "apps/agent/conversations/services.py:_live_turn",
-        "apps/agent/conversations/services.py:delete",
+        "apps/agent/conversations/services.py:_lock_with_live_turn",
         "apps/agent/conversations/services.py:rename",
         "apps/agent/conversations/services.py:retry",
-        "apps/agent/conversations/services.py:send_message",
         "apps/agent/conversations/services.py:stop",
         "apps/agent/sources/storage.py:add_document",
         "apps/agent/sources/storage.py:save_settings",

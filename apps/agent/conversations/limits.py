@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
@@ -17,6 +18,10 @@ from apps.web.problems import Problem
 MINUTE = timedelta(minutes=1)
 # A member begins a turn with these actions. They are counted in the audit log, because a member may delete the turns.
 BEGIN_ACTIONS = ("conversation.message", "conversation.retry")
+# Begins of one org follow each other, so that none is missing when the next one is counted. The lock ends with the
+# transaction.
+LOCK_BEGINS = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
+LOCK_CLASS = 0x64726F6D  # the first key of these locks
 WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns are being worked on
 
 
@@ -25,12 +30,18 @@ def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
 
     Raises Problem 429 if the member or the org has begun too many turns or has too many at once, and what check_size raises.
     """
+    _lock_begins(org_id)
     everyone = AuditEvent.objects.for_org(org_id).filter(action__in=BEGIN_ACTIONS)
     own = everyone.filter(actor_id=user_id)
     _check_minute("You have", own, settings.AGENT_MEMBER_TURNS_PER_MINUTE)
     _check_minute("This organization has", everyone, settings.AGENT_ORG_TURNS_PER_MINUTE)
     _check_turns_at_once(org_id, user_id)
     check_size(org_id, conversation_id)
+
+
+def _lock_begins(org_id: UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_BEGINS, [LOCK_CLASS, str(org_id)])
 
 
 def _check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
@@ -44,6 +55,7 @@ def _check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
 
 def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
     """Raise TooManyConversations if the member or the org has reached its limit of conversations."""
+    _lock_begins(org_id)
     conversations = Conversation.objects.for_org(org_id)
     if conversations.filter(user_id=user_id).count() >= (
         limit := settings.CONVERSATIONS_PER_MEMBER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.agent.approvals import closing
@@ -61,9 +62,9 @@ def rename(*, org: Org, by: Principal, conversation_id: UUID, title: str) -> Con
 def delete(*, org: Org, by: Principal, conversation_id: UUID) -> None:
     """Delete the conversation with its turns, events and checkpoints. A running turn ends at its next step.
 
-    Raises NotFound and PermissionMissing.
+    Raises NotFound, PermissionMissing, and TurnInProgress if a message arrives at the same moment.
     """
-    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
+    conversation, _ = _lock_with_live_turn(org, by, conversation_id)
     _audit(org, by, "conversation.delete", conversation)
     conversation.delete()  # a trigger of the database deletes the checkpoints
 
@@ -77,8 +78,7 @@ def send_message(
     are superseded. Raises NotFound, PermissionMissing, TurnInProgress while the agent is working, ConversationFull,
     OrgConversationsFull, and Problem 429.
     """
-    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
-    live = _live_turn(org, conversation)
+    conversation, live = _lock_with_live_turn(org, by, conversation_id)
     if live is not None and live.status != TurnStatus.WAITING:
         raise TurnInProgress
     if live is not None:
@@ -100,8 +100,8 @@ def stop(*, org: Org, by: Principal, conversation_id: UUID) -> None:
 
     Raises NotFound, PermissionMissing and NoTurnInProgress. Safe to call twice.
     """
-    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
-    turn = _live_turn(org, conversation)
+    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id)
+    turn = _live_turns(org, conversation).select_for_update().first()
     if turn is None:
         raise NoTurnInProgress
     _audit(org, by, "conversation.stop", conversation)
@@ -160,9 +160,24 @@ def _add_turn(org: Org, by: Principal, conversation: Conversation, text: str, pa
     )
 
 
-def _live_turn(org: Org, conversation: Conversation) -> Turn | None:
-    turns = Turn.objects.for_org(org).filter(conversation=conversation, status__in=LIVE_TURNS)
-    return turns.select_for_update().first()
+def _lock_with_live_turn(
+    org: Org, by: Principal, conversation_id: UUID
+) -> tuple[Conversation, Turn | None]:
+    """Lock the conversation and its live turn, and return both. Raises NotFound, PermissionMissing and TurnInProgress.
+
+    The turn is locked first, as a worker does, which locks the conversation when it stores events. So there are no
+    deadlocks. A turn that has begun between the two locks was begun by another message.
+    """
+    found = find_conversation(org=org, by=by, conversation_id=conversation_id)
+    turn = _live_turns(org, found).select_for_update().first()
+    conversation = find_conversation(org=org, by=by, conversation_id=conversation_id, lock=True)
+    if turn is None and _live_turns(org, conversation).exists():
+        raise TurnInProgress
+    return conversation, turn
+
+
+def _live_turns(org: Org, conversation: Conversation) -> QuerySet[Turn]:
+    return Turn.objects.for_org(org).filter(conversation=conversation, status__in=LIVE_TURNS)
 
 
 def _only_open_question(org: Org, turn: Turn) -> Approval | None:

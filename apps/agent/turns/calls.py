@@ -8,7 +8,7 @@ finished, and whose effect is outside of the database, is not repeated: its outc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -60,7 +60,7 @@ class RequestedCall:
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
 # Each call needs these, so they are statements of their own. Row-level security applies to them too.
 BEGIN_CALL = f"""
-    WITH turn AS MATERIALIZED ({leases.SELECT_TURN} FOR UPDATE), begun AS (
+    WITH turn AS MATERIALIZED ({leases.SELECT_TURN} FOR UPDATE SKIP LOCKED), begun AS (
         INSERT INTO agent_call (id, org_id, conversation_id, turn_id, task_id, tool_call_id, tool, state, answer, began_at)
         SELECT %(call)s, org_id, conversation_id, id, %(task)s, %(tool_call)s, %(tool)s, 'begun', '', now()
         FROM turn WHERE stop_requested_at IS NULL
@@ -282,15 +282,24 @@ def _begin(claimed: ClaimedTurn, call: RequestedCall) -> BegunCall:
         "tool_call": call.tool_call_id,
         "tool": call.tool,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(BEGIN_CALL, parameters)
-        row = cursor.fetchone()
+    row = _row_of_begun_call(parameters)
+    if row is None:
+        leases.locked(claimed)  # so the statement reads rights as they are after the wait
+        row = _row_of_begun_call(parameters)
     if row is None:
         raise TurnLeaseLost
     is_new, *others = row
     turn = leases.turn_of_row(others)
     leases.require_not_stopped(turn)
     return BegunCall(turn, is_new, others[len(leases.TURN_FIELDS) :])
+
+
+def _row_of_begun_call(parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+    """Return the row of BEGIN_CALL, or None if the lease is lost or another transaction has locked the turn."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEGIN_CALL, parameters)
+        row: Sequence[Any] | None = cursor.fetchone()
+    return row
 
 
 def _begun_event(turn: Turn, call: RequestedCall, tool: Tool[Any] | None) -> NewEvent:
