@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from apps.agent.approvals import digests
 from apps.agent.conversations.events import Kind, new_event, record
-from apps.agent.models import Approval, ApprovalKind, ApprovalState, Call, CallState, Turn
+from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
 from apps.agent.sources import repairs
 from apps.agent.tools.base import Answer, Tool
 from apps.agent.tools.slow_work import with_checks
-from apps.agent.turns import answers, leases
+from apps.agent.turns import answers, calls, leases
 from apps.agent.turns.acting import acting_member
 from apps.agent.turns.calls import RequestedCall, check_arguments
 from apps.agent.turns.leases import ClaimedTurn
@@ -43,21 +43,23 @@ def may_ask(call: RequestedCall) -> bool:
 def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
     """Store the request with its card, once, and announce it. Returns whether the call has to wait for a decision.
 
-    Returns the answer for the model if the call is invalid: then nobody is asked. Raises TurnLeaseLost and StopRequested.
+    Returns the answer for the model if the call is invalid: then nobody is asked, and the user sees the call with its
+    error. Raises TurnLeaseLost and StopRequested.
     """
     tool = call.find_tool()
     if tool is None or not may_ask(call):
         return Preparation.GOES_ON
-    if (problem := check_arguments(call)) is not None:
-        return answers.text_for_model(problem)
-    return with_checks(
-        partial(_prepare, claimed, call, tool), failed=partial(_refuse, claimed, call)
+    prepared = check_arguments(call) or with_checks(
+        partial(_prepare, claimed, call, tool), failed=partial(_refused_by_check, claimed, call)
     )
+    if isinstance(prepared, Answer):
+        return calls.refuse(claimed, call, prepared).text
+    return prepared
 
 
 def _prepare(
     claimed: ClaimedTurn, call: RequestedCall, tool: Tool[Any], checked: Any
-) -> Preparation | str:
+) -> Preparation | Answer:
     with org_scope(claimed.org_id):
         turn = leases.locked_unless_stopped(claimed)
         requests = Approval.objects.for_org(claimed.org_id)
@@ -73,48 +75,23 @@ def _prepare(
         except CheckFirst:
             raise
         except Exception as error:  # as for a tool that is carried out
-            return answers.text_for_model(_answer_to(error, call))
+            return _answer_to(error, call)
         _store(turn, call, tool, card)
     return Preparation.ASKS
 
 
-def _refuse(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> str:
-    """Return the answer to a call whose check has failed, so that nobody is asked for an approval.
-
-    If the code of a source is invalid, the call is stored, because the limit of repairs counts stored calls. If the
-    worker crashes and the call is made again, it gets the stored answer.
-    """
+def _refused_by_check(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> Answer:
+    """Return the answer to a call whose check has failed. For invalid code it says how many repairs are left."""
     answer = _answer_to(error, call)
     if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_invalid_code(error)):
-        return answers.text_for_model(answer)
+        return answer
     with org_scope(claimed.org_id):
-        turn = leases.locked_unless_stopped(claimed)
-        calls = Call.objects.for_org(claimed.org_id).filter(conversation_id=turn.conversation_id)
-        stored = calls.filter(task_id=call.task_id).first()
-        if stored is None:
-            counted = {**repairs.needed_in_turn(claimed.org_id, turn.pk), **answer.content}
-            text = answers.text_for_model(replace(answer, content=counted))
-            stored = _store_refused_call(turn, call, text)
-    return stored.answer
+        counted = repairs.needed_in_turn(claimed.org_id, claimed.turn_id)
+    return replace(answer, content={**counted, **answer.content})
 
 
 def _answer_to(error: Exception, call: RequestedCall) -> Answer:
     return answers.from_exception(error, tool=call.tool, arguments=call.arguments)
-
-
-def _store_refused_call(turn: Turn, call: RequestedCall, text: str) -> Call:
-    return Call.unscoped.create(
-        org_id=turn.org_id,
-        conversation_id=turn.conversation_id,
-        turn=turn,
-        task_id=call.task_id,
-        tool_call_id=call.tool_call_id,
-        tool=call.tool,
-        state=CallState.FINISHED,
-        ok=False,
-        answer=text,
-        finished_at=timezone.now(),
-    )
 
 
 def _store(turn: Turn, call: RequestedCall, tool: Tool[Any], card: JsonObject) -> None:

@@ -176,12 +176,20 @@ def carry_out(claimed: ClaimedTurn, call: RequestedCall) -> CallAnswer:
     )
 
 
+def refuse(claimed: ClaimedTurn, call: RequestedCall, failure: Answer) -> CallAnswer:
+    """Finish the call with this failure instead of carrying it out, or return its stored answer.
+
+    The user sees the call with its error. Raises TurnLeaseLost and StopRequested.
+    """
+    return _carry_out(claimed, call, None, failure)
+
+
 def _finish_with_failed_check(
     claimed: ClaimedTurn, call: RequestedCall, error: Exception
 ) -> CallAnswer:
     """Finish the call with the answer for a check that has failed, such as that of code with mistakes."""
     failure = answers.from_exception(error, tool=call.tool, arguments=call.arguments)
-    return _carry_out(claimed, call, None, failure)
+    return refuse(claimed, call, failure)
 
 
 def _carry_out(

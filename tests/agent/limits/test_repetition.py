@@ -69,10 +69,11 @@ def test_the_failures_of_an_earlier_turn_do_not_count() -> None:
     assert repetition.text_if_stuck([*earlier, HumanMessage("try again"), *attempt(9)]) == ""
 
 
+@pytest.mark.parametrize("tool", ["show_pipeline", "delete_pipeline"])
 def test_a_model_that_repeats_its_mistake_is_stopped_and_the_conversation_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    tool: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_script(monkeypatch, Step("", [("show_pipeline", UNKNOWN)]))
+    use_script(monkeypatch, Step("", [(tool, UNKNOWN)]))
     talk = begin(world, "show my pipeline")
     talk.work()
     assert talk.row().status == TurnStatus.DONE
