@@ -53,9 +53,11 @@ def describe_document(document: SourceDocument, part: int) -> Answer:
     notes = marking.mark("\n".join(proposed.notes[:20]))
     left_out = marking.mark("\n".join(proposed.left_out[:20]))
     stream_count, left_out_count = len(proposed.plan.streams), len(proposed.left_out)
-    summary = f"Read {document.name[:100]}: a plan with {stream_count} streams was made."
+    streams = "1 stream" if stream_count == 1 else f"{stream_count} streams"
+    summary = f"Read {document.name[:100]}: a plan with {streams} was made."
     if left_out_count:
-        summary = f"{summary} {left_out_count} lists were left out."
+        left_out_lists = "1 list was" if left_out_count == 1 else f"{left_out_count} lists were"
+        summary = f"{summary} {left_out_lists} left out."
     return Answer({**content, "plan": plan, "left_out": left_out, "notes": notes}, summary)
 
 

@@ -167,7 +167,7 @@ def test_an_edited_plan_is_checked_like_the_original(
     body = {"decision": "edit", "arguments": right}
     assert talk.client.post(path, body, format="json").status_code == 200
     turn = talk.work()
-    assert turn["items"][-2]["summary"] == "Generated the code of Edited shop with 1 streams."
+    assert turn["items"][-2]["summary"] == "Generated the code of Edited shop with 1 stream."
 
 
 CODE = """

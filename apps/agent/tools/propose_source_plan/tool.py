@@ -44,7 +44,8 @@ def perform(context: ToolContext, arguments: ProposeSourcePlan) -> Answer:
         "secrets": report["secret_names"],
     }
     count = len(plan.streams)
-    return Answer(content, f"Generated the code of {plan.name} with {count} streams.")
+    streams = "1 stream" if count == 1 else f"{count} streams"
+    return Answer(content, f"Generated the code of {plan.name} with {streams}.")
 
 
 def show(context: ToolContext, arguments: ProposeSourcePlan) -> Card:
