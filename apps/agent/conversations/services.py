@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.agent.approvals import closing
@@ -146,7 +146,8 @@ def _add_turn(org: Org, by: Principal, conversation: Conversation, text: str, pa
     number = (turns.order_by("-number").values_list("number", flat=True).first() or 0) + 1
     if not conversation.title:
         conversation.title = names.clean_name(" ".join(text.split()), max_length=TITLE_LENGTH)
-    conversation.save(update_fields=["title", "updated_at"])
+    conversation.stored_bytes = F("stored_bytes") + len(text.encode())
+    conversation.save(update_fields=["title", "updated_at", "stored_bytes"])
     event = new_event(Kind.TURN_STARTED, number, text=text)
     first_event = record(org.pk, conversation.pk, event)
     return Turn.unscoped.create(

@@ -54,12 +54,18 @@ PUT_BLOBS = """
         ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
     ),"""
 BLOB = "(%(channel_{i})s, %(version_{i})s, %(type_{i})s, %(blob_{i})s::bytea)"
-ALWAYS_ALLOWED = "allowed AS (SELECT),"
+# Waits for somebody who deletes the conversation. Otherwise its deletion would miss the new rows.
+IF_CONVERSATION_EXISTS = """
+    allowed AS MATERIALIZED (
+        SELECT id FROM public.agent_conversation WHERE id = %(thread)s::uuid FOR KEY SHARE
+    ),"""
 PUT_WRITES = """
-INSERT INTO checkpoint_writes
-    (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-VALUES {rows}
-ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
+    writes AS (
+        INSERT INTO checkpoint_writes
+            (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+        SELECT given.* FROM allowed, (VALUES {rows}) AS given
+        ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) {on_conflict}
+    ),"""
 KEEP_EXISTING = "DO NOTHING"
 OVERWRITE = "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 STEPS = ("input", "loop")  # sources of the checkpoints of a graph that runs
@@ -243,10 +249,16 @@ class ThreadSaver(AsyncPostgresSaver):
         return rows if held is None else rows.with_values_of(held)
 
     async def _put_alone(self, rows: CheckpointRows) -> None:
-        queries = rows.queries()
-        await self._execute(
-            f"WITH {ALWAYS_ALLOWED} {queries.text.removesuffix(',')} SELECT", queries.values
-        )
+        await self._put_if_conversation_exists(rows.queries())
+
+    async def _put_if_conversation_exists(self, queries: Statement) -> None:
+        """Raises TurnLeaseLost if the conversation was deleted."""
+        put = Statement(IF_CONVERSATION_EXISTS, {}) + queries
+        text = f"WITH {put.text.removesuffix(',')} SELECT id FROM allowed"  # noqa: S608 - our own text; values are parameters
+        async with self._cursor() as cursor:
+            await cursor.execute(text, put.values)
+            if await cursor.fetchone() is None:
+                raise TurnLeaseLost
 
     async def _put_together(self, queries: Statement) -> None:
         make_statement, self._make_statement = self._make_statement, None
@@ -293,7 +305,7 @@ class ThreadSaver(AsyncPostgresSaver):
 
     async def _put_writes(self, rows: Sequence[Row], on_conflict: str) -> None:
         if rows:
-            await self._execute(_with_rows(PUT_WRITES, rows) + on_conflict, [*chain(*rows)])
+            await self._put_if_conversation_exists(_writes_statement(rows, on_conflict))
 
     async def store_held(self) -> None:
         """Store whatever was held back. Raises TurnLeaseLost."""
@@ -314,10 +326,6 @@ class ThreadSaver(AsyncPostgresSaver):
         for name in values.keys() - dumped.keys():
             dumped[name] = known.get(name) or Dumped(*self.serde.dumps_typed(values[name]))
         return dumped
-
-    async def _execute(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
-        async with self._cursor() as cursor:
-            await cursor.execute(statement, parameters)
 
     def _require_attached(self) -> None:
         if self._is_detached:
@@ -345,7 +353,10 @@ def _copy(checkpoint: Checkpoint) -> Checkpoint:
     }
 
 
-def _with_rows(statement: str, rows: Sequence[Row]) -> str:
-    """Return the statement with placeholders for these rows, which have the same number of columns."""
-    row = f"({', '.join(['%s'] * len(rows[0]))})"
-    return statement.replace("{rows}", ", ".join([row] * len(rows)))
+def _writes_statement(rows: Sequence[Row], on_conflict: str) -> Statement:
+    """Return the query that stores rows of `checkpoint_writes`."""
+    values = {f"v{i}": value for i, value in enumerate(chain(*rows))}
+    names, length = [f"%({name})s" for name in values], len(rows[0])
+    given = [f"({', '.join(names[i : i + length])})" for i in range(0, len(names), length)]
+    text = PUT_WRITES.format(rows=", ".join(given), on_conflict=on_conflict)
+    return Statement(text, {"thread": rows[0][0], **values})

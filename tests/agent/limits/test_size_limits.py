@@ -141,6 +141,18 @@ def size_of_rows(talk: Talk) -> int:
     return int(turns["size"] + documents["size"])
 
 
+def test_messages_count_also_if_their_turns_are_stopped_at_once(
+    world: World, settings: Any
+) -> None:
+    settings.CONVERSATION_SIZE = 50_000
+    talk = begin(world)
+    for _ in range(3):
+        talk.send("ä" * 10_000)
+        talk.post("stop")
+    assert talk.post("messages", text="Hello").json()["code"] == "conversation_full"
+    assert begin(world, "Hello").row().number == 1
+
+
 def test_a_turn_of_a_conversation_that_stores_too_much_is_not_tried_again(
     world: World, settings: Any
 ) -> None:
