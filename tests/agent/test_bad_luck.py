@@ -14,7 +14,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from apps.agent import chat_models
 from apps.agent.approvals import digests
+from apps.agent.chat_models import ChosenModel
 from apps.agent.chat_models.meters import Meter
 from apps.agent.exceptions import StopRequested, TurnLeaseLost
 from apps.agent.models import Approval, ApprovalState, Call, Turn
@@ -34,7 +36,7 @@ from tests.agent.conversing import (
     effects,
     thread_messages,
 )
-from tests.agent.scripted_model import Step, use_script
+from tests.agent.scripted_model import ScriptedModel, Step, use_script
 from tests.world import World, make_pipeline, make_world
 
 
@@ -497,3 +499,23 @@ def foreign_scope(pipeline: Any) -> Any:
     from apps.orgs.walls.scope import org_scope
 
     return org_scope(pipeline.org_id)
+
+
+def test_a_turn_whose_model_takes_long_to_import_is_not_begun_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_slowly() -> ScriptedModel:
+        with world.scope():
+            rows = Turn.objects.for_org(world.org)
+            assert rows.update(started_at=timezone.now() - timedelta(seconds=9)) == 1
+            reconciler.reconcile()
+            assert rows.filter(lease_until__gt=timezone.now()).exists(), "the lease was voided"
+        return ScriptedModel(steps=[Step("Hello.")])
+
+    chosen = ChosenModel("tests:script", build_slowly)
+    monkeypatch.setattr(chat_models, "choose", lambda org, own: chosen)
+    talk = begin(world, "Hello")
+    talk.work()
+    assert talk.turn()["status"] == "done", talk.turn()
+    assert talk.row().attempts == 1
+    assert_nothing_is_lost_or_doubled(talk)

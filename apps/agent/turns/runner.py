@@ -74,6 +74,8 @@ async def _run_claimed(begun: BegunTurn, connection: psycopg.AsyncConnection[Any
     claimed = begun.claimed
     try:
         async with checkpoints.lock_thread(connection, claimed.conversation_id) as saver:
+            # Under the lock, because building may take seconds, and the reconciler voids a lease without a lock.
+            begun = await _with_model(begun)
             await _run_begun(begun, saver)
             await checkpoints.prune(saver, claimed.conversation_id)
     except ThreadLocked:
@@ -118,9 +120,9 @@ def _config(claimed: ClaimedTurn) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
-    """A claimed turn with its row, prompt and model.
+    """A claimed turn with its row, prompt and model, which is built from `chosen` under the lock of the thread.
 
-    Without a model, `problem` says why; without both, a stop was requested.
+    Without a chosen model, `problem` says why; without both, a stop was requested.
     """
 
     claimed: ClaimedTurn
@@ -128,6 +130,7 @@ class BegunTurn:
     prompt: Prompt
     is_after_failure: bool
     is_guided: bool = False
+    chosen: ChosenModel | None = None
     model: BaseChatModel | None = None
     problem: Exception | None = None
 
@@ -198,10 +201,14 @@ async def _begin(
         return replace(begun, problem=error)
     turn.model, turn.prompt = chosen.label, prompts.add_version(turn.prompt, begun.prompt)
     await leases.store_model_and_prompt(connection, claimed, model=turn.model, prompt=turn.prompt)
-    return await _with_model(begun, chosen)
+    return replace(begun, chosen=chosen)
 
 
-async def _with_model(begun: BegunTurn, chosen: ChosenModel) -> BegunTurn:
+async def _with_model(begun: BegunTurn) -> BegunTurn:
+    """Return the turn with the model that was chosen for it, if there is one."""
+    chosen = begun.chosen
+    if chosen is None:
+        return begun
     try:
         model = await in_thread(chosen.build)  # it may import a provider's package
     except Exception as error:  # as in `_begin`
