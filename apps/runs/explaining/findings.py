@@ -16,13 +16,14 @@ from apps.runs.snapshots import RunSnapshot
 
 AUDIT_PATH = "/settings/audit"
 LATE_AFTER = timedelta(minutes=2)  # the scheduler creates due runs within this time
-CAUSES: dict[str, str] = {  # {class of a failure: what the run failed because of}
+CAUSES: dict[str, str] = {  # {class of a failure: the cause in words}
     FailureClass.CONFIGURATION: "its settings",
     FailureClass.AUTHENTICATION: "its credentials",
     FailureClass.RATE_LIMIT: "a limit of requests",
     FailureClass.SOURCE: "the source",
     FailureClass.DESTINATION: "the destination",
     FailureClass.CONTRACT: "the form of the data",
+    FailureClass.CANCELLED: "a cancellation",
     FailureClass.TIMEOUT: "a time limit",
     FailureClass.MEMORY: "its memory limit",
     FailureClass.CRASHED: "a crash of its process",
@@ -149,4 +150,4 @@ def run_path(run: RunSnapshot) -> str:
 
 
 def cause_text(failure_class: str) -> str:
-    return f"because of {CAUSES[failure_class]}" if failure_class in CAUSES else failure_class
+    return f"because of {CAUSES.get(failure_class, failure_class)}"
