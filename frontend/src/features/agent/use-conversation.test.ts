@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
-import { refreshLists } from "./use-conversation";
+import { refreshOpenPage } from "./use-conversation";
 
 it("after a tool call the lists and the open source are fetched again, but no code is validated again", () => {
   const client = new QueryClient();
@@ -12,7 +12,7 @@ it("after a tool call the lists and the open source are fetched again, but no co
     report: queryKeys.sources.report("code"),
   };
   for (const key of Object.values(shown)) client.setQueryData(key, "old");
-  refreshLists(client);
+  refreshOpenPage(client);
   const stale = Object.entries(shown).filter(([, key]) => client.getQueryState(key)!.isInvalidated);
   expect(stale.map(([name]) => name)).toEqual(["pipeline", "sources", "source"]);
 });

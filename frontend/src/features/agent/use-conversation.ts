@@ -39,7 +39,7 @@ export function useConversation(id: string): LiveConversation {
         const body: unknown = JSON.parse(data);
         if (kind === "conversation") return receive({ snapshot: body as Conversation });
         receive({ event: { number: Number(number), kind, body: body as ConversationEvent["body"] } });
-        if (kind === "tool_result") refreshLists(client);
+        if (kind === "tool_result") refreshOpenPage(client);
         if (kind === "done") void client.invalidateQueries({ queryKey: queryKeys.conversations });
       },
     }).catch((refusal: unknown) => setError(refusal));
@@ -50,7 +50,7 @@ export function useConversation(id: string): LiveConversation {
 }
 
 /** Fetches again what a tool may have changed on the open page. */
-export function refreshLists(client: QueryClient): void {
+export function refreshOpenPage(client: QueryClient): void {
   void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
   void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
   void client.invalidateQueries({ queryKey: queryKeys.sources.lists });
