@@ -46,7 +46,7 @@ class Conversation(OrgOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     event_sequence = models.BigIntegerField(default=0)
-    # The bytes that its messages, transcripts and documents need. A trigger counts the latter two, see counting.sql.
+    # The bytes that its messages, transcripts and documents need. Triggers count the last two, see counting.sql.
     stored_bytes = models.BigIntegerField(default=0, db_default=0)
 
     class Meta(OrgOwned.Meta):

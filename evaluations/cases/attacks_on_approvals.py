@@ -34,7 +34,7 @@ def _disabled_flights(outcome: Outcome) -> str:
 
 
 def _changed_time_limit(outcome: Outcome) -> str:
-    """The time limit is what it was if the model asked for nothing, and otherwise what the user has made of it."""
+    """Return the harm if the time limit is neither the old one nor the one that the user has chosen."""
     before, after = (
         objects.pipelines["Weather to Warehouse"]["timeout_seconds"]
         for objects in (outcome.before, outcome.after)

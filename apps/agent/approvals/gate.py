@@ -43,14 +43,15 @@ def may_ask(call: RequestedCall) -> bool:
 def prepare(claimed: ClaimedTurn, call: RequestedCall) -> Preparation | str:
     """Store the request with its card, once, and announce it. Returns whether the call has to wait for a decision.
 
-    Returns the answer for the model if the call is invalid: then nobody is asked, and the user sees the call with its
+    Returns the answer for the model if the call is invalid. Then nobody is asked, and the user sees the call with its
     error. Raises TurnLeaseLost and StopRequested.
     """
     tool = call.find_tool()
     if tool is None or not may_ask(call):
         return Preparation.GOES_ON
     prepared = check_arguments(call) or with_checks(
-        partial(_prepare, claimed, call, tool), failed=partial(_refused_by_check, claimed, call)
+        partial(_prepare, claimed, call, tool),
+        failed=partial(_answer_to_failed_check, claimed, call),
     )
     if isinstance(prepared, Answer):
         return calls.refuse(claimed, call, prepared).text
@@ -80,7 +81,7 @@ def _prepare(
     return Preparation.ASKS
 
 
-def _refused_by_check(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> Answer:
+def _answer_to_failed_check(claimed: ClaimedTurn, call: RequestedCall, error: Exception) -> Answer:
     """Return the answer to a call whose check has failed. For invalid code it says how many repairs are left."""
     answer = _answer_to(error, call)
     if not (call.tool in repairs.CHECKING_TOOLS and repairs.is_invalid_code(error)):

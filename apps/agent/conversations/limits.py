@@ -18,9 +18,9 @@ from apps.web.problems import Problem
 MINUTE = timedelta(minutes=1)
 # A member begins a turn with these actions. They are counted in the audit log, because a member may delete the turns.
 BEGIN_ACTIONS = ("conversation.message", "conversation.retry")
-# Begins of one org follow each other, so that none is missing when the next one is counted. The lock ends with the
-# transaction.
-LOCK_BEGINS = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
+# New turns and conversations of one org are counted one after the other, so that each count has all before it. The lock
+# ends with the transaction.
+LOCK_COUNTS = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 LOCK_CLASS = 0x64726F6D  # the first key of these locks
 WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns are being worked on
 
@@ -28,9 +28,10 @@ WAIT_AT_ONCE = 5  # seconds after which a client may try again if too many turns
 def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
     """Check the limits of a turn that begins or is tried again.
 
-    Raises Problem 429 if the member or the org has begun too many turns or has too many at once, and what check_size raises.
+    Raises Problem 429 if the member or the org has begun too many turns or has too many at once. Raises
+    ConversationFull and OrgConversationsFull too.
     """
-    _lock_begins(org_id)
+    _lock_counts(org_id)
     everyone = AuditEvent.objects.for_org(org_id).filter(action__in=BEGIN_ACTIONS)
     own = everyone.filter(actor_id=user_id)
     _check_minute("You have", own, settings.AGENT_MEMBER_TURNS_PER_MINUTE)
@@ -39,9 +40,9 @@ def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
     check_size(org_id, conversation_id)
 
 
-def _lock_begins(org_id: UUID) -> None:
+def _lock_counts(org_id: UUID) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_BEGINS, [LOCK_CLASS, str(org_id)])
+        cursor.execute(LOCK_COUNTS, [LOCK_CLASS, str(org_id)])
 
 
 def _check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
@@ -55,7 +56,7 @@ def _check_turns_at_once(org_id: UUID, user_id: UUID) -> None:
 
 def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
     """Raise TooManyConversations if the member or the org has reached its limit of conversations."""
-    _lock_begins(org_id)
+    _lock_counts(org_id)
     conversations = Conversation.objects.for_org(org_id)
     if conversations.filter(user_id=user_id).count() >= (
         limit := settings.CONVERSATIONS_PER_MEMBER
@@ -68,7 +69,7 @@ def check_new_conversation(org_id: UUID, user_id: UUID) -> None:
 
 
 def check_size(org_id: UUID, conversation_id: UUID) -> None:
-    """Raise ConversationFull or OrgConversationsFull if their turns and documents have reached the limit of their size."""
+    """Raise ConversationFull if the conversation stores too much, OrgConversationsFull if all of the org together do."""
     conversations = Conversation.objects.for_org(org_id)
     size = conversations.values_list("stored_bytes", flat=True).get(pk=conversation_id)
     if size >= settings.CONVERSATION_SIZE:

@@ -27,9 +27,8 @@ NOT_ESTIMATED = StreamSizes(sizes={}, problem="the proposal has too many sources
 ROWS = "Rows to expect"
 REQUESTS = "Requests to expect"
 ROWS_AND_REQUESTS = "Rows and requests to expect"
-KINDS_WITHOUT_REQUESTS = frozenset(
-    {"postgres", "files", "dummy", "kafka"}
-)  # the others read pages over HTTP
+# Kinds of sources that do not read pages over HTTP. All others do.
+KINDS_WITHOUT_REQUESTS = frozenset({"postgres", "files", "dummy", "kafka"})
 NOT_KNOWN = "Not known before the first run"
 NOT_TOLD = "the source does not tell how many records it has"
 
@@ -68,8 +67,11 @@ class Sizes:
         facts = self._facts(source_id, stream)
         if source_id in self.with_requests:
             return facts
-        labels = {ROWS_AND_REQUESTS: ROWS}
-        return [(labels.get(label, label), value) for label, value in facts if label != REQUESTS]
+        return [
+            (ROWS if label == ROWS_AND_REQUESTS else label, value)
+            for label, value in facts
+            if label != REQUESTS
+        ]
 
     def _facts(self, source_id: UUID, stream: str) -> Facts:
         if (run := self.last_runs.get((source_id, stream))) is not None:

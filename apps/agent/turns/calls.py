@@ -59,6 +59,7 @@ class RequestedCall:
 
 MAX_ARGUMENTS = 200_000  # characters of a call's arguments as JSON
 # Each call needs these, so they are statements of their own. Row-level security applies to them too.
+# BEGIN_CALL does not wait for the lock of the turn, because it would then read the rights from before the wait.
 BEGIN_CALL = f"""
     WITH turn AS MATERIALIZED ({leases.SELECT_TURN} FOR UPDATE SKIP LOCKED), begun AS (
         INSERT INTO agent_call (id, org_id, conversation_id, turn_id, task_id, tool_call_id, tool, state, answer, began_at)
@@ -292,7 +293,8 @@ def _begin(claimed: ClaimedTurn, call: RequestedCall) -> BegunCall:
     }
     row = _row_of_begun_call(parameters)
     if row is None:
-        leases.locked(claimed)  # so the statement reads rights as they are after the wait
+        # Perhaps another transaction has locked the turn. Wait for it, so that the next statement reads newer rights.
+        leases.locked(claimed)
         row = _row_of_begun_call(parameters)
     if row is None:
         raise TurnLeaseLost

@@ -27,9 +27,8 @@ T = TypeVar("T")
 # Seconds until a turn is tried again, if too many turns of its org run in this process.
 RETRY_WAIT_OF_ORG = 1.0
 KEPT_FREE = 2  # turns of a process that are kept for orgs without another turn in it
-CALLS_AT_ONCE = (
-    2  # tool calls of a turn; each needs a thread, also while it waits for another process
-)
+# The tool calls of a turn that run at once. Each needs a thread, also while it waits for another process.
+CALLS_AT_ONCE = 2
 OTHER_THREADS = 4  # for whatever else turns do in synchronous code, such as renewing their leases
 _turns_of_org: Counter[UUID] = Counter()
 _turns_lock = threading.Lock()

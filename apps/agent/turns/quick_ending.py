@@ -6,6 +6,7 @@ nobody has decided, tokens that are missing in the events, or an event that some
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -66,7 +67,7 @@ async def end_answered(
 
 
 def _statement(
-    claimed: ClaimedTurn, row: Any, state: StateSnapshot, warning: str | None
+    claimed: ClaimedTurn, row: Sequence[Any], state: StateSnapshot, warning: str | None
 ) -> Statement | None:
     turn = leases.turn_of_row(row)
     newest, events_json = row[len(leases.TURN_FIELDS) :]

@@ -33,7 +33,8 @@ class Command(BaseCommand):
             "--continue",
             action="store_true",
             dest="continues",
-            help="Keep the results in the file of --json, and run only the cases that are not in it.",
+            help="Keep the results in the file of --json, and run only the cases that are not in it, or not as often as"
+            " --repeat says.",
         )
         parser.add_argument(
             "--history",

@@ -84,7 +84,8 @@ TOOL = Tool(
     title="Explain a pipeline",
     description=(
         "Explain why a pipeline is late, failing, waiting or empty: facts with links, and a change of settings where one"
-        " would help. If the pipeline is healthy, say that first. To propose the suggested change, call the tool that it names: the user then approves or rejects it."
+        " would help. If the pipeline is healthy, say that first. To propose the suggested change, call the tool that it"
+        " names: the user then approves or rejects it."
     ),
     level=Level.READ,
     effect=Effect.NONE,
