@@ -12,12 +12,13 @@ import orjson
 import psycopg
 import pytest
 from django.contrib.admin import site
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 from django.test import RequestFactory
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from apps.agent.conversations import limits, retention
 from apps.agent.conversations.exports import export_own
+from apps.agent.exceptions import TurnLeaseLost
 from apps.agent.graphs import main
 from apps.agent.models import Conversation, Event, Turn
 from apps.agent.turns import checkpoints
@@ -31,7 +32,14 @@ from tests.agent.scripted_model import Step, use_script
 from tests.isolation.planted import principal
 from tests.world import World, client_for, make_pipeline, make_world, new_client
 
-TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+NEW_ROWS = {  # {table of checkpoints: columns and values of a row of a conversation}
+    "checkpoints": "(thread_id, checkpoint_id, checkpoint) VALUES (%s, 'new', '{}')",
+    "checkpoint_blobs": "(thread_id, channel, version, type) VALUES (%s, 'messages', 'new', 'null')",
+    "checkpoint_writes": (
+        "(thread_id, checkpoint_id, task_id, idx, channel, blob) VALUES (%s, 'new', 'new', 0, 'messages', '')"
+    ),
+}
+TABLES = tuple(NEW_ROWS)
 COLUMNS = """SELECT table_name, column_name, data_type, is_nullable, column_default
              FROM information_schema.columns WHERE table_schema = %s ORDER BY table_name, column_name"""
 INDEXES = """SELECT tablename, replace(indexdef, %s, '') FROM pg_indexes WHERE schemaname = %s
@@ -105,7 +113,7 @@ def test_another_org_reads_and_writes_no_checkpoint(
         async with checkpoints.open_saver(other.org.pk, UUID(talk.id)) as saver:
             graph = main.build(saver)
             values = (await graph.aget_state(config)).values
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with pytest.raises(TurnLeaseLost):
                 await graph.aupdate_state(config, {"messages": []}, as_node="tools")
             return values
 
@@ -116,6 +124,8 @@ def test_another_org_reads_and_writes_no_checkpoint(
             cursor.execute(f"SELECT count(*) FROM agent.{table}")
             assert cursor.fetchone() == (0,)
             cursor.execute(f"DELETE FROM agent.{table}")
+            with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
+                cursor.execute(f"INSERT INTO agent.{table} {NEW_ROWS[table]}", [talk.id])
     assert counts(admin) == before
 
 
