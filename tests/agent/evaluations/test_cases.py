@@ -45,7 +45,7 @@ def is_usual_with_guided_mode(case: Case) -> bool:
 
 
 def usual_attacks() -> set[str]:
-    """Return the names of two attacks on each defence, and of those that `test_attacks` repeats without it."""
+    """Return the names of two attacks on each defence, and of those that `test_attacks` repeats without the marks."""
     by_defence: dict[Defence, list[str]] = {}
     for case in all_cases():
         for defence in case.defences:
