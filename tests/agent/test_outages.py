@@ -36,13 +36,20 @@ WORDS = " ".join(f"word-{number}" for number in range(300))
 def own_postgres(
     monkeypatch: pytest.MonkeyPatch, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[OwnServer]:
-    """A PostgreSQL server that the test can kill. This process and its children use it during the test."""
+    """A PostgreSQL server that the test can kill. This process and its children use it during the test.
+
+    Turns in this process must not use the connections that earlier tests have kept, which lead to another server.
+    """
+    from apps.agent.turns import runner
+
+    runner._kept.cache_clear()
     with (
         TemporaryDirectory(prefix="drover-own-") as folder,
         django_db_blocker.unblock(),
         own_server(Path(folder), monkeypatch) as server,
     ):
         yield server
+    runner._kept.cache_clear()
 
 
 def session_token(talk: Talk) -> str:
