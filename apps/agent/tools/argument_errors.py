@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
+from apps.pipelines.definition.document import parse_uuid
 
 SHOWN_OF_ID = 6  # characters at the end
 MAX_SENT = 80  # characters of a value in a message
@@ -108,7 +109,7 @@ def _ids(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...],
     elif isinstance(value, list):
         for position, inner in enumerate(value):
             yield from _ids(inner, (*path, position))
-    elif isinstance(value, str) and _is_id(value):
+    elif isinstance(value, str) and parse_uuid(value) is not None:
         yield path, value
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -16,6 +15,7 @@ from apps.connectors.services import connectors
 from apps.json import JsonValue
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
+from apps.pipelines.definition.document import parse_uuid
 from apps.pipelines.history import services as history
 from apps.pipelines.history.diffs import Change, diff
 from apps.pipelines.schedules import plans, words
@@ -113,18 +113,10 @@ def _name_of(facts: PipelineFacts, value: JsonValue) -> JsonValue:
     if source_id is not None:
         rows = CustomSource.objects.for_org(facts.org).filter(pk=source_id)
         return rows.values_list("name", flat=True).first() or CUSTOM_SOURCE
-    if not _is_id(value):
+    if parse_uuid(value) is None:
         return value
     names = connectors(facts.org, facts.by).filter(pk=value).values_list("name", flat=True)
     return names.first() or OTHER_CONNECTOR
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _change_text(change: Change) -> str:

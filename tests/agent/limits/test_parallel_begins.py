@@ -64,7 +64,10 @@ def test_conversations(committed_db: None, settings: Any) -> None:
     settings.CONVERSATIONS_PER_MEMBER = 3
     world = make_world()
     client = world.client(Role.MEMBER)
-    create = lambda: client.post("/api/v1/agent/conversations", {}, format="json")  # noqa: E731
+
+    def create() -> Any:
+        return client.post("/api/v1/agent/conversations", {}, format="json")
+
     assert answers([create] * COUNT) == [201] * 3 + [409] * (COUNT - 3)
     with world.scope():
         assert Conversation.objects.for_org(world.org).count() == 3
