@@ -70,6 +70,14 @@ KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
 MODELS = "tests/agent/chat_models"
 
 MUTANTS = [
+    # Two runs of one stream.
+    Mutant(
+        "an attempt that lost the stream disconnects the new owner",
+        "apps/engine/sync/checkpoints.py",
+        "        with self._owned_transaction():\n            if self._fetch_one(statements.TRY_LOCK)",
+        "        with self._connection.transaction():\n            if self._fetch_one(statements.TRY_LOCK)",
+        "tests/engine/runs/test_faults.py",
+    ),
     # The agent changes something only with a valid approval of exactly this call.
     Mutant(
         "an approval is valid for other arguments",

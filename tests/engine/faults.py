@@ -1,7 +1,7 @@
 """Inject faults at a chosen moment of a run, inside the child that moves the records.
 
 A moment is the n-th time that an operation begins or is done in one child: `page 7`, `page done 7`,
-`checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once.
+`lock 1`, `checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once.
 `kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file `held`.
 """
 
@@ -24,6 +24,7 @@ from apps.engine.sync.runner import Runner
 MOMENT_TIMEOUT = 60.0  # seconds to wait for a moment
 COUNTED_METHODS: tuple[tuple[type, str, str], ...] = (
     (PageReader, "_fetch", "page"),
+    (StateBackend, "_try_lock", "lock"),
     (StateBackend, "commit", "checkpoint"),
     (Runner, "_publish", "publish"),
 )

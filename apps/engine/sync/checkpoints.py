@@ -109,7 +109,8 @@ class StateBackend:
     def take_stream(self, identity: StreamIdentity, lease: StreamLease) -> None:
         """Become the only writer of the stream. A previous owner loses its lease and its connection.
 
-        Raises `StreamTakenOver` if a later attempt of the same run owns the stream already.
+        Raises `StreamTakenOver` if a later attempt of the same run owns the stream already, or if another attempt
+        takes it in the meantime.
         """
         self._identity, self._lease = identity, lease
         with self._connection.transaction():
@@ -124,9 +125,10 @@ class StateBackend:
             time.sleep(0.05)
 
     def _try_lock(self) -> bool:
-        with self._connection.transaction():
+        with self._owned_transaction():
             if self._fetch_one(statements.TRY_LOCK).locked:
                 return True
+            # The row of the stream is locked, so the holder cannot be a newer owner.
             self._execute(statements.DISCONNECT_HOLDERS)
         return False
 

@@ -7,14 +7,14 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
 import psycopg
 import pytest
 
-from apps.engine.contract import Failed, Succeeded, SyncMode
+from apps.engine.contract import Event, Failed, Outcome, Progress, Succeeded, SyncMode
 from apps.engine.failures import FailureClass
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
@@ -199,6 +199,32 @@ def test_two_concurrent_runs_of_one_stream_publish_each_row_once(
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda run: run.attempt(), [first, second]))
     assert any(isinstance(outcome, Succeeded) for outcome in outcomes), outcomes
+    assert published_ids(first.folder) == ALL_IDS
+
+
+def test_an_attempt_that_lost_the_stream_does_not_disconnect_its_new_owner(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    first = make_rehearsal({**SLOW_SOURCE, "delay": 0.03})
+    second = replace(first, events=[])
+    second.start_new_run()
+    moves_records = threading.Event()
+    overtaking: list[Future[Outcome]] = []
+
+    def notice_records(event: Event) -> None:
+        if isinstance(event, Progress):
+            moves_records.set()
+
+    def overtake() -> None:
+        overtaking.append(pool.submit(second.attempt, on_event=notice_records))
+        assert moves_records.wait(30)
+        assert not overtaking[0].done()
+
+    with ThreadPoolExecutor(1) as pool:
+        outcome = first.attempt_with_hold("lock 1", overtake)
+    assert isinstance(outcome, Failed)
+    assert outcome.message == "Another attempt owns this stream now."
+    assert isinstance(overtaking[0].result(), Succeeded)
     assert published_ids(first.folder) == ALL_IDS
 
 
