@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.response import HTTPResponse
 from urllib3.util.connection import create_connection
 from urllib3.util.timeout import _TYPE_DEFAULT, Timeout
 
@@ -76,6 +78,30 @@ class _CheckedConnection(HTTPConnection):
         raise NewConnectionError(
             self, f"connecting to {self._dns_host} failed: {reason}"
         ) from last_error
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 does
+        """Return the response when its headers are complete. Raises TimeoutError if they take longer than the timeout.
+
+        The timeout of a socket is the time between two bytes, so a server could send headers for hours.
+        """
+        if not isinstance(self.timeout, int | float):
+            return super().getresponse()
+        deadline = time.monotonic() + self.timeout
+        closing = threading.Timer(self.timeout, _end_reading_of_socket, [self.sock])
+        closing.daemon = True
+        closing.start()
+        try:
+            response = super().getresponse()
+        except (HTTPException, OSError) as error:
+            if time.monotonic() < deadline:
+                raise
+            raise TimeoutError("the headers took too long") from error
+        finally:
+            closing.cancel()
+        if time.monotonic() >= deadline:
+            response.close()
+            raise TimeoutError("the headers took too long")
+        return response
 
 
 class _CheckedTLSConnection(_CheckedConnection, HTTPSConnection):
@@ -221,6 +247,11 @@ def time_limit(response: requests.Response, seconds: float) -> Iterator[None]:
     if time.monotonic() >= deadline:
         response.close()
         raise BodyTooSlowError(seconds)
+
+
+def _end_reading_of_socket(connected: socket.socket) -> None:
+    with suppress(OSError):  # the connection was closed at this moment
+        connected.shutdown(socket.SHUT_RD)
 
 
 def _end_reading(response: requests.Response) -> None:

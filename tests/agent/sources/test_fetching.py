@@ -53,6 +53,18 @@ class DocumentationServer(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.05)
 
+    def send_slow_headers(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Note: ")
+        for _ in range(200):
+            self.wfile.write(b"x")
+            time.sleep(0.05)
+
+    def send_continue(self) -> None:
+        """Ask again and again to wait, before an answer that never comes."""
+        for _ in range(200):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            time.sleep(0.05)
+
     def send_silent(self) -> None:
         self.begin(Content_Length="10")
         time.sleep(3)
@@ -130,6 +142,16 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     monkeypatch.setattr(fetching, "TOTAL_SECONDS", 1.0)
     started = time.monotonic()
     assert "not complete after 1 seconds" in problem_of(f"{server}/slow")
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("path", ["slow_headers", "continue"])
+def test_a_server_whose_headers_never_end_is_given_up(
+    server: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "READ_SECONDS", 1.0)
+    started = time.monotonic()
+    assert "could not be fetched" in problem_of(f"{server}/{path}")
     assert time.monotonic() - started < 5
 
 
