@@ -401,9 +401,16 @@ MUTANTS = [
     Mutant(
         "turns that are tried again are not limited",
         "apps/agent/conversations/limits.py",
-        'BEGIN_ACTIONS = ("conversation.message", "conversation.retry")',
-        'BEGIN_ACTIONS = ("conversation.message",)',
+        '("conversation.message", "conversation.retry"),',
+        '("conversation.message",),',
         "tests/agent/test_privacy.py",
+    ),
+    Mutant(
+        "answers to questions are not limited",
+        "apps/agent/approvals/services.py",
+        '    if decision == "answer" and not request.card.get("form"):',
+        "    if False:",
+        "tests/agent/limits/test_answers_and_decisions.py",
     ),
     Mutant(
         "names of objects are not marked as data",

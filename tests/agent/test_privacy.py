@@ -370,7 +370,7 @@ def test_a_turn_that_is_tried_again_counts_like_a_message(
     talk.work()
     refused = talk.post("retry")
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_turns")
-    assert "3 messages within a minute" in refused.json()["detail"]
+    assert "3 messages, answers and decisions within a minute" in refused.json()["detail"]
 
 
 def test_deleted_conversations_count_too(world: World, settings: Any) -> None:

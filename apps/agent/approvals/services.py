@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.agent.approvals import closing, digests
+from apps.agent.conversations import limits
 from apps.agent.conversations.visibility import find_conversation
 from apps.agent.exceptions import AlreadyDecided, WrongDecision
 from apps.agent.models import Approval, ApprovalKind, ApprovalState, Turn
@@ -38,8 +39,9 @@ def decide(
     """Decide one request, once. `decision` is approve, edit, reject or answer.
 
     An edit replaces the arguments, and approves the tool call with them. They are checked like those of the model, and
-    the tool cannot be changed. Raises NotFound, PermissionMissing, AlreadyDecided, WrongDecision, Invalid for
-    edited arguments, and CheckFirst, whose result is the argument `checked`.
+    the tool cannot be changed. An answer may have to wait; decisions and the connector that was saved in a form never do.
+    Raises NotFound, PermissionMissing, AlreadyDecided, WrongDecision, Problem 429 for an answer, Invalid for edited
+    arguments, and CheckFirst, whose result is the argument `checked`.
     """
     conversation = find_conversation(org=org, by=by, conversation_id=conversation_id)
     found = find_object(
@@ -51,6 +53,8 @@ def decide(
         raise AlreadyDecided
     if (decision == "answer") != (request.kind == ApprovalKind.QUESTION):
         raise WrongDecision
+    if decision == "answer" and not request.card.get("form"):
+        limits.check_answer(org.pk, by.require_user())
     _audit(org, by, decision, request)
     if decision == "answer":
         closing.answer(org, by, turn, request, _checked_answer(by, turn, request, answer or {}))

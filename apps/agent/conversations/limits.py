@@ -16,8 +16,13 @@ from apps.orgs.models import AuditEvent
 from apps.web.problems import Problem
 
 MINUTE = timedelta(minutes=1)
-# A member begins a turn with these actions. They are counted in the audit log, because a member may delete the turns.
-BEGIN_ACTIONS = ("conversation.message", "conversation.retry")
+# A member begins a turn, or lets it go on, with these actions. They are counted in the audit log, because a member may
+# delete the turns.
+COUNTED_ACTIONS = (
+    *("conversation.message", "conversation.retry"),
+    *("approval.approve", "approval.edit", "approval.reject", "approval.answer"),
+)
+WHAT_COUNTS = "messages, answers and decisions"
 # New turns and conversations of one org are counted one after the other, so that each count has all before it. The lock
 # ends with the transaction.
 LOCK_COUNTS = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
@@ -31,13 +36,22 @@ def check_turn(org_id: UUID, user_id: UUID, conversation_id: UUID) -> None:
     Raises Problem 429 if the member or the org has begun too many turns or has too many at once. Raises
     ConversationFull and OrgConversationsFull too.
     """
+    check_answer(org_id, user_id)
+    _check_turns_at_once(org_id, user_id)
+    check_size(org_id, conversation_id)
+
+
+def check_answer(org_id: UUID, user_id: UUID) -> None:
+    """Check the limits of an answer to a question of the agent. Raises Problem 429 if it has to wait.
+
+    A turn that waits for an answer goes on whatever it stores and however many others there are, so that the limits
+    cannot make an answer impossible. Decisions are not checked at all, because a request for approval expires.
+    """
     _lock_counts(org_id)
-    everyone = AuditEvent.objects.for_org(org_id).filter(action__in=BEGIN_ACTIONS)
+    everyone = AuditEvent.objects.for_org(org_id).filter(action__in=COUNTED_ACTIONS)
     own = everyone.filter(actor_id=user_id)
     _check_minute("You have", own, settings.AGENT_MEMBER_TURNS_PER_MINUTE)
     _check_minute("This organization has", everyone, settings.AGENT_ORG_TURNS_PER_MINUTE)
-    _check_turns_at_once(org_id, user_id)
-    check_size(org_id, conversation_id)
 
 
 def _lock_counts(org_id: UUID) -> None:
@@ -92,7 +106,7 @@ def _check_minute(who: str, begun: QuerySet[AuditEvent], limit: int) -> None:
     times = list(newest.values_list("at", flat=True)[:limit])
     if len(times) == limit:
         wait = max(1, round((times[-1] + MINUTE - now).total_seconds()))
-        raise _too_many(f"{who} sent the agent {limit} messages within a minute", wait)
+        raise _too_many(f"{who} sent the agent {limit} {WHAT_COUNTS} within a minute", wait)
 
 
 def _check_at_once(whom: str, turns: QuerySet[Turn], limit: int) -> None:

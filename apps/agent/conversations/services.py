@@ -83,6 +83,7 @@ def send_message(
         raise TurnInProgress
     if live is not None:
         if (question := _only_open_question(org, live)) is not None:
+            limits.check_answer(org.pk, by.require_user())
             _audit(org, by, "conversation.message", conversation)
             closing.answer(org, by, live, question, {"text": text})
             return live
