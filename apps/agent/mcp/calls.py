@@ -14,6 +14,8 @@ from apps.agent.tools.slow_work import return_connection, with_checks
 from apps.agent.turns import answers
 from apps.agent.turns.calls import CallAnswer, as_text, check_arguments, requested_call
 from apps.json import JsonObject
+from apps.orgs import rules
+from apps.orgs.roles import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def _call_tool(caller: Caller, name: str, arguments: JsonObject, checked: Any) -
         tool = levels.find_tool(principal, name)
         if tool is None:
             return levels.unknown_tool(principal, name)
+        if tool.permission != Permission.READ:
+            rules.require_writable(org)
         context = ToolContext(org=org, by=principal, checked=checked)
         if tool.needs_approval:
             key_id = caller.credential.key_id

@@ -10,9 +10,16 @@ from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import AuthenticationFailed
 
 from apps.agent.chat_models.failures import ModelFailed
+from apps.orgs.exceptions import OrgReadOnly
 from apps.web.problems import as_problem
 
 logger = structlog.get_logger(__name__)
+
+# By the code of OrgReadOnly. The members and admins of such an org cannot change it themselves.
+NEXT_STEP_WHILE_READ_ONLY = {
+    "org_suspended": "Ask an operator of this Drover installation. Try again when the organization is no longer suspended.",
+    "org_deleting": "Ask an owner to restore the organization. Then try again.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ def classify(error: Exception) -> TurnFailure | None:
             str(error.detail),
             "Ask an admin of the organization to invite you again.",
         )
+    if isinstance(error, OrgReadOnly):
+        return TurnFailure(error.code, str(error), NEXT_STEP_WHILE_READ_ONLY[error.code])
     problem = as_problem(error)
     if problem is not None and problem.status < 500:
         return TurnFailure(
