@@ -146,4 +146,5 @@ def _message_in_body(error: BaseException) -> str:
         return ""
     inner: JsonObject = body["error"] if isinstance(body.get("error"), dict) else body
     message = inner.get("message")
-    return message if isinstance(message, str) else ""
+    is_web_page = str(message).lstrip().startswith("<")  # of a proxy, not of the provider
+    return message if isinstance(message, str) and not is_web_page else ""

@@ -96,5 +96,6 @@ def busy() -> Problem:
 
 
 def _too_many_calls(count: int, reason: str) -> Problem:
-    message = f"Your organization has {count} calls in progress, {reason}: try again in a second."
+    calls = f"{count} {'call' if count == 1 else 'calls'}"
+    message = f"Your organization has {calls} in progress, {reason}: try again in a second."
     return Problem(429, message, "too_many_calls", headers=RETRY_AFTER)

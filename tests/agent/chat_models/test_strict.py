@@ -277,6 +277,15 @@ def test_a_failure_has_words_and_no_key(
 
 
 @all_formats
+def test_the_web_page_of_a_failure_is_not_shown(provider: Provider) -> None:
+    page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+    with wire_server([Reply(status=502, page=page)]) as server:
+        failure = fail(server.connection(provider))
+    assert failure.code == "model_unavailable"
+    assert "<" not in failure.message
+
+
+@all_formats
 def test_a_model_that_is_silent_fails_after_the_time_limit(provider: Provider) -> None:
     with wire_server([Reply("There are", silence=3)]) as server:
         began = time.monotonic()

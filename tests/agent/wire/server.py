@@ -102,15 +102,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send_error(self, reply: Reply) -> None:
+        if reply.page:
+            self._send(reply.status, reply.page, "text/html", reply.headers)
+            return
         body = formats.error_body(self.path.partition("?")[0], reply)
         self._send_json(reply.status, body, reply.headers)
 
     def _send_json(self, status: int, body: Any, headers: dict[str, str]) -> None:
-        content = json.dumps(body).encode()
+        self._send(status, json.dumps(body), "application/json", headers)
+
+    def _send(self, status: int, text: str, media_type: str, headers: dict[str, str]) -> None:
+        content = text.encode()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
