@@ -54,6 +54,11 @@ REFUSED = ModelFailure(
     "model_refused",
     "The language model refuses to answer this.",
     "Word the message differently, or start a new conversation.",
+BROKEN_OFF = ModelFailure(
+    "model_interrupted",
+    "The server of the language model broke off in the middle of its answer.",
+    "Try again. If it happens again, ask an admin to check the model in Settings, Language model.",
+)
 )
 REJECTED = ModelFailure(
     "model_rejected_request",

@@ -48,8 +48,11 @@ INVALID_KEY_TEXTS = ("API_KEY_INVALID", "API key not valid")
 CONTEXT_TEXTS = ("context length", "context_length", "maximum context", "prompt is too long")
 
 
-def failure_of(error: Exception, *, secrets: Sequence[str]) -> ModelFailure:
-    """Return the failure that an exception of a provider means. `secrets` are masked in its text."""
+def failure_of(error: Exception, *, secrets: Sequence[str], is_begun: bool = False) -> ModelFailure:
+    """Return the failure that an exception of a provider means. `secrets` are masked in its text.
+
+    `is_begun` says that a part of the answer has arrived before.
+    """
     if isinstance(error, ModelFailed):
         return error.failure
     refused = next((e for e in _causes(error) if isinstance(e, EgressError)), None)
@@ -63,6 +66,8 @@ def failure_of(error: Exception, *, secrets: Sequence[str]) -> ModelFailure:
             return failures.COMPRESSED
     text = str(error)
     failure = _by_text(text) or _by_status(error) or _by_class(error) or failures.UNAVAILABLE
+    if is_begun and failure == failures.UNAVAILABLE:
+        failure = failures.BROKEN_OFF
     return failures.with_detail(failure, _detail(error, secrets))
 
 

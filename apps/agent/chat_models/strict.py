@@ -124,8 +124,8 @@ class StrictModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "strict"
 
-    def _failure_of(self, error: Exception) -> ModelFailure:
-        failure = provider_errors.failure_of(error, secrets=self._secrets)
+    def _failure_of(self, error: Exception, *, is_begun: bool = False) -> ModelFailure:
+        failure = provider_errors.failure_of(error, secrets=self._secrets, is_begun=is_begun)
         return failures.for_model_of_operator(failure) if self.is_of_operator else failure
 
     async def aclose(self) -> None:
@@ -228,7 +228,8 @@ class StrictModel(BaseChatModel):
                 return
             except Exception as error:
                 if attempt.has_passed_text or not await self._waited(error, retries):
-                    raise
+                    failure = self._failure_of(error, is_begun=bool(attempt.chunks))
+                    raise ModelFailed(failure) from None
             finally:
                 _count(attempt, messages, kwargs.get("tools"))
 

@@ -193,11 +193,29 @@ def test_missing_and_repeated_ids_get_new_ones_and_others_stay(provider: Provide
 
 
 @all_formats
-def test_a_stream_that_breaks_ends_as_an_honest_failure(provider: Provider) -> None:
-    with wire_server([Reply("There are", end=End.BROKEN)]) as server:
+@pytest.mark.parametrize("end", [End.BROKEN, End.FAILED])
+def test_a_stream_that_breaks_after_text_says_so_and_is_not_sent_again(
+    provider: Provider, end: End
+) -> None:
+    with wire_server([Reply("There are", end=end)]) as server:
         failure = fail(server.connection(provider))
-    assert failure.code in {"model_unavailable", "model_interrupted"}
+    assert failure.code == "model_interrupted"
+    assert "broke off in the middle of its answer" in failure.message
+    assert ("The server had an error." in failure.message) == (end == End.FAILED)
     assert len(server.requests) == 1, "text was passed on, so the request is not sent again"
+
+
+@all_formats
+@pytest.mark.parametrize("end", [End.BROKEN, End.FAILED])
+def test_a_stream_that_breaks_in_a_call_is_sent_again_before_it_says_so(
+    provider: Provider, end: End
+) -> None:
+    with wire_server([Reply("", (LIST,), end)]) as server:
+        failure = fail(server.connection(provider))
+    assert (failure.code, len(server.requests)) == ("model_interrupted", 3)
+    with wire_server([Reply("", (LIST,), end), Reply("Here.")]) as server:
+        answer, _ = ask(server.connection(provider))
+    assert (answer.text, answer.tool_calls) == ("Here.", [])
 
 
 @all_formats

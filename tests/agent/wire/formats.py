@@ -27,6 +27,9 @@ def openai(reply: Reply, model: str) -> Iterator[str]:
             yield _openai_chunk(model, {"tool_calls": [delta]})
     if reply.end == End.BROKEN:
         return
+    if reply.end == End.FAILED:
+        yield _data(error_body("", reply))
+        return
     if reply.end == End.REFUSED:
         yield _openai_chunk(model, {"refusal": "I cannot help with that."})
     if reply.end != End.WITHOUT_REASON:
@@ -66,6 +69,9 @@ def anthropic(reply: Reply, model: str) -> Iterator[str]:
         yield _event("content_block_stop", index=number)
     if reply.end == End.BROKEN:
         return
+    if reply.end == End.FAILED:
+        yield _event("error", error={"type": "overloaded_error", "message": reply.message})
+        return
     if reply.end != End.WITHOUT_REASON:
         finished = "tool_use" if reply.calls else "end_turn"
         reasons = {End.LENGTH: "max_tokens", End.REFUSED: "refusal"}
@@ -93,6 +99,10 @@ def google(reply: Reply, model: str) -> Iterator[str]:
             function["id"] = call.id
         yield _google_chunk(model, [{"functionCall": function, "thoughtSignature": "c2lnbmF0dXJl"}])
     if reply.end == End.BROKEN:
+        return
+    if reply.end == End.FAILED:
+        error = {"code": 503, "message": reply.message, "status": "UNAVAILABLE"}
+        yield _data({"error": error})
         return
     usage = {
         "promptTokenCount": USAGE[0],

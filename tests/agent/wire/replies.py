@@ -16,6 +16,7 @@ class End(StrEnum):
     REFUSED = "refused"
     WITHOUT_REASON = "without_reason"  # the stream is closed properly, without a finish reason
     BROKEN = "broken"  # the connection is closed in the middle of the stream
+    FAILED = "failed"  # the provider reports an error in the middle of the stream
 
 
 @dataclass(frozen=True)
