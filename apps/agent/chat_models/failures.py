@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+
+MAX_WAIT = 7 * 24 * 3600.0  # seconds; a longer wait is not said exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,16 @@ NOT_FOUND = ModelFailure(
     "The provider does not know this language model.",
     "Ask an admin to correct the model's name or URL in Settings, Language model.",
 )
+TRY_LATER = "Try again in a few minutes."
 RATE_LIMITED = ModelFailure(
     "model_rate_limited",
     "The provider of the language model accepts no more requests now.",
-    "Try again in a few minutes.",
+    TRY_LATER,
 )
 UNAVAILABLE = ModelFailure(
     "model_unavailable",
     "The language model cannot be reached, or it reports an error of its own.",
-    "Try again in a few minutes.",
+    TRY_LATER,
 )
 TIMEOUT = ModelFailure(
     "model_timeout",
@@ -50,15 +54,15 @@ INTERRUPTED = ModelFailure(
     "The answer of the language model ended in the middle.",
     "Try again.",
 )
-REFUSED = ModelFailure(
-    "model_refused",
-    "The language model refuses to answer this.",
-    "Word the message differently, or start a new conversation.",
 BROKEN_OFF = ModelFailure(
     "model_interrupted",
     "The server of the language model broke off in the middle of its answer.",
     "Try again. If it happens again, ask an admin to check the model in Settings, Language model.",
 )
+REFUSED = ModelFailure(
+    "model_refused",
+    "The language model refuses to answer this.",
+    "Word the message differently, or start a new conversation.",
 )
 REJECTED = ModelFailure(
     "model_rejected_request",
@@ -111,6 +115,25 @@ def for_model_of_operator(failure: ModelFailure) -> ModelFailure:
     if failure.code not in CODES_OF_SETTINGS:
         return failure
     return replace(failure, next_step=NEXT_STEP_OF_OPERATOR)
+
+
+def with_wait(failure: ModelFailure, seconds: float | None) -> ModelFailure:
+    """Return the failure with the wait that the provider asks for, if it asks for one."""
+    if failure.next_step != TRY_LATER or not seconds:
+        return failure
+    return replace(failure, next_step=f"Try again in {_in_words(seconds)}.")
+
+
+def _in_words(seconds: float) -> str:
+    """Return the time, rounded up: "about an hour"."""
+    if seconds > MAX_WAIT:
+        return "more than a week"
+    minutes, hours, days = (math.ceil(seconds / unit) for unit in (60, 3600, 24 * 3600))
+    if minutes < 60:
+        return "about a minute" if minutes == 1 else f"about {minutes} minutes"
+    if hours <= 36:
+        return "about an hour" if hours == 1 else f"about {hours} hours"
+    return f"about {days} days"
 
 
 def with_detail(failure: ModelFailure, detail: str) -> ModelFailure:

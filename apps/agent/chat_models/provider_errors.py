@@ -68,6 +68,7 @@ def failure_of(error: Exception, *, secrets: Sequence[str], is_begun: bool = Fal
     failure = _by_text(text) or _by_status(error) or _by_class(error) or failures.UNAVAILABLE
     if is_begun and failure == failures.UNAVAILABLE:
         failure = failures.BROKEN_OFF
+    failure = failures.with_wait(failure, retry_after(error))
     return failures.with_detail(failure, _detail(error, secrets))
 
 

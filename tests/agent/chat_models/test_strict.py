@@ -304,6 +304,33 @@ def test_the_web_page_of_a_failure_is_not_shown(provider: Provider) -> None:
 
 
 @all_formats
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_failure_says_how_long_the_provider_asks_to_wait(provider: Provider, status: int) -> None:
+    with wire_server([Reply(status=status, headers={"Retry-After": "3600"})]) as server:
+        assert fail(server.connection(provider)).next_step == "Try again in about an hour."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ("0", "in a few minutes"),
+        ("31", "in about a minute"),
+        ("150", "in about 3 minutes"),
+        ("3599", "in about an hour"),
+        ("6000", "in about 2 hours"),
+        ("80000", "in about 23 hours"),
+        ("172800", "in about 2 days"),
+        ("1e300", "in more than a week"),
+        ("soon", "in a few minutes"),
+    ],
+)
+def test_a_wait_is_said_in_plain_words(seconds: str, words: str) -> None:
+    with wire_server([Reply(status=429, headers={"Retry-After": seconds})]) as server:
+        failure = fail(server.connection(Provider.OPENAI_COMPATIBLE))
+    assert failure.next_step == f"Try again {words}."
+
+
+@all_formats
 def test_a_model_that_is_silent_fails_after_the_time_limit(provider: Provider) -> None:
     with wire_server([Reply("There are", silence=3)]) as server:
         began = time.monotonic()
