@@ -429,6 +429,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "procrastinate": {"level": "WARNING"},
+        # It warns 27 times per request that Google ignores a part of the tools' schemas.
+        "langchain_google_genai._function_utils": {"level": "ERROR"},
         "django.request": {"level": "ERROR", "filters": ["service_unavailable"]},
     },
 }

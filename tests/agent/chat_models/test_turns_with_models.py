@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -63,6 +64,17 @@ def test_a_turn_calls_a_tool_and_answers(world: World, provider: Provider) -> No
         usage = ModelUsage.objects.for_org(world.org).get()
     assert (usage.input_tokens, usage.output_tokens) == (2 * USAGE[0], 2 * USAGE[1])
     assert KEY not in str(kinds(world, conversation))
+
+
+@all_providers
+def test_a_turn_without_a_failure_writes_no_warning_to_the_log(
+    world: World, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    with wire_server([Reply("Hello.")]) as server:
+        choose(world, server, provider)
+        _, conversation = begin(world, "Hello")
+        work(world, conversation)
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @all_providers
