@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Button } from "@/components/button";
 import { CheckIcon, CopyIcon, RetryIcon, WarningIcon } from "@/components/icons";
 import { ErrorNotice } from "@/components/notice";
+import { modelInWords } from "@/format/model";
 import { formatCount } from "@/format/number";
 import { ApprovalCard } from "./approval-card";
 import { CallCard } from "./call-card";
@@ -114,14 +115,10 @@ function stateText(turn: Turn, isWaiting: boolean): string {
   const parts = [
     turn.status === "stopped" && "Stopped",
     turn.status === "superseded" && "Replaced by your next message",
-    turn.model && modelLabel(turn.model),
+    turn.model && modelInWords(turn.model),
     tokens > 0 && `${formatCount(turn.input_tokens)} tokens in, ${formatCount(turn.output_tokens)} out`,
   ];
   return parts.filter(Boolean).join(" · ");
-}
-
-export function modelLabel(model: string): string {
-  return model === "guided" ? "Guided mode, not a language model" : model;
 }
 
 function RetryButton({ conversationId }: { conversationId: string }) {

@@ -6,6 +6,7 @@ import type { ModelCheckAnswer, ModelCheckRow, ModelDraft } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { CheckIcon, CrossIcon, WarningIcon } from "@/components/icons";
 import { formatDuration } from "@/format/duration";
+import { modelInWords } from "@/format/model";
 import { formatCount } from "@/format/number";
 
 /** Tests a draft, or without one the model that answers now. The tokens of the test count in the month. */
@@ -43,7 +44,8 @@ function Elapsed() {
 
 function summaryOf({ ok, model, checks, input_tokens, output_tokens }: ModelCheckAnswer): string {
   const warnings = checks.filter(({ state }) => state === "warning").length;
-  const verdict = ok ? `The agent can work with ${model}` : `The agent cannot work with ${model}`;
+  const name = modelInWords(model);
+  const verdict = ok ? `The agent can work with ${name}` : `The agent cannot work with ${name}`;
   const notes = ok && warnings > 0 ? `, with ${warnings} ${warnings === 1 ? "warning" : "warnings"}` : "";
   return `${verdict}${notes}. The test used ${formatCount(input_tokens + output_tokens)} tokens.`;
 }

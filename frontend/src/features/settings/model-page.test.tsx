@@ -131,7 +131,7 @@ describe("the test of a language model", () => {
     ]);
     expect(results.getByText("Choose another model.")).toBeTruthy();
     expect(screen.getByRole("status").textContent).toBe(
-      "The agent cannot work with openai_compatible:qwen3. The test used 9,120 tokens.",
+      "The agent cannot work with qwen3 (OpenAI-compatible server). The test used 9,120 tokens.",
     );
   });
 
@@ -222,7 +222,7 @@ describe("the page of the language model", () => {
   it("shows members which model answers, and neither form nor test", async () => {
     logIn(["agent.use"]);
     show();
-    expect(await screen.findByText("openai_compatible:qwen3")).toBeTruthy();
+    expect(await screen.findByText("qwen3 (OpenAI-compatible server)")).toBeTruthy();
     expect(screen.queryByRole("button")).toBeNull();
     expect(screen.queryByLabelText(/^Key/)).toBeNull();
   });

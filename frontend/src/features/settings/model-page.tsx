@@ -9,16 +9,15 @@ import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
+import { modelInWords, PROVIDER_NAMES } from "@/format/model";
 import { formatCount } from "@/format/number";
 import { useHasPermission } from "@/session/use-session";
 import { ModelCheck, useCheckModel } from "./model-check";
 import { QueryContent, Section } from "./section";
 
 const PROVIDERS: Record<OwnModel["provider"], string> = {
-  openai: "OpenAI",
-  anthropic: "Anthropic",
-  google: "Google",
-  openai_compatible: "OpenAI-compatible server (such as Ollama or vLLM)",
+  ...PROVIDER_NAMES,
+  openai_compatible: `${PROVIDER_NAMES.openai_compatible} (such as Ollama or vLLM)`,
 };
 
 /** The language model of the organization's agent. */
@@ -49,7 +48,7 @@ function Status({ status }: { status: AgentStatus }) {
   const { label, is_own, used_tokens, limit_tokens, warning, values_allowed } = status;
   return (
     <div className="grid gap-1">
-      <p className="font-medium">{status.mode === "guided" ? "Guided mode" : label}</p>
+      <p className="font-medium">{status.mode === "guided" ? "Guided mode" : modelInWords(label)}</p>
       <p className="text-soft">
         {status.mode === "guided"
           ? "No language model is set. Guided mode is not a language model: it understands a fixed set of requests."
