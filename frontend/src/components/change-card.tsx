@@ -2,6 +2,7 @@ import { fieldInWords, valueInWords } from "@/format/change";
 import { classNames } from "./class-names";
 import { DiffView, FoldedLines } from "./diff-view";
 import { WarningIcon } from "./icons";
+import { TextWithTimes } from "./text-with-times";
 
 /** Separates the pipelines that one approval creates. */
 const LINE_ABOVE = "mt-1.5 border-t border-line pt-2";
@@ -31,7 +32,9 @@ export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
             return (
               <div key={index} className="contents">
                 <dt className={classNames("text-faint", line && `${line} -mr-4`)}>{label}</dt>
-                <dd className={classNames("min-w-0 wrap-anywhere", line)}>{value}</dd>
+                <dd className={classNames("min-w-0 wrap-anywhere", line)}>
+                  <TextWithTimes text={value} />
+                </dd>
               </div>
             );
           })}
@@ -52,7 +55,9 @@ export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
           className="flex items-start gap-2 rounded-control bg-wait-wash px-2.5 py-1.5 text-[0.8125rem] text-wait"
         >
           <WarningIcon className="mt-0.5 shrink-0" />
-          <span className="min-w-0 wrap-anywhere">{warning}</span>
+          <span className="min-w-0 wrap-anywhere">
+            <TextWithTimes text={warning} />
+          </span>
         </p>
       ))}
     </>

@@ -1,4 +1,5 @@
 import { CheckIcon, ClockIcon, WarningIcon } from "@/components/icons";
+import { TextWithTimes } from "@/components/text-with-times";
 import { Disclosure, JsonView } from "./disclosure";
 import { PageLinkText } from "./page-link";
 import type { CallItem } from "./transcript";
@@ -17,7 +18,11 @@ export function CallCard({ call, isLive }: { call: CallItem; isLive: boolean }) 
             <CallState state={call.state} isLive={isLive} />
             <span className="min-w-0">
               <span className="font-medium text-ink">{call.title}</span>
-              {call.summary && <span className="ml-2 wrap-anywhere">{call.summary}</span>}
+              {call.summary && (
+                <span className="ml-2 wrap-anywhere">
+                  <TextWithTimes text={call.summary} />
+                </span>
+              )}
             </span>
           </>
         }

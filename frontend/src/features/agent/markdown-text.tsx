@@ -1,4 +1,5 @@
 import { Fragment, memo } from "react";
+import { TextWithTimes } from "@/components/text-with-times";
 import { PageLinkText } from "./page-link";
 import { parseInline, parseMarkdown, type Block, type Inline, type List } from "./markdown";
 
@@ -117,7 +118,7 @@ function Inlines({ parts }: { parts: Inline[] }) {
 function InlineView({ part }: { part: Inline }) {
   switch (part.type) {
     case "text":
-      return part.text;
+      return <TextWithTimes text={part.text} />;
     case "code":
       return <code className="rounded bg-hover px-1 font-mono text-[0.8125rem]">{part.text}</code>;
     case "strong":
