@@ -133,7 +133,9 @@ class RunRowSerializer(serializers.Serializer[Any]):
     place_in_line = serializers.IntegerField(
         allow_null=True, help_text="Position among the organization's waiting runs, from 1."
     )
-    not_before = serializers.DateTimeField(allow_null=True)
+    not_before = serializers.DateTimeField(
+        allow_null=True, help_text="The next attempt of a waiting run starts at this time or later."
+    )
     cancel_requested = serializers.BooleanField()
     timeout_seconds = serializers.IntegerField()
     created_at = serializers.DateTimeField()

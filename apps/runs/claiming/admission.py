@@ -121,11 +121,14 @@ def _describe_reached_limit(org_id: UUID) -> str:
 
 
 def _waiting_reason(row: PendingRun, limit: str) -> str:
-    start = row["not_before"]
-    if start and start > timezone.now():
-        time_text = f"{start:%Y-%m-%d %H:%M:%S} UTC"
-        return f"next try at {time_text}" if row["attempt"] else f"starts at {time_text}"
+    """Return the reason without its time: each reader of `not_before` has a time zone of its own."""
+    if is_in_future(row["not_before"]):
+        return "waiting for the next attempt" if row["attempt"] else "waiting for its start"
     return limit or "waiting for a worker"
+
+
+def is_in_future(not_before: datetime | None) -> bool:
+    return not_before is not None and not_before > timezone.now()
 
 
 def _positions(org_id: UUID, run_ids: list[UUID]) -> dict[UUID, int]:

@@ -9,6 +9,7 @@ from apps.engine.failures import USER_CODE_PREFIXES
 from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import words
 from apps.runs import snapshots
+from apps.runs.claiming.admission import is_in_future
 from apps.runs.explaining.findings import Evidence, PipelineFacts, cause_text, run_path
 from apps.runs.models import Status
 from apps.runs.snapshots import RunSnapshot
@@ -88,8 +89,11 @@ def _failed_attempt_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator
 
 def _live_run_evidence(facts: PipelineFacts, run: RunSnapshot) -> Evidence:
     if run["status"] == Status.PENDING:
+        reason, start = run["waiting_reason"], run["not_before"]
+        if is_in_future(start):
+            reason = f"{reason} at {facts.time_text(start)}"
         text = (
-            f"A run has been waiting since {facts.time_text(run['created_at'])}: {run['waiting_reason']}. It is number"
+            f"A run has been waiting since {facts.time_text(run['created_at'])}: {reason}. It is number"
             f" {run['place_in_line']} in the organization's line."
         )
         return Evidence(text, run_path(run))

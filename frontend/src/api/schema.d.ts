@@ -5116,7 +5116,10 @@ export interface components {
             waiting_reason: string | null;
             /** @description Position among the organization's waiting runs, from 1. */
             place_in_line: number | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The next attempt of a waiting run starts at this time or later.
+             */
             not_before: string | null;
             cancel_requested: boolean;
             timeout_seconds: number;
@@ -5159,7 +5162,10 @@ export interface components {
             waiting_reason: string | null;
             /** @description Position among the organization's waiting runs, from 1. */
             place_in_line: number | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The next attempt of a waiting run starts at this time or later.
+             */
             not_before: string | null;
             cancel_requested: boolean;
             timeout_seconds: number;

@@ -7,6 +7,7 @@ import { classNames } from "./class-names";
 import { useNow } from "./clock";
 import { StatusBadge } from "./status";
 import { RelativeTime } from "./relative-time";
+import { WaitingReason } from "./waiting-reason";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
   // On narrow screens these columns are hidden, and the cell of the pipeline shows them in a second line.
@@ -71,7 +72,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
               {run.triggered_by ?? run.trigger}
             </td>
             <td className="hidden max-w-0 truncate text-soft @5xl:table-cell @5xl:w-1/3">
-              {run.failure?.message ?? run.waiting_reason ?? ""}
+              {run.failure?.message ?? <WaitingReason run={run} />}
             </td>
           </tr>
         ))}

@@ -16,6 +16,7 @@ from apps.orgs.roles import Role
 from apps.pipelines import services
 from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.schedules import services as schedules
+from apps.pipelines.schedules import words
 from apps.runs.explaining import services as explaining
 from apps.runs.models import Attempt, Run, Status
 from tests.agent.tools.runs import TIMEOUT, end_run, ended_run, line, start_run, write_log
@@ -271,7 +272,8 @@ def test_an_empty_run_is_explained_by_the_change_before_it_and_by_its_log(world:
 def test_a_run_that_waits_for_its_next_attempt_names_the_failure_of_the_last_one(
     world: World,
 ) -> None:
-    pipeline = make_pipeline(world, max_attempts=3)
+    schedule = {"cron": "0 6 * * *", "timezone": "Asia/Tokyo"}
+    pipeline = make_pipeline(world, max_attempts=3, schedule=schedule)
     run_id = start_run(world, pipeline)
     later = timezone.now() + timedelta(minutes=5)
     with world.scope():
@@ -283,7 +285,8 @@ def test_a_run_that_waits_for_its_next_attempt_names_the_failure_of_the_last_one
     found = texts(world, pipeline)
 
     assert "A run has been waiting since" in found
-    assert "next try at" in found
+    moment = words.describe_times([later], "Asia/Tokyo")
+    assert f": waiting for the next attempt at {moment}. It is number 1 in" in found
     assert "Its attempt 1 failed at" in found
     assert "because of a limit of requests: The source answered 429" in found
 

@@ -36,6 +36,7 @@ def _render(context: ToolContext, run: RunSnapshot) -> dict[str, object]:
         "trigger": run["trigger"],
         "attempt": run["attempt"],
         "waiting_reason": run["waiting_reason"],
+        "not_before": run["not_before"],
         "created_at": run["created_at"],
         "finished_at": run["finished_at"],
         "records_read": run["progress"]["read"],

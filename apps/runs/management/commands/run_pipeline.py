@@ -20,6 +20,7 @@ from apps.orgs.principals import operator_principal
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import visibility
 from apps.runs import services, snapshots
+from apps.runs.claiming.admission import is_in_future
 from apps.runs.models import ENDED
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
@@ -111,6 +112,8 @@ def _update_bar(bar: Progress, task: TaskID, run: snapshots.RunSnapshot) -> None
     progress = run["progress"]
     rate = f", {progress['rate']:,.0f}/s" if progress["rate"] else ""
     text = run["waiting_reason"] or run["status"]
+    if is_in_future(run["not_before"]):
+        text += f" at {run['not_before']:%Y-%m-%d %H:%M:%S} UTC"
     bar.update(
         task,
         description=text,

@@ -14,6 +14,7 @@ import { usePageTitle } from "@/components/page";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
+import { WaitingReason } from "@/components/waiting-reason";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
@@ -160,13 +161,7 @@ function WaitingCard({ run }: { run: Run }) {
       <ClockIcon className="mt-0.5 shrink-0 text-wait" />
       <div>
         <p className="font-medium first-letter:uppercase">
-          {run.not_before && run.attempt > 0 ? (
-            <>
-              Next attempt <RelativeTime time={run.not_before} />
-            </>
-          ) : (
-            run.waiting_reason || "Waiting for a free worker"
-          )}
+          <WaitingReason run={run} />
         </p>
         {!run.not_before && run.place_in_line != null && (
           <p className="text-soft">Position in the queue: {formatCount(run.place_in_line)}</p>
