@@ -131,8 +131,29 @@ def look_at_it_on_a_phone_and_in_the_dark(page: Page, screenshots: Path) -> None
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "agent-page-phone-dark.png")
+    find_a_conversation_on_a_phone(page, screenshots)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(desktop)
+
+
+def find_a_conversation_on_a_phone(page: Page, screenshots: Path) -> None:
+    """The conversation has the room. The list of conversations replaces it while the user looks for another one."""
+    conversation = page.get_by_role("region", name="Conversation", exact=True)
+    box = conversation.bounding_box()
+    assert box is not None
+    assert box["height"] > 0.6 * PHONE["height"]
+    conversations = page.get_by_role("navigation", name="Conversations")
+    expect(conversations).to_be_hidden()
+    button = page.get_by_role("button", name="Conversations")
+    button.click()
+    expect(conversations.get_by_role("button", name="Rename")).to_be_visible()
+    expect(conversation).to_be_hidden()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "conversations-phone-dark.png")
+    conversations.get_by_role("link", name=re.compile("^List pipelines")).click()
+    expect(conversation).to_be_visible()
+    expect(conversations).to_be_hidden()
+    expect(button).to_be_focused()
 
 
 def rename_and_delete(page: Page) -> None:

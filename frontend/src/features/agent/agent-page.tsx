@@ -1,12 +1,12 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { useState } from "react";
+import { useId, useRef, useState } from "react";
 import type { ConversationRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
-import { PlusIcon } from "@/components/icons";
+import { ChevronIcon, PlusIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
@@ -25,36 +25,72 @@ export function AgentConversationPage() {
   return <AgentLayout openId={conversationId} />;
 }
 
+/** In a narrow window there is no room for both: the user opens the list, which then replaces the conversation. */
 function AgentLayout({ openId }: { openId: string | null }) {
   usePageTitle("Agent");
   const canApprove = useHasPermission()("api_keys.own");
+  const [isListOpen, setIsListOpen] = useState(false);
+  const listButton = useRef<HTMLButtonElement>(null);
+  const listId = useId();
+
+  function closeList() {
+    setIsListOpen(false);
+    listButton.current?.focus();
+  }
+
   return (
-    <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh">
+    <div
+      className={classNames(
+        "grid h-[calc(100dvh-3.2rem)] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh",
+        isListOpen ? "grid-rows-1" : "grid-rows-[auto_1fr]",
+      )}
+    >
       <aside
         aria-label="Conversations"
-        className={classNames(
-          "flex min-h-0 min-w-0 flex-col border-b border-line md:border-r md:border-b-0",
-          "max-md:max-h-[38dvh]",
-        )}
+        className="flex min-h-0 min-w-0 flex-col border-line max-md:border-b md:border-r"
       >
-        <div className="flex items-center justify-between gap-2 px-4 py-3">
+        <div className="flex items-center justify-between gap-2 px-4 py-3 max-md:py-2">
           <h1 className="text-xl font-semibold tracking-tight">Agent</h1>
-          <Link to="/agent" className={buttonClasses("plain", "small")}>
+          <Button
+            ref={listButton}
+            size="small"
+            className="ml-auto md:hidden"
+            aria-expanded={isListOpen}
+            aria-controls={listId}
+            onClick={() => setIsListOpen(!isListOpen)}
+          >
+            Conversations
+            <ChevronIcon className={classNames("-mr-0.5 text-faint", isListOpen && "rotate-180")} />
+          </Button>
+          <Link to="/agent" className={buttonClasses("plain", "small")} onClick={closeList}>
             <PlusIcon className="-ml-0.5" />
-            New conversation
+            <span className="max-md:sr-only">New conversation</span>
+            <span aria-hidden="true" className="md:hidden">
+              New
+            </span>
           </Link>
         </div>
-        <ConversationList openId={openId} />
-        {canApprove && (
-          <Link
-            to="/approvals"
-            className="mt-auto border-t border-line px-4 py-2.5 text-[0.8125rem] text-soft hover:bg-hover"
-          >
-            Requests of programs (MCP)
-          </Link>
-        )}
+        <div
+          id={listId}
+          className={classNames("flex min-h-0 flex-1 flex-col", !isListOpen && "max-md:hidden")}
+        >
+          <ConversationList openId={openId} onChoose={closeList} />
+          {canApprove && (
+            <Link
+              to="/approvals"
+              className="mt-auto border-t border-line px-4 py-2.5 text-[0.8125rem] text-soft hover:bg-hover"
+            >
+              Requests of programs (MCP)
+            </Link>
+          )}
+        </div>
       </aside>
-      <div className="mx-auto flex min-h-0 w-full max-w-[56rem] min-w-0 flex-col">
+      <div
+        className={classNames(
+          "mx-auto flex min-h-0 w-full max-w-[56rem] min-w-0 flex-col",
+          isListOpen && "max-md:hidden",
+        )}
+      >
         <PageConversation key={openId} openId={openId} />
       </div>
     </div>
@@ -95,7 +131,13 @@ function SourceBuilderLink({ conversationId }: { conversationId: string }) {
   );
 }
 
-function ConversationList({ openId }: { openId: string | null }) {
+interface ListProps {
+  openId: string | null;
+  /** Called when the user chooses a conversation, also the open one. */
+  onChoose: () => void;
+}
+
+function ConversationList({ openId, onChoose }: ListProps) {
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(conversationsQuery);
   if (error && !data) {
     return (
@@ -110,15 +152,11 @@ function ConversationList({ openId }: { openId: string | null }) {
     return <p className="px-4 pb-4 text-soft">Your conversations will be listed here.</p>;
   }
   return (
-    // In a narrow window the end of the list fades, so that no line of text is cut.
-    <nav
-      aria-label="Conversations"
-      className="min-h-0 overflow-y-auto px-2 pb-3 max-md:[mask-image:linear-gradient(to_top,transparent,black_2rem)] max-md:pb-8"
-    >
+    <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3">
       <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
           <li key={row.id} className="min-w-0">
-            <ConversationEntry row={row} isOpen={row.id === openId} />
+            <ConversationEntry row={row} isOpen={row.id === openId} onChoose={onChoose} />
           </li>
         ))}
       </ul>
@@ -131,7 +169,13 @@ function ConversationList({ openId }: { openId: string | null }) {
   );
 }
 
-function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: boolean }) {
+interface EntryProps {
+  row: ConversationRow;
+  isOpen: boolean;
+  onChoose: () => void;
+}
+
+function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
   const [isRenaming, setIsRenaming] = useState(false);
   const title = row.title || "New conversation";
   if (isRenaming) return <RenameForm row={row} onDone={() => setIsRenaming(false)} />;
@@ -141,6 +185,7 @@ function ConversationEntry({ row, isOpen }: { row: ConversationRow; isOpen: bool
         to="/agent/$conversationId"
         params={{ conversationId: row.id }}
         className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
+        onClick={onChoose}
       >
         <span title={title} className={classNames("block truncate", isOpen && "font-medium")}>
           {title}
