@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ TOTAL_SECONDS = 30.0
 MAX_REDIRECTS = 5
 CHUNK_SIZE = 1 << 16
 HEADERS = {"Accept": "application/json, application/yaml, text/*", "Accept-Encoding": "identity"}
+TOO_SLOW = "It was not complete after {seconds:g} seconds."
+# Clients read a host with other characters in different ways, so another host than the shown one could be reached.
+HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
 # Parts of the media types of documents that can be read. Servers send YAML with many types.
 READABLE_TYPES = ("text/", "json", "yaml", "xml", "application/octet-stream")
 
@@ -58,7 +62,11 @@ def host_of(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         host = ""
-    if not host or parts.scheme not in ("http", "https") or parts.username is not None:
+    if (
+        not HOST.fullmatch(host)
+        or parts.scheme not in ("http", "https")
+        or parts.username is not None
+    ):
         raise UnreadableDocument("Send a URL such as https://api.example.com/openapi.json.")
     return host
 
@@ -67,6 +75,8 @@ def _fetch(session: PolicySession, url: str, deadline: float) -> FetchedDocument
     """Follow the redirects to other pages of the same server. Another host or port needs a new approval."""
     host_of(url)  # refuses other kinds of URLs
     for _ in range(MAX_REDIRECTS + 1):
+        if time.monotonic() >= deadline:
+            raise UnreadableDocument(TOO_SLOW.format(seconds=TOTAL_SECONDS))
         with session.get(url, headers=HEADERS, stream=True, allow_redirects=False) as response:
             if not response.is_redirect:
                 return _read(response, url, deadline)
@@ -101,8 +111,7 @@ def _read(response: requests.Response, url: str, deadline: float) -> FetchedDocu
         with time_limit(response, deadline - time.monotonic()):
             content = b"".join(_chunks(response))
     except BodyTooSlowError:
-        message = f"It was not complete after {TOTAL_SECONDS:g} seconds."
-        raise UnreadableDocument(message) from None
+        raise UnreadableDocument(TOO_SLOW.format(seconds=TOTAL_SECONDS)) from None
     text = content[:MAX_BYTES].decode(_encoding(response), "replace").replace("\x00", "\ufffd")
     return FetchedDocument(url, "html" in media_type, text, len(content) > MAX_BYTES)
 

@@ -81,6 +81,10 @@ class DocumentationServer(BaseHTTPRequestHandler):
     def send_loop(self) -> None:
         self.begin(status=302, Location="/loop")
 
+    def send_slow_loop(self) -> None:
+        time.sleep(0.4)
+        self.begin(status=302, Location="/slow_loop")
+
     def send_elsewhere(self) -> None:
         self.begin(status=302, Location="http://localhost:1/page")
 
@@ -145,6 +149,11 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     assert time.monotonic() - started < 5
 
 
+def test_the_time_limit_includes_redirects(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "TOTAL_SECONDS", 1.0)
+    assert "not complete after 1 seconds" in problem_of(f"{server}/slow_loop")
+
+
 @pytest.mark.parametrize("path", ["slow_headers", "continue"])
 def test_a_server_whose_headers_never_end_is_given_up(
     server: str, path: str, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +197,14 @@ def test_private_addresses_are_refused(url: str, settings: Any) -> None:
     assert "may not connect" in problem_of(url)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "https://", "ftp://a.b/", "https://u:p@h/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("file:///etc/passwd", "https://", "ftp://a.b/", "https://u:p@h/"),
+        # The first host is reached, and the whole would be shown to the user.
+        *("http://127.0.0.1\\.good.example/", "http://a.example%2egood.example/"),
+    ],
+)
 def test_other_kinds_of_urls_are_refused(url: str) -> None:
     assert "Send a URL such as" in problem_of(url)
 
