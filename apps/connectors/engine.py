@@ -15,6 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -317,6 +318,19 @@ def _count_call(org_id: UUID) -> Iterator[None]:
         _call_semaphore.release()
 
 
+_nobody_waits: ContextVar[threading.Event | None] = ContextVar("nobody_waits", default=None)
+
+
+@contextmanager
+def end_calls_when(nobody_waits: threading.Event) -> Iterator[None]:
+    """End the calls of this thread as soon as the event is set. They raise Cancelled, as an EngineError or in a result."""
+    token = _nobody_waits.set(nobody_waits)
+    try:
+        yield
+    finally:
+        _nobody_waits.reset(token)
+
+
 def _call_engine(
     name: str,
     org_id: UUID,
@@ -326,9 +340,17 @@ def _call_engine(
     module: str | None = None,
 ) -> Any:
     """Return the call's result; `apps.engine.answers` has the type of each result."""
+    nobody_waits = _nobody_waits.get() or threading.Event()
     with _count_call(org_id):
         try:
-            return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds, module=module)
+            return supervisor().call(
+                name,
+                payload,
+                seconds,
+                cpu_seconds=cpu_seconds,
+                module=module,
+                should_stop=nobody_waits.is_set,
+            )
         except EngineError as error:
             logger.info("engine call failed", call=name, kind=payload["kind"], why=error.message)
             raise

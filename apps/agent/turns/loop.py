@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import connections
 
 from apps.agent.turns import queue
+from apps.connectors import engine
 
 T = TypeVar("T")
 
@@ -50,15 +51,24 @@ def _executor() -> ThreadPoolExecutor:
 
 
 async def in_thread(action: Callable[[], T]) -> T:
-    """Call `action` in a thread. The thread returns its database connection to the pool afterwards."""
+    """Call `action` in a thread. The thread returns its database connection to the pool afterwards.
+
+    A thread cannot be cancelled. If the caller is cancelled, the calls of the engine in the thread end, such as a preview.
+    """
+    nobody_waits = threading.Event()
 
     def call() -> T:
         try:
-            return action()
+            with engine.end_calls_when(nobody_waits):
+                return action()
         finally:
             connections.close_all()
 
-    return await asyncio.get_running_loop().run_in_executor(_executor(), call)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_executor(), call)
+    except asyncio.CancelledError:
+        nobody_waits.set()
+        raise
 
 
 def run_turn(org_id: UUID, turn_id: UUID, worker: str) -> None:

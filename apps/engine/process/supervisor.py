@@ -24,6 +24,7 @@ from apps.engine.contract import (
     Working,
 )
 from apps.engine.failures import (
+    Cancelled,
     ConfigurationError,
     Crashed,
     EngineError,
@@ -148,12 +149,14 @@ class EngineSupervisor:
         *,
         cpu_seconds: int | None = None,
         module: str | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, JsonValue]:
         """Call one of the functions in `apps.engine.process.child.CALLS` in a child, and return its result.
 
         With `module` it is a function of that module, which belongs to another app and is imported in the child.
         `apps.engine.answers` has the types of the results. Raises the `EngineError` of the child, `TimedOut` after
-        `timeout` seconds, or `Unavailable` if the child could not start, was killed or broke the protocol.
+        `timeout` seconds, `Cancelled` after `should_stop` has returned True, or `Unavailable` if the child could not
+        start, was killed or broke the protocol.
         """
         request = {
             "do": "call",
@@ -164,21 +167,22 @@ class EngineSupervisor:
         }
         self._wait_for_server()
         deadline = time.monotonic() + timeout
-        has_timed_out = False
+        killed_because: EngineError | None = None
         with self._start_child(request, redactor_of_payload(payload)) as child:
             while not child.is_finished:
                 for _ in child.receive(CHECK_INTERVAL):
                     pass
-                if not has_timed_out and time.monotonic() > deadline:
-                    has_timed_out = True
-                    child.kill()
+                if killed_because is None:
+                    killed_because = _reason_to_kill(deadline, timeout, should_stop)
+                    if killed_because is not None:
+                        child.kill()
             outcome = child.outcome()
         if isinstance(outcome, Result):
             return dict(outcome.value)
         if isinstance(outcome, Succeeded):
             raise EngineError("The call returned the result of a run.")
-        if has_timed_out:
-            raise TimedOut(f"No result within {timeout:g} seconds.")
+        if killed_because is not None:
+            raise killed_because
         if child.was_interrupted:
             raise Unavailable(outcome.message, evidence=outcome.evidence)
         raise _error_of(outcome)
@@ -265,6 +269,15 @@ def _apply_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
         retryable=retryable,
         retry_after=None,
     )
+
+
+def _reason_to_kill(
+    deadline: float, timeout: float, should_stop: Callable[[], bool]
+) -> EngineError | None:
+    """Return why the child of a call has to be killed now, or None."""
+    if time.monotonic() > deadline:
+        return TimedOut(f"No result within {timeout:g} seconds.")
+    return Cancelled("Nobody waits for the result any more.") if should_stop() else None
 
 
 def _error_of(outcome: Failed) -> EngineError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +22,7 @@ from tests.agent.conversing import Talk
 from tests.agent.scripted_model import Call, Step, use_script
 from tests.agent.sources.local_api import STYLES, TOKEN, LocalApi, serve
 from tests.agent.sources.local_documents import document_of
+from tests.agent.test_read_only_orgs import suspend
 from tests.world import World, make_world
 
 API = LocalApi("bearer", "page", STYLES[0], "openapi")
@@ -152,6 +153,33 @@ def test_code_that_reads_for_ever_is_ended_and_its_process_too(
     assert result["state"] == "error", result
     assert (result["state"], result["result"]["error"]["class"]) == ("error", "timeout")
     assert "pagination ends" in result["result"]["error"]["advice"]
+
+
+def stop(talk: Talk) -> None:
+    assert talk.post("stop").status_code == 204
+
+
+@pytest.mark.parametrize("end", [stop, lambda talk: suspend(talk.world)], ids=["stop", "suspend"])
+def test_the_code_of_a_preview_ends_with_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, end: Callable[[Talk], None]
+) -> None:
+    """Otherwise it would reach its hosts with the user's secrets until the time limit of a preview."""
+    with serve_counting() as (host, requests):
+        code = ENDLESS.replace("HOST", host)
+        preview: Call = ("preview_source", {"code": code, "stream": "orders"})
+        use_script(monkeypatch, Step(calls=[preview]), Step("Done."))
+        talk = begin_in_builder(world, "try it")
+        turn = threading.Thread(target=approve, args=(talk,))
+        turn.start()
+        talk.wait_for(lambda _: len(requests) > 3)
+        end(talk)
+        turn.join(5)
+        assert not turn.is_alive()
+        time.sleep(2)
+        count = len(requests)
+        time.sleep(1)
+        assert len(requests) == count, "the code still runs"
+    assert talk.turn()["status"] in {"stopped", "failed"}
 
 
 def test_a_saved_source_is_previewed_with_the_secrets_of_its_connector(
