@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -50,12 +51,14 @@ def new_ticket(talk: Talk, role: Role = Role.MEMBER) -> str:
     return tickets.issue_for(new_claims(talk, role))
 
 
-def open_websocket(server: str, talk: Talk, ticket: str) -> ClientConnection:
+@contextmanager
+def open_websocket(server: str, talk: Talk, ticket: str) -> Iterator[ClientConnection]:
     address = f"{server.replace('http', 'ws', 1)}/api/v1/agent/conversations/{talk.id}/ws"
     protocols: list[Any] = ["drover.v1", f"drover.ticket.{ticket}"]
-    websocket = connect(address, origin=ORIGIN, subprotocols=protocols, compression=None)
-    websocket.send(json.dumps({"last_event_id": None}))
-    return websocket
+    options: dict[str, Any] = {"origin": ORIGIN, "subprotocols": protocols, "compression": None}
+    with connect(address, **options) as websocket:
+        websocket.send(json.dumps({"last_event_id": None}))
+        yield websocket
 
 
 def status(server: str, talk: Talk, ticket: str) -> int:
