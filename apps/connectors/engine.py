@@ -72,9 +72,13 @@ class Streams(TypedDict):
 
 
 class StreamSizes(TypedDict):
-    """The estimated sizes of streams by name, and the reason why the other streams have none."""
+    """The estimated sizes of streams by name, and the reason why the other streams have none.
+
+    `names` are those of all streams of the source, or None if it did not list them.
+    """
 
     sizes: dict[str, StreamSize]
+    names: list[str] | None
     problem: str
 
 
@@ -150,15 +154,16 @@ def estimate_sizes(
     try:
         answer: SizesAnswer = _call_engine("estimate_sizes", org_id, payload, ESTIMATE_SECONDS)
     except Problem:
-        return {"sizes": {}, "problem": "too many checks and previews are running"}
+        return no_sizes("too many checks and previews are running")
     except TimedOut:
-        return {
-            "sizes": {},
-            "problem": f"the source did not answer in {ESTIMATE_SECONDS:g} seconds",
-        }
+        return no_sizes(f"the source did not answer in {ESTIMATE_SECONDS:g} seconds")
     except EngineError as error:
-        return {"sizes": {}, "problem": f"the source cannot be read now ({error.failure_class})"}
-    return {"sizes": answer["sizes"], "problem": ""}
+        return no_sizes(f"the source cannot be read now ({error.failure_class})")
+    return {**answer, "problem": ""}
+
+
+def no_sizes(problem: str) -> StreamSizes:
+    return {"sizes": {}, "names": None, "problem": problem}
 
 
 def preview(

@@ -58,9 +58,13 @@ class StreamSize(TypedDict):
 
 
 class SizesAnswer(TypedDict):
-    """The sizes of streams; a stream for which there was no time is missing."""
+    """The sizes of streams; a stream for which there was no time is missing.
+
+    `names` are those of all streams, or None if the source did not list them.
+    """
 
     sizes: dict[str, StreamSize]
+    names: list[str] | None
 
 
 class PreviewAnswer(TypedDict):

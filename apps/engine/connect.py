@@ -66,14 +66,24 @@ def discover(payload: Payload) -> dict[str, Any]:
 
 
 def estimate_sizes(payload: Payload) -> dict[str, Any]:
-    """Return `{"sizes": {stream: SizeEstimate as JSON}}` for `streams`, as far as there is time for them."""
+    """Return a SizesAnswer for `streams`, as far as there is time for them."""
     deadline = time.monotonic() + ESTIMATE_SECONDS
     sizes: dict[str, Any] = {}
     for stream in payload["streams"]:
         if time.monotonic() > deadline:
             break
         sizes[stream] = asdict(_estimate_size({**payload, "stream": stream}))
-    return {"sizes": sizes}
+    names = _list_names(payload) if time.monotonic() < deadline else None
+    return {"sizes": sizes, "names": names}
+
+
+def _list_names(payload: Payload) -> list[str] | None:
+    try:
+        with open_source(payload) as source:
+            names: list[str] = redactor_of_payload(payload).mask_names(source.stream_names())
+            return names
+    except (EgressError, EngineError):
+        return None
 
 
 def _estimate_size(payload: Payload) -> SizeEstimate:

@@ -64,6 +64,20 @@ def test_the_sizes_of_streams_are_estimated_without_reading_them() -> None:
     }
 
 
+def test_an_estimate_names_the_streams_of_the_source() -> None:
+    names = connect.estimate_sizes(make_payload("dummy", {}, streams=[]))["names"]
+    assert "generated" in names
+    assert connect.estimate_sizes(make_payload("files", {"path": "a.csv"}, streams=["b"]))[
+        "names"
+    ] == ["a"], "no file has to be read for this"
+
+
+def test_an_estimate_of_a_source_that_does_not_list_its_streams_names_none() -> None:
+    config = {"host": "127.0.0.1", "port": 1, "database": "shop", "user": "reader"}
+    answer = connect.estimate_sizes(make_payload("postgres", config, streams=["public.orders"]))
+    assert answer["names"] is None
+
+
 def test_the_size_of_a_csv_file_is_estimated_by_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "org").mkdir()
     (tmp_path / "org" / "a.csv").write_text("n,x\n" + "12345,67890\n" * 100_000)

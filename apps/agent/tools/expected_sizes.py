@@ -12,9 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
-from apps.agent.tools.create_pipelines.arguments import ProposedPipeline
 from apps.connectors.checks import services as checks
-from apps.connectors.engine import StreamSizes
+from apps.connectors.engine import StreamSizes, no_sizes
 from apps.connectors.services import connectors
 from apps.engine.answers import StreamSize
 from apps.orgs.exceptions import CheckFirst
@@ -23,7 +22,7 @@ from apps.runs import queries, visibility
 from apps.runs.queries import ExpectedSize
 
 MAX_SOURCES = 3  # sources of one proposal that are asked
-NOT_ESTIMATED = StreamSizes(sizes={}, problem="the proposal has too many sources")
+NOT_ESTIMATED = no_sizes("the proposal has too many sources")
 ROWS = "Rows to expect"
 REQUESTS = "Requests to expect"
 ROWS_AND_REQUESTS = "Rows and requests to expect"
@@ -37,7 +36,7 @@ Facts = list[tuple[str, str]]
 
 
 class SizesNeeded(CheckFirst):
-    """The sources of a proposal have to estimate the sizes of streams first, outside the transaction."""
+    """The sources have to estimate the sizes of streams, and list their streams, first, outside the transaction."""
 
     def __init__(self, calls: Mapping[UUID, SlowCall[StreamSizes]]) -> None:
         super().__init__(self.__doc__)
@@ -73,10 +72,14 @@ class Sizes:
             if label != REQUESTS
         ]
 
+    def of_source(self, source_id: UUID) -> StreamSizes:
+        """Return what the source has said."""
+        return self.estimates.get(source_id, NOT_ESTIMATED)
+
     def _facts(self, source_id: UUID, stream: str) -> Facts:
         if (run := self.last_runs.get((source_id, stream))) is not None:
             return _facts_of_run(run)
-        found = self.estimates.get(source_id, NOT_ESTIMATED)
+        found = self.of_source(source_id)
         size = found["sizes"].get(stream)
         if size is None or size["records"] is None:
             reason = (size and size["problem"]) or found["problem"] or NOT_TOLD
@@ -93,13 +96,10 @@ def without_repeated_reasons(facts: Facts) -> Facts:
     return shown
 
 
-def load(context: ToolContext, proposals: Sequence[ProposedPipeline]) -> Sizes:
-    """Return the sizes of the proposals' streams. Raises SizesNeeded once if a source has to be asked."""
-    streams = {
-        (p.source_connector_id, stream.stream): None for p in proposals for stream in p.streams
-    }
+def load(context: ToolContext, streams: Sequence[Stream]) -> Sizes:
+    """Return the sizes of the streams. Raises SizesNeeded once if a source has to be asked."""
     last_runs = {stream: run for stream in streams if (run := _last_run(context, stream))}
-    new_streams = [stream for stream in streams if stream not in last_runs]
+    new_streams = [stream for stream in dict.fromkeys(streams) if stream not in last_runs]
     if isinstance(context.checked, EstimatedSizes) or not new_streams:
         estimates = getattr(context.checked, "by_source", {})
         return Sizes(last_runs, estimates, _with_requests(context, streams))

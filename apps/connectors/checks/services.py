@@ -78,7 +78,7 @@ def estimate_sizes(
     kind, config = services.kind_and_settings(org, connector)
     run = partial(engine.estimate_sizes, org_id=org.pk, kind=kind, config=config, streams=streams)
     if custom_kinds.code_for_kind(org, kind) is not None:
-        run = partial(StreamSizes, sizes={}, problem=CODE_IS_NOT_RUN)
+        run = partial(engine.no_sizes, CODE_IS_NOT_RUN)
     return SlowCall(run, lambda current_principal: find(by=current_principal))
 
 

@@ -70,6 +70,10 @@ class StreamSource(AbstractSource):
         """Return the streams of this connection, with their fields, keys and possible cursor fields."""
         raise NotImplementedError
 
+    def stream_names(self) -> list[str]:
+        """Return the names of the streams. Override it if they are known faster than what `discover` returns."""
+        return [stream.name for stream in self.discover()]
+
     def conclude(self) -> None:
         """Check the pages as a whole, after the last page. Raises EngineError if they are invalid."""
 

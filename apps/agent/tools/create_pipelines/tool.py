@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from apps.agent.tools import expected_sizes
+from apps.agent.tools import expected_sizes, stream_names
 from apps.agent.tools.argument_errors import errors_name_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.create_pipelines.arguments import CreatePipelines, ProposedPipeline
@@ -13,6 +13,7 @@ from apps.agent.tools.expected_sizes import Sizes
 from apps.agent.tools.links import connector_label, pipeline_link
 from apps.agent.tools.mode_words import describe_sync_mode, describe_write_mode
 from apps.agent.tools.schedule_facts import facts_of_schedule
+from apps.agent.tools.stream_names import NamedStream
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
 from apps.orgs.roles import Permission
@@ -39,7 +40,9 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     facts: list[tuple[str, str]] = []
     warnings: dict[str, None] = {}  # each once, in this order
     created = _create_all(context, arguments)
-    sizes = expected_sizes.load(context, arguments.pipelines)
+    named = _named_streams(arguments)
+    sizes = expected_sizes.load(context, [(source, stream) for _, source, stream in named])
+    warnings |= dict.fromkeys(stream_names.check(context, named, sizes))
     for proposal, pipeline in zip(arguments.pipelines, created, strict=True):
         facts += _facts(context, proposal, pipeline, sizes)
         warnings |= dict.fromkeys(_warnings(context, proposal))
@@ -47,6 +50,13 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
     shown = tuple(expected_sizes.without_repeated_reasons(facts))
     return Card(title, facts=shown, warnings=tuple(warnings))
+
+
+def _named_streams(arguments: CreatePipelines) -> list[NamedStream]:
+    return [
+        (f"pipelines.{position}.streams.0.stream", p.source_connector_id, p.streams[0].stream)
+        for position, p in enumerate(arguments.pipelines)
+    ]
 
 
 def _create_all(context: ToolContext, arguments: CreatePipelines) -> list[Pipeline]:

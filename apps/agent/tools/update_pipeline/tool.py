@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
+from apps.agent.tools import expected_sizes, stream_names
 from apps.agent.tools.argument_errors import errors_name_arguments
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
@@ -41,7 +43,9 @@ def perform(context: ToolContext, arguments: UpdatePipeline) -> Answer:
 
 
 def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
-    schedule_before = _schedule_in_words(context, _find_pipeline(context, arguments))
+    """Return the card. Raises SizesNeeded once, if the source or its stream changes."""
+    found = _find_pipeline(context, arguments)
+    schedule_before, stream_before = _schedule_in_words(context, found), _stream_of(found)
     changes, pipeline = _update(context, arguments)
     shown = _shown(context, changes, schedule_before, _schedule_in_words(context, pipeline))
     facts: list[tuple[str, str]] = []
@@ -49,7 +53,22 @@ def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
         facts = facts_of_schedule(context, pipeline, label="Schedule after the change")
     if pipeline.last_run_status in services.LIVE_STATUSES:
         facts.append(("Note", RUN_NOT_ENDED))
-    return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown)
+    warnings = () if _stream_of(pipeline) == stream_before else _warnings(context, pipeline)
+    return Card(f"Change the pipeline {pipeline.name}", tuple(facts), shown, warnings)
+
+
+def _stream_of(pipeline: Pipeline) -> tuple[UUID | None, str]:
+    source_id = pipeline.source_connector_id  # a text after an update
+    return UUID(str(source_id)) if source_id else None, pipeline.stream
+
+
+def _warnings(context: ToolContext, pipeline: Pipeline) -> tuple[str, ...]:
+    """Check that the source has the stream, unless its settings are in the pipeline itself. Raises Invalid."""
+    source_id, stream = _stream_of(pipeline)
+    if source_id is None:
+        return ()
+    sizes = expected_sizes.load(context, [(source_id, stream)])
+    return tuple(stream_names.check(context, [("streams.0.stream", source_id, stream)], sizes))
 
 
 def _find_pipeline(context: ToolContext, arguments: UpdatePipeline) -> Pipeline:

@@ -69,6 +69,9 @@ class FilesSource(ConnectorSource[Config]):
         )
         return [StreamInfo(self.name, fields)]
 
+    def stream_names(self) -> list[str]:
+        return [self.name]
+
     def get_total_records_count(self) -> int | None:
         totals = [self._open_reader(file).row_count() for file in self.found_files[:100]]
         if len(self.found_files) > 100 or None in totals:

@@ -1,0 +1,64 @@
+"""Check on a card that sources have the streams that are named, as far as they list them within two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from uuid import UUID
+
+from apps.agent.tools.base import ToolContext
+from apps.agent.tools.expected_sizes import Sizes
+from apps.connectors import services as connectors
+from apps.connectors.engine import StreamSizes
+from apps.connectors.models import Connector
+from apps.orgs.exceptions import Invalid
+
+MAX_NAMES = 10  # names of streams in a message
+NOT_LISTED = "the source did not list them in time"
+
+NamedStream = tuple[
+    str, UUID, str
+]  # the argument, the source connector's id, and the stream's name
+
+
+def check(context: ToolContext, named: Iterable[NamedStream], sizes: Sizes) -> list[str]:
+    """Return a warning for each source that did not list its streams. Raises Invalid for streams that do not exist.
+
+    A stream that a run has read before is not checked.
+    """
+    errors = []
+    warnings: dict[str, None] = {}  # each once, in this order
+    for argument, source_id, stream in named:
+        if (source_id, stream) in sizes.last_runs:
+            continue
+        source = connectors.find_connector(org=context.org, by=context.by, connector_id=source_id)
+        found = sizes.of_source(source_id)
+        if found["names"] is None:
+            warnings |= dict.fromkeys(_warnings(context, source, found))
+        elif stream not in found["names"]:
+            errors.append((argument, _refusal(source, stream, found["names"]), "unknown"))
+    if errors:
+        raise Invalid(errors)
+    return list(warnings)
+
+
+def _warnings(context: ToolContext, source: Connector, found: StreamSizes) -> Iterator[str]:
+    """Yield a warning, unless the definition of the pipeline was compared with names that are known anyway."""
+    kind = connectors.known_kind(context.org, source.role, source.kind)
+    if kind.stream_names or source.config.get("streams"):
+        return
+    problems = [found["problem"], *(size["problem"] for size in found["sizes"].values())]
+    reason = next(filter(None, problems), NOT_LISTED)
+    yield f"The streams of the source {source.name} could not be checked: {reason}."
+
+
+def _refusal(source: Connector, stream: str, names: Sequence[str]) -> str:
+    text = f"The source {source.name} has no stream {stream};"
+    if not names:
+        return f"{text} it has none at all."
+    if similar := get_close_matches(stream, names, n=1):
+        return f"{text} did you mean {similar[0]}?"
+    more = len(names) - MAX_NAMES
+    return (
+        f"{text} it has {', '.join(names[:MAX_NAMES])}{f' and {more:,} more' if more > 0 else ''}."
+    )
