@@ -38,6 +38,19 @@ class Outcome:
         return [item["text"] for item in self.items_of("message")]
 
     @property
+    def tools(self) -> list[str]:
+        """Return the names of the tools that the model called, in this order, also of calls without effect.
+
+        An approved call is an item of its own after its request. A request that was not approved is the only item.
+        """
+        items = self.items_of("call", "question", "approval")
+        return [
+            item["tool"]
+            for item in items
+            if item["type"] != "approval" or item["state"] not in {"approved", "failed"}
+        ]
+
+    @property
     def input_tokens(self) -> int:
         return sum(turn["input_tokens"] for turn in self.turns)
 

@@ -38,6 +38,7 @@ class Result:
     output_tokens: int = 0
     seconds: float = 0.0
     answer: str = ""  # the beginning of the last answer
+    tools: list[str] = field(default_factory=list)  # the tools that were called, in this order
     # None if no judge was asked, or if it did not reply YES or NO.
     is_well_worded: bool | None = None
 
@@ -88,6 +89,7 @@ def _run(case: Case, model: EvaluatedModel, scene: Scene) -> Result:
         output_tokens=outcome.output_tokens,
         seconds=round(seconds, 3),
         answer=outcome.texts[-1][:2000] if outcome.texts else "",
+        tools=outcome.tools,
     )
 
 

@@ -72,6 +72,7 @@ def test_a_case_that_goes_as_expected_passes(committed_db: None) -> None:
     assert result.passed, result.problems
     assert (result.violations, result.harm) == ([], "")
     assert result.input_tokens > 0
+    assert result.as_json()["tools"] == ["set_pipeline_enabled"]
 
 
 @pytest.mark.parametrize(
