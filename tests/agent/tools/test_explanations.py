@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from apps.connectors.models import Connector
+from apps.engine.failures import FailureClass
 from apps.orgs.models import Domain
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
@@ -17,6 +19,7 @@ from apps.pipelines import services
 from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.schedules import services as schedules
 from apps.pipelines.schedules import words
+from apps.runs.explaining import findings
 from apps.runs.explaining import services as explaining
 from apps.runs.models import Attempt, Run, Status
 from tests.agent.tools.runs import TIMEOUT, end_run, ended_run, line, start_run, write_log
@@ -157,6 +160,38 @@ def test_a_successful_run_without_records_is_explained(world: World) -> None:
     with world.scope():
         Run.objects.for_org(world.org).update(records_read=5)
     assert "returned no records" not in texts(world, pipeline)
+
+
+def test_new_versions_do_not_displace_other_changes_of_the_audit_log(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    tables: list[Any] = [{"config": {"streams": [{"table": f"table_{n}"}]}} for n in range(6)]
+    with world.scope():
+        for changes in [{"timeout_seconds": 10}, *tables]:
+            services.update(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes=changes)
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+
+    evidence = explain(world, pipeline, Role.ADMIN)["evidence"]
+    audited = [item["text"] for item in evidence if item["text"].startswith("Audit log: ")]
+    assert len(audited) == 1
+    assert "10" in audited[0]
+
+
+@pytest.mark.parametrize(
+    ("failure_class", "cause"),
+    [("contract", "the form of the data"), ("crashed", "a crash of its process")],
+)
+def test_the_class_of_a_failure_is_said_in_words(
+    failure_class: str, cause: str, world: World
+) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline, Status.FAILED, **{**TIMEOUT, "failure_class": failure_class})
+
+    assert f"because of {cause}" in texts(world, pipeline)
+
+
+def test_each_class_of_failures_has_words() -> None:
+    assert set(findings.CAUSES) == set(FailureClass)
 
 
 def test_failures_are_explained_without_record_values(world: World) -> None:
