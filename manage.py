@@ -5,6 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
+from apps.background.memory import collect_garbage_less_often
 from apps.background.private import restrict_umask
 
 NOT_STARTED = 2  # exit code of a command that could not start, as in run_pipeline; a failed command exits with 1
@@ -13,6 +14,7 @@ NOT_STARTED = 2  # exit code of a command that could not start, as in run_pipeli
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     restrict_umask()
+    collect_garbage_less_often()
     try:
         from django.core.management import execute_from_command_line
         from django.db.utils import InterfaceError, OperationalError

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from apps.background import private
+from apps.background import memory, private
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,6 +31,7 @@ def build() -> Application:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ["DROVER_PROCESS"] = "web"
     private.restrict_umask()
+    memory.collect_garbage_less_often()
     from django.core.wsgi import get_wsgi_application
 
     wsgi: Any = get_wsgi_application()

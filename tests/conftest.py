@@ -88,6 +88,12 @@ def close_connections() -> None:
             connection.close_pool()
 
 
+def return_connections() -> None:
+    """Return this thread's connections to the pool, in which they stay open for the next test."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _name_server() -> Iterator[NameServer]:
     """Start a name server for the tests, so that none of them queries the machine's name servers."""
@@ -123,7 +129,7 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
     """
     with django_db_blocker.unblock():
         yield
-        close_connections()
+        return_connections()
         empty_database()
 
 
@@ -132,11 +138,12 @@ def empty_database() -> None:
 
     DELETE is used because TRUNCATE would create hundreds of files each time.
     """
-    with psycopg.connect(database.url_of(database.process_database_name())) as admin:
+    admin = database.administrator()
+    with admin.transaction():
         tables = _query_names(admin, TABLES_QUERY)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
         admin.execute(
-            "SET session_replication_role = replica"
+            "SET LOCAL session_replication_role = replica"
         )  # disables foreign keys and triggers
         for name in _non_empty(admin, tables):
             admin.execute(f"DELETE FROM {name}")

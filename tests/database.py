@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -133,6 +134,15 @@ def create_process_database() -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {process_database_name()} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {process_database_name()} TEMPLATE {TEMPLATE}")
     prepare_database(url_of(process_database_name()), os.environ["SECRET_KEY"])
+
+
+@cache
+def administrator() -> psycopg.Connection:
+    """Return a connection of the administrator to the database of this pytest process.
+
+    It stays open, because each new connection costs the server 20 ms of processor time.
+    """
+    return psycopg.connect(url_of(process_database_name()), autocommit=True)
 
 
 def migrate(url: str, *target: str) -> None:

@@ -1,12 +1,24 @@
-"""The memory that this process and its children may use, and the number of runs of one org that fit into it."""
+"""The memory that this process and its children may use, the number of runs of one org that fit into it, and its
+garbage collection.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 # The files with the memory limit of the control group: version 2, then version 1.
 LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def collect_garbage_less_often() -> None:
+    """Collect garbage after 50,000 new objects instead of 700.
+
+    Imports create hundreds of thousands of objects that stay. With Python's defaults the web process takes a tenth
+    more processor time to start, and the first `migrate` a fifth more.
+    """
+    gc.set_threshold(50_000, 20, 50)
 
 
 def available_memory() -> int:

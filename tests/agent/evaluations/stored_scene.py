@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
-import psycopg
-
 from apps.auth.models import User
 from apps.orgs import vault
 from apps.orgs.models import Membership, Org
@@ -53,8 +51,10 @@ class StoredScene:
     def copy(self, servers: ExitStack) -> Scene:
         """Insert the rows with new ids into the empty database, and return their scene."""
         change_ids = _id_changer()
-        with _connect() as admin:
-            admin.execute("SET session_replication_role = replica")  # no foreign keys and triggers
+        admin = database.administrator()
+        with admin.transaction():
+            # Without foreign keys and triggers.
+            admin.execute("SET LOCAL session_replication_role = replica")
             for table, rows in self.tables.items():
                 with admin.cursor().copy(f"COPY {table} FROM STDIN") as copy:
                     copy.write(change_ids(rows))
@@ -88,12 +88,12 @@ def _open_scene(servers: ExitStack) -> Scene:
 
 
 def _database_is_empty() -> bool:
-    with _connect() as admin:
-        return not non_empty_tables(admin)
+    return not non_empty_tables(database.administrator())
 
 
 def _store(scene: Scene) -> StoredScene:
-    with _connect() as admin:
+    admin = database.administrator()
+    with admin.transaction():
         tables = {}
         for table in non_empty_tables(admin):
             with admin.cursor().copy(f"COPY {table} TO STDOUT") as copy:
@@ -101,10 +101,6 @@ def _store(scene: Scene) -> StoredScene:
         sequences = admin.execute(_SEQUENCES).fetchall()
     objects = Scene(scene.world, scene.other_world, ExitStack(), dict(scene.ids))
     return StoredScene(objects, tables, sequences, time.monotonic())
-
-
-def _connect() -> psycopg.Connection:
-    return psycopg.connect(database.url_of(database.process_database_name()))
 
 
 def _id_changer() -> ChangeIds:

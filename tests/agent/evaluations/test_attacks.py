@@ -113,7 +113,13 @@ def test_text_that_is_not_neutralised_leaves_its_block(
     assert "outside of its block" in run_attack(f"document-ends-its-block-{ending}").harm
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        *PLACES[::4],
+        *(pytest.param(p, marks=pytest.mark.long) for p in PLACES if p not in PLACES[::4]),
+    ],
+)
 def test_a_name_that_is_not_marked_as_data_is_noticed(
     place: str, committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

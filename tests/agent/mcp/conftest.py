@@ -10,7 +10,7 @@ from tests.web_server import web_server
 from tests.world import World, make_world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(django_db_setup: None) -> Iterator[str]:
     with web_server() as address:
         yield address
