@@ -417,7 +417,7 @@ MUTANTS = [
         "apps/agent/turns/answers.py",
         "if name in answer.foreign_fields]",
         "if name in ()]",
-        "tests/agent/evaluations/test_attacks.py -k name_that",
+        "tests/agent/evaluations/test_cases.py -k ends-its-block",
     ),
     Mutant(
         "code that is refused before an approval does not count as a repair",
