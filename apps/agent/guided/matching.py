@@ -32,6 +32,21 @@ def matching(wanted: str, candidates: Sequence[T], name_of: Callable[[T], str]) 
     return []
 
 
+def named_in(
+    request: str, wanted: str, candidates: Sequence[T], name_of: Callable[[T], str]
+) -> list[T]:
+    """Return the candidates whose whole names are in the request, around the part that was read as the name.
+
+    That part lacks words which often precede a name, such as "broken". [] if it is in the request more than once,
+    because it is not known which place was read.
+    """
+    text, part = _padded(request), _padded(wanted)
+    if text.count(part) != 1:
+        return []
+    names = [(candidate, _padded(name_of(candidate))) for candidate in candidates]
+    return [candidate for candidate, name in names if part in name and name in text]
+
+
 def matching_connectors(wanted: str, connectors: Sequence[JsonObject]) -> list[Any]:
     """Return the connectors of this name, else of this kind."""
     by_name = matching(wanted, connectors, lambda c: str(c["name"]))
@@ -47,6 +62,11 @@ def matching_connectors(wanted: str, connectors: Sequence[JsonObject]) -> list[A
 
 def _normal(name: str) -> str:
     return " ".join(_WORD.findall(name.lower()))
+
+
+def _padded(name: str) -> str:
+    """Return the words with spaces around them, so that `in` compares only whole words."""
+    return f" {_normal(name)} "
 
 
 def _singular(name: str) -> str:

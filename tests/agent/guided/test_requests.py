@@ -336,6 +336,33 @@ def test_without_a_page_it_is_asked_which_pipeline() -> None:
     assert talk.last == ("run_pipeline", ON_WEATHER)
 
 
+@pytest.mark.parametrize(
+    ("text", "tool"),
+    [
+        ("delete Broken flights", "delete_pipeline"),
+        ("run the Broken flights", "run_pipeline"),
+        ("disable broken flights please", "set_pipeline_enabled"),
+    ],
+)
+def test_a_name_with_a_word_of_requests_means_the_pipeline_of_exactly_this_name(
+    text: str, tool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = talk.pipeline(14, "Broken flights", "flight")
+    monkeypatch.setattr(talk, "PIPELINES", [*talk.PIPELINES, broken])
+    called, arguments = Talk().ask(text).last
+    assert (called, arguments["pipeline_id"]) == (tool, new_id(14))
+
+
+def test_it_is_asked_which_pipeline_if_a_word_may_be_part_of_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = [talk.pipeline(14, "Flights", "flights"), talk.pipeline(15, "Broken flights", "flight")]
+    monkeypatch.setattr(talk, "PIPELINES", named)
+    asking = Talk().ask("delete broken flights", "Broken flights")
+    assert asking.asked[0]["choices"] == ["Flights", "Broken flights"]
+    assert asking.last[1]["pipeline_id"] == new_id(15)
+
+
 def test_a_state_that_is_already_there_is_not_proposed() -> None:
     assert Talk().ask("enable flights").said == "Flights to Parquet is already enabled."
     assert "no run in progress" in Talk().ask("cancel weather").said

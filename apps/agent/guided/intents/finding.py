@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, ToolMessage
 
 from apps.agent.guided import vocabulary
-from apps.agent.guided.matching import matching, matching_connectors
+from apps.agent.guided.matching import matching, matching_connectors, named_in
 from apps.agent.guided.turns import Turn
 from apps.json import JsonObject
 
@@ -35,8 +35,10 @@ def find_pipeline(turn: Turn, name: str) -> dict[str, Any]:
     if name.lower() in vocabulary.PRONOUNS:
         return _mentioned_pipeline(turn)
     rows = read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
-    found = matching(name, rows, lambda row: str(row["name"])) or matching(
-        name, rows, lambda row: str(row.get("stream") or "")
+    found = (
+        named_in(turn.request, name, rows, _row_name)
+        or matching(name, rows, _row_name)
+        or matching(name, rows, lambda row: str(row.get("stream") or ""))
     )
     if not rows:
         raise turn.end("There are no pipelines yet.")
@@ -44,6 +46,10 @@ def find_pipeline(turn: Turn, name: str) -> dict[str, Any]:
         return found[0]
     question = f'There is no pipeline "{name}". Which one do you mean?'
     return choose_row(turn, "Which pipeline do you mean?" if found else question, found or rows)
+
+
+def _row_name(row: JsonObject) -> str:
+    return str(row["name"])
 
 
 def read_detail(turn: Turn, pipeline: dict[str, Any]) -> dict[str, Any]:
