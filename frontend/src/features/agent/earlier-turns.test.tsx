@@ -21,7 +21,17 @@ beforeEach(() => {
 afterEach(() => {
   cleanup();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
+
+/** As high as the texts before the element, from the top of the region that scrolls. */
+function placeOf(this: Element): DOMRect {
+  const region = screen.getByRole("region");
+  const above = [...region.querySelectorAll("article")].filter(
+    (article) => article.compareDocumentPosition(this) === Node.DOCUMENT_POSITION_FOLLOWING,
+  );
+  return { top: 100 * above.length - region.scrollTop } as DOMRect;
+}
 
 /** Two turns a page, as the server answers. */
 function turnsBefore(before: number) {
@@ -59,4 +69,26 @@ it("shows earlier messages page by page, the oldest first", async () => {
   expect(shown()).toEqual(["Message 1", "Message 2", "Message 3"]);
   expect(screen.queryByRole("button", { name: "Show earlier messages" })).toBeNull();
   expect(requestedPaths).toEqual([4, 2].map((before) => `/api/v1/agent/conversations/c1?before=${before}`));
+});
+
+it("keeps the messages that were shown in their place, and the focus in the conversation", async () => {
+  vi.spyOn(Element.prototype, "getBoundingClientRect").mockImplementation(placeOf);
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <div role="region" aria-label="Conversation" tabIndex={0}>
+        <EarlierTurns conversationId="c1" before={4} />
+        <article>Message 4</article>
+      </div>
+    </QueryClientProvider>,
+  );
+  const region = screen.getByRole("region");
+  screen.getByRole("button", { name: "Show earlier messages" }).focus();
+  await userEvent.keyboard("{Enter}");
+  await screen.findByText("Message 2");
+  expect(region.scrollTop).toBe(200);
+  expect(document.activeElement?.textContent).toBe("Show earlier messages");
+  await userEvent.keyboard("{Enter}");
+  await screen.findByText("Message 1");
+  expect(region.scrollTop).toBe(300);
+  expect(document.activeElement).toBe(region);
 });

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { Button } from "@/components/button";
 import { ErrorNotice } from "@/components/notice";
 import { useEarlierTurns } from "./queries";
@@ -19,6 +19,19 @@ export function EarlierTurns({ conversationId, before }: Props) {
     isRequested,
   );
   const turns = data?.pages.toReversed().flatMap((page) => page.turns) ?? [];
+  const firstTurn = useRef<Place | null>(null);
+  useLayoutEffect(() => {
+    if (firstTurn.current) keepInPlace(firstTurn.current);
+    firstTurn.current = null;
+  }, [turns.length]);
+
+  function showMore(button: Element) {
+    const turn = button.nextElementSibling;
+    firstTurn.current = turn && { turn, top: turn.getBoundingClientRect().top };
+    if (isRequested) void fetchNextPage();
+    else setIsRequested(true);
+  }
+
   return (
     <>
       {error && <ErrorNotice error={error} />}
@@ -26,8 +39,8 @@ export function EarlierTurns({ conversationId, before }: Props) {
         <Button
           size="small"
           className="justify-self-center"
-          disabled={isFetching}
-          onClick={() => (isRequested ? void fetchNextPage() : setIsRequested(true))}
+          disabledReason={isFetching ? "Loading" : null}
+          onClick={({ currentTarget }) => showMore(currentTarget)}
         >
           {isFetching ? "Loading…" : "Show earlier messages"}
         </Button>
@@ -37,4 +50,18 @@ export function EarlierTurns({ conversationId, before }: Props) {
       ))}
     </>
   );
+}
+
+/** Where the first turn was in the window before more turns were added above it. */
+interface Place {
+  turn: Element;
+  top: number;
+}
+
+/** Scrolls so that the turn stays where it was. If the button had the focus and is gone, the conversation gets it. */
+function keepInPlace({ turn, top }: Place): void {
+  const region = turn.closest<HTMLElement>("[role=region]");
+  if (!region) return;
+  region.scrollTop += turn.getBoundingClientRect().top - top;
+  if (document.activeElement === document.body) region.focus({ preventScroll: true });
 }
