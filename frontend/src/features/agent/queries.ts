@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { forgetInAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
+import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRow, ConversationRowPage } from "@/api/types";
 import type { Config } from "@/components/schema-form/schema";
@@ -63,16 +64,10 @@ interface Message {
 export function useSendMessage(onStart: (conversationId: string) => void, graph: Graph = "main") {
   const refresh = useRefreshConversations();
   return useMutation({
-    mutationFn: async ({ conversationId, text, page, document }: Message) => {
-      const id = conversationId ?? (await createConversation(graph));
-      if (document) await addDocument(id, document);
-      await unwrap(
-        api.POST("/api/v1/agent/conversations/{id}/messages", {
-          params: { path: { id } },
-          body: { text, page },
-        }),
-      );
-      return id;
+    mutationFn: async (message: Message) => {
+      if (message.conversationId === null) return beginConversation(graph, message);
+      await addMessage(message.conversationId, message);
+      return message.conversationId;
     },
     onSuccess: (id, { conversationId }) => {
       if (conversationId === null) onStart(id);
@@ -81,9 +76,30 @@ export function useSendMessage(onStart: (conversationId: string) => void, graph:
   });
 }
 
-async function createConversation(graph: Graph): Promise<string> {
+/** Returns the id of the new conversation. If the server refuses the first message, no empty conversation is left. */
+async function beginConversation(graph: Graph, message: Message): Promise<string> {
   const { id } = await unwrap(api.POST("/api/v1/agent/conversations", { body: { title: "", graph } }));
+  try {
+    await addMessage(id, message);
+  } catch (error) {
+    if (error instanceof ProblemError && error.status < 500) await deleteConversation(id);
+    throw error;
+  }
   return id;
+}
+
+async function addMessage(id: string, { text, page, document }: Message): Promise<void> {
+  if (document) await addDocument(id, document);
+  await unwrap(
+    api.POST("/api/v1/agent/conversations/{id}/messages", {
+      params: { path: { id } },
+      body: { text, page },
+    }),
+  );
+}
+
+async function deleteConversation(id: string): Promise<void> {
+  await unwrap(api.DELETE("/api/v1/agent/conversations/{id}", { params: { path: { id } } }));
 }
 
 async function addDocument(id: string, document: ApiDocument): Promise<void> {
@@ -105,8 +121,7 @@ export function useRenameConversation() {
 export function useDeleteConversation(leavePage: () => Promise<void>) {
   const refresh = useRefreshConversations();
   return useMutation({
-    mutationFn: (id: string) =>
-      unwrap(api.DELETE("/api/v1/agent/conversations/{id}", { params: { path: { id } } })),
+    mutationFn: deleteConversation,
     onSuccess: async (_nothing, id) => {
       forgetInAgentPanel(id);
       await leavePage();
