@@ -158,10 +158,15 @@ def find_a_conversation_on_a_phone(page: Page, screenshots: Path) -> None:
 
 def rename_and_delete(page: Page) -> None:
     conversations = page.get_by_role("navigation", name="Conversations")
-    conversations.get_by_role("button", name="Rename").click()
+    rename = conversations.get_by_role("button", name="Rename")
+    rename.click()
+    conversations.get_by_label("Name").press("Escape")
+    expect(rename).to_be_focused()
+    rename.press("Enter")
     conversations.get_by_label("Name").fill("My pipelines")
     conversations.get_by_role("button", name="Save").click()
     expect(conversations.get_by_role("link", name=re.compile("^My pipelines"))).to_be_visible()
+    expect(rename).to_be_focused()
     conversations.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(re.compile("/agent$"))

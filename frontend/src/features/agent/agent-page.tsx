@@ -177,8 +177,15 @@ interface EntryProps {
 
 function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
   const [isRenaming, setIsRenaming] = useState(false);
+  const [wasRenaming, setWasRenaming] = useState(false); // then the button gets the focus back
   const title = row.title || "New conversation";
-  if (isRenaming) return <RenameForm row={row} onDone={() => setIsRenaming(false)} />;
+
+  function closeForm() {
+    setIsRenaming(false);
+    setWasRenaming(true);
+  }
+
+  if (isRenaming) return <RenameForm row={row} onDone={closeForm} />;
   return (
     <div className={classNames("rounded-control", isOpen ? "bg-picked" : "hover:bg-hover")}>
       <Link
@@ -196,7 +203,13 @@ function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
       </Link>
       {isOpen && (
         <div className="flex gap-1 px-1 pb-1">
-          <Button look="quiet" size="small" onClick={() => setIsRenaming(true)}>
+          <Button
+            look="quiet"
+            size="small"
+            autoFocus={wasRenaming}
+            onBlur={() => setWasRenaming(false)}
+            onClick={() => setIsRenaming(true)}
+          >
             Rename
           </Button>
           <DeleteButton row={row} title={title} />
