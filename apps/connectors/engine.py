@@ -45,7 +45,7 @@ from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
-from apps.web.problems import Problem
+from apps.web.problems import BUSY, Problem
 
 logger = structlog.get_logger(__name__)
 
@@ -309,7 +309,7 @@ def _count_call(org_id: UUID) -> Iterator[None]:
             raise Problem(
                 429,
                 "Too many checks and previews are running; try again in a few seconds.",
-                "busy",
+                BUSY,
                 headers={"Retry-After": RETRY_AFTER},
             )
         _open_calls[org_id] += 1

@@ -33,6 +33,7 @@ from apps.engine import failures as engine
 logger = structlog.get_logger(__name__)
 MappingT = TypeVar("MappingT", bound="Callable[[Any], Problem]")
 
+BUSY = "busy"  # the code of a request that is refused because too much other work is done now
 TITLES = {
     400: "The request is malformed",
     401: "No valid credential",
@@ -191,7 +192,7 @@ def _unavailable(error: BaseException) -> Problem | None:
     if isinstance(error, LOCK_ERRORS):
         logger.warning("a statement waited too long for a lock", error=first_line(error))
         detail = "Another change is still in progress; try again shortly."
-        return Problem(503, detail, "busy", headers={"Retry-After": "2"})
+        return Problem(503, detail, BUSY, headers={"Retry-After": "2"})
     if isinstance(error, UNAVAILABLE_ERRORS):
         logger.warning("database unavailable", error=first_line(error))
         detail = "The database is not available; try again shortly."

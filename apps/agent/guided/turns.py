@@ -21,6 +21,7 @@ from apps.agent.guided.requests import Consent, NotUnderstood, Thanks
 from apps.agent.models import Graph
 from apps.agent.sources import marking
 from apps.json import JsonObject
+from apps.web.problems import BUSY
 
 MAX_CHOICES = 8
 MAX_QUESTION = 500  # characters
@@ -88,7 +89,7 @@ class ToolAnswer:
     @property
     def is_busy(self) -> bool:
         """Whether the call was refused because too many others were running."""
-        return self.error_code == "busy"
+        return self.error_code == BUSY
 
     @property
     def error_code(self) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.web.problems import Problem
+from apps.web.problems import BUSY, Problem
 
 ResultT = TypeVar("ResultT")
 
@@ -92,7 +92,7 @@ def return_connection_after(work: Callable[[], ResultT]) -> ResultT:
 def busy() -> Problem:
     """Return the answer to a call for which there is no thread now."""
     message = "The MCP server is busy: try again in a second."
-    return Problem(503, message, "busy", headers=RETRY_AFTER)
+    return Problem(503, message, BUSY, headers=RETRY_AFTER)
 
 
 def _too_many_calls(count: int, reason: str) -> Problem:

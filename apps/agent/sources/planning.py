@@ -20,6 +20,7 @@ from apps.agent.sources.plan import (
     PlannedStream,
     SourcePlan,
 )
+from apps.agent.tools import argument_errors
 
 MAX_NOTE = 60  # characters of a value in a note
 
@@ -127,7 +128,7 @@ def _headers(
 
 def reason_of(error: ValidationError) -> str:
     """Return the reason why a part of a plan is not valid."""
-    return error.errors()[0]["msg"].removeprefix("Value error, ")
+    return argument_errors.reason(error.errors()[0])
 
 
 def _plan_streams(

@@ -33,9 +33,13 @@ def describe(model: type[BaseModel], problem: ErrorDetails) -> Error:
     if problem["type"] == "extra_forbidden":
         names = ", ".join(_properties(schema, path[:-1]))
         return field, f"There is no such argument {sent}. The arguments are: {names}.", "unknown"
-    reason = problem["msg"].removeprefix("Value error, ")  # what pydantic puts before our own words
-    message = f"{reason} {sent}. {_description(schema, path)}"
+    message = f"{reason(problem)} {sent}. {_description(schema, path)}"
     return field, message.strip(), problem["type"]
+
+
+def reason(problem: ErrorDetails) -> str:
+    """Return the words of a problem, without what pydantic puts before our own words."""
+    return problem["msg"].removeprefix("Value error, ")
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from django.db import connection
 from apps.agent.tools.base import ToolContext
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.slow_calls import SlowCall
-from apps.web.problems import Problem
+from apps.web.problems import BUSY, Problem
 
 ResultT = TypeVar("ResultT")
-BUSY = "busy"  # the code of a call that is refused because too many others run
 BUSY_SECONDS = 10.0
 BUSY_PAUSE = 0.25  # seconds between two tries
 STILL_BUSY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.list_connector_kinds.arguments import ListConnectorKinds
 from apps.connectors import catalogue
 from apps.connectors.catalogue import Kind
@@ -17,7 +18,7 @@ def perform(context: ToolContext, arguments: ListConnectorKinds) -> Answer:
     rows = [_render(kind) for kind in found if _matches(kind, arguments.search)]
     count = len(rows)
     content = {"count": count, "kinds": rows}
-    return Answer(content, "Found 1 kind." if count == 1 else f"Found {count} kinds.")
+    return Answer(content, f"Found {counted(count, 'kind')}.")
 
 
 def _kinds(context: ToolContext, role: str) -> list[Kind]:

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.list_connectors.arguments import ListConnectors
 from apps.connectors import services
 from apps.orgs.roles import Permission
@@ -23,7 +24,7 @@ def perform(context: ToolContext, arguments: ListConnectors) -> Answer:
     rows = list(found.order_by("role", "name", "id").values(*COLUMNS)[: arguments.limit])
     count = found.count()
     content = {"count": count, "connectors": rows}
-    summary = "Found 1 connector." if count == 1 else f"Found {count} connectors."
+    summary = f"Found {counted(count, 'connector')}."
     return Answer(content, summary, foreign_fields=frozenset({"connectors"}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.agent.models import Graph
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.list_custom_sources.arguments import ListCustomSources
 from apps.connectors.custom_sources import services
 from apps.connectors.models import CUSTOM_PREFIX, CustomSourceColumns
@@ -17,7 +18,7 @@ def perform(context: ToolContext, arguments: ListCustomSources) -> Answer:
     rows = found.rows().order_by("name", "id")[: arguments.limit]
     count = found.count()
     content = {"count": count, "custom_sources": [_render(row) for row in rows]}
-    summary = "Found 1 custom source." if count == 1 else f"Found {count} custom sources."
+    summary = f"Found {counted(count, 'custom source')}."
     return Answer(content, summary, foreign_fields=frozenset({"custom_sources"}))
 
 

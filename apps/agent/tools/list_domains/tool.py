@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.list_domains.arguments import ListDomains
 from apps.orgs.members import visibility
 from apps.orgs.roles import Permission
@@ -13,7 +14,7 @@ def perform(context: ToolContext, arguments: ListDomains) -> Answer:
     rows = list(found.order_by("name", "id").values("id", "name")[: arguments.limit])
     count = found.count()
     content = {"count": count, "domains": rows}
-    summary = "Found 1 domain." if count == 1 else f"Found {count} domains."
+    summary = f"Found {counted(count, 'domain')}."
     return Answer(content, summary, foreign_fields=frozenset({"domains"}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.links import short_id
 from apps.agent.tools.list_runs.arguments import ListRuns
 from apps.agent.tools.record_values import hide_values
@@ -22,7 +23,7 @@ def perform(context: ToolContext, arguments: ListRuns) -> Answer:
     count = rows.count()
     newest = queries.newest_runs(rows, org_id=context.org.pk, limit=arguments.limit)
     content = {"count": count, "runs": [_render(context, run) for run in newest]}
-    summary = "Found 1 run." if count == 1 else f"Found {count} runs."
+    summary = f"Found {counted(count, 'run')}."
     return Answer(content, summary, foreign_fields=frozenset({"runs"}))
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import failure_answer
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.list_streams.arguments import ListStreams
 from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.checks import services
@@ -30,7 +31,7 @@ def _render(context: ToolContext, arguments: ListStreams, found: Streams) -> Ans
     ]
     content = {"count": len(streams), "streams": streams[: arguments.limit]}
     count = len(streams)
-    summary = "Found 1 stream." if count == 1 else f"Found {count} streams."
+    summary = f"Found {counted(count, 'stream')}."
     return Answer(content, summary, foreign_fields=frozenset({"streams"}))
 
 

@@ -6,6 +6,7 @@ from apps.agent.models import Graph
 from apps.agent.sources import generation, marking, storage
 from apps.agent.sources.plan import Authentication, Pagination, PlannedStream
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.propose_source_plan.arguments import ProposeSourcePlan
 from apps.connectors.custom_sources.checked_code import CheckedCode, require_checked
 from apps.orgs.roles import Permission
@@ -44,7 +45,7 @@ def perform(context: ToolContext, arguments: ProposeSourcePlan) -> Answer:
         "secrets": report["secret_names"],
     }
     count = len(plan.streams)
-    streams = "1 stream" if count == 1 else f"{count} streams"
+    streams = counted(count, "stream")
     return Answer(content, f"Generated the code of {plan.name} with {streams}.")
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.links import run_link
 from apps.agent.tools.read_log.arguments import ReadLog
 from apps.agent.tools.record_values import hide_values_of_line
@@ -45,7 +46,7 @@ def _render(context: ToolContext, arguments: ReadLog, log: LogResult) -> Answer:
         "note": log.note,
     }
     count = len(lines)
-    summary = "Read 1 line of the log." if count == 1 else f"Read {count} lines of the log."
+    summary = f"Read {counted(count, 'line')} of the log."
     link = run_link(arguments.run_id)
     return Answer(content, summary, links=(link,), foreign_fields=frozenset({"lines"}))
 
