@@ -19,7 +19,7 @@ FILLERS = _words(
     """
     the a an my our your its this that these those all any some of on for from in to into with as is are was were be been
     pipeline pipelines connector connectors source destination stream streams table tables data run runs last latest newest
-    current schedule once now please again today right away immediately it them always still so does did do has have had get gets
+    current schedule once now please again today right away over across directly straight immediately it them always still so does did do has have had get gets
     hasn't haven't isn't doesn't didn't won't wasn't
     """
 )

@@ -281,6 +281,21 @@ def test_a_fix_without_a_known_change_says_so() -> None:
     assert "I know no change of the settings that would help." in said
 
 
+def test_a_fix_after_an_explanation_does_not_repeat_the_facts() -> None:
+    talk = Talk().ask("why is flights late?")
+    assert "The last run took too long." in talk.said
+    talk.ask("fix it")
+    assert "The last run took too long." not in talk.said
+    assert "Nothing about Flights to Parquet has changed since I explained it above." in talk.said
+    assert "I know no change of the settings that would help." in talk.said
+
+
+@pytest.mark.parametrize("word", ["away", "over", "across", "directly"])
+def test_a_filler_word_names_no_connector(word: str) -> None:
+    request = read_request(f"send flights {word} to parquet")
+    assert request == read_request("send flights to parquet")
+
+
 def test_a_paused_schedule_is_resumed_with_enable(monkeypatch: pytest.MonkeyPatch) -> None:
     paused = {**talk._detail(new_id(11)), "schedule": {"paused_at": "2026-01-01T00:00:00Z"}}
     monkeypatch.setattr(talk, "_detail", lambda pipeline_id: paused)
