@@ -72,7 +72,8 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
         progress = recorder.latest_progress
         if isinstance(outcome, Failed):  # The child may have reported rows that were not committed.
             progress = (
-                positions.read_unfinished_progress(claim.org_id, claim.pipeline_id) or progress
+                positions.read_unfinished_progress(claim.org_id, claim.pipeline_id, claim.run_id)
+                or progress
             )
         result = AttemptResult(claim, outcome, recorder.stop_reason(), progress)
         retry_while_unavailable(result.record, give_up=worker.shutdown)

@@ -7,6 +7,7 @@ from apps.engine.sync import batches, runner
 from tests.engine import faults
 
 SOURCES["faulty"] = "tests.engine.faulty_source"
+SOURCES["unchanging"] = "tests.engine.unchanging_source"
 DESTINATIONS["ledger"] = "tests.engine.ledger"
 
 # A run of a test lasts only a second or two, so it needs more frequent checkpoints and reports.

@@ -32,12 +32,14 @@ class StreamSource(AbstractSource):
 
     `get(pagination)` returns the page at `pagination` (None or {} for the first page) as a `FrameIteration`,
     `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. The same token
-    must return the same page again, because a retry continues from a token. Incremental sources implement
+    must return the same page again, because a retry of the run continues from a token. Incremental sources implement
     `get_records_after(state, pagination)` and return `next_state` with their last page. Failures are raised as
     exceptions of `apps.engine.failures`.
     """
 
     Config: ClassVar[type[BaseModel]]  # the settings as the user wrote them
+    # Whether a token returns the same page for ever, so that another run may continue an unfinished incremental job.
+    pages_never_change: ClassVar[bool] = False
 
     def __init__(
         self,

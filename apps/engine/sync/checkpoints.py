@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -27,6 +27,7 @@ from apps.engine.destinations.base import Batch
 from apps.engine.failures import StreamTakenOver
 from apps.engine.frames.decoding import SchemaJson
 from apps.engine.sync import statements
+from apps.engine.sync.identity import StreamIdentity
 from apps.engine.sync.state import engine_conninfo
 
 # Wait for locks without a limit: a backup locks the tables while it copies files. The locks of a frozen process
@@ -35,19 +36,6 @@ _WITHOUT_LOCK_TIMEOUT = "-c lock_timeout=0"
 _CONNECT_SECONDS = 60.0  # the longest wait for a free connection of the server
 _NO_FREE_CONNECTION = re.compile("too many (clients|connections)|connection slots are reserved")
 _LOCK_SECONDS = 10.0  # the longest wait until the previous owner's connection releases the lock
-
-
-@dataclass(frozen=True, slots=True)
-class StreamIdentity:
-    """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued."""
-
-    key: str
-    source: str
-    stream: str
-    sync_mode: str
-    destination_kind: str
-    destination: str  # digest of the destination
-    fingerprint: str  # digest of the destination, the source and the modes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +64,7 @@ class Job:
     written: int = 0
     rejected: int = 0
     bytes: int = 0
+    abandoned_reason: str = ""  # why the unfinished job before this new one is not continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +151,12 @@ class StateBackend:
 
     # Jobs
 
-    def continue_or_create_job(self) -> Job:
-        """Continue the unfinished job if no reset was requested and its fingerprint is the same, else create a job.
+    def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
+        """Continue the unfinished job of this run if its settings and code are the same, else create a job.
+
+        The position of an unfinished job belongs to its run, because the records before it may have changed when
+        another run begins. Only an incremental job of a source whose pages never change is continued by another run.
+        A reset always creates a job.
 
         If an earlier attempt of this run has finished a job, but its worker exited before it reported the end of the
         run, the finished job is returned. Publishing it again changes nothing.
@@ -171,11 +164,14 @@ class StateBackend:
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
-            if (
-                unfinished_job is not None
-                and not reset_requested
-                and unfinished_job.fingerprint == self._own_identity.fingerprint
-            ):
+            abandoned_reason = ""
+            if unfinished_job is not None:
+                abandoned_reason = self._reason_to_abandon(
+                    unfinished_job,
+                    reset_requested=reset_requested,
+                    pages_never_change=pages_never_change,
+                )
+            if unfinished_job is not None and not abandoned_reason:
                 self._execute(statements.RESUME_JOB, job=unfinished_job.id)
                 return self._load_job(unfinished_job.id, resumed=True)
             finished_job = (
@@ -188,7 +184,25 @@ class StateBackend:
             from_start = reset_requested or (unfinished_job is not None and unfinished_job.is_reset)
             if unfinished_job is not None:
                 self._execute(statements.CANCEL_JOB, job=unfinished_job.id)
-            return self._load_job(self._create_job(from_start=from_start), resumed=False)
+            job = self._load_job(self._create_job(from_start=from_start), resumed=False)
+            return replace(job, abandoned_reason=abandoned_reason)
+
+    def _reason_to_abandon(
+        self, unfinished_job: Any, *, reset_requested: bool, pages_never_change: bool
+    ) -> str:
+        """Return why the unfinished job is not continued, or an empty text if it is continued."""
+        identity, inputs = self._own_identity, unfinished_job.inputs
+        if reset_requested:
+            return "the stream was reset"
+        if unfinished_job.fingerprint != identity.fingerprint:
+            return "the settings have changed"
+        # The job of an older release has no inputs. The version of its run fixes its code.
+        if inputs is not None and inputs["code"] != identity.inputs.code:
+            return "the code has changed"
+        belongs_to_run = self._lease is not None and unfinished_job.run_id == self._lease.run_id
+        if not belongs_to_run and not (pages_never_change and identity.sync_mode == "incremental"):
+            return "it belongs to an earlier run, and the source may have changed since then"
+        return ""
 
     def restart(self, job: Job) -> Job:
         """Cancel an unfinished job whose position no longer exists in the source, and create a new job."""
@@ -205,6 +219,8 @@ class StateBackend:
         previous_job = (
             self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
         )
+        if previous_job is not None:
+            self._own_identity.inputs.require_same_order(previous_job.inputs)
         has_no_position = is_incremental and previous_job is None
         job_id = uuid4().hex
         self._execute(statements.CREATE_JOB, job=job_id)
@@ -324,6 +340,7 @@ class StateBackend:
             "kind": identity.destination_kind,
             "destination": identity.destination,
             "fingerprint": identity.fingerprint,
+            "inputs": json.dumps(asdict(identity.inputs)),
             **values,
         }
         cursor = self._connection.execute(statement, parameters)

@@ -1,21 +1,72 @@
-"""Compute the identity of a run's stream, which decides whether its unfinished job can be continued."""
+"""Compute the identity of a run's stream. Another attempt of the run continues a job only if it is the same."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from apps.engine.contract import RunSpec
+from apps.engine.failures import ConfigurationError
 from apps.engine.reporting.redaction import remove_secrets
-from apps.engine.sync.checkpoints import StreamIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInputs:
+    """What a job's rows depend on besides the source: the code that makes them, and the fields that order them.
+
+    `code` is a digest of a custom source's code and of the transform. If it changes, an unfinished job cannot be
+    continued, but the saved position of an incremental stream stays valid. If the key or the cursor field changes,
+    the saved position is not valid either.
+    """
+
+    code: str
+    cursor_field: str | None
+    primary_key: tuple[str, ...]
+
+    def require_same_order(self, earlier: Mapping[str, Any] | None) -> None:
+        """Raise ConfigurationError if the saved position was reached with another key or cursor field.
+
+        The job of an older release has recorded neither (`earlier` is None).
+        """
+        if earlier is None:
+            return
+        before, now = earlier["cursor_field"], self.cursor_field
+        if before != now:
+            raise ConfigurationError(
+                f"The cursor field changed from {before!r} to {now!r}: reset the stream, so that it is read from the"
+                " beginning by the new cursor field"
+            )
+        if tuple(earlier["primary_key"]) != self.primary_key:
+            keys = [", ".join(key) or "none" for key in (earlier["primary_key"], self.primary_key)]
+            raise ConfigurationError(
+                f"The primary key changed ({keys[0]} before, {keys[1]} now): reset the stream, so that its table is"
+                " written anew with the new key"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIdentity:
+    """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued."""
+
+    key: str
+    source: str
+    stream: str
+    sync_mode: str
+    destination_kind: str
+    destination: str  # digest of the destination
+    fingerprint: str  # digest of the destination, the source and the modes
+    inputs: StreamInputs
 
 
 def identity_of(spec: RunSpec) -> StreamIdentity:
     """Compute the identity from the settings without secrets.
 
-    A job that failed because of a wrong password can thus be continued with another password.
+    A job that failed because of a wrong password can thus be continued with another password. The settings that only
+    decide whether a result may be published are not part of it, so a run continues after they were changed.
     """
     source, target = spec.source, spec.destination
     destination_digest = _digest(
@@ -31,6 +82,11 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         destination_kind=target.kind,
         destination=destination_digest,
         fingerprint=_digest([destination_digest, source_settings, modes]),
+        inputs=StreamInputs(
+            code=_digest([code.text if code else None for code in (source.code, spec.transform)]),
+            cursor_field=source.cursor_field,
+            primary_key=tuple(target.primary_key or source.primary_key),
+        ),
     )
 
 

@@ -97,7 +97,7 @@ class Runner:
         source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), StreamLease(spec.lease, spec.run_id, spec.attempt))
-        job = backend.continue_or_create_job()
+        job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
         try:
             return self._sync(source, backend, job)
         except PositionGone as error:
@@ -277,6 +277,8 @@ def _log_start(spec: RunSpec, job: Job) -> None:
         *(source.stream, name, source.sync_mode.replace("_", " ")),
         *(target.table, target.kind, "replace" if job.replaces else target.write_mode),
     )
+    if job.abandoned_reason:
+        logger.info("The unfinished sync is not continued: {}", job.abandoned_reason)
     if not job.resumed:
         logger.info("Starting a new sync")
     elif job.exhausted:

@@ -113,6 +113,8 @@ create table if not exists engine.engine_job (
     swept boolean not null default false
 );
 alter table engine.engine_job add column if not exists run_id text;  -- the last run that worked on it
+-- The code, key and cursor field of the job (`StreamInputs`); null for jobs of older releases.
+alter table engine.engine_job add column if not exists inputs jsonb;
 
 create table if not exists engine.engine_batch (
     id text primary key,
@@ -169,6 +171,7 @@ class StreamState:
     """The newest job of a stream. Times are in UTC, without a time zone, as bizon stores them."""
 
     job_id: str
+    run_id: str | None  # the last run that worked on it
     source: str
     stream: str
     sync_mode: str
@@ -185,13 +188,14 @@ class StreamState:
 
 
 _NEWEST_JOB = """
-select j.id as job_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
+select j.id as job_id, e.run_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
        j.attempt as attempts, j.created_at, j.updated_at, j.incremental_state,
        (select c.pagination from destination_cursors c
          where c.job_id = j.id and c.success order by c.to_source_iteration desc limit 1)
          as next_pagination,
        m.batches, m.written::bigint as written, m.rejected::bigint as rejected, m.bytes::bigint as bytes
 from stream_jobs j
+left join engine_job e on e.job_id = j.id
 cross join lateral (
     select count(*) as batches, coalesce(sum(rows), 0) as written,
            coalesce(sum(b.rejected), 0) as rejected, coalesce(sum(b.bytes), 0) as bytes

@@ -27,7 +27,7 @@ LOCK_OWN_STREAM = (
 )
 
 UNFINISHED_JOB = """
-select j.id, e.fingerprint,
+select j.id, e.fingerprint, e.run_id, e.inputs,
        exists (select 1 from stream_resets r where r.consumed_by_job_id = j.id) as is_reset
 from stream_jobs j left join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status in ('started', 'running')
@@ -47,7 +47,7 @@ select newest.id from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
     order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
-where e.run_id = %(run_id)s and e.fingerprint = %(fingerprint)s
+where e.run_id = %(run_id)s and e.destination = %(destination)s
 """
 
 CANCEL_JOB = """
@@ -58,10 +58,10 @@ where id = %(job)s
 # The job from whose state an incremental job continues. It is always the newest job, because the destination
 # contains what the newest job published.
 PREVIOUS_JOB = """
-select id from (
+select newest.id, e.inputs from (
     select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
-) newest
+) newest left join engine_job e on e.job_id = newest.id
 where source_name = %(source)s and stream_name = %(stream)s
   and (sync_mode = 'incremental' or incremental_state is not null)
 """
@@ -78,8 +78,8 @@ values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() 
 """
 
 CREATE_ENGINE_JOB = """
-insert into engine_job (job_id, run_id, fingerprint, destination, replaces, since_job, columns)
-values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(since)s,
+insert into engine_job (job_id, run_id, fingerprint, destination, inputs, replaces, since_job, columns)
+values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb, %(replaces)s, %(since)s,
         (select columns from engine_job where job_id = %(since)s))
 """
 

@@ -37,10 +37,10 @@ def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, A
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def read_unfinished_progress(org_id: UUID, pipeline_id: UUID) -> Progress | None:
-    """Return the committed progress of an unfinished sync.
+def read_unfinished_progress(org_id: UUID, pipeline_id: UUID, run_id: UUID) -> Progress | None:
+    """Return the committed progress of the run's unfinished sync.
 
-    Returns None if no sync is unfinished, or the engine's state cannot be read now.
+    Returns None if the run has no unfinished sync, or the engine's state cannot be read now.
     """
     try:
         stream_state = state.read_state(
@@ -50,6 +50,8 @@ def read_unfinished_progress(org_id: UUID, pipeline_id: UUID) -> Progress | None
         logger.warning("engine state cannot be read now", error=first_line(error))
         return None
     if stream_state is None or stream_state.status not in UNFINISHED_STATUSES:
+        return None
+    if stream_state.run_id != str(run_id):
         return None
     read = stream_state.written + stream_state.rejected
     return Progress(

@@ -96,7 +96,8 @@ def limit_failure(measure: Measure) -> Failed:
         f"The organization's limit of {measure.limit:,} {LIMIT_NAMES[measure.name]} is reached.",
         (
             f"used this month: {measure.used:,}",
-            "The next run continues from the last checkpoint: next month, or once an admin raises the limit.",
+            "Retry this run next month, or once an admin has raised the limit: it continues from the last checkpoint. "
+            "A new run reads its stream from the beginning, or from the saved position.",
         ),
         retryable=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,13 +15,16 @@ from bizon.engine.backend.adapters.sqlalchemy.config import PostgresConfigDetail
 from bizon.engine.backend.config import BackendTypes
 from sqlalchemy import Engine, NullPool, create_engine
 
-from apps.engine.contract import Failed, Started, Succeeded
+from apps.engine.contract import CodeSpec, Failed, Started, Succeeded
 from apps.engine.failures import FailureClass
+from apps.engine.sources import SOURCES, load
 from apps.engine.sync import state
 from tests.engine.conftest import Rehearsal
 from tests.engine.ledger import published_ids
 
 MakeRehearsal = Callable[..., Rehearsal]
+
+TEST_KINDS = ("faulty", "unchanging")
 
 
 def test_every_row_arrives_and_is_counted(make_rehearsal: MakeRehearsal) -> None:
@@ -170,19 +174,135 @@ def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehea
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
 
 
-def test_a_failed_run_is_continued_by_the_next_run(make_rehearsal: MakeRehearsal) -> None:
+def test_a_failed_run_is_continued_by_its_next_attempt(make_rehearsal: MakeRehearsal) -> None:
     run = make_rehearsal(
         {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "failure_flag"}
     )
     assert isinstance(run.attempt(), Failed)
     assert published_ids(run.folder) == []
     run.failure_flag.unlink()
-    run.start_new_run()
     outcome = run.attempt()
     assert any("Continuing at page 6 with 600 rows" in line.message for line in run.log)
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 1000, "the count includes earlier attempts"
     assert published_ids(run.folder) == list(range(1, 1001))
+
+
+@pytest.mark.parametrize("modes", [{}, {"sync_mode": "incremental", "write_mode": "append"}])
+def test_a_new_run_does_not_continue_the_failed_run_before_it(
+    make_rehearsal: MakeRehearsal, modes: dict[str, Any]
+) -> None:
+    run = make_rehearsal(
+        {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "failure_flag"},
+        **modes,
+    )
+    run.attempt()
+    run.failure_flag.unlink()
+    run.start_new_run()
+    assert isinstance(run.attempt(), Succeeded)
+    assert any("it belongs to an earlier run" in line.message for line in run.log)
+    assert published_ids(run.folder) == list(range(1, 1001))
+    assert len(list((run.folder / "staging").iterdir())) == 1, "only the staging of the new job"
+
+
+@pytest.mark.parametrize(
+    ("sync_mode", "continues"), [("incremental", True), ("full_refresh", False)]
+)
+def test_a_new_run_continues_an_incremental_sync_of_a_source_whose_pages_never_change(
+    make_rehearsal: MakeRehearsal, sync_mode: str, continues: bool
+) -> None:
+    run = make_rehearsal(
+        {"rows": 1000, "answer": "zero_division", "after": 600, "while_exists": "failure_flag"},
+        source_kind="unchanging",
+        sync_mode=sync_mode,
+        write_mode="append",
+    )
+    run.attempt()
+    run.failure_flag.unlink()
+    run.start_new_run()
+    assert isinstance(run.attempt(), Succeeded)
+    assert any("Continuing at page 6" in line.message for line in run.log) is continues
+    assert published_ids(run.folder) == list(range(1, 1001))
+
+
+def test_only_kafka_has_pages_that_never_change() -> None:
+    sources = {kind: load(kind).Source for kind in SOURCES if kind not in TEST_KINDS}
+    unchanging = {kind for kind, source in sources.items() if source.pages_never_change}
+    assert unchanging == {"kafka"}
+
+
+def test_a_retry_of_a_failed_run_that_another_run_followed_starts_anew(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 1000, "answer": "zero_division", "after": 600})
+    run.attempt()
+    failed_spec = run.spec
+    run.start_new_run()
+    run.attempt(source={"after": 300})
+    run.spec = failed_spec
+    assert isinstance(run.attempt(source={"answer": "rows"}), Succeeded)
+    assert any("Starting a new sync" in line.message for line in run.log)
+    assert published_ids(run.folder) == list(range(1, 1001))
+
+
+def test_a_changed_transform_starts_the_run_anew(make_rehearsal: MakeRehearsal) -> None:
+    """Case R12: no record of the first transform is published with those of the second."""
+    run = make_rehearsal(
+        {"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "failure_flag"}
+    )
+    run.spec = replace(run.spec, transform=transform("return {'id': record['id']}"))
+    run.attempt()
+    run.failure_flag.unlink()
+    run.spec = replace(run.spec, transform=transform("return {'id': -record['id']}"))
+    assert isinstance(run.attempt(), Succeeded)
+    assert any("the code has changed" in line.message for line in run.log)
+    assert published_ids(run.folder) == list(range(-300, 0))
+
+
+def transform(body: str) -> CodeSpec:
+    return CodeSpec(f"def transform(record):\n    {body}\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"cursor_field": "name"},
+            "The cursor field changed from 'id' to 'name': reset the stream",
+        ),
+        ({"primary_key": ("name",)}, "The primary key changed (id before, name now): reset"),
+    ],
+)
+def test_an_incremental_stream_with_another_key_or_cursor_asks_for_a_reset(
+    make_rehearsal: MakeRehearsal, change: dict[str, Any], message: str
+) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
+    source = replace(run.spec.source, cursor_field="id", primary_key=("id",))
+    run.spec = replace(run.spec, source=source)
+    run.attempt()
+    run.start_new_run()
+    run.spec = replace(run.spec, source=replace(source, **change))
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONFIGURATION
+    assert message in outcome.message
+    assert published_ids(run.folder) == list(range(1, 51))
+    assert state.reset(run.spec.state_dsn, run.spec.stream_key)
+    run.start_new_run()
+    assert isinstance(run.attempt(source={"rows": 60}), Succeeded)
+    assert published_ids(run.folder) == list(range(1, 61))
+
+
+def test_the_position_of_an_incremental_stream_survives_another_transform(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
+    run.attempt()
+    run.start_new_run()
+    run.spec = replace(run.spec, transform=transform("return record"))
+    outcome = run.attempt(source={"rows": 80})
+    assert isinstance(outcome, Succeeded)
+    assert outcome.read == 30
 
 
 def test_changed_settings_start_a_new_sync(make_rehearsal: MakeRehearsal) -> None:

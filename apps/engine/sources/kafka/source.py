@@ -63,6 +63,7 @@ class KafkaTopicSource(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     bizon_class: ClassVar[Any] = Decoder
     incremental: ClassVar[bool] = True
+    pages_never_change: ClassVar[bool] = True  # a token has offsets, and messages are never changed
     _position: Offsets | None = None  # the offsets at which the consumer continues
 
     @classmethod
