@@ -88,6 +88,7 @@ class Preview(TypedDict):
     ok: bool
     records: list[JsonObject]
     rejected: int
+    skipped: int
     columns: list[Field]
     ms: float
     failure: Failure | None
@@ -186,6 +187,7 @@ def preview(
             "ok": False,
             "records": [],
             "rejected": 0,
+            "skipped": 0,
             "columns": [],
             "ms": 0.0,
             "failure": _failure(error),
@@ -194,6 +196,7 @@ def preview(
         "ok": True,
         "records": answer["records"],
         "rejected": answer["rejected"],
+        "skipped": answer["skipped"],
         "columns": answer["fields"],
         "ms": answer["ms"],
         "failure": None,
@@ -264,6 +267,7 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
             "ok": False,
             "records": [],
             "rejected": 0,
+            "skipped": 0,
             "columns": [],
             "ms": 0.0,
             "requests": [],

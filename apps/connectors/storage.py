@@ -21,6 +21,11 @@ def files_root(org_id: UUID) -> StorageRoot:
     return _root(f"org/{org_id}/files")
 
 
+def left_out_root(org_id: UUID, run_id: UUID) -> StorageRoot:
+    """Return the area for the rejected and skipped records of a run: the folder `left-out` in the run's folder."""
+    return _root(f"org/{org_id}/run/{run_id}")
+
+
 def check_files_root(org_id: UUID) -> StorageRoot:
     """Return the area for test files: a check of a file destination without a bucket writes there."""
     return _root(f"org/{org_id}/check")

@@ -68,10 +68,11 @@ class SizesAnswer(TypedDict):
 
 
 class PreviewAnswer(TypedDict):
-    """At most 100 records; `rejected` counts the records that a run would reject."""
+    """At most 100 records, and how many records a run would reject and skip."""
 
     records: list[JsonObject]
     rejected: int
+    skipped: int
     fields: list[Field]
     ms: float
 
@@ -104,6 +105,7 @@ class TrialAnswer(TypedDict):
     ok: bool
     records: list[JsonObject]
     rejected: int
+    skipped: int
     columns: list[Field]
     ms: float
     failure: Failure | None

@@ -33,6 +33,7 @@ from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
 from apps.engine.frames.decoding import DecodedPage, StreamSchema
 from apps.engine.frames.display import display_rows
+from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
@@ -113,7 +114,8 @@ def preview(payload: Payload) -> dict[str, Any]:
     columns = records.schema.columns.items()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
-    shown = asdict(PreviewResult(tuple(display_rows(records.frame)), records.rejected, fields, ms))
+    rows = tuple(display_rows(records.frame))
+    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, fields, ms))
     redactor = redactor_of_payload(payload)
     return {
         **shown,
@@ -123,11 +125,12 @@ def preview(payload: Payload) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class FirstRecords:
-    """The first records of a stream. `rejected` counts records that a run would reject, such as empty ones."""
+    """The first records of a stream, and how many records a run would reject, such as empty ones, and skip."""
 
     frame: pl.DataFrame
     schema: StreamSchema
     rejected: int
+    skipped: int
 
 
 def read_first_records(
@@ -136,24 +139,28 @@ def read_first_records(
     """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
     pages: list[DecodedPage] = []
+    left_out = LeftOutRecords()
     token: dict[str, Any] = {}
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
         token = page.next_pagination
         page = transform.apply(_truncate_page(page, limit)) if transform else page
         pages.append(_decode_page(page, schema, limit))
+        left_out.extend(getattr(page, "left_out", None) or LeftOutRecords())
         if not token or sum(decoded.frame.height for decoded in pages) >= limit:
             break
     frame = pl.concat([schema.conform(decoded.frame) for decoded in pages]).head(limit)
-    return FirstRecords(frame, schema, sum(len(decoded.rejected) for decoded in pages))
+    rejected = sum(len(decoded.rejected) for decoded in pages) + left_out.count("rejected")
+    return FirstRecords(frame, schema, rejected, left_out.count("skipped"))
 
 
 def _truncate_page(page: Any, limit: int) -> SourceIteration:
     """Shorten the page to `limit` records, so that a preview transforms only the records that it shows."""
     if isinstance(page, FrameIteration):
-        return frame_page(page.frame.head(limit), page.next_pagination)
+        return frame_page(page.frame.head(limit), page.next_pagination, left_out=page.left_out)
     rows = page.rows if isinstance(page, RowsIteration) else page.records
-    return rows_page(list(rows[:limit]), page.next_pagination)
+    left_out = getattr(page, "left_out", None)
+    return rows_page(list(rows[:limit]), page.next_pagination, left_out=left_out)
 
 
 def _build_transform(payload: Payload) -> Transform:

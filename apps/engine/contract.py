@@ -107,6 +107,18 @@ class StorageRoot:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PublishRules:
+    """When the result of a sync may be published.
+
+    A result without rows replaces existing rows only with `allow_empty`. `max_rejected_share` is the largest share of
+    rejected records among the records read, from 0 to 1.
+    """
+
+    allow_empty: bool = False
+    max_rejected_share: float = 0.0
+
+
 def stream_key(org_id: UUID | str, pipeline_id: UUID | str) -> str:
     """Return the key of the engine's state for the pipeline's stream."""
     return f"{org_id}:{pipeline_id}"
@@ -133,6 +145,8 @@ class RunSpec:
     log_level: LogLevel = "info"
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
     transform: CodeSpec | None = None  # applied to each record between source and destination
+    rules: PublishRules = PublishRules()
+    left_out: StorageRoot | None = None  # the storage for records of this run that do not arrive
 
     @property
     def stream_key(self) -> str:
@@ -147,7 +161,17 @@ class RunSpec:
         destination = dict(fields["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
         transform = fields.get("transform")
-        nested = {"source", "destination", "data", "files", "sandbox", "transform"}
+        left_out = fields.get("left_out")
+        nested = {
+            "source",
+            "destination",
+            "data",
+            "files",
+            "sandbox",
+            "transform",
+            "rules",
+            "left_out",
+        }
         plain_fields = {name: field for name, field in fields.items() if name not in nested}
         return cls(
             source=SourceSpec.from_json(fields["source"]),
@@ -156,6 +180,8 @@ class RunSpec:
             data=StorageRoot(**fields["data"]),
             files=StorageRoot(**fields["files"]),
             transform=CodeSpec.from_json(transform) if transform else None,
+            rules=PublishRules(**fields.get("rules", {})),
+            left_out=StorageRoot(**left_out) if left_out else None,
             **plain_fields,
         )
 
@@ -177,7 +203,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Totals of the sync so far, including earlier attempts. `total` is the source's record count, if known."""
+    """Totals of the sync so far, including earlier attempts. `total` is the source's record count, if known.
+
+    `read` equals `written` plus `rejected` plus `skipped`.
+    """
 
     read: int
     written: int
@@ -185,6 +214,7 @@ class Progress:
     bytes: int
     iterations: int
     total: int | None = None
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +277,15 @@ class FilesWithdrawn:
 class Succeeded:
     """The rows are published. The totals are of the whole sync, including earlier attempts.
 
-    `read` equals `written` plus `rejected`.
+    `read` equals `written` plus `rejected` plus `skipped`. A record is rejected if it could not be read or does not fit,
+    and skipped if the user chose to leave it out.
     """
 
     read: int
     written: int
     rejected: int
     bytes: int
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +350,10 @@ class SizeEstimate:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """At most 100 records as JSON-able rows. `rejected` counts the records that a run would reject."""
+    """At most 100 records as JSON-able rows, and how many records a run would reject and skip."""
 
     records: tuple[Mapping[str, Any], ...]
     rejected: int
+    skipped: int
     fields: tuple[FieldInfo, ...]
     ms: float

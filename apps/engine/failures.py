@@ -33,6 +33,9 @@ LACKS_PERMISSION = "lacks a permission"
 NO_SUCH = "no such"
 WITH_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
+# These texts show why a result was not published.
+REMOVES_ALL_ROWS = "would remove all rows"
+TOO_MANY_REJECTED = "records were rejected"
 # The message of a failure that a user's own code caused begins with one of these texts.
 USER_CODE_PREFIXES = ("The code ", "The transform ")
 

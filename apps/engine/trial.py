@@ -26,7 +26,7 @@ MAX_MESSAGE = 2_000  # characters
 def try_source(payload: Payload) -> Answer:
     """Return a preview for the author: the records, and the log of requests and messages, even after a failure.
 
-    It is `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
+    It is `{"ok", "records", "rejected", "skipped", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
     started = time.perf_counter()
     redactor = redactor_of_payload(payload)
@@ -34,7 +34,14 @@ def try_source(payload: Payload) -> Answer:
         1,
         min(int(payload.get("limit") or connect.MAX_PREVIEW_RECORDS), connect.MAX_PREVIEW_RECORDS),
     )
-    answer: Answer = {"ok": False, "records": [], "rejected": 0, "columns": [], "failure": None}
+    answer: Answer = {
+        "ok": False,
+        "records": [],
+        "rejected": 0,
+        "skipped": 0,
+        "columns": [],
+        "failure": None,
+    }
     activity: Answer = {"requests": [], "log": [], "isolation": ""}
     try:
         with connect.open_source(payload) as source:
@@ -50,6 +57,7 @@ def try_source(payload: Payload) -> Answer:
             "ok": True,
             "records": redactor.mask_records(display_rows(records.frame)),
             "rejected": records.rejected,
+            "skipped": records.skipped,
             "columns": redactor.mask_records([asdict(field) for field in records.schema.fields()]),
         }
     # This is the outermost handler of the call. It returns every error, so that the author also sees the log.

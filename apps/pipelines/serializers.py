@@ -305,6 +305,9 @@ class PreviewAnswer(serializers.Serializer[Any]):
     rejected = serializers.IntegerField(
         help_text="Number of records that are left out because a run would reject them, such as empty ones."
     )
+    skipped = serializers.IntegerField(
+        help_text="Number of records that are left out by choice, such as those for which a transform returns nothing."
+    )
     columns = StreamField(many=True)
     ms = serializers.FloatField()
     failure = ConnectionFailure(allow_null=True)

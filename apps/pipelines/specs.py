@@ -10,10 +10,17 @@ from apps.connectors import schemas
 from apps.connectors import services as connectors
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.models import Connector
-from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
+from apps.engine.contract import CodeSpec, DestinationSpec, PublishRules, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.pipelines.definition import Definition, SideDocument, SideName, plain_config, python_code
+from apps.pipelines.definition import (
+    Definition,
+    SideDocument,
+    SideName,
+    StreamDocument,
+    plain_config,
+    python_code,
+)
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 
@@ -25,17 +32,32 @@ class Specs:
     source: SourceSpec
     destination: DestinationSpec
     transform: CodeSpec | None
+    rules: PublishRules
 
 
 def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     """Return the specifications. They contain plain secrets, so never show, log or store them.
 
+    The rules for publishing are those of the newest version, so that a retry publishes what a run has read after
+    its user has changed them.
+
     Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, and SecretUnreadable if a secret cannot be
     decrypted.
     """
     definition = versions.definition_with_secrets(org, versions.get_version(org, pipeline, version))
+    newest = versions.get_version(org, pipeline, pipeline.version).definition
     return Specs(
-        source_spec(org, definition), _destination_spec(org, definition), transform_spec(definition)
+        source_spec(org, definition),
+        _destination_spec(org, definition),
+        transform_spec(definition),
+        _publish_rules(newest["streams"][0]),
+    )
+
+
+def _publish_rules(stream: StreamDocument) -> PublishRules:
+    return PublishRules(
+        allow_empty=stream.get("allow_empty", False),
+        max_rejected_share=stream.get("max_rejected_share", 0.0),
     )
 
 

@@ -36,6 +36,7 @@ add_exports(
             "records_read",
             "records_written",
             "records_rejected",
+            "records_skipped",
             "bytes",
             "failure_class",
             "failure_message",

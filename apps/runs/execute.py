@@ -150,6 +150,8 @@ def _build_run_spec(claim: Claim) -> RunSpec | Failed:
         source=specs.source,
         destination=specs.destination,
         transform=specs.transform,
+        rules=specs.rules,
+        left_out=storage.left_out_root(claim.org_id, claim.run_id),
         state_dsn=settings.ENGINE_DATABASE_URL,
         data=storage.data_root(claim.org_id, claim.pipeline_id),
         files=storage.files_root(claim.org_id),
@@ -190,6 +192,7 @@ class AttemptResult:
             "records_read": outcome.read,
             "records_written": outcome.written,
             "records_rejected": outcome.rejected,
+            "records_skipped": outcome.skipped,
             "bytes": outcome.bytes,
         }
         self._close_attempt("succeeded", outcome.read, outcome.written)

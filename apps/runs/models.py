@@ -67,6 +67,8 @@ class Run(OrgOwned):
     records_read = models.BigIntegerField(default=0)
     records_written = models.BigIntegerField(default=0)
     records_rejected = models.BigIntegerField(default=0)
+    # Records that the user chose to leave out. Read records are written, rejected or skipped.
+    records_skipped = models.BigIntegerField(default=0, db_default=0)
     bytes = models.BigIntegerField(default=0)
     iterations = models.BigIntegerField(default=0)
     records_total = models.BigIntegerField(null=True)  # records in the source, if it reports them

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from apps.connectors.custom_sources.serializers import NetworkPlace
 from apps.engine.failures import FailureClass
+from apps.engine.frames.left_out import KINDS, MAX_KEPT
 from apps.runs.models import Status, Trigger
 
 
@@ -63,9 +64,14 @@ class NamedSerializer(serializers.Serializer[Any]):
 class ProgressSerializer(serializers.Serializer[Any]):
     """Counts of the whole sync, including earlier attempts."""
 
-    read = serializers.IntegerField(help_text="written + rejected")
+    read = serializers.IntegerField(help_text="written + rejected + skipped")
     written = serializers.IntegerField()
-    rejected = serializers.IntegerField()
+    rejected = serializers.IntegerField(
+        help_text="Records that could not be read or do not fit, and that nobody chose to leave out."
+    )
+    skipped = serializers.IntegerField(
+        help_text="Records that the user chose to leave out, such as those for which a transform returned nothing."
+    )
     bytes = serializers.IntegerField()
     iterations = serializers.IntegerField(help_text="Pages read.")
     total = serializers.IntegerField(
@@ -198,6 +204,37 @@ class OutputListSerializer(serializers.Serializer[Any]):
     results = OutputSerializer(many=True)
 
 
+class LeftOutQuery(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(KINDS, default="rejected")
+    offset = serializers.IntegerField(
+        default=0, min_value=0, max_value=MAX_KEPT, help_text="Number of the first record, from 0."
+    )
+
+
+class LeftOutRecordSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField(help_text="Number among the kept records of the run, from 0.")
+    reason = serializers.CharField()
+    position = serializers.CharField(help_text="The place of the record in the source.")
+    record = serializers.CharField(
+        allow_null=True,
+        help_text="The record as JSON text; null without the permission pipelines.edit.",
+    )
+    complete = serializers.BooleanField(
+        help_text="Whether the text is the whole record. Only the beginning of a very large record is kept."
+    )
+
+
+class LeftOutSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(KINDS)
+    count = serializers.IntegerField(help_text="All records of this kind of the run.")
+    kept = serializers.IntegerField(help_text=f"How many of them are kept, at most {MAX_KEPT:,}.")
+    results = LeftOutRecordSerializer(many=True)
+    next_offset = serializers.IntegerField(allow_null=True)
+    note = serializers.CharField(
+        help_text="A sentence about records or values that are not shown; empty if all are."
+    )
+
+
 class OverviewSerializer(serializers.Serializer[Any]):
     """Counts of the runs that ended in the last 24 hours, and of running and waiting runs."""
 
@@ -227,6 +264,7 @@ class StreamStateSerializer(serializers.Serializer[Any]):
     batches = serializers.IntegerField()
     written = serializers.IntegerField()
     rejected = serializers.IntegerField()
+    skipped = serializers.IntegerField()
     updated_at = serializers.DateTimeField()
 
 

@@ -12,9 +12,11 @@ from apps.engine.failures import (
     CODE_WAS_SILENT,
     LACKS_PERMISSION,
     NO_SUCH,
+    REMOVES_ALL_ROWS,
     RUN_WAS_SILENT,
     SECONDS_OF_CPU_TIME,
     TABLE_GONE,
+    TOO_MANY_REJECTED,
     USER_CODE_PREFIXES,
     WITH_READABLE_COLUMNS,
     FailureClass,
@@ -45,6 +47,7 @@ COLUMNS = (
     "records_read",
     "records_written",
     "records_rejected",
+    "records_skipped",
     "bytes",
     "iterations",
     "records_total",
@@ -95,6 +98,14 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",
     },
+    FailureClass.CONTRACT: {
+        REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
+        'right, allow it: switch on "An empty result may replace rows" on the pipeline\'s page (`allow_empty` of the '
+        "stream), then retry.",
+        TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
+        "pipeline again. Or raise the share of records that may be rejected on the pipeline's page "
+        "(`max_rejected_share` of the stream), then retry: the run publishes what it has read.",
+    },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
@@ -111,6 +122,7 @@ class ProgressSnapshot(TypedDict):
     read: int
     written: int
     rejected: int
+    skipped: int
     bytes: int
     iterations: int
     total: int | None
@@ -225,6 +237,7 @@ def progress(row: Mapping[str, Any]) -> ProgressSnapshot:
         "read": row["records_read"],
         "written": row["records_written"],
         "rejected": row["records_rejected"],
+        "skipped": row["records_skipped"],
         "bytes": row["bytes"],
         "iterations": row["iterations"],
         "total": row["records_total"],

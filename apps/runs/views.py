@@ -60,6 +60,7 @@ EXAMPLE_ROW: dict[str, Any] = {
         "read": 120000,
         "written": 120000,
         "rejected": 0,
+        "skipped": 0,
         "bytes": 15360000,
         "iterations": 12,
         "total": 336776,

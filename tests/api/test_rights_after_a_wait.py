@@ -22,6 +22,7 @@ DOMAIN_REQUESTS = [
     ("get", "connectors/{connector}/streams"),
     ("post", "pipelines/{pipeline}/preview"),
     ("get", "runs/{run}/logs"),
+    ("get", "runs/{run}/rejected"),
     ("get", "runs/{run}/outputs/rows.parquet"),
 ]
 CODE = "from drover import Source\n"

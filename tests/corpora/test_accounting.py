@@ -9,8 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from apps.engine.contract import CodeSpec, Failed, Succeeded
+from apps.engine.contract import CodeSpec, Failed, Outcome, PublishRules, Succeeded
+from apps.engine.failures import FailureClass
+from local.database.postgres import EmbeddedPostgres
 from tests.engine.conftest import Rehearsal
+from tests.engine.runs.test_real_destinations import postgres_settings
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
 
 MakeRehearsal = Callable[..., Rehearsal]
@@ -87,3 +90,186 @@ def test_r12_a_new_version_of_the_transform_applies_to_all_records(
     pipeline.start_new_run()
     assert isinstance(pipeline.attempt(), Succeeded)
     assert read_rows(pipeline) == [{"id": n, "version": 2} for n in range(1, 9)]
+
+
+# Empty and broken results (F1, F2, P1).
+
+EVERY_DESTINATION = pytest.mark.parametrize(
+    "kind", ["jsonl", "csv", "parquet", "duckdb", "ledger", "postgres"]
+)
+
+
+@pytest.fixture
+def make_upload_pipeline(
+    make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres
+) -> Callable[..., Rehearsal]:
+    """Return a function that creates a full refresh of the uploaded JSON Lines files to a destination."""
+
+    def build(kind: str = "jsonl", **modes: Any) -> Rehearsal:
+        settings = postgres_settings(engine_postgres) if kind == "postgres" else {}
+        run = make_rehearsal(
+            {"path": "lines.jsonl"},
+            settings,
+            source_kind="files",
+            destination_kind=kind,
+            stream="lines",
+            **modes,
+        )
+        table = f"lines_{run.spec.run_id[:8]}"
+        destination = replace(run.spec.destination, table=table)
+        run.spec = replace(run.spec, destination=destination, allow_private_networks=True)
+        return run
+
+    return build
+
+
+def upload(run: Rehearsal, text: str) -> None:
+    """Replace the org's only uploaded file."""
+    folder = run.folder / run.spec.files.prefix
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "lines.jsonl").write_text(text)
+
+
+def set_rules(run: Rehearsal, **rules: Any) -> None:
+    run.spec = replace(run.spec, rules=PublishRules(**rules))
+
+
+def read_kept(run: Rehearsal, kind: str) -> list[dict[str, Any]]:
+    """Return the records of the run that are kept, in order."""
+    root = run.spec.left_out
+    assert root is not None
+    files = sorted((run.folder / root.prefix / "left-out").glob(f"*/{kind}/*.jsonl"))
+    return [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+def contract_failure(outcome: Outcome) -> Failed:
+    assert isinstance(outcome, Failed), outcome
+    assert (outcome.failure_class, outcome.retryable) == (FailureClass.CONTRACT, False)
+    return outcome
+
+
+@EVERY_DESTINATION
+def test_f1_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
+    make_upload_pipeline: Callable[..., Rehearsal], kind: str
+) -> None:
+    run = make_upload_pipeline(kind)
+    upload(run, "")
+    assert isinstance(run.attempt(), Succeeded), "there are no rows that could be removed"
+    run.start_new_run()
+    upload(run, '{"id": 1}\n{"id": 2}\n')
+    assert isinstance(run.attempt(), Succeeded)
+    run.start_new_run()
+    upload(run, "")
+    failed = contract_failure(run.attempt())
+    assert "would remove all rows" in failed.message
+    set_rules(run, allow_empty=True)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.written == 0
+    run.start_new_run()
+    set_rules(run)
+    assert isinstance(run.attempt(), Succeeded), "the table is empty now"
+
+
+@EVERY_DESTINATION
+def test_f2_a_file_of_which_every_line_is_rejected_replaces_nothing(
+    make_upload_pipeline: Callable[..., Rehearsal], kind: str
+) -> None:
+    run = make_upload_pipeline(kind)
+    upload(run, '{"id": 1}\n')
+    assert isinstance(run.attempt(), Succeeded)
+    run.start_new_run()
+    upload(run, "[1, 2]\n[3, 4]\n")
+    failed = contract_failure(run.attempt())
+    assert "2 of 2 records were rejected, which is 100 %; this pipeline allows 0 %" in failed.message
+    assert "The first: not an object (" in failed.message
+    set_rules(run, max_rejected_share=1.0)
+    assert "would remove all rows" in contract_failure(run.attempt()).message
+    set_rules(run, max_rejected_share=1.0, allow_empty=True)
+    assert isinstance(run.attempt(), Succeeded)
+
+
+@pytest.mark.parametrize("write_mode", ["replace", "append"])
+def test_rejected_records_end_the_run_in_every_mode_and_a_retry_with_a_raised_limit_publishes(
+    make_upload_pipeline: Callable[..., Rehearsal], write_mode: str
+) -> None:
+    run = make_upload_pipeline(write_mode=write_mode)
+    upload(run, '{"id": 1}\n[0]\n{"id": 2}\n{"id": 3}\n')
+    failed = contract_failure(run.attempt())
+    assert "1 of 4 records were rejected, which is 25 %" in failed.message
+    assert not run.outputs
+    set_rules(run, max_rejected_share=0.24)
+    contract_failure(run.attempt())
+    set_rules(run, max_rejected_share=0.25)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.read, outcome.written, outcome.rejected, outcome.skipped) == (4, 3, 1, 0)
+    assert any("publishing the staged data" in line.message for line in run.log)
+    assert read_rows(run) == [{"id": 1}, {"id": 2}, {"id": 3}]
+    assert read_kept(run, "rejected") == [
+        {
+            "reason": "not an object",
+            "position": "page 1, record 2",
+            "record": "[0]",
+            "complete": True,
+        }
+    ]
+
+
+def test_a_retry_after_the_source_was_corrected_reads_it_again(
+    make_upload_pipeline: Callable[..., Rehearsal],
+) -> None:
+    run = make_upload_pipeline()
+    upload(run, '{"id": 1}\n[0]\n')
+    contract_failure(run.attempt())
+    upload(run, '{"id": 1}\n{"id": 2}\n')
+    assert isinstance(run.attempt(), Succeeded)
+    assert read_rows(run) == [{"id": 1}, {"id": 2}]
+    assert read_kept(run, "rejected") == [], "the records of the abandoned job are removed"
+
+
+def test_a_transform_skips_records_which_are_counted_and_kept_and_end_no_run(
+    make_upload_pipeline: Callable[..., Rehearsal],
+) -> None:
+    run = make_upload_pipeline()
+    upload(run, "".join(f'{{"id": {n}}}\n' for n in range(1, 6)))
+    code = "return [record, record] if record['id'] == 5 else [] if record['id'] % 2 else None"
+    run.spec = replace(run.spec, transform=transform(code))
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.read, outcome.written, outcome.rejected, outcome.skipped) == (6, 2, 0, 4)
+    assert read_rows(run) == [{"id": 5}, {"id": 5}]
+    kept = read_kept(run, "skipped")
+    assert [(item["position"], item["record"]) for item in kept] == [
+        (f"page 1, record {n}", f'{{"id": {n}}}') for n in range(1, 5)
+    ]
+    assert {item["reason"] for item in kept} == {"the transform returned nothing"}
+
+
+def test_the_first_thousand_left_out_records_are_kept_over_attempts_exactly_once(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    source = {"rows": 3000, "answer": "zero_division", "after": 800, "while_exists": "flag"}
+    run = make_rehearsal(source, write_mode="append")
+    run.spec = replace(run.spec, transform=transform("return record if record['id'] > 2990 else None"))
+    assert isinstance(run.attempt(), Failed)
+    run.failure_flag.unlink()
+    assert isinstance(run.attempt_with_kill("checkpoint done 1"), Failed)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.read, outcome.written, outcome.skipped) == (3000, 10, 2990)
+    kept = [orjson.loads(item["record"])["id"] for item in read_kept(run, "skipped")]
+    assert kept == list(range(1, 1001))
+
+
+def test_a_kept_record_is_exact_or_says_that_it_is_not_complete(
+    make_upload_pipeline: Callable[..., Rehearsal],
+) -> None:
+    run = make_upload_pipeline()
+    exact = '[9007199254740993, "' + "x" * 50_000 + '"]'
+    upload(run, f'{exact}\n["{"y" * 100_000}"]\n{{"id": 1}}\n')
+    set_rules(run, max_rejected_share=0.9)
+    assert isinstance(run.attempt(), Succeeded)
+    first, second = read_kept(run, "rejected")
+    assert (first["record"], first["complete"]) == (exact, True)
+    assert (len(second["record"]), second["complete"]) == (64 << 10, False)

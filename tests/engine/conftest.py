@@ -212,6 +212,7 @@ def make_rehearsal(
             state_dsn=state_dsn,
             data=StorageRoot(f"file://{folder}", "org/x/pipeline/y"),
             files=StorageRoot(f"file://{folder}", "org/x/files"),
+            left_out=StorageRoot(f"file://{folder}", "org/x/run/z"),
             log_level="debug",
         )
         return Rehearsal(spec, supervisor, folder)

@@ -99,6 +99,9 @@ class LedgerDestination(Destination):
         output = OutputFile("published.jsonl", key, size, rows, "application/x-ndjson")
         return Publication(rows, (output,))
 
+    def has_rows(self) -> bool:
+        return self.published_file.exists() and self.published_file.stat().st_size > 0
+
     def abandon(self) -> None:
         for file in self.staging.glob("*"):
             file.unlink()

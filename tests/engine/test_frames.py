@@ -124,7 +124,7 @@ def test_scalars_keep_their_value_when_the_column_widens(
     schema, pages = StreamSchema(), []
     for batch in split_rows([{"row": i, "x": v} for i, v in enumerate(values)], cuts):
         pages.append(schema.decode(batch))
-    rejected = {sample for page in pages for sample in page.rejected}
+    rejected = [item for page in pages for item in page.rejected]
     values_by_row = {
         row["row"]: row["x"] for page in pages for row in schema.conform(page.frame).to_dicts()
     }
@@ -211,7 +211,7 @@ def test_an_invalid_row_is_rejected_with_a_reason() -> None:
         "a value of type object has no column type",
         "a field's name cannot be a column name",
     ]
-    assert all(len(item.sample) < 500 for item in page.rejected)
+    assert [item.index for item in page.rejected] == sorted(item.index for item in page.rejected)
 
 
 def test_only_rows_that_would_add_too_many_columns_are_rejected() -> None:

@@ -239,7 +239,7 @@ def test_a_run_writes_transformed_records_and_logs_their_number(
     )
     outcome = set_transform(run, code, tmp_path).attempt()
     assert isinstance(outcome, Succeeded), outcome
-    assert (outcome.read, outcome.written) == (500, 500)
+    assert (outcome.read, outcome.written, outcome.skipped) == (1000, 500, 500)
     assert sorted(row["n"] for row in published_rows(run)) == list(range(1, 1000, 2))
     assert {event.total for event in run.progress} == {None}, (
         "the total of the source would count untransformed records"

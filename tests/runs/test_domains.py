@@ -25,7 +25,7 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World
 
 RUN_TEXT = "text-of-the-run"
-ROUTES = ("", "/logs", "/events", "/outputs", "/outputs/rows.parquet")
+ROUTES = ("", "/logs", "/rejected", "/events", "/outputs", "/outputs/rows.parquet")
 
 
 @dataclass

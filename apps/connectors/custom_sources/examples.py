@@ -60,6 +60,7 @@ PREVIEW_ANSWER = {
     "ok": True,
     "records": [{"id": 1}],
     "rejected": 0,
+    "skipped": 0,
     "columns": [{"name": "id", "type": "integer", "nullable": True}],
     "ms": 310.5,
     "requests": [

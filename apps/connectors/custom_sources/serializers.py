@@ -219,6 +219,9 @@ class TryAnswer(serializers.Serializer[Any]):
     rejected = serializers.IntegerField(
         help_text="Number of records that are left out because a run would reject them, such as empty ones."
     )
+    skipped = serializers.IntegerField(
+        help_text="Number of records that are left out by choice, such as those for which a transform returns nothing."
+    )
     columns = TryColumn(many=True)
     ms = serializers.FloatField()
     requests = TryCall(many=True)

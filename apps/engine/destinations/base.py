@@ -44,7 +44,7 @@ class Publication:
 class Destination(ABC):
     """One kind of destination, bound to one job.
 
-    The order of calls is `open(committed)`, then `stage` many times, then `publish(committed)`. The engine
+    The order of calls is `open(committed)`, then `stage` many times, then `publish(committed)`. `has_rows` may be called before `publish`. The engine
     commits its cursor and the batch's id together after each `stage` returns. A batch whose id was never
     committed must never be published.
     """
@@ -86,6 +86,10 @@ class Destination(ABC):
         Idempotent by `job_id`: a second call, also after a crash in the first, changes nothing and returns the
         same publication.
         """
+
+    @abstractmethod
+    def has_rows(self) -> bool:
+        """Whether the table has rows that a replacement would remove. Reads at most one of them."""
 
     @abstractmethod
     def abandon(self) -> None:

@@ -6,7 +6,6 @@ the frame or rejected.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -22,20 +21,18 @@ from apps.engine.frames.values import TypedSeries, Unrepresentable, series_of, t
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600
 MAX_NAME_BYTES = 1024
+NOT_AN_OBJECT = "not an object"
 
 Record = Mapping[str, object]
-
-_short_repr = reprlib.Repr()
-_short_repr.maxdict, _short_repr.maxlevel = 8, 3
-_short_repr.maxstring = _short_repr.maxother = 60
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that cannot become a row of the frame: the reason, and the beginning of its text."""
+    """A record that cannot become a row of the frame: the reason, the record, and its index among the rows."""
 
     reason: str
-    sample: str
+    record: object
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class StreamSchema:
     def decode(self, rows: Sequence[Any]) -> DecodedPage:
         """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values."""
         records, rejected = _unwrap_records(rows)
-        columns = self._typed_columns(records, rejected)
+        columns = self._typed_columns(rows, records, rejected)
         return DecodedPage(self._conformed_frame(columns), rejected)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -93,13 +90,18 @@ class StreamSchema:
         return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
 
     def _typed_columns(
-        self, records: list[Record], rejected: list[RejectedRecord]
+        self, rows: Sequence[Any], records: list[Record], rejected: list[RejectedRecord]
     ) -> list[TypedSeries]:
         """Return one series per column. Records that do not fit are added to `rejected`."""
         try:
             return self._infer_columns(records)
         except (Unrepresentable, UnicodeError):
-            accepted_records = self._reject_unfit_records(records, rejected)
+            without_record = {item.index for item in rejected}
+            indexes = (index for index in range(len(rows)) if index not in without_record)
+            accepted_records = self._reject_unfit_records(
+                zip(indexes, records, strict=True), rejected
+            )
+            rejected.sort(key=lambda item: item.index)
             return self._infer_columns(accepted_records)
 
     def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
@@ -113,13 +115,13 @@ class StreamSchema:
         return [series_of(name, [record.get(name) for record in records]) for name in names]
 
     def _reject_unfit_records(
-        self, records: Iterable[Record], rejected: list[RejectedRecord]
+        self, numbered_records: Iterable[tuple[int, Record]], rejected: list[RejectedRecord]
     ) -> list[Record]:
         accepted_records, names = [], set(self.columns)
-        for record in records:
+        for index, record in numbered_records:
             reason = _too_many_columns_reason(names, record) or _unfit_reason(record)
             if reason:
-                rejected.append(RejectedRecord(reason, _short_repr.repr(record)))
+                rejected.append(RejectedRecord(reason, record, index))
                 continue
             names.update(record)
             accepted_records.append(record)
@@ -149,13 +151,13 @@ def _unwrap_records(rows: Sequence[Any]) -> tuple[list[Record], list[RejectedRec
         return list(rows), []
     records: list[Record] = []
     rejected: list[RejectedRecord] = []
-    for row in rows:
+    for index, row in enumerate(rows):
         record = row if isinstance(row, Mapping) else getattr(row, "data", row)
         if isinstance(record, Mapping) and record:
             records.append(record)
             continue
-        reason = "the record has no fields" if isinstance(record, Mapping) else "not an object"
-        rejected.append(RejectedRecord(reason, _short_repr.repr(record)))
+        reason = "the record has no fields" if isinstance(record, Mapping) else NOT_AN_OBJECT
+        rejected.append(RejectedRecord(reason, record, index))
     return records, rejected
 
 

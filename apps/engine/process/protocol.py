@@ -64,7 +64,7 @@ _TYPE_NAMES: dict[type, str] = {
 
 Shape = Mapping[str, tuple[type, ...]]
 _INT, _STR, _MAP = (int,), (str,), (dict,)
-_COUNTS: Shape = {"read": _INT, "written": _INT, "rejected": _INT, "bytes": _INT}
+_COUNTS: Shape = {"read": _INT, "written": _INT, "rejected": _INT, "skipped": _INT, "bytes": _INT}
 _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "started": (Started, {"pid": _INT}),
     "progress": (Progress, {**_COUNTS, "iterations": _INT, "total": (int, NoneType)}),

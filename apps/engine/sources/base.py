@@ -12,6 +12,7 @@ from bizon.source.source import AbstractSource
 from pydantic import BaseModel, ConfigDict
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
+from apps.engine.frames.left_out import LeftOutRecords
 
 
 class FrameIteration(SourceIteration):
@@ -19,12 +20,15 @@ class FrameIteration(SourceIteration):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     frame: pl.DataFrame
+    left_out: LeftOutRecords | None = None  # records of the page that are not in the frame
 
 
 class RowsIteration(SourceIteration):
     """A page as plain JSON-able dicts, without a `SourceRecord` per row. `records` stays empty."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
     rows: list[dict[str, Any]]
+    left_out: LeftOutRecords | None = None  # records of the page that are not in the rows
 
 
 class StreamSource(AbstractSource):

@@ -7,13 +7,15 @@ of a batch have the same schema. When the schema changes, the current batch is c
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from apps.engine.frames.decoding import RejectedRecord, StreamSchema
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.left_out import LeftOutRecords, page_position
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
 MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
@@ -33,7 +35,7 @@ class GatheredBatch:
     first: int
     last: int
     frame: pl.DataFrame
-    rejected: list[RejectedRecord]
+    left_out: LeftOutRecords
     pagination: Mapping[str, Any]  # token of the page that follows
     next_state: Mapping[str, Any] | None
 
@@ -60,15 +62,30 @@ class _UntypedPages(_PageRange):
 
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
+    left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
+    page_starts: list[int] = field(
+        default_factory=list
+    )  # the index in `rows` of each page's first row
+    pages: list[QueuedPage] = field(default_factory=list)
     fullness: float = 0.0
 
     def add(self, page: QueuedPage) -> None:
         self.extend_to(page.iteration, page.iteration, page.next_token, page.next_state)
         self.fullness += _fullness(page)
+        if page.left_out is not None:
+            self.left_out.extend(page.left_out)
         if page.frame is None:
+            self.page_starts.append(len(self.rows))
+            self.pages.append(page)
             self.rows.extend(page.rows)
         elif page.frame.width:
             self.frames.append(page.frame)
+
+    def position_of(self, index: int) -> str:
+        """Return the position of a row of `rows`."""
+        number = bisect_right(self.page_starts, index) - 1
+        page, record = self.pages[number], index - self.page_starts[number]
+        return page_position(page.iteration, record, is_transformed=page.is_transformed)
 
     def accepts(self, page: QueuedPage) -> bool:
         """Whether the page can be added. Frames are not mixed with rows, or with frames of another schema."""
@@ -82,19 +99,17 @@ class _TypedPages(_PageRange):
     """The pages since the last checkpoint that were converted to typed frames."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
-    rejected: list[RejectedRecord] = field(default_factory=list)
+    left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
     fullness: float = 0.0  # a checkpoint is due at 1
     started_at: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
         return not frame.width or not self.frames or self.frames[0].schema == frame.schema
 
-    def add(
-        self, untyped: _UntypedPages, frame: pl.DataFrame, rejected: list[RejectedRecord]
-    ) -> None:
+    def add(self, untyped: _UntypedPages, frame: pl.DataFrame) -> None:
         assert untyped.first is not None  # noqa: S101 - the caller passes at least one page
         self.extend_to(untyped.first, untyped.last, untyped.pagination, untyped.next_state)
-        self.rejected.extend(rejected)
+        self.left_out.extend(untyped.left_out)
         self.fullness += untyped.fullness
         if frame.width:
             self.frames.append(frame)
@@ -137,10 +152,10 @@ class BatchBuilder:
         untyped, self._untyped = self._untyped, _UntypedPages()
         if untyped.first is None:
             return
-        frame, rejected = self._convert_rows(untyped)
+        frame = self._convert_rows(untyped)
         if not self._batch.accepts(frame):
             yield from self._release_batch()
-        self._batch.add(untyped, frame, rejected)
+        self._batch.add(untyped, frame)
 
     def _release_batch(self) -> Iterator[GatheredBatch]:
         batch, self._batch = self._batch, _TypedPages()
@@ -150,18 +165,21 @@ class BatchBuilder:
             first=batch.first,
             last=batch.last,
             frame=pl.concat(batch.frames) if batch.frames else pl.DataFrame(),
-            rejected=batch.rejected,
+            left_out=batch.left_out,
             pagination=batch.pagination,
             next_state=batch.next_state,
         )
 
-    def _convert_rows(self, untyped: _UntypedPages) -> tuple[pl.DataFrame, list[RejectedRecord]]:
+    def _convert_rows(self, untyped: _UntypedPages) -> pl.DataFrame:
         if untyped.rows:
             decoded = self._schema.decode(untyped.rows)
-            return decoded.frame, decoded.rejected
+            for item in decoded.rejected:
+                position = untyped.position_of(item.index)
+                untyped.left_out.add("rejected", item.record, reason=item.reason, position=position)
+            return decoded.frame
         if not untyped.frames:
-            return pl.DataFrame(), []
-        return self._schema.conform(pl.concat(untyped.frames)), []
+            return pl.DataFrame()
+        return self._schema.conform(pl.concat(untyped.frames))
 
 
 def _fullness(page: QueuedPage) -> float:

@@ -63,7 +63,9 @@ class Job:
     batches: tuple[Batch, ...] = ()
     written: int = 0
     rejected: int = 0
+    skipped: int = 0
     bytes: int = 0
+    is_finished: bool = False  # an earlier attempt of this run has published it
     abandoned_reason: str = ""  # why the unfinished job before this new one is not continued
 
 
@@ -74,6 +76,7 @@ class Checkpoint:
     batch: Batch
     staged: bool  # False for a batch without rows, which has nothing to publish
     rejected: int
+    skipped: int
     bytes: int
     pagination: Mapping[str, Any]  # token of the page after the batch; empty after the last page
     columns: SchemaJson | None  # set if they changed since the last checkpoint
@@ -180,7 +183,8 @@ class StateBackend:
                 else None
             )
             if finished_job is not None:
-                return replace(self._load_job(finished_job.id, resumed=True), exhausted=True)
+                finished = self._load_job(finished_job.id, resumed=True)
+                return replace(finished, exhausted=True, is_finished=True)
             from_start = reset_requested or (unfinished_job is not None and unfinished_job.is_reset)
             if unfinished_job is not None:
                 self._execute(statements.CANCEL_JOB, job=unfinished_job.id)
@@ -204,15 +208,16 @@ class StateBackend:
             return "it belongs to an earlier run, and the source may have changed since then"
         return ""
 
-    def restart(self, job: Job) -> Job:
-        """Cancel an unfinished job whose position no longer exists in the source, and create a new job."""
+    def restart(self, job: Job, *, reason: str = "") -> Job:
+        """Cancel an unfinished job that cannot be continued, and create a new job."""
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             self._execute(statements.CANCEL_JOB, job=job.id)
-            return self._load_job(
+            new_job = self._load_job(
                 self._create_job(from_start=unfinished_job is not None and unfinished_job.is_reset),
                 resumed=False,
             )
+            return replace(new_job, abandoned_reason=reason)
 
     def _create_job(self, *, from_start: bool) -> str:
         is_incremental = self._own_identity.sync_mode == "incremental"
@@ -251,6 +256,7 @@ class StateBackend:
             batches=tuple(Batch(b.id, b.first, b.last, b.rows) for b in batches if b.staged),
             written=sum(b.rows for b in batches),
             rejected=sum(b.rejected for b in batches),
+            skipped=sum(b.skipped for b in batches),
             bytes=sum(b.bytes for b in batches),
         )
 
@@ -286,6 +292,7 @@ class StateBackend:
                 last=batch.last,
                 rows=batch.rows,
                 rejected=checkpoint.rejected,
+                skipped=checkpoint.skipped,
                 bytes=checkpoint.bytes,
                 staged=checkpoint.staged,
                 columns=_to_json(checkpoint.columns),

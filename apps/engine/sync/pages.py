@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ import polars as pl
 from bizon.source.models import SourceIncrementalState, SourceIteration
 
 from apps.engine.failures import SourceError
+from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.transforms import Transform
@@ -45,6 +46,8 @@ class QueuedPage:
     next_token: Mapping[str, Any]
     next_state: Mapping[str, Any] | None
     size: int  # bytes, estimated
+    left_out: LeftOutRecords | None = None
+    is_transformed: bool = False
 
     @property
     def count(self) -> int:
@@ -191,7 +194,8 @@ class PageReader:
         page = _queued_page(result, self._iteration)
         if self._transform is None or not isinstance(result, SourceIteration):
             return page
-        return _queued_page(self._transform.apply(result), self._iteration)
+        transformed = self._transform.apply(result, self._iteration)
+        return replace(_queued_page(transformed, self._iteration), is_transformed=True)
 
     def _fetch(self, pagination: dict[str, Any]) -> object:
         if self._since is None:
@@ -217,6 +221,7 @@ def _queued_page(result: object, iteration: int) -> QueuedPage:
         next_token=_stored_token(result.next_pagination, "next_pagination") or {},
         next_state=_stored_state(result.next_state),
         size=int(frame.estimated_size()) if frame is not None else _estimated_size(rows),
+        left_out=getattr(result, "left_out", None),
     )
 
 

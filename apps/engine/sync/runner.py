@@ -33,9 +33,11 @@ from apps.engine.process.progress import progress
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
 from apps.engine.sources.base import StreamSource
+from apps.engine.sync import publishing_rules
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.checkpoints import Job, StateBackend, StreamLease
 from apps.engine.sync.identity import identity_of
+from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
 from apps.engine.sync.writer import SideTracker, Writer
@@ -98,6 +100,12 @@ class Runner:
         backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), StreamLease(spec.lease, spec.run_id, spec.attempt))
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
+        if (
+            job.exhausted
+            and not job.is_finished
+            and publishing_rules.would_fail_again(spec.rules, job)
+        ):
+            job = backend.restart(job, reason="its result may not be published")
         try:
             return self._sync(source, backend, job)
         except PositionGone as error:
@@ -131,16 +139,33 @@ class Runner:
             ):
                 destination.open(job.batches)
         _log_start(spec, job)
-        writer = Writer(destination, backend, job, self._side_tracker)
+        left_out_files = LeftOutFiles(spec.left_out, job)
+        left_out_files.roll_back()
+        writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
             try:
                 self._transfer(source, writer, job)
             except PositionGone:
                 destination.close()  # The new job opens the destination again.
                 raise
+        self._report_progress(writer, ignore_interval=True)
+        if not job.is_finished:
+            self._require_publishable(destination, writer, left_out_files)
+        left_out_files.close()
         self._publish(destination, backend, job, writer)
         totals = writer.totals
-        return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes)
+        return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes, totals.skipped)
+
+    def _require_publishable(
+        self, destination: Destination, writer: Writer, left_out_files: LeftOutFiles
+    ) -> None:
+        """Raise ContractError if the result may not be published."""
+        rules, totals = self._spec.rules, writer.totals
+        publishing_rules.require_few_rejected(
+            rules, rejected=totals.rejected, read=totals.read, first=left_out_files.first_rejected
+        )
+        with self._side_tracker.using("destination"):
+            publishing_rules.require_rows(rules, destination, written=totals.written)
 
     # The destination, and the staging of cancelled jobs in it
 
@@ -248,13 +273,13 @@ class Runner:
                 bytes=totals.bytes,
                 iterations=totals.iterations,
                 total=writer.expected_rows,
+                skipped=totals.skipped,
             )
         )
 
     def _publish(
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> None:
-        self._report_progress(writer, ignore_interval=True)
         backend.check_lease()
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):

@@ -129,6 +129,8 @@ create table if not exists engine.engine_batch (
     unique (job_id, first),
     check (first <= last and rows >= 0 and rejected >= 0 and bytes >= 0)
 );
+alter table engine.engine_batch add column if not exists
+    skipped bigint not null default 0 check (skipped >= 0);
 """
 
 _GRANTS = """
@@ -184,6 +186,7 @@ class StreamState:
     batches: int
     written: int
     rejected: int
+    skipped: int
     bytes: int
 
 
@@ -193,12 +196,14 @@ select j.id as job_id, e.run_id, j.source_name as source, j.stream_name as strea
        (select c.pagination from destination_cursors c
          where c.job_id = j.id and c.success order by c.to_source_iteration desc limit 1)
          as next_pagination,
-       m.batches, m.written::bigint as written, m.rejected::bigint as rejected, m.bytes::bigint as bytes
+       m.batches, m.written::bigint as written, m.rejected::bigint as rejected,
+       m.skipped::bigint as skipped, m.bytes::bigint as bytes
 from stream_jobs j
 left join engine_job e on e.job_id = j.id
 cross join lateral (
     select count(*) as batches, coalesce(sum(rows), 0) as written,
-           coalesce(sum(b.rejected), 0) as rejected, coalesce(sum(b.bytes), 0) as bytes
+           coalesce(sum(b.rejected), 0) as rejected, coalesce(sum(b.skipped), 0) as skipped,
+           coalesce(sum(b.bytes), 0) as bytes
     from engine_batch b where b.job_id = j.id
 ) m
 where j.name = %s

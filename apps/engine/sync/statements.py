@@ -109,7 +109,7 @@ where j.id = %(job)s
 """
 
 JOB_BATCHES = """
-select id, first, last, rows, rejected, bytes, staged from engine_batch
+select id, first, last, rows, rejected, skipped, bytes, staged from engine_batch
 where job_id = %(job)s order by first
 """
 
@@ -119,8 +119,8 @@ COMMIT_BATCH = """
 with mine as (
     select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update
 ), batch as (
-    insert into engine_batch (id, job_id, first, last, rows, rejected, bytes, staged)
-    select %(id)s, %(job)s, %(first)s, %(last)s, %(rows)s, %(rejected)s, %(bytes)s, %(staged)s
+    insert into engine_batch (id, job_id, first, last, rows, rejected, skipped, bytes, staged)
+    select %(id)s, %(job)s, %(first)s, %(last)s, %(rows)s, %(rejected)s, %(skipped)s, %(bytes)s, %(staged)s
     from mine
 ), job as (
     update engine_job

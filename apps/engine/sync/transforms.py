@@ -12,6 +12,8 @@ from loguru import logger
 
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
+from apps.engine.frames.decoding import NOT_AN_OBJECT
+from apps.engine.frames.left_out import LeftOutRecords, page_position
 from apps.engine.frames.values import Unrepresentable, exact_text
 from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, Limits
@@ -22,6 +24,7 @@ from apps.engine.sources.connector import rows_page
 from apps.engine.sources.custom.source import LOGURU_LEVELS
 
 SLICE_ROWS = 2_000  # records sent at once
+SKIPPED = "the transform returned nothing"
 
 Row = dict[str, Any]
 
@@ -33,8 +36,7 @@ class TransformFailed(ContractError):
 class Transform:
     """Runs the code in one sandbox from creation to `close`. The sandbox ends with the thread that creates it.
 
-    A page without records is not changed. A record that is not an object is not sent to the code, because the
-    schema of the stream rejects it later. NaN and infinities become None, because JSON cannot represent them.
+    A page without records is not changed. A record that is not an object is rejected and not sent to the code. NaN and infinities become None, because JSON cannot represent them.
     """
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
@@ -52,17 +54,31 @@ class Transform:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def apply(self, page: SourceIteration) -> SourceIteration:
-        """Return the page with transformed records. Raises EngineError."""
+    def apply(self, page: SourceIteration, iteration: int = 0) -> SourceIteration:
+        """Return the page with transformed records. Raises EngineError.
+
+        A record for which the code returns nothing is skipped.
+        """
+        left_out = getattr(page, "left_out", None) or LeftOutRecords()
         transformed: list[Any] = []
+        first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
-            records = [row for row in rows if isinstance(row, Mapping)]
-            transformed += [row for row in rows if not isinstance(row, Mapping)]
+            indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]
+            records = [rows[index] for index in indexes]
+            for index, row in enumerate(rows):
+                if not isinstance(row, Mapping):
+                    position = page_position(iteration, first + index)
+                    left_out.add("rejected", row, reason=NOT_AN_OBJECT, position=position)
             types = type_tags.tags_of_rows(records) if types is None else types
-            transformed += self._transform_records(records, types)
+            returned, skipped = self._transform_records(records, types)
+            transformed += returned
+            for number in skipped:
+                position = page_position(iteration, first + indexes[number])
+                left_out.add("skipped", records[number], reason=SKIPPED, position=position)
+            first += len(rows)
         if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
             return page  # The frame still has the columns of an empty stream.
-        return rows_page(transformed, page.next_pagination, page.next_state)
+        return rows_page(transformed, page.next_pagination, page.next_state, left_out)
 
     def conclude(self) -> None:
         """End the sandbox and log the totals. Call this after the last page. Raises EngineError if a limit was exceeded."""
@@ -79,9 +95,10 @@ class Transform:
 
     def _transform_records(
         self, records: Sequence[Mapping[str, Any]], types: Mapping[str, str]
-    ) -> Any:
+    ) -> tuple[list[Any], list[int]]:
+        """Return the transformed records, and the indexes of the records for which there are none."""
         if not records:
-            return []
+            return [], []
         try:
             answer = self._sandbox.call("transform", rows=_encode_records(records), types=types)
         except EngineError as error:
@@ -92,7 +109,16 @@ class Transform:
             )
         self.received += len(records)
         self.returned += len(answer.rows)
-        return answer.rows
+        return answer.rows, _checked_indexes(answer.values.get("skipped"), len(records))
+
+
+def _checked_indexes(value: Any, count: int) -> list[int]:
+    """Return the indexes of skipped records that the sandbox has sent, in order. Raises BrokenOutput."""
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise BrokenOutput("The transform did not say which records it skips.")
+    if value and not (value[0] >= 0 and value[-1] < count and value == sorted(set(value))):
+        raise BrokenOutput("The transform skips records that it did not receive.")
+    return value
 
 
 def _log(level: str, message: str) -> None:

@@ -15,6 +15,7 @@ from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import BatchBuilder, GatheredBatch
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
+from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import QueuedPage
 
 MAX_LOGGED_REJECTS = 5  # rejected records that are logged per batch
@@ -41,27 +42,34 @@ class Totals:
 
     written: int
     rejected: int
+    skipped: int
     bytes: int
     iterations: int
 
     @property
     def read(self) -> int:
-        """The number of rows that were written or rejected."""
-        return self.written + self.rejected
+        """The number of records that were written, rejected or skipped."""
+        return self.written + self.rejected + self.skipped
 
 
 class Writer:
     """Writes the pages of a run to its destination, on the main thread."""
 
     def __init__(
-        self, destination: Destination, backend: StateBackend, job: Job, side_tracker: SideTracker
+        self,
+        destination: Destination,
+        backend: StateBackend,
+        job: Job,
+        left_out_files: LeftOutFiles,
+        side_tracker: SideTracker,
     ) -> None:
         self.committed: list[Batch] = list(job.batches)
-        self.totals = Totals(job.written, job.rejected, job.bytes, job.next_iteration)
+        self.totals = Totals(job.written, job.rejected, job.skipped, job.bytes, job.next_iteration)
         self.expected_rows: int | None = job.total  # rows in the source, if known
         self._destination = destination
         self._backend = backend
         self._job = job
+        self._left_out_files = left_out_files
         self._side_tracker = side_tracker
         columns = job.columns
         self._known_columns = columns
@@ -94,12 +102,14 @@ class Writer:
         staged = self._stage(gathered, batch)
         size = int(gathered.frame.estimated_size()) if staged else 0
         with self._side_tracker.using("state"):
+            self._left_out_files.store(gathered.first, gathered.left_out)
             self._backend.commit(
                 self._job,
                 Checkpoint(
                     batch=batch,
                     staged=staged,
-                    rejected=len(gathered.rejected),
+                    rejected=gathered.left_out.count("rejected"),
+                    skipped=gathered.left_out.count("skipped"),
                     bytes=size,
                     pagination=gathered.pagination,
                     columns=self._changed_columns(),
@@ -133,17 +143,19 @@ class Writer:
         if staged:
             self.committed.append(batch)
         self.totals.written += batch.rows
-        self.totals.rejected += len(gathered.rejected)
+        rejected_count = gathered.left_out.count("rejected")
+        self.totals.rejected += rejected_count
+        self.totals.skipped += gathered.left_out.count("skipped")
         self.totals.bytes += size
         self.totals.iterations = gathered.last + 1
         logger.debug(
             "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
         )
         self._log_progress()
-        for rejected in gathered.rejected[:MAX_LOGGED_REJECTS]:
-            logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.sample)
-        if len(gathered.rejected) > MAX_LOGGED_REJECTS:
-            logger.warning("{} records of this batch were rejected", len(gathered.rejected))
+        for rejected in gathered.left_out.kept("rejected")[:MAX_LOGGED_REJECTS]:
+            logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.position)
+        if rejected_count > MAX_LOGGED_REJECTS:
+            logger.warning("{:,} records of this batch were rejected", rejected_count)
 
     def _log_progress(self) -> None:
         now = time.monotonic()

@@ -1,7 +1,8 @@
 """The definition of a pipeline: the document in a request, and the stored document in a version.
 
 `{"source": {connector_id | kind + config, version},
-  "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, transforms: [{kind: "python", code}]}],
+  "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, allow_empty, max_rejected_share,
+               transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config}}`. There is exactly one stream for now. The settings are those of a
 saved connector, or they are inline. Secrets of inline settings are stored separately, by paths like
 `source.config.password`.

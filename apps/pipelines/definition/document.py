@@ -35,7 +35,10 @@ class TransformDocument(TypedDict):
 
 
 class StreamDocument(TypedDict):
-    """The stream to read from the source, and how to write its records."""
+    """The stream to read from the source, and how to write its records.
+
+    The limits are stored only if they differ from their default values, False and 0.
+    """
 
     stream: str
     table: str
@@ -44,6 +47,8 @@ class StreamDocument(TypedDict):
     primary_key: list[str]
     write_mode: WriteMode
     transforms: list[TransformDocument]
+    allow_empty: NotRequired[bool]  # whether a result without rows may replace existing rows
+    max_rejected_share: NotRequired[float]  # of the records read, from 0 to 1
 
 
 class Document(TypedDict):

@@ -73,6 +73,21 @@ _STREAM_PROPERTIES: Schema = {
     "write_mode": {"type": "string", "enum": list(WRITE_MODES)},
     "transforms": TRANSFORMS,
 }
+# A response has a limit only if it differs from its default.
+_STREAM_LIMITS: Schema = {
+    "allow_empty": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether a run that has read nothing may replace existing rows. Otherwise it fails.",
+    },
+    "max_rejected_share": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0,
+        "description": "Largest share of rejected records among the records read. With more, a run fails.",
+    },
+}
 STREAM_DESCRIPTION = (
     "The stream to read, and how to write its records. A pipeline has one stream for now."
 )
@@ -126,7 +141,7 @@ def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> 
         "type": "array",
         "minItems": 1,
         "maxItems": 1,
-        "items": _object(_STREAM_PROPERTIES, required),
+        "items": _object({**_STREAM_PROPERTIES, **_STREAM_LIMITS}, required),
         "description": description,
     }
 

@@ -60,6 +60,7 @@ class StreamBuilder:
             "primary_key": self._parse_primary_key(values.get("primary_key")),
             "write_mode": self._parse_choice(values, "write_mode", WRITE_MODES, None),
             "transforms": transforms,
+            **self._parse_limits(values),
         }
 
     def _find_single_stream(self, streams: Any) -> RequestDocument | None:
@@ -140,6 +141,18 @@ class StreamBuilder:
                 "primary_key", "Each field must be listed once, and none may be empty.", "invalid"
             )
         return [name for name in columns if name]
+
+    def _parse_limits(self, values: RequestDocument) -> dict[str, bool | float]:
+        """Return the limits that differ from their defaults."""
+        allow_empty, share = values.get("allow_empty"), values.get("max_rejected_share")
+        if not isinstance(allow_empty, bool | None):
+            self.add_error("allow_empty", "Must be true or false.", "type")
+        is_number = isinstance(share, int | float | None) and not isinstance(share, bool)
+        if not is_number or not 0 <= (share or 0) <= 1:  # type: ignore[operator]
+            message = "Must be a share from 0 to 1, such as 0.01 for one percent."
+            self.add_error("max_rejected_share", message, "invalid")
+        limits = {"allow_empty": allow_empty, "max_rejected_share": share}
+        return {name: value for name, value in limits.items() if value}  # type: ignore[misc]
 
     def _parse_table(self, value: Any) -> str | None:
         if value in (None, ""):

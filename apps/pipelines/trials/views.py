@@ -32,6 +32,7 @@ PREVIEW_EXAMPLE = {
     "ok": True,
     "records": [{"id": 1, "carrier": "UA"}],
     "rejected": 0,
+    "skipped": 0,
     "columns": [
         {"name": "id", "type": "integer", "nullable": True},
         {"name": "carrier", "type": "string", "nullable": True},

@@ -69,6 +69,7 @@ class AttemptRows:
             "read": latest.read,
             "written": latest.written,
             "rejected": latest.rejected,
+            "skipped": latest.skipped,
             "bytes": latest.bytes,
             "iterations": latest.iterations,
             "total": latest.total,
@@ -136,6 +137,7 @@ class ProgressColumns(TypedDict):
     records_read: int
     records_written: int
     records_rejected: int
+    records_skipped: int
     bytes: int
     iterations: int
     records_total: int | F
@@ -147,6 +149,7 @@ def progress_columns(latest: Progress) -> ProgressColumns:
         "records_read": latest.read,
         "records_written": latest.written,
         "records_rejected": latest.rejected,
+        "records_skipped": latest.skipped,
         "bytes": latest.bytes,
         "iterations": latest.iterations,
         "records_total": latest.total if latest.total is not None else F("records_total"),

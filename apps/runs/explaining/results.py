@@ -35,7 +35,7 @@ def _success_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Eviden
     progress = run["progress"]
     text = (
         f"The last run succeeded at {facts.time_text(run['finished_at'])}. It read {progress['read']:,} records, wrote"
-        f" {progress['written']:,} and rejected {progress['rejected']:,}."
+        f" {progress['written']:,}, rejected {progress['rejected']:,} and skipped {progress['skipped']:,}."
     )
     yield Evidence(text, run_path(run))
     if progress["read"] == 0:

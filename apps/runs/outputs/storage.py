@@ -13,11 +13,14 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 
-from apps.connectors.storage import data_root, files_root
+from apps.connectors.storage import data_root, files_root, left_out_root
 
 __all__ = [
     "data_root",
     "files_root",
+    "left_out_folder",
+    "left_out_root",
+    "list_folder",
     "log_key",
     "read",
     "remove",
@@ -40,6 +43,11 @@ def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
     Each attempt has its own keys, so a worker that was frozen cannot overwrite the log of the next attempt.
     """
     return f"{run_folder(org_id, run_id)}/log/{attempt:04d}-{first_line:012d}.jsonl"
+
+
+def left_out_folder(org_id: UUID, run_id: UUID) -> str:
+    """Return the folder in which the engine keeps the rejected and skipped records of a run."""
+    return f"{run_folder(org_id, run_id)}/left-out"
 
 
 def run_folder(org_id: UUID, run_id: UUID) -> str:
@@ -71,6 +79,15 @@ def read(key: str) -> bytes:
     return content
 
 
+def list_folder(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and files in a folder, in order. A missing folder is empty."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []
+    return sorted(folders), sorted(filter(None, files))
+
+
 def remove(folder: str) -> None:
     """Remove everything below the folder, which may not exist any more."""
     if settings.STORAGE_KIND == "local":
@@ -80,7 +97,11 @@ def remove(folder: str) -> None:
 
 
 def remove_log(org_id: UUID, run_id: UUID, *, end_line: int) -> None:
-    """Remove the parts of a run's log that begin before line `end_line`. A new attempt may write later parts."""
+    """Remove the parts of a run's log that begin before line `end_line`, and the records that did not arrive.
+
+    A new attempt may write later parts.
+    """
+    remove(left_out_folder(org_id, run_id))
     folder = f"{run_folder(org_id, run_id)}/log"
     try:
         _, names = default_storage.listdir(folder)

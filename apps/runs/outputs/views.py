@@ -12,9 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
-from apps.runs.outputs import files
+from apps.runs.outputs import files, left_out
 from apps.runs.outputs.files import Download
-from apps.runs.serializers import DownloadQuery, OutputListSerializer
+from apps.runs.outputs.left_out import LeftOutPage
+from apps.runs.serializers import (
+    DownloadQuery,
+    LeftOutQuery,
+    LeftOutSerializer,
+    OutputListSerializer,
+)
 from apps.web.schema import operation
 from apps.web.slow import SlowResponse
 from apps.web.views import query_of
@@ -44,6 +50,50 @@ class OutputListView(OrgView):
         rows = files.list_files(org=self.org, by=self.principal, run_id=pk)
         results = rows.values("name", "bytes", "rows", "media_type", "created_at")
         return Response({"results": list(results)})
+
+
+class LeftOutView(OrgView):
+    @operation(
+        "runs_rejected_list",
+        tag="runs",
+        summary="List the first records that the run rejected or skipped",
+        answer=LeftOutSerializer,
+        errors=(404,),
+        parameters=[LeftOutQuery],
+        example={
+            "kind": "rejected",
+            "count": 2,
+            "kept": 2,
+            "results": [
+                {
+                    "number": 0,
+                    "reason": "the record has no fields",
+                    "position": "page 3, record 17",
+                    "record": "{}",
+                    "complete": True,
+                }
+            ],
+            "next_offset": 1,
+            "note": "",
+        },
+    )
+    def get(self, request: Request, pk: UUID) -> SlowResponse:
+        query = query_of(LeftOutQuery, request)
+        call = left_out.read(org=self.org, by=self.principal, run_id=pk, **query)
+
+        def respond(page: LeftOutPage) -> Response:
+            return Response(
+                {
+                    "kind": query["kind"],
+                    "count": page.count,
+                    "kept": page.kept,
+                    "results": page.records,
+                    "next_offset": page.next_offset,
+                    "note": page.note,
+                }
+            )
+
+        return self.wait_for(call, respond)
 
 
 class AnyMediaTypeRenderer(JSONRenderer):

@@ -53,9 +53,13 @@ def read_unfinished_progress(org_id: UUID, pipeline_id: UUID, run_id: UUID) -> P
         return None
     if stream_state.run_id != str(run_id):
         return None
-    read = stream_state.written + stream_state.rejected
     return Progress(
-        read, stream_state.written, stream_state.rejected, stream_state.bytes, stream_state.batches
+        read=stream_state.written + stream_state.rejected + stream_state.skipped,
+        written=stream_state.written,
+        rejected=stream_state.rejected,
+        bytes=stream_state.bytes,
+        iterations=stream_state.batches,
+        skipped=stream_state.skipped,
     )
 
 
@@ -113,6 +117,7 @@ def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
         "batches": stream_state.batches,
         "written": stream_state.written,
         "rejected": stream_state.rejected,
+        "skipped": stream_state.skipped,
         "updated_at": stream_state.updated_at or stream_state.created_at,
     }
 

@@ -28,6 +28,7 @@ EXAMPLE = {
             "batches": 4,
             "written": 336776,
             "rejected": 0,
+            "skipped": 0,
             "updated_at": "2026-03-01T06:00:06Z",
         }
     ]

@@ -2864,7 +2864,7 @@ export interface paths {
          * @description Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
          *
          *     - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
-         *     - `progress`: run_id, read, written, rejected, bytes, iterations, total, rate (records a second) and
+         *     - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second) and
          *       eta_seconds, at most once a second
          *     - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
          *     - `end`: the status in which the run ended; nothing follows
@@ -2932,6 +2932,26 @@ export interface paths {
          * @description Return the file as an attachment, or a redirect to a short-lived download link of the object store.
          */
         get: operations["runs_outputs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/rejected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the first records that the run rejected or skipped
+         * @description List the first records that the run rejected or skipped.
+         */
+        get: operations["runs_rejected_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4053,6 +4073,30 @@ export interface components {
         };
         /** @enum {string} */
         LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+        LeftOut: {
+            kind: components["schemas"]["LeftOutKindEnum"];
+            /** @description All records of this kind of the run. */
+            count: number;
+            /** @description How many of them are kept, at most 1,000. */
+            kept: number;
+            results: components["schemas"]["LeftOutRecord"][];
+            next_offset: number | null;
+            /** @description A sentence about records or values that are not shown; empty if all are. */
+            note: string;
+        };
+        /** @enum {string} */
+        LeftOutKindEnum: "rejected" | "skipped";
+        LeftOutRecord: {
+            /** @description Number among the kept records of the run, from 0. */
+            number: number;
+            reason: string;
+            /** @description The place of the record in the source. */
+            position: string;
+            /** @description The record as JSON text; null without the permission pipelines.edit. */
+            record: string | null;
+            /** @description Whether the text is the whole record. Only the beginning of a very large record is kept. */
+            complete: boolean;
+        };
         /** @enum {string} */
         LevelEnum: "debug" | "info" | "warning" | "error";
         Link: {
@@ -4581,6 +4625,16 @@ export interface components {
                         /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
                 }[];
                 destination?: {
                     /**
@@ -4694,6 +4748,16 @@ export interface components {
                         /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
                 }[];
                 destination: {
                     /**
@@ -4800,6 +4864,16 @@ export interface components {
                         /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
                 }[];
                 destination: {
                     /**
@@ -4856,6 +4930,8 @@ export interface components {
             }[];
             /** @description Number of records that are left out because a run would reject them, such as empty ones. */
             rejected: number;
+            /** @description Number of records that are left out by choice, such as those for which a transform returns nothing. */
+            skipped: number;
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
             ms: number;
@@ -4908,6 +4984,16 @@ export interface components {
                         /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
                 }[];
                 destination?: {
                     /**
@@ -4945,10 +5031,13 @@ export interface components {
         };
         /** @description Counts of the whole sync, including earlier attempts. */
         Progress: {
-            /** @description written + rejected */
+            /** @description written + rejected + skipped */
             read: number;
             written: number;
+            /** @description Records that could not be read or do not fit, and that nobody chose to leave out. */
             rejected: number;
+            /** @description Records that the user chose to leave out, such as those for which a transform returned nothing. */
+            skipped: number;
             bytes: number;
             /** @description Pages read. */
             iterations: number;
@@ -5441,6 +5530,7 @@ export interface components {
             batches: number;
             written: number;
             rejected: number;
+            skipped: number;
             /** Format: date-time */
             updated_at: string;
         };
@@ -5595,6 +5685,8 @@ export interface components {
             }[];
             /** @description Number of records that are left out because a run would reject them, such as empty ones. */
             rejected: number;
+            /** @description Number of records that are left out by choice, such as those for which a transform returns nothing. */
+            skipped: number;
             columns: components["schemas"]["TryColumn"][];
             /** Format: double */
             ms: number;
@@ -5777,6 +5869,16 @@ export interface components {
                         /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
                 }[];
                 destination: {
                     /**
@@ -22349,6 +22451,86 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_rejected_list: {
+        parameters: {
+            query?: {
+                kind?: "rejected" | "skipped";
+                /** @description Number of the first record, from 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the first records that the run rejected or skipped */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeftOut"];
+                };
             };
             /** @description The request is malformed */
             400: {

@@ -15,7 +15,7 @@ from bizon.engine.backend.adapters.sqlalchemy.config import PostgresConfigDetail
 from bizon.engine.backend.config import BackendTypes
 from sqlalchemy import Engine, NullPool, create_engine
 
-from apps.engine.contract import CodeSpec, Failed, Started, Succeeded
+from apps.engine.contract import CodeSpec, Failed, PublishRules, Started, Succeeded
 from apps.engine.failures import FailureClass
 from apps.engine.sources import SOURCES, load
 from apps.engine.sync import state
@@ -61,7 +61,10 @@ def test_progress_counts_only_staged_rows_and_never_decreases(
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded)
     assert len(run.progress) >= 3
-    assert all(progress.read == progress.written + progress.rejected for progress in run.progress)
+    assert all(
+        progress.read == progress.written + progress.rejected + progress.skipped
+        for progress in run.progress
+    )
     assert all(earlier.written <= later.written for earlier, later in pairwise(run.progress))
     assert run.progress[-1].written == 3000
 
@@ -70,6 +73,7 @@ def test_rejected_records_are_counted_and_valid_records_arrive(
     make_rehearsal: MakeRehearsal,
 ) -> None:
     run = make_rehearsal({"rows": 300, "answer": "rejected", "after": 100})
+    run.spec = replace(run.spec, rules=PublishRules(max_rejected_share=0.02))
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written, outcome.rejected) == (300, 296, 4)

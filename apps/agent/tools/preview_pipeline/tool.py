@@ -60,6 +60,7 @@ def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answe
     content = {
         "records_read": count,
         "records_rejected": preview["rejected"],
+        "records_skipped": preview["skipped"],
         "columns": preview["columns"],
         "milliseconds": round(preview["ms"]),
     }

@@ -140,6 +140,8 @@ class Command(BaseCommand):
         self._print_success("fetch", f"{len(answer['records'])} records of {spec.stream}")
         if answer["rejected"]:
             self._print(f"  rejected {answer['rejected']} more records, which are empty or invalid")
+        if answer["skipped"]:
+            self._print(f"  skipped  {answer['skipped']} more records")
         for record in answer["records"]:
             self._print(json.dumps(record, ensure_ascii=False))
 

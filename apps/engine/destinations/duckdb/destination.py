@@ -92,6 +92,14 @@ class DuckdbDestination(Destination):
         output = self._output_file(rows)
         return Publication(rows, (output,), withdrawn_prefix=output.key)
 
+    def has_rows(self) -> bool:
+        from apps.engine.destinations.duckdb.publishing import has_rows
+
+        if not self._file.exists():
+            return False
+        with self._open_database() as connection:
+            return has_rows(connection, self._schema, self._table)
+
     def abandon(self) -> None:
         self._staging.clear()
 

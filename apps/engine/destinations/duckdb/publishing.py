@@ -46,6 +46,19 @@ def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> i
     return None if row is None else int(row[0])
 
 
+def has_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether the table exists and has rows."""
+    exists = connection.execute(
+        "SELECT 1 FROM information_schema.tables"
+        " WHERE lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
+        [schema, table],
+    ).fetchone()
+    if exists is None:
+        return False
+    query = f"SELECT 1 FROM {quote_name(schema)}.{quote_name(table)} LIMIT 1"  # noqa: S608 - quoted
+    return connection.execute(query).fetchone() is not None
+
+
 def target_name(schema: str, table: str) -> str:
     """Return the name under which publications of this table are recorded."""
     return f"{schema}.{table}".lower()

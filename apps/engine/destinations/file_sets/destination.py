@@ -106,6 +106,12 @@ class FilesDestination(Destination):
             self._clean_up(manifest, next_manifest)
         raise DestinationError("Other pipelines keep publishing to this folder at the same time")
 
+    def has_rows(self) -> bool:
+        content_and_version = self._store.read_version(self._manifest_key)
+        if content_and_version is None:
+            return False
+        return any(part.rows for part in Manifest.from_bytes(content_and_version[0]).parts)
+
     def abandon(self) -> None:
         self._staging.clear()
 

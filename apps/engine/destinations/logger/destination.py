@@ -40,6 +40,9 @@ class LoggerDestination(Destination):
         logger.info("{:,} rows in {:,} batches; nothing was stored", rows, len(committed))
         return Publication(rows)
 
+    def has_rows(self) -> bool:
+        return False
+
     def abandon(self) -> None:
         """Nothing to do: this destination stages nothing."""
 

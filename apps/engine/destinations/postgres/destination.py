@@ -29,7 +29,7 @@ from apps.engine.destinations.postgres.identifiers import (
 from apps.engine.destinations.postgres.publications import Publications
 from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
-from apps.engine.destinations.postgres.tables import find_table
+from apps.engine.destinations.postgres.tables import find_table, has_rows
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.postgres import Connection, Cursor
 
@@ -102,6 +102,11 @@ class PostgresDestination(Destination):
                 self._staging.drop(cursor)
                 return Publication(rows)
             return Publication(self._publish(cursor, committed))
+
+    def has_rows(self) -> bool:
+        with self._open_transaction() as cursor:
+            table = find_table(cursor, self._target)
+            return table is not None and has_rows(cursor, table)
 
     def abandon(self) -> None:
         with self._open_transaction() as cursor:

@@ -65,6 +65,16 @@ def find_table(cursor: Cursor, name: TableName) -> Table | None:
     return Table(name, rows[0][0], columns)
 
 
+def has_rows(cursor: Cursor, table: Table) -> bool:
+    """Whether the table has rows. A table that the user may not read is taken to have some."""
+    row = cursor.execute("SELECT has_table_privilege(%s::oid, 'SELECT')", (table.oid,)).fetchone()
+    if row is None or not row[0]:
+        return True
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.name.identifier())
+    row = cursor.execute(query).fetchone()
+    return bool(row and row[0])
+
+
 def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> None:
     cursor.execute(
         sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(

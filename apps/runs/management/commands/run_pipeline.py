@@ -127,7 +127,7 @@ def _summary(name: str, run: snapshots.RunSnapshot) -> str:
     progress = run["progress"]
     text = (
         f"{name} {run['status']}: {progress['read']:,} read, {progress['written']:,} written, "
-        f"{progress['rejected']:,} rejected"
+        f"{progress['rejected']:,} rejected, {progress['skipped']:,} skipped"
     )
     if run["duration_seconds"] is not None:
         text += f" in {run['duration_seconds']:.1f} s"

@@ -114,21 +114,31 @@ def find_transform(module: types.ModuleType) -> Callable[[Json], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def transform_rows(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterator[Any]:
-    """Yield the records that the function returns for each row: one, several, or none if it returns None."""
-    for row in rows:
+def transform_rows(
+    function: Callable[[Json], Any], rows: Iterable[Json], skipped: list[int]
+) -> Iterator[Any]:
+    """Yield the records that the function returns for each row: one, several, or none if it returns None.
+
+    The indexes of the rows for which it returns none are added to `skipped`.
+    """
+    for index, row in enumerate(rows):
         try:
-            result = function(row)
-            if isinstance(result, Mapping):
-                yield result
-            elif result is not None:
-                yield from _result_records(result)
+            count = 0
+            for record in _result_records(function(row)):
+                count += 1
+                yield record
+            if not count:
+                skipped.append(index)
         except Exception as error:
             error.add_note(f"with the record {repr(row)[:MAX_MESSAGE]}")
             raise
 
 
 def _result_records(result: Any) -> Iterable[Any]:
+    if isinstance(result, Mapping):
+        return (result,)
+    if result is None:
+        return ()
     if isinstance(result, list | tuple | types.GeneratorType):
         return result
     message = (

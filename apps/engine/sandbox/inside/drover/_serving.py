@@ -157,8 +157,11 @@ class SourceServer:
 
     def _transform(self, rows: list[Json], types: dict[str, str]) -> Json:
         function = _contract.find_transform(self._module)
-        transformed_rows = _contract.transform_rows(function, _type_tags.decode_rows(rows, types))
-        return {"rows": self._output.send_rows(transformed_rows)}
+        skipped: list[int] = []
+        transformed_rows = _contract.transform_rows(
+            function, _type_tags.decode_rows(rows, types), skipped
+        )
+        return {"rows": self._output.send_rows(transformed_rows), "skipped": skipped}
 
     def _get_source(self, source_settings: Json) -> Any:
         if self._source is None:

@@ -1,0 +1,123 @@
+"""Store the first rejected and skipped records of a job, in Drover's storage.
+
+    left-out/<job>/<kind>/<first page of the batch>-<records>.jsonl
+
+A file is written before the checkpoint of its batch, so no record of a committed batch is missing. An attempt first
+removes the files of pages without a checkpoint, and those of other jobs of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+
+import orjson
+
+from apps.engine.contract import StorageRoot
+from apps.engine.failures import EngineError, Unavailable
+from apps.engine.frames.left_out import (
+    KINDS,
+    MAX_KEPT,
+    MAX_KEPT_BYTES,
+    Kind,
+    LeftOutRecord,
+    LeftOutRecords,
+)
+from apps.engine.stores import Store
+from apps.engine.stores.opening import open_root
+from apps.engine.sync.checkpoints import Job
+
+FOLDER = "left-out/"
+
+
+class LeftOutFiles:
+    """The files of one job. Without a root nothing is stored."""
+
+    def __init__(self, root: StorageRoot | None, job: Job) -> None:
+        self._root = root
+        self._job = job
+        self._free_records = {
+            "rejected": max(MAX_KEPT - job.rejected, 0),
+            "skipped": max(MAX_KEPT - job.skipped, 0),
+        }
+        self._free_bytes: dict[str, int] = dict.fromkeys(KINDS, MAX_KEPT_BYTES)
+        self._first_rejected: LeftOutRecord | None = None
+
+    def roll_back(self) -> None:
+        """Remove the files of pages that are read again, and of other jobs."""
+        if self._root is None:
+            return
+        with _converting_errors():
+            self._remove_stale_files()
+
+    def _remove_stale_files(self) -> None:
+        stale_keys = []
+        for entry in sorted(self._store.entries(FOLDER), key=lambda entry: entry.key):
+            job_id, _, rest = entry.key.removeprefix(FOLDER).partition("/")
+            kind, _, name = rest.partition("/")
+            page = name.partition("-")[0]
+            is_valid = job_id == self._job.id and kind in KINDS and page.isdigit()
+            if not is_valid or int(page) >= self._job.next_iteration:
+                stale_keys.append(entry.key)
+                continue
+            self._free_bytes[kind] -= entry.size
+            if kind == "rejected" and self._first_rejected is None:
+                self._first_rejected = self._read_first(entry.key)
+        self._store.delete(stale_keys)
+
+    def store(self, first_page: int, left_out: LeftOutRecords) -> None:
+        """Store the records of a batch, as far as there is room. Raises Unavailable if storage fails."""
+        if self._first_rejected is None:
+            self._first_rejected = next(iter(left_out.kept("rejected")), None)
+        if self._root is None:
+            return
+        for kind in KINDS:
+            if lines := self._take_lines(kind, left_out.kept(kind)):
+                name = f"{first_page:012d}-{len(lines):04d}.jsonl"
+                key = f"{FOLDER}{self._job.id}/{kind}/{name}"
+                with _converting_errors():
+                    self._store.write(key, b"".join(lines))
+
+    @property
+    def first_rejected(self) -> LeftOutRecord | None:
+        """The first rejected record of the job, also of an earlier attempt."""
+        return self._first_rejected
+
+    def _read_first(self, key: str) -> LeftOutRecord | None:
+        content = self._store.read(key)
+        return LeftOutRecord(**orjson.loads(content.partition(b"\n")[0])) if content else None
+
+    def close(self) -> None:
+        if "_store" in self.__dict__:
+            self._store.close()
+
+    @cached_property
+    def _store(self) -> Store:
+        assert self._root is not None  # noqa: S101 - callers check it
+        return open_root(self._root)
+
+    def _take_lines(self, kind: Kind, records: list[LeftOutRecord]) -> list[bytes]:
+        lines = []
+        for record in records[: self._free_records[kind]]:
+            line = orjson.dumps(asdict(record), option=orjson.OPT_APPEND_NEWLINE)
+            if len(line) > self._free_bytes[kind]:
+                self._free_records[kind] = 0
+                break
+            self._free_records[kind] -= 1
+            self._free_bytes[kind] -= len(line)
+            lines.append(line)
+        return lines
+
+
+@contextmanager
+def _converting_errors() -> Iterator[None]:
+    """Convert failures of the storage, because the run's own destination is not the reason."""
+    try:
+        yield
+    except EngineError as error:
+        raise Unavailable(
+            "The rejected and skipped records cannot be kept, because Drover's storage failed",
+            evidence=(error.message, *error.evidence),
+        ) from error

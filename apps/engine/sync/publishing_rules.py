@@ -1,0 +1,50 @@
+"""Check a result before it is published: it must not remove rows without cause, and few records may be rejected."""
+
+from __future__ import annotations
+
+from apps.engine.contract import PublishRules
+from apps.engine.destinations.base import Destination
+from apps.engine.failures import REMOVES_ALL_ROWS, TOO_MANY_REJECTED, ContractError
+from apps.engine.frames.left_out import LeftOutRecord
+from apps.engine.sync.checkpoints import Job
+
+
+def would_fail_again(rules: PublishRules, job: Job) -> bool:
+    """Whether an attempt that only publishes the staged rows would probably fail. It has to read the source again."""
+    read = job.written + job.rejected + job.skipped
+    return not job.written or _rejected_share(job.rejected, read) > rules.max_rejected_share
+
+
+def require_few_rejected(
+    rules: PublishRules, *, rejected: int, read: int, first: LeftOutRecord | None
+) -> None:
+    """Raise ContractError if the share of rejected records is greater than allowed."""
+    share = _rejected_share(rejected, read)
+    if share <= rules.max_rejected_share:
+        return
+    reason = f" The first: {first.reason} ({first.position})." if first else ""
+    raise ContractError(
+        f"{rejected:,} of {read:,} {TOO_MANY_REJECTED}, which is {_percent(share)}; this pipeline allows"
+        f" {_percent(rules.max_rejected_share)}.{reason}",
+        evidence=("nothing was published; the page of the run shows the records",),
+    )
+
+
+def require_rows(rules: PublishRules, destination: Destination, *, written: int) -> None:
+    """Raise ContractError if a result without rows would replace rows, and this is not allowed."""
+    if written or rules.allow_empty or destination.spec.write_mode != "replace":
+        return
+    if destination.has_rows():
+        raise ContractError(
+            f"The run has no rows to write, and publishing {REMOVES_ALL_ROWS} of {destination.spec.table}.",
+            evidence=("nothing was published; the destination keeps its rows",),
+        )
+
+
+def _rejected_share(rejected: int, read: int) -> float:
+    return rejected / read if rejected else 0.0
+
+
+def _percent(share: float) -> str:
+    """Return the share as a percentage that is never rounded to zero, such as 0.0003 %."""
+    return f"{share * 100:.3g} %"

@@ -1,0 +1,117 @@
+"""Read the rejected and skipped records of a run, for principals who can see the run.
+
+The engine keeps the first of them in files whose names have the number of their records, see
+`apps.engine.sync.left_out_files`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from apps.engine.frames.left_out import Kind
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
+from apps.runs import visibility
+from apps.runs.keeping import retention
+from apps.runs.models import Run
+from apps.runs.outputs import storage
+
+_FILE_NAME = re.compile(r"\d{12}-(\d{4})\.jsonl")
+PAGE_SIZE = 100  # records
+VALUES_HIDDEN = "The records are shown to members who may edit the pipeline."
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutPage:
+    """A page of records. `count` is the number of all records of the kind, and `kept` of those that are stored."""
+
+    records: list[dict[str, Any]]
+    count: int
+    kept: int
+    next_offset: int | None
+    note: str
+
+
+def read(
+    *, org: Org, by: Principal, run_id: UUID, kind: Kind, offset: int
+) -> SlowCall[LeftOutPage]:
+    """Return the call that reads records from `offset` on. Raises NotFound.
+
+    Their values are shown to those who may also preview the pipeline.
+    """
+    run, shows_values = _find_run(org, by, run_id)
+    count = run.records_rejected if kind == "rejected" else run.records_skipped
+
+    def load() -> LeftOutPage:
+        files = list(_files(org.pk, run_id, kind))
+        try:
+            records = list(_read_files(files, offset))
+        except (
+            FileNotFoundError
+        ):  # A new attempt, or the removal of the log, has removed them meanwhile.
+            files, records = [], []
+        kept = sum(size for _, size in files)
+        if not shows_values:
+            records = [{**record, "record": None} for record in records]
+        end = offset + len(records)
+        notes = [_kept_note(org, run, kind, count, kept), "" if shows_values else VALUES_HIDDEN]
+        return LeftOutPage(
+            records=records,
+            count=count,
+            kept=kept,
+            next_offset=end if records and end < kept else None,
+            note=" ".join(filter(None, notes)) if count else "",
+        )
+
+    return SlowCall(
+        load, lambda principal: _require_same_rights(org, principal, run_id, shows_values)
+    )
+
+
+def _find_run(org: Org, by: Principal, run_id: UUID) -> tuple[Run, bool]:
+    """Return the run, and whether the principal may see values of its records. Raises NotFound."""
+    run = visibility.find_run(org=org, by=by, run_id=run_id)
+    return run, by.may(Permission.PIPELINES_EDIT, domain_id=run.pipeline.domain_id)
+
+
+def _require_same_rights(org: Org, by: Principal, run_id: UUID, shows_values: bool) -> None:
+    """Raise NotFound or PermissionMissing if the principal may not see the result any more."""
+    run, _ = _find_run(org, by, run_id)
+    if shows_values:
+        by.require(Permission.PIPELINES_EDIT, domain_id=run.pipeline.domain_id)
+
+
+def _files(org_id: UUID, run_id: UUID, kind: Kind) -> Iterator[tuple[str, int]]:
+    """Yield the key and the number of records of each file, in the order of the records."""
+    folder = storage.left_out_folder(org_id, run_id)
+    for job in storage.list_folder(folder)[0]:
+        for name in storage.list_folder(f"{folder}/{job}/{kind}")[1]:
+            if match := _FILE_NAME.fullmatch(name):
+                yield f"{folder}/{job}/{kind}/{name}", int(match[1])
+
+
+def _read_files(files: list[tuple[str, int]], offset: int) -> Iterator[dict[str, Any]]:
+    """Yield PAGE_SIZE records from the number `offset` on. Reads only the files that contain them."""
+    first = 0
+    for key, size in files:
+        numbers = range(max(offset, first), min(offset + PAGE_SIZE, first + size))
+        if numbers:
+            lines = storage.read(key).splitlines()
+            yield from ({"number": n, **orjson.loads(lines[n - first])} for n in numbers)
+        first += size
+
+
+def _kept_note(org: Org, run: Run, kind: Kind, count: int, kept: int) -> str:
+    if kept >= count:
+        return ""
+    if not kept and run.log_removed:
+        return f"The {kind} records were removed together with the log. {retention.removal_note(org, run)}"
+    return f"The first {kept:,} of {count:,} {kind} records are kept."
