@@ -181,7 +181,9 @@ def test_f2_a_file_of_which_every_line_is_rejected_replaces_nothing(
     run.start_new_run()
     upload(run, "[1, 2]\n[3, 4]\n")
     failed = contract_failure(run.attempt())
-    assert "2 of 2 records were rejected, which is 100 %; this pipeline allows 0 %" in failed.message
+    assert (
+        "2 of 2 records were rejected, which is 100 %; this pipeline allows 0 %" in failed.message
+    )
     assert "The first: not an object (" in failed.message
     set_rules(run, max_rejected_share=1.0)
     assert "would remove all rows" in contract_failure(run.attempt()).message
@@ -251,7 +253,9 @@ def test_the_first_thousand_left_out_records_are_kept_over_attempts_exactly_once
 ) -> None:
     source = {"rows": 3000, "answer": "zero_division", "after": 800, "while_exists": "flag"}
     run = make_rehearsal(source, write_mode="append")
-    run.spec = replace(run.spec, transform=transform("return record if record['id'] > 2990 else None"))
+    run.spec = replace(
+        run.spec, transform=transform("return record if record['id'] > 2990 else None")
+    )
     assert isinstance(run.attempt(), Failed)
     run.failure_flag.unlink()
     assert isinstance(run.attempt_with_kill("checkpoint done 1"), Failed)

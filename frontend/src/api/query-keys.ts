@@ -46,6 +46,7 @@ export const queryKeys = {
     list: (filter: object, limit: number) => ["runs", "list", filter, limit] as const,
     one: (id: string) => ["runs", "one", id] as const,
     outputs: (id: string) => ["runs", "outputs", id] as const,
+    leftOut: (id: string, kind: string, status: string) => ["runs", "left-out", id, kind, status] as const,
   },
   scheduleOfWords: (words: string, timezone: string) => ["schedule-of-words", words, timezone] as const,
   scheduleTimes: (schedule: object | null) => ["schedule-times", schedule] as const,

@@ -3,7 +3,7 @@ import { countWithNoun } from "@/format/number";
 
 /** Records that were read from the stream for a preview. */
 export function PreviewTable({ preview }: { preview: Preview }) {
-  const { records, rejected } = preview;
+  const { records, rejected, skipped } = preview;
   return (
     <>
       {rejected > 0 && (
@@ -12,7 +12,12 @@ export function PreviewTable({ preview }: { preview: Preview }) {
           stored as a row.
         </p>
       )}
-      {rejected + records.length === 0 && (
+      {skipped > 0 && (
+        <p className="text-soft">
+          {countWithNoun(skipped, "record")} skipped: the transform returns nothing.
+        </p>
+      )}
+      {rejected + skipped + records.length === 0 && (
         <p className="text-soft">The stream has no records at the moment.</p>
       )}
       {records.length > 0 && <Records {...preview} />}

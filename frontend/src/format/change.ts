@@ -1,4 +1,5 @@
 import { formatDuration } from "./duration";
+import { percentOf } from "./limits";
 import { SYNC_MODES, WRITE_MODES } from "./modes";
 
 /** The fields of a pipeline that the agent changes. Fields of its stream are without `streams.0`. */
@@ -22,6 +23,8 @@ const LABELS: Record<string, string> = {
   cursor_field: "Cursor field",
   primary_key: "Primary key",
   write_mode: "Write mode",
+  allow_empty: "An empty result may replace rows",
+  max_rejected_share: "Rejected records allowed",
   transforms: "Transforms",
 };
 
@@ -34,6 +37,8 @@ export function fieldInWords(field: string): string {
 export function valueInWords(field: string, value: unknown): unknown {
   if (typeof value === "boolean") return value ? "Yes" : "No";
   if (field === "timeout_seconds" && typeof value === "number") return formatDuration(value);
+  if (withoutStream(field) === "max_rejected_share" && typeof value === "number")
+    return `${percentOf(value)} %`;
   if (typeof value !== "string") return value;
   if (withoutStream(field) === "sync_mode") return SYNC_MODES[value] ?? value;
   if (withoutStream(field) === "write_mode") return WRITE_MODES[value] ?? value;

@@ -107,6 +107,15 @@ function fieldsOfStream(args: JsonRecord, path: string): EditField[] {
   if (isIncremental)
     fields.splice(2, 0, { path: `${path}.cursor_field`, label: "Cursor field", kind: "text", empty: null });
   if (isMerge) fields.push({ path: `${path}.primary_key`, label: "Primary key", kind: "names" });
+  if (valueAt(args, `${path}.allow_empty`) != null)
+    fields.push({ path: `${path}.allow_empty`, label: fieldInWords("allow_empty"), kind: "yes_no" });
+  if (valueAt(args, `${path}.max_rejected_share`) != null)
+    fields.push({
+      path: `${path}.max_rejected_share`,
+      label: fieldInWords("max_rejected_share"),
+      kind: "number",
+      hint: "A share from 0 to 1: 0.01 is one percent.",
+    });
   return fields;
 }
 

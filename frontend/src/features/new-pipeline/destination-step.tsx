@@ -3,6 +3,7 @@ import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
+import { LimitFields } from "@/components/limit-fields";
 import { ErrorNotice } from "@/components/notice";
 import { WRITE_MODES } from "@/format/modes";
 import { CheckSteps } from "./check-steps";
@@ -14,7 +15,7 @@ import { SchemaForm } from "@/components/schema-form/schema-form";
 import { requiredErrors } from "./source-step";
 import { StepActions } from "./step";
 
-type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
+type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode" | "limits">;
 
 const MODE_HINTS: Record<WriteMode, string> = {
   replace: "Each successful run replaces the whole table in one step.",
@@ -34,6 +35,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const [endpoint, setEndpoint] = useState<Endpoint | null>(draft.destination);
   const [table, setTable] = useState(draft.table || tableName(draft.stream));
   const [selectedMode, setSelectedMode] = useState<WriteMode>(draft.writeMode);
+  const [limits, setLimits] = useState(draft.limits);
   const [wasSubmitted, setWasSubmitted] = useState(false);
   const checkSettings = useCheckSettings("destination");
   const checkConnector = useCheckConnector();
@@ -110,6 +112,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
                 </select>
               )}
             </Field>
+            <LimitFields limits={limits} onChange={setLimits} errors={errors} />
           </div>
           {check.data && <CheckSteps steps={check.data.steps} />}
           {check.error && <ErrorNotice error={check.error} />}
@@ -121,7 +124,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
                 () =>
                   table.trim() &&
                   mode &&
-                  onDone({ destination: endpoint, table: table.trim(), writeMode: mode }),
+                  onDone({ destination: endpoint, table: table.trim(), writeMode: mode, limits }),
               )
             }
           >

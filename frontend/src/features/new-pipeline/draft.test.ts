@@ -30,6 +30,8 @@ describe("a new pipeline's draft", () => {
           primary_key: ["id"],
           write_mode: "merge",
           transforms: [],
+          allow_empty: false,
+          max_rejected_share: 0,
         },
       ],
       destination: { connector_id: null, kind: "parquet", config: { compression: "zstd" } },

@@ -1,4 +1,5 @@
 import { transformsOf } from "@/api/definition";
+import { STRICT_LIMITS, streamLimits, type Limits } from "@/format/limits";
 import type { Schedule } from "@/format/schedule";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 
@@ -23,6 +24,7 @@ export interface Draft {
   destination: Endpoint | null;
   table: string;
   writeMode: WriteMode;
+  limits: Limits;
   /** Python code that changes each record; empty if there is no transform. */
   transform: string;
   schedule: Schedule | null;
@@ -39,6 +41,7 @@ export const EMPTY_DRAFT: Draft = {
   destination: null,
   table: "",
   writeMode: "replace",
+  limits: STRICT_LIMITS,
   transform: "",
   schedule: null,
   name: "",
@@ -58,6 +61,7 @@ export function definitionOf(draft: Draft) {
         primary_key: draft.primaryKey,
         write_mode: draft.writeMode,
         transforms: transformsOf(draft.transform),
+        ...streamLimits(draft.limits),
       },
     ],
     destination: endpointConfig(draft.destination!),

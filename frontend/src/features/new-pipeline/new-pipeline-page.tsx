@@ -15,7 +15,9 @@ import { StreamStep } from "./stream-step";
 
 const STEPS = ["Source", "Stream", "Destination", "Schedule", "Review"] as const;
 /** The fields of the stream that are set in the destination step. */
-const DESTINATION_STEP_FIELDS = ["streams.0.table", "streams.0.write_mode"];
+const DESTINATION_STEP_FIELDS = ["table", "write_mode", "allow_empty", "max_rejected_share"].map(
+  (name) => `streams.0.${name}`,
+);
 
 export function NewPipelinePage() {
   const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);

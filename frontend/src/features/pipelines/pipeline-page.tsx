@@ -13,6 +13,7 @@ import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { useOrgEvents } from "@/live/org-events";
 import { scheduleInWords } from "@/format/schedule";
+import { LimitsCard } from "./limits-card";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
 import { PausedBadge, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
@@ -45,6 +46,11 @@ export function PipelinePage() {
             </div>
             <aside aria-label="About this pipeline" className="grid content-start gap-4">
               <PipelineDetails pipeline={pipeline} />
+              <LimitsCard
+                key={pipeline.version}
+                pipeline={pipeline}
+                canEdit={hasPermission("pipelines.edit", pipeline.domain?.id)}
+              />
               <Versions pipelineId={pipelineId} />
             </aside>
           </div>

@@ -9,8 +9,11 @@ import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { transformsOf } from "@/api/definition";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
-import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
+import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, Run } from "@/api/types";
+import { streamLimits } from "@/format/limits";
 import type { PipelineFilter } from "./filter";
+
+type PatchedStream = NonNullable<NonNullable<PipelineChange["config"]>["streams"]>[number];
 
 // The list is also polled, because the event stream can fail.
 const LIVE_POLL_INTERVAL = 5_000; // milliseconds, while a run in the list is live
@@ -134,14 +137,18 @@ export function usePreviewTransform(id: string) {
 }
 
 /** Saves a new version. Calls `onSaved` before the page shows the version, because that unmounts the calling component. */
-export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
+function useSaveStream<Value>(
+  id: string,
+  fieldsOf: (value: Value) => PatchedStream,
+  onSaved: (pipeline: Pipeline) => void,
+) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (code: string): Promise<Pipeline> =>
+    mutationFn: (value: Value): Promise<Pipeline> =>
       unwrap(
         api.PATCH("/api/v1/pipelines/{id}", {
           params: { path: { id } },
-          body: { config: { streams: [{ transforms: transformsOf(code) }] } },
+          body: { config: { streams: [fieldsOf(value)] } },
         }),
       ),
     onSuccess: (pipeline) => {
@@ -149,4 +156,12 @@ export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => vo
       return client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
     },
   });
+}
+
+export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
+  return useSaveStream(id, (code: string) => ({ transforms: transformsOf(code) }), onSaved);
+}
+
+export function useSaveLimits(id: string, onSaved: (pipeline: Pipeline) => void) {
+  return useSaveStream(id, streamLimits, onSaved);
 }

@@ -14,7 +14,7 @@ export function ProgressCard({ run }: { run: Run }) {
   const rate = isRunning ? progress.rate : averageRate(run);
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
-      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @3xl:grid-cols-6">
+      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-4 @4xl:grid-cols-8">
         <Figure name={total === null ? "Read" : `Read of ${formatCount(total)}`}>
           {formatCount(progress.read)}
         </Figure>
@@ -22,16 +22,14 @@ export function ProgressCard({ run }: { run: Run }) {
         <Figure name="Rejected" isWarning={progress.rejected > 0}>
           {formatCount(progress.rejected)}
         </Figure>
+        <Figure name="Skipped">{formatCount(progress.skipped)}</Figure>
         <Figure name={isRunning ? "Rate" : "Average rate"}>
           {rate === null ? "–" : formatCount(Math.round(rate))}
           {rate !== null && <UnitText>{"\u00a0/s"}</UnitText>}
         </Figure>
-        <Figure name={isRunning ? "Time left" : "Volume"}>
-          {isRunning
-            ? progress.eta_seconds === null
-              ? "–"
-              : formatDuration(progress.eta_seconds)
-            : formatBytes(progress.bytes)}
+        <Figure name="Volume">{formatBytes(progress.bytes)}</Figure>
+        <Figure name="Time left">
+          {isRunning && progress.eta_seconds !== null ? formatDuration(progress.eta_seconds) : "–"}
         </Figure>
         <Figure name="Duration">
           <RunDuration run={run} />
@@ -78,9 +76,9 @@ function RunDuration({ run }: { run: Run }) {
 /** The finished part of the run, from 0 to 1, or null if the total is unknown. */
 function finishedShare(run: Run): number | null {
   if (run.status === "succeeded") return 1;
-  const { total, written, rejected } = run.progress;
+  const { total, read } = run.progress;
   if (!total) return null;
-  return Math.min(1, (written + rejected) / total);
+  return Math.min(1, read / total);
 }
 
 const STATUS_COLOURS: Record<Run["status"], string> = {

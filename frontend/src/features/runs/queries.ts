@@ -1,7 +1,7 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { LogPage } from "@/api/types";
+import type { LeftOut, LogPage } from "@/api/types";
 
 const LOG_PAGE_SIZE = 2_000; // lines
 
@@ -17,6 +17,24 @@ export function outputsQuery(id: string) {
     queryKey: queryKeys.runs.outputs(id),
     queryFn: ({ signal }) =>
       unwrap(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
+  });
+}
+
+export type LeftOutKind = LeftOut["kind"];
+
+/** The records that a run rejected or skipped. They are loaded again when the status of the run changes. */
+export function leftOutQuery(id: string, kind: LeftOutKind, status: string) {
+  return infiniteQueryOptions({
+    queryKey: queryKeys.runs.leftOut(id, kind, status),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/runs/{id}/rejected", {
+          params: { path: { id }, query: { kind, offset: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: 0,
+    getNextPageParam: (page: LeftOut) => page.next_offset,
   });
 }
 

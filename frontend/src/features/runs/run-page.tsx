@@ -19,6 +19,7 @@ import { useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
+import { LeftOutCard } from "./left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
 import { OutputsCard } from "./outputs-card";
@@ -35,6 +36,7 @@ function LiveRun({ runId }: { runId: string }) {
   const run = dataIfFound(data, error);
   const { line = null } = useSearch({ from: "/app/runs/$runId" });
   const live = run !== undefined && isLive(run.status);
+  const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
   const { log, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
@@ -53,7 +55,9 @@ function LiveRun({ runId }: { runId: string }) {
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
               {live && <LiveConnectionNotice state={streamState} />}
+              {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel key={line} log={log} live={live} lineNumber={line} />
+              {!hasLeftOut && <LeftOutCard run={run} />}
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <RunDetails run={run} />
