@@ -51,6 +51,8 @@ KEYS = "tests/orgs/test_api_keys.py"
 INVITATIONS = "tests/orgs/test_invitations.py"
 OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
+ACCOUNTING = "tests/corpora/test_accounting.py"
+REJECTED = "tests/runs/test_rejected.py"
 RETENTION = "tests/runs/keeping/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
 CUSTOM_SOURCES = "tests/connectors/test_custom_sources.py"
@@ -77,6 +79,57 @@ MUTANTS = [
         "        with self._owned_transaction():\n            if self._fetch_one(statements.TRY_LOCK)",
         "        with self._connection.transaction():\n            if self._fetch_one(statements.TRY_LOCK)",
         "tests/engine/runs/test_faults.py",
+    ),
+    # Only those who may edit a pipeline see values of its records.
+    Mutant(
+        "a viewer sees rejected records",
+        "apps/runs/outputs/left_out.py",
+        "        if not shows_values:\n",
+        "        if False:\n",
+        REJECTED,
+    ),
+    Mutant(
+        "a member who lost a role meanwhile sees rejected records",
+        "apps/runs/outputs/left_out.py",
+        "    if shows_values:\n        by.require",
+        "    if False:\n        by.require",
+        "tests/api/test_rights_after_a_wait.py",
+    ),
+    Mutant(
+        "rejected records are not removed with the log",
+        "apps/runs/outputs/storage.py",
+        "    remove(left_out_folder(org_id, run_id))\n",
+        "",
+        REJECTED,
+    ),
+    # A run publishes only what its pipeline allows, and its position belongs to it.
+    Mutant(
+        "too many rejected records are published",
+        "apps/engine/sync/publishing_rules.py",
+        "    if share <= rules.max_rejected_share:\n",
+        "    if True:\n",
+        ACCOUNTING,
+    ),
+    Mutant(
+        "an empty result replaces rows",
+        "apps/engine/sync/publishing_rules.py",
+        "    if destination.has_rows():\n",
+        "    if False:\n",
+        ACCOUNTING,
+    ),
+    Mutant(
+        "a run continues the unfinished sync of another run",
+        "apps/engine/sync/checkpoints.py",
+        "        if not belongs_to_run and not (",
+        "        if False and not (",
+        ACCOUNTING,
+    ),
+    Mutant(
+        "a run continues with other code",
+        "apps/engine/sync/checkpoints.py",
+        "        if inputs is not None and inputs[",
+        "        if False and inputs[",
+        "tests/engine/runs/test_runs.py",
     ),
     # The agent changes something only with a valid approval of exactly this call.
     Mutant(

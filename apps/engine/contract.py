@@ -274,6 +274,15 @@ class FilesWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMoved:
+    """A file that an earlier run of the pipeline has published was rewritten, and now has another key and size."""
+
+    key: str
+    new_key: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """The rows are published. The totals are of the whole sync, including earlier attempts.
 
@@ -299,7 +308,8 @@ class Failed:
     retry_after: float | None = None  # seconds
 
 
-Event = Started | Progress | LogLine | Network | OutputFile | FilesWithdrawn | Succeeded | Failed
+FileEvent = OutputFile | FilesWithdrawn | FileMoved
+Event = Started | Progress | LogLine | Network | FileEvent | Succeeded | Failed
 Outcome = Succeeded | Failed
 
 StopReason = Literal["cancelled", "timeout", "limit", "silent", "lease_lost", "shutdown"]

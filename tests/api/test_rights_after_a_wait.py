@@ -115,6 +115,20 @@ def test_a_user_demoted_meanwhile_gets_no_result(
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
 
 
+def test_a_user_demoted_meanwhile_does_not_get_values_of_rejected_records(
+    world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def demote() -> None:
+        with world.scope():
+            Membership.unscoped.filter(user=world.users[Role.MEMBER]).update(role=Role.VIEWER)
+
+    client, path = world.client(Role.MEMBER), f"/api/v1/runs/{ids['run']}/rejected"
+    assert client.get(path).status_code == 200
+    demoted = change_during_request(monkeypatch, demote)
+    assert client.get(path).status_code == 403
+    assert demoted
+
+
 @pytest.mark.parametrize("by_key", [True, False], ids=["connector moved", "role removed"])
 def test_a_caller_who_may_no_longer_use_the_connector_gets_no_preview(
     world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch, by_key: bool

@@ -277,3 +277,14 @@ def test_a_kept_record_is_exact_or_says_that_it_is_not_complete(
     first, second = read_kept(run, "rejected")
     assert (first["record"], first["complete"]) == (exact, True)
     assert (len(second["record"]), second["complete"]) == (64 << 10, False)
+
+
+def test_a_secret_of_the_settings_is_masked_in_kept_records(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal({"rows": 1, "password": "canarysecret71ab"})
+    code = r"return {'\0': 'the key is canarysecret71ab'}"
+    run.spec = replace(run.spec, transform=transform(code))
+    failed = contract_failure(run.attempt())
+    assert "a field's name cannot be a column name" in failed.message
+    [kept] = read_kept(run, "rejected")
+    assert kept["record"].startswith('{"\\u0000": "the key is ')
+    assert "canarysecret71ab" not in kept["record"]

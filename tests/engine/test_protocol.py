@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from apps.engine.contract import (
     Failed,
+    FileMoved,
     FilesWithdrawn,
     LogLine,
     OutputFile,
@@ -47,6 +48,7 @@ MESSAGES = st.one_of(
     ),
     st.builds(OutputFile, TEXTS, TEXTS, COUNTS, COUNTS, TEXTS),
     st.builds(FilesWithdrawn, TEXTS),
+    st.builds(FileMoved, TEXTS, TEXTS, COUNTS),
     st.builds(Succeeded, COUNTS, COUNTS, COUNTS, COUNTS),
     st.builds(
         Failed,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.files.storage import default_storage
 
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.runs.execute import Worker
+from apps.runs.models import Output
+from apps.runs.outputs import storage
 from tests.runs.conftest import make_pipeline
 from tests.runs.keeping.test_leftovers import run_pipeline
 from tests.world import World
@@ -84,3 +88,54 @@ def test_a_database_file_is_an_output_of_the_run_that_wrote_it_last(
 
     assert list_outputs(acme, first_run) == []
     assert len(list_outputs(acme, second_run)) == 1
+
+
+FIRST_ROWS, NEXT_ROWS = '{"id": 1, "x": 1}\n{"id": 2, "x": 2}\n', '{"id": 3, "x": "text"}\n'
+
+
+def upload(world: World, text: str) -> None:
+    storage.write(f"{storage.files_root(world.org.pk).prefix}/lines.jsonl", text.encode())
+
+
+def files_on_disk(world: World, pipeline: Pipeline) -> dict[str, int]:
+    """Return the visible files of the pipeline and their sizes. The manifest and its lock are no outputs."""
+    folder = Path(default_storage.path(storage.data_root(world.org.pk, pipeline.pk).prefix))
+    return {
+        str(file.relative_to(folder)): file.stat().st_size
+        for file in folder.rglob("*")
+        if file.is_file() and "manifest.json" not in file.name
+    }
+
+
+def listed_files(world: World, pipeline: Pipeline) -> dict[str, int]:
+    """Return the files that all runs of the pipeline list, and their sizes. No file may be listed twice."""
+    prefix = storage.data_root(world.org.pk, pipeline.pk).prefix
+    with world.scope():
+        outputs = list(Output.objects.for_org(world.org).filter(run__pipeline=pipeline))
+    files = {output.key.removeprefix(f"{prefix}/"): output.bytes for output in outputs}
+    assert len(files) == len(outputs)
+    return files
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_f15_the_listed_files_are_those_on_the_disk_after_each_run(
+    acme: World, this_worker: Worker, kind: str, mode: str
+) -> None:
+    """Case F15: in the second run a column becomes text, so the file of the first run is rewritten."""
+    pipeline = make_pipeline(
+        acme,
+        source={"path": "lines.jsonl"},
+        source_kind="files",
+        stream="lines",
+        destination={"kind": kind},
+        write_mode=mode,
+    )
+    runs = []
+    for text in (FIRST_ROWS, NEXT_ROWS, FIRST_ROWS, NEXT_ROWS):
+        upload(acme, text)
+        runs.append(run_pipeline(this_worker, acme, pipeline))
+        assert listed_files(acme, pipeline) == files_on_disk(acme, pipeline)
+
+    row_counts = [[output["rows"] for output in list_outputs(acme, run)] for run in runs]
+    assert row_counts == ([[2], [1], [2], [1]] if mode == "append" else [[], [], [], [1]])

@@ -26,6 +26,8 @@ FIELDS_IN_WORDS = {
     "max_attempts": "attempts of a run",
     "source.connector_id": "source",
     "destination.connector_id": "destination",
+    "streams.0.allow_empty": "handling of an empty result",
+    "streams.0.max_rejected_share": "share of records that may be rejected",
 }
 
 ShownChange = dict[str, object]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
+from apps.engine.contract import CheckStep, DestinationSpec, FileMoved, OutputFile, StorageRoot
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,11 +34,13 @@ class Publication:
     """The result of publishing: the rows of the job, and files if the destination writes files.
 
     `withdrawn_prefix` is the prefix of previously published files that are deleted or now belong to this publication.
+    `moved` are files of earlier publications that were rewritten.
     """
 
     rows: int
     outputs: tuple[OutputFile, ...] = ()
     withdrawn_prefix: str | None = None
+    moved: tuple[FileMoved, ...] = ()
 
 
 class Destination(ABC):

@@ -17,6 +17,7 @@ import orjson
 from apps.engine.contract import (
     Event,
     Failed,
+    FileMoved,
     FilesWithdrawn,
     LogLine,
     Network,
@@ -56,6 +57,7 @@ _TYPE_NAMES: dict[type, str] = {
     Network: "network",
     OutputFile: "output",
     FilesWithdrawn: "withdrawn",
+    FileMoved: "moved",
     Working: "working",
     Succeeded: "succeeded",
     Failed: "failed",
@@ -76,6 +78,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     ),
     "working": (Working, {"doing": _STR, "seconds": (int, float)}),
     "withdrawn": (FilesWithdrawn, {"prefix": _STR}),
+    "moved": (FileMoved, {"key": _STR, "new_key": _STR, "bytes": _INT}),
     "succeeded": (Succeeded, _COUNTS),
     "failed": (
         Failed,

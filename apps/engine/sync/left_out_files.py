@@ -25,6 +25,7 @@ from apps.engine.frames.left_out import (
     LeftOutRecord,
     LeftOutRecords,
 )
+from apps.engine.reporting.redaction import Redactor
 from apps.engine.stores import Store
 from apps.engine.stores.opening import open_root
 from apps.engine.sync.checkpoints import Job
@@ -33,11 +34,12 @@ FOLDER = "left-out/"
 
 
 class LeftOutFiles:
-    """The files of one job. Without a root nothing is stored."""
+    """The files of one job. Secrets of the settings are masked in them. Without a root nothing is stored."""
 
-    def __init__(self, root: StorageRoot | None, job: Job) -> None:
+    def __init__(self, root: StorageRoot | None, job: Job, redactor: Redactor) -> None:
         self._root = root
         self._job = job
+        self._redactor = redactor
         self._free_records = {
             "rejected": max(MAX_KEPT - job.rejected, 0),
             "skipped": max(MAX_KEPT - job.skipped, 0),
@@ -101,7 +103,8 @@ class LeftOutFiles:
     def _take_lines(self, kind: Kind, records: list[LeftOutRecord]) -> list[bytes]:
         lines = []
         for record in records[: self._free_records[kind]]:
-            line = orjson.dumps(asdict(record), option=orjson.OPT_APPEND_NEWLINE)
+            masked_record = self._redactor.mask_records(asdict(record))
+            line = orjson.dumps(masked_record, option=orjson.OPT_APPEND_NEWLINE)
             if len(line) > self._free_bytes[kind]:
                 self._free_records[kind] = 0
                 break

@@ -139,7 +139,7 @@ class Runner:
             ):
                 destination.open(job.batches)
         _log_start(spec, job)
-        left_out_files = LeftOutFiles(spec.left_out, job)
+        left_out_files = LeftOutFiles(spec.left_out, job, self._redactor)
         left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
@@ -288,8 +288,8 @@ class Runner:
             destination.close()
         if publication.withdrawn_prefix is not None:
             self._emit(FilesWithdrawn(publication.withdrawn_prefix))
-        for output in publication.outputs:
-            self._emit(output)
+        for file_event in (*publication.moved, *publication.outputs):
+            self._emit(file_event)
         backend.succeed(job)
         logger.info("Published {:,} rows", publication.rows)
 

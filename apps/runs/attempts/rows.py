@@ -8,7 +8,14 @@ from typing import Any, TypedDict
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.engine.contract import FilesWithdrawn, Network, OutputFile, Progress
+from apps.engine.contract import (
+    FileEvent,
+    FileMoved,
+    FilesWithdrawn,
+    Network,
+    OutputFile,
+    Progress,
+)
 from apps.live import events
 from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
@@ -78,10 +85,12 @@ class AttemptRows:
         }
         return [events.NewEvent("progress", body)]
 
-    def _record_outputs(self, outputs: tuple[OutputFile | FilesWithdrawn, ...]) -> None:
+    def _record_outputs(self, outputs: tuple[FileEvent, ...]) -> None:
         for output in outputs:
             if isinstance(output, FilesWithdrawn):
                 self._withdraw(output.prefix)
+            elif isinstance(output, FileMoved):
+                self._move(output)
             else:
                 self._record_output(output)
 
@@ -99,6 +108,13 @@ class AttemptRows:
                 "media_type": output.media_type,
             },
         )
+
+    def _move(self, moved: FileMoved) -> None:
+        """Correct the place of a file in the output lists of the pipeline's other runs."""
+        claim = self._claim
+        Output.objects.for_org(claim.org_id).filter(
+            run__pipeline_id=claim.pipeline_id, key=moved.key
+        ).update(key=moved.new_key, bytes=moved.bytes)
 
     def _withdraw(self, prefix: str) -> None:
         """Remove the files under `prefix` from the output lists of the pipeline's other runs.

@@ -5,7 +5,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from apps.engine.contract import Event, FilesWithdrawn, Network, OutputFile, Progress, Started
+from apps.engine.contract import (
+    Event,
+    FileEvent,
+    FileMoved,
+    FilesWithdrawn,
+    Network,
+    OutputFile,
+    Progress,
+    Started,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,7 @@ class NewData:
     launched: bool
     progress: Progress | None
     network: Network | None
-    outputs: tuple[OutputFile | FilesWithdrawn, ...]  # in the order in which they were reported
+    outputs: tuple[FileEvent, ...]  # in the order in which they were reported
 
 
 class UnwrittenEvents:
@@ -30,13 +39,13 @@ class UnwrittenEvents:
         self._launched = False
         self._progress: Progress | None = None
         self._network: Network | None = None
-        self._outputs: list[OutputFile | FilesWithdrawn] = []
+        self._outputs: list[FileEvent] = []
 
     def add_event(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Progress):
                 self.latest_progress = self._progress = event
-            elif isinstance(event, OutputFile | FilesWithdrawn):
+            elif isinstance(event, OutputFile | FilesWithdrawn | FileMoved):
                 self._outputs.append(event)
             elif isinstance(event, Network):
                 self._network = event

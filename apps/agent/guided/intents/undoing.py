@@ -21,6 +21,8 @@ CANNOT_BE_UNDONE = {  # {tool: what is said about its call}
 STREAM_FIELDS = frozenset(
     {"stream", "table", "sync_mode", "cursor_field", "primary_key", "write_mode"}
 )
+# The values of limits that are not stored, so that a change before which there was none can be undone.
+DEFAULT_LIMITS = {"allow_empty": False, "max_rejected_share": 0.0}
 PLAIN_FIELDS = frozenset({"name", "description", "tags", "timeout_seconds", "max_attempts"})
 FIELDS_WITH_IDS = {
     "domain.id": "domain_id",
@@ -73,6 +75,8 @@ def _arguments(before: Mapping[str, Any]) -> Arguments | None:
             schedule[name] = value
         elif group == "streams.0" and name in STREAM_FIELDS:
             stream[name] = value
+        elif group == "streams.0" and name in DEFAULT_LIMITS:
+            stream[name] = DEFAULT_LIMITS[name] if value is None else value
         elif field not in ("schedule", "source.kind", "destination.kind"):
             return None
     if schedule or "schedule" in before:

@@ -45,6 +45,12 @@ class ChangedStream(Arguments):
     write_mode: Literal["replace", "append", "merge"] | None = Field(
         None, description="How the destination is written."
     )
+    allow_empty: bool | None = Field(
+        None, description="Whether a run that read nothing may replace existing rows."
+    )
+    max_rejected_share: float | None = Field(
+        None, ge=0, le=1, description="Share of records that may be rejected, such as 0.01."
+    )
 
 
 class UpdatePipeline(Arguments):

@@ -18,7 +18,14 @@ from typing import ClassVar
 
 import polars as pl
 
-from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot, WriteMode
+from apps.engine.contract import (
+    CheckStep,
+    DestinationSpec,
+    FileMoved,
+    OutputFile,
+    StorageRoot,
+    WriteMode,
+)
 from apps.engine.destinations import checking
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
@@ -107,13 +114,16 @@ class FilesDestination(Destination):
         raise DestinationError("Other pipelines keep publishing to this folder at the same time")
 
     def has_rows(self) -> bool:
-        content_and_version = self._store.read_version(self._manifest_key)
-        if content_and_version is None:
-            return False
-        return any(part.rows for part in Manifest.from_bytes(content_and_version[0]).parts)
+        manifest = self._stored_manifest()
+        return manifest is not None and any(part.rows for part in manifest.parts)
 
     def abandon(self) -> None:
         self._staging.clear()
+        manifest = self._stored_manifest()
+        if manifest is None or manifest.find_publication(self.job_id) is None:
+            # The parts of an interrupted publication are not visible.
+            own_entries = self._store.entries(self._store_key(f"{self._job_folder}/"))
+            self._store.delete([entry.key for entry in own_entries])
 
     def close(self) -> None:
         if self._opened_store is not None:
@@ -149,6 +159,11 @@ class FilesDestination(Destination):
             )
         return replace(manifest, format=self._format.name, columns={}), version
 
+    def _stored_manifest(self) -> Manifest | None:
+        """Return the manifest as it is stored, in any format."""
+        content = self._store.read(self._manifest_key)
+        return None if content is None else Manifest.from_bytes(content)
+
     def _published_job(self) -> PublishedJob | None:
         return self._read_manifest()[0].find_publication(self.job_id)
 
@@ -177,8 +192,13 @@ class FilesDestination(Destination):
                 columns[error.name] = STRING
                 continue
             rows = sum(part.rows for part in new_parts)
+            moved = {
+                before.key: after.key
+                for before, after in zip(kept_parts, older_parts, strict=True)
+                if before.key != after.key
+            }
             return manifest.with_publication(
-                self.job_id, rows, new_parts, older_parts, columns, self.data.prefix
+                self.job_id, rows, new_parts, older_parts, columns, self.data.prefix, moved
             )
 
     def _new_parts(
@@ -255,9 +275,11 @@ class FilesDestination(Destination):
     def _clean_up(self, old_manifest: Manifest, new_manifest: Manifest) -> None:
         """Remove the parts that are no longer visible, and the leftovers of interrupted clean-ups."""
         visible_keys = {part.key for part in new_manifest.parts}
-        self._store.delete(
-            self._store_key(part.key) for part in old_manifest.parts if part.key not in visible_keys
+        published_job = new_manifest.find_publication(self.job_id)
+        replaced_keys = {part.key for part in old_manifest.parts} | set(
+            published_job.moved if published_job else ()
         )
+        self._store.delete(self._store_key(key) for key in replaced_keys - visible_keys)
         if self.spec.write_mode == "replace":
             self._store.delete(list(self._leftover_keys(new_manifest, visible_keys)))
         self._staging.clear()
@@ -280,15 +302,27 @@ class FilesDestination(Destination):
                 rows=part.rows,
                 media_type=self._format.media_type,
             )
-            for i, part in enumerate(job.parts)
+            for i, part in enumerate(p for p in manifest.parts if p.job == job.job)
         )
-        return Publication(job.rows, outputs, self._withdrawn_prefix(manifest))
+        return Publication(
+            job.rows, outputs, self._withdrawn_prefix(manifest), self._moved_files(job, manifest)
+        )
+
+    def _moved_files(self, job: PublishedJob, manifest: Manifest) -> tuple[FileMoved, ...]:
+        sizes = {part.key: part.bytes for part in manifest.parts}
+        return tuple(
+            FileMoved(
+                self._store.full_key(self._store_key(key)),
+                self._store.full_key(self._store_key(new_key)),
+                sizes[new_key],
+            )
+            for key, new_key in job.moved.items()
+            if new_key in sizes
+        )
 
     def _withdrawn_prefix(self, manifest: Manifest) -> str | None:
         """Return the prefix of our folder, or None if other jobs still have visible parts in it."""
-        has_parts_of_other_jobs = any(
-            not part.key.startswith(f"{self._job_folder}/") for part in manifest.parts
-        )
+        has_parts_of_other_jobs = any(part.job != self.job_id for part in manifest.parts)
         return None if has_parts_of_other_jobs else self._store.full_key(self._store_key(""))
 
     # The connection check.

@@ -39,6 +39,8 @@ class PublishedJob:
     at: str
     parts: tuple[Part, ...]
     owner: str = ""  # the pipeline; empty if an older release of Drover published the job
+    # {key: new key} of older parts that the job has rewritten
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class Manifest:
         kept_parts: tuple[Part, ...],
         columns: Mapping[str, Column],
         owner: str,
+        moved: Mapping[str, str],
     ) -> Manifest:
         """Return a manifest in which the job's new parts follow the kept parts."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        publication = PublishedJob(job, rows, now, new_parts, owner)
+        publication = PublishedJob(job, rows, now, new_parts, owner, moved)
         return replace(
             self,
             columns=columns,
@@ -117,4 +120,6 @@ class Manifest:
 
 def _parse_publication(item: Mapping[str, Any]) -> PublishedJob:
     parts = tuple(Part(**part) for part in item["parts"])
-    return PublishedJob(item["job"], item["rows"], item["at"], parts, item.get("owner", ""))
+    return PublishedJob(
+        item["job"], item["rows"], item["at"], parts, item.get("owner", ""), item.get("moved", {})
+    )
