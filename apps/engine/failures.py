@@ -31,6 +31,7 @@ SECONDS_OF_CPU_TIME = "seconds of CPU time"
 # These texts show why PostgreSQL failed.
 LACKS_PERMISSION = "lacks a permission"
 NO_SUCH = "no such"
+RESET_STREAM = "reset the stream"
 WITH_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
 # These texts show why a result was not published.

@@ -13,6 +13,7 @@ from apps.engine.failures import (
     LACKS_PERMISSION,
     NO_SUCH,
     REMOVES_ALL_ROWS,
+    RESET_STREAM,
     RUN_WAS_SILENT,
     SECONDS_OF_CPU_TIME,
     TABLE_GONE,
@@ -94,6 +95,8 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "table, and CREATE on the database if the schema does not exist yet.",
     },
     FailureClass.CONFIGURATION: {
+        RESET_STREAM: "Undo the change, or reset the stream (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline: it "
+        "reads all records again and replaces those that it has published.",
         NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
         WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from apps.engine.contract import RunSpec
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import RESET_STREAM, ConfigurationError
 from apps.engine.reporting.redaction import remove_secrets
 
 
@@ -37,13 +37,13 @@ class StreamInputs:
         before, now = earlier["cursor_field"], self.cursor_field
         if before != now:
             raise ConfigurationError(
-                f"The cursor field changed from {before!r} to {now!r}: reset the stream, so that it is read from the"
+                f"The cursor field changed from {before!r} to {now!r}: {RESET_STREAM}, so that it is read from the"
                 " beginning by the new cursor field"
             )
         if tuple(earlier["primary_key"]) != self.primary_key:
             keys = [", ".join(key) or "none" for key in (earlier["primary_key"], self.primary_key)]
             raise ConfigurationError(
-                f"The primary key changed ({keys[0]} before, {keys[1]} now): reset the stream, so that its table is"
+                f"The primary key changed ({keys[0]} before, {keys[1]} now): {RESET_STREAM}, so that its table is"
                 " written anew with the new key"
             )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from apps.engine.contract import PublishRules
+from apps.engine.contract import PublishRules, WriteMode
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import REMOVES_ALL_ROWS, TOO_MANY_REJECTED, ContractError
 from apps.engine.frames.left_out import LeftOutRecord
 from apps.engine.sync.checkpoints import Job
 
 
-def would_fail_again(rules: PublishRules, job: Job) -> bool:
+def would_fail_again(rules: PublishRules, job: Job, write_mode: WriteMode) -> bool:
     """Whether an attempt that only publishes the staged rows would probably fail. It has to read the source again."""
     read = job.written + job.rejected + job.skipped
-    return not job.written or _rejected_share(job.rejected, read) > rules.max_rejected_share
+    replaces_all_rows = not job.written and (job.replaces or write_mode == "replace")
+    return replaces_all_rows or _rejected_share(job.rejected, read) > rules.max_rejected_share
 
 
 def require_few_rejected(

@@ -20,6 +20,7 @@ from apps.egress.log import log as egress_log
 from apps.engine.contract import (
     DestinationSpec,
     Event,
+    FileEvent,
     FilesWithdrawn,
     Network,
     Outcome,
@@ -100,11 +101,7 @@ class Runner:
         backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), StreamLease(spec.lease, spec.run_id, spec.attempt))
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
-        if (
-            job.exhausted
-            and not job.is_finished
-            and publishing_rules.would_fail_again(spec.rules, job)
-        ):
+        if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
         try:
             return self._sync(source, backend, job)
@@ -155,6 +152,10 @@ class Runner:
         self._publish(destination, backend, job, writer)
         totals = writer.totals
         return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes, totals.skipped)
+
+    def _would_fail_again(self, job: Job) -> bool:
+        spec = self._spec
+        return publishing_rules.would_fail_again(spec.rules, job, spec.destination.write_mode)
 
     def _require_publishable(
         self, destination: Destination, writer: Writer, left_out_files: LeftOutFiles
@@ -288,7 +289,8 @@ class Runner:
             destination.close()
         if publication.withdrawn_prefix is not None:
             self._emit(FilesWithdrawn(publication.withdrawn_prefix))
-        for file_event in (*publication.moved, *publication.outputs):
+        file_events: tuple[FileEvent, ...] = (*publication.moved, *publication.outputs)
+        for file_event in file_events:
             self._emit(file_event)
         backend.succeed(job)
         logger.info("Published {:,} rows", publication.rows)

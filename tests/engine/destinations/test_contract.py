@@ -161,6 +161,20 @@ def test_an_empty_job_appends_no_rows_and_replaces_all_rows(target: Target) -> N
     assert target.read_rows() == []
 
 
+def test_a_destination_tells_whether_it_has_rows_that_a_replacement_would_remove(
+    target: Target,
+) -> None:
+    job = SyncJob(target)
+    assert not job.destination.has_rows()
+    job.write(user_rows(0, 2))
+    assert not job.destination.has_rows(), "staged rows are not visible"
+    job.publish()
+    job = SyncJob(target)
+    assert job.destination.has_rows()
+    job.publish()
+    assert not SyncJob(target).destination.has_rows()
+
+
 @WITH_EACH_FORMAT
 def test_batches_without_rows_or_columns_add_no_rows(target: Target) -> None:
     job = SyncJob(target)
