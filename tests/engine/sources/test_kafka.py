@@ -133,6 +133,10 @@ def test_a_message_that_is_not_json_is_a_source_failure_unless_skipped(
     raised_error(make_kafka_source(cluster, topic), SourceError)
     skipping_source = make_kafka_source(cluster, topic, skip_message_on_decode_error=True)
     assert sorted_numbers(read_stream(skipping_source).rows) == [1]
+    page: Any = make_kafka_source(cluster, topic, skip_message_on_decode_error=True).get()
+    [skipped] = page.left_out.kept("skipped")
+    assert skipped.reason == "the message cannot be decoded"
+    assert '"value": "' in skipped.record
 
 
 def test_brokers_in_private_networks_are_refused(cluster: Cluster) -> None:

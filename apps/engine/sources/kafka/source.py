@@ -23,6 +23,7 @@ from apps.engine.failures import (
     EngineError,
     SourceError,
 )
+from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Pagination, SourcePage, rows_page, run_checks
 from apps.engine.sources.http import host_checks
@@ -196,9 +197,11 @@ class KafkaTopicSource(BizonSource[Config]):
             }
         messages = self._consume(current_offsets, end_offsets)
         rows = self._call(lambda: self._decode_messages(messages))
+        left_out = skipped_messages(messages, rows)
         if all(current_offsets[partition] >= end_offsets[partition] for partition in end_offsets):
-            return rows_page(rows, {}, {"offsets": current_offsets})
-        return rows_page(rows, {"reached": current_offsets, "last": end_offsets})
+            return rows_page(rows, {}, {"offsets": current_offsets}, left_out)
+        next_token = {"reached": current_offsets, "last": end_offsets}
+        return rows_page(rows, next_token, left_out=left_out)
 
     def _consume(self, current_offsets: Offsets, end_offsets: Offsets) -> list[Message]:
         """Return messages from the `current_offsets` on, and advance these offsets.
@@ -313,6 +316,29 @@ class KafkaTopicSource(BizonSource[Config]):
     @property
     def _consumer(self) -> Any:
         return self._decoder.consumer
+
+
+def skipped_messages(messages: list[Message], rows: list[dict[str, Any]]) -> LeftOutRecords:
+    """Return the messages for which there is no row, because the settings `skip_message_…` leave them out."""
+    left_out = LeftOutRecords()
+    decoded = {(row["partition"], row["offset"]) for row in rows}
+    for message in messages:
+        partition, offset = message.partition(), _require_offset(message)
+        if (partition, offset) in decoded:
+            continue
+        key, value = _text_of(message.key()), _text_of(message.value())
+        reason = "the message has no value" if not value else "the message cannot be decoded"
+        left_out.add(
+            "skipped",
+            {"partition": partition, "offset": offset, "key": key, "value": value},
+            reason=reason,
+            position=f"partition {partition}, offset {offset}",
+        )
+    return left_out
+
+
+def _text_of(data: bytes | str | None) -> str | None:
+    return data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
 
 
 def _require_offset(message: Message) -> int:
