@@ -288,3 +288,15 @@ def test_a_secret_of_the_settings_is_masked_in_kept_records(make_rehearsal: Make
     [kept] = read_kept(run, "rejected")
     assert kept["record"].startswith('{"\\u0000": "the key is ')
     assert "canarysecret71ab" not in kept["record"]
+
+
+def test_a_sync_that_starts_again_in_the_same_attempt_keeps_its_own_records_only(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 400, "answer": "gone", "after": 300, "while_exists": "flag"})
+    run.spec = replace(run.spec, transform=transform("return None if record['id'] < 3 else record"))
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded)
+    assert outcome.skipped == 2
+    assert any("Reading from the beginning" in line.message for line in run.log)
+    assert len(read_kept(run, "skipped")) == 2

@@ -68,6 +68,8 @@ class Runner:
         self._redactor = redactor
         self._side_tracker = SideTracker()
         self._backend: StateBackend | None = None
+        # The first sync of a run has no files to remove, so it can begin while Drover's storage is unavailable.
+        self._is_first_sync = spec.attempt == 1
         self._reported_at = 0.0
         self._emitted_network_changes = 0  # number of changes of the egress log that were emitted
 
@@ -108,6 +110,7 @@ class Runner:
         except PositionGone as error:
             logger.warning("Reading from the beginning, since {}", error.message)
             self._side_tracker.side = "state"
+            self._is_first_sync = False
             return self._sync(self._build_source(), backend, backend.restart(job))
 
     def _build_source(self) -> StreamSource:
@@ -137,7 +140,8 @@ class Runner:
                 destination.open(job.batches)
         _log_start(spec, job)
         left_out_files = LeftOutFiles(spec.left_out, job, self._redactor)
-        left_out_files.roll_back()
+        if not self._is_first_sync:
+            left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
             try:
