@@ -102,7 +102,7 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
 
 
 def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
-    """Retry a failed or cancelled run from its last checkpoint.
+    """Retry a failed or cancelled run from its last checkpoint, with the current limits of its pipeline.
 
     Raises NotRetryable, and RunInProgress if the pipeline has a live run now.
     """
@@ -119,6 +119,8 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
                 before=before,
                 after=Status.PENDING,
                 trigger=Trigger.RETRY,
+                max_attempts=run.pipeline.max_attempts,
+                timeout_seconds=run.pipeline.timeout_seconds,
                 **_VALUES_AT_RETRY,
             )
             if not moved:

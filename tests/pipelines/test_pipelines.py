@@ -527,3 +527,38 @@ def test_a_pipeline_can_belong_to_a_domain_of_its_org_only(world: World, strange
     assert error_codes(answer) == {"domain_id": "unknown"}
     cleared = world.client().patch(f"{URL}/{pipeline['id']}", {"domain_id": None})
     assert cleared.json()["domain"] is None
+
+
+def test_limits_of_a_stream_are_stored_if_they_differ_from_their_defaults(world: World) -> None:
+    pipeline = create_pipeline(world, config=config({"allow_empty": False}))
+    path = f"{URL}/{pipeline['id']}"
+    limits = {"allow_empty", "max_rejected_share"}
+    assert not limits & pipeline["config"]["streams"][0].keys()
+
+    def change(**values: Any) -> Any:
+        return world.client().patch(path, {"config": {"streams": [values]}})
+
+    stream = change(allow_empty=True, max_rejected_share=0.01).json()["config"]["streams"][0]
+    assert (stream["allow_empty"], stream["max_rejected_share"]) == (True, 0.01)
+    kept = change(table="others").json()["config"]["streams"][0]
+    assert (kept["allow_empty"], kept["max_rejected_share"]) == (True, 0.01)
+    removed = change(allow_empty=False, max_rejected_share=0).json()["config"]["streams"][0]
+    assert not limits & removed.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("allow_empty", "yes", "type"),
+        ("allow_empty", 1, "type"),
+        ("max_rejected_share", -0.1, "invalid"),
+        ("max_rejected_share", 1.1, "invalid"),
+        ("max_rejected_share", True, "invalid"),
+        ("max_rejected_share", "1", "invalid"),
+    ],
+)
+def test_an_invalid_limit_is_refused_with_its_path(
+    world: World, name: str, value: Any, code: str
+) -> None:
+    answer = world.client().post(URL, {"name": "x", "config": config({name: value})})
+    assert error_codes(answer) == {f"streams.0.{name}": code}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from apps.agent.tools.base import ToolContext
-from apps.engine.failures import USER_CODE_PREFIXES
+from apps.engine.failures import TOO_MANY_REJECTED, USER_CODE_PREFIXES
 
 HIDDEN = "[record values hidden]"
 CODE_LINE = "[line of the pipeline's own code hidden: it may contain record values]"
@@ -18,6 +18,10 @@ SAMPLE_LINES = ("Sample row: ", "Rejected a record: ")  # messages of Drover tha
 PATTERNS = (
     (re.compile(r"(\([^()]*\)=)\(.*?\)(?=\s|$)"), rf"\1({HIDDEN})"),
     (re.compile(r"(row contains )\(.*"), rf"\1({HIDDEN})"),
+    (
+        re.compile(rf"({TOO_MANY_REJECTED}, [^:]*; [^:]*\. The first: ).*", re.DOTALL),
+        rf"\1{HIDDEN}",
+    ),
     (re.compile(r"(invalid input (?:syntax|value) for [^:]*: ).*"), rf"\1{HIDDEN}"),
     # An address is looked for once in each word: otherwise a long word without "@" needs quadratic time.
     (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"), HIDDEN),

@@ -65,10 +65,9 @@ class Transform:
         for rows, types in _slices(page):
             indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]
             records = [rows[index] for index in indexes]
-            for index, row in enumerate(rows):
-                if not isinstance(row, Mapping):
-                    position = page_position(iteration, first + index)
-                    left_out.add("rejected", row, reason=NOT_AN_OBJECT, position=position)
+            for index in sorted({*range(len(rows))} - {*indexes}):
+                position = page_position(iteration, first + index)
+                left_out.add("rejected", rows[index], reason=NOT_AN_OBJECT, position=position)
             types = type_tags.tags_of_rows(records) if types is None else types
             returned, skipped = self._transform_records(records, types)
             transformed += returned

@@ -33,6 +33,7 @@ from apps.engine.process import controller, silence, supervisor
 from apps.engine.process.protocol import Message
 from apps.engine.sandbox.limits import too_many_message
 from apps.orgs.principals import SYSTEM
+from apps.pipelines.models import Pipeline
 from apps.runs import execute, services, snapshots
 from apps.runs.claiming import retries
 from apps.runs.execute import Worker
@@ -285,6 +286,18 @@ def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_run(
         assert read_run(acme, run_id)["attempt"] == 2 * retry_count
         with acme.scope():
             services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
+
+
+def test_a_retry_has_the_limits_that_the_pipeline_has_now(acme: World, this_worker: Worker) -> None:
+    source = {"rows": 10, "fail_after": 0, "failure": "source"}
+    pipeline = make_pipeline(acme, source=source, max_attempts=1)
+    run_id = start_run(acme, pipeline)
+    work_until_idle(this_worker)
+    with acme.scope():
+        Pipeline.objects.for_org(acme.org).update(max_attempts=2, timeout_seconds=77)
+        services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
+    run = read_run(acme, run_id)
+    assert (run["max_attempts"], run["timeout_seconds"]) == (2, 77)
 
 
 def test_a_stopping_worker_releases_its_run_and_another_worker_continues_it(

@@ -47,7 +47,7 @@ function EditLimits({ pipeline, onClose }: { pipeline: Pipeline; onClose: () => 
     showSuccess(`Saved as version ${version}. The next run and retries use it.`);
     onClose();
   });
-  const errors = messagesBelow(fieldMessages(save.error), "config.streams.0");
+  const errors = messagesBelow(fieldMessages(save.error), "streams.0");
   const isSame = limits.allowEmpty === saved.allowEmpty && limits.maxRejectedShare === saved.maxRejectedShare;
   return (
     <div className="grid gap-3">
