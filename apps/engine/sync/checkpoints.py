@@ -24,7 +24,7 @@ from bizon.source.models import SourceIncrementalState
 from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
-from apps.engine.failures import StreamTakenOver
+from apps.engine.failures import RESET_STREAM, ConfigurationError, StreamTakenOver
 from apps.engine.frames.decoding import SchemaJson
 from apps.engine.sync import statements
 from apps.engine.sync.identity import StreamIdentity
@@ -224,8 +224,8 @@ class StateBackend:
         previous_job = (
             self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
         )
-        if previous_job is not None:
-            self._own_identity.inputs.require_same_order(previous_job.inputs)
+        if previous_job is not None and not self._can_start_from(previous_job):
+            previous_job = None
         has_no_position = is_incremental and previous_job is None
         job_id = uuid4().hex
         self._execute(statements.CREATE_JOB, job=job_id)
@@ -239,6 +239,18 @@ class StateBackend:
         if from_start and not self._execute(statements.LINK_RESET_TO_JOB, job=job_id):
             self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
         return job_id
+
+    def _can_start_from(self, previous_job: Any) -> bool:
+        """Whether the position of a finished job is valid. Raises ConfigurationError if a person has to decide.
+
+        After a full refresh, a sync with another key or cursor field simply starts at the beginning.
+        """
+        change = self._own_identity.inputs.order_change(previous_job.inputs)
+        if change and previous_job.sync_mode == "incremental":
+            raise ConfigurationError(
+                f"{change}: {RESET_STREAM}, so that it is read from the beginning and its table is written anew"
+            )
+        return not change
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)

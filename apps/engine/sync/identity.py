@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from apps.engine.contract import RunSpec
-from apps.engine.failures import RESET_STREAM, ConfigurationError
 from apps.engine.reporting.redaction import remove_secrets
 
 
@@ -27,25 +26,20 @@ class StreamInputs:
     cursor_field: str | None
     primary_key: tuple[str, ...]
 
-    def require_same_order(self, earlier: Mapping[str, Any] | None) -> None:
-        """Raise ConfigurationError if the saved position was reached with another key or cursor field.
+    def order_change(self, earlier: Mapping[str, Any] | None) -> str:
+        """Return in words what has changed since the saved position was reached; empty if it is still valid.
 
-        The job of an older release has recorded neither (`earlier` is None).
+        The job of an older release has recorded nothing (`earlier` is None).
         """
         if earlier is None:
-            return
+            return ""
         before, now = earlier["cursor_field"], self.cursor_field
         if before != now:
-            raise ConfigurationError(
-                f"The cursor field changed from {before!r} to {now!r}: {RESET_STREAM}, so that it is read from the"
-                " beginning by the new cursor field"
-            )
+            return f"The cursor field changed from {before!r} to {now!r}"
         if tuple(earlier["primary_key"]) != self.primary_key:
             keys = [", ".join(key) or "none" for key in (earlier["primary_key"], self.primary_key)]
-            raise ConfigurationError(
-                f"The primary key changed ({keys[0]} before, {keys[1]} now): {RESET_STREAM}, so that its table is"
-                " written anew with the new key"
-            )
+            return f"The primary key changed ({keys[0]} before, {keys[1]} now)"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ where id = %(job)s
 # The job from whose state an incremental job continues. It is always the newest job, because the destination
 # contains what the newest job published.
 PREVIOUS_JOB = """
-select newest.id, e.inputs from (
+select newest.id, newest.sync_mode, e.inputs from (
     select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
 ) newest left join engine_job e on e.job_id = newest.id

@@ -297,6 +297,19 @@ def test_an_incremental_stream_with_another_key_or_cursor_asks_for_a_reset(
     assert published_ids(run.folder) == list(range(1, 61))
 
 
+def test_a_full_refresh_that_becomes_incremental_with_a_cursor_field_starts_at_the_beginning(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 50})
+    run.attempt()
+    run.start_new_run()
+    source = replace(run.spec.source, sync_mode="incremental", cursor_field="id")
+    destination = replace(run.spec.destination, write_mode="append")
+    run.spec = replace(run.spec, source=source, destination=destination)
+    assert isinstance(run.attempt(source={"rows": 60}), Succeeded)
+    assert published_ids(run.folder) == list(range(1, 61))
+
+
 def test_the_position_of_an_incremental_stream_survives_another_transform(
     make_rehearsal: MakeRehearsal,
 ) -> None:
