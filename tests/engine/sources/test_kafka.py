@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from bizon.source.models import SourceIncrementalState
 from confluent_kafka import Producer
 
 from apps.egress.exceptions import EgressError
 from apps.engine.failures import ConfigurationError, SourceError
+from apps.engine.sources.http.responses import PermanentSourceError
 from tests.engine.sources.reading import make_source, read_stream
 
 PARTITIONS = 4  # the mock cluster's default for a new topic
@@ -105,6 +108,19 @@ def test_messages_after_a_page_of_empty_messages_are_read(cluster: Cluster) -> N
     topic = cluster.create_topic()
     cluster.send(topic, [*([None] * 30), {"n": 1}], partition=0)
     assert sorted_numbers(read_stream(make_kafka_source(cluster, topic)).rows) == [1]
+
+
+@pytest.mark.parametrize("offsets", [{"0": 1000}, {"0": 2, "9": 5}])
+def test_k1_a_topic_that_ends_before_the_saved_offset_asks_for_a_reset(
+    cluster: Cluster, offsets: dict[str, int]
+) -> None:
+    """Case K1: the topic was recreated with fewer messages, or with fewer partitions."""
+    topic = cluster.create_topic()
+    cluster.send(topic, [{"n": 1}, {"n": 2}], partition=0)
+    state = SourceIncrementalState(last_run=datetime.now(UTC), state={"offsets": offsets})
+    with pytest.raises(PermanentSourceError, match="reset the stream") as raised:
+        make_kafka_source(cluster, topic).get_records_after(state)
+    assert "it ends at" in raised.value.evidence[0]
 
 
 def test_an_empty_topic_is_read_as_one_empty_page(cluster: Cluster) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from apps.egress.policy import check_host
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import (
+    RESET_STREAM,
     AuthenticationError,
     ConfigurationError,
     EngineError,
@@ -190,6 +191,7 @@ class KafkaTopicSource(BizonSource[Config]):
             current_offsets, end_offsets = dict(token["reached"]), dict(token["last"])
         else:
             current_offsets, end_offsets = self._offset_bounds()
+            require_same_topic(start_offsets, end_offsets)
             current_offsets |= {
                 partition: start_offsets[partition]
                 for partition in current_offsets
@@ -316,6 +318,28 @@ class KafkaTopicSource(BizonSource[Config]):
     @property
     def _consumer(self) -> Any:
         return self._decoder.consumer
+
+
+def require_same_topic(start_offsets: Mapping[str, int], end_offsets: Offsets) -> None:
+    """Raise PermanentSourceError if the topic ends before an offset that an earlier sync has reached.
+
+    It was then deleted and created again, or lost messages, so its offsets mean other messages.
+    """
+    lost = {
+        partition: offset
+        for partition, offset in start_offsets.items()
+        if offset > end_offsets.get(partition, 0)
+    }
+    if lost:
+        partition, offset = next(iter(lost.items()))
+        raise PermanentSourceError(
+            "the topic has fewer messages than were read before, so it was created again or has lost messages:"
+            f" {RESET_STREAM} to read it from the beginning",
+            evidence=(
+                f"partition {partition}: read up to offset {offset}, and it ends at"
+                f" {end_offsets.get(partition, 'no offset')}",
+            ),
+        )
 
 
 def skipped_messages(messages: list[Message], rows: list[dict[str, Any]]) -> LeftOutRecords:
