@@ -29,7 +29,7 @@ function show(rejected: number, skipped: number, pages: LeftOut[] = []) {
 describe("the records that a run left out", () => {
   it("are explained if there are none", () => {
     show(0, 0);
-    expect(screen.getByText("Every record was written")).toBeTruthy();
+    expect(screen.getByText("No record was left out")).toBeTruthy();
     expect(screen.getByText(/a transform returns None, are skipped/)).toBeTruthy();
   });
 

@@ -37,7 +37,7 @@ export function LeftOutCard({ run }: { run: Run }) {
 
 function NothingLeftOut({ live }: { live: boolean }) {
   return (
-    <EmptyState title={live ? "No record was left out so far" : "Every record was written"}>
+    <EmptyState title={live ? "No record was left out so far" : "No record was left out"}>
       Records that cannot be read or do not fit are rejected, and records that you choose to leave out, such
       as those for which a transform returns None, are skipped. The first 1,000 of each are listed here with
       the reason.
