@@ -1,4 +1,4 @@
-import { useId } from "react";
+import { useId, useState } from "react";
 import { percentOf, shareOf, type Limits } from "@/format/limits";
 import { TextField } from "./field";
 
@@ -11,6 +11,12 @@ interface Props {
 /** The settings that decide whether the result of a run is published. */
 export function LimitFields({ limits, onChange, errors = {} }: Props) {
   const id = useId();
+  // The text that is typed: "0." is not a number yet, and must not be replaced by one.
+  const [percent, setPercent] = useState(String(percentOf(limits.maxRejectedShare)));
+  function changePercent(text: string) {
+    setPercent(text);
+    onChange({ ...limits, maxRejectedShare: shareOf(text) });
+  }
   return (
     <>
       <TextField
@@ -20,8 +26,8 @@ export function LimitFields({ limits, onChange, errors = {} }: Props) {
         min={0}
         max={100}
         step="any"
-        value={percentOf(limits.maxRejectedShare)}
-        onChange={({ target }) => onChange({ ...limits, maxRejectedShare: shareOf(target.value) })}
+        value={percent}
+        onChange={({ target }) => changePercent(target.value)}
         error={errors.max_rejected_share}
       />
       <div className="grid content-start gap-1">
