@@ -245,7 +245,7 @@ def test_a_run_writes_transformed_records_and_logs_their_number(
         "the total of the source would count untransformed records"
     )
     messages = [line.message for line in run.log]
-    assert "The transform received 1,000 records and returned 500" in messages
+    assert "The transform received 1,000 records, skipped 500 and returned 500" in messages
     assert "seen 5" in messages
 
 

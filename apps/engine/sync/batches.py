@@ -63,10 +63,9 @@ class _UntypedPages(_PageRange):
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
     left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
-    page_starts: list[int] = field(
-        default_factory=list
-    )  # the index in `rows` of each page's first row
+    # The pages whose rows are in `rows`, and the index of the first row of each.
     pages: list[QueuedPage] = field(default_factory=list)
+    page_starts: list[int] = field(default_factory=list)
     fullness: float = 0.0
 
     def add(self, page: QueuedPage) -> None:

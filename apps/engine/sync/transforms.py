@@ -13,7 +13,7 @@ from loguru import logger
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.decoding import NOT_AN_OBJECT
-from apps.engine.frames.left_out import LeftOutRecords, page_position
+from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
 from apps.engine.frames.values import Unrepresentable, exact_text
 from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, Limits
@@ -36,11 +36,12 @@ class TransformFailed(ContractError):
 class Transform:
     """Runs the code in one sandbox from creation to `close`. The sandbox ends with the thread that creates it.
 
-    A page without records is not changed. A record that is not an object is rejected and not sent to the code. NaN and infinities become None, because JSON cannot represent them.
+    A page without records is not changed. A record that is not an object is rejected and not sent to the code. NaN and
+    infinities become None, because JSON cannot represent them.
     """
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
-        self.received = self.returned = 0  # records
+        self.received = self.returned = self.skipped = 0  # records
         self._sandbox = Sandbox(
             code.text,
             site=SandboxSite(sandbox.home, sandbox.min_isolation),
@@ -71,9 +72,13 @@ class Transform:
             types = type_tags.tags_of_rows(records) if types is None else types
             returned, skipped = self._transform_records(records, types)
             transformed += returned
-            for number in skipped:
+            # Only the first records are kept. Converting all of them to text would take as long as the transform.
+            kept = skipped[: max(MAX_KEPT - self.skipped, 0)]
+            for number in kept:
                 position = page_position(iteration, first + indexes[number])
                 left_out.add("skipped", records[number], reason=SKIPPED, position=position)
+            left_out.count_more("skipped", len(skipped) - len(kept))
+            self.skipped += len(skipped)
             first += len(rows)
         if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
             return page  # The frame still has the columns of an empty stream.
@@ -86,7 +91,10 @@ class Transform:
         except EngineError as error:
             raise _to_transform_failure(error) from error
         logger.info(
-            "The transform received {:,} records and returned {:,}", self.received, self.returned
+            "The transform received {:,} records, skipped {:,} and returned {:,}",
+            self.received,
+            self.skipped,
+            self.returned,
         )
 
     def close(self) -> None:
