@@ -30,12 +30,15 @@ def pipeline(acme: World) -> Pipeline:
 
 def make_broken_pipeline(world: World, **values: Any) -> Pipeline:
     pipeline = make_pipeline(world, source={"rows": ROWS})
+    change_stream(world, pipeline, transforms=[{"kind": "python", "code": CODE}], **values)
+    return pipeline
+
+
+def change_stream(world: World, pipeline: Pipeline, **values: Any) -> None:
     with world.scope():
         version = PipelineVersion.objects.for_org(world.org).get(pipeline=pipeline)
-        transforms = [{"kind": "python", "code": CODE}]
-        version.definition["streams"][0] |= {"transforms": transforms, **values}
+        version.definition["streams"][0] |= values
         version.save()
-    return pipeline
 
 
 def read_left_out(world: World, run_id: UUID, role: str = "member", **query: Any) -> dict[str, Any]:

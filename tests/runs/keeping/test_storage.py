@@ -17,6 +17,7 @@ from tests.engine.destinations.servers import BUCKET, Servers, s3_client
 from tests.runs.conftest import make_pipeline
 from tests.runs.following.test_streams import session_token
 from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
+from tests.runs.test_rejected import change_stream
 from tests.web_server import web_server
 from tests.world import World, make_world
 
@@ -73,6 +74,8 @@ def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_i
     acme: World, store: Any
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 700}, destination={"kind": "jsonl"})
+    code = "def transform(record):\n    return record if record['id'] > 3 else None\n"
+    change_stream(acme, pipeline, transforms=[{"kind": "python", "code": code}])
 
     with (
         store() as environment,
@@ -90,7 +93,9 @@ def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_i
             assert log["complete"]
             assert len(log["lines"]) == run["log_lines"] > 0
             outputs = client.get("/outputs").json()["results"]
-            assert sum(output["rows"] for output in outputs) == 700
+            assert sum(output["rows"] for output in outputs) == 697
+            skipped = client.get("/rejected", params={"kind": "skipped", "offset": 1}).json()
+            assert (skipped["kept"], len(skipped["results"])) == (3, 2)
             path = f"/outputs/{outputs[0]['name']}"
             download = client.get(path, params={"redirect": "false"})
             assert len(download.content) == outputs[0]["bytes"]
