@@ -77,10 +77,7 @@ def _by_number(names: Mapping[str, Parameter]) -> Pagination:
 
 
 def _page_size(parameter: Parameter) -> int:
-    """Return the largest page that the document promises, or 0.
-
-    A page that the server makes smaller than we ask for would look like the last one.
-    """
+    """Return the largest page that the document promises, or 0."""
     for name in ("maximum", "default"):
         value = parameter.schema.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:

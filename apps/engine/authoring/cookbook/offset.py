@@ -1,6 +1,7 @@
 """Offset pagination, user name and password
 
-Pages of 500 records are requested until a page has fewer records.
+Pages of up to 500 records are requested until a page is empty. The server may return fewer than 500 records a
+page. If the API answers with 404 after the last page, write `end_statuses=(404,)` in the stream.
 """
 
 from drover import Basic, Field, Offset, RestSource, Secret, Stream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ class CompleteResponse:
     headers: Mapping[str, str]
     body: bytes
     links: Mapping[str, Any]
+    status: int = HTTPStatus.OK
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -74,16 +75,18 @@ class RetryingClient:
         parse_response: Callable[[CompleteResponse], ResultT],
         method: str,
         url: str,
+        accepted: Container[int] = (),
         **options: Any,
     ) -> ResultT:
         """Return the result of `parse_response`, after at most `retries` retries. Raises EngineError.
 
-        A retryable error of `parse_response` also causes a retry.
+        A retryable error of `parse_response` also causes a retry. Statuses of 400 and above are errors unless they are
+        `accepted`.
         """
         attempt = 0
         while True:
             try:
-                return parse_response(self._request_once(method, url, **options))
+                return parse_response(self._request_once(method, url, accepted, **options))
             except (SourceError, RateLimitError) as error:
                 wait = self._seconds_to_wait(attempt, error)
                 if wait is None:
@@ -92,16 +95,20 @@ class RetryingClient:
                 self._sleep(wait)
             attempt += 1
 
-    def _request_once(self, method: str, url: str, **options: Any) -> CompleteResponse:
+    def _request_once(
+        self, method: str, url: str, accepted: Container[int], **options: Any
+    ) -> CompleteResponse:
         request_line = f"{method} {url_without_secrets(url)}"
         try:
             response = self._session.request(method, url, stream=True, **options)
             with response:
-                return self._read_response(request_line, response)
+                return self._read_response(request_line, response, accepted)
         except (requests.RequestException, BodyTooLargeError, BodyTooSlowError) as error:
             raise request_failure(error, request_line) from error
 
-    def _read_response(self, request_line: str, response: requests.Response) -> CompleteResponse:
+    def _read_response(
+        self, request_line: str, response: requests.Response, accepted: Container[int]
+    ) -> CompleteResponse:
         policy = self._policy
         is_failed = response.status_code >= HTTPStatus.BAD_REQUEST
         limit = MAX_FAILED_BODY if is_failed else policy.max_bytes
@@ -112,9 +119,14 @@ class RetryingClient:
                 raise
             body = b""
         complete_response = CompleteResponse(
-            status_line(response), request_line, response.headers, body, dict(response.links)
+            status_line(response),
+            request_line,
+            response.headers,
+            body,
+            dict(response.links),
+            response.status_code,
         )
-        if is_failed:
+        if is_failed and response.status_code not in accepted:
             raise status_failure(response.status_code, complete_response)
         return complete_response
 

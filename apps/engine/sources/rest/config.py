@@ -6,13 +6,33 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from apps.engine.sandbox.library import paths
 from apps.engine.sources.connector import Secret, SourceSettings
 
 Scalar = str | int | float | bool
 HEADER_NAME_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+
+
+def _check_path(path: str) -> str:
+    paths.parse(path)
+    return path
+
+
+# Names joined by dots. A name with a dot is in quotes; a number is an index, and -1 is the last.
+Path = Annotated[str, Field(max_length=500), AfterValidator(_check_path)]
+MorePath = Annotated[
+    Path | None,
+    Field(description="Path of the field that is true if more pages follow", examples=["has_more"]),
+]
+Hints = Annotated[
+    bool,
+    Field(
+        description="Fail if the response says elsewhere that more records follow, such as in `has_more` or `total`"
+    ),
+]
 
 
 class NoAuth(SourceSettings):
@@ -57,6 +77,7 @@ class NoPagination(SourceSettings):
     """No pagination: one response has all records."""
 
     type: Literal["none"]
+    hints: Hints = True
 
 
 class PageNumber(SourceSettings):
@@ -71,11 +92,12 @@ class PageNumber(SourceSettings):
         examples=["per_page"],
     )
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    more_path: str | None = Field(
-        None,
-        description="Path of the field that is true if more pages follow",
-        examples=["meta.has_more"],
+    total_path: Path | None = Field(
+        None, description="Path of the number of pages", examples=["meta.total_pages"]
     )
+    maximum_page: int | None = Field(None, ge=0, description="Number of the last page to read")
+    more_path: MorePath = None
+    hints: Hints = True
 
 
 class OffsetLimit(SourceSettings):
@@ -85,18 +107,20 @@ class OffsetLimit(SourceSettings):
     offset_param: str = Field("offset", min_length=1, description="Query parameter for the offset")
     limit_param: str | None = Field("limit", description="Query parameter for the page size")
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    more_path: str | None = Field(
-        None,
-        description="Path of the field that is true if more pages follow",
-        examples=["has_more"],
+    first_offset: int = Field(0, ge=0, description="Offset of the first record")
+    total_path: Path | None = Field(
+        None, description="Path of the number of records", examples=["meta.total"]
     )
+    maximum_offset: int | None = Field(None, ge=0, description="Largest offset to request")
+    more_path: MorePath = None
+    hints: Hints = True
 
 
 class CursorToken(SourceSettings):
     """Each response has the token of the next page."""
 
     type: Literal["cursor"]
-    cursor_path: str = Field(
+    cursor_path: Path = Field(
         min_length=1, description="Path of the token in the response", examples=["meta.next_cursor"]
     )
     cursor_param: str = Field("cursor", min_length=1, description="Query parameter for the token")
@@ -104,18 +128,15 @@ class CursorToken(SourceSettings):
         None, description="Query parameter for the page size, if there is one"
     )
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    more_path: str | None = Field(
-        None,
-        description="Path of the field that is true if more pages follow",
-        examples=["has_more"],
-    )
+    more_path: MorePath = None
+    hints: Hints = True
 
 
 class NextLink(SourceSettings):
     """Each response has the URL of the next page, in its body or its `Link` header."""
 
     type: Literal["next_link"]
-    link_path: str | None = Field(
+    link_path: Path | None = Field(
         None,
         description="Path of the URL in the body; empty to use the `Link` header",
         examples=["next"],
@@ -124,11 +145,29 @@ class NextLink(SourceSettings):
         None, description="Query parameter for the page size, if there is one"
     )
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
+    more_path: MorePath = None
+    hints: Hints = True
 
 
 Pagination = Annotated[
     NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink, Field(discriminator="type")
 ]
+
+
+class ResponseAction(SourceSettings):
+    """What to do with certain responses instead of failing."""
+
+    status_code: int = Field(ge=100, le=599, description="Status of the responses", examples=[404])
+    content: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Text that the response must contain; empty for every response with this status",
+    )
+    action: Literal["end", "ignore"] = Field(
+        "ignore",
+        description="`end` ends the stream after its first page, `ignore` takes the response as a page without records",
+    )
 
 
 class Stream(SourceSettings):
@@ -140,9 +179,8 @@ class Stream(SourceSettings):
     path: str = Field(
         "", max_length=2000, description="Path below the base URL", examples=["/v1/weather"]
     )
-    records_path: str = Field(
+    records_path: Path = Field(
         "",
-        max_length=500,
         description="Path of the records in the response, as names joined by dots; empty for the whole response",
         examples=["data.items"],
     )
@@ -164,6 +202,11 @@ class Stream(SourceSettings):
     )
     pagination: Pagination | None = Field(
         None, description="Pagination of this stream, if it differs from the default"
+    )
+    response_actions: list[ResponseAction] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Responses that end the stream or have no records, such as a 404 after the last page",
     )
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from apps.engine.sandbox.library import paths
+
 MAX_TIES = 1000  # stored digests of records with the same value
 INTEGER_TEXT = re.compile(r"-?\d{1,18}")
 
@@ -95,12 +97,6 @@ def sort_key(value: Any) -> SortKey:
 
 
 def value_at(value: Any, path: str) -> Any:
-    """Return the value at a path of names and list indexes joined by dots, or None if there is no value."""
-    for name in path.split(".") if path else []:
-        if isinstance(value, Mapping):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return None
-    return value
+    """Return the value at a path, or None if there is no value."""
+    found = paths.find(value, path)
+    return None if found is paths.MISSING else found

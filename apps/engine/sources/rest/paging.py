@@ -1,12 +1,12 @@
-"""Pagination of an API: how to request a page, and how to find the next page in the response."""
+"""Pagination of the REST source: its settings as the styles that custom sources use too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
+from apps.engine.failures import ConfigurationError, EngineError
+from apps.engine.sandbox.library import failures, styles
 from apps.engine.sources.http.responses import PermanentSourceError
 from apps.engine.sources.rest.config import (
     CursorToken,
@@ -15,69 +15,62 @@ from apps.engine.sources.rest.config import (
     OffsetLimit,
     PageNumber,
 )
-from apps.engine.sources.rest.cursors import value_at
 
-PaginationStyle = NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink
-Token = Mapping[str, Any]
-Params = dict[str, Any]
+Pagination = NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """The request for a page: a whole URL, or parameters for the stream's own URL."""
-
-    params: Params
-    url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PageResponse:
-    """The parts of a response that determine the next page; `count` is its number of records."""
-
-    document: Any
-    count: int
-    url: str
-    links: Mapping[str, Any]
-
-
-def page_request(style: PaginationStyle, token: Token) -> PageRequest:
-    """Return the request for the page that the token describes. An empty token describes the first page."""
-    match style:
+def make_style(pagination: Pagination) -> styles.Paging:
+    """Return the style that the settings describe."""
+    match pagination:
         case PageNumber():
-            page = {style.page_param: token.get("page", style.first_page)}
-            return PageRequest(page | _size_param(style.size_param, style.page_size))
+            return styles.PageNumber(
+                size=pagination.page_size,
+                param=pagination.page_param,
+                size_param=pagination.size_param or "",
+                start=pagination.first_page,
+                more=pagination.more_path or "",
+                total=pagination.total_path or "",
+                maximum=pagination.maximum_page,
+                hints=pagination.hints,
+            )
         case OffsetLimit():
-            offset = {style.offset_param: token.get("offset", 0)}
-            return PageRequest(offset | _size_param(style.limit_param, style.page_size))
+            return styles.Offset(
+                size=pagination.page_size,
+                param=pagination.offset_param,
+                size_param=pagination.limit_param or "",
+                start=pagination.first_offset,
+                more=pagination.more_path or "",
+                total=pagination.total_path or "",
+                maximum=pagination.maximum_offset,
+                hints=pagination.hints,
+            )
         case CursorToken():
-            cursor = {style.cursor_param: token["cursor"]} if "cursor" in token else {}
-            return PageRequest(cursor | _size_param(style.size_param, style.page_size))
+            return styles.Cursor(
+                pagination.cursor_path,
+                param=pagination.cursor_param,
+                size=pagination.page_size,
+                size_param=pagination.size_param or "",
+                more=pagination.more_path or "",
+                hints=pagination.hints,
+            )
         case NextLink():
-            if "url" in token:
-                return PageRequest({}, token["url"])
-            return PageRequest(_size_param(style.size_param, style.page_size))
+            options: dict[str, Any] = {
+                "size": pagination.page_size,
+                "size_param": pagination.size_param or "",
+                "more": pagination.more_path or "",
+                "hints": pagination.hints,
+            }
+            if pagination.link_path is None:
+                return styles.LinkHeader(**options)
+            return styles.NextUrl(pagination.link_path, **options)
         case NoPagination():
-            return PageRequest({})
+            return styles.Paging(hints=pagination.hints)
 
 
-def next_token(style: PaginationStyle, token: Token, response: PageResponse) -> dict[str, Any]:
-    """Return the next page's token, or {} if this was the last page."""
-    match style:
-        case PageNumber():
-            page = int(token.get("page", style.first_page))
-            return {"page": page + 1} if _has_more(style.more_path, response) else {}
-        case OffsetLimit():
-            next_offset = int(token.get("offset", 0)) + response.count
-            return {"offset": next_offset} if _has_more(style.more_path, response) else {}
-        case CursorToken():
-            cursor = value_at(response.document, style.cursor_path)
-            has_more = style.more_path is None or bool(value_at(response.document, style.more_path))
-            return {"cursor": cursor} if has_more and cursor not in (None, "") else {}
-        case NextLink():
-            link = _next_link(style, response)
-            return {"url": url_on_same_host(link, response.url)} if link else {}
-        case NoPagination():
-            return {}
+def as_engine_error(failure: failures.SourceFailure, evidence: tuple[str, ...]) -> EngineError:
+    """Return the engine's exception for a failure of the shared rules, with the evidence of the response."""
+    error_type = ConfigurationError if failure.failure == "configuration" else PermanentSourceError
+    return error_type(str(failure), evidence=(*failure.evidence, *evidence))
 
 
 def url_on_same_host(link: str, url: str) -> str:
@@ -108,20 +101,5 @@ def remove_param(url: str, name: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(other_params)))
 
 
-def _has_more(more_path: str | None, response: PageResponse) -> bool:
-    if more_path is None:
-        # A page shorter than requested does not mean the end: many servers limit the page size.
-        return response.count > 0
-    return bool(value_at(response.document, more_path)) and response.count > 0
-
-
-def _size_param(param: str | None, size: int) -> Params:
-    return {param: size} if param else {}
-
-
-def _next_link(style: NextLink, response: PageResponse) -> str | None:
-    if style.link_path is not None:
-        link = value_at(response.document, style.link_path)
-    else:
-        link = response.links.get("next", {}).get("url")
-    return link if isinstance(link, str) and link else None
+def param_value(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from http import HTTPStatus
 from math import ceil
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from apps.engine.failures import (
 )
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.sandbox.library import failures, responses, walk
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -33,36 +34,34 @@ from apps.engine.sources.connector import (
 )
 from apps.engine.sources.http import host_checks
 from apps.engine.sources.http.responses import (
+    REFUSED_CREDENTIALS_STATUSES,
     CompleteResponse,
-    PermanentSourceError,
     RetryingClient,
     RetryPolicy,
+    status_failure,
 )
 from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
-from apps.engine.sources.rest.cursors import CursorField, Watermark, value_at
+from apps.engine.sources.rest.cursors import CursorField, Watermark
 from apps.engine.sources.rest.paging import (
-    PageRequest,
-    PageResponse,
-    next_token,
-    page_request,
+    as_engine_error,
+    make_style,
+    param_value,
     remove_param,
+    url_on_same_host,
 )
-from apps.engine.sources.rest.totals import reported_total
+
+POSITION_FIELDS = ("page", "offset", "cursor", "url", "progress")
+# Statuses that answer the question whether an API looks at the position. Others are failures of that request too.
+ANSWERS_TO_QUESTIONS = frozenset(range(400, 600)) - REFUSED_CREDENTIALS_STATUSES - {429}
 
 
 @dataclass(frozen=True)
-class Page:
-    """The records of a page, the token of the next page, and the total of all pages if the API reports it."""
+class ReadResponse:
+    """A response for the rules of pagination, and the lines that show it in a failure."""
 
-    records: list[Any]
-    next_token: dict[str, Any]
-    total: int | None = None
-
-    @cached_property
-    def digest(self) -> str:
-        text = json.dumps(self.records, default=str).encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=12).hexdigest()
+    response: responses.Response
+    evidence: tuple[str, ...]
 
 
 class RestSource(ConnectorSource[Config]):
@@ -96,7 +95,7 @@ class RestSource(ConnectorSource[Config]):
 
     def estimate_size(self) -> SizeEstimate:
         """Request the first page. It is the only page, or it may contain the total."""
-        page = self._request_page(self.stream, {}, Watermark())
+        page = self._read_step(self.stream, {}, Watermark())
         count = len(page.records)
         if not page.next_token:
             return SizeEstimate(count, 1, "the first page is the only page")
@@ -157,46 +156,78 @@ class RestSource(ConnectorSource[Config]):
     def _read_page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         cursor = self._cursor_field()
         watermark = self._watermark(state)
-        page = self._request_page(self.stream, token, watermark)
-        page_number = int(token.get("number", 0)) + 1
-        if page.next_token and page_number >= self.settings.max_pages:
-            raise PermanentSourceError(
-                f"the stream has more than {self.settings.max_pages:,} pages (`max_pages`)"
-            )
-        if len(page.records) > 1 and page.digest == token.get("digest"):
-            raise PermanentSourceError(
-                "the API returns the same page again, so the pagination settings are wrong for this API",
-                evidence=(f"page {page_number} equals the previous page",),
-            )
-        progress = {"number": page_number, "digest": page.digest}
+        step = self._read_step(self.stream, token, watermark)
         if cursor is None:
-            return rows_page(page.records, _add_progress(page.next_token, progress))
-        records = cursor.select_new_records(page.records, watermark)
+            return rows_page(step.records, step.next_token)
+        records = cursor.select_new_records(step.records, watermark)
         previous_watermark = Watermark.from_state(token["mark"]) if "mark" in token else watermark
         next_watermark = cursor.advance(previous_watermark, records).to_json()
-        return rows_page(
-            records,
-            _add_progress(page.next_token, {**progress, "mark": next_watermark}),
-            None if page.next_token else {"cursor_field": cursor.path, **next_watermark},
+        if step.next_token:
+            return rows_page(records, {**step.next_token, "mark": next_watermark})
+        return rows_page(records, {}, {"cursor_field": cursor.path, **next_watermark})
+
+    def _read_step(
+        self, stream: Stream, token: Mapping[str, Any], watermark: Watermark
+    ) -> walk.Step:
+        """Return the records of a page and the token of the next page. Raises EngineError."""
+        evidence: list[str] = []
+
+        def ask(request: responses.Request, *, is_question: bool = False) -> responses.Response:
+            response = self._ask(stream, request, watermark, is_question=is_question)
+            evidence[:] = response.evidence
+            return response.response
+
+        position = {name: token[name] for name in POSITION_FIELDS if name in token}
+        reader = walk.Walk(
+            style=make_style(stream.pagination or self.settings.pagination),
+            ask=ask,
+            records_path=stream.records_path,
+            may_be_object=True,
+            primary_key=tuple(self.spec.primary_key or stream.primary_key),
+            is_partial=watermark.value is not None,
+            max_pages=self.settings.max_pages,
+            warn=logger.warning,
         )
+        try:
+            step = reader.read(position)
+        except failures.SourceFailure as failure:
+            raise as_engine_error(failure, tuple(evidence)) from failure
+        return replace(step, next_token=self._safe_token(stream, step.next_token))
 
-    def _request_page(self, stream: Stream, token: Mapping[str, Any], watermark: Watermark) -> Page:
-        style = stream.pagination or self.settings.pagination
-        url, params = self._url_and_params(stream, page_request(style, token), watermark)
+    def _ask(
+        self,
+        stream: Stream,
+        request: responses.Request,
+        watermark: Watermark,
+        *,
+        is_question: bool = False,
+    ) -> ReadResponse:
+        url, params = self._url_and_params(stream, request, watermark)
+        accepted: set[int] = {action.status_code for action in stream.response_actions}
+        accepted |= ANSWERS_TO_QUESTIONS if is_question else set()
 
-        def parse_page(response: CompleteResponse) -> Page:
-            document = parse_json(response)
-            records = records_at(document, stream.records_path, response)
-            page_response = PageResponse(document, len(records), url, response.links)
-            next_page = self._remove_api_key(next_token(style, token, page_response))
-            return Page(
-                records, next_page, reported_total(document, response.headers, len(records))
+        def read(response: CompleteResponse) -> ReadResponse:
+            action = chosen_action(stream, response)
+            is_failed = response.status >= HTTPStatus.BAD_REQUEST
+            if is_failed and not action and not is_question:
+                raise status_failure(response.status, response)
+            has_document = response.status < 300 and response.status != HTTPStatus.NO_CONTENT
+            return ReadResponse(
+                responses.Response(
+                    status=response.status,
+                    document=parse_json(response) if has_document and not action else None,
+                    headers=response.headers,
+                    url=url,
+                    next_link=response.links.get("next", {}).get("url"),
+                    action=action,
+                ),
+                response.evidence,
             )
 
-        return self.client.request(parse_page, "GET", url, params=params)
+        return self.client.request(read, "GET", url, params=params, accepted=accepted)
 
     def _url_and_params(
-        self, stream: Stream, request: PageRequest, watermark: Watermark
+        self, stream: Stream, request: responses.Request, watermark: Watermark
     ) -> tuple[str, dict[str, Any]]:
         key_params = self._api_key_params()
         if request.url is not None:
@@ -204,15 +235,18 @@ class RestSource(ConnectorSource[Config]):
         params = {**self.settings.params, **stream.params, **request.params}
         if stream.cursor_param and watermark.value is not None:
             params[stream.cursor_param] = watermark.value
-        texts = {name: _param_value(value) for name, value in (params | key_params).items()}
+        texts = {name: param_value(value) for name, value in (params | key_params).items()}
         return join_url(self.settings.base_url, stream.path), texts
 
-    def _remove_api_key(self, token: dict[str, Any]) -> dict[str, Any]:
-        """Return the token without the API key, because tokens are stored."""
+    def _safe_token(self, stream: Stream, token: dict[str, Any]) -> dict[str, Any]:
+        """Return the token with a link to the same host only, and without the API key, because tokens are stored."""
+        if "url" not in token:
+            return token
+        url = url_on_same_host(token["url"], join_url(self.settings.base_url, stream.path))
         auth = self.settings.auth
-        if "url" in token and isinstance(auth, ApiKeyAuth) and auth.location == "query":
-            return {"url": remove_param(token["url"], auth.name)}
-        return token
+        if isinstance(auth, ApiKeyAuth) and auth.location == "query":
+            url = remove_param(url, auth.name)
+        return {**token, "url": url}
 
     def _api_key_params(self) -> dict[str, Any]:
         auth = self.settings.auth
@@ -241,7 +275,7 @@ class RestSource(ConnectorSource[Config]):
         fields: tuple[FieldInfo, ...] = ()
         try:
             schema = StreamSchema()
-            schema.decode(self._request_page(stream, {}, Watermark()).records[:100])
+            schema.decode(self._read_step(stream, {}, Watermark()).records[:100])
             fields = tuple(
                 FieldInfo(name, column.field_type) for name, column in schema.columns.items()
             )
@@ -275,12 +309,12 @@ class RestSource(ConnectorSource[Config]):
         stream, page = self._first_page()
         return f"{len(page.records):,} records in the first page of {stream.name}"
 
-    def _first_page(self) -> tuple[Stream, Page]:
+    def _first_page(self) -> tuple[Stream, walk.Step]:
         streams = self.settings.streams
         stream = next(
             (candidate for candidate in streams if candidate.name == self.spec.stream), streams[0]
         )
-        return stream, self._request_page(stream, {}, Watermark())
+        return stream, self._read_step(stream, {}, Watermark())
 
 
 class HeaderAuth(AuthBase):
@@ -312,34 +346,15 @@ def parse_json(response: CompleteResponse) -> Any:
         ) from error
 
 
-def records_at(document: Any, path: str, response: CompleteResponse) -> list[Any]:
-    """Return the records at the path: a list, a single object as one record, or no records for null.
-
-    Raises PermanentSourceError if the path does not exist or has another value.
-    """
-    value = value_at(document, path)
-    if isinstance(value, list):
-        return value
-    if isinstance(value, Mapping):
-        return [value]
-    parent, _, name = path.rpartition(".")
-    if (
-        value is None
-        and isinstance(fields := value_at(document, parent), Mapping)
-        and name in fields
-    ):
-        return []
-    place = f"at {path!r}" if path else "at the top level"
-    raise PermanentSourceError(f"the response has no records {place}", evidence=response.evidence)
+def chosen_action(stream: Stream, response: CompleteResponse) -> str:
+    """Return the action of the settings for this response, or an empty text."""
+    for action in stream.response_actions:
+        if action.status_code == response.status and (
+            action.content is None or action.content in response.body.decode("utf-8", "replace")
+        ):
+            return action.action
+    return ""
 
 
 def join_url(base_url: str, path: str) -> str:
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
-
-
-def _add_progress(token: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
-    return {**token, **progress} if token else {}
-
-
-def _param_value(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, ClassVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 import requests
 
-from drover._failures import AuthenticationError, ConfigurationError, ContractError
+from drover._failures import AuthenticationError, ConfigurationError
+from drover._paging.responses import Request, Response
+from drover._paging.styles import Cursor, LinkHeader, NextUrl, Offset, PageNumber, Paging
+from drover._paging.walk import Walk
 from drover._source import Json, Page, Source, Stream
+
+__all__ = [
+    "ApiKey",
+    "Basic",
+    "Bearer",
+    "Cursor",
+    "LinkHeader",
+    "NextUrl",
+    "OAuthClientCredentials",
+    "OAuthRefresh",
+    "Offset",
+    "PageNumber",
+    "RestSource",
+]
+
+# Statuses that say nothing about the position that a request asks for.
+NO_ANSWERS = frozenset({401, 403, 407, 429})
 
 
 class Auth:
@@ -121,101 +143,6 @@ def _fetch_access_token(source: Source, token_url: str, token_request: Json) -> 
     return {"value": body["access_token"], "renew_at": time.monotonic() + lifetime - 60}
 
 
-class Paging:
-    """Base class of the pagination methods.
-
-    The token of a page is JSON with query parameters or a URL. It is None after the last page.
-    """
-
-    def first_token(self) -> Json:
-        return {}
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        return None
-
-
-@dataclass(frozen=True)
-class Cursor(Paging):
-    """The response has a cursor at `field` (names joined by dots). The next request sends it as `param`."""
-
-    field: str
-    param: str = "cursor"
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        cursor = value_at(body, self.field)
-        return {"params": {self.param: cursor}} if cursor else None
-
-
-@dataclass(frozen=True)
-class Offset(Paging):
-    """`?limit=100&offset=200`, until a page has fewer records than the limit."""
-
-    size: int = 100
-    param: str = "offset"
-    size_param: str = "limit"
-
-    def first_token(self) -> Json:
-        return {"params": {self.size_param: self.size, self.param: 0}}
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        if len(rows) < self.size:
-            return None
-        params = token["params"]
-        return {"params": {**params, self.param: params[self.param] + self.size}}
-
-
-@dataclass(frozen=True)
-class PageNumber(Paging):
-    """`?page=2`, until a page is empty, or has fewer records than `size` if that is set."""
-
-    size: int = 0
-    param: str = "page"
-    size_param: str = "per_page"
-    start: int = 1
-
-    def first_token(self) -> Json:
-        size_params = {self.size_param: self.size} if self.size else {}
-        return {"params": {**size_params, self.param: self.start}}
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        if not rows or len(rows) < self.size:
-            return None
-        params = token["params"]
-        return {"params": {**params, self.param: params[self.param] + 1}}
-
-
-@dataclass(frozen=True)
-class LinkHeader(Paging):
-    """The `Link: <…>; rel="next"` header (RFC 8288)."""
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        url = response.links.get("next", {}).get("url")
-        return {"url": urljoin(response.url, url)} if url else None
-
-
-@dataclass(frozen=True)
-class NextUrl(Paging):
-    """The response has the URL of the next page at `field` (names joined by dots)."""
-
-    field: str = "next"
-
-    def next_token(
-        self, token: Json, body: Any, rows: list[Any], response: requests.Response
-    ) -> Json | None:
-        url = value_at(body, self.field)
-        return {"url": urljoin(response.url, url)} if url else None
-
-
 class RestSource(Source):
     """Streams of a JSON API. Names in braces in `base_url` and in paths are replaced by settings."""
 
@@ -260,34 +187,62 @@ class RestSource(Source):
         extra_params = {stream.since: since} if since is not None else {}
         if stream.parent:
             return self._child_page(stream, page_token, extra_params)
-        rows, next_token = self._read_rows(stream, page_token.get("at"), {}, extra_params)
-        state = self._incremental_state(stream, rows, page_token.get("most", since))
-        next_page = {"at": next_token} if next_token else None
+        step = self._walk(stream, {}, extra_params).read(page_token.get("at") or {})
+        state = self._incremental_state(stream, step.records, page_token.get("most", since))
+        next_page = {"at": step.next_token} if step.next_token else None
         if next_page and state:
             next_page["most"] = state["cursor"]
-        return Page(rows, next_page, state)
+        return Page(step.records, next_page, state)
 
-    def _read_rows(
-        self, stream: Stream, page_token: Json | None, parent_record: Json, extra_params: Json
-    ) -> tuple[list[Any], Json | None]:
-        """Return the records of a page, and the token of the next page."""
-        paging: Paging = stream.paging or self.paging
-        token = page_token or paging.first_token()
-        if "url" in token:
-            response = self.ask(token["url"])
-        else:
-            params = {**stream.params, **extra_params, **token.get("params", {})}
-            response = self.ask(
-                fill_placeholders(stream.path or stream.name, self, parent_record), params=params
+    def _walk(self, stream: Stream, parent_record: Json, extra_params: Json) -> Walk:
+        def ask(request: Request, *, is_question: bool = False) -> Response:
+            return self._ask_for_page(
+                stream, request, parent_record, extra_params, is_question=is_question
             )
-        body = response.json()
-        rows = value_at(body, stream.records) if stream.records else body
-        if rows is None:
-            rows = []
-        if not isinstance(rows, list):
-            place = f"at {stream.records!r} " if stream.records else ""
-            raise ContractError(f"The response of {stream.name} {place}is not a list of records.")
-        return rows, paging.next_token(token, body, rows, response)
+
+        return Walk(
+            style=stream.paging or self.paging,
+            ask=ask,
+            records_path=stream.records,
+            primary_key=stream.primary_key,
+            is_partial=bool(extra_params),
+            warn=logging.getLogger("drover").warning,
+        )
+
+    def _ask_for_page(
+        self,
+        stream: Stream,
+        request: Request,
+        parent_record: Json,
+        extra_params: Json,
+        *,
+        is_question: bool,
+    ) -> Response:
+        actions = dict.fromkeys(stream.end_statuses, "end")
+        actions |= dict.fromkeys(stream.ignored_statuses, "ignore")
+        try:
+            if request.url is not None:
+                response = self.ask(request.url)
+            else:
+                path = fill_placeholders(stream.path or stream.name, self, parent_record)
+                params = {**stream.params, **extra_params, **request.params}
+                response = self.ask(path, params=params)
+        except requests.HTTPError as error:
+            if error.response is None or not (
+                error.response.status_code in actions
+                or (is_question and error.response.status_code not in NO_ANSWERS)
+            ):
+                raise
+            response = error.response
+        has_document = response.ok and response.status_code != HTTPStatus.NO_CONTENT
+        return Response(
+            status=response.status_code,
+            document=parse_json(response) if has_document else None,
+            headers=response.headers,
+            url=response.url,
+            next_link=response.links.get("next", {}).get("url"),
+            action=actions.get(response.status_code, ""),
+        )
 
     def _child_page(self, stream: Stream, token: Json, extra_params: Json) -> Page:
         """Return the child records of one page of parent records, with the token of the next page of parents."""
@@ -296,20 +251,20 @@ class RestSource(Source):
             raise ConfigurationError(
                 f"{stream.name} needs a parent stream that has no parent itself."
             )
-        parents, next_token = self._read_rows(parent, token.get("at"), {}, {})
+        step = self._walk(parent, {}, {}).read(token.get("at") or {})
         return Page(
-            self._child_rows(stream, parents, extra_params),
-            {"at": next_token} if next_token else None,
+            self._child_rows(stream, step.records, extra_params),
+            {"at": step.next_token} if step.next_token else None,
         )
 
     def _child_rows(self, stream: Stream, parents: list[Any], extra_params: Json) -> Iterator[Any]:
         for parent in parents:
-            page_token: Json | None = None
-            while True:
-                rows, page_token = self._read_rows(stream, page_token, parent, extra_params)
-                yield from rows
-                if page_token is None:
-                    break
+            walk = self._walk(stream, parent, extra_params)
+            step = walk.read({})
+            yield from step.records
+            while step.next_token:
+                step = walk.read(step.next_token)
+                yield from step.records
 
     def _incremental_state(self, stream: Stream, rows: list[Any], previous: Any) -> Json | None:
         if not stream.cursor_field:
@@ -339,10 +294,6 @@ def fill_placeholders(text: str, source: Source, names: Mapping[str, Any] | None
         raise ConfigurationError(f"{text} cannot be filled in: {error}") from error
 
 
-def value_at(value: Any, path: str) -> Any:
-    """Return the value at the path of names joined by dots, or None if it does not exist."""
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
+def parse_json(response: requests.Response) -> Any:
+    """Return the body of the response."""
+    return response.json()

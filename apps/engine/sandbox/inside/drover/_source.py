@@ -31,6 +31,8 @@ class Stream:
 
     `path` is below the base URL of the source. `records` is the place of the records in the response, as names
     joined by dots. It is empty if the response is the list of records. `paging` replaces the paging of the source.
+    A response with one of `end_statuses`, such as 404, ends the stream after its first page. One with a status of
+    `ignored_statuses` has no records.
 
     If `parent` names another stream, the path is requested once for each record of that stream, with the record's
     fields in braces: `/posts/{id}/comments`. With `cursor_field` and `since` the stream is incremental: each
@@ -46,6 +48,8 @@ class Stream:
     primary_key: Sequence[str] = ()
     cursor_field: str | None = None
     since: str = ""
+    end_statuses: Sequence[int] = ()
+    ignored_statuses: Sequence[int] = ()
     sync_modes: tuple[str, ...] = ("full_refresh",)
 
     def __post_init__(self) -> None:

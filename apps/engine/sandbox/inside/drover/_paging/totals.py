@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apps.engine.sources.rest.cursors import value_at
+from drover._paging.paths import find
+from drover._paging.values import as_count
 
 HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
 PLACES = ("", "meta.", "metadata.", "_meta.", "pagination.", "meta.pagination.", "paging.", "page.")
@@ -32,7 +33,7 @@ def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int
     for value in _candidates(document, headers):
         if value is not None and value >= max(count, 1):
             return value
-    in_document = _whole_number(value_at(document, "count")) if isinstance(document, dict) else None
+    in_document = _whole_number(find(document, "count")) if isinstance(document, dict) else None
     return in_document if in_document is not None and in_document > count else None
 
 
@@ -42,10 +43,8 @@ def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | Non
     if isinstance(document, dict):
         for place in PLACES:
             for name in NAMES:
-                yield _whole_number(value_at(document, place + name))
+                yield _whole_number(find(document, place + name))
 
 
 def _whole_number(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
-        return int(value)
-    return value if type(value) is int else None
+    return as_count(value) if isinstance(value, int | str) else None

@@ -1,0 +1,179 @@
+"""Paths into a JSON document, such as `meta.next_cursor`, `data.-1.id` or `'@odata.nextLink'`.
+
+A path has names joined by dots. A name in quotes may contain dots. A number is an index of a list, and counts from
+the end if it is negative. `[0]` and `['name']` are other spellings of `.0` and `.'name'`. `$.` may stand in front.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from drover._failures import ConfigurationError
+
+STEP = re.compile(
+    r"""\[\s*(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"|(?P<index>-?\d+))\s*\]"""
+    r"""|'(?P<quoted>[^']+)'|"(?P<other_quoted>[^"]+)\"|(?P<name>[^.\[\]'"]+)"""
+)
+INDEX = re.compile(r"-?\d{1,9}")
+MAX_DEPTH = 4  # levels that `describe` shows
+MAX_PLACES = 12
+
+
+class InvalidPath(ConfigurationError, ValueError):
+    """The text is not a path."""
+
+
+class Missing:
+    """The type of MISSING."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()  # what is found at a path that the document does not have
+
+
+@dataclass(frozen=True)
+class Step:
+    """One name or index of a path."""
+
+    text: str
+    is_quoted: bool = False
+
+    @property
+    def index(self) -> int | None:
+        return int(self.text) if not self.is_quoted and INDEX.fullmatch(self.text) else None
+
+
+@lru_cache(maxsize=1024)
+def parse(path: str) -> tuple[Step, ...]:
+    """Return the steps of the path; none for an empty path. Raises InvalidPath."""
+    rest = path.removeprefix("$").removeprefix(".") if path.startswith("$") else path
+    steps: list[Step] = []
+    position = 0
+    while position < len(rest):
+        match = STEP.match(rest, position)
+        if match is None:
+            raise InvalidPath(
+                f"{path!r} is not a path, because of {rest[position : position + 20]!r}"
+            )
+        text = next(value for value in match.groups() if value is not None)
+        steps.append(Step(text, is_quoted=match.lastgroup not in ("name", "index")))
+        position = _after_separator(rest, match.end())
+    return tuple(steps)
+
+
+def _after_separator(path: str, position: int) -> int:
+    if position == len(path) or path[position] == "[":
+        return position
+    if path[position] != "." or position + 1 == len(path):
+        raise InvalidPath(f"{path!r} is not a path, because of {path[position : position + 20]!r}")
+    return position + 1
+
+
+def find(document: Any, path: str) -> Any:
+    """Return the value at the path, or MISSING. Raises InvalidPath.
+
+    Unquoted names that contain dots are found too if no shorter name fits: `@odata.nextLink`.
+    """
+    return _find(document, parse(path))
+
+
+def _find(value: Any, steps: tuple[Step, ...]) -> Any:
+    while steps:
+        found, count = _descend(value, steps)
+        if found is MISSING:
+            return MISSING
+        value, steps = found, steps[count:]
+    return value
+
+
+def _descend(value: Any, steps: tuple[Step, ...]) -> tuple[Any, int]:
+    """Return what the first steps lead to, and the number of steps that this took."""
+    first = steps[0]
+    if isinstance(value, Mapping):
+        for count in range(1, len(steps) + 1):
+            if any(step.is_quoted for step in steps[:count]) and count > 1:
+                break
+            name = ".".join(step.text for step in steps[:count])
+            if name in value:
+                return value[name], count
+    elif isinstance(value, list) and first.index is not None:
+        is_in_list = -len(value) <= first.index < len(value)
+        return (value[first.index], 1) if is_in_list else (MISSING, 0)
+    return MISSING, 0
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of the document with the value at the path. Objects on the way are created."""
+    name, *others = [step.text for step in parse(path)]
+    inner = document.get(name)
+    if others:
+        rest = ".".join(quote(other) for other in others)
+        value = put(inner if isinstance(inner, dict) else {}, rest, value)
+    return {**document, name: value}
+
+
+def leads_into_list(path: str) -> bool:
+    """Whether the path has an index, so that it leads to a field of a record."""
+    return any(step.index is not None for step in parse(path))
+
+
+def parent_of(path: str) -> tuple[Step, ...]:
+    return parse(path)[:-1]
+
+
+def find_parent(document: Any, path: str) -> Any:
+    """Return the value that contains the last name of the path, or MISSING."""
+    return _find(document, parent_of(path))
+
+
+def describe(document: Any) -> str:
+    """Name what the document has, without values: `data (a list of 3), meta.next, has_more`."""
+    if isinstance(document, list):
+        return f"a list of {len(document):,}"
+    if not isinstance(document, Mapping):
+        return describe_type(document)
+    places = []
+    for place, value in walk_objects(document):
+        if not isinstance(value, Mapping):
+            places.append(
+                f"{place} (a list of {len(value):,})" if isinstance(value, list) else place
+            )
+        if len(places) > MAX_PLACES:
+            places[-1] = "…"
+            break
+    return ", ".join(places) or "nothing"
+
+
+def walk_objects(document: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
+    """Yield the place and value of each field of the object and of the objects in it, but not of those in lists."""
+    if not isinstance(document, Mapping) or depth == 0:
+        return
+    for name, value in document.items():
+        place = quote(str(name))
+        yield place, value
+        for inner_place, inner_value in walk_objects(value, depth - 1):
+            yield f"{place}.{inner_place}", inner_value
+
+
+def quote(name: str) -> str:
+    """Return the name as a part of a path."""
+    plain = name[:80]
+    return f"'{plain}'" if re.search(r"[.\[\]'\"\s]", plain) else plain
+
+
+def describe_type(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"{str(value).lower()}"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return "text" if isinstance(value, str) else "a number"

@@ -1,0 +1,426 @@
+"""The styles of pagination: how to request a page, and how its response leads to the next page.
+
+No style takes a short page for the last one, because many servers return fewer records than a request asks for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urljoin, urlsplit
+
+from drover._failures import ConfigurationError, SourceFailure
+from drover._paging import hints as signs
+from drover._paging.paths import MISSING, describe, describe_type, find, leads_into_list
+from drover._paging.responses import Json, Page, Request
+from drover._paging.values import as_count, as_yes_or_no, is_end, is_number
+
+UNKNOWN_CURSOR = "drover-no-such-cursor"
+FAR_PAGES = 1_000_000  # pages to skip, and records of a page, to be beyond the end of every stream
+FAR_RECORDS = 1_000_000_000
+
+
+class CursorMissing(ConfigurationError):
+    """The first page has records, but no cursor or link. It is the only page, or the settings are wrong."""
+
+
+class Contradiction(SourceFailure):
+    """What the response says about the next page contradicts itself or the settings."""
+
+    retryable = False
+
+
+@dataclass(frozen=True)
+class PageSize:
+    """The number of records to ask for (0 for the API's own), and the parameter or the path in the body that says it."""
+
+    records: int = 0
+    param: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Base class of the styles: one response has all records.
+
+    A position is JSON that describes a page; it is empty for the first page. With `hints`, fields of the response
+    that say that more records follow are believed, although the settings do not name them.
+    """
+
+    hints: bool = dataclasses.field(default=True, kw_only=True)
+
+    is_counted: ClassVar[bool] = False  # whether the position is a number that grows with each page
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        """Return the request of the page, with `size` records if that is not 0 and the style can say it."""
+        return self._sized(size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
+        said = signs.more_is_said(page) if self.hints and page.count else ""
+        if said:
+            raise CursorMissing(f"more records follow, because {said}, but no pagination is set")
+        return None
+
+    def doubtful_request(self, position: Json) -> Request | None:
+        """Return the request of a page that cannot exist, or None if the style cannot ask for one.
+
+        An API that answers it with records does not look at the position.
+        """
+        return None
+
+    @property
+    def ends_by_empty_page(self) -> bool:
+        """Whether only an empty page tells the end."""
+        return False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the settings end the stream before its last record."""
+        return False
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize()
+
+    @property
+    def can_choose_size(self) -> bool:
+        return bool(self.page_size.param or self.page_size.path)
+
+    def _sized(self, size: int, params: Json | None = None, body: Json | None = None) -> Request:
+        wanted = self.page_size
+        size = size or wanted.records
+        params, body = params or {}, body or {}
+        if size and wanted.param:
+            params = {**params, wanted.param: size}
+        if size and wanted.path:
+            body = {**body, wanted.path: size}
+        return Request(params, body)
+
+
+@dataclass(frozen=True)
+class _Numbered(Paging):
+    """Base class of the styles that count pages or records.
+
+    `more` is the path of a field that is true if more pages follow, `total` the path of a total. `maximum` ends the
+    stream there. With `body_path`, the number is sent in the JSON body.
+    """
+
+    is_counted: ClassVar[bool] = True
+
+    more: str = dataclasses.field(default="", kw_only=True)
+    total: str = dataclasses.field(default="", kw_only=True)
+    maximum: int | None = dataclasses.field(default=None, kw_only=True)
+    body_path: str = dataclasses.field(default="", kw_only=True)
+    size_path: str = dataclasses.field(default="", kw_only=True)
+
+    @property
+    def ends_by_empty_page(self) -> bool:
+        return not (self.more or self.total or self.maximum is not None)
+
+    @property
+    def is_cut(self) -> bool:
+        return self.maximum is not None
+
+    def _at(self, param: str, number: int, size: int) -> Request:
+        if self.body_path:
+            return self._sized(size, body={self.body_path: number})
+        return self._sized(size, {param: number})
+
+    def _is_end(self, page: Page, next_number: int) -> bool:
+        """Whether a field of the response, or the maximum, says that the page with this number is not to be read."""
+        more = read_flag(page, self.more)
+        if self.maximum is not None and next_number > self.maximum:
+            return True
+        if more is not None:
+            return not more
+        return page.count == 0
+
+
+@dataclass(frozen=True)
+class PageNumber(_Numbered):
+    """`?page=2`, until a page is empty. `total` is the path of the number of pages."""
+
+    size: int = 0
+    param: str = "page"
+    size_param: str = "per_page"
+    start: int = 1
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param, self.size_path)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        return self._at(self.param, position.get("page", self.start), size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        number = int(position.get("page", self.start))
+        total = read_total(page, self.total)
+        if total is not None:
+            is_last = number >= self.start + total - 1
+            if page.count == 0 and not is_last:
+                raise Contradiction(
+                    f"page {number:,} is empty, but the API reports {total:,} pages at {self.total!r}"
+                )
+            if is_last:
+                return None
+        return None if self._is_end(page, number + 1) else {"page": number + 1}
+
+    def doubtful_request(self, position: Json) -> Request:
+        return self._at(self.param, int(position.get("page", self.start)) + FAR_PAGES, 0)
+
+
+@dataclass(frozen=True)
+class Offset(_Numbered):
+    """`?limit=100&offset=200`, until a page is empty. The offset grows by the number of records that arrived.
+
+    `total` is the path of the number of records.
+    """
+
+    size: int = 100
+    param: str = "offset"
+    size_param: str = "limit"
+    start: int = 0
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param, self.size_path)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        return self._at(self.param, position.get("offset", self.start), size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        offset = int(position.get("offset", self.start))
+        following = offset + page.count
+        total = read_total(page, self.total)
+        if total is not None:
+            if following - self.start >= total:
+                return None
+            if page.count == 0:
+                raise Contradiction(
+                    f"the page at offset {offset:,} is empty, but the API reports {total:,} records at {self.total!r}"
+                )
+        if self._is_end(page, following):
+            return None
+        if page.count == 0:
+            raise Contradiction(
+                f"the page at offset {offset:,} is empty, but {self.more!r} says that more records follow"
+            )
+        return {"offset": following}
+
+    def doubtful_request(self, position: Json) -> Request:
+        return self._at(self.param, int(position.get("offset", self.start)) + FAR_RECORDS, 0)
+
+
+@dataclass(frozen=True)
+class Cursor(Paging):
+    """The response has a cursor at `field`, or in the header `header`. The next request sends it as `param`.
+
+    The field may be one of the last record: `data.-1.id`. `more` is the path of a field that is true if more pages
+    follow. With `body_path`, the cursor is sent in the JSON body.
+    """
+
+    field: str = ""
+    param: str = "cursor"
+    header: str = dataclasses.field(default="", kw_only=True)
+    more: str = dataclasses.field(default="", kw_only=True)
+    body_path: str = dataclasses.field(default="", kw_only=True)
+    size: int = dataclasses.field(default=0, kw_only=True)
+    size_param: str = dataclasses.field(default="", kw_only=True)
+    size_path: str = dataclasses.field(default="", kw_only=True)
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param, self.size_path)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        if "cursor" not in position:
+            return self._sized(size)
+        return self._at(position["cursor"], size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        more = read_flag(page, self.more)
+        if more is False:
+            return None
+        cursor = self._cursor(page)
+        if page.count == 0 and not more and self._is_idle(position, page, cursor):
+            return None
+        if cursor is MISSING or (is_end(cursor) and not self._is_field_of_record):
+            self._require_end(page, cursor, more)
+            return None
+        return {"cursor": self._checked(cursor)}
+
+    def doubtful_request(self, position: Json) -> Request | None:
+        is_scalar = isinstance(position.get("cursor"), str | int | float)
+        return self._at(UNKNOWN_CURSOR, 0) if is_scalar else None
+
+    def _at(self, cursor: Any, size: int) -> Request:
+        if self.body_path:
+            return self._sized(size, body={self.body_path: cursor})
+        return self._sized(size, {self.param: cursor})
+
+    @property
+    def _is_field_of_record(self) -> bool:
+        return not self.header and leads_into_list(self.field)
+
+    def _cursor(self, page: Page) -> Any:
+        if self.header:
+            return page.response.headers.get(self.header, MISSING)
+        return find(page.document, self.field)
+
+    def _is_idle(self, position: Json, page: Page, cursor: Any) -> bool:
+        """Whether an empty page says that the stream has no more records for now."""
+        stays = "cursor" in position and cursor == position["cursor"]
+        return stays or (self.hints and signs.flag_beside(page.document, self.field) is False)
+
+    def _require_end(self, page: Page, cursor: Any, more: bool | None) -> None:
+        place = f"in the header {self.header!r}" if self.header else f"at {self.field!r}"
+        require_end(self, page, cursor, more, place, self.field)
+
+    def _checked(self, cursor: Any) -> Any:
+        place = self.header or self.field
+        if isinstance(cursor, str):
+            return _require_text(cursor, place)
+        is_scalar = is_number(cursor) or (self._is_field_of_record and isinstance(cursor, bool))
+        may_be_json = bool(self.body_path) and isinstance(cursor, list | dict)
+        if not is_scalar and not may_be_json:
+            raise ConfigurationError(
+                f"the value at {place!r} is {describe_type(cursor)}, not a cursor"
+            )
+        return cursor
+
+
+@dataclass(frozen=True)
+class _Linked(Paging):
+    size: int = dataclasses.field(default=0, kw_only=True)
+    size_param: str = dataclasses.field(default="", kw_only=True)
+    more: str = dataclasses.field(default="", kw_only=True)
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        if "url" in position:
+            return Request(url=position["url"])
+        return self._sized(size)
+
+    def _follow(self, page: Page, link: Any, place: str, path: str) -> Json | None:
+        more = read_flag(page, self.more)
+        if more is False:
+            return None
+        if link is MISSING or is_end(link):
+            require_end(self, page, link, more, place, path)
+            return None
+        if not isinstance(link, str):
+            raise ConfigurationError(f"the value {place} is {describe_type(link)}, not a URL")
+        try:
+            url = urljoin(page.response.url, _require_text(link, place))
+            _ = urlsplit(url).port
+        except ValueError as error:
+            raise NotAUrl(
+                "the link to the next page is not a URL", evidence=(link[:300],)
+            ) from error
+        return {"url": url}
+
+
+class NotAUrl(SourceFailure):
+    """The link to the next page is not a URL."""
+
+    retryable = False
+
+
+@dataclass(frozen=True)
+class LinkHeader(_Linked):
+    """The `Link: <…>; rel="next"` header (RFC 8288)."""
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        link = page.response.next_link or MISSING
+        return self._follow(page, link, "in the `Link` header", "")
+
+
+@dataclass(frozen=True)
+class NextUrl(_Linked):
+    """The response has the URL of the next page at `field`."""
+
+    field: str = "next"
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        return self._follow(page, find(page.document, self.field), f"at {self.field!r}", self.field)
+
+
+def require_end(
+    style: Paging, page: Page, value: Any, more: bool | None, place: str, path: str
+) -> None:
+    """Raise an exception unless a page without a cursor or link can be the last one.
+
+    On the first page with records, a value that is missing may be a wrong setting: CursorMissing is raised, so that
+    the caller can find out.
+    """
+    shape = (f"it has {describe(page.document)}",)
+    if more or (style.hints and signs.flag_beside(page.document, path)):
+        raise CursorMissing(
+            f"the response says that more records follow, but has no cursor or link {place}",
+            evidence=shape,
+        )
+    if value is not MISSING or not page.is_first or page.count == 0:
+        return
+    said = signs.more_is_said(page) if style.hints else ""
+    if said:
+        raise CursorMissing(
+            f"the response has no cursor or link {place}, but more records follow, because {said}",
+            evidence=shape,
+        )
+    raise OnlyPage(f"the response has no cursor or link {place}", evidence=shape)
+
+
+class OnlyPage(CursorMissing):
+    """Nothing says that more records follow, but nothing confirms the settings either."""
+
+
+def read_flag(page: Page, path: str) -> bool | None:
+    """Return the field that is true if more pages follow, or None if there is none. Raises ConfigurationError."""
+    if not path or page.response.has_no_content:
+        return None
+    value = find(page.document, path)
+    if value is MISSING:
+        if page.is_first and page.count:
+            raise _wrong_path(page, path, "whether more pages follow")
+        return None
+    said = as_yes_or_no(value)
+    if said is None:
+        raise ConfigurationError(
+            f"the value at {path!r} is {describe_type(value)}, not true or false"
+        )
+    return said
+
+
+def read_total(page: Page, path: str) -> int | None:
+    """Return the total at the path, or None if there is none. Raises ConfigurationError."""
+    if not path or page.response.has_no_content:
+        return None
+    value = find(page.document, path)
+    if value is MISSING and page.is_first and page.count:
+        raise _wrong_path(page, path, "the total")
+    if value is MISSING or value is None:
+        return None
+    total = as_count(value)
+    if total is None:
+        raise ConfigurationError(f"the value at {path!r} is {describe_type(value)}, not a total")
+    return total
+
+
+def _wrong_path(page: Page, path: str, meaning: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the response does not have {path!r}, which should tell {meaning}",
+        evidence=(f"it has {describe(page.document)}",),
+    )
+
+
+def _require_text(value: str, place: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Contradiction(f"the cursor or link at {place!r} is not valid text") from error
+    return value

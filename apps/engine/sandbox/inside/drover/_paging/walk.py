@@ -1,0 +1,239 @@
+"""Walk through the pages of a stream: what ends the walk, and what shows that it would never end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+from drover._failures import SourceFailure
+from drover._paging.responses import Json, NoRecords, Page, Request, Response, read_page
+from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
+from drover._paging.totals import reported_total
+from drover._paging.trails import Trail, digest
+
+MAX_EMPTY_PAGES = 10  # in a row
+MAX_REPEATED_PAGES = 1000  # in a row, if the records have no key: they may be equal by chance
+MAX_REPEATED_KEYS = 3  # pages in a row, if the records have a key
+KEYS = ("id", "_id", "uuid", "guid")
+
+
+class RepeatedPages(SourceFailure):
+    """The API returns pages again that it has returned before."""
+
+    retryable = False
+
+
+class Ask(Protocol):
+    """Sends a request and returns the response. Statuses of 400 and above are exceptions, unless `is_question`."""
+
+    def __call__(self, request: Request, *, is_question: bool = False) -> Response: ...
+
+
+@dataclass
+class Progress:
+    """What is known of the pages so far. It is part of the token of each page, so a retry continues with it."""
+
+    pages: int = 0
+    records: int = 0
+    largest: int = 0  # records of the largest page
+    empty: int = 0  # empty pages in a row
+    repeated: int = 0  # pages in a row that equal an earlier page
+    is_trusted: bool = False  # whether the API has shown that it looks at the position
+    is_whole: bool = True  # whether the counts include the first page
+    positions: Trail = field(default_factory=Trail)
+    contents: Trail = field(default_factory=Trail)
+
+    @classmethod
+    def from_token(cls, token: Mapping[str, Any]) -> Progress:
+        value = token.get("progress")
+        if not isinstance(value, Mapping):
+            return cls(is_whole=not token)
+        counts = {name: value[name] for name in COUNTS if name in value}
+        positions, contents = (Trail.from_json(value.get(name)) for name in TRAILS)
+        return cls(**counts, positions=positions, contents=contents)
+
+    def to_json(self) -> Json:
+        counts = {name: getattr(self, name) for name in COUNTS}
+        return counts | {name: getattr(self, name).to_json() for name in TRAILS}
+
+    def add(self, page: Page) -> None:
+        self.pages += 1
+        self.records += page.count
+        self.largest = max(self.largest, page.count)
+        self.empty = 0 if page.count else self.empty + 1
+
+
+TRAILS = ("positions", "contents")
+COUNTS = tuple(item.name for item in fields(Progress) if item.name not in TRAILS)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The records of a page, the token of the next page (empty after the last), and the total if the API tells it."""
+
+    records: list[Any]
+    next_token: Json
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Reads the pages of one stream. The token of a page is its position and the progress before it."""
+
+    style: Paging
+    ask: Ask
+    records_path: str = ""
+    may_be_object: bool = False
+    primary_key: Sequence[str] = ()
+    is_partial: bool = False  # whether only new records are requested, so that a total says nothing
+    max_pages: int = 100_000
+    warn: Callable[[str], None] = lambda _: None
+
+    def read(self, token: Mapping[str, Any]) -> Step:
+        """Return the page that the token describes; an empty token describes the first page."""
+        position = {name: value for name, value in token.items() if name != "progress"}
+        progress = Progress.from_token(token)
+        response = self.ask(self.style.request(position))
+        if self._is_end(response, is_first=not position):
+            return Step([], {})
+        page = self._page(response, is_first=not position)
+        progress.add(page)
+        self._require_new_content(position, progress, page)
+        total = self._total(page)
+        following = self._next_position(position, page)
+        if following is None:
+            self._require_complete(progress, total)
+            return Step(page.records, {}, total)
+        self._require_progress(progress, following)
+        return Step(page.records, {**following, "progress": progress.to_json()}, total)
+
+    def _total(self, page: Page) -> int | None:
+        if page.is_object:
+            return None
+        return reported_total(page.document, page.response.headers, page.count)
+
+    def _page(self, response: Response, *, is_first: bool) -> Page:
+        return read_page(
+            response, self.records_path, is_first=is_first, may_be_object=self.may_be_object
+        )
+
+    def _is_end(self, response: Response, *, is_first: bool) -> bool:
+        if response.has_no_content or response.action == "ignore":
+            return True
+        if response.action == "end" and is_first:
+            raise Contradiction(
+                f"the source did not accept the request of the first page ({response.status})"
+            )
+        return response.action == "end"
+
+    def _next_position(self, position: Json, page: Page) -> Json | None:
+        try:
+            return self.style.next_position(position, page)
+        except OnlyPage as error:
+            self._require_only_page(page, error)
+            return None
+
+    def _require_only_page(self, page: Page, missing: CursorMissing) -> None:
+        """Raise the exception if a page of one record has no cursor either, although more records exist."""
+        if page.count < 2 or not self.style.can_choose_size:
+            self.warn(f"The first page is taken for the only one: {missing}.")
+            return
+        small_page = self._ask_for_page(self.style.request({}, 1))
+        if small_page is None or not small_page.count:
+            return
+        if small_page.count < page.count:
+            try:
+                self.style.next_position({}, small_page)
+            except CursorMissing:
+                raise missing from None
+        elif page.count >= self.style.page_size.records:
+            raise missing
+
+    def _ask_for_page(self, request: Request) -> Page | None:
+        """Return the page, or None if the API refuses the request or answers without a list of records."""
+        response = self.ask(request, is_question=True)
+        if response.status >= 300:
+            return None
+        try:
+            return self._page(response, is_first=True)
+        except NoRecords:
+            return None
+
+    def _require_new_content(self, position: Json, progress: Progress, page: Page) -> None:
+        """Raise RepeatedPages if the API does not look at the position, or repeats pages without an end.
+
+        Equal pages alone do not show that: different records may look alike. So the API is asked for a page that
+        cannot exist, and only an API that answers this with records does not look at the position.
+        """
+        if not page.count or (progress.is_trusted and self.style.is_counted):
+            return
+        content = digest(page.records)
+        if not progress.contents.add(content):
+            progress.repeated = 0
+            return
+        progress.repeated += 1
+        if not progress.is_trusted:
+            self._require_answer_to_position(position, content)
+            progress.is_trusted = True
+        limit = MAX_REPEATED_KEYS if self._has_keys(page.records) else MAX_REPEATED_PAGES
+        if progress.repeated >= limit and not self.style.is_counted:
+            raise RepeatedPages(
+                f"the API returns the same pages again: the last {progress.repeated:,} pages equal earlier pages"
+            )
+
+    def _require_answer_to_position(self, position: Json, content: str) -> None:
+        request = self.style.doubtful_request(position)
+        answer = self._ask_for_page(request) if request is not None else None
+        if answer is None or not answer.count:
+            return
+        is_same = digest(answer.records) == content
+        if is_same or self.style.ends_by_empty_page:
+            raise RepeatedPages(
+                "the API returns the same page again, and has records on a page that cannot exist: it does not look at"
+                " the requested position, or repeats its last page; correct the pagination settings, or name the field"
+                " with the total or the one that tells whether more pages follow"
+            )
+
+    def _has_keys(self, records: list[Any]) -> bool:
+        """Whether each record has a key, so that equal pages have the same records."""
+        names = self.primary_key
+        for record in records:
+            if not isinstance(record, Mapping):
+                return False
+            values = (
+                [record.get(name) for name in names]
+                if names
+                else [next((record[key] for key in KEYS if record.get(key) is not None), None)]
+            )
+            if any(value is None for value in values):
+                return False
+        return True
+
+    def _require_complete(self, progress: Progress, total: int | None) -> None:
+        """Raise Contradiction if the API reports more records than its pages had.
+
+        Records are added and removed while several pages are read, so a small difference is accepted then.
+        """
+        is_unknown = self.is_partial or self.style.is_cut or not progress.is_whole
+        if total is None or is_unknown or not self.style.hints:
+            return
+        accepted = 0 if progress.pages == 1 else max(progress.largest - 1, total // 100)
+        if total - progress.records > accepted:
+            raise Contradiction(
+                f"the API reports a total of {total:,} records, but its pages end after {progress.records:,}:"
+                " the pagination settings are wrong, or the API limits how far its pages reach"
+            )
+
+    def _require_progress(self, progress: Progress, following: Json) -> None:
+        if not self.style.is_counted and progress.positions.add(digest(following)):
+            raise RepeatedPages(
+                "the API leads back to a page that was read before, so its pages would never end",
+                evidence=(f"after page {progress.pages:,}", str(following)[:300]),
+            )
+        if progress.empty >= MAX_EMPTY_PAGES:
+            raise RepeatedPages(
+                f"the API returned {progress.empty:,} empty pages in a row and says that more follow"
+            )
+        if progress.pages >= self.max_pages:
+            raise RepeatedPages(f"the stream has more than {self.max_pages:,} pages (`max_pages`)")
