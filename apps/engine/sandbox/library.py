@@ -10,6 +10,17 @@ from apps.engine.sandbox.paths import LIBRARY
 sys.path.append(str(LIBRARY))
 
 from drover import _failures as failures
+from drover import _watermarks as watermarks
 from drover._paging import paths, responses, styles, totals, trails, values, walk
 
-__all__ = ["failures", "paths", "responses", "styles", "totals", "trails", "values", "walk"]
+__all__ = [
+    "failures",
+    "paths",
+    "responses",
+    "styles",
+    "totals",
+    "trails",
+    "values",
+    "walk",
+    "watermarks",
+]

@@ -24,7 +24,7 @@ from apps.engine.failures import (
 )
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sandbox.library import failures, responses, walk
+from apps.engine.sandbox.library import failures, responses, walk, watermarks
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -42,7 +42,6 @@ from apps.engine.sources.http.responses import (
 )
 from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
-from apps.engine.sources.rest.cursors import CursorField, Watermark
 from apps.engine.sources.rest.paging import (
     as_engine_error,
     make_style,
@@ -64,9 +63,14 @@ class ReadResponse:
     evidence: tuple[str, ...]
 
 
+class CursorRefused(ConfigurationError):
+    """The values of the cursor field do not sort by time."""
+
+
 class RestSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
+    _has_warned = False  # of values that cannot be cursors
 
     def check(self) -> Iterator[CheckStep]:
         address = urlsplit(self.settings.base_url)
@@ -95,7 +99,7 @@ class RestSource(ConnectorSource[Config]):
 
     def estimate_size(self) -> SizeEstimate:
         """Request the first page. It is the only page, or it may contain the total."""
-        page = self._read_step(self.stream, {}, Watermark())
+        page = self._read_step(self.stream, {}, watermarks.Watermark())
         count = len(page.records)
         if not page.next_token:
             return SizeEstimate(count, 1, "the first page is the only page")
@@ -159,15 +163,32 @@ class RestSource(ConnectorSource[Config]):
         step = self._read_step(self.stream, token, watermark)
         if cursor is None:
             return rows_page(step.records, step.next_token)
-        records = cursor.select_new_records(step.records, watermark)
-        previous_watermark = Watermark.from_state(token["mark"]) if "mark" in token else watermark
-        next_watermark = cursor.advance(previous_watermark, records).to_json()
+        try:
+            watermark = cursor.settle(watermark, step.records)
+            previous = self._mark(token, watermark)
+            previous = cursor.settle(previous, step.records)
+        except failures.SourceFailure as failure:
+            raise as_engine_error(failure, ()) from failure
+        self._warn_once(cursor.warning(previous, step.records))
+        records = cursor.select_new(step.records, watermark)
+        mark = cursor.advance(previous, records).to_json()
         if step.next_token:
-            return rows_page(records, {**step.next_token, "mark": next_watermark})
-        return rows_page(records, {}, {"cursor_field": cursor.path, **next_watermark})
+            return rows_page(records, {**step.next_token, "mark": mark})
+        return rows_page(records, {}, {"cursor_field": cursor.path, **mark})
+
+    def _warn_once(self, warning: str) -> None:
+        if warning and not self._has_warned:
+            self._has_warned = True
+            logger.warning("{}", warning)
+
+    def _mark(
+        self, token: Mapping[str, Any], watermark: watermarks.Watermark
+    ) -> watermarks.Watermark:
+        """Return the watermark after the pages before this one."""
+        return watermarks.Watermark.from_state(token["mark"]) if "mark" in token else watermark
 
     def _read_step(
-        self, stream: Stream, token: Mapping[str, Any], watermark: Watermark
+        self, stream: Stream, token: Mapping[str, Any], watermark: watermarks.Watermark
     ) -> walk.Step:
         """Return the records of a page and the token of the next page. Raises EngineError."""
         evidence: list[str] = []
@@ -184,7 +205,7 @@ class RestSource(ConnectorSource[Config]):
             records_path=stream.records_path,
             may_be_object=True,
             primary_key=tuple(self.spec.primary_key or stream.primary_key),
-            is_partial=watermark.value is not None,
+            is_partial=watermark.value is not None and stream.cursor_param is not None,
             max_pages=self.settings.max_pages,
             warn=logger.warning,
         )
@@ -198,7 +219,7 @@ class RestSource(ConnectorSource[Config]):
         self,
         stream: Stream,
         request: responses.Request,
-        watermark: Watermark,
+        watermark: watermarks.Watermark,
         *,
         is_question: bool = False,
     ) -> ReadResponse:
@@ -227,7 +248,7 @@ class RestSource(ConnectorSource[Config]):
         return self.client.request(read, "GET", url, params=params, accepted=accepted)
 
     def _url_and_params(
-        self, stream: Stream, request: responses.Request, watermark: Watermark
+        self, stream: Stream, request: responses.Request, watermark: watermarks.Watermark
     ) -> tuple[str, dict[str, Any]]:
         key_params = self._api_key_params()
         if request.url is not None:
@@ -254,44 +275,61 @@ class RestSource(ConnectorSource[Config]):
             return {auth.name: auth.key}
         return {}
 
-    def _cursor_field(self) -> CursorField | None:
+    def _cursor_field(self) -> watermarks.CursorField | None:
         path = self.spec.cursor_field or self.stream.cursor_field
         if self.spec.sync_mode != "incremental" or path is None:
             return None
-        return CursorField(path, tuple(self.spec.primary_key or self.stream.primary_key))
+        return watermarks.CursorField(path, tuple(self.spec.primary_key or self.stream.primary_key))
 
-    def _watermark(self, state: Mapping[str, Any]) -> Watermark:
+    def _watermark(self, state: Mapping[str, Any]) -> watermarks.Watermark:
         cursor = self._cursor_field()
         if cursor is None or not state:
-            return Watermark()
+            return watermarks.Watermark()
         if state.get("cursor_field") != cursor.path:
             raise ConfigurationError(
                 f"the cursor field changed from {state.get('cursor_field')!r} to {cursor.path!r};"
                 " reset the stream to read it by the new cursor field"
             )
-        return Watermark.from_state(state)
+        try:
+            return watermarks.Watermark.from_state(state)
+        except failures.SourceFailure as failure:
+            raise as_engine_error(failure, ()) from failure
 
     def _stream_info(self, stream: Stream) -> StreamInfo:
         fields: tuple[FieldInfo, ...] = ()
+        cursor_field = stream.cursor_field
         try:
             schema = StreamSchema()
-            schema.decode(self._read_step(stream, {}, Watermark()).records[:100])
+            records = self._read_step(stream, {}, watermarks.Watermark()).records
+            schema.decode(records[:100])
             fields = tuple(
                 FieldInfo(name, column.field_type) for name, column in schema.columns.items()
             )
+            self._require_sortable_cursor(stream, records)
         except AuthenticationError:
             raise
+        except CursorRefused as error:
+            logger.warning("{} cannot be read incrementally: {}", stream.name, error.message)
+            cursor_field = None
         except EXPECTED_ERRORS as error:
             logger.warning("The fields of {} are not known: {}", stream.name, error.message)
         return StreamInfo(
             stream.name,
             fields,
             primary_key=tuple(stream.primary_key),
-            cursor_fields=(stream.cursor_field,) if stream.cursor_field else (),
-            sync_modes=("full_refresh", "incremental")
-            if stream.cursor_field
-            else ("full_refresh",),
+            cursor_fields=(cursor_field,) if cursor_field else (),
+            sync_modes=("full_refresh", "incremental") if cursor_field else ("full_refresh",),
         )
+
+    def _require_sortable_cursor(self, stream: Stream, records: list[Any]) -> None:
+        """Raise CursorRefused if the cursor field of the settings has text that does not sort by time."""
+        path = self.spec.cursor_field or stream.cursor_field
+        if path is None:
+            return
+        try:
+            watermarks.CursorField(path).settle(watermarks.Watermark(), records)
+        except failures.SourceFailure as failure:
+            raise CursorRefused(str(failure), evidence=failure.evidence) from failure
 
     def _check_authenticate(self) -> str:
         try:
@@ -307,6 +345,7 @@ class RestSource(ConnectorSource[Config]):
 
     def _check_read(self) -> str:
         stream, page = self._first_page()
+        self._require_sortable_cursor(stream, page.records)
         return f"{len(page.records):,} records in the first page of {stream.name}"
 
     def _first_page(self) -> tuple[Stream, walk.Step]:
@@ -314,7 +353,7 @@ class RestSource(ConnectorSource[Config]):
         stream = next(
             (candidate for candidate in streams if candidate.name == self.spec.stream), streams[0]
         )
-        return stream, self._read_step(stream, {}, Watermark())
+        return stream, self._read_step(stream, {}, watermarks.Watermark())
 
 
 class HeaderAuth(AuthBase):

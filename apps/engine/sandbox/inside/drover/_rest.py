@@ -17,8 +17,9 @@ import requests
 from drover._failures import AuthenticationError, ConfigurationError
 from drover._paging.responses import Request, Response
 from drover._paging.styles import Cursor, LinkHeader, NextUrl, Offset, PageNumber, Paging
-from drover._paging.walk import Walk
+from drover._paging.walk import Step, Walk
 from drover._source import Json, Page, Source, Stream
+from drover._watermarks import CursorField, Watermark
 
 __all__ = [
     "ApiKey",
@@ -34,6 +35,7 @@ __all__ = [
     "RestSource",
 ]
 
+logger = logging.getLogger("drover")
 # Statuses that say nothing about the position that a request asks for.
 NO_ANSWERS = frozenset({401, 403, 407, 429})
 
@@ -150,16 +152,17 @@ class RestSource(Source):
     auth: ClassVar[Auth | None] = None
     paging: ClassVar[Paging] = Paging()
     headers: ClassVar[Mapping[str, str]] = {}
+    _has_warned = False  # of values that cannot be cursors
 
     def get(self, pagination: Json | None = None) -> Page:
-        return self._read_page(pagination, since=None)
+        return self._read_page(pagination, since=Watermark())
 
     def get_records_after(self, state: Json, pagination: Json | None = None) -> Page:
         stream = self.stream
         if not stream.since or not stream.cursor_field:
             return super().get_records_after(state, pagination)
-        cursor = (state.get("state") or {}).get("cursor") or state.get("last_run")
-        return self._read_page(pagination, since=cursor)
+        stored = state.get("state") or {}
+        return self._read_page(pagination, since=Watermark.from_state(_stored_watermark(stored)))
 
     def ask(self, path: str, **options: Any) -> requests.Response:
         """Send a GET request to a path of the base URL, or to a complete URL. Raises for a status of 400 or above."""
@@ -180,19 +183,32 @@ class RestSource(Source):
             self.auth.apply(request, self)
         return request
 
-    def _read_page(self, pagination: Json | None, since: Any) -> Page:
+    def _read_page(self, pagination: Json | None, since: Watermark) -> Page:
         stream = self.stream
-        # `at` is the token of the page for its pagination method. `most` is the greatest cursor value so far.
-        page_token = dict(pagination or {})
-        extra_params = {stream.since: since} if since is not None else {}
+        # `at` is the token of the page for its pagination method, `mark` the watermark after the pages before.
+        token = dict(pagination or {})
+        mark = Watermark.from_state(token["mark"]) if "mark" in token else since
+        extra_params = {stream.since: since.value} if since.value is not None else {}
         if stream.parent:
-            return self._child_page(stream, page_token, extra_params)
-        step = self._walk(stream, {}, extra_params).read(page_token.get("at") or {})
-        state = self._incremental_state(stream, step.records, page_token.get("most", since))
-        next_page = {"at": step.next_token} if step.next_token else None
-        if next_page and state:
-            next_page["most"] = state["cursor"]
-        return Page(step.records, next_page, state)
+            return self._child_page(stream, token, extra_params, since, mark)
+        step = self._walk(stream, {}, extra_params).read(token.get("at") or {})
+        rows, mark = self._new_rows(stream, step.records, since, mark)
+        return Page(rows, self._next_page(step, stream, mark), self._state(stream, mark))
+
+    def _new_rows(
+        self, stream: Stream, rows: list[Any], since: Watermark, mark: Watermark
+    ) -> tuple[list[Any], Watermark]:
+        """Return the rows that were not read before, and the watermark after them."""
+        if not self._has_cursor(stream):
+            return rows, mark
+        cursor = CursorField(stream.cursor_field or "", stream.primary_key)
+        since, mark = cursor.settle(since, rows), cursor.settle(mark, rows)
+        warning = cursor.warning(mark, rows)
+        if warning and not self._has_warned:
+            self._has_warned = True
+            logger.warning(warning)
+        new_rows = cursor.select_new(rows, since)
+        return new_rows, cursor.advance(mark, new_rows)
 
     def _walk(self, stream: Stream, parent_record: Json, extra_params: Json) -> Walk:
         def ask(request: Request, *, is_question: bool = False) -> Response:
@@ -206,7 +222,7 @@ class RestSource(Source):
             records_path=stream.records,
             primary_key=stream.primary_key,
             is_partial=bool(extra_params),
-            warn=logging.getLogger("drover").warning,
+            warn=logger.warning,
         )
 
     def _ask_for_page(
@@ -244,34 +260,68 @@ class RestSource(Source):
             action=actions.get(response.status_code, ""),
         )
 
-    def _child_page(self, stream: Stream, token: Json, extra_params: Json) -> Page:
-        """Return the child records of one page of parent records, with the token of the next page of parents."""
+    def _child_page(
+        self, stream: Stream, token: Json, extra_params: Json, since: Watermark, mark: Watermark
+    ) -> Page:
+        """Return the child records of one page of parent records, with the token of the next page of parents.
+
+        The watermark is known when all rows have been taken, so it is written into the token and the state then.
+        """
         parent = next((s for s in self.declared_streams() if s.name == stream.parent), None)
         if parent is None or parent.parent:
             raise ConfigurationError(
                 f"{stream.name} needs a parent stream that has no parent itself."
             )
         step = self._walk(parent, {}, {}).read(token.get("at") or {})
-        return Page(
-            self._child_rows(stream, step.records, extra_params),
-            {"at": step.next_token} if step.next_token else None,
-        )
+        next_page, state = self._next_page(step, stream, mark), self._state(stream, mark)
 
-    def _child_rows(self, stream: Stream, parents: list[Any], extra_params: Json) -> Iterator[Any]:
+        def rows() -> Iterator[Any]:
+            after = mark
+            for child_rows in self._child_pages(stream, step.records, extra_params):
+                new_rows, after = self._new_rows(stream, child_rows, since, after)
+                yield from new_rows
+            if next_page is not None:
+                next_page.update(self._next_page(step, stream, after) or {})
+            if state is not None:
+                state.update(self._state(stream, after) or {})
+
+        return Page(rows(), next_page, state)
+
+    def _child_pages(
+        self, stream: Stream, parents: list[Any], extra_params: Json
+    ) -> Iterator[list[Any]]:
         for parent in parents:
             walk = self._walk(stream, parent, extra_params)
             step = walk.read({})
-            yield from step.records
+            yield step.records
             while step.next_token:
                 step = walk.read(step.next_token)
-                yield from step.records
+                yield step.records
 
-    def _incremental_state(self, stream: Stream, rows: list[Any], previous: Any) -> Json | None:
-        if not stream.cursor_field:
+    def _has_cursor(self, stream: Stream) -> bool:
+        return bool(stream.cursor_field) and self.bound.sync_mode == "incremental"
+
+    def _next_page(self, step: Step, stream: Stream, mark: Watermark) -> Json | None:
+        if not step.next_token:
             return None
-        values = [row[stream.cursor_field] for row in rows if row.get(stream.cursor_field)]
-        greatest = max([*values, *([previous] if previous is not None else [])], default=None)
-        return {"cursor": greatest} if greatest is not None else None
+        return {
+            "at": step.next_token,
+            **({"mark": mark.to_json()} if self._has_cursor(stream) else {}),
+        }
+
+    def _state(self, stream: Stream, mark: Watermark) -> Json | None:
+        """Return the state after a page. It has the watermark as `cursor`, as states of older versions do."""
+        if not self._has_cursor(stream):
+            return None
+        stored = mark.to_json()
+        return {"cursor": stored.pop("value"), **stored}
+
+
+def _stored_watermark(state: Json) -> Json:
+    return {
+        **{name: state[name] for name in state if name != "cursor"},
+        "value": state.get("cursor"),
+    }
 
 
 def setting_value(source: Source, name: str) -> Any:

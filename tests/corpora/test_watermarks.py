@@ -1,0 +1,220 @@
+"""Cursor fields of APIs: no value hides later records, and no record is read twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.engine.failures import ConfigurationError
+from apps.engine.sandbox.library import failures, watermarks
+from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
+from tests.engine.sources.reading import json_round_trip, make_source, read_stream
+
+CursorField, Watermark = watermarks.CursorField, watermarks.Watermark
+State = dict[str, Any] | None
+Rows = list[dict[str, Any]]
+
+
+def soon(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+def read_with_rest(api: Api, state: State) -> tuple[Rows, State]:
+    stream = {
+        "name": "items",
+        "records_path": "data",
+        "primary_key": ["id"],
+        "cursor_field": "at",
+        "cursor_param": "since",
+    }
+    config = {"base_url": api.url, "streams": [stream], "retries": 0}
+    result = read_stream(make_source("rest", config, "items", sync_mode="incremental"), state)
+    return result.rows, result.state
+
+
+def read_with_drover(api: Api, state: State) -> tuple[Rows, State]:
+    from drover import RestSource, Stream
+    from drover._source import SettingValues, StreamSettings
+
+    stream = Stream(
+        "items", path="/items", records="data", primary_key="id", cursor_field="at", since="since"
+    )
+    source_class = type("Items", (RestSource,), {"base_url": api.url, "streams": [stream]})
+    source = source_class(SettingValues(None, {}), StreamSettings("items", "incremental"))
+    page = (
+        source.get()
+        if state is None
+        else source.get_records_after({"state": state, "last_run": soon(0)})
+    )
+    return list(page.rows), json_round_trip(page.next_state) if page.next_state else None
+
+
+READERS: dict[str, Callable[[Api, State], tuple[Rows, State]]] = {
+    "rest": read_with_rest,
+    "custom source": read_with_drover,
+}
+
+
+def reply_with(rows: Rows, *, filters: bool) -> Callable[[ReceivedRequest], Reply]:
+    """Return all records in one page; with `filters` those whose text sorts from `since` on."""
+
+    def respond(request: ReceivedRequest) -> Reply:
+        since = request.params.get("since")
+        wanted = [row for row in rows if not filters or since is None or str(row["at"]) >= since]
+        return Reply({"data": wanted})
+
+    return respond
+
+
+ODD_VALUES = [
+    *("", " ", "N/A", "null", "-", "0000-00-00", "0000-00-00 00:00:00", "0000-00-00T00:00:00Z"),
+    *("infinity", "-infinity", "NaN", "9999-12-31", "9999-12-31T23:59:59Z", "2999-01-01", "TBD"),
+    *("01/02/2024", "12/31/2030 10:00 PM", "31.12.2030", "Tue, 31 Dec 2030 10:00:00 GMT", "soon"),
+    *(True, False, ["2024-01-01"], {"at": 1}, float("inf"), float("nan"), -1, 0, 10**12),
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("filters", [False, True])
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+def test_a_value_that_is_no_time_hides_no_later_record(
+    odd: Any, filters: bool, reader: str
+) -> None:
+    read = READERS[reader]
+    rows = [{"id": 1, "at": odd}, {"id": 2, "at": "2024-03-01T00:00:00Z"}, {"id": 3, "at": odd}]
+    with serve_api(reply_with(rows, filters=filters)) as api:
+        first, state = read(api, None)
+        assert [row["id"] for row in first] == [1, 2, 3]
+        assert state is not None
+        rows += [{"id": 4, "at": "2024-03-02T00:00:00Z"}, {"id": 5, "at": odd}]
+        second, state = read(api, state)
+        ids = [row["id"] for row in second]
+        assert 4 in ids
+        assert set(ids) <= {4, 5}
+        rows.append({"id": 6, "at": "2024-03-02T00:00:00Z"})
+        third, _ = read(api, state)
+        assert [row["id"] for row in third] == [6]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_r10_real_times_after_placeholders_arrive(reader: str) -> None:
+    rows: Rows = [
+        {"id": number, "at": value}
+        for number, value in enumerate(["", "N/A", "0000-00-00 00:00:00"])
+    ]
+    with serve_api(reply_with(rows, filters=False)) as api:
+        first, state = READERS[reader](api, None)
+        assert len(first) == 3
+        rows.append({"id": 3, "at": "2024-01-01 00:00:00"})
+        second, state = READERS[reader](api, state)
+        assert [row["id"] for row in second] == [3]
+        rows.append({"id": 4, "at": "2024-01-02 00:00:00"})
+        third, _ = READERS[reader](api, state)
+        assert [row["id"] for row in third] == [4]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "01/02/2024",
+        "1/2/24 03:04",
+        "Jan 2, 2024",
+        "02.01.2024",
+        "Tue, 02 Jan 2024 03:04:05 GMT",
+        "v1.10",
+    ],
+)
+def test_text_that_does_not_sort_by_time_is_refused_with_a_proposal(text: str, reader: str) -> None:
+    rows = [{"id": 1, "at": text, "changed": "2024-01-02T03:04:05Z", "name": "a"}]
+    refused = pytest.raises((ConfigurationError, failures.ConfigurationError))
+    with serve_api(reply_with(rows, filters=False)) as api, refused as caught:
+        READERS[reader](api, None)
+    assert "does not sort by time" in str(caught.value)
+    assert "choose one of these fields: changed" in str(caught.value)
+
+
+def test_the_check_refuses_such_a_cursor_and_discovery_does_not_offer_it() -> None:
+    rows = [{"id": 1, "at": "01/02/2024", "changed": "2024-01-02"}]
+    stream = {"name": "items", "records_path": "data", "cursor_field": "at"}
+    with serve_api(reply_with(rows, filters=False)) as api:
+        source = make_source("rest", {"base_url": api.url, "streams": [stream]}, "items")
+        *_, last_step = source.check()
+        assert (last_step.step, last_step.ok) == ("read", False)
+        assert "changed" in last_step.message
+        [info] = source.discover()
+    assert info.sync_modes == ("full_refresh",)
+    assert [field.name for field in info.fields] == ["id", "at", "changed"]
+
+
+def test_a_saved_value_that_would_hide_records_asks_for_a_reset() -> None:
+    with serve_api(reply_with([], filters=False)) as api:
+        state = {"cursor_field": "at", "value": "9999-12-31", "ties": []}
+        with pytest.raises(ConfigurationError, match="reset the stream"):
+            read_with_rest(api, state)
+
+
+def test_records_that_share_a_value_are_not_lost_if_they_are_too_many_to_remember() -> None:
+    rows = [{"id": number, "at": "2024-01-01"} for number in range(watermarks.MAX_TIES + 1)]
+    with serve_api(reply_with(rows, filters=False)) as api:
+        _, state = read_with_rest(api, None)
+        rows.append({"id": -1, "at": "2024-01-01"})
+        second, _ = read_with_rest(api, state)
+    assert -1 in [row["id"] for row in second]
+
+
+SORTED_VALUES: dict[str, list[Any]] = {
+    "numbers": [1, 2.5, "3", "10", 11, "1704153845.000200"],
+    "times": [
+        *("2024-01", "2024-01-02", "2024-01-02 03:04:05 UTC", "2024-01-02T03:04:06+00:00"),
+        *("2024-01-02 04:04:07 +0100", "2024-01-02T03:04:08.5Z", "2024-01-03"),
+    ],
+    "ULIDs": ["01HKF0000000000000000000AB", "01HKF0000000000000000000AC"],
+    "ids of MongoDB": ["65937b2f0000000000000001", "65937b300000000000000000"],
+}
+
+
+@pytest.mark.parametrize("values", SORTED_VALUES.values(), ids=SORTED_VALUES.keys())
+def test_values_of_one_kind_sort_as_they_grow(values: list[Any]) -> None:
+    assert len({watermarks.kind_of(value) for value in values}) == 1
+    assert sorted({*values}, key=watermarks.sort_key) == values
+
+
+TIMES = st.datetimes(max_value=datetime.now(UTC).replace(tzinfo=None)).map(
+    lambda time: f"{time.isoformat()}Z"
+)
+KINDS = [st.integers(-(10**9), 10**9), TIMES]
+ODD = st.one_of(
+    st.none(), st.text(max_size=5).filter(lambda text: watermarks.kind_of(text) is None)
+)
+
+
+@pytest.mark.parametrize("plausible", KINDS)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_watermark_accepts_each_record_once(plausible: Any, data: Any) -> None:
+    """The API returns all records each time. Their cursor values never decrease."""
+    rounds = data.draw(st.lists(st.lists(st.one_of(plausible, ODD), max_size=8), max_size=5))
+    cursor, watermark = CursorField("at", ("id",)), Watermark(kind="time")
+    watermark = Watermark(kind="number" if plausible is KINDS[0] else "time")
+    records: Rows = []
+    accepted: list[int] = []
+    for batch in rounds:
+        usable = [value for value in batch if watermarks.kind_of(value) == watermark.kind]
+        floor = watermarks.sort_key(watermark.value) if watermark.value is not None else None
+        for value in sorted(usable, key=watermarks.sort_key):
+            if floor is None or watermarks.sort_key(value) >= floor:
+                records.append({"id": len(records), "at": value})
+        records += [{"id": len(records), "at": value} for value in batch if value not in usable][:1]
+        new = cursor.select_new(records, watermark)
+        watermark = Watermark.from_state(
+            json.loads(json.dumps(cursor.advance(watermark, new).to_json()))
+        )
+        accepted += [record["id"] for record in new]
+    assert sorted(accepted) == list(range(len(records)))
