@@ -11,8 +11,7 @@ from pydantic import TypeAdapter
 
 from apps.engine.failures import EngineError
 from apps.engine.sandbox.library import failures
-from apps.engine.sources.rest.config import Pagination
-from apps.engine.sources.rest.paging import make_style
+from apps.engine.sources.rest.paging import Pagination, make_style
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, RequestHandler, serve_api
 from tests.engine.sources.reading import make_source
 

@@ -79,6 +79,7 @@ def test_settings_of_bizons_engine_are_not_offered(kind: ConnectorKind) -> None:
 SECRET_WORDS = ("password", "secret", "token", "cookie", "private_key", "service_account_key")
 NOT_SECRET_WORDS = (
     "token_refresh_endpoint",
+    "access_token_url",
     "access_token_name",
     "cursor",
     "_param",
@@ -102,7 +103,9 @@ def test_every_field_with_a_secret_word_in_its_name_is_marked_as_secret(
 def test_secret_paths_include_nested_settings() -> None:
     rest = catalogue.source("rest")
     assert rest is not None
-    assert set(rest.secret_paths) == {"auth.key", "auth.token", "auth.password"}
+    names = ("key", "token", "password", "client_secret", "refresh_token")
+    places = ("auth", "streams.*.auth")
+    assert set(rest.secret_paths) == {f"{place}.{name}" for place in places for name in names}
     sana = catalogue.source("sana_ai")
     assert sana is not None
     assert "authentication.params.client_secret" in sana.secret_paths

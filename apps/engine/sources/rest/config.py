@@ -3,154 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from apps.engine.sandbox.library import paths
-from apps.engine.sources.connector import Secret, SourceSettings
+from apps.engine.sources.connector import SourceSettings
+from apps.engine.sources.rest.auth import HEADER_NAME_PATTERN, ONE_LINE_PATTERN, Auth, NoAuth
+from apps.engine.sources.rest.paging import BodyPath, NoPagination, Pagination, RecordsPath
+from apps.engine.sources.rest.placeholders import Placeholder, find_placeholders
 
 Scalar = str | int | float | bool
-HEADER_NAME_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
-
-
-def _check_path(path: str) -> str:
-    paths.parse(path)
-    return path
-
-
-# Names joined by dots. A name with a dot is in quotes; a number is an index, and -1 is the last.
-Path = Annotated[str, Field(max_length=500), AfterValidator(_check_path)]
-MorePath = Annotated[
-    Path | None,
-    Field(description="Path of the field that is true if more pages follow", examples=["has_more"]),
-]
-Hints = Annotated[
-    bool,
-    Field(
-        description="Fail if the response says elsewhere that more records follow, such as in `has_more` or `total`"
-    ),
-]
-
-
-class NoAuth(SourceSettings):
-    """No authentication."""
-
-    type: Literal["none"]
-
-
-class ApiKeyAuth(SourceSettings):
-    """A key in a header or in the query."""
-
-    type: Literal["api_key"]
-    name: str = Field(
-        pattern=HEADER_NAME_PATTERN,
-        max_length=200,
-        description="Header or parameter name",
-        examples=["X-Api-Key"],
-    )
-    key: str = Secret("The key", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
-    location: Literal["header", "query"] = Field("header", description="Where to send the key")
-
-
-class BearerAuth(SourceSettings):
-    """A token in the `Authorization` header."""
-
-    type: Literal["bearer"]
-    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE_PATTERN)
-
-
-class BasicAuth(SourceSettings):
-    """User name and password."""
-
-    type: Literal["basic"]
-    username: str = Field(max_length=1000, description="User name")
-    password: str = Secret("Password", default="", max_length=1000)
-
-
-Auth = Annotated[NoAuth | ApiKeyAuth | BearerAuth | BasicAuth, Field(discriminator="type")]
-
-
-class NoPagination(SourceSettings):
-    """No pagination: one response has all records."""
-
-    type: Literal["none"]
-    hints: Hints = True
-
-
-class PageNumber(SourceSettings):
-    """Numbered pages; the first empty page ends the stream."""
-
-    type: Literal["page"]
-    page_param: str = Field("page", min_length=1, description="Query parameter for the page number")
-    first_page: int = Field(1, ge=0, description="Number of the first page")
-    size_param: str | None = Field(
-        None,
-        description="Query parameter for the page size, if there is one",
-        examples=["per_page"],
-    )
-    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    total_path: Path | None = Field(
-        None, description="Path of the number of pages", examples=["meta.total_pages"]
-    )
-    maximum_page: int | None = Field(None, ge=0, description="Number of the last page to read")
-    more_path: MorePath = None
-    hints: Hints = True
-
-
-class OffsetLimit(SourceSettings):
-    """An offset in records; the first empty page ends the stream."""
-
-    type: Literal["offset"]
-    offset_param: str = Field("offset", min_length=1, description="Query parameter for the offset")
-    limit_param: str | None = Field("limit", description="Query parameter for the page size")
-    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    first_offset: int = Field(0, ge=0, description="Offset of the first record")
-    total_path: Path | None = Field(
-        None, description="Path of the number of records", examples=["meta.total"]
-    )
-    maximum_offset: int | None = Field(None, ge=0, description="Largest offset to request")
-    more_path: MorePath = None
-    hints: Hints = True
-
-
-class CursorToken(SourceSettings):
-    """Each response has the token of the next page."""
-
-    type: Literal["cursor"]
-    cursor_path: Path = Field(
-        min_length=1, description="Path of the token in the response", examples=["meta.next_cursor"]
-    )
-    cursor_param: str = Field("cursor", min_length=1, description="Query parameter for the token")
-    size_param: str | None = Field(
-        None, description="Query parameter for the page size, if there is one"
-    )
-    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    more_path: MorePath = None
-    hints: Hints = True
-
-
-class NextLink(SourceSettings):
-    """Each response has the URL of the next page, in its body or its `Link` header."""
-
-    type: Literal["next_link"]
-    link_path: Path | None = Field(
-        None,
-        description="Path of the URL in the body; empty to use the `Link` header",
-        examples=["next"],
-    )
-    size_param: str | None = Field(
-        None, description="Query parameter for the page size, if there is one"
-    )
-    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
-    more_path: MorePath = None
-    hints: Hints = True
-
-
-Pagination = Annotated[
-    NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink, Field(discriminator="type")
+Headers = Annotated[
+    dict[Annotated[str, Field(pattern=HEADER_NAME_PATTERN)], str],
+    Field(json_schema_extra={"additionalProperties": False}),
 ]
 
 
@@ -173,18 +40,48 @@ class ResponseAction(SourceSettings):
 class Stream(SourceSettings):
     """One kind of record that the API offers."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     name: str = Field(
         min_length=1, max_length=200, description="Name of the stream", examples=["weather"]
     )
     path: str = Field(
-        "", max_length=2000, description="Path below the base URL", examples=["/v1/weather"]
+        "",
+        max_length=2000,
+        description="Path below the base URL. A child stream has fields of its parent in braces",
+        examples=["/v1/weather", "/posts/{id}/comments"],
     )
-    records_path: Path = Field(
+    method: Literal["GET", "POST"] = Field("GET", description="Method of the requests")
+    json_body: dict[str, Any] | None = Field(
+        None,
+        alias="json",
+        description="JSON body of each request, such as a GraphQL query with variables",
+    )
+    records_path: RecordsPath = Field(
         "",
         description="Path of the records in the response, as names joined by dots; empty for the whole response",
-        examples=["data.items"],
+        examples=["data.items", "edges[].node"],
+    )
+    key_field: str = Field(
+        "",
+        max_length=200,
+        description="Field for the names of the records, if they are the values of an object: `users.*`",
     )
     params: dict[str, Scalar] = Field(default_factory=dict, description="Query parameters")
+    headers: Headers = Field(default_factory=dict, description="Headers of this stream's requests")
+    auth: Auth | None = Field(
+        None, description="Authentication of this stream, if it differs from the default"
+    )
+    parent: str | None = Field(
+        None,
+        max_length=200,
+        description="Stream whose records fill the braces in the path: this stream is read once for each of them",
+    )
+    include_from_parent: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Fields of the parent to add to each record, as `_parent_field`",
+    )
     primary_key: list[str] = Field(
         default_factory=list, max_length=20, description="Fields that identify a record"
     )
@@ -200,6 +97,7 @@ class Stream(SourceSettings):
         description="Query parameter that requests only the records from a cursor value on",
         examples=["since"],
     )
+    cursor_body_path: BodyPath = None
     pagination: Pagination | None = Field(
         None, description="Pagination of this stream, if it differs from the default"
     )
@@ -208,6 +106,25 @@ class Stream(SourceSettings):
         max_length=20,
         description="Responses that end the stream or have no records, such as a 404 after the last page",
     )
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        return check_headers(value)
+
+    @model_validator(mode="after")
+    def _check_request(self) -> Stream:
+        if self.json_body is not None and self.method != "POST":
+            raise ValueError("`json` needs the method POST")
+        if self.include_from_parent and not self.parent:
+            raise ValueError("`include_from_parent` needs a parent")
+        return self
+
+    @property
+    def placeholders(self) -> Iterator[Placeholder]:
+        """Yield the names in braces in the path, the parameters and the body."""
+        yield from find_placeholders(self.path, is_path=True)
+        yield from find_placeholders([self.params, self.json_body], is_path=False)
 
 
 class Config(SourceSettings):
@@ -220,10 +137,9 @@ class Config(SourceSettings):
         examples=["https://api.example.com/v1"],
     )
     auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="Authentication")
-    headers: dict[Annotated[str, Field(pattern=HEADER_NAME_PATTERN)], str] = Field(
+    headers: Headers = Field(
         default_factory=dict,
         description="Headers to send with each request; put credentials into `auth`",
-        json_schema_extra={"additionalProperties": False},
     )
     params: dict[str, Scalar] = Field(
         default_factory=dict, description="Query parameters to send with each request"
@@ -232,6 +148,12 @@ class Config(SourceSettings):
     pagination: Pagination = Field(
         default_factory=lambda: NoPagination(type="none"),
         description="Default pagination",
+    )
+    link_hosts: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Other hosts to which links to the next page may lead. They get the credentials too",
+        examples=["files.example.com"],
     )
     timeout: float = Field(60, gt=0, le=3600, description="Timeout for one response, in seconds")
     retries: int = Field(
@@ -265,17 +187,44 @@ class Config(SourceSettings):
 
     @field_validator("headers")
     @classmethod
-    def _check_header_values(cls, value: dict[str, str]) -> dict[str, str]:
-        invalid_names = [
-            name for name, text in value.items() if not re.fullmatch(ONE_LINE_PATTERN, text)
-        ]
-        if invalid_names:
-            raise ValueError(f"the value of {invalid_names[0]!r} must be a single line")
-        return value
+    def _check_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        return check_headers(value)
 
-    @model_validator(mode="after")
-    def _check_stream_names(self) -> Config:
-        names = [stream.name for stream in self.streams]
-        if len(set(names)) < len(names):
+    @field_validator("streams")
+    @classmethod
+    def _check_streams(cls, streams: list[Stream]) -> list[Stream]:
+        by_name = {stream.name: stream for stream in streams}
+        if len(by_name) < len(streams):
             raise ValueError("two streams have the same name")
-        return self
+        for stream in streams:
+            for problem in _parent_problems(stream, by_name):
+                raise ValueError(f"{stream.name}: {problem}")
+        return streams
+
+
+def _parent_problems(stream: Stream, by_name: dict[str, Stream]) -> Iterator[str]:
+    ancestors: list[str] = []
+    ancestor = stream
+    while ancestor.parent is not None:
+        if ancestor.parent not in by_name:
+            yield f"there is no stream {ancestor.parent!r} that could be its parent"
+            return
+        ancestor = by_name[ancestor.parent]
+        if ancestor.name == stream.name or ancestor.name in ancestors:
+            yield "a stream cannot be below itself"
+            return
+        ancestors.append(ancestor.name)
+    for placeholder in stream.placeholders:
+        if not stream.parent:
+            yield f"{placeholder.text} needs a parent, whose field fills it"
+        elif placeholder.stream not in ("", stream.parent):
+            yield f"{placeholder.text} names a stream that is not its parent {stream.parent!r}"
+
+
+def check_headers(value: dict[str, str]) -> dict[str, str]:
+    invalid_names = [
+        name for name, text in value.items() if not re.fullmatch(ONE_LINE_PATTERN, text)
+    ]
+    if invalid_names:
+        raise ValueError(f"the value of {invalid_names[0]!r} must be a single line")
+    return value

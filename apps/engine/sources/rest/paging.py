@@ -1,22 +1,156 @@
-"""Pagination of the REST source: its settings as the styles that custom sources use too."""
+"""Pagination of the REST source: its settings, and the styles that custom sources use too."""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from typing import Annotated, Any, Literal
 
-from apps.engine.failures import ConfigurationError, EngineError
-from apps.engine.sandbox.library import failures, styles
-from apps.engine.sources.http.responses import PermanentSourceError
-from apps.engine.sources.rest.config import (
-    CursorToken,
-    NextLink,
-    NoPagination,
-    OffsetLimit,
-    PageNumber,
-)
+from pydantic import AfterValidator, Field, model_validator
 
-Pagination = NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink
+from apps.engine.sandbox.library import paths, styles
+from apps.engine.sources.connector import SourceSettings
+
+
+def _check_path(path: str) -> str:
+    paths.parse(path)
+    return path
+
+
+def _check_path_of_value(path: str) -> str:
+    if any(step.is_each for step in paths.parse(path)):
+        raise ValueError("leads to several values; [] and * are for the path of the records only")
+    return path
+
+
+# Names joined by dots. A name with a dot is in quotes; a number is an index, and -1 is the last.
+Path = Annotated[str, Field(max_length=500), AfterValidator(_check_path_of_value)]
+RecordsPath = Annotated[str, Field(max_length=500), AfterValidator(_check_path)]
+BodyPath = Annotated[
+    Path | None,
+    Field(
+        description="Path in the JSON body, for APIs that do not take it as a query parameter",
+        examples=["variables.after"],
+    ),
+]
+MorePath = Annotated[
+    Path | None,
+    Field(description="Path of the field that is true if more pages follow", examples=["has_more"]),
+]
+Hints = Annotated[
+    bool,
+    Field(
+        description="Fail if the response says elsewhere that more records follow, such as in `has_more` or `total`"
+    ),
+]
+
+
+class NoPagination(SourceSettings):
+    """No pagination: one response has all records."""
+
+    type: Literal["none"]
+    hints: Hints = True
+
+
+class PageNumber(SourceSettings):
+    """Numbered pages; the first empty page ends the stream."""
+
+    type: Literal["page"]
+    page_param: str = Field("page", min_length=1, description="Query parameter for the page number")
+    first_page: int = Field(1, ge=0, description="Number of the first page")
+    page_body_path: BodyPath = None
+    size_param: str | None = Field(
+        None,
+        description="Query parameter for the page size, if there is one",
+        examples=["per_page"],
+    )
+    size_body_path: BodyPath = None
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
+    total_path: Path | None = Field(
+        None, description="Path of the number of pages", examples=["meta.total_pages"]
+    )
+    total_header: str = Field(
+        "",
+        max_length=200,
+        description="Header with the number of pages",
+        examples=["X-Total-Pages"],
+    )
+    maximum_page: int | None = Field(None, ge=0, description="Number of the last page to read")
+    more_path: MorePath = None
+    hints: Hints = True
+
+
+class OffsetLimit(SourceSettings):
+    """An offset in records; the first empty page ends the stream."""
+
+    type: Literal["offset"]
+    offset_param: str = Field("offset", min_length=1, description="Query parameter for the offset")
+    offset_body_path: BodyPath = None
+    limit_param: str | None = Field("limit", description="Query parameter for the page size")
+    limit_body_path: BodyPath = None
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
+    first_offset: int = Field(0, ge=0, description="Offset of the first record")
+    total_path: Path | None = Field(
+        None, description="Path of the number of records", examples=["meta.total"]
+    )
+    total_header: str = Field(
+        "",
+        max_length=200,
+        description="Header with the number of records",
+        examples=["X-Total-Count"],
+    )
+    maximum_offset: int | None = Field(None, ge=0, description="Largest offset to request")
+    more_path: MorePath = None
+    hints: Hints = True
+
+
+class CursorToken(SourceSettings):
+    """Each response has the token of the next page."""
+
+    type: Literal["cursor"]
+    cursor_path: Path = Field(
+        "",
+        description="Path of the token in the response, also in its last record",
+        examples=["meta.next_cursor", "data.-1.id"],
+    )
+    cursor_header: str = Field(
+        "", max_length=200, description="Header of the token, if it is not in the body"
+    )
+    cursor_param: str = Field("cursor", min_length=1, description="Query parameter for the token")
+    cursor_body_path: BodyPath = None
+    size_param: str | None = Field(
+        None, description="Query parameter for the page size, if there is one"
+    )
+    size_body_path: BodyPath = None
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
+    more_path: MorePath = None
+    hints: Hints = True
+
+    @model_validator(mode="after")
+    def _has_place(self) -> CursorToken:
+        if bool(self.cursor_path) == bool(self.cursor_header):
+            raise ValueError("needs either cursor_path or cursor_header")
+        return self
+
+
+class NextLink(SourceSettings):
+    """Each response has the URL of the next page, in its body or its `Link` header."""
+
+    type: Literal["next_link"]
+    link_path: Path | None = Field(
+        None,
+        description="Path of the URL in the body; empty to use the `Link` header",
+        examples=["next"],
+    )
+    size_param: str | None = Field(
+        None, description="Query parameter for the page size, if there is one"
+    )
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
+    more_path: MorePath = None
+    hints: Hints = True
+
+
+Pagination = Annotated[
+    NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink, Field(discriminator="type")
+]
 
 
 def make_style(pagination: Pagination) -> styles.Paging:
@@ -26,30 +160,40 @@ def make_style(pagination: Pagination) -> styles.Paging:
             return styles.PageNumber(
                 size=pagination.page_size,
                 param=pagination.page_param,
+                body_path=pagination.page_body_path or "",
                 size_param=pagination.size_param or "",
+                size_path=pagination.size_body_path or "",
                 start=pagination.first_page,
-                more=pagination.more_path or "",
                 total=pagination.total_path or "",
+                total_header=pagination.total_header,
                 maximum=pagination.maximum_page,
+                more=pagination.more_path or "",
                 hints=pagination.hints,
             )
         case OffsetLimit():
+            limit_param = "" if pagination.limit_body_path else pagination.limit_param or ""
             return styles.Offset(
                 size=pagination.page_size,
                 param=pagination.offset_param,
-                size_param=pagination.limit_param or "",
+                body_path=pagination.offset_body_path or "",
+                size_param=limit_param,
+                size_path=pagination.limit_body_path or "",
                 start=pagination.first_offset,
-                more=pagination.more_path or "",
                 total=pagination.total_path or "",
+                total_header=pagination.total_header,
                 maximum=pagination.maximum_offset,
+                more=pagination.more_path or "",
                 hints=pagination.hints,
             )
         case CursorToken():
             return styles.Cursor(
                 pagination.cursor_path,
+                header=pagination.cursor_header,
                 param=pagination.cursor_param,
+                body_path=pagination.cursor_body_path or "",
                 size=pagination.page_size,
                 size_param=pagination.size_param or "",
+                size_path=pagination.size_body_path or "",
                 more=pagination.more_path or "",
                 hints=pagination.hints,
             )
@@ -65,41 +209,3 @@ def make_style(pagination: Pagination) -> styles.Paging:
             return styles.NextUrl(pagination.link_path, **options)
         case NoPagination():
             return styles.Paging(hints=pagination.hints)
-
-
-def as_engine_error(failure: failures.SourceFailure, evidence: tuple[str, ...]) -> EngineError:
-    """Return the engine's exception for a failure of the shared rules, with the evidence of the response."""
-    error_type = ConfigurationError if failure.failure == "configuration" else PermanentSourceError
-    return error_type(str(failure), evidence=(*failure.evidence, *evidence))
-
-
-def url_on_same_host(link: str, url: str) -> str:
-    """Return the link as a whole URL.
-
-    Raises PermanentSourceError if it leads to another host, which would receive our credentials.
-    """
-    origin = urlsplit(url)
-    try:
-        target = urlsplit(urljoin(url, link))
-        target_host = (target.hostname, target.port or origin.port)
-    except ValueError as error:
-        raise PermanentSourceError(
-            "the link to the next page is not a URL", evidence=(link[:300],)
-        ) from error
-    if target_host != (origin.hostname, origin.port):
-        raise PermanentSourceError(
-            "the link to the next page leads to another host", evidence=(str(target.hostname),)
-        )
-    # Servers behind a proxy often write http:// into the links of an https:// API.
-    return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
-
-
-def remove_param(url: str, name: str) -> str:
-    """Remove a query parameter, such as a key that must not be stored, from the URL."""
-    parts = urlsplit(url)
-    other_params = [(key, value) for key, value in parse_qsl(parts.query, True) if key != name]
-    return urlunsplit(parts._replace(query=urlencode(other_params)))
-
-
-def param_value(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
-from http import HTTPStatus
 from math import ceil
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
-from requests.auth import AuthBase, HTTPBasicAuth
 
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import (
@@ -24,7 +21,7 @@ from apps.engine.failures import (
 )
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sandbox.library import failures, responses, walk, watermarks
+from apps.engine.sandbox.library import failures, walk, watermarks
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -33,34 +30,10 @@ from apps.engine.sources.connector import (
     run_checks,
 )
 from apps.engine.sources.http import host_checks
-from apps.engine.sources.http.responses import (
-    REFUSED_CREDENTIALS_STATUSES,
-    CompleteResponse,
-    RetryingClient,
-    RetryPolicy,
-    status_failure,
-)
+from apps.engine.sources.http.responses import CompleteResponse, RetryingClient, RetryPolicy
 from apps.engine.sources.http.session import SourceSession
-from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
-from apps.engine.sources.rest.paging import (
-    as_engine_error,
-    make_style,
-    param_value,
-    remove_param,
-    url_on_same_host,
-)
-
-POSITION_FIELDS = ("page", "offset", "cursor", "url", "progress")
-# Statuses that answer the question whether an API looks at the position. Others are failures of that request too.
-ANSWERS_TO_QUESTIONS = frozenset(range(400, 600)) - REFUSED_CREDENTIALS_STATUSES - {429}
-
-
-@dataclass(frozen=True)
-class ReadResponse:
-    """A response for the rules of pagination, and the lines that show it in a failure."""
-
-    response: responses.Response
-    evidence: tuple[str, ...]
+from apps.engine.sources.rest.config import Config, Stream
+from apps.engine.sources.rest.reading import Reading, StreamReader, as_engine_error
 
 
 class CursorRefused(ConfigurationError):
@@ -99,7 +72,9 @@ class RestSource(ConnectorSource[Config]):
 
     def estimate_size(self) -> SizeEstimate:
         """Request the first page. It is the only page, or it may contain the total."""
-        page = self._read_step(self.stream, {}, watermarks.Watermark())
+        if self.stream.parent is not None:
+            return SizeEstimate()
+        page = self._first_page_of(self.stream)
         count = len(page.records)
         if not page.next_token:
             return SizeEstimate(count, 1, "the first page is the only page")
@@ -123,16 +98,6 @@ class RestSource(ConnectorSource[Config]):
         session.headers.update({"Accept": "application/json", "User-Agent": "drover"})
         session.headers.update(self.settings.headers)
         return session
-
-    def get_authenticator(self) -> AuthBase | None:
-        auth = self.settings.auth
-        if isinstance(auth, BasicAuth):
-            return HTTPBasicAuth(auth.username.encode(), auth.password.encode())
-        if isinstance(auth, BearerAuth):
-            return HeaderAuth("Authorization", f"Bearer {auth.token}")
-        if isinstance(auth, ApiKeyAuth) and auth.location == "header":
-            return HeaderAuth(auth.name, auth.key)
-        return None
 
     @cached_property
     def stream(self) -> Stream:
@@ -160,7 +125,8 @@ class RestSource(ConnectorSource[Config]):
     def _read_page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         cursor = self._cursor_field()
         watermark = self._watermark(state)
-        step = self._read_step(self.stream, token, watermark)
+        key = tuple(self.spec.primary_key or self.stream.primary_key)
+        step = self._reader.read(self.stream, token, Reading(watermark.value, key))
         if cursor is None:
             return rows_page(step.records, step.next_token)
         try:
@@ -187,93 +153,12 @@ class RestSource(ConnectorSource[Config]):
         """Return the watermark after the pages before this one."""
         return watermarks.Watermark.from_state(token["mark"]) if "mark" in token else watermark
 
-    def _read_step(
-        self, stream: Stream, token: Mapping[str, Any], watermark: watermarks.Watermark
-    ) -> walk.Step:
-        """Return the records of a page and the token of the next page. Raises EngineError."""
-        evidence: list[str] = []
+    @cached_property
+    def _reader(self) -> StreamReader:
+        return StreamReader(self.settings, lambda: self.client, parse_json)
 
-        def ask(request: responses.Request, *, is_question: bool = False) -> responses.Response:
-            response = self._ask(stream, request, watermark, is_question=is_question)
-            evidence[:] = response.evidence
-            return response.response
-
-        position = {name: token[name] for name in POSITION_FIELDS if name in token}
-        reader = walk.Walk(
-            style=make_style(stream.pagination or self.settings.pagination),
-            ask=ask,
-            records_path=stream.records_path,
-            may_be_object=True,
-            primary_key=tuple(self.spec.primary_key or stream.primary_key),
-            is_partial=watermark.value is not None and stream.cursor_param is not None,
-            max_pages=self.settings.max_pages,
-            warn=logger.warning,
-        )
-        try:
-            step = reader.read(position)
-        except failures.SourceFailure as failure:
-            raise as_engine_error(failure, tuple(evidence)) from failure
-        return replace(step, next_token=self._safe_token(stream, step.next_token))
-
-    def _ask(
-        self,
-        stream: Stream,
-        request: responses.Request,
-        watermark: watermarks.Watermark,
-        *,
-        is_question: bool = False,
-    ) -> ReadResponse:
-        url, params = self._url_and_params(stream, request, watermark)
-        accepted: set[int] = {action.status_code for action in stream.response_actions}
-        accepted |= ANSWERS_TO_QUESTIONS if is_question else set()
-
-        def read(response: CompleteResponse) -> ReadResponse:
-            action = chosen_action(stream, response)
-            is_failed = response.status >= HTTPStatus.BAD_REQUEST
-            if is_failed and not action and not is_question:
-                raise status_failure(response.status, response)
-            has_document = response.status < 300 and response.status != HTTPStatus.NO_CONTENT
-            return ReadResponse(
-                responses.Response(
-                    status=response.status,
-                    document=parse_json(response) if has_document and not action else None,
-                    headers=response.headers,
-                    url=url,
-                    next_link=response.links.get("next", {}).get("url"),
-                    action=action,
-                ),
-                response.evidence,
-            )
-
-        return self.client.request(read, "GET", url, params=params, accepted=accepted)
-
-    def _url_and_params(
-        self, stream: Stream, request: responses.Request, watermark: watermarks.Watermark
-    ) -> tuple[str, dict[str, Any]]:
-        key_params = self._api_key_params()
-        if request.url is not None:
-            return request.url, key_params
-        params = {**self.settings.params, **stream.params, **request.params}
-        if stream.cursor_param and watermark.value is not None:
-            params[stream.cursor_param] = watermark.value
-        texts = {name: param_value(value) for name, value in (params | key_params).items()}
-        return join_url(self.settings.base_url, stream.path), texts
-
-    def _safe_token(self, stream: Stream, token: dict[str, Any]) -> dict[str, Any]:
-        """Return the token with a link to the same host only, and without the API key, because tokens are stored."""
-        if "url" not in token:
-            return token
-        url = url_on_same_host(token["url"], join_url(self.settings.base_url, stream.path))
-        auth = self.settings.auth
-        if isinstance(auth, ApiKeyAuth) and auth.location == "query":
-            url = remove_param(url, auth.name)
-        return {**token, "url": url}
-
-    def _api_key_params(self) -> dict[str, Any]:
-        auth = self.settings.auth
-        if isinstance(auth, ApiKeyAuth) and auth.location == "query":
-            return {auth.name: auth.key}
-        return {}
+    def _first_page_of(self, stream: Stream) -> walk.Step:
+        return self._reader.read(stream, {}, Reading(primary_key=tuple(stream.primary_key)))
 
     def _cursor_field(self) -> watermarks.CursorField | None:
         path = self.spec.cursor_field or self.stream.cursor_field
@@ -300,7 +185,7 @@ class RestSource(ConnectorSource[Config]):
         cursor_field = stream.cursor_field
         try:
             schema = StreamSchema()
-            records = self._read_step(stream, {}, watermarks.Watermark()).records
+            records = self._first_page_of(stream).records
             schema.decode(records[:100])
             fields = tuple(
                 FieldInfo(name, column.field_type) for name, column in schema.columns.items()
@@ -338,7 +223,7 @@ class RestSource(ConnectorSource[Config]):
             raise
         except EXPECTED_ERRORS as error:
             logger.debug("The credentials are not the cause of this failure: {}", error.message)
-        auth_type = self.settings.auth.type
+        auth_type = (self._checked_stream().auth or self.settings.auth).type
         if auth_type == "none":
             return "no credentials are sent"
         return f"the API accepts the {auth_type} login"
@@ -349,23 +234,12 @@ class RestSource(ConnectorSource[Config]):
         return f"{len(page.records):,} records in the first page of {stream.name}"
 
     def _first_page(self) -> tuple[Stream, walk.Step]:
+        stream = self._checked_stream()
+        return stream, self._first_page_of(stream)
+
+    def _checked_stream(self) -> Stream:
         streams = self.settings.streams
-        stream = next(
-            (candidate for candidate in streams if candidate.name == self.spec.stream), streams[0]
-        )
-        return stream, self._read_step(stream, {}, watermarks.Watermark())
-
-
-class HeaderAuth(AuthBase):
-    """Adds a credential as a header."""
-
-    def __init__(self, name: str, value: str) -> None:
-        self._name = name
-        self._value = value
-
-    def __call__(self, request: Any) -> Any:
-        request.headers[self._name] = self._value.encode("utf-8")
-        return request
+        return next((stream for stream in streams if stream.name == self.spec.stream), streams[0])
 
 
 def parse_json(response: CompleteResponse) -> Any:
@@ -383,17 +257,3 @@ def parse_json(response: CompleteResponse) -> Any:
         raise SourceError(
             "the source did not return complete JSON", evidence=(*response.evidence, reason)
         ) from error
-
-
-def chosen_action(stream: Stream, response: CompleteResponse) -> str:
-    """Return the action of the settings for this response, or an empty text."""
-    for action in stream.response_actions:
-        if action.status_code == response.status and (
-            action.content is None or action.content in response.body.decode("utf-8", "replace")
-        ):
-            return action.action
-    return ""
-
-
-def join_url(base_url: str, path: str) -> str:
-    return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url

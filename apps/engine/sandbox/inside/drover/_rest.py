@@ -165,11 +165,18 @@ class RestSource(Source):
         return self._read_page(pagination, since=Watermark.from_state(_stored_watermark(stored)))
 
     def ask(self, path: str, **options: Any) -> requests.Response:
-        """Send a GET request to a path of the base URL, or to a complete URL. Raises for a status of 400 or above."""
+        """Send a request to a path of the base URL, or to a complete URL. Raises for a status of 400 or above.
+
+        `options` are those of `requests`, and `method` if it is not GET.
+        """
         url = fill_placeholders(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
-        return self.session.get(
-            path if "://" in path else url, headers=headers, auth=self._authorize, **options
+        return self.session.request(
+            options.pop("method", "GET"),
+            path if "://" in path else url,
+            headers=headers,
+            auth=self._authorize,
+            **options,
         )
 
     @cached_property
@@ -236,13 +243,16 @@ class RestSource(Source):
     ) -> Response:
         actions = dict.fromkeys(stream.end_statuses, "end")
         actions |= dict.fromkeys(stream.ignored_statuses, "ignore")
+        options: Json = {}
+        if stream.method != "GET":
+            options = {"method": stream.method, "json": request.body_with(stream.json)}
         try:
             if request.url is not None:
-                response = self.ask(request.url)
+                response = self.ask(request.url, **options)
             else:
                 path = fill_placeholders(stream.path or stream.name, self, parent_record)
                 params = {**stream.params, **extra_params, **request.params}
-                response = self.ask(path, params=params)
+                response = self.ask(path, params=params, **options)
         except requests.HTTPError as error:
             if error.response is None or not (
                 error.response.status_code in actions

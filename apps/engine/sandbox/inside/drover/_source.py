@@ -31,6 +31,7 @@ class Stream:
 
     `path` is below the base URL of the source. `records` is the place of the records in the response, as names
     joined by dots. It is empty if the response is the list of records. `paging` replaces the paging of the source.
+    With the method POST, `json` is the body of each request; a paging with `body_path` writes into it.
     A response with one of `end_statuses`, such as 404, ends the stream after its first page. One with a status of
     `ignored_statuses` has no records.
 
@@ -48,6 +49,8 @@ class Stream:
     primary_key: Sequence[str] = ()
     cursor_field: str | None = None
     since: str = ""
+    method: str = "GET"
+    json: Mapping[str, Any] | None = None
     end_statuses: Sequence[int] = ()
     ignored_statuses: Sequence[int] = ()
     sync_modes: tuple[str, ...] = ("full_refresh",)

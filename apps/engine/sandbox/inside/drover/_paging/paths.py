@@ -2,6 +2,8 @@
 
 A path has names joined by dots. A name in quotes may contain dots. A number is an index of a list, and counts from
 the end if it is negative. `[0]` and `['name']` are other spellings of `.0` and `.'name'`. `$.` may stand in front.
+In the path of records, `[]` stands for each item of a list, and `*` also for each value of an object:
+`edges[].node`, `users.*`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, Final
 from drover._failures import ConfigurationError
 
 STEP = re.compile(
-    r"""\[\s*(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"|(?P<index>-?\d+))\s*\]"""
+    r"""\[\s*(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"|(?P<index>-?\d+)|(?P<each>\*?))\s*\]"""
     r"""|'(?P<quoted>[^']+)'|"(?P<other_quoted>[^"]+)\"|(?P<name>[^.\[\]'"]+)"""
 )
 INDEX = re.compile(r"-?\d{1,9}")
@@ -43,6 +45,7 @@ class Step:
 
     text: str
     is_quoted: bool = False
+    is_each: bool = False
 
     @property
     def index(self) -> int | None:
@@ -62,7 +65,9 @@ def parse(path: str) -> tuple[Step, ...]:
                 f"{path!r} is not a path, because of {rest[position : position + 20]!r}"
             )
         text = next(value for value in match.groups() if value is not None)
-        steps.append(Step(text, is_quoted=match.lastgroup not in ("name", "index")))
+        is_quoted = match.lastgroup not in ("name", "index", "each")
+        is_each = match.lastgroup == "each" or (text == "*" and not is_quoted)
+        steps.append(Step(text, is_quoted, is_each))
         position = _after_separator(rest, match.end())
     return tuple(steps)
 
@@ -106,6 +111,45 @@ def _descend(value: Any, steps: tuple[Step, ...]) -> tuple[Any, int]:
         is_in_list = -len(value) <= first.index < len(value)
         return (value[first.index], 1) if is_in_list else (MISSING, 0)
     return MISSING, 0
+
+
+def find_records(document: Any, path: str, key_field: str = "") -> Any:
+    """Return what the path of records leads to: the list of all records if it has `[]` or `*`, or MISSING.
+
+    With `key_field`, the records of an object get their names in it as this field.
+    """
+    return _find_records(document, parse(path), key_field)
+
+
+def _find_records(value: Any, steps: tuple[Step, ...], key_field: str) -> Any:
+    each = next((number for number, step in enumerate(steps) if step.is_each), None)
+    if each is None:
+        return _find(value, steps)
+    container = _find(value, steps[:each])
+    if isinstance(container, Mapping):
+        items = [_with_key(item, name, key_field) for name, item in container.items()]
+    elif isinstance(container, list):
+        items = container
+    else:
+        return container
+    if each == len(steps) - 1:
+        return items
+    found = [_find_records(item, steps[each + 1 :], key_field) for item in items]
+    has_lists = any(isinstance(part, list) for part in found)
+    if found and not has_lists and MISSING in found:
+        return MISSING
+    records: list[Any] = []
+    for part in found:
+        records += part if isinstance(part, list) else [] if part is MISSING else [part]
+    return records
+
+
+def _with_key(item: Any, name: str, key_field: str) -> Any:
+    if not key_field:
+        return item
+    return (
+        {key_field: name, **item} if isinstance(item, Mapping) else {key_field: name, "value": item}
+    )
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from drover._failures import SourceFailure
-from drover._paging.paths import MISSING, describe, describe_type, find, walk_objects
+from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
 from drover._paging.values import as_yes_or_no
 
 Json = dict[str, Any]
@@ -24,6 +24,15 @@ class Request:
     params: Json = field(default_factory=dict)
     body: Json = field(default_factory=dict)  # values by their paths in the JSON body
     url: str | None = None
+
+    def body_with(self, base: Mapping[str, Any] | None) -> Json | None:
+        """Return the JSON body of the stream with the values of this page, or None if there is no body."""
+        if base is None and not self.body:
+            return None
+        document = dict(base or {})
+        for path, value in self.body.items():
+            document = put(document, path, value)
+        return document
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,18 @@ class NoRecords(SourceFailure):
     retryable = False
 
 
-def read_page(response: Response, path: str, *, is_first: bool, may_be_object: bool) -> Page:
+class ErrorsReported(SourceFailure):
+    """The response has errors beside its data, as GraphQL reports them."""
+
+
+def read_page(
+    response: Response, path: str, *, is_first: bool, may_be_object: bool, key_field: str = ""
+) -> Page:
     """Return the page with the records at the path. Raises NoRecords if there are none and the response is no page."""
     if response.has_no_content:
         return Page(response, [], is_first)
-    value = find(response.document, path)
+    _require_no_errors(response.document)
+    value = find_records(response.document, path, key_field)
     if isinstance(value, list):
         return Page(response, value, is_first)
     if isinstance(value, Mapping) and may_be_object:
@@ -88,6 +104,17 @@ def read_page(response: Response, path: str, *, is_first: bool, may_be_object: b
     raise NoRecords(
         f"the response has no records {place}", evidence=(f"it has {describe(response.document)}",)
     )
+
+
+def _require_no_errors(document: Any) -> None:
+    """Raise ErrorsReported for partial data: GraphQL leaves out what it could not read, with status 200."""
+    if isinstance(document, Mapping) and "data" in document and document.get("errors"):
+        errors = document["errors"]
+        first = errors[0] if isinstance(errors, list) else errors
+        message = first.get("message") if isinstance(first, Mapping) else first
+        raise ErrorsReported(
+            "the API reports errors beside its data", evidence=(str(message)[:300],)
+        )
 
 
 def _is_empty_page(document: Any, is_first: bool) -> bool:

@@ -103,21 +103,23 @@ class Paging:
 class _Numbered(Paging):
     """Base class of the styles that count pages or records.
 
-    `more` is the path of a field that is true if more pages follow, `total` the path of a total. `maximum` ends the
-    stream there. With `body_path`, the number is sent in the JSON body.
+    `more` is the path of a field that is true if more pages follow, `total` the path of a total, which may be in the
+    header `total_header` instead. `maximum` ends the stream there. With `body_path`, the number is sent in the JSON body.
     """
 
     is_counted: ClassVar[bool] = True
 
     more: str = dataclasses.field(default="", kw_only=True)
     total: str = dataclasses.field(default="", kw_only=True)
+    total_header: str = dataclasses.field(default="", kw_only=True)
     maximum: int | None = dataclasses.field(default=None, kw_only=True)
     body_path: str = dataclasses.field(default="", kw_only=True)
     size_path: str = dataclasses.field(default="", kw_only=True)
 
     @property
     def ends_by_empty_page(self) -> bool:
-        return not (self.more or self.total or self.maximum is not None)
+        is_told = self.more or self.total or self.total_header
+        return not is_told and self.maximum is None
 
     @property
     def is_cut(self) -> bool:
@@ -156,12 +158,12 @@ class PageNumber(_Numbered):
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         number = int(position.get("page", self.start))
-        total = read_total(page, self.total)
+        total = read_total(page, self.total, self.total_header)
         if total is not None:
             is_last = number >= self.start + total - 1
             if page.count == 0 and not is_last:
                 raise Contradiction(
-                    f"page {number:,} is empty, but the API reports {total:,} pages at {self.total!r}"
+                    f"page {number:,} is empty, but the API reports {total:,} pages"
                 )
             if is_last:
                 return None
@@ -193,13 +195,13 @@ class Offset(_Numbered):
     def next_position(self, position: Json, page: Page) -> Json | None:
         offset = int(position.get("offset", self.start))
         following = offset + page.count
-        total = read_total(page, self.total)
+        total = read_total(page, self.total, self.total_header)
         if total is not None:
             if following - self.start >= total:
                 return None
             if page.count == 0:
                 raise Contradiction(
-                    f"the page at offset {offset:,} is empty, but the API reports {total:,} records at {self.total!r}"
+                    f"the page at offset {offset:,} is empty, but the API reports {total:,} records"
                 )
         if self._is_end(page, following):
             return None
@@ -396,18 +398,19 @@ def read_flag(page: Page, path: str) -> bool | None:
     return said
 
 
-def read_total(page: Page, path: str) -> int | None:
-    """Return the total at the path, or None if there is none. Raises ConfigurationError."""
-    if not path or page.response.has_no_content:
+def read_total(page: Page, path: str, header: str) -> int | None:
+    """Return the total at the path or in the header, or None if there is none. Raises ConfigurationError."""
+    place = header or path
+    if not place or page.response.has_no_content:
         return None
-    value = find(page.document, path)
+    value = page.response.headers.get(header, MISSING) if header else find(page.document, path)
     if value is MISSING and page.is_first and page.count:
-        raise _wrong_path(page, path, "the total")
+        raise _wrong_path(page, place, "the total")
     if value is MISSING or value is None:
         return None
     total = as_count(value)
     if total is None:
-        raise ConfigurationError(f"the value at {path!r} is {describe_type(value)}, not a total")
+        raise ConfigurationError(f"the value at {place!r} is {describe_type(value)}, not a total")
     return total
 
 

@@ -85,6 +85,7 @@ class Walk:
     ask: Ask
     records_path: str = ""
     may_be_object: bool = False
+    key_field: str = ""  # the field for the names of an object whose values are the records
     primary_key: Sequence[str] = ()
     is_partial: bool = False  # whether only new records are requested, so that a total says nothing
     max_pages: int = 100_000
@@ -115,7 +116,11 @@ class Walk:
 
     def _page(self, response: Response, *, is_first: bool) -> Page:
         return read_page(
-            response, self.records_path, is_first=is_first, may_be_object=self.may_be_object
+            response,
+            self.records_path,
+            is_first=is_first,
+            may_be_object=self.may_be_object,
+            key_field=self.key_field,
         )
 
     def _is_end(self, response: Response, *, is_first: bool) -> bool:

@@ -1,0 +1,43 @@
+"""URLs of the REST source: those of streams, and those that a response gives for the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from apps.engine.sources.http.responses import PermanentSourceError
+
+
+def join_url(base_url: str, path: str) -> str:
+    return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
+
+
+def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
+    """Return the link of a page at `url` as a whole URL.
+
+    Raises PermanentSourceError if it leads to another host that is not allowed, which would receive our credentials.
+    """
+    origin = urlsplit(url)
+    try:
+        target = urlsplit(urljoin(url, link))
+        target_host = (target.hostname, target.port or origin.port)
+    except ValueError as error:
+        raise PermanentSourceError(
+            "the link to the next page is not a URL", evidence=(link[:300],)
+        ) from error
+    if target_host == (origin.hostname, origin.port):
+        # Servers behind a proxy often write http:// into the links of an https:// API.
+        return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
+    if target.scheme == origin.scheme and {target.netloc, target.hostname} & set(other_hosts):
+        return urlunsplit(target._replace(fragment=""))
+    raise PermanentSourceError(
+        "the link to the next page leads to another host; allow it in `link_hosts` if it may get the credentials",
+        evidence=(str(target.hostname),),
+    )
+
+
+def remove_param(url: str, name: str) -> str:
+    """Remove a query parameter, such as a key that must not be stored, from the URL."""
+    parts = urlsplit(url)
+    other_params = [(key, value) for key, value in parse_qsl(parts.query, True) if key != name]
+    return urlunsplit(parts._replace(query=urlencode(other_params)))
