@@ -163,6 +163,12 @@ def limited_depth(request: ReceivedRequest) -> Reply:
     return reply if int(request.params["page"]) <= 3 else json_reply(data=[], total=57)
 
 
+def repeats_a_page(request: ReceivedRequest) -> Reply:
+    """Take page 0 for page 1."""
+    number = max(int(request.params["page"]), 1)
+    return json_reply(data=slice_of(ITEMS, (number - 1) * 10, 10))
+
+
 PAGES = {"type": "page"}
 OFFSETS = {"type": "offset", "page_size": 10}
 
@@ -277,6 +283,17 @@ CASES: dict[str, PagedApi] = {
     ),
     "the offset is ignored, one record without a key": PagedApi(
         always(data=[{"state": "up"}]), OFFSETS, says="the same page again", requests=3
+    ),
+    "page 0 is page 1": PagedApi(
+        repeats_a_page, {**PAGES, "first_page": 0}, says="the same page again", requests=3
+    ),
+    "the first page has another number, and the API a total": PagedApi(
+        lambda request: numbered(
+            ReceivedRequest("", "", {"page": str(int(request.params["page"]) + 1)}, {}, b""),
+            total=57,
+        ),
+        PAGES,
+        says="57",
     ),
     "pages begin again after the last": PagedApi(wraps_around, PAGES, says="again", requests=12),
     "the last page for ever": PagedApi(clamps, PAGES, says="same page again", requests=9),

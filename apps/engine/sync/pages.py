@@ -18,6 +18,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 from apps.engine.failures import SourceError
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.process.progress import progress
+from apps.engine.sandbox.library import trails
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.transforms import Transform
 
@@ -168,12 +169,14 @@ class PageReader:
         if self._iteration == 0 and self._since is None and is_total_correct:
             self.total = _known_total(self._source.get_total_records_count())
         pagination: Mapping[str, Any] = self._first_pagination
+        trail = trails.Trail()
+        trail.add(trails.digest(pagination))
         while True:
             page = self._to_page(self._fetch(dict(pagination)))
             progress.report()
-            if page.next_token and page.next_token == pagination:
+            if page.next_token and trail.add(trails.digest(page.next_token)):
                 raise BrokenSource(
-                    "The source returned the token of the requested page as the token of the next page.",
+                    "The source returned the token of a page that it has returned before as the token of the next page.",
                     evidence=(f"pagination={json.dumps(page.next_token)[:300]}",),
                 )
             if not page.next_token:

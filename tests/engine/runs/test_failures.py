@@ -22,7 +22,7 @@ MakeRehearsal = Callable[..., Rehearsal]
         ("dict", "a value of type dict instead of a page", False),
         ("rows_none", "records are None, not a list", False),
         ("bad_pagination", "next_pagination cannot be stored as JSON", False),
-        ("same_page", "returned the token of the requested page", False),
+        ("same_page", "returned the token of a page that it has returned before", False),
         ("zero_division", "ZeroDivisionError", False),
         ("system_exit", "raised SystemExit", False),
     ],

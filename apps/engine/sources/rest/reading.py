@@ -61,6 +61,7 @@ class StreamReader:
         self._client = client
         self._parse_json = parse_json
         self._streams = {stream.name: stream for stream in settings.streams}
+        self._experience: dict[str, walk.Experience] = {}
         self._parent_pages: dict[
             str, tuple[Token, walk.Step]
         ] = {}  # the newest page of each parent
@@ -118,6 +119,7 @@ class StreamReader:
             is_partial=reading.since is not None and _sends_cursor(stream),
             max_pages=self._settings.max_pages,
             warn=logger.warning,
+            experience=self._experience.setdefault(stream.name, walk.Experience()),
         )
         try:
             step = reader.read({name: token[name] for name in POSITION_FIELDS if name in token})

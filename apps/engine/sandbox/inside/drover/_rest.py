@@ -17,7 +17,7 @@ import requests
 from drover._failures import AuthenticationError, ConfigurationError
 from drover._paging.responses import Request, Response
 from drover._paging.styles import Cursor, LinkHeader, NextUrl, Offset, PageNumber, Paging
-from drover._paging.walk import Step, Walk
+from drover._paging.walk import Experience, Step, Walk
 from drover._source import Json, Page, Source, Stream
 from drover._watermarks import CursorField, Watermark
 
@@ -180,6 +180,10 @@ class RestSource(Source):
         )
 
     @cached_property
+    def _experience(self) -> dict[str, Experience]:
+        return {}
+
+    @cached_property
     def _base_host(self) -> str:
         return fill_placeholders(self.base_url, self).partition("://")[2].partition("/")[0].lower()
 
@@ -230,6 +234,7 @@ class RestSource(Source):
             primary_key=stream.primary_key,
             is_partial=bool(extra_params),
             warn=logger.warning,
+            experience=self._experience.setdefault(stream.name, Experience()),
         )
 
     def _ask_for_page(

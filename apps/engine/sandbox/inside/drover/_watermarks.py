@@ -25,9 +25,8 @@ from drover._paging.trails import digest
 Kind = Literal["time", "number", "text"]
 SortKey = tuple[int, Any]
 
-MAX_TIES = (
-    1000  # stored digests of records with the same value, and of records without a usable value
-)
+DIGEST_BYTES = 12
+MAX_TIES = 1000  # stored digests of records with one value, and of records without a usable value
 FUTURE_TOLERANCE = timedelta(days=1)  # clocks differ, and times without a zone may be local
 KIND_ORDER: dict[Kind, int] = {"number": 0, "time": 1, "text": 2}
 NUMBER_TEXT = re.compile(r"-?\d{1,25}(\.\d{1,18})?")
@@ -137,7 +136,7 @@ class CursorField:
         for record in records:
             value = self._value(record)
             if not _is_usable(value, watermark.kind):
-                watermark = replace(watermark, odd=_add(watermark.odd, digest(record)))
+                watermark = replace(watermark, odd=_add(watermark.odd, _digest(record)))
             elif watermark.value is None or sort_key(value) > sort_key(watermark.value):
                 watermark = replace(watermark, value=value, ties=(self._identity(record),))
             elif sort_key(value) == sort_key(watermark.value):
@@ -148,7 +147,7 @@ class CursorField:
     def _is_new(self, record: Any, since: Watermark) -> bool:
         value = self._value(record)
         if not _is_usable(value, since.kind):
-            return digest(record) not in (since.odd or ())
+            return _digest(record) not in (since.odd or ())
         if since.value is None or sort_key(value) > sort_key(since.value):
             return True
         is_tie = sort_key(value) == sort_key(since.value)
@@ -161,7 +160,11 @@ class CursorField:
     def _identity(self, record: Any) -> str:
         key = [find(record, path) for path in self.primary_key]
         is_complete = bool(key) and all(value is not None and value is not MISSING for value in key)
-        return digest(key if is_complete else record)
+        return _digest(key if is_complete else record)
+
+
+def _digest(value: Any) -> str:
+    return digest(value, DIGEST_BYTES)
 
 
 def _is_usable(value: Any, kind: Kind | None) -> bool:

@@ -44,7 +44,7 @@ class Trail:
         return was_there
 
 
-def digest(value: Any) -> str:
-    """Return a digest of a JSON value."""
+def digest(value: Any, size: int = 8) -> str:
+    """Return a digest of a JSON value with `size` bytes."""
     text = json.dumps(value, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
+    return hashlib.blake2b(text, digest_size=size).hexdigest()

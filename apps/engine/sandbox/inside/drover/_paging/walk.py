@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from drover._failures import SourceFailure
+from drover._paging.paths import MISSING, find
 from drover._paging.responses import Json, NoRecords, Page, Request, Response, read_page
 from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
 from drover._paging.trails import Trail, digest
 
 MAX_EMPTY_PAGES = 10  # in a row
-MAX_REPEATED_PAGES = 1000  # in a row, if the records have no key: they may be equal by chance
-MAX_REPEATED_KEYS = 3  # pages in a row, if the records have a key
+MAX_REPEATED_PAGES = (
+    1000  # in a row, by cursors or links, if the records have no key: they may be equal by chance
+)
 KEYS = ("id", "_id", "uuid", "guid")
 
 
@@ -77,6 +79,13 @@ class Step:
     total: int | None = None
 
 
+@dataclass
+class Experience:
+    """What walks through the same stream have shown, such as those for each record of a parent stream."""
+
+    has_found_cursor: bool = False
+
+
 @dataclass(frozen=True)
 class Walk:
     """Reads the pages of one stream. The token of a page is its position and the progress before it."""
@@ -90,6 +99,7 @@ class Walk:
     is_partial: bool = False  # whether only new records are requested, so that a total says nothing
     max_pages: int = 100_000
     warn: Callable[[str], None] = lambda _: None
+    experience: Experience = field(default_factory=Experience)
 
     def read(self, token: Mapping[str, Any]) -> Step:
         """Return the page that the token describes; an empty token describes the first page."""
@@ -134,10 +144,13 @@ class Walk:
 
     def _next_position(self, position: Json, page: Page) -> Json | None:
         try:
-            return self.style.next_position(position, page)
+            following = self.style.next_position(position, page)
         except OnlyPage as error:
-            self._require_only_page(page, error)
+            if not self.experience.has_found_cursor:
+                self._require_only_page(page, error)
             return None
+        self.experience.has_found_cursor |= following is not None
+        return following
 
     def _require_only_page(self, page: Page, missing: CursorMissing) -> None:
         """Raise the exception if a page of one record has no cursor either, although more records exist."""
@@ -152,6 +165,7 @@ class Walk:
                 self.style.next_position({}, small_page)
             except CursorMissing:
                 raise missing from None
+            self.experience.has_found_cursor = True
         elif page.count >= self.style.page_size.records:
             raise missing
 
@@ -168,21 +182,25 @@ class Walk:
     def _require_new_content(self, position: Json, progress: Progress, page: Page) -> None:
         """Raise RepeatedPages if the API does not look at the position, or repeats pages without an end.
 
-        Equal pages alone do not show that: different records may look alike. So the API is asked for a page that
-        cannot exist, and only an API that answers this with records does not look at the position.
+        Equal pages whose records have no key do not show that: different records may look alike. So the API is asked
+        for a page that cannot exist, and only an API that answers this with records does not look at the position.
         """
-        if not page.count or (progress.is_trusted and self.style.is_counted):
+        if not page.count:
             return
         content = digest(page.records)
         if not progress.contents.add(content):
             progress.repeated = 0
             return
         progress.repeated += 1
+        if self._have_keys(page.records):
+            raise RepeatedPages(
+                "the API returns the same page again: all records of this page have been read before",
+                evidence=(f"page {progress.pages:,}",),
+            )
         if not progress.is_trusted:
             self._require_answer_to_position(position, content)
             progress.is_trusted = True
-        limit = MAX_REPEATED_KEYS if self._has_keys(page.records) else MAX_REPEATED_PAGES
-        if progress.repeated >= limit and not self.style.is_counted:
+        if progress.repeated >= MAX_REPEATED_PAGES and not self.style.is_counted:
             raise RepeatedPages(
                 f"the API returns the same pages again: the last {progress.repeated:,} pages equal earlier pages"
             )
@@ -200,20 +218,19 @@ class Walk:
                 " with the total or the one that tells whether more pages follow"
             )
 
-    def _has_keys(self, records: list[Any]) -> bool:
-        """Whether each record has a key, so that equal pages have the same records."""
-        names = self.primary_key
-        for record in records:
-            if not isinstance(record, Mapping):
-                return False
-            values = (
-                [record.get(name) for name in names]
-                if names
-                else [next((record[key] for key in KEYS if record.get(key) is not None), None)]
-            )
-            if any(value is None for value in values):
-                return False
-        return True
+    def _have_keys(self, records: list[Any]) -> bool:
+        """Whether each record has a key, so that equal pages have the same records.
+
+        Without a declared key, several records with different ids are taken for records with keys.
+        """
+        if self.primary_key:
+            keys = [[_field(record, name) for name in self.primary_key] for record in records]
+            return all(None not in key for key in keys)
+        for name in KEYS:
+            ids = {str(_field(record, name)) for record in records}
+            if len(ids) == len(records) > 1 and str(None) not in ids:
+                return True
+        return False
 
     def _require_complete(self, progress: Progress, total: int | None) -> None:
         """Raise Contradiction if the API reports more records than its pages had.
@@ -242,3 +259,8 @@ class Walk:
             )
         if progress.pages >= self.max_pages:
             raise RepeatedPages(f"the stream has more than {self.max_pages:,} pages (`max_pages`)")
+
+
+def _field(record: Any, name: str) -> Any:
+    found = find(record, name)
+    return None if found is MISSING else found
