@@ -211,7 +211,8 @@ def _error_message(error: ValidationError) -> str:
         case "maxItems" | "maxProperties":
             return f"At most {limit} entries."
         case "pattern":
-            return f"Must match {limit}."
+            message = _as_mapping(error.schema).get("x-pattern-message")
+            return str(message or f"Must match {limit}.")
         case "uniqueItems":
             return "Entries must not repeat."
     return "This value is not valid."

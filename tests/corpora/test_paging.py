@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from apps.connectors import schemas
+from apps.engine import catalogue
 from apps.engine.failures import ConfigurationError
 from apps.engine.sandbox.library import paths, trails
 from tests.corpora.paged_apis import READERS, PagedApi, json_reply, make_items, slice_of
@@ -429,6 +432,11 @@ def test_a_path_leads_to_a_value_or_nowhere(path: str) -> None:
     assert find(DOCUMENT, path) == PATHS[path] or find(DOCUMENT, path) is PATHS[path]
 
 
+@pytest.mark.parametrize("path", [*PATHS, "edges[].node", "users.*", "a[*].b"])
+def test_the_form_accepts_every_path(path: str) -> None:
+    assert re.search(paths.PATTERN, path)
+
+
 @pytest.mark.parametrize("path", ["a..b", ".a", "a.", "a['b", "a[b]", "a'b'", "[]x"])
 def test_an_invalid_path_is_refused_where_it_is_written(path: str) -> None:
     config = {
@@ -439,3 +447,8 @@ def test_an_invalid_path_is_refused_where_it_is_written(path: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_source("rest", config, "items")
     assert any("cursor_path" in line for line in caught.value.evidence), caught.value.evidence
+    kind = catalogue.source("rest")
+    assert kind is not None
+    [(field, message, code)] = schemas.errors(kind.config_schema, config)
+    assert (field, code) == ("pagination.cursor_path", "pattern")
+    assert message.startswith("Must be names joined by dots")

@@ -274,7 +274,8 @@ def _token_reply(request: ReceivedRequest) -> Reply:
 def _contacts_reply(request: ReceivedRequest) -> Reply:
     if request.headers.get("authorization") != "Bearer fresh":
         return Reply({}, 401)
-    page, size = int(request.params["page"]), int(request.params["per_page"])
+    # The server returns at most 50 records, although 200 are requested.
+    page, size = int(request.params["page"]), min(int(request.params["per_page"]), 50)
     return Reply([{"id": n} for n in range(450)][(page - 1) * size : page * size])
 
 
@@ -282,7 +283,8 @@ def _invoices_reply(request: ReceivedRequest) -> Reply:
     credentials = base64.b64encode(b"ada:p-1").decode()
     if request.headers.get("authorization") != f"Basic {credentials}":
         return Reply({}, 401)
-    offset, limit = int(request.params["offset"]), int(request.params["limit"])
+    # The server returns at most 300 records, although 500 are requested.
+    offset, limit = int(request.params["offset"]), min(int(request.params["limit"]), 300)
     return Reply({"items": [{"number": n} for n in range(1200)][offset : offset + limit]})
 
 

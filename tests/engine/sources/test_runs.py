@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from apps.engine.contract import StorageRoot, Succeeded
+from apps.engine.contract import Failed, StorageRoot, Succeeded
+from apps.engine.failures import FailureClass
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.engine.sources.conftest import SourceDatabase
@@ -93,6 +94,56 @@ def test_a_killed_run_that_reads_an_api_resumes(make_rehearsal: MakeRehearsal) -
             "pagination": {"type": "offset", "page_size": 100},
         }
         assert_a_killed_run_resumes(make_rehearsal(config, source_kind="rest", stream="items"))
+
+
+def test_an_api_that_has_nothing_new_is_read_without_a_failure(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    rows = [{"n": 1, "at": "2024-01-01"}]
+
+    def respond(request: ReceivedRequest) -> Reply:
+        newer = [row for row in rows if str(row["at"]) > request.params.get("since", "")]
+        return Reply(newer) if newer else Reply(b"", 204)
+
+    with serve_api(respond) as api:
+        stream = {"name": "items", "cursor_field": "at", "cursor_param": "since"}
+        run = make_rehearsal(
+            {"base_url": api.url, "streams": [stream]},
+            source_kind="rest",
+            stream="items",
+            sync_mode="incremental",
+            write_mode="append",
+        )
+        run.spec = replace(run.spec, allow_private_networks=True)
+        for written in (1, 0, 0, 1):
+            outcome = run.attempt()
+            assert isinstance(outcome, Succeeded), outcome
+            assert outcome.written == written
+            run.start_new_run()
+            if api.requests[-1].params.get("since") and len(api.requests) == 3:
+                rows.append({"n": 2, "at": "2024-01-02"})
+    assert published_numbers(run) == [1, 2]
+
+
+def test_an_api_whose_pages_end_too_early_fails_the_run_without_a_retry(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    with serve_api(lambda _: Reply({"data": [{"n": 1}], "has_more": True})) as api:
+        stream = {
+            "name": "items",
+            "records_path": "data",
+            "pagination": {"type": "cursor", "cursor_path": "next"},
+        }
+        run = make_rehearsal(
+            {"base_url": api.url, "streams": [stream]}, source_kind="rest", stream="items"
+        )
+        run.spec = replace(run.spec, allow_private_networks=True)
+        outcome = run.attempt()
+        assert len(api.requests) == 1
+    assert isinstance(outcome, Failed), outcome
+    assert (outcome.failure_class, outcome.retryable) == (FailureClass.CONFIGURATION, False)
+    assert "'next'" in outcome.message
+    assert any("has_more" in line for line in outcome.evidence)
 
 
 @pytest.mark.parametrize("name", ["numbers.csv", "numbers.jsonl"])

@@ -22,8 +22,15 @@ def _check_path_of_value(path: str) -> str:
 
 
 # Names joined by dots. A name with a dot is in quotes; a number is an index, and -1 is the last.
-Path = Annotated[str, Field(max_length=500), AfterValidator(_check_path_of_value)]
-RecordsPath = Annotated[str, Field(max_length=500), AfterValidator(_check_path)]
+PATH_FIELD = Field(
+    max_length=500,
+    json_schema_extra={
+        "pattern": paths.PATTERN,
+        "x-pattern-message": "Must be names joined by dots, such as meta.next; a name with a dot is in quotes.",
+    },
+)
+Path = Annotated[str, PATH_FIELD, AfterValidator(_check_path_of_value)]
+RecordsPath = Annotated[str, PATH_FIELD, AfterValidator(_check_path)]
 BodyPath = Annotated[
     Path | None,
     Field(
@@ -204,7 +211,7 @@ def make_style(pagination: Pagination) -> styles.Paging:
                 "more": pagination.more_path or "",
                 "hints": pagination.hints,
             }
-            if pagination.link_path is None:
+            if not pagination.link_path:
                 return styles.LinkHeader(**options)
             return styles.NextUrl(pagination.link_path, **options)
         case NoPagination():

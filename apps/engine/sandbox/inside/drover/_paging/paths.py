@@ -20,6 +20,9 @@ STEP = re.compile(
     r"""\[\s*(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"|(?P<index>-?\d+)|(?P<each>\*?))\s*\]"""
     r"""|'(?P<quoted>[^']+)'|"(?P<other_quoted>[^"]+)\"|(?P<name>[^.\[\]'"]+)"""
 )
+# The same as a pattern of JSON Schema, which forms check.
+_ANY_STEP = r"""(\[\s*('[^']+'|"[^"]+"|-?\d+|\*?)\s*\]|'[^']+'|"[^"]+"|[^.\[\]'"]+)"""
+PATTERN = rf"^(\$\.?)?({_ANY_STEP}((\.|(?=\[)){_ANY_STEP})*)?$"
 INDEX = re.compile(r"-?\d{1,9}")
 MAX_DEPTH = 4  # levels that `describe` shows
 MAX_PLACES = 12
@@ -206,8 +209,8 @@ def walk_objects(document: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, A
 
 
 def quote(name: str) -> str:
-    """Return the name as a part of a path."""
-    plain = name[:80]
+    """Return the name as a part of a path, without characters that cannot be shown."""
+    plain = "".join(char if char.isprintable() else "?" for char in name[:80])
     return f"'{plain}'" if re.search(r"[.\[\]'\"\s]", plain) else plain
 
 
