@@ -33,6 +33,7 @@ class PagedApi:
     records: str = "data"
     end_statuses: tuple[int, ...] = ()
     requests: int = 40  # the most requests that the read may take
+    is_retryable: bool = False  # whether a failure may be gone with the next attempt
     resumes: bool = False  # whether to read again from every token
 
 

@@ -184,10 +184,10 @@ def test_an_incremental_cursor_can_be_sent_in_the_body() -> None:
 def test_partial_data_of_graphql_is_a_source_failure() -> None:
     body = {"data": {"items": [{"id": 1}]}, "errors": [{"message": "Throttled"}]}
     stream = {**POSTS, "records_path": "data.items"}
-    failed = pytest.raises(SourceError, match="errors beside its data")
+    failed = pytest.raises(SourceError, match="error beside its data")
     with serve_api(always_reply(Reply(body))) as api, failed as caught:
         read_stream(make_source("rest", api_config(api, stream), "posts"))
-    assert caught.value.evidence[0] == "Throttled"
+    assert caught.value.evidence[0] == "errors: Throttled"
     assert caught.value.retryable
 
 

@@ -167,7 +167,7 @@ def test_a_loop_fails_after_at_most_three_rounds(case: tuple[MemoryApi, int], pa
     assert len(api.asked) <= 3 * pages + 5
 
 
-@given(apis("page", "offset", "cursor", "link", "record"))
+@given(apis("page", "offset", "cursor", "record"))
 @settings(deadline=None, max_examples=150)
 def test_an_api_that_ignores_the_position_fails_after_a_few_requests(
     case: tuple[MemoryApi, int],
@@ -176,7 +176,7 @@ def test_an_api_that_ignores_the_position_fails_after_a_few_requests(
     api.ignores_position = True
     size = min(size, api.cap)
     style = make_style(api, size)
-    if len(api.rows) <= size and api.style in ("cursor", "link"):
+    if len(api.rows) <= size and api.style == "cursor":
         assert read_all(api, style) == api.rows
         return
     if not api.rows:

@@ -221,7 +221,7 @@ def test_a_server_that_ignores_the_page_number_is_a_source_failure() -> None:
     with serve_api(always_reply(Reply({"data": ITEMS}))) as api:
         with pytest.raises(SourceError, match="same page again") as caught:
             read_stream(make_rest_source(api, pagination={"type": "page"}))
-        assert len(api.requests) == 3, "the third request is for a page that cannot exist"
+        assert len(api.requests) == 2
     assert not caught.value.retryable
 
 

@@ -232,6 +232,8 @@ class StreamReader:
 def as_engine_error(failure: failures.SourceFailure, evidence: tuple[str, ...]) -> EngineError:
     """Return the engine's exception for a failure of the shared rules, with the evidence of the response."""
     lines = (*failure.evidence, *evidence)
+    if isinstance(failure, walk.RecordsRemoved):
+        return PositionGone(str(failure), evidence=lines)
     if failure.failure == "configuration":
         return ConfigurationError(str(failure), evidence=lines)
     error_type = SourceError if failure.retryable else PermanentSourceError

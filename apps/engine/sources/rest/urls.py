@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from apps.engine.sources.http.responses import PermanentSourceError
 
+USUAL_PORTS = {"http": 80, "https": 443}
+
 
 def join_url(base_url: str, path: str) -> str:
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
@@ -18,17 +20,19 @@ def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
     Raises PermanentSourceError if it leads to another host that is not allowed, which would receive our credentials.
     """
     origin = urlsplit(url)
+    usual_port = USUAL_PORTS[origin.scheme]
     try:
         target = urlsplit(urljoin(url, link))
-        target_host = (target.hostname, target.port or origin.port)
+        target_host = (target.hostname, target.port or origin.port or usual_port)
     except ValueError as error:
         raise PermanentSourceError(
             "the link to the next page is not a URL", evidence=(link[:300],)
         ) from error
-    if target_host == (origin.hostname, origin.port):
+    if target_host == (origin.hostname, origin.port or usual_port):
         # Servers behind a proxy often write http:// into the links of an https:// API.
         return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
-    if target.scheme == origin.scheme and {target.netloc, target.hostname} & set(other_hosts):
+    names = {target.netloc.lower(), target.hostname}
+    if target.scheme == origin.scheme and names & {host.lower() for host in other_hosts}:
         return urlunsplit(target._replace(fragment=""))
     raise PermanentSourceError(
         "the link to the next page leads to another host; allow it in `link_hosts` if it may get the credentials",

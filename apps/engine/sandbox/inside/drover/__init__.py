@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         OAuthRefresh,
         Offset,
         PageNumber,
+        Paging,
         RestSource,
     )
 
@@ -56,6 +57,7 @@ __all__ = [
     "Offset",
     "Page",
     "PageNumber",
+    "Paging",
     "RateLimitError",
     "RestSource",
     "Secret",

@@ -32,6 +32,7 @@ __all__ = [
     "OAuthRefresh",
     "Offset",
     "PageNumber",
+    "Paging",
     "RestSource",
 ]
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from drover._failures import SourceFailure
 from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
-from drover._paging.values import as_yes_or_no
+from drover._paging.values import as_yes_or_no, is_end
 
 Json = dict[str, Any]
 # Fields of a response that reports an error, and fields that are false then, although its status is 200.
-ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage", "message")
+ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage")
 SUCCESS_FIELDS = ("ok", "success")
+SUCCESS_TEXTS = frozenset({"ok", "success", "successful"})
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,31 @@ class NoRecords(SourceFailure):
 
 
 class ErrorsReported(SourceFailure):
-    """The response has errors beside its data, as GraphQL reports them."""
+    """The response reports an error, although its status is 200 and it may have records."""
 
 
 def read_page(
-    response: Response, path: str, *, is_first: bool, may_be_object: bool, key_field: str = ""
+    response: Response,
+    path: str,
+    *,
+    is_first: bool,
+    may_be_object: bool,
+    key_field: str = "",
+    checks_errors: bool = True,
 ) -> Page:
-    """Return the page with the records at the path. Raises NoRecords if there are none and the response is no page."""
-    if response.has_no_content:
+    """Return the page with the records at the path.
+
+    Raises NoRecords if there are none and the response is no page, and ErrorsReported.
+    """
+    if response.has_no_content or response.document is None or response.document == []:
         return Page(response, [], is_first)
-    _require_no_errors(response.document)
     value = find_records(response.document, path, key_field)
+    is_object = isinstance(value, Mapping) and may_be_object
+    if checks_errors and path and value is not MISSING and not is_object:
+        _require_no_errors(response.document)
     if isinstance(value, list):
         return Page(response, value, is_first)
-    if isinstance(value, Mapping) and may_be_object:
+    if is_object:
         return Page(response, [value], is_first, is_object=True)
     if value is None or (value is MISSING and _is_empty_page(response.document, is_first)):
         return Page(response, [], is_first)
@@ -107,14 +119,10 @@ def read_page(
 
 
 def _require_no_errors(document: Any) -> None:
-    """Raise ErrorsReported for partial data: GraphQL leaves out what it could not read, with status 200."""
-    if isinstance(document, Mapping) and "data" in document and document.get("errors"):
-        errors = document["errors"]
-        first = errors[0] if isinstance(errors, list) else errors
-        message = first.get("message") if isinstance(first, Mapping) else first
-        raise ErrorsReported(
-            "the API reports errors beside its data", evidence=(str(message)[:300],)
-        )
+    """Raise ErrorsReported for an error beside the records: GraphQL leaves out what it could not read."""
+    error = reported_error(document)
+    if error:
+        raise ErrorsReported("the API reports an error beside its data", evidence=(error,))
 
 
 def _is_empty_page(document: Any, is_first: bool) -> bool:
@@ -122,14 +130,39 @@ def _is_empty_page(document: Any, is_first: bool) -> bool:
 
     After the first page other lists are no sign of a wrong path.
     """
-    if not isinstance(document, Mapping) or reports_error(document):
+    if not isinstance(document, Mapping) or reported_error(document):
+        return False
+    if _is_error(document.get("message")):
         return False
     lists = (value for _, value in walk_objects(document) if isinstance(value, list))
     return not is_first or not any(lists)
 
 
-def reports_error(document: Mapping[str, Any]) -> bool:
-    has_error = any(document.get(name) for name in ERROR_FIELDS)
-    return has_error or any(
-        name in document and as_yes_or_no(document[name]) is False for name in SUCCESS_FIELDS
-    )
+def reported_error(document: Any) -> str:
+    """Return the error that the document reports, or an empty text."""
+    if not isinstance(document, Mapping):
+        return ""
+    for name in ERROR_FIELDS:
+        if _is_error(document.get(name)):
+            return f"{name}: {_first_text(document[name])}"[:300]
+    for name in SUCCESS_FIELDS:
+        if name in document and as_yes_or_no(document[name]) is False:
+            return f"{name} is {document[name]}"[:300]
+    return ""
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_error(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(_is_error(inner) for inner in value)
+    return not is_end(value) and str(value).strip().lower() not in SUCCESS_TEXTS
+
+
+def _first_text(value: Any) -> str:
+    """Return the message of an error, or the beginning of its JSON."""
+    if isinstance(value, list) and value:
+        return _first_text(value[0])
+    if isinstance(value, Mapping):
+        return str(value.get("message") or dict(value))
+    return str(value)

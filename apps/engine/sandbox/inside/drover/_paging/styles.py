@@ -60,7 +60,10 @@ class Paging:
         """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
         said = signs.more_is_said(page) if self.hints and page.count else ""
         if said:
-            raise CursorMissing(f"more records follow, because {said}, but no pagination is set")
+            raise CursorMissing(
+                f"more records follow, because {said}, but no pagination is set; turn off `hints` if this means"
+                " something else"
+            )
         return None
 
     def doubtful_request(self, position: Json) -> Request | None:
@@ -366,7 +369,7 @@ def require_end(
             f"the response says that more records follow, but has no cursor or link {place}",
             evidence=shape,
         )
-    if value is not MISSING or not page.is_first or page.count == 0:
+    if not page.is_first or page.count == 0:
         return
     said = signs.more_is_said(page) if style.hints else ""
     if said:
@@ -374,7 +377,8 @@ def require_end(
             f"the response has no cursor or link {place}, but more records follow, because {said}",
             evidence=shape,
         )
-    raise OnlyPage(f"the response has no cursor or link {place}", evidence=shape)
+    if value is MISSING:
+        raise OnlyPage(f"the response has no cursor or link {place}", evidence=shape)
 
 
 class OnlyPage(CursorMissing):

@@ -17,6 +17,7 @@ MAX_EMPTY_PAGES = 10  # in a row
 MAX_REPEATED_PAGES = (
     1000  # in a row, by cursors or links, if the records have no key: they may be equal by chance
 )
+TAIL = 32  # records at the end of a page that may come again at the beginning of the next page
 KEYS = ("id", "_id", "uuid", "guid")
 
 
@@ -24,6 +25,10 @@ class RepeatedPages(SourceFailure):
     """The API returns pages again that it has returned before."""
 
     retryable = False
+
+
+class RecordsRemoved(SourceFailure):
+    """Records were removed while the pages were read, so the position is not reliable any more."""
 
 
 class Ask(Protocol):
@@ -43,6 +48,8 @@ class Progress:
     repeated: int = 0  # pages in a row that equal an earlier page
     is_trusted: bool = False  # whether the API has shown that it looks at the position
     is_whole: bool = True  # whether the counts include the first page
+    total: int | None = None  # reported with the newest page
+    tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
 
@@ -112,12 +119,14 @@ class Walk:
         progress.add(page)
         self._require_new_content(position, progress, page)
         total = self._total(page)
+        self._require_no_removals(progress, total)
+        records = self._without_overlap(progress, page)
         following = self._next_position(position, page)
         if following is None:
             self._require_complete(progress, total)
-            return Step(page.records, {}, total)
+            return Step(records, {}, total)
         self._require_progress(progress, following)
-        return Step(page.records, {**following, "progress": progress.to_json()}, total)
+        return Step(records, {**following, "progress": progress.to_json()}, total)
 
     def _total(self, page: Page) -> int | None:
         if page.is_object:
@@ -131,6 +140,7 @@ class Walk:
             is_first=is_first,
             may_be_object=self.may_be_object,
             key_field=self.key_field,
+            checks_errors=self.style.hints,
         )
 
     def _is_end(self, response: Response, *, is_first: bool) -> bool:
@@ -218,6 +228,31 @@ class Walk:
                 " with the total or the one that tells whether more pages follow"
             )
 
+    def _require_no_removals(self, progress: Progress, total: int | None) -> None:
+        """Raise RecordsRemoved if the API reports fewer records than with the page before: a counted position has
+        skipped as many records as were removed before it.
+        """
+        before, progress.total = progress.total, total
+        if not self.style.is_counted or not self.style.hints or total is None or before is None:
+            return
+        if total < before:
+            raise RecordsRemoved(
+                f"the total of records fell from {before:,} to {total:,} while the pages were read, so some may have"
+                " been skipped; sort the list so that new and removed records are at its end, or turn off `hints`"
+            )
+
+    def _without_overlap(self, progress: Progress, page: Page) -> list[Any]:
+        """Return the records without those at the end of the page before: records were added before them."""
+        has_keys = self._have_keys(page.records) or (page.count == 1 and bool(progress.tail))
+        if not self.style.is_counted or not has_keys:
+            progress.tail = []
+            return page.records
+        head = [digest(record) for record in page.records[:TAIL]]
+        tail, progress.tail = progress.tail, [digest(record) for record in page.records[-TAIL:]]
+        longest = min(len(head), len(tail))
+        overlap = next((n for n in range(longest, 0, -1) if tail[-n:] == head[:n]), 0)
+        return page.records[overlap:]
+
     def _have_keys(self, records: list[Any]) -> bool:
         """Whether each record has a key, so that equal pages have the same records.
 
@@ -244,7 +279,8 @@ class Walk:
         if total - progress.records > accepted:
             raise Contradiction(
                 f"the API reports a total of {total:,} records, but its pages end after {progress.records:,}:"
-                " the pagination settings are wrong, or the API limits how far its pages reach"
+                " the pagination settings are wrong, or the API limits how far its pages reach; turn off `hints` if this"
+                " total means something else"
             )
 
     def _require_progress(self, progress: Progress, following: Json) -> None:
