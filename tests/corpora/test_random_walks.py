@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.engine.sandbox.library import failures, responses, styles, walk
+from apps.engine.sandbox.library import counted, failures, responses, styles, walk
 
 Rows = list[dict[str, Any]]
 END_CURSORS = [None, False, 0, -1, "", "0", "null", "absent"]
@@ -99,9 +99,9 @@ def make_style(
     sized = {"size": size, "size_param": "size", "more": more}
     match api.style:
         case "page":
-            return styles.PageNumber(param="page", start=api.first, **sized)  # type: ignore[arg-type]
+            return counted.PageNumber(param="page", start=api.first, **sized)  # type: ignore[arg-type]
         case "offset":
-            return styles.Offset(param="offset", start=api.first, **sized)  # type: ignore[arg-type]
+            return counted.Offset(param="offset", start=api.first, **sized)  # type: ignore[arg-type]
         case "link":
             return styles.NextUrl(path, **sized)  # type: ignore[arg-type]
         case "record":

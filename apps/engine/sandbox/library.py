@@ -11,9 +11,10 @@ sys.path.append(str(LIBRARY))
 
 from drover import _failures as failures
 from drover import _watermarks as watermarks
-from drover._paging import paths, responses, styles, totals, trails, values, walk
+from drover._paging import counted, paths, responses, styles, totals, trails, values, walk
 
 __all__ = [
+    "counted",
     "failures",
     "paths",
     "responses",

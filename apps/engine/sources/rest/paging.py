@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from apps.engine.sandbox.library import paths, styles
+from apps.engine.sandbox.library import counted, paths, styles
 from apps.engine.sources.connector import SourceSettings
 
 
@@ -164,7 +164,7 @@ def make_style(pagination: Pagination) -> styles.Paging:
     """Return the style that the settings describe."""
     match pagination:
         case PageNumber():
-            return styles.PageNumber(
+            return counted.PageNumber(
                 size=pagination.page_size,
                 param=pagination.page_param,
                 body_path=pagination.page_body_path or "",
@@ -179,7 +179,7 @@ def make_style(pagination: Pagination) -> styles.Paging:
             )
         case OffsetLimit():
             limit_param = "" if pagination.limit_body_path else pagination.limit_param or ""
-            return styles.Offset(
+            return counted.Offset(
                 size=pagination.page_size,
                 param=pagination.offset_param,
                 body_path=pagination.offset_body_path or "",

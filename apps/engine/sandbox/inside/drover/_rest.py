@@ -15,8 +15,9 @@ from urllib.parse import quote
 import requests
 
 from drover._failures import AuthenticationError, ConfigurationError
+from drover._paging.counted import Offset, PageNumber
 from drover._paging.responses import Request, Response
-from drover._paging.styles import Cursor, LinkHeader, NextUrl, Offset, PageNumber, Paging
+from drover._paging.styles import Cursor, LinkHeader, NextUrl, Paging
 from drover._paging.walk import Experience, Step, Walk
 from drover._source import Json, Page, Source, Stream
 from drover._watermarks import CursorField, Watermark

@@ -1,0 +1,148 @@
+"""Styles of pagination that count pages or records."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+from drover._failures import ConfigurationError
+from drover._paging.paths import MISSING, describe_type, find
+from drover._paging.responses import Json, Page, Request
+from drover._paging.styles import Contradiction, PageSize, Paging, read_flag, wrong_path
+from drover._paging.values import as_count
+
+FAR_PAGES = 1_000_000  # pages to skip to be beyond the end of every stream
+FAR_RECORDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class _Numbered(Paging):
+    """Base class of the styles that count pages or records.
+
+    `more` is the path of a field that is true if more pages follow, `total` the path of a total, which may be in the
+    header `total_header` instead. `maximum` ends the stream there. With `body_path`, the number is sent in the JSON body.
+    """
+
+    is_counted: ClassVar[bool] = True
+
+    more: str = dataclasses.field(default="", kw_only=True)
+    total: str = dataclasses.field(default="", kw_only=True)
+    total_header: str = dataclasses.field(default="", kw_only=True)
+    maximum: int | None = dataclasses.field(default=None, kw_only=True)
+    body_path: str = dataclasses.field(default="", kw_only=True)
+    size_path: str = dataclasses.field(default="", kw_only=True)
+
+    @property
+    def ends_by_empty_page(self) -> bool:
+        is_told = self.more or self.total or self.total_header
+        return not is_told and self.maximum is None
+
+    @property
+    def is_cut(self) -> bool:
+        return self.maximum is not None
+
+    def _at(self, param: str, number: int, size: int) -> Request:
+        if self.body_path:
+            return self._sized(size, body={self.body_path: number})
+        return self._sized(size, {param: number})
+
+    def _is_end(self, page: Page, next_number: int) -> bool:
+        """Whether a field of the response, or the maximum, says that the page with this number is not to be read."""
+        more = read_flag(page, self.more)
+        if self.maximum is not None and next_number > self.maximum:
+            return True
+        if more is not None:
+            return not more
+        return page.count == 0
+
+
+@dataclass(frozen=True)
+class PageNumber(_Numbered):
+    """`?page=2`, until a page is empty. `total` is the path of the number of pages."""
+
+    size: int = 0
+    param: str = "page"
+    size_param: str = "per_page"
+    start: int = 1
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param, self.size_path)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        return self._at(self.param, position.get("page", self.start), size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        number = int(position.get("page", self.start))
+        total = read_total(page, self.total, self.total_header)
+        if total is not None:
+            is_last = number >= self.start + total - 1
+            if page.count == 0 and not is_last:
+                raise Contradiction(
+                    f"page {number:,} is empty, but the API reports {total:,} pages"
+                )
+            if is_last:
+                return None
+        return None if self._is_end(page, number + 1) else {"page": number + 1}
+
+    def doubtful_request(self, position: Json) -> Request:
+        return self._at(self.param, int(position.get("page", self.start)) + FAR_PAGES, 0)
+
+
+@dataclass(frozen=True)
+class Offset(_Numbered):
+    """`?limit=100&offset=200`, until a page is empty. The offset grows by the number of records that arrived.
+
+    `total` is the path of the number of records.
+    """
+
+    size: int = 100
+    param: str = "offset"
+    size_param: str = "limit"
+    start: int = 0
+
+    @property
+    def page_size(self) -> PageSize:
+        return PageSize(self.size, self.size_param, self.size_path)
+
+    def request(self, position: Json, size: int = 0) -> Request:
+        return self._at(self.param, position.get("offset", self.start), size)
+
+    def next_position(self, position: Json, page: Page) -> Json | None:
+        offset = int(position.get("offset", self.start))
+        following = offset + page.count
+        total = read_total(page, self.total, self.total_header)
+        if total is not None:
+            if following - self.start >= total:
+                return None
+            if page.count == 0:
+                raise Contradiction(
+                    f"the page at offset {offset:,} is empty, but the API reports {total:,} records"
+                )
+        if self._is_end(page, following):
+            return None
+        if page.count == 0:
+            raise Contradiction(
+                f"the page at offset {offset:,} is empty, but {self.more!r} says that more records follow"
+            )
+        return {"offset": following}
+
+    def doubtful_request(self, position: Json) -> Request:
+        return self._at(self.param, int(position.get("offset", self.start)) + FAR_RECORDS, 0)
+
+
+def read_total(page: Page, path: str, header: str) -> int | None:
+    """Return the total at the path or in the header, or None if there is none. Raises ConfigurationError."""
+    place = header or path
+    if not place or page.response.has_no_content:
+        return None
+    value = page.response.headers.get(header, MISSING) if header else find(page.document, path)
+    if value is MISSING and page.is_first and page.count:
+        raise wrong_path(page, place, "the total")
+    if value is MISSING or value is None:
+        return None
+    total = as_count(value)
+    if total is None:
+        raise ConfigurationError(f"the value at {place!r} is {describe_type(value)}, not a total")
+    return total
