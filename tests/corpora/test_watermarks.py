@@ -182,8 +182,9 @@ SORTED_VALUES: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("values", SORTED_VALUES.values(), ids=SORTED_VALUES.keys())
 def test_values_of_one_kind_sort_as_they_grow(values: list[Any]) -> None:
-    assert len({watermarks.kind_of(value) for value in values}) == 1
-    assert sorted({*values}, key=watermarks.sort_key) == values
+    readings = CursorField("at").read([{"at": value} for value in values])
+    assert len({reading.kind for reading in readings}) == 1
+    assert sorted(reversed(readings), key=lambda reading: reading.key) == readings  # noqa: C414
 
 
 TIMES = st.datetimes(max_value=datetime.now(UTC).replace(tzinfo=None)).map(
@@ -201,20 +202,20 @@ ODD = st.one_of(
 def test_the_watermark_accepts_each_record_once(plausible: Any, data: Any) -> None:
     """The API returns all records each time. Their cursor values never decrease."""
     rounds = data.draw(st.lists(st.lists(st.one_of(plausible, ODD), max_size=8), max_size=5))
-    cursor, watermark = CursorField("at", ("id",)), Watermark(kind="time")
+    cursor = CursorField("at", ("id",))
     watermark = Watermark(kind="number" if plausible is KINDS[0] else "time")
     records: Rows = []
     accepted: list[int] = []
     for batch in rounds:
-        usable = [value for value in batch if watermarks.kind_of(value) == watermark.kind]
-        floor = watermarks.sort_key(watermark.value) if watermark.value is not None else None
-        for value in sorted(usable, key=watermarks.sort_key):
-            if floor is None or watermarks.sort_key(value) >= floor:
-                records.append({"id": len(records), "at": value})
-        records += [{"id": len(records), "at": value} for value in batch if value not in usable][:1]
-        new = cursor.select_new(records, watermark)
-        watermark = Watermark.from_state(
-            json.loads(json.dumps(cursor.advance(watermark, new).to_json()))
-        )
-        accepted += [record["id"] for record in new]
+        readings = cursor.read([{"at": value} for value in batch])
+        usable = [reading for reading in readings if reading.kind == watermark.kind]
+        odd = [reading.value for reading in readings if reading.kind != watermark.kind]
+        for reading in sorted(usable, key=lambda reading: reading.key):
+            if watermark.key is None or reading.key >= watermark.key:
+                records.append({"id": len(records), "at": reading.value})
+        records += [{"id": len(records), "at": value} for value in odd][:1]
+        new = cursor.select_new(cursor.read(records), watermark)
+        stored = json.loads(json.dumps(cursor.advance(watermark, new).to_json()))
+        watermark = Watermark.from_state(stored)
+        accepted += [reading.record["id"] for reading in new]
     assert sorted(accepted) == list(range(len(records)))

@@ -130,14 +130,15 @@ class RestSource(ConnectorSource[Config]):
         if cursor is None:
             return rows_page(step.records, step.next_token)
         try:
-            watermark = cursor.settle(watermark, step.records)
-            previous = self._mark(token, watermark)
-            previous = cursor.settle(previous, step.records)
+            readings = cursor.read(step.records)
+            watermark = cursor.settle(watermark, readings)
+            previous = cursor.settle(self._mark(token, watermark), readings)
         except failures.SourceFailure as failure:
             raise as_engine_error(failure, ()) from failure
-        self._warn_once(cursor.warning(previous, step.records))
-        records = cursor.select_new(step.records, watermark)
-        mark = cursor.advance(previous, records).to_json()
+        self._warn_once(cursor.warning(previous, readings))
+        new = cursor.select_new(readings, watermark)
+        records = [reading.record for reading in new]
+        mark = cursor.advance(previous, new).to_json()
         if step.next_token:
             return rows_page(records, {**step.next_token, "mark": mark})
         return rows_page(records, {}, {"cursor_field": cursor.path, **mark})
@@ -212,7 +213,8 @@ class RestSource(ConnectorSource[Config]):
         if path is None:
             return
         try:
-            watermarks.CursorField(path).settle(watermarks.Watermark(), records)
+            cursor = watermarks.CursorField(path)
+            cursor.settle(watermarks.Watermark(), cursor.read(records))
         except failures.SourceFailure as failure:
             raise CursorRefused(str(failure), evidence=failure.evidence) from failure
 

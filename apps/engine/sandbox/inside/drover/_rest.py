@@ -215,13 +215,14 @@ class RestSource(Source):
         if not self._has_cursor(stream):
             return rows, mark
         cursor = CursorField(stream.cursor_field or "", stream.primary_key)
-        since, mark = cursor.settle(since, rows), cursor.settle(mark, rows)
-        warning = cursor.warning(mark, rows)
+        readings = cursor.read(rows)
+        since, mark = cursor.settle(since, readings), cursor.settle(mark, readings)
+        warning = cursor.warning(mark, readings)
         if warning and not self._has_warned:
             self._has_warned = True
             logger.warning(warning)
-        new_rows = cursor.select_new(rows, since)
-        return new_rows, cursor.advance(mark, new_rows)
+        new = cursor.select_new(readings, since)
+        return [reading.record for reading in new], cursor.advance(mark, new)
 
     def _walk(self, stream: Stream, parent_record: Json, extra_params: Json) -> Walk:
         def ask(request: Request, *, is_question: bool = False) -> Response:

@@ -16,19 +16,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from drover._failures import ConfigurationError
 from drover._paging.paths import MISSING, find, walk_objects
 from drover._paging.trails import digest
 
 Kind = Literal["time", "number", "text"]
-SortKey = tuple[int, Any]
 
 DIGEST_BYTES = 12
 MAX_TIES = 1000  # stored digests of records with one value, and of records without a usable value
 FUTURE_TOLERANCE = timedelta(days=1)  # clocks differ, and times without a zone may be local
-KIND_ORDER: dict[Kind, int] = {"number": 0, "time": 1, "text": 2}
+LATEST = datetime.max.replace(tzinfo=UTC)
 NUMBER_TEXT = re.compile(r"-?\d{1,25}(\.\d{1,18})?")
 YEAR_AND_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 # Texts that grow with time: ULID, KSUID, ids of MongoDB, UUIDs of version 6 and 7, row versions of SQL Server.
@@ -78,6 +77,11 @@ class Watermark:
             kind=state.get("kind") or kind_of(value),
         )
 
+    @property
+    def key(self) -> Any:
+        """Return the key by which the value sorts, or None without a value."""
+        return None if self.value is None else classify(self.value, LATEST)[1]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "value": self.value,
@@ -93,6 +97,15 @@ def _digests(state: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return None if is_unknown else tuple(digests or ())
 
 
+class Reading(NamedTuple):
+    """A record with its cursor value. `kind` is None if the value cannot be a watermark; `key` sorts its kind."""
+
+    record: Any
+    value: Any
+    kind: Kind | None
+    key: Any
+
+
 @dataclass(frozen=True)
 class CursorField:
     """The cursor field of a stream, and the fields that identify its records."""
@@ -100,60 +113,75 @@ class CursorField:
     path: str
     primary_key: Sequence[str] = ()
 
-    def settle(self, watermark: Watermark, records: Sequence[Any]) -> Watermark:
+    def read(self, records: Sequence[Any]) -> list[Reading]:
+        latest = now() + FUTURE_TOLERANCE
+        readings = []
+        for record in records:
+            value = self._value(record)
+            kind, key = classify(value, latest)
+            readings.append(Reading(record, value, kind, key))
+        return readings
+
+    def settle(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
         """Return the watermark with the kind that the field has in these records, if it was not known.
 
         Raises ConfigurationError if the field has text that does not sort by time.
         """
-        values = [self._value(record) for record in records]
         if watermark.kind is None:
-            require_sortable(values, self.path, records)
-            return replace(watermark, kind=find_kind(values))
+            self._require_sortable(readings)
+            return replace(watermark, kind=find_kind(readings))
         is_placeholder = watermark.kind == "number" and watermark.value in (0, -1, "0", "-1")
-        if is_placeholder and find_kind(values) == "time":
+        if is_placeholder and find_kind(readings) == "time":
             return replace(watermark, value=None, ties=(), kind="time")
         return watermark
 
-    def warning(self, watermark: Watermark, records: Sequence[Any]) -> str:
+    def warning(self, watermark: Watermark, readings: Sequence[Reading]) -> str:
         """Return a warning if values are there that cannot become the watermark, or an empty text."""
-        values = (self._value(record) for record in records)
-        odd = [
-            value for value in values if value is not None and not _is_usable(value, watermark.kind)
-        ]
-        if not odd:
-            return ""
-        return (
-            f"Some values of the cursor field {self.path!r} are no usable cursor, such as {str(odd[0])[:40]!r}."
-            " Their records are read, but do not move the cursor."
-        )
+        for reading in readings:
+            if reading.value is not None and not _is_usable(reading, watermark):
+                return (
+                    f"Some values of the cursor field {self.path!r} are no usable cursor, such as"
+                    f" {str(reading.value)[:40]!r}. Their records are read, but do not move the cursor."
+                )
+        return ""
 
-    def select_new(self, records: Sequence[Any], since: Watermark) -> list[Any]:
+    def select_new(self, readings: Sequence[Reading], since: Watermark) -> list[Reading]:
         """Return the records that are new since the watermark."""
-        return [record for record in records if self._is_new(record, since)]
+        since_key = since.key
+        ties, odd = set(since.ties or ()), set(since.odd or ())
+        return [r for r in readings if self._is_new(r, since, since_key, ties, odd)]
 
-    def advance(self, watermark: Watermark, records: Sequence[Any]) -> Watermark:
+    def advance(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
         """Return the watermark after these records, whose kind is settled."""
-        for record in records:
-            value = self._value(record)
-            if not _is_usable(value, watermark.kind):
-                watermark = replace(watermark, odd=_add(watermark.odd, _digest(record)))
-            elif watermark.value is None or sort_key(value) > sort_key(watermark.value):
-                watermark = replace(watermark, value=value, ties=(self._identity(record),))
-            elif sort_key(value) == sort_key(watermark.value):
-                ties = _add(watermark.ties, self._identity(record))
-                watermark = replace(watermark, ties=ties)
-        return watermark
+        usable = [reading for reading in readings if _is_usable(reading, watermark)]
+        odd = watermark.odd
+        for reading in readings if len(usable) < len(readings) else ():
+            if not _is_usable(reading, watermark):
+                odd = _add(odd, _digest(reading.record))
+        watermark = replace(watermark, odd=odd)
+        if not usable:
+            return watermark
+        greatest = max(usable, key=lambda reading: reading.key)
+        if watermark.value is None or greatest.key > watermark.key:
+            watermark = replace(watermark, value=greatest.value, ties=())
+        key, ties = watermark.key, watermark.ties
+        for reading in usable:
+            if reading.key == key:
+                ties = _add(ties, self._identity(reading.record))
+        return replace(watermark, ties=ties)
 
-    def _is_new(self, record: Any, since: Watermark) -> bool:
-        value = self._value(record)
-        if not _is_usable(value, since.kind):
-            return _digest(record) not in (since.odd or ())
-        if since.value is None or sort_key(value) > sort_key(since.value):
+    def _is_new(
+        self, reading: Reading, since: Watermark, since_key: Any, ties: set[str], odd: set[str]
+    ) -> bool:
+        if not _is_usable(reading, since):
+            return not odd or _digest(reading.record) not in odd
+        if since_key is None or reading.key > since_key:
             return True
-        is_tie = sort_key(value) == sort_key(since.value)
-        return is_tie and self._identity(record) not in (since.ties or ())
+        return bool(reading.key == since_key) and self._identity(reading.record) not in ties
 
     def _value(self, record: Any) -> Any:
+        if type(record) is dict and self.path in record:
+            return record[self.path]
         value = find(record, self.path)
         return None if value is MISSING else value
 
@@ -162,13 +190,27 @@ class CursorField:
         is_complete = bool(key) and all(value is not None and value is not MISSING for value in key)
         return _digest(key if is_complete else record)
 
+    def _require_sortable(self, readings: Sequence[Reading]) -> None:
+        if any(reading.kind is not None for reading in readings):
+            return
+        values = (reading.value for reading in readings)
+        wrong = next((v for v in values if isinstance(v, str) and is_unsortable(v)), None)
+        if wrong is None:
+            return
+        fields = ", ".join(list(dict.fromkeys(_usable_fields(readings[0].record)))[:5])
+        proposal = f"choose one of these fields: {fields}" if fields else "choose another field"
+        raise ConfigurationError(
+            f"the cursor field {self.path!r} has text that does not sort by time; {proposal}, or use full refreshes",
+            evidence=(f"{self.path} is {wrong[:40]!r}",),
+        )
+
 
 def _digest(value: Any) -> str:
     return digest(value, DIGEST_BYTES)
 
 
-def _is_usable(value: Any, kind: Kind | None) -> bool:
-    return kind is not None and kind_of(value) == kind
+def _is_usable(reading: Reading, watermark: Watermark) -> bool:
+    return reading.kind is not None and reading.kind == watermark.kind
 
 
 def _add(digests: tuple[str, ...] | None, new: str) -> tuple[str, ...] | None:
@@ -181,65 +223,45 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def kind_of(value: Any) -> Kind | None:
-    """Return the kind of a value that may be a watermark, or None."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float | Decimal):
-        return "number" if math.isfinite(value) else None
-    if not isinstance(value, str) or value.strip().lower() in PLACEHOLDERS:
-        return None
-    if NUMBER_TEXT.fullmatch(value):
-        return "number"
-    moment = as_time(value)
+def classify(value: Any, latest: datetime) -> tuple[Kind | None, Any]:
+    """Return the kind of a value that may be a watermark, and a key by which values of the kind sort; else None."""
+    if isinstance(value, str):
+        return _classify_text(value, latest)
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return ("number", value) if is_number and math.isfinite(value) else (None, None)
+
+
+def _classify_text(text: str, latest: datetime) -> tuple[Kind | None, Any]:
+    if NUMBER_TEXT.fullmatch(text):
+        return "number", Decimal(text) if "." in text else int(text)
+    moment = as_time(text)
     if moment is not None:
-        return "time" if moment <= now() + FUTURE_TOLERANCE else None
-    return "text" if SORTABLE_TEXT.fullmatch(value) else None
+        return ("time", moment) if moment <= latest else (None, None)
+    return ("text", text) if SORTABLE_TEXT.fullmatch(text) else (None, None)
+
+
+def kind_of(value: Any) -> Kind | None:
+    return classify(value, now() + FUTURE_TOLERANCE)[0]
 
 
 def as_time(text: str) -> datetime | None:
     """Return the time that the text writes by ISO 8601, in UTC if it has no zone."""
-    text = f"{text}-01" if YEAR_AND_MONTH.fullmatch(text) else text
     try:
-        moment = datetime.fromisoformat(WRITTEN_ZONE.sub("", text))
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        text = f"{text}-01" if YEAR_AND_MONTH.fullmatch(text) else WRITTEN_ZONE.sub("", text)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def sort_key(value: Any) -> SortKey:
-    """Return a key by which plausible values of one kind sort."""
-    kind = kind_of(value)
-    if kind == "number":
-        number = Decimal(value) if isinstance(value, str) else value
-        return KIND_ORDER["number"], number
-    if isinstance(value, str) and (moment := as_time(value)) is not None:
-        return KIND_ORDER["time"], moment
-    return KIND_ORDER["text"], str(value)
-
-
-def find_kind(values: Iterable[Any]) -> Kind | None:
+def find_kind(readings: Iterable[Reading]) -> Kind | None:
     """Return the kind of the field. Times win, because numbers such as 0 are placeholders among them."""
-    kinds = {kind_of(value) for value in values}
+    kinds = {reading.kind for reading in readings}
     order: tuple[Kind, ...] = ("time", "number", "text")
     return next((kind for kind in order if kind in kinds), None)
-
-
-def require_sortable(values: Sequence[Any], place: str, records: Iterable[Any]) -> None:
-    """Raise ConfigurationError if the values of a cursor field are texts that do not sort by time."""
-    if find_kind(values) is not None:
-        return
-    wrong = next(
-        (value for value in values if isinstance(value, str) and is_unsortable(value)), None
-    )
-    if wrong is None:
-        return
-    fields = ", ".join(list(dict.fromkeys(_usable_fields(records)))[:5])
-    proposal = f"choose one of these fields: {fields}" if fields else "choose another field"
-    raise ConfigurationError(
-        f"the cursor field {place!r} has text that does not sort by time; {proposal}, or use full refreshes",
-        evidence=(f"{place} is {wrong[:40]!r}",),
-    )
 
 
 def is_unsortable(text: str) -> bool:
@@ -250,11 +272,9 @@ def is_unsortable(text: str) -> bool:
     return bool(WRITTEN_DATE.fullmatch(plain)) or (kind_of(text) is None and as_time(text) is None)
 
 
-def _usable_fields(records: Iterable[Any]) -> Iterator[str]:
-    """Yield the fields of the first record whose values are times of the past."""
-    for record in records:
-        if isinstance(record, Mapping):
-            for field, value in walk_objects(record):
-                if isinstance(value, str) and kind_of(value) == "time":
-                    yield field
-        return
+def _usable_fields(record: Any) -> Iterator[str]:
+    """Yield the fields of the record whose values are times of the past."""
+    if isinstance(record, Mapping):
+        for field, value in walk_objects(record):
+            if isinstance(value, str) and kind_of(value) == "time":
+                yield field

@@ -298,5 +298,7 @@ class Walk:
 
 
 def _field(record: Any, name: str) -> Any:
+    if type(record) is dict and name in record:
+        return record[name]
     found = find(record, name)
     return None if found is MISSING else found
