@@ -160,6 +160,15 @@ def then_no_list(request: ReceivedRequest) -> Reply:
     return reply if reply.body["data"] else json_reply(kind="list")
 
 
+def with_link_header(request: ReceivedRequest, last_page: int | None = 6) -> Reply:
+    """Page by the Link header. Without a last page, the pages go round."""
+    number = int(request.params.get("page", 1))
+    following = number % 6 + 1
+    link = f'</items?page={following}>; rel="last Next", </items>; rel="first"'
+    headers = {"Link": link} if number != last_page else {}
+    return Reply({"data": slice_of(ITEMS, (number - 1) * 10, 10)}, headers=headers)
+
+
 def shifting(change: int) -> RequestHandler:
     """Add or remove records at the beginning of the list, once, after the second page."""
 
@@ -352,6 +361,29 @@ CASES: dict[str, PagedApi] = {
     ),
     "404 on the first page": PagedApi(
         lambda _: Reply(b"", 404), PAGES, says="404", end_statuses=(404,)
+    ),
+    "has_more on an empty page": PagedApi(
+        lambda request: numbered(request, meta={"has_more": int(request.params["page"]) < 9}),
+        PAGES,
+        ITEMS,
+    ),
+    "has_more on an empty page for ever": PagedApi(
+        lambda request: numbered(request, meta={"has_more": True}), PAGES, says="empty pages"
+    ),
+    "has_more at an offset without records": PagedApi(
+        always(data=[], has_more=True), OFFSETS, says="more records follow"
+    ),
+    "no records, no pagination, has_more": PagedApi(
+        always(data=[], has_more=True), {"type": "none"}, says="no pagination is set"
+    ),
+    "the total of each page": PagedApi(
+        lambda request: numbered(request, total=len(numbered(request).body["data"])), PAGES, ITEMS
+    ),
+    "a link with two relations": PagedApi(with_link_header, {"type": "next_link"}, ITEMS),
+    "a loop of links in the header": PagedApi(
+        lambda request: with_link_header(request, last_page=None),
+        {"type": "next_link"},
+        says="again",
     ),
     # Records that are added or removed while the pages are read
     "records added before the offset": PagedApi(

@@ -152,7 +152,7 @@ class StreamReader:
                     document=self._parse_json(response) if has_document and not action else None,
                     headers=response.headers,
                     url=url,
-                    next_link=response.links.get("next", {}).get("url"),
+                    next_link=responses.find_next_link(response.links),
                     action=action,
                 ),
                 response.evidence,

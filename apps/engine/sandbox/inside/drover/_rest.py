@@ -16,7 +16,7 @@ import requests
 
 from drover._failures import AuthenticationError, ConfigurationError
 from drover._paging.counted import Offset, PageNumber
-from drover._paging.responses import Request, Response
+from drover._paging.responses import Request, Response, find_next_link
 from drover._paging.styles import Cursor, LinkHeader, NextUrl, Paging
 from drover._paging.walk import Experience, Step, Walk
 from drover._source import Json, Page, Source, Stream
@@ -274,7 +274,7 @@ class RestSource(Source):
             document=parse_json(response) if has_document else None,
             headers=response.headers,
             url=response.url,
-            next_link=response.links.get("next", {}).get("url"),
+            next_link=find_next_link(response.links),
             action=actions.get(response.status_code, ""),
         )
 

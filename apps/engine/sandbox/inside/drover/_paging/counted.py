@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drover._failures import ConfigurationError
+from drover._paging import hints as signs
 from drover._paging.paths import MISSING, describe_type, find
 from drover._paging.responses import Json, Page, Request
 from drover._paging.styles import Contradiction, PageSize, Paging, read_flag, wrong_path
@@ -50,6 +51,8 @@ class _Numbered(Paging):
     def _is_end(self, page: Page, next_number: int) -> bool:
         """Whether a field of the response, or the maximum, says that the page with this number is not to be read."""
         more = read_flag(page, self.more)
+        if more is None and page.count == 0 and self.hints:
+            more = signs.flag_on_top(page.document)
         if self.maximum is not None and next_number > self.maximum:
             return True
         if more is not None:
@@ -124,7 +127,7 @@ class Offset(_Numbered):
             return None
         if page.count == 0:
             raise Contradiction(
-                f"the page at offset {offset:,} is empty, but {self.more!r} says that more records follow"
+                f"the page at offset {offset:,} is empty, but the response says that more records follow"
             )
         return {"offset": following}
 

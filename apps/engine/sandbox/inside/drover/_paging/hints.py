@@ -63,6 +63,15 @@ def flag_beside(document: Any, path: str) -> bool | None:
     return None
 
 
+def flag_on_top(document: Any) -> bool | None:
+    """Return what a flag at the top level, or one level below, says about more pages; None without such a flag."""
+    for place, value in walk_objects(document, depth=2):
+        name = _plain(place)
+        if name in MORE_FLAGS | LAST_FLAGS and (said := _flag(name, value)) is not None:
+            return said
+    return None
+
+
 def _objects_beside(document: Any, path: str) -> Iterator[Mapping[str, Any]]:
     parent = find_parent(document, path) if path else MISSING
     for place in (parent, document):

@@ -62,9 +62,7 @@ class Page:
     response: Response
     records: list[Any]
     is_first: bool
-    is_object: bool = (
-        False  # whether the document, or the value at the path, is itself the only record
-    )
+    is_object: bool = False  # whether the only record is an object instead of a list
 
     @property
     def count(self) -> int:
@@ -73,6 +71,14 @@ class Page:
     @property
     def document(self) -> Any:
         return self.response.document
+
+
+def find_next_link(links: Mapping[str, Any]) -> str | None:
+    """Return the URL for the next page among the links of a `Link` header, as `requests` parses it."""
+    for name, link in links.items():
+        if "next" in str(link.get("rel", name)).lower().split():
+            return link.get("url") or None
+    return None
 
 
 class NoRecords(SourceFailure):

@@ -56,7 +56,7 @@ class Paging:
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
-        said = signs.more_is_said(page) if self.hints and page.count else ""
+        said = signs.more_is_said(page) if self.hints else ""
         if said:
             raise CursorMissing(
                 f"more records follow, because {said}, but no pagination is set; turn off `hints` if this means"

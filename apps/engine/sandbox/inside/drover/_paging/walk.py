@@ -8,15 +8,21 @@ from typing import Any, Protocol
 
 from drover._failures import SourceFailure
 from drover._paging.paths import MISSING, find
-from drover._paging.responses import Json, NoRecords, Page, Request, Response, read_page
+from drover._paging.responses import (
+    ErrorsReported,
+    Json,
+    NoRecords,
+    Page,
+    Request,
+    Response,
+    read_page,
+)
 from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
 from drover._paging.trails import Trail, digest
 
 MAX_EMPTY_PAGES = 10  # in a row
-MAX_REPEATED_PAGES = (
-    1000  # in a row, by cursors or links, if the records have no key: they may be equal by chance
-)
+MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 TAIL = 32  # records at the end of a page that may come again at the beginning of the next page
 KEYS = ("id", "_id", "uuid", "guid")
 
@@ -48,7 +54,7 @@ class Progress:
     repeated: int = 0  # pages in a row that equal an earlier page
     is_trusted: bool = False  # whether the API has shown that it looks at the position
     is_whole: bool = True  # whether the counts include the first page
-    total: int | None = None  # reported with the newest page
+    total: int | None = None  # reported with the newest page, if more records follow by it
     tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
@@ -186,7 +192,7 @@ class Walk:
             return None
         try:
             return self._page(response, is_first=True)
-        except NoRecords:
+        except (NoRecords, ErrorsReported):
             return None
 
     def _require_new_content(self, position: Json, progress: Progress, page: Page) -> None:
@@ -232,7 +238,9 @@ class Walk:
         """Raise RecordsRemoved if the API reports fewer records than with the page before: a counted position has
         skipped as many records as were removed before it.
         """
-        before, progress.total = progress.total, total
+        before = progress.total
+        # A total that is not larger than what was read may be that of the page.
+        progress.total = total if total is not None and total > progress.records else None
         if not self.style.is_counted or not self.style.hints or total is None or before is None:
             return
         if total < before:
