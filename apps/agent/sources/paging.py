@@ -102,15 +102,16 @@ def _mentions_url(schema: Schema) -> bool:
 
 
 def _fields(schema: Schema, prefix: str, levels_left: int) -> Iterator[tuple[str, Schema]]:
-    """Yield each field that is not in a list, with its place."""
+    """Yield each field that is not in a list, with its place. A name with a dot is in quotes."""
     for name, part in schema.get("properties", {}).items():
-        if "." in name or part.get("type") == "array":
+        if part.get("type") == "array" or ("." in name and "'" in name):
             continue
+        step = f"'{name}'" if "." in name else name
         if part.get("properties"):
             if levels_left > 1:
-                yield from _fields(part, f"{prefix}{name}.", levels_left - 1)
+                yield from _fields(part, f"{prefix}{step}.", levels_left - 1)
         else:
-            yield f"{prefix}{name}", part
+            yield f"{prefix}{step}", part
 
 
 def _first(names: Mapping[str, Parameter], candidates: Sequence[str]) -> Parameter | None:

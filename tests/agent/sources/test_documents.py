@@ -235,6 +235,15 @@ def test_streams_of_different_pagination_have_their_own() -> None:
     assert "    paging = " not in code
 
 
+def test_a_field_with_a_dot_in_its_name_is_found_and_quoted() -> None:
+    users = listed(["id"], records="value")
+    answer = users["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    answer["properties"]["@odata.nextLink"] = {"type": "string"}
+    code = generation.generate(plan_of(openapi({"/users": users})))
+    assert "paging = NextUrl(\"'@odata.nextLink'\")" in code
+    assert validate(code).is_valid
+
+
 def test_an_authorization_code_flow_asks_for_a_refresh_token() -> None:
     flow = {"tokenUrl": "https://login.example/token", "authorizationUrl": "https://login.example"}
     scheme = {"type": "oauth2", "flows": {"authorizationCode": flow}}
