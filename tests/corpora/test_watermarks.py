@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -185,6 +186,25 @@ def test_values_of_one_kind_sort_as_they_grow(values: list[Any]) -> None:
     readings = CursorField("at").read([{"at": value} for value in values])
     assert len({reading.kind for reading in readings}) == 1
     assert sorted(reversed(readings), key=lambda reading: reading.key) == readings  # noqa: C414
+
+
+@pytest.mark.parametrize(
+    ("number", "stored"),
+    [
+        (Decimal("5"), 5),
+        (Decimal("1.5"), 1.5),
+        (Decimal("1234567890123456.78"), "1234567890123456.78"),
+        (Decimal("1E+2"), 100),
+    ],
+)
+def test_an_exact_number_is_stored_exactly(number: Decimal, stored: Any) -> None:
+    cursor = CursorField("at")
+    readings = cursor.read([{"at": number}, {"at": 1}])
+    watermark = cursor.advance(cursor.settle(Watermark(), readings), readings)
+    assert watermark.value == stored
+    again = Watermark.from_state(json_round_trip(watermark.to_json()))
+    assert again.key == number
+    assert cursor.select_new(readings[:1], again) == []
 
 
 TIMES = st.datetimes(max_value=datetime.now(UTC).replace(tzinfo=None)).map(

@@ -191,7 +191,7 @@ class RestSource(ConnectorSource[Config]):
             fields = tuple(
                 FieldInfo(name, column.field_type) for name, column in schema.columns.items()
             )
-            self._require_sortable_cursor(stream, records)
+            self._require_sortable_cursor(stream.cursor_field, records)
         except AuthenticationError:
             raise
         except CursorRefused as error:
@@ -207,9 +207,8 @@ class RestSource(ConnectorSource[Config]):
             sync_modes=("full_refresh", "incremental") if cursor_field else ("full_refresh",),
         )
 
-    def _require_sortable_cursor(self, stream: Stream, records: list[Any]) -> None:
-        """Raise CursorRefused if the cursor field of the settings has text that does not sort by time."""
-        path = self.spec.cursor_field or stream.cursor_field
+    def _require_sortable_cursor(self, path: str | None, records: list[Any]) -> None:
+        """Raise CursorRefused if the cursor field at the path has text that does not sort by time."""
         if path is None:
             return
         try:
@@ -232,7 +231,7 @@ class RestSource(ConnectorSource[Config]):
 
     def _check_read(self) -> str:
         stream, page = self._first_page()
-        self._require_sortable_cursor(stream, page.records)
+        self._require_sortable_cursor(self.spec.cursor_field or stream.cursor_field, page.records)
         return f"{len(page.records):,} records in the first page of {stream.name}"
 
     def _first_page(self) -> tuple[Stream, walk.Step]:

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from drover._failures import ConfigurationError
 from drover._paging.paths import MISSING, find, walk_objects
 from drover._paging.trails import digest
+from drover._paging.values import as_stored
 
 Kind = Literal["time", "number", "text"]
 
@@ -163,7 +164,7 @@ class CursorField:
             return watermark
         greatest = max(usable, key=lambda reading: reading.key)
         if watermark.value is None or greatest.key > watermark.key:
-            watermark = replace(watermark, value=greatest.value, ties=())
+            watermark = replace(watermark, value=as_stored(greatest.value), ties=())
         key, ties = watermark.key, watermark.ties
         for reading in usable:
             if reading.key == key:

@@ -14,7 +14,7 @@ from drover._failures import ConfigurationError, SourceFailure
 from drover._paging import hints as signs
 from drover._paging.paths import MISSING, describe, describe_type, find, leads_into_list
 from drover._paging.responses import Json, Page, Request
-from drover._paging.values import as_yes_or_no, is_end, is_number
+from drover._paging.values import as_stored, as_yes_or_no, is_end, is_number
 
 UNKNOWN_CURSOR = "drover-no-such-cursor"
 
@@ -175,7 +175,7 @@ class Cursor(Paging):
             raise ConfigurationError(
                 f"the value at {place!r} is {describe_type(cursor)}, not a cursor"
             )
-        return cursor
+        return as_stored(cursor)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+MAX_DIGITS = 30  # of a whole number that is stored as such
 # Texts that stand for "no next page", in lower case.
 END_TEXTS = frozenset({"", "0", "-1", "false", "null", "none"})
 YES_TEXTS = frozenset({"true", "yes", "y", "t", "1"})
@@ -48,3 +50,16 @@ def is_number(value: Any) -> bool:
     """Whether the value is a finite number."""
     is_numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return is_numeric and math.isfinite(value)
+
+
+def as_stored(value: Any) -> Any:
+    """Return a JSON value with its decimals as numbers that the standard library stores exactly, or else as text."""
+    if isinstance(value, Mapping):
+        return {name: as_stored(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [as_stored(inner) for inner in value]
+    if not isinstance(value, Decimal):
+        return value
+    if value == value.to_integral_value() and value.adjusted() < MAX_DIGITS:
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else str(value)
