@@ -106,6 +106,12 @@ def loop_of(length: int, *, before: int = 0, style: str = "link") -> RequestHand
     return respond
 
 
+def fragments() -> RequestHandler:
+    """Return the same page for ever, each time with another fragment in the link to it."""
+    numbers = iter(range(10_000))
+    return lambda _: json_reply(data=[{"state": "up"}], next=f"/items?a=1#{next(numbers)}")
+
+
 def equal_pages(pages: int) -> RequestHandler:
     """Return one record a page. All records are equal, and the pages end."""
 
@@ -270,7 +276,7 @@ CASES: dict[str, PagedApi] = {
     "a cursor left out on the last page": PagedApi(with_cursor(leave_out=True), CURSOR, ITEMS),
     **{
         f"R7 the last cursor is {value!r}": PagedApi(with_cursor(last=value), CURSOR, ITEMS)
-        for value in (None, False, 0, -1, "", "0", "-1", "false", "null", "None", " ")
+        for value in (None, False, 0, -1, 0.0, "", "0", "-1", "false", "null", "None", " ", [], {})
     },
     **{
         f"R7 the last link is {value!r}": PagedApi(
@@ -306,6 +312,9 @@ CASES: dict[str, PagedApi] = {
     ),
     "R6 links A, B, A": PagedApi(loop_of(2), LINK, says="read before", requests=5),
     "a link to the same page": PagedApi(loop_of(1), LINK, says="read before", requests=4),
+    "a link to the same page with other fragments": PagedApi(
+        fragments(), LINK, says="read before", requests=4
+    ),
     "a loop of 7 links after 5": PagedApi(
         loop_of(7, before=5), LINK, says="read before", requests=15
     ),

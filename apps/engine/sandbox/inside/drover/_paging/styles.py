@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from drover._failures import ConfigurationError, SourceFailure
 from drover._paging import hints as signs
@@ -203,7 +203,7 @@ class _Linked(Paging):
         if not isinstance(link, str):
             raise ConfigurationError(f"the value {place} is {describe_type(link)}, not a URL")
         try:
-            url = urljoin(page.response.url, _require_text(link, place))
+            url = urldefrag(urljoin(page.response.url, _require_text(link, place))).url
             _ = urlsplit(url).port
         except ValueError as error:
             raise NotAUrl(

@@ -9,14 +9,14 @@ from typing import Any
 
 MAX_DIGITS = 30  # of a whole number that is stored as such
 # Texts that stand for "no next page", in lower case.
-END_TEXTS = frozenset({"", "0", "-1", "false", "null", "none"})
+END_TEXTS = frozenset({"", "0", "-1", "false", "null", "none", "undefined"})
 YES_TEXTS = frozenset({"true", "yes", "y", "t", "1"})
 NO_TEXTS = frozenset({"", "false", "no", "n", "f", "0", "null", "none"})
 
 
 def is_end(value: Any) -> bool:
-    """Whether a cursor or link says that no page follows: null, false, 0, -1, and these values as text."""
-    if value is None or value is False:
+    """Whether a cursor or link says that no page follows: null, false, 0, -1, these values as text, or nothing."""
+    if value is None or value is False or value in ([], {}):
         return True
     if isinstance(value, str):
         return value.strip().lower() in END_TEXTS
