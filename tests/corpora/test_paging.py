@@ -213,6 +213,9 @@ def repeats_a_page(request: ReceivedRequest) -> Reply:
 PAGES = {"type": "page"}
 OFFSETS = {"type": "offset", "page_size": 10}
 
+LAST_CURSORS: list[Any] = [
+    *(None, False, 0, -1, 0.0, "", "0", "-1", "false", "null", "None", " ", [], {})
+]
 CASES: dict[str, PagedApi] = {
     # A link or cursor that ends the pages
     "R1 OData, path in quotes": PagedApi(
@@ -276,7 +279,7 @@ CASES: dict[str, PagedApi] = {
     "a cursor left out on the last page": PagedApi(with_cursor(leave_out=True), CURSOR, ITEMS),
     **{
         f"R7 the last cursor is {value!r}": PagedApi(with_cursor(last=value), CURSOR, ITEMS)
-        for value in (None, False, 0, -1, 0.0, "", "0", "-1", "false", "null", "None", " ", [], {})
+        for value in LAST_CURSORS
     },
     **{
         f"R7 the last link is {value!r}": PagedApi(
