@@ -9,7 +9,7 @@ from typing import Any
 
 from drover._failures import SourceFailure
 from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
-from drover._paging.values import as_yes_or_no, is_end
+from drover._paging.values import is_end
 
 Json = dict[str, Any]
 # Fields of a response that reports an error, and fields that are false then, although its status is 200.
@@ -152,8 +152,8 @@ def reported_error(document: Any) -> str:
         if _is_error(document.get(name)):
             return f"{name}: {_first_text(document[name])}"[:300]
     for name in SUCCESS_FIELDS:
-        if name in document and as_yes_or_no(document[name]) is False:
-            return f"{name} is {document[name]}"[:300]
+        if str(document.get(name)).lower() == "false":
+            return f"{name} is false"
     return ""
 
 
