@@ -106,6 +106,9 @@ UNTESTED_PLACES = {
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
+    "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [
+        "apps/engine/sources/postgres/files.py:_lock",
+    ],
     "A lock in the user's own database, which ends our idle transactions after 30 seconds.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",
         "apps/engine/destinations/postgres/publications.py:Publications.create_table",

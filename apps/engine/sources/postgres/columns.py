@@ -2,7 +2,8 @@
 
 Values are transferred as CSV, because that is several times faster than building Python objects. If a
 value does not fit its polars type (an infinite timestamp, NaN in a numeric, a year before 1), the column
-becomes exact text in that page; no value becomes null.
+becomes exact text in that page; no value becomes null. The values that do fit are then spelled as `as_text` spells
+them in the other pages, so one value has one spelling in the whole column.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from psycopg.sql import Composable
 
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import SourceError
-from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType
+from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType, as_text
 
 Converter = Callable[[pl.Series], pl.Series]
 
 INTEGER_TYPES = frozenset({"int2", "int4", "int8", "oid"})
 ROW_ALIAS = "row"  # the table's alias in queries
 FLOAT_TYPES = frozenset({"float4", "float8"})
+TIMESTAMP_TEXT = (
+    r"^(?<date>\d+-\d\d-\d\d) (?<time>\d\d:\d\d:\d\d)(?:\.(?<fraction>\d+))?(?<era> BC)?$"
+)
 # In order of preference.
 CURSOR_TYPES = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")
 FIELD_TYPES: dict[str, FieldType] = {
@@ -43,10 +47,11 @@ FIELD_TYPES: dict[str, FieldType] = {
 class PgColumn:
     """A column as PostgreSQL's catalogue describes it.
 
-    `type` is spelled as in SQL. `base_type` is the type below any domains. `typtype` is the letter in `pg_type`, or
-    `A` for arrays.
+    `number` is its attribute number. `type` is spelled as in SQL. `base_type` is the type below any domains. `typtype`
+    is the letter in `pg_type`, or `A` for arrays.
     """
 
+    number: int
     name: str
     type: str
     base_type: str
@@ -73,7 +78,11 @@ class PgColumn:
 
     @property
     def expression(self) -> Composable:
-        """Return the expression that selects the column."""
+        """Return the expression that selects the column.
+
+        A type without an expression of its own is written by its output function, as in any COPY. A cast to text
+        would remove the padding of char(n) and add /32 to addresses.
+        """
         name = self.sql
         if self.typtype in {"A", "c"}:
             return sql.SQL("to_json({})::text").format(name)
@@ -81,9 +90,7 @@ class PgColumn:
             return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
         if self.base_type == "timestamptz":
             return sql.SQL("{} AT TIME ZONE 'UTC'").format(name)
-        if self.base_type in INTEGER_TYPES or self.base_type in FLOAT_TYPES:
-            return name
-        return sql.SQL("{}::text").format(name)
+        return name
 
     @property
     def dtype(self) -> pl.DataType:
@@ -98,7 +105,9 @@ class PgColumn:
         if converter is None:
             return texts
         values = self._to_decimals(texts) if self.base_type == "numeric" else converter(texts)
-        return values if values.null_count() == texts.null_count() else texts
+        if values.null_count() == texts.null_count():
+            return values
+        return _spell(texts, values) if values.dtype.is_temporal() else texts
 
     def _to_decimals(self, texts: pl.Series) -> pl.Series:
         scale, precision = self.scale, self.precision
@@ -111,13 +120,29 @@ class PgColumn:
         return texts.cast(pl.Decimal(DECIMAL_DIGITS, scale), strict=False)
 
 
+def _spell(texts: pl.Series, values: pl.Series) -> pl.Series:
+    """Return the texts of a column of times in which some values fit no polars type.
+
+    The other values are spelled as in pages in which all values fit. So are the rest, as far as they have a time:
+    `20000-01-01 00:00:00` becomes `20000-01-01T00:00:00.000000`, and `infinity` stays.
+    """
+    others = texts
+    if isinstance(values.dtype, pl.Datetime):
+        zone = "+00:00" if values.dtype.time_zone else ""
+        parts = texts.str.extract_groups(TIMESTAMP_TEXT).struct
+        fractions = parts.field("fraction").fill_null("").str.pad_end(6, "0")
+        times = parts.field("date") + "T" + parts.field("time") + "." + fractions + zone
+        others = (times + parts.field("era").fill_null("")).fill_null(texts)
+    return as_text(values).zip_with(values.is_not_null(), others)
+
+
 def _to_timestamps(texts: pl.Series) -> pl.Series:
     return texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 CONVERTERS: dict[str, Converter] = {
     "numeric": lambda texts: texts,  # `convert` calls `_to_decimals` instead
-    "bool": lambda texts: texts == "true",
+    "bool": lambda texts: texts == "t",
     "date": lambda texts: texts.str.to_date("%Y-%m-%d", strict=False),
     "timestamp": _to_timestamps,
     "timestamptz": lambda texts: _to_timestamps(texts).dt.replace_time_zone("UTC"),

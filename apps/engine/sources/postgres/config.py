@@ -8,6 +8,7 @@ from pydantic import Field
 
 from apps.engine.sources.connector import Secret, SourceSettings
 
+Snapshot = Literal["auto", "whole", "paged"]
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
@@ -40,7 +41,10 @@ class Config(SourceSettings):
     )
     connect_timeout: int = Field(10, ge=1, le=300, description="Seconds to wait for a connection")
     statement_timeout: int = Field(
-        600, ge=1, le=86_400, description="Statement timeout for one page, in seconds"
+        600,
+        ge=1,
+        le=86_400,
+        description="Statement timeout in seconds, for one page, or for the next rows of a snapshot",
     )
     lookback_seconds: int = Field(
         0,
@@ -50,3 +54,10 @@ class Config(SourceSettings):
         " committed late; the write mode must be merge",
     )
     page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")
+    snapshot: Snapshot = Field(
+        "auto",
+        description="`whole`: read the stream in one snapshot, with all rows of one moment; a new attempt begins anew,"
+        " and until the end the tables are locked against TRUNCATE and ALTER, and VACUUM removes no rows. `paged`: each"
+        " page in a snapshot of its own, from which a new attempt continues; needs a key or cursor field. `auto`: paged"
+        " for tables of more than 128 MB with a key, else whole",
+    )

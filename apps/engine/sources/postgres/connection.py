@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from apps.engine import postgres
@@ -22,6 +23,10 @@ from apps.engine.reporting.classify import UNKNOWN_NAME_SQLSTATES
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
+CONFLICT_MESSAGE = (
+    "PostgreSQL ended the read, because a replica had to apply changes that conflict with it. Read from the primary"
+    " server, raise max_standby_streaming_delay, or set `snapshot` to paged for a table with a key"
+)
 
 
 def connect(config: Config, *, allow_private: bool) -> Connection:
@@ -29,28 +34,51 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
     with converting_errors(config):
         connection = postgres.connect(config, config.password, allow_private=allow_private)
         connection.read_only = True
-        # All queries of a page see the same snapshot.
+        # All queries of a transaction see the same snapshot.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         return connection
 
 
 @contextlib.contextmanager
 def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]:
-    """Open a cursor in a read-only transaction whose text formats do not depend on the server's settings."""
+    """Open a cursor in a read-only transaction whose text formats do not depend on the server's settings.
+
+    PostgreSQL takes the snapshot of the transaction for the first query in it, not for SET and LOCK.
+    """
+    with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(_settings_statement(connection, config))
+        yield cursor
+        if connection.info.transaction_status is TransactionStatus.INERROR:
+            raise psycopg.Rollback  # The query of a page that was cut short has been cancelled.
+
+
+def allow_long_statements(cursor: Cursor) -> None:
+    """Remove the timeout of statements until the transaction ends.
+
+    A COPY of a whole table also waits for us, so its duration says nothing about the database.
+    """
+    cursor.execute("SET LOCAL statement_timeout = 0")
+
+
+def _settings_statement(connection: Connection, config: Config) -> sql.Composed:
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
         "IntervalStyle": "iso_8601",
         "extra_float_digits": "1",
         "client_encoding": "UTF8",
+        "synchronize_seqscans": "off",  # Read every table from its beginning.
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{LOCK_TIMEOUT}s",
+        # The transaction of a stream that is read in one snapshot is idle while the destination writes.
+        "idle_in_transaction_session_timeout": "0",
     }
-    with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
-        postgres.set_for_transaction(cursor, settings)
-        yield cursor
-        if connection.info.transaction_status is TransactionStatus.INERROR:
-            raise psycopg.Rollback  # The query of a page that was cut short has been cancelled.
+    if connection.info.server_version >= 170_000:
+        settings["transaction_timeout"] = "0"
+    return sql.SQL("; ").join(
+        sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), value)
+        for name, value in settings.items()
+    )
 
 
 @contextlib.contextmanager
@@ -73,6 +101,8 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state == "55P03":
         return SourceError("the table is locked by another session", evidence=evidence)
+    if state == "40001":
+        return SourceError(CONFLICT_MESSAGE, evidence=evidence)
     if state.startswith("28"):
         return AuthenticationError("PostgreSQL refused the credentials", evidence=evidence)
     if state == "42501":

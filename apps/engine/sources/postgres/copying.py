@@ -1,74 +1,129 @@
-"""Read the lines of a COPY from libpq with little overhead."""
+"""Read the lines of a COPY from libpq with little overhead, in pieces."""
 
 from __future__ import annotations
 
+import contextlib
+import select
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-import psycopg.abc
 from psycopg import sql
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
 
+from apps.engine.postgres import Connection, Cursor
 from apps.engine.process.progress import progress
 
-Cursor = psycopg.Cursor[tuple[Any, ...]]
+SHORT_WAIT = 5.0  # seconds; a longer wait is announced to the supervisor
+CANCEL_SECONDS = 10.0  # the longest wait until a cancelled query ends
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedLines:
-    """Whole lines, one per row. `is_cut` means that the size limit was reached, so the query may have more rows."""
+    """Whole lines, one per row. `has_more` means that further lines follow."""
 
     body: bytes
     row_count: int
-    is_cut: bool
+    has_more: bool
 
 
-class _SizeLimitReached(Exception):
-    """The lines are longer than the size limit."""
+class LineReader:
+    """The lines of one COPY, which can be read in pieces.
 
-
-def copy_lines(cursor: Cursor, query: sql.Composed, max_bytes: int) -> CopiedLines:
-    """Return the output of a COPY, which is cancelled as soon as its lines exceed `max_bytes`."""
-    lines: list[Any] = []
-    try:
-        with cursor.copy(query) as copy:
-            _collect_lines(copy, cursor.connection.pgconn, lines, max_bytes)
-    except (
-        _SizeLimitReached
-    ):  # psycopg cancels the rest of a query only if its block ends with an exception.
-        return CopiedLines(b"".join(lines), len(lines), is_cut=True)
-    return CopiedLines(b"".join(lines), len(lines), is_cut=False)
-
-
-def _collect_lines(
-    copy: psycopg.Copy, connection: PGconn, lines: list[Any], max_bytes: int
-) -> None:
-    """Append lines to `lines`.
-
-    Lines that libpq has already received are fetched by direct C calls. psycopg waits for further lines.
+    It uses libpq instead of psycopg's `Copy`, which waits for the first row without a limit.
     """
-    line: psycopg.abc.Buffer
-    while True:
-        size, line = connection.get_copy_data(1)
-        if size == 0:
-            progress.report()
-            line = copy.read()
-            size = len(line)
-            if size == 0:
-                return None
-        elif size < 0:
-            return _finish_copy(connection)
-        lines.append(line)
-        max_bytes -= size
-        if max_bytes < 0:
-            raise _SizeLimitReached
+
+    def __init__(self, connection: Connection, timeout: float) -> None:
+        """`timeout` is the number of seconds after which a query that sends nothing is cancelled."""
+        self._is_finished = False
+        self._connection = connection
+        self._pgconn: PGconn = connection.pgconn
+        self._timeout = timeout
+        self._next_lines: list[Any] = []  # a line that was received too early, or nothing
+
+    def start(self, query: bytes) -> None:
+        """Send the query, and wait until the server begins to send its rows. Raises the server's error."""
+        self._pgconn.send_query(query)
+        while self._pgconn.flush():
+            select.select([], [self._pgconn.socket], [], self._timeout)
+        while self._pgconn.is_busy():
+            self._wait()
+        result = self._pgconn.get_result()
+        if result is None or result.status != ExecStatus.COPY_OUT:
+            self._finish()
+            raise error_from_result(result) if result else psycopg.OperationalError("no result")
+
+    def read(self, max_rows: int, max_bytes: int) -> CopiedLines:
+        """Return the next `max_rows` lines, or fewer if they are longer than `max_bytes` together.
+
+        Lines that libpq has already received are fetched by direct C calls.
+        """
+        lines, self._next_lines = self._next_lines, []
+        max_rows -= len(lines)
+        max_bytes -= sum(map(len, lines))
+        pgconn = self._pgconn
+        while not self._is_finished:
+            size, line = pgconn.get_copy_data(1)
+            if size > 0:
+                if max_rows <= 0 or max_bytes < 0:
+                    self._next_lines.append(line)
+                    break
+                lines.append(line)
+                max_rows -= 1
+                max_bytes -= size
+            elif size == 0:
+                self._wait()
+            else:
+                self._finish()
+        return CopiedLines(b"".join(lines), len(lines), has_more=bool(self._next_lines))
+
+    def _wait(self) -> None:
+        """Wait until the server sends something. A query that sends nothing is cancelled, and then fails."""
+        progress.report()
+        if not self._is_readable_within(min(SHORT_WAIT, self._timeout)):
+            with progress.expect_silence("waiting for the source database", self._timeout):
+                self._wait_long()
+        self._pgconn.consume_input()
+
+    def _wait_long(self) -> None:
+        if self._is_readable_within(self._timeout - SHORT_WAIT):
+            return
+        self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+        if not self._is_readable_within(CANCEL_SECONDS):
+            raise psycopg.OperationalError("the server does not respond")
+
+    def _is_readable_within(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._pgconn.socket, select.POLLIN)
+        return bool(poll.poll(max(seconds, 0.0) * 1000))
+
+    def cancel(self) -> None:
+        """End the query, if it has not ended, so that the connection can be used again."""
+        if self._is_finished or self._pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+        with contextlib.suppress(psycopg.errors.QueryCanceled):
+            while self.read(sys.maxsize, 0).has_more:
+                pass
+
+    def _finish(self) -> None:
+        """Fetch the results that end a COPY. Raises the server's error."""
+        self._is_finished = True
+        while (result := self._pgconn.get_result()) is not None:
+            if result.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
 
 
-def _finish_copy(connection: PGconn) -> None:
-    """Fetch the results that end a COPY. Raises the server's error."""
-    while (result := connection.get_result()) is not None:
-        if result.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
+@contextlib.contextmanager
+def open_copy(cursor: Cursor, query: sql.Composed, timeout: float) -> Iterator[LineReader]:
+    """Start a COPY. If the block ends before the last line was read, the rest of the query is cancelled."""
+    reader = LineReader(cursor.connection, timeout)
+    reader.start(query.as_bytes(cursor))
+    try:
+        yield reader
+    finally:
+        reader.cancel()

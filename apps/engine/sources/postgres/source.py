@@ -1,52 +1,43 @@
-"""Read a PostgreSQL table page by page, as typed frames."""
+"""Read a PostgreSQL table as typed frames, in one snapshot or page by page."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar
 
+import psycopg
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
-from psycopg import sql
 
 from apps.engine.contract import CheckStep, StreamInfo
-from apps.engine.failures import SourceError
-from apps.engine.postgres import Connection
-from apps.engine.sources.connector import (
-    ConnectorSource,
-    Pagination,
-    SourcePage,
-    frame_page,
-    run_checks,
-)
+from apps.engine.failures import ConfigurationError, PositionGone, SourceError
+from apps.engine.postgres import Connection, Cursor
+from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
 from apps.engine.sources.http import host_checks
-from apps.engine.sources.postgres.columns import ROW_ALIAS, decode_rows, order_text_columns
 from apps.engine.sources.postgres.config import Config
-from apps.engine.sources.postgres.connection import connect, read_transaction
-from apps.engine.sources.postgres.copying import copy_lines
+from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
+from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, replaced_message
 from apps.engine.sources.postgres.pages import (
-    MAX_TIES,
-    CursorPlan,
+    IncrementalPlan,
     KeyPlan,
-    PageEnd,
-    PageQuery,
     Plan,
-    PositionPlan,
-    TextPlan,
-    TiedCursorPlan,
+    Token,
+    WholePlan,
     make_cursor_plan,
 )
+from apps.engine.sources.postgres.reading import TableReader
 from apps.engine.sources.postgres.tables import (
-    Cursor,
     Relation,
     estimate_rows,
     find_relation,
     find_relations,
 )
+from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 
-MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
+# Tables of up to this size are read in one snapshot, because the read is short. In bytes.
+SHORT_READ = 128 << 20
 
 
 class PostgresSource(ConnectorSource[Config]):
@@ -60,7 +51,11 @@ class PostgresSource(ConnectorSource[Config]):
         return self.spec.sync_mode == "incremental" and self.settings.lookback_seconds > 0
 
     _connection: Connection | None = None
-    _relation: Relation | None = None
+    _table: Relation | None = None
+    _files: TableFiles | None = None  # of the last page that was read
+    _snapshot: SnapshotRead | None = None
+    _transaction: ExitStack  # of the snapshot
+    _logged = False  # whether the log says how the stream is read
 
     def check(self) -> Iterator[CheckStep]:
         host, port, timeout = (
@@ -107,48 +102,136 @@ class PostgresSource(ConnectorSource[Config]):
         return self._read_page(pagination or {}, source_state.state)
 
     def close(self) -> None:
+        self._abandon_snapshot()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         super().close()
 
-    def _read_page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
-        limit = min(self.settings.page_size, self.page_limit or self.settings.page_size)
-        with read_transaction(self._open_connection(), self.settings) as cursor:
-            table = self._find_table(cursor)
-            plan = self._make_plan(cursor, table, state)
-            if not token and isinstance(plan, CursorPlan | TiedCursorPlan):
-                _warn_about_nulls(cursor, table, plan)
-            query = plan.page_query(token, limit)
-            max_bytes = MAX_PAGE_BYTES if query.can_be_cut else sys.maxsize
-            copied_lines = copy_lines(cursor, _copy_query(table, query), max_bytes)
-            row_count = copied_lines.row_count
-            if query.can_be_cut:
-                row_count = min(row_count, limit)
-            decoded_rows = decode_rows(copied_lines.body, table.columns, query.order)
-            has_more = copied_lines.is_cut or row_count < copied_lines.row_count
-            page_end = PageEnd(
-                row_count, decoded_rows.order_texts.head(row_count), has_more=has_more
-            )
-            if isinstance(plan, TiedCursorPlan) and row_count:
-                digests = _tied_digests(cursor, table, plan, page_end)
-                page_end = replace(page_end, tied_digests=digests)
-        next_token = plan.next_token(token, limit, page_end)
-        next_state = None
-        if not next_token and isinstance(plan, CursorPlan | TiedCursorPlan):
-            next_state = plan.next_state(token, page_end)
-            _warn_about_ties(table, plan, next_state)
-        return frame_page(decoded_rows.frame.head(row_count), next_token, next_state)
+    def _read_page(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
+        if "snapshot" in token:
+            return self._continue_snapshot(require_snapshot(self._snapshot, token))
+        if token:
+            return self._continue_pages(token, state)
+        self._abandon_snapshot()
+        with ExitStack() as stack:
+            locked = stack.enter_context(self._lock_table())
+            self._table, self._files = locked.table, locked.files
+            plan = self._make_plan(locked, state)
+            if isinstance(plan, IncrementalPlan):
+                plan.watermark.check_position(locked.cursor, state)
+            is_whole = self._is_whole(locked, plan)
+            self._log_promise(locked.table, is_whole=is_whole)
+            if not is_whole:
+                return self._start_pages(locked, plan)
+            if isinstance(plan, KeyPlan) and locked.size() > SHORT_READ:
+                plan = WholePlan()  # Do not sort a large table.
+            reader = TableReader(locked, plan, self.settings.statement_timeout)
+            self._snapshot = SnapshotRead(reader, self.page_limit)
+            self._transaction = stack.pop_all()
+        return self._continue_snapshot(self._snapshot)
 
-    def _make_plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
-        if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
-            lookback = self.settings.lookback_seconds
-            return make_cursor_plan(table, self.spec.cursor_field, state, lookback)
-        if table.key:
-            return KeyPlan(tuple(table.column(name) for name in table.key))
-        if table.has_positions:
-            return _make_position_plan(cursor, table)
-        return TextPlan(table.columns)
+    def _start_pages(self, locked: LockedTable, plan: Plan) -> SourcePage:
+        position: dict[str, Any] = {}
+        if isinstance(plan, IncrementalPlan):
+            upper = plan.watermark.find_upper(locked.cursor)
+            position = {"upper": upper} if upper is not None else {}
+        reader = TableReader(locked, plan, self.settings.statement_timeout)
+        return reader.read_page(position, self._row_limit)
+
+    def _continue_pages(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
+        with self._lock_table(self._table) as locked:
+            self._table = locked.table
+            self._check_files(token, locked)
+            plan = self._make_plan(locked, state)
+            reader = TableReader(locked, plan, self.settings.statement_timeout)
+            position = {name: value for name, value in token.items() if name != "file"}
+            return reader.read_page(position, self._row_limit)
+
+    def _check_files(self, token: Token, locked: LockedTable) -> None:
+        """Raise PositionGone if the table is not the one that the pages before were read from."""
+        earlier, files = self._files, locked.files
+        is_same = token.get("file") == files.digest
+        is_extended = (
+            earlier is not None and token.get("file") == earlier.digest and files.includes(earlier)
+        )
+        if not is_same and not is_extended:
+            raise PositionGone(
+                replaced_message(locked.table),
+                evidence=("With `snapshot: whole` the table is locked while it is read.",),
+            )
+        self._files = files
+
+    def _continue_snapshot(self, snapshot: SnapshotRead) -> SourcePage:
+        try:
+            with converting_errors(self.settings):
+                page = snapshot.read_page(self._row_limit)
+                if not page.next_pagination:
+                    self._transaction.close()
+        except BaseException:
+            self._abandon_snapshot()
+            raise
+        if not page.next_pagination:
+            self._snapshot = None
+        return page
+
+    def _abandon_snapshot(self) -> None:
+        """End a read that has not reached its last page. Its connection is in the middle of a query."""
+        if self._snapshot is None or self._connection is None:
+            return
+        connection, self._connection, self._snapshot = self._connection, None, None
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe(timeout=5)
+        connection.close()
+        with contextlib.suppress(psycopg.Error, SourceError):
+            self._transaction.close()
+
+    def _lock_table(self, known: Relation | None = None) -> AbstractContextManager[LockedTable]:
+        """Lock the table of the stream, whose description is read again unless it is `known`."""
+        connection = self._open_connection()
+        table = known
+        if table is None:
+            with read_transaction(connection, self.settings) as cursor:
+                table = self._find_table(cursor)
+        find = self._find_table if known is None else lambda _: known
+        return lock_table(connection, self.settings, table, find)
+
+    def _make_plan(self, locked: LockedTable, state: Mapping[str, Any]) -> Plan:
+        table = locked.table
+        if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
+            return (
+                KeyPlan(tuple(table.column(name) for name in table.key))
+                if table.key
+                else WholePlan()
+            )
+        lookback = self.settings.lookback_seconds
+        return make_cursor_plan(table, self.spec.cursor_field, state, lookback)
+
+    def _is_whole(self, locked: LockedTable, plan: Plan) -> bool:
+        """Whether the stream is read in one snapshot. Raises ConfigurationError if it cannot be read in pages."""
+        choice = self.settings.snapshot
+        can_be_paged = not isinstance(plan, WholePlan)
+        if choice == "paged" and not can_be_paged:
+            raise ConfigurationError(
+                f"{locked.table.stream_name} has no key, so it can only be read in one snapshot: set `snapshot` to auto"
+            )
+        if choice != "auto" or not can_be_paged:
+            return choice != "paged"
+        return locked.table.relkind in {"v", "f"} or locked.size() <= SHORT_READ
+
+    def _log_promise(self, table: Relation, *, is_whole: bool) -> None:
+        if self._logged or self.page_limit:
+            return
+        self._logged = True
+        if is_whole:
+            text = "Reading {} in one snapshot: the rows are those of one moment"
+        else:
+            text = "Reading {} page by page: each row once, and rows that change meanwhile before or after the change"
+        logger.bind(snapshot="whole" if is_whole else "paged").info(text, table.stream_name)
+
+    @property
+    def _row_limit(self) -> int:
+        return min(self.settings.page_size, self.page_limit or self.settings.page_size)
 
     def _open_connection(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -156,9 +239,7 @@ class PostgresSource(ConnectorSource[Config]):
         return self._connection
 
     def _find_table(self, cursor: Cursor) -> Relation:
-        if self._relation is None:
-            self._relation = find_relation(cursor, self.settings.schemas, self.spec.stream)
-        return self._relation
+        return find_relation(cursor, self.settings.schemas, self.spec.stream)
 
     def _check_authenticate(self) -> str:
         version = self._open_connection().info.server_version
@@ -170,63 +251,3 @@ class PostgresSource(ConnectorSource[Config]):
         if not tables:
             raise SourceError("the user may not read any table or view")
         return f"{len(tables)} tables and views to read"
-
-
-def _copy_query(table: Relation, page_query: PageQuery) -> sql.Composed:
-    columns = [column.expression for column in table.columns]
-    columns += [
-        sql.SQL("{}::text").format(column.sql) for column in order_text_columns(page_query.order)
-    ]
-    query = sql.SQL("SELECT {} FROM {} AS {} {}").format(
-        sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW_ALIAS), page_query.clauses
-    )
-    return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
-
-
-def _tied_digests(
-    cursor: Cursor, table: Relation, plan: TiedCursorPlan, page_end: PageEnd
-) -> tuple[str, ...]:
-    """Return the digests of the rows with the last cursor value.
-
-    The query runs in the page's transaction and snapshot, so a row that was not read is not returned.
-    """
-    rows = cursor.execute(plan.digest_query(table.sql, page_end.last_texts()[0])).fetchall()
-    return tuple(digest for (digest,) in rows)
-
-
-def _make_position_plan(cursor: Cursor, table: Relation) -> PositionPlan:
-    query = (
-        "SELECT pg_relation_filenode(%(oid)s::oid)::bigint,"
-        " pg_relation_size(%(oid)s::oid) / current_setting('block_size')::bigint"
-    )
-    row = cursor.execute(query, {"oid": table.oid}).fetchone()
-    filenode, block_count = row if row else (0, 0)
-    return PositionPlan(int(filenode or 0), int(block_count or 0))
-
-
-def _warn_about_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCursorPlan) -> None:
-    if not plan.cursor.nullable:
-        return
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)").format(
-        table.sql, sql.Identifier(plan.cursor.name)
-    )
-    row = cursor.execute(query).fetchone()
-    if row and row[0]:
-        logger.warning(
-            "Rows of {} with a null cursor field {} are not read",
-            table.stream_name,
-            plan.cursor.name,
-        )
-
-
-def _warn_about_ties(
-    table: Relation, plan: CursorPlan | TiedCursorPlan, state: Mapping[str, Any]
-) -> None:
-    is_unique = isinstance(plan, CursorPlan) and not plan.key
-    if is_unique or state.get("ties", ()) is not None:
-        return
-    logger.warning(
-        "More than {:,} rows of {} have the newest value of {}. Rows that get this value later may not be read."
-        " Choose a cursor field whose values are more precise.",
-        *(MAX_TIES, table.stream_name, plan.cursor.name),
-    )

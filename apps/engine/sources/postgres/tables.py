@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,13 @@ from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
 from apps.engine.failures import WITH_READABLE_COLUMNS, ConfigurationError
-from apps.engine.sources.postgres.columns import CURSOR_TYPES, PgColumn
+from apps.engine.sources.postgres.columns import (
+    CURSOR_TYPES,
+    FLOAT_TYPES,
+    INTEGER_TYPES,
+    ROW_ALIAS,
+    PgColumn,
+)
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
@@ -19,14 +26,19 @@ MAX_RELATIONS = 10_000
 # The rows of smaller tables are counted, because estimates for small tables are unreliable.
 COUNTABLE_BYTES = 16 << 20
 
+# A quoted or plain part: the schema, if there is one, and the name.
+STREAM_NAME = re.compile(r'(?:("(?:[^"]|"")*"|[^".][^.]*)\.)?("(?:[^"]|"")*"|[^".][^.]*)')
+
 SELECT_RELATIONS = """
-SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass
+SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass,
+       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
   AND (cardinality(%(schemas)s::text[]) = 0 OR n.nspname = ANY(%(schemas)s))
-  AND (%(stream)s::text IS NULL OR n.nspname || '.' || c.relname = %(stream)s
+  AND (%(stream)s::text IS NULL OR (n.nspname, c.relname) = (%(schema)s, %(name)s)
+       OR n.nspname || '.' || c.relname = %(stream)s
        OR (n.nspname = 'public' AND c.relname = %(stream)s))
 ORDER BY n.nspname <> 'public', n.nspname, c.relname
 LIMIT %(limit)s
@@ -41,7 +53,7 @@ WITH RECURSIVE bare (attribute, relation, oid, mod) AS (
   SELECT b.attribute, b.relation, t.typbasetype, t.typtypmod
   FROM bare b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
 )
-SELECT a.attrelid::bigint, a.attname, format_type(a.atttypid, a.atttypmod), t.typname,
+SELECT a.attrelid::bigint, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), t.typname,
        CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
        NOT a.attnotnull,
        CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN ((b.mod - 4) >> 16) & 65535 END,
@@ -75,22 +87,25 @@ class Relation:
     name: str
     relkind: str  # pg_class.relkind
     has_child_tables: bool  # whether other tables inherit from this table
+    can_be_locked: bool  # by LOCK TABLE, which needs the right to read all columns
     columns: tuple[PgColumn, ...]
     key: tuple[str, ...]
     primary_key: tuple[str, ...]
 
     @property
     def stream_name(self) -> str:
-        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+        """Return `table`, or `schema.table` outside of the schema public. Parts that contain a dot are quoted."""
+        if self.schema == "public":
+            return _quote_part(self.name)
+        return f"{_quote_part(self.schema)}.{_quote_part(self.name)}"
 
     @property
     def sql(self) -> Composable:
         return sql.Identifier(self.schema, self.name)
 
     @property
-    def has_positions(self) -> bool:
-        """Whether each physical position (`ctid`) belongs to one row."""
-        return self.relkind in {"r", "m"} and not self.has_child_tables
+    def aliased_sql(self) -> Composable:
+        return sql.SQL("{} AS {}").format(self.sql, sql.Identifier(ROW_ALIAS))
 
     @property
     def stream_info(self) -> StreamInfo:
@@ -116,6 +131,18 @@ class Relation:
         ranked_columns = sorted(candidates, key=lambda column: CURSOR_TYPES.index(column.base_type))
         return tuple(column.name for column in ranked_columns)
 
+    def cursor_column(self, name: str) -> PgColumn:
+        """Return the column as a cursor field. Raises ConfigurationError if its values do not sort by time."""
+        column = self.column(name)
+        if column.base_type in {*CURSOR_TYPES, *INTEGER_TYPES, *FLOAT_TYPES, "numeric"}:
+            return column
+        choices = ", ".join(self.cursor_fields)
+        advice = f"choose one of: {choices}" if choices else "read a view that converts it"
+        raise ConfigurationError(
+            f"{name!r} of {self.stream_name} cannot be the cursor field, because values of type {column.type} do not"
+            f" sort by time: {advice}"
+        )
+
     def column(self, name: str) -> PgColumn:
         """Return the column of that name. Raises ConfigurationError."""
         for column in self.columns:
@@ -126,7 +153,14 @@ class Relation:
 
 def find_relations(cursor: Cursor, schemas: list[str], stream: str | None = None) -> list[Relation]:
     """Return the tables and views that the user may read; with `stream`, only those with that stream name."""
-    parameters = {"schemas": schemas, "stream": stream, "limit": MAX_RELATIONS}
+    schema, name = parse_stream_name(stream) if stream else (None, None)
+    parameters = {
+        "schemas": schemas,
+        "stream": stream,
+        "schema": schema,
+        "name": name,
+        "limit": MAX_RELATIONS,
+    }
     rows = cursor.execute(SELECT_RELATIONS, parameters).fetchall()
     oids = {"oids": [row[0] for row in rows]}
     columns: dict[int, list[PgColumn]] = {}
@@ -143,17 +177,40 @@ def find_relations(cursor: Cursor, schemas: list[str], stream: str | None = None
 def _make_relation(
     row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], is_primary: bool
 ) -> Relation:
-    oid, schema, name, relkind, has_child_tables = row
+    oid, schema, name, relkind, has_child_tables, can_be_locked = row
     readable_names = {column.name for column in columns}
     # If other tables inherit from a table, its key does not apply to their rows.
     is_usable = readable_names.issuperset(key) and not (relkind == "r" and has_child_tables)
     usable_key = tuple(key) if is_usable else ()
     primary_key = usable_key if is_primary else ()
-    return Relation(oid, schema, name, relkind, has_child_tables, columns, usable_key, primary_key)
+    return Relation(
+        *(oid, schema, name, relkind, has_child_tables, can_be_locked),
+        *(columns, usable_key, primary_key),
+    )
+
+
+def parse_stream_name(stream: str) -> tuple[str, str]:
+    """Return the schema and the name of a relation with this stream name."""
+    parts = STREAM_NAME.fullmatch(stream)
+    if parts is None:
+        return "public", stream
+    schema, name = (_unquote_part(part) if part else "public" for part in parts.groups())
+    return schema, name
+
+
+def _quote_part(part: str) -> str:
+    return '"{}"'.format(part.replace('"', '""')) if "." in part or part.startswith('"') else part
+
+
+def _unquote_part(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
 def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
-    """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable."""
+    """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable.
+
+    Pipelines may also have the name of earlier versions, in which nothing was quoted.
+    """
     candidates = find_relations(cursor, schemas, stream)
     if not candidates:
         raise ConfigurationError(f"there is no table or view {stream!r} {WITH_READABLE_COLUMNS}")

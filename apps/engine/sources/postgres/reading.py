@@ -1,0 +1,137 @@
+"""Read the rows of a locked table: the queries, the pages, and what follows the last page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+from loguru import logger
+from psycopg import sql
+
+from apps.engine.sources.connector import SourcePage, frame_page
+from apps.engine.sources.postgres.columns import decode_rows, order_text_columns
+from apps.engine.sources.postgres.copying import CopiedLines, LineReader, open_copy
+from apps.engine.sources.postgres.files import LockedTable
+from apps.engine.sources.postgres.pages import (
+    MAX_TIES,
+    CursorPlan,
+    IncrementalPlan,
+    PageEnd,
+    PageQuery,
+    Plan,
+    TiedCursorPlan,
+    Token,
+)
+from apps.engine.sources.postgres.tables import Relation
+
+MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """The rows of a page, and its end."""
+
+    query: PageQuery
+    lines: CopiedLines
+    frame: pl.DataFrame
+    end: PageEnd
+
+
+@dataclass(frozen=True, slots=True)
+class TableReader:
+    """Reads a locked table in the order of a plan. `timeout` is the longest wait for rows, in seconds."""
+
+    locked: LockedTable
+    plan: Plan
+    timeout: float
+
+    def read_page(self, position: Token, limit: int) -> SourcePage:
+        """Return the page at a position. The next page has another snapshot, so its token names the table's files."""
+        query = self.plan.page_query(position, limit)
+        with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
+            page = self.decode(query, reader, limit)
+        has_more = page.lines.has_more if query.can_be_cut else page.lines.row_count >= limit
+        page = self.with_ties(page)
+        next_position = self.plan.next_position(position, page.end)
+        if has_more:
+            return frame_page(page.frame, {**next_position, "file": self.locked.files.digest})
+        return self.last_page(page, next_position)
+
+    def decode(self, query: PageQuery, reader: LineReader, limit: int) -> ReadPage:
+        """Read the next rows of a COPY."""
+        max_rows, max_bytes = (
+            (limit, MAX_PAGE_BYTES) if query.can_be_cut else (sys.maxsize, sys.maxsize)
+        )
+        lines = reader.read(max_rows, max_bytes)
+        decoded_rows = decode_rows(lines.body, self.table.columns, query.order)
+        end = PageEnd(lines.row_count, decoded_rows.order_texts)
+        return ReadPage(query, lines, decoded_rows.frame, end)
+
+    def with_ties(self, page: ReadPage) -> ReadPage:
+        """Add the digests of the rows with the last cursor value, if the table has no key.
+
+        The query has the snapshot of the page, so it returns no row that was not read.
+        """
+        if not isinstance(self.plan, TiedCursorPlan) or not page.end.row_count:
+            return page
+        query = self.plan.digest_query(page.end.last_texts()[0])
+        digests = tuple(digest for (digest,) in self.locked.cursor.execute(query).fetchall())
+        return replace(page, end=replace(page.end, tied_digests=digests))
+
+    def last_page(self, page: ReadPage, position: Token) -> SourcePage:
+        """Return the last page, with the state of an incremental stream. `position` is the position after it."""
+        plan = self.plan
+        if not isinstance(plan, IncrementalPlan):
+            return frame_page(page.frame, {})
+        last = position if position.get("after") else plan.state
+        after = last["after"][0] if last.get("after") else None
+        unplaced = plan.watermark.find_unplaced(self.locked.cursor, after)
+        frame = self._add_unplaced_rows(page, plan) if unplaced.new else page.frame
+        state = _state(plan, last, unplaced.digests)
+        _warn_about_ties(self.table, plan, state)
+        return frame_page(frame, {}, state)
+
+    def _add_unplaced_rows(self, page: ReadPage, plan: IncrementalPlan) -> pl.DataFrame:
+        """Return the rows of the page, and the new rows that have no place in the order of the cursor field."""
+        query = replace(page.query, clauses=plan.watermark.unplaced_clauses())
+        with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
+            lines = reader.read(sys.maxsize, sys.maxsize)
+        logger.warning(
+            "{:,} rows of {} have no value in {} that can be a position (they are null, infinite or in the future)."
+            " They are loaded, and do not move the position.",
+            *(lines.row_count, self.table.stream_name, plan.watermark.cursor.name),
+        )
+        return decode_rows(page.lines.body + lines.body, self.table.columns, query.order).frame
+
+    def copy_query(self, page_query: PageQuery) -> sql.Composed:
+        columns = [column.expression for column in self.table.columns]
+        columns += [column.sql for column in order_text_columns(page_query.order)]
+        query = sql.SQL("SELECT {} FROM {} {}").format(
+            sql.SQL(", ").join(columns), self.table.aliased_sql, page_query.clauses
+        )
+        return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+
+    @property
+    def table(self) -> Relation:
+        return self.locked.table
+
+
+def _state(plan: IncrementalPlan, last: Token, unplaced: tuple[str, ...]) -> dict[str, Any]:
+    state: dict[str, Any] = {name: last[name] for name in ("after", "ties") if name in last}
+    if unplaced:
+        state["unplaced"] = list(unplaced)
+    return {"cursor_field": plan.watermark.cursor.name, **state} if state else {}
+
+
+def _warn_about_ties(table: Relation, plan: IncrementalPlan, state: Mapping[str, Any]) -> None:
+    is_unique = isinstance(plan, CursorPlan) and not plan.key
+    if is_unique or state.get("ties", ()) is not None:
+        return
+    logger.warning(
+        "More than {:,} rows of {} have the newest value of {}. Rows that get this value later may not be read."
+        " Choose a cursor field whose values are more precise.",
+        *(MAX_TIES, table.stream_name, plan.watermark.cursor.name),
+    )

@@ -1,0 +1,178 @@
+"""Which values of a cursor field may become the saved position of an incremental stream.
+
+A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
+that is added later. The other rows, and rows without a value, have no place in the order of the cursor field. They are
+read at the end of a sync. The state stores their digests, so that the next sync reads only those that are new:
+
+    with a key  the digest of the cursor field and the key
+    without one  the digest of all columns
+
+A row whose time was in the future is not read again when that time has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.postgres import Cursor
+from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
+from apps.engine.sources.postgres.tables import Relation
+
+MAX_UNPLACED = 10_000  # rows without a plausible value whose digests are stored
+# Conditions for rows with a plausible value, and for all others. Times are compared with the clock of the database, in UTC.
+TIME_CONDITIONS: dict[str, tuple[LiteralString, LiteralString]] = {
+    "timestamptz": (
+        "{0} > '-infinity' AND {0} <= transaction_timestamp() + interval '1 day'",
+        "({0} IS NULL OR {0} <= '-infinity' OR {0} > transaction_timestamp() + interval '1 day')",
+    ),
+    "timestamp": (
+        "{0} > '-infinity' AND {0} <= LOCALTIMESTAMP + interval '1 day'",
+        "({0} IS NULL OR {0} <= '-infinity' OR {0} > LOCALTIMESTAMP + interval '1 day')",
+    ),
+    "date": (
+        "{0} > '-infinity' AND {0} <= CURRENT_DATE + 1",
+        "({0} IS NULL OR {0} <= '-infinity' OR {0} > CURRENT_DATE + 1)",
+    ),
+}
+NUMBER_CONDITIONS: tuple[LiteralString, LiteralString] = (  # PostgreSQL sorts NaN above Infinity.
+    "{0} > '-Infinity' AND {0} < 'Infinity'",
+    "({0} IS NULL OR {0} <= '-Infinity' OR {0} >= 'Infinity')",
+)
+NULL_CONDITIONS: tuple[LiteralString, LiteralString] = ("{0} IS NOT NULL", "{0} IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """The rows that have no plausible value in the cursor field: digests for the state, and those not read before."""
+
+    digests: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The cursor field of a table. `known` are the digests of the rows without a place that were read before."""
+
+    table: Relation
+    cursor: PgColumn
+    known: tuple[str, ...] = ()
+
+    @property
+    def has_place(self) -> sql.Composable:
+        """Return the condition for rows with a plausible value."""
+        return sql.SQL(self._conditions[0]).format(self.cursor.sql)
+
+    @property
+    def lacks_place(self) -> sql.Composable:
+        """Return the condition for all other rows, in a form for which PostgreSQL can use an index."""
+        return sql.SQL(self._conditions[1]).format(self.cursor.sql)
+
+    @property
+    def _conditions(self) -> tuple[LiteralString, LiteralString]:
+        base_type = self.cursor.base_type
+        if base_type in TIME_CONDITIONS:
+            return TIME_CONDITIONS[base_type]
+        return NUMBER_CONDITIONS if base_type in {*FLOAT_TYPES, "numeric"} else NULL_CONDITIONS
+
+    @property
+    def may_lack_place(self) -> bool:
+        """Whether there may be rows without a plausible value."""
+        is_integer = self.cursor.field_type == "integer"
+        return self.cursor.nullable or not is_integer
+
+    def conditions(self, upper: str | None) -> list[sql.Composable]:
+        """Return the conditions for the rows that are read in order, up to the value `upper`."""
+        conditions = [self.has_place]
+        if upper is not None:
+            limit = literal_value(self.cursor, upper)
+            conditions.append(sql.SQL("{} <= {}").format(self.cursor.sql, limit))
+        if self.known:
+            conditions.append(self._is_new)
+        return conditions
+
+    def find_upper(self, cursor: Cursor) -> str | None:
+        """Return the largest plausible value as text, or None if there is none."""
+        query = sql.SQL("SELECT max({})::text FROM {} WHERE {}").format(
+            self.cursor.sql, self.table.aliased_sql, self.has_place
+        )
+        row = cursor.execute(query).fetchone()
+        return row[0] if row else None
+
+    def check_position(self, cursor: Cursor, state: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError if the saved position hides rows that are added later."""
+        if not state.get("after"):
+            return
+        value = state["after"][0]
+        query = sql.SQL("SELECT {} FROM (SELECT {} AS {}) AS {}").format(
+            self.has_place,
+            literal_value(self.cursor, value),
+            sql.Identifier(self.cursor.name),
+            sql.Identifier(ROW_ALIAS),
+        )
+        row = cursor.execute(query).fetchone()
+        if row and not row[0]:
+            raise ConfigurationError(
+                f"the saved position {value!r} of {self.cursor.name} hides all rows that are added later:"
+                " reset the stream, or set its position to a value up to now"
+            )
+
+    def find_unplaced(self, cursor: Cursor, after: str | None) -> Unplaced:
+        """Find the rows that are not read in order. `after` is the position. Raises ContractError for too many."""
+        if not self.may_lack_place and not self.known:
+            return Unplaced((), ())
+        present = self._digests(cursor, self.lacks_place)
+        if len(present) > MAX_UNPLACED:
+            raise ContractError(
+                f"More than {MAX_UNPLACED:,} rows of {self.table.stream_name} have no value in {self.cursor.name} that"
+                " can be a position (they are null, infinite or in the future). Choose a cursor field that every new"
+                " row has, or read the table by full refresh"
+            )
+        known = set(self.known)
+        passed = known.difference(present)
+        if passed and after is not None:  # Their time has come, but the position is not beyond it.
+            newer = sql.SQL("{} AND {} >= {} AND {} = ANY({})").format(
+                *(self.has_place, self.cursor.sql, literal_value(self.cursor, after)),
+                *(self.digest, sql.Literal(sorted(passed))),
+            )
+            passed = set(self._digests(cursor, newer))
+        digests = sorted({*present, *passed})
+        return Unplaced(tuple(digests), tuple(sorted(set(present) - known)))
+
+    def unplaced_clauses(self) -> sql.Composable:
+        """Return the part of the query for new rows without a place, after the table's name."""
+        condition = sql.SQL("WHERE {}").format(self.lacks_place)
+        return sql.SQL("{} AND {}").format(condition, self._is_new) if self.known else condition
+
+    @property
+    def digest(self) -> sql.Composable:
+        """Return the digest by which a row without a place is recognised."""
+        if not self.table.key:
+            return row_digest(self.table.columns)
+        key = [self.table.column(name) for name in self.table.key if name != self.cursor.name]
+        return row_digest([self.cursor, *key])
+
+    @property
+    def _is_new(self) -> sql.Composable:
+        return sql.SQL("{} <> ALL({})").format(self.digest, sql.Literal(list(self.known)))
+
+    def _digests(self, cursor: Cursor, condition: sql.Composable) -> list[str]:
+        query = sql.SQL("SELECT DISTINCT {} FROM {} WHERE {} LIMIT {}").format(
+            self.digest, self.table.aliased_sql, condition, sql.Literal(MAX_UNPLACED + 1)
+        )
+        return [digest for (digest,) in cursor.execute(query).fetchall()]
+
+
+def row_digest(columns: Sequence[PgColumn]) -> sql.Composable:
+    """Return the digest of the values of a row."""
+    names = sql.SQL(", ").join(column.sql for column in columns)
+    return sql.SQL("md5(ROW({})::text)").format(names)
+
+
+def literal_value(column: PgColumn, text: str) -> sql.Composable:
+    # The type's name comes from the server's own format_type(), which quotes it.
+    return sql.SQL("CAST({} AS {})").format(sql.Literal(text), sql.SQL(column.type))

@@ -1,0 +1,63 @@
+"""Read a stream in one snapshot: one transaction with one COPY, whose rows are cut into pages as they arrive.
+
+The pages exist only while the transaction is open, so a new attempt begins the stream anew. The token names the
+snapshot and the number of the page:
+
+    {"snapshot": "6f1c...", "page": 3}
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+from apps.engine.failures import PositionGone
+from apps.engine.sources.connector import SourcePage, frame_page
+from apps.engine.sources.postgres.connection import allow_long_statements
+from apps.engine.sources.postgres.copying import open_copy
+from apps.engine.sources.postgres.pages import Token
+from apps.engine.sources.postgres.reading import TableReader
+
+
+class SnapshotRead:
+    """The rows of a stream in one snapshot. The transaction of the reader must stay open until the last page."""
+
+    def __init__(self, reader: TableReader, row_limit: int | None) -> None:
+        """Start to read at most `row_limit` rows, or all."""
+        self._reader = reader
+        self._id = uuid4().hex
+        self._page = 0
+        self._position: dict[str, Any] = {}
+        self._query = reader.plan.page_query({}, row_limit)
+        allow_long_statements(reader.locked.cursor)
+        self._copy = ExitStack()
+        self._lines = self._copy.enter_context(
+            open_copy(reader.locked.cursor, reader.copy_query(self._query), reader.timeout)
+        )
+
+    @property
+    def token(self) -> dict[str, Any]:
+        """The token of the next page; empty for the first."""
+        return {"snapshot": self._id, "page": self._page} if self._page else {}
+
+    def read_page(self, limit: int) -> SourcePage:
+        """Return the next page."""
+        page = self._reader.decode(self._query, self._lines, limit)
+        if not page.lines.has_more:
+            self._copy.close()
+            page = self._reader.with_ties(page)
+        self._position = self._reader.plan.next_position(self._position, page.end)
+        self._page += 1
+        if page.lines.has_more:
+            return frame_page(page.frame, self.token)
+        return self._reader.last_page(page, self._position)
+
+
+def require_snapshot(current: SnapshotRead | None, token: Token) -> SnapshotRead:
+    """Return the snapshot that has the page of the token. Raises PositionGone if it has ended."""
+    if current is None or current.token != token:
+        raise PositionGone(
+            "the stream is read in one snapshot, which ended with the attempt before"
+        )
+    return current
