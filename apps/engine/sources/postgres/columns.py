@@ -48,7 +48,8 @@ class PgColumn:
     """A column as PostgreSQL's catalogue describes it.
 
     `number` is its attribute number. `type` is spelled as in SQL. `base_type` is the type below any domains. `typtype`
-    is the letter in `pg_type`, or `A` for arrays.
+    is the letter in `pg_type`, or `A` for arrays. `scale` is at least as large as the scale of every value that was
+    found, if the declaration does not limit it (see `numerics.py`).
     """
 
     number: int
@@ -99,6 +100,16 @@ class PgColumn:
             return pl.Int64()
         return pl.Float64() if self.base_type in FLOAT_TYPES else pl.String()
 
+    @property
+    def is_unlimited_numeric(self) -> bool:
+        """Whether the declaration allows values that no decimal can store."""
+        return self.base_type == "numeric" and self.typtype == "b" and not self._is_decimal
+
+    @property
+    def _is_decimal(self) -> bool:
+        scale, precision = self.scale, self.precision
+        return scale is not None and precision is not None and 0 <= scale <= precision <= 38
+
     def convert(self, texts: pl.Series) -> pl.Series:
         """Convert the texts to the column's own type, or return them unchanged if a value does not fit."""
         converter = None if self.typtype in {"A", "c"} else CONVERTERS.get(self.base_type)
@@ -110,11 +121,10 @@ class PgColumn:
         return _spell(texts, values) if values.dtype.is_temporal() else texts
 
     def _to_decimals(self, texts: pl.Series) -> pl.Series:
-        scale, precision = self.scale, self.precision
-        if scale is not None and precision is not None and 0 <= scale <= precision <= 38:
-            return texts.cast(pl.Decimal(precision, scale), strict=False)
+        if self._is_decimal:
+            return texts.cast(pl.Decimal(self.precision, self.scale or 0), strict=False)
         longest = texts.str.extract(r"\.(\d+)$").str.len_bytes().max()
-        scale = longest if isinstance(longest, int) else 0
+        scale = max(longest if isinstance(longest, int) else 0, self.scale or 0)
         if scale > DECIMAL_DIGITS:
             return texts
         return texts.cast(pl.Decimal(DECIMAL_DIGITS, scale), strict=False)

@@ -12,9 +12,10 @@ from loguru import logger
 from psycopg import sql
 
 from apps.engine.sources.connector import SourcePage, frame_page
-from apps.engine.sources.postgres.columns import decode_rows, order_text_columns
+from apps.engine.sources.postgres.columns import PgColumn, decode_rows, order_text_columns
 from apps.engine.sources.postgres.copying import CopiedLines, LineReader, open_copy
 from apps.engine.sources.postgres.files import LockedTable
+from apps.engine.sources.postgres.numerics import Scales, apply_scales
 from apps.engine.sources.postgres.pages import (
     MAX_TIES,
     CursorPlan,
@@ -46,6 +47,7 @@ class TableReader:
 
     locked: LockedTable
     plan: Plan
+    scales: Scales
     timeout: float
 
     def read_page(self, position: Token, limit: int) -> SourcePage:
@@ -57,7 +59,10 @@ class TableReader:
         page = self.with_ties(page)
         next_position = self.plan.next_position(position, page.end)
         if has_more:
-            return frame_page(page.frame, {**next_position, "file": self.locked.files.digest})
+            token = {**next_position, "file": self.locked.files.digest}
+            return frame_page(
+                page.frame, {**token, "scales": self.scales} if self.scales else token
+            )
         return self.last_page(page, next_position)
 
     def decode(self, query: PageQuery, reader: LineReader, limit: int) -> ReadPage:
@@ -66,7 +71,7 @@ class TableReader:
             (limit, MAX_PAGE_BYTES) if query.can_be_cut else (sys.maxsize, sys.maxsize)
         )
         lines = reader.read(max_rows, max_bytes)
-        decoded_rows = decode_rows(lines.body, self.table.columns, query.order)
+        decoded_rows = decode_rows(lines.body, self.columns, query.order)
         end = PageEnd(lines.row_count, decoded_rows.order_texts)
         return ReadPage(query, lines, decoded_rows.frame, end)
 
@@ -104,7 +109,7 @@ class TableReader:
             " They are loaded, and do not move the position.",
             *(lines.row_count, self.table.stream_name, plan.watermark.cursor.name),
         )
-        return decode_rows(page.lines.body + lines.body, self.table.columns, query.order).frame
+        return decode_rows(page.lines.body + lines.body, self.columns, query.order).frame
 
     def copy_query(self, page_query: PageQuery) -> sql.Composed:
         columns = [column.expression for column in self.table.columns]
@@ -113,6 +118,11 @@ class TableReader:
             sql.SQL(", ").join(columns), self.table.aliased_sql, page_query.clauses
         )
         return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+
+    @property
+    def columns(self) -> tuple[PgColumn, ...]:
+        """The columns as they arrive."""
+        return apply_scales(self.table.columns, self.scales)
 
     @property
     def table(self) -> Relation:

@@ -19,6 +19,7 @@ from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
 from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, replaced_message
+from apps.engine.sources.postgres.numerics import Scales, find_scales
 from apps.engine.sources.postgres.pages import (
     IncrementalPlan,
     KeyPlan,
@@ -122,30 +123,33 @@ class PostgresSource(ConnectorSource[Config]):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
             self._log_promise(locked.table, is_whole=is_whole)
+            scales = {} if state or self.page_limit else find_scales(locked.cursor, locked.table)
             if not is_whole:
-                return self._start_pages(locked, plan)
+                return self._start_pages(locked, plan, scales)
             if isinstance(plan, KeyPlan) and locked.size() > SHORT_READ:
                 plan = WholePlan()  # Do not sort a large table.
-            reader = TableReader(locked, plan, self.settings.statement_timeout)
+            reader = self._make_reader(locked, plan, scales)
             self._snapshot = SnapshotRead(reader, self.page_limit)
             self._transaction = stack.pop_all()
         return self._continue_snapshot(self._snapshot)
 
-    def _start_pages(self, locked: LockedTable, plan: Plan) -> SourcePage:
+    def _start_pages(self, locked: LockedTable, plan: Plan, scales: Scales) -> SourcePage:
         position: dict[str, Any] = {}
         if isinstance(plan, IncrementalPlan):
             upper = plan.watermark.find_upper(locked.cursor)
             position = {"upper": upper} if upper is not None else {}
-        reader = TableReader(locked, plan, self.settings.statement_timeout)
-        return reader.read_page(position, self._row_limit)
+        return self._make_reader(locked, plan, scales).read_page(position, self._row_limit)
+
+    def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
+        return TableReader(locked, plan, scales, self.settings.statement_timeout)
 
     def _continue_pages(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
         with self._lock_table(self._table) as locked:
             self._table = locked.table
             self._check_files(token, locked)
             plan = self._make_plan(locked, state)
-            reader = TableReader(locked, plan, self.settings.statement_timeout)
-            position = {name: value for name, value in token.items() if name != "file"}
+            reader = self._make_reader(locked, plan, token.get("scales", {}))
+            position = {name: token[name] for name in token if name not in {"file", "scales"}}
             return reader.read_page(position, self._row_limit)
 
     def _check_files(self, token: Token, locked: LockedTable) -> None:

@@ -57,7 +57,7 @@ SELECT a.attrelid::bigint, a.attnum, a.attname, format_type(a.atttypid, a.atttyp
        CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
        NOT a.attnotnull,
        CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN ((b.mod - 4) >> 16) & 65535 END,
-       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN (b.mod - 4) & 65535 END
+       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN (((b.mod - 4) & 2047) # 1024) - 1024 END
 FROM bare b
 JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum = b.attribute

@@ -1,0 +1,350 @@
+"""What arrives from a PostgreSQL table: values, names, and the position of an incremental stream."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.frames.columns import as_text
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.sources.postgres import watermarks
+from tests.engine.sources.conftest import SourceDatabase
+from tests.engine.sources.reading import ReadResult, make_source, read_stream
+
+INCREMENTAL: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "at"}
+
+
+def source_of(database: SourceDatabase, stream: str, *, spec: Any = (), **settings: Any) -> Any:
+    return make_source("postgres", {**database.config, **settings}, stream, **dict(spec))
+
+
+def read_texts(source: Any) -> dict[str, list[str | None]]:
+    """Read a stream, and return each column as its text after all pages have got the same type."""
+    schema = StreamSchema()
+    frames: list[pl.DataFrame] = []
+    token: dict[str, Any] = {}
+    while True:
+        page = source.get(token)
+        frames.append(schema.conform(page.frame))
+        token = page.next_pagination
+        if not token:
+            break
+    frame = pl.concat([schema.conform(frame) for frame in frames])
+    return {series.name: as_text(series).to_list() for series in frame}
+
+
+# Types: in the first group all values have the type of the column, in the second one does not.
+VALUES: list[tuple[str, list[str], list[Any]]] = [
+    ("inet", ["10.0.0.1", "10.0.0.1/24", "::1"], ["10.0.0.1", "10.0.0.1/24", "::1"]),
+    ("cidr", ["10.0.0.0/24"], ["10.0.0.0/24"]),
+    ("char(5)", ["x", ""], ["x    ", "     "]),
+    ('"char"', ["x"], ["x"]),
+    ("varchar(5)", ["x ", ""], ["x ", ""]),
+    ("boolean", ["t", "f"], [True, False]),
+    ("date", ["2024-02-29", "9999-12-31"], [date(2024, 2, 29), date(9999, 12, 31)]),
+    ("time", ["10:00", "10:00:00.5"], [time(10), time(10, 0, 0, 500_000)]),
+    ("timetz", ["10:00+02"], ["10:00:00+02"]),
+    ("timestamptz", ["2024-01-01 10:00+02"], [datetime(2024, 1, 1, 8, tzinfo=UTC)]),
+    ("float8", ["1", "0.1", "5e-324"], [1.0, 0.1, 5e-324]),
+    ("numeric(10,2)", ["1.5", "-0.01"], [Decimal("1.50"), Decimal("-0.01")]),
+    ("numeric", ["1.5", "2.25"], [Decimal("1.50"), Decimal("2.25")]),
+    ("numeric(5,-2)", ["12345", "149"], [Decimal(12300), Decimal(100)]),
+    ("interval", ["1 day 2 hours"], ["P1DT2H"]),
+    ("bit(3)", ["101"], ["101"]),
+    ("bytea", [r"\x00ff"], ["AP8="]),
+    ("int[]", ["{1,NULL}"], ["[1,null]"]),
+    ("inet[]", ["{10.0.0.1}"], ['["10.0.0.1"]']),
+    ("numeric[]", ["{1.10,NaN}"], ['[1.10,"NaN"]']),
+    (
+        "timestamptz[]",
+        ["{2024-01-01 10:00+02,infinity}"],
+        ['["2024-01-01T08:00:00+00:00","infinity"]'],
+    ),
+    (
+        "jsonb",
+        ['{"n": 1.10, "big": 123456789012345678901}'],
+        ['{"n": 1.10, "big": 123456789012345678901}'],
+    ),
+    ("tstzrange", ["[2024-01-01 10:00+02,)"], ['["2024-01-01 08:00:00+00",)']),
+]
+MIXED_VALUES: list[tuple[str, list[str], list[str]]] = [
+    (
+        "timestamptz",
+        [
+            "2024-01-01 10:00+02",
+            "2024-01-02 03:04:05.6Z",
+            "infinity",
+            "20000-01-01Z",
+            "0044-03-15 01:02Z BC",
+        ],
+        [
+            "2024-01-01T08:00:00.000000+00:00",
+            "2024-01-02T03:04:05.600000+00:00",
+            "infinity",
+            "20000-01-01T00:00:00.000000+00:00",
+            "0044-03-15T01:02:00.000000+00:00 BC",
+        ],
+    ),
+    (
+        "timestamp",
+        ["2024-01-01 10:00", "-infinity", "0001-01-01 BC"],
+        ["2024-01-01T10:00:00.000000", "-infinity", "0001-01-01T00:00:00.000000 BC"],
+    ),
+    ("date", ["2024-01-01", "infinity", "20000-01-01"], ["2024-01-01", "infinity", "20000-01-01"]),
+    ("time", ["10:00", "24:00"], ["10:00:00", "24:00:00"]),
+    ("numeric", ["1.5", "1.25", "NaN"], ["1.5", "1.25", "NaN"]),
+    ("numeric", ["1.5", "1" + "0" * 50], ["1.5", "1" + "0" * 50]),
+    ("numeric(10,2)", ["1.5", "NaN"], ["1.50", "NaN"]),
+    (
+        "numeric(50,20)",
+        ["1.5", "1" + "0" * 29],
+        ["1.50000000000000000000", "1" + "0" * 29 + "." + "0" * 20],
+    ),
+]
+
+
+def create_values(database: SourceDatabase, type_name: str, values: list[str]) -> None:
+    database.execute("DROP TABLE IF EXISTS subject")
+    database.execute(f"CREATE TABLE subject (id serial PRIMARY KEY, v {type_name})")
+    for value in values:
+        database.execute("INSERT INTO subject (v) VALUES ('{}')".format(value.replace("'", "''")))
+
+
+@pytest.mark.parametrize(("type_name", "values", "expected"), VALUES)
+def test_a_value_arrives_as_it_is(
+    database: SourceDatabase, type_name: str, values: list[str], expected: list[Any]
+) -> None:
+    create_values(database, type_name, values)
+    assert read_stream(source_of(database, "subject")).column("v") == expected
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+@pytest.mark.parametrize(("type_name", "values", "expected"), MIXED_VALUES)
+@pytest.mark.parametrize("snapshot", ["whole", "paged"])
+def test_a_column_has_one_spelling_in_all_pages(
+    database: SourceDatabase,
+    type_name: str,
+    values: list[str],
+    expected: list[str],
+    page_size: int,
+    snapshot: str,
+) -> None:
+    create_values(database, type_name, values)
+    source = source_of(database, "subject", page_size=page_size, snapshot=snapshot)
+    assert read_texts(source)["v"] == expected
+
+
+def test_a_number_with_more_digits_than_all_pages_before_is_not_rounded(
+    database: SourceDatabase,
+) -> None:
+    create_values(database, "numeric", ["1.5", "2.5", "3.5"])
+    source = source_of(database, "subject", page_size=2, snapshot="paged")
+    token = source.get().next_pagination
+    database.execute("UPDATE subject SET v = 3.456 WHERE id = 3")
+    assert read_stream(source, token=token).column("v") == [Decimal("3.456")]
+
+
+@pytest.mark.parametrize("snapshot", ["auto", "whole", "paged"])
+def test_an_empty_table_keeps_its_columns(database: SourceDatabase, snapshot: str) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        "CREATE TABLE subject (id int PRIMARY KEY, amount numeric(10,2), at timestamptz)",
+    )
+    frame = source_of(database, "subject", snapshot=snapshot).get().frame
+    assert frame.schema == {
+        "id": pl.Int64(),
+        "amount": pl.Decimal(10, 2),
+        "at": pl.Datetime("us", "UTC"),
+    }
+
+
+NAMES = [
+    ("public", "a.b", '"a.b"'),
+    ("a", "b", "a.b"),
+    ("public", "Orders", "Orders"),
+    ("public", "orders", "orders"),
+    ("Sales", "orders", "Sales.orders"),
+    ("sales", "orders", "sales.orders"),
+    ("a.b", "c", '"a.b".c'),
+    ("a", "b.c", 'a."b.c"'),
+    ("public", '"a"."b"', '"""a"".""b"""'),
+    ("public", 'quo"te', 'quo"te'),
+]
+
+
+@pytest.fixture
+def named_tables(database: SourceDatabase) -> None:
+    for schema, name, stream in NAMES:
+        table = '"{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
+        text = stream.replace("'", "''")
+        database.execute(
+            f'CREATE SCHEMA IF NOT EXISTS "{schema}"',
+            f'GRANT USAGE ON SCHEMA "{schema}" TO source_reader',
+            f"CREATE TABLE IF NOT EXISTS {table} AS SELECT '{text}' AS own_name",
+        )
+
+
+@pytest.mark.usefixtures("named_tables")
+def test_two_tables_are_two_streams(database: SourceDatabase) -> None:
+    streams = [stream.name for stream in source_of(database, "").discover()]
+    assert len(streams) == len(set(streams))
+    names = [stream for _, _, stream in NAMES]
+    assert set(names) <= set(streams)
+    for name in names:
+        assert read_stream(source_of(database, name)).rows == [{"own_name": name}]
+
+
+@pytest.mark.usefixtures("named_tables")
+@pytest.mark.parametrize(
+    ("old_name", "stream"),
+    [("a.b.c", '"a.b".c'), ("public.orders", "orders"), ("a.b", "a.b"), ('quo"te', 'quo"te')],
+)
+def test_a_pipeline_with_an_earlier_name_still_reads_its_table(
+    database: SourceDatabase, old_name: str, stream: str
+) -> None:
+    rows = read_stream(source_of(database, old_name)).rows
+    assert rows[0]["own_name"] in {stream, 'a."b.c"'}
+
+
+# The position of an incremental stream
+
+IMPLAUSIBLE = {
+    "timestamptz": [
+        "infinity",
+        "-infinity",
+        "9999-12-31",
+        "20000-01-01",
+        "now() + interval '2 days'",
+    ],
+    "timestamp": ["infinity", "-infinity", "9999-12-31"],
+    "date": ["infinity", "-infinity", "9999-12-31"],
+    "float8": ["NaN", "Infinity", "-Infinity"],
+    "numeric": ["NaN", "Infinity", "-Infinity"],
+}
+PLAUSIBLE = {"float8": ["1", "2", "3"], "numeric": ["1", "2", "3"]}
+TIMES = ["2024-01-01", "2024-01-02", "2024-01-03"]
+KINDS = [
+    (type_name, key, snapshot)
+    for type_name in IMPLAUSIBLE
+    for key in ("PRIMARY KEY", "")
+    for snapshot in ("whole", "paged")
+]
+
+
+def insert(database: SourceDatabase, number: int, value: str) -> None:
+    literal = value if value.startswith("now()") else f"'{value}'"
+    database.execute(f"INSERT INTO subject VALUES ({number}, {literal})")
+
+
+class Syncs:
+    """Incremental syncs of the table `subject`, one after the other."""
+
+    def __init__(self, database: SourceDatabase, **settings: Any) -> None:
+        self.database, self.settings = database, settings
+        self.state: dict[str, Any] | None = None
+
+    def run(self) -> list[int]:
+        """Return the numbers of the rows that the next sync reads."""
+        source = source_of(self.database, "subject", spec=INCREMENTAL, page_size=2, **self.settings)
+        result: ReadResult = read_stream(source, self.state)
+        source.close()
+        self.state = result.state or self.state
+        return sorted(result.column("n"))
+
+
+@pytest.mark.parametrize(("type_name", "key", "snapshot"), KINDS)
+def test_implausible_values_are_loaded_once_and_hide_no_later_rows(
+    database: SourceDatabase, type_name: str, key: str, snapshot: str
+) -> None:
+    first, second, third = PLAUSIBLE.get(type_name, TIMES)
+    database.execute(
+        "DROP TABLE IF EXISTS subject", f"CREATE TABLE subject (n int {key}, at {type_name})"
+    )
+    syncs = Syncs(database, snapshot=snapshot)
+    insert(database, 1, first)
+    odd_numbers = list(range(100, 100 + len(IMPLAUSIBLE[type_name])))
+    for number, value in zip(odd_numbers, IMPLAUSIBLE[type_name], strict=True):
+        insert(database, number, value)
+    database.execute("INSERT INTO subject VALUES (99, NULL)")
+    assert syncs.run() == [1, 99, *odd_numbers]
+    assert syncs.run() == []
+    insert(database, 2, second)
+    insert(database, 200, IMPLAUSIBLE[type_name][0])
+    database.execute("INSERT INTO subject VALUES (201, NULL)")
+    assert syncs.run() == [2, 200, 201]
+    insert(database, 3, third)
+    assert syncs.run() == [3]
+    assert syncs.run() == []
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+def test_a_row_of_the_future_is_not_read_again_when_its_time_has_come(
+    database: SourceDatabase, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject", f"CREATE TABLE subject (n int {key}, at timestamptz)"
+    )
+    syncs = Syncs(database)
+    insert(database, 1, "2024-01-01")
+    insert(database, 2, "now() + interval '5 days'")
+    assert syncs.run() == [1, 2]
+    later = tuple(
+        text.replace("'1 day'", "'9 days'") for text in watermarks.TIME_CONDITIONS["timestamptz"]
+    )
+    monkeypatch.setitem(watermarks.TIME_CONDITIONS, "timestamptz", later)
+    assert syncs.run() == []
+    insert(database, 3, "now() + interval '6 days'")
+    assert syncs.run() == [3]
+    assert syncs.run() == []
+    assert syncs.state is not None
+    assert "unplaced" not in syncs.state
+
+
+def test_a_table_with_implausible_values_only_is_read_once(database: SourceDatabase) -> None:
+    database.execute("DROP TABLE IF EXISTS subject", "CREATE TABLE subject (n int, at timestamptz)")
+    syncs = Syncs(database)
+    insert(database, 1, "infinity")
+    assert syncs.run() == [1]
+    assert syncs.run() == []
+    insert(database, 2, "2024-01-01")
+    assert syncs.run() == [2]
+
+
+def test_too_many_implausible_values_are_refused(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watermarks, "MAX_UNPLACED", 3)
+    database.execute("DROP TABLE IF EXISTS subject", "CREATE TABLE subject (n int, at timestamptz)")
+    database.execute("INSERT INTO subject SELECT n, NULL FROM generate_series(1, 4) n")
+    with pytest.raises(ContractError, match="Choose a cursor field"):
+        Syncs(database).run()
+
+
+@pytest.mark.parametrize("position", ["infinity", "9999-12-31", "2999-01-01 00:00:00+00"])
+def test_a_saved_position_that_hides_later_rows_is_refused(
+    database: SourceDatabase, position: str
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject", "CREATE TABLE subject (n int PRIMARY KEY, at timestamptz)"
+    )
+    syncs = Syncs(database)
+    syncs.state = {"cursor_field": "at", "after": [position, "1"], "ties": []}
+    with pytest.raises(ConfigurationError, match="reset the stream"):
+        syncs.run()
+
+
+@pytest.mark.parametrize("type_name", ["text", "varchar(10)", "uuid", "jsonb", "boolean", "int[]"])
+def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
+    database: SourceDatabase, type_name: str
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        f"CREATE TABLE subject (n int, at {type_name}, changed_at timestamptz)",
+    )
+    with pytest.raises(ConfigurationError, match="choose one of: changed_at"):
+        Syncs(database).run()
