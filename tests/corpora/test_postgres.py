@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from apps.engine.failures import ConfigurationError, ContractError
-from apps.engine.frames.columns import as_text
+from apps.engine.frames.columns import as_text, column_of
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.postgres import watermarks
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import ReadResult, make_source, read_stream
 
+ROOT = Path(__file__).parents[2]
 INCREMENTAL: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "at"}
 
 
@@ -348,3 +351,27 @@ def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
     )
     with pytest.raises(ConfigurationError, match="choose one of: changed_at"):
         Syncs(database).run()
+
+
+DOCUMENTED = re.findall(
+    r"^\| `(.+?)` \| `(.+?)` \| (\w+) \| `(.+?)` \|$",
+    (ROOT / "docs/reference/what-arrives.md")
+    .read_text()
+    .partition("## PostgreSQL")[2]
+    .partition("\n## ")[0],
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("type_name", "value", "column_type", "text"), DOCUMENTED)
+def test_a_value_arrives_as_documented(
+    database: SourceDatabase, type_name: str, value: str, column_type: str, text: str
+) -> None:
+    create_values(database, type_name, [value])
+    series = source_of(database, "subject").get().frame["v"]
+    assert column_of(series.dtype).type == column_type
+    assert as_text(series).to_list() == [text]
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(DOCUMENTED) > 25

@@ -81,7 +81,7 @@ class PostgresDestination(Destination):
             self._staging.delete_uncommitted(cursor, committed)
 
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
-        if not frame.width or not frame.height:
+        if not frame.width:
             return
         frame, changed_values = replace_nul(frame)
         if changed_values:
